@@ -1,0 +1,226 @@
+"""Capture: one forward pass -> a frozen Recording of what the target layers put out, call by call.
+
+Peers pair activations with gradients by the order in which hooks happen to fire, so a module that runs
+twice, or a layer off the path to the score, silently shifts gradients to other layers. Here every call is
+kept by its identity, its output tensor, and gradients are asked for that very tensor.
+
+The graph starts at the first target layer: before it the model runs without gradients. Gradients come from
+``torch.autograd.grad`` for the recorded tensors only, so no parameter's ``.grad`` is touched and no weight
+gradient is computed, which is where two thirds of the usual time goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from isotherm.cam.layers import LayerRef
+from isotherm.errors import AdapterError, LayerError
+
+GRAPH_LOST = "the score has no gradient: it does not depend on any target layer's output in a differentiable way"
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one target layer: its raw output, the node of the graph that gradients are taken at."""
+
+    layer: LayerRef
+    index: int
+    output: Tensor
+
+    def __str__(self) -> str:
+        return str(self.layer)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What one forward pass left: the model's raw output and the chosen calls, in the order of the layers asked for."""
+
+    raw: Any
+    calls: tuple[Call, ...]
+
+    def gradients(
+        self, scores: Float[Tensor, "t"], picture: Int[Tensor, "t"], *, keep_graph: bool = False
+    ) -> list[Float[Tensor, "t ..."]]:
+        """Gradient of each score at each call's output, row ``picture[i]`` for score i.
+
+        Scores of different pictures do not mix (eval mode), so one backward pass serves one score per
+        picture; several scores of one picture take as many passes over the retained graph.
+
+        Args:
+            scores: (t,) differentiable. picture: (t,) row of the batch that each score is about.
+            keep_graph: keep it for another call.
+
+        Raises:
+            LayerError: a layer has no path to the scores; the message names it.
+        """
+        if not scores.requires_grad:
+            raise LayerError(f"{GRAPH_LOST} ({', '.join(map(str, self.calls))}); choose an earlier layer, or one that runs outside of no_grad")
+        outputs = [call.output for call in self.calls]
+        rounds = _rounds(picture)
+        parts: list[list[Tensor | None]] = []
+        for number, members in enumerate(rounds):
+            last = number == len(rounds) - 1
+            grads = torch.autograd.grad(
+                scores[members.to(scores.device)].sum(), outputs, retain_graph=keep_graph or not last, allow_unused=True
+            )
+            rows = picture[members]
+            parts.append([None if g is None else g[rows.to(g.device)] for g in grads])
+        off_path = [str(c) for i, c in enumerate(self.calls) if all(p[i] is None for p in parts)]
+        if off_path:
+            raise LayerError(
+                f"layer {', '.join(off_path)} has no path to what is explained: the score does not depend on its output; "
+                "choose a layer that the score is computed from"
+            )
+        order = torch.argsort(torch.cat(list(rounds)))
+        gathered = []
+        for i, call in enumerate(self.calls):
+            rows_of = [
+                call.output.new_zeros(len(m), *call.output.shape[1:]) if p[i] is None else p[i]
+                for m, p in zip(rounds, parts, strict=True)
+            ]
+            gathered.append(rows_of[0] if len(rows_of) == 1 else torch.cat(rows_of)[order.to(call.output.device)])
+        return gathered
+
+
+def _rounds(picture: Tensor) -> list[Tensor]:
+    """Indices of the scores, in groups that hold each picture at most once."""
+    picture = picture.cpu()
+    rank = torch.zeros_like(picture)
+    seen: dict[int, int] = {}
+    for i, p in enumerate(picture.tolist()):
+        rank[i] = seen.get(p, 0)
+        seen[p] = seen.get(p, 0) + 1
+    return [torch.nonzero(rank == r).flatten() for r in range(int(rank.max()) + 1)] if len(picture) else []
+
+
+def original_module(model: nn.Module) -> nn.Module:
+    """The eager module inside compiled and data-parallel wrappers; hooks on the wrapper would not fire.
+
+    Raises AdapterError for models whose layers cannot be explained: traced or quantised ones.
+    """
+    while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise AdapterError("a TorchScript model has no Python modules to look into; load the original nn.Module")
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            break
+    for name, module in model.named_modules():
+        if "quantized" in type(module).__module__:
+            raise AdapterError(
+                f"layer {name or type(module).__name__} is quantised ({type(module).__name__}), and integer arithmetic has no gradient; "
+                "explain the float model it was made from"
+            )
+    return model
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode; afterwards every module has the train/eval flag that it had, also after an exception."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+@contextmanager
+def replaced(refs: Sequence[LayerRef], replace: Callable[[int, int, Tensor], Tensor | None]) -> Iterator[None]:
+    """Hooks on the layers' outputs: ``replace(layer, call, output)`` sees each and may put another in its place.
+
+    A layer that returns a tuple or list is seen by its first tensor.
+    """
+    counts = [0] * len(refs)
+
+    def make(i: int):
+        def hook(_module, _args, output):
+            call, counts[i] = counts[i], counts[i] + 1
+            first, rebuild = _first_tensor(output, refs[i])
+            new = replace(i, call, first)
+            return None if new is None else rebuild(new)
+
+        return hook
+
+    with ExitStack() as stack:
+        for i, ref in enumerate(refs):
+            stack.callback(ref.module.register_forward_hook(make(i)).remove)
+        yield
+
+
+def record(
+    model: nn.Module,
+    run: Callable[[], Any],
+    layers: Sequence[LayerRef],
+    *,
+    gradient: bool = True,
+) -> Recording:
+    """Run the model once and keep what the target layers put out.
+
+    Args:
+        model: the module that is put in eval mode meanwhile. run: the forward pass, without arguments.
+        layers: what to record. gradient: keep the graph from the first of them on.
+
+    Raises:
+        LayerError: a layer did not run, or ran several times and none was chosen.
+    """
+    outputs: list[list[Tensor]] = [[] for _ in layers]
+
+    def keep(i: int, call: int, output: Tensor) -> Tensor | None:
+        if not gradient:
+            outputs[i].append(output.detach())
+            return None
+        torch.set_grad_enabled(True)  # until the surrounding no_grad block ends: the graph starts here
+        if output.is_inference():
+            output = output.clone()
+        if not output.requires_grad:
+            output = output.detach().requires_grad_()
+        outputs[i].append(output)
+        # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
+        return output.clone()
+
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), replaced(layers, keep):
+        raw = run()
+    return Recording(raw, tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs, strict=True)))
+
+
+def _choose(ref: LayerRef, outputs: list[Tensor]) -> Call:
+    if not outputs:
+        raise LayerError(f"layer {ref.name} did not run in this forward pass; choose a layer that does")
+    if ref.call is None:
+        if len(outputs) > 1:
+            names = ", ".join(f"{ref.name}@{i}" for i in range(len(outputs)))
+            raise LayerError(f"layer {ref.name} ran {len(outputs)} times in one forward pass; choose one call: {names}")
+        return Call(ref, 0, outputs[0])
+    if ref.call >= len(outputs):
+        raise LayerError(f"layer {ref} does not exist: {ref.name} ran {len(outputs)} time(s), numbered from 0")
+    return Call(ref, ref.call, outputs[ref.call])
+
+
+def _first_tensor(output: Any, ref: LayerRef) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    if isinstance(output, Tensor):
+        return output, lambda new: new
+    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
+        if hasattr(output, "_fields"):
+            return output[0], lambda new: type(output)(new, *output[1:])
+        return output[0], lambda new: type(output)([new, *output[1:]])
+    if isinstance(output, dict):
+        for key, value in output.items():
+            if isinstance(value, Tensor):
+                def rebuild(new, key=key):
+                    copy = output.copy()
+                    copy[key] = new
+                    return copy
+
+                return value, rebuild
+    raise LayerError(f"layer {ref.name} puts out a {type(output).__name__}, not a tensor; choose one of its inner layers")

@@ -1,0 +1,19 @@
+"""Grad-CAM: activations weighted by each channel's mean gradient.
+
+Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization"
+(ICCV 2017), eqs. 1 and 2. Eq. 2's ReLU is left to the drawing, so that evidence against is not lost.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from isotherm.cam.trace import LayerMethod
+
+
+def _weighted(activation: Tensor, gradient: Tensor) -> Tensor:
+    return gradient.mean(dim=(2, 3), keepdim=True) * activation
+
+
+gradcam = LayerMethod("GradCAM", _weighted, signed=True)
+"""sum_c mean(g) * A, signed."""

@@ -1,0 +1,192 @@
+"""Trace: everything a method may look at, frozen, with one row per target.
+
+A *target* is one score of one picture (a class, a detection, a mask). The Trace lines activations, gradients
+and frames up with the targets, so that a method is a pure function of it and never meets a hook or a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from isotherm.cam.view import Inputs
+from isotherm.errors import MethodError
+from isotherm.frame import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """One layer's part of a Trace.
+
+    Args:
+        name: the layer (and call).
+        activation: (t, c, h, w), detached. gradient: (t, c, h, w) of each target's score, or None where the
+            method did not ask for it.
+        frame: batch (t,), this layer's cells -> source pixels.
+    """
+
+    name: str
+    activation: Float[Tensor, "t c h w"]
+    gradient: Float[Tensor, "t c h w"] | None
+    frame: Frame
+
+    def need_gradient(self) -> Float[Tensor, "t c h w"]:
+        if self.gradient is None:
+            raise MethodError(f"this method needs the gradient at {self.name}, but the trace was recorded without")
+        return self.gradient
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionTrace:
+    """One attention block's part: probabilities and, where asked for, the score's gradient at them.
+
+    Args:
+        probabilities: (t, heads, n, n) softmax output, query by key. gradient: the same shape or None.
+        prefix: tokens in front that are no cells. frame: batch (t,) of the cells behind them.
+    """
+
+    name: str
+    probabilities: Float[Tensor, "t a n n"]
+    gradient: Float[Tensor, "t a n n"] | None
+    prefix: int
+    frame: Frame
+
+
+class Rerun(Protocol):
+    """How a Trace scores changed pictures. Runs in eval mode and leaves nothing behind.
+
+    ``target`` has one entry per row: which of the trace's targets that row is scored for.
+    """
+
+    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """Scores of changed model inputs, without graph."""
+        ...
+
+    def input_gradient(
+        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:
+        """Scores and their gradient at the model's input."""
+        ...
+
+    def scores_with_channels(
+        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n"]:
+        """Scores when the channels of the trace's ``layer``-th layer are multiplied by ``keep``, without graph."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Everything a method may look at.
+
+    Args:
+        scores: (t,) detached. picture: (t,) row of the batch each target is about.
+        inputs: the batch of b pictures. layers: the target layers, in the order asked for.
+        attention: every attention block in order of execution, or empty. rerun: how to score changed pictures.
+    """
+
+    scores: Float[Tensor, "t"]
+    picture: Int[Tensor, "t"]
+    inputs: Inputs
+    layers: tuple[LayerTrace, ...] = ()
+    attention: tuple[AttentionTrace, ...] = ()
+    rerun: Rerun | None = None
+
+    def __len__(self) -> int:
+        return self.scores.shape[0]
+
+    @property
+    def frame(self) -> Frame:
+        """Input pixels -> source pixels of each target's picture, batch (t,)."""
+        return self.inputs.frame[self.picture.cpu()]
+
+    def input_of(self, target: Int[Tensor, "n"]) -> Float[Tensor, "n c h w"]:
+        """The model input of each target's picture."""
+        return self.inputs.tensor[self.picture.to(self.inputs.tensor.device)[target]]
+
+    def need_rerun(self) -> Rerun:
+        if self.rerun is None:
+            raise MethodError("this method scores changed pictures, but the trace was recorded without a way to run the model again")
+        return self.rerun
+
+    def need_layers(self) -> tuple[LayerTrace, ...]:
+        if not self.layers:
+            raise MethodError("this method reads target layers, but the trace has none")
+        return self.layers
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMap:
+    """What a method returns for one layer (or for the input): raw values, (t, h, w), and their frame, batch (t,)."""
+
+    name: str
+    values: Float[Tensor, "t h w"]
+    frame: Frame
+
+
+class Method(Protocol):
+    """A way to turn a Trace into relevance.
+
+    Attributes:
+        name: the field's name. source: paper and equation.
+        signed: negative values mean evidence against.
+        needs: what the trace must hold: any of ``activation``, ``gradient``, ``attention``,
+            ``attention_gradient``, ``rerun``, ``bias`` .
+    """
+
+    name: str
+    signed: bool
+    needs: frozenset[str]
+
+    def __call__(self, trace: Trace) -> Sequence[LayerMap]:
+        ...
+
+
+Formula = Callable[[Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class LayerMethod:
+    """A method that is one formula per layer.
+
+    Args:
+        weighted: (activation, gradient), both (t, c, h, w) -> (t, c, h, w) whose channel sum is the map.
+        local: True where a cell's value needs only that cell, so that patches can be explained by themselves.
+        reduce: how channels become one map; the sum, unless the method projects.
+    """
+
+    name: str
+    weighted: Formula
+    signed: bool
+    local: bool = False
+    uses_gradient: bool = True
+    reduce: Callable[[Float[Tensor, "t c h w"]], Float[Tensor, "t h w"]] = lambda product: product.sum(1)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"activation", "gradient"} if self.uses_gradient else {"activation"})
+
+    def map(self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None) -> Float[Tensor, "t h w"]:
+        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w)."""
+        dtype = torch.promote_types(activation.dtype, torch.float32)
+        product = self.weighted(activation.to(dtype), None if gradient is None else gradient.to(dtype))
+        return self.reduce(product)
+
+    def __call__(self, trace: Trace) -> list[LayerMap]:
+        return [
+            LayerMap(
+                layer.name,
+                self.map(layer.activation, layer.need_gradient() if self.uses_gradient else None),
+                layer.frame,
+            )
+            for layer in trace.need_layers()
+        ]
+
+    def with_reduce(self, reduce: Callable[[Tensor], Tensor], name: str) -> Self:
+        """The same weighting with another way from channels to one map (eigen-smoothing)."""
+        return type(self)(name, self.weighted, self.signed, False, self.uses_gradient, reduce)

@@ -1,0 +1,241 @@
+"""The view protocol: what an adapter tells the rest of isotherm about a model.
+
+An adapter knows four things that nobody else may guess: how pictures become the model's input (and
+therefore which source pixel each input pixel is), how to run the model so that gradients flow, what the
+raw output says in the model's own terms *with its graph still attached*, and how a layer's output lies
+over the input. Everything else, hooks, scores, methods, drawing, is the same for all models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from isotherm.errors import ShapeError
+from isotherm.frame import Frame, Size
+
+Picture = UInt8[np.ndarray, "H W 3"]
+"""A source picture as decoded: upright, RGB, 8 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a model is fed, and where each of its pixels comes from.
+
+    Args:
+        tensor: (b, c, h, w), preprocessed, on the model's device and in its dtype.
+        frame: batch (b,), ``frame.size == (h, w)``: input pixels -> source pixels.
+        extra: further arguments of the forward pass; a tensor value has a leading dimension b.
+        blank: (c,) the input value that stands for "nothing there" (what the dataset's mean colour becomes
+            after preprocessing); perturbation methods fill with it.
+    """
+
+    tensor: Float[Tensor, "b c h w"]
+    frame: Frame
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    blank: Float[Tensor, "c"] | None = None
+
+    def __post_init__(self) -> None:
+        if tuple(self.frame.batch_shape) != (self.tensor.shape[0],) or self.frame.size != tuple(self.tensor.shape[-2:]):
+            raise ShapeError(f"input tensor {tuple(self.tensor.shape)} does not go with {self.frame!r}")
+
+    def __len__(self) -> int:
+        return self.tensor.shape[0]
+
+    def with_tensor(self, tensor: Float[Tensor, "b c h w"]) -> Self:
+        """The same pictures in other pixels (masked, blurred, stepped towards a baseline)."""
+        return replace(self, tensor=tensor)
+
+    def take(self, rows: Int[Tensor, "n"] | Sequence[int]) -> Self:
+        """Rows of the batch, any number of times each, in any order."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        on = index.to(self.tensor.device)
+        extra = {k: v[on.to(v.device)] if isinstance(v, Tensor) and v.ndim else v for k, v in self.extra.items()}
+        return replace(self, tensor=self.tensor[on], frame=self.frame[index], extra=extra)
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """A classifier's answer, differentiable.
+
+    Args:
+        logits: (b, k) before softmax or sigmoid.
+        names: k class names.
+        embedding: (b, d) the feature that the last linear layer reads, or None.
+    """
+
+    logits: Float[Tensor, "b k"]
+    names: Sequence[str]
+    embedding: Float[Tensor, "b d"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A semantic segmenter's answer, differentiable: (b, k, h, w) logits over the whole input."""
+
+    logits: Float[Tensor, "b k h w"]
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """A detector's findings over a batch, differentiable, ordered by picture and then by confidence.
+
+    Args:
+        picture: (n,) which row of the batch each finding is in.
+        boxes: (n, 4) x0, y0, x1, y1 in *input* pixels (edge-origin), with graph.
+        logits: (n, k) class logits of the candidate, with graph; before sigmoid or softmax.
+        classes: (n,) the class reported; confidence: (n,) the confidence reported, in [0, 1].
+        candidate: (n,) the model's own index of the anchor, query or proposal.
+        names: k class names.
+        objectness: (n,) logit that there is anything, where the model has one.
+        masks: called when asked for: (n, h, w) mask logits over the whole input, with graph.
+        keypoints: (n, j, 3) x, y in input pixels and a visibility/score logit, with graph.
+        angles: (n,) radians, of oriented boxes, with graph.
+    """
+
+    picture: Int[Tensor, "n"]
+    boxes: Float[Tensor, "n 4"]
+    logits: Float[Tensor, "n k"]
+    classes: Int[Tensor, "n"]
+    confidence: Float[Tensor, "n"]
+    candidate: Int[Tensor, "n"]
+    names: Sequence[str]
+    objectness: Float[Tensor, "n"] | None = None
+    masks: Callable[[], Float[Tensor, "n h w"]] | None = None
+    keypoints: Float[Tensor, "n j 3"] | None = None
+    angles: Float[Tensor, "n"] | None = None
+
+    def __len__(self) -> int:
+        return self.boxes.shape[0]
+
+    def take(self, rows: Int[Tensor, "m"]) -> Self:
+        """Some of the findings."""
+        def pick(t):
+            return None if t is None else t[rows.to(t.device)]
+
+        masks = self.masks
+        return replace(
+            self,
+            picture=pick(self.picture), boxes=pick(self.boxes), logits=pick(self.logits), classes=pick(self.classes),
+            confidence=pick(self.confidence), candidate=pick(self.candidate), objectness=pick(self.objectness),
+            masks=None if masks is None else (lambda: pick(masks())),
+            keypoints=pick(self.keypoints), angles=pick(self.angles),
+        )
+
+
+Prediction = Classification | Segmentation | Detections
+
+
+@dataclass(frozen=True, eq=False)
+class Pins:
+    """Findings to be read again from changed pictures: row i of the batch is asked for pin i.
+
+    Without pins, masking half of a picture would reorder the findings and the score would jump to another object.
+    """
+
+    boxes: Float[Tensor, "n 4"]
+    classes: Int[Tensor, "n"]
+    candidate: Int[Tensor, "n"]
+
+    def take(self, rows: Int[Tensor, "m"]) -> Self:
+        return replace(self, boxes=self.boxes[rows], classes=self.classes[rows], candidate=self.candidate[rows])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's raw output lies over the input.
+
+    Args:
+        order: ``nchw``, ``nhwc``, or ``tokens`` (b, n, c).
+        prefix: tokens in front that are no cells (class, register, distillation), declared by the model.
+        grid: (h, w) of the tokens behind the prefix, row by row; None otherwise.
+        stride: input pixels per cell where it is exact (patch embeddings drop a remainder); None: the
+            grid spans the whole input.
+    """
+
+    order: Literal["nchw", "nhwc", "tokens"] = "nchw"
+    prefix: int = 0
+    grid: Size | None = None
+    stride: tuple[int, int] | None = None
+
+    @property
+    def channel_dim(self) -> int:
+        """Index of the channel dimension in the raw output."""
+        return 1 if self.order == "nchw" else -1
+
+    def to_grid(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c h w"]:
+        """Raw output (or its gradient) -> (b, c, h, w). Linear, so it serves both."""
+        if self.order == "nchw" and output.ndim == 4:
+            return output
+        if self.order == "nhwc" and output.ndim == 4:
+            return output.permute(0, 3, 1, 2)
+        if self.order == "tokens" and output.ndim == 3 and self.grid is not None:
+            cells = output[:, self.prefix:]
+            if cells.shape[1] == self.grid[0] * self.grid[1]:
+                return cells.unflatten(1, self.grid).permute(0, 3, 1, 2)
+        raise ShapeError(
+            f"a layer output of shape {tuple(output.shape)} is not {self.order}"
+            + (f" with {self.prefix} prefix tokens and a {self.grid} grid" if self.order == "tokens" else " with 4 dimensions")
+            + "; choose a layer whose output has one cell per image region"
+        )
+
+    def frame(self, inputs: Inputs, size: Size) -> Frame:
+        """The frame of this layer's grid, batch (b,)."""
+        return inputs.frame.to_grid(stride=self.stride) if self.stride else inputs.frame.to_grid(size=size)
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Layers chosen automatically, with the reason that is told to the user."""
+
+    layers: tuple[str, ...]
+    reason: str
+
+
+@runtime_checkable
+class View(Protocol):
+    """What an adapter provides. All tensors stay on the model's device; nothing in the model is changed."""
+
+    model: nn.Module
+    """The module whose submodules are the layers' names."""
+    name: str
+    """One line for people: family and variant."""
+    names: Sequence[str]
+    """Class names."""
+    default_method: str
+    """Name in :mod:`isotherm.cam.methods` of the method to use unless told."""
+
+    def prepare(self, pictures: Sequence[Picture]) -> Inputs:
+        """Pictures of any sizes -> one batch."""
+        ...
+
+    def run(self, inputs: Inputs) -> Any:
+        """The forward pass, in whatever grad mode is on; never changes mode, parameters or buffers."""
+        ...
+
+    def find(self, raw: Any, inputs: Inputs) -> Prediction:
+        """What the model itself would report (after NMS and thresholds), in its own order."""
+        ...
+
+    def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> Prediction:
+        """Findings ``pins`` read from the output for changed pictures, one per row of the batch.
+
+        Classifiers return :meth:`find`. Anchor- and query-based models read the same candidate; two-stage
+        models score the same box; models that reorder candidates take the best of IoU x class probability.
+        """
+        ...
+
+    def auto_layers(self) -> LayerChoice:
+        """Layers to explain at unless told, and why."""
+        ...
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How the output of ``layer`` lies over ``inputs``."""
+        ...

@@ -1,0 +1,251 @@
+"""Heatmap: values + frame + kind, the one type that every part of isotherm hands to the next.
+
+Validation and storage only. Algorithms take tensors and a Frame; drawing lives in :mod:`isotherm.draw`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from isotherm.errors import FrameError, InputError, KindError, ShapeError
+from isotherm.frame import Frame
+
+Kind = Literal["logits", "probability", "peak", "relevance"]
+"""What the numbers are: unnormalised log-probabilities, a distribution or per-cell probability,
+a map whose peak is 1 (trained by regression), or how much each cell speaks for a score."""
+
+FORMAT = "isotherm.heatmap/1"
+MAX_VALUES = 1 << 28
+"""Largest map that is read from a file, in values: a header of a terabyte must not allocate one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """A 2-D field over a picture.
+
+    Args:
+        values: (*batch, h, w) floating point, as computed: never normalised for display.
+        frame: whose cells the values are; ``frame.size == (h, w)``. Its batch shape is that of the
+            values, or empty when all maps lie over one picture in the same way.
+        kind: what the numbers mean.
+        signed: True where negative values mean something (evidence against), so that drawing uses a
+            diverging colour map around 0.
+        label: what this map is of, one line for a person.
+        meta: anything JSON can hold about how it was made: method, layer, score, versions.
+        picture: (H, W, 3) uint8 source picture, so that a single map can show itself; not saved.
+
+    Raises:
+        ShapeError: values are not floating point, or their size is not the frame's.
+        KindError: the kind is not one of the four, or the values contradict it.
+    """
+
+    values: Float[Tensor, "*b h w"]
+    frame: Frame
+    kind: Kind
+    signed: bool = False
+    label: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    picture: UInt8[np.ndarray, "H W 3"] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise KindError(f"kind is {self.kind!r}; expected one of {', '.join(get_args(Kind))}")
+        if not self.values.is_floating_point():
+            raise ShapeError(f"values have dtype {self.values.dtype}; expected floating point")
+        if self.values.ndim < 2 or tuple(self.values.shape[-2:]) != self.frame.size:
+            raise ShapeError(
+                f"values have shape {tuple(self.values.shape)} but the frame has {self.frame.size} cells; "
+                "the last two dimensions must be the frame's size"
+            )
+        batch = tuple(self.values.shape[:-2])
+        if self.frame.batch_shape and tuple(self.frame.batch_shape) != batch:
+            raise ShapeError(f"values have batch {batch} but the frame has batch {tuple(self.frame.batch_shape)}")
+        if self.signed and self.kind != "relevance":
+            raise KindError(f"a {self.kind} map is not signed; only relevance can be")
+        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+
+    def expect(self, *kinds: Kind) -> Self:
+        """This map if it is of one of ``kinds``; otherwise KindError, because mixing kinds gives wrong answers silently."""
+        if self.kind not in kinds:
+            raise KindError(
+                f"this heatmap is of kind {self.kind!r}; this operation needs {' or '.join(map(repr, kinds))}"
+            )
+        return self
+
+    @property
+    def has_evidence(self) -> bool:
+        """False where no cell is positive: then there is nothing to show, and stretching it would draw noise."""
+        return bool((self.values > 0).any())
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def __len__(self) -> int:
+        if self.values.ndim < 3:
+            raise ShapeError("this heatmap is a single map, so it has no length")
+        return self.values.shape[0]
+
+    def __getitem__(self, index: int | slice) -> Self:
+        if self.values.ndim < 3:
+            raise ShapeError("this heatmap is a single map, so it cannot be indexed")
+        frame = self.frame[index] if self.frame.batch_shape else self.frame
+        return replace(self, values=self.values[index], frame=frame)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        finite = self.values[torch.isfinite(self.values)]
+        extent = f"{finite.min():.4g} to {finite.max():.4g}" if finite.numel() else "no finite value"
+        label = f"{self.label!r}, " if self.label else ""
+        return f"Heatmap({label}{self.kind}{', signed' if self.signed else ''}, {tuple(self.values.shape)}, {extent}, {self.frame!r})"
+
+    # --- files -----------------------------------------------------------------------------------------
+
+    def save(self, fpath: str | os.PathLike[str]) -> Path:
+        """Write values, frame and metadata to ``.npz`` or ``.safetensors``, whole or not at all.
+
+        Values keep their dtype in safetensors; npz has no bfloat16, which is widened to float32.
+        """
+        fpath = Path(fpath)
+        header = json.dumps(
+            {
+                "format": FORMAT,
+                "kind": self.kind,
+                "signed": self.signed,
+                "label": self.label,
+                "size": self.frame.size,
+                "meta": dict(self.meta),
+            },
+            default=str,
+        )
+        tensors = {
+            "values": self.values.detach().cpu().contiguous(),
+            "to_source": self.frame.to_source.detach().cpu().contiguous(),
+            "source_size": self.frame.source_size.cpu().contiguous(),
+        }
+        if fpath.suffix == ".npz":
+            tensors["values"] = tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
+            arrays = {name: t.numpy() for name, t in tensors.items()}
+            with _atomic(fpath) as file:
+                np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
+        elif fpath.suffix == ".safetensors":
+            from safetensors.torch import save
+
+            with _atomic(fpath) as file:
+                file.write(save(tensors, metadata={"isotherm": header}))
+        else:
+            raise InputError(f"cannot save a heatmap as {fpath.name!r}; the name must end in .npz or .safetensors")
+        return fpath
+
+    @classmethod
+    def load(cls, fpath: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote. Never unpickles; the shape is checked before anything is allocated."""
+        fpath = Path(fpath)
+        if not fpath.is_file():
+            raise InputError(f"there is no heatmap file {fpath}; check the path")
+        readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
+        if fpath.suffix not in readers:
+            raise InputError(f"cannot read {fpath.name!r} as a heatmap; expected .npz or .safetensors")
+        try:
+            header, tensors = readers[fpath.suffix](fpath)
+            if header.get("format") != FORMAT:
+                raise InputError(f"{fpath} is not an isotherm heatmap: its format is {header.get('format')!r}, expected {FORMAT!r}")
+            frame = Frame(tensors["to_source"], tuple(header["size"]), tensors["source_size"])
+            return cls(
+                tensors["values"],
+                frame,
+                header["kind"],
+                signed=bool(header["signed"]),
+                label=str(header["label"]),
+                meta=header["meta"],
+            )
+        except (KeyError, TypeError, ValueError, OSError, EOFError, FrameError) as error:
+            raise InputError(f"{fpath} cannot be read as a heatmap ({type(error).__name__}: {error}); it may be cut short or of another program") from error
+
+    # --- notebooks: the one place where the core reaches for drawing, lazily -----------------------------
+
+    def _repr_png_(self) -> bytes | None:
+        from isotherm.draw.notebook import heatmap_png
+
+        return heatmap_png(self)
+
+    def _repr_html_(self) -> str | None:
+        from isotherm.draw.notebook import heatmap_html
+
+        return heatmap_html(self)
+
+
+class _atomic:
+    """A binary file that appears under its name only when all of it has reached the disk."""
+
+    def __init__(self, fpath: Path) -> None:
+        self.fpath = fpath
+
+    def __enter__(self):
+        if not self.fpath.parent.is_dir():
+            raise InputError(f"there is no folder {self.fpath.parent}; create it first")
+        fd, self.temporary = tempfile.mkstemp(dir=self.fpath.parent, prefix=f".{self.fpath.name}.")
+        self.file = os.fdopen(fd, "wb")
+        return self.file
+
+    def __exit__(self, kind, value, traceback) -> None:
+        if kind is None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            os.replace(self.temporary, self.fpath)
+        else:
+            self.file.close()
+            os.unlink(self.temporary)
+
+
+def _check_count(shape: tuple[int, ...], name: str) -> None:
+    count = int(np.prod([int(s) for s in shape], dtype=object)) if shape else 1
+    if count > MAX_VALUES:
+        raise InputError(f"array {name!r} claims {count} values; at most {MAX_VALUES} are read from a file")
+
+
+def _read_npz(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
+    import zipfile
+
+    arrays = {}
+    try:
+        with zipfile.ZipFile(fpath) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as file:
+                    version = np.lib.format.read_magic(file)
+                    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    _check_count(reader(file)[0], member)
+        with np.load(fpath, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
+    header = json.loads(arrays.pop("header").tobytes())
+    return header, {name: torch.from_numpy(a) for name, a in arrays.items()}
+
+
+def _read_safetensors(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(fpath, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["isotherm"])
+            for name in file.keys():
+                _check_count(tuple(file.get_slice(name).get_shape()), name)
+            return header, {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error

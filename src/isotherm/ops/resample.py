@@ -1,0 +1,136 @@
+"""Maps through frames: from cells to source pixels or to the cells of any other frame.
+
+Bilinear with half-pixel centres, what ``F.interpolate(align_corners=False)`` and ``cv2.resize`` compute
+(they agree to 1e-7), extended to any affine. Upright frames, nearly all of them, are two small matrix
+products: a 20x20 map over 12 megapixels costs tens of milliseconds, and nothing is ever blown up twice.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from isotherm.errors import ShapeError
+from isotherm.frame import Frame, Size, compose_affine
+
+Outside = Literal["zero", "edge", "nan"]
+
+
+def interpolation_matrix(
+    positions: Float[Tensor, "n"], length: int, *, outside: Outside
+) -> Float[Tensor, "n {length}"]:
+    """Linear-interpolation weights that read ``positions`` (edge-origin) from a row of ``length`` cells.
+
+    Within half a cell of the edge the outermost cell's value continues; beyond the edge ``outside`` says.
+    """
+    index = (positions - 0.5).clamp(0, length - 1)
+    low = index.floor().clamp(max=max(length - 2, 0))
+    weight_high = index - low
+    rows = torch.arange(len(positions), device=positions.device)
+    matrix = positions.new_zeros(len(positions), length)
+    matrix[rows, low.long()] = 1 - weight_high
+    if length > 1:
+        matrix[rows, low.long() + 1] += weight_high
+    if outside != "edge":
+        matrix = matrix * ((positions >= 0) & (positions <= length)).to(matrix.dtype)[:, None]
+    return matrix
+
+
+def to_frame(
+    values: Float[Tensor, "*b h w"],
+    frame: Frame,
+    target: Frame,
+    *,
+    outside: Outside = "zero",
+    mode: Literal["bilinear", "nearest"] = "bilinear",
+) -> Float[Tensor, "*b H W"]:
+    """The values of ``frame`` read at the cell centres of ``target``, over the same source pictures.
+
+    Args:
+        values: (*batch, h, w), ``frame.size == (h, w)``.
+        frame, target: each single, or batched as the values are.
+        outside: what a cell of ``target`` outside of ``frame`` gets: 0, the nearest cell's value, or NaN.
+        mode: bilinear, or the value of the cell that contains the centre.
+
+    Returns:
+        (*batch, H, W) with ``target.size == (H, W)``, dtype and device of ``values``; differentiable in them.
+    """
+    if tuple(values.shape[-2:]) != frame.size:
+        raise ShapeError(f"values have shape {tuple(values.shape)}; the frame has {frame.size} cells")
+    # target cells -> source -> frame cells
+    matrix = compose_affine(frame.from_source.cpu(), target.to_source.cpu())
+    batch = matrix.shape[:-2]
+    if batch and tuple(batch) != tuple(values.shape[:-2]):
+        if len(batch) == 1 and batch[0] == 1:
+            matrix = matrix[0]
+        else:
+            raise ShapeError(f"frames have batch {tuple(batch)}; values have {tuple(values.shape)}")
+    if matrix.ndim == 3 and bool((matrix == matrix[:1]).all()):
+        matrix = matrix[0]  # one geometry for the whole batch: one pair of matrices
+    if matrix.ndim == 2:
+        return _resample(values, matrix, target.size, outside, mode)
+    flat = values.reshape(-1, *values.shape[-2:])
+    maps = [_resample(v, m, target.size, outside, mode) for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)]
+    return torch.stack(maps).reshape(*values.shape[:-2], *target.size)
+
+
+def to_source(
+    values: Float[Tensor, "*b h w"], frame: Frame, *, size: Size | None = None, outside: Outside = "zero"
+) -> Float[Tensor, "*b H W"]:
+    """The values over the source picture itself, (*batch, H, W); ``size`` asks for another raster over it."""
+    return to_frame(values, frame, source_raster(frame, size), outside=outside)
+
+
+def seen(frame: Frame, size: Size | None = None) -> Bool[Tensor, "*b H W"]:
+    """Which source pixels the frame covers at all: crops and letterboxes leave some unseen."""
+    ones = torch.ones(*frame.batch_shape, *frame.size)
+    return to_frame(ones, frame, source_raster(frame, size), outside="zero", mode="nearest") > 0
+
+
+def source_raster(frame: Frame, size: Size | None = None) -> Frame:
+    """The frame of the source pictures themselves, or of another raster over them; they must be of one size."""
+    sizes = {tuple(s) for s in frame.source_size.reshape(-1, 2).tolist()}
+    if len(sizes) > 1:
+        raise ShapeError(f"the source pictures have different sizes {sorted(sizes)}; go to the source one at a time")
+    source = Frame.identity(sizes.pop())
+    return source if size is None else source.resized(size)
+
+
+def _resample(values: Tensor, matrix: Tensor, size: Size, outside: Outside, mode: str) -> Tensor:
+    h, w = values.shape[-2:]
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    if float(matrix[0, 1]) == 0 and float(matrix[1, 0]) == 0:
+        # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell
+        x = (torch.arange(size[1], dtype=torch.float64) + 0.5) * matrix[0, 0] + matrix[0, 2]
+        y = (torch.arange(size[0], dtype=torch.float64) + 0.5) * matrix[1, 1] + matrix[1, 2]
+        if mode == "nearest":
+            columns, rows = x.floor().clamp(0, w - 1).long(), y.floor().clamp(0, h - 1).long()
+            out = values[..., rows.to(values.device)[:, None], columns.to(values.device)]
+            if outside == "zero":
+                inside = ((y >= 0) & (y <= h))[:, None] & ((x >= 0) & (x <= w))
+                out = torch.where(inside.to(out.device), out, torch.zeros_like(out))
+        else:
+            rows_m = interpolation_matrix(y, h, outside="edge" if outside == "nan" else outside).to(values.device, dtype)
+            columns_m = interpolation_matrix(x, w, outside="edge" if outside == "nan" else outside).to(values.device, dtype)
+            out = (rows_m @ values.to(dtype)) @ columns_m.T
+        if outside == "nan":
+            inside = ((y >= 0) & (y <= h))[:, None] & ((x >= 0) & (x <= w))
+            out = out.masked_fill(~inside.to(out.device), torch.nan)
+        return out.to(values.dtype)
+    # any affine: grid_sample reads normalised edge-origin coordinates
+    ys, xs = torch.meshgrid(
+        torch.arange(size[0], dtype=torch.float64) + 0.5, torch.arange(size[1], dtype=torch.float64) + 0.5, indexing="ij"
+    )
+    cells = torch.stack([xs, ys], -1) @ matrix[:, :2].T + matrix[:, 2]
+    grid = (cells / torch.tensor([w, h], dtype=torch.float64) * 2 - 1).to(values.device, dtype)
+    flat = values.to(dtype).reshape(1, -1, h, w)
+    out = F.grid_sample(flat, grid[None], mode=mode, padding_mode="border", align_corners=False)
+    out = out.reshape(*values.shape[:-2], *size)
+    if outside != "edge":
+        inside = ((cells >= 0) & (cells <= torch.tensor([w, h]))).all(-1).to(out.device)
+        out = out.masked_fill(~inside, 0.0 if outside == "zero" else torch.nan)
+    return out.to(values.dtype)
