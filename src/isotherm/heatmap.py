@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from isotherm.atomic import atomic_write
 from isotherm.errors import FrameError, InputError, KindError, ShapeError
 from isotherm.frame import Frame
 
@@ -140,12 +140,12 @@ class Heatmap:
         if fpath.suffix == ".npz":
             tensors["values"] = tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
             arrays = {name: t.numpy() for name, t in tensors.items()}
-            with _atomic(fpath) as file:
+            with atomic_write(fpath) as file:
                 np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
         elif fpath.suffix == ".safetensors":
             from safetensors.torch import save
 
-            with _atomic(fpath) as file:
+            with atomic_write(fpath) as file:
                 file.write(save(tensors, metadata={"isotherm": header}))
         else:
             raise InputError(f"cannot save a heatmap as {fpath.name!r}; the name must end in .npz or .safetensors")
@@ -187,30 +187,6 @@ class Heatmap:
         from isotherm.draw.notebook import heatmap_html
 
         return heatmap_html(self)
-
-
-class _atomic:
-    """A binary file that appears under its name only when all of it has reached the disk."""
-
-    def __init__(self, fpath: Path) -> None:
-        self.fpath = fpath
-
-    def __enter__(self):
-        if not self.fpath.parent.is_dir():
-            raise InputError(f"there is no folder {self.fpath.parent}; create it first")
-        fd, self.temporary = tempfile.mkstemp(dir=self.fpath.parent, prefix=f".{self.fpath.name}.")
-        self.file = os.fdopen(fd, "wb")
-        return self.file
-
-    def __exit__(self, kind, value, traceback) -> None:
-        if kind is None:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
-            os.replace(self.temporary, self.fpath)
-        else:
-            self.file.close()
-            os.unlink(self.temporary)
 
 
 def _check_count(shape: tuple[int, ...], name: str) -> None:

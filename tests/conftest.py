@@ -1,0 +1,33 @@
+"""What all tests share: two threads, explicit seeds, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("YOLO_OFFLINE", "1")
+os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Any connection beyond this machine fails loudly instead of downloading."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test tried to reach {address}; tests run without a network")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
