@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -104,13 +104,13 @@ class Frame:
     # --- making one ---------------------------------------------------------------------------------
 
     @classmethod
-    def identity(cls, size: Sequence[int]) -> Self:
+    def identity(cls, size: Sequence[int]) -> Frame:
         """The frame of the source picture itself: one cell per pixel."""
         size = _size(size, "source size")
         return cls(_matrix(1, 0, 0, 0, 1, 0), size, torch.tensor(size))
 
     @classmethod
-    def resize(cls, source_size: Sequence[int], size: Sequence[int]) -> Self:
+    def resize(cls, source_size: Sequence[int], size: Sequence[int]) -> Frame:
         """The picture stretched to ``size`` (h, w)."""
         return cls.identity(source_size).resized(size)
 
@@ -122,12 +122,12 @@ class Frame:
         *,
         align: Literal["centre", "corner"] = "centre",
         enlarge: bool = True,
-    ) -> Self:
+    ) -> Frame:
         """The picture scaled with its aspect ratio kept and padded to ``size`` (h, w)."""
         return cls.identity(source_size).letterboxed(size, align=align, enlarge=enlarge)
 
     @classmethod
-    def stack(cls, frames: Sequence[Frame]) -> Self:
+    def stack(cls, frames: Sequence[Frame]) -> Frame:
         """One batched frame from several of the same cell size, as a DataLoader collates them."""
         if not frames:
             raise FrameError("there is nothing to stack: the list of frames is empty")
@@ -142,7 +142,7 @@ class Frame:
 
     # --- chaining: each step says what happened to the raster next -------------------------------------
 
-    def warped(self, to_previous: Float[Tensor, "*#b 2 3"], size: Sequence[int]) -> Self:
+    def warped(self, to_previous: Float[Tensor, "*#b 2 3"], size: Sequence[int]) -> Frame:
         """The raster after any affine resampling.
 
         Args:
@@ -153,12 +153,12 @@ class Frame:
         source_size = self.source_size.expand(*matrix.shape[:-2], 2)
         return type(self)(matrix, _size(size, "size"), source_size)
 
-    def resized(self, size: Sequence[int]) -> Self:
+    def resized(self, size: Sequence[int]) -> Frame:
         """The raster stretched to ``size`` (h, w)."""
         new = _size(size, "size")
         return self.warped(_matrix(self.size[1] / new[1], 0, 0, 0, self.size[0] / new[0], 0), new)
 
-    def to_grid(self, *, stride: int | tuple[int, int] | None = None, size: Sequence[int] | None = None) -> Self:
+    def to_grid(self, *, stride: int | tuple[int, int] | None = None, size: Sequence[int] | None = None) -> Frame:
         """The grid of a network's features over this raster: by ``stride`` (cells) or by its ``size`` (h, w).
 
         With ``stride`` the grid has floor(size / stride) cells, and each covers exactly stride x stride
@@ -173,7 +173,7 @@ class Frame:
             raise FrameError(f"stride {stride} does not fit a raster of {self.size}; it must be from 1 to the raster's size")
         return self.warped(_matrix(sx, 0, 0, 0, sy, 0), (self.size[0] // sy, self.size[1] // sx))
 
-    def cropped(self, box: Sequence[float]) -> Self:
+    def cropped(self, box: Sequence[float]) -> Frame:
         """The part inside ``box`` (x0, y0, x1, y1) in present cells; it may reach outside (padding)."""
         x0, y0, x1, y1 = (float(v) for v in box)
         w, h = x1 - x0, y1 - y0
@@ -181,7 +181,7 @@ class Frame:
             raise FrameError(f"crop box {tuple(box)} is {w} x {h} cells; both must be whole numbers of at least 1 (resize after cropping for others)")
         return self.warped(_matrix(1, 0, x0, 0, 1, y0), (int(h), int(w)))
 
-    def padded(self, left: int, top: int, right: int, bottom: int) -> Self:
+    def padded(self, left: int, top: int, right: int, bottom: int) -> Frame:
         """The raster with cells added (or, if negative, cut) on its four sides."""
         return self.cropped((-left, -top, self.size[1] + right, self.size[0] + bottom))
 
@@ -191,7 +191,7 @@ class Frame:
         *,
         align: Literal["centre", "corner"] = "centre",
         enlarge: bool = True,
-    ) -> Self:
+    ) -> Frame:
         """Scaled by one factor to fit ``size`` (h, w), rounded to whole cells, the rest padded.
 
         ``align`` says where the picture lies: in the centre (an odd padding cell goes right and below)
@@ -206,7 +206,7 @@ class Frame:
         top, left = (free[0] // 2, free[1] // 2) if align == "centre" else (0, 0)
         return self.resized(inner).padded(left, top, free[1] - left, free[0] - top)
 
-    def flipped(self, direction: Literal["horizontal", "vertical"] = "horizontal") -> Self:
+    def flipped(self, direction: Literal["horizontal", "vertical"] = "horizontal") -> Frame:
         """Mirrored left-right (``horizontal``) or top-bottom (``vertical``)."""
         h, w = self.size
         if direction == "horizontal":
@@ -215,7 +215,7 @@ class Frame:
             return self.warped(_matrix(1, 0, 0, 0, -1, h), self.size)
         raise FrameError(f"direction is {direction!r}; expected 'horizontal' or 'vertical'")
 
-    def rotated(self, degrees: float, *, size: Sequence[int] | None = None) -> Self:
+    def rotated(self, degrees: float, *, size: Sequence[int] | None = None) -> Frame:
         """Turned counter-clockwise (as seen) about the centre; the raster keeps its size unless given."""
         new = self.size if size is None else _size(size, "size")
         t = math.radians(degrees)
@@ -226,7 +226,7 @@ class Frame:
             _matrix(cos, -sin, cx - cos * nx + sin * ny, sin, cos, cy - sin * nx - cos * ny), new
         )
 
-    def tiles(self, size: Sequence[int], *, overlap: int = 0) -> list[Self]:
+    def tiles(self, size: Sequence[int], *, overlap: int = 0) -> list[Frame]:
         """Crops of ``size`` (h, w) that cover the raster, row by row; the last of a row is moved in, not cut."""
         h, w = _size(size, "tile size")
         h, w = min(h, self.size[0]), min(w, self.size[1])
@@ -236,7 +236,7 @@ class Frame:
         xs = _starts(self.size[1], w, overlap)
         return [self.cropped((x, y, x + w, y + h)) for y in ys for x in xs]
 
-    def then(self, inner: Frame) -> Self:
+    def then(self, inner: Frame) -> Frame:
         """``inner``'s raster, whose source is this raster: cells -> this raster -> source."""
         expected = torch.tensor(self.size)
         if not bool((inner.source_size.cpu() == expected).all()):
@@ -287,7 +287,7 @@ class Frame:
         columns = self.to_source[..., :2].square().sum(-2).sqrt()
         return columns.flip(-1)
 
-    def __getitem__(self, index: int | slice | Tensor | list[int]) -> Self:
+    def __getitem__(self, index: int | slice | Tensor | list[int]) -> Frame:
         if not self.batch_shape:
             raise FrameError("this frame is not batched, so it cannot be indexed")
         return type(self)(self.to_source[index], self.size, self.source_size[index])
@@ -297,7 +297,7 @@ class Frame:
             raise FrameError("this frame is not batched, so it has no length")
         return self.batch_shape[0]
 
-    def __iter__(self) -> Iterator[Self]:
+    def __iter__(self) -> Iterator[Frame]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
@@ -305,7 +305,7 @@ class Frame:
         source = "x".join(map(str, self.source_size.tolist())) if not self.batch_shape else self.source_size.tolist()
         return f"Frame({self.size[0]}x{self.size[1]} cells over {source} pixels{batch})"
 
-    def expanded(self, n: int) -> Self:
+    def expanded(self, n: int) -> Frame:
         """This single frame repeated as a batch of ``n``."""
         if self.batch_shape:
             raise FrameError(f"this frame is already batched {tuple(self.batch_shape)}; index it instead")

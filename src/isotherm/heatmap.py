@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class Heatmap:
             raise KindError(f"a {self.kind} map is not signed; only relevance can be")
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
 
-    def expect(self, *kinds: Kind) -> Self:
+    def expect(self, *kinds: Kind) -> Heatmap:
         """This map if it is of one of ``kinds``; otherwise KindError, because mixing kinds gives wrong answers silently."""
         if self.kind not in kinds:
             raise KindError(
@@ -89,7 +89,7 @@ class Heatmap:
         """False where no cell is positive: then there is nothing to show, and stretching it would draw noise."""
         return bool((self.values > 0).any())
 
-    def with_(self, **changes: Any) -> Self:
+    def with_(self, **changes: Any) -> Heatmap:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
@@ -98,13 +98,13 @@ class Heatmap:
             raise ShapeError("this heatmap is a single map, so it has no length")
         return self.values.shape[0]
 
-    def __getitem__(self, index: int | slice) -> Self:
+    def __getitem__(self, index: int | slice) -> Heatmap:
         if self.values.ndim < 3:
             raise ShapeError("this heatmap is a single map, so it cannot be indexed")
         frame = self.frame[index] if self.frame.batch_shape else self.frame
         return replace(self, values=self.values[index], frame=frame)
 
-    def __iter__(self) -> Iterator[Self]:
+    def __iter__(self) -> Iterator[Heatmap]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
@@ -152,7 +152,7 @@ class Heatmap:
         return fpath
 
     @classmethod
-    def load(cls, fpath: str | os.PathLike[str]) -> Self:
+    def load(cls, fpath: str | os.PathLike[str]) -> Heatmap:
         """Read what :meth:`save` wrote. Never unpickles; the shape is checked before anything is allocated."""
         fpath = Path(fpath)
         if not fpath.is_file():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -57,6 +57,7 @@ class AttentionTrace:
     frame: Frame
 
 
+@runtime_checkable
 class Rerun(Protocol):
     """How a Trace scores changed pictures. Runs in eval mode and leaves nothing behind.
 
@@ -129,6 +130,7 @@ class LayerMap:
     frame: Frame
 
 
+@runtime_checkable
 class Method(Protocol):
     """A way to turn a Trace into relevance.
 
@@ -187,6 +189,6 @@ class LayerMethod:
             for layer in trace.need_layers()
         ]
 
-    def with_reduce(self, reduce: Callable[[Tensor], Tensor], name: str) -> Self:
+    def with_reduce(self, reduce: Callable[[Tensor], Tensor], name: str) -> LayerMethod:
         """The same weighting with another way from channels to one map (eigen-smoothing)."""
         return type(self)(name, self.weighted, self.signed, False, self.uses_gradient, reduce)

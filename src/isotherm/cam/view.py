@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -48,11 +48,11 @@ class Inputs:
     def __len__(self) -> int:
         return self.tensor.shape[0]
 
-    def with_tensor(self, tensor: Float[Tensor, "b c h w"]) -> Self:
+    def with_tensor(self, tensor: Float[Tensor, "b c h w"]) -> Inputs:
         """The same pictures in other pixels (masked, blurred, stepped towards a baseline)."""
         return replace(self, tensor=tensor)
 
-    def take(self, rows: Int[Tensor, "n"] | Sequence[int]) -> Self:
+    def take(self, rows: Int[Tensor, "n"] | Sequence[int]) -> Inputs:
         """Rows of the batch, any number of times each, in any order."""
         index = torch.as_tensor(rows, dtype=torch.long)
         on = index.to(self.tensor.device)
@@ -115,7 +115,7 @@ class Detections:
     def __len__(self) -> int:
         return self.boxes.shape[0]
 
-    def take(self, rows: Int[Tensor, "m"]) -> Self:
+    def take(self, rows: Int[Tensor, "m"]) -> Detections:
         """Some of the findings."""
         def pick(t):
             return None if t is None else t[rows.to(t.device)]
@@ -144,7 +144,7 @@ class Pins:
     classes: Int[Tensor, "n"]
     candidate: Int[Tensor, "n"]
 
-    def take(self, rows: Int[Tensor, "m"]) -> Self:
+    def take(self, rows: Int[Tensor, "m"]) -> Pins:
         return replace(self, boxes=self.boxes[rows], classes=self.classes[rows], candidate=self.candidate[rows])
 
 
