@@ -80,6 +80,12 @@ class Rerun(Protocol):
         """Scores when the channels of the trace's ``layer``-th layer are multiplied by ``keep``, without graph."""
         ...
 
+    def hessian_vector(
+        self, layer: int, vector: Float[Tensor, "t c h w"]
+    ) -> Float[Tensor, "t c h w"]:
+        """Second derivative of each target's score at the trace's ``layer``-th layer, times ``vector``."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -89,6 +95,7 @@ class Trace:
         scores: (t,) detached. picture: (t,) row of the batch each target is about.
         inputs: the batch of b pictures. layers: the target layers, in the order asked for.
         attention: every attention block in order of execution, or empty. rerun: how to score changed pictures.
+        biases: every module that adds a bias: the bias broadcast as activation, the gradient at its output.
     """
 
     scores: Float[Tensor, "t"]
@@ -97,6 +104,7 @@ class Trace:
     layers: tuple[LayerTrace, ...] = ()
     attention: tuple[AttentionTrace, ...] = ()
     rerun: Rerun | None = None
+    biases: tuple[LayerTrace, ...] = ()
 
     def __len__(self) -> int:
         return self.scores.shape[0]
@@ -138,7 +146,7 @@ class Method(Protocol):
         name: the field's name. source: paper and equation.
         signed: negative values mean evidence against.
         needs: what the trace must hold: any of ``activation``, ``gradient``, ``attention``,
-            ``attention_gradient``, ``rerun``, ``bias`` .
+            ``attention_gradient``, ``rerun``, ``hessian`` (of rerun), ``bias``.
     """
 
     name: str
