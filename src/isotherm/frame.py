@@ -129,16 +129,14 @@ class Frame:
     @classmethod
     def stack(cls, frames: Sequence[Frame]) -> Frame:
         """One batched frame from several of the same cell size, as a DataLoader collates them."""
-        if not frames:
-            raise FrameError("there is nothing to stack: the list of frames is empty")
-        sizes = {f.size for f in frames}
-        if len(sizes) > 1:
-            raise FrameError(f"frames of different cell sizes {sorted(sizes)} cannot be one batch; bring the maps to one size first")
-        return cls(
-            torch.stack([f.to_source for f in frames]),
-            frames[0].size,
-            torch.stack([f.source_size for f in frames]),
-        )
+        size = _one_size(frames)
+        return cls(torch.stack([f.to_source for f in frames]), size, torch.stack([f.source_size for f in frames]))
+
+    @classmethod
+    def cat(cls, frames: Sequence[Frame]) -> Frame:
+        """Batched frames one after the other, along the first dimension."""
+        size = _one_size(frames)
+        return cls(torch.cat([f.to_source for f in frames]), size, torch.cat([f.source_size for f in frames]))
 
     # --- chaining: each step says what happened to the raster next -------------------------------------
 
@@ -302,7 +300,8 @@ class Frame:
 
     def __repr__(self) -> str:
         batch = f", batch={tuple(self.batch_shape)}" if self.batch_shape else ""
-        source = "x".join(map(str, self.source_size.tolist())) if not self.batch_shape else self.source_size.tolist()
+        sizes = sorted({f"{h}x{w}" for h, w in self.source_size.reshape(-1, 2).tolist()})
+        source = " or ".join(sizes) if len(sizes) <= 3 else f"{len(sizes)} sizes of"
         return f"Frame({self.size[0]}x{self.size[1]} cells over {source} pixels{batch})"
 
     def expanded(self, n: int) -> Frame:
@@ -319,6 +318,15 @@ class Frame:
             and bool(torch.equal(self.source_size.cpu(), other.source_size.cpu()))
             and bool(torch.allclose(self.to_source.cpu(), other.to_source.cpu(), atol=atol, rtol=0))
         )
+
+
+def _one_size(frames: Sequence[Frame]) -> Size:
+    if not frames:
+        raise FrameError("there is nothing to join: the list of frames is empty")
+    sizes = {f.size for f in frames}
+    if len(sizes) > 1:
+        raise FrameError(f"frames of different cell sizes {sorted(sizes)} cannot be one batch; bring the maps to one size first")
+    return frames[0].size
 
 
 def _starts(total: int, part: int, overlap: int) -> list[int]:

@@ -40,13 +40,22 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What one forward pass left: the model's raw output and the chosen calls, in the order of the layers asked for."""
+    """What one forward pass left: the model's raw output and the chosen calls, in the order of the layers asked for.
+
+    ``every`` holds all calls of the modules that were recorded without choosing among their calls.
+    """
 
     raw: Any
     calls: tuple[Call, ...]
+    every: tuple[Call, ...] = ()
 
     def gradients(
-        self, scores: Float[Tensor, "t"], picture: Int[Tensor, "t"], *, keep_graph: bool = False
+        self,
+        scores: Float[Tensor, "t"],
+        picture: Int[Tensor, "t"],
+        *,
+        also: Sequence[Tensor] = (),
+        keep_graph: bool = False,
     ) -> list[Float[Tensor, "t ..."]]:
         """Gradient of each score at each call's output, row ``picture[i]`` for score i.
 
@@ -55,14 +64,18 @@ class Recording:
 
         Args:
             scores: (t,) differentiable. picture: (t,) row of the batch that each score is about.
+            also: further tensors of the graph (attention, outputs of ``every``); a tensor off the path gets zeros.
             keep_graph: keep it for another call.
+
+        Returns:
+            One tensor per call and then one per tensor of ``also``, each with a leading dimension t.
 
         Raises:
             LayerError: a layer has no path to the scores; the message names it.
         """
         if not scores.requires_grad:
             raise LayerError(f"{GRAPH_LOST} ({', '.join(map(str, self.calls))}); choose an earlier layer, or one that runs outside of no_grad")
-        outputs = [call.output for call in self.calls]
+        outputs = [*(call.output for call in self.calls), *also]
         rounds = _rounds(picture)
         parts: list[list[Tensor | None]] = []
         for number, members in enumerate(rounds):
@@ -80,12 +93,12 @@ class Recording:
             )
         order = torch.argsort(torch.cat(list(rounds)))
         gathered = []
-        for i, call in enumerate(self.calls):
+        for i, output in enumerate(outputs):
             rows_of = [
-                call.output.new_zeros(len(m), *call.output.shape[1:]) if p[i] is None else p[i]
+                output.new_zeros(len(m), *output.shape[1:]) if p[i] is None else p[i]
                 for m, p in zip(rounds, parts, strict=True)
             ]
-            gathered.append(rows_of[0] if len(rows_of) == 1 else torch.cat(rows_of)[order.to(call.output.device)])
+            gathered.append(rows_of[0] if len(rows_of) == 1 else torch.cat(rows_of)[order.to(output.device)])
         return gathered
 
 
@@ -163,18 +176,21 @@ def record(
     run: Callable[[], Any],
     layers: Sequence[LayerRef],
     *,
+    every_call: Sequence[LayerRef] = (),
     gradient: bool = True,
 ) -> Recording:
     """Run the model once and keep what the target layers put out.
 
     Args:
         model: the module that is put in eval mode meanwhile. run: the forward pass, without arguments.
-        layers: what to record. gradient: keep the graph from the first of them on.
+        layers: what to record, one call each. every_call: layers all of whose calls are kept as well.
+        gradient: keep the graph from the first of them on.
 
     Raises:
         LayerError: a layer did not run, or ran several times and none was chosen.
     """
-    outputs: list[list[Tensor]] = [[] for _ in layers]
+    refs = [*layers, *every_call]
+    outputs: list[list[Tensor]] = [[] for _ in refs]
 
     def keep(i: int, call: int, output: Tensor) -> Tensor | None:
         if not gradient:
@@ -189,9 +205,15 @@ def record(
         # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
         return output.clone()
 
-    with torch.inference_mode(False), torch.no_grad(), evaluating(model), replaced(layers, keep):
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), replaced(refs, keep):
         raw = run()
-    return Recording(raw, tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs, strict=True)))
+    chosen = tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs[: len(layers)], strict=True))
+    every = tuple(
+        Call(ref, i, out)
+        for ref, outs in zip(every_call, outputs[len(layers) :], strict=True)
+        for i, out in enumerate(outs)
+    )
+    return Recording(raw, chosen, every)
 
 
 def _choose(ref: LayerRef, outputs: list[Tensor]) -> Call:

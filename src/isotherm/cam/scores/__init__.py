@@ -1,0 +1,20 @@
+"""What to explain: scores of classifiers, segmenters and detectors."""
+
+from isotherm.cam.scores.classes import Classes, ClassLogit, Contrast, Similarity, TopK
+from isotherm.cam.scores.detections import Detection
+from isotherm.cam.scores.function import Function
+from isotherm.cam.scores.segmentation import SegmentationMask
+from isotherm.cam.scores.targets import Score, Targets
+
+__all__ = [
+    "ClassLogit",
+    "Classes",
+    "Contrast",
+    "Detection",
+    "Function",
+    "Score",
+    "SegmentationMask",
+    "Similarity",
+    "Targets",
+    "TopK",
+]

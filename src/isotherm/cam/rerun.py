@@ -1,0 +1,118 @@
+"""Scoring changed pictures: the way back from a method or a metric to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from isotherm.cam.capture import evaluating, record, replaced
+from isotherm.cam.layers import LayerRef
+from isotherm.cam.scores.targets import Targets
+from isotherm.cam.view import Inputs, Layout, View
+from isotherm.errors import MethodError
+
+
+@dataclass(eq=False)
+class ViewRerun:
+    """Fulfils :class:`isotherm.cam.trace.Rerun` for any view.
+
+    Args:
+        view, inputs, targets: what was explained. layers, layouts: the trace's target layers.
+    """
+
+    view: View
+    inputs: Inputs
+    targets: Targets
+    layers: Sequence[LayerRef] = ()
+    layouts: Sequence[Layout] = ()
+    forwards: int = 0
+    _front_at_one: dict[int, bool] = field(default_factory=dict)
+
+    def _inputs(self, tensor: Tensor, target: Tensor) -> Inputs:
+        return self.inputs.take(self.targets.picture[target.cpu()]).with_tensor(tensor.to(self.inputs.tensor))
+
+    def _score(self, inputs: Inputs, raw: object, target: Tensor) -> Tensor:
+        pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
+        prediction = self.view.find(raw, inputs) if pins is None else self.view.refind(raw, inputs, pins)
+        return self.targets.read(prediction, target.cpu())
+
+    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+        """Scores of changed model inputs, without graph."""
+        inputs = self._inputs(tensor, target)
+        self.forwards += len(inputs)
+        with torch.no_grad(), evaluating(self.view.model):
+            return self._score(inputs, self.view.run(inputs), target).float()
+
+    def input_gradient(
+        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:
+        """Scores and their gradient at the model's input; parameters get none."""
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model):
+            leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
+            inputs = self._inputs(leaf, target)
+            scores = self._score(inputs, self.view.run(inputs), target)
+            if not scores.requires_grad:
+                raise MethodError("the score has no gradient at the model's input; some step between them is not differentiable")
+            (gradient,) = torch.autograd.grad(scores.sum(), leaf)
+        return scores.detach().float(), gradient
+
+    def scores_with_channels(
+        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n"]:
+        """Scores when the channels of a target layer are multiplied by ``keep``.
+
+        For one picture the layers in front run once, on one row, and only what follows the layer on n; that is
+        checked once per layer against the plain way and dropped where the model cannot broadcast (concatenations).
+        """
+        pictures = self.targets.picture[target.cpu()].unique()
+        if len(pictures) == 1:
+            if layer not in self._front_at_one:
+                self._front_at_one[layer] = self._can_start_at_one(layer, keep[:2], target[:2])
+            if self._front_at_one[layer]:
+                return self._with_channels(layer, keep, target, rows=1)
+        return self._with_channels(layer, keep, target, rows=len(target))
+
+    def _with_channels(self, layer: int, keep: Tensor, target: Tensor, rows: int) -> Tensor:
+        ref, layout = self.layers[layer], self.layouts[layer]
+        full = self.inputs.take(self.targets.picture[target.cpu()])
+        front = full if rows == len(full) else self.inputs.take(self.targets.picture[target[:1].cpu()])
+
+        def scale(_i: int, call: int, output: Tensor) -> Tensor | None:
+            if ref.call is not None and call != ref.call:
+                return None
+            shape = [1] * output.ndim
+            shape[0], shape[layout.channel_dim] = len(keep), keep.shape[1]
+            return output * keep.to(output).view(shape)
+
+        self.forwards += rows
+        with torch.no_grad(), evaluating(self.view.model), replaced([ref], scale):
+            return self._score(full, self.view.run(front), target).float()
+
+    def _can_start_at_one(self, layer: int, keep: Tensor, target: Tensor) -> bool:
+        if len(target) < 2:
+            keep, target = keep.repeat(2, 1), target.repeat(2)
+        try:
+            quick = self._with_channels(layer, keep, target, rows=1)
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+            return False  # a model that reshapes or concatenates by its input's batch size
+        plain = self._with_channels(layer, keep, target, rows=len(target))
+        return quick.shape == plain.shape and bool(torch.allclose(quick, plain, rtol=1e-3, atol=1e-4))
+
+    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
+        """Second derivative of each target's score at a target layer, times ``vector``; one row per target."""
+        everything = torch.arange(len(self.targets))
+        inputs = self.inputs.take(self.targets.picture)
+        with torch.enable_grad():
+            recording = record(self.view.model, lambda: self.view.run(inputs), [self.layers[layer]])
+            scores = self._score(inputs, recording.raw, everything)
+            output, layout = recording.calls[0].output, self.layouts[layer]
+            (gradient,) = torch.autograd.grad(scores.sum(), output, create_graph=True)
+            if not gradient.requires_grad:
+                return torch.zeros_like(vector)  # the score is linear behind the layer
+            along = (layout.to_grid(gradient) * vector.to(gradient)).sum()
+            (product,) = torch.autograd.grad(along, output, allow_unused=True)
+        return torch.zeros_like(vector) if product is None else layout.to_grid(product).detach()

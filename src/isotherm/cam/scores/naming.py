@@ -1,0 +1,37 @@
+"""Class names -> indices, with the nearest names when there is no such class."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from isotherm.errors import TargetError
+
+
+def class_index(wanted: int | str, names: Sequence[str]) -> int:
+    """The index of a class given by number, by exact name, or by a name that fits one class only.
+
+    ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name.
+
+    Raises:
+        TargetError: no such class, or several; the message has the nearest names.
+    """
+    if isinstance(wanted, int) or (wanted.lstrip("-").isdigit() and wanted not in names):
+        index = int(wanted)
+        if not 0 <= index < len(names):
+            raise TargetError(f"class {index} does not exist: the model has {len(names)} classes, numbered from 0 to {len(names) - 1}")
+        return index
+    key = wanted.strip().casefold()
+    spelt = [{part.strip().casefold() for part in (name, *name.split(","))} for name in names]
+    exact = [i for i, parts in enumerate(spelt) if key in parts]
+    if len(exact) == 1:
+        return exact[0]
+    if len(exact) > 1:
+        raise TargetError(f"class {wanted!r} fits {len(exact)} classes: {', '.join(f'{i} {names[i]!r}' for i in exact[:8])}; give the number")
+    loose = [i for i, name in enumerate(names) if key in name.casefold()]
+    if len(loose) == 1:
+        return loose[0]
+    flat = {part: names[i] for i, parts in enumerate(spelt) for part in parts}
+    near = [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
+    hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
+    raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
