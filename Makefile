@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Needs python3 >= 3.11 and make; uv is installed into .venv if it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export HF_HUB_OFFLINE ?= 1
+export YOLO_OFFLINE ?= 1
+export ULTRALYTICS_SAFE_LOAD ?= 1
+
+.PHONY: demo test bench lint docs setup constraints clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("isotherm needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,test,lint,docs]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/isotherm demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "open docs/site/index.html"
+
+# Versions only: no addresses, no hashes. By hand, never by file times: a fresh clone has arbitrary ones.
+constraints:
+	test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
+
+clean:
+	rm -rf $(VENV) demo runs docs/site .pytest_cache .mypy_cache .ruff_cache

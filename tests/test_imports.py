@@ -1,0 +1,95 @@
+"""Imports run one way, heavy packages stay in the files that bear their names, and the face is light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "isotherm"
+STEPS = [
+    {"version"}, {"errors"}, {"atomic"}, {"frame"}, {"heatmap"}, {"ops"},
+    {"targets", "decode", "losses", "metrics", "draw"},
+    {"heads", "cam", "gaze"},
+    {"adapters", "data"},
+    {"api"}, {"train"}, {"systems"}, {"studio", "scale"}, {"cli"},
+]  # fmt: skip
+STEP = {name: i for i, names in enumerate(STEPS) for name in names}
+HEAVY = {
+    "torchvision": ("torchvision",),
+    "timm": ("timm",),
+    "transformers": ("transformers",),
+    "ultralytics": ("ultralytics",),
+    "av": ("video", "animation"),
+    "cv2": ("ultralytics",),
+    "matplotlib": ("colour",),
+}
+FILES = sorted(SRC.rglob("*.py"))
+
+
+def part(fpath: Path) -> str:
+    return fpath.relative_to(SRC).parts[0].removesuffix(".py")
+
+
+def imports(fpath: Path, *, top_level: bool = False):
+    tree = ast.parse(fpath.read_text())
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{fpath}:{node.lineno}: relative import"
+            yield node.lineno, node.module
+
+
+@pytest.mark.parametrize("fpath", FILES, ids=lambda f: str(f.relative_to(SRC)))
+def test_imports_run_one_way(fpath):
+    here = part(fpath)
+    if here == "__init__":
+        return
+    for line, module in imports(fpath):
+        root, _, rest = module.partition(".")
+        if root != "isotherm":
+            continue
+        there = rest.partition(".")[0]
+        if not there:
+            continue
+        # the one exception: a heatmap shows itself in a notebook
+        if here == "heatmap" and module == "isotherm.draw.notebook":
+            continue
+        assert there in STEP, f"{fpath.name}:{line}: {module} has no step in the order of imports"
+        assert there == here or STEP[there] < STEP[here], f"{fpath.name}:{line}: {here} may not import {there}"
+
+
+@pytest.mark.parametrize("fpath", FILES, ids=lambda f: str(f.relative_to(SRC)))
+def test_heavy_packages_stay_where_they_belong(fpath):
+    for line, module in imports(fpath):
+        owners = HEAVY.get(module.partition(".")[0])
+        if owners:
+            assert fpath.stem.startswith(owners), f"{fpath.name}:{line} imports {module}"
+    for line, module in imports(fpath, top_level=True):
+        assert module.partition(".")[0] not in HEAVY, f"{fpath.name}:{line} imports {module} before it is needed"
+
+
+def test_no_star_imports_and_no_rooms_without_a_name():
+    for fpath in FILES:
+        assert fpath.stem not in {"utils", "helpers", "common", "misc"}
+        assert "import *" not in fpath.read_text()
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys; print(' '.join(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(out.stdout.split())
+
+
+def test_the_face_is_light():
+    heavy = {"torch", "torchvision", "timm", "transformers", "ultralytics", "lightning", "ray", "fastapi", "wandb", "matplotlib", "cv2"}
+    assert not heavy & loaded_by("import isotherm; isotherm.__version__; dir(isotherm)")
+    assert not heavy - {"torch"} & loaded_by("import isotherm; isotherm.explain, isotherm.Frame")
+
+
+def test_the_command_line_answers_without_torch():
+    assert "torch" not in loaded_by("import isotherm.cli")
