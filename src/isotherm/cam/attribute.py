@@ -97,21 +97,23 @@ def attribute(
     rerun = ViewRerun(view, inputs, targets, refs, layouts)
     names = tuple(map(str, recording.calls))
 
+    maps, notes = method_maps(recording, rerun, methods, how, gradient=gradient)
+    return Attribution(prediction, targets, maps, names, notes, rerun)
+
+
+def method_maps(
+    recording: Recording, rerun: ViewRerun, methods: Sequence[Method], how: Fuse, *, gradient: bool
+) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
+    """Each method's fused map of every target, and what a person should know about them."""
     parts: list[tuple[LayerMap, ...]] = []
     notes: list[str] = []
-    turns = _turns(recording, targets) if gradient else [torch.arange(len(targets))]
+    turns = _turns(recording, rerun.targets) if gradient else [torch.arange(len(rerun.targets))]
     for number, index in enumerate(turns):
-        part = targets.take(index)
-        trace = _trace(
-            recording,
-            ViewRerun(view, inputs, part, refs, layouts),
-            gradient=gradient,
-            keep=number < len(turns) - 1,
-        )
-        notes += [n for n in _silent_layers(trace) if gradient and n not in notes]
+        trace = _trace(recording, rerun.take(index), gradient=gradient, keep=number < len(turns) - 1)
+        if gradient:
+            notes += [n for n in _silent_layers(trace) if n not in notes]
         parts.append(tuple(fuse(list(method(trace)), how) for method in methods))
-    maps = tuple(_join(turn) for turn in zip(*parts, strict=True))
-    return Attribution(prediction, targets, maps, names, tuple(notes), rerun)
+    return tuple(_join(turn) for turn in zip(*parts, strict=True)), tuple(notes)
 
 
 def _turns(recording: Recording, targets: Targets) -> list[Int[Tensor, "n"]]:

@@ -32,6 +32,10 @@ class ViewRerun:
     forwards: int = 0
     _front_at_one: dict[int, bool] = field(default_factory=dict)
 
+    def take(self, index: Int[Tensor, "m"]) -> ViewRerun:
+        """The same for some of the targets, numbered anew from 0."""
+        return ViewRerun(self.view, self.inputs, self.targets.take(index), self.layers, self.layouts)
+
     def _inputs(self, tensor: Tensor, target: Tensor) -> Inputs:
         return self.inputs.take(self.targets.picture[target.cpu()]).with_tensor(tensor.to(self.inputs.tensor))
 
