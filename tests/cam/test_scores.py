@@ -1,0 +1,225 @@
+"""Scores choose what they say, keep their graph, and read the same thing again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import TinyClassifier, TinyDetector
+
+from isotherm.cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
+from isotherm.cam.scores.detections import iou, self_iou
+from isotherm.cam.view import Pins, Segmentation
+from isotherm.errors import TargetError
+
+PICTURES = [np.random.default_rng(i).integers(0, 255, (40 + 8 * i, 60, 3), dtype=np.uint8) for i in range(2)]
+
+
+@pytest.fixture
+def classified():
+    view = TinyClassifier()
+    inputs = view.prepare(PICTURES)
+    return view.find(view.run(inputs), inputs), inputs
+
+
+@pytest.fixture
+def detected():
+    view = TinyDetector()
+    inputs = view.prepare(PICTURES)
+    return view, view.find(view.run(inputs), inputs), inputs
+
+
+def test_class_logit(classified):
+    p, inputs = classified
+    best = ClassLogit()(p, inputs)
+    torch.testing.assert_close(best.scores, p.logits.max(1).values)
+    assert best.labels == tuple(p.names[i] for i in p.logits.argmax(1))
+    for which in (1, "dog", "hound", "dog, hound", "DOG", "1", "houn"):
+        torch.testing.assert_close(ClassLogit(which)(p, inputs).scores, p.logits[:, 1])
+    assert best.scores.requires_grad
+
+
+def test_top_k_and_classes(classified):
+    p, inputs = classified
+    t = TopK(2)(p, inputs)
+    assert t.picture.tolist() == [0, 0, 1, 1]
+    torch.testing.assert_close(t.scores.view(2, 2), p.logits.topk(2, 1).values)
+    t = Classes(("bus", "cat"))(p, inputs)
+    torch.testing.assert_close(t.scores.view(2, 2), p.logits[:, [2, 0]])
+
+
+def test_contrast(classified):
+    p, inputs = classified
+    t = Contrast("cat", "bus")(p, inputs)
+    torch.testing.assert_close(t.scores, p.logits[:, 0] - p.logits[:, 2])
+    assert t.labels == ("cat rather than bus",) * 2
+    top = p.logits.topk(2, 1).values
+    torch.testing.assert_close(Contrast()(p, inputs).scores, top[:, 0] - top[:, 1])
+    with pytest.raises(TargetError, match="itself"):
+        Contrast("cat", "cat")(p, inputs)
+
+
+def test_similarity(classified):
+    p, inputs = classified
+    ref = torch.randn(4)
+    torch.testing.assert_close(Similarity(ref)(p, inputs).scores, F.cosine_similarity(p.embedding, ref[None]))
+    with pytest.raises(TargetError, match="has 5 values"):
+        Similarity(torch.randn(5))(p, inputs)
+
+
+def test_reading_again_follows_the_targets_not_the_best(classified):
+    p, inputs = classified
+    t = TopK(3)(p, inputs)
+    again = type(p)(torch.randn(4, 4), p.names)
+    index = torch.tensor([5, 0, 3, 1])
+    chosen = p.logits.topk(3, 1).indices.flatten()[index]
+    torch.testing.assert_close(t.read(again, index), again.logits[torch.arange(4), chosen])
+    part = t.take(torch.tensor([4, 5]))
+    torch.testing.assert_close(part.read(again, torch.tensor([1, 0, 1, 0])), t.read(again, torch.tensor([5, 4, 5, 4])))
+
+
+@pytest.mark.parametrize(
+    ("score", "says"),
+    [
+        (ClassLogit("ct"), "did you mean 'cat'"),
+        (ClassLogit("zebra"), "the model knows 'cat'"),
+        (ClassLogit(4), "numbered from 0 to 3"),
+        (ClassLogit(-1), "does not exist"),
+        (TopK(9), "top 9 of 4"),
+        (Detection(0), "use ClassLogit"),
+        (SegmentationMask(), "segmenters"),
+        (Function(lambda p: p.logits), r"shape \(2,\)"),
+    ],
+)
+def test_wrong_scores_of_classifiers(classified, score, says):
+    with pytest.raises(TargetError, match=says):
+        score(*classified)
+
+
+def test_ambiguous_names_ask_for_the_number(classified):
+    p, inputs = classified
+    twice = type(p)(p.logits, ("crane", "crane", "bus", "tram"))
+    with pytest.raises(TargetError, match="fits 2 classes"):
+        ClassLogit("crane")(twice, inputs)
+
+
+def test_all_findings_and_one(detected):
+    _, p, inputs = detected
+    t = Detection()(p, inputs)
+    assert len(t) == 6
+    assert t.finding.tolist() == [0, 1, 2, 0, 1, 2]
+    torch.testing.assert_close(t.scores, p.logits[torch.arange(6), p.classes])
+    one = Detection(1)(p, inputs)
+    assert one.picture.tolist() == [0, 1]
+    torch.testing.assert_close(one.scores, t.scores[[1, 4]])
+
+
+def test_by_class_name(detected):
+    _, p, inputs = detected
+    name = p.names[int(p.classes[0])]
+    t = Detection(name)(p, inputs)
+    assert all(label.startswith(name) for label in t.labels)
+    assert len(t) == int((p.classes == p.classes[0]).sum())
+
+
+def test_by_box_in_source_pixels(detected):
+    _, p, inputs = detected
+    source = inputs.frame[1].boxes_to_source(p.boxes[4:5].detach().double())[0]
+    t = Detection(box=tuple(source.tolist()), min_iou=0.9)(p, inputs.take([0, 1]))
+    assert 4 in t.rows.tolist()
+    with pytest.raises(TargetError, match="no finding overlaps"):
+        Detection(box=(0.0, 0.0, 0.5, 0.5))(p, inputs)
+
+
+def test_every_part_has_the_score_it_says(detected):
+    _, p, inputs = detected
+    b = p.boxes.detach()
+    w, h = b[:, 2] - b[:, 0], b[:, 3] - b[:, 1]
+    expected = {
+        "left": w / 2, "right": w / 2, "top": h / 2, "bottom": h / 2, "width": w, "height": h,
+        "size": (w * h).sqrt(), "box": torch.ones(6), "objectness": p.objectness.detach(),
+    }  # fmt: skip
+    for part, value in expected.items():
+        t = Detection(of=part)(p, inputs)
+        torch.testing.assert_close(t.scores.detach(), value, atol=1e-4, rtol=1e-4)
+        assert torch.autograd.grad(t.scores.sum(), p.boxes, retain_graph=True, allow_unused=True)[0] is not None or part == "objectness"
+    assert [s.split()[-1] for s in Detection(0, of="all")(p, inputs).labels[1:4]] == ["box", "mask", "objectness"]
+
+
+def test_mask_score_is_the_mean_over_the_mask_it_had(detected):
+    view, p, inputs = detected
+    t = Detection(0, of="mask")(p, inputs)
+    masks = p.masks().detach()
+    for row, i in enumerate([0, 3]):
+        torch.testing.assert_close(t.scores[row].detach(), masks[i][masks[i] > 0].mean())
+    # on a darker picture the same pixels are read, not the new mask
+    dark = inputs.with_tensor(inputs.tensor * 0.2)
+    again = view.refind(view.run(dark), dark, t.pins)
+    new = again.masks().detach()
+    for row, i in enumerate([0, 3]):
+        torch.testing.assert_close(t.read(again, torch.arange(2))[row].detach(), new[row][masks[i] > 0].mean())
+
+
+def test_self_iou_has_a_value_of_one_and_a_gradient_that_is_not_zero():
+    fixed = torch.tensor([0.0, 0.0, 4.0, 2.0])
+    box = fixed.clone().requires_grad_()
+    value = self_iou(box, fixed)
+    (gradient,) = torch.autograd.grad(value, box)
+    assert float(value.detach()) == 1
+    # shrinking: area / 8, so d/dx1 = height / 8 and so on
+    torch.testing.assert_close(gradient, torch.tensor([-2 / 8, -4 / 8, 2 / 8, 4 / 8]))
+    # the plain formula's gradient vanishes at equality, which is why this one exists
+    plain = fixed.clone().requires_grad_()
+    low, high = torch.maximum(plain[:2], fixed[:2]), torch.minimum(plain[2:], fixed[2:])
+    inter = (high - low).prod()
+    area = (plain[2:] - plain[:2]).prod()
+    (vanishes,) = torch.autograd.grad(inter / (area + 8 - inter), plain)
+    assert float(vanishes.abs().max()) < 1e-6
+    for other in ([1.0, 0.0, 5.0, 2.0], [0.0, 0.0, 8.0, 2.0], [1.0, 0.5, 3.0, 1.5]):
+        moved = torch.tensor(other)
+        torch.testing.assert_close(self_iou(moved, fixed), iou(moved[None], fixed[None])[0])
+
+
+def test_scores_are_read_again_at_the_same_anchor(detected):
+    view, p, inputs = detected
+    t = Detection(2)(p, inputs)
+    darker = inputs.with_tensor(inputs.tensor * 0.3)
+    again = view.refind(view.run(darker), darker, t.pins)
+    logits, _, _ = view._all(view.run(darker), darker)
+    expected = logits[torch.arange(2), p.candidate[[2, 5]], p.classes[[2, 5]]]
+    torch.testing.assert_close(t.read(again, torch.arange(2)), expected)
+    assert isinstance(t.pins, Pins)
+
+
+@pytest.mark.parametrize(
+    ("score", "says"),
+    [
+        (lambda: Detection(7), "no finding 7: the model found 3"),
+        (lambda: Detection("tiger"), "no class 'tiger'"),
+        (lambda: Detection(of="tail"), "no part 'tail'"),
+        (lambda: Detection(of="keypoint"), "gives no keypoint"),
+        (lambda: ClassLogit(), "use Detection"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_wrong_scores_of_detectors(detected, score, says):
+    _, p, inputs = detected
+    with pytest.raises(TargetError, match=says):
+        score()(p, inputs)
+
+
+def test_segmentation_mask():
+    logits = torch.randn(2, 3, 16, 24, requires_grad=True)
+    view = TinyClassifier()
+    inputs = view.prepare(PICTURES)
+    p = Segmentation(logits, ("sky", "road", "car"))
+    t = SegmentationMask("car")(p, inputs)
+    said = logits.argmax(1) == 2
+    expected = [logits[i, 2][said[i]].mean() for i in range(2)]
+    torch.testing.assert_close(t.scores, torch.stack(expected))
+    mask = torch.zeros(16, 24, dtype=torch.bool)
+    mask[3:5, 4:9] = True
+    torch.testing.assert_close(SegmentationMask(0, mask)(p, inputs).scores, logits[:, 0, 3:5, 4:9].mean((1, 2)))
+    with pytest.raises(TargetError, match="empty"):
+        SegmentationMask("sky")(Segmentation(logits * 0 + torch.tensor([0.0, 1.0, 0.0])[:, None, None], p.names), inputs)
