@@ -3,6 +3,7 @@
 from isotherm.cam.scores.classes import Classes, ClassLogit, Contrast, Similarity, TopK
 from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.function import Function
+from isotherm.cam.scores.named import Named
 from isotherm.cam.scores.segmentation import SegmentationMask
 from isotherm.cam.scores.targets import Score, Targets
 
@@ -12,6 +13,7 @@ __all__ = [
     "Contrast",
     "Detection",
     "Function",
+    "Named",
     "Score",
     "SegmentationMask",
     "Similarity",

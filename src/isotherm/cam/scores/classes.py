@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Targets, rows
+from isotherm.cam.scores.targets import Score, Targets, rows
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
 
@@ -46,7 +46,7 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
 
 
 @dataclass(frozen=True)
-class ClassLogit:
+class ClassLogit(Score):
     """The logit of a class, by number or name; of each picture's most likely class if none is given."""
 
     which: int | str | None = None
@@ -60,7 +60,7 @@ class ClassLogit:
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Score):
     """The logits of each picture's k most likely classes: k targets per picture."""
 
     k: int = 5
@@ -73,7 +73,7 @@ class TopK:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Score):
     """Why ``this`` rather than ``other``: the difference of two logits.
 
     ``this`` defaults to each picture's most likely class and ``other`` to its second.
@@ -107,7 +107,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, eq=False)
-class Similarity:
+class Similarity(Score):
     """Cosine similarity of the picture's embedding with a reference (d,) or one per picture (b, d)."""
 
     reference: Float[Tensor, "*b d"] = field(repr=False)
@@ -131,7 +131,7 @@ class Similarity:
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(Score):
     """The logits of several given classes: one target per class and picture."""
 
     which: tuple[int | str, ...]

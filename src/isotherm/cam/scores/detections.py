@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction
 from isotherm.errors import TargetError
 
@@ -31,11 +31,12 @@ SIDES = ("left", "top", "right", "bottom")
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(Score):
     """One or several findings of a detector, one target each.
 
     Args:
-        which: position in the picture's list (0 is the most confident), a class name, or None for all.
+        which: position in the picture's list (0 is the most confident), a class name, several of either, or
+            None for all.
         box: (x0, y0, x1, y1) in *source* pixels: the finding that overlaps it most.
         of: part or parts of the finding to explain; ``all`` is class, box and, where there are, mask,
             objectness.
@@ -43,7 +44,7 @@ class Detection:
         min_iou: least overlap with ``box`` for a finding to count as it.
     """
 
-    which: int | str | None = None
+    which: int | str | tuple[int | str, ...] | None = None
     box: tuple[float, float, float, float] | None = None
     of: Part | Literal["all"] | tuple[Part, ...] = "class"
     keypoint: int | None = None
@@ -82,18 +83,8 @@ class Detection:
             return self._by_box(p, inputs)
         if self.which is None:
             return list(range(len(p)))
-        if isinstance(self.which, int):
-            rows = torch.nonzero(finding == self.which).flatten().tolist()
-            if not rows:
-                most = int(finding.max()) + 1 if len(p) else 0
-                raise TargetError(f"there is no finding {self.which}: the model found {most}" + (f", numbered from 0 to {most - 1}" if most else " (lower the confidence threshold?)"))
-            return rows
-        index = class_index(self.which, p.names)
-        rows = torch.nonzero(p.classes.cpu() == index).flatten().tolist()
-        if not rows:
-            found = sorted({p.names[c] for c in p.classes.tolist()})
-            raise TargetError(f"the model did not find {p.names[index]!r}; it found {', '.join(found) or 'nothing'} (lower the confidence threshold?)")
-        return rows
+        several = self.which if isinstance(self.which, tuple) else (self.which,)
+        return sorted({row for one in several for row in _one(p, one, finding)})
 
     def _by_box(self, p: Detections, inputs: Inputs) -> list[int]:
         rows = []
@@ -126,6 +117,23 @@ class Detection:
             if self.keypoint is None or not 0 <= self.keypoint < p.keypoints.shape[1]:
                 raise TargetError(f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}, numbered from 0")
         return parts  # type: ignore[return-value]
+
+
+def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:
+    """Rows of the findings at a position, or of a class; at least one."""
+    if isinstance(which, int):
+        rows = torch.nonzero(finding == which).flatten().tolist()
+        if not rows:
+            most = int(finding.max()) + 1 if len(p) else 0
+            numbered = f", numbered from 0 to {most - 1}" if most else " (lower the confidence threshold?)"
+            raise TargetError(f"there is no finding {which}: the model found {most}{numbered}")
+        return rows
+    index = class_index(which, p.names)
+    rows = torch.nonzero(p.classes.cpu() == index).flatten().tolist()
+    if not rows:
+        found = sorted({p.names[c] for c in p.classes.tolist()})
+        raise TargetError(f"the model did not find {p.names[index]!r}; it found {', '.join(found) or 'nothing'} (lower the confidence threshold?)")
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.view import Inputs, Prediction
 from isotherm.errors import TargetError
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(Score):
     """A function of the prediction that returns one number per picture, (b,), with its graph.
 
     Example:

@@ -9,13 +9,13 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.view import Inputs, Prediction, Segmentation
 from isotherm.errors import TargetError
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentationMask:
+class SegmentationMask(Score):
     """Mean logit of a class over a mask (Vinogradova et al., "Seg-Grad-CAM", AAAI 2020).
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -64,12 +64,12 @@ class Targets:
         )
 
 
-@runtime_checkable
-class Score(Protocol):
+class Score(ABC):
     """What to explain: chooses targets in a prediction. Frozen, and worth printing: its repr goes into provenance."""
 
+    @abstractmethod
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
-        ...
+        """The targets in the prediction for a batch of pictures; TargetError where there is no such thing."""
 
 
 def rows(n: int, target: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,28 @@
+"""Classes by name or number, for whichever kind of model it turns out to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isotherm.cam.scores.classes import Classes
+from isotherm.cam.scores.detections import Detection
+from isotherm.cam.scores.segmentation import SegmentationMask
+from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.view import Detections, Inputs, Prediction, Segmentation
+from isotherm.errors import TargetError
+
+
+@dataclass(frozen=True)
+class Named(Score):
+    """What a bare name or number means: a classifier's class, a detector's findings, a segmenter's class."""
+
+    which: tuple[int | str, ...]
+
+    def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
+        if isinstance(prediction, Detections):
+            return Detection(self.which)(prediction, inputs)
+        if isinstance(prediction, Segmentation):
+            if len(self.which) != 1:
+                raise TargetError(f"one class at a time is explained in a segmentation; {len(self.which)} were given")
+            return SegmentationMask(self.which[0])(prediction, inputs)
+        return Classes(self.which)(prediction, inputs)
