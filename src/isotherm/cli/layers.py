@@ -1,0 +1,19 @@
+"""``isotherm layers``: the tree of a model's layers and the automatic choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isotherm.cam.layers import resolve, tree
+from isotherm.cli.models import open_model
+from isotherm.cli.options import Layers
+
+
+def run(options: Layers, arguments: Sequence[str]) -> int:
+    opened = open_model(options)
+    view = opened.view
+    at = resolve(view.model, options.at)[0].name if options.at else ""
+    print(tree(view.model, at, width=200))
+    choice = view.auto_layers()
+    print(f"\nauto: {', '.join(choice.layers)}\n      {choice.reason}")
+    return 0

@@ -1,0 +1,22 @@
+"""``isotherm methods``: a table of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from isotherm.cam import methods
+from isotherm.cli.options import Methods
+
+
+def run(options: Methods, arguments: Sequence[str]) -> int:
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "method", "values", "reads"):
+        table.add_column(column)
+    for name in methods.ALL:
+        method = getattr(methods, name)
+        table.add_row(name, method.name, "signed" if method.signed else "positive", ", ".join(sorted(method.needs)))
+    Console().print(table)
+    return 0

@@ -1,0 +1,82 @@
+"""A command's model options -> an opened view."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isotherm.adapters.choose import Opened, open_view
+from isotherm.cli.options import ModelOptions
+from isotherm.errors import OptionError
+
+LEVELS = ("fast", "full", "off")
+
+
+def trust_level(options: ModelOptions) -> str:
+    """How thoroughly to judge maps: what of ``--trust`` is not a file."""
+    levels = [t for t in options.trust if t in LEVELS]
+    if len(set(levels)) > 1:
+        raise OptionError(f"--trust was given as {' and '.join(levels)}; give one level")
+    return levels[0] if levels else "fast"
+
+
+def trusted_file(options: ModelOptions) -> Path | None:
+    """The weights file that the user vouches for, if any."""
+    files = [t for t in options.trust if t not in LEVELS]
+    for given in files:
+        if not Path(given).is_file():
+            raise OptionError(f"--trust {given}: neither one of {', '.join(LEVELS)} nor an existing weights file")
+    if len(files) > 1:
+        raise OptionError(f"--trust names {len(files)} files; one model has one weights file")
+    return Path(files[0]) if files else None
+
+
+def parse_size(text: str) -> int | tuple[int, int]:
+    """``640`` or ``480x640`` (h, w)."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    if not match or not 16 <= int(match[1]) <= 8192 or (match[2] and not 16 <= int(match[2]) <= 8192):
+        raise OptionError(f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192")
+    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+
+
+def parse_device(text: str) -> str:
+    """The device asked for, or the best there is for ``auto``."""
+    if text == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(text)
+    except RuntimeError as error:
+        raise OptionError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps") from error
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type)
+    if not available or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        raise OptionError(f"--device {text}: there is no such device here; try --device auto")
+    return text
+
+
+def open_model(options: ModelOptions) -> Opened:
+    """The model that a command names. Only options that were given are passed on, so an adapter can refuse them."""
+    if options.confidence is not None and not 0 <= options.confidence <= 1:
+        raise OptionError(f"--confidence {options.confidence}: expected a number from 0 to 1")
+    given: dict[str, Any] = {
+        "weights": options.weights,
+        "classes": None if options.classes is None else split(options.classes, "--classes"),
+        "confidence": options.confidence,
+        "size": None if options.size is None else parse_size(options.size),
+        "trust": trusted_file(options),
+        "device": parse_device(options.device),
+        "seed": options.seed,
+    }
+    return open_view(options.model, **given)
+
+
+def split(text: str, option: str) -> tuple[str, ...]:
+    """A comma-separated list; brackets and empty entries are looked at."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise OptionError(f"{option} {text!r}: there is an empty entry; separate entries by single commas")
+    return parts

@@ -1,0 +1,121 @@
+"""What each command takes. No torch here: ``isotherm --help`` must answer at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, UseAppendAction, arg, subcommand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    debug: bool = False
+    """Show the traceback of an error."""
+    quiet: bool = False
+    """Print only the summary and errors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Common):
+    model: str
+    """resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
+    weights: str | None = None
+    """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
+    classes: str | None = None
+    """Open-vocabulary detectors: what to look for, separated by commas."""
+    confidence: float | None = None
+    """Detectors: least confidence of a finding, 0 to 1."""
+    size: str | None = None
+    """Model input size: 640, or 480x640 (height x width)."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    seed: int = 0
+    """Of random weights, masks and orders."""
+    trust: UseAppendAction[tuple[str, ...]] = ()
+    """How thoroughly to judge the maps: fast, full or off. Or a weights FILE that needs full unpickling: it can run
+    any code, so name only files that you trust; its SHA-256 is printed and remembered. May be given twice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explain(ModelOptions):
+    """Heatmaps of what speaks for what a model sees: one per detection, or of a classifier's classes."""
+
+    sources: Positional[tuple[str, ...]]
+    """Pictures, folders, "globs", lists (.txt), videos, webcam numbers, http(s) addresses."""
+    cls: Annotated[str | None, arg(name="class")] = None
+    """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
+    versus: str | None = None
+    """Classifiers: explain the class rather than this other one."""
+    top: int | None = None
+    """Classifiers: explain the K most likely classes."""
+    box: str | None = None
+    """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
+    target: str = "class"
+    """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
+    keypoint:K, or all. Several separated by commas."""
+    method: str | None = None
+    """One method, such as hirescam, gradcam, eigencam, scorecam. Default: the best for this kind of model."""
+    compare: str | None = None
+    """Several methods side by side, separated by commas."""
+    layer: str = "auto"
+    """Target layers separated by commas, such as layer4[-1] or model.16; auto chooses and says why."""
+    fuse: Literal["mean", "max"] = "mean"
+    """How several layers become one map."""
+    smooth: Literal["none", "eigen", "augment", "both"] = "none"
+    """Smoothing by principal direction, by augmentation, or both."""
+    shared_scale: bool = False
+    """One colour scale for all pictures and frames, so that colours can be compared."""
+    colormap: str | None = None
+    """Any matplotlib colour map, such as jet. Default: inferno, or a diverging one for signed maps."""
+    opacity: float = 0.6
+    """Of the strongest value, 0 to 1."""
+    batch: int = 1
+    """Pictures per forward pass."""
+    every: int = 1
+    """Videos: explain every n-th frame."""
+    max_frames: int | None = None
+    """Videos and webcams: stop after so many frames."""
+    out: Path | None = None
+    """Folder for the results. Default: a new one, runs/explain-001 and so on."""
+    raw: Literal["npz", "safetensors", "none"] = "npz"
+    """Format of the raw maps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers(ModelOptions):
+    """The layers that a model can be explained at, as a tree, and which one is chosen automatically."""
+
+    at: str = ""
+    """Show the inside of this layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods(Common):
+    """All methods, with what each one needs and where it is from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show(Common):
+    """What a saved heatmap holds."""
+
+    fpaths: Positional[tuple[Path, ...]]
+    """Files that explain or Heatmap.save wrote, .npz or .safetensors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Common):
+    """Explain what the shipped model finds on the shipped pictures; writes pictures and a page."""
+
+    out: Path = Path("demo")
+    """Folder for the results; an earlier demo in it is replaced."""
+
+
+Command = (
+    Annotated[Explain, subcommand("explain")]
+    | Annotated[Layers, subcommand("layers")]
+    | Annotated[Methods, subcommand("methods")]
+    | Annotated[Show, subcommand("show")]
+    | Annotated[Demo, subcommand("demo")]
+)

@@ -1,0 +1,28 @@
+"""``isotherm show``: what a saved heatmap holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from isotherm.cli.options import Show
+from isotherm.errors import OptionError
+from isotherm.heatmap import Heatmap
+
+
+def run(options: Show, arguments: Sequence[str]) -> int:
+    if not options.fpaths:
+        raise OptionError("no file was given; name one or more .npz or .safetensors files of heatmaps")
+    for fpath in options.fpaths:
+        heatmap = Heatmap.load(fpath)
+        values = heatmap.values[torch.isfinite(heatmap.values)]
+        print(f"{fpath}: {heatmap.label or 'heatmap'}")
+        print(f"  kind      {heatmap.kind}{', signed' if heatmap.signed else ''}")
+        print(f"  shape     {tuple(heatmap.values.shape)} {heatmap.values.dtype}")
+        if values.numel():
+            print(f"  values    {float(values.min()):.6g} to {float(values.max()):.6g}, mean {float(values.mean()):.6g}")
+        print(f"  frame     {heatmap.frame!r}")
+        for key, value in heatmap.meta.items():
+            print(f"  {key:<9} {value}")
+    return 0
