@@ -1,0 +1,170 @@
+"""First principal component of a feature map, without a singular value decomposition.
+
+A (cells x channels) matrix has as many right singular vectors as channels, and a map needs one. It is the top
+eigenvector of a Gram matrix of the *smaller* side; that is two orders of magnitude less work than the full
+decomposition that other packages ask for, and it batches.
+
+A singular vector's sign is arbitrary. Here it is fixed: the component correlates positively with the mean over
+channels of what is projected, so that "more" in the map is "more activation", on every machine.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.errors import ShapeError
+
+Kernel = Literal["sigmoid", "rbf", "linear"]
+
+EIGH_UP_TO = 128
+"""Larger matrices go through Lanczos iteration, which needs some 30 products with the matrix."""
+MAX_STEPS = 64
+MAX_KERNEL_CELLS = 10_000
+"""A kernel matrix of so many cells squared takes 400 MB; more is refused."""
+
+
+def first_component(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+    """Projection of each cell's centred features on their first right singular vector.
+
+    Args:
+        features: (b, c, h, w). Half precision is widened to float32.
+
+    Returns:
+        (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal.
+
+    Raises:
+        ShapeError: a value is not finite.
+
+    Source: Muhammad & Yeasin, "Eigen-CAM" (IJCNN 2020), eq. 4; centred per channel as principal components are.
+    """
+    x_bcn = _centred(features)
+    b, c, n = x_bcn.shape
+    if c <= n:
+        top = top_eigenvector(x_bcn @ x_bcn.mT)
+        component = (top[:, None] @ x_bcn)[:, 0]
+    else:
+        # the Gram matrix of the other side has the left singular vector u, and X v = sigma u
+        gram = x_bcn.mT @ x_bcn
+        top = top_eigenvector(gram)
+        energy = (top[:, None] @ gram @ top[:, :, None])[:, 0].clamp(min=0)
+        component = top * energy.sqrt()
+    return _oriented(component, x_bcn).reshape(b, *features.shape[-2:])
+
+
+def first_kernel_component(
+    features: Float[Tensor, "b c h w"], *, kernel: Kernel = "sigmoid", gamma: float | None = None
+) -> Float[Tensor, "b h w"]:
+    """First component of kernel PCA over each map's cells.
+
+    Args:
+        features: (b, c, h, w), centred per channel before the kernel is applied.
+        kernel: sigmoid tanh(gamma x.y + 1), rbf exp(-gamma |x - y|^2), or linear.
+        gamma: 1 / c unless given.
+
+    Returns:
+        (b, h, w): the top eigenvector of the centred kernel matrix times the root of its eigenvalue, signed as
+        :func:`first_component`.
+
+    Raises:
+        ShapeError: not finite, or so many cells that the kernel matrix, cells x cells, would not be reasonable.
+
+    Source: Schoelkopf, Smola & Mueller (1998), section 4; used on feature maps by Karmani et al., "KPCA-CAM" (2024).
+    """
+    x_bcn = _centred(features)
+    b, c, n = x_bcn.shape
+    if n > MAX_KERNEL_CELLS:
+        raise ShapeError(
+            f"a layer of {features.shape[-2]} x {features.shape[-1]} cells needs a kernel matrix of {n} x {n}; "
+            f"at most {MAX_KERNEL_CELLS} cells are taken: choose a deeper layer, or EigenCAM, which has no such matrix"
+        )
+    gamma = 1.0 / c if gamma is None else gamma
+    maps = []
+    for x_cn in x_bcn:  # one matrix at a time: n x n is the largest thing here
+        k = x_cn.T @ x_cn
+        if kernel == "sigmoid":
+            k = torch.tanh(gamma * k + 1)
+        elif kernel == "rbf":
+            square = k.diagonal()
+            k = torch.exp(-gamma * (square[:, None] + square[None] - 2 * k).clamp(min=0))
+        elif kernel != "linear":
+            raise ShapeError(f"there is no kernel {kernel!r}; expected sigmoid, rbf or linear")
+        rounding = 8 * n * torch.finfo(k.dtype).eps * k.abs().max()
+        row = k.mean(0)
+        k = k - row[:, None] - row[None] + row.mean()
+        top = top_eigenvector(k[None])[0]
+        value = top @ (k @ top)
+        # cells that are all alike leave nothing but rounding behind the centring
+        maps.append(top * torch.where(value > rounding, value, torch.zeros_like(value)).sqrt())
+    return _oriented(torch.stack(maps), x_bcn).reshape(b, *features.shape[-2:])
+
+
+def top_eigenvector(matrix: Float[Tensor, "b n n"]) -> Float[Tensor, "b n"]:
+    """Unit eigenvector of the (algebraically) largest eigenvalue of each symmetric matrix; its sign is arbitrary.
+
+    Small matrices are decomposed; larger ones go through Lanczos iteration with full reorthogonalisation, and a
+    matrix on which that has not converged is decomposed after all.
+
+    Source: Golub & Van Loan, "Matrix computations" (4th ed.), section 10.1 and 10.3.
+    """
+    n = matrix.shape[-1]
+    if n <= EIGH_UP_TO:
+        return torch.linalg.eigh(matrix).eigenvectors[..., -1]
+    vector, residual, scale = _lanczos(matrix)
+    tolerance = 16 * torch.finfo(matrix.dtype).eps
+    poor = torch.nonzero(residual > tolerance * scale).flatten().tolist()
+    for row in poor:
+        vector[row] = torch.linalg.eigh(matrix[row]).eigenvectors[:, -1]
+    return vector
+
+
+def _lanczos(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(vector, residual norm, size of the eigenvalue), each with leading dimension b."""
+    b, n, _ = matrix.shape
+    steps = min(MAX_STEPS, n)
+    generator = torch.Generator().manual_seed(0)  # a start that no structure of the data is orthogonal to
+    start = torch.randn(n, generator=generator, dtype=torch.float64).to(matrix)
+    basis = matrix.new_zeros(b, steps, n)
+    q = (start / start.norm()).expand(b, n)
+    alpha, beta = matrix.new_zeros(b, steps), matrix.new_zeros(b, steps)
+    for step in range(steps):
+        basis[:, step] = q
+        w = (matrix @ q[:, :, None])[:, :, 0]
+        alpha[:, step] = (w * q).sum(-1)
+        for _ in range(2):  # twice is enough (Kahan and Parlett): orthogonal to the last bit
+            known = basis[:, : step + 1]
+            w = w - ((known @ w[:, :, None]).mT @ known)[:, 0]
+        norm = w.norm(dim=-1)
+        beta[:, step] = norm
+        # a zero residual means the basis already spans what the matrix does to it: further rows stay zero
+        q = w / torch.where(norm > 0, norm, torch.ones_like(norm))[:, None]
+    off = torch.diag_embed(beta[:, :-1], offset=1)
+    small = torch.diag_embed(alpha) + off + off.mT
+    value, vectors = torch.linalg.eigh(small)
+    vector = (vectors[:, :, -1][:, None] @ basis)[:, 0]
+    vector = vector / vector.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(matrix.dtype).tiny)
+    residual = ((matrix @ vector[:, :, None])[:, :, 0] - value[:, -1:] * vector).norm(dim=-1)
+    return vector, residual, value.abs().amax(-1)
+
+
+def _centred(features: Tensor) -> Tensor:
+    x = features.to(torch.promote_types(features.dtype, torch.float32)).flatten(2)
+    if not bool(torch.isfinite(x).all()):
+        raise ShapeError(
+            "the layer holds values that are not finite, so it has no principal component; "
+            "run the model in float32 or bfloat16 (float16 overflows), or choose another layer"
+        )
+    return x - x.mean(-1, keepdim=True)
+
+
+def _oriented(component: Tensor, x_bcn: Tensor) -> Tensor:
+    """The sign that correlates with the channel mean; where nothing does, the larger extreme is positive."""
+    mean = x_bcn.mean(1)
+    agreement = (component * mean).sum(-1)
+    clear = agreement.abs() > 1e-6 * component.norm(dim=-1) * mean.norm(dim=-1)
+    peak = component.gather(-1, component.abs().argmax(-1, keepdim=True))[..., 0]
+    sign = torch.where(clear, agreement, peak).sign()
+    return component * torch.where(sign == 0, torch.ones_like(sign), sign)[:, None]
