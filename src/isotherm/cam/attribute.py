@@ -6,6 +6,7 @@ One forward pass and one backward pass serve every gradient method that is asked
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from isotherm.cam.attention import AttentionCall, attention_traces, global_attention, own_score_gradients, recorded_attention
 from isotherm.cam.biases import bias_layers, bias_traces
 from isotherm.cam.capture import Recording, record
 from isotherm.cam.fuse import Fuse, fuse
@@ -20,11 +22,12 @@ from isotherm.cam.layers import LayerRef, resolve
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.scores.targets import Score, Targets
-from isotherm.cam.trace import LayerMap, LayerTrace, Method, Trace
-from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
+from isotherm.cam.trace import AttentionTrace, LayerMap, LayerTrace, Method, Trace
+from isotherm.cam.view import Classification, Detections, Inputs, Layout, Prediction, TokenReader, View
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 
+WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})
 Layers = str | nn.Module | Sequence[str | nn.Module]
 
 CHUNK = 1 << 27
@@ -86,57 +89,130 @@ def attribute(
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
-    needs: frozenset[str] = frozenset().union(*(m.needs for m in methods))
-    refs = target_layers(view, layers)
-    gradient = bool(needs & {"gradient", "bias"})
-    biases = bias_layers(view.model) if "bias" in needs else ()
-    recording = record(view.model, partial(view.run, inputs), refs, every_call=biases, gradient=gradient)
-    prediction = view.find(recording.raw, inputs)
+    kept = observe(view, inputs, methods, target_layers(view, layers))
+    prediction = view.find(kept.recording.raw, inputs)
     targets = (score or default_score(prediction))(prediction, inputs)
-    layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
-    rerun = ViewRerun(view, inputs, targets, refs, layouts)
-    names = tuple(map(str, recording.calls))
+    rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
+    maps, notes = method_maps(kept, rerun, methods, how)
+    return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
 
-    maps, notes = method_maps(recording, rerun, methods, how, gradient=gradient)
-    return Attribution(prediction, targets, maps, names, notes, rerun)
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One forward pass with everything that the methods need from it, graph attached.
+
+    Args:
+        recording: the target layers, the biases. attention: every self-attention, if any method reads it.
+        refs, layouts: of the target layers. needs: of all methods together.
+    """
+
+    recording: Recording
+    attention: tuple[AttentionCall, ...]
+    refs: tuple[LayerRef, ...]
+    layouts: tuple[Layout, ...]
+    needs: frozenset[str]
+
+    @property
+    def has_graph(self) -> bool:
+        return bool(self.needs & WITH_GRAPH)
+
+
+def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[LayerRef, ...]) -> Observation:
+    """Run the model once and keep what the methods need."""
+    needs: frozenset[str] = frozenset().union(*(m.needs for m in methods))
+    graph = bool(needs & WITH_GRAPH)
+    every = bias_layers(view.model) if "bias" in needs else ()
+    if "attention_own_gradient" in needs:
+        every = (*every, *resolve(view.model, list(token_reader(view).blocks)))
+    listening = any(need.startswith("attention") for need in needs)
+    with recorded_attention(view.model, gradient=graph) if listening else nullcontext([]) as attention:
+        recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
+    layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
+    calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()
+    return Observation(recording, calls, refs, layouts, needs)
+
+
+def token_reader(view: View) -> TokenReader:
+    """The view, if it can read a score from the tokens behind any block."""
+    if not isinstance(view, TokenReader):
+        raise MethodError(
+            f"LeGrad asks every block for its own score, and the adapter of {view.name} cannot read a score from the tokens "
+            "behind a block; use legrad_final, which takes the model's score for all blocks"
+        )
+    return view
 
 
 def method_maps(
-    recording: Recording, rerun: ViewRerun, methods: Sequence[Method], how: Fuse, *, gradient: bool
+    kept: Observation, rerun: ViewRerun, methods: Sequence[Method], how: Fuse
 ) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
     """Each method's fused map of every target, and what a person should know about them."""
     parts: list[tuple[LayerMap, ...]] = []
     notes: list[str] = []
-    turns = _turns(recording, rerun.targets) if gradient else [torch.arange(len(rerun.targets))]
+    turns = _turns(kept, rerun.targets)
     for number, index in enumerate(turns):
-        trace = _trace(recording, rerun.take(index), gradient=gradient, keep=number < len(turns) - 1)
-        if gradient:
+        trace = _trace(kept, rerun.take(index), keep=number < len(turns) - 1)
+        if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
-        parts.append(tuple(fuse(list(method(trace)), how) for method in methods))
+        parts.append(tuple(_none_or(method, trace, how) for method in methods))
     return tuple(_join(turn) for turn in zip(*parts, strict=True)), tuple(notes)
 
 
-def _turns(recording: Recording, targets: Targets) -> list[Int[Tensor, "n"]]:
-    """The targets in groups whose gradients fit in memory together."""
-    largest = max(call.output[0].numel() for call in recording.calls)
+def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
+    """The method's map; where there is no target, no map on the last layer's grid, and the method is not asked."""
+    if len(trace):
+        return fuse(list(method(trace)), how)
+    last = trace.layers[-1]
+    return LayerMap(last.name, last.activation[:, 0], last.frame)
+
+
+def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, "n"]]:
+    """The targets in groups whose gradients fit in memory together; methods that compare targets see them by groups."""
+    if not kept.has_graph:
+        return [torch.arange(len(targets))]
+    tensors = [c.output for c in (*kept.recording.calls, *kept.recording.every)] + [a.probabilities for a in kept.attention]
+    largest = sum(t[0].numel() for t in tensors)
     return list(torch.arange(len(targets)).split(max(1, CHUNK // largest))) or [torch.arange(0)]
 
 
-def _trace(recording: Recording, rerun: ViewRerun, *, gradient: bool, keep: bool) -> Trace:
-    targets, inputs, layouts = rerun.targets, rerun.inputs, rerun.layouts
+def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
+    targets, inputs, recording = rerun.targets, rerun.inputs, kept.recording
     picture = targets.picture.cpu()
-    every = recording.every if gradient else ()
+    n_layers, n_every = len(recording.calls), len(recording.every)
+    own = "attention_own_gradient" in kept.needs
     grads: list[Tensor] = []
-    if gradient and len(targets):
-        grads = recording.gradients(targets.scores, picture, also=[c.output for c in every], keep_graph=keep)
+    if kept.has_graph and len(targets):
+        also = [*(c.output for c in recording.every), *(a.probabilities for a in kept.attention)]
+        grads = recording.gradients(targets.scores, picture, also=also, keep_graph=keep or own)
     layers = []
-    for i, (call, layout) in enumerate(zip(recording.calls, layouts, strict=True)):
+    for i, (call, layout) in enumerate(zip(recording.calls, kept.layouts, strict=True)):
         activation = rows_of(layout.to_grid(call.output.detach()), picture)
-        grad = layout.to_grid(grads[i]) if grads else (torch.zeros_like(activation) if gradient else None)
+        grad = layout.to_grid(grads[i]) if grads else None
         frame = layout.frame(inputs, (activation.shape[-2], activation.shape[-1]))[picture]
         layers.append(LayerTrace(str(call), activation, grad, frame))
-    biases = bias_traces(every, grads[len(recording.calls) :], inputs, picture) if grads else ()
-    return Trace(targets.scores.detach().float(), picture, inputs, tuple(layers), rerun=rerun, biases=biases)
+    biases = bias_traces(recording.every, grads[n_layers : n_layers + n_every], inputs, picture) if grads else ()
+    attention: tuple[AttentionTrace, ...] = ()
+    if kept.attention:
+        attention = attention_traces(
+            kept.attention, kept.layouts[-1], inputs, picture,
+            gradients=grads[n_layers + n_every :] if grads else None,
+            own_gradients=_own_gradients(kept, rerun) if own and len(targets) else None,
+        )  # fmt: skip
+    return Trace(
+        targets.scores.detach().float(), picture, inputs, tuple(layers), attention=attention, rerun=rerun, biases=biases
+    )
+
+
+def _own_gradients(kept: Observation, rerun: ViewRerun) -> list[Float[Tensor, "t a n n"]]:
+    reader, targets = token_reader(rerun.view), rerun.targets
+    behind = {call.layer.name: call.output for call in kept.recording.every}
+    rows = targets.picture.cpu()
+
+    def read(tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "t"]:
+        inputs = rerun.inputs.take(rows)
+        prediction = reader.read_tokens(tokens[rows.to(tokens.device)], inputs)
+        return targets.read(prediction, torch.arange(len(targets)))
+
+    return own_score_gradients(kept.attention, [behind[name] for name in reader.blocks], read, rows)
 
 
 def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, "t"]) -> Float[Tensor, "t c h w"]:

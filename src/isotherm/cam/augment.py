@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.attribute import Attribution, Layers, attribute, method_maps, target_layers
-from isotherm.cam.biases import bias_layers
-from isotherm.cam.capture import record
+from isotherm.cam.attribute import Attribution, Layers, attribute, method_maps, observe, target_layers
 from isotherm.cam.fuse import Fuse
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Score, Targets
@@ -56,15 +53,9 @@ def attribute_augmented(
         tensor=torch.cat([(one.tensor.flip(-1) if flip else one.tensor) * gain for gain, flip in copies]),
         frame=Frame.cat([one.frame.flipped() if flip else one.frame for _, flip in copies]),
     )
-    needs: frozenset[str] = frozenset().union(*(m.needs for m in methods))
-    gradient = bool(needs & {"gradient", "bias"})
-    refs = target_layers(view, layers)
-    recording = record(
-        view.model, partial(view.run, batch), refs,
-        every_call=bias_layers(view.model) if "bias" in needs else (), gradient=gradient,
-    )  # fmt: skip
+    kept = observe(view, batch, methods, target_layers(view, layers))
     pins = None if targets.pins is None else targets.pins.take(index)
-    prediction = view.find(recording.raw, batch) if pins is None else view.refind(recording.raw, batch, pins)
+    prediction = view.find(kept.recording.raw, batch) if pins is None else view.refind(kept.recording.raw, batch, pins)
     everywhere = Targets(
         targets.read(prediction, index),
         torch.arange(len(index)),
@@ -72,9 +63,7 @@ def attribute_augmented(
         lambda p, target: targets.read(p, index[target.cpu()]),
         pins=pins,
     )
-    layouts = tuple(view.layout(c.layer.name, c.output, batch) for c in recording.calls)
-    rerun = ViewRerun(view, batch, everywhere, refs, layouts)
-    maps, notes = method_maps(recording, rerun, methods, how, gradient=gradient)
+    maps, notes = method_maps(kept, ViewRerun(view, batch, everywhere, kept.refs, kept.layouts), methods, how)
     merged = tuple(_merge(m, p, len(copies)) for m, p in zip(maps, plain.maps, strict=True))
     said = f"smoothed over {len(copies)} copies of the picture" + ("" if mirror else " (brightness only: a detection has no mirrored anchor)")
     return replace(plain, maps=merged, notes=(*plain.notes, *notes, said))

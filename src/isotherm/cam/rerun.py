@@ -51,6 +51,15 @@ class ViewRerun:
         with torch.no_grad(), evaluating(self.view.model):
             return self._score(inputs, self.view.run(inputs), target).float()
 
+    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "m"]) -> Float[Tensor, "n m"]:
+        """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
+        inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
+        self.forwards += len(inputs)
+        with torch.no_grad(), evaluating(self.view.model):
+            raw = self.view.run(inputs)
+            columns = [self._score(inputs, raw, torch.full((len(inputs),), t)).float() for t in target.tolist()]
+        return torch.stack(columns, dim=1)
+
     def input_gradient(
         self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:

@@ -239,3 +239,15 @@ class View(Protocol):
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How the output of ``layer`` lies over ``inputs``."""
         ...
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """A view of a transformer that can also say what its classifier makes of the tokens behind any block."""
+
+    blocks: Sequence[str]
+    """Names of the blocks, in order of execution, one per attention over all tokens."""
+
+    def read_tokens(self, tokens: Float[Tensor, "b n d"], inputs: Inputs) -> Prediction:
+        """The final norm, pooling and classifier applied to a block's output."""
+        ...
