@@ -19,6 +19,7 @@ from isotherm.cam.biases import bias_layers, bias_traces
 from isotherm.cam.capture import Recording, record
 from isotherm.cam.fuse import Fuse, fuse
 from isotherm.cam.layers import LayerRef, resolve
+from isotherm.cam.own_level import own_level_maps
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.scores.targets import Score, Targets
@@ -63,7 +64,12 @@ def default_score(prediction: Prediction) -> Score:
 
 def target_layers(view: View, layers: Layers) -> tuple[LayerRef, ...]:
     """The layers named, or the adapter's choice for ``auto``."""
-    return resolve(view.model, list(view.auto_layers().layers) if isinstance(layers, str) and layers == "auto" else layers)
+    return resolve(view.model, list(view.auto_layers().layers) if is_auto(layers) else layers)
+
+
+def is_auto(layers: Layers) -> bool:
+    """True where the choice of layers was left to the adapter."""
+    return isinstance(layers, str) and layers == "auto"
 
 
 def attribute(
@@ -93,7 +99,12 @@ def attribute(
     prediction = view.find(kept.recording.raw, inputs)
     targets = (score or default_score(prediction))(prediction, inputs)
     rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
-    maps, notes = method_maps(kept, rerun, methods, how)
+    quick, notes = own_level_maps(view, kept.recording.raw, prediction, targets, inputs, methods) if is_auto(layers) else ({}, ())
+    rest = [m for i, m in enumerate(methods) if i not in quick]
+    if rest:
+        slow, more = method_maps(kept, rerun, rest, how)
+        remaining, notes = iter(slow), (*notes, *more)
+    maps = tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods)))
     return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
 
 
