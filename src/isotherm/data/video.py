@@ -1,0 +1,273 @@
+"""Frames of a video file, a stream or a camera, decoded one by one through PyAV."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from isotherm.data.pictures import MAX_PIXELS, check_regular_file
+from isotherm.errors import InputError, MissingExtraError, OptionError
+from isotherm.frame import Size
+
+VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".mjpeg", ".mjpg"])
+STREAM_PREFIXES = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")
+_DEVICE = re.compile(r"/dev/video\d+")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header says.
+
+    Args:
+        size: (h, w) of the upright picture in pixels.
+        frames: number of frames, None where the header does not say (streams, cameras, some formats).
+        duration_s: length in seconds, None where unknown.
+        rate_hz: mean frames per second, None where unknown.
+    """
+
+    size: Size
+    frames: int | None
+    duration_s: float | None
+    rate_hz: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """One frame, turned into pixels only when asked.
+
+    Args:
+        index: number of the frame in the video, from 0, counting those that were skipped.
+        time_s: seconds since the first moment of the video, or of the stream as it was opened.
+    """
+
+    index: int
+    time_s: float
+    _frame: Any = field(repr=False)
+
+    def array(self) -> UInt8[np.ndarray, "H W 3"]:
+        """Upright (H, W, 3) uint8 RGB."""
+        return _upright(self._frame.to_ndarray(format="rgb24"), self._frame.rotation)
+
+
+def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
+    """Read the header of a video, and its first frame for the rotation.
+
+    Raises:
+        InputError: missing, not a video, no picture track, or nothing in it.
+    """
+    with _opened(source) as (container, stream):
+        first = next(_frames(container, stream, str(source)), None)
+        if first is None:
+            raise InputError(f"{source} holds no frame that can be decoded")
+        frame = first._frame
+        size = (frame.width, frame.height) if _turns(frame.rotation) % 2 else (frame.height, frame.width)
+        rate = float(stream.average_rate) if stream.average_rate else None
+        length = stream.duration * stream.time_base if stream.duration else None
+        if length is None and container.duration:
+            length = container.duration / 1_000_000
+        seconds = float(length) if length is not None else None
+        return VideoInfo(size, stream.frames or None, seconds, rate)
+
+
+def read_frames(
+    source: str | os.PathLike[str], *, every: int = 1, max_frames: int | None = None
+) -> Iterator[VideoFrame]:
+    """Frames in the order in which they are shown.
+
+    Args:
+        source: a video file, a stream's address (rtsp, rtmp, http) or a camera from :func:`camera`.
+        every: 1 for all frames, n for each n-th.
+        max_frames: stop after so many; None for all, which never ends on a camera.
+
+    Raises:
+        InputError: as :func:`probe_video`, or the file breaks off: the frames before that were given.
+        OptionError: ``every`` or ``max_frames`` below 1.
+        MissingExtraError: PyAV is not installed.
+
+    Example:
+        >>> for frame in read_frames("clip.mp4", every=10):   # doctest: +SKIP
+        ...     print(frame.index, frame.time_s, frame.array().shape)
+    """
+    for option, value in (("every", every), ("max_frames", max_frames)):
+        if value is not None and value < 1:
+            raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
+    return _chosen(source, every, max_frames)
+
+
+def expected_frames(frames: int | None, every: int, max_frames: int | None) -> int | None:
+    """How many frames :func:`read_frames` will give, None where it cannot be known."""
+    if frames is None:
+        return None
+    chosen = math.ceil(frames / every)
+    return chosen if max_frames is None else min(chosen, max_frames)
+
+
+def camera(index: int) -> str:
+    """The source name of a camera by its number.
+
+    Raises:
+        InputError: this machine has no such camera, or it may not be opened.
+    """
+    if sys.platform != "linux":
+        return f"camera:{index}"
+    device = f"/dev/video{index}"
+    if Path(device).exists():
+        if not os.access(device, os.R_OK):
+            raise InputError(f"camera {index} ({device}) may not be opened by this user; add the user to the group video")
+        return device
+    present = sorted(entry.name for entry in Path("/dev").iterdir() if re.fullmatch(r"video\d+", entry.name))
+    found = f"there are {', '.join(present)}" if present else "this machine has no camera (no /dev/video*)"
+    raise InputError(f"there is no camera {index}: {found}; plug one in or give a picture, folder or video")
+
+
+def _chosen(source: str | os.PathLike[str], every: int, max_frames: int | None) -> Iterator[VideoFrame]:
+    with _opened(source) as (container, stream):
+        given = 0
+        for frame in _frames(container, stream, str(source)):
+            if frame.index % every:
+                continue
+            yield frame
+            given += 1
+            if given == max_frames:
+                return
+        if not given:
+            raise InputError(f"{source} holds no frame that can be decoded")
+
+
+class _opened:
+    """A container and its first picture track, closed at the end whatever happens."""
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = os.fspath(source)
+
+    def __enter__(self) -> tuple[Any, Any]:
+        av = _av()
+        where, options = _how_to_open(self.source)
+        try:
+            self.container = av.open(where, timeout=(15.0, 15.0), **options)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise InputError(f"{self.source} cannot be opened as a video ({_words(error)}); check it in a player") from error
+        try:
+            if not self.container.streams.video:
+                raise InputError(f"{self.source} has no picture track; expected a video")
+            stream = self.container.streams.video[0]
+            context = stream.codec_context
+            if context.width * context.height > MAX_PIXELS:
+                raise InputError(f"{self.source} is {context.width} x {context.height} pixels; at most {MAX_PIXELS / 1e6:g} megapixels are read")
+            stream.thread_type = "AUTO"
+            return self.container, stream
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+
+def _how_to_open(source: str) -> tuple[str, dict[str, Any]]:
+    if source.startswith(STREAM_PREFIXES):
+        # a playlist from the network may name local files: those are not followed
+        listed = "http,https,tcp,tls,udp,rtp,rtsp,rtmp,rtmps,crypto,hls"
+        return source, {"options": {"protocol_whitelist": listed}}
+    if source.startswith("camera:"):
+        if sys.platform == "darwin":
+            return source.removeprefix("camera:"), {"format": "avfoundation", "options": {"framerate": "30"}}
+        raise InputError("cameras are opened by number on Linux and macOS; on this system give a stream's address instead")
+    if _DEVICE.fullmatch(source):
+        av = _av()
+        if "v4l2" not in av.formats_available:
+            raise InputError("this build of PyAV cannot open cameras (no v4l2); install PyAV against a system FFmpeg that can")
+        return source, {"format": "v4l2"}
+    check_regular_file(Path(source), "video")
+    # a playlist in a file may name addresses: those are not followed
+    return f"file:{source}", {"options": {"protocol_whitelist": "file"}}
+
+
+def _frames(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
+    av = _av()
+    start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+    rate = float(stream.average_rate) if stream.average_rate else 0.0
+    index = 0
+    try:
+        for frame in container.decode(stream):
+            if frame.width * frame.height > MAX_PIXELS:
+                raise InputError(f"{name} changes to {frame.width} x {frame.height} pixels at frame {index}; at most {MAX_PIXELS / 1e6:g} megapixels are read")
+            seconds = frame.time - start if frame.time is not None else index / rate if rate else math.nan
+            yield VideoFrame(index, seconds, frame)
+            index += 1
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"{name} breaks off after {index} frames ({_words(error)}); it is damaged or cut short") from error
+    if (missing := _missing_bytes(name)) > 0:
+        raise InputError(f"{name} breaks off after {index} frames: {missing} bytes are missing at its end; copy it again")
+
+
+def _missing_bytes(source: str) -> int:
+    """Bytes that the outermost box of a file promises and the file does not have; 0 where nothing says.
+
+    FFmpeg ends such a file as if it were whole. Read are MP4 boxes (ISO/IEC 14496-12), RIFF chunks (AVI) and
+    the Matroska segment (RFC 9559).
+    """
+    fpath = Path(source)
+    if source.startswith(STREAM_PREFIXES) or not fpath.is_file():
+        return 0
+    total = fpath.stat().st_size
+    with fpath.open("rb") as file:
+        head = file.read(64)
+        if head[:4] == b"RIFF":
+            size = int.from_bytes(head[4:8], "little")
+            return 0 if size == 0xFFFFFFFF else max(0, size + 8 - total)  # unknown while it was recorded to a pipe
+        if head[:4] == b"\x1aE\xdf\xa3":
+            at, size = _ebml_size(head, 4)
+            start = at + size  # of the segment, which holds all the rest
+            file.seek(start + 4)
+            at, size = _ebml_size(file.read(8), 0)
+            return 0 if size < 0 else max(0, start + 4 + at + size - total)
+        at = 0
+        while head[4:8] == b"ftyp" and at < total:
+            file.seek(at)
+            box = file.read(16)
+            size = int.from_bytes(box[:4], "big")
+            size = int.from_bytes(box[8:16], "big") if size == 1 else size
+            if size < 8:  # 0: up to the end of the file
+                return 0
+            at += size
+        return max(0, at - total)
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int, int]:
+    """Where an element's content starts and how long it is; -1 for unknown length (a live recording)."""
+    if at >= len(data) or data[at] == 0:
+        return at, -1
+    width = 9 - data[at].bit_length()
+    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return at + width, -1 if value == (1 << 7 * width) - 1 else value
+
+
+def _turns(rotation: float) -> int:
+    # degrees counter-clockwise, from the display matrix; recorders write multiples of 90 only
+    return round(rotation / 90) % 4
+
+
+def _upright(array: np.ndarray, rotation: float) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(array, _turns(rotation)))
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtraError("av", "video", "reading video") from error
+    return av
