@@ -34,7 +34,7 @@ bench: $(READY)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo "open docs/site/index.html"
+	@echo "open site/index.html"
 
 # Versions only: no addresses, no hashes. By hand, never by file times: a fresh clone has arbitrary ones.
 constraints:
@@ -42,4 +42,4 @@ constraints:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
 
 clean:
-	rm -rf $(VENV) demo runs docs/site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo runs site .pytest_cache .mypy_cache .ruff_cache
