@@ -1,0 +1,182 @@
+"""Animation: frames as they come, one scale for all of them, GIF through Pillow and MP4 through PyAV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from isotherm.atomic import atomic_write
+from isotherm.draw.colour import OPACITY
+from isotherm.draw.overlay import overlay
+from isotherm.draw.picture import Picture, open_canvas
+from isotherm.draw.scale import Scale, shared_scale
+from isotherm.draw.strips import add_footer
+from isotherm.draw.text import PAPER
+from isotherm.draw.tile import fit, picture_tile
+from isotherm.errors import InputError, MissingExtraError, OptionError, ShapeError
+from isotherm.heatmap import Heatmap
+
+Boxes = Tensor | np.ndarray | Sequence[Sequence[float]]
+
+
+def overlay_frames(
+    heatmaps: Heatmap | Iterable[Heatmap],
+    pictures: Iterable[Picture],
+    *,
+    scale: Scale | None = None,
+    boxes: Iterable[Boxes | None] | None = None,
+    labels: Iterable[Sequence[str] | None] | None = None,
+    colormap: str | None = None,
+    opacity: float = OPACITY,
+    opacity_by_value: bool = True,
+    threshold: float = 0.0,
+    title: str | None = None,
+) -> Iterator[Picture]:
+    """Overlays, one at a time, all of one scale: a colour means the same in every frame.
+
+    Args:
+        heatmaps: a heatmap of (t, h, w), or single maps, one a picture.
+        pictures: the frames of a video; none is kept.
+        scale: for all frames. By default the shared scale of all heatmaps, which therefore must all be there
+            (a list, not an iterator); for a stream pass one.
+        boxes, labels: one entry a frame, each as for :func:`overlay`.
+        colormap, opacity, opacity_by_value, threshold, title: as for :func:`overlay`.
+
+    Raises:
+        OptionError: the heatmaps are a stream and there is no scale.
+        ShapeError: more pictures than heatmaps, or fewer.
+    """
+    if scale is None:
+        if not isinstance(heatmaps, (Heatmap, list, tuple)):
+            raise OptionError("the heatmaps come as a stream, so their common scale is not known; pass scale=Scale(low, high), or a list")
+        scale = shared_scale([heatmaps] if isinstance(heatmaps, Heatmap) else heatmaps)
+    return _overlay_frames(heatmaps, pictures, boxes, labels, scale=scale, colormap=colormap, opacity=opacity,
+                           opacity_by_value=opacity_by_value, threshold=threshold, title=title)  # fmt: skip
+
+
+def _overlay_frames(heatmaps, pictures, boxes, labels, **look) -> Iterator[Picture]:
+    endless = iter(lambda: None, 0)
+    streams = iter(heatmaps), iter(pictures), iter(boxes) if boxes is not None else endless, iter(labels) if labels is not None else endless
+    end = object()
+    for index, (heatmap, picture, box, label) in enumerate(zip_until(streams, end)):
+        missing = [n for n, v in (("heatmap", heatmap), ("picture", picture), ("boxes entry", box), ("labels entry", label)) if v is end]
+        if missing:
+            raise ShapeError(f"frame {index} has no {' and no '.join(missing)}; there must be one of each a frame")
+        yield overlay(heatmap, picture, boxes=box, labels=label, **look)
+
+
+def zip_until(streams: Sequence[Iterator], end: object) -> Iterator[tuple]:
+    """Tuples of one item of each stream until the first two streams both end; a stream that ends early gives ``end``."""
+    while True:
+        items = tuple(next(s, end) for s in streams)
+        if items[0] is end and items[1] is end:
+            return
+        yield items
+
+
+def save_animation(
+    frames: Iterable[Picture],
+    fpath: str | os.PathLike[str],
+    *,
+    fps: float | Fraction = 10.0,
+    command: str | None = None,
+    side: int | None = None,
+) -> Path:
+    """Write frames as they come to a GIF or an MP4, whole or not at all.
+
+    Args:
+        frames: pictures of one size, PIL or arrays; an iterator is read once, frame by frame. An MP4 holds one
+            frame at a time in memory; a GIF holds all of them, in 256 colours each.
+        fpath: ends in .gif or .mp4.
+        fps: frames a second, above 0; a GIF counts in hundredths of a second, and players slow down above 50.
+        command: the command that makes this animation again: printed below every frame and kept in the file.
+        side: the longer side in pixels; larger frames are made smaller.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: another suffix, no such folder, or no frames at all.
+        ShapeError: a frame of another size than the first.
+        OptionError: fps that is not above 0.
+        MissingExtraError: an MP4 without PyAV.
+    """
+    fpath = Path(fpath)
+    writers: dict[str, Callable[[Iterator[Image.Image], IO[bytes], Fraction, str | None], None]] = {
+        ".gif": _write_gif,
+        ".mp4": _write_mp4,
+    }
+    if fpath.suffix.lower() not in writers:
+        raise InputError(f"cannot save an animation as {fpath.name!r}; the name must end in .gif or .mp4")
+    if not fps > 0:
+        raise OptionError(f"fps is {fps}; expected frames a second, above 0")
+    rate = Fraction(fps).limit_denominator(1001)
+    ready = _ready(frames, command, side)
+    first = next(ready, None)
+    if first is None:
+        raise InputError(f"there are no frames to write to {fpath.name!r}; expected at least one")
+    with atomic_write(fpath) as file:
+        writers[fpath.suffix.lower()](chain([first], ready), file, rate, command)
+    return fpath
+
+
+def _ready(frames: Iterable[Picture], command: str | None, side: int | None) -> Iterator[Image.Image]:
+    expected = None
+    for index, frame in enumerate(frames):
+        size = open_canvas(frame).size
+        expected = expected or size
+        if size != expected:
+            raise ShapeError(f"frame {index} is {size[0]} x {size[1]} (h x w) but the first is {expected[0]} x {expected[1]}; an animation has one size")
+        image = picture_tile(frame, fit(size, (side, side)) if side is not None and max(size) > side else size)
+        yield add_footer(image, command) if command else image
+
+
+def _write_gif(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, command: str | None) -> None:
+    def timed() -> Iterator[Image.Image]:
+        for index, frame in enumerate(frames):
+            paletted = frame.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+            # each frame ends at the hundredth of a second nearest to its true end, so that errors do not add up
+            paletted.info["duration"] = 10 * (round(100 * (index + 1) / rate) - round(100 * index / rate))
+            yield paletted
+
+    timed_frames = timed()
+    first = next(timed_frames)
+    comment = {"comment": command.encode()} if command else {}
+    first.save(file, "GIF", save_all=True, append_images=timed_frames, loop=0, **comment)
+
+
+def _write_mp4(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, command: str | None) -> None:
+    try:
+        import av
+        from av.video.reformatter import Colorspace
+    except ImportError as error:
+        raise MissingExtraError("av", "video", "writing an MP4") from error
+    codec = next(name for name in ("libx264", "libopenh264", "mpeg4") if name in av.codecs_available)
+    with av.open(file, "w", format="mp4") as container:
+        if command:
+            container.metadata["comment"] = command
+        stream = None
+        for frame in frames:
+            if stream is None:
+                stream = container.add_stream(codec, rate=rate)
+                stream.width, stream.height = frame.width + frame.width % 2, frame.height + frame.height % 2
+                stream.pix_fmt = "yuv420p"  # the one that every player shows; it needs even sides
+                context = stream.codec_context
+                context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709, said and done
+                if codec == "libx264":
+                    context.options = {"crf": "20", "preset": "medium"}
+            if frame.size != (stream.width, stream.height):
+                even = Image.new("RGB", (stream.width, stream.height), PAPER)
+                even.paste(frame, (0, 0))
+                frame = even
+            picture = av.VideoFrame.from_ndarray(np.asarray(frame), format="rgb24")
+            container.mux(stream.encode(picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)))
+        container.mux(stream.encode())

@@ -1,0 +1,111 @@
+"""Notebooks: how a heatmap, or a list of them, shows itself."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from itertools import islice
+
+from PIL import Image
+
+from isotherm.draw.blend import Ink
+from isotherm.draw.colour import OPACITY
+from isotherm.draw.describe import box_of, facts_of, line_of, title_of
+from isotherm.draw.grid import Tile, arrange
+from isotherm.draw.scale import scale_of
+from isotherm.draw.text import text_size
+from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
+from isotherm.heatmap import Heatmap
+
+SIDE = 480
+"""Longer side of a single map in a notebook, in pixels."""
+
+MOST = 24
+"""Maps that are drawn of a heatmap that holds more; the caption says how many are left out."""
+
+_FIGURE = "display:inline-block;margin:0 12px 12px 0;vertical-align:top;max-width:{side}px;font:13px/1.45 system-ui,sans-serif"
+_MUTED = "opacity:.7;font-size:12px"
+
+
+def heatmap_png(heatmap: Heatmap) -> bytes:
+    """The heatmap as a PNG: over its picture where it has one, alone otherwise; several maps become a sheet."""
+    maps = _singles(heatmap)
+    if len(maps) == 1:
+        return _png(_draw(maps[0], SIDE))
+    side = SIDE // 2
+    tiles = [Tile(_draw(m, side), (title_of(m, "") and f"{title_of(m)} [{i}]") or f"[{i}]") for i, m in enumerate(maps)]
+    columns = min(4, len(tiles))
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    return _png(arrange(rows, font_size=text_size(side, side, share=0.055, smallest=12)))
+
+
+def heatmap_html(heatmap: Heatmap) -> str:
+    """The heatmap as a piece of HTML that needs nothing from elsewhere: its picture with label and facts below."""
+    maps = _singles(heatmap)
+    total = _count(heatmap)
+    figures = "".join(_figure(m, SIDE if total == 1 else SIDE // 2) for m in maps)
+    more = f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>' if total > len(maps) else ""
+    return f'<div class="isotherm">{figures}{more}</div>'
+
+
+def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, command: str | None = None) -> str:
+    """Several heatmaps side by side as a piece of HTML, with a line on whether to believe them and the command.
+
+    Args:
+        heatmaps: singles, or holding several maps; the first 24 maps are drawn.
+        trust_line: shown below, if any.
+        command: the command that makes the same, if any.
+    """
+    total = sum(_count(h) for h in heatmaps)
+    maps = list(islice((m for h in heatmaps for m in _singles(h)), MOST))
+    side = SIDE if total == 1 else SIDE * 2 // 3
+    figures = "".join(_figure(m, side) for m in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
+    lines = []
+    if total > len(maps):
+        lines.append(f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>')
+    if trust_line:
+        lines.append(f'<div style="font:13px/1.45 system-ui,sans-serif;white-space:pre-line">{html.escape(trust_line)}</div>')
+    if command:
+        lines.append(f'<code style="{_MUTED}">{html.escape(command)}</code>')
+    return f'<div class="isotherm">{figures}{"".join(lines)}</div>'
+
+
+def _count(heatmap: Heatmap) -> int:
+    return int(heatmap.values.shape[:-2].numel())
+
+
+def _singles(heatmap: Heatmap) -> list[Heatmap]:
+    if heatmap.values.ndim == 2:
+        return [heatmap]
+    return list(islice((s for m in heatmap for s in _singles(m)), MOST))
+
+
+def _draw(heatmap: Heatmap, side: int) -> Image.Image:
+    source = heatmap.frame.source_size.tolist()
+    scale = scale_of(heatmap)
+    picture, box = heatmap.picture, box_of(heatmap)
+    size = fit(source, (side, side))
+    if picture is None or list(picture.shape[:2]) != source:
+        return map_tile(heatmap, size, scale=scale)
+    ink = Ink.of(signed=heatmap.signed, opacity=OPACITY, by_value=True)
+    return overlay_tile(heatmap, picture_tile(picture, size), scale=scale, ink=ink, boxes=None if box is None else [box])
+
+
+def _figure(heatmap: Heatmap, side: int) -> str:
+    data = base64.b64encode(_png(_draw(heatmap, side))).decode()
+    title, line, trust = title_of(heatmap), line_of(heatmap), facts_of(heatmap).get("trust", "")
+    belief = f'<div style="{_MUTED}">{html.escape(trust)}</div>' if trust else ""
+    return (
+        f'<figure style="{_FIGURE.format(side=side)}">'
+        f'<img alt="{html.escape(f"{title}: {line}", quote=True)}" style="max-width:100%;border-radius:4px" '
+        f'src="data:image/png;base64,{data}">'
+        f'<figcaption><strong>{html.escape(title)}</strong><div style="{_MUTED}">{html.escape(line)}</div>{belief}</figcaption></figure>'
+    )
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=3)
+    return file.getvalue()

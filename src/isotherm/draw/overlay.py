@@ -1,0 +1,140 @@
+"""Overlay: a map over its picture, in source pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from isotherm.draw.blend import Ink, blend
+from isotherm.draw.boxes import draw_boxes
+from isotherm.draw.colour import OPACITY
+from isotherm.draw.picture import Picture, like, open_canvas, to_pil
+from isotherm.draw.scale import Scale, scale_of
+from isotherm.draw.strips import add_colour_bar, add_footer, add_title
+from isotherm.draw.text import font_for, measure, text_size
+from isotherm.errors import ShapeError
+from isotherm.heatmap import Heatmap
+
+NO_EVIDENCE = "no positive evidence"
+CAPTIONS = {"logits": "logit", "probability": "probability", "peak": "peak", "relevance": "relevance"}
+
+
+def overlay(
+    heatmap: Heatmap,
+    picture: Picture,
+    *,
+    scale: Scale | None = None,
+    colormap: str | None = None,
+    opacity: float = OPACITY,
+    opacity_by_value: bool = True,
+    threshold: float = 0.0,
+    boxes: Tensor | np.ndarray | Sequence[Sequence[float]] | None = None,
+    labels: Sequence[str] | None = None,
+    colour_bar: bool = False,
+    title: str | None = None,
+    footer: str | None = None,
+) -> Picture:
+    """The picture with the heatmap over it, each cell on the pixels that it belongs to.
+
+    The values are interpolated through the heatmap's frame as floats and coloured after that. Pixels that the
+    frame does not cover, and cells that are NaN, stay as they are. A map without a positive value is not
+    stretched into one: the picture comes back with the words "no positive evidence" on it.
+
+    Args:
+        heatmap: a single map; index a heatmap that holds several.
+        picture: the source picture, of the frame's source size: PIL in any mode, or an array (H, W), (H, W, 3)
+            RGB or (H, W, 4) RGBA of uint8, uint16, or floating point from 0 to 1.
+        scale: the values at the ends of the colour map; by default the heatmap's own
+            (:func:`~isotherm.draw.shared_scale` makes one for several).
+        colormap: any of matplotlib's; by default inferno, or coolwarm around 0 for signed maps.
+        opacity: of the strongest values, in [0, 1].
+        opacity_by_value: opacity grows with the value, from 0 to full at half of the scale; otherwise it is the
+            same everywhere.
+        threshold: values below this share of the scale are not drawn, in [0, 1].
+        boxes: (n, 4) x0, y0, x1, y1 in source pixels, edge-origin.
+        labels: one a box.
+        colour_bar: a colour bar to the right of the picture.
+        title, footer: text above and below.
+
+    Returns:
+        A new picture: PIL for PIL, an array of the same dtype for an array; grey comes back as RGB, transparency
+        stays. It is larger than the picture by what a title, a footer and a colour bar add.
+
+    Raises:
+        ShapeError: a heatmap of several maps, a picture of another size, boxes or labels that do not fit.
+        OptionError: an unknown colour map, or an opacity or threshold outside of [0, 1].
+
+    Example:
+        >>> from isotherm.frame import Frame
+        >>> heatmap = Heatmap(torch.eye(4), Frame.resize((48, 64), (4, 4)), "relevance")
+        >>> overlay(heatmap, np.zeros((48, 64, 3), np.uint8)).shape
+        (48, 64, 3)
+    """
+    single(heatmap)
+    canvas = open_canvas(picture)
+    check_size(heatmap, canvas.size)
+    scale = scale_of(heatmap) if scale is None else scale
+    ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
+    plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    silent = is_silent(heatmap)
+    if boxes is None and not (silent or colour_bar or title or footer):
+        if canvas.alpha is None:
+            return plain
+        if isinstance(plain, Image.Image):
+            return like(canvas, plain, plain, (0, 0))
+        return np.concatenate([plain, np.asarray(canvas.alpha)[..., None]], -1)
+    drawn = to_pil(plain)
+    if boxes is not None:
+        draw_boxes(drawn, boxes, labels)
+    if silent:
+        draw_chip(drawn, NO_EVIDENCE)
+    if colour_bar:
+        drawn = add_colour_bar(drawn, scale, colormap=colormap, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind])
+    below = drawn.height
+    if title:
+        drawn = add_title(drawn, title)
+    offset = (0, drawn.height - below)
+    if footer:
+        drawn = add_footer(drawn, footer)
+    return like(canvas, drawn, plain, offset)
+
+
+def is_silent(heatmap: Heatmap) -> bool:
+    """True for a map that has nothing to say: no value above 0. Logits have no zero, so they always speak."""
+    return heatmap.kind != "logits" and not heatmap.has_evidence
+
+
+def single(heatmap: Heatmap) -> None:
+    """Raises ShapeError for a heatmap that holds several maps, and says what to do with it."""
+    if heatmap.values.ndim > 2:
+        raise ShapeError(
+            f"this heatmap holds maps of shape {tuple(heatmap.values.shape)}; an overlay draws one. "
+            "Index it (heatmap[0]), or draw all of them with comparison_grid, contact_sheet or overlay_frames"
+        )
+
+
+def check_size(heatmap: Heatmap, size: tuple[int, int]) -> None:
+    """Raises ShapeError where the picture is not the one that the frame speaks of."""
+    h, w = heatmap.frame.source_size.tolist()
+    if (h, w) != size:
+        hint = "; turn it first with PIL.ImageOps.exif_transpose" if (w, h) == size else ""
+        raise ShapeError(
+            f"the picture is {size[0]} x {size[1]} (h x w) but the heatmap's source is {h} x {w}; "
+            f"pass the picture that was explained, at its own size{hint}"
+        )
+
+
+def draw_chip(image: Image.Image, text: str, *, font_size: int | None = None) -> None:
+    """A short note in the lower left corner of an RGB picture, changed in place."""
+    size = font_size or text_size(image.height, image.width)
+    font = font_for(text, size)
+    pad = max(3, round(size * 0.45))
+    w, h = measure(text, font)
+    x, y = pad, image.height - h - 3 * pad
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((x, y, x + w + 2 * pad, y + h + 2 * pad), radius=pad, fill=(17, 24, 39))
+    draw.text((x + pad, y + pad + h / 2), text, font=font, fill=(249, 250, 251), anchor="lm")
+

@@ -1,0 +1,319 @@
+"""Report: one HTML file with everything in it, where maps are drawn from their values as the reader looks.
+
+The page asks nothing of the network, and may not: its content policy allows its own script and style, by their
+hashes, and pictures inside of it, and nothing else. Names of files and labels are text to it, never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isotherm.atomic import atomic_write
+from isotherm.draw.boxes import as_boxes
+from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, OPACITY, colour_table
+from isotherm.draw.describe import box_of, facts_of, line_of, title_of
+from isotherm.draw.overlay import check_size, is_silent
+from isotherm.draw.picture import Picture, open_canvas
+from isotherm.draw.scale import scale_of
+from isotherm.draw.tile import fit, picture_tile
+from isotherm.errors import ShapeError
+from isotherm.heatmap import Heatmap
+from isotherm.ops.resample import to_frame
+from isotherm.version import __version__
+
+UNSIGNED = (DEFAULT, "magma", "viridis", "cividis", "jet")
+SIGNED = (DEFAULT_DIVERGING, "RdBu_r", "PuOr_r")
+
+EXACT_CELLS = 1 << 16
+"""Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest magnitude."""
+
+MOST_CELLS = 1 << 20
+"""Larger maps are made smaller to about this many cells, and the page says so."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportEntry:
+    """One picture of a report with its maps.
+
+    Args:
+        picture: the source picture, as for :func:`overlay`; None for maps without one.
+        heatmaps: over that picture; one that holds several maps counts as several. Their ``label`` and the keys
+            ``method``, ``layer``, ``score``, ``trust``, ``box`` (x0, y0, x1, y1 in source pixels) and ``command``
+            of their ``meta`` are shown.
+        title: a heading; by default the name of the source.
+        source: where the picture came from: a path, an address, a time in a video.
+        boxes: (n, 4) x0, y0, x1, y1 in source pixels, of all findings whether explained or not.
+        labels: one a box.
+        notes: lines below the table.
+        trust: one line a map on whether to believe it; by default the maps' own ``meta["trust"]``.
+    """
+
+    picture: Picture | None
+    heatmaps: Sequence[Heatmap] = ()
+    title: str = ""
+    source: str = ""
+    boxes: Tensor | np.ndarray | Sequence[Sequence[float]] | None = None
+    labels: Sequence[str] | None = None
+    notes: Sequence[str] = ()
+    trust: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.picture is None and not len(self.heatmaps):
+            raise ShapeError("a report entry needs a picture or a heatmap; it has neither")
+        for name, given, expected in (
+            ("labels", self.labels, 0 if self.boxes is None else len(as_boxes(self.boxes))),
+            ("trust lines", self.trust, len(self.maps)),
+        ):
+            if given is not None and len(given) != expected:
+                raise ShapeError(f"a report entry has {len(given)} {name}; expected {expected}")
+        size = self.size
+        for heatmap in self.heatmaps:
+            for single in _singles(heatmap):
+                check_size(single, size)
+
+    @property
+    def maps(self) -> list[Heatmap]:
+        """All maps, one by one."""
+        return [m for h in self.heatmaps for m in _singles(h)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the source picture in pixels."""
+        if self.picture is not None:
+            return open_canvas(self.picture).size
+        h, w = self.maps[0].frame.source_size.tolist()
+        return h, w
+
+
+def write_report(
+    entries: Iterable[ReportEntry],
+    fpath: str | os.PathLike[str],
+    *,
+    title: str = "Heatmaps",
+    command: str | None = None,
+    facts: Mapping[str, str] | None = None,
+    side: int = 1600,
+) -> Path:
+    """Write one self-contained HTML file: overlays with sliders, values under the pointer, a table of all maps.
+
+    Args:
+        entries: read one by one, so that a long list need not be in memory.
+        fpath: of the HTML file; it appears whole or not at all.
+        title: its heading.
+        command: the command that makes the same report, shown with a button that copies it.
+        facts: more lines for the head, such as the model's name and hash.
+        side: pictures are stored as JPEG with at most this longer side; positions are in source pixels still.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ShapeError: a heatmap over another picture, or boxes and labels that do not fit.
+        InputError: no such folder.
+    """
+    fpath = Path(fpath)
+    count = maps = 0
+    with atomic_write(fpath) as file:
+        file.write(_head(title).encode())
+        file.write(_top(title, command, facts or {}).encode())
+        for entry in entries:
+            file.write(_entry(entry, count, side).encode())
+            count, maps = count + 1, maps + len(entry.maps)
+        file.write(_end(count, maps).encode())
+    return fpath
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("isotherm.draw") / "page" / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    return _asset("field.js") + _asset("viewer.js")
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script element: nothing in it can end the element or start another."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _escape(text: Any) -> str:
+    return html.escape(str(text), quote=True)
+
+
+def _head(title: str) -> str:
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(_asset('page.css'))}; script-src {_hash(_script())}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="generator" content="isotherm {__version__}"><title>{_escape(title)}</title>'
+        f'<style>{_asset("page.css")}</style></head>\n<body>'
+    )
+
+
+_MARK = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke-width="1.9" aria-hidden="true">'
+    '<path stroke="#5c126e" d="M12 2.2c6 0 9.8 4 9.8 9.6S18 21.8 12 21.8 2.2 18 2.2 12 6 2.2 12 2.2z"/>'
+    '<path stroke="#cf4446" d="M12.6 6c3.4.1 5.6 2.6 5.6 5.9s-2.3 6.1-5.8 6.1-6.3-2.6-6.3-6S9.2 5.9 12.6 6z"/>'
+    '<path stroke="#fb9b06" d="M13 9.7c1.5 0 2.4 1 2.4 2.4s-1 2.5-2.5 2.5-2.7-1-2.7-2.5 1.3-2.4 2.8-2.4z"/></svg>'
+)
+
+
+def _copyable(command: str) -> str:
+    return f'<div class="command"><code>{_escape(command)}</code><button type="button" class="copy">Copy</button></div>'
+
+
+def _top(title: str, command: str | None, facts: Mapping[str, str]) -> str:
+    tables = {
+        name: base64.b64encode(colour_table(name).mul(255).round().byte().numpy().tobytes()).decode()
+        for name in (*UNSIGNED, *SIGNED)
+    }
+    settings = {"tables": tables, "unsigned": UNSIGNED, "signed": SIGNED, "opacity": OPACITY}
+    lines = "".join(f"<li>{_escape(name)} <b>{_escape(value)}</b></li>" for name, value in facts.items())
+    percent = round(100 * OPACITY)
+    return f"""<header class="top"><div class="brand">{_MARK}<span>isotherm {__version__}</span></div>
+<h1>{_escape(title)}</h1><ul class="facts">{lines}</ul>{_copyable(command) if command else ""}
+<noscript><p>Scripts are off, so the maps are not drawn here; pictures and tables are.</p></noscript></header>
+<nav class="controls" aria-label="How maps are drawn"><div>
+<label for="opacity">Opacity <input id="opacity" type="range" min="0" max="100" value="{percent}"><output id="opacity-value" class="num"></output></label>
+<label title="Where the map says little, the picture shows"><input id="by-value" type="checkbox" checked> by value</label>
+<label for="threshold">Threshold <input id="threshold" type="range" min="0" max="100" value="0"><output id="threshold-value" class="num"></output></label>
+<label><input id="boxes" type="checkbox" checked> Boxes</label>
+<label>Scale <select id="share"><option value="map">of each map</option><option value="picture">shared in a picture</option><option value="report">shared by all</option></select></label>
+<label>Colours <select id="unsigned"></select></label>
+<label>Signed <select id="signed"></select></label>
+<span class="end"><button type="button" class="tool" id="bare" aria-pressed="false" title="Key h">Picture only</button>
+<button type="button" class="tool" id="theme">Light / dark</button></span></div></nav>
+<script type="application/json" id="settings">{_json(settings)}</script>
+<main>
+"""
+
+
+def _entry(entry: ReportEntry, index: int, side: int) -> str:
+    h, w = entry.size
+    maps = entry.maps
+    trust = list(entry.trust) if entry.trust is not None else [facts_of(m).get("trust", "") for m in maps]
+    data = {
+        "h": h,
+        "w": w,
+        "maps": [_map(m) for m in maps],
+        "boxes": [] if entry.boxes is None else as_boxes(entry.boxes).tolist(),
+        "labels": [str(label) for label in entry.labels or ()],
+    }
+    title = entry.title or Path(entry.source).name or f"Picture {index + 1}"
+    source = " · ".join(_escape(t) for t in (entry.source, f"{w} × {h} px") if t)
+    image = "" if entry.picture is None else f'<img alt="{_escape(title)}" src="{_jpeg(entry.picture, (h, w), side)}">'
+    table = _table(maps, trust) if maps else '<p class="none">No maps: there was nothing to explain.</p>'
+    notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
+    return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>
+<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="heat"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden>no positive evidence</div><div class="cross" hidden></div></div>
+<figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
+<p class="readout" aria-live="polite"></p></figcaption></figure>
+<div>{table}{f'<ul class="notes">{notes}</ul>' if notes else ""}</div></div>
+<script type="application/json">{_json(data)}</script></section>
+"""
+
+
+def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
+    rows, details = [], []
+    show_trust = any(trust)
+    for i, (m, belief) in enumerate(zip(maps, trust, strict=True)):
+        facts = facts_of(m)
+        low, high = _range(m)
+        rows.append(
+            f'<tr data-map="{i}"><td class="thumb"><canvas width="1" height="1" aria-hidden="true"></canvas></td>'
+            f'<th scope="row"><button type="button" class="pick" aria-pressed="false">{_escape(title_of(m, f"map {i + 1}"))}</button>'
+            f"<small>{_escape(line_of(m))}</small></th>"
+            f'<td class="num">{_escape(facts.get("score", ""))}</td><td class="num">{_escape(high)}</td>'
+            + (f'<td class="trust">{_escape(belief)}</td>' if show_trust else "")
+            + "</tr>"
+        )
+        shown = {
+            **{name: text for name, text in facts.items() if name != "trust"},
+            "kind": m.kind + (", signed" if m.signed else ""),
+            "values": f"{low} to {high}",
+            "cells": f"{m.frame.size[1]} × {m.frame.size[0]}" + (", drawn from fewer in this page" if m.values.numel() > MOST_CELLS else ""),
+            "trust": belief,
+        }
+        lines = "".join(f"<dt>{_escape(name)}</dt><dd>{_escape(text)}</dd>" for name, text in shown.items() if text)
+        own = _copyable(str(m.meta["command"])) if m.meta.get("command") else ""
+        details.append(f'<div class="details" data-details{"" if i == 0 else " hidden"}><dl>{lines}</dl>{own}</div>')
+    heads = ["", "Map", "Score", "Strongest", *(["Trust"] if show_trust else [])]
+    head = "".join(f'<th scope="col" class="{name.lower()}">{name}</th>' for name in heads)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{"".join(details)}'
+
+
+def _range(heatmap: Heatmap) -> tuple[str, str]:
+    finite = heatmap.values[torch.isfinite(heatmap.values)]
+    return (f"{float(finite.min()):.4g}", f"{float(finite.max()):.4g}") if finite.numel() else ("no value", "no value")
+
+
+def _map(heatmap: Heatmap) -> dict[str, Any]:
+    scale = scale_of(heatmap)
+    values, frame = heatmap.values.detach().cpu().float(), heatmap.frame
+    if values.numel() > MOST_CELLS:
+        factor = (MOST_CELLS / values.numel()) ** 0.5
+        smaller = frame.resized((max(1, int(frame.size[0] * factor)), max(1, int(frame.size[1] * factor))))
+        values, frame = to_frame(values, frame, smaller, outside="edge"), smaller
+    finite = values[torch.isfinite(values)]
+    unit = float(finite.abs().max()) if values.numel() > EXACT_CELLS and finite.numel() else 0.0
+    array = (values / unit).numpy().astype("<f2") if unit else values.numpy().astype("<f4")
+    return {
+        "label": heatmap.label,
+        "kind": heatmap.kind,
+        "signed": heatmap.signed,
+        "silent": is_silent(heatmap),
+        "low": scale.low,
+        "high": scale.high,
+        "h": frame.size[0],
+        "w": frame.size[1],
+        "m": frame.from_source.flatten().tolist(),
+        "type": "f2" if unit else "f4",
+        "unit": unit or 1.0,
+        "data": base64.b64encode(array.tobytes()).decode(),
+        "box": box_of(heatmap),
+    }
+
+
+def _jpeg(picture: Picture, size: tuple[int, int], side: int) -> str:
+    image = picture_tile(picture, fit(size, (side, side)) if max(size) > side else size)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _singles(heatmap: Heatmap) -> list[Heatmap]:
+    if heatmap.values.ndim == 2:
+        return [heatmap]
+    numbered = heatmap.values.ndim == 3 and len(heatmap) > 1 and heatmap.label
+    return [s.with_(label=f"{s.label} [{i}]") if numbered else s for i, m in enumerate(heatmap) for s in _singles(m)]
+
+
+def _end(count: int, maps: int) -> str:
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    drawn = "1 map" if maps == 1 else f"{maps} maps"
+    return f'</main>\n<footer class="end">{pictures}, {drawn}. Values are interpolated before they are coloured.</footer>\n<script>{_script()}</script></body></html>\n'

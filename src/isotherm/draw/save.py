@@ -1,0 +1,178 @@
+"""Saving: whole files only, and every picture says which command makes it again."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+
+from isotherm.atomic import atomic_write
+from isotherm.draw.overlay import single
+from isotherm.draw.picture import Picture, open_canvas, to_pil
+from isotherm.draw.scale import Scale
+from isotherm.draw.strips import add_footer
+from isotherm.errors import InputError
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
+from isotherm.version import __version__
+
+JPEG_QUALITY = 92
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
+_MAP_KEY = "isotherm:map"
+_TOP = 65535
+
+
+def save_picture(
+    image: Picture, fpath: str | os.PathLike[str], *, command: str | None = None, quality: int = JPEG_QUALITY
+) -> Path:
+    """Write a picture as PNG, JPEG or WebP, whole or not at all.
+
+    Args:
+        image: PIL or array, as for :func:`overlay`; written with 8 bits a channel. JPEG has no transparency: it
+            is laid on white.
+        fpath: ends in .png, .jpg, .jpeg or .webp.
+        command: the command that makes this picture again. It is printed below the picture, and kept in the file:
+            as a PNG text, a JPEG comment or a WebP EXIF description, where :func:`read_command` finds it.
+        quality: of JPEG and WebP, 1 to 95.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: another suffix, or no such folder.
+    """
+    fpath = Path(fpath)
+    if fpath.suffix.lower() not in _FORMATS:
+        raise InputError(f"cannot save a picture as {fpath.name!r}; the name must end in {', '.join(_FORMATS)}")
+    form = _FORMATS[fpath.suffix.lower()]
+    canvas = open_canvas(image)
+    out = canvas.rgb if isinstance(canvas.rgb, Image.Image) else to_pil(canvas.rgb)
+    if canvas.alpha is not None:
+        alpha = canvas.alpha if isinstance(canvas.alpha, Image.Image) else _mask(canvas.alpha)
+        if command or form == "JPEG":
+            out = Image.composite(out, Image.new("RGB", out.size, "white"), alpha)
+        else:
+            out = out.copy()
+            out.putalpha(alpha)
+    if command:
+        out = add_footer(out, command)
+    with atomic_write(fpath) as file:
+        out.save(file, form, **_options(form, command, quality))
+    return fpath
+
+
+def read_command(fpath: str | os.PathLike[str]) -> str | None:
+    """The command that :func:`save_picture` kept in a file, or None."""
+    try:
+        with Image.open(fpath) as image:
+            if image.format == "PNG":
+                return image.info.get("Comment")
+            if image.format == "JPEG":
+                comment = image.info.get("comment")
+                return comment.decode("utf-8", "replace") if comment else None
+            description = image.getexif().get(_DESCRIPTION)
+            # EXIF text is bytes; Pillow reads them as latin-1
+            return description.encode("latin-1", "replace").decode("utf-8", "replace") if description else None
+    except OSError as error:
+        raise InputError(f"cannot read {fpath} as a picture ({error}); expected PNG, JPEG or WebP") from error
+
+
+def _options(form: str, command: str | None, quality: int) -> dict:
+    software = f"isotherm {__version__}"
+    if form == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_text("Software", software)
+        if command:
+            text.add_itxt("Comment", command)
+        return {"pnginfo": text, "compress_level": 3}  # level 6, Pillow's own, takes twice as long for 3 % less
+    if form == "JPEG":
+        return {"quality": quality, **({"comment": command.encode()} if command else {})}
+    exif = Image.Exif()
+    exif[_SOFTWARE] = software
+    if command:
+        exif[_DESCRIPTION] = command.encode()
+    return {"quality": quality, "exif": exif.tobytes(), "method": 4}
+
+
+def _mask(alpha: np.ndarray) -> Image.Image:
+    return to_pil(np.repeat(alpha[..., None], 3, -1)).getchannel(0)
+
+
+def save_map16(heatmap: Heatmap, fpath: str | os.PathLike[str], *, scale: Scale | None = None) -> Path:
+    """Write a map's cells as a 16-bit grey PNG, for programs that read pictures only.
+
+    Grey 0 is a cell without a value (NaN); 1 to 65535 run evenly from ``scale.low`` to ``scale.high``. The scale,
+    kind and frame are in the file as a PNG text, so :func:`load_map16` gives the heatmap back to one part in 65534
+    of the scale. To keep every bit, use :meth:`Heatmap.save`.
+
+    Args:
+        heatmap: a single map.
+        fpath: ends in .png.
+        scale: by default from the smallest to the largest value, so that nothing is cut off.
+
+    Raises:
+        InputError: another suffix, or no such folder.
+        ShapeError: several maps.
+    """
+    single(heatmap)
+    fpath = Path(fpath)
+    if fpath.suffix.lower() != ".png":
+        raise InputError(f"cannot save a 16-bit map as {fpath.name!r}; the name must end in .png")
+    values = heatmap.values.detach().cpu().double().numpy()
+    finite = values[np.isfinite(values)]
+    if scale is None:
+        scale = Scale(float(finite.min()), float(finite.max())) if finite.size else Scale(0.0, 0.0)
+    span = (scale.high - scale.low) or 1.0
+    unit = ((values - scale.low) / span).clip(0, 1)
+    grey = np.where(np.isnan(values), 0, np.rint(np.nan_to_num(unit) * (_TOP - 1)) + 1).astype(np.uint16)
+    header = {
+        "low": scale.low,
+        "high": scale.high,
+        "missing": 0,
+        "kind": heatmap.kind,
+        "signed": heatmap.signed,
+        "label": heatmap.label,
+        "meta": dict(heatmap.meta),
+        "to_source": heatmap.frame.to_source.tolist(),
+        "source_size": heatmap.frame.source_size.tolist(),
+    }
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", f"isotherm {__version__}")
+    text.add_itxt(_MAP_KEY, json.dumps(header, default=str))
+    with atomic_write(fpath) as file:
+        Image.fromarray(grey).save(file, "PNG", pnginfo=text)
+    return fpath
+
+
+def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
+    """The heatmap that :func:`save_map16` wrote, as float32.
+
+    Raises:
+        InputError: the file is missing, is not a PNG, or has no scale in it.
+    """
+    try:
+        with Image.open(fpath) as image:
+            header = json.loads(image.text[_MAP_KEY])
+            grey = np.asarray(image).astype(np.float64)
+        values = header["low"] + (grey - 1) / (_TOP - 1) * (header["high"] - header["low"])
+        values[grey == header["missing"]] = np.nan
+        frame = Frame(
+            torch.tensor(header["to_source"], dtype=torch.float64),
+            (values.shape[0], values.shape[1]),
+            torch.tensor(header["source_size"]),
+        )
+        return Heatmap(
+            torch.from_numpy(values.astype(np.float32)),
+            frame,
+            header["kind"],
+            signed=header["signed"],
+            label=header["label"],
+            meta=header["meta"],
+        )
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})") from error

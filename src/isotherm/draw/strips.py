@@ -1,0 +1,123 @@
+"""Strips around a picture: a title above, the command that made it below, a colour bar at its side."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image, ImageDraw
+
+from isotherm.draw.blend import Ink
+from isotherm.draw.scale import Scale
+from isotherm.draw.text import INK, LINE, MUTED, PAPER, font_for, measure, text_size, wrap
+
+LEAST_WIDTH = 320
+"""Narrower pictures get this much paper for their text."""
+
+
+def add_title(image: Image.Image, title: str) -> Image.Image:
+    """A new picture with the title above."""
+    return _with_text(image, title, above=True)
+
+
+def add_footer(image: Image.Image, text: str) -> Image.Image:
+    """A new picture with small text below: all of it, on as many lines as it needs, so that a command can be retyped."""
+    return _with_text(image, text, above=False)
+
+
+def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
+    width = max(image.width, LEAST_WIDTH)
+    reference = min(image.height, 2 * width), width
+    size = text_size(*reference, share=0.026, smallest=13) if above else text_size(*reference, share=0.0165, smallest=11)
+    font = font_for(text, size)
+    pad = max(6, round(size * 0.65))
+    lines = wrap(text, font, width - 2 * pad)
+    line_height = round(measure("", font)[1] * 1.28)
+    strip = len(lines) * line_height + 2 * pad - round(line_height * 0.2)
+    out = Image.new("RGB", (width, image.height + strip), PAPER)
+    out.paste(image, (0, strip if above else 0))
+    draw = ImageDraw.Draw(out)
+    y = pad if above else image.height + pad
+    for line in lines:
+        draw.text((pad, y), line, font=font, fill=INK if above else MUTED, anchor="la")
+        y += line_height
+    return out
+
+
+def add_colour_bar(
+    image: Image.Image, scale: Scale, *, colormap: str | None = None, signed: bool, caption: str = ""
+) -> Image.Image:
+    """A new picture with the colour bar of ``scale`` to its right."""
+    return beside(image, colour_bar(image.height, scale, colormap=colormap, signed=signed, caption=caption))
+
+
+def beside(image: Image.Image, other: Image.Image) -> Image.Image:
+    """Two pictures next to each other, their tops in line."""
+    out = Image.new("RGB", (image.width + other.width, max(image.height, other.height)), PAPER)
+    out.paste(image, (0, 0))
+    out.paste(other, (image.width, 0))
+    return out
+
+
+def colour_bar(
+    height: int, scale: Scale, *, colormap: str | None = None, signed: bool, caption: str = "", font_size: int | None = None
+) -> Image.Image:
+    """A colour bar with ticks at round numbers, ``height`` pixels high, on paper.
+
+    Args:
+        height: in pixels; the bar itself is shorter by a margin.
+        scale: the values at its ends; an empty one gives a blank bar that says so.
+        colormap: its name; None is the default one.
+        signed: True for the default diverging colours.
+        caption: written along the bar, such as what the numbers are.
+        font_size: in pixels; by default it follows the height.
+    """
+    size = font_size or text_size(height, height, share=0.021, smallest=11)
+    font = font_for(caption, size)
+    pad = max(6, round(size * 0.8))
+    width = max(10, round(size * 1.1))
+    top, bottom = pad, height - pad
+    ticks = [] if scale.is_empty else [(v, f) for v, f in nice_ticks(scale, max(2, (bottom - top) // (4 * size)))]
+    label_width = max([measure(text, font)[0] for _, text in ticks] or [0])
+    caption_height = measure("", font)[1] + pad // 2 if caption else 0
+    out = Image.new("RGB", (pad + width + pad // 2 + label_width + caption_height + pad, height), PAPER)
+    draw = ImageDraw.Draw(out)
+    if scale.is_empty:
+        draw.rectangle((pad, top, pad + width, bottom), outline=LINE)
+    else:
+        colour = Ink.of(colormap, signed=signed).colour[1:].mul(255).round().byte().flip(0)
+        bar = Image.fromarray(colour[:, None].contiguous().numpy()).resize((width, bottom - top), Image.Resampling.BILINEAR)
+        out.paste(bar, (pad, top))
+    for value, text in ticks:
+        y = bottom - (value - scale.low) / (scale.high - scale.low) * (bottom - top)
+        draw.line((pad + width, y, pad + width + pad // 4, y), fill=MUTED, width=max(1, size // 12))
+        draw.text((pad + width + pad // 2, y), text, font=font, fill=INK, anchor="lm")
+    if caption:
+        line = Image.new("L", (max(1, bottom - top), caption_height), 0)
+        ImageDraw.Draw(line).text((line.width / 2, line.height / 2), caption, font=font, fill=255, anchor="mm")
+        turned = line.rotate(90, expand=True)
+        out.paste(MUTED, (out.width - caption_height - pad // 2, top), turned)
+    return out
+
+
+def nice_ticks(scale: Scale, count: int) -> list[tuple[float, str]]:
+    """About ``count`` round numbers within the scale, each with its text; 0 is one of them where it lies inside."""
+    span = scale.high - scale.low
+    raw = span / max(1, count)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    first = math.ceil(scale.low / step - 1e-9)
+    last = math.floor(scale.high / step + 1e-9)
+    values = [k * step for k in range(first, last + 1)]
+    return [(v, number(v, step)) for v in values]
+
+
+def number(value: float, step: float) -> str:
+    """A tick's text: as many decimals as the step needs, powers of ten for the very large and the very small."""
+    if value == 0:
+        return "0"
+    if abs(step) < 1e-3 or abs(value) >= 1e5:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals += round(step * 10**decimals, 6) % 1 != 0  # 2.5 of something needs one more
+    return f"{value:.{decimals}f}"
