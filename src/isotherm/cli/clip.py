@@ -1,0 +1,85 @@
+"""A video or a camera: one overlay per frame, all of one colour scale, as a clip."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import numpy as np
+from PIL import Image
+
+from isotherm.cam.explanation import Explanation
+from isotherm.cli.options import Explain
+from isotherm.cli.outputs import combined, entry_of, record_of
+from isotherm.data.runs import Run
+from isotherm.data.sources import Item
+from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
+from isotherm.heatmap import Heatmap
+
+SHOWN = 12
+"""Frames of a clip that the report shows, evenly spread over the first ones; the clip has all."""
+
+
+def write_clip(
+    stream: Iterator[tuple[Item, Explanation]], run: Run, source: str, options: Explain, command: str
+) -> Iterator[ReportEntry]:
+    """Write the overlays of a stream's frames as one MP4 (GIF where PyAV is missing), and yield report entries.
+
+    One scale for all frames is known only when all are explained, so the frames wait in a temporary file as JPEG and
+    the maps, which are small, in memory. An interruption ends the stream; what came through is written.
+    """
+    maps: list[Heatmap | None] = []
+    boxes: list[list[tuple[float, float, float, float]]] = []
+    labels: list[list[str]] = []
+    times: list[float] = []
+    stopped = False
+    with tempfile.TemporaryFile() as spool:
+        ends = [0]
+        first: Item | None = None
+        try:
+            for item, explanation in stream:
+                first = first or item
+                Image.fromarray(explanation.picture).save(spool, "JPEG", quality=95)
+                ends.append(spool.tell())
+                maps.append(combined(explanation))
+                boxes.append([f.box for f in explanation.findings])
+                labels.append([f"{f.label} {f.confidence:.2f}" for f in explanation.findings])
+                times.append(item.time_s or 0.0)
+                run.done(item.name, source=item.source, time_s=item.time_s, **record_of(explanation, []))
+                if len(maps) <= SHOWN:
+                    yield entry_of(explanation, f"{item.source} at {item.time_s or 0:.2f} s", command)
+        except KeyboardInterrupt:
+            stopped = True
+        if first is None:
+            if stopped:
+                raise KeyboardInterrupt
+            return
+        some = [m for m in maps if m is not None]
+        scale = shared_scale(some) if some else None
+
+        def frames() -> Iterator[np.ndarray]:
+            for i, heatmap in enumerate(maps):
+                spool.seek(ends[i])
+                picture = np.asarray(Image.open(io.BytesIO(spool.read(ends[i + 1] - ends[i]))).convert("RGB"))
+                if heatmap is None:
+                    yield picture
+                else:
+                    yield overlay(
+                        heatmap, picture, scale=scale, colormap=options.colormap, opacity=options.opacity,
+                        boxes=boxes[i] or None, labels=labels[i] or None,
+                    )  # fmt: skip
+
+        name = first.name.partition("#")[0]
+        suffix = ".mp4" if find_spec("av") else ".gif"
+        save_animation(frames(), run.fpath(name, suffix), fps=_rate(times), command=command, side=1280)
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _rate(times: list[float]) -> float:
+    """Frames a second of what was explained, so that the clip keeps the source's pace."""
+    if len(times) < 2 or times[-1] <= times[0]:
+        return 10.0
+    return min(60.0, max(0.5, (len(times) - 1) / (times[-1] - times[0])))

@@ -1,0 +1,190 @@
+"""``isotherm explain``: one failing picture does not stop a folder, and what is finished is kept."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from isotherm.adapters.choose import Opened
+from isotherm.adapters.weights import state_hash
+from isotherm.api import explain_many, resolve_methods
+from isotherm.cam.explanation import Explanation
+from isotherm.cli.clip import write_clip
+from isotherm.cli.job import layers_of, methods_of, score_of
+from isotherm.cli.models import open_model, trust_level
+from isotherm.cli.options import Explain
+from isotherm.cli.outputs import entry_of, record_of, trust_lines, write_maps, write_panel
+from isotherm.data.runs import Run
+from isotherm.data.sources import Item, expand
+from isotherm.draw import ReportEntry, shared_scale, write_report
+from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
+
+FATAL = (LayerError, MethodError, AdapterError, OptionError)
+"""Mistakes that every picture would meet in the same way: the run stops at the first."""
+
+
+def run(options: Explain, arguments: Sequence[str]) -> int:
+    score = score_of(options)
+    names = methods_of(options)
+    level = trust_level(options)
+    layers = layers_of(options)
+    sources = expand(options.sources, every=options.every, max_frames=options.max_frames)
+    opened = open_model(options)
+    methods = resolve_methods(names, opened.view)
+    command = shlex.join(["isotherm", *arguments])
+    console = Console(stderr=True, quiet=options.quiet, highlight=False)
+    job: dict[str, Any] = {
+        "target": score, "method": methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level,
+    }  # fmt: skip
+    with Run(
+        "explain", out=options.out, command=["isotherm", *arguments],
+        model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "hash": state_hash(opened.view.model)},
+        method=[m.name for m in methods], target=repr(score), layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
+    ) as record:  # fmt: skip
+        work = _Work(options, opened, job, record, command, console, len(methods))
+        with _progress(console, sources.total) as tick:
+            entries = work.entries(iter(sources), tick)
+            write_report(
+                entries, record.dpath / "report.html", title=f"isotherm explain: {opened.view.name}", command=command,
+                facts={"model": opened.view.name, "methods": ", ".join(m.name for m in methods)},
+            )  # fmt: skip
+        summary = record.finish("interrupted" if work.interrupted else "finished")
+    if work.fatal is not None:
+        raise work.fatal
+    print(summary)
+    print(f"look at {record.dpath / 'report.html'}")
+    if work.interrupted:
+        return 130
+    if summary.done == 0:
+        raise InputError(f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {record.dpath / 'items.jsonl'}")
+    return 1 if summary.failed else 0
+
+
+class _Work:
+    """The loop over items: explains, writes, and yields the report's entries as they come."""
+
+    def __init__(
+        self, options: Explain, opened: Opened, job: dict[str, Any], run: Run, command: str, console: Console, methods: int
+    ) -> None:
+        self.options, self.opened, self.job, self.run = options, opened, job, run
+        self.command, self.console, self.methods = command, console, methods
+        self.interrupted, self.fatal = False, None
+        self._told: set[str] = set()
+
+    def entries(self, items: Iterator[Item], tick) -> Iterator[ReportEntry]:
+        try:
+            for source, group in groupby(items, key=lambda item: item.source if item.kind == "frame" else None):
+                stream = self._explained(group, tick)
+                if source is None:
+                    yield from self._pictures(stream)
+                else:
+                    yield from write_clip(stream, self.run, source, self.options, self.command)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except FATAL as error:
+            self.fatal = error
+
+    def _explained(self, items: Iterator[Item], tick) -> Iterator[tuple[Item, Explanation]]:
+        """Items with their explanations, ``--batch`` at a time; a batch that fails is tried one by one."""
+        group: list[tuple[Item, Any]] = []
+        for item in items:
+            try:
+                picture = item.load()
+            except InputError as error:
+                self._fail(item, error, tick)
+                continue
+            for note in picture.notes:
+                self._say(f"{item.name}: {note}")
+            group.append((item, picture))
+            if len(group) == self.options.batch:
+                yield from self._together(group, tick)
+                group = []
+        yield from self._together(group, tick)
+
+    def _together(self, group: list[tuple[Item, Any]], tick) -> Iterator[tuple[Item, Explanation]]:
+        if not group:
+            return
+        try:
+            found = list(
+                explain_many(
+                    self.opened, [p.array for _, p in group], names=[i.name for i, _ in group], batch=len(group), **self.job
+                )
+            )
+        except FATAL:
+            raise
+        except Exception as error:
+            if len(group) > 1:
+                for one in group:
+                    yield from self._together([one], tick)
+            else:
+                self._fail(group[0][0], error, tick)
+            return
+        for (item, _), explanation in zip(group, found, strict=True):
+            self._tell_choices(explanation)
+            yield item, explanation
+            tick()
+
+    def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
+        held = list(stream) if self.options.shared_scale else stream
+        scale = shared_scale([m for _, e in held for m in e]) if isinstance(held, list) and any(len(e) for _, e in held) else None
+        for item, explanation in held:
+            files = write_maps(explanation, self.run, item.name, self.options, self.command, scale)
+            panel = write_panel(explanation, self.run, item.name, self.methods, self.command, self.options)
+            self.run.done(item.name, source=item.source, **record_of(explanation, files + ([panel] if panel else [])))
+            self._tell_maps(explanation)
+            yield entry_of(explanation, item.source, self.command)
+
+    def _fail(self, item: Item, error: Exception, tick) -> None:
+        self.run.failed(item.name, error, source=item.source)
+        print(f"isotherm: {item.name}: {error}" if isinstance(error, Exception) else item.name, file=sys.stderr)
+        if self.options.debug:
+            self.console.print_exception()
+        tick()
+
+    def _say(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self.console.print(line, markup=False)
+
+    def _tell_choices(self, explanation: Explanation) -> None:
+        for line in explanation.chosen:
+            self._say(line)
+
+    def _tell_maps(self, explanation: Explanation) -> None:
+        if self.options.quiet:
+            return
+        self.console.print(f"\n{explanation.name}", markup=False, style="bold")
+        lines = trust_lines(explanation)
+        for i, heatmap in enumerate(explanation):
+            self.console.print(f"  {i:2d}  {heatmap.label}  ({heatmap.meta['method']})", markup=False)
+            if lines:
+                self.console.print(f"      {lines[i]}", markup=False)
+        for note in explanation.notes:
+            self.console.print(f"  note: {note}", markup=False)
+
+
+def _progress(console: Console, total: int | None):
+    """A context whose value is called once per finished item; silent for a single picture."""
+    if console.quiet or total == 1 or not console.is_terminal:
+        return nullcontext(lambda: None)
+    progress = Progress(
+        TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+    )
+
+    class _Ticking:
+        def __enter__(self):
+            progress.start()
+            task = progress.add_task("explaining", total=total)
+            return lambda: progress.advance(task)
+
+        def __exit__(self, *_: object) -> None:
+            progress.stop()
+
+    return _Ticking()

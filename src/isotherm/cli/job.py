@@ -1,0 +1,101 @@
+"""An explain command's options -> scores, methods, layers: all checked before the model is loaded."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from isotherm.api import resolve_score
+from isotherm.cam.scores import Contrast, Detection, TopK
+from isotherm.cam.scores.detections import Part
+from isotherm.cam.scores.targets import Score
+from isotherm.cli.models import split
+from isotherm.cli.options import Explain
+from isotherm.errors import OptionError
+
+
+def methods_of(options: Explain) -> list[str] | None:
+    """Names of the methods asked for; None leaves the choice to the adapter."""
+    if options.method and options.compare:
+        raise OptionError("--method is one method and --compare several; give one of the two")
+    if options.compare:
+        return list(split(options.compare, "--compare"))
+    return None if options.method is None else [options.method]
+
+
+def layers_of(options: Explain) -> Any:
+    """Names of the target layers, or auto."""
+    names = split(options.layer, "--layer")
+    return "auto" if names == ("auto",) else list(names)
+
+
+def score_of(options: Explain) -> Score | None:
+    """What to explain; None leaves it to the kind of prediction."""
+    check_numbers(options)
+    parts = _parts(options.target)
+    asked = {"--class": options.cls, "--box": options.box, "--top": options.top}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) > 1:
+        raise OptionError(f"{' and '.join(given)} both say what to explain; give one of them")
+    of, keypoint = parts
+    if options.versus is not None:
+        if options.box is not None or options.top is not None or of != "class":
+            raise OptionError("--versus contrasts two classes of a classifier; it goes with --class alone")
+        return Contrast(options.cls, options.versus)
+    if options.top is not None:
+        return TopK(options.top)
+    if options.box is not None:
+        return _box(options.box, of, keypoint)
+    if of != "class":
+        which = None if options.cls is None else tuple(split(options.cls, "--class"))
+        return Detection(which, of=of, keypoint=keypoint)
+    if options.cls is None:
+        return None
+    names = split(options.cls, "--class")
+    return resolve_score(list(names)) if len(names) > 1 else resolve_score(names[0])
+
+
+def check_numbers(options: Explain) -> None:
+    """Numbers out of range are refused before anything is loaded."""
+    for name, value, low in (("batch", options.batch, 1), ("every", options.every, 1), ("top", options.top, 1), ("max-frames", options.max_frames, 1)):
+        if value is not None and value < low:
+            raise OptionError(f"--{name} {value}: expected a whole number of at least {low}")
+    if not 0 <= options.opacity <= 1:
+        raise OptionError(f"--opacity {options.opacity}: expected a number from 0 to 1")
+    if not 0 <= options.seed < 2**63:
+        raise OptionError(f"--seed {options.seed}: expected a whole number from 0 to 2^63 - 1")
+
+
+def _parts(text: str) -> tuple[Any, int | None]:
+    names = split(text, "--target")
+    keypoint = None
+    parts: list[str] = []
+    for name in names:
+        head, colon, number = name.partition(":")
+        if colon and (head != "keypoint" or not number.isdigit()):
+            raise OptionError(f"--target {name}: only keypoint takes a number, such as keypoint:3")
+        if head not in (*get_args(Part), "all"):
+            raise OptionError(f"--target {name}: expected {', '.join(get_args(Part))} (as keypoint:3) or all")
+        if head == "keypoint":
+            if not colon:
+                raise OptionError("--target keypoint: say which one, such as keypoint:3")
+            keypoint = int(number)
+        parts.append(head)
+    if "all" in parts and len(parts) > 1:
+        raise OptionError("--target all already has every part; give it alone")
+    return (parts[0] if len(parts) == 1 else tuple(parts)), keypoint
+
+
+def _box(text: str, of: Any, keypoint: int | None) -> Detection:
+    numbers = split(text, "--box")
+    try:
+        if len(numbers) == 1:
+            index = int(numbers[0])
+            if index < 0:
+                raise ValueError
+            return Detection(index, of=of, keypoint=keypoint)
+        x0, y0, x1, y1 = (float(n) for n in numbers)
+    except ValueError as error:
+        raise OptionError(f"--box {text}: expected a finding's number from 0, or four numbers x0,y0,x1,y1 in picture pixels") from error
+    if not (x0 < x1 and y0 < y1):
+        raise OptionError(f"--box {text}: x0 must be less than x1 and y0 less than y1")
+    return Detection(box=(x0, y0, x1, y1), of=of, keypoint=keypoint)

@@ -1,0 +1,112 @@
+"""What is written for one explained picture: overlays, a panel, raw maps, a record, an entry of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from isotherm.cam.explanation import Explanation
+from isotherm.cli.options import Explain
+from isotherm.data.runs import Run, frame_to_json
+from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
+from isotherm.heatmap import Heatmap
+
+MOST_ROWS = 12
+"""Findings in a panel; the report has all of them."""
+
+
+def trust_lines(explanation: Explanation) -> list[str]:
+    """One line per map; empty where judging is switched off."""
+    return [t.line() for t in explanation.trust]
+
+
+def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None) -> list[str]:
+    """Raw maps and one overlay each; returns the files' names."""
+    written = []
+    look = {"colormap": options.colormap, "opacity": options.opacity, "scale": scale}
+    for i, heatmap in enumerate(explanation):
+        part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
+        if options.raw != "none":
+            written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
+        box = heatmap.meta.get("box")
+        drawn = overlay(
+            heatmap, explanation.picture, **look, colour_bar=True,
+            boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
+            title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
+        )  # fmt: skip
+        written.append(save_picture(drawn, run.fpath(name, ".jpg", part=part), command=command).name)
+    return written
+
+
+def write_panel(explanation: Explanation, run: Run, name: str, methods: int, command: str, options: Explain) -> str | None:
+    """All maps at a glance: targets in rows, methods in columns."""
+    if not len(explanation):
+        return None
+    rows = [list(explanation[i : i + methods]) for i in range(0, len(explanation), methods)]
+    left = len(rows) - MOST_ROWS
+    boxes = [[m[0].meta["box"]] if "box" in m[0].meta else None for m in rows[:MOST_ROWS]]
+    panel = comparison_grid(
+        rows[:MOST_ROWS], explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]], boxes=boxes,
+        colormap=options.colormap, opacity=options.opacity,
+        title=explanation.name + (f" ({left} more in the report)" if left > 0 else ""),
+    )  # fmt: skip
+    return save_picture(panel, run.fpath(name, ".jpg"), command=command).name
+
+
+def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
+    """Provenance of one picture: every map's facts, statistics and frame, every finding, every file."""
+    return {
+        "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(trust_lines(explanation), len(explanation)), strict=True)],
+        "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
+        "notes": list(explanation.notes),
+        "files": files,
+    }
+
+
+def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry:
+    """The picture's part of the report."""
+    lines = trust_lines(explanation)
+    return ReportEntry(
+        picture=explanation.picture,
+        heatmaps=[m.with_(meta={**m.meta, "command": command}, picture=None) for m in explanation],
+        title=explanation.name,
+        source=source,
+        boxes=[f.box for f in explanation.findings] or None,
+        labels=[f"{f.label} {f.confidence:.2f}" for f in explanation.findings] or None,
+        notes=[*explanation.chosen, *explanation.notes],
+        trust=lines or None,
+    )
+
+
+def combined(explanation: Explanation) -> Heatmap | None:
+    """One map for a whole frame of a video: the largest positive value of all findings' maps of the first method."""
+    if not len(explanation):
+        return None
+    first = [m for m in explanation if m.meta["method"] == explanation[0].meta["method"]]
+    values = torch.stack([m.values for m in first]).clamp(min=0).amax(0)
+    return first[0].with_(values=values, signed=False, label=f"{len(first)} target(s)")
+
+
+def _padded(lines: list[str], n: int) -> list[str | None]:
+    return [*lines, *[None] * (n - len(lines))]
+
+
+def _facts(heatmap: Heatmap) -> dict[str, Any]:
+    values = heatmap.values.double()
+    positive = values.clamp(min=0).flatten()
+    share = positive / positive.sum() if float(positive.sum()) > 0 else positive
+    entropy = float(-(share[share > 0] * share[share > 0].log()).sum())
+    peak = divmod(int(values.argmax()), values.shape[1])
+    at = heatmap.frame.points_to_source(torch.tensor([[peak[1] + 0.5, peak[0] + 0.5]], dtype=torch.float64))[0]
+    return {
+        "label": heatmap.label,
+        **dict(heatmap.meta),
+        "kind": heatmap.kind,
+        "signed": heatmap.signed,
+        "frame": frame_to_json(heatmap.frame),
+        "statistics": {
+            "min": float(values.min()), "max": float(values.max()), "sum": float(values.sum()),
+            "entropy_nats": entropy, "peak_xy": [round(v, 2) for v in at.tolist()],
+        },
+    }  # fmt: skip
