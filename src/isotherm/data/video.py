@@ -65,7 +65,7 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
         InputError: missing, not a video, no picture track, or nothing in it.
     """
     with _opened(source) as (container, stream):
-        first = next(_frames(container, stream, str(source)), None)
+        first = next(_frames(container, stream, os.fspath(source)), None)
         if first is None:
             raise InputError(f"{source} holds no frame that can be decoded")
         frame = first._frame
@@ -76,6 +76,16 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
             length = container.duration / 1_000_000
         seconds = float(length) if length is not None else None
         return VideoInfo(size, stream.frames or None, seconds, rate)
+
+
+def count_frames(source: str | os.PathLike[str]) -> int | None:
+    """Number of frames that the header of a video promises, None where it does not say; nothing is decoded.
+
+    Raises:
+        InputError: missing, not a video, or without a picture track.
+    """
+    with _opened(source) as (_, stream):
+        return stream.frames or None
 
 
 def read_frames(
@@ -132,7 +142,7 @@ def camera(index: int) -> str:
 def _chosen(source: str | os.PathLike[str], every: int, max_frames: int | None) -> Iterator[VideoFrame]:
     with _opened(source) as (container, stream):
         given = 0
-        for frame in _frames(container, stream, str(source)):
+        for frame in _frames(container, stream, os.fspath(source)):
             if frame.index % every:
                 continue
             yield frame

@@ -1,0 +1,308 @@
+"""What a user names on the command line, as a stream of items that are decoded one by one when asked."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from isotherm.data.fetch import fetch_picture
+from isotherm.data.names import natural_key, near_names
+from isotherm.data.pictures import PICTURE_SUFFIXES, Picture, check_regular_file, looks_like_picture, read_picture
+from isotherm.data.video import (
+    STREAM_PREFIXES,
+    VIDEO_SUFFIXES,
+    VideoFrame,
+    camera,
+    count_frames,
+    expected_frames,
+    read_frames,
+)
+from isotherm.errors import InputError, MissingExtraError, OptionError
+
+ItemKind = Literal["picture", "url", "frame"]
+LIST_SUFFIXES = frozenset((".txt", ".lst"))
+MAX_LIST_BYTES = 64 * 1024 * 1024
+_STREAM_SUFFIXES = VIDEO_SUFFIXES | {".m3u8", ".mpd", ".sdp"}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One picture to come; nothing of it is decoded before :meth:`load`.
+
+    Args:
+        name: what to call it: the path below the named folder, an address, or ``clip.mp4#000030`` for a frame.
+        kind: ``"picture"`` (a file), ``"url"`` or ``"frame"`` (of a video, stream or camera).
+        index: its place among all items, from 0.
+        time_s: seconds since the start of the video; None for pictures.
+        source: the full path or address.
+    """
+
+    name: str
+    kind: ItemKind
+    index: int
+    time_s: float | None
+    source: str
+    _load: Callable[[], Picture] = field(repr=False)
+
+    def load(self) -> Picture:
+        """Decode it.
+
+        Raises:
+            InputError: this one cannot be read; the others may.
+        """
+        return self._load()
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """All items that some arguments name, in order.
+
+    Args:
+        total: how many there will be, None where it cannot be known (a stream, a camera, some videos).
+    """
+
+    total: int | None
+    _parts: Sequence[_Part] = field(repr=False)
+
+    def __iter__(self) -> Iterator[Item]:
+        index = 0
+        for part in self._parts:
+            for make in part.items():
+                yield make(index)
+                index += 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    count: int | None
+    items: Callable[[], Iterator[Callable[[int], Item]]]
+
+
+def expand(
+    args: Sequence[str | os.PathLike[str]], *, recursive: bool = False, every: int = 1, max_frames: int | None = None
+) -> Sources:
+    """Turn what a user named into items.
+
+    Args:
+        args: each a picture, a video, a folder, a quoted pattern (``"*.jpg"``, ``"**/*.png"``), a list file (``.txt``,
+            one path or picture address per line, relative to the list), a camera's number, the address of a picture
+            (http, https) or of a stream (rtsp, rtmp, or http with a video's suffix).
+        recursive: look into the folders within folders.
+        every: of videos, take each n-th frame.
+        max_frames: of each video, take at most so many.
+
+    Returns:
+        Items in natural order (``2.jpg`` before ``10.jpg``) within each argument. That the named things exist is
+        checked now; what is in them, when they are loaded.
+
+    Raises:
+        InputError: something does not exist, is of no known kind, or holds nothing to look at.
+        OptionError: ``every`` or ``max_frames`` below 1.
+
+    Example:
+        >>> for item in expand(["photos/", "clip.mp4"], every=10):   # doctest: +SKIP
+        ...     picture = item.load()
+    """
+    for option, value in (("every", every), ("max_frames", max_frames)):
+        if value is not None and value < 1:
+            raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
+    if not args:
+        raise InputError("nothing was given to look at; give a picture, a folder, a video, an address or a camera's number")
+    parts: list[_Part] = []
+    for given in args:
+        parts += _parts_of(os.fspath(given), recursive, every, max_frames)
+    counts = [part.count for part in parts]
+    return Sources(None if None in counts else sum(c for c in counts if c is not None), parts)
+
+
+# --- one argument ----------------------------------------------------------------------------------------------
+
+
+def _parts_of(given: str, recursive: bool, every: int, max_frames: int | None) -> list[_Part]:
+    if _SCHEME.match(given):
+        return [_address(given, every, max_frames)]
+    if not given.strip():
+        raise InputError("an empty name was given; give a picture, a folder (. for this one), a video or an address")
+    path = Path(given)
+    if re.fullmatch(r"[0-9]+", given):
+        if path.exists():
+            raise InputError(f"{given} is both a camera's number and a file here; write ./{given} for the file")
+        return [_video(camera(int(given)), f"camera{given}", None, every, max_frames)]
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return _pattern(given, every, max_frames)
+    if stat.S_ISDIR(mode):
+        return _files(_listed(path, recursive), every, max_frames)
+    if stat.S_ISCHR(mode) and re.fullmatch(r"/dev/video[0-9]+", given):
+        return [_video(given, path.name, None, every, max_frames)]
+    check_regular_file(path, "picture or video")
+    suffix = path.suffix.lower()
+    if suffix in LIST_SUFFIXES:
+        return _list(path, every, max_frames)
+    if suffix not in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not looks_like_picture(path):
+        raise InputError(f"{given} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)")
+    return _files([(path, path.name)], every, max_frames, alone=True)
+
+
+def _files(found: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False) -> list[_Part]:
+    parts = []
+    for path, name in found:
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            parts.append(_picture(path, name))
+            continue
+        try:
+            count = expected_frames(count_frames(path), every, max_frames)
+        except (InputError, MissingExtraError) as error:
+            if alone:
+                raise
+            parts.append(_broken(name, "frame", str(path), str(error)))  # one broken video does not stop a folder
+        else:
+            parts.append(_video(str(path), name, count, every, max_frames))
+    return parts
+
+
+def _picture(path: Path, name: str) -> _Part:
+    def items() -> Iterator[Callable[[int], Item]]:
+        yield lambda index: Item(name, "picture", index, None, str(path), lambda: read_picture(path, name=str(path)))
+
+    return _Part(1, items)
+
+
+def _url(url: str) -> _Part:
+    def items() -> Iterator[Callable[[int], Item]]:
+        yield lambda index: Item(url, "url", index, None, url, lambda: fetch_picture(url))
+
+    return _Part(1, items)
+
+
+def _video(source: str, name: str, count: int | None, every: int, max_frames: int | None) -> _Part:
+    def items() -> Iterator[Callable[[int], Item]]:
+        number = 0
+        try:
+            for frame in read_frames(source, every=every, max_frames=max_frames):
+                number = frame.index + 1
+                yield _framed(frame, f"{name}#{frame.index:06d}", source)
+        except InputError as error:  # what came before the break stays, and the next argument still has its turn
+            yield _failing(f"{name}#{number:06d}", "frame", source, str(error))
+
+    return _Part(count, items)
+
+
+def _framed(frame: VideoFrame, title: str, source: str) -> Callable[[int], Item]:
+    def load() -> Picture:
+        return Picture(title, frame.array(), format="video")
+
+    return lambda index: Item(title, "frame", index, frame.time_s, source, load)
+
+
+def _broken(name: str, kind: ItemKind, source: str, reason: str) -> _Part:
+    return _Part(1, lambda: iter([_failing(name, kind, source, reason)]))
+
+
+def _failing(name: str, kind: ItemKind, source: str, reason: str) -> Callable[[int], Item]:
+    def load() -> Picture:
+        raise InputError(reason)
+
+    return lambda index: Item(name, kind, index, None, source, load)
+
+
+def _address(url: str, every: int, max_frames: int | None, *, streams: bool = True) -> _Part:
+    scheme = url.partition(":")[0].lower()
+    web = scheme in ("http", "https")
+    if not web and not url.lower().startswith(STREAM_PREFIXES):
+        raise InputError(f"{url} has the scheme {scheme!r}; expected http or https (a picture), or rtsp, rtmp, udp (a stream)")
+    try:
+        suffix = Path(urlsplit(url).path).suffix.lower()
+    except ValueError as error:
+        raise InputError(f"{url!r} is not an address ({error})") from error
+    if web and suffix not in _STREAM_SUFFIXES:
+        return _url(url)
+    if not streams:
+        raise InputError(f"{url} is a stream; streams are opened only where they are named on the command line, not from a list")
+    return _video(url, Path(urlsplit(url).path).name or urlsplit(url).hostname or "stream", None, every, max_frames)
+
+
+# --- many files ------------------------------------------------------------------------------------------------
+
+
+def _known(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+
+
+def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
+    found, folders, others = [], 0, 0
+    unreadable: list[OSError] = []
+    for here, inner, names in os.walk(folder, onerror=unreadable.append):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in names:
+            path = Path(here, name)
+            if _known(name):
+                found.append((path, path.relative_to(folder).as_posix()))
+            else:
+                others += 1
+        if not recursive:
+            folders = len(inner)
+            break
+    if not found:
+        if unreadable:
+            raise InputError(f"the folder {folder} cannot be read ({unreadable[0].strerror}); check its permissions")
+        hint = f"; its {folders} folders were not searched: add --recursive" if folders else ""
+        raise InputError(f"the folder {folder} holds no picture or video ({others} other files){hint}; looked for {_expected()}")
+    return sorted(found, key=lambda pair: [natural_key(part) for part in Path(pair[1]).parts])
+
+
+def _pattern(given: str, every: int, max_frames: int | None) -> list[_Part]:
+    if not glob.has_magic(given):
+        raise InputError(f"there is no file or folder {given!r}{near_names(Path(given))}")
+    found = glob.glob(given, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    matches = sorted(found, key=natural_key)
+    files = [Path(match) for match in matches if Path(match).is_file() and _known(Path(match).name)]
+    if not files:
+        seen = f"it matches {len(matches)} files or folders, but no picture or video" if matches else "nothing matches it"
+        raise InputError(f"the pattern {given!r} gives nothing: {seen}; looked for {_expected()}")
+    root = Path(os.path.commonpath([path.parent for path in files]) if len(files) > 1 else files[0].parent)
+    return _files([(path, path.relative_to(root).as_posix()) for path in files], every, max_frames)
+
+
+def _list(path: Path, every: int, max_frames: int | None) -> list[_Part]:
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise InputError(f"the list {path} has {path.stat().st_size} bytes; at most {MAX_LIST_BYTES} are read")
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} is not a list of paths ({error}); expected UTF-8 text, one path per line") from error
+    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not entries:
+        raise InputError(f"the list {path} names nothing; expected one path per line, relative to the list")
+    parts = []
+    for entry in entries:
+        try:
+            parts.append(_entry(path.parent, entry, every, max_frames))
+        except InputError as error:  # one wrong line does not stop the list
+            parts.append(_broken(entry, "picture", entry, f"{path}: {error}"))
+    return parts
+
+
+def _entry(folder: Path, entry: str, every: int, max_frames: int | None) -> _Part:
+    if _SCHEME.match(entry):
+        return _address(entry, every, max_frames, streams=False)
+    target = folder / entry
+    if not os.path.lexists(target):
+        raise InputError(f"there is no file {entry!r}{near_names(target)}")
+    check_regular_file(target, "picture or video")
+    if target.suffix.lower() in LIST_SUFFIXES:
+        raise InputError(f"{entry} is a list within a list; name its files instead")
+    return _files([(target, entry)], every, max_frames)[0]
+
+
+def _expected() -> str:
+    return "pictures (.jpg, .png, .webp, .tif, .bmp, .gif and more) or videos (.mp4, .mov, .mkv, .avi, .webm and more)"

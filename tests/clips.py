@@ -1,0 +1,33 @@
+"""Small videos made on the fly."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+
+def write_clip(fpath, *, frames=12, rate=10, h=48, w=64, codec="mpeg4", options=None):
+    """A red top-left quarter, and a bottom-right quarter whose grey is 20 times the frame's number."""
+    import av
+
+    with av.open(str(fpath), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for i in range(frames):
+            array = np.zeros((h, w, 3), np.uint8)
+            array[: h // 2, : w // 2] = 250, 20, 20
+            array[h // 2 :, w // 2 :] = 20 * i % 256
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode())
+    return fpath
+
+
+def turn_clip(fpath, *, h=48):
+    """Rewrite the display matrix of an MP4 as a phone held upright writes it: a quarter turn clockwise."""
+    data = bytearray(fpath.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, h << 16, 0, 1 << 30)
+    fpath.write_bytes(data)
+    return fpath

@@ -1,0 +1,264 @@
+"""A run's folder is never shared, never half-written, and keeps its work when the run is killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from isotherm.data.runs import Run, read_items, read_run, to_json
+from isotherm.errors import InputError, OptionError, ShapeError
+from isotherm.frame import Frame
+from isotherm.ops.hashing import sha256_of, state_hash
+
+
+def test_runs_are_numbered_and_never_written_over(tmp_path):
+    root = tmp_path / "runs"
+    first, second = Run("explain", root=root), Run("explain", root=root)
+    assert (first.dpath.name, second.dpath.name) == ("explain-001", "explain-002")
+    (root / "explain-041").mkdir()
+    (root / "explain-x").mkdir()
+    assert Run("explain", root=root).dpath.name == "explain-042"
+    assert Run("bench", root=root).dpath.name == "bench-001"
+    with pytest.raises(OptionError, match="job is 'Ex/plain'"):
+        Run("Ex/plain", root=root)
+
+
+def test_many_at_once_get_a_folder_each(tmp_path):
+    made, start = [], threading.Barrier(8)
+
+    def make():
+        start.wait()
+        made.append(Run("explain", root=tmp_path).dpath.name)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sorted(made) == [f"explain-{i:03d}" for i in range(1, 9)]
+
+
+def test_the_record_says_how_it_was_made(tmp_path):
+    frame = Frame.letterbox((480, 640), (320, 320)).to_grid(stride=8)
+    with Run("explain", root=tmp_path, command=["isotherm", "explain", "my photo.jpg"], model={"name": "resnet50", "sha256": "ab" * 32},
+             method="hirescam", layers=("layer4[-1]",), frame=frame) as run:  # fmt: skip
+        assert read_run(run.dpath)["status"] == "running"
+        run.note(target="tabby cat")
+    record = read_run(run.dpath)
+    assert record["command"] == "isotherm explain 'my photo.jpg'"
+    assert record["versions"]["torch"] == torch.__version__
+    assert {"isotherm", "python", "numpy", "pillow"} <= set(record["versions"])
+    assert record["model"] == {"name": "resnet50", "sha256": "ab" * 32}
+    assert (record["method"], record["layers"], record["target"]) == ("hirescam", ["layer4[-1]"], "tabby cat")
+    assert record["frame"] == {"to_source": [[16.0, 0, 0], [0, 16.0, -80.0]], "size": [40, 40], "source_size": [480, 640]}
+    assert (record["status"], record["summary"]) == ("finished", {"done": 0, "failed": []})
+    assert record["started"] <= record["ended"]
+
+
+def test_items_and_summary(tmp_path):
+    with Run("explain", root=tmp_path) as run:
+        run.done("a.png", score=torch.tensor(0.5), box=np.array([1, 2, 3, 4]), worst=float("nan"))
+        run.failed("b.png", InputError("b.png is empty"))
+        run.failed("c.png", ValueError("oops"), time_s=0.5)
+        assert len(read_items(run.dpath)) == 3  # readable while it goes on
+    items = read_items(run.dpath)
+    assert [(i["name"], i["status"], i.get("reason")) for i in items] == [
+        ("a.png", "done", None), ("b.png", "failed", "b.png is empty"), ("c.png", "failed", "ValueError: oops"),
+    ]  # fmt: skip
+    assert (items[0]["score"], items[0]["box"], items[0]["worst"]) == (0.5, [1, 2, 3, 4], "nan")
+    summary = run.summary()
+    assert (summary.done, summary.failed) == (1, (("b.png", "b.png is empty"), ("c.png", "ValueError: oops")))
+    assert str(summary).startswith("1 done, 2 failed in ")
+    assert "  failed: b.png: b.png is empty" in str(summary)
+    assert read_run(run.dpath)["summary"]["failed"][1] == {"name": "c.png", "reason": "ValueError: oops"}
+    with pytest.raises(OptionError, match="has ended"):
+        run.done("late.png")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "interrupted"), (InputError("no"), "stopped: InputError: no")], ids=["ctrl-c", "error"]
+)
+def test_an_end_by_error_is_recorded(tmp_path, error, status):
+    with pytest.raises((KeyboardInterrupt, InputError)), Run("explain", root=tmp_path) as run:  # noqa: PT012
+        run.done("a.png")
+        raise error
+    record = read_run(run.dpath)
+    assert (record["status"], record["summary"]["done"]) == (status, 1)
+
+
+def test_outputs_of_different_items_never_meet(tmp_path):
+    run = Run("explain", root=tmp_path)
+    paths = [run.fpath(n, ".png", part=p).name for n in ("a/cat.jpg", "b/cat.jpg", "a/cat.jpg") for p in ("", "box 2")]
+    assert paths == ["cat.png", "cat.box_2.png", "cat-2.png", "cat-2.box_2.png", "cat.png", "cat.box_2.png"]
+    assert run.fpath("../../etc/passwd", ".npz").parent == run.dpath
+    assert run.fpath("run.png", ".json").name != "run.json"
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    out = tmp_path / "new" / "here"
+    with Run("explain", out=out) as run:
+        run.done("a.png")
+    assert run.dpath == out
+    with pytest.raises(OptionError, match="holds an earlier run; give an empty folder, or --overwrite"):
+        Run("explain", out=out)
+    assert len(read_items(out)) == 1  # untouched by the refusal
+    with Run("explain", out=out, overwrite=True):
+        pass
+    assert read_items(out) == []
+    (tmp_path / "mine").mkdir()
+    for i in range(4):
+        (tmp_path / "mine" / f"{i}.doc").write_text("precious")
+    with pytest.raises(OptionError, match=r"holds other files \(0\.doc, 1\.doc, 2\.doc, \.\.\.\)"):
+        Run("explain", out=tmp_path / "mine")
+    Run("explain", out=tmp_path / "mine", overwrite=True).finish()
+    assert (tmp_path / "mine" / "3.doc").read_text() == "precious"
+    with pytest.raises(OptionError, match="is a file; expected a folder"):
+        Run("explain", out=tmp_path / "mine" / "0.doc")
+    with pytest.raises(OptionError, match="cannot be used"):
+        Run("explain", out=tmp_path / "mine" / "0.doc" / "below")
+    with pytest.raises(InputError, match="no run folder can be made"):
+        Run("explain", root=tmp_path / "mine" / "0.doc" / "below")
+
+
+KILLED = """
+import sys, numpy as np
+from isotherm.atomic import atomic_write
+from isotherm.data.runs import Run
+run = Run("explain", root=sys.argv[1])
+for i in range(10**9):
+    name = f"folder/picture {i}.png"
+    with atomic_write(run.fpath(name, ".bin")) as file:
+        file.write(bytes([i % 256]) * 300_000)
+    run.done(name, values=list(range(2000)))
+    run.note(reached=i, filler="x" * 50_000)
+    if i == int(sys.argv[2]):
+        print("go", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a matter of POSIX systems")
+def test_a_killed_run_leaves_whole_files(tmp_path):
+    count = 5
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), str(count)], stdout=subprocess.PIPE, env=env)
+    assert process.stdout.readline() == b"go\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    dpath = tmp_path / "explain-001"
+    record, items = read_run(dpath), read_items(dpath)
+    assert record["status"] == "running"
+    assert len(items) > count
+    assert all(item["values"] == list(range(2000)) for item in items)
+    whole = [f for f in dpath.iterdir() if f.suffix == ".bin" and not f.name.startswith(".")]
+    assert len(whole) >= len(items)
+    assert {f.stat().st_size for f in whole} == {300_000}
+    assert record["filler"] == "x" * 50_000
+
+
+def test_a_last_line_without_an_end_is_left_out(tmp_path):
+    with Run("explain", root=tmp_path) as run:
+        run.done("a.png")
+    fpath = run.dpath / "items.jsonl"
+    whole = fpath.read_bytes()
+    for cut in range(1, 20):
+        fpath.write_bytes(whole + whole[:-cut])
+        assert [i["name"] for i in read_items(run.dpath)] == ["a.png"]
+    fpath.write_bytes(b"{}\nnot json\n")
+    with pytest.raises(InputError, match="line 2: not JSON"):
+        read_items(run.dpath)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, r"holds no run\.json"), (b"", "cannot be read"), (b"[1]", "is not the record"), (b'{"format": 2}', "is not the record"),
+     (b"\xff\xfe", "cannot be read"), (b"[" * 100_000, "cannot be read")],
+    ids=["none", "empty", "list", "format", "bytes", "deep"],
+)  # fmt: skip
+def test_what_is_not_a_run(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_run(tmp_path)
+
+
+def test_values_become_plain(tmp_path):
+    assert to_json({1: (tmp_path, {3, 2}, np.float32(0.5), torch.ones(1, 2, requires_grad=True), float("inf"), None, True)}) == {
+        "1": [str(tmp_path), [2, 3], 0.5, [[1.0, 1.0]], "inf", None, True]
+    }
+    with pytest.raises(TypeError, match="cannot hold a object"):
+        to_json([object()])
+    with Run("explain", root=tmp_path) as run:
+        run.done("caf\udce9.png")  # a name that is not UTF-8
+    assert read_items(run.dpath)[0]["name"] == "caf\udce9.png"
+    json.loads((run.dpath / "items.jsonl").read_text("utf-8"))
+
+
+# --- hashes --------------------------------------------------------------------------------------------------
+
+
+def test_file_hash(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(InputError, match="cannot be read"):
+        sha256_of(tmp_path / "b")
+    with pytest.raises(InputError, match="cannot be read"):
+        sha256_of(tmp_path)
+
+
+def model():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(2, 2))
+
+
+def test_state_hash_by_hand():
+    layer = nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+        layer.bias.fill_(2.0)
+    digest = hashlib.sha256()
+    digest.update(b"bias torch.float32 (1,)\n" + np.array([2.0], "<f4").tobytes())
+    digest.update(b"weight torch.float32 (1, 1)\n" + np.array([1.0], "<f4").tobytes())
+    assert state_hash(layer) == digest.hexdigest()
+
+
+def test_state_hash_stays_for_the_same_weights():
+    expected = state_hash(model())
+    assert state_hash(model().eval().requires_grad_(False)) == expected
+    assert state_hash(model().to(memory_format=torch.channels_last)) == expected
+    assert state_hash(nn.DataParallel(model())) == expected
+    compiled = nn.Module()
+    compiled._orig_mod = model()  # what torch.compile makes of it, without its long import
+    assert state_hash(compiled) == expected
+    assert state_hash(model().double().float()) == expected
+
+
+def test_state_hash_changes_with_any_tensor():
+    seen = {state_hash(model()), state_hash(model().bfloat16())}
+    for name, _ in [*model().named_parameters(), *model().named_buffers()]:
+        changed = model()
+        with torch.no_grad():
+            dict([*changed.named_parameters(), *changed.named_buffers()])[name].view(-1)[0] += 1
+        seen.add(state_hash(changed))
+    hidden = model()
+    hidden.register_buffer("scale", torch.tensor(1.0), persistent=False)
+    seen.add(state_hash(hidden))
+    assert len(seen) == 2 + len([*model().named_parameters(), *model().named_buffers()]) + 1
+
+
+def test_state_hash_of_every_dtype():
+    module = nn.Module()
+    for dtype in (torch.bool, torch.int64, torch.uint8, torch.float16, torch.complex64, torch.float8_e4m3fn):
+        module.register_buffer(str(dtype).replace(".", "_"), torch.zeros(2, dtype=dtype))
+    module.register_buffer("empty", torch.zeros(0, 3))
+    assert len(state_hash(module)) == 64
+    with pytest.raises(ShapeError, match=r"weight is a meta tensor|bias is a meta tensor"):
+        state_hash(nn.Linear(2, 2, device="meta"))
