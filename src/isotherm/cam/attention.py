@@ -146,7 +146,7 @@ class _Open(TorchFunctionMode):
 
 def attention_probabilities(
     query: Float[Tensor, "*r q d"],
-    key: Float[Tensor, "*#r k d"],
+    key: Float[Tensor, "*s k d"],
     *,
     attn_mask: Tensor | None = None,
     is_causal: bool = False,

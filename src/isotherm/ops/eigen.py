@@ -21,8 +21,9 @@ from isotherm.errors import ShapeError
 Kernel = Literal["sigmoid", "rbf", "linear"]
 
 EIGH_UP_TO = 128
-"""Larger matrices go through Lanczos iteration, which needs some 30 products with the matrix."""
-MAX_STEPS = 64
+"""Larger matrices go through Lanczos iteration, which needs 30 to 100 products with the matrix."""
+CHECKS = (32, 64, 128, 192)
+"""Steps of the iteration after which it is asked whether it has converged; white noise takes over 100."""
 MAX_KERNEL_CELLS = 10_000
 """A kernel matrix of so many cells squared takes 400 MB; more is refused."""
 
@@ -113,41 +114,51 @@ def top_eigenvector(matrix: Float[Tensor, "b n n"]) -> Float[Tensor, "b n"]:
     n = matrix.shape[-1]
     if n <= EIGH_UP_TO:
         return torch.linalg.eigh(matrix).eigenvectors[..., -1]
-    vector, residual, scale = _lanczos(matrix)
-    tolerance = 16 * torch.finfo(matrix.dtype).eps
-    poor = torch.nonzero(residual > tolerance * scale).flatten().tolist()
-    for row in poor:
+    vector, converged = _lanczos(matrix)
+    for row in torch.nonzero(~converged).flatten().tolist():
         vector[row] = torch.linalg.eigh(matrix[row]).eigenvectors[:, -1]
     return vector
 
 
-def _lanczos(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(vector, residual norm, size of the eigenvalue), each with leading dimension b."""
+def _lanczos(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """(vector (b, n), whether it has converged (b,))."""
     b, n, _ = matrix.shape
-    steps = min(MAX_STEPS, n)
+    checks = sorted({min(check, n) for check in CHECKS})
     generator = torch.Generator().manual_seed(0)  # a start that no structure of the data is orthogonal to
     start = torch.randn(n, generator=generator, dtype=torch.float64).to(matrix)
-    basis = matrix.new_zeros(b, steps, n)
+    basis = matrix.new_zeros(b, checks[-1], n)
     q = (start / start.norm()).expand(b, n)
-    alpha, beta = matrix.new_zeros(b, steps), matrix.new_zeros(b, steps)
-    for step in range(steps):
+    alpha, beta = matrix.new_zeros(b, checks[-1]), matrix.new_zeros(b, checks[-1])
+    vector, converged = q.clone(), torch.zeros(b, dtype=torch.bool, device=matrix.device)
+    for step in range(checks[-1]):
         basis[:, step] = q
         w = (matrix @ q[:, :, None])[:, :, 0]
         alpha[:, step] = (w * q).sum(-1)
+        known = basis[:, : step + 1]
         for _ in range(2):  # twice is enough (Kahan and Parlett): orthogonal to the last bit
-            known = basis[:, : step + 1]
             w = w - ((known @ w[:, :, None]).mT @ known)[:, 0]
         norm = w.norm(dim=-1)
         beta[:, step] = norm
-        # a zero residual means the basis already spans what the matrix does to it: further rows stay zero
+        # a zero residual means that the basis already spans what the matrix does to it: further rows stay zero
         q = w / torch.where(norm > 0, norm, torch.ones_like(norm))[:, None]
-    off = torch.diag_embed(beta[:, :-1], offset=1)
-    small = torch.diag_embed(alpha) + off + off.mT
-    value, vectors = torch.linalg.eigh(small)
-    vector = (vectors[:, :, -1][:, None] @ basis)[:, 0]
-    vector = vector / vector.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(matrix.dtype).tiny)
+        if step + 1 in checks:
+            vector, converged = _ritz(matrix, known, alpha[:, : step + 1], beta[:, :step])
+            if bool(converged.all()):
+                break
+    return vector, converged
+
+
+def _ritz(matrix: Tensor, basis: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+    """The best vector in the span of the basis, and whether its residual is down to rounding."""
+    off = torch.diag_embed(beta, offset=1)
+    value, inner = torch.linalg.eigh(torch.diag_embed(alpha) + off + off.mT)
+    vector = (inner[:, :, -1][:, None] @ basis)[:, 0]
+    norm = vector.norm(dim=-1)
+    vector = vector / norm.clamp(min=0.5)[:, None]
     residual = ((matrix @ vector[:, :, None])[:, :, 0] - value[:, -1:] * vector).norm(dim=-1)
-    return vector, residual, value.abs().amax(-1)
+    tolerance = 16 * torch.finfo(matrix.dtype).eps * value.abs().amax(-1)
+    # a norm other than 1 comes from zero rows of an exhausted basis: such a vector is none
+    return vector, (residual <= tolerance) & (norm > 0.9)
 
 
 def _centred(features: Tensor) -> Tensor:

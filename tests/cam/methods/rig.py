@@ -159,5 +159,5 @@ def _biases(net: nn.Module, inputs: Inputs, row: Tensor, which: Tensor) -> tuple
         if isinstance(module, nn.BatchNorm2d):
             bias = bias - module.running_mean * module.weight / torch.sqrt(module.running_var + module.eps)
         frame = inputs.frame[row].to_grid(size=tuple(gradient.shape[-2:]))
-        traces.append(LayerTrace(name, bias[None, :, None, None].expand_as(gradient), gradient, frame))
+        traces.append(LayerTrace(name, bias.detach()[None, :, None, None].expand_as(gradient), gradient, frame))
     return tuple(traces)
