@@ -1,0 +1,92 @@
+"""Instance masks from prototypes and coefficients, over the whole input, and which of them are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.adapters.ultralytics_head import AnchorOutput
+from isotherm.frame import Size
+
+
+def mask_coefficients(out: AnchorOutput, picture: Int[Tensor, "n"], column: Int[Tensor, "n"]) -> Float[Tensor, "n m"]:
+    """Mask coefficients of findings; they follow the class scores."""
+    assert out.proto is not None
+    first = 4 + out.classes
+    return out.dense[picture, :, column][:, first : first + out.proto.shape[1]].float()
+
+
+def small_masks(
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"]
+) -> Float[Tensor, "n H W"]:
+    """Mask logits on the prototypes' grid; ``picture`` is ascending."""
+    parts = []
+    for p, count in zip(*(t.tolist() for t in picture.unique_consecutive(return_counts=True)), strict=True):
+        start = sum(len(x) for x in parts)
+        parts.append(coefficients[start : start + count] @ proto[p].float().flatten(1))
+    if not parts:
+        return coefficients.new_zeros(0, *proto.shape[2:])
+    return torch.cat(parts).unflatten(1, proto.shape[2:])
+
+
+def mask_reader(
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"], size: Size
+) -> Callable[[], Float[Tensor, "n h w"]]:
+    """Mask logits over the whole input when asked for, (n, h, w), with graph: the prototypes' grid, bilinearly enlarged."""
+
+    def read() -> Tensor:
+        small = small_masks(coefficients, proto, picture)
+        return F.interpolate(small[None], size, mode="bilinear")[0] if len(small) else small.new_zeros(0, *size)
+
+    return read
+
+
+def not_empty(
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], boxes: Float[Tensor, "n 4"], picture: Int[Tensor, "n"], size: Size
+) -> Bool[Tensor, "n"]:
+    """Which findings have any mask pixel inside of their box, as the package decides it.
+
+    Enlarging n masks to the input is most of the cost of finding, so it is done only where the small mask does not
+    decide: if all cells that the pixels of the box are interpolated from are at most 0, no pixel is positive; if some
+    pixel of the box is interpolated from four positive cells, that one is.
+    """
+    small = small_masks(coefficients, proto, picture)
+    if not len(small):
+        return torch.zeros(0, dtype=torch.bool, device=small.device)
+    h, w = small.shape[-2:]
+    positive = small > 0
+    y0, y1 = _span(boxes[:, 1], boxes[:, 3], size[0], h)
+    x0, x1 = _span(boxes[:, 0], boxes[:, 2], size[1], w)
+    rows, columns = torch.arange(h, device=small.device), torch.arange(w, device=small.device)
+
+    def within(low: Tensor, high: Tensor, at: Tensor) -> Tensor:
+        return (at >= low[:, None]) & (at <= high[:, None])
+
+    near = within(y0 - 1, y1 + 1, rows)[:, :, None] & within(x0 - 1, x1 + 1, columns)[:, None, :]
+    possible = (positive & near).flatten(1).any(1)
+    # a 3 x 3 block of positive cells around a cell that lies wholly in the box: every pixel of that cell is positive
+    block = -F.max_pool2d(-F.pad(positive.float(), (1, 1, 1, 1), value=1.0)[:, None], 3, 1)[:, 0] > 0
+    whole = within(y0 + 1, y1 - 1, rows)[:, :, None] & within(x0 + 1, x1 - 1, columns)[:, None, :]
+    certain = (block & whole).flatten(1).any(1)
+    open_ = torch.nonzero(possible & ~certain).flatten()
+    certain[open_] = _has_pixel(small[open_], boxes[open_], size)
+    return certain
+
+
+def _span(low: Tensor, high: Tensor, pixels: int, cells: int) -> tuple[Tensor, Tensor]:
+    """First and last cell that a box touches along one axis."""
+    return (low * cells / pixels).floor(), (high * cells / pixels).floor()
+
+
+def _has_pixel(small: Float[Tensor, "n H W"], boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, "n"]:
+    """The question itself: enlarge, cut at 0, and look inside of the box (pixel i counts where low <= i < high)."""
+    rows, columns = torch.arange(size[0], device=small.device), torch.arange(size[1], device=small.device)
+    found = []
+    for mask, (x0, y0, x1, y1) in zip(small.split(1), boxes, strict=True):
+        large = F.interpolate(mask[None], size, mode="bilinear")[0, 0] > 0
+        found.append(large[(rows >= y0) & (rows < y1)][:, (columns >= x0) & (columns < x1)].any())
+    return torch.stack(found) if found else torch.zeros(0, dtype=torch.bool, device=small.device)

@@ -1,0 +1,113 @@
+"""Which of the package's modules is meant, what kind of model it is, and how its files are opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isotherm.adapters.ultralytics_head import head_of
+from isotherm.adapters.ultralytics_prompts import Prompt
+from isotherm.cam.capture import original_module
+from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+
+
+def inner_model(model: Any) -> Any:
+    """The package's nn.Module inside YOLO objects, predictors' backends and wrappers."""
+    given = type(model).__name__
+    for _ in range(4):
+        if isinstance(model, nn.Module):
+            model = original_module(model)
+        if isinstance(getattr(model, "model", None), nn.Sequential) and hasattr(model, "yaml"):
+            return model
+        # a YOLO object holds its model, a predictor's backend holds one in its own backend
+        holder = getattr(model, "backend", None) or model
+        model = getattr(holder, "model", None)
+        if isinstance(model, str | Path):
+            raise AdapterError(f"this model is the exported file {model}, which has no Python modules to look into; load the .pt it was exported from")
+        if model is None:
+            break
+    raise AdapterError(f"a {given} is not an ultralytics model; give YOLO(...), YOLOE(...), RTDETR(...) or their .model")
+
+
+def kind_of(model: nn.Module, head: Any) -> str:
+    """``anchors``, ``queries`` (RT-DETR) or ``classify``; AdapterError for other heads."""
+    kinds = {base.__name__ for base in type(head).__mro__}
+    if getattr(model, "yaml", {}).get("channels", 3) != 3:
+        raise AdapterError(f"this model reads {model.yaml['channels']} channels; only models of colour pictures can be explained")  # type: ignore[index]
+    if "Detect" in kinds:
+        return "anchors"
+    if "RTDETRDecoder" in kinds:
+        return "queries"
+    if "Classify" in kinds:
+        return "classify"
+    raise AdapterError(f"a {type(head).__name__} head is not one that can be explained; expected detect, segment, pose, obb, classify, YOLOE or RT-DETR")
+
+
+def class_names(model: Any, names: Sequence[str] | Mapping[int, str] | None) -> tuple[str, ...]:
+    """Class names in the order of their numbers: those given, or the model's own."""
+    own = names if names is not None else getattr(model, "names", ())
+    return tuple(str(own[k]) for k in sorted(own)) if isinstance(own, Mapping) else tuple(str(n) for n in own)
+
+
+def check_count(model: Any, names: tuple[str, ...], embeddings: Tensor | None, prompt: Prompt | None) -> None:
+    """OptionError where there are more or fewer class names than classes."""
+    head = head_of(model)
+    count = embeddings.shape[1] if embeddings is not None else None if prompt is not None else getattr(head, "nc", None)
+    if count is None and hasattr(head, "linear"):
+        count = head.linear.out_features
+    if count is not None and len(names) != count:
+        raise OptionError(f"{len(names)} class names were given for a model of {count} classes; give one name per class")
+
+
+def class_number(word: str, names: tuple[str, ...]) -> int:
+    """The number of a class by its name, whatever its case."""
+    lower = [n.lower() for n in names]
+    if word.lower() not in lower:
+        raise OptionError(f"this model has no class {word!r}; it has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}")
+    return lower.index(word.lower())
+
+
+def chosen_branch(head: Any, asked: bool | None) -> bool:
+    """True where findings are read from the one-to-one branch: as asked, or as the model is set."""
+    own = bool(getattr(head, "end2end", False))
+    if asked and getattr(head, "one2one_cv2", None) is None:
+        raise AdapterError(f"this {type(head).__name__} head has no one-to-one branch, so it cannot answer end to end; leave end_to_end out")
+    if asked is False and getattr(head, "cv2", True) is None:
+        raise AdapterError("this model was fused for end-to-end use, which removed its one-to-many branch; load the file again")
+    return own if asked is None else asked
+
+
+def variant(model: Any) -> str:
+    """The name of the file or architecture that the model came from."""
+    source = getattr(model, "pt_path", None) or model.yaml.get("yaml_file") or type(model).__name__
+    return Path(str(source)).stem
+
+
+def task_of(model: Any, head: Any) -> str:
+    """What the model does, in the package's word."""
+    return getattr(model, "task", None) or type(head).__name__
+
+
+def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> Any:
+    """The package's object for a name or file: random weights for an architecture, safe mode for a file."""
+    os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
+    try:
+        import ultralytics
+    except ImportError as error:
+        raise MissingExtraError("ultralytics-opencv-headless", "yolo", f"the model {name}") from error
+    if Path(name).suffix.lower() in {".yaml", ".yml"}:
+        maker = ultralytics.RTDETR if "rtdetr" in Path(name).name.lower() else ultralytics.YOLO
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                return maker(name)
+            except FileNotFoundError as error:
+                raise WeightsError(f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml ({error})") from error
+    from isotherm.adapters.weights import open_yolo
+
+    return open_yolo(name, trust=trust)
