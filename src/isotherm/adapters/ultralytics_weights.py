@@ -7,13 +7,13 @@ switched off here for the length of a load, whether or not the package was impor
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import pickle
 import re
 import shutil
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 from isotherm.adapters.pickles import check_weights_file, unsafe_globals
 from isotherm.adapters.trust import Say, authorise, to_stderr
 from isotherm.errors import MissingExtraError, WeightsError
+from isotherm.ops.hashing import sha256_of
 
 _loading = threading.RLock()
 
@@ -53,21 +54,19 @@ def open_yolo(
     if local.suffix != ".pt":
         raise WeightsError(f"{local} is not an ultralytics checkpoint by its name; expected a .pt file")
     check_weights_file(local)
-    try:
-        return _load(package, local, safe=True)
-    except _RefusedError as refused:
-        with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
-            copy = Path(dpath) / "checkpoint.pt"
-            # a private copy: what is hashed is what is opened
-            shutil.copyfile(local, copy)
-            with copy.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            if not authorise(local, sha256, trust, say):
+    with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
+        copy = Path(dpath) / "checkpoint.pt"
+        try:
+            kept = _kept_by_the_package(str(local))
+            return _load(package, local if kept else Path(shutil.copyfile(local, copy)), local, safe=True)
+        except _RefusedError as refused:
+            shutil.copyfile(local, copy)  # a private copy: what is hashed is what is opened
+            if not authorise(local, sha256_of(copy), trust, say):
                 raise WeightsError(
                     f"{local} asks for {refused} and could run any code while it is opened, so it was not; "
                     f"if you know who made it, pass --trust {local}"
                 ) from refused
-            return _renamed(_load(package, copy, safe=False), local)
+            return _load(package, copy, local, safe=False)
 
 
 class _RefusedError(Exception):
@@ -102,16 +101,16 @@ def _modes(*, safe: bool) -> Iterator[None]:
             tasks.SAFE_LOAD, checks.AUTOINSTALL = before
 
 
-def _load(package: Any, fpath: Path, *, safe: bool) -> Any:
-    with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath, _modes(safe=safe):
-        path = fpath
-        if not _kept_by_the_package(str(fpath)):
-            path = Path(dpath) / "checkpoint.pt"
-            shutil.copyfile(fpath, path)
+def _load(package: Any, path: Path, named: Path, *, safe: bool) -> Any:
+    """The file at ``path``; errors and the result call it ``named``."""
+    with _modes(safe=safe), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about pickle protocols: what matters is an error below
         try:
-            return _renamed(package.YOLO(str(path)), fpath)
+            yolo = package.YOLO(str(path))
         except Exception as error:  # hostile bytes raise anything at all
-            raise _explained(fpath, error, safe=safe) from error
+            raise _explained(named, error, safe=safe) from error
+    yolo.ckpt_path = yolo.overrides["model"] = yolo.model.pt_path = str(named)
+    return yolo
 
 
 def _explained(fpath: Path, error: Exception, *, safe: bool) -> Exception:
@@ -135,11 +134,6 @@ def _kept_by_the_package(path: str) -> bool:
     from ultralytics.utils.checks import check_yolov5u_filename
 
     return check_yolov5u_filename(path.strip().replace("'", ""), verbose=False) == path
-
-
-def _renamed(yolo: Any, fpath: Path) -> Any:
-    yolo.ckpt_path = yolo.overrides["model"] = yolo.model.pt_path = str(fpath)
-    return yolo
 
 
 def _download(package: Any, name: str) -> Path:

@@ -1,0 +1,84 @@
+"""What a weights file would do if it were opened, found out without opening it."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickletools
+import re
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+from isotherm.errors import WeightsError
+
+_OF_WEIGHTS = re.compile(
+    r"torch\.\w+|torch\._utils\.\w+|torch\._tensor\.\w+|torch\.nn\.parameter\.\w+|torch\.storage\.\w+|torch\.serialization\.\w+"
+    r"|collections\.(OrderedDict|Counter|defaultdict)"
+)
+"""Names that files of plain tensors hold; only for telling a person what else there is, never for allowing it."""
+
+
+def check_weights_file(fpath: Path) -> None:
+    """Raise WeightsError unless ``fpath`` is a file with something in it."""
+    try:
+        found = fpath.stat()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise WeightsError(f"{fpath} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}; expected a weights file")
+    if not os.access(fpath, os.R_OK):
+        raise WeightsError(f"{fpath} may not be read by this user; check its permissions")
+    if found.st_size == 0:
+        raise WeightsError(f"{fpath} is empty (0 bytes); copy or download it again")
+
+
+def unsafe_globals(fpath: Path, message: str = "") -> list[str]:
+    """Python objects that a torch file asks for beyond those that tensors need; nothing is run to find out.
+
+    Args:
+        fpath: a torch file, zip or plain pickle.
+        message: what torch said when it refused the file; the object that it names comes first.
+
+    Returns:
+        Up to five names such as ``"posix.system"``.
+    """
+    named = re.findall(r"GLOBAL ([\w.]+\w)", message)
+    others = [name for name in _globals_in(_pickles_of(fpath)) if not _OF_WEIGHTS.fullmatch(name)]
+    return list(dict.fromkeys([*named, *others]))[:5]
+
+
+def damaged(fpath: Path, error: Exception) -> WeightsError:
+    """The error for a file that breaks its reader, with the reader's first line."""
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return WeightsError(f"{fpath} is damaged or cut short ({type(error).__name__}: {first}); copy or download it again")
+
+
+def _pickles_of(fpath: Path) -> bytes:
+    try:
+        if not zipfile.is_zipfile(fpath):
+            return fpath.read_bytes()
+        with zipfile.ZipFile(fpath) as archive:
+            return b"".join(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+    except (OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error):
+        return b""
+
+
+def _globals_in(pickles: bytes) -> list[str]:
+    # a legacy torch file is several pickles in a row, and then raw tensor bytes
+    found: list[str] = []
+    stream = io.BytesIO(pickles)
+    try:
+        while stream.tell() < len(pickles):
+            words: list[str] = []
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name in ("GLOBAL", "INST"):
+                    found.append(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL" and len(words) >= 2:
+                    found.append(".".join(words[-2:]))
+                elif isinstance(argument, str):
+                    words.append(argument)
+    except (ValueError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError):
+        pass  # the rest is not pickle; what was found until here counts
+    return found

@@ -1,0 +1,106 @@
+"""Which files a user has allowed to run code while they are opened, remembered by path and content.
+
+A pickle is a program. Only a file that the user names is run, and only as long as its bytes stay the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isotherm.atomic import atomic_write
+from isotherm.errors import IsothermError, WeightsError
+
+FORMAT = "isotherm.trust/1"
+Say = Callable[[str], None]
+
+
+def to_stderr(line: str) -> None:
+    """Print one line where it does not mix with results."""
+    print(line, file=sys.stderr)
+
+
+def config_dpath() -> Path:
+    """The user's folder for isotherm: ISOTHERM_HOME, or isotherm in XDG_CONFIG_HOME, or ~/.config/isotherm."""
+    own, shared = os.environ.get("ISOTHERM_HOME"), os.environ.get("XDG_CONFIG_HOME")
+    if own:
+        return Path(own)
+    return (Path(shared) if shared else Path.home() / ".config") / "isotherm"
+
+
+def trust_fpath() -> Path:
+    """The file that remembers what was trusted."""
+    return config_dpath() / "trusted.json"
+
+
+def trusted_files() -> dict[str, str]:
+    """Absolute path to SHA-256 of every file that was trusted.
+
+    Raises:
+        WeightsError: the record exists and cannot be read.
+    """
+    fpath = trust_fpath()
+    try:
+        record = json.loads(fpath.read_text("utf-8"))
+        if record["format"] != FORMAT:
+            raise ValueError(f"format {record['format']!r}")
+        return {str(path): str(entry["sha256"]) for path, entry in record["files"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"the record of trusted files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and trust again") from error
+
+
+def is_same_file(fpath: Path, trust: str | os.PathLike[str] | None) -> bool:
+    """True where ``trust`` names this very file, links followed."""
+    if trust is None:
+        return False
+    try:
+        return fpath.samefile(trust)
+    except OSError as error:
+        raise WeightsError(f"the file to trust, {os.fspath(trust)}, cannot be found ({error.strerror or error}); check the path") from error
+
+
+def authorise(fpath: Path, sha256: str, trust: str | os.PathLike[str] | None, say: Say = to_stderr) -> bool:
+    """Whether this file with these bytes may run code, remembering it when the user has just said so.
+
+    Args:
+        fpath: the file that wants to be opened.
+        sha256: of the bytes that will be opened.
+        trust: the file that the user trusts, if any.
+        say: where the line with the hash goes when ``trust`` names this file.
+
+    Raises:
+        WeightsError: the file was trusted before with other bytes, and ``trust`` does not name it now.
+    """
+    where = str(fpath.resolve())
+    if is_same_file(fpath, trust):
+        say(f"trusting {fpath} to run code while it is opened, sha256 {sha256}")
+        try:
+            _remember(where, sha256)
+        except (OSError, IsothermError) as error:
+            say(f"this could not be remembered ({error}); it holds for this time only")
+        return True
+    before = trusted_files().get(where)
+    if before is not None and before != sha256:
+        raise WeightsError(
+            f"{fpath} has changed since it was trusted: sha256 was {before}, is {sha256}; "
+            f"find out why, and pass --trust {fpath} if it is as it should be"
+        )
+    return before == sha256
+
+
+def _remember(where: str, sha256: str) -> None:
+    fpath = trust_fpath()
+    try:
+        files = json.loads(fpath.read_text("utf-8"))["files"] if trusted_files() else {}
+    except WeightsError:
+        files = {}  # damaged: what the user says now counts, the rest is asked again
+    files[where] = {"sha256": sha256, "trusted_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    fpath.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(fpath) as file:
+        file.write(json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n")
