@@ -1,0 +1,71 @@
+"""Which layer of a timm model to explain, and why; and what its transformers declare about their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from isotherm.adapters.grids import Tokens
+from isotherm.cam.view import LayerChoice
+from isotherm.frame import Size
+
+
+def known_layer(model: Any) -> LayerChoice | None:
+    """The layer for families whose structure says it; None for the rest, where running the model once does."""
+    from timm.models.convnext import ConvNeXt
+    from timm.models.resnet import ResNet
+    from timm.models.swin_transformer import SwinTransformer
+    from timm.models.swin_transformer_v2 import SwinTransformerV2
+
+    if isinstance(model, ResNet):
+        return LayerChoice(("layer4",), "the last stage before pooling: the deepest features that still have one cell per image region")
+    if isinstance(model, ConvNeXt):
+        return LayerChoice(("stages",), "the last stage before pooling: the deepest features that still have one cell per image region")
+    if isinstance(model, SwinTransformer | SwinTransformerV2) and isinstance(model.norm, nn.LayerNorm):
+        return LayerChoice(("norm",), "the last norm in front of average pooling: every cell reaches the answer by the same linear map")
+    if not is_plain_vit(model):
+        return None
+    if model.global_pool == "token":
+        return LayerChoice(
+            ("blocks[-1].norm1",),
+            "what the last attention reads; behind it only the class token goes on to the answer, "
+            "so the patches of the last block's output have a gradient of exactly zero",
+        )
+    if isinstance(model.norm, nn.Identity):
+        return LayerChoice(("blocks[-1]",), f"the last block: the answer pools all of its patches ({model.global_pool})")
+    return LayerChoice(("norm",), f"the last norm: the answer pools all of its patches ({model.global_pool})")
+
+
+def is_plain_vit(model: Any) -> bool:
+    """True for transformers whose blocks keep one token per patch from first to last, in reading order."""
+    from timm.models.beit import Beit
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+    from timm.models.vision_transformer_relpos import VisionTransformerRelPos
+
+    return isinstance(model, VisionTransformer | Beit | Eva | VisionTransformerRelPos) and hasattr(model.blocks[-1], "norm1")
+
+
+def token_rule(model: Any) -> Callable[[Size], Tokens | None]:
+    """Input size -> tokens, from ``num_prefix_tokens`` and the patch embedding's own grid; None where these are not declared."""
+    embedding = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
+    grid = getattr(embedding, "grid_size", None)
+    patch = getattr(embedding, "patch_size", None)
+    if grid is None or patch is None:
+        return lambda size: None  # such as Hiera, whose tokens are not in reading order
+    patch = (int(patch), int(patch)) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
+    prefix = int(getattr(model, "num_prefix_tokens", 0) or 0)
+    dynamic = getattr(embedding, "dynamic_feat_size", None)
+
+    def rule(size: Size) -> Tokens:
+        now = dynamic(size) if dynamic is not None and not getattr(embedding, "strict_img_size", True) else grid
+        return Tokens(prefix, patch, (int(now[0]), int(now[1])))
+
+    return rule
+
+
+def order_of(model: Any) -> str:
+    """Order of 4-dimensional outputs, as the model declares it."""
+    return "nhwc" if str(getattr(model, "output_fmt", "NCHW")).upper().endswith("NHWC") else "nchw"

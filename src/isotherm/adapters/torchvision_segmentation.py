@@ -1,0 +1,106 @@
+"""torchvision's semantic segmenters (DeepLabV3, FCN, LR-ASPP) as views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isotherm.adapters.classifier import where_it_lives
+from isotherm.adapters.grids import layout_of
+from isotherm.adapters.preprocess import Geometry, Pictures, Preprocess
+from isotherm.adapters.torchvision import names_of
+from isotherm.cam.layers import resolve
+from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
+from isotherm.errors import OptionError
+
+SHORTER_SIDE = 520
+"""What torchvision's segmentation weights are evaluated at (references/segmentation)."""
+
+
+class SegmenterView:
+    """Fulfils :class:`isotherm.cam.view.View` for torchvision's segmenters."""
+
+    default_method = "gradcam"
+
+    def __init__(self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess) -> None:
+        self.model = model
+        self.name = name
+        self.names: Sequence[str] = tuple(names)
+        self.preprocess = preprocess
+
+    def prepare(self, pictures: Pictures) -> Inputs:
+        """Pictures of any sizes -> one batch; of different shapes the smaller are padded with the mean colour."""
+        device, dtype = where_it_lives(self.model)
+        return self.preprocess.batch(pictures, device=device, dtype=dtype)
+
+    def run(self, inputs: Inputs) -> Float[Tensor, "b k h w"]:
+        """The forward pass: (b, k, h, w) logits over the whole input."""
+        return self.model(inputs.tensor)["out"]
+
+    def find(self, raw: Float[Tensor, "b k h w"], inputs: Inputs) -> Segmentation:
+        """The logits with their names."""
+        return Segmentation(raw, self.names)
+
+    def refind(self, raw: Float[Tensor, "b k h w"], inputs: Inputs, pins: Pins) -> Segmentation:
+        """The same as :meth:`find`: a segmenter's answers cannot be reordered."""
+        return self.find(raw, inputs)
+
+    def auto_layers(self) -> LayerChoice:
+        """The end of the backbone."""
+        last = list(dict(self.model.backbone.named_children()))[-1]
+        return LayerChoice(
+            (f"backbone.{last}",),
+            "the end of the backbone: behind it the decoder's last layers look at each pixel by itself, "
+            "so a map of them would only repeat the mask (Vinogradova et al., Seg-Grad-CAM, 2020)",
+        )
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How a layer's output lies over the input; refuses what it cannot place."""
+        (ref,) = resolve(self.model, layer)
+        return layout_of(ref.name, ref.module, output, inputs)
+
+
+def wrap_segmenter(
+    model: nn.Module,
+    *,
+    names: Sequence[str] | None,
+    size: int | Sequence[int] | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    geometry: Geometry | None,
+    weights: Any,
+) -> SegmenterView:
+    """The view of a segmenter; the arguments are those of :func:`isotherm.adapters.torchvision.wrap`.
+
+    ``size`` as one number is the shorter side of the input; ``geometry`` is "shorter" unless given.
+    """
+    from torchvision.models.segmentation import FCN_ResNet50_Weights
+
+    side, interpolation = SHORTER_SIDE, "bilinear"
+    preprocess = Preprocess(size=(side, side), geometry=geometry or "shorter")
+    if weights is not None:
+        preset = weights.transforms()
+        side, interpolation = int(preset.resize_size[0]), preset.interpolation.value
+        preprocess = replace(
+            preprocess, size=(side, side), interpolation=interpolation, mean=tuple(preset.mean), std=tuple(preset.std)
+        )
+    preprocess = preprocess.with_size(size).with_colours(mean, std)
+    count = _count(model)
+    if names is not None and len(names) != count:
+        raise OptionError(f"{len(names)} class names were given for the {count} classes of this {type(model).__name__}; give one per class")
+    voc = FCN_ResNet50_Weights.DEFAULT
+    return SegmenterView(
+        model,
+        name=f"{type(model).__name__} (torchvision)",
+        names=names or names_of(count, weights, {len(voc.meta["categories"]): voc}) or (),
+        preprocess=preprocess,
+    )
+
+
+def _count(model: Any) -> int:
+    convolutions = [m for m in model.classifier.modules() if isinstance(m, nn.Conv2d)]
+    return int(convolutions[-1].out_channels)
