@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -99,13 +99,43 @@ def attribute(
     prediction = view.find(kept.recording.raw, inputs)
     targets = (score or default_score(prediction))(prediction, inputs)
     rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
-    quick, notes = own_level_maps(view, kept.recording.raw, prediction, targets, inputs, methods) if is_auto(layers) else ({}, ())
-    rest = [m for i, m in enumerate(methods) if i not in quick]
-    if rest:
-        slow, more = method_maps(kept, rerun, rest, how)
-        remaining, notes = iter(slow), (*notes, *more)
-    maps = tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods)))
+    maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
     return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
+
+
+def attribute_again(
+    view: View,
+    inputs: Inputs,
+    targets: Targets,
+    *,
+    methods: Sequence[Method],
+    layers: Layers = "auto",
+    how: Fuse = "mean",
+) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
+    """Maps of the same targets on changed pictures or with changed weights, and notes.
+
+    Args:
+        inputs: one row per target, in the order of the targets. targets: what :func:`attribute` chose; findings are
+            read again at their pins.
+    """
+    kept = observe(view, inputs, methods, target_layers(view, layers))
+    raw = kept.recording.raw
+    prediction = view.find(raw, inputs) if targets.pins is None else view.refind(raw, inputs, targets.pins)
+    everyone = torch.arange(len(targets))
+    again = replace(targets, scores=targets.read(prediction, everyone), picture=everyone, rows=None if targets.rows is None else everyone)
+    rerun = ViewRerun(view, inputs, again, kept.refs, kept.layouts)
+    return _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+
+
+def _maps(
+    kept: Observation, rerun: ViewRerun, prediction: Prediction, methods: Sequence[Method], how: Fuse, *, auto: bool
+) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
+    """Each method's map, by patches where that is exact and the layers were left to the adapter."""
+    quick, notes = own_level_maps(rerun, kept.recording.raw, prediction, methods) if auto else ({}, ())
+    rest = [m for i, m in enumerate(methods) if i not in quick]
+    slow, more = method_maps(kept, rerun, rest, how) if rest else ((), ())
+    remaining = iter(slow)
+    return tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods))), (*notes, *more)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.attribute import Attribution, Layers, attribute, method_maps, observe, target_layers
+from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
 from isotherm.cam.fuse import Fuse
-from isotherm.cam.rerun import ViewRerun
-from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.scores.targets import Score
 from isotherm.cam.trace import LayerMap, Method
 from isotherm.cam.view import Inputs, View
 from isotherm.frame import Frame
@@ -53,17 +52,7 @@ def attribute_augmented(
         tensor=torch.cat([(one.tensor.flip(-1) if flip else one.tensor) * gain for gain, flip in copies]),
         frame=Frame.cat([one.frame.flipped() if flip else one.frame for _, flip in copies]),
     )
-    kept = observe(view, batch, methods, target_layers(view, layers))
-    pins = None if targets.pins is None else targets.pins.take(index)
-    prediction = view.find(kept.recording.raw, batch) if pins is None else view.refind(kept.recording.raw, batch, pins)
-    everywhere = Targets(
-        targets.read(prediction, index),
-        torch.arange(len(index)),
-        tuple(targets.labels[i] for i in index.tolist()),
-        lambda p, target: targets.read(p, index[target.cpu()]),
-        pins=pins,
-    )
-    maps, notes = method_maps(kept, ViewRerun(view, batch, everywhere, kept.refs, kept.layouts), methods, how)
+    maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
     merged = tuple(_merge(m, p, len(copies)) for m, p in zip(maps, plain.maps, strict=True))
     said = f"smoothed over {len(copies)} copies of the picture" + ("" if mirror else " (brightness only: a detection has no mirrored anchor)")
     return replace(plain, maps=merged, notes=(*plain.notes, *notes, said))

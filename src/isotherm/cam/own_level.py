@@ -7,9 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from isotherm.cam.locality import Refused
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
+from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.trace import LayerMap, LayerMethod, Method
-from isotherm.cam.view import Inputs, Prediction, View
+from isotherm.cam.view import Prediction
 
 
 @runtime_checkable
@@ -22,13 +23,14 @@ class PatchedView(Protocol):
 
 
 def own_level_maps(
-    view: View, raw: Any, prediction: Prediction, targets: Targets, inputs: Inputs, methods: Sequence[Method]
+    rerun: ViewRerun, raw: Any, prediction: Prediction, methods: Sequence[Method]
 ) -> tuple[dict[int, LayerMap], tuple[str, ...]]:
     """Maps of all findings from one batch of patches through the head, by position in ``methods``.
 
     Serves gradient methods of views whose findings are each made on one level of features; each finding is explained
     at that level. Where that is not exact nothing comes back but a note that says why.
     """
+    view, targets, inputs = rerun.view, rerun.targets, rerun.inputs
     local = {i: m for i, m in enumerate(methods) if isinstance(m, LayerMethod) and m.uses_gradient}
     if not isinstance(view, PatchedView) or not local or not len(targets):
         return {}, ()

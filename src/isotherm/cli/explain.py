@@ -20,7 +20,7 @@ from isotherm.cli.clip import write_clip
 from isotherm.cli.job import layers_of, methods_of, score_of
 from isotherm.cli.models import open_model, trust_level
 from isotherm.cli.options import Explain
-from isotherm.cli.outputs import entry_of, record_of, trust_lines, write_maps, write_panel
+from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
@@ -161,7 +161,7 @@ class _Work:
         if self.options.quiet:
             return
         self.console.print(f"\n{explanation.name}", markup=False, style="bold")
-        lines = trust_lines(explanation)
+        lines = list(explanation.trust_lines)
         for i, heatmap in enumerate(explanation):
             self.console.print(f"  {i:2d}  {heatmap.label}  ({heatmap.meta['method']})", markup=False)
             if lines:

@@ -16,11 +16,6 @@ MOST_ROWS = 12
 """Findings in a panel; the report has all of them."""
 
 
-def trust_lines(explanation: Explanation) -> list[str]:
-    """One line per map; empty where judging is switched off."""
-    return [t.line() for t in explanation.trust]
-
-
 def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
@@ -57,7 +52,7 @@ def write_panel(explanation: Explanation, run: Run, name: str, methods: int, com
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
     """Provenance of one picture: every map's facts, statistics and frame, every finding, every file."""
     return {
-        "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(trust_lines(explanation), len(explanation)), strict=True)],
+        "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
         "notes": list(explanation.notes),
         "files": files,
@@ -66,7 +61,7 @@ def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
 
 def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry:
     """The picture's part of the report."""
-    lines = trust_lines(explanation)
+    lines = list(explanation.trust_lines)
     return ReportEntry(
         picture=explanation.picture,
         heatmaps=[m.with_(meta={**m.meta, "command": command}, picture=None) for m in explanation],

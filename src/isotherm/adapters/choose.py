@@ -1,0 +1,132 @@
+"""Which adapter reads a model: by the package that its class comes from, or by what its name looks like.
+
+Every choice comes back with a line that says what was chosen and why, because the same name may exist in
+several packages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isotherm.cam.capture import original_module
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, MissingExtraError, OptionError
+
+PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded"}
+EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
+YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A view and the line that says how it was chosen."""
+
+    view: View
+    reason: str
+
+
+def adapter(package: str) -> Any:
+    """The adapter module of a package, or MissingExtraError where the package is not installed."""
+    if package != "embedded" and importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package if package != "ultralytics" else "ultralytics-opencv-headless", EXTRA[package], f"a {package} model")
+    return importlib.import_module(f"isotherm.adapters.{package}")
+
+
+def open_view(model: str | Path | nn.Module | View | Any, **options: Any) -> Opened:
+    """A view of a model given by name, by file, or as an object.
+
+    Args:
+        model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
+            local folder, ``scenes`` for the model that ships with isotherm), a module, a YOLO object, or a View.
+        options: what the adapter takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
+            An option that the adapter does not know is an error.
+
+    Raises:
+        AdapterError: nothing fits; the message has the nearest names.
+    """
+    if isinstance(model, str | Path):
+        package, name, reason = by_name(str(model))
+        return Opened(_call(adapter(package).load, name, options), reason)
+    if isinstance(model, View) and not isinstance(model, nn.Module):
+        if options:
+            raise OptionError(f"a ready view takes no options ({', '.join(options)}); set them where the view is made")
+        return Opened(model, f"view {type(model).__name__} as given")
+    inner = model if not isinstance(model, nn.Module) else original_module(model)
+    package = by_class(inner)
+    return Opened(_call(adapter(package).wrap, inner, options), f"{type(inner).__name__} read by the {package} adapter, from the package that its class comes from")
+
+
+def _call(function: Any, first: Any, options: dict[str, Any]) -> View:
+    import inspect
+
+    given = {k: v for k, v in options.items() if v is not None}
+    known = set(inspect.signature(function).parameters)
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise OptionError(f"{function.__module__.rpartition('.')[2]} models take no option {', '.join(unknown)}; they take {', '.join(sorted(known)[1:])}")
+    return function(first, **given)
+
+
+def by_class(model: Any) -> str:
+    """The adapter for a model object, from the packages its class and base classes come from."""
+    roots = [base.__module__.partition(".")[0] for base in type(model).__mro__]
+    for package in ("ultralytics", "transformers", "timm", "torchvision"):
+        if package in roots:
+            return package
+    if any(base.__module__ == "isotherm.adapters.embedded" for base in type(model).__mro__):
+        return "embedded"
+    if isinstance(model, nn.Module):
+        return "torchvision"  # reads any module that maps pictures to logits, and says so
+    raise AdapterError(
+        f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
+        "or an object that fulfils isotherm.cam.view.View"
+    )
+
+
+def by_name(name: str) -> tuple[str, str, str]:
+    """(package, name within it, reason) of a model's name or path."""
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        return PREFIXES[prefix], rest, f"{rest} from {PREFIXES[prefix]}, as the prefix says"
+    if name == "scenes" or re.fullmatch(r"scenes-?\d+", name):
+        return "embedded", name, "the small classifier of generated scenes that ships with isotherm"
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise AdapterError(f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name")
+        return "transformers", str(path), "a folder with config.json is a saved transformers model"
+    if YOLO_NAME.match(path.name) or (path.is_file() and path.suffix == ".pt"):
+        return "ultralytics", name, "a .pt or .yaml file is an ultralytics model"
+    if path.suffix in {".safetensors", ".pth", ".bin", ".onnx", ".engine", ".tflite", ".ckpt"}:
+        raise AdapterError(
+            f"{name} holds weights, not a model; name the model and give the file as its weights, such as --model resnet50 --weights {name}"
+        )
+    if path.suffix in {".pt", ".yaml", ".yml"}:
+        raise AdapterError(f"there is no file {name}, and it is not the name of an ultralytics model such as yolo11n.pt or yoloe-11s-seg.pt")
+    for package in ("torchvision", "timm"):
+        if importlib.util.find_spec(package) is not None and name in adapter(package).model_names():
+            return package, name, f"{name} is a {package} model"
+    if "/" in name:
+        return "transformers", name, "owner/name is a model of the transformers hub"
+    raise AdapterError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    known = ["scenes", "yolo11n.pt", "yoloe-11s-seg.pt"]
+    for package in ("torchvision", "timm"):
+        if importlib.util.find_spec(package) is not None:
+            known += adapter(package).model_names()
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    return (
+        f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm; "
+        + (f"did you mean {', '.join(near)}? " if near else "")
+        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes"
+    )

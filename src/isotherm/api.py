@@ -1,0 +1,173 @@
+"""The front doors: choose adapter, layers and defaults, and say what was chosen. Nothing else happens here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from isotherm.adapters.choose import Opened, open_view
+from isotherm.cam import methods as methods_module
+from isotherm.cam.attribute import Attribution, Layers, attribute
+from isotherm.cam.augment import attribute_augmented
+from isotherm.cam.explanation import Explanation, explanations
+from isotherm.cam.fuse import Fuse
+from isotherm.cam.methods import eigen_smooth
+from isotherm.cam.scores import Function, Named
+from isotherm.cam.scores.targets import Score
+from isotherm.cam.trace import LayerMethod, Method
+from isotherm.cam.trust import assessor
+from isotherm.cam.view import Prediction, View
+from isotherm.data.pictures import as_picture
+from isotherm.errors import MethodError, OptionError, TargetError
+
+Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
+Smooth = Literal["none", "eigen", "augment", "both"]
+Trusting = Literal["fast", "full", "off"]
+
+
+def open_model(model: str | Path | Any, **options: Any) -> View:
+    """A model by name, file or object, as a View that can be explained again and again.
+
+    See :func:`isotherm.adapters.choose.open_view` for names and options.
+    """
+    return open_view(model, **options).view
+
+
+def explain(
+    model: str | Path | Any,
+    image: Any,
+    *,
+    target: Target = None,
+    method: str | Method | Sequence[str | Method] | None = None,
+    layers: Layers = "auto",
+    fuse: Fuse = "mean",
+    smooth: Smooth = "none",
+    trust: Trusting = "fast",
+    name: str = "picture",
+    **options: Any,
+) -> Explanation:
+    """Heatmaps of what speaks for what a model sees in a picture.
+
+    Args:
+        model: a name, a file, a module, a YOLO object, or a View from :func:`open_model`.
+        image: a path, PIL picture, uint8 array (H, W, 3), or tensor.
+        target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
+            name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
+            ...); or a function of the prediction that returns one number per picture.
+        method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
+        layers: names of target layers, or ``auto``.
+        fuse: how several layers become one map.
+        smooth: ``eigen`` projects weighted activations on their first principal direction, ``augment`` averages
+            over mirrored and brightened copies.
+        trust: how thoroughly ``.trust`` judges the maps; it is computed when it is first looked at.
+        options: for the adapter: weights, trust file, classes, confidence, size, device, ...
+
+    Returns:
+        An Explanation: a sequence of Heatmaps that shows itself in a notebook.
+
+    Example:
+        >>> import numpy as np
+        >>> maps = explain("scenes", np.full((64, 96, 3), 128, np.uint8), trust="off")
+        >>> maps[0].kind, len(maps)
+        ('relevance', 1)
+    """
+    return next(
+        explain_many(
+            model, [image], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust,
+            names=[name], **options,
+        )  # fmt: skip
+    )
+
+
+def explain_many(
+    model: str | Path | Any,
+    images: Iterable[Any],
+    *,
+    target: Target = None,
+    method: str | Method | Sequence[str | Method] | None = None,
+    layers: Layers = "auto",
+    fuse: Fuse = "mean",
+    smooth: Smooth = "none",
+    trust: Trusting = "fast",
+    batch: int = 8,
+    names: Iterable[str] | None = None,
+    **options: Any,
+) -> Iterator[Explanation]:
+    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order."""
+    opened = _opened(model, options)
+    view = opened.view
+    chosen = [f"model: {opened.reason}"]
+    chosen_methods = resolve_methods(method, view)
+    if method is None:
+        chosen.append(f"method: {', '.join(m.name for m in chosen_methods)}, the default for this kind of model")
+    if isinstance(layers, str) and layers == "auto":
+        choice = view.auto_layers()
+        chosen.append(f"layers: {', '.join(choice.layers)}: {choice.reason}")
+    if smooth in ("eigen", "both"):
+        chosen_methods = [_eigen(m) for m in chosen_methods]
+    go = attribute_augmented if smooth in ("augment", "both") else attribute
+    queue = iter(images)
+    titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
+    while group := list(islice(queue, batch)):
+        pictures = [as_picture(image).array for image in group]
+        inputs = view.prepare(pictures)
+        attribution: Attribution = go(
+            view, inputs, methods=chosen_methods, score=resolve_score(target), layers=layers, how=fuse
+        )
+        yield from explanations(
+            view, attribution, pictures, chosen_methods,
+            names=[next(titles) for _ in group], chosen=chosen,
+            assess=None if trust == "off" else assessor(attribution, chosen_methods, layers, fuse, trust),
+        )  # fmt: skip
+
+
+def _opened(model: Any, options: dict[str, Any]) -> Opened:
+    return model if isinstance(model, Opened) else open_view(model, **options)
+
+
+def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: View) -> list[Method]:
+    """Methods by name or as they are; the view's default for None."""
+    given: Sequence[str | Method]
+    if method is None:
+        given = [view.default_method]
+    elif isinstance(method, str) or not isinstance(method, Sequence):
+        given = [method]
+    else:
+        given = method
+    return [_method(m) if isinstance(m, str) else m for m in given]
+
+
+def _method(name: str) -> Method:
+    key = name.lower().replace("-", "").replace("+", "p").replace("_", "")
+    known = {n.replace("_", ""): n for n in methods_module.ALL}
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(known[n] for n in near)}? " if near else ""
+        raise MethodError(f"there is no method {name!r}; {hint}There are {', '.join(methods_module.ALL)}")
+    return getattr(methods_module, known[key])
+
+
+def _eigen(method: Method) -> Method:
+    if not isinstance(method, LayerMethod):
+        raise MethodError(f"eigen-smoothing projects weighted activations, which {method.name} does not have; use smooth='augment' or another method")
+    return eigen_smooth(method)
+
+
+def resolve_score(target: Target) -> Score | None:
+    """A score from what a user may give."""
+    if target is None or isinstance(target, Score):
+        return target
+    if isinstance(target, str | int):
+        return Named((target,))
+    if isinstance(target, Sequence):
+        if not target:
+            raise TargetError("the list of targets is empty; leave target out to explain what the model itself says")
+        return Named(tuple(target))
+    if callable(target):
+        return Function(target)
+    raise OptionError(f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction")

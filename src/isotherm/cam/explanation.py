@@ -1,0 +1,161 @@
+"""Explanation: the maps of one picture, with what they are of, how they were made and whether to believe them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+import torch
+
+from isotherm.cam.attribute import Attribution
+from isotherm.cam.trace import Method
+from isotherm.cam.view import Detections, Picture, View
+from isotherm.draw.notebook import gallery_html
+from isotherm.errors import InputError
+from isotherm.heatmap import Heatmap
+from isotherm.metrics.trust import Trust
+
+
+NOT_JUDGED = "trust: not judged (the fast check looks at the first findings only; trust full looks at all)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of a detector, in source pixels."""
+
+    label: str
+    confidence: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation(Sequence[Heatmap]):
+    """The maps of one picture: a sequence of Heatmaps, targets in order, each target's methods side by side.
+
+    Args:
+        maps: the heatmaps. picture: what they lie over. name: of the picture.
+        findings: all that a detector found, whether explained or not; empty for classifiers.
+        chosen: what was chosen automatically, and why, one line each.
+        notes: what a person should know about how the maps came to be.
+        assess: computes the trust of every map; called once, when it is first asked for. None: switched off.
+    """
+
+    maps: tuple[Heatmap, ...]
+    picture: Picture = field(repr=False)
+    name: str = "picture"
+    findings: tuple[Finding, ...] = ()
+    chosen: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    assess: Callable[[], tuple[Trust | None, ...]] | None = field(default=None, repr=False)
+
+    @overload
+    def __getitem__(self, index: int) -> Heatmap: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Heatmap]: ...
+    def __getitem__(self, index):
+        return self.maps[index]
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    @cached_property
+    def trust(self) -> tuple[Trust | None, ...]:
+        """Whether to believe each map: deletion beside random, and the check with randomised weights.
+
+        One entry per map, None for maps that the fast check leaves out; empty where judging is switched off.
+        """
+        return () if self.assess is None else self.assess()
+
+    @property
+    def trust_lines(self) -> tuple[str, ...]:
+        """:attr:`trust` in words, one line per map."""
+        return tuple(NOT_JUDGED if t is None else t.line() for t in self.trust)
+
+    def save(self, fpath: str | Path) -> list[Path]:
+        """Write every map to ``.npz`` or ``.safetensors``; with several maps, each gets its number in the name."""
+        fpath = Path(fpath)
+        if not self.maps:
+            raise InputError(f"there is no map to save: {' '.join(self.notes) or 'nothing was explained'}")
+        if len(self.maps) == 1:
+            return [self.maps[0].save(fpath)]
+        return [m.save(fpath.with_stem(f"{fpath.stem}-{i:03d}")) for i, m in enumerate(self.maps)]
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {len(self.maps)} map(s)"]
+        lines += [f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)]
+        return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes))])
+
+    def _repr_html_(self) -> str:
+        return gallery_html(list(self.maps), trust_line="\n".join(dict.fromkeys(self.trust_lines)) or None)
+
+
+def explanations(
+    view: View,
+    attribution: Attribution,
+    pictures: Sequence[Picture],
+    methods: Sequence[Method],
+    *,
+    names: Sequence[str],
+    chosen: Sequence[str] = (),
+    assess: Callable[[int], Callable[[], tuple[Trust | None, ...]]] | None = None,
+) -> list[Explanation]:
+    """One Explanation per picture from the maps of a batch.
+
+    Args:
+        assess: picture's row -> a function that computes the trust of that picture's maps.
+    """
+    found = _findings(attribution, view)
+    targets = attribution.targets
+    out = []
+    for row, picture in enumerate(pictures):
+        maps = [
+            _heatmap(view, attribution, t, m, method, picture)
+            for t in torch.nonzero(targets.picture == row).flatten().tolist()
+            for m, method in zip(attribution.maps, methods, strict=True)
+        ]
+        notes = list(attribution.notes)
+        if not maps:
+            notes.append("the model found nothing in this picture, so there is nothing to explain; lower the confidence threshold to see what it nearly found")
+        silent = [m.label for m in maps if not m.has_evidence]
+        if silent:
+            notes.append(f"no positive evidence for {', '.join(dict.fromkeys(silent))}: no cell speaks for it, so nothing is drawn")
+        out.append(
+            Explanation(
+                tuple(maps), picture, names[row], tuple(found[row]), tuple(chosen), tuple(notes),
+                None if assess is None or not maps else assess(row),
+            )  # fmt: skip
+        )
+    return out
+
+
+def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:
+    p, inputs = attribution.prediction, attribution.rerun.inputs
+    found: list[list[Finding]] = [[] for _ in range(len(inputs))]
+    if isinstance(p, Detections):
+        for i in range(len(p)):
+            row = int(p.picture[i])
+            box = inputs.frame[row].boxes_to_source(p.boxes[i : i + 1].detach().cpu().double())[0]
+            found[row].append(Finding(p.names[int(p.classes[i])], float(p.confidence[i]), tuple(box.tolist())))
+    return found
+
+
+def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Picture) -> Heatmap:
+    targets = a.targets
+    meta = {
+        "model": view.name,
+        "method": method.name,
+        "layer": m.name,
+        "score": float(targets.scores[t].detach()),
+    }
+    if targets.boxes is not None and targets.finding is not None:
+        frame = a.rerun.inputs.frame[int(targets.picture[t])]
+        meta["box"] = [round(v, 3) for v in frame.boxes_to_source(targets.boxes[t : t + 1].cpu().double())[0].tolist()]
+        meta["finding"] = int(targets.finding[t])
+        meta["part"] = targets.part[t] if targets.part else "class"
+    if targets.confidence is not None:
+        meta["confidence"] = float(targets.confidence[t])
+    values = m.values[t].detach().to("cpu", torch.float32)
+    return Heatmap(values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta, picture=picture)
