@@ -1,0 +1,72 @@
+"""Faithfulness of maps: how far to believe them, beside maps that know nothing.
+
+Everything takes plain tensors and, where a model is asked, a function ``score(pictures, target) -> (n,)``.
+"""
+
+from isotherm.metrics.assess import assess
+from isotherm.metrics.average_drop import (
+    MaskedScores,
+    adcc,
+    coherency,
+    complexity,
+    masked_pictures,
+    masked_scores,
+    unit_maps,
+)
+from isotherm.metrics.cascade import Cascade, cascade
+from isotherm.metrics.fills import blur_fill, mean_fill
+from isotherm.metrics.imputation import linear_imputation
+from isotherm.metrics.intervals import Interval, bootstrap, bootstrap_nested, bootstrap_paired
+from isotherm.metrics.localisation import Overlap, box_coverage, box_pixels, energy_inside, pointing_game, top_overlap
+from isotherm.metrics.perturbation import Comparison, Comparisons, Curves, compare, deletion, insertion
+from isotherm.metrics.randomisation import Randomised, learned_modules, randomised
+from isotherm.metrics.references import centre_map, random_maps
+from isotherm.metrics.road import Road, road
+from isotherm.metrics.scoring import Score
+from isotherm.metrics.similarity import pearson, spearman, ssim
+from isotherm.metrics.trust import Beside, Trust
+
+__all__ = [
+    "Beside",
+    "Cascade",
+    "Comparison",
+    "Comparisons",
+    "Curves",
+    "Interval",
+    "MaskedScores",
+    "Overlap",
+    "Randomised",
+    "Road",
+    "Score",
+    "Trust",
+    "adcc",
+    "assess",
+    "blur_fill",
+    "bootstrap",
+    "bootstrap_nested",
+    "bootstrap_paired",
+    "box_coverage",
+    "box_pixels",
+    "cascade",
+    "centre_map",
+    "coherency",
+    "compare",
+    "complexity",
+    "deletion",
+    "energy_inside",
+    "insertion",
+    "learned_modules",
+    "linear_imputation",
+    "masked_pictures",
+    "masked_scores",
+    "mean_fill",
+    "pearson",
+    "pointing_game",
+    "random_maps",
+    "randomised",
+    "road",
+    "spearman",
+    "ssim",
+    "top_overlap",
+    "unit_maps",
+]

@@ -1,0 +1,101 @@
+"""From maps and a model to Trust: the figures that the one line is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from isotherm.errors import OptionError
+from isotherm.frame import Size
+from isotherm.metrics.cascade import Cascade, cascade
+from isotherm.metrics.perturbation import Comparison, compare
+from isotherm.metrics.road import road
+from isotherm.metrics.scoring import Score
+from isotherm.metrics.trust import Beside, Trust
+
+
+def assess(
+    maps: Float[Tensor, "t h w"],
+    pictures: Float[Tensor, "b c h w"],
+    score: Score,
+    *,
+    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
+    grid: Size,
+    level: Literal["fast", "full"] = "fast",
+    picture: Int[Tensor, "t"] | None = None,
+    region: Bool[Tensor, "t h w"] | None = None,
+    model: nn.Module | None = None,
+    explain: Callable[[], Float[Tensor, "t h w"]] | None = None,
+    keep: Sequence[str] = (),
+    seed: int = 0,
+    batch: int = 32,
+) -> tuple[Trust, ...]:
+    """Judge each map: against random maps and the centre, and against the model with randomised weights.
+
+    Args:
+        maps: relevance over the model's input, one per target.
+        pictures, score, fill, picture, region, batch: as of :func:`isotherm.metrics.perturbation.deletion`.
+        grid: (h, w) of the maps before they were enlarged to the model's input (of several layers: the finest).
+        level: ``fast``: 8 steps, 3 random maps per target, one model with all weights random: 44 forward passes per
+            target and two explanations. ``full``: 20 steps, 10 random maps, ROAD, a cascade of 4 stages, and 3 seeds
+            for the last: some 310 forward passes per target and 12 explanations.
+        model, explain: the module to randomise and how to make the maps anew with whatever weights it has; without
+            them the weights are not checked, and the verdict says so.
+        keep: modules that are never randomised. seed: of everything random.
+
+    Returns:
+        One Trust per map. Areas are NaN, and the standing unknown, where the filled picture scores no lower than the
+        whole one.
+    """
+    if level not in ("fast", "full"):
+        raise OptionError(f"level is {level!r}; expected 'fast' or 'full'")
+    if (model is None) != (explain is None):
+        raise OptionError("give both model= and explain=, to check the weights, or neither")
+    full = level == "full"
+    units = maps.shape[1] * maps.shape[2]
+    both = compare(
+        maps, pictures, score, fill=fill, grid=grid, orders=10 if full else 3, steps=min(20 if full else 8, units),
+        centre=("deletion", "insertion") if full else ("deletion",),
+        picture=picture, region=region, seed=seed, batch=batch,
+    )  # fmt: skip
+    nan = torch.full((len(maps),), torch.nan, dtype=torch.float64)
+    combined = road(maps, pictures, score, picture=picture, region=region, seed=seed, batch=batch).combined if full else nan
+    check, similarity = None, nan
+    if model is not None and explain is not None and len(maps):
+        check, similarity = _weights(model, explain, maps, full, keep, seed)
+    evidence = (maps.flatten(1) > 0).any(1).tolist()
+    return tuple(
+        Trust(
+            _beside(both.deletion, i), _beside(both.insertion, i), float(similarity[i]), evidence[i], float(combined[i]),
+            () if check is None else tuple(zip(check.fractions, check.spearman[:, i].abs().tolist(), strict=True)),
+            level,
+        )
+        for i in range(len(maps))
+    )
+
+
+def _weights(
+    model: nn.Module, explain: Callable[[], Tensor], maps: Tensor, full: bool, keep: Sequence[str], seed: int
+) -> tuple[Cascade | None, Float[Tensor, "t"]]:
+    if not full:
+        return None, cascade(model, explain, maps=maps, fractions=(1.0,), seeds=(seed,), keep=keep).similarity
+    check = cascade(model, explain, maps=maps, seeds=(seed,), keep=keep)
+    more = [cascade(model, explain, maps=maps, fractions=(1.0,), seeds=(seed + s,), keep=keep) for s in (1, 2)]
+    return check, torch.stack([check.similarity, *(m.similarity for m in more)]).mean(0)
+
+
+def _beside(comparison: Comparison, i: int) -> Beside:
+    areas = comparison.random.normalised_auc[i]
+    return Beside(
+        value=float(comparison.map.normalised_auc[i]),
+        random=float(areas.mean()),
+        spread=float(areas.std()),
+        orders=len(areas),
+        centre=math.nan if comparison.centre is None else float(comparison.centre.normalised_auc[i]),
+        lower_is_better=comparison.kind == "deletion",
+    )

@@ -1,0 +1,51 @@
+"""What stands in for a removed pixel.
+
+No choice is neutral: a blank is an edge that the model has not seen in training, a blur keeps colours and shapes.
+Figures are comparable only between maps that were judged with the same fill, so it is always named by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.errors import OptionError, ShapeError
+
+
+def mean_fill(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Each picture's mean colour everywhere."""
+    return pictures.mean((2, 3), keepdim=True).expand_as(pictures)
+
+
+def blur_fill(pictures: Float[Tensor, "b c h w"], *, sigma: float = 10.0) -> Float[Tensor, "b c h w"]:
+    """The picture itself behind a Gaussian blur.
+
+    Args:
+        sigma: standard deviation in pixels. RISE blurs with 5 at 224 pixels, which leaves much of a large object;
+            10 is ours. The kernel ends at 3 sigma; beyond the border the outermost pixel continues.
+    """
+    if not sigma > 0:
+        raise OptionError(f"sigma is {sigma}; a blur needs a standard deviation above 0 pixels")
+    reach = math.ceil(3 * sigma)
+    x = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).to(pictures)
+    planes = pictures.flatten(0, 1)[:, None]
+    planes = F.conv2d(F.pad(planes, (reach, reach, 0, 0), mode="replicate"), kernel[None, None, None, :])
+    planes = F.conv2d(F.pad(planes, (0, 0, reach, reach), mode="replicate"), kernel[None, None, :, None])
+    return planes.reshape(pictures.shape)
+
+
+def as_fill(fill: Tensor, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """A fill as given, (c,) a value per channel or (b, c, h, w), over the pictures."""
+    if fill.ndim == 1 and fill.shape[0] == pictures.shape[1]:
+        return fill.to(pictures)[None, :, None, None].expand_as(pictures)
+    if fill.shape == pictures.shape:
+        return fill.to(pictures)
+    raise ShapeError(
+        f"fill has shape {tuple(fill.shape)}; expected ({pictures.shape[1]},), a value per channel, or {tuple(pictures.shape)} like the pictures"
+    )

@@ -1,0 +1,153 @@
+"""Trust: whether to believe a map, in one line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from isotherm.metrics.cascade import DEPENDS_BELOW
+
+Standing = Literal["better", "no better", "worse", "unknown"]
+Verdict = Literal["believable", "doubtful", "do not trust", "no evidence"]
+
+MARGIN = 0.02
+"""Smallest difference in normalised area that counts at all: two hundredths of what there is to lose."""
+
+# one-sided 5 % points of Student's t for 1, 2, ... degrees of freedom; 1.70 is that for 30 and a little safe beyond
+_T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753,
+        1.746, 1.740, 1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706, 1.703, 1.701, 1.699)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A map's figure beside those of random maps and of the distance from the centre.
+
+    Args:
+        value: of the map. random: mean of the random maps. spread: their standard deviation. orders: how many.
+        centre: of the distance from the centre, NaN where it was not computed.
+        lower_is_better: True for deletion, False for insertion.
+    """
+
+    value: float
+    random: float
+    spread: float
+    orders: int
+    centre: float = math.nan
+    lower_is_better: bool = True
+
+    @property
+    def standing(self) -> Standing:
+        """Better or worse than random, or no better than it.
+
+        "Better" means: another random map would be this good in less than one case of twenty (the one-sided 95 %
+        prediction interval of a normal variable from ``orders`` draws), and by at least MARGIN.
+        """
+        if not all(map(math.isfinite, (self.value, self.random, self.spread))):
+            return "unknown"
+        gain = self.random - self.value if self.lower_is_better else self.value - self.random
+        t = _T95[self.orders - 2] if self.orders - 2 < len(_T95) else 1.70
+        needed = max(MARGIN, t * self.spread * math.sqrt(1 + 1 / self.orders))
+        return "better" if gain > needed else "worse" if gain < -needed else "no better"
+
+    @property
+    def centre_is_better(self) -> bool:
+        """True where the distance from the centre does better than the map, by more than the spread and MARGIN."""
+        gain = self.value - self.centre if self.lower_is_better else self.centre - self.value
+        return gain > max(MARGIN, self.spread)  # False for NaN
+
+    def __str__(self) -> str:
+        if self.standing == "unknown":
+            return "unknown (the filled picture scores as high as the whole one)"
+        word = {"better": "better", "no better": "no better", "worse": "WORSE"}[self.standing]
+        return f"{_short(self.value)} vs random {_short(self.random)} ± {_short(self.spread)} ({word})"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is known about one map, and what it comes to.
+
+    Args:
+        deletion, insertion: normalised areas beside random and centre.
+        similarity: |Spearman| to the map of the model with randomised weights; NaN where it was not or could not be computed.
+        evidence: False where no value of the map is positive.
+        road: (LeRF - MoRF) / 2 in the score's units, NaN where not computed.
+        stages: (fraction randomised, |Spearman|) of a cascade, empty where not computed.
+        level: fast or full.
+    """
+
+    deletion: Beside
+    insertion: Beside
+    similarity: float = math.nan
+    evidence: bool = True
+    road: float = math.nan
+    stages: tuple[tuple[float, float], ...] = ()
+    level: Literal["fast", "full"] = "fast"
+
+    @property
+    def depends_on_weights(self) -> bool | None:
+        """Whether the map changes with the weights (similarity under 0.5); None where that is unknown."""
+        return self.similarity < DEPENDS_BELOW if math.isfinite(self.similarity) else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to.
+
+        - *no evidence*: no value of the map is positive, so it claims nothing.
+        - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
+          weights.
+        - *doubtful*: better than random in only one of the two, or the distance from the centre does better than the
+          map, or the weights were not checked.
+        - *believable*: better than random in both, and dependent on the weights.
+        """
+        if not self.evidence:
+            return "no evidence"
+        standings = (self.deletion.standing, self.insertion.standing)
+        if "worse" in standings or "better" not in standings or self.depends_on_weights is False:
+            return "do not trust"
+        if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None:
+            return "doubtful"
+        return "believable"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the verdict is not *believable*, in words; empty where it is."""
+        if not self.evidence:
+            return ("no value of the map is positive",)
+        out = []
+        standings = (self.deletion.standing, self.insertion.standing)
+        if "worse" in standings:
+            out.append("worse than random")
+        elif "better" not in standings:
+            out.append("cannot be judged on this picture" if set(standings) == {"unknown"} else "no better than random")
+        elif standings != ("better", "better"):
+            out.append(f"better than random in {'deletion' if standings[0] == 'better' else 'insertion'} only")
+        if self.depends_on_weights is False:
+            out.append("hardly depends on the weights")
+        if self.depends_on_weights is None:
+            out.append("weights not checked")
+        if self.deletion.centre_is_better:
+            out.append("the picture's centre does better")
+        return tuple(out)
+
+    def line(self) -> str:
+        """One line for people: the figures, what each means, and the verdict with its reasons."""
+        if not self.evidence:
+            return "trust: no value of the map is positive, so there is nothing to believe or doubt → no evidence"
+        parts = [f"deletion {self.deletion}"]
+        if math.isfinite(self.deletion.centre):
+            parts[0] += f", centre {_short(self.deletion.centre)}"
+        parts.append(f"insertion {self.insertion}")
+        if math.isfinite(self.road):
+            parts.append(f"ROAD {self.road:+.2g}")
+        if self.depends_on_weights is None:
+            parts.append("randomised weights: not checked")
+        else:
+            meaning = "map depends on the weights" if self.depends_on_weights else "map hardly depends on the weights"
+            parts.append(f"randomised weights: similarity {_short(self.similarity)} ({meaning})")
+        why = f" ({'; '.join(self.reasons)})" if self.reasons else ""
+        return f"trust: {', '.join(parts)} → {self.verdict}{why}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
