@@ -107,7 +107,8 @@ def explain_many(
         chosen.append(f"method: {', '.join(m.name for m in chosen_methods)}, the default for this kind of model")
     if isinstance(layers, str) and layers == "auto":
         choice = view.auto_layers()
-        chosen.append(f"layers: {', '.join(choice.layers)}: {choice.reason}")
+        named = all(layer in choice.reason for layer in choice.layers)
+        chosen.append(f"layers: {choice.reason if named else ', '.join(choice.layers) + ': ' + choice.reason}")
     if smooth in ("eigen", "both"):
         chosen_methods = [_eigen(m) for m in chosen_methods]
     go = attribute_augmented if smooth in ("augment", "both") else attribute

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isotherm.adapters.choose import Opened
-from isotherm.adapters.weights import state_hash
+from isotherm.ops.hashing import state_hash
 from isotherm.api import explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.clip import write_clip
