@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
 from isotherm.cam.layers import LayerRef
@@ -119,7 +120,8 @@ class ViewRerun:
         """Second derivative of each target's score at a target layer, times ``vector``; one row per target."""
         everything = torch.arange(len(self.targets))
         inputs = self.inputs.take(self.targets.picture)
-        with torch.enable_grad():
+        # fused attention has no second derivative
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             recording = record(self.view.model, lambda: self.view.run(inputs), [self.layers[layer]])
             scores = self._score(inputs, recording.raw, everything)
             output, layout = recording.calls[0].output, self.layouts[layer]
