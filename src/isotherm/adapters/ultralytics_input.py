@@ -50,12 +50,12 @@ def letterbox_pads(shape: Size, size: Size, *, stride: int, rectangle: bool) -> 
     return inner, (left, top, free_x - left, free_y - top)
 
 
-def letterbox(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: Tensor) -> Inputs:
+def letterbox(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: Tensor, square: bool = False) -> Inputs:
     """A letterboxed batch for detectors.
 
     Args:
         pictures: each (H, W, 3) RGB bytes, of any sizes. size: (h, w) of the input at most. stride: the model's coarsest.
-        like: a tensor of the dtype and device wanted.
+        like: a tensor of the dtype and device wanted. square: pad to ``size`` even where all pictures have one shape.
 
     Raises:
         InputError: something that is no such picture.
@@ -63,7 +63,7 @@ def letterbox(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: 
     from ultralytics.data.augment import LetterBox
 
     _check(pictures)
-    rectangle = len({p.shape for p in pictures}) == 1
+    rectangle = not square and len({p.shape for p in pictures}) == 1
     box = LetterBox(size, auto=rectangle, stride=stride)
     frames = []
     for p in pictures:

@@ -39,10 +39,10 @@ def plan_patches(model: nn.Module, out: AnchorOutput, found: Detections, targets
     head = head_of(model)
     if type(head).__name__ not in KNOWN:
         return Refused(f"it is not known which cells a {type(head).__name__} head reads for one finding")
-    if targets.rows is None or not targets.part:
-        return Refused("the score is not a part of a finding, so it may read the whole picture")
     if not len(targets):
         return Refused("there is nothing to explain")
+    if targets.rows is None or not targets.part:
+        return Refused("the score is not a part of a finding, so it may read the whole picture")
     wanted: set[str] = set()
     for part in set(targets.part):
         if part in BOX:

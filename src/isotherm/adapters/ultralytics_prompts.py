@@ -122,7 +122,7 @@ def resolve_prompt(model: Any, prompt: Prompt | None, names: tuple[str, ...], *,
     if prompt.picture is None:
         return None, given
     like = next(model.parameters())
-    inputs = letterbox([prompt.picture], size, stride=stride, like=like)
+    inputs = letterbox([prompt.picture], size, stride=stride, like=like, square=True)  # as the package does with a reference
     return visual_embeddings(model, inputs, prompt), given
 
 
