@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from isotherm.draw import Scale, overlay, scale_of, shared_scale
+from isotherm.draw import blend as blend_module
 from isotherm.draw import levels as levels_module
 from isotherm.draw.picture import open_canvas
 from isotherm.errors import OptionError, ShapeError
@@ -65,6 +66,7 @@ def stops(name: str) -> np.ndarray:
 @pytest.mark.parametrize(("signed", "by_value", "holes"), [(False, True, False), (True, True, True), (False, False, True)])
 def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, holes, monkeypatch):
     monkeypatch.setattr(levels_module, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
+    monkeypatch.setattr(blend_module, "BAND_PIXELS", 12 * W)  # and several bands, on both threads
     m, p = heatmap(kind, signed=signed, holes=holes), picture()
     scale = scale_of(m)
     got = overlay(m, p, opacity=0.8, opacity_by_value=by_value)

@@ -1,30 +1,36 @@
-"""Which level of a colour map every pixel of a picture gets: interpolated floats, a block of rows at a time.
+"""Which level of a colour map every pixel of a picture gets: interpolated floats, a few rows at a time.
 
-An upright frame interpolates rows and columns apart. The columns are done once; then a block of rows needs only
-the few cell rows that it crosses, so a block costs the same whether the map has 20 rows or 2000.
+An upright frame interpolates rows and columns apart. The columns are done once; a row of pixels is then a mix of
+two rows of the map, so a picture costs the same whether its map has 20 rows or 2000.
+
+The loops over blocks are NumPy on purpose. It works on one core and lets other Python threads run meanwhile, so
+bands of a picture can be spread over threads that never wait for each other. The same work as torch operations
+meets at a barrier after every small step: equally fast on an idle machine, thirty times slower on a busy one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int32
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.draw.colour import LEVELS
 from isotherm.draw.scale import Scale
 from isotherm.frame import Frame, compose_affine
-from isotherm.ops.resample import interpolation_matrix, to_frame
+from isotherm.ops.resample import to_frame
 
-BLOCK_PIXELS = 1 << 18
-"""Pixels in a block of rows: its 16-bit copies fill a processor core's second-level cache."""
+BLOCK_PIXELS = 1 << 15
+"""Pixels in a block of rows: all of its arrays together fit a processor core's second-level cache."""
+
+Block = tuple[int, int, Int[np.ndarray, "n W"]]
+"""First row, row after the last, and the levels between; overwritten by the next block."""
 
 
-def level_blocks(
-    values: Float[Tensor, "h w"], frame: Frame, scale: Scale, raster: Frame
-) -> Iterator[tuple[int, int, Int32[Tensor, "n W"]]]:
-    """The map's levels at the pixels of ``raster``, a block of rows at a time: first row, row after the last, levels.
+class LevelMap:
+    """The levels of a map at the pixels of a raster; many threads may read one at a time.
 
     Level 0 is a pixel that no cell covers, or whose cell is NaN; 1 to 1023 run from ``scale.low`` to ``scale.high``.
     Beside NaN cells the interpolation runs over the cells that have a value.
@@ -35,66 +41,104 @@ def level_blocks(
         scale: the values of levels 1 and 1023; an empty one gives level 0 everywhere.
         raster: single, over the same source picture.
     """
-    h, w = raster.size
-    rows = max(1, BLOCK_PIXELS // w)
-    spans = [(y0, min(h, y0 + rows)) for y0 in range(0, h, rows)]
-    if scale.is_empty:
-        yield from ((y0, y1, torch.zeros(y1 - y0, w, dtype=torch.int32)) for y0, y1 in spans)
-        return
-    values = values.detach().to("cpu", torch.float32)
-    values = values.nan_to_num(nan=torch.nan, posinf=scale.high, neginf=scale.low)
-    missing = torch.isnan(values)
-    known = ~missing if bool(missing.any()) else None
-    values = values.masked_fill(missing, 0.0)  # 0 x NaN would spread over a whole row in a matrix product
-    upright = frame.is_upright and raster.is_upright
-    blocks = _upright(values, known, frame, raster, spans) if upright else _any(values, known, frame, raster, spans)
-    for (y0, y1), (block, seen) in zip(spans, blocks, strict=True):
-        block.sub_(scale.low).mul_((LEVELS - 1) / (scale.high - scale.low)).clamp_(0, LEVELS - 1).add_(1.5)
-        levels = block.to(torch.int32)
-        yield y0, y1, levels if seen is None else levels.mul_(seen)
+
+    def __init__(self, values: Float[Tensor, "h w"], frame: Frame, scale: Scale, raster: Frame) -> None:
+        self._width = raster.size[1]
+        self._read: _Upright | _Turned | None = None
+        if scale.is_empty:
+            return
+        cells = values.detach().to("cpu", torch.float64).numpy()
+        cells = np.nan_to_num(cells, nan=np.nan, posinf=scale.high, neginf=scale.low)
+        known = ~np.isnan(cells)
+        # in units of levels, and half a level up, so that cutting to a whole number rounds; 0 where there is no value
+        factor = (LEVELS - 1) / (scale.high - scale.low)
+        ready = np.where(known, (cells - scale.low) * factor + 1.5, 0.0)
+        reader = _Upright if frame.is_upright and raster.is_upright else _Turned
+        self._read = reader(ready, None if known.all() else known, frame, raster)
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        """The levels of rows ``start`` to ``stop``, block by block, in order."""
+        rows = max(1, BLOCK_PIXELS // self._width)
+        spans = [(y0, min(stop, y0 + rows)) for y0 in range(start, stop, rows)]
+        levels = np.zeros((min(rows, stop - start), self._width), np.intp)
+        if self._read is None:
+            yield from ((y0, y1, levels[: y1 - y0]) for y0, y1 in spans)
+            return
+        for (y0, y1), (block, seen) in zip(spans, self._read.blocks(spans), strict=True):
+            np.clip(block, 1, LEVELS, out=block)
+            out = levels[: y1 - y0]
+            np.copyto(out, block, casting="unsafe")
+            if seen is not None:
+                out *= seen
+            yield y0, y1, out
 
 
-Blocks = Iterator[tuple[Float[Tensor, "n W"], Bool[Tensor, "n W"] | None]]
+Spans = list[tuple[int, int]]
+Blocks = Iterator[tuple[Float[np.ndarray, "n W"], Bool[np.ndarray, "n W"] | None]]
 
 
-def _upright(values: Tensor, known: Tensor | None, frame: Frame, raster: Frame, spans: list[tuple[int, int]]) -> Blocks:
-    matrix = compose_affine(frame.from_source, raster.to_source)
-    y, inside_y, rows = _axis(matrix[1, 1], matrix[1, 2], raster.size[0], frame.size[0])
-    x, inside_x, columns = _axis(matrix[0, 0], matrix[0, 2], raster.size[1], frame.size[1])
-    covered = bool(inside_y.all() and inside_x.all())
-    strip = values @ columns.T
-    if known is not None:
-        weights = known.float() @ columns.T
-        known_rows = known[:, x.floor().clamp(0, frame.size[1] - 1).long()]
-        nearest = y.floor().clamp(0, frame.size[0] - 1).long()
-    for y0, y1 in spans:
-        used = rows[y0:y1].any(0).nonzero()
-        cells = slice(int(used[0]), int(used[-1]) + 1)
-        block = rows[y0:y1, cells] @ strip[cells]
-        seen = None if covered else inside_y[y0:y1, None] & inside_x
-        if known is not None:
-            weight = rows[y0:y1, cells] @ weights[cells]
-            block = torch.where(weight > 0, block / weight, 0.0)
-            held = known_rows[nearest[y0:y1]]
-            seen = held if seen is None else held & seen
-        yield block, seen
+class _Axis:
+    """Linear interpolation along one side: low cell, weight of the next one, nearest cell, whether on the map at all."""
+
+    def __init__(self, step: float, start: float, pixels: int, cells: int) -> None:
+        # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell
+        at = (np.arange(pixels) + 0.5) * step + start
+        index = (at - 0.5).clip(0, cells - 1)
+        self.low = np.minimum(np.floor(index), max(cells - 2, 0)).astype(np.intp)
+        self.weight = index - self.low
+        self.nearest = np.floor(at).clip(0, cells - 1).astype(np.intp)
+        self.inside = (at >= 0) & (at <= cells)
+        self.next = 1 if cells > 1 else 0
 
 
-def _axis(
-    step: Tensor, start: Tensor, pixels: int, cells: int
-) -> tuple[Float64[Tensor, n], Bool[Tensor, n], Float[Tensor, "n c"]]:
-    # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell
-    at = (torch.arange(pixels, dtype=torch.float64) + 0.5) * step + start
-    return at, (at >= 0) & (at <= cells), interpolation_matrix(at, cells, outside="edge").float()
+class _Upright:
+    def __init__(self, values: np.ndarray, known: np.ndarray | None, frame: Frame, raster: Frame) -> None:
+        matrix = compose_affine(frame.from_source, raster.to_source).tolist()
+        self.y = _Axis(matrix[1][1], matrix[1][2], raster.size[0], frame.size[0])
+        self.x = _Axis(matrix[0][0], matrix[0][2], raster.size[1], frame.size[1])
+        self.known = known
+        self.weight = self.y.weight.astype(np.float32)[:, None]
+        self.covered = bool(self.y.inside.all() and self.x.inside.all())
+        self.strips = [self._strip(values)] + ([self._strip(known.astype(np.float64))] if known is not None else [])
+
+    def _strip(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cells' rows at the pixels' columns, and what a whole step to the next row adds."""
+        x = self.x
+        strip = (cells[:, x.low] * (1 - x.weight) + cells[:, x.low + x.next] * x.weight).astype(np.float32)
+        return strip, np.diff(strip, axis=0, append=strip[-1:])
+
+    def blocks(self, spans: Spans) -> Blocks:
+        shape = (max(y1 - y0 for y0, y1 in spans), len(self.x.low))
+        buffers = [np.empty((2, *shape), np.float32) for _ in self.strips]
+        for y0, y1 in spans:
+            mixed = []
+            for (strip, step), buffer in zip(self.strips, buffers, strict=True):
+                here, there = buffer[:, : y1 - y0]
+                np.take(strip, self.y.low[y0:y1], axis=0, out=here, mode="clip")
+                np.take(step, self.y.low[y0:y1], axis=0, out=there, mode="clip")
+                there *= self.weight[y0:y1]
+                here += there
+                mixed.append(here)
+            seen = None if self.covered else self.y.inside[y0:y1, None] & self.x.inside
+            if self.known is not None:
+                np.divide(mixed[0], mixed[1], out=mixed[0], where=mixed[1] > 0)
+                held = self.known[self.y.nearest[y0:y1, None], self.x.nearest]
+                seen = held if seen is None else held & seen
+            yield mixed[0], seen
 
 
-def _any(values: Tensor, known: Tensor | None, frame: Frame, raster: Frame, spans: list[tuple[int, int]]) -> Blocks:
-    ones = torch.ones(frame.size) if known is None else known.float()
-    for y0, y1 in spans:
-        part = raster.cropped((0, y0, raster.size[1], y1))
-        block = to_frame(values, frame, part, outside="edge")
-        if known is not None:
-            weight = to_frame(ones, frame, part, outside="edge")
-            block = torch.where(weight > 0, block / weight, 0.0)
-        yield block, to_frame(ones, frame, part, outside="zero", mode="nearest") > 0
+class _Turned:
+    def __init__(self, values: np.ndarray, known: np.ndarray | None, frame: Frame, raster: Frame) -> None:
+        self.frame, self.raster = frame, raster
+        self.cells = torch.from_numpy(values).float()
+        self.partly = known is not None
+        self.held = torch.ones(frame.size) if known is None else torch.from_numpy(known).float()
 
+    def blocks(self, spans: Spans) -> Blocks:
+        for y0, y1 in spans:
+            part = self.raster.cropped((0, y0, self.raster.size[1], y1))
+            block = to_frame(self.cells, self.frame, part, outside="edge").numpy()
+            if self.partly:
+                weight = to_frame(self.held, self.frame, part, outside="edge").numpy()
+                np.divide(block, weight, out=block, where=weight > 0)
+            yield block, to_frame(self.held, self.frame, part, outside="zero", mode="nearest").numpy() > 0
