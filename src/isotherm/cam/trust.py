@@ -78,7 +78,7 @@ def _judge(
         replace(
             trust,
             similarity=float(check.similarity[i]),
-            stages=tuple(zip(stages, check.spearman[:, i].abs().tolist(), strict=True)) if stages else (),
+            stages=tuple(zip(stages, check.magnitude[:, i].tolist(), strict=True)) if stages else (),
         )
         for i, trust in enumerate(trusts)
     )

@@ -19,14 +19,15 @@ from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.options import Demo
 from isotherm.cli.outputs import entry_of
-from isotherm.data.demo_scenes import DemoScene, demo_scenes
+from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
 from isotherm.data.runs import Run
+from isotherm.data.scenes import Scene
 from isotherm.draw import comparison_grid, save_picture, write_report
 from isotherm.errors import OptionError
 from isotherm.metrics.localisation import energy_inside
 from isotherm.ops.resample import to_source
 
-METHODS = ("hirescam", "gradcam", "layercam", "eigencam", "rise")
+METHODS = ("hirescam", "gradcam", "layercam", "eigencam", "scorecam")
 
 
 def run(options: Demo, arguments: Sequence[str]) -> int:
@@ -38,17 +39,19 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
         table.add_column(column)
     entries = []
     with Run("demo", out=options.out, command=["isotherm", *arguments], model={"name": view.name}) as record:
-        for scene in demo_scenes():
-            explanation = explain(view, scene.fpath, target=list(scene.labels), method=METHODS, name=scene.fpath.name)
-            command = f"isotherm explain {scene.fpath.name} --model scenes --class {','.join(scene.labels)} --compare {','.join(METHODS)}"
+        for picture, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True):
+            scene = picture.scene
+            labels = [scene.names[i] for i in scene.labels]
+            explanation = explain(view, fpath, target=labels, method=METHODS, name=fpath.name)
+            command = f"isotherm explain {fpath.name} --model scenes --class {','.join(labels)} --compare {','.join(METHODS)}"
             rows = [list(explanation[i : i + len(METHODS)]) for i in range(0, len(explanation), len(METHODS))]
             panel = comparison_grid(rows, explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]])
-            save_picture(panel, record.fpath(scene.fpath.stem, ".png"), command=command)
-            shutil.copy(scene.fpath, record.dpath / scene.fpath.name)
-            for cells in _rows(scene, explanation):
+            save_picture(panel, record.fpath(f"{fpath.stem}-maps.png", ".png"), command=command)
+            shutil.copy(fpath, record.dpath / fpath.name)
+            for cells in _rows(fpath.name, labels, scene, explanation):
                 table.add_row(*cells)
-            record.done(scene.fpath.name, labels=list(scene.labels), trust=list(explanation.trust_lines))
-            entries.append(entry_of(explanation, scene.fpath.name, command))
+            record.done(fpath.name, labels=labels, trust=list(explanation.trust_lines))
+            entries.append(entry_of(explanation, fpath.name, command))
         page = write_report(
             entries, record.dpath / "index.html", title="isotherm demo", command="isotherm demo", facts={"model": view.name}
         )
@@ -57,15 +60,15 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _rows(scene: DemoScene, explanation: Explanation) -> list[list[str]]:
+def _rows(name: str, labels: Sequence[str], scene: Scene, explanation: Explanation) -> list[list[str]]:
     rows = []
-    for i, label in enumerate(scene.labels):
-        mask = torch.from_numpy(scene.mask(label))
+    for i, label in enumerate(labels):
+        mask = torch.from_numpy(scene.masks[i])
         shares = []
         for heatmap in explanation[i * len(METHODS) : (i + 1) * len(METHODS)]:
             energy = energy_inside(to_source(heatmap.values, heatmap.frame)[None], mask[None])
             shares.append(f"{float(energy):.0%}")
-        rows.append([scene.fpath.name, label, f"{float(mask.float().mean()):.0%}", *shares])
+        rows.append([name, label, f"{float(mask.float().mean()):.0%}", *shares])
     return rows
 
 
