@@ -80,7 +80,7 @@ def explain(
         explain_many(
             model, [image], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust,
             names=[name], **options,
-        )  # fmt: skip
+        )
     )
 
 

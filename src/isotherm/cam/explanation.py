@@ -126,7 +126,7 @@ def explanations(
             Explanation(
                 tuple(maps), picture, names[row], tuple(found[row]), tuple(chosen), tuple(notes),
                 None if assess is None or not maps else assess(row),
-            )  # fmt: skip
+            )
         )
     return out
 
