@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import TinyClassifier, TinyDetector, TinyNet
 from torch import nn
 
 from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, explain_many, open_model
@@ -14,6 +13,7 @@ from isotherm.api import resolve_methods, resolve_score
 from isotherm.cam.methods import gradcam, hirescam
 from isotherm.cam.scores import Function, Named
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
+from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_explained():
         open_model(object())
     with pytest.raises(OptionError, match="takes no options"):
         explain(TinyClassifier(), PICTURE, device="cpu")
-    with pytest.raises(AdapterError, match="did you mean .*resnet50"):
+    with pytest.raises(AdapterError, match=r"did you mean .*resnet50"):
         open_model("resnet51")
 
 

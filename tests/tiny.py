@@ -77,7 +77,7 @@ class TinyDetector(TinyClassifier):
 
     def _all(self, raw, inputs):
         logits, sides, feature = raw
-        b, _, h, w = logits.shape
+        h, w = logits.shape[-2:]
         ys, xs = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
         centre = torch.stack([xs, ys], -1).reshape(1, -1, 2) * 4
         s = sides.flatten(2).transpose(1, 2)

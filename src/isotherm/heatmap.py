@@ -220,8 +220,8 @@ def _read_safetensors(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
     try:
         with safe_open(fpath, framework="pt") as file:
             header = json.loads((file.metadata() or {})["isotherm"])
-            for name in file.keys():
+            for name in file.keys():  # noqa: SIM118 (not a dict)
                 _check_count(tuple(file.get_slice(name).get_shape()), name)
-            return header, {name: file.get_tensor(name) for name in file.keys()}
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(str(error)) from error

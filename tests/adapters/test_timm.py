@@ -17,7 +17,9 @@ from adapter_checks import (
     state_of,
 )
 from isotherm.adapters import timm as adapter
-from isotherm.cam.view import Inputs, View
+from isotherm.cam.attribute import attribute
+from isotherm.cam.methods import hirescam, legrad, rollout
+from isotherm.cam.view import Inputs, TokenReader, View
 from isotherm.errors import AdapterError, LayerError, OptionError, WeightsError
 from isotherm.frame import Frame
 
@@ -138,6 +140,27 @@ def test_windows_stacked_into_the_batch_are_refused(views):
     inputs, recording = record_at(view, [noise_picture(64, 96)], ["layers.0.blocks.0.attn"])
     with pytest.raises(LayerError, match="not the batch of 1"):
         view.layout("layers.0.blocks.0.attn", recording.calls[0].output, inputs)
+
+
+@pytest.mark.parametrize("name", [n for n in FAMILIES if FAMILIES[n][5] or n in ("vit average", "siglip")])
+def test_the_tokens_behind_the_last_block_give_the_models_answer(views, name):
+    view = views(name)
+    assert isinstance(view, TokenReader)
+    assert not isinstance(views("swin"), TokenReader)
+    inputs, recording = record_at(view, [noise_picture(64, 64)], list(view.blocks))
+    last = view.read_tokens(recording.calls[-1].output, inputs)
+    torch.testing.assert_close(last.logits, view.find(recording.raw, inputs).logits)
+    torch.testing.assert_close(last.embedding, view.find(recording.raw, inputs).embedding)
+
+
+@pytest.mark.parametrize("name", ["deit distilled", "dinov3"])
+def test_attention_methods_see_the_grid_without_its_prefix(views, name):
+    view = views(name)
+    inputs = view.prepare([noise_picture(64, 96)])
+    explained = attribute(view, inputs, methods=[rollout, legrad, hirescam])
+    for one in explained.maps:
+        assert one.values.shape == (1, *FAMILIES[name][4])
+        assert float(one.values.abs().sum()) > 0
 
 
 def test_the_last_block_of_a_class_token_vit_has_no_gradient_at_its_patches(views):

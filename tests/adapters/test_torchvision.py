@@ -19,7 +19,7 @@ from adapter_checks import (
 )
 from isotherm.adapters import torchvision as adapter
 from isotherm.adapters.preprocess import check_picture
-from isotherm.cam.view import Classification, Pins, Segmentation, View
+from isotherm.cam.view import Classification, Pins, Segmentation, TokenReader, View
 from isotherm.errors import AdapterError, InputError, LayerError, OptionError, WeightsError
 
 
@@ -139,6 +139,17 @@ def test_the_view_answers_as_the_model_does_and_its_auto_layer_carries_gradient(
 def test_a_block_in_the_picture_moves_the_cell_that_the_frame_says(views, name, layer, cells, at):
     # 90 x 120 to a square by centre crop: only the middle 78 columns are seen
     assert_block_moves_its_cell(views(name), layer, (90, 120), at, cells=cells)
+
+
+def test_the_tokens_behind_the_last_block_give_the_models_answer(views):
+    view = views("vit")
+    assert isinstance(view, TokenReader)
+    assert not isinstance(views("resnet18"), TokenReader)
+    inputs, recording = record_at(view, [noise_picture(64, 64)], list(view.blocks))
+    assert len(recording.calls) == 2
+    last = view.read_tokens(recording.calls[-1].output, inputs)
+    torch.testing.assert_close(last.logits, view.find(recording.raw, inputs).logits)
+    torch.testing.assert_close(last.embedding, view.find(recording.raw, inputs).embedding)
 
 
 def test_the_last_block_of_a_vit_has_no_gradient_at_its_patches_which_is_why_it_is_not_chosen(views):

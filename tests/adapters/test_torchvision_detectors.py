@@ -19,6 +19,9 @@ from adapter_checks import (
 )
 from isotherm.adapters import torchvision as adapter
 from isotherm.adapters.torchvision_rcnn import NOWHERE, _Pasted
+from isotherm.cam.attribute import attribute
+from isotherm.cam.methods import hirescam
+from isotherm.cam.scores import Detection
 from isotherm.cam.view import Detections, Pins, View
 from isotherm.errors import AdapterError, OptionError, WeightsError
 
@@ -218,6 +221,8 @@ def test_masks_lie_over_the_input_where_torchvision_pastes_them():
     # outside of the box nothing, inside exactly the bilinear value: cell centre (14, 14) of 28 is the middle of the box
     assert bool((pasted[0, :12] == NOWHERE).all())
     assert bool((pasted[0, :, :8] == NOWHERE).all())
+    thin = _Pasted(logits, torch.tensor([1, 0]), torch.tensor([[8.6, 12.0, 8.9, 52.0], [95.9, 79.8, 96.0, 80.0]]), (80, 96))()
+    assert [int((m > NOWHERE).sum()) for m in thin] == [40, 1]
     middle = pasted[0, 31:33, 39].mean()  # the box's middle is (39.5, 32)
     torch.testing.assert_close(middle, wedge[0, 13:15, 13:15].mean(), atol=1e-4, rtol=0)
 
@@ -361,3 +366,26 @@ class OwnSelection(tvd.RetinaNet):
 def test_mistakes_say_what_was_given_and_what_to_do(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["mask", "fcos"])
+def test_a_finding_is_explained_and_scored_again_through_the_view(views, name):
+    view = views(name)
+    inputs = view.prepare(PICTURES)
+    parts = ("class", "box", "objectness", "mask") if name == "mask" else ("class", "box", "objectness")
+    explained = attribute(view, inputs, methods=[hirescam], score=Detection(0, of=parts))
+    targets = explained.targets
+    assert targets.part == parts * 2
+    assert explained.maps[0].values.shape[0] == len(targets)
+    assert bool((explained.maps[0].values.flatten(1).abs().sum(1) > 0).all())
+    again = explained.rerun.scores(inputs.tensor[targets.picture], torch.arange(len(targets)))
+    same = torch.tensor([what in (parts if name == "fcos" else ("objectness", "mask")) for what in parts * 2])
+    torch.testing.assert_close(again[same], targets.scores.detach()[same], rtol=1e-3, atol=1e-3)
+    # the evidence of one finding lies on the pyramid near its box, not all over the picture
+    if name == "mask":
+        box = targets.boxes[0]
+        frame = explained.maps[0].frame[0]
+        corner = frame.points_to_source(torch.nonzero(explained.maps[0].values[0].abs() > 0).flip(1).double() + 0.5)
+        inside = inputs.frame[0].points_from_source(corner)
+        assert float(inside[:, 0].min()) > float(box[0]) - 48
+        assert float(inside[:, 0].max()) < float(box[2]) + 48

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import TinyClassifier, TinyDetector, TinyNet
 from torch import nn
 
 from isotherm.cam import attribute as attribute_module
@@ -19,6 +18,7 @@ from isotherm.cam.scores import Classes, Contrast, Detection, TopK
 from isotherm.cam.trace import LayerMap
 from isotherm.errors import LayerError, MethodError
 from isotherm.frame import Frame
+from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40, 60 + 8 * i, 3), dtype=np.uint8) for i in range(3)]
 
@@ -178,7 +178,7 @@ class TestRerun:
         a, inputs = explained
         target = torch.tensor([0, 4])
         x = inputs.tensor[a.targets.picture[target]]
-        scores, gradient = a.rerun.input_gradient(x, target)
+        _, gradient = a.rerun.input_gradient(x, target)
         step = torch.randn_like(x) * 1e-3
         moved = a.rerun.scores(x + step, target) - a.rerun.scores(x - step, target)
         torch.testing.assert_close(moved, 2 * (gradient * step).flatten(1).sum(1), rtol=0.05, atol=2e-5)

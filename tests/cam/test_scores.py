@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import TinyClassifier, TinyDetector
 
 from isotherm.cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
 from isotherm.cam.scores.detections import iou, self_iou
 from isotherm.cam.view import Pins, Segmentation
 from isotherm.errors import TargetError
+from tiny import TinyClassifier, TinyDetector
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40 + 8 * i, 60, 3), dtype=np.uint8) for i in range(2)]
 

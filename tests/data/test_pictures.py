@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from isotherm.data.pictures import MAX_PIXELS, Picture, as_picture, read_picture
-from isotherm.data.pixels import scale_to_uint8
+from isotherm.data.pixels import composite_on_white, scale_to_uint8
 from isotherm.errors import InputError
 
 
@@ -156,6 +156,13 @@ def test_transparency_lies_on_white():
     opaque = photo(channels=4)
     opaque[..., 3] = 255
     assert read_picture(encoded(Image.fromarray(opaque)), name="x").notes == ()
+
+
+def test_every_mixture_with_white_is_rounded_to_the_nearest():
+    value, alpha = np.mgrid[0:256, 0:256]
+    rgba = np.stack([value, value, value, alpha], -1).astype(np.uint8)
+    expected = value * (alpha / 255) + 255 * (1 - alpha / 255)
+    assert np.abs(composite_on_white(rgba)[0][..., 0] - expected).max() <= 0.5 + 1e-9
 
 
 def test_palette_grey_and_one_bit_transparency():

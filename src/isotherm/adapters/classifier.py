@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from isotherm.adapters.grids import Tokens, layout_of
 from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.adapters.probe import last_grid, noise_inputs
+from isotherm.cam.capture import evaluating
 from isotherm.cam.layers import resolve
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
@@ -138,6 +139,33 @@ class ClassifierView:
         if found.passed:
             why += f"; {found.passed} later one{'s were' if found.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
         return LayerChoice((found.name,), why)
+
+
+class TransformerView(ClassifierView):
+    """A classifier's view that also fulfils :class:`isotherm.cam.view.TokenReader`.
+
+    Args:
+        blocks: names of the blocks, in order of execution.
+        head: a block's output (b, n, d) -> (logits, embedding): the model's own final norm, pooling and classifier.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        blocks: Sequence[str],
+        head: Callable[[Tensor], tuple[Tensor, Tensor]],
+        **arguments: Any,
+    ) -> None:
+        super().__init__(model, default_method="hirescam", **arguments)
+        self.blocks: Sequence[str] = tuple(blocks)
+        self._head = head
+
+    def read_tokens(self, tokens: Float[Tensor, "b n d"], inputs: Inputs) -> Classification:
+        """What the model would answer if the tokens behind a block were those behind its last."""
+        with evaluating(self.model):  # this runs behind the forward pass, and heads may drop out
+            logits, embedding = self._head(tokens)
+        return Classification(logits, self.names, embedding)
 
 
 def where_it_lives(model: nn.Module) -> tuple[torch.device, torch.dtype]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from isotherm.adapters.classifier import ClassifierView, numbered
+from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.cam.capture import original_module
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
@@ -50,7 +50,7 @@ def wrap(
         AdapterError: a feature extractor without one answer per picture, traced or quantised.
     """
     _need_timm()
-    from isotherm.adapters.timm_layers import is_plain_vit, known_layer, order_of, token_rule
+    from isotherm.adapters.timm_layers import is_plain_vit, known_layer, order_of, token_head, token_rule
 
     inner: Any = original_module(model)
     if not hasattr(inner, "get_classifier"):
@@ -73,8 +73,7 @@ def wrap(
     outputs = int(inner.num_classes) or embedding_size(inner)
     if names is not None and len(names) != outputs:
         raise OptionError(f"{len(names)} class names were given for the {outputs} outputs of this {type(inner).__name__}; give one per output")
-    return ClassifierView(
-        inner,
+    arguments: dict[str, Any] = dict(
         name=f"{(getattr(inner, 'pretrained_cfg', None) or {}).get('architecture', type(inner).__name__)} (timm)",
         names=names or names_of(inner),
         preprocess=preprocess,
@@ -83,8 +82,8 @@ def wrap(
         tokens=token_rule(inner),
         four=order_of(inner),
         embeds=int(inner.num_classes) == 0,
-        default_method="hirescam" if is_plain_vit(inner) else "gradcam",
     )
+    return TransformerView(inner, **arguments, **token_head(inner)) if is_plain_vit(inner) else ClassifierView(inner, **arguments)
 
 
 def load(

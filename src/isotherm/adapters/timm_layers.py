@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from isotherm.adapters.grids import Tokens
 from isotherm.cam.view import LayerChoice
@@ -46,6 +46,16 @@ def is_plain_vit(model: Any) -> bool:
     from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 
     return isinstance(model, VisionTransformer | Beit | Eva | VisionTransformerRelPos) and hasattr(model.blocks[-1], "norm1")
+
+
+def token_head(model: Any) -> dict[str, Any]:
+    """What :class:`isotherm.adapters.classifier.TransformerView` needs of a plain transformer: its blocks and its head."""
+
+    def head(tokens: Tensor) -> tuple[Tensor, Tensor]:
+        normed = model.norm(tokens)
+        return model.forward_head(normed), model.forward_head(normed, pre_logits=True)
+
+    return {"blocks": [f"blocks.{i}" for i in range(len(model.blocks))], "head": head}
 
 
 def token_rule(model: Any) -> Callable[[Size], Tokens | None]:

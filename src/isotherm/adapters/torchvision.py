@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotherm.adapters.classifier import ClassifierView, numbered
+from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
@@ -88,7 +88,7 @@ def wrap_classifier(
     """The view of a classifier; the arguments are those of :func:`wrap`."""
     from torchvision.models import VisionTransformer
 
-    from isotherm.adapters.torchvision_layers import known_layer, order_of, token_rule
+    from isotherm.adapters.torchvision_layers import known_layer, order_of, token_head, token_rule
 
     if type(model).__module__.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
         raise AdapterError(f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors")
@@ -106,8 +106,7 @@ def wrap_classifier(
         names = _names(count, weights)
     elif count is not None and len(names) != count:
         raise OptionError(f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit")
-    view = ClassifierView(
-        model,
+    arguments: dict[str, Any] = dict(
         name=f"{type(model).__name__} (torchvision)" if type(model).__module__.startswith("torchvision.") else type(model).__name__,
         names=names or (),
         preprocess=preprocess,
@@ -115,8 +114,10 @@ def wrap_classifier(
         known=known_layer(model),
         tokens=token_rule(model),
         four=order_of(model),
-        default_method="hirescam" if isinstance(model, VisionTransformer) else "gradcam",
     )
+    if isinstance(model, VisionTransformer):
+        return TransformerView(model, **arguments, **token_head(model))
+    view = ClassifierView(model, **arguments)
     if names is None:
         # a module that ends in no linear layer: only running it tells how many classes there are
         view.names = tuple(numbered(_count_by_running(view)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from isotherm.adapters.grids import Tokens
 from isotherm.cam.view import LayerChoice
@@ -80,6 +81,17 @@ def token_rule(model: nn.Module) -> Callable[[Size], Tokens | None]:
     patch = int(model.patch_size)
     # the encoder's positions count the class token in
     return lambda size: Tokens(1, (patch, patch), (size[0] // patch, size[1] // patch))
+
+
+def token_head(model: Any) -> dict[str, Any]:
+    """What :class:`isotherm.adapters.classifier.TransformerView` needs of a VisionTransformer: its blocks and its head."""
+
+    def head(tokens: Tensor) -> tuple[Tensor, Tensor]:
+        of_class = model.encoder.ln(tokens)[:, 0]
+        embedding = model.heads[:-1](of_class)
+        return model.heads[-1](embedding), embedding
+
+    return {"blocks": [f"encoder.layers.{name}" for name, _ in model.encoder.layers.named_children()], "head": head}
 
 
 def order_of(model: nn.Module) -> str:

@@ -14,7 +14,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.attention import AttentionCall, attention_traces, global_attention, own_score_gradients, recorded_attention
+from isotherm.cam.attention import (
+    AttentionCall,
+    attention_traces,
+    global_attention,
+    own_score_gradients,
+    recorded_attention,
+)
 from isotherm.cam.biases import bias_layers, bias_traces
 from isotherm.cam.capture import Recording, record
 from isotherm.cam.fuse import Fuse, fuse

@@ -18,7 +18,6 @@ from isotherm.errors import InputError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 
-
 NOT_JUDGED = "trust: not judged (the fast check looks at the first findings only; trust full looks at all)"
 
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isotherm.adapters.choose import Opened
-from isotherm.ops.hashing import state_hash
 from isotherm.api import explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.clip import write_clip
@@ -25,6 +24,7 @@ from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
+from isotherm.ops.hashing import state_hash
 
 FATAL = (LayerError, MethodError, AdapterError, OptionError)
 """Mistakes that every picture would meet in the same way: the run stops at the first."""

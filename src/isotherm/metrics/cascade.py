@@ -30,6 +30,7 @@ class Cascade:
         fractions: (s,) the part of the modules randomised at each stage. modules: how many these are.
         spearman, pearson, ssim: (s, t) similarity to the map of the true weights, mean over the seeds; NaN where a map
             is constant, which cannot be compared, or not finite.
+        magnitude: (s, t) |Spearman|, mean over the seeds: seeds of opposite sign do not cancel.
     """
 
     fractions: tuple[float, ...]
@@ -37,11 +38,12 @@ class Cascade:
     spearman: Float[Tensor, "s t"]
     pearson: Float[Tensor, "s t"]
     ssim: Float[Tensor, "s t"]
+    magnitude: Float[Tensor, "s t"]
 
     @property
     def similarity(self) -> Float[Tensor, "t"]:
         """|Spearman| at the last stage, 0 to 1: an inverted map shows as little of the weights as an equal one."""
-        return self.spearman[-1].abs()
+        return self.magnitude[-1]
 
     def depends(self, *, below: float = DEPENDS_BELOW) -> Bool[Tensor, "t"]:
         """True where the map depends on the weights: its similarity is under the threshold. NaN gives False."""
@@ -87,11 +89,12 @@ def cascade(
                 now = explain().detach()
             if now.shape != true.shape:
                 raise ShapeError(f"with random weights there are maps of {tuple(now.shape)}, with the true ones of {tuple(true.shape)}; explain must give maps of the same targets")
-            found.append(torch.stack([_finite(f, true, now.to(true)) for f in (spearman, pearson, ssim)]))
+            measured = [_finite(f, true, now.to(true)) for f in (spearman, pearson, ssim)]
+            found.append(torch.stack([*measured, measured[0].abs()]))
         counts.append(what.modules)
         stages.append(torch.stack(found).mean(0))
     by_stage = torch.stack(stages).cpu()
-    return Cascade(tuple(float(f) for f in fractions), tuple(counts), by_stage[:, 0], by_stage[:, 1], by_stage[:, 2])
+    return Cascade(tuple(float(f) for f in fractions), tuple(counts), *by_stage.unbind(1))
 
 
 def _finite(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:

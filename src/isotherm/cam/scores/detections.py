@@ -184,7 +184,8 @@ def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tens
             inside = fixed.masks[i]
             scores.append(masks[i][inside].mean() if bool(inside.any()) else masks[i].max())
         elif what == "keypoint":
-            assert p.keypoints is not None and fixed.keypoint is not None
+            assert p.keypoints is not None
+            assert fixed.keypoint is not None
             scores.append(p.keypoints[i, fixed.keypoint, 2])
         else:
             scores.append(_box_score(p.boxes[i], fixed.boxes[i].to(p.boxes), what))
