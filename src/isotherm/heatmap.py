@@ -141,7 +141,7 @@ class Heatmap:
             tensors["values"] = tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
             arrays = {name: t.numpy() for name, t in tensors.items()}
             with atomic_write(fpath) as file:
-                np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
+                np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         elif fpath.suffix == ".safetensors":
             from safetensors.torch import save
 

@@ -6,7 +6,7 @@ One forward pass and one backward pass serve every gradient method that is asked
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -172,7 +172,8 @@ def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[L
     if "attention_own_gradient" in needs:
         every = (*every, *resolve(view.model, list(token_reader(view).blocks)))
     listening = any(need.startswith("attention") for need in needs)
-    with recorded_attention(view.model, gradient=graph) if listening else nullcontext([]) as attention:
+    listener: AbstractContextManager[list[AttentionCall]] = recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
+    with listener as attention:
         recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
     layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
     calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()

@@ -95,8 +95,8 @@ class Recording:
         gathered = []
         for i, output in enumerate(outputs):
             rows_of = [
-                output.new_zeros(len(m), *output.shape[1:]) if p[i] is None else p[i]
-                for m, p in zip(rounds, parts, strict=True)
+                output.new_zeros(len(m), *output.shape[1:]) if g is None else g
+                for m, g in ((m, p[i]) for m, p in zip(rounds, parts, strict=True))
             ]
             gathered.append(rows_of[0] if len(rows_of) == 1 else torch.cat(rows_of)[order.to(output.device)])
         return gathered
@@ -122,7 +122,7 @@ def original_module(model: nn.Module) -> nn.Module:
         if isinstance(model, torch.jit.ScriptModule):
             raise AdapterError("a TorchScript model has no Python modules to look into; load the original nn.Module")
         if hasattr(model, "_orig_mod"):
-            model = model._orig_mod
+            model = model._orig_mod  # type: ignore[assignment]
         elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
         else:

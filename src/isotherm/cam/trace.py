@@ -157,7 +157,7 @@ class Method(Protocol):
         ...
 
 
-Formula = Callable[[Tensor, Tensor | None], Tensor]
+Formula = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)

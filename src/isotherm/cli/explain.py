@@ -75,7 +75,8 @@ class _Work:
     ) -> None:
         self.options, self.opened, self.job, self.run = options, opened, job, run
         self.command, self.console, self.methods = command, console, methods
-        self.interrupted, self.fatal = False, None
+        self.interrupted = False
+        self.fatal: Exception | None = None
         self._told: set[str] = set()
 
     def entries(self, items: Iterator[Item], tick) -> Iterator[ReportEntry]:

@@ -19,14 +19,13 @@ MOST_ROWS = 12
 def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
-    look = {"colormap": options.colormap, "opacity": options.opacity, "scale": scale}
     for i, heatmap in enumerate(explanation):
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
         if options.raw != "none":
             written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
         box = heatmap.meta.get("box")
         drawn = overlay(
-            heatmap, explanation.picture, **look, colour_bar=True,
+            heatmap, explanation.picture, colormap=options.colormap, opacity=options.opacity, scale=scale, colour_bar=True,
             boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
             title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
         )  # fmt: skip
