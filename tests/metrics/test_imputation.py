@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.faithfulness import imputed
 
 from isotherm.errors import OptionError, ShapeError
 from isotherm.metrics import linear_imputation
 from isotherm.metrics.multigrid import VCycle, weight_sum
+from oracles.faithfulness import imputed
 
 
 def smooth(h, w, grid, seed=0, c=1):

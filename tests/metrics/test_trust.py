@@ -1,0 +1,150 @@
+"""Trust: thresholds, verdicts and their words; and that the whole of it tells true maps from random ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy.stats import t as student
+from torch import nn
+
+from isotherm.errors import OptionError
+from isotherm.metrics import Beside, Trust, assess, compare, random_maps
+from isotherm.metrics.trust import _T95, MARGIN
+
+DOWN = Beside(value=0.21, random=0.48, spread=0.05, orders=3, centre=0.44)
+UP = Beside(value=0.71, random=0.48, spread=0.05, orders=3, lower_is_better=False)
+GOOD = Trust(DOWN, UP, similarity=0.07)
+
+
+def test_the_line():
+    assert GOOD.line() == (
+        "trust: deletion 0.21 vs random 0.48 ± 0.05 (better), centre 0.44, insertion 0.71 vs random 0.48 ± 0.05 (better), "
+        "randomised weights: similarity 0.07 (map depends on the weights) → believable"
+    )
+    full = replace(GOOD, road=0.125, level="full")
+    assert ", ROAD +0.12, " in full.line()
+    assert "\n" not in full.line()
+
+
+@pytest.mark.parametrize(
+    ("trust", "verdict", "words"),
+    [
+        (GOOD, "believable", ()),
+        (replace(GOOD, deletion=replace(DOWN, value=0.45), insertion=replace(UP, value=0.5)), "do not trust", ("no better than random",)),
+        (replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan)), "do not trust", ("worse than random",)),
+        (replace(GOOD, insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
+        (replace(GOOD, similarity=0.93), "do not trust", ("hardly depends on the weights",)),
+        (replace(GOOD, insertion=replace(UP, value=0.5)), "doubtful", ("better than random in deletion only",)),
+        (replace(GOOD, deletion=replace(DOWN, value=0.45)), "doubtful", ("better than random in insertion only",)),
+        (replace(GOOD, similarity=math.nan), "doubtful", ("weights not checked",)),
+        (replace(GOOD, deletion=replace(DOWN, centre=0.1)), "doubtful", ("the picture's centre does better",)),
+        (replace(GOOD, evidence=False), "no evidence", ("no value of the map is positive",)),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=math.nan), insertion=replace(UP, value=math.nan)),
+            "do not trust", ("cannot be judged on this picture",),
+        ),
+    ],
+)  # fmt: skip
+def test_verdicts(trust, verdict, words):
+    assert trust.verdict == verdict
+    assert trust.reasons == words
+    assert f"→ {verdict}" in trust.line()
+    assert all(w in trust.line() or not trust.evidence for w in words)
+    assert "nan" not in trust.line()
+
+
+def test_thresholds():
+    # three random maps: t = 2.92, times sqrt(1 + 1/3), times the spread
+    needed = 2.920 * 0.05 * (4 / 3) ** 0.5
+    assert replace(DOWN, value=0.48 - needed - 1e-6).standing == "better"
+    assert replace(DOWN, value=0.48 - needed + 1e-6).standing == "no better"
+    assert replace(DOWN, value=0.48 + needed + 1e-6).standing == "worse"
+    assert replace(UP, value=0.48 + needed + 1e-6).standing == "better"
+    tight = replace(DOWN, spread=0.0)
+    assert replace(tight, value=0.48 - MARGIN - 1e-6).standing == "better"
+    assert replace(tight, value=0.48 - MARGIN + 1e-6).standing == "no better"
+    assert replace(DOWN, value=0.48 - needed - 1e-6, orders=100, spread=0.05).standing == "better"
+    assert GOOD.depends_on_weights is True
+    assert replace(GOOD, similarity=0.5).depends_on_weights is False
+    assert replace(DOWN, centre=0.21 - 0.05 + 1e-6).centre_is_better is False
+    assert replace(DOWN, centre=0.21 - 0.05 - 1e-6).centre_is_better is True
+    assert replace(UP, centre=0.71 + 0.05 + 1e-6).centre_is_better is True
+    assert max(abs(a - student.ppf(0.95, n)) for n, a in enumerate(_T95, start=1)) < 1e-3
+
+
+class Patches(nn.Module):
+    """Score of class k: how much of pattern k is in the picture; every pixel's contribution is known."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.nn.functional.interpolate(torch.rand(4, 1, 7, 7) ** 8, size, mode="bilinear"))
+
+    def forward(self, x):
+        return torch.einsum("nchw,kchw->nk", x, self.weight)
+
+
+def test_random_maps_are_called_better_in_one_case_of_twenty():
+    torch.manual_seed(0)
+    t, size, grid = 240, (16, 16), (4, 4)
+    weights = torch.rand(t, 1, *size)
+
+    def score(x, target):
+        return (x * weights[target]).sum((1, 2, 3))
+
+    both = compare(
+        random_maps(t, size, grid=grid, seed=77), torch.rand(t, 1, *size), score, fill=torch.zeros(1), grid=grid,
+        orders=4, centre=(), steps=8, batch=256,
+    )  # fmt: skip
+    map_auc, random = both.deletion.map.normalised_auc, both.deletion.random.normalised_auc
+    standings = [
+        Beside(float(m), float(r.mean()), float(r.std()), 4).standing for m, r in zip(map_auc, random, strict=True)
+    ]
+    assert 3 <= standings.count("better") <= 24  # 12 expected; outside with less than one chance in a thousand
+    assert 3 <= standings.count("worse") <= 24
+
+
+@pytest.mark.parametrize("level", ["fast", "full"])
+def test_assess_tells_true_maps_from_random_and_blind_ones(level):
+    torch.manual_seed(1)
+    size = (16, 16)
+    model, pictures = Patches(size), torch.rand(4, 1, *size)
+    old = model.weight.detach().clone()
+    classes = torch.arange(4)
+    calls = []
+
+    def score(x, target):
+        calls.append(len(x))
+        return model(x)[torch.arange(len(x)), classes[target]]
+
+    def explain():
+        return (model.weight * pictures)[:, 0].detach()
+
+    settings = {"fill": torch.zeros(1), "grid": (7, 7), "level": level, "batch": 64}
+    truth = assess(explain(), pictures, score, model=model, explain=explain, **settings)
+    assert [t.verdict for t in truth] == ["believable"] * 4
+    assert sum(calls) == 4 * (42 if level == "fast" else 2 + 19 * 14 + 1 + 18)
+    assert all(t.level == level for t in truth)
+    assert all(math.isfinite(t.road) == (level == "full") for t in truth)
+    assert all(len(t.stages) == (4 if level == "full" else 0) for t in truth)
+    assert torch.equal(model.weight, old)
+    chance = assess(random_maps(4, size, grid=(7, 7), seed=3), pictures, score, **settings)
+    assert all(t.verdict != "believable" for t in chance)
+    assert all(t.depends_on_weights is None for t in chance)
+    fixed = explain()
+    blind = assess(fixed, pictures, score, model=model, explain=lambda: fixed, **settings)
+    assert all(t.verdict == "do not trust" and t.similarity == pytest.approx(1) for t in blind)
+    nothing = assess(-fixed.abs() - 1, pictures, score, **settings)
+    assert all(t.verdict == "no evidence" for t in nothing)
+    once, twice = (assess(fixed, pictures, score, **settings) for _ in range(2))
+    assert [t.line() for t in once] == [t.line() for t in twice]
+
+
+def test_mistakes(unchecked):
+    maps, pictures = torch.rand(1, 4, 4), torch.rand(1, 1, 4, 4)
+    with pytest.raises(OptionError, match="level"):
+        assess(maps, pictures, lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), level="slow")
+    with pytest.raises(OptionError, match="both model= and explain="):
+        assess(maps, pictures, lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), model=nn.Linear(1, 1))
