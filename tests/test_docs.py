@@ -39,7 +39,7 @@ def workshop(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", list(blocks("python")))
 def test_python(code, workshop, monkeypatch):
     monkeypatch.chdir(workshop)
     exec(compile(code, "<documentation>", "exec"), {"__name__": "documentation"})
@@ -52,7 +52,7 @@ def commands():
                 yield pytest.param(line[2:].split("  #")[0], id=line[2:60])
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", list(commands()))
 def test_commands(command, workshop, monkeypatch, capsys):
     from isotherm.cli import main
 

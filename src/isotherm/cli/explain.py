@@ -35,7 +35,7 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     names = methods_of(options)
     level = trust_level(options)
     layers = layers_of(options)
-    sources = expand(options.sources, every=options.every, max_frames=options.max_frames)
+    sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
     opened = open_model(options)
     methods = resolve_methods(names, opened.view)
     command = shlex.join(["isotherm", *arguments])
@@ -44,7 +44,7 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
         "target": score, "method": methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level,
     }  # fmt: skip
     with Run(
-        "explain", out=options.out, command=["isotherm", *arguments],
+        "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
         model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "hash": state_hash(opened.view.model)},
         method=[m.name for m in methods], target=repr(score), layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
     ) as record:  # fmt: skip

@@ -77,8 +77,12 @@ class Explain(ModelOptions):
     """Videos: explain every n-th frame."""
     max_frames: int | None = None
     """Videos and webcams: stop after so many frames."""
+    recursive: bool = False
+    """Look into the folders within folders."""
     out: Path | None = None
     """Folder for the results. Default: a new one, runs/explain-001 and so on."""
+    overwrite: bool = False
+    """Let --out hold something already: files of the same name are replaced, others stay."""
     raw: Literal["npz", "safetensors", "none"] = "npz"
     """Format of the raw maps."""
 
