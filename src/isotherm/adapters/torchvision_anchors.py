@@ -154,7 +154,7 @@ class AnchorView(DetectorView):
                 pair = above[order]
             anchor, label = pair // raw.logits.shape[-1], pair % raw.logits.shape[-1]
             boxes = self._decode(raw.boxes[row, here][anchor], raw.anchors[row][here][anchor])
-            parts.append(_Chosen(anchor, label, score, clip_boxes_to_image(boxes, size)))
+            parts.append(_Chosen(anchor + start, label, score, clip_boxes_to_image(boxes, size)))
             start += count
         return self._suppressed(parts)
 
