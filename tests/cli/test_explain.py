@@ -1,0 +1,181 @@
+"""The explain command on real input: what it writes, keeps, prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isotherm.cli import main
+from isotherm.data.runs import read_items, read_run
+from isotherm.draw import read_command
+from isotherm.heatmap import Heatmap
+
+SCENES = ["--model", "scenes", "--trust", "off"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(str(files("isotherm") / "assets" / "scene-1.jpg"), "scene-1.jpg")
+    shutil.copy(str(files("isotherm") / "assets" / "scene-4.jpg"), "scene-4.jpg")
+    return tmp_path
+
+
+def run_of(place: Path, number: int = 1) -> Path:
+    return place / "runs" / f"explain-{number:03d}"
+
+
+def test_one_picture(place, capsys):
+    assert main(["explain", "scene-1.jpg", *SCENES, "--compare", "hirescam,eigencam"]) == 0
+    said = capsys.readouterr()
+    assert "1 done, 0 failed" in said.out
+    assert "report.html" in said.out
+    assert "the small classifier" in said.err
+    assert "stage3.0" in said.err
+    dpath = run_of(place)
+    (item,) = read_items(dpath)
+    assert item["status"] == "done"
+    assert all((dpath / name).is_file() for name in item["files"])
+    facts = item["maps"][0]
+    assert facts["method"] == "HiResCAM"
+    heatmap = Heatmap.load(next(dpath.glob("*HiResCAM.npz")))
+    assert heatmap.label == facts["label"]
+    assert float(heatmap.values.max()) == pytest.approx(facts["statistics"]["max"])
+    assert facts["frame"]["source_size"] == list(np.asarray(Image.open("scene-1.jpg")).shape[:2])
+    record = read_run(dpath)
+    assert record["status"] == "finished"
+    assert len(record["model"]["hash"]) >= 32
+    assert record["versions"]["isotherm"]
+    html = (dpath / "report.html").read_text()
+    assert "<script" in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_every_picture_can_be_made_again_by_the_command_in_it(place):
+    assert main(["explain", "scene-1.jpg", *SCENES, "--class", "gear"]) == 0
+    (drawn,) = run_of(place).glob("*gear*.jpg")
+    command = read_command(drawn)
+    assert command is not None
+    assert command.startswith("isotherm explain scene-1.jpg")
+    assert main(command.split()[1:]) == 0
+    (again,) = run_of(place, 2).glob("*gear*.jpg")
+    assert again.read_bytes() == drawn.read_bytes()
+
+
+def test_a_failing_picture_does_not_stop_a_folder(place, capsys):
+    folder = place / "in"
+    folder.mkdir()
+    for i in (1, 4):
+        shutil.copy(f"scene-{i}.jpg", folder / f"{i}.jpg")
+    (folder / "2.jpg").write_bytes((folder / "1.jpg").read_bytes()[:500])
+    assert main(["explain", "in", *SCENES, "--batch", "2"]) == 1
+    said = capsys.readouterr()
+    assert "2 done, 1 failed" in said.out
+    assert "2.jpg" in said.err
+    items = {i["name"]: i["status"] for i in read_items(run_of(place))}
+    assert sorted(items.values()) == ["done", "done", "failed"]
+
+
+def test_the_line_of_trust_is_printed_and_kept(place, capsys):
+    assert main(["explain", "scene-1.jpg", "--model", "scenes", "--class", "spiral"]) == 0
+    line = next(row for row in capsys.readouterr().err.replace("\n", " ").split("trust: ")[1:])
+    assert "random" in line
+    (item,) = read_items(run_of(place))
+    assert item["maps"][0]["trust"].startswith("trust: deletion")
+
+
+def test_a_video_becomes_a_clip_of_one_scale(place):
+    av = pytest.importorskip("av")
+    with av.open("clip.mp4", "w") as out:
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        scene = Image.open("scene-1.jpg").resize((160, 120))
+        for shift in range(6):
+            frame = av.VideoFrame.from_ndarray(np.roll(np.asarray(scene), 4 * shift, 1), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    assert main(["explain", "clip.mp4", *SCENES, "--class", "gear", "--max-frames", "4"]) == 0
+    dpath = run_of(place)
+    assert len(read_items(dpath)) == 4
+    (clip,) = dpath.glob("*.mp4")
+    with av.open(str(clip)) as back:
+        assert sum(1 for _ in back.decode(video=0)) == 4
+
+
+def test_globs_and_lists(place):
+    Path("list.txt").write_text("scene-1.jpg\nscene-4.jpg\n")
+    assert main(["explain", "*.jpg", "list.txt", *SCENES, "--raw", "none", "--quiet"]) == 0
+    assert len(read_items(run_of(place))) == 4
+    assert not list(run_of(place).glob("*.npz"))
+
+
+def test_shared_scale(place):
+    assert main(["explain", "scene-1.jpg", "scene-4.jpg", *SCENES, "--shared-scale", "--colormap", "RdBu_r", "--opacity", "0.8"]) == 0
+
+
+def test_safetensors_and_own_folder(place):
+    assert main(["explain", "scene-1.jpg", *SCENES, "--raw", "safetensors", "--out", "mine"]) == 0
+    (raw,) = (place / "mine").glob("*.safetensors")
+    assert Heatmap.load(raw).kind == "relevance"
+    assert main(["explain", "scene-1.jpg", *SCENES, "--out", "mine"]) == 2
+    assert main(["explain", "scene-1.jpg", *SCENES, "--out", "mine", "--overwrite"]) == 0
+
+
+def test_interruption_keeps_what_is_finished(place, monkeypatch, capsys):
+    from isotherm.cli import explain as module
+
+    real, calls = module.explain_many, []
+
+    def second_time_interrupted(*args, **kwargs):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, "explain_many", second_time_interrupted)
+    assert main(["explain", "scene-1.jpg", "scene-4.jpg", *SCENES]) == 130
+    dpath = run_of(place)
+    assert read_run(dpath)["status"] == "interrupted"
+    assert [i["name"] for i in read_items(dpath)] == ["scene-1.jpg"]
+    assert (dpath / "report.html").is_file()
+
+
+def test_show_layers_methods(place, capsys):
+    main(["explain", "scene-1.jpg", *SCENES, "--class", "gear"])
+    capsys.readouterr()
+    assert main(["show", str(next(run_of(place).glob("*.npz")))]) == 0
+    shown = capsys.readouterr().out
+    assert "relevance, signed" in shown
+    assert "gear" in shown
+    assert main(["layers", "--model", "scenes"]) == 0
+    assert "stage3" in capsys.readouterr().out
+    assert main(["methods"]) == 0
+    assert "hirescam" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert main(["--help"]) == 0
+
+
+def test_demo(place, capsys, monkeypatch):
+    from isotherm.cli import demo
+
+    monkeypatch.setattr(demo, "METHODS", ("hirescam", "eigencam"))
+    monkeypatch.setattr(demo, "DEMO_PICTURES", demo.DEMO_PICTURES[:1])
+    monkeypatch.setattr(demo, "demo_picture_paths", lambda real=demo.demo_picture_paths: real()[:1])
+    assert main(["demo"]) == 0
+    said = capsys.readouterr().out
+    assert "index.html" in said
+    assert (place / "demo" / "index.html").is_file()
+    assert len(list((place / "demo").glob("*-maps*.png"))) == 1
+    # an earlier demo is replaced; a folder of anything else is not
+    assert main(["demo"]) == 0
+    (place / "other").mkdir()
+    (place / "other" / "precious.txt").write_text("mine")
+    assert main(["demo", "--out", "other"]) == 2
+    assert (place / "other" / "precious.txt").read_text() == "mine"
+    assert json.loads((place / "demo" / "run.json").read_text())["status"] == "finished"
