@@ -18,7 +18,7 @@ from adapter_checks import (
 )
 from isotherm.adapters import timm as adapter
 from isotherm.cam.attribute import attribute
-from isotherm.cam.methods import hirescam, legrad, rollout
+from isotherm.cam.methods import hirescam, legrad_final, rollout
 from isotherm.cam.view import Inputs, TokenReader, View
 from isotherm.errors import AdapterError, LayerError, OptionError, WeightsError
 from isotherm.frame import Frame
@@ -157,7 +157,7 @@ def test_the_tokens_behind_the_last_block_give_the_models_answer(views, name):
 def test_attention_methods_see_the_grid_without_its_prefix(views, name):
     view = views(name)
     inputs = view.prepare([noise_picture(64, 96)])
-    explained = attribute(view, inputs, methods=[rollout, legrad, hirescam])
+    explained = attribute(view, inputs, methods=[rollout, legrad_final, hirescam])
     for one in explained.maps:
         assert one.values.shape == (1, *FAMILIES[name][4])
         assert float(one.values.abs().sum()) > 0
