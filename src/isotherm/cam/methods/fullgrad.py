@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from isotherm.cam.methods.scoring import check_batch
+from isotherm.cam.methods.scoring import batch_on, check_batch
 from isotherm.cam.trace import LayerMap, LayerTrace, Trace
 from isotherm.errors import MethodError
 from isotherm.ops.resample import to_frame
@@ -28,11 +28,11 @@ class FullGrad:
         channels: ``stretched`` sums each channel's absolute values after stretching them to [0, 1] (eq. 5);
             ``exact`` sums them as they are, signed and with each layer's total kept, so that the map sums to the score
             of a network of ReLUs, less what biases behind the last grid (linear layers) add.
-        batch: pictures per pass for the input gradient.
+        batch: pictures per pass for the input gradient; None: 4 on a CPU, 32 elsewhere.
     """
 
     channels: Literal["stretched", "exact"] = "stretched"
-    batch: int = 16
+    batch: int | None = None
 
     name = "FullGrad"
     needs = frozenset({"rerun", "bias"})
@@ -56,7 +56,7 @@ class FullGrad:
     def _input_part(self, trace: Trace) -> Tensor:
         rerun = trace.need_rerun()
         parts = []
-        for rows in torch.arange(len(trace)).split(self.batch):
+        for rows in torch.arange(len(trace)).split(batch_on(trace.inputs.tensor.device, self.batch)):
             whole = trace.input_of(rows)
             _, gradient = rerun.input_gradient(whole, rows)
             dtype = torch.promote_types(whole.dtype, torch.float32)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.methods.scoring import blank_of, check_batch
+from isotherm.cam.methods.scoring import batch_on, blank_of, check_batch
 from isotherm.cam.trace import LayerMap, Trace
 from isotherm.errors import MethodError
 
@@ -43,13 +43,13 @@ class IntegratedGradients:
         steps: points on the way; each costs one forward and one backward pass.
         rule: ``gauss`` (Gauss-Legendre, exact for polynomials of degree 2 steps - 1) or ``midpoint``.
         tolerance: a completeness error larger than this share of the gain is warned of.
-        batch: points per pass; memory is bounded by it.
+        batch: points per pass; memory is bounded by it. None: 4 on a CPU, 32 elsewhere.
     """
 
     steps: int = 32
     rule: Literal["gauss", "midpoint"] = "gauss"
     tolerance: float = 0.05
-    batch: int = 16
+    batch: int | None = None
 
     name: ClassVar[str] = "IntegratedGradients"
     signed: ClassVar[bool] = True
@@ -87,7 +87,7 @@ class IntegratedGradients:
         device = trace.inputs.tensor.device
         values = torch.zeros(len(trace), *size, dtype=dtype, device=device)
         blank = blank_of(trace)
-        for rows in torch.arange(len(target)).split(self.batch):
+        for rows in torch.arange(len(target)).split(batch_on(trace.inputs.tensor.device, self.batch)):
             whole = trace.input_of(target[rows])
             way = (whole - blank).to(dtype)
             here = position[step[rows]].to(device, dtype)[:, None, None, None]
@@ -100,7 +100,7 @@ class IntegratedGradients:
     def _gain(self, trace: Trace, dtype: torch.dtype) -> Tensor:
         rerun, blank = trace.need_rerun(), blank_of(trace)
         ends = []
-        for rows in torch.arange(len(trace)).split(self.batch):
+        for rows in torch.arange(len(trace)).split(batch_on(trace.inputs.tensor.device, self.batch)):
             whole = trace.input_of(rows)
             ends.append(rerun.scores(whole, rows) - rerun.scores(blank.expand_as(whole), rows))
         return torch.cat(ends).to(dtype)

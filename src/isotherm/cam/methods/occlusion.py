@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 
-from isotherm.cam.methods.scoring import blank_of, by_picture, check_batch, several
+from isotherm.cam.methods.scoring import batch_on, blank_of, by_picture, check_batch, several
 from isotherm.cam.trace import LayerMap, Trace
 from isotherm.errors import MethodError
 
@@ -24,12 +24,12 @@ class Occlusion:
         window: (h, w) of the window in input pixels, or one number for both; None: an eighth of the input.
         stride: (h, w) between windows, or one number; None: half of the window. At most the window, so that every
             pixel is covered.
-        batch: occluded pictures per forward pass; memory is bounded by it.
+        batch: occluded pictures per forward pass; memory is bounded by it. None: 4 on a CPU, 32 elsewhere.
     """
 
     window: int | tuple[int, int] | None = None
     stride: int | tuple[int, int] | None = None
-    batch: int = 16
+    batch: int | None = None
 
     name: ClassVar[str] = "Occlusion"
     signed: ClassVar[bool] = True
@@ -42,6 +42,7 @@ class Occlusion:
         rerun, blank = trace.need_rerun(), blank_of(trace)
         h, w = trace.inputs.tensor.shape[-2:]
         window, stride = self._extent(h, w)
+        batch = batch_on(trace.inputs.tensor.device, self.batch)
         spans = [
             (y, min(y + window[0], h), x, min(x + window[1], w))
             for y in _starts(h, window[0], stride[0])
@@ -53,13 +54,13 @@ class Occlusion:
         for y0, y1, x0, x1 in spans:
             count[y0:y1, x0:x1] += 1
         for picture, target in by_picture(trace):
-            whole = several(rerun, picture[None], target, batch=self.batch)[0].to(total)
-            for first in range(0, len(spans), self.batch):
-                part = spans[first : first + self.batch]
+            whole = several(rerun, picture[None], target, batch=batch)[0].to(total)
+            for first in range(0, len(spans), batch):
+                part = spans[first : first + batch]
                 pictures = picture.expand(len(part), -1, -1, -1).clone()
                 for row, (y0, y1, x0, x1) in enumerate(part):
                     pictures[row, :, y0:y1, x0:x1] = blank
-                fall = whole - several(rerun, pictures, target, batch=self.batch).to(total)
+                fall = whole - several(rerun, pictures, target, batch=batch).to(total)
                 for row, (y0, y1, x0, x1) in enumerate(part):
                     total[target.to(total.device), y0:y1, x0:x1] += fall[row][:, None, None]
         return [LayerMap("input", total / count, trace.frame)]
