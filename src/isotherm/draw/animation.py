@@ -179,4 +179,5 @@ def _write_mp4(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, c
                 frame = even
             picture = av.VideoFrame.from_ndarray(np.asarray(frame), format="rgb24")
             container.mux(stream.encode(picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)))
-        container.mux(stream.encode())
+        if stream is not None:
+            container.mux(stream.encode())

@@ -69,25 +69,22 @@ class Ink:
 
 
 def blend(
-    picture: Shaped[np.ndarray, "H W 3"] | Image.Image,
+    picture: Shaped[np.ndarray, "H W 3"],
     values: Float[Tensor, "h w"],
     frame: Frame,
     *,
     scale: Scale,
     ink: Ink,
-) -> Shaped[np.ndarray, "H W 3"] | Image.Image:
-    """The picture with the map over it, as a new picture of the same type and dtype.
+) -> Shaped[np.ndarray, "H W 3"]:
+    """The picture with the map over it, as a new array of the same dtype.
 
     Args:
-        picture: RGB over the frame's source, at its size or any other; uint8, uint16, or floating point in [0, 1],
-            or a PIL picture of mode RGB.
+        picture: RGB over the frame's source, at its size or any other; uint8, uint16, or floating point in [0, 1].
         values: (h, w), ``frame.size == (h, w)``.
         frame: single.
         scale: the values at the ends of the colour map.
         ink: colour and opacity of each level.
     """
-    if isinstance(picture, Image.Image):
-        return _blend_pil(picture, values, frame, scale, ink)
     size = (picture.shape[0], picture.shape[1])
     levels = LevelMap(values, frame, scale, source_raster(frame, size))
     result = np.empty(picture.shape, picture.dtype)
@@ -115,7 +112,10 @@ def white_of(dtype: np.dtype) -> int:
     return 1 if np.issubdtype(dtype, np.floating) else int(np.iinfo(dtype).max)
 
 
-def _blend_pil(picture: Image.Image, values: Tensor, frame: Frame, scale: Scale, ink: Ink) -> Image.Image:
+def blend_image(
+    picture: Image.Image, values: Float[Tensor, "h w"], frame: Frame, *, scale: Scale, ink: Ink
+) -> Image.Image:
+    """As :func:`blend`, for a PIL picture of mode RGB."""
     w, h = picture.size
     levels = LevelMap(values, frame, scale, source_raster(frame, (h, w)))
     mix = _ByteMix(ink)

@@ -47,7 +47,7 @@ def arrange(
     """
     columns = max(len(row) for row in rows)
     gap = max(6, round(font_size * 0.7))
-    widths = [max((row[c].image.width for row in rows if c < len(row) and row[c]), default=0) for c in range(columns)]
+    widths = [max((t.image.width for row in rows for t in row[c : c + 1] if t), default=0) for c in range(columns)]
     heights = [max((t.image.height for t in row if t), default=0) for row in rows]
     small = max(10, round(font_size * 0.85))
     line = round(measure("", font_for("", font_size))[1] * 1.3)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.blend import Ink, blend
+from isotherm.draw.blend import Ink, blend, blend_image
 from isotherm.draw.boxes import draw_boxes
 from isotherm.draw.colour import OPACITY
 from isotherm.draw.picture import Picture, like, open_canvas, to_pil
@@ -78,7 +78,11 @@ def overlay(
     check_size(heatmap, canvas.size)
     scale = scale_of(heatmap) if scale is None else scale
     ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
-    plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    plain: Image.Image | np.ndarray
+    if isinstance(canvas.rgb, Image.Image):
+        plain = blend_image(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    else:
+        plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
     silent = is_silent(heatmap)
     if boxes is None and not (silent or colour_bar or title or footer):
         if canvas.alpha is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -106,7 +106,7 @@ def comparison_grid(
     for h in (h for row in rows for h in row if h is not None):
         single(h)
     columns = max(len(row) for row in rows)
-    per_row = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures] * len(rows)
+    per_row: list[Picture] = list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)] * len(rows)
     for what, given, expected in (
         ("pictures", per_row, len(rows)),
         ("row names", row_names, len(rows)),
@@ -125,7 +125,7 @@ def comparison_grid(
     for r, row in enumerate(rows):
         size = fit(open_canvas(per_row[r]).size, (side, side))
         plain = picture_tile(per_row[r], size)
-        marks = {"boxes": boxes[r] if boxes else None, "labels": labels[r] if labels else None, "font_size": max(11, font_size - 2)}
+        marks: dict[str, Any] = {"boxes": boxes[r] if boxes else None, "labels": labels[r] if labels else None, "font_size": max(11, font_size - 2)}
         line: list[Tile | None] = []
         if show_picture:
             line.append(Tile(plain))
@@ -143,10 +143,9 @@ def comparison_grid(
         headings = [*(["picture"] if show_picture else []), *column_names]
     out = arrange(tiles, row_names=row_names, column_names=headings, font_size=font_size)
     if share == "all":
-        (r, c), scale = next(iter(scales.items()))
-        first = rows[r][c]
+        first = next(h for row in rows for h in row if h is not None)
         bar = colour_bar(
-            out.height, scale, colormap=colormap, signed=first.signed, caption=CAPTIONS[first.kind], font_size=font_size
+            out.height, next(iter(scales.values())), colormap=colormap, signed=first.signed, caption=CAPTIONS[first.kind], font_size=font_size
         )
         out = beside(out, bar)
     return _framed(out, title, footer)

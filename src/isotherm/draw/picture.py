@@ -120,6 +120,7 @@ def like(canvas: Canvas, drawn: Image.Image, plain: Image.Image | Shaped[np.ndar
 def _with_alpha(canvas: Canvas, drawn: Image.Image, offset: tuple[int, int]) -> Image.Image:
     if canvas.alpha is None:
         return drawn
+    assert isinstance(canvas.alpha, Image.Image)
     alpha = Image.new("L", drawn.size, 255)
     alpha.paste(canvas.alpha, offset)
     drawn.putalpha(alpha)

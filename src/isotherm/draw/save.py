@@ -157,7 +157,7 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
     """
     try:
         with Image.open(fpath) as image:
-            header = json.loads(image.text[_MAP_KEY])
+            header = json.loads(image.info[_MAP_KEY])
             grey = np.asarray(image).astype(np.float64)
         values = header["low"] + (grey - 1) / (_TOP - 1) * (header["high"] - header["low"])
         values[grey == header["missing"]] = np.nan

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from isotherm.draw.blend import Ink, blend
+from isotherm.draw.blend import Ink, blend_image
 from isotherm.draw.boxes import as_boxes, draw_boxes
 from isotherm.draw.overlay import NO_EVIDENCE, draw_chip, is_silent
 from isotherm.draw.picture import Picture, open_canvas, to_pil
@@ -52,7 +52,7 @@ def overlay_tile(
     font_size: int | None = None,
 ) -> Image.Image:
     """The map and the boxes (in source pixels) over a tile of the whole source picture."""
-    out = blend(tile, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    out = blend_image(tile, heatmap.values, heatmap.frame, scale=scale, ink=ink)
     if boxes is not None:
         h, w = heatmap.frame.source_size.tolist()
         draw_boxes(out, as_boxes(boxes) * np.array([tile.width / w, tile.height / h] * 2), labels, font_size=font_size)
