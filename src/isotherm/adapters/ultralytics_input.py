@@ -95,7 +95,7 @@ def middle(pictures: Sequence[np.ndarray], size: Size, *, transforms: Any, like:
     own = getattr(transforms, "transforms", None)
     of_size = getattr(own[0], "size", None) if own else None
     of_size = (of_size, of_size) if isinstance(of_size, int) else of_size
-    steps = own if of_size is not None and tuple(of_size) == tuple(size) else classify_transforms(size).transforms
+    steps: Any = own if of_size is not None and tuple(of_size) == tuple(size) else classify_transforms(size).transforms
     names = [type(step).__name__ for step in steps]
     if names != ["Resize", "CenterCrop", "ToTensor", "Normalize"]:
         raise OptionError(f"the model's transforms are {names}, so it is not known which pixels they come from; set model.transforms = None")

@@ -24,7 +24,7 @@ def small_masks(
     coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"]
 ) -> Float[Tensor, "n H W"]:
     """Mask logits on the prototypes' grid; ``picture`` is ascending."""
-    parts = []
+    parts: list[Tensor] = []
     for p, count in zip(*(t.tolist() for t in picture.unique_consecutive(return_counts=True)), strict=True):
         start = sum(len(x) for x in parts)
         parts.append(coefficients[start : start + count] @ proto[p].float().flatten(1))

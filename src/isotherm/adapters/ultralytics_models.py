@@ -108,6 +108,6 @@ def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> An
                 return maker(name)
             except FileNotFoundError as error:
                 raise WeightsError(f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml ({error})") from error
-    from isotherm.adapters.weights import open_yolo
+    from isotherm.adapters.ultralytics_weights import open_yolo
 
     return open_yolo(name, trust=trust)

@@ -61,8 +61,8 @@ def plan_patches(model: nn.Module, out: AnchorOutput, found: Detections, targets
     groups = []
     for i in level.unique().tolist():
         members = torch.nonzero(level == i).flatten()
-        part = found.take(rows[members])
-        branches, decode = _branches(head, out, i, wanted, part, cell[members], picture[members])
+        some = found.take(rows[members])
+        branches, decode = _branches(head, out, i, wanted, some, cell[members], picture[members])
         groups.append(
             PatchGroup(
                 layer=layers[i],
@@ -72,8 +72,8 @@ def plan_patches(model: nn.Module, out: AnchorOutput, found: Detections, targets
                 cell=cell[members],
                 branches=branches,
                 decode=decode,
-                expected=_expected(part, wanted),
-                score=_score(part, targets, members),
+                expected=_expected(some, wanted),
+                score=_score(some, targets, members),
             )
         )
     return PatchPlan(model, tuple(groups), len(targets))

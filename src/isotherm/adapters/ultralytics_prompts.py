@@ -147,7 +147,7 @@ def _draw(prompt: VisualPrompt, source: Size, size: Size) -> Float[Tensor, "k h 
     boxes *= gain
     boxes[:, 0::2] += round((size[1] - round(source[1] * gain)) / 2 - 0.1)
     boxes[:, 1::2] += round((size[0] - round(source[0] * gain)) / 2 - 0.1)
-    return LoadVisualPrompt(1 / MASK_STRIDE).get_visuals(prompt.numbers, size, bboxes=boxes)
+    return LoadVisualPrompt(1 / MASK_STRIDE).get_visuals(np.asarray(prompt.numbers), size, bboxes=boxes)
 
 
 def _encode_text(model: Any, classes: list[str]) -> Tensor:

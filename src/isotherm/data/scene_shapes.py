@@ -65,6 +65,7 @@ def polygon(x: Plane, y: Plane, corners: Sequence[tuple[float, float]]) -> Plane
             # which side of the edge, for rows between its ends
             left = (px * ey < py * ex) if ey > 0 else (px * ey > py * ex)
             inside ^= ((y < np.float32(ay)) != (y < np.float32(by))) & left
+    assert nearest is not None  # a polygon has edges
     d = np.sqrt(nearest)
     return np.where(inside, -d, d)
 

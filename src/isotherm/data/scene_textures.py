@@ -103,7 +103,7 @@ def background(rng: np.random.Generator, size: Size) -> tuple[Float32[np.ndarray
     if kind == 0:
         angle = rng.uniform(0, 2 * np.pi)
         along = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None] * np.float32(np.cos(angle))
-        mix = along + np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None] * np.float32(np.sin(angle)) + np.float32(0.5)
+        mix: np.ndarray = along + np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None] * np.float32(np.sin(angle)) + np.float32(0.5)
     elif kind in (1, 2):
         mix = value_noise(rng, size, rng.uniform(2, 6))
         mix = mix * np.float32(0.65) + value_noise(rng, size, rng.uniform(8, 26)) * np.float32(0.35)

@@ -32,6 +32,6 @@ def eigen_smooth(method: Method) -> LayerMethod | ChannelWeighted:
         raise MethodError(f"{name} does not sum weighted activations, so it cannot be eigen-smoothed; use a CAM such as gradcam or layercam")
     if method.reduce is not type(method).reduce:
         raise MethodError(f"{method.name} is a projection already; smoothing it again would change nothing")
-    if isinstance(method, LayerMethod):
-        return replace(method, name=f"{method.name} eigen-smoothed", reduce=first_component, signed=True, local=False)
-    return replace(method, reduce=first_component)
+    if isinstance(method, ChannelWeighted):
+        return replace(method, reduce=first_component)
+    return replace(method, name=f"{method.name} eigen-smoothed", reduce=first_component, signed=True, local=False)

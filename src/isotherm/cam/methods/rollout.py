@@ -62,7 +62,7 @@ class Rollout:
     def matrix(self, block: AttentionTrace) -> Float[Tensor, "t n n"]:
         """One block's attention with the skip connection, rows summing to 1."""
         p = block.probabilities.to(torch.promote_types(block.probabilities.dtype, torch.float32))
-        fused = {"mean": p.mean, "max": p.amax, "min": p.amin}[self.heads](dim=1)
+        fused = p.mean(1) if self.heads == "mean" else p.amax(1) if self.heads == "max" else p.amin(1)
         if self.discard:
             flat = fused.flatten(1)
             count = int(flat.shape[1] * self.discard)
