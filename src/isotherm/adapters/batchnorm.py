@@ -1,0 +1,39 @@
+"""Right gradients through batch normalisation where torch's own CPU kernel gives wrong ones.
+
+torch 2.15 reads the gradient of an eval-mode batch norm with the wrong strides when the batch is one picture and the
+gradient comes as (1, c, h, w) with a batch stride that no layout has, which is what ``flatten(2).transpose(1, 2)``
+behind the layer leaves: models that turn a feature map into tokens (RT-DETR, D-FINE, hybrids). Every cell then gets
+gradient that is not its own. A copy in plain strides is read rightly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def plain_strides(gradient: Tensor) -> Tensor:
+    """The same gradient; a copy in ordinary strides where the batch stride of a single picture is an odd one."""
+    if gradient.ndim == 4 and gradient.shape[0] == 1 and gradient.stride(0) != gradient[0].numel():
+        copy = gradient.new_empty(gradient.shape)  # clone() would keep the strides
+        return copy.copy_(gradient)
+    return gradient
+
+
+@contextmanager
+def exact_batch_norm(model: nn.Module) -> Iterator[None]:
+    """Inside the block every batch norm that runs with a graph hands its gradients on in plain strides."""
+
+    def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(plain_strides)
+
+    handles = [m.register_forward_hook(hook) for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

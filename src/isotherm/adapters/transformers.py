@@ -1,0 +1,155 @@
+"""transformers' vision models as views: which view fits which model.
+
+``wrap`` takes a model (and processor) that the user has, ``load`` the name of a hub repository or a folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from isotherm.adapters.transformers_classifiers import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
+from isotherm.adapters.transformers_detectors import QueryDetectorView, label_names
+from isotherm.adapters.transformers_layers import trained_size
+from isotherm.adapters.transformers_load import (
+    default_processor,
+    need_transformers,
+    open_config,
+    open_model,
+    open_processor,
+)
+from isotherm.adapters.transformers_prepare import Preparer, image_processor_of
+from isotherm.adapters.transformers_segmentation import SegmenterView
+from isotherm.adapters.transformers_text import GROUNDED, OWL, GroundedView, OwlView, prompts
+from isotherm.cam.capture import original_module
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, OptionError
+
+READS = "image classifiers, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP) and vision encoders"
+
+
+def wrap(
+    model: Any,
+    *,
+    processor: Any = None,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    text: str | Sequence[str] | None = None,
+    confidence: float | None = None,
+) -> View:
+    """A view of a transformers vision model.
+
+    Args:
+        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
+        processor: what ``AutoProcessor`` or ``AutoImageProcessor`` gives for it. Without: the family's default, at
+            the size that the model was made for; the view's name says so.
+        names: class names by label number, in place of the configuration's.
+        size: of the input, one side or (h, w), in place of the processor's;
+            see :func:`isotherm.adapters.transformers_prepare.resized_settings`.
+        text: the classes of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
+            embedding is explained). A list, or one string with full stops between.
+        confidence: least confidence of a detector's findings; the processor's own default unless given.
+
+    Raises:
+        AdapterError: a model of another job, or whose processor cannot be followed.
+    """
+    need_transformers()
+    model = original_module(model)
+    config, kind = model.config, type(model).__name__
+    family = str(config.model_type)
+    label = f"{kind} (transformers"
+    if processor is None:
+        processor = default_processor(config)
+        label += f", default {type(processor).__name__}"
+        size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
+    label += ")"
+    preparer = Preparer(image_processor_of(processor), size=size)
+    paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
+    if text is not None and not paired and family not in (*GROUNDED, *OWL):
+        raise OptionError(f"{kind} has learned classes and takes no text; leave text= out")
+    if confidence is not None and not kind.endswith(("ObjectDetection", "ForSegmentation")):
+        raise OptionError(f"confidence is for detectors, but {kind} is none; leave it out")
+    if kind.endswith("ForObjectDetection") or kind in ("DetrForSegmentation", "ConditionalDetrForSegmentation"):
+        if family in (*GROUNDED, *OWL):
+            texts = prompts(text, kind)
+            view = GroundedView if family in GROUNDED else OwlView
+            if getattr(processor, "tokenizer", None) is None:
+                raise AdapterError(f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+            return view(model, name=label, texts=texts, preparer=preparer, processor=processor, confidence=confidence)
+        own = label_names(config, _columns(model))
+        return QueryDetectorView(
+            model, name=label, names=_named(names, own, kind), preparer=preparer, processor=image_processor_of(processor), confidence=confidence
+        )
+    if kind.endswith("ForSemanticSegmentation"):
+        return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if "ForImageClassification" in kind:
+        return ImageClassifierView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if paired and text is not None:
+        texts = prompts(text, kind)
+        return ZeroShotView(model, name=label, names=_named(names, texts, kind), preparer=preparer, tokens=tokenise(processor, texts, family))
+    if paired or (kind.endswith("Model") and model.main_input_name == "pixel_values"):
+        return EmbeddingView(model, name=label, names=names or (), preparer=preparer)
+    raise AdapterError(f"{kind} is a model of another job; of transformers isotherm reads {READS}")
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] = "auto",
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    trust: Any = None,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    text: str | Sequence[str] | None = None,
+    confidence: float | None = None,
+) -> View:
+    """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
+
+    Weights are read from safetensors where there are any, else with ``weights_only``; in float32 whatever they were
+    saved in. Code from the hub is never run.
+
+    Args:
+        name: hub name or folder; a folder needs no network.
+        weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
+        seed: of random weights. device: where the model goes. trust: passed on to the reader of weights files.
+        names, size, text, confidence: as in :func:`wrap`.
+
+    Raises:
+        WeightsError: nothing there, no network, broken or incomplete weights.
+        AdapterError: not a model that isotherm or this transformers reads.
+    """
+    need_transformers()
+    name = os.fspath(name)
+    config = open_config(name)
+    model = open_model(name, config, weights=weights, seed=seed, trust=trust).to(device)
+    view = wrap(model, processor=open_processor(name), names=names, size=size, text=text, confidence=confidence)
+    view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
+    return view
+
+
+def _columns(model: Any) -> int | None:
+    """How many logits a query has, by the last linear layer of the classifier."""
+    tops = ("class_labels_classifier", "class_embed", "model.decoder.class_embed", "detr.class_labels_classifier")
+    for top in tops:
+        try:
+            module = model.get_submodule(top)
+        except AttributeError:
+            continue
+        linears = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+        if linears:
+            return int(linears[-1].out_features)
+    return None
+
+
+def _named(given: Sequence[str] | None, own: Sequence[str], kind: str) -> list[str]:
+    if given is None:
+        return list(own)
+    if len(given) == len(own) - 1 and own[-1] == "no object":
+        return [*given, own[-1]]
+    if len(given) != len(own):
+        raise OptionError(f"{len(given)} class names were given for the {len(own)} classes of this {kind}; give one per class")
+    return list(given)

@@ -1,0 +1,215 @@
+"""transformers' image classifiers, image-text encoders and bare vision encoders as views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isotherm.adapters.batchnorm import exact_batch_norm
+from isotherm.adapters.classifier import ClassifierOutput, numbered, where_it_lives
+from isotherm.adapters.probe import last_grid, noise_inputs
+from isotherm.adapters.transformers_layers import forward_options, known_choice, layer_layout, token_rules, trained_size
+from isotherm.adapters.transformers_prepare import PROBE, Preparer
+from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
+from isotherm.errors import AdapterError
+
+
+class EncoderView:
+    """What all of these share: preparing pictures, calling the model, layers and their layouts.
+
+    Args:
+        model: the transformers model. name: one line for people. names: class names. preparer: from pictures to inputs.
+    """
+
+    def __init__(self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer) -> None:
+        self.model = model
+        self.name = name
+        self.names: Sequence[str] = tuple(names)
+        self.preparer = preparer
+        self.rules = token_rules(model)
+        self.default_method = "hirescam" if self.rules else "gradcam"
+        self._choice: LayerChoice | None = None
+
+    def prepare(self, pictures: Sequence[np.ndarray]) -> Inputs:
+        """Pictures of any sizes -> one batch, by the model's own image processor."""
+        device, dtype = where_it_lives(self.model)
+        return self.preparer.batch(pictures, device=device, dtype=dtype)
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How a layer's output lies over the input; refuses what it cannot place."""
+        return layer_layout(self.model, layer, output, inputs, self.rules)
+
+    def auto_layers(self) -> LayerChoice:
+        """The layer known to be right for the family, or the one that running the model once shows to be."""
+        if self._choice is None:
+            self._choice = known_choice(self.model, self.rules, model_type(self.model)) or self._probe()
+        return self._choice
+
+    def run(self, inputs: Inputs) -> Any:
+        """The forward pass."""
+        raise NotImplementedError
+
+    def answer(self, raw: Any) -> Tensor:
+        """What of the raw output a probe explains."""
+        return raw.logits
+
+    def call(self, inputs: Inputs, **further: Any) -> Any:
+        """The model on the inputs, with position embeddings interpolated where they are of another size."""
+        options = forward_options(self.model, inputs, trained_size(self.model.config))
+        with exact_batch_norm(self.model):
+            try:
+                return self.model(pixel_values=inputs.tensor, **options, **further, return_dict=True)
+            except ValueError as error:
+                raise AdapterError(
+                    f"{self.name} does not take an input of {tuple(inputs.tensor.shape)} ({error}); give size= as the model was trained with"
+                ) from error
+
+    def _probe(self) -> LayerChoice:
+        inputs = noise_inputs(self.prepare([np.zeros((*PROBE, 3), np.uint8)]))
+        found = last_grid(self.model, lambda: self.run(inputs), self.answer, inputs, self.layout)
+        why = (
+            f"the last layer of this {type(self.model).__name__} that still has one cell per image region "
+            f"({found.grid[0]} x {found.grid[1]}) and of which every cell carries gradient, found by running the model once"
+        )
+        if found.passed:
+            why += f"; later ones were passed over ({found.passed}) because cells without gradient would draw nothing"
+        return LayerChoice((found.name,), why)
+
+
+class ImageClassifierView(EncoderView):
+    """Fulfils :class:`isotherm.cam.view.View` for ``...ForImageClassification``; distilled models' averaged logits."""
+
+    def run(self, inputs: Inputs) -> ClassifierOutput:
+        """The forward pass; what the last linear layers read is kept beside the logits."""
+        with reading(_heads(self.model)) as read:
+            logits = self.call(inputs).logits
+        return ClassifierOutput(logits, _embedding(read, logits))
+
+    def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
+        """The logits with their names."""
+        return Classification(raw.logits, self.names, raw.embedding)
+
+    def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
+        """The same as :meth:`find`: a classifier's answers cannot be reordered."""
+        return self.find(raw, inputs)
+
+
+class EmbeddingView(EncoderView):
+    """Fulfils :class:`isotherm.cam.view.View` for encoders without classes: the answer is the embedding itself."""
+
+    def __init__(self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer) -> None:
+        super().__init__(model, name=name, names=names, preparer=preparer)
+        if not names:
+            self.names = tuple(numbered(_width(model), "feature"))
+
+    def run(self, inputs: Inputs) -> ClassifierOutput:
+        """The pooled feature of each picture."""
+        if hasattr(self.model, "get_image_features"):
+            options = forward_options(self.model, inputs, trained_size(self.model.config))
+            with exact_batch_norm(self.model):
+                out = self.model.get_image_features(pixel_values=inputs.tensor, **options)
+        else:
+            out = self.call(inputs)
+        feature = out if isinstance(out, Tensor) else getattr(out, "pooler_output", None)
+        if feature is None:
+            raise AdapterError(f"{self.name} gives no pooled feature, so there is nothing to explain as a whole; use a model with a head or a pooler")
+        feature = feature.flatten(1)
+        return ClassifierOutput(feature, feature)
+
+    def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
+        """The feature's values as logits, with the feature as embedding."""
+        return Classification(raw.logits, self.names, raw.embedding)
+
+    def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
+        """The same as :meth:`find`."""
+        return self.find(raw, inputs)
+
+
+class ZeroShotView(EncoderView):
+    """Fulfils :class:`isotherm.cam.view.View` for CLIP and its kin with texts as classes.
+
+    Logits are the model's own ``logits_per_image``, the embedding its ``image_embeds``.
+
+    Args:
+        tokens: what the tokeniser made of the texts, (k, l) each.
+    """
+
+    def __init__(self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer, tokens: dict[str, Tensor]) -> None:
+        super().__init__(model, name=name, names=names, preparer=preparer)
+        self.tokens = tokens
+
+    def run(self, inputs: Inputs) -> ClassifierOutput:
+        """The forward pass of both towers, the text's by the model's present weights."""
+        device = inputs.tensor.device
+        out = self.call(inputs, **{k: v.to(device) for k, v in self.tokens.items()})
+        return ClassifierOutput(out.logits_per_image, out.image_embeds)
+
+    def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
+        """One logit per text."""
+        return Classification(raw.logits, self.names, raw.embedding)
+
+    def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
+        """The same as :meth:`find`."""
+        return self.find(raw, inputs)
+
+
+def tokenise(processor: Any, texts: Sequence[str], kind: str) -> dict[str, Tensor]:
+    """The texts' tokens (k, l), padded as the family was trained: SigLIP's to their full length."""
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None:
+        raise AdapterError("texts were given, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+    padding = "max_length" if kind.startswith("siglip") else True
+    encoded = tokenizer(list(texts), padding=padding, truncation=True, return_tensors="pt")
+    return {k: v for k, v in encoded.items() if k in ("input_ids", "attention_mask")}
+
+
+def model_type(model: Any) -> str:
+    """The family's name in transformers."""
+    return str(model.config.model_type)
+
+
+@contextmanager
+def reading(heads: Sequence[nn.Module]) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """A list that fills with (input, output) of each of the layers as they run."""
+    read: list[tuple[Tensor, Tensor]] = []
+
+    def keep(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
+            read.append((args[0], output))
+
+    handles = [head.register_forward_hook(keep) for head in heads]
+    try:
+        yield read
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _heads(model: nn.Module) -> list[nn.Module]:
+    """The last linear layer of each classifier of the model; distilled ones have two."""
+    tops = [module for name, module in model.named_children() if "classifier" in name or name in ("head", "fc")]
+    linears = [[m for m in top.modules() if isinstance(m, nn.Linear)] for top in tops]
+    return [found[-1] for found in linears if found]
+
+
+def _embedding(read: Sequence[tuple[Tensor, Tensor]], logits: Tensor) -> Tensor | None:
+    """What the heads read, if their mean output really is the answer."""
+    if not read or any(given.ndim != 2 or made.shape != logits.shape for given, made in read):
+        return None
+    made = torch.stack([out for _, out in read]).mean(0)
+    if not torch.allclose(made.detach(), logits.detach(), rtol=1e-2, atol=1e-3):
+        return None
+    return torch.stack([given for given, _ in read]).mean(0)
+
+
+def _width(model: Any) -> int:
+    config = model.config
+    if hasattr(model, "get_image_features"):
+        return int(getattr(config, "projection_dim", None) or config.vision_config.hidden_size)
+    sizes = getattr(config, "hidden_sizes", None)
+    return int(sizes[-1] if sizes else config.hidden_size)
