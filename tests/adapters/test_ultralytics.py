@@ -276,3 +276,18 @@ def test_load_makes_seeded_random_weights_and_leaves_the_generator_alone():
 def test_wrong_options_say_what_to_do(make, error, says):
     with pytest.raises(error, match=says):
         make()
+
+
+def test_a_checkpoint_is_opened_safely_and_finds_what_predict_finds(tmp_path):
+    import ultralytics
+
+    fpath = tmp_path / "mine.pt"
+    made("yolo11n-seg.yaml").save(fpath)
+    result, _ = predict(ultralytics.YOLO(fpath), bus(), conf=0.4, channels_last=False)
+    view = load(fpath, image_size=320, confidence=0.4)
+    findings, _, inputs = found(view)
+    assert view.name == "mine (segment)"
+    assert len(findings) == len(result.boxes) >= 5
+    torch.testing.assert_close(findings.confidence, result.boxes.conf, rtol=0, atol=1e-6)
+    assert float((in_source(findings.boxes, inputs, bus()) - result.boxes.xyxy).abs().max()) < 1e-3
+    assert not any(p.requires_grad for p in view.model.parameters())

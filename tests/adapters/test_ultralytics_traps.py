@@ -193,3 +193,19 @@ def test_end_to_end_and_one_to_many_read_different_branches_of_one_model():
     assert yolo.model.end2end is True
     assert a.corners
     assert not b.corners
+
+
+@pytest.mark.parametrize("config", [TINY_RTDETR, "yolo12n.yaml", "yoloe-11s-seg.yaml", "yolo11n-seg.yaml"])
+def test_one_picture_has_the_gradient_that_it_has_in_a_batch(config):
+    """torch's CPU batch norm returns wrong gradients for a single picture whose gradient comes in odd strides."""
+    view = wrap(made(config), image_size=320, confidence=0.3)
+    layers = resolve(view.model, ["model.2", *view.auto_layers().layers])
+    one = view.prepare([bus()])
+    gradients = []
+    for inputs in (one, one.take([0, 0])):
+        recording = record(view.model, lambda inputs=inputs: view.run(inputs), layers)
+        targets = Detection(which=0)(view.find(recording.raw, inputs), inputs)
+        gradients.append(recording.gradients(targets.scores[:1], targets.picture[:1]))
+    for alone, together in zip(*gradients, strict=True):
+        scale = float(together.abs().max())
+        assert float((alone - together).abs().max()) < 1e-3 * scale + 1e-12

@@ -1,0 +1,198 @@
+"""YOLO at 640 x 640: one heatmap, the maps of a hundred findings, EigenCAM, beside the common recipe and pytorch-grad-cam.
+
+Times are ratios to one forward + backward pass (FB) of the same model: the gradient of all class logits at all
+weights. ``python -m bench yolo`` (or ``python bench/yolo.py``); ``--quick`` for a look.
+
+The common recipe is what circulates for YOLO heatmaps, written anew: forward with graph, backward from the sum of the
+top 1 % of the prediction tensor through all weights, Grad-CAM on five layers, and another forward pass for the boxes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from bench.measure import interleaved, table, threads, write  # noqa: E402
+
+LAYERS = ("model.10", "model.12", "model.14", "model.16", "model.18")
+"""The five layers of the recipe; half of them are Concat and Upsample."""
+FINDINGS = 100
+
+
+def common_recipe(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """One Grad-CAM as the circulating scripts compute it: all weights' gradients, and a second forward pass."""
+    activations: list[torch.Tensor] = []
+    gradients: list[torch.Tensor] = []
+
+    def keep(_module: Any, _args: Any, output: torch.Tensor) -> None:
+        activations.append(output.detach())
+        output.register_hook(lambda g: gradients.insert(0, g))
+
+    with ExitStack() as stack:
+        for name in LAYERS:
+            stack.callback(model.get_submodule(name).register_forward_hook(keep).remove)
+        dense = _prediction(model(x))
+        flat = dense.flatten()
+        flat.topk(max(1, flat.numel() // 100)).values.sum().backward()
+    maps = []
+    for a, g in zip(activations, gradients, strict=True):
+        cam = (g.mean((2, 3), keepdim=True) * a).sum(1, keepdim=True).relu()
+        maps.append(torch.nn.functional.interpolate(cam / (cam.max() + 1e-7), x.shape[2:], mode="bilinear"))
+    model.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        model(x)  # for the boxes that are drawn on top
+    return torch.stack(maps).mean(0)
+
+
+def _prediction(out: Any) -> torch.Tensor:
+    while not isinstance(out, torch.Tensor):
+        out = out[0]
+    return out
+
+
+class _FirstTensor(torch.nn.Module):
+    """pytorch-grad-cam cannot read YOLO's nested output."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _prediction(self.model(x))
+
+
+def _view(config: str, size: int) -> Any:
+    from isotherm.adapters.ultralytics import wrap
+    from yolo_models import make_yolo
+
+    yolo = make_yolo(config, size=size)
+    return wrap(yolo, image_size=size, confidence=1e-6, iou=0.95, max_detections=FINDINGS)
+
+
+def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], int]:
+    """Median seconds of each job on one picture, and how many findings there are."""
+    from pytorch_grad_cam import EigenCAM
+
+    from isotherm.cam.attribute import attribute
+    from isotherm.cam.capture import record
+    from isotherm.cam.layers import resolve
+    from isotherm.cam.locality import Refused
+    from isotherm.cam.methods.eigencam import eigencam
+    from isotherm.cam.methods.gradcam import gradcam
+    from isotherm.cam.methods.hirescam import hirescam
+    from isotherm.cam.patches import patch_maps
+    from isotherm.cam.scores import Detection
+    from yolo_models import bus
+
+    view = _view(config, size)
+    model = view.model.eval()
+    # as wide as the recipe's input: predict would cut the empty margin off
+    from isotherm.adapters.ultralytics_input import letterbox
+
+    def prepare() -> Any:
+        return letterbox([bus()], (size, size), stride=32, like=next(model.parameters()), square=True)
+
+    inputs = prepare()
+    x = inputs.tensor
+    head_inputs = list(view.auto_layers().layers)
+    first = Detection(which=0)
+
+    def fb() -> None:
+        model.zero_grad(set_to_none=True)
+        _classes(model(x)).sum().backward()
+        model.zero_grad(set_to_none=True)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(x)
+
+    def floor() -> Any:
+        """Forward with the graph from the first head input on, and the gradient of one class logit at all three."""
+        recording = record(model, lambda: model(x), resolve(model, head_inputs))
+        scores = _classes(recording.raw)
+        return recording.gradients(scores.flatten(1).amax(1), torch.tensor([0]))
+
+    def find() -> Any:
+        recording = record(model, lambda: view.run(inputs), resolve(model, head_inputs), gradient=False)
+        return recording.raw, view.find(recording.raw, inputs)
+
+    def one(layers: Any, method: Any) -> Callable[[], Any]:
+        return lambda: attribute(view, prepare(), methods=[method], score=first, layers=layers)
+
+    raw, findings = find()
+    targets = Detection()(findings, inputs)
+
+    def all_maps(method: Any) -> Callable[[], Any]:
+        def job() -> Any:
+            maps = patch_maps(view.patch_plan(raw, findings, targets), method, inputs)
+            assert not isinstance(maps, Refused), maps.reason
+            return maps
+
+        return job
+
+    with_graph = record(model, lambda: view.run(inputs), resolve(model, head_inputs))
+    graph_findings = view.find(with_graph.raw, inputs)
+    graph_targets = Detection()(graph_findings, inputs)
+
+    def dense_one() -> Any:
+        return with_graph.gradients(graph_targets.scores[:1], graph_targets.picture[:1], keep_graph=True)
+
+    jobs: dict[str, Callable[[], Any]] = {
+        "FB": fb,
+        "forward": forward,
+        "floor": floor,
+        "forward and findings": find,
+        "one heatmap, own level": one("auto", hirescam),
+        "one heatmap, three levels": one(head_inputs, hirescam),
+        "one heatmap, recipe's five layers": one(list(LAYERS), gradcam),
+        "maps of all findings, HiResCAM": all_maps(hirescam),
+        "maps of all findings, GradCAM": all_maps(gradcam),
+        "one dense gradient of one finding": dense_one,
+        "common recipe": lambda: common_recipe(model, x),
+        "EigenCAM, five layers": one(list(LAYERS), eigencam),
+    }
+    seconds = interleaved(jobs, repeats=repeats)
+    pgc = EigenCAM(model=_FirstTensor(model), target_layers=[model.get_submodule(name) for name in LAYERS])
+    pgc_targets = [lambda out: out.sum()]
+    few = interleaved({"FB": fb, "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0)
+    # pgc's run is long: its own FB beside it keeps the ratio honest on a busy machine
+    seconds["pytorch-grad-cam EigenCAM, five layers"] = few["pgc"] / few["FB"] * seconds["FB"]
+    return seconds, len(findings)
+
+
+def _classes(out: Any) -> torch.Tensor:
+    raw = out[1]
+    return (raw.get("one2many", raw))["scores"]
+
+
+def main(quick: bool = False) -> None:
+    threads(2)
+    size, repeats = (256, 1) if quick else (640, 9)
+    results: dict[str, Any] = {}
+    for config in ("yolo11s-seg.yaml", "yoloe-11s-seg.yaml"):
+        seconds, found = compare(config, size=size, repeats=repeats)
+        fb = seconds["FB"]
+        ratios = {name: value / fb for name, value in seconds.items()}
+        dense = ratios["one dense gradient of one finding"] * found
+        eigen = ratios["pytorch-grad-cam EigenCAM, five layers"] / ratios["EigenCAM, five layers"]
+        rows = [[name, value * 1e3, ratios[name]] for name, value in seconds.items()]
+        rows.append([f"the same {found} maps by a dense gradient each (computed)", dense * fb * 1e3, dense])
+        print(table(f"{config.removesuffix('.yaml')}, {size} x {size}, {found} findings", ["job", "ms", "ratio to FB"], rows))
+        print(f"EigenCAM is {eigen:.1f} times faster than pytorch-grad-cam's.\n")
+        results[config] = {
+            "size": size, "findings": found, "seconds": seconds, "ratio_to_fb": ratios,
+            "dense_maps_of_all_findings_ratio_computed": dense, "eigencam_times_faster_than_pgc": eigen,
+        }  # fmt: skip
+    write("yolo", {"results": results}, quick=quick)
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv)
