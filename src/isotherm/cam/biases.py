@@ -37,7 +37,7 @@ def effective_bias(module: nn.Module) -> Float[Tensor, "c"] | None:
 
 
 def bias_traces(
-    calls: Sequence[Call], gradients: Sequence[Float[Tensor, "t c h w"]], inputs: Inputs, picture: Tensor
+    calls: Sequence[Call], gradients: Sequence[Float[Tensor, "t ..."]], inputs: Inputs, picture: Tensor
 ) -> tuple[LayerTrace, ...]:
     """One LayerTrace per call that lies on a grid: the bias broadcast as activation, the gradient at its output."""
     traces = []

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
 
-Picture = UInt8[np.ndarray, "H W 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 """A source picture as decoded: upright, RGB, 8 bits."""
 
 
