@@ -12,7 +12,8 @@ os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
 import pytest
 import torch
 
-torch.set_num_threads(2)
+# two workers share two cores; one process alone may have both
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(autouse=True)

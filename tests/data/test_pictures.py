@@ -369,7 +369,6 @@ def test_layout_settles_what_shape_cannot():
         (None, "NoneType"),
         (Image.new("F", (2, 2), float("nan")), "NaN"),
     ],
-    ids=str,
 )
 def test_whatever_would_be_a_guess_is_refused(given_, words):
     with pytest.raises(InputError, match=words):
