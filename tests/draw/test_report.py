@@ -24,7 +24,7 @@ from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
 
 SOURCE = (40, 60)
-EVIL = "<!--<script x </script x></script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\u2028"
+EVIL = "</script x></script><!--<script y <script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\u2028"
 NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
