@@ -291,3 +291,26 @@ def test_a_checkpoint_is_opened_safely_and_finds_what_predict_finds(tmp_path):
     torch.testing.assert_close(findings.confidence, result.boxes.conf, rtol=0, atol=1e-6)
     assert float((in_source(findings.boxes, inputs, bus()) - result.boxes.xyxy).abs().max()) < 1e-3
     assert not any(p.requires_grad for p in view.model.parameters())
+
+
+def test_empty_masks_are_told_as_the_package_tells_them():
+    """Small blobs, thin boxes, borders: the shortcut must agree with enlarging every mask, whatever decides."""
+    from ultralytics.utils.ops import process_mask
+
+    from isotherm.adapters.ultralytics_masks import not_empty
+
+    generator = torch.Generator().manual_seed(3)
+    n, h, w = 400, 20, 16
+    # one prototype per finding with a few positive cells, so that coefficients pick exactly one
+    proto = -torch.rand(1, n, h, w, generator=generator)
+    corner = torch.rand(n, 2, generator=generator) * torch.tensor([60.0, 76.0])
+    boxes = torch.cat([corner, corner + torch.rand(n, 2, generator=generator) * 30 - 1], 1)
+    for i in range(n):
+        reach = torch.randint(-4, 5, (2,), generator=generator)
+        x, y = (((boxes[i, :2] + boxes[i, 2:]) / 8).long() + reach).tolist()
+        side = i % 4
+        proto[0, i, max(0, y - side) : max(0, y + side), max(0, x - side) : max(0, x + side)] = torch.rand(1, generator=generator)
+    expected = process_mask(proto[0], torch.eye(n), boxes, (80, 64), upsample=True).amax((1, 2)) > 0
+    got = not_empty(torch.eye(n), proto, boxes, torch.zeros(n, dtype=torch.long), (80, 64))
+    assert 0.2 < float(expected.float().mean()) < 0.8
+    assert torch.equal(got, expected)

@@ -68,9 +68,10 @@ def not_empty(
 
     near = within(y0 - 1, y1 + 1, rows)[:, :, None] & within(x0 - 1, x1 + 1, columns)[:, None, :]
     possible = (positive & near).flatten(1).any(1)
-    # a 3 x 3 block of positive cells around a cell that lies wholly in the box: every pixel of that cell is positive
-    block = -F.max_pool2d(-F.pad(positive.float(), (1, 1, 1, 1), value=1.0)[:, None], 3, 1)[:, 0] > 0
-    whole = within(y0 + 1, y1 - 1, rows)[:, :, None] & within(x0 + 1, x1 - 1, columns)[:, None, :]
+    # all of a 3 x 3 block is positive and its middle cell lies wholly in the box: every pixel of that cell is positive
+    across = positive[:, :, :-2] & positive[:, :, 1:-1] & positive[:, :, 2:]
+    block = across[:, :-2] & across[:, 1:-1] & across[:, 2:]
+    whole = within(y0 + 1, y1 - 1, rows[1:-1])[:, :, None] & within(x0 + 1, x1 - 1, columns[1:-1])[:, None, :]
     certain = (block & whole).flatten(1).any(1)
     open_ = torch.nonzero(possible & ~certain).flatten()
     certain[open_] = _has_pixel(small[open_], boxes[open_], size)
@@ -83,10 +84,26 @@ def _span(low: Tensor, high: Tensor, pixels: int, cells: int) -> tuple[Tensor, T
 
 
 def _has_pixel(small: Float[Tensor, "n H W"], boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, "n"]:
-    """The question itself: enlarge, cut at 0, and look inside of the box (pixel i counts where low <= i < high)."""
-    rows, columns = torch.arange(size[0], device=small.device), torch.arange(size[1], device=small.device)
-    found = []
-    for mask, (x0, y0, x1, y1) in zip(small.split(1), boxes, strict=True):
-        large = F.interpolate(mask[None], size, mode="bilinear")[0, 0] > 0
-        found.append(large[(rows >= y0) & (rows < y1)][:, (columns >= x0) & (columns < x1)].any())
-    return torch.stack(found) if found else torch.zeros(0, dtype=torch.bool, device=small.device)
+    """The question itself: enlarge, cut at 0, and look inside of the box (pixel i counts where low <= i < high).
+
+    Only the cells around the box are enlarged: with a margin of two cells and whole numbers of pixels per cell its
+    pixels are interpolated from the same cells with the same weights.
+    """
+    h, w = small.shape[-2:]
+    sy, sx = size[0] // h, size[1] // w
+    answers = []
+    for mask, (x0, y0, x1, y1) in zip(small, boxes.tolist(), strict=True):
+        top, bottom = max(0, int(y0 // sy) - 2), min(h, int(y1 // sy) + 3)
+        left, right = max(0, int(x0 // sx) - 2), min(w, int(x1 // sx) + 3)
+        if (sy * h, sx * w) != tuple(size):
+            top, bottom, left, right = 0, h, 0, w
+        if top >= bottom or left >= right:
+            answers.append(False)
+            continue
+        part = mask[None, None, top:bottom, left:right]
+        shape = size if part.shape[-2:] == (h, w) else (sy * (bottom - top), sx * (right - left))
+        large = F.interpolate(part, shape, mode="bilinear")[0, 0] > 0
+        rows, columns = torch.arange(shape[0]) + sy * top, torch.arange(shape[1]) + sx * left
+        inside = ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))
+        answers.append(bool((large & inside.to(large.device)).any()))
+    return torch.tensor(answers, dtype=torch.bool, device=small.device)
