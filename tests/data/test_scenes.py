@@ -223,6 +223,15 @@ def test_pose_there_and_back(mirror):
     np.testing.assert_allclose(pose.to_pixels(unit), np.stack([xs.ravel() + 0.5, ys.ravel() + 0.5], 1), atol=1e-4)
 
 
+def test_a_mirrored_pose_is_a_mirrored_picture():
+    def shape(x, y):  # nothing like its mirror image
+        return polygon(x, y, [(-0.9, 0.1), (0.3, -0.8), (0.8, 0.6)])
+
+    plain, mirrored = (cover(shape, Pose(30.0, 30.0, 20.0, 0.0, (1.0, 1.0), m), (60, 60)).alpha for m in (1, -1))
+    np.testing.assert_allclose(plain[:, ::-1], mirrored, atol=1e-5)
+    assert np.abs(plain - mirrored).max() == 1
+
+
 def test_clutter_stays_in_the_unit_disc():
     axis = (np.arange(120, dtype=np.float32) + 0.5) / 40 - 1.5
     x, y = np.meshgrid(axis, axis)

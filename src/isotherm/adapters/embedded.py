@@ -132,8 +132,13 @@ def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
 class EmbeddedView(ClassifierView):
     """The view of a :class:`SceneNet`.
 
-    Methods: behind the last stage there is only average pooling and one linear layer, so the gradient is the same
-    at every cell and HiResCAM, Grad-CAM and LayerCAM of positive weights see the same evidence.
+    Behind the last stage there is only average pooling and one linear layer, so the gradient is the same at every
+    cell, and HiResCAM and Grad-CAM are equal. On validation scenes, for all three training seeds, no other layer
+    method at this layer put more on the class's own object with as little on the others; at the block before it,
+    Grad-CAM's figures vary between training seeds. Of the two equal ones HiResCAM is the default, as for detectors.
+
+    Its strided 3x3 convolutions centre each cell 3.5 input pixels to the upper left of the square that the grid's
+    frame gives it, as in other residual networks; maps lie that much, under half a cell, too far to the lower right.
     """
 
     model: SceneNet
