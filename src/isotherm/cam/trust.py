@@ -66,7 +66,8 @@ def _judge(
 
     def explain() -> Float[Tensor, "t h w"]:
         again, _ = attribute_again(view, rows, targets, methods=[method], layers=layers, how=how)
-        return _compared(again[0].values, windows)
+        # fewer findings may live on coarser levels only, and then come on a coarser grid
+        return _compared(to_frame(again[0].values, again[0].frame, frame, outside="edge"), windows)
 
     keep = tuple(getattr(view, "constants", ()))
     true = _compared(maps, windows)
