@@ -10,7 +10,7 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import TEXTS, activation, hit, processor, view_of
+from adapters.transformers_rig import TEXTS, activation, hit, one_thread, processor, view_of  # noqa: F401
 from isotherm.adapters.transformers import wrap
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
@@ -115,7 +115,7 @@ def test_swin_cells_that_were_padded_lie_outside_of_the_picture():
     inputs = view.prepare([picture(62, 90)])
     for layer, grid, stride in (("swin.encoder.layers.0.blocks.0", (16, 23), 4), ("swin.layernorm", (8, 12), 8)):
         values, frame = activation(view, layer, inputs)
-        assert tuple(values.shape[2:]) == grid
+        assert tuple(values.shape[2:]) == grid == frame.size
         corner = frame[0].points_to_source(torch.tensor([[float(grid[1]), float(grid[0])]], dtype=torch.float64))[0]
         assert corner.tolist() == pytest.approx([grid[1] * stride, grid[0] * stride])
 

@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import LABELLED, activation, hit, processor, view_of
+from adapters.transformers_rig import LABELLED, activation, hit, one_thread, processor, view_of  # noqa: F401
 from isotherm.adapters.transformers import wrap
 from isotherm.adapters.transformers_detectors import overlaps
 from isotherm.cam.attribute import attribute

@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import TEXTS, processor
+from adapters.transformers_rig import TEXTS, one_thread, processor  # noqa: F401
 from isotherm.adapters.transformers import load
 from isotherm.errors import AdapterError, WeightsError
 
@@ -145,7 +145,7 @@ def test_a_pickled_checkpoint_that_would_run_code_is_refused(tmp_path):
     config["architectures"] = ["ViTForImageClassification"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     torch.save({**model.state_dict(), "x": Evil()}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match="could run code"):
         load(tmp_path)
     assert not (tmp_path / "it_ran").exists()
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import PROMPTED, TEXTS, hit, processor, view_of
+from adapters.transformers_rig import PROMPTED, TEXTS, hit, one_thread, processor, view_of  # noqa: F401
 from isotherm.adapters.transformers import wrap
 from isotherm.adapters.transformers_text import joined, prompts, spans
 from isotherm.cam.attribute import attribute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,7 @@ from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 
 
-class EncoderView:
+class EncoderView(ABC):
     """What all of these share: preparing pictures, calling the model, layers and their layouts.
 
     Args:
@@ -50,9 +51,9 @@ class EncoderView:
             self._choice = known_choice(self.model, self.rules, model_type(self.model)) or self._probe()
         return self._choice
 
+    @abstractmethod
     def run(self, inputs: Inputs) -> Any:
         """The forward pass."""
-        raise NotImplementedError
 
     def answer(self, raw: Any) -> Tensor:
         """What of the raw output a probe explains."""

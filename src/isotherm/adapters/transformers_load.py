@@ -138,6 +138,11 @@ def _translated(name: str, what: str, error: Exception) -> AdapterError | Weight
     said = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if "trust_remote_code" in str(error):
         return AdapterError(f"{name} needs Python code of its own that would have to be downloaded and run; isotherm never does that. Use a model that transformers has itself")
+    if isinstance(error, pickle.UnpicklingError):
+        return WeightsError(
+            f"the {what} of {name} are a broken pickle, or one that asks for more than tensors, which could run code; it was not opened. "
+            "Save them as safetensors, or give the file as weights= and, if you trust it, as trust="
+        )
     if Path(name).exists():
         return WeightsError(f"the {what} in {name} cannot be read ({type(error).__name__}: {said}); was it written by save_pretrained, for this model, and completely?")
     return WeightsError(
