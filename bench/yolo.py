@@ -69,15 +69,23 @@ class _FirstTensor(torch.nn.Module):
         return _prediction(self.model(x))
 
 
+def _prepare(view: Any, size: int) -> Any:
+    """The photo on the full square: predict would cut the empty margin off, and the figures would be of a smaller input."""
+    from isotherm.adapters.ultralytics_input import letterbox
+    from yolo_models import bus
+
+    return letterbox([bus()], (size, size), stride=32, like=next(view.model.parameters()), square=True)
+
+
 def _view(config: str, size: int) -> Any:
-    """A view whose confidence threshold lets about :data:`FINDINGS` findings through predict's own suppression."""
+    """A view whose confidence threshold lets :data:`FINDINGS` findings through predict's own suppression."""
     from isotherm.adapters.ultralytics import wrap
-    from yolo_models import bus, make_yolo
+    from yolo_models import make_yolo
 
     yolo = make_yolo(config, size=size)
     view = wrap(yolo, image_size=size, confidence=0.0, max_detections=FINDINGS)
     view.model.eval()
-    inputs = view.prepare([bus()])
+    inputs = _prepare(view, size)
     with torch.no_grad():
         least = float(view.find(view.run(inputs), inputs).confidence.min())
     return wrap(yolo, image_size=size, confidence=least * 0.9999, max_detections=FINDINGS)
@@ -96,15 +104,12 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
     from isotherm.cam.methods.hirescam import hirescam
     from isotherm.cam.patches import patch_maps
     from isotherm.cam.scores import Detection
-    from yolo_models import bus
 
     view = _view(config, size)
     model = view.model.eval()
-    # as wide as the recipe's input: predict would cut the empty margin off
-    from isotherm.adapters.ultralytics_input import letterbox
 
     def prepare() -> Any:
-        return letterbox([bus()], (size, size), stride=32, like=next(model.parameters()), square=True)
+        return _prepare(view, size)
 
     inputs = prepare()
     x = inputs.tensor
