@@ -104,13 +104,20 @@ def test_each_row_is_its_own_problem_and_its_own_noise():
     assert not torch.equal(noisy, linear_imputation(pictures, removed, noise=0.5, seed=8))
 
 
-def test_many_systems_at_once_as_on_an_accelerator():
-    from isotherm.metrics.imputation import _solve
+def test_many_systems_at_once_as_on_an_accelerator(monkeypatch):
+    from isotherm.metrics import imputation
 
     pictures = torch.randn(5, 3, 33, 48)
     removed = torch.stack([smooth(33, 48, (4, 4), seed=s)[0] > 0 for s in range(5)])
-    one_by_one = torch.cat([_solve(p[None], r[None], 1e-7) for p, r in zip(pictures, removed, strict=True)])
-    assert torch.allclose(_solve(pictures, removed, 1e-7), one_by_one, atol=1e-5)
+    calls = []
+    real = imputation._Solver.__call__
+    monkeypatch.setattr(imputation._Solver, "__call__", lambda self, *a: calls.append(self.systems) or real(self, *a))
+    monkeypatch.setattr(imputation, "CACHE", 33 * 48 * 2)
+    in_twos = linear_imputation(pictures, removed)
+    monkeypatch.setattr(imputation, "CACHE", 33 * 48 * 5)
+    at_once = linear_imputation(pictures, removed)
+    assert calls == [2, 2, 1, 5]
+    assert torch.allclose(at_once, in_twos, atol=1e-5)
 
 
 def test_channels_that_need_nothing_and_pictures_that_are_flat():

@@ -159,6 +159,10 @@ def test_insertion_by_the_reversed_random_run_is_what_a_run_of_its_own_gives():
     own = insertion(-field, pictures[1:], lambda x, i: score(x, i + 1), fill=fill, steps=5)
     assert torch.allclose(both.insertion.random.scores[1, 0], own.scores[0], atol=1e-4)
     assert torch.allclose(both.insertion.random.auc[1, 0], own.auc[0], atol=1e-4)
+    # nine pixels in two steps: deletion takes five first, so its reverse puts four back first
+    odd = compare(torch.rand(1, 3, 3), pictures[:1, :, :3, :3], lambda x, i: x.sum((1, 2, 3)), fill=fill, grid=(3, 3), orders=2, steps=2)
+    assert odd.deletion.random.fractions[0, 0].tolist() == pytest.approx([0, 5 / 9, 1])
+    assert odd.insertion.random.fractions[0, 0].tolist() == pytest.approx([0, 4 / 9, 1])
 
 
 def test_an_object_in_the_centre_makes_the_centre_a_strong_opponent():

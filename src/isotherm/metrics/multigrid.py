@@ -19,7 +19,7 @@ time in the operating system than the arithmetic, and on small grids slicing cos
 from __future__ import annotations
 
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import torch
@@ -74,42 +74,37 @@ class VCycle:
     """An approximate inverse of ROAD's system, symmetric and positive definite, in float32.
 
     Args:
-        removed: (n, h, w) the unknown pixels of n systems.
-        channels: right-hand sides per system.
+        systems: how many at once. channels: right-hand sides per system. size: (h, w) of the pictures.
     """
 
-    def __init__(self, removed: Bool[Tensor, "n h w"], channels: int) -> None:
-        unknown = removed[:, None].float()
-        size = (removed.shape[1], removed.shape[2])
-        total = weight_sum(size, dtype=torch.float32, device=removed.device)
-        stencil = _between(unknown).mul_(-torch.tensor(WEIGHTS, device=removed.device)[:, None, None])
-        stencil[:, 4:5] = total * unknown
-        # plain Jacobi smooths this stencil by a factor of 1/3 per sweep, so no damping is needed
-        finest = _Finest(unknown, total, channels) if size[0] * size[1] > COARSEST else None
-        self.levels: list[_Level] = [] if finest is None else [finest]
+    def __init__(self, systems: int, channels: int, size: Size, device: torch.device) -> None:
+        self.finest = _Finest(systems, channels, size, device)
+        self._levels: list[_Level] = [self.finest]
         while size[0] * size[1] > COARSEST:
-            stencil = _galerkin(stencil, self.levels[-1].spread)
-            size = (stencil.shape[-2], stencil.shape[-1])
-            self.levels.append(_Level(stencil, _damped(stencil), channels))
-        if finest is None:
-            self.levels.append(_Level(stencil, _damped(stencil), channels))
-        self._inverse = _dense_inverse(stencil)
-        for fine, coarse in zip(self.levels[:-1], self.levels[1:], strict=True):
-            fine.link(coarse)
+            size = (size[0] + 1) // 2, (size[1] + 1) // 2
+            self._levels.append(_Level(systems, channels, size, device))
+            self._levels[-2].link(self._levels[-1])
+
+    def set(self, removed: Bool[Tensor, "n h w"]) -> None:
+        """Choose the systems: which pixels are unknown. Earlier results are lost."""
+        self.finest.set_unknown(removed)
+        for fine, coarse in pairwise(self._levels):
+            coarse.set_stencil(fine.galerkin())
+        self._inverse = _dense_inverse(self._levels[-1].stencil)
 
     def __call__(self, residual: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """About what the error is whose residual this is. The result is a buffer: it lasts until the next call."""
         return self._cycle(0, residual)
 
     def _cycle(self, depth: int, right: Tensor) -> Tensor:
-        level = self.levels[depth]
-        if depth == len(self.levels) - 1:
+        level = self._levels[depth]
+        if depth == len(self._levels) - 1:
             level.x.copy_((right.flatten(2) @ self._inverse).unflatten(2, level.size))
             return level.x
         torch.mul(right, level.smooth, out=level.x)
         level.residual(right).mul_(level.spread)
         level.restrict()
-        self._cycle(depth + 1, level.below.right)
+        self._cycle(depth + 1, self._levels[depth + 1].right)
         level.x.addcmul_(level.prolong(), level.spread)
         level.x.addcmul_(level.residual(right), level.smooth)
         return level.x
@@ -118,27 +113,35 @@ class VCycle:
 class _Level:
     """One grid: its equations, its smoother, its buffers and its way to the next coarser one.
 
-    Args:
+    Attributes:
         stencil: (n, 9, h, w) coefficients in the order of OFFSETS.
         smooth: (n, 1, h, w) what a residual is multiplied by in a smoothing step; 0 where there is no unknown.
+        spread: (n, 1, h, w) factor of interpolated values: 0 on kept pixels; 2 where a last row or column has no node
+            behind it, so that constants stay constants at the border.
     """
 
-    below: _Level
-
-    def __init__(self, stencil: Tensor, smooth: Tensor, channels: int) -> None:
-        n, _, h, w = smooth.shape
-        self.size, self.smooth = (h, w), smooth
-        self.padded = smooth.new_zeros(n, channels, h + 2, w + 2)
+    def __init__(self, systems: int, channels: int, size: Size, device: torch.device) -> None:
+        h, w = self.size = size
+        self.padded = torch.zeros(systems, channels, h + 2, w + 2, device=device)
         self.x = self.padded[..., 1:-1, 1:-1]
-        self.right = smooth.new_empty(n, channels, h, w)
-        self._residual = torch.empty_like(self.right)
-        self._terms = list(zip(stencil.split(1, dim=1), neighbours(self.padded), strict=True))
-        # interpolated values: 2 where a last row or column has no node behind it, so that constants stay constants
-        self.spread = smooth.new_ones(h, w)
+        self.right = torch.zeros(systems, channels, h, w, device=device)
+        self._residual = torch.zeros_like(self.right)
+        self.stencil = torch.zeros(systems, 9, h, w, device=device)
+        self._terms = list(zip(self.stencil.split(1, dim=1), neighbours(self.padded), strict=True))
+        self.smooth = torch.zeros(systems, 1, h, w, device=device)
+        self.border = torch.ones(1, 1, h, w, device=device)
         if h % 2 == 0:
-            self.spread[-1] *= 2
+            self.border[..., -1, :] *= 2
         if w % 2 == 0:
-            self.spread[:, -1] *= 2
+            self.border[..., :, -1] *= 2
+        self.spread = self.border.expand(systems, -1, -1, -1)
+        self._between = torch.zeros_like(self.stencil)
+
+    def set_stencil(self, stencil: Tensor) -> None:
+        """Take over equations; smooth by Jacobi so damped that by Gershgorin no eigenvalue exceeds 1.5."""
+        self.stencil.copy_(stencil)
+        bound = stencil.abs().sum(1, keepdim=True)
+        self.smooth = torch.where(bound > 0, 1.5 / bound.clamp(min=torch.finfo(bound.dtype).tiny), 0.0)
 
     def residual(self, right: Tensor) -> Tensor:
         """right - A x, in a buffer."""
@@ -147,12 +150,22 @@ class _Level:
             out.addcmul_(coefficient, values, value=-1)
         return out
 
+    def scaled_stencil(self) -> Tensor:
+        """The equations between interpolated values, diag(spread) A diag(spread), in a buffer."""
+        return _products(self.spread, self._between).mul_(self.stencil)
+
+    def galerkin(self) -> Float[Tensor, "n 9 k l"]:
+        """P^T A P, the equations of the next coarser grid; P = diag(spread) times bilinear interpolation."""
+        # accelerators convolve float32 in ten bits, and a Laplacian with such weights is no longer definite
+        dtype = torch.float64 if self.stencil.is_cuda else torch.float32
+        scaled = self.scaled_stencil().to(dtype)
+        return F.conv2d(scaled, _galerkin_kernel().to(scaled), stride=2, padding=1).to(self.stencil.dtype)
+
     def link(self, below: _Level) -> None:
         """Prepare the ways down and up between this grid and the next coarser one."""
-        self.below = below
         n, c, h, _ = self.right.shape
-        half = self.right.new_empty(n, c, h, below.size[1])
-        self._enlarged = torch.empty_like(self.right)
+        half = self.right.new_zeros(n, c, h, below.size[1])
+        self._enlarged = torch.zeros_like(self.right)
         self._down = _Line.along(-1, self._residual, half), _Line.along(-2, half, below.right)
         self._up = _Line.along(-2, half, below.x), _Line.along(-1, self._enlarged, half)
 
@@ -169,13 +182,27 @@ class _Level:
 
 
 class _Finest(_Level):
-    """The picture's own grid, where the weights are the same everywhere."""
+    """The picture's own grid, where the weights are the same everywhere and only the unknowns differ."""
 
-    def __init__(self, unknown: Tensor, total: Tensor, channels: int) -> None:
-        super().__init__(unknown.expand(-1, 9, -1, -1), unknown / total, channels)
-        self.spread = self.spread * unknown
-        self.diagonal, self.twelfth = (total + 1 / 3) * unknown, unknown / 12
+    def __init__(self, systems: int, channels: int, size: Size, device: torch.device) -> None:
+        super().__init__(systems, channels, size, device)
+        self.total = weight_sum(size, dtype=torch.float32, device=device)
+        self._coefficients = -torch.tensor(WEIGHTS, device=device)[:, None, None].repeat(1, *size)
+        self._coefficients[4] = self.total
         self._smear = Smear(self.padded)
+
+    def set_unknown(self, removed: Bool[Tensor, "n h w"]) -> None:
+        """Choose which pixels are unknown."""
+        unknown = removed[:, None].float()
+        self.spread = self.border * unknown
+        # plain Jacobi smooths this stencil by a factor of 1/3 per sweep, so no damping is needed
+        self.smooth = unknown / self.total
+        self.diagonal, self.twelfth = (self.total + 1 / 3) * unknown, unknown / 12
+        if self.size[0] * self.size[1] <= COARSEST:
+            torch.mul(_products(unknown, self._between), self._coefficients, out=self.stencil)
+
+    def scaled_stencil(self) -> Tensor:
+        return _products(self.spread, self._between).mul_(self._coefficients)
 
     def residual(self, right: Tensor) -> Tensor:
         out = self._residual.copy_(right).addcmul_(self.diagonal, self.x, value=-1)
@@ -212,19 +239,11 @@ class _Line(NamedTuple):
         self.right.add_(self.odd_with_right, alpha=0.5)
 
 
-def _between(values: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 9 h w"]:
+def _products(values: Float[Tensor, "n 1 h w"], out: Float[Tensor, "n 9 h w"]) -> Float[Tensor, "n 9 h w"]:
     """Each cell's value times that of each of its nine neighbours."""
-    n, _, h, w = values.shape
-    out = values.new_empty(n, 9, h, w)
     for part, view in zip(out.split(1, dim=1), neighbours(F.pad(values, (1, 1, 1, 1))), strict=True):
         torch.mul(values, view, out=part)
     return out
-
-
-def _damped(stencil: Tensor) -> Tensor:
-    """Jacobi on a coarse grid. By Gershgorin its largest eigenvalue is at most 1.5, so it always converges."""
-    bound = stencil.abs().sum(1, keepdim=True)
-    return torch.where(bound > 0, 1.5 / bound.clamp(min=torch.finfo(bound.dtype).tiny), 0.0)
 
 
 @cache
@@ -240,15 +259,6 @@ def _galerkin_kernel() -> Float[Tensor, "9 9 3 3"]:
         if by in linear and bx in linear:
             kernel[d, o, ay + 1, ax + 1] = linear[ay] * linear[ax] * linear[by] * linear[bx]
     return kernel
-
-
-def _galerkin(stencil: Float[Tensor, "n 9 h w"], spread: Tensor) -> Float[Tensor, "n 9 k l"]:
-    """P^T A P; P = diag(spread) times bilinear interpolation."""
-    spread = spread.expand(len(stencil), 1, -1, -1)
-    # accelerators convolve float32 in ten bits, and a Laplacian with such weights is no longer definite
-    dtype = torch.float64 if stencil.is_cuda else torch.float32
-    scaled = _between(spread).mul_(stencil).to(dtype)
-    return F.conv2d(scaled, _galerkin_kernel().to(scaled), stride=2, padding=1).to(stencil.dtype)
 
 
 def _dense_inverse(stencil: Float[Tensor, "n 9 h w"]) -> Float[Tensor, "n k k"]:
