@@ -5,6 +5,8 @@ classes; each class that the model finds (logit above 0) is explained and must p
 object nor at the clutter. Beside the methods stand random fields as coarse as the maps, the distance from the centre,
 and the best methods on the same network with randomised weights, which must fall to chance.
 
+One row puts HiResCAM's cells where most tools put them, evenly over the input, instead of where they lie.
+
 energy: share of positive relevance on the object (chance: the share of the picture that it covers).
 pointing: how often the strongest pixel lies on it.
 """
@@ -23,6 +25,7 @@ from bench.measure import table, threads, write
 QUICK_METHODS = ("hirescam", "gradcam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigencam", "eigengradcam",
                  "kpcacam", "shapleycam", "ablationcam", "finercam")  # fmt: skip
 SLOW_METHODS = ("fullgrad", "scorecam", "occlusion", "integratedgradients", "rise")
+EVENLY = "HiResCAM, cells spread evenly"
 START, END = "<!-- evidence: start -->", "<!-- evidence: end -->"
 PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
 README = Path(__file__).parents[1] / "README.md"
@@ -45,7 +48,7 @@ def measure(seed: int, count: int, names: Sequence[str], *, random_weights: bool
     chosen = [methods.RISE(masks=500, batch=50) if n == "rise" else getattr(methods, n) for n in names]
     found: dict[str, list[tuple[float, float]]] = {m.name: [] for m in chosen}
     extra = {} if random_weights else {"random field": [], "centre": [], "the object's area": []}
-    found |= extra
+    found |= extra | ({EVENLY: []} if "hirescam" in names and not random_weights else {})
     for number, scene in enumerate(islice(held_out_scenes(count), count)):
         inputs = view.prepare([scene.picture])
         with torch.no_grad():
@@ -64,6 +67,10 @@ def measure(seed: int, count: int, names: Sequence[str], *, random_weights: bool
                 done.append((method, LayerMap(everything.name, everything.values[labels], everything.frame[labels])))
             for method, m in done:
                 _keep(found[method.name], to_source(m.values.float(), m.frame), masks, energy_inside, pointing_game)
+            if EVENLY in found:
+                m = dict(zip(names, (m for _, m in done), strict=False))["hirescam"]
+                evenly = inputs.frame[torch.zeros(len(labels), dtype=torch.long)].to_grid(size=m.frame.size)
+                _keep(found[EVENLY], to_source(m.values.float(), evenly), masks, energy_inside, pointing_game)
         if extra:
             size = tuple(masks.shape[-2:])
             field = random_maps(len(masks), size, grid=(16, 16), seed=number)

@@ -83,12 +83,12 @@ def _view(config: str, size: int) -> Any:
     from yolo_models import make_yolo
 
     yolo = make_yolo(config, size=size)
-    view = wrap(yolo, image_size=size, confidence=0.0, max_detections=FINDINGS)
+    view = wrap(yolo, size=size, confidence=0.0, max_detections=FINDINGS)
     view.model.eval()
     inputs = _prepare(view, size)
     with torch.no_grad():
         least = float(view.find(view.run(inputs), inputs).confidence.min())
-    return wrap(yolo, image_size=size, confidence=least * 0.9999, max_detections=FINDINGS)
+    return wrap(yolo, size=size, confidence=least * 0.9999, max_detections=FINDINGS)
 
 
 def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], int]:

@@ -186,3 +186,49 @@ def test_tiles_cover_everything_and_stay_inside():
 def test_what_cannot_be(make, says):
     with pytest.raises(FrameError, match=says):
         make()
+
+
+class TestMargin:
+    """Cells that lie off centre: the raster still speaks for the whole of what it was made from."""
+
+    FRAME = Frame.identity((64, 96)).to_cells((0.5, 0.5), (8.0, 8.0), (8, 12))
+
+    def test_reaches_to_the_limits_of_what_it_was_made_from(self):
+        assert self.FRAME.margin == (-0.4375, -0.4375, 0.4375, 0.4375)
+        x0, y0, x1, y1 = self.FRAME.limits
+        corners = self.FRAME.points_to_source(points((x0, y0), (x1, y1)))
+        torch.testing.assert_close(corners, points((0.0, 0.0), (96.0, 64.0)))
+
+    def test_values_end_where_it_ends(self):
+        values = torch.rand(8, 12)
+        seen = Frame.identity((70, 100)).cropped((2, 3, 98, 67))
+        frame = seen.to_cells((0.5, 0.5), (8.0, 8.0), (8, 12))
+        source = to_frame(values, frame, Frame.identity((70, 100)))
+        assert (source[3:67, 2:98] > 0).all()
+        assert not source[:3].any()
+        assert not source[:, 98:].any()
+        assert source[66, 97] == values[-1, -1]  # continued beyond the last centre
+        plain = to_frame(values, Frame.identity((70, 100)).cropped((2, 3, 98, 67)).to_grid(stride=8), Frame.identity((70, 100)))
+        assert not torch.allclose(source, plain)
+
+    def test_centres_are_read_back_exactly(self):
+        values = torch.rand(8, 12)
+        source = to_frame(values, self.FRAME, Frame.identity((64, 96)))
+        torch.testing.assert_close(source[::8, ::8], values)  # cell i is centred on pixel 8 i
+
+    def test_mirrors_and_scales_with_the_raster(self):
+        assert self.FRAME.flipped().margin == (0.4375, -0.4375, -0.4375, 0.4375)
+        assert self.FRAME.flipped("vertical").margin == (-0.4375, 0.4375, 0.4375, -0.4375)
+        assert self.FRAME.resized((4, 24)).margin == (-0.875, -0.21875, 0.875, 0.21875)
+        assert self.FRAME.cropped((0, 0, 4, 4)).margin == (0, 0, 0, 0)
+
+    def test_belongs_to_what_a_frame_is(self):
+        plain = Frame(self.FRAME.to_source, self.FRAME.size, self.FRAME.source_size)
+        assert not plain.allclose(self.FRAME)
+        with pytest.raises(FrameError, match="margins"):
+            Frame.stack([plain, self.FRAME])
+        assert Frame.stack([self.FRAME, self.FRAME])[1].margin == self.FRAME.margin
+        with pytest.raises(FrameError, match="four finite"):
+            Frame(plain.to_source, plain.size, plain.source_size, (0, 0, float("nan"), 0))
+        with pytest.raises(FrameError, match="nothing of a raster"):
+            Frame(plain.to_source, plain.size, plain.source_size, (-6, 0, -6, 0))

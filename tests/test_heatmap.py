@@ -15,7 +15,7 @@ from isotherm.errors import InputError, KindError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 
-FRAME = Frame.letterbox((48, 64), (32, 32)).to_grid(stride=4)
+FRAME = Frame.letterbox((48, 64), (32, 32)).to_cells((1.5, 0.5), (4, 4), (8, 8))
 
 
 def heatmap(batch=(), dtype=torch.float32, **kwargs):
@@ -33,6 +33,7 @@ def test_files_give_back_what_they_got(tmp_path, suffix, batch, dtype):
     assert again.values.dtype == expected
     torch.testing.assert_close(again.values, hm.values.to(expected), rtol=0, atol=0)
     assert again.frame.allclose(hm.frame, atol=0)
+    assert again.frame.margin == hm.frame.margin != (0, 0, 0, 0)
     assert (again.kind, again.signed, again.label, dict(again.meta)) == (hm.kind, hm.signed, hm.label, dict(hm.meta))
 
 

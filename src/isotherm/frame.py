@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,6 +27,9 @@ from isotherm.errors import FrameError
 
 Size = tuple[int, int]
 """A raster's (h, w)."""
+Margin = tuple[float, float, float, float]
+"""(left, top, right, bottom) in cells."""
+NO_MARGIN: Margin = (0.0, 0.0, 0.0, 0.0)
 
 
 def _size(given: Sequence[int] | Tensor, what: str) -> Size:
@@ -76,6 +79,10 @@ class Frame:
             because a chain of ten float32 affines loses a hundredth of a pixel.
         size: (h, w) of the raster in cells, one for the whole batch.
         source_size: (*batch, 2), (h, w) of each source picture in pixels, whole numbers.
+        margin: (left, top, right, bottom) in cells, one for the whole batch: how far beyond its outermost cells' edges
+            the raster speaks, with the nearest cell's value; negative where it falls short of them. Convolutions with a
+            stride leave cells that lie off centre over the input, so a grid of features sticks out of the input on one
+            side and falls short on the other.
 
     Example:
         >>> frame = Frame.letterbox((480, 640), (256, 256)).to_grid(stride=4)
@@ -88,6 +95,7 @@ class Frame:
     to_source: Float[Tensor, "*b 2 3"]
     size: Size
     source_size: Int[Tensor, "*b 2"]
+    margin: Margin = NO_MARGIN
 
     def __post_init__(self) -> None:
         if self.to_source.shape[-2:] != (2, 3):
@@ -98,6 +106,7 @@ class Frame:
                 f"expected {(*self.to_source.shape[:-2], 2)} to go with to_source {tuple(self.to_source.shape)}"
             )
         object.__setattr__(self, "size", _size(self.size, "size"))
+        object.__setattr__(self, "margin", _margin(self.margin, self.size))
         if self.to_source.dtype != torch.float64:
             object.__setattr__(self, "to_source", self.to_source.to(torch.float64))
 
@@ -129,14 +138,14 @@ class Frame:
     @classmethod
     def stack(cls, frames: Sequence[Frame]) -> Frame:
         """One batched frame from several of the same cell size, as a DataLoader collates them."""
-        size = _one_size(frames)
-        return cls(torch.stack([f.to_source for f in frames]), size, torch.stack([f.source_size for f in frames]))
+        size, margin = _one_size(frames)
+        return cls(torch.stack([f.to_source for f in frames]), size, torch.stack([f.source_size for f in frames]), margin)
 
     @classmethod
     def cat(cls, frames: Sequence[Frame]) -> Frame:
         """Batched frames one after the other, along the first dimension."""
-        size = _one_size(frames)
-        return cls(torch.cat([f.to_source for f in frames]), size, torch.cat([f.source_size for f in frames]))
+        size, margin = _one_size(frames)
+        return cls(torch.cat([f.to_source for f in frames]), size, torch.cat([f.source_size for f in frames]), margin)
 
     # --- chaining: each step says what happened to the raster next -------------------------------------
 
@@ -154,7 +163,9 @@ class Frame:
     def resized(self, size: Sequence[int]) -> Frame:
         """The raster stretched to ``size`` (h, w)."""
         new = _size(size, "size")
-        return self.warped(_matrix(self.size[1] / new[1], 0, 0, 0, self.size[0] / new[0], 0), new)
+        sy, sx = self.size[0] / new[0], self.size[1] / new[1]
+        left, top, right, bottom = self.margin
+        return replace(self.warped(_matrix(sx, 0, 0, 0, sy, 0), new), margin=(left / sx, top / sy, right / sx, bottom / sy))
 
     def to_grid(self, *, stride: int | tuple[int, int] | None = None, size: Sequence[int] | None = None) -> Frame:
         """The grid of a network's features over this raster: by ``stride`` (cells) or by its ``size`` (h, w).
@@ -170,6 +181,19 @@ class Frame:
         if min(sy, sx) < 1 or sy > self.size[0] or sx > self.size[1]:
             raise FrameError(f"stride {stride} does not fit a raster of {self.size}; it must be from 1 to the raster's size")
         return self.warped(_matrix(sx, 0, 0, 0, sy, 0), (self.size[0] // sy, self.size[1] // sx))
+
+    def to_cells(self, first: tuple[float, float], stride: tuple[float, float], size: Sequence[int]) -> Frame:
+        """A grid of features whose first cell is *centred* at ``first`` (y, x) and whose cells lie ``stride`` (y, x) apart.
+
+        All in this raster's cells, edge-origin. The grid's margin reaches to the limits of this raster on every side.
+        """
+        new = _size(size, "size")
+        (sy, sx), (top, left) = stride, (first[0] - stride[0] / 2, first[1] - stride[1] / 2)
+        if not min(sy, sx) > 0:
+            raise FrameError(f"stride {stride} must be positive")
+        x0, y0, x1, y1 = self.limits
+        margin = ((left - x0) / sx, (top - y0) / sy, (x1 - left) / sx - new[1], (y1 - top) / sy - new[0])
+        return replace(self.warped(_matrix(sx, 0, left, 0, sy, top), new), margin=margin)
 
     def cropped(self, box: Sequence[float]) -> Frame:
         """The part inside ``box`` (x0, y0, x1, y1) in present cells; it may reach outside (padding)."""
@@ -206,11 +230,11 @@ class Frame:
 
     def flipped(self, direction: Literal["horizontal", "vertical"] = "horizontal") -> Frame:
         """Mirrored left-right (``horizontal``) or top-bottom (``vertical``)."""
-        h, w = self.size
+        (h, w), (left, top, right, bottom) = self.size, self.margin
         if direction == "horizontal":
-            return self.warped(_matrix(-1, 0, w, 0, 1, 0), self.size)
+            return replace(self.warped(_matrix(-1, 0, w, 0, 1, 0), self.size), margin=(right, top, left, bottom))
         if direction == "vertical":
-            return self.warped(_matrix(1, 0, 0, 0, -1, h), self.size)
+            return replace(self.warped(_matrix(1, 0, 0, 0, -1, h), self.size), margin=(left, bottom, right, top))
         raise FrameError(f"direction is {direction!r}; expected 'horizontal' or 'vertical'")
 
     def rotated(self, degrees: float, *, size: Sequence[int] | None = None) -> Frame:
@@ -285,10 +309,19 @@ class Frame:
         columns = self.to_source[..., :2].square().sum(-2).sqrt()
         return columns.flip(-1)
 
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """(x0, y0, x1, y1) in cells: the area that the raster speaks for, its cells and its margin."""
+        (h, w), (left, top, right, bottom) = self.size, self.margin
+        return -left, -top, w + right, h + bottom
+
+    def __bool__(self) -> bool:
+        return True  # having a length must not make an empty batch, or a single frame, count as nothing
+
     def __getitem__(self, index: int | slice | Tensor | list[int]) -> Frame:
         if not self.batch_shape:
             raise FrameError("this frame is not batched, so it cannot be indexed")
-        return type(self)(self.to_source[index], self.size, self.source_size[index])
+        return replace(self, to_source=self.to_source[index], source_size=self.source_size[index])
 
     def __len__(self) -> int:
         if not self.batch_shape:
@@ -308,7 +341,7 @@ class Frame:
         """This single frame repeated as a batch of ``n``."""
         if self.batch_shape:
             raise FrameError(f"this frame is already batched {tuple(self.batch_shape)}; index it instead")
-        return type(self)(self.to_source.expand(n, 2, 3), self.size, self.source_size.expand(n, 2))
+        return replace(self, to_source=self.to_source.expand(n, 2, 3), source_size=self.source_size.expand(n, 2))
 
     def allclose(self, other: Frame, *, atol: float = 1e-6) -> bool:
         """True where both describe the same cells of the same pictures, to ``atol`` source pixels per cell."""
@@ -317,16 +350,33 @@ class Frame:
             and self.to_source.shape == other.to_source.shape
             and bool(torch.equal(self.source_size.cpu(), other.source_size.cpu()))
             and bool(torch.allclose(self.to_source.cpu(), other.to_source.cpu(), atol=atol, rtol=0))
+            and _near(self.margin, other.margin)
         )
 
 
-def _one_size(frames: Sequence[Frame]) -> Size:
+def _one_size(frames: Sequence[Frame]) -> tuple[Size, Margin]:
     if not frames:
         raise FrameError("there is nothing to join: the list of frames is empty")
     sizes = {f.size for f in frames}
     if len(sizes) > 1:
         raise FrameError(f"frames of different cell sizes {sorted(sizes)} cannot be one batch; bring the maps to one size first")
-    return frames[0].size
+    if not all(_near(f.margin, frames[0].margin) for f in frames):
+        raise FrameError(f"frames of different margins {sorted({f.margin for f in frames})} cannot be one batch")
+    return frames[0].size, frames[0].margin
+
+
+def _margin(margin: Sequence[float], size: Size) -> Margin:
+    given = tuple(float(m) for m in margin)
+    if len(given) != 4 or not all(map(math.isfinite, given)):
+        raise FrameError(f"margin is {tuple(margin)}; expected four finite numbers (left, top, right, bottom) in cells")
+    left, top, right, bottom = given
+    if size[1] + left + right <= 0 or size[0] + top + bottom <= 0:
+        raise FrameError(f"margin {given} leaves nothing of a raster of {size} cells")
+    return left, top, right, bottom
+
+
+def _near(a: Margin, b: Margin) -> bool:
+    return all(abs(x - y) <= 1e-6 for x, y in zip(a, b, strict=True))
 
 
 def _starts(total: int, part: int, overlap: int) -> list[int]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import FrameError, InputError, KindError, ShapeError
-from isotherm.frame import Frame
+from isotherm.frame import NO_MARGIN, Frame
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
 """What the numbers are: unnormalised log-probabilities, a distribution or per-cell probability,
@@ -93,6 +93,9 @@ class Heatmap:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
+    def __bool__(self) -> bool:
+        return True  # a map is something whatever its length, and a single map has none
+
     def __len__(self) -> int:
         if self.values.ndim < 3:
             raise ShapeError("this heatmap is a single map, so it has no length")
@@ -128,6 +131,7 @@ class Heatmap:
                 "signed": self.signed,
                 "label": self.label,
                 "size": self.frame.size,
+                "margin": self.frame.margin,
                 "meta": dict(self.meta),
             },
             default=str,
@@ -164,7 +168,7 @@ class Heatmap:
             header, tensors = readers[fpath.suffix](fpath)
             if header.get("format") != FORMAT:
                 raise InputError(f"{fpath} is not an isotherm heatmap: its format is {header.get('format')!r}, expected {FORMAT!r}")
-            frame = Frame(tensors["to_source"], tuple(header["size"]), tensors["source_size"])
+            frame = Frame(tensors["to_source"], tuple(header["size"]), tensors["source_size"], tuple(header.get("margin", NO_MARGIN)))
             return cls(
                 tensors["values"],
                 frame,

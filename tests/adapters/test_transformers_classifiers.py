@@ -170,7 +170,7 @@ def test_texts_are_classes(family):
 
 @pytest.mark.parametrize(("family", "width"), [("clip_pair", 24), ("siglip_pair", 32), ("dinov3", 32), ("dinov3_convnext", 32)])
 def test_without_classes_the_embedding_is_the_answer(family, width):
-    view = view_of(family, text=None)
+    view = view_of(family, classes=None)
     inputs = view.prepare([picture()])
     with torch.no_grad():
         found = view.find(view.run(inputs), inputs)
@@ -200,14 +200,14 @@ def test_names_and_what_is_refused():
     assert "default" not in view_of("vit", processor=hf.ViTImageProcessor()).name
     with pytest.raises(OptionError, match="2 class names were given for the 5"):
         view_of("vit", names=["a", "b"])
-    with pytest.raises(OptionError, match="takes no text"):
-        view_of("vit", text=["a"])
+    with pytest.raises(OptionError, match="takes no others"):
+        view_of("vit", classes=["a"])
     with pytest.raises(OptionError, match="confidence is for detectors"):
         view_of("vit", confidence=0.3)
     with pytest.raises(AdapterError, match="another job"):
         wrap(hf.ViTForMaskedImageModeling(hf.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32)))
     with pytest.raises(AdapterError, match="no tokeniser"):
-        wrap(make("clip_pair"), text=["a"], processor=hf.CLIPImageProcessor())
+        wrap(make("clip_pair"), classes=["a"], processor=hf.CLIPImageProcessor())
 
 
 def test_an_input_that_the_model_cannot_read_is_named():

@@ -249,8 +249,8 @@ def test_thresholds_and_what_is_refused():
         view_of("detr", confidence=1.5)
     with pytest.raises(OptionError, match="give one per class"):
         view_of("rt_detr", names=list("abc"))
-    with pytest.raises(OptionError, match="takes no text"):
-        view_of("detr", text=["cat"])
+    with pytest.raises(OptionError, match="takes no others"):
+        view_of("detr", classes=["cat"])
     with pytest.raises(AdapterError, match="post_process_object_detection"):
         wrap(make("detr"), processor=hf.ViTImageProcessor())
 

@@ -28,7 +28,7 @@ def saved(tmp_path, request):
 @pytest.mark.parametrize("saved", ["vit", "segformer", "detr", "rt_detr", "owlv2", "grounding_dino", "clip_pair"], indirect=True)
 def test_a_saved_folder_is_the_same_model(saved):
     family, model, _, folder = saved
-    view = load(str(folder), text=TEXTS.get(family))
+    view = load(str(folder), classes=TEXTS.get(family))
     assert type(view.model) is type(model)
     assert not view.model.training
     assert str(folder) in view.name

@@ -72,16 +72,16 @@ def test_the_sentence_is_the_packages_own():
 def test_texts_may_be_one_string():
     assert prompts("a cat. red dog.", "X") == ["a cat", "red dog"]
     assert prompts([" a cat "], "X") == ["a cat"]
-    assert tuple(view_of("grounding_dino", text="a cat. bus").names) == ("a cat", "bus")
+    assert tuple(view_of("grounding_dino", classes="a cat. bus").names) == ("a cat", "bus")
     for nothing in (None, "", " . ", []):
-        with pytest.raises(OptionError, match="no text was given"):
+        with pytest.raises(OptionError, match="no classes were given"):
             prompts(nothing, "X")
 
 
 @pytest.mark.parametrize("family", PROMPTED)
 def test_other_texts_give_other_logits(family):
     first = view_of(family)
-    second = view_of(family, model=first.model, text=["bus", *TEXTS[family][1:]])
+    second = view_of(family, model=first.model, classes=["bus", *TEXTS[family][1:]])
     inputs = first.prepare([PICTURES[0]])
     with torch.no_grad():
         a, b = (v.find(v.run(inputs), inputs).logits for v in (first, second))
@@ -153,13 +153,13 @@ def test_bfloat16():
 
 
 def test_what_is_refused():
-    with pytest.raises(OptionError, match="no text was given"):
-        view_of("owlv2", text=None)
+    with pytest.raises(OptionError, match="no classes were given"):
+        view_of("owlv2", classes=None)
     with pytest.raises(AdapterError, match="no tokeniser"):
-        wrap(make("owlv2"), text=["a cat"])
+        wrap(make("owlv2"), classes=["a cat"])
     with pytest.raises(OptionError, match="full stop"):
-        view_of("grounding_dino", text=["st. bernard"])
+        view_of("grounding_dino", classes=["st. bernard"])
     with pytest.raises(OptionError, match="tokens"):
-        view_of("owlv2", text=["a very long sentence about a dog"])
+        view_of("owlv2", classes=["a very long sentence about a dog"])
     with pytest.raises(OptionError, match="tokens together"):
-        view_of("grounding_dino", text=["cat"] * 40)
+        view_of("grounding_dino", classes=["cat"] * 40)

@@ -52,7 +52,7 @@ def in_source(boxes: torch.Tensor, inputs, picture: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize(("config", "arguments"), DETECTORS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
 def test_findings_are_those_of_predict(config, arguments):
     result, used = predict(made(config), bus(), **arguments)
-    findings, _, inputs = found(wrap(used, image_size=320, **options(arguments)))
+    findings, _, inputs = found(wrap(used, size=320, **options(arguments)))
     expected = result.boxes if result.obb is None else result.obb
     assert isinstance(findings, Detections)
     assert len(findings) == len(expected) >= 5
@@ -98,13 +98,13 @@ def test_findings_with_empty_masks_are_dropped_as_predict_drops_them():
     result, used = predict(yolo, bus(), conf=0.4)
     all_found = predict(made("yolo11n-seg.yaml"), bus(), conf=0.4)[0]
     assert 0 < len(result.boxes) < len(all_found.boxes)
-    findings, _, inputs = found(wrap(used, image_size=320, confidence=0.4))
+    findings, _, inputs = found(wrap(used, size=320, confidence=0.4))
     assert torch.equal(findings.confidence, result.boxes.conf)
     assert float((in_source(findings.boxes, inputs, bus()) - result.boxes.xyxy).abs().max()) < 2e-4
 
 
 def test_candidates_are_anchors_of_the_raw_output():
-    view = wrap(made("yolo11n.yaml"), image_size=320, confidence=0.4)
+    view = wrap(made("yolo11n.yaml"), size=320, confidence=0.4)
     findings, recording, _ = found(view)
     raw = recording.raw
     for i in range(len(findings)):
@@ -117,10 +117,10 @@ def test_candidates_are_anchors_of_the_raw_output():
 
 def test_classes_restrict_what_is_reported():
     yolo = made("yolo11n.yaml")
-    everything = found(wrap(yolo, image_size=320, confidence=0.4))[0]
+    everything = found(wrap(yolo, size=320, confidence=0.4))[0]
     wanted = int(everything.classes.mode().values)
     result, used = predict(yolo, bus(), conf=0.4, classes=[wanted])
-    findings = found(wrap(used, image_size=320, confidence=0.4, classes=str(wanted)))[0]
+    findings = found(wrap(used, size=320, confidence=0.4, classes=str(wanted)))[0]
     assert 0 < len(findings) < len(everything)
     assert set(findings.classes.tolist()) == {wanted}
     assert torch.equal(findings.confidence, result.boxes.conf)
@@ -141,7 +141,7 @@ def test_a_classifier_gives_logits_not_probabilities():
 
 def test_rt_detr_findings_are_those_of_predict():
     result, used = predict(made(TINY_RTDETR), bus(), conf=0.5, max_det=40)
-    view = wrap(used, image_size=320, confidence=0.5, max_detections=40)
+    view = wrap(used, size=320, confidence=0.5, max_detections=40)
     findings, recording, inputs = found(view)
     assert len(findings) == len(result.boxes) >= 5, len(findings)
     assert torch.equal(findings.confidence, result.boxes.conf)
@@ -164,7 +164,7 @@ def test_rt_detr_findings_are_those_of_predict():
 
 @pytest.mark.parametrize(("config", "end_to_end"), [("yolo11n-seg.yaml", False), ("yolo26n-pose.yaml", True), ("yolo11n-obb.yaml", False)])
 def test_pinned_anchors_are_read_again_from_changed_pictures(config, end_to_end):
-    view = wrap(made(config), image_size=320, confidence=0.4, end_to_end=end_to_end)
+    view = wrap(made(config), size=320, confidence=0.4, end_to_end=end_to_end)
     findings, _, inputs = found(view)
     rows = torch.tensor([0, 3, 4])
     pins = Pins(findings.boxes.detach()[rows], findings.classes[rows], findings.candidate[rows])
@@ -193,7 +193,7 @@ def test_pinned_anchors_are_read_again_from_changed_pictures(config, end_to_end)
 
 
 def test_a_batch_keeps_pictures_apart():
-    view = wrap(made("yolo11n-seg.yaml"), image_size=320, confidence=0.8)
+    view = wrap(made("yolo11n-seg.yaml"), size=320, confidence=0.8)
     mirrored = np.ascontiguousarray(bus()[:, ::-1])
     inputs = view.prepare([bus(), mirrored])
     with torch.no_grad():
@@ -212,7 +212,7 @@ def test_a_batch_keeps_pictures_apart():
 
 
 def test_nothing_found_is_an_answer():
-    view = wrap(made("yolo11n-seg.yaml"), image_size=320, confidence=1.0)
+    view = wrap(made("yolo11n-seg.yaml"), size=320, confidence=1.0)
     findings, _, _ = found(view)
     assert len(findings) == 0
     assert findings.masks().shape == (0, 320, 256)
@@ -231,7 +231,7 @@ def test_layers_come_from_the_head_with_the_reason():
         assert view.auto_layers().layers == layers
         assert layers[0] in view.auto_layers().reason
         assert isinstance(view, View)
-    view = wrap(made("yolo11n.yaml"), image_size=320)
+    view = wrap(made("yolo11n.yaml"), size=320)
     _, recording, inputs = found(view)
     for call, stride in zip(recording.calls, (8, 16, 32), strict=True):
         grid = view.layout(str(call), call.output, inputs).frame(inputs, call.output.shape[-2:])
@@ -243,7 +243,7 @@ def test_layers_come_from_the_head_with_the_reason():
 def test_load_makes_seeded_random_weights_and_leaves_the_generator_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first, second, other = (load("yolo11n.yaml", seed=s, image_size=320) for s in (1, 1, 2))
+    first, second, other = (load("yolo11n.yaml", seed=s, size=320) for s in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     weights = [v.model.model[0].conv.weight for v in (first, second, other)]
     assert torch.equal(weights[0], weights[1])
@@ -260,8 +260,8 @@ def test_load_makes_seeded_random_weights_and_leaves_the_generator_alone():
     ("make", "error", "says"),
     [
         (lambda: wrap(torch.nn.Linear(2, 2)), AdapterError, "Linear is not an ultralytics model"),
-        (lambda: wrap(made("yolo11n.yaml"), image_size=500), OptionError, "multiples of 32"),
-        (lambda: wrap(made("yolo11n.yaml"), image_size=(320, 320, 3)), OptionError, "multiples of 32"),
+        (lambda: wrap(made("yolo11n.yaml"), size=500), OptionError, "multiples of 32"),
+        (lambda: wrap(made("yolo11n.yaml"), size=(320, 320, 3)), OptionError, "multiples of 32"),
         (lambda: wrap(made("yolo11n.yaml"), confidence=25), OptionError, "from 0 to 1"),
         (lambda: wrap(made("yolo11n.yaml"), max_detections=0), OptionError, "at least 1"),
         (lambda: wrap(made("yolo11n.yaml"), classes="unicorn"), OptionError, "no class 'unicorn'"),
@@ -284,7 +284,7 @@ def test_a_checkpoint_is_opened_safely_and_finds_what_predict_finds(tmp_path):
     fpath = tmp_path / "mine.pt"
     made("yolo11n-seg.yaml").save(fpath)
     result, _ = predict(ultralytics.YOLO(fpath), bus(), conf=0.4, channels_last=False)
-    view = load(fpath, image_size=320, confidence=0.4)
+    view = load(fpath, size=320, confidence=0.4)
     findings, _, inputs = found(view)
     assert view.name == "mine (segment)"
     assert len(findings) == len(result.boxes) >= 5

@@ -37,7 +37,7 @@ def fed_by_predict(yolo, pictures: list[np.ndarray], size, **more) -> torch.Tens
 def test_detectors_get_the_pixels_of_predict(shapes, size):
     yolo = made("yolo11n.yaml")
     pictures = [picture(*s, seed=i) for i, s in enumerate(shapes)]
-    inputs = wrap(yolo, image_size=size).prepare(pictures)
+    inputs = wrap(yolo, size=size).prepare(pictures)
     assert torch.equal(inputs.tensor, fed_by_predict(yolo, pictures, size))
     assert inputs.frame.source_size.tolist() == [list(s) for s in shapes]
     torch.testing.assert_close(inputs.blank, torch.full((3,), 114 / 255))
@@ -46,7 +46,7 @@ def test_detectors_get_the_pixels_of_predict(shapes, size):
 def test_rt_detr_gets_the_pixels_of_predict():
     yolo = made(TINY_RTDETR)
     pictures = [picture(97, 311), picture(200, 100, 1)]
-    inputs = wrap(yolo, image_size=320).prepare(pictures)
+    inputs = wrap(yolo, size=320).prepare(pictures)
     assert torch.equal(inputs.tensor, fed_by_predict(yolo, pictures, 320))
     assert inputs.frame.boxes_to_source(torch.tensor([[[0.0, 0, 320, 320]]] * 2)).tolist() == [[[0, 0, 311, 97]], [[0, 0, 100, 200]]]
 
@@ -55,7 +55,7 @@ def test_rt_detr_gets_the_pixels_of_predict():
 @pytest.mark.parametrize("size", [224, (128, 192)], ids=str)
 def test_classifiers_get_the_pixels_of_predict(shape, size):
     yolo = made("yolo11n-cls.yaml")
-    inputs = wrap(yolo, image_size=size).prepare([picture(*shape)])
+    inputs = wrap(yolo, size=size).prepare([picture(*shape)])
     expected = fed_by_predict(yolo, [picture(*shape)], size)
     torch.testing.assert_close(inputs.tensor, expected, rtol=0, atol=1e-7)
     assert inputs.frame.size == tuple(expected.shape[-2:])
@@ -72,7 +72,7 @@ def gradient_picture(h: int, w: int) -> np.ndarray:
 def test_frames_tell_the_truth_about_every_pixel(config, size, shape):
     """Read the source position off the pixels themselves and compare it with the Frame's."""
     h, w = shape
-    inputs = wrap(made(config), image_size=size).prepare([gradient_picture(h, w)])
+    inputs = wrap(made(config), size=size).prepare([gradient_picture(h, w)])
     H, W = inputs.frame.size
     ys, xs = torch.meshgrid(torch.arange(H) + 0.5, torch.arange(W) + 0.5, indexing="ij")
     source = inputs.frame[0].points_to_source(torch.stack([xs, ys], -1).flatten(0, 1).double()).unflatten(0, (H, W))
@@ -145,7 +145,7 @@ def test_what_is_no_picture_is_refused(bad):
 
 def test_no_pictures_and_foreign_transforms_are_refused():
     with pytest.raises(InputError, match="empty"):
-        wrap(made("yolo11n.yaml"), image_size=320).prepare([])
+        wrap(made("yolo11n.yaml"), size=320).prepare([])
     import torchvision.transforms as T
 
     yolo = made("yolo11n-cls.yaml")

@@ -19,7 +19,7 @@ from yolo_models import TINY_RTDETR, bus, made
 
 
 def explained(config: str, part, *, end_to_end: bool | None = None, confidence: float = 0.3, **more):
-    view = wrap(made(config), image_size=320, confidence=confidence, end_to_end=end_to_end, **more)
+    view = wrap(made(config), size=320, confidence=confidence, end_to_end=end_to_end, **more)
     inputs = view.prepare([bus()])
     recording = record(view.model, lambda: view.run(inputs), resolve(view.model, list(view.auto_layers().layers)))
     findings = view.find(recording.raw, inputs)
@@ -125,7 +125,7 @@ def test_maps_are_those_of_the_method_at_the_findings_own_level():
 
 
 def test_findings_of_several_pictures():
-    view = wrap(made("yolo11n.yaml"), image_size=320, confidence=0.6)
+    view = wrap(made("yolo11n.yaml"), size=320, confidence=0.6)
     inputs = view.prepare([bus(), bus()[:, ::-1].copy(), bus()[::-1].copy()])
     with torch.no_grad():
         view.model.eval()
@@ -165,7 +165,7 @@ def test_what_is_not_local_is_refused_with_the_reason():
     answer = classifier.find(raw, batch)
     assert "classifier" in classifier.patch_plan(raw, answer, ClassLogit()(answer, batch)).reason
 
-    queries = wrap(made(TINY_RTDETR), image_size=320, confidence=0.5)
+    queries = wrap(made(TINY_RTDETR), size=320, confidence=0.5)
     batch = queries.prepare([bus()])
     with torch.no_grad():
         queries.model.eval()

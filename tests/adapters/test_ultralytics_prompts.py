@@ -19,7 +19,7 @@ from isotherm.errors import AdapterError, OptionError, WeightsError
 from yolo_models import bus, embeddings, made, make_yolo, predict
 
 BOXES = [[40.0, 400.0, 260.0, 900.0], [660.0, 390.0, 809.0, 880.0], [5.0, 220.0, 800.0, 770.0]]
-SIZE = {"image_size": 320}
+SIZE = {"size": 320}
 
 
 def found(view, picture=None):

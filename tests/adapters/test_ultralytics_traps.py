@@ -61,7 +61,7 @@ def test_models_are_left_as_they_were(config):
         yolo.model(torch.zeros(1, 3, 64, 64))  # the head caches anchors of some other shape
     more = {"prompt": EmbeddingPrompt(("a", "b", "c"), embeddings(3))} if "yoloe" in config else {}
     before = state_of(yolo.model)
-    view = wrap(yolo, image_size=320, confidence=0.01, end_to_end=True if "26" in config else None, **more)
+    view = wrap(yolo, size=320, confidence=0.01, end_to_end=True if "26" in config else None, **more)
     explain_all(view)
     assert state_of(yolo.model) == before
 
@@ -71,7 +71,7 @@ def test_rt_detr_and_classifiers_are_left_as_they_were():
         yolo = made(config)
         yolo.model.eval()
         before = state_of(yolo.model)
-        view = wrap(yolo, image_size=size, confidence=0.5)
+        view = wrap(yolo, size=size, confidence=0.5)
         inputs = view.prepare([bus()])
         recording = record(view.model, lambda view=view, inputs=inputs: view.run(inputs), resolve(view.model, list(view.auto_layers().layers)))
         answer = view.find(recording.raw, inputs)
@@ -80,7 +80,7 @@ def test_rt_detr_and_classifiers_are_left_as_they_were():
 
 
 def test_a_failing_run_leaves_no_trace_either(monkeypatch):
-    view = wrap(made("yolo26n.yaml"), image_size=320, end_to_end=True)
+    view = wrap(made("yolo26n.yaml"), size=320, end_to_end=True)
     view.model.eval()
     before = state_of(view.model)
     inputs = view.prepare([bus()])
@@ -111,7 +111,7 @@ def test_after_a_predict_the_head_holds_inference_tensors(config):
     head = model.model[-1]
     assert head.anchors.is_inference(), "or this test shows nothing"
     shape, anchors = head.shape, head.anchors
-    findings, gradients, _ = explain_all(wrap(used, image_size=320, confidence=0.4))
+    findings, gradients, _ = explain_all(wrap(used, size=320, confidence=0.4))
     assert len(findings) >= 5
     assert bool(gradients[0].any())
     assert head.anchors is anchors
@@ -123,14 +123,14 @@ def test_after_a_predict_the_head_holds_inference_tensors(config):
 
 def test_frozen_fused_and_plain_models_agree():
     yolo = make_yolo("yolo11n.yaml")
-    plain, plain_gradients, plain_maps = explain_all(wrap(yolo, image_size=320, confidence=0.4))
+    plain, plain_gradients, plain_maps = explain_all(wrap(yolo, size=320, confidence=0.4))
     for p in yolo.model.parameters():
         p.requires_grad_(False)
-    frozen, frozen_gradients, _ = explain_all(wrap(yolo, image_size=320, confidence=0.4))
+    frozen, frozen_gradients, _ = explain_all(wrap(yolo, size=320, confidence=0.4))
     assert torch.equal(frozen.logits, plain.logits)
     assert all(torch.equal(a, b) for a, b in zip(frozen_gradients, plain_gradients, strict=True))
     yolo.model.eval().fuse(verbose=False)
-    fused, fused_gradients, fused_maps = explain_all(wrap(yolo, image_size=320, confidence=0.4))
+    fused, fused_gradients, fused_maps = explain_all(wrap(yolo, size=320, confidence=0.4))
     assert fused.candidate[0] == plain.candidate[0]
     for a, b in zip(fused_gradients, plain_gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0.02 * float(b.abs().max()) + 1e-9)
@@ -140,9 +140,9 @@ def test_frozen_fused_and_plain_models_agree():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(dtype):
     yolo = make_yolo("yolo11n-seg.yaml")
-    whole, _, _ = explain_all(wrap(yolo, image_size=320, confidence=0.4))
+    whole, _, _ = explain_all(wrap(yolo, size=320, confidence=0.4))
     yolo.model.to(dtype)
-    half, gradients, maps = explain_all(wrap(yolo, image_size=320, confidence=0.4))
+    half, gradients, maps = explain_all(wrap(yolo, size=320, confidence=0.4))
     assert half.boxes.dtype == torch.float32
     assert gradients[0].dtype == dtype
     assert bool(gradients[0].isfinite().all())
@@ -157,7 +157,7 @@ def test_a_model_in_training_mode_is_explained_in_eval_mode_and_given_back():
     yolo.model.train()
     yolo.model.model[3].eval()
     flags = [m.training for m in yolo.model.modules()]
-    view = wrap(yolo, image_size=320, confidence=0.4)
+    view = wrap(yolo, size=320, confidence=0.4)
     inputs = view.prepare([bus()])
     with pytest.raises(AdapterError, match="training mode"):
         view.run(inputs)
@@ -169,9 +169,9 @@ def test_a_model_in_training_mode_is_explained_in_eval_mode_and_given_back():
 def test_wrappers_and_objects_lead_to_the_same_module():
     yolo = made("yolo11n.yaml")
     for given in (yolo, yolo.model, nn.DataParallel(yolo.model), predict(yolo, bus())[1]):
-        assert type(wrap(given, image_size=320).model).__name__ == "DetectionModel"
-    assert wrap(yolo, image_size=320).model is yolo.model
-    assert wrap(nn.DataParallel(yolo.model), image_size=320).model is yolo.model
+        assert type(wrap(given, size=320).model).__name__ == "DetectionModel"
+    assert wrap(yolo, size=320).model is yolo.model
+    assert wrap(nn.DataParallel(yolo.model), size=320).model is yolo.model
     exported = copy.copy(yolo)
     exported.__dict__ = {**yolo.__dict__, "_modules": {}}
     exported.model = "yolo11n.onnx"
@@ -182,8 +182,8 @@ def test_wrappers_and_objects_lead_to_the_same_module():
 def test_end_to_end_and_one_to_many_read_different_branches_of_one_model():
     yolo = make_yolo("yolo26n.yaml")
     yolo.model.end2end = True
-    first = wrap(yolo, image_size=320, confidence=0.4)
-    second = wrap(yolo, image_size=320, confidence=0.4, end_to_end=False)
+    first = wrap(yolo, size=320, confidence=0.4)
+    second = wrap(yolo, size=320, confidence=0.4, end_to_end=False)
     assert (first.end_to_end, second.end_to_end) == (True, False)
     inputs = first.prepare([bus()])
     yolo.model.eval()
@@ -198,7 +198,7 @@ def test_end_to_end_and_one_to_many_read_different_branches_of_one_model():
 @pytest.mark.parametrize("config", [TINY_RTDETR, "yolo12n.yaml", "yoloe-11s-seg.yaml", "yolo11n-seg.yaml"])
 def test_one_picture_has_the_gradient_that_it_has_in_a_batch(config):
     """torch's CPU batch norm returns wrong gradients for a single picture whose gradient comes in odd strides."""
-    view = wrap(made(config), image_size=320, confidence=0.3)
+    view = wrap(made(config), size=320, confidence=0.3)
     layers = resolve(view.model, ["model.2", *view.auto_layers().layers])
     one = view.prepare([bus()])
     gradients = []

@@ -67,7 +67,7 @@ def view_of(family: str, model=None, **options):
     if family in (*LABELLED, *PROMPTED):
         options.setdefault("confidence", 0.0)
     options.setdefault("processor", processor(family))
-    options.setdefault("text", TEXTS.get(family))
+    options.setdefault("classes", TEXTS.get(family))
     return wrap(make(family) if model is None else model, **options)
 
 

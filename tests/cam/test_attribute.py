@@ -18,6 +18,7 @@ from isotherm.cam.scores import Classes, Contrast, Detection, TopK
 from isotherm.cam.trace import LayerMap
 from isotherm.errors import LayerError, MethodError
 from isotherm.frame import Frame
+from isotherm.ops.resample import to_frame
 from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40, 60 + 8 * i, 3), dtype=np.uint8) for i in range(3)]
@@ -41,7 +42,8 @@ def test_maps_are_those_computed_by_hand():
         z, g = by_hand(view.model, inputs.tensor, k)
         torch.testing.assert_close(a.maps[0].values[column::2], (z * g).sum(1))
         torch.testing.assert_close(a.maps[1].values[column::2], (z * g.mean((2, 3), keepdim=True)).sum(1))
-    assert a.maps[0].frame[4].allclose(inputs.frame[2].to_grid(size=(4, 6)))
+    # two 3x3 convolutions with stride 2: cell i is centred on input pixel 4 i
+    assert a.maps[0].frame[4].allclose(inputs.frame[2].to_cells((0.5, 0.5), (4, 4), (4, 6)))
 
 
 def test_hirescam_sums_to_the_logit_less_its_bias():
@@ -127,7 +129,9 @@ def test_several_layers_by_mean_and_by_max():
     mean = attribute(view, inputs, methods=[gradcam], layers=["first", "second"]).maps[0]
     assert mean.values.shape[-2:] == (8, 12)
     peaks = [m.values.abs().amax((1, 2), keepdim=True) for m in each]
-    up = nn.functional.interpolate((each[1].values / peaks[1])[None], (8, 12), mode="bilinear")[0]
+    # both layers' cells are centred on whole pixels: every other cell of the first lies on one of the second
+    coarse = nn.functional.pad((each[1].values / peaks[1])[None], (0, 1, 0, 1), mode="replicate")
+    up = nn.functional.interpolate(coarse, (9, 13), mode="bilinear", align_corners=True)[0, :, :8, :12]
     torch.testing.assert_close(mean.values, (each[0].values / peaks[0] + up) / 2, atol=1e-5, rtol=0)
     most = attribute(view, inputs, methods=[gradcam], layers=["first", "second"], how="max").maps[0]
     first = each[0].values / peaks[0]
@@ -152,7 +156,10 @@ def test_smoothing_is_the_mean_over_the_copies():
         for flip in (False, True):
             x = inputs.tensor.flip(-1) * gain if flip else inputs.tensor * gain
             one = attribute(view, inputs.with_tensor(x), methods=[gradcam], score=score).maps[0].values
-            total = total + (one.flip(-1) if flip else one)
+            # cells lie off centre, so those of a mirrored picture lie between those of the plain one
+            cells = smooth.maps[0].frame
+            back = Frame.stack([f.flipped() for f in inputs.frame]).to_cells((0.5, 0.5), (4, 4), (4, 6))
+            total = total + (to_frame(one, back, cells, outside="edge") if flip else one)
     torch.testing.assert_close(smooth.maps[0].values, total / 6, atol=1e-6, rtol=1e-4)
     assert "6 copies" in smooth.notes[-1]
     detector = TinyDetector()

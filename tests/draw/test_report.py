@@ -203,13 +203,14 @@ def as_data(heatmap: Heatmap) -> dict:
     return {**_map(heatmap), "source": {"w": SOURCE[1], "h": SOURCE[0]}, "H": SOURCE[0], "W": SOURCE[1]}
 
 
-READ = "const f = {values: Field.decode(data.data, data.type, data.unit), h: data.h, w: data.w, m: data.m};"
+READ = "const f = Field.read(data);"
 TURN = torch.tensor([[0.8, -0.6, 9.0], [0.6, 0.8, -4.0]], dtype=torch.float64)
 FRAMES = {
     "resize": Frame.resize(SOURCE, (4, 6)),
     "letterbox": Frame.letterbox(SOURCE, (64, 64)).to_grid(stride=8),
     "crop and flip": Frame.identity(SOURCE).cropped((10, 6, 42, 30)).to_grid(stride=4).flipped(),
     "rotated": Frame.identity(SOURCE).warped(TURN, (40, 40)).to_grid(stride=8),
+    "off centre": Frame.identity(SOURCE).cropped((4, 2, 36, 26)).to_cells((0.5, 0.5), (8.0, 8.0), (3, 4)),
     "one cell": Frame.resize(SOURCE, (1, 1)),
 }
 

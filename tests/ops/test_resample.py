@@ -133,3 +133,19 @@ def test_grid_sample_convention_is_torchs():
     half = F.grid_sample(values, grid, align_corners=False)
     corners = F.grid_sample(values, edge_to_align_corners(p, (10, 20))[None, None], align_corners=True)
     torch.testing.assert_close(half, corners, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("outside", ["zero", "edge", "nan"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_gap_stays_where_it_is(outside, turned):
+    values = torch.rand(6, 8)
+    values[2, 3], values[4, 6] = torch.nan, -torch.inf
+    frame = Frame.identity((12, 16)).to_grid(stride=2)
+    target = Frame.identity((12, 16)).rotated(3) if turned else Frame.identity((12, 16))
+    out = to_frame(values, frame, target, outside=outside)
+    inside = to_frame(torch.ones(6, 8), frame, target, mode="nearest") > 0
+    gaps = torch.isnan(out) & inside
+    assert 2 * 4 - 2 <= int(gaps.sum()) <= 2 * 4 + 2  # the pixels of the two cells, and no more
+    full = to_frame(torch.where(torch.isfinite(values), values, 0.5), frame, target, outside=outside)
+    far = inside & ~torch.nn.functional.max_pool2d(gaps[None].float(), 5, 1, 2)[0].bool()
+    torch.testing.assert_close(out[far], full[far])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -71,9 +72,22 @@ class DetectorView:
         return Inputs(batch.tensors, Frame.stack(frames), {"image_sizes": sizes}, blank)
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
-        """How a layer's output lies over the input; refuses what it cannot place."""
+        """How a layer's output lies over the input; refuses what it cannot place.
+
+        What the head reads lies where its anchors do: SSD's half a cell in, the pyramids' at multiples of the stride, where
+        ROIAlign reads them as well.
+        """
+        from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+
         (ref,) = resolve(self.model, layer)
-        return layout_of(ref.name, ref.module, output, inputs)
+        layout = layout_of(ref.name, ref.module, output, inputs)
+        anchors = self.model.rpn.anchor_generator if hasattr(self.model, "rpn") else self.model.anchor_generator
+        if isinstance(anchors, DefaultBoxGenerator):
+            return replace(layout, spans=True)
+        if isinstance(anchors, AnchorGenerator) and ref.name.startswith("backbone.fpn."):
+            (h, w), (rows, columns) = inputs.tensor.shape[-2:], output.shape[-2:]
+            return replace(layout, stride=(h // rows, w // columns), first=(0.0, 0.0))
+        return layout
 
     def _sure(self, findings: Detections) -> Detections:
         """The findings that are confident enough; suppression never lets a weaker one remove a stronger, so the rest is the same."""

@@ -61,7 +61,7 @@ class SegmenterView:
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
         (ref,) = resolve(self.model, layer)
-        return layout_of(ref.name, ref.module, output, inputs)
+        return replace(layout_of(ref.name, ref.module, output, inputs), spans=True)  # the model stretches its answer over the input
 
 
 def wrap_segmenter(

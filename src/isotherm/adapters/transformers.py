@@ -37,7 +37,7 @@ def wrap(
     processor: Any = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
-    text: str | Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
 ) -> View:
     """A view of a transformers vision model.
@@ -49,7 +49,7 @@ def wrap(
         names: class names by label number, in place of the configuration's.
         size: of the input, one side or (h, w), in place of the processor's;
             see :func:`isotherm.adapters.transformers_prepare.resized_settings`.
-        text: the classes of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
+        classes: in words, of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
             embedding is explained). A list, or one string with full stops between.
         confidence: least confidence of a detector's findings; the processor's own default unless given.
 
@@ -68,13 +68,13 @@ def wrap(
     label += ")"
     preparer = Preparer(image_processor_of(processor), size=size)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
-    if text is not None and not paired and family not in (*GROUNDED, *OWL):
-        raise OptionError(f"{kind} has learned classes and takes no text; leave text= out")
+    if classes is not None and not paired and family not in (*GROUNDED, *OWL):
+        raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
     if confidence is not None and not kind.endswith(("ObjectDetection", "ForSegmentation")):
         raise OptionError(f"confidence is for detectors, but {kind} is none; leave it out")
     if kind.endswith("ForObjectDetection") or kind in ("DetrForSegmentation", "ConditionalDetrForSegmentation"):
         if family in (*GROUNDED, *OWL):
-            texts = prompts(text, kind)
+            texts = prompts(classes, kind)
             view = GroundedView if family in GROUNDED else OwlView
             if getattr(processor, "tokenizer", None) is None:
                 raise AdapterError(f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
@@ -87,8 +87,8 @@ def wrap(
         return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
     if "ForImageClassification" in kind:
         return ImageClassifierView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
-    if paired and text is not None:
-        texts = prompts(text, kind)
+    if paired and classes is not None:
+        texts = prompts(classes, kind)
         return ZeroShotView(model, name=label, names=_named(names, texts, kind), preparer=preparer, tokens=tokenise(processor, texts, family))
     if paired or (kind.endswith("Model") and model.main_input_name == "pixel_values"):
         return EmbeddingView(model, name=label, names=names or (), preparer=preparer)
@@ -104,7 +104,7 @@ def load(
     trust: Any = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
-    text: str | Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
 ) -> View:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
@@ -116,7 +116,7 @@ def load(
         name: hub name or folder; a folder needs no network.
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
         seed: of random weights. device: where the model goes. trust: passed on to the reader of weights files.
-        names, size, text, confidence: as in :func:`wrap`.
+        names, size, classes, confidence: as in :func:`wrap`.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.
@@ -126,7 +126,7 @@ def load(
     name = os.fspath(name)
     config = open_config(name)
     model = open_model(name, config, weights=weights, seed=seed, trust=trust).to(device)
-    view = wrap(model, processor=open_processor(name), names=names, size=size, text=text, confidence=confidence)
+    view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
     return view
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isotherm.adapters.batchnorm import exact_batch_norm
 from isotherm.adapters.classifier import ClassifierOutput, numbered, where_it_lives
 from isotherm.adapters.probe import last_grid, noise_inputs
 from isotherm.adapters.transformers_layers import forward_options, known_choice, layer_layout, token_rules, trained_size
@@ -62,13 +61,12 @@ class EncoderView(ABC):
     def call(self, inputs: Inputs, **further: Any) -> Any:
         """The model on the inputs, with position embeddings interpolated where they are of another size."""
         options = forward_options(self.model, inputs, trained_size(self.model.config))
-        with exact_batch_norm(self.model):
-            try:
-                return self.model(pixel_values=inputs.tensor, **options, **further, return_dict=True)
-            except ValueError as error:
-                raise AdapterError(
-                    f"{self.name} does not take an input of {tuple(inputs.tensor.shape)} ({error}); give size= as the model was trained with"
-                ) from error
+        try:
+            return self.model(pixel_values=inputs.tensor, **options, **further, return_dict=True)
+        except ValueError as error:
+            raise AdapterError(
+                f"{self.name} does not take an input of {tuple(inputs.tensor.shape)} ({error}); give size= as the model was trained with"
+            ) from error
 
     def _probe(self) -> LayerChoice:
         inputs = noise_inputs(self.prepare([np.zeros((*PROBE, 3), np.uint8)]))
@@ -112,8 +110,7 @@ class EmbeddingView(EncoderView):
         """The pooled feature of each picture."""
         if hasattr(self.model, "get_image_features"):
             options = forward_options(self.model, inputs, trained_size(self.model.config))
-            with exact_batch_norm(self.model):
-                out = self.model.get_image_features(pixel_values=inputs.tensor, **options)
+            out = self.model.get_image_features(pixel_values=inputs.tensor, **options)
         else:
             out = self.call(inputs)
         feature = out if isinstance(out, Tensor) else getattr(out, "pooler_output", None)

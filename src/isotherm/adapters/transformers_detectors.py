@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -174,7 +175,9 @@ class QueryDetectorView(EncoderView):
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
-        return layer_layout(self.model, layer, output, inputs, self._rules())
+        layout = layer_layout(self.model, layer, output, inputs, self._rules())
+        # those that choose their queries among the cells place cell i at i + 1/2 strides
+        return layout if model_type(self.model) in FIXED_QUERIES else replace(layout, spans=True)
 
     def _rules(self) -> list[TokenRule]:
         scope, projection = self._projection

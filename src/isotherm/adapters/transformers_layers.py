@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from isotherm.adapters.grids import Tokens, layout_of
 from isotherm.cam.layers import resolve
+from isotherm.cam.receptive import Field
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Frame, Size
@@ -49,10 +50,10 @@ class TokenLayout(Layout):
             )
         return output[:, self.prefix : -self.suffix].unflatten(1, self.grid).permute(0, 3, 1, 2)
 
-    def frame(self, inputs: Inputs, size: Size) -> Frame:
+    def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:
         """The frame of this layer's grid; cells that the model padded lie outside of the input."""
         if self.stride is None:
-            return super().frame(inputs, size)
+            return super().frame(inputs, size, field)
         h, w = inputs.frame.size
         beyond = [max(0, n * s - have) for n, s, have in zip(size, self.stride, (h, w), strict=True)]
         return inputs.frame.padded(0, 0, beyond[1], beyond[0]).to_grid(stride=self.stride)
@@ -165,7 +166,7 @@ def _of_tokens(name: str, output: Tensor, size: Size, rules: Sequence[TokenRule]
         cells = grid[0] * grid[1]
         if shape[1] in (cells, cells + rule.prefix + rule.suffix):
             bare = shape[1] == cells
-            return TokenLayout("tokens", 0 if bare else rule.prefix, grid, rule.stride, 0 if bare else rule.suffix)
+            return TokenLayout("tokens", 0 if bare else rule.prefix, grid, rule.stride, suffix=0 if bare else rule.suffix)
     if not rules:
         raise LayerError(
             f"layer {name} puts out {shape}: a sequence of tokens whose places in the picture nothing declares "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from isotherm.adapters.transformers_classifiers import EncoderView
 from isotherm.adapters.transformers_layers import last_named
-from isotherm.cam.view import Inputs, LayerChoice, Pins, Segmentation
+from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 
 
 class SegmenterView(EncoderView):
@@ -36,6 +37,10 @@ class SegmenterView(EncoderView):
     def refind(self, raw: Float[Tensor, "b k h w"], inputs: Inputs, pins: Pins) -> Segmentation:
         """The same as :meth:`find`: a segmenter's answers cannot be reordered."""
         return self.find(raw, inputs)
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How a layer's output lies over the input: evenly, as the model stretches its answer."""
+        return replace(super().layout(layer, output, inputs), spans=True)
 
     def auto_layers(self) -> LayerChoice:
         """The end of the encoder."""

@@ -102,7 +102,7 @@ def prompts(text: str | Sequence[str] | None, family: str) -> list[str]:
     parts = re.split(r"\s*\.\s*", text) if isinstance(text, str) else list(text or ())
     texts = [t.strip() for t in parts if t.strip()]
     if not texts:
-        raise OptionError(f"{family} finds what a text says, but no text was given; pass text=['a cat', 'a dog']")
+        raise OptionError(f"{family} finds what a text says, but no classes were given; pass classes=['a cat', 'a dog'], or --classes 'a cat,a dog'")
     return texts
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,12 +147,12 @@ class UltralyticsView:
         return tuple(f"model.{head.i + f if f < 0 else f}" for f in sources)
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
-        """Feature maps, (b, c, h, w), over the whole input."""
+        """Feature maps, (b, c, h, w); those that findings come from over the whole input, as the anchors lie."""
         if output.ndim != 4:
             raise LayerError(
                 f"layer {layer} puts out {tuple(output.shape)}, which has no cells over the picture; choose a feature map, such as {self.head_inputs[0]}"
             )
-        return Layout()
+        return Layout(spans=self.kind != "classify")
 
     def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
         """How :func:`isotherm.cam.patches.patch_maps` explains targets of ``found`` in one small pass, or why it cannot."""
@@ -170,7 +171,7 @@ def wrap(
     names: Sequence[str] | Mapping[int, str] | None = None,
     classes: Sequence[str] | str | None = None,
     prompt: Prompt | None = None,
-    image_size: int | Sequence[int] | None = None,
+    size: int | Sequence[int] | None = None,
     confidence: float = 0.25,
     iou: float = 0.7,
     max_detections: int = 300,
@@ -186,7 +187,7 @@ def wrap(
         names: class names instead of the model's own.
         classes: of a YOLOE, what to look for, in words; of other detectors, which of their classes to report.
         prompt: what a YOLOE looks for, as :class:`TextPrompt`, :class:`EmbeddingPrompt` or :class:`VisualPrompt`.
-        image_size: side or (h, w) of the input, multiples of 32; 640 if None, 224 for classifiers.
+        size: side or (h, w) of the input, multiples of 32; 640 if None, 224 for classifiers.
         confidence, iou, max_detections: predict's ``conf``, ``iou`` and ``max_det``.
         agnostic: boxes of different classes suppress one another; predict's default, True for YOLOE, if None.
         end_to_end: read the one-to-one branch without suppression (YOLO26, YOLOv10); the model's own setting if None.
@@ -196,7 +197,7 @@ def wrap(
 
     Example:
         >>> from isotherm.adapters import ultralytics
-        >>> view = ultralytics.load("yolo11n.yaml", image_size=320, seed=0)
+        >>> view = ultralytics.load("yolo11n.yaml", size=320, seed=0)
         >>> view.auto_layers().layers
         ('model.16', 'model.19', 'model.22')
     """
@@ -206,7 +207,7 @@ def wrap(
     if not 0 <= confidence <= 1 or not 0 <= iou <= 1 or max_detections < 1:
         raise OptionError(f"confidence {confidence} and iou {iou} must be from 0 to 1, max_detections {max_detections} at least 1")
     stride = STRIDE if kind != "anchors" else max(int(head.stride.max()), STRIDE)
-    size = input_size(image_size or (224 if kind == "classify" else 640), 1 if kind == "classify" else stride)
+    shape = input_size(size or (224 if kind == "classify" else 640), 1 if kind == "classify" else stride)
     named = class_names(inner, names)
     words = tuple(c.strip() for c in classes.split(",")) if isinstance(classes, str) else None if classes is None else tuple(classes)
     only = None
@@ -221,7 +222,7 @@ def wrap(
             only = tuple(class_number(w, named) for w in words)
     embeddings = None
     if kind == "anchors":
-        embeddings, named = resolve_prompt(inner, prompt, named, size=size, stride=stride)
+        embeddings, named = resolve_prompt(inner, prompt, named, size=shape, stride=stride)
         if names is not None:
             named = class_names(inner, names)
     elif prompt is not None:
@@ -233,7 +234,7 @@ def wrap(
         name=f"{variant(inner)} ({task_of(inner, head)})",
         names=named,
         kind=kind,
-        size=size,
+        size=shape,
         stride=stride,
         thresholds=Thresholds(confidence, iou, max_detections, promptable if agnostic is None else agnostic, only),
         end_to_end=chosen_branch(head, end_to_end),
@@ -245,6 +246,7 @@ def wrap(
 def load(
     name: str | os.PathLike[str],
     *,
+    weights: str = "auto",
     trust: str | os.PathLike[str] | None = None,
     seed: int = 0,
     fuse: bool = True,
@@ -252,7 +254,7 @@ def load(
     names: Sequence[str] | Mapping[int, str] | None = None,
     classes: Sequence[str] | str | None = None,
     prompt: Prompt | None = None,
-    image_size: int | Sequence[int] | None = None,
+    size: int | Sequence[int] | None = None,
     confidence: float = 0.25,
     iou: float = 0.7,
     max_detections: int = 300,
@@ -264,6 +266,7 @@ def load(
     Args:
         name: ``yolo11n.pt`` (a file, or a released model that the package downloads) or ``yolo11n.yaml`` (the
             architecture with random weights).
+        weights: "auto" for those in the file; "none" leaves the architecture's seeded random ones.
         trust: a file that may be unpickled in full; others are opened in safe mode.
         seed: of random weights. fuse: merge convolutions with their batch norms, as predict does.
         device: where to put the model. The others: see :func:`wrap`.
@@ -271,7 +274,7 @@ def load(
     Raises:
         MissingExtraError: the package is not installed. WeightsError: the file cannot be opened safely.
     """
-    yolo = open_model(os.fspath(name), trust, seed)
+    yolo = open_model(_architecture(name, weights), trust, seed)
     model = inner_model(yolo)
     if device is not None:
         model.to(device)
@@ -284,6 +287,15 @@ def load(
     if fuse and hasattr(model, "fuse"):
         model.fuse(verbose=False)
     return wrap(
-        model, names=names, classes=classes, prompt=prompt, image_size=image_size, confidence=confidence, iou=iou,
+        model, names=names, classes=classes, prompt=prompt, size=size, confidence=confidence, iou=iou,
         max_detections=max_detections, agnostic=agnostic, end_to_end=end_to_end,
     )  # fmt: skip
+
+
+def _architecture(name: str | os.PathLike[str], weights: str) -> str:
+    """What to open: the file or released model itself, or the description of its architecture."""
+    if weights == "auto":
+        return os.fspath(name)
+    if weights == "none":
+        return Path(name).with_suffix(".yaml").name if Path(name).suffix == ".pt" else os.fspath(name)
+    raise OptionError(f"weights is {weights!r}: a model of ultralytics is one file with its weights; name that file as the model ('none' leaves random weights)")

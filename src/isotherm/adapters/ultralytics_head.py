@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.adapters.batchnorm import exact_batch_norm
 from isotherm.errors import AdapterError
 
 
@@ -116,7 +115,7 @@ def run_anchors(model: nn.Module, tensor: Tensor, *, end_to_end: bool, prompt: T
     if end_to_end:
         state["postprocess"] = lambda y: y  # the choice among anchors is made when findings are read
     more = {} if prompt is None else {"vpe": prompt}
-    with borrowed(head, **state), exact_batch_norm(model), _proposals(head) as proposals:
+    with borrowed(head, **state), _proposals(head) as proposals:
         out = model(tensor, **more)
     (pred, raw) = _pair(out, model)
     proto = None
@@ -142,7 +141,7 @@ def run_anchors(model: nn.Module, tensor: Tensor, *, end_to_end: bool, prompt: T
 def run_queries(model: nn.Module, tensor: Tensor) -> QueryOutput:
     """One forward pass of an RT-DETR."""
     head = head_of(model)
-    with borrowed(head, shapes=None, export=False), exact_batch_norm(model):
+    with borrowed(head, shapes=None, export=False):
         pred, raw = _pair(model(tensor), model)
     # the decoder's outputs are (1, b, q, .) in eval mode
     boxes, logits = raw[0].squeeze(0), raw[1].squeeze(0)
@@ -157,7 +156,7 @@ def run_classify(model: nn.Module, tensor: Tensor) -> ClassifyOutput:
     seen: list[Tensor] = []
     handle = head.linear.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
     try:
-        with borrowed(head, export=False), exact_batch_norm(model):
+        with borrowed(head, export=False):
             _, logits = _pair(model(tensor), model)
     finally:
         handle.remove()

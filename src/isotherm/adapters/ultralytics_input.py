@@ -22,12 +22,12 @@ GREY = 114 / 255
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 
 
-def input_size(image_size: int | Sequence[int], stride: int) -> Size:
+def input_size(size: int | Sequence[int], stride: int) -> Size:
     """(h, w) of the model's input; each side a multiple of ``stride``."""
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(int(s) for s in image_size)
+    sides = (size, size) if isinstance(size, int) else tuple(int(s) for s in size)
     if len(sides) != 2 or min(sides) < 1 or any(s % stride for s in sides):
         near = " x ".join(str(max(stride, round(s / stride) * stride)) for s in sides)
-        raise OptionError(f"image_size is {image_size}; this model needs one number or (h, w) of multiples of {stride}, such as {near}")
+        raise OptionError(f"size is {size}; this model needs one number or (h, w) of multiples of {stride}, such as {near}")
     return sides[0], sides[1]
 
 

@@ -26,6 +26,7 @@ from isotherm.cam.capture import Recording, record
 from isotherm.cam.fuse import Fuse, fuse
 from isotherm.cam.layers import LayerRef, resolve
 from isotherm.cam.own_level import own_level_maps
+from isotherm.cam.receptive import Field, following
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.scores.targets import Score, Targets
@@ -151,12 +152,14 @@ class Observation:
     Args:
         recording: the target layers, the biases. attention: every self-attention, if any method reads it.
         refs, layouts: of the target layers. needs: of all methods together.
+        fields: where the cells of the recording's ``calls``, and then of its ``every``, lie.
     """
 
     recording: Recording
     attention: tuple[AttentionCall, ...]
     refs: tuple[LayerRef, ...]
     layouts: tuple[Layout, ...]
+    fields: tuple[Field | None, ...]
     needs: frozenset[str]
 
     @property
@@ -173,11 +176,16 @@ def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[L
         every = (*every, *resolve(view.model, list(token_reader(view).blocks)))
     listening = any(need.startswith("attention") for need in needs)
     listener: AbstractContextManager[list[AttentionCall]] = recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
-    with listener as attention:
+    with listener as attention, following(view.model, inputs.tensor, [f"{ref.name}@{ref.call or 0}" for ref in (*refs, *every)]) as place:
         recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
     layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
+    lying = (*layouts, *(Layout() for _ in recording.every))
+    fields = tuple(
+        place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.grid)
+        for call, layout in zip((*recording.calls, *recording.every), lying, strict=True)
+    )
     calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()
-    return Observation(recording, calls, refs, layouts, needs)
+    return Observation(recording, calls, refs, layouts, fields, needs)
 
 
 def token_reader(view: View) -> TokenReader:
@@ -202,7 +210,7 @@ def method_maps(
         if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
         parts.append(tuple(_none_or(method, trace, how) for method in methods))
-    return tuple(_join(turn) for turn in zip(*parts, strict=True)), tuple(notes)
+    return tuple(_join(turn) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *notes)
 
 
 def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
@@ -235,9 +243,10 @@ def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     for i, (call, layout) in enumerate(zip(recording.calls, kept.layouts, strict=True)):
         activation = rows_of(layout.to_grid(call.output.detach()), picture)
         grad = layout.to_grid(grads[i]) if grads else None
-        frame = layout.frame(inputs, (activation.shape[-2], activation.shape[-1]))[picture]
+        frame = layout.frame(inputs, (activation.shape[-2], activation.shape[-1]), kept.fields[i])[picture]
         layers.append(LayerTrace(str(call), activation, grad, frame))
-    biases = bias_traces(recording.every, grads[n_layers : n_layers + n_every], inputs, picture) if grads else ()
+    every = slice(n_layers, n_layers + n_every)
+    biases = bias_traces(recording.every, grads[every], kept.fields[every], inputs, picture) if grads else ()
     attention: tuple[AttentionTrace, ...] = ()
     if kept.attention:
         attention = attention_traces(
@@ -270,6 +279,13 @@ def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, "t"]) -> Floa
     if len(values) == 1:
         return values.expand(len(picture), *values.shape[1:])
     return values[picture.to(values.device)]
+
+
+def _lost_layers(kept: Observation) -> list[str]:
+    """Layers whose cells could be somewhat beside where they are drawn."""
+    lost = [str(c) for c, layout, field in zip(kept.recording.calls, kept.layouts, kept.fields, strict=False) if field is None and not layout.declared]
+    said = "where the cells of {} lie could not be followed through the network's operations; they are taken to be spread evenly over the input"
+    return [said.format(", ".join(lost))] if lost else []
 
 
 def _silent_layers(trace: Trace) -> list[str]:

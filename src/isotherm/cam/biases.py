@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import Call
 from isotherm.cam.layers import LayerRef
+from isotherm.cam.receptive import Field
 from isotherm.cam.trace import LayerTrace
-from isotherm.cam.view import Inputs
+from isotherm.cam.view import Inputs, Layout
 
 
 def bias_layers(model: nn.Module) -> tuple[LayerRef, ...]:
@@ -37,15 +38,19 @@ def effective_bias(module: nn.Module) -> Float[Tensor, "c"] | None:
 
 
 def bias_traces(
-    calls: Sequence[Call], gradients: Sequence[Float[Tensor, "t ..."]], inputs: Inputs, picture: Tensor
+    calls: Sequence[Call],
+    gradients: Sequence[Float[Tensor, "t ..."]],
+    fields: Sequence[Field | None],
+    inputs: Inputs,
+    picture: Tensor,
 ) -> tuple[LayerTrace, ...]:
     """One LayerTrace per call that lies on a grid: the bias broadcast as activation, the gradient at its output."""
     traces = []
-    for call, gradient in zip(calls, gradients, strict=True):
+    for call, gradient, field in zip(calls, gradients, fields, strict=True):
         bias = effective_bias(call.layer.module)
         if bias is None or gradient.ndim != 4 or len(bias) != gradient.shape[1]:
             continue
         activation = bias.to(gradient)[None, :, None, None].expand_as(gradient)
-        frame = inputs.frame[picture].to_grid(size=tuple(gradient.shape[-2:]))
+        frame = Layout().frame(inputs, (gradient.shape[-2], gradient.shape[-1]), field)[picture]
         traces.append(LayerTrace(str(call), activation, gradient, frame))
     return tuple(traces)

@@ -12,7 +12,7 @@ gradient is computed, which is where two thirds of the usual time goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from isotherm.cam.batchnorm import exact_batch_norm
 from isotherm.cam.layers import LayerRef
 from isotherm.errors import AdapterError, LayerError
 
@@ -205,7 +206,8 @@ def record(
         # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
         return output.clone()
 
-    with torch.inference_mode(False), torch.no_grad(), evaluating(model), replaced(refs, keep):
+    exact = exact_batch_norm(model) if gradient else nullcontext()
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), exact, replaced(refs, keep):
         raw = run()
     chosen = tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs[: len(layers)], strict=True))
     every = tuple(

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from isotherm.cam.batchnorm import exact_batch_norm
 from isotherm.cam.capture import evaluating, record, replaced
 from isotherm.cam.layers import LayerRef
 from isotherm.cam.scores.targets import Targets
@@ -65,7 +66,7 @@ class ViewRerun:
         self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
-        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model):
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model), exact_batch_norm(self.view.model):
             leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
             inputs = self._inputs(leaf, target)
             scores = self._score(inputs, self.view.run(inputs), target)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from isotherm.cam.receptive import Field
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
 
@@ -156,19 +157,28 @@ class Layout:
         order: ``nchw``, ``nhwc``, or ``tokens`` (b, n, c).
         prefix: tokens in front that are no cells (class, register, distillation), declared by the model.
         grid: (h, w) of the tokens behind the prefix, row by row; None otherwise.
-        stride: input pixels per cell where it is exact (patch embeddings drop a remainder); None: the
-            grid spans the whole input.
+        stride: input pixels per cell where it is exact (patch embeddings drop a remainder); None: see ``spans``.
+        first: with ``stride``: (y, x) of the first cell's centre in input pixels, where the model declares it (anchors).
+        spans: the model itself spreads its cells evenly over the input: anchors half a stride in, outputs resized to the
+            input. Otherwise a cell lies at the centre of its receptive field.
     """
 
     order: Literal["nchw", "nhwc", "tokens"] = "nchw"
     prefix: int = 0
     grid: Size | None = None
     stride: tuple[int, int] | None = None
+    first: tuple[float, float] | None = None
+    spans: bool = False
 
     @property
     def channel_dim(self) -> int:
         """Index of the channel dimension in the raw output."""
         return 1 if self.order == "nchw" else -1
+
+    @property
+    def cell_dims(self) -> tuple[int, int]:
+        """Indices of rows and columns in a raw output of 4 dimensions."""
+        return (1, 2) if self.order == "nhwc" else (2, 3)
 
     def to_grid(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c h w"]:
         """Raw output (or its gradient) -> (b, c, h, w). Linear, so it serves both."""
@@ -186,9 +196,24 @@ class Layout:
             + "; choose a layer whose output has one cell per image region"
         )
 
-    def frame(self, inputs: Inputs, size: Size) -> Frame:
-        """The frame of this layer's grid, batch (b,)."""
-        return inputs.frame.to_grid(stride=self.stride) if self.stride else inputs.frame.to_grid(size=size)
+    @property
+    def declared(self) -> bool:
+        """True where the model says where its cells lie, so that nobody needs to look."""
+        return self.spans or self.stride is not None
+
+    def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:
+        """The frame of this layer's grid, batch (b,).
+
+        Args:
+            size: (h, w) of the grid. field: where its cells lie, if that was followed; what the model declares goes before.
+        """
+        if self.stride and self.first:
+            return inputs.frame.to_cells(self.first, self.stride, size)
+        if self.stride:
+            return inputs.frame.to_grid(stride=self.stride)
+        if self.spans or field is None:
+            return inputs.frame.to_grid(size=size)
+        return inputs.frame.to_cells(field.first, field.stride, size)
 
 
 @dataclass(frozen=True)

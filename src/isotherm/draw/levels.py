@@ -80,22 +80,23 @@ Blocks = Iterator[tuple[Float[np.ndarray, "n W"], Bool[np.ndarray, "n W"] | None
 class _Axis:
     """Linear interpolation along one side: low cell, weight of the next one, nearest cell, whether on the map at all."""
 
-    def __init__(self, step: float, start: float, pixels: int, cells: int) -> None:
+    def __init__(self, step: float, start: float, pixels: int, cells: int, limits: tuple[float, float]) -> None:
         # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell
         at = (np.arange(pixels) + 0.5) * step + start
         index = (at - 0.5).clip(0, cells - 1)
         self.low = np.minimum(np.floor(index), max(cells - 2, 0)).astype(np.intp)
         self.weight = index - self.low
         self.nearest = np.floor(at).clip(0, cells - 1).astype(np.intp)
-        self.inside = (at >= 0) & (at <= cells)
+        self.inside = (at >= limits[0]) & (at <= limits[1])
         self.next = 1 if cells > 1 else 0
 
 
 class _Upright:
     def __init__(self, values: np.ndarray, known: np.ndarray | None, frame: Frame, raster: Frame) -> None:
         matrix = compose_affine(frame.from_source, raster.to_source).tolist()
-        self.y = _Axis(matrix[1][1], matrix[1][2], raster.size[0], frame.size[0])
-        self.x = _Axis(matrix[0][0], matrix[0][2], raster.size[1], frame.size[1])
+        x0, y0, x1, y1 = frame.limits
+        self.y = _Axis(matrix[1][1], matrix[1][2], raster.size[0], frame.size[0], (y0, y1))
+        self.x = _Axis(matrix[0][0], matrix[0][2], raster.size[1], frame.size[1], (x0, x1))
         self.known = known
         self.weight = self.y.weight.astype(np.float32)[:, None]
         self.covered = bool(self.y.inside.all() and self.x.inside.all())

@@ -292,6 +292,7 @@ def _map(heatmap: Heatmap) -> dict[str, Any]:
         "h": frame.size[0],
         "w": frame.size[1],
         "m": frame.from_source.flatten().tolist(),
+        "limits": frame.limits,
         "type": "f2" if unit else "f4",
         "unit": unit or 1.0,
         "data": base64.b64encode(array.tobytes()).decode(),

@@ -21,11 +21,12 @@ Outside = Literal["zero", "edge", "nan"]
 
 
 def interpolation_matrix(
-    positions: Float[Tensor, "n"], length: int, *, outside: Outside
+    positions: Float[Tensor, "n"], length: int, *, outside: Outside, limits: tuple[float, float] | None = None
 ) -> Float[Tensor, "n {length}"]:
     """Linear-interpolation weights that read ``positions`` (edge-origin) from a row of ``length`` cells.
 
-    Within half a cell of the edge the outermost cell's value continues; beyond the edge ``outside`` says.
+    Beyond the outermost cell's centre its value continues; beyond ``limits`` (the row's own edges unless given)
+    ``outside`` says.
     """
     index = (positions - 0.5).clamp(0, length - 1)
     low = index.floor().clamp(max=max(length - 2, 0))
@@ -36,7 +37,8 @@ def interpolation_matrix(
     if length > 1:
         matrix[rows, low.long() + 1] += weight_high
     if outside != "edge":
-        matrix = matrix * ((positions >= 0) & (positions <= length)).to(matrix.dtype)[:, None]
+        low_limit, high_limit = limits or (0, length)
+        matrix = matrix * ((positions >= low_limit) & (positions <= high_limit)).to(matrix.dtype)[:, None]
     return matrix
 
 
@@ -53,14 +55,18 @@ def to_frame(
     Args:
         values: (*batch, h, w), ``frame.size == (h, w)``.
         frame, target: each single, or batched as the values are.
-        outside: what a cell of ``target`` outside of ``frame`` gets: 0, the nearest cell's value, or NaN.
-        mode: bilinear, or the value of the cell that contains the centre.
+        outside: what a cell of ``target`` outside of ``frame`` and its margin gets: 0, the nearest cell's value, or NaN.
+        mode: bilinear, or the value of the cell that contains the centre. Bilinear passes over cells that are not
+            finite: a centre in such a cell gets NaN, its neighbours the mean of the finite cells around them.
 
     Returns:
         (*batch, H, W) with ``target.size == (H, W)``, dtype and device of ``values``; differentiable in them.
     """
     if tuple(values.shape[-2:]) != frame.size:
         raise ShapeError(f"values have shape {tuple(values.shape)}; the frame has {frame.size} cells")
+    known = torch.isfinite(values)
+    if mode == "bilinear" and not bool(known.all()):
+        return _around_gaps(values, known, frame, target, outside)
     # target cells -> source -> frame cells
     matrix = compose_affine(frame.from_source.cpu(), target.to_source.cpu())
     batch = matrix.shape[:-2]
@@ -72,10 +78,24 @@ def to_frame(
     if matrix.ndim == 3 and bool((matrix == matrix[:1]).all()):
         matrix = matrix[0]  # one geometry for the whole batch: one pair of matrices
     if matrix.ndim == 2:
-        return _resample(values, matrix, target.size, outside, mode)
+        return _resample(values, matrix, target.size, frame.limits, outside, mode)
     flat = values.reshape(-1, *values.shape[-2:])
-    maps = [_resample(v, m, target.size, outside, mode) for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)]
+    maps = [_resample(v, m, target.size, frame.limits, outside, mode) for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)]
     return torch.stack(maps).reshape(*values.shape[:-2], *target.size)
+
+
+def _around_gaps(
+    values: Float[Tensor, "*b h w"], known: Bool[Tensor, "*b h w"], frame: Frame, target: Frame, outside: Outside
+) -> Float[Tensor, "*b H W"]:
+    """Normalised interpolation; 0 times NaN is NaN, so a matrix product would spread one gap over rows and columns."""
+    there = known.to(values.dtype)
+    weight = to_frame(there, frame, target, outside="edge")
+    filled = to_frame(torch.where(known, values, 0.0), frame, target, outside="edge") / weight
+    filled = filled.masked_fill(to_frame(there, frame, target, outside="edge", mode="nearest") == 0, torch.nan)
+    if outside == "edge":
+        return filled
+    on = to_frame(torch.ones_like(there), frame, target, outside="zero", mode="nearest") > 0
+    return filled.masked_fill(~on, 0.0 if outside == "zero" else torch.nan)
 
 
 def to_source(
@@ -100,8 +120,11 @@ def source_raster(frame: Frame, size: Size | None = None) -> Frame:
     return source if size is None else source.resized(size)
 
 
-def _resample(values: Tensor, matrix: Tensor, size: Size, outside: Outside, mode: str) -> Tensor:
+def _resample(
+    values: Tensor, matrix: Tensor, size: Size, limits: tuple[float, float, float, float], outside: Outside, mode: str
+) -> Tensor:
     h, w = values.shape[-2:]
+    x0, y0, x1, y1 = limits
     dtype = torch.promote_types(values.dtype, torch.float32)
     if float(matrix[0, 1]) == 0 and float(matrix[1, 0]) == 0:
         # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell
@@ -111,14 +134,15 @@ def _resample(values: Tensor, matrix: Tensor, size: Size, outside: Outside, mode
             columns, rows = x.floor().clamp(0, w - 1).long(), y.floor().clamp(0, h - 1).long()
             out = values[..., rows.to(values.device)[:, None], columns.to(values.device)]
             if outside == "zero":
-                inside = ((y >= 0) & (y <= h))[:, None] & ((x >= 0) & (x <= w))
+                inside = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))
                 out = torch.where(inside.to(out.device), out, torch.zeros_like(out))
         else:
-            rows_m = interpolation_matrix(y, h, outside="edge" if outside == "nan" else outside).to(values.device, dtype)
-            columns_m = interpolation_matrix(x, w, outside="edge" if outside == "nan" else outside).to(values.device, dtype)
+            beyond: Outside = "edge" if outside == "nan" else outside
+            rows_m = interpolation_matrix(y, h, outside=beyond, limits=(y0, y1)).to(values.device, dtype)
+            columns_m = interpolation_matrix(x, w, outside=beyond, limits=(x0, x1)).to(values.device, dtype)
             out = (rows_m @ values.to(dtype)) @ columns_m.T
         if outside == "nan":
-            inside = ((y >= 0) & (y <= h))[:, None] & ((x >= 0) & (x <= w))
+            inside = ((y >= y0) & (y <= y1))[:, None] & ((x >= x0) & (x <= x1))
             out = out.masked_fill(~inside.to(out.device), torch.nan)
         return out.to(values.dtype)
     # any affine: grid_sample reads normalised edge-origin coordinates
@@ -131,6 +155,7 @@ def _resample(values: Tensor, matrix: Tensor, size: Size, outside: Outside, mode
     out = F.grid_sample(flat, grid[None], mode=mode, padding_mode="border", align_corners=False)
     out = out.reshape(*values.shape[:-2], *size)
     if outside != "edge":
-        inside = ((cells >= 0) & (cells <= torch.tensor([w, h]))).all(-1).to(out.device)
+        start, stop = torch.tensor([[x0, y0], [x1, y1]], dtype=torch.float64)
+        inside = ((cells >= start) & (cells <= stop)).all(-1).to(out.device)
         out = out.masked_fill(~inside, 0.0 if outside == "zero" else torch.nan)
     return out.to(values.dtype)

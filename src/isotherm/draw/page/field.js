@@ -27,11 +27,20 @@ const Field = (() => {
     return out;
   }
 
+  /* A map of the page's data -> what the functions here read. limits: [x0, y0, x1, y1] in cells. */
+  function read(map) {
+    return { values: decode(map.data, map.type, map.unit), h: map.h, w: map.w, m: map.m, limits: map.limits };
+  }
+
   /* Low cell and weight of the next one, for an edge-origin position on an axis of `length` cells. */
   function axis(position, length) {
     const index = Math.min(Math.max(position - 0.5, 0), length - 1);
     const low = Math.min(Math.floor(index), Math.max(length - 2, 0));
     return [low, index - low];
+  }
+
+  function nearest(position, length) {
+    return Math.min(Math.max(Math.floor(position), 0), length - 1);
   }
 
   function cellOf(field, x, y) {
@@ -43,9 +52,9 @@ const Field = (() => {
      holds the position has none, or no cell does. Infinities count as the ends of the scale {low, high}. */
   function sample(field, x, y, scale) {
     const [cx, cy] = cellOf(field, x, y);
-    const { values, h, w } = field;
-    if (!(cx >= 0 && cx <= w && cy >= 0 && cy <= h)) return NaN;
-    if (Number.isNaN(values[Math.min(Math.floor(cy), h - 1) * w + Math.min(Math.floor(cx), w - 1)])) return NaN;
+    const { values, h, w, limits } = field;
+    if (!(cx >= limits[0] && cx <= limits[2] && cy >= limits[1] && cy <= limits[3])) return NaN;
+    if (Number.isNaN(values[nearest(cy, h) * w + nearest(cx, w)])) return NaN;
     const [x0, fx] = axis(cx, w), [y0, fy] = axis(cy, h);
     let sum = 0, weight = 0;
     for (let j = 0; j < 2; j++) {
@@ -66,7 +75,7 @@ const Field = (() => {
   /* The values at the pixel centres of a raster (height x width) over the source picture. */
   function raster(field, height, width, source, scale) {
     const out = new Float32Array(height * width);
-    const { values, h, w, m } = field;
+    const { values, h, w, m, limits } = field;
     const stepX = source.w / width, stepY = source.h / height;
     let plain = m[1] === 0 && m[3] === 0;
     for (let i = 0; plain && i < values.length; i++) plain = Number.isFinite(values[i]);
@@ -80,12 +89,12 @@ const Field = (() => {
     for (let c = 0; c < width; c++) {
       const x = m[0] * (c + 0.5) * stepX + m[2];
       [low[c], part[c]] = axis(x, w);
-      inside[c] = x >= 0 && x <= w;
+      inside[c] = x >= limits[0] && x <= limits[2];
     }
     for (let r = 0, k = 0; r < height; r++) {
       const y = m[4] * (r + 0.5) * stepY + m[5];
       const [y0, fy] = axis(y, h);
-      const seen = y >= 0 && y <= h;
+      const seen = y >= limits[1] && y <= limits[3];
       for (let c = 0; c < width; c++, k++) {
         if (!seen || !inside[c]) { out[k] = NaN; continue; }
         const at = y0 * w + low[c], f = part[c];
@@ -137,6 +146,6 @@ const Field = (() => {
     return String(Number(value.toPrecision(4)));
   }
 
-  return { bytesOf, decode, cellOf, sample, raster, colour, share, text };
+  return { bytesOf, decode, read, cellOf, sample, raster, colour, share, text };
 })();
 if (typeof module !== "undefined") module.exports = Field;

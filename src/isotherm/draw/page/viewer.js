@@ -38,7 +38,7 @@
 
     field(map) {
       if (!map.field) {
-        map.field = { values: Field.decode(map.data, map.type, map.unit), h: map.h, w: map.w, m: map.m };
+        map.field = Field.read(map);
         map.data = null;
       }
       return map.field;
