@@ -20,13 +20,12 @@ from pathlib import Path
 
 import torch
 
-from bench.measure import table, threads, write
+from bench.measure import insert, table, threads, write
 
 QUICK_METHODS = ("hirescam", "gradcam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigencam", "eigengradcam",
                  "kpcacam", "shapleycam", "ablationcam", "finercam")  # fmt: skip
 SLOW_METHODS = ("fullgrad", "scorecam", "occlusion", "integratedgradients", "rise")
 EVENLY = "HiResCAM, cells spread evenly"
-START, END = "<!-- evidence: start -->", "<!-- evidence: end -->"
 PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
 README = Path(__file__).parents[1] / "README.md"
 
@@ -116,19 +115,12 @@ def main(quick: bool = False) -> None:
     write("evidence", {"seeds": list(seeds), "results": results}, quick=quick)
     if not quick:
         for page in (PAGE, README):
-            _insert(page, text)
+            insert(page, "evidence", text)
 
 
 def _span(values: object) -> str:
     mean, low, high = values  # type: ignore[misc]
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _insert(page: Path, text: str) -> None:
-    """Put the table between the page's markers; figures in the documentation are never typed."""
-    before, _, rest = page.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

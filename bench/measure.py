@@ -96,3 +96,13 @@ def write(name: str, results: Mapping[str, Any], *, quick: bool) -> Path:
         RESULTS.mkdir(exist_ok=True)
         fpath.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
     return fpath
+
+
+def insert(page: Path, name: str, text: str) -> None:
+    """Put a table between a page's markers of that name; figures in the documentation are never typed."""
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text().partition(start)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{page} has no markers {start} and {end}")
+    page.write_text(f"{before}{start}\n{text}\n{end}{after}")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from isotherm.cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
 from isotherm.cam.scores.detections import iou, self_iou
+from isotherm.cam.scores.naming import class_index
 from isotherm.cam.view import Pins, Segmentation
 from isotherm.errors import TargetError
 from tiny import TinyClassifier, TinyDetector
@@ -102,6 +103,20 @@ def test_ambiguous_names_ask_for_the_number(classified):
     twice = type(p)(p.logits, ("crane", "crane", "bus", "tram"))
     with pytest.raises(TargetError, match="fits 2 classes"):
         ClassLogit("crane")(twice, inputs)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [("Tabby", 0), ("tabby cat", 0), ("hound", 2), ("Tiger  cat", 1), ("3", 3), (3, 3), ("bus stop", 3), ("iger", 1)],
+)
+def test_names_that_fit_one_class_only(wanted, index):
+    assert class_index(wanted, ("tabby", "tiger cat", "dog, hound", "bus")) == index
+
+
+@pytest.mark.parametrize("wanted", ["cat food", "tabby bus", "o", ""])
+def test_names_that_fit_none_or_several(wanted):
+    with pytest.raises(TargetError, match="there is no class"):
+        class_index(wanted, ("tabby", "tiger cat", "dog, hound", "bus", "fox"))
 
 
 def test_all_findings_and_one(detected):

@@ -136,9 +136,6 @@ class EmbeddedView(ClassifierView):
     cell, and HiResCAM and Grad-CAM are equal. On validation scenes, for all three training seeds, no other layer
     method at this layer put more on the class's own object with as little on the others; at the block before it,
     Grad-CAM's figures vary between training seeds. Of the two equal ones HiResCAM is the default, as for detectors.
-
-    Its strided 3x3 convolutions centre each cell 3.5 input pixels to the upper left of the square that the grid's
-    frame gives it, as in other residual networks; maps lie that much, under half a cell, too far to the lower right.
     """
 
     model: SceneNet

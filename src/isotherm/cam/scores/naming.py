@@ -11,7 +11,8 @@ from isotherm.errors import TargetError
 def class_index(wanted: int | str, names: Sequence[str]) -> int:
     """The index of a class given by number, by exact name, or by a name that fits one class only.
 
-    ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name.
+    ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name. A part of one class's
+    name counts, and a name with a word too many.
 
     Raises:
         TargetError: no such class, or several; the message has the nearest names.
@@ -29,8 +30,12 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     if len(exact) > 1:
         raise TargetError(f"class {wanted!r} fits {len(exact)} classes: {', '.join(f'{i} {names[i]!r}' for i in exact[:8])}; give the number")
     loose = [i for i, name in enumerate(names) if key in name.casefold()]
-    if len(loose) == 1:
-        return loose[0]
+    # torchvision keeps the first of ImageNet's synonyms only: "tabby cat" can mean nothing but its "tabby"
+    words = set(key.split())
+    within = [i for i, parts in enumerate(spelt) if any(set(part.split()) <= words for part in parts if part)]
+    for some in (loose, within):
+        if len(some) == 1:
+            return some[0]
     flat = {part: names[i] for i, parts in enumerate(spelt) for part in parts}
     near = [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
     hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
