@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
 from isotherm.cam.locality import Chain, Refused, prove_chain
-from isotherm.cam.trace import LayerMap, LayerMethod
+from isotherm.cam.trace import LayerMap, LayerMethod, PooledMethod
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame, Size
@@ -190,11 +190,27 @@ def level_map(gradient: PatchGradient, method: LayerMethod, inputs: Inputs) -> L
     everyone = torch.arange(len(group.targets))
     if method.local and not bool(method.map(gradient.activation, torch.zeros_like(gradient.gradient)).any()):
         values = gradient.place(method.map(gradient.activation, gradient.gradient), everyone)
+    elif isinstance(method, PooledMethod):
+        values = _pooled(gradient, method)
     else:
         per = max(1, CHUNK // max(1, group.features[0].numel()))
         parts = [method.map(*gradient.dense(rows)) for rows in everyone.split(per)]
         values = torch.cat(parts) if parts else group.features.new_zeros(0, *gradient.size)
     return LayerMap(group.layer, values, inputs.frame.to_grid(size=gradient.size)[group.picture.cpu()])
+
+
+def _pooled(gradient: PatchGradient, method: PooledMethod) -> Float[Tensor, "m h w"]:
+    """Maps of a method that pools: the channels' weights come from the squares, and one product per picture does the rest."""
+    group, (h, w) = gradient.group, gradient.size
+    picture = group.picture.to(group.features.device)
+    wide = torch.promote_types(group.features.dtype, torch.float32)
+    total = group.features.detach().sum((2, 3), dtype=wide)
+    weights = method.weights(gradient.activation, gradient.gradient, total[picture], h * w)
+    values = weights.new_zeros(len(weights), h, w)
+    for p in picture.unique().tolist():
+        rows = picture == p
+        values[rows] = (weights[rows] @ group.features[p].detach().to(wide).flatten(1)).view(-1, h, w)
+    return values
 
 
 def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, "_"]], count: int) -> LayerMap:

@@ -197,6 +197,48 @@ class LayerMethod:
             for layer in trace.need_layers()
         ]
 
-    def with_reduce(self, reduce: Callable[[Tensor], Tensor], name: str) -> LayerMethod:
-        """The same weighting with another way from channels to one map (eigen-smoothing)."""
-        return type(self)(name, self.weighted, self.signed, False, self.uses_gradient, reduce)
+
+Term = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""(activation, gradient, the activation's sum over all cells, how many cells that are) -> what each cell adds to its
+channel's weight; 0 where the gradient is 0."""
+
+
+@dataclass(frozen=True)
+class PooledMethod(LayerMethod):
+    """A method whose map is sum_c w_c A_c with weights pooled from the gradient.
+
+    A cell without gradient adds nothing to a weight, so that a score which reads few cells is explained from those.
+
+    Args:
+        term: what a cell adds to the weight; see :data:`Term`.
+    """
+
+    term: Term | None = None
+
+    @classmethod
+    def of(cls, name: str, term: Term, *, signed: bool) -> PooledMethod:
+        """The method of a term."""
+        def weighted(activation: Tensor, gradient: Tensor) -> Tensor:
+            total = activation.sum((2, 3), keepdim=True)
+            return term(activation, gradient, total, activation[0, 0].numel()).sum((2, 3), keepdim=True) * activation
+
+        return cls(name, weighted, signed, term=term)
+
+    def weights(
+        self, activation: Float[Tensor, "t c i j"], gradient: Float[Tensor, "t c i j"], total: Float[Tensor, "t c"], cells: int
+    ) -> Float[Tensor, "t c"]:
+        """Channel weights from the cells that have gradient, in at least float32.
+
+        Args:
+            activation, gradient: at those cells. total: the activation's sum over the whole layer. cells: of the layer.
+        """
+        dtype = torch.promote_types(activation.dtype, torch.float32)
+        assert self.term is not None
+        return self.term(activation.to(dtype), gradient.to(dtype), total[:, :, None, None].to(dtype), cells).sum((2, 3))
+
+    def map(self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None) -> Float[Tensor, "t h w"]:
+        """The formula itself; as a product of matrices, which does not keep the weighted activations."""
+        assert gradient is not None
+        t, _, h, w = activation.shape
+        weights = self.weights(activation, gradient, activation.sum((2, 3), dtype=torch.promote_types(activation.dtype, torch.float32)), h * w)
+        return torch.bmm(weights[:, None], activation.to(weights.dtype).flatten(2)).view(t, h, w)

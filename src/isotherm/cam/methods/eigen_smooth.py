@@ -20,7 +20,7 @@ def eigen_smooth(method: Method) -> LayerMethod | ChannelWeighted:
         method: one that sums weighted activations over channels.
 
     Returns:
-        A method of the same type; its map is signed and has mean 0, and correlates positively with the sum.
+        A method whose map is signed and has mean 0, and correlates positively with the sum.
 
     Raises:
         MethodError: the method has no weighted activations (it masks the input, reads attention, or projects already).
@@ -34,4 +34,5 @@ def eigen_smooth(method: Method) -> LayerMethod | ChannelWeighted:
         raise MethodError(f"{method.name} is a projection already; smoothing it again would change nothing")
     if isinstance(method, ChannelWeighted):
         return replace(method, reduce=first_component)
-    return replace(method, name=f"{method.name} eigen-smoothed", reduce=first_component, signed=True, local=False)
+    name = f"{method.name} eigen-smoothed"
+    return LayerMethod(name, method.weighted, signed=True, uses_gradient=method.uses_gradient, reduce=first_component)

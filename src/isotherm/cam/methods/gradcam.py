@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
+from isotherm.cam.trace import PooledMethod
 
 
-def _weighted(activation: Tensor, gradient: Tensor) -> Tensor:
-    return gradient.mean(dim=(2, 3), keepdim=True) * activation
+def _term(_activation: Tensor, gradient: Tensor, _total: Tensor, cells: int) -> Tensor:
+    return gradient / cells
 
 
-gradcam = LayerMethod("GradCAM", _weighted, signed=True)
+gradcam = PooledMethod.of("GradCAM", _term, signed=True)
 """sum_c mean(g) * A, signed."""

@@ -15,11 +15,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
+from isotherm.cam.trace import PooledMethod
 from isotherm.errors import MethodError
 
 
-def make_gradcampp(*, epsilon: float = 1e-6) -> LayerMethod:
+def make_gradcampp(*, epsilon: float = 1e-6) -> PooledMethod:
     """Grad-CAM++ with another epsilon in the denominator; 0 is the paper's.
 
     Raises:
@@ -28,8 +28,7 @@ def make_gradcampp(*, epsilon: float = 1e-6) -> LayerMethod:
     if not epsilon >= 0:
         raise MethodError(f"epsilon is {epsilon}; expected 0 (the paper) or a small positive number")
 
-    def weighted(activation: Tensor, gradient: Tensor) -> Tensor:
-        total = activation.sum((2, 3), keepdim=True)
+    def term(_activation: Tensor, gradient: Tensor, total: Tensor, _cells: int) -> Tensor:
         if epsilon:
             square = gradient.square()
             alpha = square / (2 * square + total * square * gradient + epsilon)
@@ -37,9 +36,9 @@ def make_gradcampp(*, epsilon: float = 1e-6) -> LayerMethod:
             # g^2 cancels; written out it would be 0 / 0 for gradients whose square underflows
             alpha = 1 / (2 + total * gradient)
         alpha = torch.where(gradient != 0, alpha, torch.zeros_like(alpha))
-        return (gradient.clamp(min=0) * alpha).sum((2, 3), keepdim=True) * activation
+        return gradient.clamp(min=0) * alpha
 
-    return LayerMethod("GradCAM++", weighted, signed=True)
+    return PooledMethod.of("GradCAM++", term, signed=True)
 
 
 gradcampp = make_gradcampp()

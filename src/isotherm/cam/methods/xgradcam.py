@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
+from isotherm.cam.trace import PooledMethod
 
 EPSILON = 1e-7
 """Keeps a channel that is 0 everywhere at 0; customary, so that published maps are matched."""
 
 
-def _weighted(activation: Tensor, gradient: Tensor) -> Tensor:
-    total = activation.sum((2, 3), keepdim=True)
-    return (gradient * activation / (total + EPSILON)).sum((2, 3), keepdim=True) * activation
+def _term(activation: Tensor, gradient: Tensor, total: Tensor, _cells: int) -> Tensor:
+    return gradient * activation / (total + EPSILON)
 
 
-xgradcam = LayerMethod("XGradCAM", _weighted, signed=True)
+xgradcam = PooledMethod.of("XGradCAM", _term, signed=True)
 """sum_c (sum(g A) / (sum A + 1e-7)) A, signed. On a ReLU layer its sum is HiResCAM's."""
