@@ -12,7 +12,7 @@ import gc
 import numpy as np
 import torch
 
-from bench.measure import in_fresh_process, interleaved, rss_mb, table, threads, write
+from bench.measure import in_fresh_process, interleaved, publish, rss_mb, table, threads, write
 
 GRADIENT = ("hirescam", "gradcam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigengradcam")
 PGC = {
@@ -155,21 +155,26 @@ def main(quick: bool = False) -> None:
     threads(2)
     size, repeats = (96, 2) if quick else (224, 7)
     results: dict[str, object] = {}
+    texts: list[str] = []
     for batch in (1,) if quick else (1, 16):
         seconds = gradient_methods(batch, repeats if batch == 1 else max(2, repeats // 2), size)
         fb, floor = seconds["FB"], seconds["floor"]
         rows = [[name, s, s / fb, s / floor] for name, s in seconds.items()]
-        print(table(f"ResNet-50, {size} px, batch {batch}", ["job", "seconds", "/ FB", "/ floor"], rows), flush=True)
+        texts.append(table(f"ResNet-50, {size} px, batch {batch}", ["job", "seconds", "/ FB", "/ floor"], rows))
+        print(texts[-1], flush=True)
         results[f"resnet50 batch {batch}"] = {name: {"seconds": s, "to_fb": s / fb, "to_floor": s / floor} for name, s in seconds.items()}
     rows = perturbation_methods(96 if quick else 224)
     columns = ["method", "isotherm s", "pgc s", "times faster", "isotherm MB", "pgc MB", "times less"]
-    print(table("ResNet-18, perturbation methods", columns, rows), flush=True)
+    texts.append(table("ResNet-18, perturbation methods", columns, rows))
+    print(texts[-1], flush=True)
     results["perturbation"] = [dict(zip(columns, row, strict=True)) for row in rows]
     count = 100 if quick else 1000
     grown = growth(count)
-    print(f"{count} explanations: resident memory grew by {grown:.2f} MB")
+    texts.append(f"{count} explanations: resident memory grew by {grown:.2f} MB.\n")
+    print(texts[-1])
     results["growth_mb"] = {"explanations": count, "mb": grown}
     write("explain", results, quick=quick)
+    publish("explain", texts, quick=quick)
 
 
 if __name__ == "__main__":

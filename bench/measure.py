@@ -64,7 +64,10 @@ def interleaved(jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: 
 
 
 def peak_rss_mb() -> float:
-    """Peak resident memory of this process so far, MB."""
+    """Peak resident memory of this process so far, MB; on Linux its own, where getrusage counts what it was forked from."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -106,3 +109,9 @@ def insert(page: Path, name: str, text: str) -> None:
     if not found:
         raise ValueError(f"{page} has no markers {start} and {end}")
     page.write_text(f"{before}{start}\n{text}\n{end}{after}")
+
+
+def publish(name: str, texts: Sequence[str], *, quick: bool) -> None:
+    """A benchmark's tables into docs/speed.md; a quick run only printed them."""
+    if not quick:
+        insert(Path(__file__).parents[1] / "docs" / "speed.md", name, "\n".join(texts))

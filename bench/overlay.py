@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.measure import interleaved, table, threads, write
+from bench.measure import interleaved, publish, table, threads, write
 
 LIMIT_S = 0.5
 """What drawing and saving 12 megapixels may take on two threads."""
@@ -93,7 +93,9 @@ def main(quick: bool = False) -> None:
             drawn, saved = interleaved(draw, repeats=repeats), interleaved(save, repeats=repeats)
             rows += [[f"{cells} x {cells}", job, 1000 * drawn[job], 1000 * saved[job], drawn[job] / drawn["isotherm"], saved[job] / saved["isotherm"]] for job in draw]
     columns = ["map", "tool", "draw ms", "draw and save ms", "draw / isotherm", "save / isotherm"]
-    print(table(f"Overlay, {width} x {height} pixels, medians of {repeats}", columns, rows), flush=True)
+    text = table(f"Overlay, {width} x {height} pixels, medians of {repeats}", columns, rows)
+    print(text, flush=True)
+    publish("overlay", [text], quick=quick)
     slowest = max(row[3] for row in rows if row[1].startswith("isotherm")) / 1000
     if not quick:
         print(f"draw and save: {slowest:.3f} s at most; {LIMIT_S} s allowed")

@@ -7,7 +7,7 @@ import warnings
 import torch
 import torch.nn.functional as F
 
-from bench.measure import interleaved, table, threads, write
+from bench.measure import interleaved, publish, table, threads, write
 from isotherm.metrics import linear_imputation
 
 FRACTIONS = tuple(f / 10 for f in range(1, 10))
@@ -50,7 +50,9 @@ def main(*, quick: bool = False) -> None:
         rows.append([f"{size}x{size}, map {grid}x{grid}", seconds["isotherm"], seconds["pytorch-grad-cam"], ratio, f"{error:.1e}"])
         results[f"{size}, map {grid}"] = {"seconds": seconds, "ratio": ratio, "largest_difference": error}
     columns = ["picture", "isotherm s", "pytorch-grad-cam s", "times faster", "largest difference"]
-    print(table(f"ROAD: 18 imputations (MoRF and LeRF, 10 to 90 %) of one picture, {count} thread", columns, rows))
+    text = table(f"ROAD: 18 imputations (MoRF and LeRF, 10 to 90 %) of one picture, {count} thread", columns, rows)
+    print(text)
+    publish("road", [text], quick=quick)
     write("road", {"imputations_per_picture": 2 * len(FRACTIONS), "rows": results}, quick=quick)
 
 

@@ -20,7 +20,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from bench.measure import interleaved, table, threads, write  # noqa: E402
+from bench.measure import interleaved, publish, table, threads, write  # noqa: E402
 
 LAYERS = ("model.10", "model.12", "model.14", "model.16", "model.18")
 """The five layers of the recipe; half of them are Concat and Upsample."""
@@ -188,6 +188,7 @@ def main(quick: bool = False) -> None:
     threads(2)
     size, repeats = (256, 1) if quick else (640, 9)
     results: dict[str, Any] = {}
+    texts: list[str] = []
     for config in ("yolo11s-seg.yaml", "yoloe-11s-seg.yaml"):
         seconds, found = compare(config, size=size, repeats=repeats)
         fb = seconds["FB"]
@@ -196,13 +197,15 @@ def main(quick: bool = False) -> None:
         eigen = ratios["pytorch-grad-cam EigenCAM, five layers"] / ratios["EigenCAM, five layers"]
         rows = [[name, value * 1e3, ratios[name]] for name, value in seconds.items()]
         rows.append([f"the same {found} maps by a dense gradient each (computed)", dense * fb * 1e3, dense])
-        print(table(f"{config.removesuffix('.yaml')}, {size} x {size}, {found} findings", ["job", "ms", "ratio to FB"], rows))
-        print(f"EigenCAM is {eigen:.1f} times faster than pytorch-grad-cam's.\n")
+        texts.append(table(f"{config.removesuffix('.yaml')}, {size} x {size}, {found} findings", ["job", "ms", "ratio to FB"], rows))
+        texts.append(f"EigenCAM is {eigen:.1f} times faster than pytorch-grad-cam's.\n")
+        print("\n".join(texts[-2:]))
         results[config] = {
             "size": size, "findings": found, "seconds": seconds, "ratio_to_fb": ratios,
             "dense_maps_of_all_findings_ratio_computed": dense, "eigencam_times_faster_than_pgc": eigen,
         }  # fmt: skip
     write("yolo", {"results": results}, quick=quick)
+    publish("yolo", texts, quick=quick)
 
 
 if __name__ == "__main__":

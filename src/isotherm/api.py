@@ -12,14 +12,14 @@ from torch import Tensor
 
 from isotherm.adapters.choose import Opened, open_view
 from isotherm.cam import methods as methods_module
-from isotherm.cam.attribute import Attribution, Layers, attribute
-from isotherm.cam.augment import attribute_augmented
+from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
+from isotherm.cam.augment import attribute_augmented, augment_again
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.fuse import Fuse
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.scores.targets import Score
-from isotherm.cam.trace import LayerMethod, Method
+from isotherm.cam.trace import Method
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
@@ -110,8 +110,9 @@ def explain_many(
         named = all(layer in choice.reason for layer in choice.layers)
         chosen.append(f"layers: {choice.reason if named else ', '.join(choice.layers) + ': ' + choice.reason}")
     if smooth in ("eigen", "both"):
-        chosen_methods = [_eigen(m) for m in chosen_methods]
-    go = attribute_augmented if smooth in ("augment", "both") else attribute
+        chosen_methods = [eigen_smooth(m) for m in chosen_methods]
+    augmented = smooth in ("augment", "both")
+    go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
     queue = iter(images)
     titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
     while group := list(islice(queue, batch)):
@@ -123,7 +124,7 @@ def explain_many(
         yield from explanations(
             view, attribution, pictures, chosen_methods,
             names=[next(titles) for _ in group], chosen=chosen,
-            assess=None if trust == "off" else assessor(attribution, chosen_methods, layers, fuse, trust),
+            assess=None if trust == "off" else assessor(attribution, chosen_methods, layers, fuse, trust, again=again),
         )  # fmt: skip
 
 
@@ -151,12 +152,6 @@ def _method(name: str) -> Method:
         hint = f"did you mean {', '.join(known[n] for n in near)}? " if near else ""
         raise MethodError(f"there is no method {name!r}; {hint}There are {', '.join(methods_module.ALL)}")
     return getattr(methods_module, known[key])
-
-
-def _eigen(method: Method) -> Method:
-    if not isinstance(method, LayerMethod):
-        raise MethodError(f"eigen-smoothing projects weighted activations, which {method.name} does not have; use smooth='augment' or another method")
-    return eigen_smooth(method)
 
 
 def resolve_score(target: Target) -> Score | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
 from isotherm.cam.fuse import Fuse
-from isotherm.cam.scores.targets import Score
+from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.trace import LayerMap, Method
 from isotherm.cam.view import Inputs, View
 from isotherm.frame import Frame
@@ -39,32 +39,43 @@ def attribute_augmented(
     because a mirrored picture has its finding at another anchor. The preprocessed input is multiplied by the gain.
     """
     plain = attribute(view, inputs, methods=methods, score=score, layers=layers, how=how)
-    targets = plain.targets
-    if not len(targets):
+    if not len(plain.targets):
         return plain
+    rows = inputs.take(plain.targets.picture)
+    maps, notes = augment_again(view, rows, plain.targets, methods=methods, layers=layers, how=how, gains=gains)
+    return replace(plain, maps=maps, notes=tuple(dict.fromkeys((*plain.notes, *notes))))
+
+
+def augment_again(
+    view: View,
+    inputs: Inputs,
+    targets: Targets,
+    *,
+    methods: Sequence[Method],
+    layers: Layers = "auto",
+    how: Fuse = "mean",
+    gains: Sequence[float] = GAINS,
+) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
+    """As :func:`isotherm.cam.attribute.attribute_again`, averaged over copies: ``inputs`` has one row per target."""
     mirror = targets.pins is None
-    copies = [(gain, flip) for gain in gains for flip in ((False, True) if mirror else (False,))]
-    t = len(targets)
-    index = torch.arange(t).repeat(len(copies))
-    one = inputs.take(targets.picture)
+    copies = [(gain, flip) for flip in ((False, True) if mirror else (False,)) for gain in gains]
+    index = torch.arange(len(targets)).repeat(len(copies))
     batch = replace(
-        inputs.take(targets.picture[index]),
-        tensor=torch.cat([(one.tensor.flip(-1) if flip else one.tensor) * gain for gain, flip in copies]),
-        frame=Frame.cat([one.frame.flipped() if flip else one.frame for _, flip in copies]),
+        inputs.take(index),
+        tensor=torch.cat([(inputs.tensor.flip(-1) if flip else inputs.tensor) * gain for gain, flip in copies]),
+        frame=Frame.cat([inputs.frame.flipped() if flip else inputs.frame for _, flip in copies]),
     )
     maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
-    merged = tuple(_merge(m, p, len(copies)) for m, p in zip(maps, plain.maps, strict=True))
     said = f"smoothed over {len(copies)} copies of the picture" + ("" if mirror else " (brightness only: a detection has no mirrored anchor)")
-    return replace(plain, maps=merged, notes=(*plain.notes, *notes, said))
+    return tuple(_mean(m, len(copies)) for m in maps), (*notes, said)
 
 
-def _merge(many: LayerMap, plain: LayerMap, copies: int) -> LayerMap:
-    """Mean over the copies on the cells of the plain map."""
-    t = len(plain.values)
-    total: Float[Tensor, "t h w"] = torch.zeros_like(plain.values)
+def _mean(many: LayerMap, copies: int) -> LayerMap:
+    """Mean over the copies on the cells of the first, which is not mirrored."""
+    t = len(many.values) // copies
+    frame = many.frame[:t]
+    total: Float[Tensor, "t h w"] = torch.zeros_like(many.values[:t])
     for k in range(copies):
         part = slice(k * t, (k + 1) * t)
-        total = total + to_frame(many.values[part], many.frame[part], plain.frame, outside="edge")
-    return LayerMap(plain.name, total / copies, plain.frame)
-
-
+        total = total + to_frame(many.values[part], many.frame[part], frame, outside="edge")
+    return LayerMap(many.name, total / copies, frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,18 +30,28 @@ WINDOW = (16, 16)
 
 
 def assessor(
-    attribution: Attribution, methods: Sequence[Method], layers: Layers, how: Fuse, level: Level, *, seed: int = 0
+    attribution: Attribution,
+    methods: Sequence[Method],
+    layers: Layers,
+    how: Fuse,
+    level: Level,
+    *,
+    again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]] = attribute_again,
+    seed: int = 0,
 ) -> Callable[[int], Callable[[], tuple[Trust | None, ...]]]:
     """Row of a picture -> a function that judges its maps, targets in order and each target's methods side by side.
 
     Maps beyond the first targets of a fast check are not judged: None.
+
+    Args:
+        again: how the maps were made, for weights that are randomised; smoothed maps are compared with smoothed ones.
     """
 
     def of_picture(row: int) -> Callable[[], tuple[Trust | None, ...]]:
         def judge() -> tuple[Trust | None, ...]:
             index = torch.nonzero(attribution.targets.picture == row).flatten()
             judged = index[:FAST_TARGETS] if level == "fast" else index
-            by_method = [_judge(attribution, m, method, judged, layers, how, level, seed) for m, method in zip(attribution.maps, methods, strict=True)]
+            by_method = [_judge(attribution, m, method, judged, layers, how, level, again, seed) for m, method in zip(attribution.maps, methods, strict=True)]
             found: list[Trust | None] = [t for side_by_side in zip(*by_method, strict=True) for t in side_by_side]
             return (*found, *[None] * ((len(index) - len(judged)) * len(methods)))
 
@@ -51,7 +61,7 @@ def assessor(
 
 
 def _judge(
-    a: Attribution, m: LayerMap, method: Method, index: Tensor, layers: Layers, how: Fuse, level: Level, seed: int
+    a: Attribution, m: LayerMap, method: Method, index: Tensor, layers: Layers, how: Fuse, level: Level, again: Callable[..., Any], seed: int
 ) -> tuple[Trust, ...]:
     targets, inputs, view = a.targets.take(index), a.rerun.inputs, a.rerun.view
     rows = inputs.take(targets.picture)
@@ -65,9 +75,9 @@ def _judge(
     windows = _windows(maps)
 
     def explain() -> Float[Tensor, "t h w"]:
-        again, _ = attribute_again(view, rows, targets, methods=[method], layers=layers, how=how)
+        (other,), _ = again(view, rows, targets, methods=[method], layers=layers, how=how)
         # fewer findings may live on coarser levels only, and then come on a coarser grid
-        return _compared(to_frame(again[0].values, again[0].frame, frame, outside="edge"), windows)
+        return _compared(to_frame(other.values, other.frame, frame, outside="edge"), windows)
 
     keep = tuple(getattr(view, "constants", ()))
     true = _compared(maps, windows)
