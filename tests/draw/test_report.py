@@ -159,6 +159,14 @@ def test_the_table_says_what_each_map_is(tmp_path):
     assert sum("data-map" in a for _, a in page.elements) == 3
 
 
+def test_the_table_has_the_verdict_and_the_details_the_figures(tmp_path):
+    line = "trust: deletion 0.17 vs random 0.70 ± 0.40 (no better) → do not trust (no better than random)"
+    _, page = write(tmp_path, [ReportEntry(photo(), [of(label="dog")], trust=[line])])
+    assert "do not trust" in page.text
+    assert "no better than random" in page.text
+    assert line.removeprefix("trust: ") in page.text
+
+
 def test_entries_are_read_one_by_one_and_a_failure_leaves_nothing(tmp_path):
     def entries():
         yield ReportEntry(photo(), [of()])

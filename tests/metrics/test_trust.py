@@ -34,6 +34,8 @@ def test_the_line():
     [
         (GOOD, "believable", ()),
         (replace(GOOD, deletion=replace(DOWN, value=0.45), insertion=replace(UP, value=0.5)), "do not trust", ("no better than random",)),
+        (replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.5)), "doubtful", ("not clearly better than random",)),
+        (replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
         (replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan)), "do not trust", ("worse than random",)),
         (replace(GOOD, insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
         (replace(GOOD, similarity=0.93), "do not trust", ("hardly depends on the weights",)),

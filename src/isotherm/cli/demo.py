@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from isotherm.adapters.embedded import load_embedded
+from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.options import Demo
@@ -32,7 +32,8 @@ METHODS = ("hirescam", "gradcam", "layercam", "eigencam", "scorecam")
 
 def run(options: Demo, arguments: Sequence[str]) -> int:
     _clear(options.out)
-    view = load_embedded()
+    opened = open_view("scenes")
+    view = opened.view
     console = Console(quiet=options.quiet, highlight=False)
     table = Table(title=f"{view.name}: share of positive relevance on the object", box=None)
     for column in ("picture", "class", "object covers", *METHODS):
@@ -42,7 +43,7 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
         for picture, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True):
             scene = picture.scene
             labels = [scene.names[i] for i in scene.labels]
-            explanation = explain(view, fpath, target=labels, method=METHODS, name=fpath.name)
+            explanation = explain(opened, fpath, target=labels, method=METHODS, name=fpath.name)
             command = f"isotherm explain {fpath.name} --model scenes --class {','.join(labels)} --compare {','.join(METHODS)}"
             rows = [list(explanation[i : i + len(METHODS)]) for i in range(0, len(explanation), len(METHODS))]
             panel = comparison_grid(rows, explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]])

@@ -249,7 +249,7 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
             f'<th scope="row"><button type="button" class="pick" aria-pressed="false">{_escape(title_of(m, f"map {i + 1}"))}</button>'
             f"<small>{_escape(line_of(m))}</small></th>"
             f'<td class="num">{_escape(facts.get("score", ""))}</td><td class="num">{_escape(high)}</td>'
-            + (f'<td class="trust">{_escape(belief)}</td>' if show_trust else "")
+            + (_verdict(belief) if show_trust else "")
             + "</tr>"
         )
         shown = {
@@ -257,7 +257,7 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
             "kind": m.kind + (", signed" if m.signed else ""),
             "values": f"{low} to {high}",
             "cells": f"{m.frame.size[1]} × {m.frame.size[0]}" + (", drawn from fewer in this page" if m.values.numel() > MOST_CELLS else ""),
-            "trust": belief,
+            "trust": belief.removeprefix("trust: "),
         }
         lines = "".join(f"<dt>{_escape(name)}</dt><dd>{_escape(text)}</dd>" for name, text in shown.items() if text)
         own = _copyable(str(m.meta["command"])) if m.meta.get("command") else ""
@@ -265,6 +265,13 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
     heads = ["", "Map", "Score", "Strongest", *(["Trust"] if show_trust else [])]
     head = "".join(f'<th scope="col" class="{name.lower()}">{name}</th>' for name in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{"".join(details)}'
+
+
+def _verdict(belief: str) -> str:
+    """What a line of trust comes to; the figures are among the details."""
+    verdict, _, reason = belief.rpartition("→ ")[2].removeprefix("trust: ").partition(" (")
+    small = f"<small>{_escape(reason.removesuffix(')'))}</small>" if reason else ""
+    return f'<td class="trust" title="{_escape(belief)}">{_escape(verdict)}{small}</td>'
 
 
 def _range(heatmap: Heatmap) -> tuple[str, str]:

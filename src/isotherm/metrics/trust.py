@@ -45,10 +45,19 @@ class Beside:
         """
         if not all(map(math.isfinite, (self.value, self.random, self.spread))):
             return "unknown"
-        gain = self.random - self.value if self.lower_is_better else self.value - self.random
+        gain = self._gain
         t = _T95[self.orders - 2] if self.orders - 2 < len(_T95) else 1.70
         needed = max(MARGIN, t * self.spread * math.sqrt(1 + 1 / self.orders))
         return "better" if gain > needed else "worse" if gain < -needed else "no better"
+
+    @property
+    def _gain(self) -> float:
+        return self.random - self.value if self.lower_is_better else self.value - self.random
+
+    @property
+    def leans_better(self) -> bool:
+        """True where the map does better than random by more than one spread, clearly or not."""
+        return self._gain > max(MARGIN, self.spread)  # False for NaN
 
     @property
     def centre_is_better(self) -> bool:
@@ -96,18 +105,22 @@ class Trust:
         - *no evidence*: no value of the map is positive, so it claims nothing.
         - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
           weights.
-        - *doubtful*: better than random in only one of the two, or the distance from the centre does better than the
-          map, or the weights were not checked.
+        - *doubtful*: better than random in only one of the two, or by one spread but not clearly, or the distance from
+          the centre does better than the map, or the weights were not checked.
         - *believable*: better than random in both, and dependent on the weights.
         """
         if not self.evidence:
             return "no evidence"
         standings = (self.deletion.standing, self.insertion.standing)
-        if "worse" in standings or "better" not in standings or self.depends_on_weights is False:
+        if "worse" in standings or self.depends_on_weights is False or not ("better" in standings or self._leans):
             return "do not trust"
         if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None:
             return "doubtful"
         return "believable"
+
+    @property
+    def _leans(self) -> bool:
+        return self.deletion.leans_better or self.insertion.leans_better
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -119,7 +132,8 @@ class Trust:
         if "worse" in standings:
             out.append("worse than random")
         elif "better" not in standings:
-            out.append("cannot be judged on this picture" if set(standings) == {"unknown"} else "no better than random")
+            unknown, leaning = set(standings) == {"unknown"}, "not clearly better than random" if self._leans else "no better than random"
+            out.append("cannot be judged on this picture" if unknown else leaning)
         elif standings != ("better", "better"):
             out.append(f"better than random in {'deletion' if standings[0] == 'better' else 'insertion'} only")
         if self.depends_on_weights is False:
