@@ -89,9 +89,9 @@ class TinyDetector(TinyClassifier):
         rows = logits[picture, candidate]
         best = rows.detach().sigmoid().max(1)
 
-        def masks():
+        def masks(rows=None):
             up = nn.functional.interpolate(feature.mean(1, keepdim=True) - feature.detach().mean((1, 2, 3), keepdim=True), self.size, mode="bilinear")
-            return up[picture, 0]
+            return up[picture, 0] if rows is None else up[picture[rows], 0]
 
         return Detections(
             picture, boxes[picture, candidate], rows, best.indices, best.values, candidate, self.names,

@@ -12,6 +12,7 @@ from isotherm.cam.attribute import attribute
 from isotherm.cam.augment import attribute_augmented
 from isotherm.cam.biases import effective_bias
 from isotherm.cam.fuse import fuse
+from isotherm.cam.methods.finercam import finercam
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
 from isotherm.cam.scores import Classes, Contrast, Detection, TopK
@@ -70,6 +71,27 @@ def test_taking_turns_changes_nothing(monkeypatch):
     turns = attribute(view, inputs, methods=[gradcam], score=TopK(3))
     torch.testing.assert_close(turns.maps[0].values, together.maps[0].values)
     assert turns.maps[0].frame.allclose(together.maps[0].frame)
+
+
+def test_a_pictures_targets_take_their_turn_together(monkeypatch):
+    view = TinyClassifier()
+    inputs = view.prepare(PICTURES)
+    together = attribute(view, inputs, methods=[finercam], score=TopK(3))
+    monkeypatch.setattr(attribute_module, "CHUNK", 4 * 6 * 4 * 6)  # four targets at a time, three of a picture
+    turns = attribute(view, inputs, methods=[finercam], score=TopK(3))
+    torch.testing.assert_close(turns.maps[0].values, together.maps[0].values)
+
+
+def test_targets_may_come_in_any_order():
+    view = TinyClassifier()
+    inputs = view.prepare(PICTURES)
+
+    class Mixed(TopK):
+        def __call__(self, prediction, inputs):
+            return super().__call__(prediction, inputs).take(torch.tensor([4, 0, 3, 5, 1, 2]))
+
+    a, b = (attribute(view, inputs, methods=[gradcam], score=s) for s in (Mixed(2), TopK(2)))
+    torch.testing.assert_close(a.maps[0].values, b.maps[0].values[torch.tensor([4, 0, 3, 5, 1, 2])])
 
 
 def test_findings_one_by_one():

@@ -244,7 +244,10 @@ class _Pasted:
     boxes: Float[Tensor, "m 4"]
     size: Size
 
-    def __call__(self) -> Float[Tensor, "m h w"]:
+    def __call__(self, rows: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n h w"]:
+        if rows is not None:
+            rows = rows.to(self.logits.device)
+            return _Pasted(self.logits[rows], self.label[rows], self.boxes[rows], self.size)()
         h, w = self.size
         cells = self.logits.shape[-1]
         out = []

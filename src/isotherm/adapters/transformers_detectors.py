@@ -230,8 +230,8 @@ def masks_of(raw: Any, inputs: Inputs, picture: Tensor, query: Tensor) -> Any:
         return None
     size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
 
-    def grown() -> Float[Tensor, "n h w"]:
-        mine = masks[picture, query].float()
+    def grown(rows: Tensor | None = None) -> Float[Tensor, "n h w"]:
+        mine = masks[picture, query].float() if rows is None else masks[picture[rows], query[rows]].float()
         return F.interpolate(mine[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
     return grown

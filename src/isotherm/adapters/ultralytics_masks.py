@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.adapters.ultralytics_head import AnchorOutput
+from isotherm.cam.view import MaskReader
 from isotherm.frame import Size
 
 
@@ -35,11 +34,15 @@ def small_masks(
 
 def mask_reader(
     coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"], size: Size
-) -> Callable[[], Float[Tensor, "n h w"]]:
+) -> MaskReader:
     """Mask logits over the whole input when asked for, (n, h, w), with graph: the prototypes' grid, bilinearly enlarged."""
 
-    def read() -> Tensor:
-        small = small_masks(coefficients, proto, picture)
+    def read(rows: Tensor | None = None) -> Tensor:
+        if rows is None:
+            small = small_masks(coefficients, proto, picture)
+        else:
+            order = torch.argsort(picture[rows], stable=True)
+            small = small_masks(coefficients[rows[order]], proto, picture[rows[order]])[torch.argsort(order)]
         return F.interpolate(small[None], size, mode="bilinear")[0] if len(small) else small.new_zeros(0, *size)
 
     return read

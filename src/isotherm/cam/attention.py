@@ -13,7 +13,7 @@ import math
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,13 +38,6 @@ class AttentionCall:
 
     name: str
     probabilities: Float[Tensor, "r a n n"]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class OwnScoreAttention(AttentionTrace):
-    """An attention block with the gradient of *its own* score: what the classifier says of the tokens behind it."""
-
-    own_gradient: Float[Tensor, "t a n n"] = field()
 
 
 @contextmanager
@@ -237,10 +230,8 @@ def attention_traces(
     for i, call in enumerate(calls):
         rows = call.probabilities.detach()[picture.to(call.probabilities.device)]
         gradient = None if gradients is None else gradients[i]
-        if own_gradients is None:
-            traces.append(AttentionTrace(call.name, rows, gradient, layout.prefix, frame))
-        else:
-            traces.append(OwnScoreAttention(call.name, rows, gradient, layout.prefix, frame, own_gradient=own_gradients[i]))
+        own = None if own_gradients is None else own_gradients[i]
+        traces.append(AttentionTrace(call.name, rows, gradient, layout.prefix, frame, own))
     return tuple(traces)
 
 

@@ -210,7 +210,8 @@ def method_maps(
         if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
         parts.append(tuple(_none_or(method, trace, how) for method in methods))
-    return tuple(_join(turn) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *notes)
+    order = torch.argsort(torch.cat(turns))
+    return tuple(_join(turn, order) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *notes)
 
 
 def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
@@ -222,12 +223,22 @@ def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
 
 
 def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, "n"]]:
-    """The targets in groups whose gradients fit in memory together; methods that compare targets see them by groups."""
+    """The targets in groups whose gradients fit in memory together.
+
+    Methods that compare the targets of a picture see all of them, unless one picture's alone are too many.
+    """
     if not kept.has_graph:
         return [torch.arange(len(targets))]
     tensors = [c.output for c in (*kept.recording.calls, *kept.recording.every)] + [a.probabilities for a in kept.attention]
     largest = sum(t[0].numel() for t in tensors)
-    return list(torch.arange(len(targets)).split(max(1, CHUNK // largest))) or [torch.arange(0)]
+    most = max(1, CHUNK // largest)
+    turns: list[list[Tensor]] = [[]]
+    for picture in targets.picture.unique().tolist():
+        for part in torch.nonzero(targets.picture == picture).flatten().split(most):
+            if turns[-1] and sum(map(len, turns[-1])) + len(part) > most:
+                turns.append([])
+            turns[-1].append(part)
+    return [torch.cat(turn) if turn else torch.arange(0) for turn in turns]
 
 
 def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
@@ -301,7 +312,9 @@ def _silent_layers(trace: Trace) -> list[str]:
     return [f"the gradient at {name} is exactly 0 for this score: the layer adds nothing to the map" for name in silent]
 
 
-def _join(maps: Sequence[LayerMap]) -> LayerMap:
-    if len(maps) == 1:
+def _join(maps: Sequence[LayerMap], order: Tensor) -> LayerMap:
+    """The turns' maps as one batch, its rows in the ``order`` of the targets."""
+    if len(maps) == 1 and torch.equal(order, torch.arange(len(order))):
         return maps[0]
-    return LayerMap(maps[0].name, torch.cat([m.values for m in maps]), Frame.cat([m.frame for m in maps]))
+    values = torch.cat([m.values for m in maps])
+    return LayerMap(maps[0].name, values[order.to(values.device)], Frame.cat([m.frame for m in maps])[order])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -249,6 +249,7 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Size], Field | None]] = Wea
 
 
 
+@runtime_checkable
 class Lookup(Protocol):
     """Where a call's cells lie. dims: rows and columns of an output of 4 dimensions. grid: (h, w) of a sequence of tokens."""
 

@@ -48,6 +48,7 @@ class AttentionTrace:
     Args:
         probabilities: (t, heads, n, n) softmax output, query by key. gradient: the same shape or None.
         prefix: tokens in front that are no cells. frame: batch (t,) of the cells behind them.
+        own_gradient: of *this block's* score, what the classifier says of the tokens behind it; the same shape or None.
     """
 
     name: str
@@ -55,6 +56,7 @@ class AttentionTrace:
     gradient: Float[Tensor, "t a n n"] | None
     prefix: int
     frame: Frame
+    own_gradient: Float[Tensor, "t a n n"] | None = None
 
 
 @runtime_checkable
@@ -146,7 +148,8 @@ class Method(Protocol):
         name: the field's name. source: paper and equation.
         signed: negative values mean evidence against.
         needs: what the trace must hold: any of ``activation``, ``gradient``, ``attention``,
-            ``attention_gradient``, ``rerun``, ``hessian`` (of rerun), ``bias``.
+            ``attention_gradient``, ``attention_own_gradient`` (of each block's own score), ``rerun``, ``hessian``
+            (of rerun), ``bias``.
     """
 
     name: str

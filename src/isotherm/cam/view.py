@@ -8,8 +8,9 @@ over the input. Everything else, hooks, scores, methods, drawing, is the same fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -84,9 +85,21 @@ class Segmentation:
     names: Sequence[str]
 
 
+@runtime_checkable
+class MaskReader(Protocol):
+    """Mask logits over the whole input, with graph, of all findings or of some rows: large, so made when asked for."""
+
+    def __call__(self, rows: Int[Tensor, "m"] | None = None) -> Float[Tensor, "m h w"]:
+        ...
+
+
+def _masks_of_some(masks: MaskReader, chosen: Tensor, rows: Tensor | None = None) -> Tensor:
+    return masks(chosen if rows is None else chosen[rows.to(chosen.device)])
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """A detector's findings over a batch, differentiable, ordered by picture and then by confidence.
+    """A detector's findings over a batch, differentiable, ordered by picture and then as the model's own package reports them.
 
     Args:
         picture: (n,) which row of the batch each finding is in.
@@ -96,7 +109,7 @@ class Detections:
         candidate: (n,) the model's own index of the anchor, query or proposal.
         names: k class names.
         objectness: (n,) logit that there is anything, where the model has one.
-        masks: called when asked for: (n, h, w) mask logits over the whole input, with graph.
+        masks: called when asked for: (n, h, w) mask logits over the whole input, with graph, or those of some rows.
         keypoints: (n, j, 3) x, y in input pixels and a visibility/score logit, with graph.
         angles: (n,) radians, of oriented boxes, with graph.
     """
@@ -109,7 +122,7 @@ class Detections:
     candidate: Int[Tensor, "n"]
     names: Sequence[str]
     objectness: Float[Tensor, "n"] | None = None
-    masks: Callable[[], Float[Tensor, "n h w"]] | None = None
+    masks: MaskReader | None = None
     keypoints: Float[Tensor, "n j 3"] | None = None
     angles: Float[Tensor, "n"] | None = None
 
@@ -121,12 +134,11 @@ class Detections:
         def pick(t):
             return None if t is None else t[rows.to(t.device)]
 
-        masks = self.masks
         return replace(
             self,
             picture=pick(self.picture), boxes=pick(self.boxes), logits=pick(self.logits), classes=pick(self.classes),
             confidence=pick(self.confidence), candidate=pick(self.candidate), objectness=pick(self.objectness),
-            masks=None if masks is None else (lambda: pick(masks())),
+            masks=None if self.masks is None else partial(_masks_of_some, self.masks, rows),
             keypoints=pick(self.keypoints), angles=pick(self.angles),
         )
 

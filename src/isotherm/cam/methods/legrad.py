@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.attention import OwnScoreAttention
 from isotherm.cam.methods.rollout import need_attention, over_cells
 from isotherm.cam.trace import AttentionTrace, LayerMap, Trace
 from isotherm.errors import MethodError
@@ -60,7 +59,7 @@ class LeGrad:
             if block.gradient is None:
                 raise MethodError(f"this method needs the score's gradient at the attention of {block.name}, but the trace was recorded without")
             return block.gradient
-        if not isinstance(block, OwnScoreAttention):
+        if block.own_gradient is None:
             raise MethodError(
                 f"LeGrad asks every block for its own score, and the trace has none for {block.name}: the model's adapter cannot "
                 "read a score from the tokens behind a block; use legrad_final, which takes the model's score for all blocks"

@@ -59,7 +59,7 @@ class Detection(Score):
         rows = torch.tensor(chosen, dtype=torch.long).repeat_interleave(len(parts))
         part = parts * len(chosen)
         picked = prediction.take(rows)
-        fixed = _Fixed.of(picked, self.keypoint, with_masks="mask" in parts)
+        fixed = _Fixed.of(picked, part, self.keypoint)
         scores = part_scores(picked, part, fixed)
 
         def read(p: Prediction, target: Tensor) -> Tensor:
@@ -138,27 +138,33 @@ def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class _Fixed:
-    """What stays as it was when a finding is read again: its box, class and mask."""
+    """What stays as it was when a finding is read again: its box, class and, where that is explained, its mask."""
 
     boxes: Float[Tensor, "n 4"]
     classes: Tensor
-    masks: Tensor | None
+    masks: tuple[Tensor | None, ...]
     keypoint: int | None
 
     @classmethod
-    def of(cls, p: Detections, keypoint: int | None, *, with_masks: bool) -> _Fixed:
-        masks = None
-        if with_masks and p.masks is not None:
-            with torch.no_grad():
-                masks = p.masks() > 0
+    def of(cls, p: Detections, part: Sequence[str], keypoint: int | None) -> _Fixed:
+        with torch.no_grad():
+            logits = _mask_logits(p, part)
+        masks = tuple(logits[i] > 0 if i in logits else None for i in range(len(p)))
         return cls(p.boxes.detach(), p.classes, masks, keypoint)
 
     def take(self, index: Tensor) -> _Fixed:
         def pick(t: Tensor) -> Tensor:
             return t[index.to(t.device)]
 
-        masks = None if self.masks is None else pick(self.masks)
-        return _Fixed(pick(self.boxes), pick(self.classes), masks, self.keypoint)
+        return _Fixed(pick(self.boxes), pick(self.classes), tuple(self.masks[i] for i in index.tolist()), self.keypoint)
+
+
+def _mask_logits(p: Detections, part: Sequence[str]) -> dict[int, Float[Tensor, "h w"]]:
+    """Mask logits by row, of the rows whose mask is explained: those of all findings would fill the memory."""
+    rows = [i for i, what in enumerate(part) if what == "mask"]
+    if not rows or p.masks is None:
+        return {}
+    return dict(zip(rows, p.masks(torch.tensor(rows)), strict=True))
 
 
 def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tensor, "n"]:
@@ -168,7 +174,7 @@ def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tens
         return p.boxes.new_zeros(0)
     scores: list[Tensor] = []
     wanted = set(part)
-    masks = p.masks() if "mask" in wanted and p.masks is not None else None
+    masks = _mask_logits(p, part)
     row = torch.arange(n, device=p.logits.device)
     class_scores = p.logits[row, fixed.classes.to(p.logits.device)] if "class" in wanted else None
     for i, what in enumerate(part):
@@ -179,9 +185,8 @@ def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tens
             assert p.objectness is not None
             scores.append(p.objectness[i])
         elif what == "mask":
-            assert masks is not None
-            assert fixed.masks is not None
             inside = fixed.masks[i]
+            assert inside is not None
             scores.append(masks[i][inside].mean() if bool(inside.any()) else masks[i].max())
         elif what == "keypoint":
             assert p.keypoints is not None
