@@ -25,6 +25,7 @@ def blocks(language: str):
 def workshop(tmp_path_factory):
     """A folder with what the documentation speaks of: photo.jpg, a folder, and weights with random values."""
     import torch
+    from torchvision.models import ResNet50_Weights, resnet50
     from ultralytics import YOLO
     from ultralytics.utils import ASSETS
 
@@ -36,7 +37,13 @@ def workshop(tmp_path_factory):
     yolo = YOLO("yolo11n.yaml")
     make_find(yolo.model, folder / "photo.jpg")
     yolo.save(folder / "yolo11n.pt")
-    return folder
+    cached = folder / "cache" / "checkpoints" / ResNet50_Weights.IMAGENET1K_V2.url.rpartition("/")[2]
+    cached.parent.mkdir(parents=True)
+    torch.save(resnet50().state_dict(), cached)
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(folder / "cache"))
+    yield folder
+    torch.hub.set_dir(before)
 
 
 def make_find(model, photo):

@@ -124,6 +124,19 @@ def test_the_gradients_centre_of_gravity_is_where_the_cell_is_said_to_lie(make):
         assert max(abs(float(y) - evenly[0]), abs(float(x_) - evenly[1])) > 2
 
 
+def test_windows_that_lose_cells_are_found_again_also_in_front_of_a_permutation():
+    """Swin: windows by reshaping, merging by slices of a channels-last map, a norm, and then a permutation."""
+    from torchvision.models import SwinTransformer
+
+    model = SwinTransformer([4, 4], 16, [2, 2, 2], [2, 2, 2], [4, 4], num_classes=3).eval()
+    x, kept = torch.rand(1, 3, 64, 96), []
+    model.norm.register_forward_hook(lambda _m, _a, out: kept.append(out))
+    with torch.no_grad(), following(model, x, ["norm@0"]) as place:
+        model(x)
+    field = place("norm@0", kept[0], dims=(1, 2))
+    assert (*field.first, *field.stride) == (8, 8, 16, 16)
+
+
 def test_a_model_is_followed_once_per_layer_and_size(monkeypatch):
     view = TinyClassifier()
     made = []

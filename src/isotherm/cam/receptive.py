@@ -128,11 +128,15 @@ class Follower(TorchDispatchMode):
             if rule is None:
                 field = self._same(inputs, result)
             else:
-                before = self.of(inputs[0]) if inputs[0].ndim == 4 else None
+                before = self._before(inputs[0], func.overloadpacket in ANY_ORDER) if inputs[0].ndim == 4 else None
                 field = None if before is None else rule(before, inputs[0], result, args)
             if field is not None or rule is not None:
                 self._set(result, field)  # what moves lost cells makes lost cells, and no size speaks for them
         return out
+
+    def _before(self, tensor: Tensor, any_order: bool) -> Field | None:
+        """Where the cells of an operation's input lie; what merely cuts or turns it may find its rows and columns first."""
+        return self.of(tensor) or (self.of(tensor, (1, 2)) if any_order else None)
 
     def _same(self, inputs: Sequence[Tensor], result: Tensor) -> Field | None:
         """Operations that move nothing: the mean of the inputs that have a place and the result's size."""
@@ -244,6 +248,8 @@ MOVES: dict[Any, Move] = {
     aten.transpose: _transpose,
 }
 """What each operation does to the cells; all others leave them where they are, or lose them by changing the size."""
+ANY_ORDER = {aten.slice, aten.permute, aten.transpose, aten.constant_pad_nd}
+"""Operations that also act on tensors with channels last."""
 
 _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Size], Field | None]] = WeakKeyDictionary()
 
