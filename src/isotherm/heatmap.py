@@ -37,8 +37,9 @@ class Heatmap:
 
     Args:
         values: (*batch, h, w) floating point, as computed: never normalised for display.
-        frame: whose cells the values are; ``frame.size == (h, w)``. Its batch shape is that of the
-            values, or empty when all maps lie over one picture in the same way.
+        frame: whose cells the values are; ``frame.size == (h, w)``. Its batch shape is that of the values, or the
+            first of their dimensions (b pictures with n maps each), or empty when all maps lie over one picture in
+            the same way.
         kind: what the numbers mean.
         signed: True where negative values mean something (evidence against), so that drawing uses a
             diverging colour map around 0.
@@ -70,7 +71,7 @@ class Heatmap:
                 "the last two dimensions must be the frame's size"
             )
         batch = tuple(self.values.shape[:-2])
-        if self.frame.batch_shape and tuple(self.frame.batch_shape) != batch:
+        if tuple(self.frame.batch_shape) != batch[: len(self.frame.batch_shape)]:
             raise ShapeError(f"values have batch {batch} but the frame has batch {tuple(self.frame.batch_shape)}")
         if self.signed and self.kind != "relevance":
             raise KindError(f"a {self.kind} map is not signed; only relevance can be")

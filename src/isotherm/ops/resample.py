@@ -54,7 +54,7 @@ def to_frame(
 
     Args:
         values: (*batch, h, w), ``frame.size == (h, w)``.
-        frame, target: each single, or batched as the values are.
+        frame, target: each single, or batched as the values are or as the first of their dimensions.
         outside: what a cell of ``target`` outside of ``frame`` and its margin gets: 0, the nearest cell's value, or NaN.
         mode: bilinear, or the value of the cell that contains the centre. Bilinear passes over cells that are not
             finite: a centre in such a cell gets NaN, its neighbours the mean of the finite cells around them.
@@ -70,7 +70,7 @@ def to_frame(
     # target cells -> source -> frame cells
     matrix = compose_affine(frame.from_source.cpu(), target.to_source.cpu())
     batch = matrix.shape[:-2]
-    if batch and tuple(batch) != tuple(values.shape[:-2]):
+    if tuple(batch) != tuple(values.shape[:-2][: len(batch)]):
         if len(batch) == 1 and batch[0] == 1:
             matrix = matrix[0]
         else:
@@ -79,7 +79,7 @@ def to_frame(
         matrix = matrix[0]  # one geometry for the whole batch: one pair of matrices
     if matrix.ndim == 2:
         return _resample(values, matrix, target.size, frame.limits, outside, mode)
-    flat = values.reshape(-1, *values.shape[-2:])
+    flat = values.reshape(-1, *values.shape[len(batch) :])
     maps = [_resample(v, m, target.size, frame.limits, outside, mode) for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)]
     return torch.stack(maps).reshape(*values.shape[:-2], *target.size)
 
