@@ -78,11 +78,13 @@ class Points:
         return True  # no points are still an answer
 
     def __getitem__(self, index: int | slice | Tensor) -> Points:
-        parts = {name: getattr(self, name) for name in ("xy", "covariance", "score", "state", "channel")}
-        taken = {name: None if value is None else value[index] for name, value in parts.items()}
-        if taken["xy"].ndim < 2:
+        if self.xy.ndim < 3:
             raise ShapeError(f"points of shape {tuple(self.xy.shape)} are not batched; index their xy instead")
-        return replace(self, **taken)
+
+        def pick(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[index]
+
+        return Points(self.xy[index], pick(self.covariance), pick(self.score), pick(self.state), pick(self.channel))
 
     def __iter__(self) -> Iterator[Points]:
         return (self[i] for i in range(len(self)))
