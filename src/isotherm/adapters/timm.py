@@ -19,6 +19,7 @@ from torch import nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
+from isotherm.adapters.weights import load_fitting, open_weights
 from isotherm.cam.capture import original_module
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 
@@ -136,8 +137,6 @@ def load(
     elif weights == "none":
         model = _build(name, seed, **built)
     else:
-        from isotherm.adapters.weights import open_weights
-
         model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, built)
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
     view.name = f"{name} (timm, {'random weights' if weights == 'none' else 'timm weights' if weights == 'auto' else Path(weights).name})"
@@ -215,15 +214,7 @@ def _fitted(name: str, state: Any, fpath: Path, seed: int, built: dict[str, Any]
         count = int(state[key].shape[0])
     if count != int(model.num_classes):
         model = _build(name, seed, num_classes=count, **built)
-    try:
-        missing, unexpected = model.load_state_dict(dict(state), strict=False)
-    except RuntimeError as error:
-        raise WeightsError(f"{fpath} does not fit {name}: {str(error).splitlines()[-1].strip()}") from error
-    if missing or unexpected:
-        raise WeightsError(
-            f"{fpath} does not fit {name}: {len(missing)} weights are missing ({', '.join(missing[:3]) or 'none'}) and "
-            f"{len(unexpected)} are unknown ({', '.join(unexpected[:3]) or 'none'}); is it a file for another model?"
-        )
+    load_fitting(model, state, name, fpath)
     return model
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
+from isotherm.adapters.weights import load_fitting, open_weights
 from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
@@ -172,8 +173,6 @@ def load(
     elif weights == "none":
         model = _build(name, seed)
     else:
-        from isotherm.adapters.weights import open_weights
-
         model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES)
     # a fine-tuned file keeps the geometry and colours of the family, but not the names of its classes
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry, confidence=confidence, weights=best)
@@ -264,18 +263,7 @@ def _fitted(name: str, state: Mapping[str, Tensor], fpath: Path, seed: int, defa
         if rest == 0:
             model = _build(name, seed, num_classes=count)
     # auxiliary heads serve training only, and many files leave them out
-    extra_heads = ("aux", "AuxLogits")
-    try:
-        missing, unexpected = model.load_state_dict(dict(state), strict=False)
-    except RuntimeError as error:
-        raise WeightsError(f"{fpath} does not fit {name}: {str(error).splitlines()[-1].strip()}") from error
-    missing = [k for k in missing if not k.startswith(extra_heads) and not k.endswith("num_batches_tracked")]
-    unexpected = [k for k in unexpected if not k.startswith(extra_heads)]
-    if missing or unexpected:
-        raise WeightsError(
-            f"{fpath} does not fit {name}: {len(missing)} weights are missing ({', '.join(missing[:3]) or 'none'}) and "
-            f"{len(unexpected)} are unknown ({', '.join(unexpected[:3]) or 'none'}); is it a file for another model?"
-        )
+    load_fitting(model, state, name, fpath, optional=("aux", "AuxLogits"))
     return model
 
 

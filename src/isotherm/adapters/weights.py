@@ -20,7 +20,7 @@ from isotherm.adapters.ultralytics_weights import open_yolo
 from isotherm.errors import WeightsError
 from isotherm.ops.hashing import sha256_of, state_hash
 
-__all__ = ["check_weights_file", "open_weights", "open_yolo", "sha256_of", "state_hash", "unsafe_globals"]
+__all__ = ["check_weights_file", "load_fitting", "open_weights", "open_yolo", "sha256_of", "state_hash", "unsafe_globals"]
 
 MAX_HEADER_BYTES = 100_000_000
 """Largest safetensors header, as in the format's own reader."""
@@ -166,3 +166,26 @@ def _state_dict(loaded: Any, fpath: Path, key: str | None) -> dict[str, Tensor]:
         held = f"several state dicts ({', '.join(found)}); say which with key=" if found else f"no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}"
         raise WeightsError(f"{fpath} holds {held}")
     return dict(found[key if key is not None else next(iter(found))])
+
+
+def load_fitting(model: nn.Module, state: Mapping[str, Tensor], name: str, fpath: Path, *, optional: tuple[str, ...] = ()) -> None:
+    """A state dict into a model, all of it.
+
+    Args:
+        name, fpath: of the model and the file, for messages. optional: beginnings of names that either side may lack.
+
+    Raises:
+        WeightsError: a weight has another shape, is missing, or is unknown.
+    """
+    try:
+        missing, unexpected = model.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"{fpath} does not fit {name}: {str(error).splitlines()[-1].strip()}") from error
+    # old files have no counters of batches, and nothing reads them
+    missing = [k for k in missing if not k.startswith(optional) and not k.endswith("num_batches_tracked")]
+    unexpected = [k for k in unexpected if not k.startswith(optional)]
+    if missing or unexpected:
+        raise WeightsError(
+            f"{fpath} does not fit {name}: {len(missing)} weights are missing ({', '.join(missing[:3]) or 'none'}) and "
+            f"{len(unexpected)} are unknown ({', '.join(unexpected[:3]) or 'none'}); is it a file for another model?"
+        )
