@@ -124,7 +124,7 @@ def _unknown(name: str) -> str:
     for package in ("torchvision", "timm"):
         if importlib.util.find_spec(package) is not None:
             known += adapter(package).model_names()
-    near = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=5, cutoff=0.5)
     return (
         f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm; "
         + (f"did you mean {', '.join(near)}? " if near else "")
