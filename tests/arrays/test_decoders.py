@@ -92,8 +92,9 @@ def test_the_inverse_has_the_gradient_of_differences(jax64):
     """To second order too; at the border, where the slope is far from 1."""
     from jax.test_util import check_grads
 
-    maps = jax64.numpy.asarray(logits(3, (2, 9, 8)))
-    check_grads(lambda m: arrays.moment_inverse(m, sigma_cells=1.5).xy, (maps,), order=2, modes=["fwd", "rev"], atol=1e-4, rtol=1e-4)
+    maps = jax64.numpy.asarray(logits(3, (2, 5, 5)))
+    decode = jax64.jit(lambda m: arrays.moment_inverse(m, sigma_cells=1.5).xy)
+    check_grads(decode, (maps,), order=2, modes=["rev"], atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -115,6 +116,7 @@ def test_beside_bisection():
         np.testing.assert_allclose(xy, [inverse_mean(mean[0], 1.4, 9), inverse_mean(mean[1], 1.4, 7)], atol=1e-4)
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 def test_by_hand(make):
     maps = make([[[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]])
     assert arrays.argmax(maps).xy.tolist() == [[1.5, 0.5]]  # the first of equals
@@ -126,6 +128,7 @@ def test_by_hand(make):
     np.testing.assert_allclose(got.score, [e / (4 + 2 * e)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 def test_sigma_of_every_form(make):
     maps = make(logits())
     expected = arrays.moment_inverse(maps, sigma_cells=1.5).xy
@@ -133,8 +136,9 @@ def test_sigma_of_every_form(make):
         np.testing.assert_allclose(arrays.moment_inverse(maps, sigma_cells=make(np.full(shape, 1.5))).xy, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 def test_maps_with_nothing_in_them_are_absent(make):
-    values = logits(0, (1, 3, 5, 6))
+    values = logits()
     values[0, 1] = np.nan
     for name, options in [("argmax", {}), ("soft_argmax", {}), ("moment_inverse", {"sigma_cells": 1.0})]:
         got = getattr(arrays, name)(make(values), **options)

@@ -51,6 +51,7 @@ def test_targets_beside_loops(make, kind):
         np.testing.assert_allclose(got[index], expected, **tolerance(got))
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 def test_targets_by_hand_and_sigma_per_axis(make):
     got = arrays.gaussian(make([[1.5, 0.5]]), (2, 3), sigma_cells=make([[1.0, 2.0]]))
     row = np.exp([-0.5, 0, -0.5])
@@ -128,12 +129,14 @@ def test_gradients_equal_to_tensors(jax64, name):
     np.testing.assert_allclose(got, tensor.grad.numpy(), atol=1e-10)
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 @pytest.mark.parametrize("name", LOSSES)
 def test_nothing_takes_part(make, name):
     maps, points = make(np.full((1, 2, 3, 3), np.nan)), make(np.full((1, 2, 2), np.nan))
     assert float(getattr(arrays, name)(maps, points, sigma_cells=1.0, state=make(np.zeros((1, 2), dtype=int)))) == 0
 
 
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
 def test_the_floor_of_the_cross_entropy_is_the_targets_entropy(make):
     p = oracle.gaussian_map(2.2, 1.4, 1.0, 1.0, 4, 5, kind="probability")
     got = arrays.gaussian_cross_entropy(make(np.log(p)[None]), make([[2.2, 1.4]]), sigma_cells=1.0)

@@ -51,3 +51,15 @@ def inverse_mean(mean, sigma, length):
         here = sum((i + 0.5) * p for i, p in enumerate(weights)) / sum(weights)
         low, high = (mid, high) if here < mean else (low, mid)
     return (low + high) / 2
+
+
+def least_squares(peak, start, sigma):
+    """(x, y) of the Gaussian with the least squared error, by SciPy over every cell; sigma None: fitted too."""
+    from scipy.optimize import least_squares as solve
+
+    h, w = peak.shape
+
+    def residual(q):
+        return (q[0] * gaussian_map(q[1], q[2], q[3] if sigma is None else sigma, q[3] if sigma is None else sigma, h, w) - peak).ravel()
+
+    return solve(residual, [1.0, *start] + ([1.5] if sigma is None else []), xtol=1e-12, ftol=1e-14, gtol=1e-12).x[1:3]

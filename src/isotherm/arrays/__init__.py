@@ -7,6 +7,7 @@ imported unless a JAX array is given.
 from isotherm.arrays.argmax import argmax
 from isotherm.arrays.dispatch import also_arrays
 from isotherm.arrays.gaussian import gaussian
+from isotherm.arrays.least_squares import least_squares
 from isotherm.arrays.losses import gaussian_cross_entropy, gaussian_mse
 from isotherm.arrays.moment_inverse import moment_inverse
 from isotherm.arrays.namespace import namespace
@@ -20,6 +21,7 @@ __all__ = [
     "gaussian",
     "gaussian_cross_entropy",
     "gaussian_mse",
+    "least_squares",
     "moment_inverse",
     "namespace",
     "soft_argmax",

@@ -1,0 +1,94 @@
+"""The least-squares fit of arrays: by hand, clean beyond the border, beside SciPy, at the Cramer-Rao bound."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isotherm import arrays
+from isotherm.errors import KindError, OptionError
+from isotherm.frame import Frame
+from isotherm.points import State
+from oracles import arrays as oracle
+
+FRAME = Frame.letterbox((40, 60), (9, 12)).flipped()
+
+
+def noisy(seed=0, noise=0.05, shape=(2, 3)):
+    random = np.random.default_rng(seed)
+    points = random.uniform([1, 1], [11, 8], (*shape, 2))
+    maps = np.stack([oracle.gaussian_map(*p, 1.5, 1.5, 9, 12) for p in points.reshape(-1, 2)]).reshape(*shape, 9, 12)
+    return maps + random.normal(0, noise, maps.shape), points
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-2, 14), st.floats(-2, 10), st.sampled_from([1.0, 2.0, 3.0]), st.booleans(), st.floats(0.2, 3))
+def test_clean_maps_are_decoded_exactly_beyond_the_border(x, y, sigma, known, amplitude):
+    maps = amplitude * oracle.gaussian_map(x, y, sigma, sigma, 8, 12)[None]
+    got = arrays.least_squares(maps, sigma_cells=sigma if known else None)
+    np.testing.assert_allclose(got.xy[0], [x, y], atol=1e-5)
+    np.testing.assert_allclose(got.score[0], amplitude, rtol=1e-5)
+    np.testing.assert_allclose(got.covariance, 0, atol=1e-8)
+
+
+@pytest.mark.parametrize("sigma", [1.5, None])
+@pytest.mark.parametrize("make", ["numpy-64", "numpy-32", "jax-32"], indirect=True)
+def test_beside_scipy(make, sigma):
+    maps, points = noisy()
+    got = arrays.least_squares(make(maps), sigma_cells=sigma)
+    for index in np.ndindex(2, 3):
+        np.testing.assert_allclose(got.xy[index], oracle.least_squares(maps[index], points[index], sigma), atol=1e-5)
+
+
+def test_at_the_bound():
+    maps, points = noisy(1, shape=(400,))
+    inner = (np.abs(points - [6, 4.5]) < [3, 1.5]).all(-1)
+    got = arrays.least_squares(maps, sigma_cells=1.5)
+    error = (got.xy - points)[inner]
+    # noise sqrt(2 / pi) per axis, whatever sigma; the reported covariance says the same
+    assert np.sqrt((error**2).mean()) == pytest.approx(0.05 * np.sqrt(2 / np.pi), rel=0.1)
+    assert np.sqrt(got.covariance[inner][:, 0, 0].mean()) == pytest.approx(0.05 * np.sqrt(2 / np.pi), rel=0.05)
+
+
+def test_compiled_and_through_a_frame(jax64):
+    maps = jax64.numpy.asarray(noisy()[0])
+    got = jax64.jit(lambda m: arrays.least_squares(m, FRAME, sigma_cells=1.5))(maps)
+    cells = arrays.least_squares(np.asarray(maps), sigma_cells=1.5)
+    np.testing.assert_allclose(got.xy, FRAME.points_to_source(torch.from_numpy(cells.xy.reshape(6, 2))).reshape(2, 3, 2), atol=1e-8)
+    scale = float(FRAME.cell_size[0])
+    np.testing.assert_allclose(np.abs(got.covariance), np.abs(cells.covariance) * scale**2, atol=1e-8)
+
+
+@pytest.mark.parametrize("sigma", [1.5, None])
+def test_equal_to_tensors(sigma):
+    if importlib.util.find_spec("isotherm.decode.least_squares") is None:
+        pytest.skip("the tensors' version is not there")
+    version = importlib.import_module("isotherm.decode.least_squares").least_squares
+    maps = noisy()[0]
+    got, expected = arrays.least_squares(maps, FRAME, sigma_cells=sigma), version(torch.from_numpy(maps), FRAME, sigma_cells=sigma)
+    np.testing.assert_allclose(got.xy, expected.xy.numpy(), atol=1e-5)
+    np.testing.assert_array_equal(got.state, expected.state.numpy())
+
+
+@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
+def test_maps_with_nothing_in_them_spoil_no_others(make):
+    maps, points = noisy(noise=0.0)
+    maps[0, 0], maps[0, 1], maps[0, 2] = np.nan, 0.0, -1.0
+    got = arrays.least_squares(make(maps))
+    assert np.asarray(got.state).tolist() == [[State.ABSENT] * 3, [State.LABELLED] * 3]
+    np.testing.assert_allclose(got.xy[1], points[1], atol=1e-5)
+    row = arrays.least_squares(make(maps[1:, :, 4:5, :]), sigma_cells=1.5)
+    np.testing.assert_allclose(row.xy[0, :, 0], points[1, :, 0], atol=1e-5)
+
+
+def test_bad_input():
+    with pytest.raises(KindError, match=r"isotherm\.arrays\.moment_inverse"):
+        arrays.least_squares(np.zeros((1, 4, 4)), kind="logits")
+    with pytest.raises(OptionError, match="finite numbers above 0"):
+        arrays.least_squares(np.zeros((1, 4, 4)), sigma_cells=0.0)
