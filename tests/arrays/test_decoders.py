@@ -46,19 +46,29 @@ def values_of(name, seed=0):
 def same(got, expected, atol):
     assert isinstance(got, arrays.Decoded)
     for part in ("xy", "covariance", "score"):
-        np.testing.assert_allclose(np.asarray(getattr(got, part)), getattr(expected, part).numpy(), atol=atol, rtol=1e-5, err_msg=part)
+        wanted = getattr(expected, part).numpy()
+        # the small entries of a covariance are sums of large terms, so they share the error of the largest entry
+        scale = max(1.0, np.abs(wanted).max()) if part == "covariance" else 1.0
+        np.testing.assert_allclose(np.asarray(getattr(got, part)), wanted, atol=atol * scale, rtol=1e-5, err_msg=part)
     np.testing.assert_array_equal(np.asarray(got.state), expected.state.numpy())
 
 
-@pytest.mark.parametrize("frame", [None, FRAMES, FRAMES[0]], ids=["cells", "frames", "frame"])
 @pytest.mark.parametrize("case", CASES)
-def test_equal_to_tensors(make, case, frame):
+def test_equal_to_tensors(make, case):
     name, options = CASES[case]
     maps = make(values_of(case))
-    got = getattr(arrays, name)(maps, frame, **options)
-    expected = torch_version(name)(torch.from_numpy(np.array(maps)), frame, **options)
+    got = getattr(arrays, name)(maps, FRAMES, **options)
+    expected = torch_version(name)(torch.from_numpy(np.array(maps)), FRAMES, **options)
     assert got.xy.dtype == maps.dtype
-    same(got, expected, 1e-5 if maps.dtype == "float64" else 3e-5)
+    same(got, expected, 1e-5)
+
+
+@pytest.mark.parametrize("frame", [None, FRAMES[0]], ids=["cells", "frame"])
+@pytest.mark.parametrize("case", CASES)
+def test_without_a_frame_and_with_a_single_one(case, frame):
+    name, options = CASES[case]
+    maps = values_of(case)
+    same(getattr(arrays, name)(maps, frame, **options), torch_version(name)(torch.from_numpy(maps), frame, **options), 1e-8)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -116,7 +126,7 @@ def test_beside_bisection():
         np.testing.assert_allclose(xy, [inverse_mean(mean[0], 1.4, 9), inverse_mean(mean[1], 1.4, 7)], atol=1e-4)
 
 
-@pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
+@pytest.mark.parametrize("make", ["numpy-64", "numpy-32"], indirect=True)
 def test_by_hand(make):
     maps = make([[[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]])
     assert arrays.argmax(maps).xy.tolist() == [[1.5, 0.5]]  # the first of equals
