@@ -26,6 +26,7 @@ HEAVY = {
     "av": ("video", "animation"),
     "cv2": ("ultralytics",),
     "matplotlib": ("colour",),
+    "jax": ("jax",),
 }
 FILES = sorted(SRC.rglob("*.py"))
 

@@ -65,8 +65,8 @@ def invert_affine(matrix: Float[Tensor, "*b 2 3"]) -> Float[Tensor, "*b 2 3"]:
     return torch.cat([linear, -linear @ matrix[..., 2:]], dim=-1)
 
 
-def apply_affine(matrix: Float[Tensor, "*b 2 3"], points: Float[Tensor, "*b n 2"]) -> Float[Tensor, "*b n 2"]:
-    """Points (x, y) through an affine map, batched over the leading dimensions."""
+def apply_affine(matrix: Float[Tensor, "*#b 2 3"], points: Float[Tensor, "*b n 2"]) -> Float[Tensor, "*b n 2"]:
+    """Points (x, y) through an affine map, batched over the leading dimensions; one map may serve all of them."""
     return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., None, :, 2]
 
 
