@@ -121,6 +121,24 @@ def test_gaussian_views_give_their_point_back(xyz, sigma):
     assert torch.allclose(lifted.covariance.diagonal(), torch.full((3,), expected, dtype=torch.float64), rtol=0.02)
 
 
+def test_tilted_views_bend_the_step_as_they_must():
+    # each view a tilted Gaussian of its own two axes: the sum is one quadratic, whose maximum linear algebra knows
+    size, point, precision = (16, 16), np.array([0.06, -0.13, 0.11]), np.zeros((3, 3))
+    along = torch.tensor(centres(-1, 1, 16))
+    maps = []
+    for view, tilt in zip(VIEWS, (8.0, -5.0, 11.0), strict=True):
+        column, row = "xyz".index(view.columns[1]), "xyz".index(view.rows[1])
+        u, v = along - point[column], -along - point[row]
+        maps.append(-10 * u[None, :] ** 2 - 14 * v[:, None] ** 2 - tilt * v[:, None] * u[None, :])
+        precision[column, column] += 20
+        precision[row, row] += 28
+        precision[column, row] += tilt
+        precision[row, column] += tilt
+    lifted = lift_orthographic(torch.stack(maps))
+    assert lifted.xyz.numpy() == pytest.approx(point, abs=1e-9)
+    assert np.allclose(lifted.covariance, np.linalg.inv(precision), atol=1e-4)
+
+
 def test_disagreement_is_half_the_squared_distance():
     size, sigma = (32, 32), 2.0
     places = [seen_by(v, (1 / 32, 1 / 32, 1 / 32), size) for v in VIEWS]

@@ -1,0 +1,112 @@
+"""Convex upsampling: by hand, against loops and against RAFT's unfold, at the border, gradients, bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isotherm.errors import OptionError, ShapeError
+from isotherm.ops.convex_upsample import convex_upsample
+from oracles import heads as oracle
+
+
+def raft(values, mask, ratio, kernel, scale):
+    """The published form: unfold, softmax, sum."""
+    b, c, h, w = values.shape
+    weights = (scale * mask).view(b, 1, kernel**2, ratio, ratio, h, w).softmax(2)
+    around = F.unfold(values, kernel, padding=kernel // 2).view(b, c, kernel**2, 1, 1, h, w)
+    return (weights * around).sum(2).permute(0, 1, 4, 2, 5, 3).reshape(b, c, h * ratio, w * ratio)
+
+
+def test_by_hand():
+    # the fine cell at the top right of the left cell takes the right neighbour alone
+    values, mask = torch.tensor([[[[1.0, 5.0]]]]), torch.zeros(1, 36, 1, 2)
+    mask[0, 5 * 4 + 1, 0, 0] = 100.0
+    out = convex_upsample(values, mask, ratio=2)
+    assert torch.allclose(out, torch.tensor([[[[3.0, 5.0, 3, 3], [3, 3, 3, 3]]]]))
+    zeros = convex_upsample(values, mask, ratio=2, padding="zeros")
+    assert torch.allclose(zeros, torch.tensor([[[[6 / 9, 5.0, 6 / 9, 6 / 9], [6 / 9] * 4]]]))
+
+
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+@pytest.mark.parametrize(("kernel", "ratio"), [(3, 4), (5, 2), (1, 3)])
+def test_the_loops(padding, kernel, ratio):
+    values = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    mask = 5 * torch.randn(2, (kernel * ratio) ** 2, 4, 5, dtype=torch.float64)
+    out = convex_upsample(values, mask, ratio=ratio, kernel=kernel, mask_scale=0.7, padding=padding)
+    for b in range(2):
+        assert np.allclose(out[b], oracle.convex_upsample(values[b].numpy(), mask[b].numpy(), ratio, kernel, 0.7, padding), atol=1e-12)
+
+
+def test_the_published_form():
+    values, mask = torch.randn(3, 2, 6, 7), 20 * torch.randn(3, 9 * 196, 6, 7)
+    out = convex_upsample(values, mask, ratio=14, mask_scale=0.1, padding="zeros")
+    assert torch.allclose(out, raft(values, mask, 14, 3, 0.1), atol=1e-6)
+    # away from the border both paddings are the same
+    renorm = convex_upsample(values, mask, ratio=14, mask_scale=0.1)
+    assert torch.equal(renorm[..., 14:-14, 14:-14], out[..., 14:-14, 14:-14])
+    assert not torch.allclose(renorm, out, atol=1e-2)
+
+
+def test_a_constant_map_stays_flat_only_when_renormalised():
+    values, mask = torch.full((1, 1, 16, 16), -5.0), torch.randn(1, 9 * 196, 16, 16)
+    flat = convex_upsample(values, mask, ratio=14, mask_scale=0.1)
+    assert torch.allclose(flat, torch.tensor(-5.0), atol=1e-5)
+    zeros = convex_upsample(values, mask, ratio=14, mask_scale=0.1, padding="zeros")
+    probability = zeros.flatten().softmax(0).view(224, 224)
+    border = 1 - probability[14:-14, 14:-14].sum()
+    assert border.item() == pytest.approx(0.65, abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.floats(0.0, 300.0), st.integers(0, 99))
+def test_every_fine_cell_lies_between_its_coarse_ones(h, w, ratio, spread, seed):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(1, 1, h, w, generator=generator)
+    mask = spread * torch.randn(1, 9 * ratio**2, h, w, generator=generator)
+    out = convex_upsample(values, mask, ratio=ratio)
+    low = -F.max_pool2d(-values, 3, 1, 1).repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
+    high = F.max_pool2d(values, 3, 1, 1).repeat_interleave(ratio, 2).repeat_interleave(ratio, 3)
+    # also where the largest weight by far would be a neighbour that does not exist
+    assert (out >= low - 1e-5).all()
+    assert (out <= high + 1e-5).all()
+
+
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+def test_gradients(padding):
+    values = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)
+    mask = torch.randn(1, 36, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v, m: convex_upsample(v, m, ratio=2, padding=padding), (values, mask), fast_mode=True)
+
+
+def test_half_precision_is_summed_in_single():
+    values, mask = torch.randn(1, 1, 5, 5), torch.randn(1, 36, 5, 5)
+    low = convex_upsample(values.bfloat16(), mask.bfloat16(), ratio=2)
+    assert low.dtype == torch.bfloat16
+    again = convex_upsample(values.bfloat16().float(), mask.bfloat16().float(), ratio=2)
+    assert torch.equal(low, again.bfloat16())
+
+
+def test_compiled_is_the_same(unchecked):
+    values, mask = torch.randn(2, 1, 5, 6), torch.randn(2, 9 * 16, 5, 6)
+    # one of the two through the slow compiler to machine code
+    for padding, backend in (("renorm", "inductor"), ("zeros", "aot_eager")):
+        compiled = torch.compile(convex_upsample, fullgraph=True, backend=backend)
+        expected = convex_upsample(values, mask, ratio=4, padding=padding)
+        assert torch.allclose(compiled(values, mask, ratio=4, padding=padding), expected, atol=1e-6)
+
+
+def test_mistakes(unchecked):
+    values, mask = torch.zeros(1, 1, 4, 4), torch.zeros(1, 36, 4, 4)
+    with pytest.raises(ShapeError, match=r"expected \(1, 81, 4, 4\)"):
+        convex_upsample(values, mask, ratio=3)
+    with pytest.raises(OptionError, match="odd"):
+        convex_upsample(values, mask, ratio=2, kernel=2)
+    with pytest.raises(OptionError, match="ratio is 0"):
+        convex_upsample(values, mask, ratio=0)
+    with pytest.raises(OptionError, match="'renorm'"):
+        convex_upsample(values, mask, ratio=2, padding="reflect")
