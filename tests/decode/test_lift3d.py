@@ -123,7 +123,7 @@ def test_gaussian_views_give_their_point_back(xyz, sigma):
 
 def test_tilted_views_bend_the_step_as_they_must():
     # each view a tilted Gaussian of its own two axes: the sum is one quadratic, whose maximum linear algebra knows
-    size, point, precision = (16, 16), np.array([0.06, -0.13, 0.11]), np.zeros((3, 3))
+    point, precision = np.array([0.06, -0.13, 0.11]), np.zeros((3, 3))
     along = torch.tensor(centres(-1, 1, 16))
     maps = []
     for view, tilt in zip(VIEWS, (8.0, -5.0, 11.0), strict=True):
