@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = re.findall(r"^::: (isotherm[\w.]*)$", (DOCS / "reference.md").read_text(), re.MULTILINE)
-PACKAGES = ("isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays")
+PACKAGES = ("isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays", "isotherm.heads")
 
 
 def public(module):
