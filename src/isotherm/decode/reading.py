@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.errors import KindError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
-from isotherm.points import Points
+from isotherm.points import Points, State
 
 DECODER = {
     "logits": "moment_inverse", "probability": "moment_inverse", "peak": "least_squares", "relevance": "peaks",
@@ -35,6 +35,33 @@ class Maps:
     def points(self, xy: Float[Tensor, "*b n 2"], covariance: Float[Tensor, "*b n 2 2"] | None = None, **parts: Tensor | None) -> Points:
         """Points in cells -> source pixels, through each picture's own frame."""
         return Points.from_cells(self.frame, xy, covariance=covariance, **parts)
+
+    def decoded(
+        self,
+        xy: Float[Tensor, "*b n 2"],
+        covariance: Float[Tensor, "*b n 2 2"],
+        score: Float[Tensor, "*b n"],
+        *,
+        found: Bool[Tensor, "*b n"] | None = None,
+        channel: Int[Tensor, "*b n"] | None = None,
+    ) -> Points:
+        """What a decoder found, in cells -> Points in source pixels with their states.
+
+        LABELLED inside of the raster, OUT_OF_FRAME beyond its edges, and ABSENT, with NaN for a place and a score of 0,
+        where ``found`` is False or the place is not a finite number (a map with NaN in it, or nothing at all).
+        """
+        there = torch.isfinite(xy).all(-1) if found is None else found & torch.isfinite(xy).all(-1)
+        h, w = self.frame.size
+        x, y = xy.unbind(-1)
+        inside = (x >= 0) & (x <= w) & (y >= 0) & (y <= h)
+        outside = torch.where(there, int(State.OUT_OF_FRAME), int(State.ABSENT))
+        return self.points(
+            torch.where(there[..., None], xy, torch.nan),
+            torch.where(there[..., None, None], covariance, torch.nan),
+            score=torch.where(there, score, 0.0),
+            state=torch.where(there & inside, int(State.LABELLED), outside),
+            channel=channel,
+        )
 
 
 def read_maps(maps: Heatmap | Tensor, frame: Frame | None, *, kinds: tuple[Kind, ...], kind: Kind | None = None) -> Maps:
