@@ -1,0 +1,41 @@
+"""Heatmaps -> points: the decoder that belongs to each kind of map, the published ones for parity, and calibration.
+
+Maps trained by cross-entropy are decoded by :func:`moment_inverse`, maps trained by regression by :func:`least_squares`;
+both are exact at the border and beyond it. :func:`peaks` finds several instances in one map.
+"""
+
+from isotherm.decode.argmax import argmax, quarter_offset
+from isotherm.decode.calibration import (
+    Reliability,
+    coverage,
+    expected_calibration_error,
+    fit_covariance_scale,
+    fit_temperature,
+    scale_covariance,
+)
+from isotherm.decode.dark import dark
+from isotherm.decode.least_squares import least_squares
+from isotherm.decode.moment_inverse import moment_inverse
+from isotherm.decode.peaks import peaks
+from isotherm.decode.reading import DECODER, Maps, read_maps
+from isotherm.decode.soft_argmax import local_soft_argmax, soft_argmax
+
+__all__ = [
+    "DECODER",
+    "Maps",
+    "Reliability",
+    "argmax",
+    "coverage",
+    "dark",
+    "expected_calibration_error",
+    "fit_covariance_scale",
+    "fit_temperature",
+    "least_squares",
+    "local_soft_argmax",
+    "moment_inverse",
+    "peaks",
+    "quarter_offset",
+    "read_maps",
+    "scale_covariance",
+    "soft_argmax",
+]
