@@ -11,7 +11,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "isotherm"
 STEPS = [
-    {"version"}, {"errors"}, {"atomic"}, {"frame"}, {"heatmap", "points"}, {"ops"}, {"arrays"},
+    {"version"}, {"errors"}, {"atomic"}, {"frame"}, {"heatmap", "points"}, {"target"}, {"ops"}, {"arrays"},
     {"targets", "decode", "losses", "metrics", "draw"},
     {"heads", "cam", "gaze"},
     {"adapters", "data"},

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from isotherm.errors import FrameError, OptionError
 from isotherm.frame import Frame
+from isotherm.ops.place import OffFrame, placed
 from isotherm.points import Points
+from isotherm.target import Target
 from isotherm.targets.mixture import mixture
-from isotherm.targets.place import OffFrame, placed
-from isotherm.targets.target import Target
 
 
 def fixations(

@@ -11,11 +11,10 @@ from torch import Tensor
 from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.heatmap import Heatmap, Kind
-from isotherm.ops.gaussian import Sigma, outer, sigma_per_axis
+from isotherm.ops.gaussian import Sigma, outer, peak_vectors, probability_vectors, sigma_per_axis
+from isotherm.ops.place import OffFrame, Placed, place, raster
 from isotherm.points import Points, State
-from isotherm.targets.place import OffFrame, Placed, place, raster
-from isotherm.targets.points import vectors
-from isotherm.targets.target import Target
+from isotherm.target import Target
 
 
 def mixture(
@@ -93,7 +92,7 @@ def _weights(weights: Tensor, at: Placed) -> Tensor:
 
 
 def _sum(cells: Tensor, sigma: Tensor, weights: Tensor, size: Size) -> Tensor:
-    gx, gy = vectors(cells, sigma, size, kind="probability")
+    gx, gy = probability_vectors(cells, sigma, size)
     total = weights.sum(-1, keepdim=True)
     share = weights / torch.where(total > 0, total, 1.0)
     # one matrix product: the m maps never exist
@@ -101,7 +100,7 @@ def _sum(cells: Tensor, sigma: Tensor, weights: Tensor, size: Size) -> Tensor:
 
 
 def _largest(cells: Tensor, sigma: Tensor, weights: Tensor, size: Size) -> Tensor:
-    gx, gy = vectors(cells, sigma, size, kind="peak")
+    gx, gy = peak_vectors(cells, sigma, size)
     if weights.shape[-1] == 0:
         return cells.new_zeros(*cells.shape[:-2], *size)
     top = weights.amax(-1, keepdim=True)

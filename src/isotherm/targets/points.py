@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,10 +12,10 @@ from torch import Tensor
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.heatmap import Heatmap
-from isotherm.ops.gaussian import Sigma, axis_exponent, outer, sigma_per_axis
+from isotherm.ops.gaussian import Sigma, axis_exponent, outer, peak_vectors, probability_vectors, sigma_per_axis
+from isotherm.ops.place import OffFrame, Placed, place, raster
 from isotherm.points import Points
-from isotherm.targets.place import OffFrame, Placed, place, raster
-from isotherm.targets.target import Target
+from isotherm.target import Target
 
 GaussianKind = Literal["peak", "probability"]
 
@@ -41,7 +40,7 @@ def gaussian(
         kind: 'peak', 1 at the point (for MSE; decode by least squares), or 'probability', every map sums to 1 (for
             cross-entropy; decode by the moment inverse).
         state: (*batch, n) of :class:`isotherm.points.State`. UNLABELLED and ABSENT points give a map of zeros.
-        off_frame: what a point outside gives, see :data:`isotherm.targets.place.OffFrame`. 'background' goes with peaks
+        off_frame: what a point outside gives, see :data:`isotherm.ops.place.OffFrame`. 'background' goes with peaks
             only: a map that sums to 1 cannot say that there is nothing.
         cut_sigmas: cells farther than this many sigmas from the point are 0; the nearest cell never is, so that a point
             outside keeps a target. None: no cut.
@@ -119,31 +118,8 @@ def gaussian_maps(
     """The maps of points in cells; zeros where a point is not shown."""
     if cut_sigmas is not None:
         return _cut(at, sigma, size, kind, cut_sigmas)
-    gx, gy = vectors(at.cells, sigma, size, kind=kind)
+    gx, gy = (peak_vectors if kind == "peak" else probability_vectors)(at.cells, sigma, size)
     return outer(gx * at.shown[..., None], gy)  # hiding a vector hides the map, at a hundredth of the memory traffic
-
-
-def vectors(
-    cells: Float[Tensor, "*b n 2"], sigma: Float[Tensor, "*b n 2"], size: Size, *, kind: GaussianKind
-) -> tuple[Float[Tensor, "*b n w"], Float[Tensor, "*b n h"]]:
-    """(gx, gy) as of :mod:`isotherm.ops.gaussian`, but never below the square root of the smallest normal number.
-
-    An exponential below it, and the product of two such, is no normal number, and arithmetic with those takes up to twenty
-    times as long: at 64 x 64 cells and a sigma of 2 most of the time went there. What is added, 1e-19 in float32, is far
-    below the rounding of the peak.
-    """
-    h, w = size
-    return _vector(cells[..., 0], sigma[..., 0], w, kind), _vector(cells[..., 1], sigma[..., 1], h, kind)
-
-
-def _vector(centre: Tensor, sigma: Tensor, length: int, kind: GaussianKind) -> Tensor:
-    exponent = axis_exponent(centre, sigma, length)
-    floor = math.log(torch.finfo(exponent.dtype).tiny) / 2
-    if kind == "peak":
-        return exponent.clamp(min=floor).exp()
-    # as a softmax: far outside of the raster the nearest cells keep the mass
-    weight = (exponent - exponent.detach().amax(-1, keepdim=True)).clamp(min=floor).exp()
-    return weight / weight.sum(-1, keepdim=True)
 
 
 def _cut(at: Placed, sigma: Tensor, size: Size, kind: GaussianKind, cut_sigmas: float) -> Tensor:
