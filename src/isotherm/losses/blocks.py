@@ -34,6 +34,14 @@ def by_blocks(function: Callable[..., Tensor], maps: Tensor, *others: Tensor) ->
     return results
 
 
+def may_keep(maps: Tensor, vectors: Tensor) -> bool:
+    """Whether a forward pass may leave an array of the maps' size behind, which becomes their gradient in place.
+
+    Not in half precision, where it would be twice as large as the gradient, nor under a compiler, which decides by itself.
+    """
+    return maps.dtype == vectors.dtype and not torch.compiler.is_compiling()
+
+
 def cleared(gradient: Tensor, active: Tensor) -> Tensor:
     """A gradient with zeros for the maps that take no part; in place. Their values may be NaN, which no factor of 0 clears."""
     # one look at a small mask is cheaper than a pass over the maps; under a compiler the pass is fused away

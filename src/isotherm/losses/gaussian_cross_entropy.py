@@ -12,7 +12,7 @@ from isotherm import arrays
 from isotherm.arrays.dispatch import also_arrays
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
-from isotherm.losses.blocks import by_blocks, cleared
+from isotherm.losses.blocks import by_blocks, cleared, may_keep
 from isotherm.losses.groups import Groups, matched
 from isotherm.losses.kernels import kernels_for
 from isotherm.losses.read import read_labels
@@ -79,47 +79,60 @@ def log_loss(
     logits: Float[Tensor, "*b n h w"], px: Float[Tensor, "*b n w"], py: Float[Tensor, "*b n h"], active: Bool[Tensor, "*b n"]
 ) -> Float[Tensor, "*b n"]:
     """logsumexp(P) - py^T P px, one per map; 0 with gradients of 0 where a map is not active. py and px sum to 1."""
-    each: Tensor = _LogLoss.apply(logits, px, py, active)[0]  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled() and logits.requires_grad
+    each: Tensor = _LogLoss.apply(logits, px, py, active, keep)[0]  # type: ignore[no-untyped-call]
     return each
 
 
 class _LogLoss(torch.autograd.Function):
-    """Identity form. Of the forward pass only the log of the sum is kept, one number per map."""
+    """Identity form. The exponentials become the gradient in place, so one array of their size is all that is ever made."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, px: Tensor, py: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, logits: Tensor, px: Tensor, py: Tensor, active: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+        ctx.exponentials = None
         kernels = kernels_for(logits)
         if kernels is not None:
             there, total = kernels.log_loss(logits, px, py, active)
+            top = total
         else:
             there = by_blocks(_at_target, logits, px, py)
-            total = by_blocks(_log_sum, logits, px)
+            top = _highest(logits).to(px.dtype)
+            if keep and may_keep(logits, px):
+                ctx.exponentials = _exponentials(logits, top)
+                sums = ctx.exponentials.sum((-2, -1))
+            else:
+                sums = by_blocks(lambda *parts: _exponentials(*parts).sum((-2, -1)), logits, top)
+            total = sums.log_().add_(top)
         ctx.mark_non_differentiable(total)
-        ctx.save_for_backward(logits, px, py, active, total)
+        ctx.save_for_backward(logits, px, py, active, top, total)
         return torch.where(active, total - there, 0.0), total
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        logits, px, py, active, total = ctx.saved_tensors
+        logits, px, py, active, top, total = ctx.saved_tensors
         factor = torch.where(active, upstream, 0.0)
+        # given away: a second backward pass through the same graph makes them anew
+        exponentials, ctx.exponentials = ctx.exponentials, None
         for_logits = for_px = for_py = None
         # with create_graph=True the gradient is differentiated again, so it must be made of plain steps
         if torch.is_grad_enabled():
             share = logits.to(px.dtype).flatten(-2).softmax(-1).view(logits.shape)
             grown = torch.where(active[..., None, None], share - py[..., :, None] * px[..., None, :], 0.0)
             for_logits = (grown * factor[..., None, None]).to(logits.dtype)
+        elif exponentials is not None:
+            for_logits = cleared(_to_gradient(exponentials, px, py, factor, (top - total).exp()), active)
         elif ctx.needs_input_grad[0]:
             kernels = kernels_for(logits)
             if kernels is not None:
                 for_logits = kernels.log_loss_gradient(logits, px, py, active, factor, total)
             else:
-                for_logits = cleared(by_blocks(_gradient, logits, px, py * factor[..., None], factor, total), active)
+                for_logits = cleared(by_blocks(_gradient, logits, top, px, py, factor, (top - total).exp()), active)
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             maps = torch.where(active[..., None, None], logits, 0.0).to(px.dtype)
             with torch.autocast(maps.device.type, enabled=False):
                 for_px = -factor[..., None] * (py[..., None, :] @ maps)[..., 0, :]
                 for_py = -factor[..., None] * (maps @ px[..., :, None])[..., :, 0]
-        return for_logits, for_px, for_py, None
+        return for_logits, for_px, for_py, None, None
 
 
 def _at_target(logits: Tensor, px: Tensor, py: Tensor) -> Tensor:
@@ -128,10 +141,22 @@ def _at_target(logits: Tensor, px: Tensor, py: Tensor) -> Tensor:
         return ((py[..., None, :] @ logits.to(px.dtype))[..., 0, :] * px).sum(-1)
 
 
-def _log_sum(logits: Tensor, px: Tensor) -> Tensor:
-    return logits.to(px.dtype).logsumexp((-2, -1))
+def _highest(logits: Tensor) -> Tensor:
+    """Of each map, or 0 where nothing in it is finite: -inf minus -inf would be no number."""
+    top = logits.amax((-2, -1))
+    return torch.where(top.isfinite(), top, 0.0)
 
 
-def _gradient(logits: Tensor, px: Tensor, grown_py: Tensor, factor: Tensor, total: Tensor) -> Tensor:
-    share = (logits - total[..., None, None]).exp_().mul_(factor[..., None, None])
-    return share.addcmul_(grown_py[..., :, None], px[..., None, :], value=-1).to(logits.dtype)
+def _exponentials(logits: Tensor, top: Tensor) -> Tensor:
+    return (logits - top[..., None, None]).exp_()
+
+
+def _gradient(logits: Tensor, top: Tensor, px: Tensor, py: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
+    # the same steps as with exponentials that were kept, so that a second backward pass gives the same bits
+    return _to_gradient(_exponentials(logits, top), px, py, factor, rest).to(logits.dtype)
+
+
+def _to_gradient(exponentials: Tensor, px: Tensor, py: Tensor, factor: Tensor, rest: Tensor) -> Tensor:
+    """factor (rest e - py px^T), in place; rest makes exponentials sum to 1."""
+    grown = exponentials.mul_((factor * rest)[..., None, None])
+    return grown.addcmul_((py * factor[..., None])[..., :, None], px[..., None, :], value=-1)

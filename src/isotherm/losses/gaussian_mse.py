@@ -11,7 +11,7 @@ from torch import Tensor
 from isotherm import arrays
 from isotherm.arrays.dispatch import also_arrays
 from isotherm.frame import Frame, Size
-from isotherm.losses.blocks import by_blocks, cleared
+from isotherm.losses.blocks import by_blocks, cleared, may_keep
 from isotherm.losses.groups import Groups, matched
 from isotherm.losses.kernels import kernels_for
 from isotherm.losses.read import read_labels
@@ -85,25 +85,34 @@ def squared_error(
     pred: Float[Tensor, "*b n h w"], gx: Float[Tensor, "*b n w"], gy: Float[Tensor, "*b n h"], active: Bool[Tensor, "*b n"]
 ) -> Float[Tensor, "*b n"]:
     """Sum over cells of (pred - gy gx^T)^2, one per map; 0 with gradients of 0 where a map is not active."""
-    each: Tensor = _SquaredError.apply(pred, gx, gy, active)  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled() and pred.requires_grad
+    each: Tensor = _SquaredError.apply(pred, gx, gy, active, keep)  # type: ignore[no-untyped-call]
     return each
 
 
 class _SquaredError(torch.autograd.Function):
-    """Residual form. The residual is made again for the gradient: one pass, where keeping it would cost a whole map more."""
+    """Residual form. The residual becomes the gradient in place, so one array of its size is all that is ever made."""
 
     @staticmethod
-    def forward(ctx: Any, pred: Tensor, gx: Tensor, gy: Tensor, active: Tensor) -> Tensor:
+    def forward(ctx: Any, pred: Tensor, gx: Tensor, gy: Tensor, active: Tensor, keep: bool) -> Tensor:
         ctx.save_for_backward(pred, gx, gy, active)
+        ctx.residual = None
         kernels = kernels_for(pred)
         if kernels is not None:
             return kernels.squared_error(pred, gx, gy, active)
-        return torch.where(active, by_blocks(_squares, pred, gx, gy), 0.0)
+        if keep and may_keep(pred, gx):
+            ctx.residual = _residual(pred, gx, gy)
+            each = _squares(ctx.residual)
+        else:
+            each = by_blocks(lambda *parts: _squares(_residual(*parts)), pred, gx, gy)
+        return torch.where(active, each, 0.0)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         pred, gx, gy, active = ctx.saved_tensors
         factor = torch.where(active, 2 * upstream, 0.0)
+        # given away: a second backward pass through the same graph makes it anew
+        residual, ctx.residual = ctx.residual, None
         for_pred = for_gx = for_gy = None
         # with create_graph=True the gradient is differentiated again, so it must be made of plain steps
         if torch.is_grad_enabled() or ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
@@ -112,22 +121,25 @@ class _SquaredError(torch.autograd.Function):
             with torch.autocast(pred.device.type, enabled=False):
                 for_gx = -(gy[..., None, :] @ grown)[..., 0, :]
                 for_gy = -(grown @ gx[..., :, None])[..., :, 0]
+        elif residual is not None:
+            for_pred = cleared(residual.mul_(factor[..., None, None]), active)
         else:
             kernels = kernels_for(pred)
             if kernels is not None:
                 for_pred = kernels.squared_error_gradient(pred, gx, gy, active, factor)
             else:
-                for_pred = cleared(by_blocks(_gradient, pred, gx, gy * factor[..., None], factor), active)
-        return for_pred, for_gx, for_gy, None
+                for_pred = cleared(by_blocks(_gradient, pred, gx, gy, factor), active)
+        return for_pred, for_gx, for_gy, None, None
 
 
 def _residual(pred: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
     return torch.addcmul(pred.to(gx.dtype), gy[..., :, None], gx[..., None, :], value=-1)
 
 
-def _squares(pred: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(_residual(pred, gx, gy), dim=(-2, -1)).square()
+def _squares(residual: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(residual, dim=(-2, -1)).square()
 
 
-def _gradient(pred: Tensor, gx: Tensor, grown_gy: Tensor, factor: Tensor) -> Tensor:
-    return (pred * factor[..., None, None]).addcmul_(grown_gy[..., :, None], gx[..., None, :], value=-1).to(pred.dtype)
+def _gradient(pred: Tensor, gx: Tensor, gy: Tensor, factor: Tensor) -> Tensor:
+    # the same steps as with a residual that was kept, so that a second backward pass gives the same bits
+    return _residual(pred, gx, gy).mul_(factor[..., None, None]).to(pred.dtype)
