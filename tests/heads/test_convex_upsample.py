@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.errors import OptionError, ShapeError
-from isotherm.ops.convex_upsample import convex_upsample
+from isotherm.ops.convex_upsample import _plain, convex_upsample
 from oracles import heads as oracle
 
 
@@ -77,10 +77,38 @@ def test_every_fine_cell_lies_between_its_coarse_ones(h, w, ratio, spread, seed)
 
 
 @pytest.mark.parametrize("padding", ["renorm", "zeros"])
-def test_gradients(padding):
-    values = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)
-    mask = torch.randn(1, 36, 2, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda v, m: convex_upsample(v, m, ratio=2, padding=padding), (values, mask), fast_mode=True)
+@pytest.mark.parametrize("block", [1 << 19, 1])
+def test_gradients(padding, block, monkeypatch):
+    """Once and twice, in one block and picture by picture; of one input alone too."""
+    monkeypatch.setattr("isotherm.ops.convex_upsample.BLOCK_VALUES", block)
+    values = torch.randn(2, 2, 2, 3, dtype=torch.float64, requires_grad=True)
+    mask = torch.randn(2, 36, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def up(v, m):
+        return convex_upsample(v, m, ratio=2, mask_scale=0.7, padding=padding)
+
+    assert torch.autograd.gradcheck(up, (values, mask), fast_mode=True)
+    assert torch.autograd.gradgradcheck(up, (values, mask), fast_mode=True)
+    assert torch.autograd.gradcheck(lambda m: up(values.detach(), m), mask, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda v: up(v, mask.detach()), values, fast_mode=True)
+
+
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (6, 5)])
+def test_equal_to_what_is_compiled_and_exported(padding, size):
+    """The steps in place and those for compilers, values and gradients; maps smaller than the neighbourhood too."""
+    found = []
+    for function in (convex_upsample, lambda v, m, *, ratio, kernel, padding: _plain(v, m, ratio, kernel, 1.0, padding)):
+        torch.manual_seed(0)
+        values, mask = torch.randn(3, 2, *size, requires_grad=True), (3 * torch.randn(3, 100, *size)).requires_grad_()
+        out = function(values, mask, ratio=2, kernel=5, padding=padding)
+        found.append((out, *torch.autograd.grad(out, (values, mask), torch.linspace(-1, 1, out.numel()).view(out.shape))))
+    for mine, plain in zip(*found, strict=True):
+        torch.testing.assert_close(mine, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_no_pictures():
+    assert convex_upsample(torch.zeros(0, 1, 2, 2), torch.zeros(0, 36, 2, 2), ratio=2).shape == (0, 1, 4, 4)
 
 
 def test_half_precision_is_summed_in_single():
