@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bench.measure import in_fresh_process, table, threads, write
+from bench.measure import in_fresh_process, publish, table, threads, write
 
 TAIL_TARGET, LIFT_TARGET, MEMORY_MB = 5.0, 5.0, 200.0
 
@@ -120,11 +120,15 @@ def main(quick: bool = False) -> None:
         lift_rows, lift_factor = lift(side, min(repeats, 5))
     memory = {batch: in_fresh_process(MEMORY.format(batch=batch, side=side))["extra_mb"] for batch in (1, 4)}
     columns = ["", "CPU ms", "times as fast"]
-    print(table(f"Convex tail, batch 16, {side} x {side}, ratio 14, one thread", columns, tail_rows))
-    print(table(f"Three views -> point, {side}^3 voxels, one thread", columns, lift_rows))
-    print(f"extra memory of the lift: {memory[1]:.0f} MB for one, {memory[4]:.0f} MB for a batch of four; {MEMORY_MB:.0f} MB allowed")
+    texts = [
+        table(f"Convex tail, batch 16, {side} x {side}, ratio 14, one thread", columns, tail_rows),
+        table(f"Three views -> point, {side}^3 voxels, one thread", columns, lift_rows),
+        f"Extra memory of the lift: {memory[1]:.0f} MB for one, {memory[4]:.0f} MB for a batch of four.\n",
+    ]
+    print("\n".join(texts) + f"({MEMORY_MB:.0f} MB allowed)")
     print(f"tail {tail_factor:.1f} times as fast ({TAIL_TARGET:.0f} wanted), lift {lift_factor:.1f} times ({LIFT_TARGET:.0f} wanted)")
     write("heads", {"side": side, "tail": tail_rows, "lift": lift_rows, "extra_mb": memory}, quick=quick)
+    publish("heads", texts, quick=quick)
 
 
 if __name__ == "__main__":

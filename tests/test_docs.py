@@ -65,10 +65,14 @@ def make_find(model, photo):
             branch[-1].bias += lift
 
 
-@pytest.mark.parametrize("code", list(blocks("python")))
-def test_python(code, workshop, monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python(page, workshop, monkeypatch):
+    """From top to bottom, so that a page is a lesson whose later pieces use what the earlier ones made."""
     monkeypatch.chdir(workshop)
-    exec(compile(code, "<documentation>", "exec"), {"__name__": "documentation"})
+    names = {"__name__": "documentation"}
+    for number, match in enumerate(BLOCK.finditer(page.read_text())):
+        if match[1] == "python":
+            exec(compile(match[2], f"<{page.name}, block {number}>", "exec"), names)
 
 
 def commands():

@@ -11,7 +11,10 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = re.findall(r"^::: (isotherm[\w.]*)$", (DOCS / "reference.md").read_text(), re.MULTILINE)
-PACKAGES = ("isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays", "isotherm.heads")
+PACKAGES = (
+    "isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays", "isotherm.heads",
+    "isotherm.targets", "isotherm.losses", "isotherm.decode",
+)
 
 
 def public(module):
