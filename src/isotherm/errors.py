@@ -33,6 +33,21 @@ class TargetError(IsothermError):
     """Something to explain that the model did not find or does not have."""
 
 
+class AnnotationError(IsothermError):
+    """Text about places in a picture, a person's or a model's, that does not say what was expected.
+
+    ``line`` and ``column`` count from 1, and name the first character that is wrong.
+    """
+
+    def __init__(self, text: str, position: int, found: str, expected: str) -> None:
+        before = text[:position]
+        self.line, self.column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+        where = f"line {self.line}, column {self.column}" if "\n" in text else f"column {self.column}"
+        # a quarter of a page of model output would hide the message
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        super().__init__(f"{where} of {shown!r}: found {found}; expected {expected}")
+
+
 class AdapterError(IsothermError):
     """A model that isotherm cannot read."""
 

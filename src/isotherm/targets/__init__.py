@@ -1,8 +1,24 @@
 """Targets: points, boxes, masks, grasps, fixations and annotation text as the maps that a model shall predict."""
 
 from isotherm.target import Target
+from isotherm.targets.annotation import Annotation, from_annotation, parse_annotation
 from isotherm.targets.fixations import fixations, pixels_per_degree
 from isotherm.targets.mixture import mixture
 from isotherm.targets.points import gaussian, multi_scale
+from isotherm.targets.vlm_text import parse_molmo, parse_paligemma, parse_qwen, parse_robopoint
 
-__all__ = ["Target", "fixations", "gaussian", "mixture", "multi_scale", "pixels_per_degree"]
+__all__ = [
+    "Annotation",
+    "Target",
+    "fixations",
+    "from_annotation",
+    "gaussian",
+    "mixture",
+    "multi_scale",
+    "parse_annotation",
+    "parse_molmo",
+    "parse_paligemma",
+    "parse_qwen",
+    "parse_robopoint",
+    "pixels_per_degree",
+]
