@@ -70,10 +70,11 @@ def least_squares(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None
         step = torch.linalg.solve_ex(fit.normal, again.slope.unsqueeze(-1))[0].squeeze(-1)[:, :2]
         mu = mu + step - step.detach()
     count = flat.shape[-1] * flat.shape[-2] - (3 if sigma is not None else 4)
-    variance = fit.residual / max(count, 1)
+    residual = _residual(window, state)
+    variance = residual / max(count, 1)
     bound = torch.linalg.inv_ex(fit.normal)[0][:, :2, :2] * variance[:, None, None]
     amplitude = fit.amplitude * top.reshape(-1)
-    explained = 1 - fit.residual / window.square().sum((-2, -1)).clamp_min(torch.finfo(window.dtype).tiny)
+    explained = 1 - residual / window.square().sum((-2, -1)).clamp_min(torch.finfo(window.dtype).tiny)
     score = amplitude.clamp(0, 1) * explained.clamp(0, 1)
     xy = (mu + origin).reshape(*lead, 2)
     return read.decoded(xy, bound.reshape(*lead, 2, 2), score.reshape(lead), found=found)
@@ -89,12 +90,11 @@ class _State:
 
 @dataclass(frozen=True)
 class _Fit:
-    """How well they fit: the best amplitude (m), the gain in squares (m), the residual's squares (m), and the normal
-    equations of (mu_x, mu_y[, ln sigma]) with the amplitude projected out: (m, k, k) and (m, k)."""
+    """How well they fit: the best amplitude (m), the gain in squares (m), and the normal equations of
+    (mu_x, mu_y[, ln sigma]) with the amplitude projected out: (m, k, k) and (m, k)."""
 
     amplitude: Tensor
     gain: Tensor
-    residual: Tensor
     normal: Tensor
     slope: Tensor
 
@@ -123,11 +123,18 @@ def _measure(window: Tensor, state: _State, sigma_known: bool) -> _Fit:
     gram = torch.stack([torch.stack([inner(a, b) for b in terms], -1) for a in terms], -2)
     normal = (gram - with_g[:, :, None] * with_g[:, None, :] / gg[:, None, None]) * amplitude.square()[:, None, None]
     slope = (with_w - (wg / gg)[:, None] * with_g) * amplitude[:, None]
-    # as a difference of maps: the closed form would cancel
-    residual = torch.addcmul(window, -(amplitude[:, None] * y)[:, :, None], x[:, None, :]).square().sum((-2, -1))
     ridge = torch.finfo(window.dtype).eps * normal.diagonal(dim1=-2, dim2=-1).sum(-1) + torch.finfo(window.dtype).tiny
     normal = normal + ridge[:, None, None] * torch.eye(len(terms), dtype=window.dtype, device=window.device)
-    return _Fit(amplitude / (scale_x * scale_y)[:, 0], wg.clamp_min(0).square() / gg, residual, normal, slope)
+    return _Fit(amplitude / (scale_x * scale_y)[:, 0], wg.clamp_min(0).square() / gg, normal, slope)
+
+
+def _residual(window: Tensor, state: _State) -> Tensor:
+    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would cancel."""
+    kh, kw = window.shape[-2:]
+    vectors = _axis(state.mu[:, 0], state.sigma[:, 0], kw)[0], _axis(state.mu[:, 1], state.sigma[:, 1], kh)[0]
+    x, y = (v / v.amax(-1, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny) for v in vectors)
+    amplitude = (y[:, None, :] @ window @ x[:, :, None])[:, 0] / (x.square().sum(-1) * y.square().sum(-1))[:, None]
+    return torch.addcmul(window, (amplitude * y)[:, :, None], x[:, None, :], value=-1).square().sum((-2, -1))
 
 
 def _axis(mu: Tensor, sigma: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,7 +173,7 @@ def _choose(where: Tensor, a: _Fit, b: _Fit) -> _Fit:
     def pick(x: Tensor, y: Tensor) -> Tensor:
         return torch.where(where.view(-1, *[1] * (x.ndim - 1)), x, y)
 
-    return _Fit(pick(a.amplitude, b.amplitude), pick(a.gain, b.gain), pick(a.residual, b.residual), pick(a.normal, b.normal), pick(a.slope, b.slope))
+    return _Fit(pick(a.amplitude, b.amplitude), pick(a.gain, b.gain), pick(a.normal, b.normal), pick(a.slope, b.slope))
 
 
 def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
@@ -179,19 +186,30 @@ def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
     log = values.clamp_min(1e-30).log()
     x = (torch.arange(kw, dtype=wide, device=window.device) + 0.5) - at_largest[:, :1].to(wide)
     y = (torch.arange(kh, dtype=wide, device=window.device) + 0.5) - at_largest[:, 1:].to(wide)
-    one = torch.ones_like(weight)
-    columns = [one, x[:, None, :].expand_as(weight), y[:, :, None].expand_as(weight)]
-    square = x.square()[:, None, :] + y.square()[:, :, None]
+    # sums of weight x^j y^i are forms of the powers, so no column of the system is ever a map
+    xs, ys = (torch.stack([torch.ones_like(v), v, v.square(), v**3, v**4], 1) for v in (x, y))
+    m = ys @ weight @ xs.mT
     if sigma is None:
-        columns.append(square)
+        square = m[:, 0, 2] + m[:, 2, 0]
+        x_square, y_square = m[:, 0, 3] + m[:, 2, 1], m[:, 1, 2] + m[:, 3, 0]
+        fourth = m[:, 0, 4] + 2 * m[:, 2, 2] + m[:, 4, 0]
+        rows = [
+            [m[:, 0, 0], m[:, 0, 1], m[:, 1, 0], square],
+            [m[:, 0, 1], m[:, 0, 2], m[:, 1, 1], x_square],
+            [m[:, 1, 0], m[:, 1, 1], m[:, 2, 0], y_square],
+            [square, x_square, y_square, fourth],
+        ]
     else:
+        rows = [[m[:, 0, 0], m[:, 0, 1], m[:, 1, 0]], [m[:, 0, 1], m[:, 0, 2], m[:, 1, 1]], [m[:, 1, 0], m[:, 1, 1], m[:, 2, 0]]]
+    logs = ys[:, :3] @ (weight * log) @ xs[:, :3].mT
+    right = torch.stack([logs[:, 0, 0], logs[:, 0, 1], logs[:, 1, 0], logs[:, 0, 2] + logs[:, 2, 0]][: len(rows)], -1)
+    if sigma is not None:  # the known quadratic part goes over to the logarithm
         s = sigma.to(wide)
-        log = log + 0.5 * ((x / s[:, :1]).square()[:, None, :] + (y / s[:, 1:]).square()[:, :, None])
-    basis = torch.stack(columns, 1).flatten(2)
-    weighted = basis * weight.flatten(1)[:, None]
-    normal = weighted @ basis.mT
+        bent_x, bent_y = torch.stack([m[:, 0, 2], m[:, 0, 3], m[:, 1, 2]], -1), torch.stack([m[:, 2, 0], m[:, 2, 1], m[:, 3, 0]], -1)
+        right = right + 0.5 * (bent_x / s[:, :1].square() + bent_y / s[:, 1:].square())
+    normal = torch.stack([torch.stack(row, -1) for row in rows], -2)
     normal = normal + 1e-14 * torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) + 1e-30)
-    found = torch.linalg.solve_ex(normal, weighted @ log.flatten(1)[:, :, None])[0].squeeze(-1)
+    found = torch.linalg.solve_ex(normal, right[:, :, None])[0].squeeze(-1)
     if sigma is None:
         area = (window >= 0.5).to(wide).sum((-2, -1)) / (2 * math.pi * math.log(2))
         roughly = area.sqrt().clamp_min(0.5)
