@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.measure import table, threads, write
+from bench.measure import insert, table, threads, write
 from isotherm.decode import argmax, dark, least_squares, local_soft_argmax, moment_inverse, quarter_offset, soft_argmax
 from isotherm.ops.gaussian import axis_exponent, outer, peak_vectors
 
 SIZE = 64
 PEAK_NOISE, LOGIT_NOISE = 0.05, 0.3
+BOUND, BOUND_FITTED = "Cramer-Rao bound of peak maps", "Cramer-Rao bound of peak maps, sigma unknown"
+PAGE = Path(__file__).parents[1] / "docs" / "decoders.md"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "decode_error.png"
 PLACES = {"interior": (8.0, 56.0), "border": (0.0, 2.0), "to 2 cells outside": (-2.0, 0.0)}
 # the peers are ours by their formulas; tests/decode/test_peers.py holds them against mmpose's, transformers' and sleap-nn's
@@ -56,8 +58,8 @@ def logit_maps(xy: Tensor, sigma: float) -> Tensor:
     return axis_exponent(xy[..., 1], wide, SIZE)[..., :, None] + axis_exponent(xy[..., 0], wide, SIZE)[..., None, :]
 
 
-def bound(xy: Tensor, sigma: float, noise: float) -> float:
-    """Mean Euclidean error of an estimate that reaches the Cramer-Rao bound, amplitude unknown and sigma known.
+def bound(xy: Tensor, sigma: float, noise: float, *, sigma_known: bool = True) -> float:
+    """Mean Euclidean error of an estimate that reaches the Cramer-Rao bound; the amplitude is unknown.
 
     Fisher information J^T J / noise^2 by the derivatives over every cell; the error's norm by numbers drawn from it.
     """
@@ -66,7 +68,8 @@ def bound(xy: Tensor, sigma: float, noise: float) -> float:
     g = peak_maps(xy, sigma)[:, 0]
     dx = g * (cells - xy[:, :, :1]) / sigma**2
     dy = g * (cells[:, None] - xy[:, :, 1:]) / sigma**2
-    jacobian = torch.stack([dx, dy, g], 1).flatten(2)
+    square = (cells - xy[:, :, :1]) ** 2 + (cells[:, None] - xy[:, :, 1:]) ** 2
+    jacobian = torch.stack([dx, dy, g, *([] if sigma_known else [g * square / sigma**3])], 1).flatten(2)
     covariance = torch.linalg.inv(jacobian @ jacobian.mT)[:, :2, :2] * noise**2
     draws = torch.randn(len(xy), 200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return float((draws @ torch.linalg.cholesky(covariance).mT).norm(dim=-1).mean())
@@ -75,7 +78,7 @@ def bound(xy: Tensor, sigma: float, noise: float) -> float:
 def measure(count: int) -> dict[str, dict[str, list[float]]]:
     """Mean errors in cells: decoder -> column -> one per sigma."""
     generator = torch.Generator().manual_seed(0)
-    rows: dict[str, dict[str, list[float]]] = {name: {} for name in [*PEAK, "Cramer-Rao bound of a peak map", *LOGITS]}
+    rows: dict[str, dict[str, list[float]]] = {name: {} for name in [*PEAK, BOUND_FITTED, BOUND, *LOGITS]}
     for sigma in (1.0, 2.0, 3.0):
         for where in PLACES:
             xy = places(count, where, generator)
@@ -88,31 +91,51 @@ def measure(count: int) -> dict[str, dict[str, list[float]]]:
                 ):
                     for name, decode in decoders.items():
                         rows[name].setdefault(column, []).append(float((decode(maps, sigma) - xy).norm(dim=-1).mean()))
-                limit = bound(xy, sigma, PEAK_NOISE) if scale else 0.0
-                rows["Cramer-Rao bound of a peak map"].setdefault(column, []).append(limit)
+                for name, known in ((BOUND, True), (BOUND_FITTED, False)):
+                    rows[name].setdefault(column, []).append(bound(xy, sigma, PEAK_NOISE, sigma_known=known) if scale else 0.0)
     return rows
 
 
-def draw(fpath: Path, sigma: float = 2.0) -> None:
-    """Errors on clean maps over the position along one axis, from 2 cells outside to the middle."""
+SHOWN = (
+    "argmax", "argmax + 1/4", "DARK, mmpose", "DARK-UDP, mmpose", "5 x 5 centroid, sleap-nn", "logits: soft-argmax",
+    "least_squares", "logits: moment_inverse",
+)  # fmt: skip
+OURS = ("least_squares", "logits: moment_inverse")
+
+
+def draw(fpath: Path, sigma: float = 2.0, repeats: int = 40) -> None:
+    """Signed errors over the position along one axis, from 2 cells outside to 6 inside: a panel per decoder, all alike.
+
+    The line is what a clean map gives, the band where 8 of 10 noisy ones lie.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    along = torch.linspace(-2, 8, 401)
+    along = torch.linspace(-2, 6, 161)
     xy = torch.stack([along, torch.full_like(along, 31.3)], -1)[:, None]
-    shown = {name: PEAK[name] for name in ("argmax", "argmax + 1/4", "DARK, mmpose", "DARK-UDP, mmpose", "5 x 5 centroid, sleap-nn", "least_squares")}
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(repeats, len(along), 1, SIZE, SIZE, generator=generator)
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for decoders, maps, style in ((shown, peak_maps(xy, sigma), "-"), (LOGITS, logit_maps(xy, sigma), "--")):
-        for name, decode in decoders.items():
-            error = (decode(maps, sigma) - xy)[:, 0, 0].abs().clamp_min(1e-6)
-            axes.semilogy(along, error, style, label=name, linewidth=2.2 if name in ("least_squares", "logits: moment_inverse") else 1.0)
-    axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.set(xlabel="true x in cells (0 is the edge of the map)", ylabel="error along x in cells", title=f"Clean maps of {SIZE} x {SIZE} cells, sigma {sigma:g}")
-    axes.legend(fontsize=8, ncols=2, loc="lower right")
+    panels = figure.subplots(2, 4, sharex=True, sharey=True).flat
+    for axes, name in zip(panels, SHOWN, strict=True):
+        decode, maps, scale = (LOGITS[name], logit_maps(xy, sigma), LOGIT_NOISE) if name in LOGITS else (PEAK[name], peak_maps(xy, sigma), PEAK_NOISE)
+        clean = (decode(maps, sigma) - xy)[:, 0, 0]
+        noisy = torch.stack([(decode(maps + scale * n, sigma) - xy)[:, 0, 0] for n in noise])
+        low, high = noisy.quantile(0.1, 0), noisy.quantile(0.9, 0)
+        colour = "#0b6e4f" if name in OURS else "#555555"
+        axes.axvspan(-2, 0, color="0.93", linewidth=0)
+        axes.axhline(0, color="0.75", linewidth=0.8)
+        axes.fill_between(along, low, high, color=colour, alpha=0.22, linewidth=0)
+        axes.plot(along, clean, color=colour, linewidth=1.8)
+        axes.set_title(name.removeprefix("logits: ") + (" (ours)" if name in OURS else ""), fontsize=10, color=colour, fontweight="bold" if name in OURS else "normal")
+        axes.set(xlim=(-2, 6), ylim=(-2.2, 2.2))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.text(5.9, -1.95, "of logits" if name in LOGITS else "of peak maps", fontsize=8, color="0.45", ha="right")
+    figure.supxlabel("true x in cells; grey: outside of the map", fontsize=10)
+    figure.supylabel("decoded x - true x, in cells", fontsize=10)
     fpath.parent.mkdir(exist_ok=True)
-    figure.savefig(fpath, dpi=110)
+    figure.savefig(fpath, dpi=100)
 
 
 def main(*, quick: bool = False) -> None:
@@ -126,9 +149,11 @@ def main(*, quick: bool = False) -> None:
         return "/".join("0" if v < 5e-4 else f"{v:.3f}" if math.isfinite(v) and v < 10 else f"{v:.1f}" for v in values)
 
     title = f"Mean Euclidean error in cells at sigma 1/2/3, {count} maps of {SIZE} x {SIZE}; noise {PEAK_NOISE} on peak maps, {LOGIT_NOISE} on logits"
-    print(table(title, ["decoder", *columns], [[name, *[figures(row[c]) for c in columns]] for name, row in rows.items()]))
+    text = table(title, ["decoder", *columns], [[name, *[figures(row[c]) for c in columns]] for name, row in rows.items()])
+    print(text)
     write("decode_accuracy", {"count": count, "size": SIZE, "sigmas": [1, 2, 3], "peak_noise": PEAK_NOISE, "logit_noise": LOGIT_NOISE, "rows": rows}, quick=quick)
     if not quick:
+        insert(PAGE, "decode_accuracy", text)
         draw(PICTURE)
 
 

@@ -1,7 +1,8 @@
 """Heatmaps -> points: the decoder that belongs to each kind of map, the published ones for parity, and calibration.
 
 Maps trained by cross-entropy are decoded by :func:`moment_inverse`, maps trained by regression by :func:`least_squares`;
-both are exact at the border and beyond it. :func:`peaks` finds several instances in one map.
+both are exact at the border and beyond it. :func:`peaks` finds several instances in one map, :func:`lift_orthographic` and
+:func:`lift_perspective` the point in space that several views mean.
 """
 
 from isotherm.decode.argmax import argmax, quarter_offset
@@ -13,8 +14,10 @@ from isotherm.decode.calibration import (
     fit_temperature,
     scale_covariance,
 )
+from isotherm.decode.cameras import FRONT, RIGHT, TOP, Cameras, OrthographicView
 from isotherm.decode.dark import dark
 from isotherm.decode.least_squares import least_squares
+from isotherm.decode.lift3d import Lifted, lift_orthographic, lift_perspective
 from isotherm.decode.moment_inverse import moment_inverse
 from isotherm.decode.peaks import peaks
 from isotherm.decode.reading import DECODER, Maps, read_maps
@@ -22,7 +25,13 @@ from isotherm.decode.soft_argmax import local_soft_argmax, soft_argmax
 
 __all__ = [
     "DECODER",
+    "FRONT",
+    "RIGHT",
+    "TOP",
+    "Cameras",
+    "Lifted",
     "Maps",
+    "OrthographicView",
     "Reliability",
     "argmax",
     "coverage",
@@ -31,6 +40,8 @@ __all__ = [
     "fit_covariance_scale",
     "fit_temperature",
     "least_squares",
+    "lift_orthographic",
+    "lift_perspective",
     "local_soft_argmax",
     "moment_inverse",
     "peaks",

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm import arrays
+from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.reading import Maps, read_maps
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
@@ -14,6 +16,7 @@ from isotherm.points import Points
 ANY: tuple[Kind, ...] = ("peak", "probability", "logits", "relevance")
 
 
+@also_arrays(arrays.argmax)
 def argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None) -> Points:
     """Decode maps by the centre of their largest cell; the first one of equals.
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm import arrays
+from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.argmax import largest
 from isotherm.decode.reading import read_maps
 from isotherm.frame import Frame
@@ -22,6 +24,7 @@ BEYOND = 2.0
 """How far outside of the raster a centre may be found: this many sigma and 2 cells."""
 
 
+@also_arrays(arrays.least_squares)
 def least_squares(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma | None = None) -> Points:
     """Decode peak maps by fitting A exp(-|c - mu|^2 / (2 sigma^2)) to the cells around the largest one.
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm import arrays
+from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.reading import read_maps
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
@@ -14,6 +16,7 @@ from isotherm.ops.moments import ITERATIONS, inverse_mean, map_moments, truncate
 from isotherm.points import Points
 
 
+@also_arrays(arrays.moment_inverse)
 def moment_inverse(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma, kind: Kind | None = None) -> Points:
     """Decode maps that were trained by cross-entropy against Gaussians: exact at the border and beyond it; differentiable.
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm import arrays
+from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.argmax import largest
 from isotherm.decode.reading import read_maps
 from isotherm.errors import OptionError
@@ -15,6 +17,7 @@ from isotherm.ops.moments import map_moments
 from isotherm.points import Points
 
 
+@also_arrays(arrays.soft_argmax)
 def soft_argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, temperature: float = 1.0, kind: Kind | None = None) -> Points:
     """Decode maps by their mean; for parity. It is pulled inwards at the border: :func:`moment_inverse` is not.
 
