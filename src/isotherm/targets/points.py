@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm import arrays
+from isotherm.arrays.dispatch import also_arrays
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.heatmap import Heatmap
@@ -20,6 +22,7 @@ from isotherm.target import Target
 GaussianKind = Literal["peak", "probability"]
 
 
+@also_arrays(arrays.gaussian)
 def gaussian(
     points: Points | Float[Tensor, "*b n 2"],
     frame: Frame | Size,
@@ -46,7 +49,9 @@ def gaussian(
             outside keeps a target. None: no cut.
 
     Returns:
-        Target of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in sigma_cells.
+        Target of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in sigma_cells. NumPy and
+        JAX arrays go to :func:`isotherm.arrays.gaussian`, which returns the values alone and knows neither ``off_frame``
+        nor ``cut_sigmas``.
 
     Raises:
         OptionError: another kind or policy, a sigma or cut that is not a positive number, 'background' with probabilities.
