@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from isotherm.arrays import also_arrays, namespace
-from isotherm.errors import ShapeError
+from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 
@@ -83,3 +83,15 @@ def test_other_types_are_refused(given):
         doubled(given)
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'values'"):
         doubled()
+
+
+def test_an_option_of_tensors_alone():
+    @also_arrays(doubled_array)
+    def shifted(values, *, times=2, by=0):
+        return values * times + by
+
+    assert shifted(torch.ones(1), by=1).item() == 3
+    with pytest.raises(OptionError, match="shifted of arrays has no by; leave it out, or give tensors"):
+        shifted(np.ones(1), by=1)
+    with pytest.raises(TypeError, match="of"):  # nobody's option is Python's own message
+        shifted(np.ones(1), off=1)

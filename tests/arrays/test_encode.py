@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 
-from isotherm import arrays
+from isotherm import arrays, losses, targets
 from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.points import State
@@ -27,13 +25,6 @@ def case(seed=0):
     cells[STATE == State.UNLABELLED] = np.nan
     cells[STATE == State.ABSENT] = np.nan
     return random.normal(size=(2, 4, *SIZE)), FRAMES.points_to_source(torch.from_numpy(cells)).numpy(), cells
-
-
-def torch_version(package, name):
-    version = getattr(importlib.import_module(f"isotherm.{package}"), name, None)
-    if version is None:
-        pytest.skip(f"isotherm.{package}.{name} is not there")
-    return version
 
 
 def tolerance(array):
@@ -60,7 +51,7 @@ def test_targets_by_hand_and_sigma_per_axis(make):
 
 @pytest.mark.parametrize("kind", ["peak", "probability"])
 def test_targets_equal_to_tensors(make, kind):
-    version = torch_version("targets", "gaussian")
+    version = targets.gaussian
     points = case()[1][:, 2:]
     got = arrays.gaussian(make(points), FRAMES, sigma_cells=1.3, kind=kind)
     expected = version(torch.from_numpy(np.array(make(points))), FRAMES, sigma_cells=1.3, kind=kind)
@@ -81,7 +72,7 @@ def test_losses_beside_loops(make, name):
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_equal_to_tensors(make, name, reduction, weight):
-    version = torch_version("losses", name)
+    version = getattr(losses, name)
     maps, points, _ = case()
     maps, points = make(maps), make(points)
 
@@ -120,7 +111,7 @@ def test_gradients(jax64, name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_equal_to_tensors(jax64, name):
-    version = torch_version("losses", name)
+    version = getattr(losses, name)
     maps, points, _ = case()
     state = jax64.numpy.asarray(STATE)
     got = jax64.grad(lambda m: getattr(arrays, name)(m, jax64.numpy.asarray(points), FRAMES, sigma_cells=1.3, state=state))(jax64.numpy.asarray(maps))

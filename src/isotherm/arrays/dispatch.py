@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from isotherm.arrays.namespace import family
-from isotherm.errors import ShapeError
+from isotherm.errors import OptionError, ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 
@@ -31,7 +31,8 @@ def also_arrays(version: Callable[..., Any]) -> Callable[[Decorated], Decorated]
         The decorator.
 
     Raises:
-        ShapeError: from the decorated function: a first argument of any other type.
+        ShapeError: from the decorated function: a first argument of any other type. OptionError: an option that only
+        the version for tensors has.
 
     Example:
         >>> import numpy as np
@@ -43,7 +44,9 @@ def also_arrays(version: Callable[..., Any]) -> Callable[[Decorated], Decorated]
     """
 
     def decorate(function: Decorated) -> Decorated:
-        name = next(iter(inspect.signature(function).parameters))
+        own = inspect.signature(function).parameters
+        known = inspect.signature(version).parameters
+        name = next(iter(own))
 
         @functools.wraps(function)
         def either(*args: Any, **kwargs: Any) -> Any:
@@ -52,6 +55,9 @@ def also_arrays(version: Callable[..., Any]) -> Callable[[Decorated], Decorated]
             if isinstance(first, torch.Tensor | Heatmap | Points) or (not args and name not in kwargs):
                 return function(*args, **kwargs)
             if family(first) in ("numpy", "jax"):
+                unknown = [key for key in kwargs if key not in known and key in own]
+                if unknown:
+                    raise OptionError(f"{function.__name__} of arrays has no {unknown[0]}; leave it out, or give tensors (torch.as_tensor)")
                 return version(*args, **kwargs)
             raise ShapeError(
                 f"{function.__name__}: {name} is a {type(first).__module__}.{type(first).__qualname__}; expected a torch.Tensor, "

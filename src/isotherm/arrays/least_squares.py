@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -66,6 +67,11 @@ def least_squares(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *,
     limit = 2 + 4 * xp.exp(log_sigma)
     low, high = -limit, xp.asarray([w, h], dtype=values.dtype) + limit
     fit = _fit(xp, values, xp.clip(xy, low, high), log_sigma, free)
+    if free:  # noise bends the parabola of a wide peak; its area at half height does not mind, so the better start wins
+        area = xp.sum((values >= top[..., None, None] / 2).astype(values.dtype), axis=(-2, -1)) / (2 * math.pi * math.log(2))
+        rough = xp.broadcast_to(xp.log(xp.maximum(xp.sqrt(area), 0.5 + 0 * area))[..., None], log_sigma.shape)
+        second = _fit(xp, values, cell + 0.5, rough, free)
+        fit = _chosen(xp, second.explained > fit.explained, second, fit)
     damping = xp.full_like(top, 1e-6)
     eye = xp.eye(fit.normal.shape[-1], dtype=values.dtype)
     # near the optimum the explained energy is flat, and rounding must not refuse the last digits
@@ -80,12 +86,16 @@ def least_squares(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *,
         new = _fit(xp, values, xp.clip(fit.xy + move, -limit, high), wider, free)
         better = new.explained >= fit.explained * slack
         damping = xp.where(better, damping * 0.1, damping * 10)
-        fit = _Fit(*(xp.where(better.reshape(*better.shape, *[1] * (n.ndim - better.ndim)), n, o) for n, o in zip(new, fit, strict=True)))
+        fit = _chosen(xp, better, new, fit)
     gx, gy = peak_vectors(xp, fit.xy, xp.exp(fit.log_sigma), (h, w))
     residual = values - fit.amplitude[..., None, None] * gy[..., :, None] * gx[..., None, :]
     variance = xp.sum(residual**2, axis=(-2, -1)) / max(1, h * w - eye.shape[0])
     columns = [_solve(xp, fit.normal, xp.broadcast_to(eye[i], fit.gradient.shape), xp.zeros_like(top), eye)[..., 1:3] for i in (1, 2)]
     return read.decoded(fit.xy, xp.stack(columns, axis=-1) * variance[..., None, None], fit.amplitude, found=xp.isfinite(top) & (top > 0))
+
+
+def _chosen(xp: Namespace, where: Array, new: _Fit, old: _Fit) -> _Fit:
+    return _Fit(*(xp.where(where.reshape(*where.shape, *[1] * (n.ndim - where.ndim)), n, o) for n, o in zip(new, old, strict=True)))
 
 
 def _start(xp: Namespace, values: Array, top: Array, cell: Array, sigma_cells: Sigma | None) -> tuple[Array, Array]:
