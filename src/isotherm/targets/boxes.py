@@ -107,11 +107,9 @@ def boxes(
 def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[Tensor, "*b"]:
     """How far both corners of a box may be off along each axis, at the worst, while the box still overlaps the true one.
 
-    The least of three distances r, each a root of a quadratic:
-
-    - both corners shifted alike: (w - r)(h - r) (1 + iou) = 2 iou w h;
-    - both shifted inwards: (w - 2r)(h - 2r) = iou w h;
-    - both shifted outwards: w h = iou (w + 2r)(h + 2r).
+    Both corners may be shifted alike, inwards or outwards, by r along each axis. Inwards costs most at any shape and any
+    overlap, so r is the smaller root of (w - 2r)(h - 2r) = iou w h; the other two,
+    (w - r)(h - r)(1 + iou) = 2 iou w h and w h = iou (w + 2r)(h + 2r), are never less.
 
     Args:
         extent: (..., 2) (w, h) of boxes, in any unit. iou: intersection over union that must remain.
@@ -134,19 +132,11 @@ def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[T
     if not 0 < iou < 1:
         raise OptionError(f"iou is {iou}; expected a number between 0 and 1")
     total, area = extent.sum(-1), extent.prod(-1)
-
-    def least_root(a: float, b: Tensor, c: Tensor) -> Tensor:
-        """Of a r^2 - b r + c = 0; as 2c / (b + ...), because b - sqrt(...) loses all digits for long boxes."""
-        both = b + (b.square() - 4 * a * c).clamp(min=0).sqrt()
-        return 2 * c / torch.where(both > 0, both, 1.0)
-
-    shifted = least_root(1, total, area * (1 - iou) / (1 + iou))
-    inwards = least_root(4, 2 * total, (1 - iou) * area)
-    # a r^2 + b r - c = 0 with b > 0: the positive root
-    b, c = 2 * iou * total, (1 - iou) * area
-    both = b + (b.square() + 16 * iou * c).sqrt()
-    outwards = 2 * c / torch.where(both > 0, both, 1.0)
-    return torch.minimum(torch.minimum(shifted, inwards), outwards)
+    # 4 r^2 - 2 (w + h) r + (1 - iou) w h = 0; as c over the larger root, because the difference loses all digits of long boxes
+    square = (extent[..., 0] - extent[..., 1]).square() + 4 * iou * area
+    some = total > 0  # of a box that is a point, the root has no gradient
+    larger = torch.where(some, total + torch.where(some, square, 1.0).sqrt(), 1.0)
+    return (1 - iou) * area / larger
 
 
 def _in_cells(boxes: Tensor, frame: Frame | Size) -> Tensor:
@@ -177,7 +167,7 @@ def _at_cells(values: Tensor, cell: Tensor, area: Tensor, inside: Tensor, size: 
     order = torch.where(area.detach() == smallest, torch.arange(n, device=cell.device), n)
     # of equal areas the first
     first = order.new_full((*lead, h * w + 1), n).scatter_reduce(-1, index, order, "amin")
-    wins = inside & (first.gather(-1, index) == torch.arange(n, device=cell.device))
+    wins = first.gather(-1, index) == torch.arange(n, device=cell.device)
     index = torch.where(wins, index, h * w)
     maps = values.new_zeros(*lead, values.shape[-1], h * w + 1)
     spread = index[..., None, :].expand(*lead, values.shape[-1], n)

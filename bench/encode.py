@@ -1,0 +1,107 @@
+"""Gaussian targets beside mmpose's generators, kornia's renderer and a plain fill: seconds per batch, same values.
+
+The peers' formulas are written anew here, in the form in which each computes: mmpose keypoint by keypoint in NumPy, kornia
+as two normalised vectors per map in torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bench.measure import interleaved, publish, table, threads, write
+from isotherm import targets
+
+SHAPES = ((64, 17, 64, 48), (64, 4, 64, 64))
+SIGMA = 2.0
+
+
+def msra(keypoints: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
+    """mmpose's generate_gaussian_heatmaps (759b39c) of one picture: a patch of +-3 sigma, pasted at the rounded centre."""
+    h, w = size
+    out = np.zeros((len(keypoints), h, w), dtype=np.float32)
+    reach = int(3 * sigma)
+    grid = np.arange(2 * reach + 1, dtype=np.float32)
+    patch = np.exp(-((grid - reach) ** 2 + (grid[:, None] - reach) ** 2) / (2 * sigma**2))
+    for k, point in enumerate(keypoints):
+        x, y = (int(v) for v in point + 0.5)
+        left, top, right, bottom = x - reach, y - reach, x + reach + 1, y + reach + 1
+        if left >= w or top >= h or right < 0 or bottom < 0:
+            continue
+        rows, columns = slice(max(0, top), min(bottom, h)), slice(max(0, left), min(right, w))
+        part = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        np.maximum(out[k, rows, columns], part, out=out[k, rows, columns])
+    return out
+
+
+def udp(keypoints: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
+    """mmpose's generate_udp_gaussian_heatmaps (759b39c) of one picture: a patch about the exact place."""
+    h, w = size
+    out = np.zeros((len(keypoints), h, w), dtype=np.float32)
+    reach = int(3 * sigma)
+    grid = np.arange(2 * reach + 1, dtype=np.float32)
+    for k, point in enumerate(keypoints):
+        x, y = (int(v) for v in point + 0.5)
+        left, top, right, bottom = x - reach, y - reach, x + reach + 1, y + reach + 1
+        if left >= w or top >= h or right < 0 or bottom < 0:
+            continue
+        patch = np.exp(-((grid - reach + x - point[0]) ** 2 + (grid[:, None] - reach + y - point[1]) ** 2) / (2 * sigma**2))
+        rows, columns = slice(max(0, top), min(bottom, h)), slice(max(0, left), min(right, w))
+        part = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        np.maximum(out[k, rows, columns], part, out=out[k, rows, columns])
+    return out
+
+
+def kornia(mean: torch.Tensor, std: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """kornia 0.9's render_gaussian2d in pixel coordinates: (b n, 2) -> (b n, h, w), each summing to 1."""
+    h, w = size
+    xs, ys = torch.arange(w, dtype=mean.dtype), torch.arange(h, dtype=mean.dtype)
+    gx = torch.exp(-0.5 * ((xs - mean[:, None, 0]) / std[:, None, 0]) ** 2)
+    gy = torch.exp(-0.5 * ((ys - mean[:, None, 1]) / std[:, None, 1]) ** 2)
+    gx, gy = gx / gx.sum(-1, keepdim=True), gy / gy.sum(-1, keepdim=True)
+    return gy[:, :, None] * gx[:, None, :]
+
+
+def main(*, quick: bool = False) -> None:
+    """Print the tables and, unless quick, write results/encode.json."""
+    texts, results = [], {}
+    for count in (1, 2):
+        threads(count)
+        rows = []
+        for b, n, h, w in SHAPES:
+            generator = torch.Generator().manual_seed(b + n)
+            cells = torch.rand(b, n, 2, generator=generator) * torch.tensor([w, h])
+            index, std, blank = cells - 0.5, torch.full((b * n, 2), SIGMA), torch.empty(b, n, h, w)
+            arrays = index.numpy()
+            jobs = {
+                "peak": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA).heatmap.values,
+                "probability": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA, kind="probability").heatmap.values,
+                "mmpose MSRA": lambda a=arrays, s=(h, w): np.stack([msra(k, s, SIGMA) for k in a]),
+                "mmpose UDP": lambda a=arrays, s=(h, w): np.stack([udp(k, s, SIGMA) for k in a]),
+                "kornia": lambda i=index, d=std, s=(h, w): kornia(i.flatten(0, 1), d, s),
+                "fill_": lambda t=blank: t.fill_(0.5),
+            }
+            # a generator that is fast and wrong would prove nothing
+            made = torch.from_numpy(jobs["mmpose UDP"]())
+            udp_error = float((jobs["peak"]() - made)[made > 0].abs().max())
+            kornia_error = float((jobs["probability"]() - jobs["kornia"]().view(b, n, h, w)).abs().max())
+            seconds = interleaved(jobs, repeats=7 if quick else 51, warmup=2)
+            ours, shape = seconds["peak"], f"{b}x{n}x{h}x{w}"
+            ratios = [seconds["mmpose MSRA"] / ours, seconds["mmpose UDP"] / ours]
+            ratios += [seconds["probability"] / seconds["kornia"], ours / seconds["fill_"]]
+            rows.append([shape, *[1e3 * s for s in seconds.values()], *ratios, f"{max(udp_error, kornia_error):.0e}"])
+            results[f"{shape}, {count} threads"] = {"seconds": seconds, "difference_udp": udp_error, "difference_kornia": kornia_error}
+        columns = ["maps", "peak ms", "probability ms", "MSRA ms", "UDP ms", "kornia ms", "fill_ ms"]
+        columns += ["MSRA / peak", "UDP / peak", "probability / kornia", "peak / fill_", "largest difference"]
+        texts.append(table(f"Gaussian targets, sigma {SIGMA:g}, {count} thread{'s' * (count > 1)}", columns, rows))
+        print(texts[-1])
+    publish("encode", texts, quick=quick)
+    write("encode", {"sigma_cells": SIGMA, "rows": results}, quick=quick)
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repeats, nothing written")
+    main(quick=parser.parse_args().quick)
