@@ -16,36 +16,22 @@ SHAPES = ((64, 17, 64, 48), (64, 4, 64, 64))
 SIGMA = 2.0
 
 
-def msra(keypoints: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
-    """mmpose's generate_gaussian_heatmaps (759b39c) of one picture: a patch of +-3 sigma, pasted at the rounded centre."""
+def mmpose(keypoints: np.ndarray, size: tuple[int, int], sigma: float, *, exact: bool) -> np.ndarray:
+    """mmpose's generators (759b39c) of one picture: per keypoint a patch of +-3 sigma, made and pasted.
+
+    exact: about the place itself (generate_udp_gaussian_heatmaps), or about the nearest cell (generate_gaussian_heatmaps).
+    """
     h, w = size
     out = np.zeros((len(keypoints), h, w), dtype=np.float32)
     reach = int(3 * sigma)
-    grid = np.arange(2 * reach + 1, dtype=np.float32)
-    patch = np.exp(-((grid - reach) ** 2 + (grid[:, None] - reach) ** 2) / (2 * sigma**2))
+    grid = np.arange(2 * reach + 1, dtype=np.float32) - reach
     for k, point in enumerate(keypoints):
-        x, y = (int(v) for v in point + 0.5)
-        left, top, right, bottom = x - reach, y - reach, x + reach + 1, y + reach + 1
+        cell = (point + 0.5).astype(np.int64)
+        (left, top), (right, bottom) = cell - reach, cell + reach + 1
         if left >= w or top >= h or right < 0 or bottom < 0:
             continue
-        rows, columns = slice(max(0, top), min(bottom, h)), slice(max(0, left), min(right, w))
-        part = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        np.maximum(out[k, rows, columns], part, out=out[k, rows, columns])
-    return out
-
-
-def udp(keypoints: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
-    """mmpose's generate_udp_gaussian_heatmaps (759b39c) of one picture: a patch about the exact place."""
-    h, w = size
-    out = np.zeros((len(keypoints), h, w), dtype=np.float32)
-    reach = int(3 * sigma)
-    grid = np.arange(2 * reach + 1, dtype=np.float32)
-    for k, point in enumerate(keypoints):
-        x, y = (int(v) for v in point + 0.5)
-        left, top, right, bottom = x - reach, y - reach, x + reach + 1, y + reach + 1
-        if left >= w or top >= h or right < 0 or bottom < 0:
-            continue
-        patch = np.exp(-((grid - reach + x - point[0]) ** 2 + (grid[:, None] - reach + y - point[1]) ** 2) / (2 * sigma**2))
+        dx, dy = point - cell if exact else (0.0, 0.0)
+        patch = np.exp(-((grid - dx) ** 2 + (grid[:, None] - dy) ** 2) / (2 * sigma**2))
         rows, columns = slice(max(0, top), min(bottom, h)), slice(max(0, left), min(right, w))
         part = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         np.maximum(out[k, rows, columns], part, out=out[k, rows, columns])
@@ -76,8 +62,8 @@ def main(*, quick: bool = False) -> None:
             jobs = {
                 "peak": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA).heatmap.values,
                 "probability": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA, kind="probability").heatmap.values,
-                "mmpose MSRA": lambda a=arrays, s=(h, w): np.stack([msra(k, s, SIGMA) for k in a]),
-                "mmpose UDP": lambda a=arrays, s=(h, w): np.stack([udp(k, s, SIGMA) for k in a]),
+                "mmpose MSRA": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=False) for k in a]),
+                "mmpose UDP": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=True) for k in a]),
                 "kornia": lambda i=index, d=std, s=(h, w): kornia(i.flatten(0, 1), d, s),
                 "fill_": lambda t=blank: t.fill_(0.5),
             }
