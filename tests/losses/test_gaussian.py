@@ -313,20 +313,3 @@ def test_bad_input(loss, given, error, says):
 def test_a_distribution_has_no_background():
     with pytest.raises(OptionError, match="gaussian_mse"):
         losses.gaussian_cross_entropy(MAPS, AT, sigma_cells=1.0, off_frame="background")
-
-
-@pytest.mark.usefixtures("unchecked")
-@BOTH
-def test_compiled_in_one_graph(loss):
-    torch._dynamo.reset()
-    maps, at = torch.randn(2, 3, 8, 8).requires_grad_(), torch.rand(2, 3, 2) * 8
-    state = torch.tensor([[1, 0, 1], [1, 1, 4]])
-
-    def step(m, p):
-        return loss(m, p, sigma_cells=1.5, state=state)
-
-    expected = torch.autograd.grad(step(maps, at), maps)[0]
-    fused = torch.compile(step, fullgraph=True)
-    value = fused(maps, at)
-    torch.testing.assert_close(value, step(maps, at))
-    torch.testing.assert_close(torch.autograd.grad(value, maps)[0], expected)

@@ -7,13 +7,13 @@ import sys
 
 COMPILED = """
 import torch
-from isotherm import targets
+from isotherm import Frame, targets
 
-SIZE = (6, 8)
+SIZE = Frame.resize((60, 60), (6, 8)).flipped()
 classes, angle, width = torch.tensor([[0, 1, 1]]), torch.rand(1, 3), torch.rand(1, 3)
 
 def parts(at):
-    corners = torch.cat([at, at + 2], -1)
+    corners = torch.cat([at, at + 20], -1)
     found = targets.boxes(corners, SIZE, classes=classes, count=2)
     grasp = targets.grasps(at, angle, width, SIZE, sigma_cells=1.0)
     maps = [
@@ -26,7 +26,7 @@ def parts(at):
     return [m.float() for m in maps]
 
 torch.manual_seed(0)
-at = (torch.rand(1, 3, 2) * 6).requires_grad_()
+at = (torch.rand(1, 3, 2) * 60).requires_grad_()
 compiled = torch.compile(parts, backend="aot_eager", fullgraph=True)
 for a, b in zip(compiled(at), parts(at), strict=True):
     torch.testing.assert_close(a, b)
