@@ -72,7 +72,7 @@ def decode_rows(count: int, *, quick: bool = False) -> tuple[list[list[Any]], di
             "least_squares": lambda maps=maps: least_squares(maps, sigma_cells=2.0),
             "least_squares, sigma fitted": lambda maps=maps: least_squares(maps),
         }
-        seconds = interleaved(jobs, repeats=1 if quick else 15, warmup=2)
+        seconds = interleaved(jobs, repeats=1 if quick else 15, warmup=1, settle=2)
         for name, s in seconds.items():
             rows.append([f"64 x 17 x {h} x {w}", count, name, s * 1e3, seconds["DARK, mmpose"] / s])
         for name in WANTED:

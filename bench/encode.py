@@ -71,7 +71,7 @@ def main(*, quick: bool = False) -> None:
             made = torch.from_numpy(jobs["mmpose UDP"]())
             udp_error = float((jobs["peak"]() - made)[made > 0].abs().max())
             kornia_error = float((jobs["probability"]() - jobs["kornia"]().view(b, n, h, w)).abs().max())
-            seconds = interleaved(jobs, repeats=7 if quick else 51, warmup=2)
+            seconds = interleaved(jobs, repeats=7 if quick else 51, warmup=1, settle=2)
             ours, shape = seconds["peak"], f"{b}x{n}x{h}x{w}"
             ratios = [seconds["mmpose MSRA"] / ours, seconds["mmpose UDP"] / ours]
             ratios += [seconds["probability"] / seconds["kornia"], ours / seconds["fill_"]]

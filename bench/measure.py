@@ -51,11 +51,17 @@ def machine() -> dict[str, Any]:
     }
 
 
-def interleaved(jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 1) -> dict[str, float]:
-    """Median seconds of each job. The jobs take turns, so a slow minute of the machine falls on all of them."""
+def interleaved(jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 1, settle: int = 0) -> dict[str, float]:
+    """Median seconds of each job. The jobs take turns, so a slow minute of the machine falls on all of them.
+
+    settle: runs of a job before the one that counts, in every turn. Jobs of milliseconds are else timed in the memory that
+    their neighbour left, which says more about the allocator than about them.
+    """
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(warmup + repeats):
         for name, job in jobs.items():
+            for _ in range(settle):
+                job()
             start = time.perf_counter()
             job()
             if turn >= warmup:
@@ -69,6 +75,14 @@ def peak_rss_mb() -> float:
     if status.exists():
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_growth_mb(job: Callable[[], Any]) -> float:
+    """How far resident memory rises above what is held before a job, at its highest; Linux's /proc is asked, MB."""
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+    before = rss_mb()
+    job()
+    return peak_rss_mb() - before
 
 
 def rss_mb() -> float:

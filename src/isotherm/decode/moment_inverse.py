@@ -12,7 +12,7 @@ from isotherm.decode.reading import read_maps
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.ops.gaussian import Sigma, axis_exponent, sigma_per_axis
-from isotherm.ops.moments import ITERATIONS, inverse_mean, map_moments, truncated_gaussian
+from isotherm.ops.moments import ITERATIONS, clean_variance, inverse_mean, map_moments
 from isotherm.points import Points
 
 
@@ -73,7 +73,7 @@ def moment_inverse(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | Non
 def _untruncated(covariance: Tensor, xy: Tensor, sigma: Tensor, lengths: tuple[int, int]) -> Tensor:
     """Each axis times sqrt(sigma^2 / Var) on both sides; the correlation stays as it is."""
     axes = zip(xy.detach().unbind(-1), sigma.unbind(-1), lengths, strict=True)
-    clean = torch.stack([truncated_gaussian(mu, s, n)[1] for mu, s, n in axes], -1)
+    clean = torch.stack([clean_variance(mu, s, n) for mu, s, n in axes], -1)
     # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than sigma's
     widen = sigma / clean.clamp_min(torch.finfo(clean.dtype).eps).sqrt()
     return covariance * widen[..., :, None] * widen[..., None, :]

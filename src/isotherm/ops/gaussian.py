@@ -26,6 +26,10 @@ def sigma_per_axis(sigma_cells: Sigma, points: Float[Tensor, "*b n 2"]) -> Float
     Raises:
         OptionError: a sigma is not a finite positive number. ShapeError: its shape goes with none of the three forms.
     """
+    if isinstance(sigma_cells, int | float):  # the usual case, and nothing on the device needs to be looked at
+        if not 0 < sigma_cells < math.inf:
+            raise OptionError(f"sigma_cells is {sigma_cells:g}; expected finite numbers above 0, in cells of the map")
+        return torch.full((), sigma_cells, dtype=points.dtype, device=points.device).expand(points.shape)
     sigma = torch.as_tensor(sigma_cells, dtype=points.dtype, device=points.device)
     # looking at values would break a compiled graph in two
     if not torch.compiler.is_compiling() and not bool((torch.isfinite(sigma) & (sigma > 0)).all()):
@@ -48,7 +52,7 @@ def _shown(sigma: Tensor) -> str:
 
 def axis_exponent(centre: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: int) -> Float[Tensor, "*b {length}"]:
     """-(i + 1/2 - centre)^2 / (2 sigma^2) of the cells along one axis."""
-    cells = torch.arange(length, dtype=centre.dtype, device=centre.device) + 0.5
+    cells = torch.arange(0.5, length, dtype=centre.dtype, device=centre.device)
     return -0.5 * ((cells - centre[..., None]) / sigma[..., None]).square()
 
 

@@ -146,19 +146,36 @@ class _InverseMean(torch.autograd.Function):
 
 
 def _solve_where_needed(first: Tensor, last: Tensor, sigma: Tensor, length: int, iterations: int) -> Tensor:
-    """The mean itself where the border cuts nothing off, which is nearly everywhere; Newton's method for the others.
-
-    The mean of a Gaussian over all integers differs from its centre by less than 4 pi sigma^2 exp(-2 pi^2 sigma^2) (the
-    first term of its Fourier series), and the tail beyond k sigmas weighs less than exp(-k^2 / 2): both below rounding here.
-    """
-    if torch.compiler.is_compiling() or first.device.type != "cpu":  # choosing looks at values
+    """The mean itself where the border cuts nothing off, which is nearly everywhere; Newton's method for the others."""
+    cut = _is_cut(torch.minimum(first, last), sigma, length)
+    if cut is None:
         return _solve(first, last, sigma, length, iterations)
-    digits = -math.log(torch.finfo(first.dtype).eps) + 3
-    free = (torch.minimum(first, last) > math.sqrt(2 * digits) * sigma) & (sigma.square() > digits / (2 * math.pi**2))
     mu = first + 0.5
-    cut = ~free
     mu[cut] = _solve(first[cut], last[cut], sigma[cut], length, iterations)
     return mu
+
+
+def clean_variance(mu: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: int) -> Float[Tensor, "*b"]:
+    """Variance of Gaussians normalised over the cells of one axis: sigma^2 where the border cuts nothing off."""
+    cut = _is_cut(torch.minimum(mu, length - mu) - 0.5, sigma, length)
+    if cut is None:
+        return truncated_gaussian(mu, sigma, length)[1]
+    variance = sigma.square()
+    variance[cut] = truncated_gaussian(mu[cut], sigma[cut], length)[1]
+    return variance
+
+
+def _is_cut(distance: Tensor, sigma: Tensor, length: int) -> Tensor | None:
+    """Whether border or raster show in the moments of Gaussians so far from the nearer outer cell's centre.
+
+    The tail beyond k sigmas moves the mean by less than sigma exp(-k^2 / 2), and the sum over all integers differs from the
+    integral by less than 4 pi sigma^2 exp(-2 pi^2 sigma^2) (the first term of its Fourier series): here both are below the
+    rounding of the raster's last coordinate. None where choosing, which looks at values, is not possible.
+    """
+    if torch.compiler.is_compiling() or distance.device.type != "cpu":
+        return None
+    digits = -math.log(torch.finfo(distance.dtype).eps * length) + 1
+    return ~((distance > math.sqrt(2 * digits) * sigma) & (sigma.square() > (digits + 3) / (2 * math.pi**2)))
 
 
 def _solve(first: Tensor, last: Tensor, sigma: Tensor, length: int, iterations: int) -> Tensor:
