@@ -1,13 +1,13 @@
 """Gaussian targets beside mmpose's generators, kornia's renderer and a plain fill: seconds per batch, same values.
 
-The peers' formulas are written anew here, in the form in which each computes: mmpose keypoint by keypoint in NumPy, kornia
-as two normalised vectors per map in torch.
+kornia is kornia itself. mmpose's formulas are written anew, in the form in which it computes: keypoint by keypoint in NumPy.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from kornia.geometry.subpix import render_gaussian2d
 
 from bench.measure import interleaved, publish, table, threads, write
 from isotherm import targets
@@ -38,16 +38,6 @@ def mmpose(keypoints: np.ndarray, size: tuple[int, int], sigma: float, *, exact:
     return out
 
 
-def kornia(mean: torch.Tensor, std: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """kornia 0.9's render_gaussian2d in pixel coordinates: (b n, 2) -> (b n, h, w), each summing to 1."""
-    h, w = size
-    xs, ys = torch.arange(w, dtype=mean.dtype), torch.arange(h, dtype=mean.dtype)
-    gx = torch.exp(-0.5 * ((xs - mean[:, None, 0]) / std[:, None, 0]) ** 2)
-    gy = torch.exp(-0.5 * ((ys - mean[:, None, 1]) / std[:, None, 1]) ** 2)
-    gx, gy = gx / gx.sum(-1, keepdim=True), gy / gy.sum(-1, keepdim=True)
-    return gy[:, :, None] * gx[:, None, :]
-
-
 def main(*, quick: bool = False) -> None:
     """Print the tables and, unless quick, write results/encode.json."""
     texts, results = [], {}
@@ -64,7 +54,7 @@ def main(*, quick: bool = False) -> None:
                 "probability": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA, kind="probability").heatmap.values,
                 "mmpose MSRA": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=False) for k in a]),
                 "mmpose UDP": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=True) for k in a]),
-                "kornia": lambda i=index, d=std, s=(h, w): kornia(i.flatten(0, 1), d, s),
+                "kornia": lambda i=index, d=std, s=(h, w): render_gaussian2d(i.flatten(0, 1), d, s, normalized_coordinates=False),
                 "fill_": lambda t=blank: t.fill_(0.5),
             }
             # a generator that is fast and wrong would prove nothing

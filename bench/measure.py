@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("isotherm", "torch", "torchvision", "timm", "transformers", "ultralytics-opencv-headless", "grad-cam", "captum")
+PACKAGES = ("isotherm", "torch", "torchvision", "timm", "transformers", "ultralytics-opencv-headless", "grad-cam", "captum", "kornia")
 
 
 def threads(count: int = 2) -> int:

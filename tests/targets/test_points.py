@@ -239,9 +239,13 @@ def test_parity_with_mmpose_udp_through_its_named_converter():
 
 
 def test_parity_with_kornia_render_gaussian2d():
-    """kornia 0.9: index coordinates, sums to 1; float64, 1e-12."""
+    """kornia 0.9.0 itself: index coordinates, sums to 1; float64, 1e-12."""
+    from kornia.geometry.subpix import render_gaussian2d
+
     for mean, std in (([3.2, 1.9], [1.0, 2.0]), ([0.0, 5.0], [0.6, 0.6]), ([-1.5, 7.5], [2.0, 1.0])):
-        got = values(tensor([mean]) + 0.5, SIZE, sigma_cells=tensor([std]), kind="probability")[0].numpy()
+        got = values(tensor([mean]) + 0.5, SIZE, sigma_cells=tensor([std]), kind="probability")[0]
+        theirs = render_gaussian2d(tensor([mean]), tensor([std]), SIZE, normalized_coordinates=False)[0]
+        np.testing.assert_allclose(got, theirs, atol=1e-12)
         np.testing.assert_allclose(got, oracle.render_gaussian2d(mean, std, *SIZE), atol=1e-12)
 
 
