@@ -73,17 +73,18 @@ class Drawn:
     noise_seed: Int[Tensor, " b"]
 
 
-def draw(augmentation: Augmentation, index: Int[Tensor, " b"], *, seed: int, epoch: int, cached: Size, size: Size) -> Drawn:
+def draw(augmentation: Augmentation, index: Int[Tensor, " b"], *, seed: int, epoch: int | Int[Tensor, " b"], cached: Size, size: Size) -> Drawn:
     """The random numbers of some pictures, each from a generator of its own.
 
     Args:
-        index: numbers of the pictures in their set. cached: (h, w) of the cached pictures. size: (h, w) of the result, which
+        index: numbers of the pictures in their set. epoch: one for all, or each picture's own. cached: (h, w) of the cached pictures. size: (h, w) of the result, which
             without augmentation shows the whole cached picture.
     """
     a = augmentation
     u = torch.zeros(11, len(index), dtype=torch.float64)
-    for column, i in enumerate(index.tolist()):
-        u[:, column] = torch.rand(11, generator=torch.Generator().manual_seed(_mixed(seed, epoch, i)), dtype=torch.float64)
+    epochs = torch.as_tensor(epoch).expand(len(index)).tolist()
+    for column, (i, of) in enumerate(zip(index.tolist(), epochs, strict=True)):
+        u[:, column] = torch.rand(11, generator=torch.Generator().manual_seed(_mixed(seed, of, i)), dtype=torch.float64)
     flipped = u[0] < a.flip
     angle = torch.deg2rad((2 * u[1] - 1) * a.degrees)
     factor = torch.exp(math.log(a.scale[0]) + u[2] * (math.log(a.scale[1]) - math.log(a.scale[0])))
