@@ -108,6 +108,37 @@ def read_picture(
     return _read(source, name, max_pixels)
 
 
+def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Size:
+    """(h, w) of the upright picture in a file, from its header: nothing is decoded, so damage further on stays unseen.
+
+    Args:
+        fpath: the file. max_pixels: pixels that the header may claim, as for :func:`read_picture`.
+
+    Raises:
+        InputError: missing, empty, a folder, not a picture, too large, or its header is damaged.
+    """
+    fpath = Path(fpath)
+    check_regular_file(fpath, "picture")
+    try:
+        with fpath.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # read_picture says them
+            image = _open(file, str(fpath))
+            w, h = image.size
+            # TIFF says its size as turned; PNG decodes everything to look for EXIF, unless it stands in front
+            asks = not isinstance(image, TiffImageFile) and (image.format != "PNG" or "exif" in image.info)
+            try:
+                orientation = image.getexif().get(ORIENTATION, 1) if asks else 1
+            except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+                orientation = 1  # as read_picture does
+    except InputError:
+        raise
+    except Exception as error:  # parsers of hostile bytes raise anything at all
+        raise InputError(f"{fpath} is damaged: its header cannot be read ({type(error).__name__}: {error}); copy or export it again") from error
+    if not 0 < w * h <= max_pixels:
+        raise InputError(f"{fpath} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first")
+    return (w, h) if orientation in (5, 6, 7, 8) else (h, w)
+
+
 def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "chw"] | None = None) -> Picture:
     """A Picture from whatever a caller holds, or an error wherever the meaning would be a guess.
 
