@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from isotherm import decode
@@ -16,7 +16,7 @@ from isotherm.frame import Frame
 from isotherm.heads import Head
 from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
 from isotherm.ops.place import place
-from isotherm.points import Points
+from isotherm.points import Points, State
 
 
 class KeypointModel(nn.Module):
@@ -103,6 +103,11 @@ class Objective:
         if self.coordinates:
             loss = loss + self.coordinates * self._distance(maps, points, frame, sigma, groups)
         return loss
+
+    def counts(self, state: Int[Tensor, "*b n"]) -> Bool[Tensor, "*b n"]:
+        """Which points take part in the loss, by their states."""
+        known = state != int(State.UNLABELLED)
+        return known if self.loss == "mse" else known & (state != int(State.ABSENT))
 
     def decode(self, maps: Float[Tensor, "b n h w"], frame: Frame) -> Points:
         """Places in source pixels by the decoder that belongs to the loss."""

@@ -1,0 +1,117 @@
+"""The folder of a training run: its recipe, its figures, its checkpoint. Killed at any moment, it can be gone on from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isotherm.atomic import atomic_write
+from isotherm.data.runs import to_json
+from isotherm.errors import OptionError, WeightsError
+
+FORMAT = "isotherm.training/1"
+
+
+class RunFolder:
+    """A folder that holds ``recipe.json``, ``metrics.csv`` and ``checkpoint.pt``.
+
+    Args:
+        dpath: made if it is not there. recipe: everything that decides the numbers of the run, as JSON.
+
+    Raises:
+        OptionError: the folder holds a run of another recipe; it is left as it is.
+    """
+
+    def __init__(self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any]) -> None:
+        self.dpath = Path(dpath)
+        self.dpath.mkdir(parents=True, exist_ok=True)
+        told = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
+        there = self.dpath / "recipe.json"
+        if there.is_file():
+            before = json.loads(there.read_text())
+            if before != told:
+                changed = sorted(key for key in {*before, *told} if before.get(key) != told.get(key))
+                raise OptionError(f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}")
+        else:
+            with atomic_write(there) as file:
+                file.write(json.dumps(told, indent=1).encode())
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last kept state."""
+        return self.dpath / "checkpoint.pt"
+
+    def keep(self, state: Mapping[str, Any]) -> None:
+        """Write the state whole or not at all."""
+        with atomic_write(self.checkpoint) as file:
+            torch.save(dict(state), file)
+
+    def kept(self) -> dict[str, Any] | None:
+        """The last state that was kept, or None.
+
+        Raises:
+            WeightsError: the file is damaged; it is never overwritten because of that.
+        """
+        if not self.checkpoint.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise WeightsError(f"{self.checkpoint} cannot be read ({type(error).__name__}); move it away to start anew") from error
+        return state
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """A line of figures; a column that is new rewrites the file with it."""
+        fpath = self.dpath / "metrics.csv"
+        columns = _columns(fpath)
+        if set(row) <= set(columns):
+            with fpath.open("a", newline="") as file:
+                csv.DictWriter(file, columns).writerow({key: _shown(value) for key, value in row.items()})
+            return
+        rows = self.figures()
+        self._write([*columns, *(key for key in row if key not in columns)], [*rows, dict(row)])
+
+    def figures(self) -> list[dict[str, float]]:
+        """All lines so far; what is not known in a line is left out of it."""
+        fpath = self.dpath / "metrics.csv"
+        if not fpath.is_file():
+            return []
+        with fpath.open(newline="") as file:
+            return [{key: _number(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+
+    def forget_after(self, step: int) -> None:
+        """Drop lines of steps that come after a checkpoint, which are about to be made again; a line cut short goes too."""
+        fpath = self.dpath / "metrics.csv"
+        if not fpath.is_file():
+            return
+        columns = _columns(fpath)
+        with fpath.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and int(row["step"]) <= step]
+        self._write(columns, [{key: value for key, value in row.items() if key and value} for row in rows])
+
+    def _write(self, columns: list[str], rows: list[dict[str, Any]]) -> None:
+        lines = [",".join(columns), *(",".join(_shown(row.get(column, "")) for column in columns) for row in rows)]
+        with atomic_write(self.dpath / "metrics.csv") as file:
+            file.write(("\n".join(lines) + "\n").encode())
+
+
+def _columns(fpath: Path) -> list[str]:
+    if not fpath.is_file():
+        return []
+    with fpath.open(newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def _shown(value: Any) -> str:
+    """Exact: reading it back gives the same number."""
+    return str(int(value)) if isinstance(value, int | bool) else repr(value) if isinstance(value, float) else str(value)

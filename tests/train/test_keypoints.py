@@ -1,0 +1,264 @@
+"""Training: it learns, it goes on bit by bit after being killed, it says when it has collapsed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isotherm.adapters.backbone import ConvBackbone, ConvBackboneConfig
+from isotherm.data.keypoint_augment import Augmentation
+from isotherm.data.keypoint_cache import cache_keypoints
+from isotherm.data.keypoints import KeypointRecord, KeypointSet
+from isotherm.errors import OptionError, WeightsError
+from isotherm.frame import Frame
+from isotherm.heads import DeconvHead
+from isotherm.points import Points, State
+from isotherm.train.collapse import CollapseWatch
+from isotherm.train.keypoint_model import KeypointModel, Objective
+from isotherm.train.keypoints import CollapsedError, KeypointTraining, make_batch, recipe_of, rows_of, train_keypoints
+from isotherm.train.run_folder import RunFolder
+from isotherm.train.schedule import Schedule
+
+CONFIG = KeypointTraining(
+    steps=60, batch=8, size=(32, 32), rate=3e-3, decay=0.01, backbone_rate=1.0, average=0.9, keep_every=20, log_every=10,
+    schedule=Schedule(warm_up=5), objective=Objective(sigma=1.0), augmentation=Augmentation(flip=0.5, degrees=20, scale=(0.9, 1.1), brightness=0.2),
+)  # fmt: skip
+
+
+def dots(count, seed=0):
+    """Pictures with a red and a green disc; the points are their centres; some labels are missing."""
+    random = np.random.default_rng(seed)
+    ys, xs = np.mgrid[:40, :40] + 0.5
+    records = []
+    for i in range(count):
+        picture = np.full((40, 40, 3), 40, np.uint8)
+        points = random.uniform(8, 32, (2, 2))
+        for channel, (x, y) in enumerate(points):
+            picture[..., channel] = np.maximum(picture[..., channel], (220 * ((xs - x) ** 2 + (ys - y) ** 2 < 9)).astype(np.uint8))
+        state = torch.tensor([1, 1 if i % 5 else 0])
+        placed = torch.from_numpy(points).float()
+        placed[state == 0] = torch.nan
+        records.append(KeypointRecord(picture=picture, points=placed, state=state, name=str(i)))
+    return KeypointSet(records=records, names=("red", "green"))
+
+
+def model(seed=0, widths=(16, 32)):
+    torch.manual_seed(seed)
+    return KeypointModel(ConvBackbone(ConvBackboneConfig(widths=widths, depth=1)), DeconvHead(widths[-1], 2, widths=(16,), groups=8), frozen=False)
+
+
+def error(trained, data, config):
+    """Mean distance in source pixels of all labelled points, without augmentation."""
+    plain = replace(config, augmentation=Augmentation())
+    batch = make_batch(data, torch.arange(len(data)), torch.zeros(len(data), dtype=torch.long), plain, swaps=(), device=torch.device("cpu"))
+    with torch.no_grad():
+        found = config.objective.decode(trained(batch.pictures), trained.output_frame(batch.frame))
+    known = batch.points.state == int(State.LABELLED)
+    return float((found.xy - batch.points.xy)[known].norm(dim=-1).mean())
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_it_learns(loss, tmp_path):
+    config = replace(CONFIG, steps=250, objective=Objective(loss=loss, sigma=1.0, first_sigma=2.0))
+    kind, held_out = dots(120), dots(40, seed=1)
+    data, other = cache_keypoints(kind, tmp_path / "cache", side=40), cache_keypoints(held_out, tmp_path / "cache", side=40)
+    trained = train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", recipe_of(config)))
+    assert error(trained, other, config) < 1.0  # of 40 pixels; untrained it is above 10
+    assert error(model(), other, config) > 5
+    figures = RunFolder(tmp_path / "run", recipe_of(config)).figures()
+    assert figures[-1]["step"] == 250
+    assert figures[-1]["loss"] < figures[0]["loss"]
+    assert 0.7 < figures[-1]["labelled"] <= 1
+
+
+def bits(trained):
+    return {name: value.numpy().tobytes() for name, value in trained.state_dict().items()}
+
+
+@pytest.mark.parametrize("stops", [(20,), (40,), (20, 40)])
+def test_a_run_in_pieces_ends_in_the_same_bits(stops, tmp_path):
+    kind = dots(30)
+    data = cache_keypoints(kind, tmp_path / "cache", side=40)
+    whole = train_keypoints(CONFIG, model(), data, kind, RunFolder(tmp_path / "whole", recipe_of(CONFIG)))
+    for stop in stops:
+
+        def cut(averaged, step, stop=stop):
+            if step == stop + 20:  # killed before this checkpoint is kept
+                raise KeyboardInterrupt
+            return {}
+
+        with pytest.raises(KeyboardInterrupt):
+            train_keypoints(CONFIG, model(), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)), validate=cut)
+    again = train_keypoints(CONFIG, model(seed=9), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)))
+    assert bits(again) == bits(whole)
+    rows = [{k: v for k, v in row.items() if k != "validation"} for row in RunFolder(tmp_path / "cut", recipe_of(CONFIG)).figures()]
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == [10, 20, 30, 40, 50, 60]
+    whole_rows = [row for row in RunFolder(tmp_path / "whole", recipe_of(CONFIG)).figures() if "loss" in row]
+    assert [row["loss"] for row in rows if "loss" in row] == [row["loss"] for row in whole_rows]
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+from train.test_keypoints import CONFIG, cache_keypoints, dots, model, recipe_of, train_keypoints, RunFolder
+from dataclasses import replace
+kind = dots(30)
+config = replace(CONFIG, keep_every=5)
+train_keypoints(config, model(), cache_keypoints(kind, {cache!r}, side=40), kind, RunFolder({run!r}, recipe_of(config)), say=lambda line: print(line, flush=True))
+print("done", flush=True)
+"""
+
+
+def test_killed_without_warning_it_goes_on(tmp_path):
+    """SIGKILL in the middle of the run; the end is that of a run that was left alone."""
+    run, script = tmp_path / "run", KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run"))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and not (run / "checkpoint.pt").exists():
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (run / "checkpoint.pt").exists()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "going on from step" in done.stdout
+    alone = KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "alone"))
+    subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("run", "alone")]
+    assert states[0]["step"] == states[1]["step"] == 60
+    assert all(torch.equal(a, b) for a, b in zip(states[0]["model"].values(), states[1]["model"].values(), strict=True))
+
+
+def test_every_epoch_shows_every_picture_once():
+    rows = [rows_of(step, 8, 20, seed=3) for step in range(5)]
+    index, epoch = torch.cat([r[0] for r in rows]), torch.cat([r[1] for r in rows])
+    for e in range(2):
+        assert sorted(index[epoch == e].tolist()) == list(range(20))
+    assert not torch.equal(index[:20], index[20:])
+
+
+def test_accumulating_gives_the_same_loss_and_gradient(tmp_path):
+    """Also where labels fall unevenly into the parts: the mean is over what is labelled in the batch."""
+    kind = dots(16)
+    data = cache_keypoints(kind, tmp_path / "cache", side=40)
+    config = replace(CONFIG, steps=1, average=None, clip=None, log_every=1)
+    rows = []
+    for accumulate in (1, 4):
+        folder = RunFolder(tmp_path / f"in {accumulate}", {})
+        train_keypoints(replace(config, accumulate=accumulate), model(), data, kind, folder)
+        rows.append(folder.figures()[0])
+    assert rows[0]["labelled"] < 1
+    assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=1e-5)
+    assert rows[0]["gradient"] == pytest.approx(rows[1]["gradient"], rel=1e-4)
+
+
+def test_a_frozen_backbone_stays_as_it_is(tmp_path):
+    kind = dots(10)
+    torch.manual_seed(0)
+    backbone = ConvBackbone(ConvBackboneConfig(widths=(16, 32), depth=1))
+    before = bits(backbone)
+    frozen = KeypointModel(backbone, DeconvHead(32, 2, widths=(16,), groups=8), frozen=True)
+    config = replace(CONFIG, steps=5, backbone_rate=0.0, keep_every=5)
+    train_keypoints(config, frozen, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+    assert bits(backbone) == before
+    kept = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert not [name for name in kept["model"] if name.startswith("backbone.stages")]
+    assert not frozen.train().backbone.training
+
+
+def test_a_collapse_is_named_and_stopped(tmp_path):
+    kind = dots(10)
+    dead = model()
+    torch.nn.init.zeros_(dead.head.final.weight)
+    config = replace(CONFIG, steps=1000, rate=1e-12, decay=0.0, keep_every=1000, stop_collapsed=True, average=None)
+    said = []
+    with pytest.raises(CollapsedError, match=r"the run has collapsed: for 200 steps.*ln 64 = 4.1589"):
+        train_keypoints(config, dead, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}), say=said.append)
+    assert any("collapsed" in line for line in said)
+    assert RunFolder(tmp_path / "run", {}).figures()[-1]["step"] < 410  # within a thousand steps
+
+
+def test_a_model_that_has_learnt_is_not_called_collapsed():
+    watch = CollapseWatch(patience=3, after=0)
+    cells = torch.arange(32) + 0.5
+    maps = -((cells - 9.3) ** 2)[None, None, None] / 8 - ((cells - 20) ** 2)[None, None, :, None] / 8
+    for step in range(5):
+        figures = watch.look(maps, kind="logits", step=step)
+    assert figures["uniform"] == 0
+    assert not watch.collapsed
+    for step in range(5):
+        watch.look(maps.exp(), kind="peak", step=step)
+    assert not watch.collapsed
+    for step in range(3):
+        watch.look(torch.zeros(1, 1, 8, 8), kind="peak", step=step)
+    assert watch.collapsed
+
+
+def test_another_recipe_is_refused_and_nothing_is_lost(tmp_path):
+    RunFolder(tmp_path, recipe_of(CONFIG)).log({"step": 1, "loss": 0.5})
+    with pytest.raises(OptionError, match="differ in training"):
+        RunFolder(tmp_path, recipe_of(replace(CONFIG, rate=1.0)))
+    assert RunFolder(tmp_path, recipe_of(CONFIG)).figures() == [{"step": 1, "loss": 0.5}]
+
+
+def test_figures_with_new_columns_and_a_line_cut_short(tmp_path):
+    folder = RunFolder(tmp_path, {})
+    folder.log({"step": 1, "loss": 0.1 + 0.2})
+    folder.log({"step": 2, "loss": 1.0, "error": 3.5})
+    folder.log({"step": 3, "loss": 2.0})
+    assert folder.figures()[0] == {"step": 1, "loss": 0.1 + 0.2}
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("4,0.")
+    folder.forget_after(2)
+    assert folder.figures() == [{"step": 1, "loss": 0.1 + 0.2}, {"step": 2, "loss": 1.0, "error": 3.5}]
+
+
+def test_a_damaged_checkpoint_is_named_and_left(tmp_path):
+    folder = RunFolder(tmp_path, {})
+    folder.checkpoint.write_bytes(b"PK nothing")
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt cannot be read"):
+        folder.kept()
+    assert folder.checkpoint.read_bytes() == b"PK nothing"
+
+
+def test_the_auxiliary_loss_pulls_places_to_their_points():
+    maps = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    points = Points(torch.tensor([[[12.0, 4.0]]]))
+    plain = Objective(sigma=1.0)
+    pulled = Objective(sigma=1.0, coordinates=1.0)
+    frame = Frame.identity((16, 16))
+    one = plain.loss_of(maps, points, frame, done=0.0, exchangeable=())
+    two = pulled.loss_of(maps, points, frame, done=0.0, exchangeable=())
+    assert (two - one).item() == pytest.approx(((12 - 8) ** 2 + (4 - 8) ** 2) ** 0.5, rel=1e-3)
+    (two - one).backward()
+    assert maps.grad[0, 0, 4, 12] < 0 < maps.grad[0, 0, 12, 4]
+
+
+def test_bad_recipes():
+    for options, says in [
+        ({"steps": 0}, "steps is 0"),
+        ({"batch": 10, "accumulate": 3}, "multiple of its parts"),
+        ({"clip": 0.0}, "clip is 0"),
+    ]:
+        with pytest.raises(OptionError, match=says):
+            replace(CONFIG, **options)
+    for options, says in [({"sigma": 0.0}, "sigma is 0"), ({"coordinates": 1.0, "loss": "mse"}, "and 0 with 'mse'")]:
+        with pytest.raises(OptionError, match=says):
+            Objective(**options)
+
+
+def test_nothing_to_train_on(tmp_path):
+    kind = KeypointSet(records=[], names=("red", "green"))
+    with pytest.raises(OptionError, match="no pictures to train on"):
+        train_keypoints(CONFIG, model(), cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
