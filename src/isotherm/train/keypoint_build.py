@@ -1,0 +1,155 @@
+"""Which model: a backbone by name and a head, made from a configuration, kept as safetensors and opened again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from isotherm.adapters.backbone import Backbone, ConvBackbone, ConvBackboneConfig
+from isotherm.atomic import atomic_write
+from isotherm.errors import OptionError, WeightsError
+from isotherm.frame import Size
+from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
+from isotherm.train.keypoint_model import KeypointModel, Objective
+from isotherm.train.recipe import from_plain
+
+FORMAT = "isotherm.keypoints/1"
+HEADS = {"deconv": DeconvHead, "convex": ConvexUpsample, "pixel_shuffle": PixelShuffleHead, "linear": LinearHead}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """A backbone and a head.
+
+    Args:
+        backbone: 'conv', the small network that is trained from scratch; a name of timm's; or a hub name or folder of
+            transformers, which has a slash, such as ``facebook/dinov3-vits16-pretrain-lvd1689m``.
+        widths, depth: of 'conv'. pretrained: weights of the name; otherwise seeded random ones. frozen: the backbone is not
+            trained.
+        head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'. head_options: passed to it.
+        seed: of random weights.
+    """
+
+    backbone: str = "conv"
+    widths: tuple[int, ...] = (32, 64, 128)
+    depth: int = 2
+    pretrained: bool = True
+    frozen: bool = False
+    head: Literal["deconv", "convex", "pixel_shuffle", "linear"] = "deconv"
+    head_options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))
+        if self.head not in HEADS:
+            raise OptionError(f"head is {self.head!r}; expected one of {', '.join(HEADS)}")
+        if self.backbone == "conv" and self.frozen:
+            raise OptionError("the backbone 'conv' has random weights and would stay so if frozen; choose frozen=False, or another backbone")
+
+
+def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel:
+    """The model of a configuration, for so many points and pictures of (h, w).
+
+    Raises:
+        OptionError: options that the head does not have. And as the backbones' loaders.
+    """
+    backbone = make_backbone(choice, size=size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(choice.seed + 1)
+        try:
+            head: Head = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
+        except TypeError as error:
+            raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
+    return KeypointModel(backbone, head, frozen=choice.frozen)
+
+
+def make_backbone(choice: ModelChoice, *, size: Size) -> Backbone:
+    """The backbone of a configuration alone."""
+    if choice.backbone == "conv":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(choice.seed)
+            return ConvBackbone(ConvBackboneConfig(widths=choice.widths, depth=choice.depth))
+    if "/" in choice.backbone:
+        from isotherm.adapters import transformers_backbone
+
+        return transformers_backbone.load_backbone(choice.backbone, weights="auto" if choice.pretrained else "none", seed=choice.seed)
+    from isotherm.adapters import timm_backbone
+
+    return timm_backbone.load_backbone(choice.backbone, pretrained=choice.pretrained, size=size, seed=choice.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedKeypoints:
+    """A trained model with what is needed to use it.
+
+    Args:
+        model: in evaluation mode. choice, objective, size: how it was made and what its maps mean. names: of the points.
+        exchangeable, swaps, lines: as of :class:`isotherm.data.keypoints.KeypointSet`. margin: kept around a box.
+    """
+
+    model: KeypointModel
+    choice: ModelChoice
+    objective: Objective
+    size: Size
+    names: tuple[str, ...]
+    exchangeable: tuple[tuple[int, ...], ...] = ()
+    swaps: tuple[tuple[int, int], ...] = ()
+    lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    margin: float = 0.0
+
+
+def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
+    """Weights and everything else in one safetensors file, whole or not at all; a frozen backbone stays with its name."""
+    frozen = {name for name, p in trained.model.named_parameters() if not p.requires_grad}
+    tensors = {name: value.contiguous().cpu() for name, value in trained.model.state_dict().items() if name not in frozen}
+    told = {
+        "choice": asdict(trained.choice), "objective": asdict(trained.objective), "size": trained.size, "names": trained.names,
+        "exchangeable": trained.exchangeable, "swaps": trained.swaps, "lines": dict(trained.lines), "margin": trained.margin,
+    }  # fmt: skip
+    with atomic_write(fpath) as file:
+        file.write(save(tensors, metadata={"format": FORMAT, "keypoints": json.dumps(told)}))
+    return Path(fpath)
+
+
+def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
+    """What :func:`save_keypoints` wrote.
+
+    Raises:
+        WeightsError: the file is missing, damaged, of another format, or does not fit its own description.
+    """
+    try:
+        with safe_open(os.fspath(fpath), framework="pt") as file:
+            told, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{fpath} cannot be read ({error}); expected a model.safetensors of a training run") from error
+    if told.get("format") != FORMAT:
+        raise WeightsError(f"{fpath} is of format {told.get('format')!r}; expected {FORMAT!r}: is it a keypoint model?")
+    parts = json.loads(told["keypoints"])
+    choice, size, names = from_plain(ModelChoice, parts["choice"]), (int(parts["size"][0]), int(parts["size"][1])), tuple(parts["names"])
+    model = make_model(choice, len(names), size=size)
+    _fill(model, tensors, Path(fpath))
+    return TrainedKeypoints(
+        model=model.eval(), choice=choice, objective=from_plain(Objective, parts["objective"]), size=size, names=names,
+        exchangeable=tuple(tuple(g) for g in parts["exchangeable"]), swaps=tuple((a, b) for a, b in parts["swaps"]),
+        lines={name: (a, b) for name, (a, b) in parts["lines"].items()}, margin=float(parts["margin"]),
+    )  # fmt: skip
+
+
+def _fill(model: KeypointModel, tensors: dict[str, Tensor], fpath: Path) -> None:
+    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
+    missing, unknown = sorted(wanted - set(tensors)), sorted(set(tensors) - set(model.state_dict()))
+    if missing or unknown:
+        raise WeightsError(f"{fpath} does not fit its own description: missing {missing[:3]}, unknown {unknown[:3]}")
+    try:
+        model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"{fpath} does not fit its own description: {str(error).splitlines()[-1].strip()}") from error

@@ -1,0 +1,94 @@
+"""Configurations from plain data (YAML, JSON) and back: strict, with the path of what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from isotherm.errors import OptionError
+
+Config = TypeVar("Config")
+LONGEST = 1 << 20
+"""Bytes of a recipe file: a longer one is something else."""
+
+
+def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "") -> Config:
+    """A frozen configuration from nested dictionaries; lists become tuples, numbers are checked by the configuration itself.
+
+    Args:
+        where: what to call it in messages, such as the file's name.
+
+    Raises:
+        OptionError: a key that does not exist (the nearest one is named), or a value of a wrong type or outside of its range.
+
+    Example:
+        >>> from isotherm.train.schedule import Schedule
+        >>> from_plain(Schedule, {"shape": "wsd", "warm_up": 10}).warm_up
+        10
+    """
+    _known_keys(config, plain, where)
+    try:
+        return TypeAdapter(config).validate_python(dict(plain))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("dataclass", "function", "tuple", "literal")))
+        raise OptionError(f"{_at(where, path)}: {first['msg'].removeprefix('Value error, ')}; given {first['input']!r}") from error
+    except OptionError as error:
+        raise OptionError(f"{where}: {error}" if where else str(error)) from error
+
+
+def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
+    """A YAML (or JSON) file as nested dictionaries; no tags, no aliases to itself, nothing run.
+
+    Raises:
+        OptionError: it is missing, too long, no YAML, or not a mapping; with the line.
+    """
+    path = Path(fpath)
+    try:
+        if path.stat().st_size > LONGEST:
+            raise OptionError(f"{path} has {path.stat().st_size} bytes; a recipe has less than {LONGEST}")
+        found = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        raise OptionError(f"{place}: no YAML ({getattr(error, 'problem', None) or error})") from error
+    if not isinstance(found, dict):
+        raise OptionError(f"{path} holds {type(found).__name__}; expected names with values, such as 'seed: 0'")
+    return found
+
+
+def _known_keys(config: Any, plain: Any, where: str) -> None:
+    if not dataclasses.is_dataclass(config) or not isinstance(plain, Mapping):
+        return
+    hints = typing.get_type_hints(config)
+    names = [f.name for f in dataclasses.fields(config)]
+    for key, value in plain.items():
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+            raise OptionError(f"{_at(where, str(key))} is not an option; {advice}")
+        for part in _dataclasses_in(hints[key]):
+            _known_keys(part, value, _at(where, str(key)))
+
+
+def _dataclasses_in(hint: Any) -> list[Any]:
+    if dataclasses.is_dataclass(hint):
+        return [hint]
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return [part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)]
+    return []
+
+
+def _at(where: str, path: str) -> str:
+    return f"{where}: {path}" if where and path and ":" not in where else f"{where}.{path}" if where and path else where or path
