@@ -230,7 +230,7 @@ def above_zero(value: float, where: str, what: str) -> float:
 def text_of(value: Any, where: str, what: str) -> str:
     """A string with something in it."""
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where}: {what} is {shown(value)}; expected text")
+        raise InputError(f"{where}: {what} is {'empty' if value is None else shown(value)}; expected text")
     return value
 
 

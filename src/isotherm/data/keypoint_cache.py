@@ -130,15 +130,19 @@ def _build(
             sizes.append(str(error))
         else:
             size = int(picture.shape[0]), int(picture.shape[1])
-            pictures[i] = _resized(picture, region(data[i], size, shape[-1], margin)).transpose(2, 0, 1)
+            pictures[i] = picture_at(picture, region(data[i], size, shape[-1], margin)).transpose(2, 0, 1)
             sizes.append(size)
         if len(sizes) % KEPT_EVERY == 0 or len(sizes) == len(data):
             _note(fpath, pictures, shape, sizes)
             say(f"read {len(sizes)} of {len(data)} pictures")
 
 
-def _resized(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.ndarray, "s s 3"]:
-    """A square region of a picture, antialiased; black where it reaches beyond the picture."""
+def picture_at(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.ndarray, "s s 3"]:
+    """A region of a picture on the cells of its frame, antialiased; black where it reaches beyond the picture.
+
+    Args:
+        picture: (h, w, 3). frame: upright, from :func:`region`.
+    """
     x0, y0, x1, y1 = frame.boxes_to_source(torch.tensor([[0.0, 0.0, frame.size[1], frame.size[0]]], dtype=torch.float64))[0].tolist()
     h, w = picture.shape[:2]
     inside = max(0.0, x0), max(0.0, y0), min(float(w), x1), min(float(h), y1)

@@ -65,6 +65,8 @@ def read_point_table(
             pixel. MissingExtraError: Parquet, and none of its readers.
     """
     fpath = Path(fpath)
+    if names is not None and (isinstance(names, str) or len(set(names)) < len(names)):
+        raise OptionError(f"names is {shown(names)}; expected different names of points")
     table = read_table(fpath, ignore)
     shift = pixel_shift(pixel or ("centre" if table.deeplabcut else "edge"))
     folder, skipped = PictureFolder(fpath.parent if images_dpath is None else images_dpath), Skipped(allowed=skip_bad)
@@ -111,8 +113,6 @@ def write_point_table(data: KeypointSet, fpath: str | os.PathLike[str], *, image
 def _order(fpath: Path, found: Sequence[str], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(found)
-    if isinstance(names, str) or len(set(names)) < len(names):
-        raise OptionError(f"names is {shown(names)}; expected different names of points")
     unknown = [name for name in found if name not in names]
     if unknown:
         raise InputError(f"{fpath}: it has the point {unknown[0]!r}, which is not among names: {', '.join(names)}")

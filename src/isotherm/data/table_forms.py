@@ -104,7 +104,7 @@ def _deeplabcut(header: Entry, rows: list[Entry]) -> tuple[Entry, list[Entry]]:
     kinds = [row.value[0] for row in rows[:2]]
     if kinds != ["bodyparts", "coords"]:
         several = " Several animals are not read: export one" if "individuals" in kinds else ""
-        raise InputError(f"{header.where}: the header rows begin with scorer, {', '.join(kinds)}; expected scorer, bodyparts, coords.{several}")
+        raise InputError(f"{header.where}: the header rows begin with {', '.join(['scorer', *kinds])}; expected scorer, bodyparts, coords.{several}")
     scorers, parts, coords = header.value, rows[0].value, rows[1].value
     if "likelihood" in coords:
         raise InputError(f"{rows[1].where}: there are likelihoods, so these are predictions; expected labels (CollectedData_<scorer>.csv)")
