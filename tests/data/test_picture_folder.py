@@ -62,7 +62,7 @@ def test_files_that_are_no_pictures(tmp_path, content, says):
 
 def test_a_picture_of_too_many_pixels(tmp_path):
     PHOTO.save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="40 x 30 = 0.0 megapixels; at most 0.001"):
+    with pytest.raises(InputError, match=r"40 x 30 = 0\.0 megapixels; at most 0\.001"):
         read_picture_size(tmp_path / "a.png", max_pixels=1000)
 
 
@@ -109,7 +109,7 @@ def test_names_that_lead_nowhere(folder, name, says):
 
 
 def test_a_folder_that_is_not_there(folder):
-    with pytest.raises(InputError, match="there is no folder of pictures .*did you mean"):
+    with pytest.raises(InputError, match=r"there is no folder of pictures .*did you mean"):
         PictureFolder(folder.with_name("picture"))
 
 
