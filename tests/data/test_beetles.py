@@ -125,7 +125,7 @@ def test_the_scale_is_that_of_the_ruler(drawn):
 
 
 def test_the_ruler_has_a_tick_every_tenth_of_a_centimetre():
-    beetle = make_beetle(0, BeetleConfig(size=(640, 640), groups=("hawaii",), grain=0, **INSIDE))
+    beetle = make_beetle(0, BeetleConfig(size=(640, 640), groups=("Hawaii",), grain=0, **INSIDE))
     (x0, y0), (x1, y1) = np.sort(beetle.ruler, 0)
     upright = x1 - x0 < 1
     inks = []
@@ -139,7 +139,7 @@ def test_the_ruler_has_a_tick_every_tenth_of_a_centimetre():
 def test_states_say_where_a_point_is():
     seen = set()
     for seed in range(80):
-        b = make_beetle(seed, BeetleConfig(size=(64, 64), groups=("hawaii", "biorepo"), cut_off=0.7))
+        b = make_beetle(seed, BeetleConfig(size=(64, 64), groups=("Hawaii", "BioRepo"), cut_off=0.7))
         for (x, y), state in zip(b.points, b.record.state.tolist(), strict=True):
             inside = 0 <= x < 64 and 0 <= y < 64
             assert (state == State.OUT_OF_FRAME) == (not inside)
@@ -164,7 +164,7 @@ def test_collections_differ_as_the_real_ones_do():
     def of(group):
         return [make_beetle(seed, BeetleConfig(groups=(group,), **INSIDE)) for seed in range(15)]
 
-    hawaii, palooza, biorepo = (of(group) for group in ("hawaii", "palooza", "biorepo"))
+    hawaii, palooza, biorepo = (of(group) for group in ("Hawaii", "BeetlePalooza", "BioRepo"))
     for b in palooza:
         assert b.record.state[:2].tolist() == [State.UNLABELLED] * 2
         assert b.record.points[:2].isnan().all()
@@ -172,8 +172,8 @@ def test_collections_differ_as_the_real_ones_do():
     assert all((b.record.state[:2] != State.UNLABELLED).all() for b in hawaii + biorepo)
     area = {b[0].group: np.mean([x.outline.mean() for x in b]) for b in (hawaii, palooza, biorepo)}
     bright = {b[0].group: np.mean([x.picture.mean() for x in b]) for b in (hawaii, palooza, biorepo)}
-    assert area["hawaii"] > area["palooza"] > 2 * area["biorepo"]
-    assert bright["hawaii"] > bright["palooza"] > bright["biorepo"] + 20
+    assert area["Hawaii"] > area["BeetlePalooza"] > 2 * area["BioRepo"]
+    assert bright["Hawaii"] > bright["BeetlePalooza"] > bright["BioRepo"] + 20
 
 
 def test_the_wings_stand_out_from_the_ground(drawn):
@@ -182,8 +182,8 @@ def test_the_wings_stand_out_from_the_ground(drawn):
 
 
 def test_annotators_err_by_what_is_asked_for_and_the_truth_stays():
-    exact = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("hawaii",))) for s in range(120)]
-    noisy = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("hawaii",), annotator_px=1.5)) for s in range(120)]
+    exact = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",))) for s in range(120)]
+    noisy = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",), annotator_px=1.5)) for s in range(120)]
     errors = np.concatenate([b.record.points.numpy() - a.points for a, b in zip(exact, noisy, strict=True)])
     assert errors.std() == pytest.approx(1.5, rel=0.1)
     assert all((a.points == b.points).all() and (a.picture == b.picture).all() for a, b in zip(exact, noisy, strict=True))

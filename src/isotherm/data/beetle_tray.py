@@ -37,14 +37,14 @@ class Look:
 
 
 LOOKS = {
-    "hawaii": Look(
+    "Hawaii": Look(
         length=(0.36, 0.5), ground=(0.9, 0.9, 0.88), spread=0.05, mottle=0.04, speckle=0.02, clutter=(0, 1), second=0.0, light=(0.85, 1.05), blur=0.4
     ),
-    "palooza": Look(
+    "BeetlePalooza": Look(
         length=(0.26, 0.42), ground=(0.8, 0.7, 0.53), spread=0.08, mottle=0.18, speckle=0.14, clutter=(1, 4), second=0.1, light=(0.75, 1.1), blur=0.7,
         width_labelled=False,
     ),
-    "biorepo": Look(
+    "BioRepo": Look(
         length=(0.15, 0.25), ground=(0.48, 0.46, 0.44), spread=0.08, mottle=0.12, speckle=0.06, clutter=(4, 9), second=0.4, light=(0.6, 0.95), blur=0.9
     ),
 }  # fmt: skip
