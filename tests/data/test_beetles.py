@@ -218,7 +218,7 @@ def test_a_mean_by_running_sums_is_the_mean():
     ("wrong", "message"),
     [
         ({"size": (16, 64)}, "at least 32 pixels"),
-        ({"groups": ("mars",)}, "hawaii, palooza, biorepo"),
+        ({"groups": ("mars",)}, "Hawaii, BeetlePalooza, BioRepo"),
         ({"groups": ()}, "different names"),
         ({"scale": 0.0}, r"factor in \(0, 1.6\]"),
         ({"cut_off": 0.8, "near_edge": 0.3}, "sum is at most 1"),
