@@ -167,6 +167,7 @@ BAD_ENTRIES = {
     "text": (changed(*FIRST, "keypoints", 4, to="7"), "annotation 70: y of left_eye is '7'; expected a number"),
     "null": (changed(*FIRST, "keypoints", to=[None] * 9), "x of beak is None"),
     "nan": (changed(*FIRST, "keypoints", 0, to=NAN), "x of beak is nan; expected a finite number"),
+    "beyond float64": (changed(*FIRST, "keypoints", 0, to=10**400), "x of beak is inf; expected a finite number"),
     "beyond float32": (changed(*FIRST, "keypoints", 0, to=1e300), "no finite place"),
     "v of 3": (changed(*FIRST, "keypoints", 2, to=3), "v of beak is 3; expected 0"),
     "half a v": (changed(*FIRST, "keypoints", 5, to=0.5), "v of left_eye is 0.5"),
@@ -189,7 +190,7 @@ BAD_IMAGES = {
     "a size of text": (changed("images", 0, "width", to="40"), "'width' is '40'"),
     "turned": (changed("images", 0, "file_name", to="turned.jpg"), "is 40 x 30 pixels; upright it is 30 x 40. The picture is turned by its EXIF"),
     "without id": (changed("images", 0, "id", to=None), "there is no 'id'"),
-    "id twice": (changed("images", 1, "id", to=7), "image 7: the id occurs twice"),
+    "picture id twice": (changed("images", 1, "id", to=7), "image 7: the id occurs twice"),
 }
 
 
@@ -201,9 +202,13 @@ def test_bad_files(tmp_path, pictures, case, skip_bad):
         read_coco(written(tmp_path, content), pictures, skip_bad=skip_bad)
 
 
+def test_every_case_is_tried():
+    assert not BAD_ENTRIES.keys() & BAD_IMAGES.keys()
+
+
 @pytest.mark.parametrize("case", [*BAD_ENTRIES, *BAD_IMAGES])
 def test_bad_entries(tmp_path, pictures, case):
-    content, says = BAD_ENTRIES.get(case) or BAD_IMAGES[case]
+    content, says = (BAD_ENTRIES | BAD_IMAGES)[case]
     fpath = written(tmp_path, content)
     with pytest.raises(InputError, match=rf"points\.json:\d+.*{says}") as caught:
         read_coco(fpath, pictures)

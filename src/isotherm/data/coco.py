@@ -283,10 +283,12 @@ def _record(
     flat = part_of(value, "keypoints", where, list, f"{3 * len(names)} numbers")
     if len(flat) != 3 * len(names):
         raise InputError(f"{where}: 'keypoints' has {len(flat)} numbers; expected {3 * len(names)}, x, y and v of each: {', '.join(names)}")
-    xyv = np.array([number(k, where, f"{'xyv'[i % 3]} of {names[i // 3]}") for i, k in enumerate(flat)]).reshape(-1, 3)
-    odd = ~np.isin(xyv[:, 2], (0, 1, 2))
-    if odd.any():
-        i = int(odd.argmax())
+    if not (set(map(type, flat)) <= {int, float} and all(-1e30 < k < 1e30 for k in flat)):  # one by one only where something is odd
+        for i, k in enumerate(flat):
+            number(k, where, f"{'xyv'[i % 3]} of {names[i // 3]}")
+    xyv = np.array(flat, dtype=np.float64).reshape(-1, 3)
+    if not set(flat[2::3]) <= {0, 1, 2}:
+        i = next(i for i, v in enumerate(flat[2::3]) if v not in (0, 1, 2))
         raise InputError(f"{where}: v of {names[i]} is {xyv[i, 2]:g}; expected 0 (not labelled), 1 (hidden) or 2 (visible)")
     state = from_coco_visibility(torch.from_numpy(xyv[:, 2]).long())
     points = torch.from_numpy(xyv[:, :2] + shift).float()
