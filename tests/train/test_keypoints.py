@@ -24,7 +24,8 @@ from isotherm.heads import DeconvHead
 from isotherm.points import Points, State
 from isotherm.train.collapse import CollapseWatch
 from isotherm.train.keypoint_model import KeypointModel, Objective
-from isotherm.train.keypoints import CollapsedError, KeypointTraining, make_batch, recipe_of, rows_of, train_keypoints
+from isotherm.train.keypoints import KeypointTraining, make_batch, recipe_of, train_keypoints
+from isotherm.train.loop import CollapsedError, rows_of
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 

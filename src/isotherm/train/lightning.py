@@ -1,0 +1,60 @@
+"""Several devices and machines through Lightning Fabric: the same steps, each process working on its share of every batch."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isotherm.errors import MissingExtraError, OptionError
+from isotherm.train.devices import Devices, Worker
+
+
+def launched(devices: Devices, *, strategy: str = "ddp") -> FabricWorker:
+    """Start the other processes, or join those that torchrun or SLURM started.
+
+    Raises:
+        MissingExtraError: Lightning is not installed. OptionError: there are not so many devices.
+    """
+    try:
+        from lightning.fabric import Fabric
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+    except ImportError as error:
+        raise MissingExtraError("lightning", "train", "training on several devices") from error
+    try:
+        fabric = Fabric(accelerator=devices.accelerator, devices=devices.devices, num_nodes=devices.nodes, strategy=strategy)
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise OptionError(f"{devices.devices} devices of {devices.accelerator!r} on {devices.nodes} machines: {str(error).splitlines()[0]}") from error
+    fabric.launch()
+    return FabricWorker(fabric)
+
+
+class FabricWorker(Worker):
+    """A process of several, with gradients averaged over all (distributed data parallel).
+
+    Args:
+        fabric: launched.
+    """
+
+    def __init__(self, fabric: Any) -> None:
+        self.fabric = fabric
+        self.rank, self.world, self.device = int(fabric.global_rank), int(fabric.world_size), fabric.device
+
+    def set_up(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+        forward, stepping = self.fabric.setup(model, optimiser)
+        return forward, stepping
+
+    def backward(self, loss: Tensor) -> None:
+        self.fabric.backward(loss)
+
+    def unfinished(self, model: nn.Module, *, more: bool) -> contextlib.AbstractContextManager[None]:
+        quiet: contextlib.AbstractContextManager[None] = self.fabric.no_backward_sync(model, enabled=more)
+        return quiet
+
+    def total(self, value: float) -> float:
+        return float(self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=self.device), reduce_op="sum"))
+
+    def agree(self, text: str) -> str:
+        return str(self.fabric.broadcast(text))

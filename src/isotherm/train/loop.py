@@ -1,0 +1,273 @@
+"""The loop that trains every heatmap model: optimiser, schedule, averages, precision, checkpoints, figures, and what to do when killed.
+
+A step is a function of the configuration, the seed and the step's number alone: which pictures, how they are turned and
+coloured, which learning rate. So a run that was killed and goes on from its checkpoint ends in the same bits as one that was not
+(on a CPU, with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from isotherm.errors import IsothermError, OptionError
+from isotherm.train.average import WeightAverage
+from isotherm.train.collapse import CollapseWatch
+from isotherm.train.devices import Alone, Worker
+from isotherm.train.parameters import parameter_groups
+from isotherm.train.run_folder import RunFolder
+from isotherm.train.schedule import Schedule
+
+PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Say = Callable[[str], None]
+Validate = Callable[[nn.Module, int], dict[str, float]]
+
+
+class CollapsedError(IsothermError):
+    """A run whose maps have become uniform, and that was asked to stop then."""
+
+
+class DivergedError(IsothermError):
+    """A run whose loss is no longer a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """What is the same for every task.
+
+    Args:
+        seed: of order and augmentation (and of weights, where they are made from it). steps: of the optimiser.
+        batch: pictures per step, over all devices. accumulate: parts that it is worked on in, to save memory.
+        rate: peak learning rate of the head (AdamW). decay: weight decay, on weights alone. backbone_rate: factor for the
+            backbone; 0: frozen. layer_decay: factor per block towards the input. schedule: of the rate over the run.
+        average: decay of the moving average of weights, or None. clip: largest norm of the gradient, or None.
+        precision: of the forward pass; sums of losses are in float32 always.
+        compiled: through torch.compile.
+        log_every, keep_every: steps between lines of figures, and between checkpoints with their validation.
+        patience: validations without an improvement after which the run ends, or None.
+        stop_collapsed: stop, and say so, where the maps have become uniform; otherwise it is only said.
+    """
+
+    seed: int = 0
+    steps: int = 1000
+    batch: int = 32
+    accumulate: int = 1
+    rate: float = 1e-3
+    decay: float = 0.1
+    backbone_rate: float = 0.0
+    layer_decay: float = 1.0
+    schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=50))
+    average: float | None = 0.999
+    clip: float | None = 1.0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compiled: bool = False
+    log_every: int = 20
+    keep_every: int = 200
+    patience: int | None = None
+    stop_collapsed: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "log_every", "keep_every"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.batch % self.accumulate:
+            raise OptionError(f"batch is {self.batch} and accumulate {self.accumulate}; the batch must be a multiple of its parts")
+        if self.precision not in PRECISION:
+            raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISION)}")
+        if self.clip is not None and self.clip <= 0:
+            raise OptionError(f"clip is {self.clip}; expected a norm above 0, or None")
+        if self.patience is not None and self.patience < 1:
+            raise OptionError(f"patience is {self.patience}; expected at least 1 validation, or None")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a task says of a part of a batch.
+
+    Args:
+        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the watch, logits or peaks as ``kind_of_map`` says.
+    """
+
+    loss: Float[Tensor, ""]
+    maps: Float[Tensor, "b n h w"]
+
+
+class Task(ABC):
+    """Abstract: what a loop trains.
+
+    Args:
+        model: with a ``backbone`` and a ``head``; its forward is called through ``forward`` alone, which may be compiled or wrapped.
+        count: pictures. kind_of_map: 'logits' of one softmax per map, or 'peak'. cells: (h, w) of the maps.
+    """
+
+    model: nn.Module
+    count: int
+    kind_of_map: Literal["logits", "peak"]
+    cells: tuple[int, int]
+
+    @abstractmethod
+    def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
+        """Of pictures by number: how many things take part in the loss, and how many there could be."""
+
+    @abstractmethod
+    def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
+        """Pictures by number, augmented as each one's epoch says, forward and loss; ``done``: share of the run."""
+
+
+def rows_of(step: int, batch: int, count: int, seed: int) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
+    """(numbers of pictures, their epochs) of a step: every epoch is a new order of all pictures, and none is cut short."""
+    where = torch.arange(step * batch, (step + 1) * batch)
+    epochs = where // count
+    orders = {int(e): torch.randperm(count, generator=torch.Generator().manual_seed((seed << 20) + int(e))) for e in epochs.unique()}
+    return torch.stack([orders[int(e)][int(w) % count] for e, w in zip(epochs, where, strict=True)]), epochs
+
+
+def run_loop(
+    config: LoopConfig,
+    task: Task,
+    folder: RunFolder,
+    *,
+    worker: Worker | None = None,
+    validate: Validate | None = None,
+    say: Say = lambda line: None,
+) -> nn.Module:
+    """Train a task's model, or go on with a run that was interrupted.
+
+    Args:
+        folder: where figures and checkpoints go; what is there is gone on from. worker: this process of the run; None: alone on
+            the CPU. validate: called with the averaged model and the step whenever a checkpoint is kept; its figures are logged, and
+            by the one named 'score' (more is better), or the first (less is better), the run is judged where it has patience.
+
+    Returns:
+        The model with its averaged weights (with its last ones where there is no average), in evaluation mode.
+
+    Raises:
+        OptionError: no pictures, or a batch that cannot be shared out. CollapsedError: see ``stop_collapsed``. DivergedError:
+            the loss is not finite. WeightsError: the checkpoint is damaged.
+    """
+    worker = Alone(torch.device("cpu")) if worker is None else worker
+    if task.count == 0:
+        raise OptionError("there are no pictures to train on; look at what was skipped while reading")
+    if config.batch % (config.accumulate * worker.world):
+        raise OptionError(f"batch is {config.batch} for {worker.world} devices with accumulate {config.accumulate}; it must be a multiple of {config.accumulate * worker.world}")
+    say = say if worker.first else lambda line: None
+    model: Any = task.model.to(worker.device).train()
+    groups = parameter_groups(model.backbone, model.head, rate=config.rate, decay=config.decay, backbone_rate=config.backbone_rate, layer_decay=config.layer_decay)
+    trained = [p for group in groups for p in group["params"]]
+    optimiser: Any = torch.optim.AdamW(groups)
+    state = _State(model, optimiser, config, worker)
+    first = state.resume(folder, write=worker.first)
+    if first:
+        say(f"going on from step {first}")
+    forward, optimiser = worker.set_up(torch.compile(model) if config.compiled else model, optimiser)
+    told, began, stopped = False, time.perf_counter(), state.ended(config)
+    for step in range(first, first if stopped else config.steps):
+        factor = config.schedule(step, config.steps)
+        for group in optimiser.param_groups:
+            group["lr"] = group["rate"] * factor
+        index, epoch = rows_of(step, config.batch, task.count, config.seed)
+        loss, figures = 0.0, dict[str, float]()
+        known, possible = task.labelled(index)
+        mine = list(zip(index.chunk(worker.world)[worker.rank].chunk(config.accumulate), epoch.chunk(worker.world)[worker.rank].chunk(config.accumulate), strict=True))
+        for i, (part, of) in enumerate(mine):
+            with worker.unfinished(forward, more=i + 1 < len(mine)):
+                with torch.autocast(worker.device.type, PRECISION[config.precision], enabled=config.precision != "float32"):
+                    told_of = task.part(forward, part, of, done=step / config.steps, device=worker.device)
+                # a mean over what is labelled in the whole batch, however the labels fall into its parts
+                share = task.labelled(part)[0] / max(1, known)
+                worker.backward(state.scaler.scale(told_of.loss * (share * worker.world)))
+            loss += float(told_of.loss.detach()) * share
+            figures = figures or state.watch.look(told_of.maps, kind=task.kind_of_map, step=step)
+        loss = worker.total(loss)
+        if not math.isfinite(loss):  # before the weights are touched
+            raise DivergedError(f"the loss is {loss} at step {step + 1}; lower the rate, clip gradients or use float32. What was kept in {folder.dpath} is from before")
+        state.scaler.unscale_(optimiser)
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, config.clip if config.clip is not None else float("inf")))
+        state.scaler.step(optimiser)
+        state.scaler.update()
+        optimiser.zero_grad(set_to_none=True)
+        if state.average is not None:
+            state.average.update(model)
+        done = step + 1
+        if not told and worker.total(float(state.watch.collapsed)):
+            message = state.watch.message(loss, task.cells)
+            say(message)
+            told = True
+            if config.stop_collapsed:
+                raise CollapsedError(message)
+        last = done == config.steps
+        if done % config.log_every == 0 or last:
+            if worker.first:
+                folder.log({"step": done, "loss": loss, "rate": config.rate * factor, "gradient": norm, "labelled": known / max(1, possible), **figures})
+            say(f"step {done} of {config.steps}: loss {loss:.4f}, {(done - first) / (time.perf_counter() - began):.1f} steps a second")
+        if done % config.keep_every == 0 or last:
+            if validate is not None and worker.first:
+                state.judge(found := validate(model if state.average is None else state.average.applied_to(model), done))
+                folder.log({"step": done, **{f"validation {key}": value for key, value in found.items()}})
+                model.train()
+            if worker.first:
+                state.keep(folder, done)
+            state.scores = [float(s) for s in worker.agree(" ".join(map(repr, state.scores))).split()]
+            if state.ended(config) and not last:
+                say(f"no improvement in {config.patience} validations: stopped at step {done} of {config.steps}")
+                break
+    if state.average is not None:
+        model.load_state_dict(state.average.values, strict=False)
+    trained_model: nn.Module = model.eval()
+    return trained_model
+
+
+class _State:
+    """Everything that a checkpoint holds."""
+
+    def __init__(self, model: Any, optimiser: Any, config: LoopConfig, worker: Worker) -> None:
+        self.model, self.optimiser = model, optimiser
+        self.average = None if config.average is None else WeightAverage(model, decay=config.average)
+        self.watch = CollapseWatch()
+        self.scaler = torch.amp.GradScaler(worker.device.type, enabled=config.precision == "float16")
+        self.scores: list[float] = []
+
+    def judge(self, figures: dict[str, float]) -> None:
+        """Note how good a validation was; more is better."""
+        if figures:
+            self.scores.append(figures["score"] if "score" in figures else -next(iter(figures.values())))
+
+    def ended(self, config: LoopConfig) -> bool:
+        """True where patience has run out."""
+        if config.patience is None or not self.scores:
+            return False
+        best = max(range(len(self.scores)), key=lambda i: self.scores[i])  # the first of equals
+        return len(self.scores) - 1 - best >= config.patience
+
+    def keep(self, folder: RunFolder, step: int) -> None:
+        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}  # where they came from
+        state = {
+            "step": step, "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
+            "optimiser": self.optimiser.state_dict(), "uniform": list(self.watch.uniform), "scaler": self.scaler.state_dict(), "scores": self.scores,
+        }  # fmt: skip
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        folder.keep(state)
+
+    def resume(self, folder: RunFolder, *, write: bool) -> int:
+        state = folder.kept()
+        step = 0 if state is None else int(state["step"])
+        if state is not None:
+            self.model.load_state_dict(state["model"], strict=False)
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.scaler.load_state_dict(state["scaler"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.watch.uniform.extend(state["uniform"])
+            self.scores = list(state["scores"])
+        if write:
+            folder.forget_after(step)
+        return step

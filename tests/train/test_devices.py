@@ -1,0 +1,64 @@
+"""Two processes that share every batch end where one ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from isotherm.errors import OptionError
+from isotherm.train.devices import Devices
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+from dataclasses import replace
+from isotherm.train.devices import Devices
+from train.test_keypoints import CONFIG, cache_keypoints, dots, model, recipe_of, train_keypoints, RunFolder
+worker = Devices(accelerator="cpu", devices=int(sys.argv[2])).worker()
+kind = dots(30)
+config = replace(CONFIG, steps=12, keep_every=6, log_every=3, accumulate=2)
+validate = lambda averaged, step: {{"error": float(step)}}
+run = worker.agree(sys.argv[1] + str(worker.rank))
+trained = train_keypoints(config, model(), cache_keypoints(kind, f"{{run}}/cache{{worker.rank}}", side=40), kind, RunFolder(run, {{}}), worker=worker, validate=validate)
+worker.agree("done")
+print("finished", worker.rank, worker.world, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
+    for count in (1, 2):
+        done = subprocess.run([sys.executable, "-W", "ignore", str(script), str(tmp_path / f"run{count}-"), str(count)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert f"finished 0 {count}" in done.stdout
+    one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
+    assert one["step"] == two["step"] == 12
+    # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step
+    for name, value in one["model"].items():
+        if name == "head.final.bias":  # cross-entropy does not know it: its gradient is rounding alone
+            continue
+        torch.testing.assert_close(two["model"][name], value, atol=2e-4, rtol=2e-3)
+    first = {name: value for name, value in one["average"]["values"].items() if "head" in name}
+    assert first
+    rows = [(tmp_path / f"run{count}-0" / "metrics.csv").read_text().splitlines() for count in (1, 2)]
+    losses = [[float(row.split(",")[1]) for row in lines[1:] if row.split(",")[1]] for lines in rows]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert not (tmp_path / "run2-1").exists()  # only the first process writes
+
+
+def test_bad_devices():
+    with pytest.raises(OptionError, match="devices is 0"):
+        Devices(devices=0)
+    with pytest.raises(OptionError, match="there is no device 'cuda:99'"):
+        Devices(accelerator="cuda:99").worker()
+    with pytest.raises(OptionError, match="there is no device 'toaster'"):
+        Devices(accelerator="toaster").worker()
+    assert Devices(accelerator="cpu").worker().device == torch.device("cpu")
