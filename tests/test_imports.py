@@ -25,8 +25,13 @@ HEAVY = {
     "ultralytics": ("ultralytics",),
     "av": ("video", "animation"),
     "cv2": ("ultralytics",),
-    "matplotlib": ("colour",),
+    "matplotlib": ("colour", "figures"),
     "jax": ("jax",),
+    "lightning": ("lightning",),
+    "wandb": ("wandb",),
+    "ray": ("ray",),
+    "optuna": ("ray",),
+    "peft": ("peft",),
 }
 FILES = sorted(SRC.rglob("*.py"))
 

@@ -10,11 +10,15 @@ from collections.abc import Sequence
 
 import tyro
 
-from isotherm.cli.options import Command, Common
+from isotherm.cli.common_options import Common
+from isotherm.cli.options import PAIRS, Command
 from isotherm.errors import IsothermError
 from isotherm.version import __version__
 
-RUNNERS = {"Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo"}
+RUNNERS = {
+    "Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo", "TrainKeypoints": "train_keypoints",
+    "EvalKeypoints": "eval_keypoints", "PredictKeypoints": "predict_keypoints", "Sweep": "sweep",
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"isotherm {__version__}")
         return 0
     try:
-        options: Common = tyro.cli(Command, prog="isotherm", description="Heatmaps of any vision model.", args=arguments or ["--help"])  # type: ignore[call-overload]
+        options: Common = tyro.cli(Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"])  # type: ignore[call-overload]
     except SystemExit as stop:
         return _code(stop)
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
@@ -48,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"isotherm: {type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.", file=sys.stderr)
         return 2
+
+
+def _paired(arguments: Sequence[str]) -> list[str]:
+    """'train', 'keypoints' -> 'train keypoints', which is how the command is called."""
+    if len(arguments) > 1 and arguments[0] in PAIRS and not arguments[1].startswith("-"):
+        return [f"{arguments[0]} {arguments[1]}", *arguments[2:]]
+    return list(arguments)
 
 
 def _code(stop: SystemExit) -> int:

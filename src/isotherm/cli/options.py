@@ -8,13 +8,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
-
-@dataclass(frozen=True, kw_only=True)
-class Common:
-    debug: bool = False
-    """Show the traceback of an error."""
-    quiet: bool = False
-    """Print only the summary and errors."""
+from isotherm.cli.common_options import Common
+from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,4 +117,11 @@ Command = (
     | Annotated[Methods, subcommand("methods")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Demo, subcommand("demo")]
+    | Annotated[TrainKeypoints, subcommand("train keypoints")]
+    | Annotated[EvalKeypoints, subcommand("eval keypoints")]
+    | Annotated[PredictKeypoints, subcommand("predict keypoints")]
+    | Annotated[Sweep, subcommand("sweep")]
 )
+
+PAIRS = ("train", "eval", "predict")
+"""Commands of two words."""

@@ -104,7 +104,7 @@ class Run:
             "versions": versions(),
             **to_json(facts),
         }
-        self.dpath = _numbered(Path(root), job) if out is None else _chosen(Path(out), overwrite)
+        self.dpath = numbered(Path(root), job) if out is None else _chosen(Path(out), overwrite)
         self._stems, self._claimed = Stems(), dict[str, str]()
         self._done, self._failed, self._start = 0, list[tuple[str, str]](), time.monotonic()
         self._save()
@@ -266,7 +266,12 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"a record cannot hold a {type(value).__name__}; pass text, numbers, lists or a frame")
 
 
-def _numbered(root: Path, job: str) -> Path:
+def numbered(root: Path, job: str) -> Path:
+    """A new folder ``root/job-001`` and so on, made so that no two processes get the same.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
         pattern = re.compile(rf"{re.escape(job)}-([0-9]+)")

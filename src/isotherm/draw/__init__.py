@@ -9,6 +9,7 @@ from isotherm.draw.colour import colour_table
 from isotherm.draw.notebook import gallery_html, heatmap_html, heatmap_png
 from isotherm.draw.overlay import overlay
 from isotherm.draw.panels import comparison_grid, contact_sheet, side_by_side
+from isotherm.draw.points import draw_points
 from isotherm.draw.report import ReportEntry, write_report
 from isotherm.draw.save import load_map16, read_command, save_map16, save_picture
 from isotherm.draw.scale import Scale, scale_of, shared_scale
@@ -20,6 +21,7 @@ __all__ = [
     "comparison_grid",
     "contact_sheet",
     "draw_boxes",
+    "draw_points",
     "gallery_html",
     "heatmap_html",
     "heatmap_png",

@@ -25,7 +25,7 @@ PALETTE: tuple[Colour, ...] = (
 )
 """Bright colours that stand apart from each other; a dark rim keeps them visible on bright ground."""
 
-_RIM = (15, 23, 42)
+RIM: Colour = (15, 23, 42)
 
 
 def as_boxes(boxes: Tensor | np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
@@ -83,7 +83,7 @@ def draw_boxes(
     outlines = {i: _pixels(corners[i], w, h) for i in kept}
     for i in kept:
         x0, y0, x1, y1 = outlines[i]
-        draw.rectangle((x0 - rim, y0 - rim, x1 + rim, y1 + rim), outline=_RIM, width=stroke + 2 * rim)
+        draw.rectangle((x0 - rim, y0 - rim, x1 + rim, y1 + rim), outline=RIM, width=stroke + 2 * rim)
         draw.rectangle((x0, y0, x1, y1), outline=colour[i], width=stroke)
     if labels is None:
         return
@@ -117,7 +117,7 @@ def _label(draw, text: str, box, colour: Colour, size: int, picture: tuple[int, 
     taken.append((x, y, x + lw, y + lh))
     draw.rectangle((x, y, x + lw - 1, y + lh - 1), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 120
-    draw.text((x + pad, y + lh / 2), text, font=font, fill=_RIM if dark else (255, 255, 255), anchor="lm")
+    draw.text((x + pad, y + lh / 2), text, font=font, fill=RIM if dark else (255, 255, 255), anchor="lm")
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

@@ -94,6 +94,7 @@ class TrainedKeypoints:
     Args:
         model: in evaluation mode. choice, objective, size: how it was made and what its maps mean. names: of the points.
         exchangeable, swaps, lines: as of :class:`isotherm.data.keypoints.KeypointSet`. margin: kept around a box.
+        covariance_scale: what decoded covariances are multiplied by, fitted on the validation set; None: not fitted.
     """
 
     model: KeypointModel
@@ -105,6 +106,7 @@ class TrainedKeypoints:
     swaps: tuple[tuple[int, int], ...] = ()
     lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     margin: float = 0.0
+    covariance_scale: float | None = None
 
 
 def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
@@ -113,7 +115,7 @@ def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> 
     tensors = {name: value.contiguous().cpu() for name, value in trained.model.state_dict().items() if name not in frozen}
     told = {
         "choice": asdict(trained.choice), "objective": asdict(trained.objective), "size": trained.size, "names": trained.names,
-        "exchangeable": trained.exchangeable, "swaps": trained.swaps, "lines": dict(trained.lines), "margin": trained.margin,
+        "exchangeable": trained.exchangeable, "swaps": trained.swaps, "lines": dict(trained.lines), "margin": trained.margin, "covariance_scale": trained.covariance_scale,
     }  # fmt: skip
     with atomic_write(fpath) as file:
         file.write(save(tensors, metadata={"format": FORMAT, "keypoints": json.dumps(told)}))
@@ -140,7 +142,7 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
     return TrainedKeypoints(
         model=model.eval(), choice=choice, objective=from_plain(Objective, parts["objective"]), size=size, names=names,
         exchangeable=tuple(tuple(g) for g in parts["exchangeable"]), swaps=tuple((a, b) for a, b in parts["swaps"]),
-        lines={name: (a, b) for name, (a, b) in parts["lines"].items()}, margin=float(parts["margin"]),
+        lines={name: (a, b) for name, (a, b) in parts["lines"].items()}, margin=float(parts["margin"]), covariance_scale=parts["covariance_scale"],
     )  # fmt: skip
 
 

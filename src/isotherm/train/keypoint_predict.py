@@ -11,6 +11,7 @@ from torch import nn
 
 from isotherm.data.keypoint_cache import CachedKeypoints, picture_at, region
 from isotherm.data.keypoints import KeypointRecord
+from isotherm.decode import scale_covariance
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.points import Points
@@ -30,7 +31,7 @@ def predict_pictures(
             model's own margin is kept around it. batch: pictures at a time.
 
     Returns:
-        Points (b, n): source pixels, covariances, scores, states.
+        Points (b, n): source pixels, covariances (calibrated where the model knows how), scores, states.
 
     Raises:
         OptionError: not as many boxes as pictures, or pictures that are not square where the model's input is not.
@@ -45,7 +46,8 @@ def predict_pictures(
     for i in range(0, len(pictures), batch):
         small = np.stack([picture_at(p, f).transpose(2, 0, 1) for p, f in zip(pictures[i : i + batch], frames[i : i + batch], strict=True)])
         parts.append(_points(trained.model, trained.objective, torch.from_numpy(small), Frame.stack(frames[i : i + batch]), trained.size))
-    return _joined(parts, len(trained.names))
+    found = _joined(parts, len(trained.names))
+    return found if trained.covariance_scale is None else scale_covariance(found, trained.covariance_scale)
 
 
 def predict_cached(model: nn.Module, objective: Objective, data: CachedKeypoints, *, size: tuple[int, int], batch: int = 32) -> Points:

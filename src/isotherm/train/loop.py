@@ -93,11 +93,12 @@ class Part:
     """What a task says of a part of a batch.
 
     Args:
-        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the watch, logits or peaks as ``kind_of_map`` says.
+        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the watch, logits or peaks as ``kind_of_map`` says; None
+            where there are none to watch.
     """
 
     loss: Float[Tensor, ""]
-    maps: Float[Tensor, "b n h w"]
+    maps: Float[Tensor, "b n h w"] | None
 
 
 class Task(ABC):
@@ -167,7 +168,8 @@ def run_loop(
     first = state.resume(folder, write=worker.first)
     if first:
         say(f"going on from step {first}")
-    forward, optimiser = worker.set_up(torch.compile(model) if config.compiled else model, optimiser)
+    whole: Any = torch.compile(model) if config.compiled else model
+    forward, optimiser = worker.set_up(whole, optimiser)
     told, began, stopped = False, time.perf_counter(), state.ended(config)
     for step in range(first, first if stopped else config.steps):
         factor = config.schedule(step, config.steps)
@@ -185,7 +187,8 @@ def run_loop(
                 share = task.labelled(part)[0] / max(1, known)
                 worker.backward(state.scaler.scale(told_of.loss * (share * worker.world)))
             loss += float(told_of.loss.detach()) * share
-            figures = figures or state.watch.look(told_of.maps, kind=task.kind_of_map, step=step)
+            if not figures and told_of.maps is not None:
+                figures = state.watch.look(told_of.maps, kind=task.kind_of_map, step=step)
         loss = worker.total(loss)
         if not math.isfinite(loss):  # before the weights are touched
             raise DivergedError(f"the loss is {loss} at step {step + 1}; lower the rate, clip gradients or use float32. What was kept in {folder.dpath} is from before")
@@ -210,8 +213,9 @@ def run_loop(
             say(f"step {done} of {config.steps}: loss {loss:.4f}, {(done - first) / (time.perf_counter() - began):.1f} steps a second")
         if done % config.keep_every == 0 or last:
             if validate is not None and worker.first:
-                state.judge(found := validate(model if state.average is None else state.average.applied_to(model), done))
-                folder.log({"step": done, **{f"validation {key}": value for key, value in found.items()}})
+                state.judge(found := validate(model.eval() if state.average is None else state.average.applied_to(model), done))
+                if found:
+                    folder.log({"step": done, **{f"validation {key}": value for key, value in found.items()}})
                 model.train()
             if worker.first:
                 state.keep(folder, done)

@@ -78,16 +78,20 @@ def _known_keys(config: Any, plain: Any, where: str) -> None:
             near = difflib.get_close_matches(str(key), names, n=1)
             advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
             raise OptionError(f"{_at(where, str(key))} is not an option; {advice}")
-        for part in _dataclasses_in(hints[key]):
-            _known_keys(part, value, _at(where, str(key)))
+        _known_inside(hints[key], value, _at(where, str(key)))
 
 
-def _dataclasses_in(hint: Any) -> list[Any]:
+def _known_inside(hint: Any, value: Any, where: str) -> None:
+    """The same for configurations inside of options and tuples of them."""
     if dataclasses.is_dataclass(hint):
-        return [hint]
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        return [part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)]
-    return []
+        _known_keys(hint, value, where)
+    elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        for part in typing.get_args(hint):
+            if dataclasses.is_dataclass(part):
+                _known_keys(part, value, where)
+    elif typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
+        for i, one in enumerate(value):
+            _known_inside(typing.get_args(hint)[0], one, f"{where}[{i}]")
 
 
 def _at(where: str, path: str) -> str:

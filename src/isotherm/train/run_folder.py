@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.data.runs import to_json
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import InputError, OptionError, WeightsError
 
 FORMAT = "isotherm.training/1"
 
@@ -25,12 +25,16 @@ class RunFolder:
         dpath: made if it is not there. recipe: everything that decides the numbers of the run, as JSON.
 
     Raises:
-        OptionError: the folder holds a run of another recipe; it is left as it is.
+        OptionError: the folder holds a run of another recipe, or other files; it is left as it is. InputError: it cannot be made.
     """
 
     def __init__(self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any]) -> None:
         self.dpath = Path(dpath)
-        self.dpath.mkdir(parents=True, exist_ok=True)
+        self.also: Callable[[Mapping[str, float]], None] = lambda row: None
+        try:
+            self.dpath.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {self.dpath} cannot be made ({error.strerror})") from error
         told = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
         there = self.dpath / "recipe.json"
         if there.is_file():
@@ -39,6 +43,9 @@ class RunFolder:
                 changed = sorted(key for key in {*before, *told} if before.get(key) != told.get(key))
                 raise OptionError(f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}")
         else:
+            others = sorted(f.name for f in self.dpath.iterdir() if not f.name.startswith("."))
+            if others:
+                raise OptionError(f"{self.dpath} holds other files ({', '.join(others[:3])}) and no run; give an empty folder, or one that does not exist")
             with atomic_write(there) as file:
                 file.write(json.dumps(told, indent=1).encode())
 
@@ -67,7 +74,8 @@ class RunFolder:
         return state
 
     def log(self, row: Mapping[str, float]) -> None:
-        """A line of figures; a column that is new rewrites the file with it."""
+        """A line of figures; a column that is new rewrites the file with it. ``also`` is told of it."""
+        self.also(row)
         fpath = self.dpath / "metrics.csv"
         columns = _columns(fpath)
         if set(row) <= set(columns):
@@ -79,11 +87,20 @@ class RunFolder:
 
     def figures(self) -> list[dict[str, float]]:
         """All lines so far; what is not known in a line is left out of it."""
-        fpath = self.dpath / "metrics.csv"
-        if not fpath.is_file():
-            return []
-        with fpath.open(newline="") as file:
-            return [{key: _number(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+        return read_figures(self.dpath / "metrics.csv")
+
+    def write_parquet(self) -> Path | None:
+        """All figures as ``metrics.parquet``, or None where pyarrow is not installed."""
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            return None
+        rows, columns = self.figures(), _columns(self.dpath / "metrics.csv")
+        table = pyarrow.table({key: [row.get(key) for row in rows] for key in columns})
+        with atomic_write(self.dpath / "metrics.parquet") as file:
+            pyarrow.parquet.write_table(table, file)
+        return self.dpath / "metrics.parquet"
 
     def forget_after(self, step: int) -> None:
         """Drop lines of steps that come after a checkpoint, which are about to be made again; a line cut short goes too."""
@@ -99,6 +116,14 @@ class RunFolder:
         lines = [",".join(columns), *(",".join(_shown(row.get(column, "")) for column in columns) for row in rows)]
         with atomic_write(self.dpath / "metrics.csv") as file:
             file.write(("\n".join(lines) + "\n").encode())
+
+
+def read_figures(fpath: Path) -> list[dict[str, float]]:
+    """The lines of a ``metrics.csv``; none where there is no file."""
+    if not fpath.is_file():
+        return []
+    with fpath.open(newline="") as file:
+        return [{key: _number(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)]
 
 
 def _columns(fpath: Path) -> list[str]:

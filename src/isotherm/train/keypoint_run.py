@@ -1,0 +1,238 @@
+"""A whole run: data read and cached, model made and proved, trained, judged, and everything written into one folder.
+
+``recipe.json`` decides the numbers, ``run.json`` says when and with which versions it was started, ``metrics.csv`` has the figures,
+``checkpoint.pt`` is gone on from, ``model.safetensors`` is the averaged model of the last checkpoint and ``best.safetensors`` that
+of the best validation, ``evaluation.json`` and ``pictures`` are from the best one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from isotherm.adapters.backbone import check_backbone
+from isotherm.atomic import atomic_write
+from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
+from isotherm.data.keypoints import KeypointSet
+from isotherm.data.runs import to_json, versions
+from isotherm.errors import InputError
+from isotherm.train.devices import Worker
+from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
+from isotherm.train.keypoint_data import read_data
+from isotherm.train.keypoint_model import KeypointModel
+from isotherm.train.keypoint_recipe import KeypointRecipe
+from isotherm.train.keypoint_validate import Judged, calibrated_scale, judge, logged_figures, write_extremes
+from isotherm.train.keypoints import train_keypoints
+from isotherm.train.loop import Say
+from isotherm.train.run_folder import RunFolder
+
+LAST, BEST = "model.safetensors", "best.safetensors"
+EXTREMES = 8
+"""Best pictures, and worst ones, that a run keeps."""
+
+
+def train_run(
+    recipe: KeypointRecipe,
+    dpath: Path | Callable[[], Path],
+    *,
+    root: Path,
+    cache_dpath: Path | None = None,
+    command: str = "",
+    skip_bad: bool = False,
+    worker: Worker | None = None,
+    heard: Callable[[int, Mapping[str, float]], None] = lambda step, figures: None,
+    say: Say = lambda line: None,
+) -> TrainedKeypoints:
+    """Train what a recipe says in a folder, or go on with it; a run that is finished is opened and left as it is.
+
+    Args:
+        dpath: the run's folder, or a function that makes one, called when the data have been read. root: where relative paths of the data start. cache_dpath: for decoded pictures; by default the
+            folder ``.cache`` beside the run, which runs on the same data share. command: what is noted as having made the run.
+        skip_bad: leave out pictures and annotations that cannot be read. worker: this process, if several share the work. heard: called with the step and
+            the figures of every validation.
+
+    Returns:
+        The best model by validation, or the last where nothing validates.
+
+    Raises:
+        As :func:`isotherm.train.loop.run_loop` and the readers of the data.
+    """
+    worker = recipe.devices.worker() if worker is None else worker
+    told = say if worker.first else lambda line: None
+    training, validation = read_data(recipe.data, root=root, skip_bad=skip_bad, say=told)
+    if not len(training):
+        raise InputError("no pictures are left to train on; look at what was skipped, and at hold_out")
+    config, names = recipe.training, training.names
+    if callable(dpath):
+        dpath = dpath() if worker.first else Path()
+    dpath = Path(worker.agree(str(dpath)))
+    told(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
+    data, other = _cached(recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=told)
+    model = make_model(recipe.model, len(names), size=config.size)
+    check_backbone(model.backbone, size=config.size)
+    folder = RunFolder(dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]})
+    told(_described(model, recipe, training, validation))
+
+    def kept(averaged: nn.Module, step: int) -> dict[str, float]:
+        trained = _trained(averaged, recipe, training)
+        if not len(other):
+            save_keypoints(trained, dpath / LAST)
+            return {}
+        judged = judge(averaged, config.objective, other, training, size=config.size, batch=config.batch, draws=1)
+        save_keypoints(replace(trained, covariance_scale=calibrated_scale(judged, other, training)), dpath / LAST)
+        figures = logged_figures(judged.report)
+        name, value = next(iter(figures.items()))
+        before = [row[f"validation {name}"] for row in folder.figures() if f"validation {name}" in row and row["step"] < step]
+        if value < min(before, default=math.inf):
+            shutil.copy(dpath / LAST, dpath / f".{BEST}")
+            (dpath / f".{BEST}").replace(dpath / BEST)
+        told(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        heard(step, figures)
+        return figures
+
+    with recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else _nobody() as tracker, _Started(dpath, worker, command=command, root=str(root.resolve()), tracking=asdict(recipe.tracking)):
+        folder.also = tracker.log
+        train_keypoints(config, model, data, training, folder, worker=worker, validate=kept, say=say)
+        best = open_keypoints(dpath / (BEST if (dpath / BEST).is_file() else LAST))
+        if worker.first and len(other):
+            judged = judge(best.model, config.objective, other, training, size=config.size, batch=config.batch)
+            write_evaluation(judged, dpath / "evaluation.json")
+            for fpath in write_extremes(judged, other, training, dpath / "pictures", count=EXTREMES, command=command):
+                tracker.picture(fpath.stem, _rgb(fpath), config.steps)
+            told(judged.report.table())
+        if worker.first:
+            folder.write_parquet()
+    return best
+
+
+def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:
+    """(the trained model of a run's folder or of a .safetensors file, a line that says which one it is).
+
+    Raises:
+        InputError: neither, or a run that has kept nothing yet.
+    """
+    path = Path(where)
+    if path.is_file():
+        return open_keypoints(path), f"model {path}"
+    for name, why in ((BEST, "the best by validation"), (LAST, "the last one")):
+        if (path / name).is_file():
+            return open_keypoints(path / name), f"model {path / name}, {why}"
+    raise InputError(f"{path} holds no trained model ({BEST} or {LAST}); expected the folder of a training run, such as runs/keypoints-001")
+
+
+def write_evaluation(judged: Judged, fpath: Path, **facts: Any) -> None:
+    """The report as JSON."""
+    with atomic_write(fpath) as file:
+        file.write(json.dumps(to_json({**facts, **judged.report.to_json()}), indent=1).encode())
+
+
+def _cached(
+    recipe: KeypointRecipe, training: KeypointSet, validation: KeypointSet, dpath: Path, worker: Worker, *, skip_bad: bool, say: Say
+) -> tuple[CachedKeypoints, CachedKeypoints]:
+    largest = max(recipe.training.size)
+    # augmentation looks around in what is kept, so it is larger; what is only judged is kept as it is shown
+    sides = math.ceil(largest * recipe.data.enlarged), largest
+
+    def both() -> tuple[CachedKeypoints, CachedKeypoints]:
+        found = [cache_keypoints(part, dpath, side=side, margin=recipe.data.margin, skip_bad=skip_bad, say=say) for part, side in zip((training, validation), sides, strict=True)]
+        return found[0], found[1]
+
+    if worker.world == 1:
+        return both()
+    if worker.first:  # one process decodes, then all read the same files
+        both()
+    worker.agree("cached")
+    return both()
+
+
+def _trained(model: nn.Module, recipe: KeypointRecipe, data: KeypointSet) -> TrainedKeypoints:
+    assert isinstance(model, KeypointModel)
+    return TrainedKeypoints(
+        model=model, choice=recipe.model, objective=recipe.training.objective, size=recipe.training.size, names=data.names,
+        exchangeable=data.exchangeable, swaps=data.swaps, lines=data.lines, margin=recipe.data.margin,
+    )  # fmt: skip
+
+
+def _described(model: KeypointModel, recipe: KeypointRecipe, training: KeypointSet, validation: KeypointSet) -> str:
+    trained, whole = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (True, False))
+    groups = ", ".join(f"{n} {name}" for name, n in training.groups.items() if name)
+    decoder = "least squares" if recipe.training.objective.loss == "mse" else "moment inverse"
+    return (
+        f"{len(training)} pictures to train on{f' ({groups})' if groups else ''}, {len(validation)} to validate; {recipe.model.backbone} with the head "
+        f"{recipe.model.head}, {trained:,} of {whole:,} parameters trained; {recipe.training.objective.loss}, decoded by {decoder}"
+    )
+
+
+def _fingerprint(data: CachedKeypoints) -> str:
+    """What the data are: the same pictures and labels, the same text."""
+    digest = hashlib.sha256()
+    for part in (data.points, data.state, data.px_per_cm, data.frame.to_source):
+        digest.update(part.contiguous().numpy().tobytes())
+    digest.update("\n".join([*data.group, *(r.name for r in data.records)]).encode())
+    return f"{len(data)} records, {digest.hexdigest()[:16]}"
+
+
+def _rgb(fpath: Path) -> Any:
+    from isotherm.data.pictures import read_picture
+
+    return read_picture(fpath).array
+
+
+def _nobody() -> Any:
+    from isotherm.train.tracking import NoTracker
+
+    return NoTracker()
+
+
+class _Started:
+    """Notes a start in ``run.json`` and how it ended."""
+
+    def __init__(self, dpath: Path, worker: Worker, *, command: str, **facts: Any) -> None:
+        self.fpath, self.write = dpath / "run.json", worker.first
+        self.began = time.perf_counter()
+        self.facts: dict[str, Any] = {"job": "train keypoints", "starts": []}
+        if self.fpath.is_file():
+            self.facts = json.loads(self.fpath.read_text())
+        self.facts |= facts
+        self.facts["starts"].append({
+            "time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "revision": git_revision(),
+            "versions": versions(), "threads": torch.get_num_threads(), "device": str(worker.device), "processes": worker.world,
+        })  # fmt: skip
+
+    def __enter__(self) -> None:
+        self._note("running")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        status = "finished" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else f"failed: {error}"
+        self.facts["starts"][-1]["seconds"] = round(time.perf_counter() - self.began, 1)
+        self._note(status)
+
+    def _note(self, status: str) -> None:
+        if self.write:
+            with atomic_write(self.fpath) as file:
+                file.write(json.dumps({**self.facts, "status": status}, indent=1).encode())
+
+
+def git_revision() -> str | None:
+    """The revision of the repository that the work is done in, with '+' where files differ from it; None outside of one."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,119 @@
+"""How good a keypoint model is on pictures that it has not seen: figures, and the best and worst pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from isotherm.data.keypoint_cache import CachedKeypoints
+from isotherm.data.keypoints import KeypointSet
+from isotherm.decode.calibration import fit_covariance_scale, scale_covariance
+from isotherm.draw import draw_points
+from isotherm.metrics.keypoint_report import KeypointReport, KeypointTruth, errors_of, report_keypoints
+from isotherm.metrics.point_errors import match_exchangeable
+from isotherm.points import Points, State
+from isotherm.train.keypoint_model import Objective
+from isotherm.train.keypoint_predict import predict_cached
+
+LOGGED = ("point_err_px", "point_err_cm", "line_err_cm", "oob_points_frac", "oks", "inside_95", "nll")
+"""Figures that are logged in a run; the first judges it, and less is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a model found in a set.
+
+    Args:
+        points: (m, n) predicted, source pixels. report: figures of all and of every group. errors: (m) mean distance per picture,
+            NaN where nothing is known of it.
+    """
+
+    points: Points
+    report: KeypointReport
+    errors: Float[Tensor, " m"]
+
+
+def judge(model: nn.Module, objective: Objective, data: CachedKeypoints, kind: KeypointSet, *, size: tuple[int, int], batch: int = 32, draws: int = 1000, covariance_scale: float | None = None) -> Judged:
+    """Predict a set by the decoder that belongs to the loss, and compare with what is known.
+
+    Args:
+        size: (h, w) of the model's input. draws: resamples of the intervals. covariance_scale: what covariances are multiplied by.
+    """
+    points = predict_cached(model, objective, data, size=size, batch=batch)
+    points = points if covariance_scale is None else scale_covariance(points, covariance_scale)
+    truth = truth_of(data)
+    report = report_keypoints(points, truth, names=kind.names, exchangeable=kind.exchangeable, lines=kind.lines, oks_sigmas=kind.oks_sigmas, resamples=draws)
+    return Judged(points, report, errors_of(points, truth, exchangeable=kind.exchangeable))
+
+
+def truth_of(data: CachedKeypoints) -> KeypointTruth:
+    """What is known of cached pictures, in source pixels."""
+    return KeypointTruth(points=data.points, state=data.state, px_per_cm=data.px_per_cm, area=data.area, group=data.group, sizes=data.frame.source_size)
+
+
+def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[Points, Points]:
+    """(what was found, in the order that fits the truth best, the truth): pairs for :mod:`isotherm.decode.calibration`."""
+    points, known = judged.points, _place_known(data.state)
+    order = match_exchangeable(points.xy, data.points, known, kind.exchangeable)
+    xy = points.xy.gather(1, order[..., None].expand(*order.shape, 2))
+    covariance = None if points.covariance is None else points.covariance.gather(1, order[..., None, None].expand(*order.shape, 2, 2))
+    return Points(xy, covariance=covariance), Points(data.points, state=data.state)
+
+
+def calibrated_scale(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> float:
+    """The factor that makes the covariances as large as the errors are; 1 where nothing can be said.
+
+    Least-squares and moment covariances know of the map's width and noise, not of what the model mistakes for what.
+    """
+    found, truth = matched(judged, data, kind)
+    if found.covariance is None or not bool(_place_known(data.state).any()):
+        return 1.0
+    return fit_covariance_scale(found, truth)
+
+
+def _place_known(state: Tensor) -> Tensor:
+    return (state != int(State.UNLABELLED)) & (state != int(State.ABSENT))
+
+
+def logged_figures(report: KeypointReport) -> dict[str, float]:
+    """The figures of all pictures that are logged, without those that could not be judged."""
+    found = {name: report.rows[0].figures[name].mean for name in LOGGED if name in report.rows[0].figures}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def ranked(errors: Float[Tensor, " m"]) -> list[int]:
+    """Numbers of the pictures from the best to the worst; those of which nothing is known are left out."""
+    known = torch.isfinite(errors).nonzero()[:, 0]
+    return [int(i) for i in known[errors[known].argsort(stable=True)]]
+
+
+def draw_judged(judged: Judged, data: CachedKeypoints, kind: KeypointSet, index: int, *, command: str | None = None) -> Image.Image:
+    """One picture with what was found and, as white rings, what is known."""
+    record = data.records[index]
+    points, state = judged.points, data.state[index]
+    found = Points(points.xy[index], covariance=None if points.covariance is None else points.covariance[index])
+    error = float(judged.errors[index])
+    cm = f", {error / record.px_per_cm:.4f} cm" if record.px_per_cm else ""
+    return draw_points(
+        record.read(), found, names=kind.names, lines=tuple(kind.lines.values()), truth=Points(data.points[index], state=state),
+        title=f"{record.name or index}: {error:.2f} px{cm} on average", footer=command,
+    )  # fmt: skip
+
+
+def write_extremes(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, *, count: int, command: str) -> list[Path]:
+    """The best and the worst pictures as files, named by rank and error; earlier ones are replaced."""
+    from isotherm.draw import save_picture
+
+    dpath.mkdir(parents=True, exist_ok=True)
+    for old in [*dpath.glob("best-*.jpg"), *dpath.glob("worst-*.jpg")]:
+        old.unlink()
+    order = ranked(judged.errors)
+    chosen: Sequence[tuple[str, int, int]] = [("best", k, i) for k, i in enumerate(order[:count])] + [("worst", k, i) for k, i in enumerate(order[::-1][: min(count, len(order))])]
+    return [save_picture(draw_judged(judged, data, kind, i), dpath / f"{what}-{k + 1}.jpg", command=command) for what, k, i in chosen]

@@ -1,0 +1,194 @@
+"""A sweep's trials on Ray Tune, on this machine or on a cluster with a shared folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isotherm.atomic import atomic_write
+from isotherm.errors import MissingExtraError, OptionError
+from isotherm.train.keypoint_recipe import KeypointRecipe
+from isotherm.train.keypoint_run import train_run
+from isotherm.train.recipe import from_plain
+from isotherm.train.sweep import (
+    TRIAL,
+    Range,
+    Say,
+    SweepConfig,
+    Values,
+    history,
+    shown,
+    trial_dpath,
+    trials_of,
+    with_values,
+)
+
+FINISHED, STOPPED = "finished", "stopped early"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every trial needs; goes to the workers."""
+
+    config: SweepConfig
+    recipe: Mapping[str, Any]
+    root: str
+    dpath: str
+    skip_bad: bool
+
+
+def run_trials(
+    config: SweepConfig, recipe: Mapping[str, Any], *, root: Path, dpath: Path, address: str | None = None, skip_bad: bool = False, say: Say = lambda line: None
+) -> dict[str, str]:
+    """Run the trials that are not finished; returns how each ended, by the name of its folder.
+
+    Args:
+        root: where the recipe's paths start. dpath: the sweep's folder; on a cluster, the same place for all machines.
+        address: of a cluster; None: Ray is started here and ended afterwards.
+
+    Raises:
+        MissingExtraError: Ray is not installed. OptionError: the cluster does not answer.
+    """
+    for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_AIR_NEW_OUTPUT", "0"), ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        from ray import tune
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray", "a sweep") from error
+    # what is started here listens to this machine alone
+    local = {"num_cpus": max(os.cpu_count() or 1, config.cpus), "_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False, **local)
+    except ConnectionError as error:
+        raise OptionError(f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or leave --address away") from error
+    job = Job(config, dict(recipe), str(root.resolve()), str(dpath.resolve()), skip_bad)
+    ended: dict[str, str] = {}
+    try:
+        space, search, samples = _searched(config, dpath)
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(_trial, job=job), {"cpu": config.cpus, "gpu": config.gpus}),
+            param_space=space,
+            tune_config=tune.TuneConfig(
+                metric=config.metric, mode="min", num_samples=samples, max_concurrent_trials=config.at_once, search_alg=search,
+                scheduler=_scheduler(config), trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(storage_path=str((dpath / "ray").resolve()), verbose=0, callbacks=[_teller(config, say, ended)], failure_config=tune.FailureConfig(max_failures=0)),
+        )  # fmt: skip
+        if samples:
+            tuner.fit()
+    finally:
+        ray.shutdown()
+    return _endings(dpath, ended)
+
+
+def _trial(config: Values, *, job: Job) -> None:
+    """One training in its own folder; what it wrote before is told again first, so that the sweep knows it."""
+    from ray import tune
+
+    torch.set_num_threads(job.config.cpus)
+    values = config.get("trial", config)
+    dpath, metric = trial_dpath(Path(job.dpath), values), job.config.metric
+    _noted(Path(job.dpath), values)
+    told = history(dpath, metric)
+    for step, value in told:
+        tune.report({metric: value, "step": step, "folder": dpath.name})
+    done = max((step for step, _ in told), default=0)
+
+    def heard(step: int, figures: Mapping[str, float]) -> None:
+        if step > done and metric in figures:
+            tune.report({metric: figures[metric], "step": step, "folder": dpath.name})
+
+    recipe = from_plain(KeypointRecipe, with_values(job.recipe, values))
+    train_run(recipe, dpath, root=Path(job.root), cache_dpath=Path(job.dpath) / ".cache", command=f"a trial of {Path(job.dpath).name}", skip_bad=job.skip_bad, heard=heard)
+
+
+def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, int]:
+    """(parameter space, search algorithm or None, samples) of what is left to be tried."""
+    from ray import tune
+
+    listed = config.listed()
+    if listed is not None:
+        for values in listed:
+            _noted(dpath, values)
+        return {"trial": tune.grid_search(listed)}, None, 1
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+    space: dict[str, optuna.distributions.BaseDistribution] = {
+        path: optuna.distributions.IntDistribution(int(c.low), int(c.high), log=c.log) if isinstance(c, Range) and c.whole
+        else optuna.distributions.FloatDistribution(c.low, c.high, log=c.log) if isinstance(c, Range)
+        else optuna.distributions.CategoricalDistribution(list(c))
+        for path, c in config.values.items()
+    }  # fmt: skip
+    known = [t for t in trials_of(dpath, config.metric, {}) if (t.dpath / "evaluation.json").is_file()]
+    begun = [t.values for t in trials_of(dpath, config.metric, {}) if not (t.dpath / "evaluation.json").is_file()]
+    past: dict[str, Any] = {"points_to_evaluate": [t.values for t in known], "evaluated_rewards": [t.best for t in known]} if known else {"points_to_evaluate": begun} if begun else {}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return {}, OptunaSearch(space=space, metric=config.metric, mode="min", seed=config.seed, **past), max(0, config.trials - len(known))
+
+
+def _scheduler(config: SweepConfig) -> Any:
+    if config.stop_early is None:
+        return None
+    from ray.tune.schedulers import ASHAScheduler
+
+    return ASHAScheduler(time_attr="training_iteration", grace_period=config.stop_early.grace, reduction_factor=config.stop_early.factor, max_t=10**9)
+
+
+def _teller(config: SweepConfig, say: Say, ended: dict[str, str]) -> Any:
+    from ray.tune import Callback
+
+    class Teller(Callback):
+        """Lines about trials, and how each ended."""
+
+        def __reduce__(self) -> Any:  # Ray keeps a copy of its callbacks on disk; a console does not go there
+            return Callback, ()
+
+        def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            values = trial.config.get("trial", trial.config)
+            ended.pop(trial_dpath(Path(), values).name, None)
+            say(f"trial {shown(values)} starts")
+
+        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+            say(f"trial {shown(trial.config.get('trial', trial.config))}: {config.metric} {result[config.metric]:.4g} at step {result['step']}")
+
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            ended[trial_dpath(Path(), trial.config.get("trial", trial.config)).name] = STOPPED
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            values = trial.config.get("trial", trial.config)
+            reason = _reason(trial)
+            ended[trial_dpath(Path(), values).name] = f"failed: {reason}"
+            say(f"trial {shown(values)} failed: {reason}")
+
+    return Teller()
+
+
+def _reason(trial: Any) -> str:
+    """The last line of what went wrong, without the traceback."""
+    try:
+        return (Path(trial.error_file).read_text().strip().splitlines() or ["unknown"])[-1]
+    except (OSError, TypeError):
+        return "unknown"
+
+
+def _endings(dpath: Path, ended: dict[str, str]) -> dict[str, str]:
+    """A run that has been judged at its end is finished, whatever Ray says of it."""
+    judged = {fpath.parent.name: FINISHED for fpath in (dpath / "trials").glob("*/evaluation.json")}
+    return {**ended, **judged}
+
+
+def _noted(dpath: Path, values: Values) -> None:
+    folder = trial_dpath(dpath, values)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / TRIAL).is_file():
+        with atomic_write(folder / TRIAL) as file:
+            file.write(json.dumps(values).encode())
+

@@ -1,0 +1,230 @@
+"""Many trainings of one recipe with other values: which ones, where they lie, and what came of them.
+
+The folders of the trials are all the state there is. A sweep that was killed is started again: trials that are finished replay the
+figures that they wrote, the others go on from their checkpoints, and the search and the stopping rule see all of them anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from isotherm.atomic import atomic_write
+from isotherm.errors import InputError, OptionError
+from isotherm.train.keypoint_recipe import KeypointRecipe, set_at
+from isotherm.train.keypoint_validate import LOGGED
+from isotherm.train.recipe import from_plain, read_recipe
+from isotherm.train.run_folder import read_figures
+
+Say = Callable[[str], None]
+Values = dict[str, Any]
+TRIAL = ".trial.json"
+"""In every trial's folder: its values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Numbers from low to high, evenly or evenly in their logarithm; whole ones alone where ``whole`` is set."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise OptionError(f"low is {self.low} and high {self.high}; expected low < high, and low above 0 for log")
+
+    def at(self, share: float) -> float | int:
+        """The number at a share of the way from low to high."""
+        value = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
+        return round(value) if self.whole else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Trials that are worse than most at the same step end early (asynchronous successive halving).
+
+    Args:
+        grace: validations that every trial has. factor: one in so many goes on at every rung.
+
+    Source: Li et al., "A system for massively parallel hyperparameter tuning" (MLSys 2020), algorithm 2.
+    """
+
+    grace: int = 2
+    factor: int = 3
+
+    def __post_init__(self) -> None:
+        if self.grace < 1 or self.factor < 2:
+            raise OptionError(f"grace is {self.grace} and factor {self.factor}; expected at least 1, and at least 2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A sweep.
+
+    Args:
+        recipe: the file of the recipe, relative to the sweep's. values: path in the recipe, such as ``training.rate``, -> a list of
+            values, or a range ({low, high, log, whole}; not for a grid).
+        search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen estimator choose.
+        metric: of the validation, less is better. stop_early: ends bad trials, or None.
+        at_once: trials at the same time; None: as many as there are processors for. cpus, gpus: for each. seed: of the search.
+    """
+
+    recipe: str
+    values: Mapping[str, tuple[Any, ...] | Range]
+    search: Literal["grid", "random", "tpe"] = "grid"
+    trials: int = 12
+    metric: str = LOGGED[0]
+    stop_early: EarlyStopping | None = None
+    at_once: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise OptionError("values is empty; give what to vary, such as training.rate: [1e-4, 1e-3]")
+        for path, choice in self.values.items():
+            if self.search == "grid" and isinstance(choice, Range):
+                raise OptionError(f"{path} is a range; a grid needs a list of values")
+            if not isinstance(choice, Range) and not choice:
+                raise OptionError(f"{path} has no values")
+        if self.metric not in LOGGED:
+            raise OptionError(f"metric is {self.metric!r}; expected one of {', '.join(LOGGED)}")
+        if self.trials < 1 or self.cpus < 1 or self.gpus < 0 or (self.at_once is not None and self.at_once < 1):
+            raise OptionError(f"trials is {self.trials}, cpus {self.cpus}, gpus {self.gpus}, at_once {self.at_once}; expected at least 1, 1, 0 and 1")
+
+    def listed(self) -> list[Values] | None:
+        """The values of every trial; None where they depend on what comes out."""
+        if self.search == "tpe":
+            return None
+        if self.search == "grid":
+            return [dict(zip(self.values, chosen, strict=True)) for chosen in itertools.product(*(tuple(v) for v in self.values.values() if not isinstance(v, Range)))]
+        random = np.random.default_rng(self.seed)
+        return [
+            {path: c.at(float(random.uniform())) if isinstance(c, Range) else c[int(random.integers(len(c)))] for path, c in self.values.items()} for _ in range(self.trials)
+        ]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of one trial.
+
+    Args:
+        values: path -> value. dpath: its run folder. best: the best validation by the sweep's metric, NaN where there is none, and
+            at which ``step``. figures: of that validation. status: 'finished', 'stopped early', 'unfinished', or 'failed: why'.
+    """
+
+    values: Values
+    dpath: Path
+    best: float
+    step: int
+    status: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_sweep(fpath: Path) -> tuple[SweepConfig, dict[str, Any], Path]:
+    """(the sweep, its recipe as nested dictionaries, the folder that the recipe's paths start from); every trial's recipe is checked.
+
+    Raises:
+        OptionError: a file that is missing or wrong, or values that the recipe does not take.
+    """
+    plain = read_recipe(fpath)
+    if isinstance(plain.get("values"), dict):
+        plain["values"] = {path: _choice(choice, f"{fpath}: values.{path}") for path, choice in plain["values"].items()}
+    config = from_plain(SweepConfig, plain, where=str(fpath))
+    recipe_fpath = fpath.parent / config.recipe
+    recipe = read_recipe(recipe_fpath)
+    tries = config.listed() or [{path: c.at(share) if isinstance(c, Range) else c[0] for path, c in config.values.items()} for share in (0.0, 1.0)]
+    for values in tries:
+        where = f"{recipe_fpath} with {shown(values)}"
+        trial = from_plain(KeypointRecipe, with_values(recipe, values), where=where)
+        if not trial.data.validation and not trial.data.hold_out:
+            raise OptionError(f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out")
+    return config, recipe, recipe_fpath.parent
+
+
+def with_values(recipe: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """A trial's recipe."""
+    plain: dict[str, Any] = json.loads(json.dumps(recipe))
+    for path, value in values.items():
+        set_at(plain, path, value)
+    return plain
+
+
+def shown(values: Values) -> str:
+    """A trial's values, with the last parts of their paths, as in ``sigma=2, rate=0.001``."""
+    return ", ".join(f"{path.rpartition('.')[2]}={value:.6g}" if isinstance(value, float) else f"{path.rpartition('.')[2]}={value}" for path, value in values.items())
+
+
+def trial_dpath(dpath: Path, values: Values) -> Path:
+    """The folder of a trial: its values are its name, so that a sweep that is started again finds it."""
+    return dpath / "trials" / re.sub(r"[^\w.=,+-]+", "_", shown(values).replace(", ", ","))
+
+
+def history(dpath: Path, metric: str) -> list[tuple[int, float]]:
+    """(step, value) of every validation that a trial has written."""
+    name = f"validation {metric}"
+    return [(int(row["step"]), row[name]) for row in read_figures(dpath / "metrics.csv") if name in row]
+
+
+def trials_of(dpath: Path, metric: str, ended: Mapping[str, str]) -> list[Trial]:
+    """What the folders of a sweep's trials hold, the best first; ``ended``: name of a folder -> how it ended."""
+    found = []
+    for folder in sorted((dpath / "trials").glob(f"*/{TRIAL}")):
+        values, run = json.loads(folder.read_text()), folder.parent
+        past = history(run, metric)
+        step, best = min(past, key=lambda at: at[1], default=(0, math.nan))
+        rows = [row for row in read_figures(run / "metrics.csv") if row.get("step") == step]
+        figures = {key.removeprefix("validation "): value for row in rows for key, value in row.items() if key.startswith("validation ")}
+        found.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
+    return sorted(found, key=lambda t: (math.isnan(t.best), t.best))
+
+
+def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Write down what a folder's sweep is, or see that it is this one.
+
+    Raises:
+        OptionError: it holds another. InputError: it cannot be made.
+    """
+    told = json.loads(json.dumps({"sweep": config, "recipe": recipe}))
+    # how much runs at the same time changes no trial
+    told["sweep"] = {key: value for key, value in told["sweep"].items() if key not in ("at_once", "cpus", "gpus")}
+    there = dpath / "sweep.json"
+    try:
+        (dpath / "trials").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
+    if there.is_file():
+        if json.loads(there.read_text()) != told:
+            raise OptionError(f"{dpath} holds another sweep; give another folder with --out, or go on with the one in {there}")
+        return
+    with atomic_write(there) as file:
+        file.write(json.dumps(told, indent=1).encode())
+
+
+def _choice(choice: Any, where: str) -> Any:
+    if isinstance(choice, Mapping):
+        return from_plain(Range, choice, where=where)
+    if not isinstance(choice, Sequence) or isinstance(choice, str):
+        raise OptionError(f"{where} is {choice!r}; expected a list of values, or {{low: 1e-4, high: 1e-2, log: true}}")
+    return tuple(_as_number(v) for v in choice)
+
+
+def _as_number(value: Any) -> Any:
+    """YAML 1.1 reads 3e-4, without a point, as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
