@@ -8,13 +8,13 @@ import io
 import numpy as np
 import pytest
 import torch
-from oracles import keypoint_metrics as oracle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.oks import COCO_SIGMAS, oks, oks_matrix
 from isotherm.metrics.oks_ap import OksPredictions, OksTruth, oks_average_precision
+from oracles import keypoint_metrics as oracle
 
 
 def scene(seed, pictures=12, n=17):

@@ -7,12 +7,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from oracles import keypoint_metrics as oracle
 
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.pck import nme, pck, pck_area
-from isotherm.metrics.point_errors import length_errors, line_lengths, match_exchangeable, out_of_bounds, point_errors, to_cm
+from isotherm.metrics.point_errors import (
+    length_errors,
+    line_lengths,
+    match_exchangeable,
+    out_of_bounds,
+    point_errors,
+    to_cm,
+)
 from isotherm.points import State
+from oracles import keypoint_metrics as oracle
 
 GROUPS = [(), ((0, 1), (2, 3)), ((0, 2, 4),), ((4, 0, 1, 3, 2),)]
 

@@ -6,6 +6,7 @@ import csv
 import io
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from isotherm.metrics.keypoint_report import KeypointTruth, pck_curve
 from isotherm.metrics.point_errors import line_lengths, point_errors
 from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
-from isotherm.train.keypoint_data import DataChoice, Source, read_data, read_sources
+from isotherm.train.keypoint_data import DataChoice, Source, read_data, read_source, read_sources
 from isotherm.train.keypoint_run import open_run, write_evaluation
 from isotherm.train.keypoint_validate import Judged, judge, logged_figures, matched, truth_of, write_extremes
 from isotherm.train.loop import Say
@@ -70,12 +71,12 @@ def _kind(options: EvalKeypoints, trained: TrainedKeypoints, say: Say) -> Keypoi
     """What to judge by: the file given, or what the run validates on."""
     if options.data is not None:
         source = Source(file=str(options.data), images="" if options.images is None else str(options.images))
-        lines = {name: (trained.names[a], trained.names[b]) for name, (a, b) in trained.lines.items()}
-        groups = tuple(tuple(trained.names[i] for i in group) for group in trained.exchangeable)
-        found = read_sources((source,), DataChoice(train=(source,), lines=lines, exchangeable=groups), root=Path(), skip_bad=options.skip_bad, say=say)
+        found = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)
         if found.names != trained.names:
             raise OptionError(f"{options.data} has the points {', '.join(found.names)}; the model was trained on {', '.join(trained.names)}")
-        return found
+        for message in found.skipped:
+            say(f"skipped: {message}")
+        return replace(found, lines=dict(trained.lines), exchangeable=trained.exchangeable, swaps=trained.swaps)
     if options.images is not None:
         raise OptionError("--images goes with --data")
     if not options.run.is_dir():

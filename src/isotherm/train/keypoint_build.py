@@ -20,6 +20,7 @@ from isotherm.errors import OptionError, WeightsError
 from isotherm.frame import Size
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
 from isotherm.train.keypoint_model import KeypointModel, Objective
+from isotherm.train.peft import Lora, adapt
 from isotherm.train.recipe import from_plain
 
 FORMAT = "isotherm.keypoints/1"
@@ -34,7 +35,7 @@ class ModelChoice:
         backbone: 'conv', the small network that is trained from scratch; a name of timm's; or a hub name or folder of
             transformers, which has a slash, such as ``facebook/dinov3-vits16-pretrain-lvd1689m``.
         widths, depth: of 'conv'. pretrained: weights of the name; otherwise seeded random ones. frozen: the backbone is not
-            trained.
+            trained. lora: trains small matrices beside its layers instead of its weights.
         head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'. head_options: passed to it.
         seed: of random weights.
     """
@@ -44,6 +45,7 @@ class ModelChoice:
     depth: int = 2
     pretrained: bool = True
     frozen: bool = False
+    lora: Lora | None = None
     head: Literal["deconv", "convex", "pixel_shuffle", "linear"] = "deconv"
     head_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -54,6 +56,8 @@ class ModelChoice:
             raise OptionError(f"head is {self.head!r}; expected one of {', '.join(HEADS)}")
         if self.backbone == "conv" and self.frozen:
             raise OptionError("the backbone 'conv' has random weights and would stay so if frozen; choose frozen=False, or another backbone")
+        if self.lora is not None and self.frozen:
+            raise OptionError("lora adapts the backbone, so it is not frozen; choose frozen=False (its own weights stay all the same)")
 
 
 def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel:
@@ -63,6 +67,8 @@ def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel
         OptionError: options that the head does not have. And as the backbones' loaders.
     """
     backbone = make_backbone(choice, size=size)
+    if choice.lora is not None:
+        adapt(backbone, choice.lora, seed=choice.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:

@@ -75,13 +75,13 @@ def train_run(
     if not len(training):
         raise InputError("no pictures are left to train on; look at what was skipped, and at hold_out")
     config, names = recipe.training, training.names
+    model = make_model(recipe.model, len(names), size=config.size)
+    check_backbone(model.backbone, size=config.size)
     if callable(dpath):
         dpath = dpath() if worker.first else Path()
     dpath = Path(worker.agree(str(dpath)))
     told(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
     data, other = _cached(recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=told)
-    model = make_model(recipe.model, len(names), size=config.size)
-    check_backbone(model.backbone, size=config.size)
     folder = RunFolder(dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]})
     told(_described(model, recipe, training, validation))
 
