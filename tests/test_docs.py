@@ -14,16 +14,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str):
-    for page in PAGES:
-        for number, match in enumerate(BLOCK.finditer(page.read_text())):
-            if match[1] == language:
-                yield pytest.param(match[2], id=f"{page.name}-{number}")
-
-
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    """A folder with what the documentation speaks of: photo.jpg, a folder, and weights with random values."""
+    """A folder with what the documentation speaks of: photo.jpg, a folder, the recipes, and weights with random values."""
     import torch
     from torchvision.models import ResNet50_Weights, resnet50
     from ultralytics import YOLO
@@ -31,6 +24,7 @@ def workshop(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("workshop")
     shutil.copy(ASSETS / "bus.jpg", folder / "photo.jpg")
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
     (folder / "folder").mkdir()
     shutil.copy(ASSETS / "zidane.jpg", folder / "folder" / "one.jpg")
     torch.manual_seed(0)
@@ -66,27 +60,17 @@ def make_find(model, photo):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python(page, workshop, monkeypatch):
+def test_page(page, workshop, monkeypatch, capsys):
     """From top to bottom, so that a page is a lesson whose later pieces use what the earlier ones made."""
+    from isotherm.cli import main
+
     monkeypatch.chdir(workshop)
     names = {"__name__": "documentation"}
     for number, match in enumerate(BLOCK.finditer(page.read_text())):
         if match[1] == "python":
             exec(compile(match[2], f"<{page.name}, block {number}>", "exec"), names)
-
-
-def commands():
-    for param in blocks("console"):
-        for line in param.values[0].splitlines():
+        for line in match[2].splitlines() if match[1] == "console" else ():
             if line.startswith("$ isotherm"):
-                yield pytest.param(line[2:].split("  #")[0], id=line[2:60])
-
-
-@pytest.mark.parametrize("command", list(commands()))
-def test_commands(command, workshop, monkeypatch, capsys):
-    from isotherm.cli import main
-
-    monkeypatch.chdir(workshop)
-    code = main(shlex.split(command)[1:])
-    said = capsys.readouterr()
-    assert code == 0, said.err
+                code = main(shlex.split(line[2:].split("  #")[0])[1:])
+                said = capsys.readouterr()
+                assert code == 0, f"{line}: {said.err}"

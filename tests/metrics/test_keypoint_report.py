@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from isotherm.errors import InputError, ShapeError
+from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.keypoint_report import KeypointTruth, errors_of, pck_curve, report_keypoints
 from isotherm.metrics.pck import pck
 from isotherm.points import Points
@@ -100,3 +100,61 @@ def test_bad_input(unchecked):
         report_keypoints(found(), truth(), names=NAMES[:2])
     with pytest.raises(ShapeError, match="do not fit 3 pictures"):
         KeypointTruth(truth().points, truth().state, torch.ones(2), truth().area, truth().group, truth().sizes)
+
+
+def alone(covariance, xy=(3.0, 1.0)):
+    """One known point at the origin, predicted elsewhere."""
+    truth = KeypointTruth(torch.zeros(1, 1, 2), torch.ones(1, 1, dtype=torch.long), torch.tensor([NAN]), torch.tensor([100.0]), ("",), torch.tensor([[9, 9]]))
+    points = Points(torch.tensor([[xy]]), covariance=torch.tensor(covariance).view(1, 1, 2, 2))
+    return figures(report_keypoints(points, truth, names=("p",)).rows[0])
+
+
+def test_covariances_by_hand():
+    # inverse of ((4, 1), (1, 2)) is ((2, -1), (-1, 4)) / 7, so the squared distance of (3, 1) is (18 - 6 + 4) / 7
+    got = alone([[4.0, 1.0], [1.0, 2.0]])
+    assert got["nll"] == pytest.approx(8 / 7 + math.log(7) / 2 + math.log(2 * math.pi))
+    assert got["inside_95"] == 1
+    assert alone([[4.0, -1.0], [-1.0, 2.0]])["nll"] == pytest.approx(14 / 7 + math.log(7) / 2 + math.log(2 * math.pi))
+    assert alone([[2.0, 0.0], [0.0, 0.1]], xy=(3.0, 0.0))["inside_95"] == 1
+    assert alone([[2.0, 0.0], [0.0, 0.1]], xy=(0.0, 3.0))["inside_95"] == 0
+    assert alone([[-9.0, 0.0], [0.0, -9.0]])["inside_95"] == 0
+
+
+def test_covariances_go_with_their_points():
+    covariance = torch.eye(2) * torch.tensor([1.0, 4, 9, 16]).view(1, 4, 1, 1).expand(3, 4, 1, 1)
+    points = Points(found().xy, covariance=covariance)
+    turned = Points(points.xy[:, [1, 0, 3, 2]], covariance=covariance[:, [1, 0, 3, 2]])
+    first, second = (figures(report_keypoints(p, truth(), names=NAMES, exchangeable=GROUPS, lines=LINES).rows[0]) for p in (points, turned))
+    assert first == pytest.approx(second, nan_ok=True)
+    # the third picture's last point is 3 px off; its own variance is that of the third map, 9
+    assert first["inside_95"] == 1
+
+
+def test_lengths_are_those_of_the_matched_points():
+    square = torch.tensor([[[5.0, 5], [15, 5], [5, 35], [35, 35]]])
+    known = KeypointTruth(square, torch.ones(1, 4, dtype=torch.long), torch.tensor([10.0]), torch.tensor([900.0]), ("",), torch.tensor([[40, 40]]))
+    got = figures(report_keypoints(Points(square[:, [0, 2, 1, 3]]), known, names=NAMES, exchangeable=((0, 1, 2, 3),), lines=LINES).rows[0])
+    assert (got["point_err_px"], got["line_err_px"]) == (0, 0)
+
+
+def test_the_seed_and_the_number_of_resamples_are_used():
+    def interval(**options):
+        value = report_keypoints(found(), truth(), names=NAMES, exchangeable=GROUPS, **options).rows[0].figures["oks"]
+        return value.low, value.high
+
+    assert interval(resamples=3, seed=1) == interval(resamples=3, seed=1)
+    assert len({interval(resamples=3, seed=seed) for seed in range(8)}) > 1
+    assert len({interval(resamples=n) for n in (1, 2, 3)}) > 1
+
+
+def test_what_would_be_guessed_is_refused():
+    flat = torch.eye(2).repeat(3, 4, 1, 1)
+    flat[1, 2, 0, 1] = NAN
+    with pytest.raises(InputError, match="covariance of point 2 of picture 1"):  # the truth's own order
+        report_keypoints(Points(found().xy, covariance=flat), truth(), names=NAMES)
+    t = truth()
+    for area in (0.0, NAN, -1.0):
+        with pytest.raises(OptionError, match="the area of picture 1 is"):
+            KeypointTruth(t.points, t.state, t.px_per_cm, torch.tensor([9.0, area, 9.0]), t.group, t.sizes)
+    with pytest.raises(OptionError, match="called 'all'"):
+        KeypointTruth(t.points, t.state, t.px_per_cm, t.area, ("all", "b", "b"), t.sizes)

@@ -124,6 +124,10 @@ def test_bad_input(unchecked):
     points, state = torch.zeros(1, 2, 2), torch.ones(1, 2, dtype=torch.long)
     with pytest.raises(ShapeError, match="3 sigmas for 2 points"):
         oks(points, points, state, torch.ones(1), [0.1] * 3)
+    with pytest.raises(InputError, match="predicted point 1 of picture 0"):
+        oks(torch.tensor([[[0.0, 0.0], [torch.nan, 0.0]]]), points, state, torch.ones(1), [0.1] * 2)
+    with pytest.raises(OptionError, match="the smallest area nan"):
+        oks(points, points, state, torch.tensor([torch.nan]), [0.1] * 2)
     with pytest.raises(OptionError, match="expected above 0"):
         oks(points, points, state, torch.ones(1), [0.1, 0.0])
     with pytest.raises(ShapeError, match="1 pictures with truth and 0"):

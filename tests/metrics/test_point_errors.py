@@ -70,6 +70,13 @@ def test_one_known_end_is_matched_to_the_nearer_prediction():
     assert match_exchangeable(predicted, truth, known, [(0, 1)]).tolist() == [[1, 0]]
 
 
+def test_a_place_that_is_not_known_has_no_say_even_if_it_is_a_number():
+    # the second true point is not labelled; its left-over coordinates would turn the order around
+    predicted, truth = torch.tensor([[[0.0, 0.0], [9.0, 0.0]]]), torch.tensor([[[4.0, 0.0], [0.0, 0.0]]])
+    for state in (0, 4):
+        assert point_errors(predicted, truth, torch.tensor([[1, state]]), exchangeable=[(0, 1)])[0, 0] == 4
+
+
 def test_lengths_scales_and_edges():
     predicted = torch.tensor([[[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [0.0, 7.0]]])
     truth = torch.tensor([[[0.0, 0.0], [6.0, 8.0], [0.0, 0.0], [0.0, 6.5]]])
@@ -101,6 +108,15 @@ def test_pck_by_hand_and_as_the_oracle():
     assert nme(torch.tensor([[1.0, 3.0], [torch.nan, 4.0]]), torch.tensor([10.0, 8.0])).tolist() == pytest.approx([0.2, 0.5])
 
 
+def test_a_lost_point_lies_outside_and_spoils_only_its_own_lines():
+    lost = torch.tensor([[[0.0, 0.0], [3.0, 4.0], [torch.nan, 0.0]]])
+    assert out_of_bounds(lost, torch.tensor([[10, 10]])).tolist() == [[False, False, True]]
+    state = torch.ones(1, 3, dtype=torch.long)
+    assert length_errors(lost, torch.zeros(1, 3, 2), state, {"width": (0, 1)}).tolist() == [[5.0]]
+    with pytest.raises(InputError, match="predicted point 2"):
+        length_errors(lost, torch.zeros(1, 3, 2), state, {"width": (0, 2)})
+
+
 def test_bad_input(unchecked):
     predicted, truth, state = torch.zeros(2, 3, 2), torch.zeros(2, 3, 2), torch.ones(2, 3, dtype=torch.long)
     lost = predicted.clone()
@@ -117,6 +133,11 @@ def test_bad_input(unchecked):
             point_errors(predicted, truth, state, exchangeable=groups)
     with pytest.raises(OptionError, match=r"px_per_cm is 0\.0"):
         to_cm(torch.zeros(1, 1), torch.zeros(1))
+    for line in ((0, 3), (0, -1)):
+        with pytest.raises(OptionError, match="the line 'a' has the ends"):
+            length_errors(predicted, truth, state, {"a": line})
+        with pytest.raises(OptionError, match="the line 'a' has the ends"):
+            line_lengths(predicted, {"a": line})
     with pytest.raises(ShapeError, match="one scale per picture"):
         to_cm(torch.zeros(2, 1), torch.ones(1))
     with pytest.raises(OptionError, match=r"scale of row 0 is -1\.0"):

@@ -17,8 +17,13 @@ from isotherm.metrics.cascade import Cascade, cascade
 from isotherm.metrics.fills import blur_fill, mean_fill
 from isotherm.metrics.imputation import linear_imputation
 from isotherm.metrics.intervals import Interval, bootstrap, bootstrap_nested, bootstrap_paired
+from isotherm.metrics.keypoint_report import KeypointReport, KeypointTruth, report_keypoints
 from isotherm.metrics.localisation import Overlap, box_coverage, box_pixels, energy_inside, pointing_game, top_overlap
+from isotherm.metrics.oks import oks
+from isotherm.metrics.oks_ap import OksPrecision, OksPredictions, OksTruth, oks_average_precision
+from isotherm.metrics.pck import nme, pck, pck_area
 from isotherm.metrics.perturbation import Comparison, Comparisons, Curves, compare, deletion, insertion
+from isotherm.metrics.point_errors import length_errors, match_exchangeable, point_errors
 from isotherm.metrics.randomisation import Randomised, learned_modules, randomised
 from isotherm.metrics.references import centre_map, random_maps
 from isotherm.metrics.road import Road, road
@@ -33,7 +38,12 @@ __all__ = [
     "Comparisons",
     "Curves",
     "Interval",
+    "KeypointReport",
+    "KeypointTruth",
     "MaskedScores",
+    "OksPrecision",
+    "OksPredictions",
+    "OksTruth",
     "Overlap",
     "Randomised",
     "Road",
@@ -56,14 +66,23 @@ __all__ = [
     "energy_inside",
     "insertion",
     "learned_modules",
+    "length_errors",
     "linear_imputation",
     "masked_pictures",
     "masked_scores",
+    "match_exchangeable",
     "mean_fill",
+    "nme",
+    "oks",
+    "oks_average_precision",
+    "pck",
+    "pck_area",
     "pearson",
+    "point_errors",
     "pointing_game",
     "random_maps",
     "randomised",
+    "report_keypoints",
     "road",
     "spearman",
     "ssim",

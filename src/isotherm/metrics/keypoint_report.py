@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.errors import ShapeError
+from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.intervals import Interval, bootstrap
 from isotherm.metrics.oks import oks
 from isotherm.metrics.pck import pck
@@ -55,6 +55,11 @@ class KeypointTruth:
         m, n = self.points.shape[:2]
         if self.state.shape != (m, n) or self.px_per_cm.shape != (m,) or self.area.shape != (m,) or len(self.group) != m or self.sizes.shape != (m, 2):
             raise ShapeError(f"the parts of the truth do not fit {m} pictures with {n} points")
+        bad = place_known(self.state).any(1) & ~((self.area > 0) & torch.isfinite(self.area))
+        if bool(bad.any()):
+            raise OptionError(f"the area of picture {int(bad.nonzero()[0])} is {float(self.area[bad][0])}; expected a finite number above 0")
+        if "all" in self.group:
+            raise OptionError("a group is called 'all', which is the name of the row of all pictures; give it another name")
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def report_keypoints(
     found = reordered(xy, order)
     each: dict[str, Tensor] = {"point_err_px": errors.nanmean(1), "point_err_cm": to_cm(errors, truth.px_per_cm).nanmean(1)}
     if lines:
-        lengths = length_errors(xy, truth.points, truth.state, lines)
+        lengths = length_errors(found, truth.points, truth.state, lines)
         in_cm = to_cm(lengths, truth.px_per_cm)
         each |= {"line_err_px": lengths.nanmean(1), "line_err_cm": in_cm.nanmean(1)}
         each |= {f"{name}_line_err_cm": in_cm[:, i] for i, name in enumerate(lines)}
@@ -163,12 +168,16 @@ def pck_curve(predicted: Points, truth: KeypointTruth, thresholds: Float[Tensor,
 
 def _mahalanobis(apart: Tensor, covariance: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """(squared Mahalanobis distances, logarithms of determinants) where known; a flat ellipse holds nothing."""
-    safe = torch.where(known[..., None, None] & torch.isfinite(covariance), covariance, torch.eye(2, dtype=covariance.dtype))
+    bad = known & ~torch.isfinite(covariance).all(-1).all(-1)
+    if bool(bad.any()):
+        picture, point = bad.nonzero()[0].tolist()
+        raise InputError(f"the covariance of point {point} of picture {picture} is not finite; expected one for every point whose place is known")
+    safe = torch.where(known[..., None, None], covariance, torch.eye(2, dtype=covariance.dtype))
     apart = torch.where(known[..., None], apart, 0.0)
     (a, b), (c, d) = (row.unbind(-1) for row in safe.unbind(-2))
     det = a * d - b * c
     squared = (d * apart[..., 0].square() - (b + c) * apart[..., 0] * apart[..., 1] + a * apart[..., 1].square()) / det
-    return torch.where(det > 0, squared, torch.inf), det.clamp(min=1e-300).log()
+    return torch.where((det > 0) & (a > 0), squared, torch.inf), det.clamp(min=1e-300).log()
 
 
 def _row(group: str, rows: Tensor, each: Mapping[str, Tensor], seed: int, resamples: int) -> KeypointRow:

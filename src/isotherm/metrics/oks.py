@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.errors import OptionError, ShapeError
+from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.point_errors import place_known
 
 COCO_SIGMAS = (0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
@@ -30,7 +30,8 @@ def oks(
         (m,) float64 from 0 to 1; NaN where no point is known.
 
     Raises:
-        ShapeError: parts that do not fit. OptionError: a constant or an area that is negative.
+        ShapeError: parts that do not fit. OptionError: a constant that is not above 0, or an area that is negative or NaN.
+        InputError: a predicted point that would be compared is not finite.
 
     Source: COCO keypoint evaluation; ``cocoeval.py`` of pycocotools, computeOks. There points count from the centre of the first
     pixel and here from the edge; a shift of both changes nothing.
@@ -45,6 +46,11 @@ def oks(
     variance = _expect(area, sigmas, state.shape[-1])
     squared = (predicted.double() - truth.double()).square().sum(-1)
     known = place_known(state)
+    # the mean below leaves NaN out: a lost point would raise the figure
+    lost = known & ~torch.isfinite(predicted).all(-1)
+    if bool(lost.any()):
+        row, point = lost.nonzero()[0].tolist()
+        raise InputError(f"the predicted point {point} of picture {row} is {predicted[row, point].tolist()}; expected a finite place, because the true one is known")
     each = torch.exp(-squared / variance / (area.double()[:, None] + TINY) / 2)
     return torch.where(known, each, torch.nan).nanmean(-1)
 
@@ -84,6 +90,6 @@ def oks_matrix(
 def _expect(area: Tensor, sigmas: Sequence[float], n: int) -> Tensor:
     if len(sigmas) != n:
         raise ShapeError(f"there are {len(sigmas)} sigmas for {n} points; expected one for each")
-    if any(not s > 0 for s in sigmas) or bool((area < 0).any()):
+    if any(not s > 0 for s in sigmas) or bool((~(area >= 0)).any()):
         raise OptionError(f"sigmas are {tuple(sigmas)} and the smallest area {float(area.min()) if len(area) else 0}; expected above 0, and at least 0")
     return (2 * torch.tensor(sigmas, dtype=torch.float64, device=area.device)).square()

@@ -7,7 +7,6 @@ from itertools import permutations
 
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from isotherm.errors import InputError, OptionError, ShapeError
@@ -60,6 +59,8 @@ def match_exchangeable(
             sums = cost[:, orders, torch.arange(len(group), device=known.device)].sum(-1)
             best = orders[sums.argmin(-1)]
         else:
+            from scipy.optimize import linear_sum_assignment  # a tenth of a second that few need
+
             rows = [torch.from_numpy(linear_sum_assignment(one.T.cpu().numpy())[1]) for one in torch.nan_to_num(cost, nan=1e30)]
             best = torch.stack(rows).to(known.device) if rows else torch.zeros(0, len(group), dtype=torch.long, device=known.device)
         order[:, at] = at[best]
@@ -109,6 +110,7 @@ def line_lengths(points: Float[Tensor, "m n 2"], lines: Mapping[str, tuple[int, 
     """
     if not lines:
         return points.new_zeros(len(points), 0, dtype=torch.float64)
+    _expect_lines(lines, points.shape[1])
     first, second = (torch.tensor([pair[i] for pair in lines.values()], device=points.device) for i in (0, 1))
     return torch.linalg.vector_norm(points[:, first].double() - points[:, second].double(), dim=-1)
 
@@ -123,9 +125,12 @@ def length_errors(
     """
     known = place_known(state)
     _expect_pair(predicted, truth, known)
-    _expect_finite(predicted, known, ())
     if not lines:
         return predicted.new_zeros(len(predicted), 0, dtype=torch.float64)
+    measured = torch.zeros(known.shape[1], dtype=torch.bool, device=known.device)
+    measured[[i for ends in lines.values() for i in ends]] = True
+    _expect_finite(predicted, known & measured, ())
+    _expect_lines(lines, known.shape[1])
     both = torch.stack([known[:, a] & known[:, b] for a, b in lines.values()], -1)
     return torch.where(both, (line_lengths(predicted, lines) - line_lengths(truth, lines)).abs(), torch.nan)
 
@@ -145,13 +150,13 @@ def to_cm(errors: Float[Tensor, "m *n"], px_per_cm: Float[Tensor, " m"]) -> Floa
 
 
 def out_of_bounds(predicted: Float[Tensor, "m n 2"], sizes: Int[Tensor, "m 2"]) -> Bool[Tensor, "m n"]:
-    """Which predicted points lie outside of their picture, [0, w] x [0, h].
+    """Which predicted points lie outside of their picture, [0, w] x [0, h]; one that is nowhere (NaN) lies outside.
 
     Args:
         predicted: (m, n, 2) source pixels, edge-origin. sizes: (m, 2) (h, w) of the pictures.
     """
     limit = sizes.flip(-1)[:, None].to(predicted)
-    return ((predicted < 0) | (predicted > limit)).any(-1)
+    return ~((predicted >= 0) & (predicted <= limit)).all(-1)
 
 
 def _expect_pair(predicted: Tensor, truth: Tensor, known: Tensor) -> None:
@@ -165,6 +170,12 @@ def _expect_groups(exchangeable: Groups, n: int) -> None:
     taken = [i for group in exchangeable for i in group]
     if any(not 0 <= i < n for i in taken) or len(set(taken)) < len(taken):
         raise OptionError(f"exchangeable is {tuple(map(tuple, exchangeable))}; expected points from 0 to {n - 1}, each in one group at most")
+
+
+def _expect_lines(lines: Mapping[str, tuple[int, int]], n: int) -> None:
+    for name, ends in lines.items():
+        if any(not 0 <= i < n for i in ends):
+            raise OptionError(f"the line {name!r} has the ends {tuple(ends)}; expected points from 0 to {n - 1}")
 
 
 def _expect_finite(predicted: Tensor, known: Tensor, exchangeable: Groups) -> None:

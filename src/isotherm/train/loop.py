@@ -78,6 +78,12 @@ class LoopConfig:
         for name in ("steps", "batch", "accumulate", "log_every", "keep_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.rate <= 0 or self.decay < 0 or self.backbone_rate < 0 or not 0 < self.layer_decay <= 1:
+            raise OptionError(
+                f"rate is {self.rate}, decay {self.decay}, backbone_rate {self.backbone_rate}, layer_decay {self.layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1"
+            )
+        if self.average is not None and not 0 <= self.average < 1:
+            raise OptionError(f"average is {self.average}; expected a number from 0 to less than 1, such as 0.999, or None")
         if self.batch % self.accumulate:
             raise OptionError(f"batch is {self.batch} and accumulate {self.accumulate}; the batch must be a multiple of its parts")
         if self.precision not in PRECISION:

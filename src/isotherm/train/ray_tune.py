@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,13 @@ from isotherm.train.sweep import (
     with_values,
 )
 
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",  # 15 by default: beside any other work the trials would stand still
+}
 FINISHED, STOPPED = "finished", "stopped early"
 
 
@@ -55,7 +63,7 @@ def run_trials(
     Raises:
         MissingExtraError: Ray is not installed. OptionError: the cluster does not answer.
     """
-    for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_AIR_NEW_OUTPUT", "0"), ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -68,6 +76,7 @@ def run_trials(
         ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False, **local)
     except ConnectionError as error:
         raise OptionError(f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or leave --address away") from error
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # that its own tables are missing, twelve times
     job = Job(config, dict(recipe), str(root.resolve()), str(dpath.resolve()), skip_bad)
     ended: dict[str, str] = {}
     try:
@@ -77,7 +86,7 @@ def run_trials(
             param_space=space,
             tune_config=tune.TuneConfig(
                 metric=config.metric, mode="min", num_samples=samples, max_concurrent_trials=config.at_once, search_alg=search,
-                scheduler=_scheduler(config), trial_dirname_creator=lambda trial: trial.trial_id,
+                reuse_actors=True, scheduler=_scheduler(config), trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(storage_path=str((dpath / "ray").resolve()), verbose=0, callbacks=[_teller(config, say, ended)], failure_config=tune.FailureConfig(max_failures=0)),
         )  # fmt: skip
@@ -99,6 +108,8 @@ def _trial(config: Values, *, job: Job) -> None:
     told = history(dpath, metric)
     for step, value in told:
         tune.report({metric: value, "step": step, "folder": dpath.name})
+    if (dpath / "evaluation.json").is_file():
+        return
     done = max((step for step, _ in told), default=0)
 
     def heard(step: int, figures: Mapping[str, float]) -> None:
