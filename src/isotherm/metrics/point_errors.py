@@ -121,16 +121,16 @@ def length_errors(
     """|predicted - true length| of named lines in pixels; NaN where the place of an end is not known.
 
     Raises:
-        InputError: an end that would be compared is not finite.
+        InputError: an end that would be compared is not finite. OptionError: a line with a point that does not exist.
     """
     known = place_known(state)
     _expect_pair(predicted, truth, known)
     if not lines:
         return predicted.new_zeros(len(predicted), 0, dtype=torch.float64)
+    _expect_lines(lines, known.shape[1])
     measured = torch.zeros(known.shape[1], dtype=torch.bool, device=known.device)
     measured[[i for ends in lines.values() for i in ends]] = True
     _expect_finite(predicted, known & measured, ())
-    _expect_lines(lines, known.shape[1])
     both = torch.stack([known[:, a] & known[:, b] for a, b in lines.values()], -1)
     return torch.where(both, (line_lengths(predicted, lines) - line_lengths(truth, lines)).abs(), torch.nan)
 
