@@ -1,0 +1,158 @@
+"""The ten things that the beetle-trait system asks of its keypoint pipeline, one test each, at its own shapes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from isotherm import decode, targets
+from isotherm.adapters.transformers_backbone import backbone_of
+from isotherm.data.beetles import HELD_OUT, TRAINING, beetles
+from isotherm.data.keypoint_augment import Augmentation
+from isotherm.data.keypoint_cache import cache_keypoints
+from isotherm.frame import Frame
+from isotherm.heads import DeconvHead
+from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
+from isotherm.points import Points, State
+from isotherm.train.keypoint_build import ModelChoice, make_model
+from isotherm.train.keypoint_model import KeypointModel, Objective
+from isotherm.train.keypoint_validate import judge
+from isotherm.train.keypoints import KeypointTraining, train_keypoints
+from isotherm.train.run_folder import RunFolder, read_figures
+from isotherm.train.schedule import Schedule
+
+INPUT, MAP = (256, 256), (64, 64)
+SOURCE = Frame.letterbox((600, 800), INPUT)
+CELLS = SOURCE.to_grid(stride=4)
+LINES = ((0, 1), (2, 3))
+
+
+def peaks(points, sigma=2.0):
+    return targets.gaussian(points, CELLS, sigma_cells=sigma).heatmap.values
+
+
+def test_1_centre_sigma_and_peak():
+    at = CELLS.points_to_source(torch.tensor([[20.5, 30.5]]))[None]  # the centre of the cell in row 30, column 20
+    one = peaks(at, sigma=2.0)[0, 0]
+    assert divmod(int(one.argmax()), 64) == (30, 20)
+    assert one.max() == pytest.approx(1)
+    assert one[30, 22] == pytest.approx(math.exp(-0.5))  # one sigma away
+    assert one[32, 22] == pytest.approx(math.exp(-1.0))
+
+
+def test_2_round_trip_of_soft_argmax():
+    at = CELLS.points_to_source(torch.tensor([[20.3, 30.7], [40.0, 11.25]]))[None]
+    share = targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap
+    found = decode.soft_argmax(share)
+    torch.testing.assert_close(found.xy, at, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("loss", [gaussian_mse, gaussian_cross_entropy])
+def test_3_masked_points_give_no_loss_and_no_gradient(loss):
+    """BeetlePalooza has no widths: neither their maps nor the NaN in their places may count."""
+    maps = torch.randn(1, 4, *MAP, requires_grad=True)
+    points = torch.tensor([[[torch.nan, torch.nan], [torch.nan, torch.nan], [300.0, 200.0], [500.0, 220.0]]])
+    state = torch.tensor([[0, 0, 1, 1]])
+    value = loss(maps, Points(points, state=state), CELLS, sigma_cells=2.0)
+    value.backward()
+    assert torch.isfinite(value)
+    assert (maps.grad[:, :2] == 0).all()
+    assert (maps.grad[:, 2:] != 0).any()
+    alone = loss(maps[:, 2:].detach(), Points(points[:, 2:]), CELLS, sigma_cells=2.0)
+    assert float(value.detach()) == pytest.approx(float(alone))  # the mean is over what is labelled
+
+
+def test_4_shapes_of_the_decoder():
+    head = DeconvHead(384, 4)
+    assert head(torch.zeros(2, 384, 16, 16)).shape == (2, 4, 64, 64)
+    shapes = [tuple(m.weight.shape) for m in head.modules() if isinstance(m, torch.nn.ConvTranspose2d | torch.nn.Conv2d)]
+    assert shapes == [(384, 256, 4, 4), (256, 128, 4, 4), (4, 128, 1, 1)]
+    assert sum(p.numel() for p in head.parameters()) == 384 * 256 * 16 + 256 * 128 * 16 + 2 * (256 + 128) + 128 * 4 + 4
+
+
+def test_5_round_trip_of_coordinates():
+    points = torch.tensor([[0.0, 0.0], [800.0, 600.0], [123.4, 567.8], [0.5, 0.5]])
+    torch.testing.assert_close(CELLS.points_to_source(CELLS.points_from_source(points)), points, atol=1e-3, rtol=0)
+    assert CELLS.points_from_source(torch.tensor([[0.0, 0.0]]))[0].tolist() == pytest.approx([0.0, 8.0])  # 32 px of the letterbox
+    assert CELLS.points_from_source(torch.tensor([[800.0, 600.0]]))[0].tolist() == pytest.approx([64.0, 56.0])
+
+
+def test_6_permutation_of_ends():
+    points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
+    swapped = points[:, [1, 0, 3, 2]]
+    logits = 8 * peaks(points)
+    right, wrong = (gaussian_cross_entropy(logits, Points(p), CELLS, sigma_cells=2.0) for p in (points, swapped))
+    matched = gaussian_cross_entropy(logits, Points(swapped), CELLS, sigma_cells=2.0, groups=LINES)
+    assert float(matched) == pytest.approx(float(right))
+    assert wrong > right + 1
+    assert assign(logits, Points(swapped), CELLS, groups=LINES, loss="cross_entropy", sigma_cells=2.0).tolist() == [[1, 0, 3, 2]]
+
+
+def test_7_tokens_become_the_grid_in_reading_order():
+    """A frozen DINOv3 at 16 x 16 tokens: class and register tokens go, the rest is laid out row by row."""
+    import transformers
+
+    config = transformers.DINOv3ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64, image_size=256, patch_size=16, num_register_tokens=4)
+    backbone = backbone_of(config, seed=0).eval()
+    pictures = torch.rand(1, 3, *INPUT)
+    with torch.no_grad():
+        grid = backbone(pictures)
+        tokens = backbone.model(backbone_normalised(backbone, pictures)).last_hidden_state[:, 5:]
+    assert grid.shape == (1, 32, 16, 16)
+    for i, j in ((0, 0), (3, 7), (15, 15)):
+        assert torch.equal(grid[0, :, i, j], tokens[0, 16 * i + j])
+
+
+def backbone_normalised(backbone, pictures):
+    return (pictures - backbone.mean) / backbone.std
+
+
+@pytest.mark.parametrize("cell", [(0.0, 20.0), (64.0, 64.0), (0.125, 63.9), (-1.5, 30.0)])
+def test_8_the_border_and_beyond_can_be_reached(cell):
+    """Pixels 0 and 255 of the input lie at -0.375 and 63.375 in the map's index coordinates, outside of any mean of cell centres."""
+    at = CELLS.points_to_source(torch.tensor([cell]))[None]
+    inverse = decode.moment_inverse(targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap.values.double().log(), CELLS, sigma_cells=2.0)
+    squares = decode.least_squares(peaks(at).double(), CELLS, sigma_cells=2.0)
+    for found in (inverse, squares):
+        torch.testing.assert_close(found.xy.float(), at, atol=0.02, rtol=0)
+    soft = decode.soft_argmax(targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap)
+    assert (soft.xy - at).norm() > 1.5  # what the mean says, in pixels of the source
+
+
+def test_9_permutation_with_one_end_masked():
+    """One labelled end goes to the map that has it, whichever that is; the other map is left alone."""
+    points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
+    logits = (8 * peaks(points)).requires_grad_(True)
+    given = points[:, [1, 0, 2, 3]].clone()
+    given[:, 1] = torch.nan
+    state = torch.tensor([[1, int(State.UNLABELLED), 1, 1]])
+    value = gaussian_cross_entropy(logits, Points(given, state=state), CELLS, sigma_cells=2.0, groups=LINES)
+    value.backward()
+    whole = gaussian_cross_entropy(logits.detach(), Points(points), CELLS, sigma_cells=2.0)
+    assert float(value.detach()) == pytest.approx(float(whole), rel=0.05)
+    assert (logits.grad[0, 0] == 0).all()
+    assert (logits.grad[0, 1] != 0).any()
+
+
+@pytest.mark.slow
+def test_10_five_hundred_steps(tmp_path):
+    """On few pictures the loss falls to near its floor, nothing collapses, and unseen beetles are found better than by the centre."""
+    kind, unseen = beetles(TRAINING[:160]), beetles(HELD_OUT[:40])
+    config = KeypointTraining(
+        steps=500, batch=8, size=(64, 64), rate=4e-3, backbone_rate=1.0, average=0.98, keep_every=500, log_every=50, schedule=Schedule(warm_up=20),
+        objective=Objective(sigma=1.0, first_sigma=3.0), augmentation=Augmentation(flip=0.5, degrees=180),
+    )  # fmt: skip
+    model = make_model(ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "groups": 8}), 4, size=config.size)
+    data, other = (cache_keypoints(part, tmp_path / "cache", side=64) for part in (kind, unseen))
+    trained = train_keypoints(config, model, data, kind, RunFolder(tmp_path / "run", {}))
+    assert isinstance(trained, KeypointModel)
+    rows = read_figures(tmp_path / "run" / "metrics.csv")
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.8
+    assert rows[-1]["uniform"] == 0
+    judged = judge(trained, config.objective, other, kind, size=config.size, draws=1)
+    centre = torch.linalg.vector_norm(other.points - 64.0, dim=-1).nanmean()
+    assert float(judged.errors.nanmean()) < 0.5 * float(centre)
+    assert np.isfinite(judged.errors.numpy()).all()
