@@ -20,7 +20,7 @@ from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError
 
-PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded"}
+PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector"}
 EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
 YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
 
@@ -35,7 +35,7 @@ class Opened:
 
 def adapter(package: str) -> Any:
     """The adapter module of a package, or MissingExtraError where the package is not installed."""
-    if package != "embedded" and importlib.util.find_spec(package) is None:
+    if not package.startswith("embedded") and importlib.util.find_spec(package) is None:
         raise MissingExtraError(package if package != "ultralytics" else "ultralytics-opencv-headless", EXTRA[package], f"a {package} model")
     return importlib.import_module(f"isotherm.adapters.{package}")
 
@@ -45,7 +45,7 @@ def open_view(model: str | Path | nn.Module | View | Any, **options: Any) -> Ope
 
     Args:
         model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
-            local folder, ``scenes`` for the model that ships with isotherm), a module, a YOLO object, or a View.
+            local folder, ``scenes`` and ``detector`` for the models that ship with isotherm), a module, a YOLO object, or a View.
         options: what the adapter takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
             An option that the adapter does not know is an error.
 
@@ -81,8 +81,9 @@ def by_class(model: Any) -> str:
     for package in ("ultralytics", "transformers", "timm", "torchvision"):
         if package in roots:
             return package
-    if any(base.__module__ == "isotherm.adapters.embedded" for base in type(model).__mro__):
-        return "embedded"
+    for module, package in (("embedded", "embedded"), ("heatmap_detector", "embedded_detector")):
+        if any(base.__module__ == f"isotherm.adapters.{module}" for base in type(model).__mro__):
+            return package
     if isinstance(model, nn.Module):
         return "torchvision"  # reads any module that maps pictures to logits, and says so
     raise AdapterError(
@@ -98,6 +99,8 @@ def by_name(name: str) -> tuple[str, str, str]:
         return PREFIXES[prefix], rest, f"{rest} from {PREFIXES[prefix]}, as the prefix says"
     if name == "scenes" or re.fullmatch(r"scenes-?\d+", name):
         return "embedded", name, "the small classifier of generated scenes that ships with isotherm"
+    if name == "detector" or re.fullmatch(r"detector-?\d+", name):
+        return "embedded_detector", name, "the small heatmap detector of generated scenes that ships with isotherm"
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -120,7 +123,7 @@ def by_name(name: str) -> tuple[str, str, str]:
 
 
 def _unknown(name: str) -> str:
-    known = ["scenes", "yolo11n.pt", "yoloe-11s-seg.pt"]
+    known = ["scenes", "detector", "yolo11n.pt", "yoloe-11s-seg.pt"]
     for package in ("torchvision", "timm"):
         if importlib.util.find_spec(package) is not None:
             known += adapter(package).model_names()
@@ -128,5 +131,5 @@ def _unknown(name: str) -> str:
     return (
         f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm; "
         + (f"did you mean {', '.join(near)}? " if near else "")
-        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes"
+        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector"
     )

@@ -1,7 +1,7 @@
-"""``isotherm demo``: the shipped model explained on the shipped pictures, in one page, with a table.
+"""``isotherm demo``: the shipped models explained on the shipped pictures, in one page, with two tables.
 
-The pictures are generated, so their evidence is known: the table says how much of each map's positive relevance lies
-on the very object that the class names, beside the share of the picture that the object covers.
+The pictures are generated, so their evidence is known: the tables say how much of each map's positive relevance lies
+on the very object that the class names, or that the detector found, beside the share of the picture that the object covers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.table import Table
 from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
+from isotherm.cam.scores.detections import iou
 from isotherm.cli.options import Demo
 from isotherm.cli.outputs import entry_of
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
@@ -53,10 +54,26 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
                 table.add_row(*cells)
             record.done(fpath.name, labels=labels, trust=list(explanation.trust_lines))
             entries.append(entry_of(explanation, fpath.name, command))
+        detector = open_view("detector")
+        found = Table(title=f"{detector.view.name}: what it found, and share of positive relevance on the object", box=None)
+        for column in ("picture", "finding", "overlap with the object", "object covers", detector.view.default_method):
+            found.add_column(column)
+        for picture, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True):
+            explanation = explain(detector, fpath, name=f"{fpath.name}, findings")
+            command = f"isotherm explain {fpath.name} --model detector"
+            if len(explanation):
+                boxes = [[heatmap.meta["box"]] for heatmap in explanation]
+                panel = comparison_grid([[m] for m in explanation], explanation.picture, column_names=[str(explanation[0].meta["method"])], boxes=boxes)
+                save_picture(panel, record.fpath(f"{fpath.stem}-findings.png", ".png"), command=command)
+            for cells in _found(fpath.name, picture.scene, explanation):
+                found.add_row(*cells)
+            record.done(explanation.name, findings=[f.label for f in explanation.findings], trust=list(explanation.trust_lines))
+            entries.append(entry_of(explanation, fpath.name, command))
         page = write_report(
-            entries, record.dpath / "index.html", title="isotherm demo", command="isotherm demo", facts={"model": view.name}
+            entries, record.dpath / "index.html", title="isotherm demo", command="isotherm demo", facts={"models": f"{view.name}; {detector.view.name}"}
         )
     console.print(table)
+    console.print(found)
     print(f"\npictures: {record.dpath}/*.png\nlook at   {page}")
     return 0
 
@@ -70,6 +87,20 @@ def _rows(name: str, labels: Sequence[str], scene: Scene, explanation: Explanati
             energy = energy_inside(to_source(heatmap.values, heatmap.frame)[None], mask[None])
             shares.append(f"{float(energy):.0%}")
         rows.append([name, label, f"{float(mask.float().mean()):.0%}", *shares])
+    return rows
+
+
+def _found(name: str, scene: Scene, explanation: Explanation) -> list[list[str]]:
+    """A row for every finding: the object that its box overlaps most, and how much of its map lies there."""
+    rows = []
+    for heatmap in explanation:
+        overlap = iou(torch.from_numpy(scene.boxes), torch.tensor([heatmap.meta["box"]]))
+        best = int(overlap.argmax())
+        mask = torch.from_numpy(scene.masks[best])
+        energy = float(energy_inside(to_source(heatmap.values, heatmap.frame)[None], mask[None]))
+        right = heatmap.label.rpartition(" ")[0] == scene.names[scene.labels[best]]
+        what = f"{float(overlap[best]):.2f}" + ("" if right else f" (it is a {scene.names[scene.labels[best]]})")
+        rows.append([name, heatmap.label, what, f"{float(mask.float().mean()):.0%}", f"{energy:.0%}"])
     return rows
 
 
