@@ -172,6 +172,7 @@ def test_resume_needs_no_recipe(place, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["train"], "say what, as in: isotherm train keypoints"),
         (["train", "keypoints"], "give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN"),
         (["train", "keypoints", "--config", "nothing.yaml"], "nothing.yaml cannot be read"),
         (["train", "keypoints", "--config", "recipe.yaml", "--set", "training.step=3"], "training.step is not an option; did you mean 'steps'?"),

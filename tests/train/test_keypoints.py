@@ -25,7 +25,7 @@ from isotherm.points import Points, State
 from isotherm.train.collapse import CollapseWatch
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.keypoints import KeypointTraining, make_batch, recipe_of, train_keypoints
-from isotherm.train.loop import CollapsedError, rows_of
+from isotherm.train.loop import CollapsedError, DivergedError, rows_of
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 
@@ -162,6 +162,71 @@ def test_accumulating_gives_the_same_loss_and_gradient(tmp_path):
     assert rows[0]["labelled"] < 1
     assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=1e-5)
     assert rows[0]["gradient"] == pytest.approx(rows[1]["gradient"], rel=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"precision": "float16"}], ids=["bfloat16", "float16"])
+def test_other_precisions_train_alike(options, tmp_path):
+    """The loss is summed in float32 whatever the forward pass has; the first steps agree as far as the precision allows."""
+    kind = dots(16)
+    data = cache_keypoints(kind, tmp_path / "cache", side=40)
+    config = replace(CONFIG, steps=4, average=None, log_every=1, keep_every=4)
+    losses = []
+    for i, changed in enumerate((config, replace(config, **options))):
+        folder = RunFolder(tmp_path / str(i), {})
+        trained = train_keypoints(changed, model(), data, kind, folder)
+        losses.append([row["loss"] for row in folder.figures()])
+        assert all(p.dtype == torch.float32 for p in trained.parameters())
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    assert losses[0] != losses[1]
+
+
+COMPILED = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch
+from dataclasses import replace
+from train.test_keypoints import CONFIG, cache_keypoints, dots, model, train_keypoints, RunFolder
+kind = dots(16)
+data = cache_keypoints(kind, {cache!r}, side=40)
+for compiled in (False, True):
+    folder = RunFolder({run!r} + str(compiled), {{}})
+    train_keypoints(replace(CONFIG, steps=4, average=None, log_every=1, keep_every=4, compiled=compiled), model(), data, kind, folder)
+    print(*[row["loss"] for row in folder.figures()], torch._dynamo.utils.counters["stats"]["unique_graphs"])
+"""
+
+
+@pytest.mark.slow
+def test_compiled_steps_train_alike(tmp_path):
+    """In a process of its own: the checker of shapes, which the tests have on, is not compiled."""
+    code = COMPILED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run"))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    eager, compiled = ([float(v) for v in line.split()] for line in done.stdout.splitlines())
+    assert eager[-1] == 0
+    assert compiled[-1] >= 1
+    assert compiled[:-1] == pytest.approx(eager[:-1], rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(tmp_path):
+    kind = dots(10)
+    broken = model()
+    with torch.no_grad():
+        broken.head.final.bias[0] = torch.nan
+    before = bits(broken)
+    with pytest.raises(DivergedError, match=r"the loss is nan at step 1; lower the rate"):
+        train_keypoints(CONFIG, broken, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+    assert bits(broken) == before
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_patience_ends_a_run_that_stands_still_and_it_stays_ended(tmp_path):
+    kind = dots(10)
+    data, config = cache_keypoints(kind, tmp_path / "cache", side=40), replace(CONFIG, steps=60, keep_every=5, patience=2)
+    said, errors = [], iter([3.0, 2.0, 2.5, 2.0, 1.0])
+    train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", {}), validate=lambda averaged, step: {"error": next(errors)}, say=said.append)
+    assert said[-1] == "no improvement in 2 validations: stopped at step 20 of 60"
+    train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", {}), validate=lambda averaged, step: {"error": next(errors)})
+    assert next(errors) == 1.0  # nothing was trained or validated again
 
 
 def test_a_frozen_backbone_stays_as_it_is(tmp_path):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tyro
 
 from isotherm.cli.common_options import Common
-from isotherm.cli.options import PAIRS, Command
+from isotherm.cli.options import COMMANDS, PAIRS, Command
 from isotherm.errors import IsothermError
 from isotherm.version import __version__
 
@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments in (["--version"], ["-V"]):
         print(f"isotherm {__version__}")
         return 0
+    if arguments and arguments[0] in PAIRS and (len(arguments) == 1 or arguments[1].startswith("-")):
+        known = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+        print(f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}", file=sys.stderr)
+        return 0 if {"-h", "--help"} & set(arguments) else 2
     try:
         options: Common = tyro.cli(Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"])  # type: ignore[call-overload]
     except SystemExit as stop:

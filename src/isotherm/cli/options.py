@@ -123,5 +123,6 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
 )
 
-PAIRS = ("train", "eval", "predict")
-"""Commands of two words."""
+COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "eval keypoints", "predict keypoints", "sweep")
+PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
+"""First words of commands of two words."""
