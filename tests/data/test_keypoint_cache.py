@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from PIL import Image
 
 from isotherm.data import keypoint_cache
+from isotherm.data.beetles import TRAINING, beetles
 from isotherm.data.keypoint_cache import cache_keypoints, region
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.errors import InputError, OptionError
@@ -139,3 +142,31 @@ def test_nothing_and_nonsense(tmp_path):
     assert empty.points.shape == (0, 1, 2)
     with pytest.raises(OptionError, match="side is 0"):
         cache_keypoints(DATA, tmp_path, side=0)
+
+
+TOGETHER = """
+import sys
+import numpy as np
+from isotherm.data.beetles import TRAINING, beetles
+from isotherm.data.keypoint_cache import cache_keypoints
+data = beetles(TRAINING[:70])
+print("ready", flush=True)
+sys.stdin.readline()
+print(int(np.array(cache_keypoints(data, sys.argv[1], side=96).pictures).sum(dtype=np.int64)))
+"""
+
+
+def test_processes_that_build_it_together_get_the_same_pictures(tmp_path):
+    """One builds, the others wait: a file that is made anew under a process that reads it kills that process."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", TOGETHER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    found = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], found
+    alone = cache_keypoints(beetles(TRAINING[:70]), tmp_path / "alone", side=96)
+    assert {int(out) for out, _ in found} == {int(np.array(alone.pictures).sum(dtype=np.int64))}

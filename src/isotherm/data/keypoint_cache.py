@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
@@ -85,7 +86,11 @@ def cache_keypoints(
     shape = (len(data), 3, side, side)
     sizes = _noted(fpath, shape)
     if len(sizes) < len(data):
-        _build(data, fpath, shape, sizes, margin=margin, skip_bad=skip_bad, say=say)
+        # one process builds it; the others, such as the trials of a sweep, wait and find it done. The lock ends with its process
+        with FileLock(fpath.with_suffix(".lock")):
+            sizes = _noted(fpath, shape)
+            if len(sizes) < len(data):
+                _build(data, fpath, shape, sizes, margin=margin, skip_bad=skip_bad, say=say)
     bad = [size for size in sizes if isinstance(size, str)]
     if bad and not skip_bad:
         raise InputError(bad[0])
