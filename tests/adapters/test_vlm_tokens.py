@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from isotherm.adapters.transformers_vlm_tiles import IdeficsLayout, InternLayout
 from isotherm.adapters.vlm_qwen import QwenLayout, raster_order
 from isotherm.adapters.vlm_raster import CentreCropLayout, PanAndScanLayout, SquashedLayout
 from isotherm.adapters.vlm_tokens import check_layout, coordinate_picture
@@ -44,7 +45,28 @@ def llava():
     return CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF), CentreCropLayout(side=32, stride=4)
 
 
-FAMILIES = {"qwen": qwen, "paligemma": paligemma, "gemma": gemma, "llava": llava}
+def idefics():
+    from transformers import Idefics3ImageProcessor
+
+    processor = Idefics3ImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}, image_mean=HALF, image_std=HALF, do_image_splitting=True)
+    return processor, IdeficsLayout(processor, stride=8)
+
+
+def smolvlm():
+    from transformers import SmolVLMImageProcessor
+
+    processor = SmolVLMImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}, image_mean=HALF, image_std=HALF, do_image_splitting=True)
+    return processor, IdeficsLayout(processor, stride=8)
+
+
+def intern():
+    from transformers import GotOcr2ImageProcessor
+
+    processor = GotOcr2ImageProcessor(size={"height": 32, "width": 32}, crop_to_patches=True, min_patches=1, max_patches=6, image_mean=HALF, image_std=HALF)
+    return processor, InternLayout(processor, stride=8)
+
+
+FAMILIES = {"idefics": idefics, "smolvlm": smolvlm, "intern": intern, "qwen": qwen, "paligemma": paligemma, "gemma": gemma, "llava": llava}
 
 
 def processed(processor, sizes):
@@ -67,7 +89,7 @@ def test_tokens_lie_where_the_layout_says(family, sizes):
 
 def test_the_wrong_order_and_the_wrong_crop_are_refused():
     """What popular scripts do: patches read in the order of the list, a centre crop taken for the whole picture."""
-    processor, layout = qwen()
+    processor, _ = qwen()
     inputs = processed(processor, [(48, 56)])
 
     class Listed(QwenLayout):

@@ -25,7 +25,7 @@ kind = dots(30)
 config = replace(CONFIG, steps=12, keep_every=6, log_every=3, accumulate=2)
 validate = lambda averaged, step: {{"error": float(step)}}
 run = worker.agree(sys.argv[1] + str(worker.rank))
-trained = train_keypoints(config, model(), cache_keypoints(kind, f"{{run}}/cache{{worker.rank}}", side=40), kind, RunFolder(run, {{}}), worker=worker, validate=validate)
+trained = train_keypoints(config, model(), cache_keypoints(kind, f"{{run}}-cache{{worker.rank}}", side=40), kind, RunFolder(run, {{}}), worker=worker, validate=validate)
 worker.agree("done")
 print("finished", worker.rank, worker.world, flush=True)
 """

@@ -23,7 +23,7 @@ CHOICE = ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "g
 def trained(tmp_path_factory):
     folder, kind = tmp_path_factory.mktemp("run"), dots(120)
     config = replace(CONFIG, steps=250)
-    model = train_keypoints(config, make_model(CHOICE, 2, size=config.size), cache_keypoints(kind, folder / "cache", side=40), kind, RunFolder(folder, recipe_of(config)))
+    model = train_keypoints(config, make_model(CHOICE, 2, size=config.size), cache_keypoints(kind, folder / "cache", side=40), kind, RunFolder(folder / "run", recipe_of(config)))
     return TrainedKeypoints(model=model, choice=CHOICE, objective=config.objective, size=config.size, names=kind.names)
 
 

@@ -328,3 +328,10 @@ def test_nothing_to_train_on(tmp_path):
     kind = KeypointSet(records=[], names=("red", "green"))
     with pytest.raises(OptionError, match="no pictures to train on"):
         train_keypoints(CONFIG, model(), cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+
+
+def test_a_folder_with_other_things_in_it_is_refused_and_left(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(OptionError, match=r"holds other files \(mine\.txt\) and no run"):
+        RunFolder(tmp_path, {})
+    assert [f.name for f in tmp_path.iterdir()] == ["mine.txt"]

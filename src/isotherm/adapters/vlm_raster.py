@@ -39,6 +39,10 @@ class SquareLayout(VisionLayout):
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         counts = [len(self.squares(size)) for size in sizes]
         values = inputs["pixel_values"]
+        if values.ndim == 5:  # prompts x squares: one prompt at a time is laid out
+            if len(values) != 1:
+                raise ShapeError(f"these are the pictures of {len(values)} prompts; lay out one prompt at a time")
+            values = values[0]
         if len(values) != sum(counts):
             raise ShapeError(f"the processor made {len(values)} squares; its layout says {sum(counts)}, {counts} of each picture")
         means = F.avg_pool2d(values.float(), self.stride).flatten(2).transpose(1, 2)
