@@ -111,7 +111,7 @@ class Task(ABC):
     """Abstract: what a loop trains.
 
     Args:
-        model: with a ``backbone`` and a ``head``; its forward is called through ``forward`` alone, which may be compiled or wrapped.
+        model: with a ``head``, and with a ``backbone`` if one is trained at another rate or frozen; its forward is called through ``forward`` alone, which may be compiled or wrapped.
         count: pictures. kind_of_map: 'logits' of one softmax per map, or 'peak'. cells: (h, w) of the maps.
     """
 
@@ -167,7 +167,7 @@ def run_loop(
         raise OptionError(f"batch is {config.batch} for {worker.world} devices with accumulate {config.accumulate}; it must be a multiple of {config.accumulate * worker.world}")
     say = say if worker.first else lambda line: None
     model: Any = task.model.to(worker.device).train()
-    groups = parameter_groups(model.backbone, model.head, rate=config.rate, decay=config.decay, backbone_rate=config.backbone_rate, layer_decay=config.layer_decay)
+    groups = parameter_groups(getattr(model, "backbone", None), model.head, rate=config.rate, decay=config.decay, backbone_rate=config.backbone_rate, layer_decay=config.layer_decay)
     trained = [p for group in groups for p in group["params"]]
     optimiser: Any = torch.optim.AdamW(groups)
     state = _State(model, optimiser, config, worker)

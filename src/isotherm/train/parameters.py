@@ -10,11 +10,11 @@ from isotherm.adapters.backbone import Backbone
 from isotherm.errors import OptionError
 
 
-def parameter_groups(backbone: Backbone, head: nn.Module, *, rate: float, decay: float, backbone_rate: float, layer_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(backbone: Backbone | None, head: nn.Module, *, rate: float, decay: float, backbone_rate: float, layer_decay: float) -> list[dict[str, Any]]:
     """Groups for AdamW: parameters that are trained, by learning rate and by whether they decay.
 
     Args:
-        rate: peak learning rate of the head. decay: weight decay of weights with two or more dimensions; norms, biases and
+        backbone: what lies in front of the head, or None. rate: peak learning rate of the head. decay: weight decay of weights with two or more dimensions; norms, biases and
             position embeddings have none. backbone_rate: factor of the rate for the backbone; 0: it is frozen, whatever its
             parameters say. layer_decay: factor per block of the backbone, from its last block towards the input.
 
@@ -27,8 +27,9 @@ def parameter_groups(backbone: Backbone, head: nn.Module, *, rate: float, decay:
     if rate <= 0 or decay < 0 or backbone_rate < 0 or not 0 < layer_decay <= 1:
         raise OptionError(f"rate {rate}, decay {decay}, backbone_rate {backbone_rate}, layer_decay {layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1")
     rates: dict[int, float] = {id(p): rate for p in head.parameters()}
-    names = {id(p): name for module in (backbone, head) for name, p in module.named_parameters()}
-    if backbone_rate > 0:
+    modules = [head] if backbone is None else [backbone, head]
+    names = {id(p): name for module in modules for name, p in module.named_parameters()}
+    if backbone is not None and backbone_rate > 0:
         blocks = backbone.blocks()
         for p in backbone.parameters():  # what is in no block (patch embedding, positions) lies in front of all of them
             rates[id(p)] = rate * backbone_rate * layer_decay ** len(blocks)
@@ -36,7 +37,7 @@ def parameter_groups(backbone: Backbone, head: nn.Module, *, rate: float, decay:
             for p in block.parameters():
                 rates[id(p)] = rate * backbone_rate * layer_decay ** (len(blocks) - 1 - depth)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
-    for module in (backbone, head):
+    for module in modules:
         for p in module.parameters():
             if id(p) not in rates or not p.requires_grad:
                 continue
