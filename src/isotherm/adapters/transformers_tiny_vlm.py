@@ -29,7 +29,7 @@ def tiny_processor() -> Any:
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", additional_special_tokens=list(SPECIAL[3:]), clean_up_tokenization_spaces=False
     )
-    sides = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
+    sides: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
     pictures = Qwen2VLImageProcessor(**sides, min_pixels=16 * 16, max_pixels=192 * 192, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     template = (
         "{% for message in messages %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"

@@ -16,11 +16,11 @@ from isotherm.errors import OptionError
 COLOURS = {"red": (214, 48, 49), "green": (46, 160, 67), "blue": (45, 98, 214), "yellow": (236, 196, 40)}
 SHAPES = ("circle", "square", "triangle")
 PLACES = ("top-left", "top", "top-right", "left", "middle", "right", "bottom-left", "bottom", "bottom-right")
-KINDS = ("count", "where", "exists")
 MOST = 5
 SIDE = 48
 TRAINING, VALIDATION, HELD_OUT = range(0, 1 << 40), range(1 << 40, 1 << 41), range(1 << 41, 1 << 42)
 Kind = Literal["count", "where", "exists"]
+KINDS: tuple[Kind, ...] = ("count", "where", "exists")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,15 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
     if kind is not None and kind not in KINDS:
         raise OptionError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
     rng = np.random.Generator(np.random.PCG64(seed))
-    kind = kind or KINDS[int(rng.integers(len(KINDS)))]
+    chosen = KINDS[int(rng.integers(len(KINDS)))] if kind is None else kind
     names, n = list(COLOURS), int(rng.integers(1, MOST + 1))
     asked, wanted = int(rng.integers(len(names))), int(rng.integers(0, MOST + 1))
-    if kind == "count":  # every answer is as frequent
+    if chosen == "count":  # every answer is as frequent
         n = int(rng.integers(max(1, wanted), MOST + 1))
     colours = rng.integers(0, len(names), n)
-    if kind == "count":
+    if chosen == "count":
         colours = np.where(np.arange(n) < wanted, asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names))
-    elif kind == "where":  # one of the colour alone, so that there is one answer
+    elif chosen == "where":  # one of the colour alone, so that there is one answer
         colours = np.where(np.arange(n) == 0, asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names))
     elif rng.uniform() < 0.5:
         colours = np.where(colours == asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names), colours)
@@ -90,10 +90,10 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
         picture += cover[..., None] * (paint + rng.normal(0, 6, (SIDE, SIDE, 3)) - picture)
     evidence = masks[colours == asked].any(0) if (colours == asked).any() else np.zeros((SIDE, SIDE), bool)
     colour = names[asked]
-    question = {"count": f"how many {colour} ?", "where": f"where is {colour} ?", "exists": f"is there {colour} ?"}[kind]
+    question = {"count": f"how many {colour} ?", "where": f"where is {colour} ?", "exists": f"is there {colour} ?"}[chosen]
     x, y = centres[0]
-    answer = {"count": str(int((colours == asked).sum())), "where": PLACES[3 * int(y * 3 // SIDE) + int(x * 3 // SIDE)], "exists": "yes" if evidence.any() else "no"}[kind]
-    return ShapeQuestion(picture.round().clip(0, 255).astype(np.uint8), question, answer, kind, colour, masks, colours, shapes, centres, evidence)
+    answer = {"count": str(int((colours == asked).sum())), "where": PLACES[3 * int(y * 3 // SIDE) + int(x * 3 // SIDE)], "exists": "yes" if evidence.any() else "no"}[chosen]
+    return ShapeQuestion(picture.round().clip(0, 255).astype(np.uint8), question, answer, chosen, colour, masks, colours, shapes, centres, evidence)
 
 
 def _apart(rng: np.random.Generator, radii: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
