@@ -91,7 +91,7 @@ class QuestionTask(Task):
 @torch.no_grad()
 def accuracy(model: Any, seeds: range, *, batch: int = 64) -> dict[str, float]:
     """The share of right answers of each kind of question, to the questions of some seeds."""
-    found = {}
+    found: dict[str, float] = {}
     for kind in KINDS:
         right = 0
         for i in range(0, len(seeds), batch):
