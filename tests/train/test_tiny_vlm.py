@@ -8,11 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.adapters.transformers_tiny_vlm import SPECIAL, WORDS, random_tiny_vlm, tiny_processor
+from isotherm.adapters.transformers_tiny_vlm import (
+    SPECIAL,
+    WORDS,
+    load_tiny_vlm,
+    random_tiny_vlm,
+    save_tiny_vlm,
+    tiny_processor,
+)
 from isotherm.adapters.vlm_qwen import QwenLayout
 from isotherm.adapters.vlm_tokens import check_layout, coordinate_picture
+from isotherm.cli import main
 from isotherm.data.shape_questions import VALIDATION, make_question
-from isotherm.errors import OptionError
+from isotherm.errors import OptionError, WeightsError
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.train.tiny_vlm import NUMBER, TinyVlmTraining, accuracy, as_inputs, recipe_of, train_tiny_vlm
@@ -81,3 +89,29 @@ def test_bad_recipes():
         replace(CONFIG, steps=10**7)
     with pytest.raises(OptionError, match="seed is -1"):
         replace(CONFIG, seed=-1)
+
+
+def test_kept_and_opened_again(tmp_path):
+    model = random_tiny_vlm(1)
+    again = load_tiny_vlm(save_tiny_vlm(model, tmp_path / "model.safetensors", seed=1))
+    inputs = as_inputs([make_question(3)])
+    with torch.no_grad():
+        torch.testing.assert_close(again(**inputs).logits, model(**inputs).logits, atol=0.05, rtol=0.02)  # kept in float16
+    assert again.lm_head.weight is again.model.language_model.embed_tokens.weight
+    assert (tmp_path / "model.safetensors").stat().st_size < 1_400_000
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_tiny_vlm(tmp_path / "bad.safetensors")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_tiny_vlm(tmp_path / "missing.safetensors")
+
+
+def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("isotherm.cli.train_tiny_vlm.JUDGED", 8)
+    assert main(["train", "tiny-vlm", "--steps", "2", "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "held out: count " in said
+    load_tiny_vlm(tmp_path / "runs" / "tiny-vlm-0" / "tiny-vlm.safetensors")
+    assert main(["train", "tiny-vlm", "--threads", "0"]) == 2
+    assert main(["train", "tiny-vlm", "--seed", "-1"]) == 2

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
-from isotherm.errors import MissingExtraError
+from isotherm.atomic import atomic_write
+from isotherm.errors import MissingExtraError, WeightsError
 
 SPECIAL = ("<pad>", "<eos>", "<unk>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 WORDS = (
@@ -14,6 +21,7 @@ WORDS = (
     "0", "1", "2", "3", "4", "5", "top-left", "top", "top-right", "left", "middle", "right", "bottom-left", "bottom", "bottom-right",
 )  # fmt: skip
 PATCH, MERGE = 4, 2
+FORMAT = "isotherm.tiny_vlm/1"
 
 
 def tiny_processor() -> Any:
@@ -66,4 +74,36 @@ def random_tiny_vlm(seed: int = 0) -> Any:
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(tiny_config())
         torch.nn.init.normal_(model.model.visual.pos_embed.weight, std=0.5)
+    return model.eval()
+
+
+def save_tiny_vlm(model: Any, fpath: str | os.PathLike[str], **facts: Any) -> Path:
+    """Weights in float16, each once, with facts about them, in one safetensors file."""
+    tensors = {name: value.half().contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"}  # tied to the embedding
+    with atomic_write(fpath) as file:
+        file.write(save(tensors, metadata={"format": FORMAT, "facts": json.dumps(facts)}))
+    return Path(fpath)
+
+
+def load_tiny_vlm(fpath: str | os.PathLike[str] | None = None, *, seed: int = 0) -> Any:
+    """The trained model, in float32 and evaluation mode.
+
+    Args:
+        fpath: what :func:`save_tiny_vlm` wrote; None: the one of a training seed that ships with isotherm.
+
+    Raises:
+        WeightsError: no such file, or not such a model.
+    """
+    path = Path(str(resources.files("isotherm") / "assets" / f"tiny-vlm-{seed}.safetensors")) if fpath is None else Path(fpath)
+    try:
+        with safe_open(path, framework="pt") as file:
+            told, tensors = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}); expected the file of a trained tiny-vlm") from error
+    if told.get("format") != FORMAT:
+        raise WeightsError(f"{path} is of format {told.get('format')!r}; expected {FORMAT!r}")
+    model = random_tiny_vlm(0)
+    missing, unknown = model.load_state_dict(tensors, strict=False)
+    if set(missing) - {"lm_head.weight"} or unknown:
+        raise WeightsError(f"{path} does not fit: missing {list(missing)[:3]}, unknown {list(unknown)[:3]}")
     return model.eval()

@@ -7,6 +7,7 @@ on the very object that the class names, or that the detector found, beside the 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
     _clear(options.out)
     opened = open_view("scenes")
     view = opened.view
-    console = Console(quiet=options.quiet, highlight=False)
+    console = Console(quiet=options.quiet, highlight=False, width=None if sys.stdout.isatty() else 120)  # a pipe has no width that could cut names
     table = Table(title=f"{view.name}: share of positive relevance on the object", box=None)
     for column in ("picture", "class", "object covers", *METHODS):
         table.add_column(column)

@@ -16,7 +16,7 @@ from isotherm.errors import IsothermError
 from isotherm.version import __version__
 
 RUNNERS = {
-    "Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo", "TrainKeypoints": "train_keypoints",
+    "Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo", "TrainKeypoints": "train_keypoints", "TrainTinyVlm": "train_tiny_vlm",
     "EvalKeypoints": "eval_keypoints", "PredictKeypoints": "predict_keypoints", "Sweep": "sweep",
 }  # fmt: skip
 

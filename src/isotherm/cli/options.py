@@ -10,6 +10,7 @@ from tyro.conf import Positional, UseAppendAction, arg, subcommand
 
 from isotherm.cli.common_options import Common
 from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
+from isotherm.cli.vlm_options import TrainTinyVlm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +119,12 @@ Command = (
     | Annotated[Show, subcommand("show")]
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
+    | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
     | Annotated[Sweep, subcommand("sweep")]
 )
 
-COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "eval keypoints", "predict keypoints", "sweep")
+COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "train tiny-vlm", "eval keypoints", "predict keypoints", "sweep")
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""

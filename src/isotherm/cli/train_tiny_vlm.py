@@ -1,0 +1,37 @@
+"""``isotherm train tiny-vlm``: the model that ships, from its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from isotherm.adapters.transformers_tiny_vlm import save_tiny_vlm
+from isotherm.cli.progress import progress_lines
+from isotherm.cli.vlm_options import TrainTinyVlm
+from isotherm.data.shape_questions import HELD_OUT, VALIDATION
+from isotherm.errors import OptionError
+from isotherm.train.run_folder import RunFolder
+from isotherm.train.tiny_vlm import TinyVlmTraining, accuracy, recipe_of, train_tiny_vlm
+
+JUDGED = 300
+"""Questions of each kind."""
+
+
+def run(options: TrainTinyVlm, arguments: Sequence[str]) -> int:
+    if options.threads is not None:
+        if options.threads < 1:
+            raise OptionError(f"--threads {options.threads}: expected at least 1")
+        torch.set_num_threads(options.threads)
+    config = TinyVlmTraining(seed=options.seed, steps=options.steps)
+    dpath = options.out or Path("runs") / f"tiny-vlm-{options.seed}"
+    folder = RunFolder(dpath, recipe_of(config))
+    console = Console(stderr=True, quiet=options.quiet, highlight=False)
+    with progress_lines(console) as say:
+        model = train_tiny_vlm(config, folder, validation=VALIDATION[:JUDGED], say=say)
+    shares = accuracy(model, HELD_OUT[:JUDGED])
+    fpath = save_tiny_vlm(model, dpath / "tiny-vlm.safetensors", training=recipe_of(config)["training"], held_out=shares)
+    print("held out: " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()) + f"\nmodel: {fpath}")
+    return 0
