@@ -116,6 +116,7 @@ def test_eval_makes_table_diagrams_and_pictures(place, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "width_line_err_cm" in said
     assert "Hawaii (n=" in said
+    assert "OKS with true boxes: AP " in said
     assert {"evaluation.json", "table.txt", "pictures.csv", "pck.png", "lines.png", "calibration.png", "pictures", "tensorboard"} <= {f.name for f in out.iterdir()}
     assert sorted(f.name for f in (out / "pictures").iterdir()) == ["best-1.jpg", "best-2.jpg", "worst-1.jpg", "worst-2.jpg"]
     rows = (out / "pictures.csv").read_text().splitlines()

@@ -62,7 +62,7 @@ def run(options: EvalKeypoints, arguments: Sequence[str]) -> int:
             write_extremes(judged, data, kind, record.dpath / "pictures", count=options.extremes, command=command)
             for i, one in enumerate(data.records):
                 record.done(one.name or str(i), error_px=float(judged.errors[i]))
-    print(judged.report.table())
+    print(judged.table())
     print(f"\n{len(data)} pictures; table, figures and the best and worst pictures in {record.dpath}")
     return 0
 
@@ -118,4 +118,4 @@ def _write_figures(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpa
         inside = [coverage(*matched(judged, data, kind), level=level) for level in LEVELS]
         figure = curve_figure({"observed": (LEVELS, inside)}, x="probability of the ellipse", y="share of points inside", title="calibration", diagonal=True, size=(4.2, 4.0))
         save_picture(figure, dpath / "calibration.png", command=command)
-    (dpath / "table.txt").write_text(judged.report.table() + "\n")
+    (dpath / "table.txt").write_text(judged.table() + "\n")

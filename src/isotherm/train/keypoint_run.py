@@ -111,7 +111,7 @@ def train_run(
             write_evaluation(judged, dpath / "evaluation.json")
             for fpath in write_extremes(judged, other, training, dpath / "pictures", count=EXTREMES, command=command):
                 tracker.picture(fpath.stem, _rgb(fpath), config.steps)
-            told(judged.report.table())
+            told(judged.table())
         if worker.first:
             folder.write_parquet()
     return best
@@ -135,7 +135,7 @@ def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:
 def write_evaluation(judged: Judged, fpath: Path, **facts: Any) -> None:
     """The report as JSON."""
     with atomic_write(fpath) as file:
-        file.write(json.dumps(to_json({**facts, **judged.report.to_json()}), indent=1).encode())
+        file.write(json.dumps(to_json({**facts, **judged.to_json()}), indent=1).encode())
 
 
 def _cached(

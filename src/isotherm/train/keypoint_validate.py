@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from isotherm.data.keypoint_cache import CachedKeypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.decode.calibration import fit_covariance_scale, scale_covariance
 from isotherm.draw import draw_points
-from isotherm.metrics.keypoint_report import KeypointReport, KeypointTruth, errors_of, report_keypoints
-from isotherm.metrics.point_errors import match_exchangeable
-from isotherm.points import Points, State
+from isotherm.metrics.keypoint_report import DEFAULT_SIGMA, KeypointReport, KeypointTruth, errors_of, report_keypoints
+from isotherm.metrics.oks_ap import OksPrecision, OksPredictions, OksTruth, oks_average_precision
+from isotherm.metrics.point_errors import match_exchangeable, place_known, reordered
+from isotherm.points import Points
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoint_predict import predict_cached
 
@@ -32,12 +34,23 @@ class Judged:
 
     Args:
         points: (m, n) predicted, source pixels. report: figures of all and of every group. errors: (m) mean distance per picture,
-            NaN where nothing is known of it.
+            NaN where nothing is known of it. precision: COCO's figures, with the true boxes given (as the field's tables with
+            ground-truth boxes have it): each object's score is the mean score of its points.
     """
 
     points: Points
     report: KeypointReport
     errors: Float[Tensor, " m"]
+    precision: OksPrecision
+
+    def table(self) -> str:
+        """The report's table and a line with COCO's figures."""
+        p = self.precision
+        return f"{self.report.table()}\nOKS with true boxes: AP {p.ap:.3f}, AP50 {p.ap50:.3f}, AP75 {p.ap75:.3f}, AR {p.ar:.3f}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Both as JSON can hold them."""
+        return {**self.report.to_json(), "oks_ap": asdict(self.precision)}
 
 
 def judge(model: nn.Module, objective: Objective, data: CachedKeypoints, kind: KeypointSet, *, size: tuple[int, int], batch: int = 32, draws: int = 1000, covariance_scale: float | None = None) -> Judged:
@@ -50,7 +63,23 @@ def judge(model: nn.Module, objective: Objective, data: CachedKeypoints, kind: K
     points = points if covariance_scale is None else scale_covariance(points, covariance_scale)
     truth = truth_of(data)
     report = report_keypoints(points, truth, names=kind.names, exchangeable=kind.exchangeable, lines=kind.lines, oks_sigmas=kind.oks_sigmas, resamples=draws)
-    return Judged(points, report, errors_of(points, truth, exchangeable=kind.exchangeable))
+    return Judged(points, report, errors_of(points, truth, exchangeable=kind.exchangeable), _precision(points, data, kind))
+
+
+def _precision(points: Points, data: CachedKeypoints, kind: KeypointSet) -> OksPrecision:
+    order = match_exchangeable(points.xy, data.points, place_known(data.state), kind.exchangeable)
+    xy = reordered(points.xy, order)
+    score = torch.ones(len(xy)) if points.score is None else points.score.float().mean(-1)
+    of_picture: dict[str, list[int]] = {}
+    for i, record in enumerate(data.records):
+        of_picture.setdefault(str(record.picture) if isinstance(record.picture, Path) else str(i), []).append(i)
+    truth, found = [], []
+    for rows in of_picture.values():
+        sizes = data.frame.source_size[rows].float()
+        boxes = torch.tensor([data.records[i].box or (0.0, 0.0, float(w), float(h)) for i, (h, w) in zip(rows, sizes, strict=True)])
+        truth.append(OksTruth(data.points[rows], data.state[rows], data.area[rows], boxes))
+        found.append(OksPredictions(xy[rows], score[rows]))
+    return oks_average_precision(truth, found, sigmas=kind.oks_sigmas or (DEFAULT_SIGMA,) * len(kind.names))
 
 
 def truth_of(data: CachedKeypoints) -> KeypointTruth:
@@ -60,7 +89,7 @@ def truth_of(data: CachedKeypoints) -> KeypointTruth:
 
 def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[Points, Points]:
     """(what was found, in the order that fits the truth best, the truth): pairs for :mod:`isotherm.decode.calibration`."""
-    points, known = judged.points, _place_known(data.state)
+    points, known = judged.points, place_known(data.state)
     order = match_exchangeable(points.xy, data.points, known, kind.exchangeable)
     xy = points.xy.gather(1, order[..., None].expand(*order.shape, 2))
     covariance = None if points.covariance is None else points.covariance.gather(1, order[..., None, None].expand(*order.shape, 2, 2))
@@ -73,13 +102,9 @@ def calibrated_scale(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -
     Least-squares and moment covariances know of the map's width and noise, not of what the model mistakes for what.
     """
     found, truth = matched(judged, data, kind)
-    if found.covariance is None or not bool(_place_known(data.state).any()):
+    if found.covariance is None or not bool(place_known(data.state).any()):
         return 1.0
     return fit_covariance_scale(found, truth)
-
-
-def _place_known(state: Tensor) -> Tensor:
-    return (state != int(State.UNLABELLED)) & (state != int(State.ABSENT))
 
 
 def logged_figures(report: KeypointReport) -> dict[str, float]:
