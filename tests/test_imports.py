@@ -14,6 +14,7 @@ STEPS = [
     {"version"}, {"errors"}, {"atomic"}, {"frame"}, {"heatmap", "points"}, {"target"}, {"ops"}, {"arrays"},
     {"targets", "decode", "losses", "metrics", "draw"},
     {"heads", "cam", "gaze"},
+    {"vlm"},
     {"adapters", "data"},
     {"api"}, {"train"}, {"systems"}, {"studio", "scale"}, {"cli"},
 ]  # fmt: skip

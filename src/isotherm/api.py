@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Bool
 from torch import Tensor
 
 from isotherm.adapters.choose import Opened, open_view
@@ -24,13 +26,16 @@ from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
 from isotherm.errors import MethodError, OptionError, TargetError
+from isotherm.vlm.choose import answer_score, token_methods
+from isotherm.vlm.explain import explain_answer
+from isotherm.vlm.view import LanguageView
 
 Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
 Trusting = Literal["fast", "full", "off"]
 
 
-def open_model(model: str | Path | Any, **options: Any) -> View:
+def open_model(model: str | Path | Any, **options: Any) -> View | LanguageView:
     """A model by name, file or object, as a View that can be explained again and again.
 
     See :func:`isotherm.adapters.choose.open_view` for names and options.
@@ -49,22 +54,31 @@ def explain(
     smooth: Smooth = "none",
     trust: Trusting = "fast",
     name: str = "picture",
+    prompt: str | None = None,
+    answer: str | None = None,
+    versus: str | None = None,
+    mask: Any = None,
     **options: Any,
 ) -> Explanation:
-    """Heatmaps of what speaks for what a model sees in a picture.
+    """Heatmaps of what speaks for what a model sees in a picture, or for what it answers to a question about it.
 
     Args:
         model: a name, a file, a module, a YOLO object, or a View from :func:`open_model`.
-        image: a path, PIL picture, uint8 array (H, W, 3), or tensor.
+        image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the prompt's order.
         target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
             name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
-            ...); or a function of the prediction that returns one number per picture.
+            ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map per
+            word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits; None: count
+            where the prompt asks how many, else whole.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
         layers: names of target layers, or ``auto``.
         fuse: how several layers become one map.
         smooth: ``eigen`` projects weighted activations on their first principal direction, ``augment`` averages
             over mirrored and brightened copies.
         trust: how thoroughly ``.trust`` judges the maps; it is computed when it is first looked at.
+        prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
+            it says ``answer`` rather than this.
+        mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
         options: for the adapter: weights, trust file, classes, confidence, size, device, ...
 
     Returns:
@@ -76,6 +90,17 @@ def explain(
         >>> maps[0].kind, len(maps)
         ('relevance', 1)
     """
+    if prompt is not None:
+        several = list(image) if isinstance(image, list | tuple) else [image]
+        return next(
+            explain_many(
+                model, [several], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, names=[name],
+                prompt=prompt, answer=answer, versus=versus, mask=mask, **options,
+            )
+        )  # fmt: skip
+    for what, value in {"answer": answer, "versus": versus, "mask": mask}.items():
+        if value is not None:
+            raise OptionError(f"{what} goes with prompt, the question that it is about")
     return next(
         explain_many(
             model, [image], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust,
@@ -96,10 +121,21 @@ def explain_many(
     trust: Trusting = "fast",
     batch: int = 8,
     names: Iterable[str] | None = None,
+    prompt: str | None = None,
+    answer: str | None = None,
+    versus: str | None = None,
+    mask: Any = None,
     **options: Any,
 ) -> Iterator[Explanation]:
-    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order."""
+    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one by one."""
     opened = _opened(model, options)
+    if isinstance(opened.view, LanguageView):
+        if (layers, fuse, smooth) != ("auto", "mean", "none"):
+            raise OptionError(f"layers, fuse and smooth are for models without words; {opened.view.name} is explained at its vision tokens")
+        yield from _questions(opened, images, names, prompt=prompt, target=target, method=method, trust=trust, answer=answer, versus=versus, mask=mask)
+        return
+    if prompt is not None:
+        raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
     view = opened.view
     chosen = [f"model: {opened.reason}"]
     chosen_methods = resolve_methods(method, view)
@@ -126,6 +162,37 @@ def explain_many(
             names=[next(titles) for _ in group], chosen=chosen,
             assess=None if trust == "off" else assessor(attribution, chosen_methods, layers, fuse, trust, again=again),
         )  # fmt: skip
+
+
+def _questions(
+    opened: Opened, images: Iterable[Any], names: Iterable[str] | None, *, prompt: str | None, target: Any, method: Any, trust: Trusting, answer: str | None, versus: str | None, mask: Any
+) -> Iterator[Explanation]:
+    """One question about each picture, or about several together."""
+    view = opened.view
+    assert isinstance(view, LanguageView)
+    if prompt is None:
+        raise OptionError(f"{view.name} answers questions; give a prompt, such as 'How many peaches are there?'")
+    score, why = answer_score(target, prompt, answer=answer, versus=versus)
+    methods, which = token_methods(method, score)
+    chosen = [f"model: {opened.reason}", *(line for line in (which, why) if line)]
+    titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
+    for image, title in zip(images, titles, strict=False):
+        pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
+        yield explain_answer(
+            view, pictures, prompt, score=score, methods=methods, trust=trust, mask=None if mask is None else as_mask(mask), name=title, chosen=chosen
+        )
+
+
+def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:
+    """A mask as an array of pixels that count.
+
+    Raises:
+        OptionError: not two-dimensional.
+    """
+    array = np.asarray(mask)
+    if array.ndim != 2:
+        raise OptionError(f"the mask has shape {array.shape}; expected (h, w), true where the answer should rest")
+    return array.astype(bool)
 
 
 def _opened(model: Any, options: dict[str, Any]) -> Opened:

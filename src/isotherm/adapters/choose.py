@@ -19,8 +19,9 @@ from torch import nn
 from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError
+from isotherm.vlm.view import LanguageView
 
-PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector"}
+PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm"}
 EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
 YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
 
@@ -29,7 +30,7 @@ YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IG
 class Opened:
     """A view and the line that says how it was chosen."""
 
-    view: View
+    view: View | LanguageView
     reason: str
 
 
@@ -40,12 +41,12 @@ def adapter(package: str) -> Any:
     return importlib.import_module(f"isotherm.adapters.{package}")
 
 
-def open_view(model: str | Path | nn.Module | View | Any, **options: Any) -> Opened:
+def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **options: Any) -> Opened:
     """A view of a model given by name, by file, or as an object.
 
     Args:
         model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
-            local folder, ``scenes`` and ``detector`` for the models that ship with isotherm), a module, a YOLO object, or a View.
+            local folder, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
         options: what the adapter takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
             An option that the adapter does not know is an error.
 
@@ -55,7 +56,7 @@ def open_view(model: str | Path | nn.Module | View | Any, **options: Any) -> Ope
     if isinstance(model, str | Path):
         package, name, reason = by_name(str(model))
         return Opened(_call(adapter(package).load, name, options), reason)
-    if isinstance(model, View) and not isinstance(model, nn.Module):
+    if isinstance(model, View | LanguageView) and not isinstance(model, nn.Module):
         if options:
             raise OptionError(f"a ready view takes no options ({', '.join(options)}); set them where the view is made")
         return Opened(model, f"view {type(model).__name__} as given")
@@ -64,7 +65,7 @@ def open_view(model: str | Path | nn.Module | View | Any, **options: Any) -> Ope
     return Opened(_call(adapter(package).wrap, inner, options), f"{type(inner).__name__} read by the {package} adapter, from the package that its class comes from")
 
 
-def _call(function: Any, first: Any, options: dict[str, Any]) -> View:
+def _call(function: Any, first: Any, options: dict[str, Any]) -> View | LanguageView:
     import inspect
 
     given = {k: v for k, v in options.items() if v is not None}
@@ -101,6 +102,8 @@ def by_name(name: str) -> tuple[str, str, str]:
         return "embedded", name, "the small classifier of generated scenes that ships with isotherm"
     if name == "detector" or re.fullmatch(r"detector-?\d+", name):
         return "embedded_detector", name, "the small heatmap detector of generated scenes that ships with isotherm"
+    if re.fullmatch(r"tiny-vlm(-\d+)?", name):
+        return "embedded_vlm", name, "the small vision-language model of generated shapes that ships with isotherm"
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -123,7 +126,7 @@ def by_name(name: str) -> tuple[str, str, str]:
 
 
 def _unknown(name: str) -> str:
-    known = ["scenes", "detector", "yolo11n.pt", "yoloe-11s-seg.pt"]
+    known = ["scenes", "detector", "tiny-vlm", "yolo11n.pt", "yoloe-11s-seg.pt"]
     for package in ("torchvision", "timm"):
         if importlib.util.find_spec(package) is not None:
             known += adapter(package).model_names()
@@ -131,5 +134,5 @@ def _unknown(name: str) -> str:
     return (
         f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm; "
         + (f"did you mean {', '.join(near)}? " if near else "")
-        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector"
+        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector, tiny-vlm"
     )

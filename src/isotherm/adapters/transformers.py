@@ -24,11 +24,13 @@ from isotherm.adapters.transformers_load import (
 from isotherm.adapters.transformers_prepare import Preparer, image_processor_of
 from isotherm.adapters.transformers_segmentation import SegmenterView
 from isotherm.adapters.transformers_text import GROUNDED, OWL, GroundedView, OwlView, prompts
+from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, OptionError
+from isotherm.vlm.view import LanguageView
 
-READS = "image classifiers, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP) and vision encoders"
+READS = "image classifiers, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
 
 
 def wrap(
@@ -39,7 +41,7 @@ def wrap(
     size: int | Sequence[int] | None = None,
     classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
-) -> View:
+) -> View | LanguageView:
     """A view of a transformers vision model.
 
     Args:
@@ -60,6 +62,8 @@ def wrap(
     model = original_module(model)
     config, kind = model.config, type(model).__name__
     family = str(config.model_type)
+    if kind.endswith("ForConditionalGeneration"):
+        return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
     label = f"{kind} (transformers"
     if processor is None:
         processor = default_processor(config)
@@ -106,17 +110,17 @@ def load(
     size: int | Sequence[int] | None = None,
     classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
-) -> View:
+    dtype: str = "float32",
+) -> View | LanguageView:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
 
-    Weights are read from safetensors where there are any, else with ``weights_only``; in float32 whatever they were
-    saved in. Code from the hub is never run.
+    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run.
 
     Args:
         name: hub name or folder; a folder needs no network.
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
         seed: of random weights. device: where the model goes. trust: passed on to the reader of weights files.
-        names, size, classes, confidence: as in :func:`wrap`.
+        names, size, classes, confidence: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.
@@ -125,10 +129,24 @@ def load(
     need_transformers()
     name = os.fspath(name)
     config = open_config(name)
-    model = open_model(name, config, weights=weights, seed=seed, trust=trust).to(device)
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise OptionError(f"dtype is {dtype!r}; expected float32, bfloat16 or float16")
+    model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=getattr(torch, dtype)).to(device)
     view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
     return view
+
+
+def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView:
+    """A model that answers in words about pictures."""
+    if not hasattr(model.config, "vision_config"):
+        raise AdapterError(f"{type(model).__name__} sees no pictures; of transformers isotherm reads {READS}")
+    unfit = [name for name, value in given.items() if value is not None]
+    if unfit:
+        raise OptionError(f"{type(model).__name__} answers questions and takes no {', '.join(unfit)}; give a prompt")
+    if getattr(processor, "tokenizer", None) is None:
+        raise AdapterError(f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+    return TransformersVlm(model, processor)
 
 
 def _columns(model: Any) -> int | None:

@@ -48,7 +48,7 @@ def class_of(config: Any) -> Any:
         found = getattr(transformers, architecture, None)
         if found is not None:
             return found
-    autos = ("ObjectDetection", "ZeroShotObjectDetection", "SemanticSegmentation", "ImageClassification")
+    autos = ("ObjectDetection", "ZeroShotObjectDetection", "SemanticSegmentation", "ImageClassification", "ImageTextToText")
     for auto in autos:
         mapping = getattr(transformers, f"AutoModelFor{auto}")._model_mapping
         found = mapping.get(type(config), None)
@@ -56,11 +56,11 @@ def class_of(config: Any) -> Any:
             return found[0] if isinstance(found, tuple) else found
     raise AdapterError(
         f"the configuration names {', '.join(config.architectures or ()) or 'no model class'} of type {config.model_type!r}, which this "
-        "transformers does not have as an image classifier, segmenter or detector"
+        "transformers does not have as an image classifier, segmenter, detector or vision-language model"
     )
 
 
-def open_model(name: str, config: Any, *, weights: str | os.PathLike[str], seed: int, trust: Any) -> Any:
+def open_model(name: str, config: Any, *, weights: str | os.PathLike[str], seed: int, trust: Any, dtype: torch.dtype = torch.float32) -> Any:
     """The model with the weights of its hub name or folder, with seeded random ones, or with those of a file or folder."""
     model_class = class_of(config)
     if weights == "none":
@@ -68,24 +68,24 @@ def open_model(name: str, config: Any, *, weights: str | os.PathLike[str], seed:
             config.use_pretrained_backbone = False  # it would be downloaded
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return model_class(config).eval()
+            return model_class(config).to(dtype).eval()
     source = name if weights == "auto" else os.fspath(weights)
     state = None
     if weights != "auto" and not Path(source).is_dir():
         from isotherm.adapters.weights import open_weights
 
         state = open_weights(Path(source), trust=trust)
-    return _pretrained(model_class, config, source, state)
+    return _pretrained(model_class, config, source, state, dtype)
 
 
-def _pretrained(model_class: Any, config: Any, source: str, state: Any) -> Any:
+def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: torch.dtype) -> Any:
     """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old names."""
     from safetensors import SafetensorError
 
     given: dict[str, Any] = {"pretrained_model_name_or_path": None if state is not None else source, "state_dict": state}
     try:
         model, info = model_class.from_pretrained(
-            **given, config=config, dtype=torch.float32, weights_only=True, trust_remote_code=False, output_loading_info=True
+            **given, config=config, dtype=dtype, weights_only=True, trust_remote_code=False, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
         raise _translated(source, "weights", error) from error

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.adapters.vlm_tokens import PictureTokens, TokenGrid, VisionLayout
+from isotherm.adapters.vlm_tokens import VisionLayout
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
+from isotherm.vlm.tokens import PictureTokens, TokenGrid
 
 
 class SquareLayout(VisionLayout):

@@ -1,4 +1,4 @@
-"""Which pixels each vision token of a language model stands for: grids of tokens with frames, and the proof that they are right."""
+"""Abstract layouts of vision tokens, and the proof that they are right."""
 
 from __future__ import annotations
 
@@ -9,54 +9,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from isotherm.errors import AdapterError, ShapeError
+from isotherm.errors import AdapterError
 from isotherm.frame import Frame, Size
+from isotherm.vlm.tokens import PictureTokens
 
 
 @dataclass(frozen=True, eq=False)
-class TokenGrid:
-    """A tile of a picture and the tokens that it became.
+class VideoTokens:
+    """One video of a prompt.
 
     Args:
-        frame: of (h, w) cells on the source picture. token: (h, w) the number of each cell's token among those of its picture, in the
-            order in which the language model has them.
-    """
-
-    frame: Frame
-    token: Int[Tensor, "h w"]
-
-    def __post_init__(self) -> None:
-        if tuple(self.token.shape) != self.frame.size:
-            raise ShapeError(f"token has shape {tuple(self.token.shape)} and the frame {self.frame.size} cells; expected the same")
-
-
-@dataclass(frozen=True, eq=False)
-class PictureTokens:
-    """One picture of a prompt.
-
-    Args:
-        size: (h, w) of the source picture. grids: its tiles; several where it is cut up, and they may overlap. count: of its tokens; those
-            that are in no grid, such as ends of rows, stand for no place.
+        size: (h, w) of its frames. moments: what the model sees at a time, a frame or some frames in one; each counts its own tokens, and
+            their numbers run on from moment to moment. count: of all its tokens, with those that stand for no place. times_s: of each moment, the mean
+            of its first and its last frame's in seconds; None where the processor does not say. frames: of each moment, which of the source.
+            Where a video comes without its rate, some processors take 24 frames per second, and tell the model so.
     """
 
     size: Size
-    grids: tuple[TokenGrid, ...]
+    moments: tuple[PictureTokens, ...]
     count: int
-
-    def seen(self) -> Bool[Tensor, "h w"]:
-        """Where a pixel's centre lies in any cell; the model knows nothing of the others, and a map must not say 0 there."""
-        h, w = self.size
-        ys, xs = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
-        centres = torch.stack([xs, ys], -1).view(-1, 2).double()
-        found = torch.zeros(h * w, dtype=torch.bool)
-        for grid in self.grids:
-            cells = grid.frame.points_from_source(centres)
-            rows, columns = grid.frame.size
-            found |= (cells[:, 0] >= 0) & (cells[:, 0] < columns) & (cells[:, 1] >= 0) & (cells[:, 1] < rows)
-        return found.view(h, w)
+    times_s: tuple[float, ...] | None = None
+    frames: tuple[tuple[int, ...], ...] | None = None
 
 
 class VisionLayout(ABC):
@@ -72,7 +48,33 @@ class VisionLayout(ABC):
 
     @abstractmethod
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
-        """The mean normalised colour of what each token is made from, picture by picture, in the order of the tokens."""
+        """The mean normalised colour of what each token is made from, picture by picture, in the order of the tokens; nan for one made of no pixels."""
+
+    def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
+        """The tokens of every video of a processed prompt; ``sizes`` are (h, w) of their frames."""
+        raise AdapterError(f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead")
+
+    def video_pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
+        """As :meth:`pixels`, of the videos."""
+        raise AdapterError(f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead")
+
+
+def moment_times(inputs: Mapping[str, Any], k: int, count: int, per_moment: int) -> tuple[tuple[float, ...] | None, tuple[tuple[int, ...], ...] | None]:
+    """(times_s, frames) of the ``count`` moments of video ``k``, as :class:`VideoTokens` has them, from what inputs say of them.
+
+    That is ``video_metadata``, which processors give when asked for it, or ``second_per_grid_ts``, which Qwen2.5-VL's gives. per_moment: frames in one.
+    """
+    facts = inputs.get("video_metadata")
+    if facts is not None and facts[k].frames_indices is not None:
+        numbers = [int(i) for i in facts[k].frames_indices]
+        numbers += numbers[-1:] * (count * per_moment - len(numbers))  # the last frame fills up the last moment
+        frames = tuple(tuple(numbers[i * per_moment : (i + 1) * per_moment]) for i in range(count))
+        rate = facts[k].fps
+        return (tuple((shown[0] + shown[-1]) / 2 / rate for shown in frames) if rate else None), frames
+    if inputs.get("second_per_grid_ts") is None:
+        return None, None
+    step, within = float(inputs["second_per_grid_ts"][k]), (per_moment - 1) / 2 / per_moment
+    return tuple((i + within) * step for i in range(count)), None
 
 
 def coordinate_picture(size: Size) -> UInt8[np.ndarray, "h w 3"]:

@@ -19,6 +19,7 @@ from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores.detections import iou
+from isotherm.cam.view import View
 from isotherm.cli.options import Demo
 from isotherm.cli.outputs import entry_of
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
@@ -56,6 +57,7 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
             record.done(fpath.name, labels=labels, trust=list(explanation.trust_lines))
             entries.append(entry_of(explanation, fpath.name, command))
         detector = open_view("detector")
+        assert isinstance(detector.view, View)
         found = Table(title=f"{detector.view.name}: what it found, and share of positive relevance on the object", box=None)
         for column in ("picture", "finding", "overlap with the object", "object covers", detector.view.default_method):
             found.add_column(column)

@@ -16,7 +16,7 @@ from isotherm.adapters.choose import Opened
 from isotherm.api import explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.clip import write_clip
-from isotherm.cli.job import layers_of, methods_of, score_of
+from isotherm.cli.job import layers_of, methods_of, question_of, score_of
 from isotherm.cli.models import open_model, trust_level
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
@@ -25,6 +25,8 @@ from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
 from isotherm.ops.hashing import state_hash
+from isotherm.vlm.choose import answer_score, token_methods
+from isotherm.vlm.view import LanguageView
 
 FATAL = (LayerError, MethodError, AdapterError, OptionError)
 """Mistakes that every picture would meet in the same way: the run stops at the first."""
@@ -37,16 +39,16 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     layers = layers_of(options)
     sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
     opened = open_model(options)
-    methods = resolve_methods(names, opened.view)
+    methods, question = _methods(names, opened, options), question_of(options)
     command = shlex.join(["isotherm", *arguments])
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
     job: dict[str, Any] = {
-        "target": score, "method": methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level,
+        "target": score, "method": names if question else methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level, **question,
     }  # fmt: skip
     with Run(
         "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
         model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "hash": state_hash(opened.view.model)},
-        method=[m.name for m in methods], target=repr(score), layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
+        method=[m.name for m in methods], target=repr(score), question=question or None, layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
     ) as record:  # fmt: skip
         work = _Work(options, opened, job, record, command, console, len(methods))
         with _progress(console, sources.total) as tick:
@@ -65,6 +67,17 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     if summary.done == 0:
         raise InputError(f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {record.dpath / 'items.jsonl'}")
     return 1 if summary.failed else 0
+
+
+def _methods(names: list[str] | None, opened: Opened, options: Explain) -> list[Any]:
+    """The methods asked for, or the default ones of the model and the question."""
+    if not isinstance(opened.view, LanguageView):
+        return list(resolve_methods(names, opened.view))
+    if options.prompt is None:
+        raise OptionError(f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'")
+    target = None if options.target == "class" else options.target
+    score, _ = answer_score(target, options.prompt, answer=options.answer, versus=options.versus)
+    return list(token_methods(names, score)[0])
 
 
 class _Work:
@@ -104,13 +117,16 @@ class _Work:
             for note in picture.notes:
                 self._say(f"{item.name}: {note}")
             group.append((item, picture))
-            if len(group) == self.options.batch:
+            if len(group) == self.options.batch and not self.options.together:
                 yield from self._together(group, tick)
                 group = []
         yield from self._together(group, tick)
 
     def _together(self, group: list[tuple[Item, Any]], tick) -> Iterator[tuple[Item, Explanation]]:
         if not group:
+            return
+        if self.options.together:
+            yield self._one_question(group)
             return
         try:
             found = list(
@@ -131,6 +147,13 @@ class _Work:
             self._tell_choices(explanation)
             yield item, explanation
             tick()
+
+    def _one_question(self, group: list[tuple[Item, Any]]) -> tuple[Item, Explanation]:
+        """All pictures in one prompt: the first one's item stands for them."""
+        name = " + ".join(item.name for item, _ in group)
+        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], **self.job)
+        self._tell_choices(explanation)
+        return group[0][0], explanation
 
     def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
         held = list(stream) if self.options.shared_scale else stream

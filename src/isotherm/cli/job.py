@@ -7,10 +7,10 @@ from typing import Any, get_args
 from isotherm.api import resolve_score
 from isotherm.cam.scores import Contrast, Detection, TopK
 from isotherm.cam.scores.detections import Part
-from isotherm.cam.scores.targets import Score
 from isotherm.cli.models import split
 from isotherm.cli.options import Explain
 from isotherm.errors import OptionError
+from isotherm.vlm.choose import answer_score
 
 
 def methods_of(options: Explain) -> list[str] | None:
@@ -28,9 +28,31 @@ def layers_of(options: Explain) -> Any:
     return "auto" if names == ("auto",) else list(names)
 
 
-def score_of(options: Explain) -> Score | None:
-    """What to explain; None leaves it to the kind of prediction."""
+def question_of(options: Explain) -> dict[str, Any]:
+    """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing is."""
+    if options.prompt is None:
+        for name, value in {"--answer": options.answer, "--together": options.together or None}.items():
+            if value is not None:
+                raise OptionError(f"{name} goes with --prompt, the question that it is about")
+        return {}
+    unfit = {"--class": options.cls, "--top": options.top, "--box": options.box, "--classes": options.classes, "--confidence": options.confidence}
+    given = [name for name, value in unfit.items() if value is not None]
+    if given:
+        raise OptionError(f"{', '.join(given)} and --prompt do not go together: a question is about an answer, not about classes or boxes")
+    if options.versus is not None and options.answer is None:
+        raise OptionError("--versus contrasts two answers; give the first as --answer")
+    if not options.prompt.strip():
+        raise OptionError("--prompt is empty; ask something, such as 'How many peaches are there?'")
+    return {"prompt": options.prompt, "answer": options.answer, "versus": options.versus}
+
+
+def score_of(options: Explain) -> Any:
+    """What to explain; None leaves it to the kind of prediction, or to the prompt."""
     check_numbers(options)
+    if options.prompt is not None:
+        target = None if options.target == "class" else options.target
+        answer_score(target, options.prompt, answer=options.answer, versus=options.versus)  # mistakes are found before the model is opened
+        return target
     parts = _parts(options.target)
     asked = {"--class": options.cls, "--box": options.box, "--top": options.top}
     given = [name for name, value in asked.items() if value is not None]

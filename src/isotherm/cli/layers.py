@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from isotherm.cam.layers import resolve, tree
 from isotherm.cli.models import open_model
 from isotherm.cli.options import Layers
+from isotherm.vlm.view import LanguageView
 
 
 def run(options: Layers, arguments: Sequence[str]) -> int:
@@ -14,6 +15,9 @@ def run(options: Layers, arguments: Sequence[str]) -> int:
     view = opened.view
     at = resolve(view.model, options.at)[0].name if options.at else ""
     print(tree(view.model, at, width=200))
+    if isinstance(view, LanguageView):
+        print("\nauto: vision tokens\n      a model that answers is explained where its language model gets the pictures")
+        return 0
     choice = view.auto_layers()
     print(f"\nauto: {', '.join(choice.layers)}\n      {choice.reason}")
     return 0

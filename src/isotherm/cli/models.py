@@ -68,6 +68,7 @@ def open_model(options: ModelOptions) -> Opened:
         "confidence": options.confidence,
         "size": None if options.size is None else parse_size(options.size),
         "trust": trusted_file(options),
+        "dtype": options.dtype,
         "device": parse_device(options.device),
         "seed": options.seed,
     }

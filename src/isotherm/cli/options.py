@@ -6,32 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, UseAppendAction, arg, subcommand
+from tyro.conf import Positional, arg, subcommand
 
-from isotherm.cli.common_options import Common
+from isotherm.cli.common_options import Common, ModelOptions
 from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
-from isotherm.cli.vlm_options import TrainTinyVlm
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions(Common):
-    model: str
-    """resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
-    weights: str | None = None
-    """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
-    classes: str | None = None
-    """Open-vocabulary detectors: what to look for, separated by commas."""
-    confidence: float | None = None
-    """Detectors: least confidence of a finding, 0 to 1."""
-    size: str | None = None
-    """Model input size: 640, or 480x640 (height x width)."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    seed: int = 0
-    """Of random weights, masks and orders."""
-    trust: UseAppendAction[tuple[str, ...]] = ()
-    """How thoroughly to judge the maps: fast, full or off. Or a weights FILE that needs full unpickling: it can run
-    any code, so name only files that you trust; its SHA-256 is printed and remembered. May be given twice."""
+from isotherm.cli.vlm_options import Count, EvalFsc147, TrainTinyVlm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +22,21 @@ class Explain(ModelOptions):
     cls: Annotated[str | None, arg(name="class")] = None
     """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
     versus: str | None = None
-    """Classifiers: explain the class rather than this other one."""
+    """Classifiers: explain the class rather than this other one. Questions: --answer rather than this other answer."""
+    prompt: str | None = None
+    """Vision-language models: the question. All maps are then of its answer."""
+    answer: str | None = None
+    """Questions: explain this answer. Default: what the model itself says."""
+    together: bool = False
+    """Questions: ask about all pictures in one prompt, rather than about each."""
     top: int | None = None
     """Classifiers: explain the K most likely classes."""
     box: str | None = None
     """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
     target: str = "class"
     """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
-    keypoint:K, or all. Several separated by commas."""
+    keypoint:K, or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next, word:WORD;
+    default: count where the prompt asks how many, else whole."""
     method: str | None = None
     """One method, such as hirescam, gradcam, eigencam, scorecam. Default: the best for this kind of model."""
     compare: str | None = None
@@ -120,11 +106,13 @@ Command = (
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
+    | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
+    | Annotated[EvalFsc147, subcommand("eval fsc147")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
     | Annotated[Sweep, subcommand("sweep")]
 )
 
-COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "train tiny-vlm", "eval keypoints", "predict keypoints", "sweep")
+COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "train tiny-vlm", "count", "eval keypoints", "eval fsc147", "predict keypoints", "sweep")
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""

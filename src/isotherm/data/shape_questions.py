@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from isotherm.errors import OptionError
 
-COLOURS = {"red": (214, 48, 49), "green": (46, 160, 67), "blue": (45, 98, 214), "yellow": (236, 196, 40)}
+COLOURS = {"red": (225, 35, 35), "green": (35, 190, 55), "blue": (40, 70, 235), "yellow": (245, 215, 30)}
 SHAPES = ("circle", "square", "triangle")
 PLACES = ("top-left", "top", "top-right", "left", "middle", "right", "bottom-left", "bottom", "bottom-right")
 MOST = 5
@@ -79,30 +79,66 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
     else:
         colours[0] = asked
     radii, shapes = rng.uniform(4.0, 5.5, n), rng.integers(0, len(SHAPES), n)
-    centres = _apart(rng, radii)
-    level = rng.uniform(90, 150)
-    picture = level + rng.normal(0, 14, (SIDE, SIDE, 1)) + rng.normal(0, 8, (SIDE, SIDE, 3))
-    masks = np.zeros((n, SIDE, SIDE), bool)
-    for i in range(n):
-        cover = _cover(int(shapes[i]), centres[i], radii[i], rng.uniform(0, 2 * np.pi))
-        masks[i] = cover >= 0.5
-        paint = np.array(COLOURS[names[colours[i]]]) + rng.normal(0, 10, 3)
-        picture += cover[..., None] * (paint + rng.normal(0, 6, (SIDE, SIDE, 3)) - picture)
+    picture, centres, masks = draw_shapes(rng, shapes, colours, radii)
     evidence = masks[colours == asked].any(0) if (colours == asked).any() else np.zeros((SIDE, SIDE), bool)
     colour = names[asked]
-    question = {"count": f"how many {colour} ?", "where": f"where is {colour} ?", "exists": f"is there {colour} ?"}[chosen]
-    x, y = centres[0]
-    answer = {"count": str(int((colours == asked).sum())), "where": PLACES[3 * int(y * 3 // SIDE) + int(x * 3 // SIDE)], "exists": "yes" if evidence.any() else "no"}[chosen]
-    return ShapeQuestion(picture.round().clip(0, 255).astype(np.uint8), question, answer, chosen, colour, masks, colours, shapes, centres, evidence)
+    question, answer = _said(chosen, asked, colours, centres)
+    return ShapeQuestion(picture, question, answer, chosen, colour, masks, colours, shapes, centres, evidence)
 
 
-def _apart(rng: np.random.Generator, radii: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
+def draw_shapes(
+    rng: np.random.Generator, shapes: Int[np.ndarray, " n"], colours: Int[np.ndarray, " n"], radii: Float[np.ndarray, " n"], *, side: int = SIDE
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "n 2"], Bool[np.ndarray, "n h w"]]:
+    """A square picture of shapes that do not touch, on noise: the picture, their centres (x, y) and the pixels of each.
+
+    Args:
+        shapes, colours: numbers into :data:`SHAPES` and :data:`COLOURS`. radii: in pixels; there must be room for all of them. side: of the picture.
+    """
+    centres = _apart(rng, radii, side)
+    level = rng.uniform(90, 150)
+    picture = level + rng.normal(0, 14, (side, side, 1)) + rng.normal(0, 8, (side, side, 3))
+    masks = np.zeros((len(radii), side, side), bool)
+    for i in range(len(radii)):
+        cover = _cover(int(shapes[i]), centres[i], radii[i], rng.uniform(0, 2 * np.pi), side)
+        masks[i] = cover >= 0.5
+        paint = np.array(list(COLOURS.values())[colours[i]]) + rng.normal(0, 10, 3)
+        picture += cover[..., None] * (paint + rng.normal(0, 6, (side, side, 3)) - picture)
+    return picture.round().clip(0, 255).astype(np.uint8), centres, masks
+
+
+def further_questions(first: ShapeQuestion, seed: int) -> list[tuple[str, str]]:
+    """Questions about the other colours of the same picture, in a random order, each with its answer.
+
+    Asked behind the first one they give several times as much to learn per picture.
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, 1]))
+    names, out = list(COLOURS), []
+    for asked in rng.permutation(len(names)).tolist():
+        if names[asked] != first.colour:
+            # where only one is, place is what is hardest to learn
+            shares = [0.25, 0.5, 0.25] if int((first.colours == asked).sum()) == 1 else [0.5, 0.0, 0.5]
+            out.append(_said(KINDS[int(rng.choice(len(KINDS), p=shares))], asked, first.colours, first.centres))
+    return out
+
+
+def _said(kind: Kind, asked: int, colours: Int[np.ndarray, " n"], centres: Float[np.ndarray, "n 2"]) -> tuple[str, str]:
+    """Question and answer about a colour; where: of its first shape."""
+    colour, which = list(COLOURS)[asked], np.flatnonzero(colours == asked)
+    if kind == "count":
+        return f"how many {colour} ?", str(len(which))
+    if kind == "exists":
+        return f"is there {colour} ?", "yes" if len(which) else "no"
+    x, y = centres[which[0]]
+    return f"where is {colour} ?", PLACES[3 * int(y * 3 // SIDE) + int(x * 3 // SIDE)]
+
+
+def _apart(rng: np.random.Generator, radii: Float[np.ndarray, " n"], side: int) -> Float[np.ndarray, "n 2"]:
     """Centres inside of the picture whose circles do not touch; five of these radii always find room."""
     while True:
         centres: list[np.ndarray] = []
         for radius in radii:
             for _ in range(60):
-                at = rng.uniform(radius + 1, SIDE - radius - 1, 2)
+                at = rng.uniform(radius + 1, side - radius - 1, 2)
                 if all(np.hypot(*(at - c)) > radius + r + 1.5 for c, r in zip(centres, radii, strict=False)):
                     centres.append(at)
                     break
@@ -112,9 +148,9 @@ def _apart(rng: np.random.Generator, radii: Float[np.ndarray, " n"]) -> Float[np
             return np.stack(centres)
 
 
-def _cover(shape: int, centre: np.ndarray, radius: float, angle: float) -> Float[np.ndarray, "h w"]:
+def _cover(shape: int, centre: np.ndarray, radius: float, angle: float, side: int) -> Float[np.ndarray, "h w"]:
     """How much of each pixel a shape covers, from its distance to the edge."""
-    ys, xs = np.mgrid[:SIDE, :SIDE] + 0.5
+    ys, xs = np.mgrid[:side, :side] + 0.5
     x, y = xs - centre[0], ys - centre[1]
     if shape == 0:
         distance = np.hypot(x, y) - radius

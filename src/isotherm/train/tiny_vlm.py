@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from isotherm.adapters.transformers_tiny_vlm import MERGE, PATCH, SPECIAL, WORDS, random_tiny_vlm
-from isotherm.data.shape_questions import KINDS, SIDE, TRAINING, ShapeQuestion, make_question
+from isotherm.data.shape_questions import KINDS, SIDE, TRAINING, ShapeQuestion, further_questions, make_question
 from isotherm.errors import OptionError
 from isotherm.train.loop import LoopConfig, Part, Say, Task, run_loop
 from isotherm.train.run_folder import RunFolder
@@ -20,19 +20,20 @@ from isotherm.train.schedule import Schedule
 
 NUMBER = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}
 TOKENS = (SIDE // (PATCH * MERGE)) ** 2
+PROMPT = (NUMBER["<|vision_start|>"], *[NUMBER["<|image_pad|>"]] * TOKENS, NUMBER["<|vision_end|>"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class TinyVlmTraining(LoopConfig):
     """The recipe; what is not here is in :class:`isotherm.train.loop.LoopConfig`."""
 
-    steps: int = 6000
+    steps: int = 3600
     batch: int = 48
     rate: float = 2e-3
     decay: float = 0.05
     average: float | None = 0.998
     log_every: int = 100
-    keep_every: int = 1000
+    keep_every: int = 600
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=200))
 
     def __post_init__(self) -> None:
@@ -52,40 +53,59 @@ def as_patches(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "p c"]:
 
 def as_inputs(asked: list[ShapeQuestion]) -> dict[str, Tensor]:
     """The inputs of the model for questions of equally many words, as the processor makes them."""
-    prompt = [NUMBER["<|vision_start|>"], *[NUMBER["<|image_pad|>"]] * TOKENS, NUMBER["<|vision_end|>"]]
-    ids = torch.tensor([[*prompt, *(NUMBER[word] for word in q.question.split())] for q in asked])
+    return _with_pictures(torch.tensor([[*PROMPT, *(NUMBER[word] for word in q.question.split())] for q in asked]), asked)
+
+
+def as_dialogues(asked: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str, Tensor], Int[Tensor, "b l"]]:
+    """Each question with its answer and further ones behind it, and what comes next where an answer or its end is due; -100 elsewhere."""
+    rows, wanted = [], []
+    for first, seed in zip(asked, seeds, strict=True):
+        row, want = list(PROMPT), [-100] * len(PROMPT)
+        for question, answer in [(first.question, first.answer), *further_questions(first, seed)]:
+            numbers = [NUMBER[word] for word in question.split()]
+            row += [*numbers, NUMBER[answer], NUMBER["<eos>"]]
+            want += [-100] * (len(numbers) - 1) + [NUMBER[answer], NUMBER["<eos>"], -100]
+        rows.append(row)
+        wanted.append(want)
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [NUMBER["<pad>"]] * (longest - len(row)) for row in rows])
+    return _with_pictures(ids, asked), torch.tensor([want + [-100] * (longest - len(want)) for want in wanted])
+
+
+def _with_pictures(ids: Int[Tensor, "b l"], asked: list[ShapeQuestion]) -> dict[str, Tensor]:
     side = SIDE // PATCH
     return {
+        # what is padded stands behind everything that is read, so no mask is needed
         "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == NUMBER["<|image_pad|>"]).long(),
         "pixel_values": as_patches(np.stack([q.picture for q in asked])), "image_grid_thw": torch.tensor([[1, side, side]] * len(asked)),
     }  # fmt: skip
 
 
-class _Answering(nn.Module):
-    """A language model that answers with one word."""
+class _Speaking(nn.Module):
+    """A language model as the loop has it: all of it is trained as a head is."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.head = model
 
-    def forward(self, inputs: dict[str, Tensor]) -> Float[Tensor, "b v"]:
-        return self.head(**inputs, logits_to_keep=1).logits[:, -1]
+    def forward(self, inputs: dict[str, Tensor]) -> Float[Tensor, "b l v"]:
+        return self.head(**inputs).logits
 
 
 class QuestionTask(Task):
-    """Cross-entropy of the answer's word."""
+    """Cross-entropy of the answers' words."""
 
-    def __init__(self, config: TinyVlmTraining, model: _Answering) -> None:
+    def __init__(self, config: TinyVlmTraining, model: _Speaking) -> None:
         self.config, self.model, self.count, self.kind_of_map, self.cells = config, model, config.steps * config.batch, "logits", (1, 1)
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
         return len(index), len(index)
 
     def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
-        asked = [make_question(TRAINING[(self.config.seed << 24) + i]) for i in index.tolist()]
-        answers = torch.tensor([NUMBER[q.answer] for q in asked], device=device)
-        logits = forward({name: value.to(device) for name, value in as_inputs(asked).items()})
-        return Part(F.cross_entropy(logits.float(), answers), None)
+        seeds = [TRAINING[(self.config.seed << 24) + i] for i in index.tolist()]
+        inputs, answers = as_dialogues([make_question(s) for s in seeds], seeds)
+        logits = forward({name: value.to(device) for name, value in inputs.items()})
+        return Part(F.cross_entropy(logits.flatten(0, 1).float(), answers.flatten().to(device)), None)
 
 
 @torch.no_grad()
@@ -108,7 +128,7 @@ def train_tiny_vlm(config: TinyVlmTraining, folder: RunFolder, *, validation: ra
     Args:
         validation: seeds of questions that are asked at every checkpoint, or None.
     """
-    model = _Answering(random_tiny_vlm(config.seed))
+    model = _Speaking(random_tiny_vlm(config.seed))
 
     def validate(averaged: Any, step: int) -> dict[str, float]:
         if validation is None:

@@ -1,0 +1,155 @@
+"""Which map of a vision-language model's answer lies on what the answer rests on? Small models of three training seeds, questions about shapes.
+
+Every method is asked for three scores of the model's answer: the largest logit, log p, and for counts the expected number. Counts have at
+least one shape of the colour and at least one of another, places have one of the colour among others.
+
+hit: the strongest token touches a shape that counts (chance: the share of such tokens). pointing: the strongest pixel of the enlarged map lies on one.
+AUC: of the enlarged map's pixels, on the shapes against off them. drop: by how much log p of the answer falls when the strongest quarter of
+the tokens becomes the mean token.
+
+The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
+logit, patches in the order in which the processor lists them. Random weights: the best method on the model with all weights randomised.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.measure import insert, table, threads, write
+from bench.usual_script import usual_script
+
+SEEDS = (0, 1, 2)
+PICTURES = 200
+PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
+FIGURES = ("hit", "pointing", "auc", "drop")
+BEST = {"count": ("attention_gradient", "expected number"), "where": ("integrated_gradients", "log p")}
+
+
+def questions(kind: str, count: int) -> list[Any]:
+    """Held-out questions whose answer rests on some shapes and not on others."""
+    from isotherm.data.shape_questions import HELD_OUT, make_question
+
+    found: list[Any] = []
+    for seed in HELD_OUT:
+        q = make_question(seed, kind)  # type: ignore[arg-type]
+        if q.evidence.any() and len(set(q.colours.tolist())) > 1:
+            found.append(q)
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def judged(cells: Tensor, evidence: Tensor) -> dict[str, float]:
+    """hit, pointing and AUC of a map of any cells over a picture of 48 x 48."""
+    tokens = F.adaptive_avg_pool2d(cells[None, None], (6, 6))[0, 0]
+    touched = F.max_pool2d(evidence.float()[None, None], 8)[0, 0].bool()
+    top = tokens == tokens.max()
+    pixels = F.interpolate(cells[None, None].float(), (48, 48), mode="bilinear", align_corners=False)[0, 0]
+    peak = pixels == pixels.max()
+    return {
+        "hit": float((top & touched).sum() / top.sum()), "pointing": float((peak & evidence).sum() / peak.sum()), "auc": auc(pixels.flatten(), evidence.flatten()),
+    }  # fmt: skip
+
+
+def auc(values: Tensor, positive: Tensor) -> float:
+    """Area under the ROC curve, ties counting half."""
+    order = values.double().argsort()
+    ranked = values[order].double()
+    _, inverse, counts = torch.unique_consecutive(ranked, return_inverse=True, return_counts=True)
+    ends = counts.cumsum(0).double()
+    ranks = torch.empty_like(ranked)
+    ranks[order] = (ends - (counts - 1) / 2)[inverse]
+    n, m = int(positive.sum()), int((~positive).sum())
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
+    """Figures of every row for one trained model."""
+    from isotherm.adapters.embedded_vlm import load
+    from isotherm.metrics.randomisation import randomised
+    from isotherm.vlm import methods
+    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.fills import filled
+    from isotherm.vlm.guards import guarded
+    from isotherm.vlm.scores import Answer, ExpectedNumber, NextToken
+    from isotherm.vlm.trace import record
+
+    view = load(f"tiny-vlm-{seed}")
+    scores: dict[str, Callable[..., Any]] = {"largest logit": NextToken(), "log p": Answer()}
+    if kind == "count":
+        scores["expected number"] = ExpectedNumber()
+    every = [getattr(methods, n)() for n in methods.__all__] + [methods.GradientActivation(centre=False, name="gradient_activation, not centred")]
+    needs = frozenset().union(*(m.needs for m in every))
+    rows: dict[str, list[dict[str, float]]] = {}
+    generator = torch.Generator().manual_seed(seed)
+
+    def keep(row: str, cells: Tensor, q: Any, trace: Any) -> None:
+        tokens = F.adaptive_avg_pool2d(cells[None, None].float(), (6, 6)).flatten()
+        gone = torch.zeros(1, 36, dtype=torch.bool)
+        gone[0, (tokens + 1e-9 * torch.rand(36, generator=generator)).argsort(descending=True)[:9]] = True
+        drop = trace.score - float(filled(trace, gone, "mean"))
+        rows.setdefault(row, []).append(judged(cells.float(), torch.from_numpy(q.evidence)) | {"drop": drop})
+
+    for q in questions(kind, count):
+        asking = Asking.of(view, view.ask([q.picture], q.question))
+        (said,) = Answer()(asking)
+        (plain,) = record(asking, [said], frozenset())
+        for name, score in scores.items():
+            (trace,) = record(asking, score(asking), needs)
+            for method in every:
+                keep(f"{method.name} | {name}", guarded(method, trace)[0].detach().view(6, 6), q, plain)
+        keep("random", torch.rand(6, 6, generator=generator), q, plain)
+        keep("centre", -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6), q, plain)
+        keep("oracle", F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0], q, plain)
+        keep("usual script", usual_script(view.model, dict(asking.asked.inputs)), q, plain)
+        keep("usual script, right order", usual_script(view.model, dict(asking.asked.inputs), ordered=True), q, plain)
+        method, score = BEST[kind]
+        chosen = next(m for m in every if m.name == method)
+        with randomised(view.model, 1.0, seed=seed):
+            other = Asking.of(view, asking.asked)
+            (trace,) = record(other, scores[score](asking), chosen.needs)
+            shuffled = guarded(chosen, trace)[0].detach().view(6, 6)
+        keep("random weights", shuffled, q, plain)
+    view.model.zero_grad(set_to_none=True)
+    return {row: {f: statistics.fmean(v[f] for v in values) for f in FIGURES} for row, values in rows.items()}
+
+
+def as_table(kind: str, found: list[dict[str, dict[str, float]]], count: int) -> str:
+    """Means over seeds and how far the seeds lie apart, the best AUC first."""
+
+    def cell(row: str, f: str) -> str:
+        values = [one[row][f] for one in found]
+        return f"{statistics.fmean(values):.3g}" + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")
+
+    ranked = sorted(found[0], key=lambda row: -statistics.fmean(one[row]["auc"] for one in found))
+    rows = [[*(row.split(" | ") if " | " in row else (row, "")), *(cell(row, f) for f in FIGURES)] for row in ranked]
+    what = {"count": "how many", "where": "where"}[kind]
+    return table(f"Questions “{what}”, {count} held-out pictures, {len(found)} training seeds", ["map", "score", "hit", "pointing", "AUC", "drop of log p"], rows)
+
+
+def main(*, quick: bool = False) -> None:
+    threads(1)
+    seeds, count = (SEEDS[:1], 20) if quick else (SEEDS, PICTURES)
+    found = {kind: [of_seed(seed, kind, count) for seed in seeds] for kind in ("count", "where")}
+    texts = [as_table(kind, rows, count) for kind, rows in found.items()]
+    print("\n".join(texts))
+    write("vlm", {"kinds": found, "pictures": count, "seeds": list(seeds)}, quick=quick)
+    if not quick:
+        insert(PAGE, "vlm", "\n".join(texts))
+
+
+if __name__ == "__main__":
+    if "--again" in sys.argv:  # the tables from the figures that are kept
+        kept = json.loads((Path(__file__).parent / "results" / "vlm.json").read_text())
+        insert(PAGE, "vlm", "\n".join(as_table(kind, rows, kept["pictures"]) for kind, rows in kept["kinds"].items()))
+    else:
+        main(quick="--quick" in sys.argv)

@@ -1,0 +1,37 @@
+"""The small vision-language model that ships, as a view."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+
+from isotherm.adapters.transformers_tiny_vlm import load_tiny_vlm, random_tiny_vlm, tiny_processor
+from isotherm.adapters.transformers_vlm import TransformersVlm
+from isotherm.errors import AdapterError
+
+
+def load(name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0) -> TransformersVlm:
+    """The command line's ``--model tiny-vlm``.
+
+    Args:
+        name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``. weights: a file that ``isotherm train tiny-vlm`` wrote; ``none``
+            for random weights; the shipped ones if None. seed: of random weights.
+
+    Raises:
+        AdapterError, WeightsError: unknown name, seed or file.
+
+    Example:
+        >>> load().name
+        'tiny-vlm, training seed 0'
+    """
+    match = re.fullmatch(r"(?:tiny-vlm)?-?(\d*)", name)
+    if match is None:
+        raise AdapterError(f"there is no embedded model {name!r}; expected tiny-vlm")
+    of = int(match[1] or 0)
+    processor = tiny_processor()
+    if weights is not None and str(weights) == "none":
+        return TransformersVlm(random_tiny_vlm(seed).to(device), processor, name=f"tiny-vlm, random weights of seed {seed}")
+    model = load_tiny_vlm(weights, seed=of).to(device)
+    return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}")

@@ -1,0 +1,211 @@
+"""Vision-language models of transformers, of the families whose vision tokens have a proved layout."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.adapters.transformers_vlm_families import layout_of
+from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions
+from isotherm.adapters.vlm_tokens import VisionLayout
+from isotherm.adapters.transformers_vlm_prefix import PLAIN, read_after
+from isotherm.cam.capture import evaluating
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError, OptionError
+from isotherm.vlm.attention import hidden_keys
+from isotherm.vlm.view import Asked, Reading, Streams
+
+PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
+"""Inputs with a value per token, and that of a token of the answer."""
+PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+
+
+class TokenizerVocabulary:
+    """Fulfils :class:`isotherm.vlm.view.Vocabulary` by a tokenizer of transformers."""
+
+    def __init__(self, tokenizer: Any, ends: Sequence[int], size: int) -> None:
+        self.tokenizer, self._ends, self._size = tokenizer, frozenset(ends), size
+        self._texts: list[str] | None = None
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def texts(self) -> Sequence[str]:
+        if self._texts is None:
+            self._texts = self.tokenizer.batch_decode([[i] for i in range(self._size)], skip_special_tokens=True)
+        return self._texts
+
+    @property
+    def ends(self) -> frozenset[int]:
+        return self._ends
+
+    def __len__(self) -> int:
+        return self._size
+
+
+class TransformersVlm:
+    """Fulfils :class:`isotherm.vlm.view.LanguageView`.
+
+    Args:
+        model: a ``...ForConditionalGeneration``. processor: its processor, which has the image processor and the tokenizer.
+        layout: which pixels its vision tokens stand for; None: that of its family.
+
+    Raises:
+        AdapterError: a family whose layout is not known or does not prove itself.
+    """
+
+    def __init__(self, model: Any, processor: Any, *, layout: VisionLayout | None = None, name: str | None = None) -> None:
+        self.model, self.processor = model, processor
+        self.family = str(model.config.model_type)
+        self.name = name or f"{self.family} ({type(model).__name__})"
+        self.layout = layout or layout_of(self.family, model.config, processor, model=model)
+        text = model.config.get_text_config()
+        self.layers = int(text.num_hidden_layers)
+        self.causal = not (self.family == "paligemma" or getattr(text, "use_bidirectional_attention", None))
+        ends = model.generation_config.eos_token_id
+        ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+        self.vocabulary = TokenizerVocabulary(processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size))
+        self.decoder = model.get_decoder()
+        self.shares = self.family in PLAIN
+        self._token = image_token_id(model.config)
+
+    def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
+        from PIL import Image
+
+        if not pictures:
+            raise OptionError("a question needs at least one picture")
+        if not prompt.strip():
+            raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
+        images = [Image.fromarray(p) for p in pictures]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PaliGemma's processor makes labels in a way that numpy dislikes
+            inputs = dict(self.processor(text=[self._text(len(images), prompt)], images=[images], return_tensors="pt"))
+        inputs = {name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
+        inputs = {name: value.to(self.model.dtype) if isinstance(value, Tensor) and value.is_floating_point() else value for name, value in inputs.items()}
+        ids = inputs["input_ids"][0].cpu()
+        known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
+        positions = picture_positions(ids, self._token)
+        if len(positions) != sum(p.count for p in known):
+            raise AdapterError(f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}")
+        return Asked(inputs, ids, prompt, tuple(pictures), tuple(known), positions)
+
+    def _text(self, n: int, prompt: str) -> str:
+        """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
+        if getattr(self.processor, "chat_template", None):
+            content = [*({"type": "image"} for _ in range(n)), {"type": "text", "text": prompt}]
+            return str(self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False))
+        mark = getattr(self.processor, "image_token", None) or self.processor.tokenizer.convert_ids_to_tokens(self._token)
+        return f"{mark}" * n + prompt
+
+    def embed(self, asked: Asked) -> Streams:
+        kept: dict[str, Any] = {}
+
+        def stop(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+            kept.update(kwargs)
+            raise _Embedded
+
+        with torch.no_grad(), self._quiet(), self._before_decoder(stop), suppress(_Embedded):
+            self.model(**asked.inputs, use_cache=False, logits_to_keep=1)
+        if "inputs_embeds" not in kept:
+            raise AdapterError(f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens")
+        merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
+        deep = kept.get("deepstack_visual_embeds") or []
+        return tuple(s.detach().clone()[None] for s in (merged, *deep))
+
+    def answer(self, asked: Asked, *, most: int) -> list[int]:
+        with torch.no_grad(), self._quiet():
+            found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[0, len(asked.ids) :].tolist()
+        end = next((i for i, token in enumerate(found) if token in self.vocabulary.ends), len(found))
+        return found[:end]
+
+    def read(
+        self, asked: Asked, streams: Streams, continuation: Int[Tensor, "b k"], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0
+    ) -> Reading:
+        b, k = continuation.shape
+        positions = asked.positions.to(self.model.device)
+        inputs = self._repeated(asked, continuation)
+        length = inputs["input_ids"].shape[1]
+        kept: list[Tensor] = []
+        last: dict[str, Any] = {}
+
+        def put(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            embeds = kwargs["inputs_embeds"]
+            changed = {"inputs_embeds": embeds.index_copy(1, positions, streams[0].expand(b, -1, -1).to(embeds))}
+            if len(streams) > 1:
+                where = torch.zeros(b, length, dtype=torch.bool, device=embeds.device)
+                where[:, positions] = True
+                changed |= {"visual_pos_masks": where, "deepstack_visual_embeds": [s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]]}
+            if shared:
+                last.update(kwargs | changed)
+                raise _Embedded
+            return args, kwargs | changed
+
+        def keep(_module: Any, _args: Any, output: Any) -> None:
+            kept.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+        seen: Any = nullcontext()
+        if hidden is not None:
+            keys = torch.zeros(b, length, dtype=torch.bool, device=positions.device)
+            keys[:, positions] = hidden.to(keys)
+            seen = hidden_keys(keys)
+        after = self.decoder.register_forward_hook(keep)
+        try:
+            with self._quiet(), self._before_decoder(put), seen:
+                logits = self.model(**inputs, use_cache=False, logits_to_keep=k + 1).logits
+        except _Embedded:
+            with self._quiet():
+                return Reading(read_after(self.decoder, self.model.get_output_embeddings(), last, shared, k + 1), last["inputs_embeds"][:, :0])
+        finally:
+            after.remove()
+        return Reading(logits[:, -(k + 1) :], kept[0])
+
+    def column(self, token: int) -> Float[Tensor, " d"]:
+        return self.model.get_output_embeddings().weight[token].detach()
+
+    def _repeated(self, asked: Asked, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
+        """The prompt without its pixels, b times, and the answer behind it."""
+        b, k = continuation.shape
+        given: dict[str, Any] = {"input_ids": torch.cat([asked.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)}
+        for name, fill in PER_TOKEN.items():
+            if (value := asked.inputs.get(name)) is not None:
+                # what PaliGemma answers is a suffix, in which no token sees those behind it
+                fill = 1 if name == "token_type_ids" and self.family == "paligemma" else fill
+                given[name] = torch.cat([value.expand(b, -1), value.new_full((b, k), fill)], 1)
+        for name in PER_PICTURE:
+            if (value := asked.inputs.get(name)) is not None:
+                given[name] = value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
+        return given
+
+    @contextmanager
+    def _before_decoder(self, hook: Callable[..., Any]) -> Iterator[None]:
+        handle = self.decoder.register_forward_pre_hook(hook, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Evaluation mode; what a model remembers of its last prompt is put back."""
+        inner = getattr(self.model, "model", None)
+        deltas = getattr(inner, "rope_deltas", None)
+        with evaluating(self.model):
+            try:
+                yield
+            finally:
+                if inner is not None and hasattr(inner, "rope_deltas"):
+                    inner.rope_deltas = deltas
+
+
+class _Embedded(Exception):
+    """The vision tower has done its part."""
+

@@ -1,0 +1,125 @@
+"""One question in work: the vision tokens, kept, and what the language model says of them or of changed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.vlm.view import Asked, LanguageView, Reading, Streams
+
+Value = Callable[[Sequence[Tensor]], Tensor]
+"""(k + 1, v) logits of each continuation that is read, in float32 -> one number, with graph."""
+
+ROWS = 32
+"""Versions of a prompt per forward pass, unless told; fewer where they are long."""
+FEW, SHARE = 4, 8
+"""Versions, and the part of the prompt (an eighth), from which on what they share is read once."""
+CELLS = 1 << 23
+"""Tokens x width that one pass may hold per layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """Something to explain: a number that is read from what the model says.
+
+    Args:
+        label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
+        value: of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
+        tokens: the token that is looked for at each of the steps.
+    """
+
+    label: str
+    continuations: tuple[tuple[int, ...], ...]
+    value: Value
+    steps: tuple[tuple[int, int], ...]
+    tokens: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Asking:
+    """A question whose vision tokens are computed once.
+
+    Args:
+        view: the model. asked: the question. streams: its vision tokens, b = 1, without graph.
+        forwards: rows that the language model has read so far.
+    """
+
+    view: LanguageView
+    asked: Asked
+    streams: Streams
+    forwards: int = 0
+    _said: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+    _answer: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: LanguageView, asked: Asked) -> Asking:
+        return cls(view, asked, view.embed(asked))
+
+    @property
+    def tokens(self) -> int:
+        """How many vision tokens there are."""
+        return len(self.asked.positions)
+
+    def answer(self, *, most: int = 64) -> tuple[int, ...]:
+        """What the model itself says, greedily."""
+        if most not in self._answer:
+            self._answer[most] = tuple(self.view.answer(self.asked, most=most))
+        return self._answer[most]
+
+    def again(self, prompt: str) -> Asking:
+        """Another question about the same pictures, whose vision tokens are those of this one."""
+        return Asking(self.view, self.view.ask(self.asked.sources, prompt), self.streams)
+
+    def question(self) -> tuple[int, ...]:
+        """The prompt's tokens that say something, without the vision tokens and the template's marks."""
+        pictured = set(self.asked.positions.tolist())
+        texts = self.view.vocabulary.texts()
+        return tuple(t for i, t in enumerate(self.asked.ids.tolist()) if i not in pictured and t < len(texts) and texts[t].strip())
+
+    def logits(self, continuation: Sequence[int] = ()) -> Float[Tensor, "k v"]:
+        """For the token after the prompt and after each of the continuation, in float32, without graph."""
+        key = tuple(continuation)
+        if key not in self._said:
+            with torch.no_grad():
+                self._said[key] = self.read(self.streams, [key]).logits[0].float()
+        return self._said[key]
+
+    def read(self, streams: Streams, continuations: Sequence[tuple[int, ...]], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0) -> Reading:
+        """The language model on continuations of one length, one row each."""
+        self.forwards += len(continuations)
+        given: Int[Tensor, "b k"] = torch.tensor([list(c) for c in continuations], dtype=torch.long).view(len(continuations), -1)
+        return self.view.read(self.asked, streams, given, hidden=hidden, shared=shared)
+
+    def _alike(self, streams: Streams) -> int:
+        """How many tokens of the prompt come before the first in which these versions differ, if it pays to read them once."""
+        if torch.is_grad_enabled() or not self.view.shares or len(streams[0]) < FEW:
+            return 0
+        differs = torch.stack([(s != s[:1]).any(-1).any(0) for s in streams]).any(0).nonzero().flatten()
+        if not len(differs):
+            return 0  # all alike: somebody measures noise, and shall have it
+        alike = int(self.asked.positions[int(differs[0])])
+        return alike if alike * SHARE >= len(self.asked.ids) else 0
+
+    def values(self, said: Sequence[Said], streams: Streams, *, hidden: Bool[Tensor, "b n"] | None = None, batch: int | None = None) -> Float[Tensor, "b t"]:
+        """Every target's number for b versions of the vision tokens, in whatever grad mode is on.
+
+        Args:
+            hidden: vision tokens of each version that nobody may attend to. batch: rows per forward pass.
+        """
+        rows = list(dict.fromkeys(c for s in said for c in s.continuations))
+        versions = len(streams[0])
+        most = batch or max(1, min(ROWS, CELLS // (streams[0].shape[-1] * (len(self.asked.ids) + max(map(len, rows))))))
+        found: dict[tuple[int, ...], list[Tensor]] = {}
+        for row in rows:
+            parts: list[Tensor] = []
+            for i in range(0, versions, most):
+                some = tuple(s[i : i + most] for s in streams)
+                shared = 0 if hidden is not None else self._alike(some)
+                part = self.read(some, [row] * len(some[0]), hidden=None if hidden is None else hidden[i : i + most], shared=shared)
+                parts.extend(part.logits.float().unbind(0))
+            found[row] = parts
+        return torch.stack([torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)])

@@ -1,0 +1,85 @@
+"""What a user may give as target and method of a question, and what is taken where nothing is given."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from isotherm.errors import MethodError, OptionError
+from isotherm.vlm import methods as methods_module
+from isotherm.vlm.explain import AnswerScore
+from isotherm.vlm.methods import AttentionGradient, IntegratedGradients
+from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
+from isotherm.vlm.trace import TokenMethod
+
+TARGETS = "count, answer (a map per word), whole, token, next, word:WORD"
+COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa]s)\b", re.IGNORECASE)
+
+
+def answer_score(target: Any, prompt: str, *, answer: str | None = None, versus: str | None = None) -> tuple[AnswerScore, str | None]:
+    """A score, and a line that says why it was chosen where it was.
+
+    Args:
+        target: None, one of :data:`TARGETS`, a score of :mod:`isotherm.vlm.scores`, or a function of the logits.
+        answer: what the model is made to say. versus: another answer that it is contrasted with.
+
+    Raises:
+        OptionError: no such target, or things that do not go together.
+    """
+    if versus is not None:
+        if target is not None or answer is None:
+            raise OptionError("versus contrasts two answers: give answer= and versus=, and no target")
+        return Contrast(answer, versus), None
+    if target is None:
+        if answer is None and COUNTS.search(prompt):
+            return ExpectedNumber(), "target: count, because the prompt asks how many"
+        return Answer(answer), "target: whole, the log p of the whole answer"
+    if isinstance(target, str):
+        return _named(target, answer), None
+    if isinstance(target, Answer | Contrast | Custom | ExpectedNumber | NextToken | Word) or hasattr(target, "__dataclass_fields__"):
+        return target, None
+    if callable(target):
+        return Custom(target, text=answer or ""), None
+    raise OptionError(f"target is a {type(target).__name__}; expected {TARGETS}, a score such as ExpectedNumber(), or a function of the logits")
+
+
+def _named(target: str, answer: str | None) -> AnswerScore:
+    name, colon, word = target.partition(":")
+    if name == "word" and word:
+        return Word(word, text=answer)
+    known: dict[str, AnswerScore] = {
+        "count": ExpectedNumber(), "answer": Answer(answer, per="word"), "whole": Answer(answer), "token": Answer(answer, per="token"), "next": NextToken(answer),
+    }  # fmt: skip
+    if colon or name not in known:
+        raise OptionError(f"target {target!r}: a question's targets are {TARGETS}")
+    if name == "count" and answer is not None:
+        raise OptionError("target count is about every number that the model might say, so it takes no answer; take the target whole")
+    return known[name]
+
+
+def token_methods(given: Any, score: AnswerScore) -> tuple[list[TokenMethod], str | None]:
+    """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py`` for this kind of score."""
+    if given is None:
+        if isinstance(score, ExpectedNumber):
+            return [AttentionGradient()], "method: attention_gradient, the most faithful for expected numbers in our comparison"
+        return [IntegratedGradients()], "method: integrated_gradients, the most faithful for words in our comparison"
+    several: Sequence[Any] = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+    return [_method(m) if isinstance(m, str) else m for m in several], None
+
+
+def method_names() -> list[str]:
+    """What methods for language models are called."""
+    return [getattr(methods_module, n)().name for n in methods_module.__all__]
+
+
+def _method(name: str) -> TokenMethod:
+    known = {getattr(methods_module, n)().name.replace("_", ""): n for n in methods_module.__all__}
+    key = name.lower().replace("-", "").replace("_", "")
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(getattr(methods_module, known[n])().name for n in near)}? " if near else ""
+        raise MethodError(f"there is no method {name!r} for language models; {hint}There are {', '.join(method_names())}")
+    made: TokenMethod = getattr(methods_module, known[key])()
+    return made

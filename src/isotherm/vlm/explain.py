@@ -1,0 +1,115 @@
+"""From a question to an Explanation: the one place where scores, methods, guards, layout and trust of language models meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from isotherm.cam.explanation import Explanation
+from isotherm.cam.view import Picture
+from isotherm.errors import MethodError, OptionError
+from isotherm.heatmap import Heatmap
+from isotherm.metrics.trust import Trust
+from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.fills import Fill
+from isotherm.vlm.guards import guarded
+from isotherm.vlm.lay_out import lay_out
+from isotherm.vlm.localise import localised
+from isotherm.vlm.trace import TokenMethod, TokenTrace, record
+from isotherm.vlm.trust import judge
+from isotherm.vlm.view import LanguageView
+
+AnswerScore = Callable[[Asking], list[Said]]
+FAST_TARGETS = 2
+"""Targets that the fast check judges, the first ones."""
+
+
+def explain_answer(
+    view: LanguageView,
+    pictures: Sequence[Picture],
+    prompt: str,
+    *,
+    score: AnswerScore,
+    methods: Sequence[TokenMethod],
+    trust: Literal["fast", "full", "off"] = "fast",
+    fill: Fill = "mean",
+    mask: Bool[np.ndarray, "h w"] | None = None,
+    name: str = "picture",
+    chosen: Sequence[str] = (),
+    seed: int = 0,
+) -> Explanation:
+    """Maps of what in some pictures speaks for an answer: targets in order, each target's methods side by side, each method's pictures in order.
+
+    Args:
+        score: what of the answer to explain. methods: how. fill: what a vision token becomes where it is taken away for the trust line.
+        mask: pixels of the first picture that the answer should rest on, if they are known. seed: of random orders and weights.
+
+    Raises:
+        TargetError, MethodError, AdapterError, OptionError: see their places.
+    """
+    if not methods:
+        raise OptionError("no method was given; pass at least one, such as attention_gradient")
+    asking = Asking.of(view, view.ask(pictures, prompt))
+    said = score(asking)
+    traces = record(asking, said, frozenset().union(*(m.needs for m in methods)))
+    notes: list[str] = []
+    found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
+    for trace in traces:
+        for method in methods:
+            values, more = guarded(method, trace)
+            notes += [n for n in more if n not in notes]
+            found.append((trace, method, values.detach().cpu().float()))
+    maps = [m for trace, method, values in found for m in _maps(trace, method, values)]
+    if mask is not None:
+        notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
+    silent = [m.label for m in maps if not m.has_evidence]
+    if silent and len(silent) == len(maps):
+        notes.append("no part of the picture speaks for it, so nothing is drawn")
+
+    def assess() -> tuple[Trust | None, ...]:
+        return _assess(found, said, len(pictures), "full" if trust == "full" else "fast", fill, seed)
+
+    answer = f"asked {prompt!r}"
+    return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess)
+
+
+def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"]) -> list[Heatmap]:
+    asked = trace.asking.asked
+    out = []
+    for i, (picture, source) in enumerate(zip(asked.pictures, asked.sources, strict=True)):
+        first, last = asked.first[i], asked.first[i + 1]
+        laid, frame = lay_out(values[first:last], picture, additive=method.additive)
+        meta = {
+            "model": trace.asking.view.name, "method": method.name, "layer": "vision tokens", "score": trace.score, "prompt": asked.prompt, "picture": i,
+            "seen": round(float(picture.seen().float().mean()), 4),
+        }  # fmt: skip
+        where = f", picture {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
+        out.append(Heatmap(laid, frame, "relevance", signed=method.signed, label=f"{trace.said.label}{where}", meta=meta, picture=source))
+    return out
+
+
+def _assess(
+    found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]], said: Sequence[Said], pictures: int, level: Literal["fast", "full"], fill: Fill, seed: int
+) -> tuple[Trust | None, ...]:
+    out: list[Trust | None] = []
+    judged = [s.label for s in said[:FAST_TARGETS]] if level == "fast" else [s.label for s in said]
+    for trace, method, values in found:
+        known = judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed) if trace.said.label in judged else None
+        out += [known] * pictures
+    return tuple(out)
+
+
+def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
+    """The same map with the weights that the model has now."""
+    asking = Asking.of(trace.asking.view, trace.asking.asked)
+    try:
+        (other,) = record(asking, [trace.said], method.needs)
+        return guarded(method, other)[0]
+    except MethodError:  # random weights may leave nothing to show
+        return torch.zeros(asking.tokens)

@@ -1,0 +1,101 @@
+"""What makes a map of a language model meaningless: found out, mended or refused, and said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from isotherm.errors import MethodError
+from isotherm.vlm.methods import (
+    Attention,
+    AttentionGradient,
+    Chefer,
+    GradientActivation,
+    RelativeAttention,
+    Rollout,
+    TokenActivation,
+)
+from isotherm.vlm.trace import TokenMethod, TokenTrace
+
+CANCELS = 1e-3
+"""|sum_c g a| over sum_c |g a| below which the sum over channels is rounding."""
+SURE = 0.9999
+"""Probability from which log p hardly moves any more."""
+SINK_SHARE, SINK_VALUE = 0.1, 0.3
+"""A sink gets at least this share of the attention on the pictures, and its value vector is at most this part of the median's length."""
+
+READS_ATTENTION = (Attention, AttentionGradient, Chefer, RelativeAttention, Rollout)
+
+
+def guarded(method: TokenMethod, trace: TokenTrace) -> tuple[Float[Tensor, " n"], list[str]]:
+    """The method's values, and what a person should know about them.
+
+    Raises:
+        MethodError: there is nothing to show: no gradient reaches any vision token, or the values are not finite.
+    """
+    notes = []
+    if trace.gradients is not None and "gradient" in method.needs:
+        notes += _streams(trace)
+        if isinstance(method, GradientActivation) and not method.centre and (left := cancellation(trace)) < CANCELS:
+            method = replace(method, centre=True)
+            notes.append(f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead")
+    notes += _saturated(trace)
+    if isinstance(method, TokenActivation) and _blind(trace):
+        notes.append("the picture stands before the question and no token sees those behind it: what the vision tokens would say does not depend on the question")
+    values = method(trace)
+    if not bool(torch.isfinite(values).all()):
+        raise MethodError(f"{method.name} gives values that are not finite; in half precision sums may overflow: open the model in bfloat16 or float32")
+    if isinstance(method, READS_ATTENTION):
+        sinks = attention_sinks(trace)
+        if bool(sinks.any()) and not bool(sinks.all()):
+            values = torch.where(sinks.to(values.device), values[~sinks.to(values.device)].median(), values)
+            notes.append(f"{int(sinks.sum())} vision token(s) take attention from every word and give next to nothing back (attention sinks); they are shown as the median")
+    return values, notes
+
+
+def cancellation(trace: TokenTrace) -> float:
+    """|sum over channels of g a| relative to the sum of |g a|, over all tokens and streams."""
+    pairs = list(zip(trace.need_gradients(), trace.activations, strict=True))
+    net = sum(float((g * a).sum(-1).abs().sum()) for g, a in pairs)
+    gross = sum(float((g * a).abs().sum()) for g, a in pairs)
+    return net / gross if gross > 0 else 1.0
+
+
+def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
+    """Vision tokens that are attended to, but whose values are short: nothing is read from them.
+
+    Source: Xiao et al., "Efficient streaming language models with attention sinks" (ICLR 2024); Kang et al., "See what you are told" (ICLR 2025).
+    """
+    share, lengths = [], []
+    for read in trace.reads:
+        for layer in read:
+            at = trace.positions.to(layer.attending.query.device)
+            share.append(layer.probabilities()[..., at].mean((0, 1)))
+            lengths.append(layer.attending.value[layer.row][:, at].float().norm(dim=-1).mean(0))
+    if not share:
+        return torch.zeros(trace.asking.tokens, dtype=torch.bool)
+    looked = torch.stack(share).mean(0)
+    given = torch.stack([v / v.median().clamp(min=1e-12) for v in lengths]).mean(0)
+    return ((looked / looked.sum().clamp(min=1e-12) > max(SINK_SHARE, 4 / len(looked))) & (given < SINK_VALUE)).cpu()
+
+
+def _streams(trace: TokenTrace) -> list[str]:
+    silent = [i for i, g in enumerate(trace.need_gradients()) if not bool(g.any())]
+    if len(silent) == len(trace.need_gradients()):
+        raise MethodError(f"no vision token changes the {trace.said.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast")
+    return [f"deepstack layer {i} has no gradient at all and adds nothing to the map" if i else "the merged tokens have no gradient; only deepstack adds to the map" for i in silent]
+
+
+def _saturated(trace: TokenTrace) -> list[str]:
+    if not trace.said.label.startswith("log_prob") or trace.score < torch.tensor(SURE).log().item() * len(trace.said.steps):
+        return []
+    return [f"the model is sure of this (log p = {trace.score:.1e}), so log p hardly moves with the picture; a logit, a contrast or the expected number says more"]
+
+
+def _blind(trace: TokenTrace) -> bool:
+    last = int(trace.positions.max())
+    behind = trace.asking.asked.ids[last + 1 :].tolist()
+    return trace.asking.view.causal and len(set(behind) & set(trace.asking.question())) > 0

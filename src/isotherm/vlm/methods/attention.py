@@ -1,0 +1,83 @@
+"""Maps from attention: how much the answer's queries look at each vision token, by itself or where the score gains from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.vlm.asking import Said
+from isotherm.vlm.trace import LayerRows, TokenTrace, record
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Probabilities of the answer's queries on the vision tokens, mean over layers, heads and queries.
+
+    It says where the model looks, whatever is asked of it; see :class:`RelativeAttention`.
+    """
+
+    name: str = "attention"
+    signed: bool = False
+    additive: bool = True
+    needs: frozenset[str] = frozenset({"attention"})
+
+    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
+        return mean_rows(trace, lambda layer: layer.probabilities())
+
+
+@dataclass(frozen=True)
+class AttentionGradient:
+    """Attention x relu(gradient at it), mean over layers, heads and queries: looked at, and the score gains from it.
+
+    Source: Chefer, Gur & Wolf, "Generic attention-model explainability" (ICCV 2021), eq. 5, of the answer's rows alone.
+    """
+
+    name: str = "attention_gradient"
+    signed: bool = False
+    additive: bool = True
+    needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
+
+    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
+        return mean_rows(trace, lambda layer: layer.probabilities() * layer.gradients().clamp(min=0))
+
+
+@dataclass(frozen=True)
+class RelativeAttention:
+    """Attention over that for a question about nothing in particular, so that sinks and the bright middle cancel.
+
+    Args:
+        generic: the question; its words must be in the model's vocabulary.
+
+    Source: Zhang et al., "MLLMs know where to look" (ICLR 2025), eq. 4; theirs is of one layer chosen by hand, this the mean of all.
+    """
+
+    generic: str = "Write a general description of the image."
+    name: str = "relative_attention"
+    signed: bool = False
+    additive: bool = False
+    needs: frozenset[str] = frozenset({"attention"})
+
+    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
+        asking = trace.asking
+        here = Attention()(trace)
+        plain = Said("generic", ((),), lambda rows: rows[0].sum(), ((0, 0),), (0,))
+        (generic,) = record(asking.again(self.generic), [plain], frozenset({"attention"}))
+        there = Attention()(generic)
+        return here / there.clamp(min=torch.finfo(there.dtype).tiny)
+
+
+def mean_rows(trace: TokenTrace, of, *, layers: slice = slice(None)) -> Float[Tensor, " n"]:
+    """Mean over the rows that are read, their layers, heads and queries, at the vision tokens."""
+    found = []
+    for read in trace.reads:
+        for layer in read[layers]:
+            found.append(_at_pictures(layer, of, trace))
+    return torch.stack(found).mean(0)
+
+
+def _at_pictures(layer: LayerRows, of, trace: TokenTrace) -> Float[Tensor, " n"]:
+    values: Tensor = of(layer)
+    return values[..., trace.positions.to(values.device)].mean((0, 1))

@@ -1,0 +1,178 @@
+"""Trace: everything that a method for language models may look at, of one target."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.errors import MethodError
+from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.attention import Attending, attending, need_layers
+from isotherm.vlm.view import Streams
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRows:
+    """What the queries of a target do in one layer.
+
+    Args:
+        attending: the layer. row: of its batch. queries: positions whose logits the target reads.
+        gradient: (a, l, f) of the target at the layer's output, or None where no method asked.
+    """
+
+    attending: Attending
+    row: int
+    queries: Int[Tensor, " q"]
+    gradient: Float[Tensor, "a l f"] | None
+
+    def probabilities(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
+        return self.attending.rows(self.row, self.queries if queries is None else queries)
+
+    def gradients(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
+        if self.gradient is None:
+            raise MethodError("this method needs the gradient at the attention, but the trace was recorded without")
+        return self.attending.gradient_rows(self.gradient[:, self.queries if queries is None else queries], self.row)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenTrace:
+    """One target of one question.
+
+    Args:
+        asking: the question. said: the target. score: its value.
+        gradients: (n, d) of each stream of vision tokens, or None. reads: for each row that the target reads, its layers; empty where no method asked.
+        hidden: (l, d) behind the language model's final norm, of the target's first row.
+    """
+
+    asking: Asking
+    said: Said
+    score: float
+    gradients: tuple[Float[Tensor, "n d"], ...] | None
+    reads: tuple[tuple[LayerRows, ...], ...]
+    hidden: Float[Tensor, "l d"]
+
+    @property
+    def positions(self) -> Int[Tensor, " n"]:
+        return self.asking.asked.positions
+
+    @property
+    def activations(self) -> tuple[Float[Tensor, "n d"], ...]:
+        """The vision tokens of each stream, in at least float32."""
+        return tuple(s[0].to(torch.promote_types(s.dtype, torch.float32)) for s in self.asking.streams)
+
+    def need_gradients(self) -> tuple[Float[Tensor, "n d"], ...]:
+        if self.gradients is None:
+            raise MethodError("this method needs gradients at the vision tokens, but the trace was recorded without")
+        return self.gradients
+
+    def centred(self) -> tuple[Float[Tensor, "n d"], ...]:
+        """The vision tokens less the mean of their picture."""
+        return tuple(a - m for a, m in zip(self.activations, self.means(), strict=True))
+
+    def means(self) -> tuple[Float[Tensor, "n d"], ...]:
+        """For each token the mean over the tokens of its picture: what stands for "nothing in particular here"."""
+        first = self.asking.asked.first
+        return tuple(torch.cat([a[i:j].mean(0, keepdim=True).expand(j - i, -1) for i, j in itertools.pairwise(first)]) for a in self.activations)
+
+    def scores(self, streams: Streams, *, hidden: Bool[Tensor, "b n"] | None = None) -> Float[Tensor, " b"]:
+        """The target's value for changed vision tokens, without graph."""
+        with torch.no_grad():
+            return self.asking.values([self.said], streams, hidden=hidden)[:, 0]
+
+    def scores_and_gradients(self, streams: Streams) -> tuple[Float[Tensor, " b"], tuple[Float[Tensor, "b n d"], ...]]:
+        """The target's value and gradient for changed vision tokens."""
+        with torch.inference_mode(False), torch.enable_grad():
+            leaves = tuple(s.detach().clone().requires_grad_() for s in streams)
+            values = self.asking.values([self.said], leaves, batch=len(streams[0]))[:, 0]
+            found = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+        return values.detach(), tuple(torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True))
+
+
+@runtime_checkable
+class TokenMethod(Protocol):
+    """A way to say how much each vision token matters.
+
+    Attributes:
+        name: the field's name. signed: negative values mean evidence against.
+        additive: a token's value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree, and is averaged.
+        needs: any of ``gradient`` (at the vision tokens), ``attention`` (rows of the target's queries), ``attention_gradient``, ``rerun``.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def signed(self) -> bool: ...
+    @property
+    def additive(self) -> bool: ...
+    @property
+    def needs(self) -> frozenset[str]: ...
+
+    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
+        ...
+
+
+def record(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[TokenTrace]:
+    """Read all targets in as few forward passes as there are lengths of continuations, and take each one's gradients.
+
+    The graph starts at the vision tokens; no weight gets a gradient.
+    """
+    graph = bool(needs & {"gradient", "attention_gradient"})
+    watching = bool(needs & {"attention", "attention_gradient"})
+    lengths = sorted({len(c) for s in said for c in s.continuations})
+    with torch.inference_mode(False), torch.set_grad_enabled(graph), _frozen(asking.view.model):
+        leaves = tuple(s.detach().clone().requires_grad_(graph) for s in asking.streams)
+        found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[Attending], int]] = {}
+        for length in lengths:
+            rows = list(dict.fromkeys(c for s in said for c in s.continuations if len(c) == length))
+            watch: AbstractContextManager[list[Attending]] = attending() if watching else nullcontext([])
+            with watch as layers:
+                reading = asking.read(leaves, rows)
+            if watching:
+                need_layers(layers, asking.view.layers, "this method")
+            found |= {row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)}
+        values = [s.value([found[c][0] for c in s.continuations]) for s in said]
+        return [_trace(asking, s, v, found, leaves, needs, last=i == len(said) - 1) for i, (s, v) in enumerate(zip(said, values, strict=True))]
+
+
+def _trace(asking: Asking, said: Said, value: Tensor, found: dict, leaves: Streams, needs: frozenset[str], *, last: bool) -> TokenTrace:
+    outputs = [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []
+    at = [*(leaves if "gradient" in needs else ()), *outputs]
+    grads: list[Tensor | None] = list(torch.autograd.grad(value, at, retain_graph=not last, allow_unused=True)) if at else []
+    n = len(leaves) if "gradient" in needs else 0
+    gradients = tuple(torch.zeros_like(leaf[0]) if g is None else g[0] for g, leaf in zip(grads[:n], leaves, strict=False)) if n else None
+    if gradients is not None:
+        gradients = tuple(g.to(torch.promote_types(g.dtype, torch.float32)) for g in gradients)
+    rest, reads = iter(grads[n:]), []
+    length = len(asking.asked.ids)
+    for i, c in enumerate(said.continuations):
+        _, _, layers, row = found[c]
+        queries = torch.tensor([length - 1 + step for r, step in said.steps if r == i])
+        kept = []
+        for layer in layers:
+            g = next(rest) if outputs else None
+            given = None if not outputs else torch.zeros_like(layer.output[row]) if g is None else g[row]
+            kept.append(LayerRows(layer, row, queries, given))
+        reads.append(tuple(kept))
+    return TokenTrace(asking, said, float(value.detach()), gradients, tuple(reads), found[said.continuations[0]][1])
+
+
+class _frozen:
+    """No weight asks for a gradient inside of the block, so none is computed; afterwards each is as it was."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.asking = [p for p in model.parameters() if p.requires_grad]
+
+    def __enter__(self) -> None:
+        for p in self.asking:
+            p.requires_grad_(False)
+
+    def __exit__(self, *_: object) -> None:
+        for p in self.asking:
+            p.requires_grad_(True)

@@ -1,0 +1,177 @@
+"""Every family through its real processor: the view's two halves are the model, forced answers are what it would say, and nothing is left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from vlm_models import FAMILIES
+
+from isotherm.adapters.transformers_vlm import TransformersVlm
+from isotherm.api import explain
+from isotherm.errors import AdapterError, MethodError, OptionError
+from isotherm.vlm import methods
+from isotherm.vlm.scores import Answer, Custom
+from isotherm.vlm.trace import record
+
+NOTHING = torch.zeros(1, 0, dtype=torch.long)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("count", [1, 2])
+def test_embedding_and_reading_are_the_model(families, family, count):
+    view, asking = families(family, count=count)
+    with torch.no_grad():
+        true = view.model(**asking.asked.inputs, use_cache=False).logits[:, -1]
+        read = view.read(asking.asked, asking.streams, NOTHING)
+    torch.testing.assert_close(read.logits[:, -1], true, atol=1e-5, rtol=1e-4)
+    # every vision token matters to somebody: changed ones change what is said
+    changed = tuple(s + torch.randn(s.shape, generator=torch.Generator().manual_seed(0)) for s in asking.streams)
+    with torch.no_grad():
+        other = view.read(asking.asked, changed, NOTHING)
+    assert not torch.allclose(other.logits[:, -1], true, atol=1e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_forced_answer_has_the_probabilities_of_saying_it(families, family):
+    view, asking = families(family)
+    found = view.model.generate(**asking.asked.inputs, max_new_tokens=3, do_sample=False, output_scores=True, return_dict_in_generate=True)
+    scores = torch.stack(found.scores, 1)[0]
+    said = found.sequences[0, len(asking.asked.ids) :].tolist()[: len(scores) - 1]
+    with torch.no_grad():
+        forced = view.read(asking.asked, asking.streams, torch.tensor([said]))
+    torch.testing.assert_close(forced.logits[0].log_softmax(-1), scores[: len(said) + 1].log_softmax(-1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "gemma3_crops", "idefics3"])
+def test_versions_of_a_prompt_are_read_together_as_alone(families, family):
+    view, asking = families(family)
+    noise = torch.Generator().manual_seed(0)
+    streams = tuple(torch.cat([s, s + torch.randn(s.shape, generator=noise)]) for s in asking.streams)
+    answers = torch.tensor([[5, 6], [7, 8]])
+    with torch.no_grad():
+        both = view.read(asking.asked, streams, answers).logits
+        alone = [view.read(asking.asked, tuple(s[i : i + 1] for s in streams), answers[i : i + 1]).logits for i in range(2)]
+    torch.testing.assert_close(both, torch.cat(alone), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", [f for f in FAMILIES if "gemma" not in f])
+def test_what_versions_share_is_read_once_and_right(families, family):
+    """Token by token: those in front of the changed one are not read again, and what is said is the same."""
+    view, asking = families(family)
+    n = asking.tokens
+    changed = [n // 2 + i for i in range(4)]
+    gone = torch.zeros(4, n, 1, dtype=torch.bool)
+    gone[range(4), changed] = True
+    streams = tuple(torch.where(gone, s.mean(1, keepdim=True), s) for s in asking.streams)
+    start = int(asking.asked.positions[n // 2])
+    answers = torch.tensor([[5]] * 4)
+    with torch.no_grad():
+        plain = view.read(asking.asked, streams, answers).logits
+        quick = view.read(asking.asked, streams, answers, shared=start).logits
+        assert asking._alike(streams) == start
+    torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-4)
+
+
+def test_deepstack_is_a_stream_of_its_own(families):
+    view, asking = families("qwen3_vl")
+    assert len(asking.streams) == 2
+    with torch.no_grad():
+        features = view.model.model.get_image_features(asking.asked.inputs["pixel_values"], asking.asked.inputs["image_grid_thw"], return_dict=True)
+    torch.testing.assert_close(asking.streams[0][0], torch.cat(list(features.pooler_output)))
+    torch.testing.assert_close(asking.streams[1][0], torch.cat(list(features.deepstack_features[0])))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_method_explains_every_family(families, family, dtype):
+    view, asking = families(family)
+    kept = view.model.dtype
+    view.model.to(dtype)
+    try:
+        names = [getattr(methods, n)() for n in methods.__all__]
+        names = [m if m.name != "rise" else methods.Rise(masks=8) for m in names]
+        maps = explain(view, asking.asked.sources[0], prompt="how many red ?", answer="2 red", target="answer", method=names, trust="off")
+        assert len(maps) == 2 * len(names)
+        for heatmap in maps:
+            assert heatmap.values.dtype == torch.float32
+            assert bool(torch.isfinite(heatmap.values[~heatmap.values.isnan()]).all())
+            if heatmap.meta["method"] != "token_activation":  # where no token would say the word by itself, there is no evidence
+                assert float(heatmap.values.nan_to_num().std()) > 0, heatmap.meta["method"]
+            assert tuple(heatmap.frame.source_size.tolist()) == (50, 70)
+        assert all(p.grad is None for p in view.model.parameters())
+    finally:
+        view.model.to(kept)
+
+
+def test_nothing_is_left_behind_also_after_an_error(families):
+    view, asking = families("qwen3_vl")
+    view.model.train()
+    before = {n: (len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in view.model.named_modules()}
+    asks = [p.requires_grad for p in view.model.parameters()]
+    deltas = view.model.model.rope_deltas
+    try:
+
+        def broken(logits):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            record(asking, [Custom(lambda logits: logits[0, 0])(asking)[0].__class__("x", ((),), broken, ((0, 0),), (0,))], frozenset({"gradient", "attention"}))
+        assert {n: (len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in view.model.named_modules()} == before
+        assert [p.requires_grad for p in view.model.parameters()] == asks
+        assert view.model.training
+        assert view.model.model.rope_deltas is deltas
+        assert all(p.grad is None for p in view.model.parameters())
+    finally:
+        view.model.eval()
+
+
+def test_several_targets_share_one_pass(families):
+    _view, asking = families("qwen2_vl")
+    said = Answer("2 red circle", per="word")(asking)
+    before = asking.forwards
+    traces = record(asking, said, frozenset({"gradient", "attention_gradient"}))
+    assert asking.forwards - before == 1 < len(traces) == 3
+    alone = record(asking, said[1:2], frozenset({"gradient"}))[0]
+    torch.testing.assert_close(traces[1].gradients[0], alone.gradients[0], atol=1e-6, rtol=1e-4)
+
+
+def test_the_map_lies_on_the_pictures_it_is_asked_about(families):
+    """Two pictures in one prompt: each has a map of its own, in its own frame."""
+    view, asking = families("qwen2_vl", count=2)
+    maps = explain(view, list(asking.asked.sources), prompt="how many red ?", answer="2", trust="off", method="attention")
+    assert [tuple(m.frame.source_size.tolist()) for m in maps] == [(50, 70), (50, 50)]
+    assert "picture 2 of 2" in maps[1].label
+    assert maps[1].picture is asking.asked.sources[1]
+
+
+def test_bad_questions(families):
+    view, asking = families("qwen2_vl")
+    picture = asking.asked.sources[0]
+    with pytest.raises(OptionError, match="give a prompt"):
+        explain(view, picture)
+    with pytest.raises(OptionError, match="prompt is empty"):
+        explain(view, picture, prompt="  ", answer="2")
+    with pytest.raises(OptionError, match="at least one picture"):
+        explain(view, [], prompt="how many ?", answer="2")
+    with pytest.raises(OptionError, match="answer goes with prompt"):
+        explain(view, picture, answer="2")
+    with pytest.raises(MethodError, match=r"no method 'gradcamm' for language models; did you mean gradcam"):
+        explain(view, picture, prompt="how many ?", method="gradcamm")
+    with pytest.raises(OptionError, match="layers, fuse and smooth"):
+        explain(view, picture, prompt="how many ?", layers=["x"])
+    with pytest.raises(OptionError, match="answers no questions"):
+        explain("scenes", picture, prompt="how many ?")
+    with pytest.raises(OptionError, match=r"mask has shape \(2, 2, 2\)"):
+        explain(view, picture, prompt="how many ?", mask=np.zeros((2, 2, 2)))
+
+
+def test_a_model_without_a_tokeniser_is_refused():
+    from isotherm.adapters.transformers import wrap
+
+    model, processor = FAMILIES["qwen2_vl"]()
+    with pytest.raises(AdapterError, match="no processor with a tokeniser"):
+        wrap(model)
+    with pytest.raises(OptionError, match="takes no classes"):
+        wrap(model, processor=processor, classes="cat")
+    assert isinstance(wrap(model, processor=processor), TransformersVlm)
