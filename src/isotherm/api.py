@@ -58,6 +58,7 @@ def explain(
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
+    video_fps: float | None = None,
     **options: Any,
 ) -> Explanation:
     """Heatmaps of what speaks for what a model sees in a picture, or for what it answers to a question about it.
@@ -79,6 +80,7 @@ def explain(
         prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
+        video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
         options: for the adapter: weights, trust file, classes, confidence, size, device, ...
 
     Returns:
@@ -95,10 +97,10 @@ def explain(
         return next(
             explain_many(
                 model, [several], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, names=[name],
-                prompt=prompt, answer=answer, versus=versus, mask=mask, **options,
+                prompt=prompt, answer=answer, versus=versus, mask=mask, video_fps=video_fps, **options,
             )
         )  # fmt: skip
-    for what, value in {"answer": answer, "versus": versus, "mask": mask}.items():
+    for what, value in {"answer": answer, "versus": versus, "mask": mask, "video_fps": video_fps}.items():
         if value is not None:
             raise OptionError(f"{what} goes with prompt, the question that it is about")
     return next(
@@ -125,14 +127,19 @@ def explain_many(
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
+    video_fps: float | None = None,
     **options: Any,
 ) -> Iterator[Explanation]:
     """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one by one."""
     opened = _opened(model, options)
     if isinstance(opened.view, LanguageView):
         if (layers, fuse, smooth) != ("auto", "mean", "none"):
-            raise OptionError(f"layers, fuse and smooth are for models without words; {opened.view.name} is explained at its vision tokens")
-        yield from _questions(opened, images, names, prompt=prompt, target=target, method=method, trust=trust, answer=answer, versus=versus, mask=mask)
+            raise OptionError(
+                f"layers, fuse and smooth are for models without words; {opened.view.name} is explained at its vision tokens, "
+                "because in the last block of its vision tower gradient x activation sums to nothing"
+            )
+        question = {"prompt": prompt, "answer": answer, "versus": versus, "mask": mask, "video_fps": video_fps}
+        yield from _questions(opened, images, names, target=target, method=method, trust=trust, **question)
         return
     if prompt is not None:
         raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
@@ -165,8 +172,9 @@ def explain_many(
 
 
 def _questions(
-    opened: Opened, images: Iterable[Any], names: Iterable[str] | None, *, prompt: str | None, target: Any, method: Any, trust: Trusting, answer: str | None, versus: str | None, mask: Any
-) -> Iterator[Explanation]:
+    opened: Opened, images: Iterable[Any], names: Iterable[str] | None, *, target: Any, method: Any, trust: Trusting,
+    prompt: str | None, answer: str | None, versus: str | None, mask: Any, video_fps: float | None,
+) -> Iterator[Explanation]:  # fmt: skip
     """One question about each picture, or about several together."""
     view = opened.view
     assert isinstance(view, LanguageView)
@@ -179,7 +187,7 @@ def _questions(
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
-            view, pictures, prompt, score=score, methods=methods, trust=trust, mask=None if mask is None else as_mask(mask), name=title, chosen=chosen
+            view, pictures, prompt, score=score, methods=methods, trust=trust, mask=None if mask is None else as_mask(mask), video_fps=video_fps, name=title, chosen=chosen
         )
 
 

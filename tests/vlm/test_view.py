@@ -145,6 +145,31 @@ def test_the_map_lies_on_the_pictures_it_is_asked_about(families):
     assert maps[1].picture is asking.asked.sources[1]
 
 
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_onevision"])
+def test_videos_have_a_map_per_moment(families, family):
+    view, _ = families(family)
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 255, (40, 72, 3), dtype=np.uint8) for _ in range(4)]
+    maps = explain(view, frames, prompt="how many red ?", answer="2", video_fps=2.0, method=["attention_gradient", "attention"], trust="off")
+    moments = 4 if family == "llava_onevision" else 2
+    assert len(maps) == 2 * moments
+    assert maps[1].picture is frames[4 // moments]
+    assert all(tuple(m.frame.source_size.tolist()) == (40, 72) for m in maps)
+    asked = view.ask_video(frames, "how many red ?", fps=2.0)
+    streams = view.embed(asked)
+    with torch.no_grad():
+        true = view.model(**asked.inputs, use_cache=False).logits[:, -1]
+        torch.testing.assert_close(view.read(asked, streams, NOTHING).logits[:, -1], true, atol=1e-5, rtol=1e-4)
+
+
+def test_videos_are_refused_where_they_are_not_known(families):
+    frames = [np.zeros((40, 72, 3), np.uint8)] * 2
+    with pytest.raises(AdapterError, match="takes no videos; give it frames as pictures"):
+        explain(families("paligemma")[0], frames, prompt="how many ?", answer="2", video_fps=1.0)
+    with pytest.raises(OptionError, match="fps is 0"):
+        explain(families("qwen2_vl")[0], frames, prompt="how many ?", answer="2", video_fps=0.0)
+
+
 def test_bad_questions(families):
     view, asking = families("qwen2_vl")
     picture = asking.asked.sources[0]

@@ -66,6 +66,9 @@ class Toy:
         n = sum(p.count for p in known)
         return Asked({}, torch.tensor([0] * n + [len(self.vocabulary) - 1]), prompt, tuple(pictures), tuple(known), torch.arange(n))
 
+    def ask_video(self, frames, prompt: str, *, fps: float) -> Asked:
+        raise NotImplementedError
+
     def embed(self, asked: Asked):
         return tuple(s[None].clone() for s in self.streams)
 

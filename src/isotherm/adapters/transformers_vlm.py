@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.adapters.transformers_vlm_families import layout_of
-from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions
-from isotherm.adapters.vlm_tokens import VisionLayout
 from isotherm.adapters.transformers_vlm_prefix import PLAIN, read_after
+from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions, video_token_id
+from isotherm.adapters.vlm_tokens import VisionLayout
 from isotherm.cam.capture import evaluating
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.attention import hidden_keys
+from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import Asked, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
@@ -81,29 +84,53 @@ class TransformersVlm:
     def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
         from PIL import Image
 
-        if not pictures:
-            raise OptionError("a question needs at least one picture")
-        if not prompt.strip():
-            raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
+        check_question(pictures, prompt)
         images = [Image.fromarray(p) for p in pictures]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # PaliGemma's processor makes labels in a way that numpy dislikes
-            inputs = dict(self.processor(text=[self._text(len(images), prompt)], images=[images], return_tensors="pt"))
-        inputs = {name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
-        inputs = {name: value.to(self.model.dtype) if isinstance(value, Tensor) and value.is_floating_point() else value for name, value in inputs.items()}
-        ids = inputs["input_ids"][0].cpu()
+            inputs = self._placed(self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt"))
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
-        positions = picture_positions(ids, self._token)
+        return self._asked(inputs, prompt, pictures, known, self._token)
+
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
+        check_question(frames, prompt)
+        if fps <= 0:
+            raise OptionError(f"fps is {fps}; expected frames per second, above 0")
+        token = video_token_id(self.model.config)
+        if token is None:
+            raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
+        facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
+        text = self._text("video", 1, prompt)
+        inputs = self._placed(self.processor(text=[text], videos=[np.stack(frames)], video_metadata=[facts], do_sample_frames=False, return_tensors="pt"))
+        (video,) = self.layout.videos(inputs, [(frames[0].shape[0], frames[0].shape[1])])
+        moments, first = [], 0
+        for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
+            grids = tuple(TokenGrid(grid.frame, grid.token - first) for grid in moment.grids)
+            first += moment.count
+            moments.append(PictureTokens(moment.size, grids, moment.count))
+        moments[-1] = replace(moments[-1], count=moments[-1].count + video.count - first)  # what ends a video stands for no place
+        step = -(-len(frames) // len(moments))
+        return replace(self._asked(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
+
+    def _placed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs on the model's device and in its type, without what a forward pass does not take."""
+        inputs = {name: value for name, value in given.items() if name not in ("labels", "video_metadata")}
+        inputs = {name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
+        return {name: value.to(self.model.dtype) if isinstance(value, Tensor) and value.is_floating_point() and name != "second_per_grid_ts" else value for name, value in inputs.items()}
+
+    def _asked(self, inputs: dict[str, Any], prompt: str, sources: Sequence[Picture], known: Sequence[PictureTokens], token: int) -> Asked:
+        ids = inputs["input_ids"][0].cpu()
+        positions = picture_positions(ids, token)
         if len(positions) != sum(p.count for p in known):
             raise AdapterError(f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}")
-        return Asked(inputs, ids, prompt, tuple(pictures), tuple(known), positions)
+        return Asked(inputs, ids, prompt, tuple(sources), tuple(known), positions)
 
-    def _text(self, n: int, prompt: str) -> str:
+    def _text(self, what: str, n: int, prompt: str) -> str:
         """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
         if getattr(self.processor, "chat_template", None):
-            content = [*({"type": "image"} for _ in range(n)), {"type": "text", "text": prompt}]
+            content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
             return str(self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False))
-        mark = getattr(self.processor, "image_token", None) or self.processor.tokenizer.convert_ids_to_tokens(self._token)
+        mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(self._token)
         return f"{mark}" * n + prompt
 
     def embed(self, asked: Asked) -> Streams:
@@ -204,6 +231,14 @@ class TransformersVlm:
             finally:
                 if inner is not None and hasattr(inner, "rope_deltas"):
                     inner.rope_deltas = deltas
+
+
+def check_question(pictures: Sequence[Picture], prompt: str) -> None:
+    """Refuse a question without pictures or words."""
+    if not len(pictures):
+        raise OptionError("a question needs at least one picture")
+    if not prompt.strip():
+        raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
 
 
 class _Embedded(Exception):

@@ -34,7 +34,7 @@ def _part(given: Mapping[str, Any], some: slice, *, rows: int) -> dict[str, Any]
     """The decoder's arguments for some positions of the first rows."""
     out = {k: v for k, v in given.items() if k not in ("past_key_values", "use_cache", "input_ids", "output_hidden_states", "output_attentions")}
     out["inputs_embeds"] = given["inputs_embeds"][:rows, some]
-    b, length = given["inputs_embeds"].shape[:2]
+    b, _length = given["inputs_embeds"].shape[:2]
     if (positions := given.get("position_ids")) is not None:
         batched = positions[..., :rows, :] if positions.shape[-2] == b else positions
         out["position_ids"] = batched[..., some]

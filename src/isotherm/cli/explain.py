@@ -33,13 +33,14 @@ FATAL = (LayerError, MethodError, AdapterError, OptionError)
 
 
 def run(options: Explain, arguments: Sequence[str]) -> int:
+    question = question_of(options)
     score = score_of(options)
     names = methods_of(options)
     level = trust_level(options)
     layers = layers_of(options)
     sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
     opened = open_model(options)
-    methods, question = _methods(names, opened, options), question_of(options)
+    methods = _methods(names, opened, options)
     command = shlex.join(["isotherm", *arguments])
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
     job: dict[str, Any] = {
@@ -94,6 +95,9 @@ class _Work:
 
     def entries(self, items: Iterator[Item], tick) -> Iterator[ReportEntry]:
         try:
+            if self.options.together:
+                yield from self._pictures(self._explained(items, tick))
+                return
             for source, group in groupby(items, key=lambda item: item.source if item.kind == "frame" else None):
                 stream = self._explained(group, tick)
                 if source is None:
@@ -149,9 +153,11 @@ class _Work:
             tick()
 
     def _one_question(self, group: list[tuple[Item, Any]]) -> tuple[Item, Explanation]:
-        """All pictures in one prompt: the first one's item stands for them."""
-        name = " + ".join(item.name for item, _ in group)
-        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], **self.job)
+        """All pictures, or a video's frames, in one prompt: the first one's item stands for them."""
+        name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
+        times = [item.time_s for item, _ in group if item.kind == "frame" and item.time_s is not None]
+        fps = (len(times) - 1) / (times[-1] - times[0]) if 1 < len(times) == len(group) and times[-1] > times[0] else None
+        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], video_fps=fps, **self.job)
         self._tell_choices(explanation)
         return group[0][0], explanation
 

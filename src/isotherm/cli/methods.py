@@ -9,6 +9,7 @@ from rich.table import Table
 
 from isotherm.cam import methods
 from isotherm.cli.options import Methods
+from isotherm.vlm import methods as vlm_methods
 
 
 def run(options: Methods, arguments: Sequence[str]) -> int:
@@ -19,4 +20,11 @@ def run(options: Methods, arguments: Sequence[str]) -> int:
         method = getattr(methods, name)
         table.add_row(name, method.name, "signed" if method.signed else "positive", ", ".join(sorted(method.needs)))
     Console().print(table)
+    answers = Table(box=None, pad_edge=False, title="of an answer (--prompt)", title_justify="left")
+    for column in ("name", "values", "reads"):
+        answers.add_column(column)
+    for name in vlm_methods.__all__:
+        method = getattr(vlm_methods, name)()
+        answers.add_row(method.name, "signed" if method.signed else "positive", ", ".join(sorted(method.needs)))
+    Console().print(answers)
     return 0

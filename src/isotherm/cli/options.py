@@ -28,7 +28,7 @@ class Explain(ModelOptions):
     answer: str | None = None
     """Questions: explain this answer. Default: what the model itself says."""
     together: bool = False
-    """Questions: ask about all pictures in one prompt, rather than about each."""
+    """Questions: ask about all pictures, or about a video's frames as a video, in one prompt, rather than about each."""
     top: int | None = None
     """Classifiers: explain the K most likely classes."""
     box: str | None = None

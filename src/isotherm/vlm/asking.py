@@ -72,7 +72,9 @@ class Asking:
 
     def again(self, prompt: str) -> Asking:
         """Another question about the same pictures, whose vision tokens are those of this one."""
-        return Asking(self.view, self.view.ask(self.asked.sources, prompt), self.streams)
+        video = self.asked.video
+        asked = self.view.ask(self.asked.sources, prompt) if video is None else self.view.ask_video(video[0], prompt, fps=video[1])
+        return Asking(self.view, asked, self.streams)
 
     def question(self) -> tuple[int, ...]:
         """The prompt's tokens that say something, without the vision tokens and the template's marks."""

@@ -40,6 +40,7 @@ def explain_answer(
     trust: Literal["fast", "full", "off"] = "fast",
     fill: Fill = "mean",
     mask: Bool[np.ndarray, "h w"] | None = None,
+    video_fps: float | None = None,
     name: str = "picture",
     chosen: Sequence[str] = (),
     seed: int = 0,
@@ -48,14 +49,16 @@ def explain_answer(
 
     Args:
         score: what of the answer to explain. methods: how. fill: what a vision token becomes where it is taken away for the trust line.
-        mask: pixels of the first picture that the answer should rest on, if they are known. seed: of random orders and weights.
+        mask: pixels of the first picture that the answer should rest on, if they are known. video_fps: the pictures are frames of a video, that many a second; each
+            moment that the model sees has a map. seed: of random orders and weights.
 
     Raises:
         TargetError, MethodError, AdapterError, OptionError: see their places.
     """
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
-    asking = Asking.of(view, view.ask(pictures, prompt))
+    asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
+    asking = Asking.of(view, asked)
     said = score(asking)
     traces = record(asking, said, frozenset().union(*(m.needs for m in methods)))
     notes: list[str] = []
@@ -73,7 +76,7 @@ def explain_answer(
         notes.append("no part of the picture speaks for it, so nothing is drawn")
 
     def assess() -> tuple[Trust | None, ...]:
-        return _assess(found, said, len(pictures), "full" if trust == "full" else "fast", fill, seed)
+        return _assess(found, said, len(asked.pictures), "full" if trust == "full" else "fast", fill, seed)
 
     answer = f"asked {prompt!r}"
     return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess)

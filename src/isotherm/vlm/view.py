@@ -28,6 +28,7 @@ class Asked:
     Args:
         inputs: of the model, a batch of one. ids: (l) the prompt's tokens. prompt: in words.
         sources: the pictures. pictures: which tokens each became, in the prompt's order. positions: (n) where in ``ids`` the vision tokens stand, picture after picture.
+        video: the frames of a video and how many make a second, where the pictures are its moments.
     """
 
     inputs: Mapping[str, Any]
@@ -36,6 +37,7 @@ class Asked:
     sources: tuple[Picture, ...]
     pictures: tuple[PictureTokens, ...]
     positions: Int[Tensor, " n"]
+    video: tuple[tuple[Picture, ...], float] | None = None
 
     @property
     def first(self) -> tuple[int, ...]:
@@ -102,6 +104,14 @@ class LanguageView(Protocol):
 
     def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
         """A prompt with pictures in front of it, as the model's own template has them."""
+        ...
+
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
+        """A prompt with one video; its moments are the pictures, each shown as its first frame.
+
+        Args:
+            frames: of one size. fps: how many of them make a second.
+        """
         ...
 
     def embed(self, asked: Asked) -> Streams:

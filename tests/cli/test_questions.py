@@ -1,0 +1,83 @@
+"""``isotherm explain --prompt``: a map per word, a count, several pictures in one prompt, and every mistake in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from isotherm.cli import main
+from isotherm.data.shape_questions import make_question
+
+MODEL = ["--model", "tiny-vlm", "--weights", "none", "--trust", "off", "--quiet"]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(2):
+        Image.fromarray(make_question(i, "count").picture).save(f"{i}.png")
+    return tmp_path
+
+
+def items(folder):
+    return [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+
+
+def test_a_map_per_word(pictures, capsys):
+    assert main(["explain", "0.png", *MODEL, "--prompt", "how many red ?", "--answer", "2 red", "--target", "answer", "--out", "out"]) == 0
+    (item,) = items(pictures / "out")
+    assert "log_prob of '2' in '2 red'" in json.dumps(item)
+    assert len(list((pictures / "out").glob("*.npz"))) == 2
+    assert (pictures / "out" / "report.html").is_file()
+    assert json.loads((pictures / "out" / "run.json").read_text())["question"] == {"prompt": "how many red ?", "answer": "2 red", "versus": None}
+
+
+def test_several_pictures_in_one_prompt(pictures):
+    assert main(["explain", "0.png", "1.png", *MODEL, "--prompt", "how many red ?", "--answer", "2", "--versus", "3", "--together", "--out", "out"]) == 0
+    (item,) = items(pictures / "out")
+    assert len(list((pictures / "out").glob("*.npz"))) == 2
+    assert "'2' rather than '3'" in json.dumps(item)
+
+
+def test_the_choice_is_told(pictures, capsys):
+    given = [m for m in MODEL if m != "--quiet"]
+    assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--target", "next", "--out", "out"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "method: " in told
+    assert "in our comparison" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", " "], "--prompt is empty"),
+        (["--answer", "2"], "--answer goes with --prompt"),
+        (["--together"], "--together goes with --prompt"),
+        ([], "give one with --prompt"),
+        (["--prompt", "how many ?", "--class", "red"], "--class and --prompt do not go together"),
+        (["--prompt", "how many ?", "--versus", "3"], "give the first as --answer"),
+        (["--prompt", "how many ?", "--target", "words"], "a question's targets are count, answer"),
+        (["--prompt", "how many ?", "--method", "gradcampp"], "no method 'gradcampp' for language models"),
+        (["--prompt", "how many ?", "--layer", "model.visual"], "sums to nothing"),
+        (["--prompt", "how many ?", "--answer", "zebra", "--target", "whole"], "has no tokens for 'zebra'"),
+    ],
+)
+def test_mistakes(pictures, capsys, arguments, message):
+    assert main(["explain", "0.png", *MODEL, *arguments, "--out", "out"]) == 2
+    said = capsys.readouterr().err
+    assert message in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+def test_a_prompt_to_a_model_without_words(pictures, capsys):
+    assert main(["explain", "0.png", "--model", "scenes", "--prompt", "how many red ?", "--out", "out", "--quiet"]) == 2
+    assert "answers no questions" in capsys.readouterr().err
+
+
+def test_layers_and_methods(capsys):
+    assert main(["layers", "--model", "tiny-vlm", "--weights", "none"]) == 0
+    assert "auto: vision tokens" in capsys.readouterr().out
+    assert main(["methods"]) == 0
+    assert "attention_gradient" in capsys.readouterr().out
