@@ -7,13 +7,14 @@ hit: the strongest token touches a shape that counts (chance: the share of such 
 AUC: of the enlarged map's pixels, on the shapes against off them. drop: by how much log p of the answer falls when the strongest quarter of
 the tokens becomes the mean token.
 
-The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
+RISE has 128 masks here. The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
 logit, patches in the order in which the processor lists them. Random weights: the best method on the model with all weights randomised.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import statistics
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from bench.usual_script import usual_script
 
 SEEDS = (0, 1, 2)
 PICTURES = 200
+KINDS = ("count", "where")
 PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
 FIGURES = ("hit", "pointing", "auc", "drop")
 BEST = {"count": ("attention_gradient", "expected number"), "where": ("integrated_gradients", "log p")}
@@ -87,7 +89,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     scores: dict[str, Callable[..., Any]] = {"largest logit": NextToken(), "log p": Answer()}
     if kind == "count":
         scores["expected number"] = ExpectedNumber()
-    every = [getattr(methods, n)() for n in methods.__all__] + [methods.GradientActivation(centre=False, name="gradient_activation, not centred")]
+    every = [methods.Rise(masks=128) if n == "Rise" else getattr(methods, n)() for n in methods.__all__] + [methods.GradientActivation(centre=False, name="gradient_activation, not centred")]
     needs = frozenset().union(*(m.needs for m in every))
     rows: dict[str, list[dict[str, float]]] = {}
     generator = torch.Generator().manual_seed(seed)
@@ -139,7 +141,11 @@ def as_table(kind: str, found: list[dict[str, dict[str, float]]], count: int) ->
 def main(*, quick: bool = False) -> None:
     threads(1)
     seeds, count = (SEEDS[:1], 20) if quick else (SEEDS, PICTURES)
-    found = {kind: [of_seed(seed, kind, count) for seed in seeds] for kind in ("count", "where")}
+    tasks = [(seed, kind, count) for kind in KINDS for seed in seeds]
+    # ready-made processes of one thread each: the models are too small for two
+    with multiprocessing.get_context("spawn").Pool(min(2, len(tasks)), initializer=threads, initargs=(1,)) as pool:
+        rows = pool.starmap(of_seed, tasks, chunksize=1)
+    found = {kind: [row for (_, k, _), row in zip(tasks, rows, strict=True) if k == kind] for kind in KINDS}
     texts = [as_table(kind, rows, count) for kind, rows in found.items()]
     print("\n".join(texts))
     write("vlm", {"kinds": found, "pictures": count, "seeds": list(seeds)}, quick=quick)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.measure import in_fresh_process, interleaved, peak_growth_mb, publish, table, threads, write
+from bench.measure import in_fresh_process, insert, interleaved, peak_growth_mb, table, threads, write
 from bench.usual_script import usual_script
 
+PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
 ANSWER = 8
 """Tokens of the longer answer."""
 
@@ -113,7 +115,8 @@ def main(*, quick: bool = False) -> None:
     ) + f"\nEach of {ANSWER} tokens beyond the forward pass: {per_token:.2f} forward passes.\n"  # fmt: skip
     print(text)
     write("vlm_cost", {"seconds": seconds, "peak_mb": grown, "per_token": per_token}, quick=quick)
-    publish("vlm cost", [text], quick=quick)
+    if not quick:
+        insert(PAGE, "vlm cost", text)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 MODULES = re.findall(r"^::: (isotherm[\w.]*)$", (DOCS / "reference.md").read_text(), re.MULTILINE)
 PACKAGES = (
     "isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays", "isotherm.heads",
-    "isotherm.targets", "isotherm.losses", "isotherm.decode",
+    "isotherm.targets", "isotherm.losses", "isotherm.decode", "isotherm.vlm.methods", "isotherm.vlm.scores",
 )
 
 

@@ -28,6 +28,7 @@ from isotherm.data.pictures import as_picture
 from isotherm.errors import MethodError, OptionError, TargetError
 from isotherm.vlm.choose import answer_score, token_methods
 from isotherm.vlm.explain import explain_answer
+from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
 
 Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
@@ -58,6 +59,7 @@ def explain(
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
+    fill: Fill | None = None,
     video_fps: float | None = None,
     **options: Any,
 ) -> Explanation:
@@ -80,6 +82,7 @@ def explain(
         prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
+        fill: what a vision token becomes where it is taken away for the trust line: mean of its picture (the default), blur, or mask.
         video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
         options: for the adapter: weights, trust file, classes, confidence, size, device, ...
 
@@ -97,10 +100,10 @@ def explain(
         return next(
             explain_many(
                 model, [several], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, names=[name],
-                prompt=prompt, answer=answer, versus=versus, mask=mask, video_fps=video_fps, **options,
+                prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps, **options,
             )
         )  # fmt: skip
-    for what, value in {"answer": answer, "versus": versus, "mask": mask, "video_fps": video_fps}.items():
+    for what, value in {"answer": answer, "versus": versus, "mask": mask, "fill": fill, "video_fps": video_fps}.items():
         if value is not None:
             raise OptionError(f"{what} goes with prompt, the question that it is about")
     return next(
@@ -127,6 +130,7 @@ def explain_many(
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
+    fill: Fill | None = None,
     video_fps: float | None = None,
     **options: Any,
 ) -> Iterator[Explanation]:
@@ -138,7 +142,7 @@ def explain_many(
                 f"layers, fuse and smooth are for models without words; {opened.view.name} is explained at its vision tokens, "
                 "because in the last block of its vision tower gradient x activation sums to nothing"
             )
-        question = {"prompt": prompt, "answer": answer, "versus": versus, "mask": mask, "video_fps": video_fps}
+        question = {"prompt": prompt, "answer": answer, "versus": versus, "mask": mask, "fill": fill, "video_fps": video_fps}
         yield from _questions(opened, images, names, target=target, method=method, trust=trust, **question)
         return
     if prompt is not None:
@@ -173,7 +177,7 @@ def explain_many(
 
 def _questions(
     opened: Opened, images: Iterable[Any], names: Iterable[str] | None, *, target: Any, method: Any, trust: Trusting,
-    prompt: str | None, answer: str | None, versus: str | None, mask: Any, video_fps: float | None,
+    prompt: str | None, answer: str | None, versus: str | None, mask: Any, fill: Fill | None, video_fps: float | None,
 ) -> Iterator[Explanation]:  # fmt: skip
     """One question about each picture, or about several together."""
     view = opened.view
@@ -187,8 +191,9 @@ def _questions(
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
-            view, pictures, prompt, score=score, methods=methods, trust=trust, mask=None if mask is None else as_mask(mask), video_fps=video_fps, name=title, chosen=chosen
-        )
+            view, pictures, prompt, score=score, methods=methods, trust=trust, fill=fill or "mean", mask=None if mask is None else as_mask(mask),
+            video_fps=video_fps, name=title, chosen=chosen,
+        )  # fmt: skip
 
 
 def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:

@@ -31,7 +31,7 @@ def test_a_map_per_word(pictures, capsys):
     assert "log_prob of '2' in '2 red'" in json.dumps(item)
     assert len(list((pictures / "out").glob("*.npz"))) == 2
     assert (pictures / "out" / "report.html").is_file()
-    assert json.loads((pictures / "out" / "run.json").read_text())["question"] == {"prompt": "how many red ?", "answer": "2 red", "versus": None}
+    assert json.loads((pictures / "out" / "run.json").read_text())["question"] == {"prompt": "how many red ?", "answer": "2 red", "versus": None, "fill": None}
 
 
 def test_several_pictures_in_one_prompt(pictures):
@@ -47,6 +47,18 @@ def test_the_choice_is_told(pictures, capsys):
     told = " ".join(capsys.readouterr().err.split())
     assert "method: " in told
     assert "in our comparison" in told
+
+
+def test_a_mask_says_how_well_the_map_fits(pictures, capsys):
+    Image.fromarray((make_question(0, "count").evidence * 255).astype("uint8")).save("mask.png")
+    given = [m for m in MODEL if m != "--quiet"]
+    assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--answer", "2", "--mask", "mask.png", "--fill", "blur", "--out", "out"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "energy in the mask" in told
+    assert "random" in told
+    Image.new("L", (9, 9)).save("small.png")
+    assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--answer", "2", "--mask", "small.png", "--out", "other"]) == 2
+    assert "the mask is 9 x 9 and the picture 48 x 48" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

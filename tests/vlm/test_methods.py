@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from toy import Toy
 
-from isotherm.errors import OptionError
+from isotherm.errors import MethodError, OptionError
 from isotherm.vlm.asking import Asking
 from isotherm.vlm.attention import attending, hidden_keys
 from isotherm.vlm.fills import filled
@@ -181,6 +181,18 @@ def test_followed_attention_is_a_row_of_the_product(families):
     torch.testing.assert_close(Attention()(trace), torch.stack(matrices).mean((0, 1))[-1][at], atol=1e-5, rtol=1e-3)
     expected = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1))[-1][at]
     torch.testing.assert_close(AttentionGradient()(trace), expected, atol=1e-6, rtol=1e-3)
+
+
+def test_attention_that_cannot_be_read_is_refused(families):
+    view, asking = families("llava")
+    with pytest.raises(MethodError, match="0 of 1 layers of this language model go through"):
+        record(trace_of(linear).asking, Custom(lambda logits: logits[0, 0])(trace_of(linear).asking), frozenset({"attention"}))
+    view.model.set_attn_implementation("eager")
+    try:
+        with pytest.raises(MethodError, match="attn_implementation='sdpa'"):
+            record(asking, Custom(lambda logits: logits[0, 0])(asking), frozenset({"attention"}))
+    finally:
+        view.model.set_attn_implementation("sdpa")
 
 
 def eager_attention(view, asking, token):

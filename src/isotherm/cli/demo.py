@@ -1,4 +1,4 @@
-"""``isotherm demo``: the shipped models explained on the shipped pictures, in one page, with two tables.
+"""``isotherm demo``: the shipped models explained on the shipped pictures, in one page, with three tables.
 
 The pictures are generated, so their evidence is known: the tables say how much of each map's positive relevance lies
 on the very object that the class names, or that the detector found, beside the share of the picture that the object covers.
@@ -20,6 +20,7 @@ from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores.detections import iou
 from isotherm.cam.view import View
+from isotherm.cli.demo_questions import ask_questions
 from isotherm.cli.options import Demo
 from isotherm.cli.outputs import entry_of
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
@@ -72,11 +73,14 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
                 found.add_row(*cells)
             record.done(explanation.name, findings=[f.label for f in explanation.findings], trust=list(explanation.trust_lines))
             entries.append(entry_of(explanation, fpath.name, command))
+        answers, more, speaker = ask_questions(record)
         page = write_report(
-            entries, record.dpath / "index.html", title="isotherm demo", command="isotherm demo", facts={"models": f"{view.name}; {detector.view.name}"}
-        )
+            [*entries, *more], record.dpath / "index.html", title="isotherm demo", command="isotherm demo",
+            facts={"models": f"{view.name}; {detector.view.name}; {speaker}"},
+        )  # fmt: skip
     console.print(table)
     console.print(found)
+    console.print(answers)
     print(f"\npictures: {record.dpath}/*.png\nlook at   {page}")
     return 0
 

@@ -49,7 +49,7 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     with Run(
         "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
         model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "hash": state_hash(opened.view.model)},
-        method=[m.name for m in methods], target=repr(score), question=question or None, layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
+        method=[m.name for m in methods], target=repr(score), question={k: v for k, v in question.items() if k != "mask"} or None, layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
     ) as record:  # fmt: skip
         work = _Work(options, opened, job, record, command, console, len(methods))
         with _progress(console, sources.total) as tick:

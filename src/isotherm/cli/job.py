@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 from isotherm.api import resolve_score
@@ -9,6 +10,7 @@ from isotherm.cam.scores import Contrast, Detection, TopK
 from isotherm.cam.scores.detections import Part
 from isotherm.cli.models import split
 from isotherm.cli.options import Explain
+from isotherm.data.pictures import read_picture
 from isotherm.errors import OptionError
 from isotherm.vlm.choose import answer_score
 
@@ -31,7 +33,7 @@ def layers_of(options: Explain) -> Any:
 def question_of(options: Explain) -> dict[str, Any]:
     """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing is."""
     if options.prompt is None:
-        for name, value in {"--answer": options.answer, "--together": options.together or None}.items():
+        for name, value in {"--answer": options.answer, "--together": options.together or None, "--mask": options.mask, "--fill": options.fill}.items():
             if value is not None:
                 raise OptionError(f"{name} goes with --prompt, the question that it is about")
         return {}
@@ -43,7 +45,14 @@ def question_of(options: Explain) -> dict[str, Any]:
         raise OptionError("--versus contrasts two answers; give the first as --answer")
     if not options.prompt.strip():
         raise OptionError("--prompt is empty; ask something, such as 'How many peaches are there?'")
-    return {"prompt": options.prompt, "answer": options.answer, "versus": options.versus}
+    question = {"prompt": options.prompt, "answer": options.answer, "versus": options.versus, "fill": options.fill}
+    return question if options.mask is None else question | {"mask": read_mask(options.mask)}
+
+
+def read_mask(fpath: Path) -> Any:
+    """(h, w) bool: where a picture is more white than black."""
+    picture = read_picture(fpath).array
+    return picture.mean(-1) >= 128
 
 
 def score_of(options: Explain) -> Any:
