@@ -7,7 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from isotherm.data.shape_questions import COLOURS, HELD_OUT, PLACES, SIDE, TRAINING, VALIDATION, make_question
+from isotherm.data.shape_questions import (
+    COLOURS,
+    HELD_OUT,
+    PLACES,
+    SIDE,
+    TRAINING,
+    VALIDATION,
+    further_questions,
+    make_question,
+)
 from isotherm.errors import OptionError
 
 
@@ -63,3 +72,23 @@ def test_bad_questions(unchecked):
         make_question(-1)
     with pytest.raises(OptionError, match="kind is 'why'"):
         make_question(0, "why")
+
+
+def test_further_questions_are_about_the_other_colours_and_true():
+    for seed in range(40):
+        first = make_question(seed)
+        more = further_questions(first, seed)
+        assert more == further_questions(first, seed)
+        names = list(COLOURS)
+        asked = [question.split()[2] for question, _ in more]
+        assert sorted([first.colour, *asked]) == sorted(names)
+        for question, answer in more:
+            where = np.flatnonzero(first.colours == names.index(question.split()[2]))
+            if question.startswith("how"):
+                assert answer == str(len(where))
+            elif question.startswith("is"):
+                assert answer == ("yes" if len(where) else "no")
+            else:
+                (one,) = where  # only where there is one answer
+                x, y = first.centres[one]
+                assert PLACES.index(answer) == 3 * int(y // 16) + int(x // 16)

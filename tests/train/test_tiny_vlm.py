@@ -19,11 +19,19 @@ from isotherm.adapters.transformers_tiny_vlm import (
 from isotherm.adapters.vlm_qwen import QwenLayout
 from isotherm.adapters.vlm_tokens import check_layout, coordinate_picture
 from isotherm.cli import main
-from isotherm.data.shape_questions import VALIDATION, make_question
+from isotherm.data.shape_questions import VALIDATION, further_questions, make_question
 from isotherm.errors import OptionError, WeightsError
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
-from isotherm.train.tiny_vlm import NUMBER, TinyVlmTraining, accuracy, as_inputs, recipe_of, train_tiny_vlm
+from isotherm.train.tiny_vlm import (
+    NUMBER,
+    TinyVlmTraining,
+    accuracy,
+    as_dialogues,
+    as_inputs,
+    recipe_of,
+    train_tiny_vlm,
+)
 
 CONFIG = TinyVlmTraining(steps=6, batch=8, log_every=2, keep_every=3, schedule=Schedule(warm_up=2))
 
@@ -115,3 +123,19 @@ def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
     load_tiny_vlm(tmp_path / "runs" / "tiny-vlm-0" / "tiny-vlm.safetensors")
     assert main(["train", "tiny-vlm", "--threads", "0"]) == 2
     assert main(["train", "tiny-vlm", "--seed", "-1"]) == 2
+
+
+def test_dialogues_ask_for_answers_and_their_ends():
+    seeds = [3, 4]
+    asked = [make_question(s) for s in seeds]
+    inputs, wanted = as_dialogues(asked, seeds)
+    name = {number: word for word, number in NUMBER.items()}
+    for row, (first, seed) in enumerate(zip(asked, seeds, strict=True)):
+        said = [name[int(n)] for n in inputs["input_ids"][row]]
+        turns = [(first.question, first.answer), *further_questions(first, seed)]
+        text = " ".join(f"{question} {answer} <eos>" for question, answer in turns)
+        assert " ".join(said).replace(" <pad>", "").endswith(text)
+        # what is wanted at a place is what stands behind it, and only answers and ends are
+        at = torch.nonzero(wanted[row] != -100).flatten()
+        assert torch.equal(wanted[row][at], inputs["input_ids"][row][at + 1])
+        assert [name[int(n)] for n in wanted[row][at]] == [word for _, answer in turns for word in (answer, "<eos>")]
