@@ -162,8 +162,9 @@ def test_show_layers_methods(place, capsys):
 
 
 def test_demo(place, capsys, monkeypatch):
-    from isotherm.cli import demo
+    from isotherm.cli import demo, demo_questions
 
+    monkeypatch.setattr(demo_questions, "QUESTIONS", demo_questions.QUESTIONS[:1])
     monkeypatch.setattr(demo, "METHODS", ("hirescam", "eigencam"))
     monkeypatch.setattr(demo, "DEMO_PICTURES", demo.DEMO_PICTURES[:1])
     monkeypatch.setattr(demo, "demo_picture_paths", lambda real=demo.demo_picture_paths: real()[:1])
@@ -171,7 +172,8 @@ def test_demo(place, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "index.html" in said
     assert (place / "demo" / "index.html").is_file()
-    assert len(list((place / "demo").glob("*-maps*.png"))) == 1
+    assert "how many red ?" in said
+    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == ["scene-1-maps.png", "shapes-1-maps.png"]
     # an earlier demo is replaced; a folder of anything else is not
     assert main(["demo"]) == 0
     (place / "other").mkdir()

@@ -1,0 +1,126 @@
+"""The model that ships: it answers, its maps lie on what the answer rests on, and with random weights they do not."""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from isotherm.adapters.embedded_vlm import load
+from isotherm.api import explain
+from isotherm.data.shape_questions import HELD_OUT, make_question
+from isotherm.errors import AdapterError, WeightsError
+from isotherm.metrics.localisation import pointing_game
+from isotherm.train.tiny_vlm import accuracy
+from isotherm.vlm.methods import AttentionGradient, IntegratedGradients
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """The model is so small that a second thread only waits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def view():
+    return load("tiny-vlm-0")
+
+
+def questions(kind: str, count: int):
+    """Held-out questions with something to look at and something else beside it."""
+    found = []
+    for seed in HELD_OUT:
+        q = make_question(seed, kind)
+        if q.evidence.any() and len(set(q.colours.tolist())) > 1:
+            found.append(q)
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def auc(values, q) -> float:
+    """Area under the ROC curve of the enlarged map, by comparing every pixel inside with every one outside."""
+    drawn = F.interpolate(values[None, None], (48, 48), mode="bilinear", align_corners=False)[0, 0].numpy()
+    inside, outside = drawn[q.evidence], drawn[~q.evidence]
+    return float((inside[:, None] > outside[None]).mean() + (inside[:, None] == outside[None]).mean() / 2)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_shipped_models_answer(seed):
+    found = accuracy(load(f"tiny-vlm-{seed}").model, HELD_OUT[:200])
+    assert found["count"] >= 0.87  # 200 questions; the figures of all are in docs/vlm.md
+    assert found["where"] >= 0.75
+    assert found["exists"] >= 0.98
+
+
+def test_an_answer_is_one_word_that_ends(view):
+    for q in questions("count", 6):
+        said = view.answer(view.ask([q.picture], q.question), most=8)
+        assert len(said) == 1
+        assert view.vocabulary.decode(said) in "012345"
+
+
+def test_maps_of_counts_lie_on_what_is_counted_and_fall_to_chance_with_random_weights(view):
+    asked = questions("count", 24)
+    aucs = {name: [] for name in ("ours", "random weights")}
+    hits = []
+    blind = load(weights="none", seed=3)
+    for q in asked:
+        for name, model in (("ours", view), ("random weights", blind)):
+            (found,) = explain(model, q.picture, prompt=q.question, target="count" if name == "ours" else "next", method=AttentionGradient(), trust="off")
+            aucs[name].append(auc(found.values, q))
+            if name == "ours":
+                at = int(found.values.argmax())
+                hits.append(q.evidence[at // 6 * 8 : at // 6 * 8 + 8, at % 6 * 8 : at % 6 * 8 + 8].any())
+    assert statistics.fmean(aucs["ours"]) > 0.9
+    assert np.mean(hits) > 0.8
+    assert 0.3 < statistics.fmean(aucs["random weights"]) < 0.7
+
+
+def test_maps_of_places_lie_on_what_is_placed(view):
+    found = []
+    for q in questions("where", 16):
+        (one,) = explain(view, q.picture, prompt=q.question, method=IntegratedGradients(), trust="off")
+        found.append(auc(one.values, q))
+    assert statistics.fmean(found) > 0.85
+
+
+def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
+    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.scores import ExpectedNumber
+    from isotherm.vlm.trace import record
+    from isotherm.vlm.trust import judge
+
+    right, wrong = [], []
+    for q in questions("count", 6):
+        asking = Asking.of(view, view.ask([q.picture], q.question))
+        method = AttentionGradient()
+        (trace,) = record(asking, ExpectedNumber()(asking), method.needs)
+        values = method(trace)
+        right.append(judge(trace, values, None))
+        wrong.append(judge(trace, values.max() - values + 1e-6, None))
+    assert statistics.fmean(t.deletion.random - t.deletion.value for t in right) > 0.1
+    assert statistics.fmean(t.deletion.random - t.deletion.value for t in wrong) < 0
+    assert sum(t.verdict == "do not trust" for t in wrong) >= 4
+
+
+def test_a_mask_is_measured_against(view):
+    (q,) = questions("count", 1)
+    explanation = explain(view, q.picture, prompt=q.question, mask=q.evidence, trust="off")
+    assert any("energy in the mask" in note for note in explanation.notes)
+    drawn = F.interpolate(explanation[0].values[None, None], (48, 48), mode="bilinear", align_corners=False)[0]
+    inside = "inside" if float(pointing_game(drawn, torch.from_numpy(q.evidence)[None])) >= 0.5 else "outside"
+    assert any(f"strongest point {inside}" in note for note in explanation.notes)
+
+
+def test_bad_names():
+    with pytest.raises(AdapterError, match="no embedded model 'tiny'"):
+        load("tiny")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load("tiny-vlm-77")
