@@ -15,6 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.usual_script import usual_script
+
 from isotherm import explain, open_model
 from isotherm.data.shape_questions import HELD_OUT, ShapeQuestion, make_question
 from isotherm.draw import overlay, save_picture

@@ -82,7 +82,7 @@ def explain(
         prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
-        fill: what a vision token becomes where it is taken away for the trust line: mean of its picture (the default), blur, or mask.
+        fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.
         video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
         options: for the adapter: weights, trust file, classes, confidence, size, device, ...
 
@@ -191,7 +191,7 @@ def _questions(
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
-            view, pictures, prompt, score=score, methods=methods, trust=trust, fill=fill or "mean", mask=None if mask is None else as_mask(mask),
+            view, pictures, prompt, score=score, methods=methods, trust=trust, fill=fill or "mask", mask=None if mask is None else as_mask(mask),
             video_fps=video_fps, name=title, chosen=chosen,
         )  # fmt: skip
 

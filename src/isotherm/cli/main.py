@@ -17,7 +17,7 @@ from isotherm.version import __version__
 
 RUNNERS = {
     "Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo", "TrainKeypoints": "train_keypoints", "TrainTinyVlm": "train_tiny_vlm",
-    "EvalKeypoints": "eval_keypoints", "PredictKeypoints": "predict_keypoints", "Sweep": "sweep",
+    "Count": "count", "EvalFsc147": "eval_fsc147", "EvalKeypoints": "eval_keypoints", "PredictKeypoints": "predict_keypoints", "Sweep": "sweep",
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Explain(ModelOptions):
     mask: Path | None = None
     """Questions: a picture, white where the answer should rest; how well each map fits is then told."""
     fill: Literal["mean", "blur", "mask"] | None = None
-    """Questions: what a vision token becomes where it is taken away to judge the maps. Default: the mean of its picture."""
+    """Questions: what a vision token becomes where it is taken away to judge the maps. Default: mask, nobody attends to it."""
     together: bool = False
     """Questions: ask about all pictures, or about a video's frames as a video, in one prompt, rather than about each."""
     top: int | None = None

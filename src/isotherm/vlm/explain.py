@@ -38,7 +38,7 @@ def explain_answer(
     score: AnswerScore,
     methods: Sequence[TokenMethod],
     trust: Literal["fast", "full", "off"] = "fast",
-    fill: Fill = "mean",
+    fill: Fill = "mask",
     mask: Bool[np.ndarray, "h w"] | None = None,
     video_fps: float | None = None,
     name: str = "picture",

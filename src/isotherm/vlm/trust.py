@@ -23,7 +23,7 @@ STEPS, ORDERS = {"fast": 6, "full": 20}, {"fast": 8, "full": 16}
 
 
 def judge(
-    trace: TokenTrace, values: Float[Tensor, " n"], again: Callable[[], Float[Tensor, " n"]] | None, *, level: Level = "fast", fill: Fill = "mean", seed: int = 0
+    trace: TokenTrace, values: Float[Tensor, " n"], again: Callable[[], Float[Tensor, " n"]] | None, *, level: Level = "fast", fill: Fill = "mask", seed: int = 0
 ) -> Trust:
     """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random weights.
 

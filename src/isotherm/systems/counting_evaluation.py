@@ -1,0 +1,165 @@
+"""How well a model counts: the error over a set of pictures, one line on disk for each as soon as it is done, so that a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+
+from isotherm.atomic import atomic_write
+from isotherm.data.fsc147 import CountedPicture
+from isotherm.data.pictures import read_picture
+from isotherm.data.runs import to_json
+from isotherm.errors import InputError, OptionError
+from isotherm.ops.hashing import state_hash
+from isotherm.systems.counting_config import CountingConfig
+from isotherm.systems.vlm_counting import count
+from isotherm.train.run_folder import RunFolder
+from isotherm.vlm.view import LanguageView
+
+FORMAT = "isotherm.counting_evaluation/1"
+LINES, RESULTS = "pictures.jsonl", "results.json"
+RANGES = ((0, 10), (11, 30), (31, 100), (101, 300), (301, None))
+"""Of true counts, from and to."""
+
+
+def evaluate_counting(
+    view: LanguageView,
+    pictures: Sequence[CountedPicture],
+    dpath: str | os.PathLike[str],
+    *,
+    strategy: str = "hybrid",
+    config: CountingConfig | None = None,
+    data: str = "",
+    command: str = "",
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Count in every picture and judge the counts; pictures that the folder has already are not asked about again.
+
+    Args:
+        dpath: holds ``recipe.json``, ``pictures.jsonl`` (a line for each picture), and at the end ``results.json``; a folder of another recipe is refused.
+        data: which pictures, such as ``fsc147 test``; part of the recipe. command: written down with the results. say: is told how far it is.
+
+    Returns:
+        What ``results.json`` holds: see :func:`summarised`.
+
+    Raises:
+        OptionError: no pictures, or a folder of another recipe. InputError: a picture cannot be read; what is finished is kept.
+    """
+    config = config or CountingConfig()
+    if not pictures:
+        raise OptionError("there are no pictures to judge by")
+    if strategy not in ("global", "dense", "hybrid"):
+        raise OptionError(f"the strategy {strategy} needs crops of each picture; judge global, dense or hybrid")
+    recipe = {"evaluation": FORMAT, "model": view.name, "weights": state_hash(view.model), "strategy": strategy, "config": asdict(config), "data": data}
+    folder = RunFolder(dpath, recipe)
+    fpath = folder.dpath / LINES
+    done = {row["name"]: row for row in read_rows(fpath)}
+    if done:
+        say(f"{len(done)} picture(s) are done already; going on with the others")
+    for i, one in enumerate(pictures):
+        if one.name not in done:
+            start = time.monotonic()
+            found = count(view, read_picture(one.fpath).array, one.category, strategy=strategy, config=config)
+            done[one.name] = {
+                "name": one.name, "category": one.category, "true": one.count, "count": found.count, "exact": found.exact, "unplaced": found.unplaced,
+                "dots": len(found.dots.xy), "hits": dots_on_points(found.dots.xy.double().numpy(), one), "seconds": round(time.monotonic() - start, 3),
+                "views": [{"name": k.view.name, "answer": k.answer, "count": c, "expected": k.expected} for k, c in zip(found.looks, found.counts, strict=True)],
+            }  # fmt: skip
+            append_row(fpath, done[one.name])
+        say(f"step {i + 1} of {len(pictures)}: mean error {_mean_error([done[p.name] for p in pictures[: i + 1]]):.2f}")
+    rows = [done[p.name] for p in pictures]
+    told = {k: v for k, v in recipe.items() if k != "evaluation"}
+    results: dict[str, Any] = to_json({"format": FORMAT, **told, "command": command, **summarised(rows)})
+    with atomic_write(folder.dpath / RESULTS) as file:
+        file.write(json.dumps(results, indent=1).encode())
+    return results
+
+
+def summarised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of some pictures, and of those in each of :data:`RANGES` of the true count.
+
+    ``mae`` and ``rmse``: of all pictures; one without a count counts as 0, so that a model gains nothing by refusing. ``uncounted``: how many those
+    are. ``bias``: mean of counted - true. ``exact``: share of pictures whose count is right. ``dot_recall``: share of the objects that have a dot on
+    them, ``dot_precision``: share of the dots that are on an object; on: within half of the exemplars' mean longer side, one to one.
+
+    Example:
+        >>> rows = [{"true": 3, "count": 4, "dots": 4, "hits": 3}, {"true": 40, "count": None, "dots": 0, "hits": 0}]
+        >>> found = summarised(rows)
+        >>> found["mae"], found["uncounted"], found["ranges"]["0-10"]["mae"]
+        (20.5, 1, 1.0)
+    """
+    ranges = {}
+    for low, high in RANGES:
+        part = [row for row in rows if low <= row["true"] and (high is None or row["true"] <= high)]
+        if part:
+            ranges[f"{low}-{high}" if high is not None else f"{low} and more"] = _figures(part)
+    return {**_figures(rows), "ranges": ranges}
+
+
+def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    errors = _errors(rows)
+    true, dots, hits = (sum(row[key] for row in rows) for key in ("true", "dots", "hits"))
+    return {
+        "pictures": len(rows), "mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean())), "bias": float(errors.mean()),
+        "exact": float(np.mean([row["count"] == row["true"] for row in rows])), "uncounted": sum(row["count"] is None for row in rows),
+        "dot_recall": hits / true if true else None, "dot_precision": hits / dots if dots else None,
+    }  # fmt: skip
+
+
+def _errors(rows: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " n"]:
+    return np.array([(row["count"] or 0) - row["true"] for row in rows], np.float64)
+
+
+def _mean_error(rows: Sequence[Mapping[str, Any]]) -> float:
+    return float(np.abs(_errors(rows)).mean())
+
+
+def dots_on_points(dots: Float[np.ndarray, "k 2"], one: CountedPicture) -> int:
+    """How many dots lie on objects, one to one: no further from an object's point than half of the exemplars' mean longer side."""
+    if not len(dots) or not len(one.points) or not len(one.boxes):
+        return 0
+    reach = float((one.boxes[:, 2:] - one.boxes[:, :2]).max(1).mean()) / 2
+    far = np.linalg.norm(dots[:, None] - one.points[None], axis=-1) > reach
+    rows, columns = linear_sum_assignment(far)
+    return int((~far[rows, columns]).sum())
+
+
+def read_rows(fpath: Path) -> list[dict[str, Any]]:
+    """The lines so far; a last one that was cut short is left out, and its picture is counted again.
+
+    Raises:
+        InputError: another line is no JSON.
+    """
+    if not fpath.is_file():
+        return []
+    *lines, last = fpath.read_bytes().split(b"\n")
+    rows = []
+    for i, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"{fpath}:{i}: not JSON ({error}); the file was changed by something else: take the line out to count its picture again") from error
+    if last:
+        with fpath.open("r+b") as file:  # a line that follows it must begin at a line's start
+            file.truncate(sum(len(line) + 1 for line in lines))
+    return rows
+
+
+def append_row(fpath: Path, row: Mapping[str, Any]) -> None:
+    """One more line, on disk when this returns."""
+    assert all(not isinstance(v, float) or math.isfinite(v) for v in row.values())
+    data = json.dumps(to_json(row), ensure_ascii=False).encode() + b"\n"
+    with fpath.open("ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,239 @@
+"""Counting with vision-language models: several looks at a picture, one count, a dot for each object, and where in the picture the numbers come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from isotherm.api import open_model
+from isotherm.cam.view import Picture
+from isotherm.data.pictures import as_picture
+from isotherm.data.runs import frame_to_json
+from isotherm.draw import save_picture
+from isotherm.errors import AdapterError, OptionError, TargetError
+from isotherm.heatmap import Heatmap
+from isotherm.points import Points
+from isotherm.systems.counting_config import CountingConfig
+from isotherm.systems.counting_figure import counting_figure
+from isotherm.systems.counting_fusion import Fused, Seen, fuse
+from isotherm.systems.counting_look import Look, look
+from isotherm.systems.counting_views import views_of
+from isotherm.vlm.choose import token_methods
+from isotherm.vlm.view import LanguageView
+
+FORMAT = "isotherm.count/1"
+APART = 0.2
+"""Counts that differ by more than this share, and by more than 1, are said to disagree."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """How many there are in a picture, and why.
+
+    Args:
+        category: what was counted. strategy: how. model: its name.
+        count: of the whole picture, rounded; None where the model gave no count. exact: before rounding.
+        looks: one for each view: answer, count, expected number, map. counts: of each view, None where it gave none.
+        dots: (n, 2) one for each object that has a place, in source pixels; score: the map's value, channel: the number of the look.
+        unplaced: how much of the count has no dot. notes: what a person should know. picture: (h, w, 3).
+    """
+
+    category: str
+    strategy: str
+    model: str
+    count: int | None
+    exact: float | None
+    looks: tuple[Look, ...]
+    counts: tuple[float | None, ...]
+    dots: Points
+    unplaced: float
+    notes: tuple[str, ...]
+    additive: bool
+    picture: Picture = field(repr=False)
+
+    @property
+    def maps(self) -> tuple[Heatmap, ...]:
+        """The maps that there are, each over the whole picture."""
+        return tuple(one.heatmap for one in self.looks if one.heatmap is not None)
+
+    def figure(self, *, side: int = 420, title: str | None = None) -> Image.Image:
+        """All looks at a glance: the dots and crops on the picture, and each view with its map, on one scale of colours."""
+        return counting_figure(self.picture, self.looks, self.counts, self.dots, title=title or self.headline(), additive=self.additive, side=side)
+
+    def headline(self) -> str:
+        """The count in one line."""
+        said = "no count" if self.count is None else f"{self.count}"
+        return f"{self.category}: {said} ({self.strategy}, {len(self.looks)} view{'s' if len(self.looks) > 1 else ''}, {self.model})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but pixels and maps, as JSON can hold it."""
+        score, channel = self.dots.score, self.dots.channel
+        assert score is not None
+        assert channel is not None
+        views = [
+            {
+                "name": one.view.name, "role": one.view.role, "box": list(one.view.box), "prompt": one.prompt, "answer": one.answer, "said": one.said.value, "read": one.said.reason,
+                "expected": one.expected, "counted": counted, "frame": None if one.heatmap is None else frame_to_json(one.heatmap.frame), "notes": list(one.notes),
+            }
+            for one, counted in zip(self.looks, self.counts, strict=True)
+        ]  # fmt: skip
+        dots = [
+            {"x": round(x, 3), "y": round(y, 3), "score": float(f"{s:.6g}"), "view": int(v)} for (x, y), s, v in zip(self.dots.xy.tolist(), score.tolist(), channel.tolist(), strict=True)
+        ]
+        return {
+            "format": FORMAT, "category": self.category, "strategy": self.strategy, "model": self.model, "size": list(self.picture.shape[:2]), "count": self.count, "exact": self.exact,
+            "unplaced": self.unplaced, "unit": "source pixels from the top left corner", "dots": dots, "views": views, "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def count(
+    view: LanguageView,
+    image: Any,
+    category: str,
+    *,
+    strategy: str = "hybrid",
+    config: CountingConfig | None = None,
+    crops: Sequence[Sequence[float]] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Counted:
+    """Count the objects of a category in a picture.
+
+    Args:
+        view: a vision-language model, opened. image: a path, PIL picture or (h, w, 3) uint8. category: what to count, as the prompt has it: "peaches".
+        strategy: ``global``, ``comparison``, ``dense``, ``hybrid`` or ``custom``; see :func:`isotherm.systems.counting_views.views_of`. The count of global and
+            comparison is that of the whole picture; of the others that of their crops, put together by :mod:`isotherm.systems.counting_fusion`.
+        crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom. say: is told of every look.
+
+    Raises:
+        OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word for the category. AdapterError: not a model that answers questions.
+    """
+    config = config or CountingConfig()
+    if not isinstance(view, LanguageView):
+        raise AdapterError(f"{getattr(view, 'name', type(view).__name__)} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
+    picture = as_picture(image).array
+    size = (int(picture.shape[0]), int(picture.shape[1]))
+    views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
+    additive = token_methods(config.method, config.score)[0][0].additive
+    notes = _unknown_words(view, category, config)
+    looks = []
+    for i, one in enumerate(views):
+        say(f"step {i + 1} of {len(views)}: {one.name}")
+        looks.append(look(view, picture, one, category, config))
+    counts = tuple(_counted(one, config) for one in looks)
+    seen = [Seen(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]
+    fused = fuse(seen, size, same_px=config.same_tokens * max(one.token_px for one in looks))
+    whole = None if fused.count is None else int(np.floor(fused.count + 0.5))
+    notes += _notes(looks, counts, fused, whole)
+    return Counted(category, strategy, view.name, whole, fused.count, tuple(looks), counts, _dots(looks, fused), fused.unplaced, tuple(notes), additive, picture)
+
+
+class VLMGradCAM:
+    """A vision-language model that counts and shows where.
+
+    Args:
+        model: a name, such as ``Qwen/Qwen3-VL-2B-Instruct`` or ``tiny-vlm``, a model, or a view from :func:`isotherm.api.open_model`.
+        config: how to count. options: of the model's adapter: weights, device, dtype, ...
+
+    Raises:
+        AdapterError: not a model that answers questions.
+    """
+
+    def __init__(self, model: str | Path | Any, *, config: CountingConfig | None = None, **options: Any) -> None:
+        self.view, self.config = open_model(model, **options), config or CountingConfig()
+        if not isinstance(self.view, LanguageView):
+            raise AdapterError(f"{self.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
+
+    def count(self, image: Any, category: str, strategy: str = "hybrid", *, crops: Sequence[Sequence[float]] = ()) -> Counted:
+        """:func:`count` by this model."""
+        assert isinstance(self.view, LanguageView)
+        return count(self.view, image, category, strategy=strategy, config=self.config, crops=crops)
+
+    def generate_gradcam(self, image: Any, category: str, crop_bbox: Sequence[float] | None = None) -> Heatmap:
+        """Where the expected number comes from, in the whole picture or in a crop of it, over the whole picture's pixels.
+
+        Raises:
+            TargetError: the answer has no number, so there is nothing to show.
+        """
+        found = self.count(image, category, "global" if crop_bbox is None else "custom", crops=() if crop_bbox is None else (crop_bbox,))
+        (one,) = found.looks
+        if one.heatmap is None:
+            raise TargetError(f"{found.model} answers {one.answer!r}: {'; '.join(one.notes)}")
+        return one.heatmap
+
+    def visualize_comparison(self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None) -> Counted:
+        """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was counted."""
+        return self._drawn(self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path)
+
+    def visualize_counting_attention(self, image: Any, category: str, strategy: str, output_path: str | os.PathLike[str]) -> Counted:
+        """Draw all looks of a strategy on one scale of colours; returns what was counted."""
+        return self._drawn(self.count(image, category, strategy), output_path)
+
+    def _drawn(self, found: Counted, output_path: str | os.PathLike[str]) -> Counted:
+        save_picture(found.figure(), output_path)
+        return found
+
+
+def _counted(one: Look, config: CountingConfig) -> float | None:
+    """A view's count; each of answer and expected number stands in where the other is missing."""
+    first, second = (one.said.value, one.expected) if config.by == "answer" else (one.expected, one.said.value)
+    return second if first is None else first
+
+
+def _dots(looks: Sequence[Look], fused: Fused) -> Points:
+    """The dots that count; their channel is the number of the look that found them."""
+    pairs = list(zip(fused.view.tolist(), fused.peak.tolist(), strict=True))
+    xy = torch.stack([looks[v].peaks.xy[k] for v, k in pairs]) if pairs else torch.zeros(0, 2)
+    score = torch.tensor([float(looks[v].peaks.score[k]) for v, k in pairs])  # type: ignore[index]
+    return Points(xy, score=score, channel=torch.tensor([v for v, _ in pairs], dtype=torch.long))
+
+
+def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None) -> list[str]:
+    notes = []
+    parts = [one for one in looks if one.view.role == "part"]
+    spoke = looks[0].view.role == "whole" and counts[0] is not None
+    for one, counted in zip(looks, counts, strict=True):
+        if counted is None:
+            stands_in = one.view.role == "part" and spoke
+            instead = "what no other crop sees there is counted by the whole picture's look" if stands_in else "what no other view sees there is not counted"
+            notes.append(f"{one.view.name}: no count ({one.said.reason}); {instead}")
+        elif one.said.value is None:
+            notes.append(f"{one.view.name}: {one.said.reason}; its expected number {counted:.2f} stands in")
+        elif one.expected is not None and _apart(one.said.value, one.expected):
+            notes.append(f"{one.view.name}: the model says {one.said.value:g} and expects {one.expected:.2f}, so it is not sure")
+    notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes)
+    if abs(fused.unplaced) >= 0.5:
+        notes.append(f"{fused.unplaced:.1f} of the count have no dot: the maps have fewer peaks than the model counts")
+    if parts and spoke and whole is not None and _apart(whole, counts[0] or 0.0):
+        notes.append(f"the crops together have {whole} and the whole picture's look {counts[0]:g}: the views disagree")
+    if looks[-1].view.role == "beside" and counts[-1] is not None and spoke:
+        x0, y0, x1, y1 = looks[-1].view.box
+        inside = sum(x0 <= x <= x1 and y0 <= y <= y1 for x, y in looks[0].peaks.xy[fused.peak].tolist())
+        if _apart(inside, counts[-1]):
+            notes.append(f"the look at the whole has {inside} dot(s) inside of the {looks[-1].view.name}, and the look at it alone counts {counts[-1]:g}: the views disagree")
+    return notes
+
+
+def _apart(a: float, b: float) -> bool:
+    return abs(a - b) > max(1.0, APART * max(a, b))
+
+
+def _unknown_words(view: LanguageView, category: str, config: CountingConfig) -> list[str]:
+    """Words of the prompt that the model's vocabulary has not."""
+    if not category.strip():
+        raise OptionError("the category is empty; say what to count, such as 'peaches'")
+
+    def known(word: str) -> bool:
+        return bool(view.vocabulary.decode(view.vocabulary.encode(word)).strip())
+
+    if not all(map(known, category.split())):
+        raise TargetError(f"the vocabulary of {view.name} has no word for {category!r}; count something that it can be asked for")
+    words = dict.fromkeys(w for part in (False, True) for w in config.prompts.of("", part=part).split())
+    unknown = [w for w in words if not known(w)]
+    return [f"the vocabulary of {view.name} has no {', '.join(map(repr, unknown))}: give a prompt of words that it knows"] if unknown else []

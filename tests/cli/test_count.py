@@ -1,0 +1,130 @@
+"""Counting from the command line: figures, JSON, a run that goes on, and the message of every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from isotherm.cli import main
+from isotherm.data.fsc147 import PICTURES, write_generated_fsc147
+from isotherm.data.runs import read_items, read_run
+from isotherm.draw import read_command
+from isotherm.heatmap import Heatmap
+
+MODEL = ["--model", "tiny-vlm", "--weights", "none", "--prompt", "how many {category} ?", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("counting")
+    write_generated_fsc147(folder / "shapes", count=3, side=96, shapes=(3, 6), least=1)
+    Image.new("RGB", (20, 20)).save(folder / "small.png")
+    (folder / "broken.png").write_text("no picture")
+    (folder / "bad.yaml").write_text("gird: [2, 2]\n")
+    (folder / "good.yaml").write_text("grid: [1, 2]\noverlap: 0.5\nprompts: {whole: 'how many {category} ?'}\n")
+    return folder
+
+
+@pytest.fixture
+def place(workshop, monkeypatch):
+    monkeypatch.chdir(workshop)
+    return workshop
+
+
+def test_count_draws_and_tells(place, capsys, tmp_path):
+    out = tmp_path / "out"
+    picture = f"shapes/{PICTURES}/1.png"
+    assert main(["count", picture, "--category", "red", "--strategy", "dense", "--grid", "1x2", "--overlap", "0.5", *MODEL, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    told = json.loads((out / "1.json").read_text())
+    assert f"1.png: {'no count' if told['count'] is None else told['count']} red" in said
+    assert [v["box"] for v in told["views"]] == [[0, 0, 60, 96], [36, 0, 96, 96]]
+    assert told["source"] == picture
+    assert told["command"].startswith("isotherm count")
+    heatmap = Heatmap.load(out / "1.row_1_column_2.npz")
+    assert heatmap.frame.source_size.tolist() == [96, 96]
+    assert heatmap.meta["box"] == [36, 0, 96, 96]
+    with Image.open(out / "1.jpg") as figure:
+        assert figure.width > 3 * 300
+    assert read_command(out / "1.jpg") == told["command"]
+    assert json.loads((out / "counts.json").read_text())["counts"] == {"1.png": told["count"]}
+    assert read_run(out)["category"] == "red"
+    assert read_items(out)[0]["count"] == told["count"]
+
+
+def test_one_bad_picture_does_not_stop_a_folder(place, capsys, tmp_path):
+    arguments = ["count", "broken.png", "small.png", f"shapes/{PICTURES}/1.png", "--category", "red", "--strategy", "comparison", "--crop", "0,0,48,48", *MODEL, "--out", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert "broken.png" in said.err
+    assert "small.png: the crop 0,0,48,48 reaches outside of the picture, which is 20 x 20" in said.err
+    assert "1 done, 2 failed" in said.out
+
+
+def test_a_file_configures_and_options_go_before_it(place, tmp_path):
+    arguments = ["count", f"shapes/{PICTURES}/1.png", "--category", "red", "--strategy", "dense", "--config", "good.yaml", "--overlap", "0", "--model", "tiny-vlm", "--weights", "none", "--quiet"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "1.json").read_text())
+    assert [v["box"] for v in told["views"]] == [[0, 0, 48, 96], [48, 0, 96, 96]]
+    assert told["views"][0]["prompt"] == "how many red ?"
+
+
+def test_eval_judges_and_goes_on(place, capsys, tmp_path):
+    arguments = ["eval", "fsc147", "shapes", "--strategy", "global", *MODEL, "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--limit", "1"]) == 0
+    assert "MAE" in capsys.readouterr().out
+    assert main(arguments) == 2  # other pictures, another recipe
+    assert "differ in data" in capsys.readouterr().err
+    assert main([*arguments[:-1], str(tmp_path / "all")]) == 0
+    lines = (tmp_path / "all" / "pictures.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    (tmp_path / "all" / "pictures.jsonl").write_text(lines[0] + "\n" + lines[1][:10])
+    assert main([*arguments[:-1], str(tmp_path / "all")]) == 0
+    results = json.loads((tmp_path / "all" / "results.json").read_text())
+    assert results["pictures"] == 2
+    assert results["data"] == "shapes test"
+    said = capsys.readouterr().out
+    assert f"{results['mae']:.2f}" in said
+
+
+PICTURE = f"shapes/{PICTURES}/1.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["count", PICTURE, "--category", "red", "--strategy", "custom", *MODEL], "--strategy custom counts in crops of yours"),
+        (["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "1,2,3", *MODEL], "--crop 1,2,3: expected four numbers"),
+        (["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "0,0,200,48", *MODEL], "which is 96 x 96 pixels"),
+        (["count", PICTURE, "--category", "red", "--strategy", "hybrid", "--crop", "0,0,48,48", *MODEL], "go with the strategies comparison and custom"),
+        (["count", PICTURE, "--category", "red", "--grid", "three", *MODEL], "--grid three: expected rows x columns"),
+        (["count", PICTURE, "--category", "red", "--strategy", "dense", "--grid", "9x9", *MODEL], "has cells below 16 pixels"),
+        (["count", PICTURE, "--category", "red", "--overlap", "1", *MODEL], "--overlap 1: expected a share"),
+        (["count", PICTURE, "--category", "red", "--crop-side", "3", *MODEL], "crop_side is 3"),
+        (["count", PICTURE, "--category", "red", "--config", "bad.yaml", *MODEL], "did you mean 'grid'"),
+        (["count", PICTURE, "--category", "red", "--config", "nothing.yaml", *MODEL], "nothing.yaml cannot be read"),
+        (["count", PICTURE, "--category", "peaches", *MODEL], "has no word for 'peaches'"),
+        (["count", PICTURE, "--category", "red", "--model", "tiny-vlm", "--prompt", "how many?"], "it must have {category}"),
+        (["count", PICTURE, "--category", "red", "--model", "scenes"], "answers no questions"),
+        (["count", PICTURE, "--category", "red", "--trust", "full", *MODEL], "--trust full: counting does not judge its maps"),
+        (["count", "nothing.png", "--category", "red", *MODEL], "nothing.png"),
+        (["count", "broken.png", "--category", "red", *MODEL], "none of the pictures could be counted"),
+        (["eval"], "say what, as in: isotherm eval keypoints | isotherm eval fsc147"),
+        (["eval", "fsc147", "nowhere", "--out", "x", *MODEL], "there is no folder nowhere"),
+        (["eval", "fsc147", ".", "--out", "x", *MODEL], "has no annotation_FSC147_384.json"),
+        (["eval", "fsc147", "shapes", "--split", "tset", "--out", "x", *MODEL], "no split 'tset'"),
+        (["eval", "fsc147", "shapes", "--limit", "0", "--out", "x", *MODEL], "--limit 0: expected at least 1"),
+    ],
+)
+def test_every_mistake_has_one_message(place, capsys, arguments, says):
+    before = set(os.listdir())  # noqa: PTH208
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
+    assert "not foreseen" not in said
+    assert set(Path().iterdir()) - {Path(b) for b in before} <= {Path("runs")}

@@ -1,0 +1,354 @@
+"""Counting: what several looks say becomes one count, with dots, maps over the whole picture and one scale of colours."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from isotherm.adapters.transformers_tiny_vlm import random_tiny_vlm, tiny_processor
+from isotherm.adapters.transformers_vlm import TransformersVlm
+from isotherm.draw import overlay
+from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
+from isotherm.points import Points
+from isotherm.systems import counting_figure as counting_figure_module
+from isotherm.systems import vlm_counting
+from isotherm.systems.counting_config import CountingConfig, CountPrompts
+from isotherm.systems.counting_look import Look, cut_out, look, peaks_of
+from isotherm.systems.counting_views import CountView
+from isotherm.systems.vlm_counting import VLMGradCAM, count
+from isotherm.vlm.numbers import SaidCount
+
+TINY = CountPrompts(whole="how many {category} ?")
+CONFIG = CountingConfig(prompts=TINY)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return TransformersVlm(random_tiny_vlm(0), tiny_processor(), name="tiny")
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+
+
+# --- the logic, on looks whose truth is known ----------------------------------------------------------------
+
+
+OBJECTS = np.array([[20.0, 20.0], [64.0, 30.0], [70.0, 48.0], [110.0, 80.0], [30.0, 75.0]])
+"""In a picture of 128 x 96; the second and third lie where quadrants overlap."""
+
+
+def true_look(model, picture, view, category, config):
+    """A model that sees all objects in a view, and dots exactly where they are."""
+    x0, y0, x1, y1 = view.box
+    inside = (OBJECTS[:, 0] >= x0) & (OBJECTS[:, 0] < x1) & (OBJECTS[:, 1] >= y0) & (OBJECTS[:, 1] < y1)
+    n = int(inside.sum())
+    seen, frame = cut_out(picture, view, None)
+    own = Frame.identity(seen.shape[:2]).to_grid(stride=8)
+    cells = torch.zeros(own.size)
+    for x, y in OBJECTS[inside] - [x0, y0]:
+        cells[min(int(y // 8), own.size[0] - 1), min(int(x // 8), own.size[1] - 1)] = 0.5
+    own_map = Heatmap(cells, own, "relevance", label=view.name, meta={"view": view.name})
+    return Look(
+        view, "how many?", str(n), SaidCount(float(n), f"the number {n}"), float(n), own_map.with_(frame=frame.then(own)), own_map, seen, frame,
+        Points(torch.tensor(OBJECTS[inside]).float(), score=torch.full((n,), 0.5)), 8.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def seeing(monkeypatch, tiny):
+    monkeypatch.setattr(vlm_counting, "look", true_look)
+    return tiny
+
+
+@pytest.mark.parametrize("strategy", ["global", "comparison", "dense", "hybrid"])
+def test_a_model_that_counts_right_is_counted_right(seeing, noise, strategy):
+    found = count(seeing, noise, "red", strategy=strategy, config=CONFIG)
+    assert found.count == 5
+    assert found.exact == pytest.approx(5)
+    assert sorted(found.dots.xy.tolist()) == sorted(OBJECTS.tolist())  # each object has one dot, though two crops see some of them
+    assert found.unplaced == pytest.approx(0)
+    assert found.notes == ()
+    if strategy in ("dense", "hybrid"):
+        assert sum(c for c, one in zip(found.counts, found.looks, strict=True) if one.view.role == "part") > 5
+    for i, view in enumerate(found.dots.channel.tolist()):
+        x0, y0, x1, y1 = found.looks[view].view.box
+        x, y = found.dots.xy[i].tolist()
+        assert x0 <= x <= x1
+        assert y0 <= y <= y1
+
+
+def test_crops_of_the_users_count_what_they_hold(seeing, noise):
+    found = count(seeing, noise, "red", strategy="custom", config=CONFIG, crops=[(0, 0, 80, 60), (60, 20, 128, 96)])
+    assert found.count == 4  # all but the one below on the left
+    assert [30.0, 75.0] not in found.dots.xy.tolist()
+
+
+def changed(monkeypatch, **by_name):
+    """Looks of some views that differ in something."""
+
+    def look_(model, picture, view, category, config):
+        from dataclasses import replace
+
+        one = true_look(model, picture, view, category, config)
+        return replace(one, **by_name.get(view.name.replace(" ", "_").replace(",", ""), {}))
+
+    monkeypatch.setattr(vlm_counting, "look", look_)
+
+
+REFUSES = {"answer": "I cannot tell", "said": SaidCount(None, "gives no number: 'I cannot tell'"), "expected": None, "heatmap": None, "own_map": None, "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0))}
+
+
+def test_a_crop_that_refuses_is_counted_by_the_whole(monkeypatch, tiny, noise):
+    changed(monkeypatch, row_2_column_2=REFUSES)
+    found = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
+    assert found.count == 5
+    assert found.counts[-1] is None
+    assert found.dots.channel.tolist().count(0) == 1  # the one that no other quadrant sees
+    assert any("row 2, column 2: no count (gives no number: 'I cannot tell'); what no other crop sees there is counted by the whole" in note for note in found.notes)
+
+
+def test_without_the_whole_what_a_refusing_crop_sees_is_missing_and_said(monkeypatch, tiny, noise):
+    changed(monkeypatch, row_3_column_3=REFUSES)
+    found = count(tiny, noise, "red", strategy="dense", config=CONFIG)
+    assert found.count == 4
+    assert any("row 3, column 3: no count" in note and "is not counted" in note for note in found.notes)
+
+
+def test_no_count_at_all_is_none_and_no_number(monkeypatch, tiny, noise):
+    changed(monkeypatch, whole_picture=REFUSES)
+    found = count(tiny, noise, "red", strategy="global", config=CONFIG)
+    assert found.count is None
+    assert found.exact is None
+    assert len(found.dots.xy) == 0
+    assert "no count" in found.headline()
+    assert found.figure(side=64).width > 64
+    assert json.loads(json.dumps(found.to_json()))["count"] is None
+
+
+def test_the_expected_number_stands_in_and_may_be_asked_for(monkeypatch, tiny, noise):
+    changed(monkeypatch, whole_picture={"said": SaidCount(None, "gives no number: 'hm'"), "expected": 3.4})
+    found = count(tiny, noise, "red", strategy="global", config=CONFIG)
+    assert found.count == 3
+    assert len(found.dots.xy) == 3  # the strongest
+    assert any("its expected number 3.40 stands in" in note for note in found.notes)
+    changed(monkeypatch, whole_picture={"said": SaidCount(9.0, "the number 9"), "expected": 4.6})
+    assert count(tiny, noise, "red", strategy="global", config=CONFIG).count == 9
+    by_expected = count(tiny, noise, "red", strategy="global", config=CountingConfig(prompts=TINY, by="expected"))
+    assert by_expected.exact == pytest.approx(4.6)
+    assert by_expected.count == 5
+    assert any("says 9 and expects 4.60" in note for note in by_expected.notes)
+
+
+def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
+    changed(monkeypatch, whole_picture={"said": SaidCount(12.0, "the number 12"), "expected": 12.0})
+    found = count(tiny, noise, "red", strategy="global", config=CONFIG)
+    assert found.count == 12
+    assert found.unplaced == 7
+    assert any("7.0 of the count have no dot" in note for note in found.notes)
+    hybrid = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
+    assert hybrid.count == 5
+    assert any("the crops together have 5 and the whole picture's look 12: the views disagree" in note for note in hybrid.notes)
+    changed(monkeypatch, middle={"said": SaidCount(9.0, "the number 9"), "expected": 9.0})
+    compared = count(tiny, noise, "red", strategy="comparison", config=CONFIG)
+    assert compared.count == 5
+    assert any("2 dot(s) inside of the middle, and the look at it alone counts 9" in note for note in compared.notes)
+
+
+def test_json_says_everything(seeing, noise):
+    found = count(seeing, noise, "red", strategy="hybrid", config=CONFIG)
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["format"] == "isotherm.count/1"
+    assert (told["count"], told["size"], told["category"]) == (5, [96, 128], "red")
+    assert {(d["x"], d["y"]) for d in told["dots"]} == {tuple(p) for p in OBJECTS.tolist()}
+    assert [v["name"] for v in told["views"]] == ["whole picture", "row 1, column 1", "row 1, column 2", "row 2, column 1", "row 2, column 2"]
+    assert told["views"][1]["box"] == [0, 0, 70, 53]
+    assert told["views"][0]["answer"] == "5"
+    assert told["views"][0]["frame"]["source_size"] == [96, 128]
+
+
+# --- figures -------------------------------------------------------------------------------------------------
+
+
+def test_all_panels_have_one_scale(seeing, noise, monkeypatch):
+    used = []
+    tile = counting_figure_module.overlay_tile
+
+    def watching(heatmap, image, *, scale, **options):
+        used.append((scale, float(heatmap.values.max())))
+        return tile(heatmap, image, scale=scale, **options)
+
+    monkeypatch.setattr(counting_figure_module, "overlay_tile", watching)
+    from dataclasses import replace
+
+    found = count(seeing, noise, "red", strategy="hybrid", config=CONFIG)
+    weak = replace(found.looks[0], own_map=found.looks[0].own_map.with_(values=found.looks[0].own_map.values / 10))
+    found = replace(found, looks=(weak, *found.looks[1:]))
+    figure = found.figure(side=96)
+    assert len(used) == 5
+    assert len({scale for scale, _ in used}) == 1
+    assert min(high for _, high in used) < 0.2 * max(high for _, high in used)
+    assert used[0][0].high == pytest.approx(max(high for _, high in used))
+    assert figure.width > 3 * 96
+    # degrees of different views have no common unit, so each map has its own scale
+    used.clear()
+    replace(found, additive=False).figure(side=96)
+    assert len({scale for scale, _ in used}) == 2
+
+
+def test_amounts_are_drawn_per_area(seeing, noise, monkeypatch):
+    """A crop that was made larger has smaller cells with less in each; on the picture it must not look weaker."""
+    from dataclasses import replace
+
+    found = count(seeing, noise, "red", strategy="comparison", config=CONFIG)
+    finer = found.looks[1]
+    halved = finer.heatmap.frame.resized([2 * s for s in finer.heatmap.frame.size])
+    quarter = finer.heatmap.values.repeat_interleave(2, 0).repeat_interleave(2, 1) / 4
+    finer = replace(finer, heatmap=Heatmap(quarter, halved, "relevance"), own_map=Heatmap(quarter, finer.own_map.frame.resized(halved.size), "relevance"))
+    highs = []
+    tile = counting_figure_module.overlay_tile
+    monkeypatch.setattr(counting_figure_module, "overlay_tile", lambda heatmap, *a, **k: (highs.append(float(heatmap.values.max())), tile(heatmap, *a, **k))[1])
+    replace(found, looks=(found.looks[0], finer)).figure(side=64)
+    assert highs == pytest.approx([0.5, 0.5])
+
+
+# --- looks, with a model -------------------------------------------------------------------------------------
+
+
+def test_a_crops_map_lies_over_the_whole_picture(tiny, noise):
+    view = CountView("crop", (40, 16, 104, 80))
+    one = look(tiny, noise, view, "red", CONFIG)
+    assert one.prompt == "how many red ?"
+    assert one.heatmap.frame.source_size.tolist() == [96, 128]
+    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [8.0, 8.0]], dtype=torch.float64))
+    assert corners.tolist() == [[40, 16], [104, 80]]
+    assert np.asarray(overlay(one.heatmap, noise)).shape == (96, 128, 3)
+    assert one.heatmap.values is one.own_map.values
+    assert one.token_px == 8
+    # the model got these pixels: the same question about the crop by itself has the same answer
+    alone = look(tiny, noise[16:80, 40:104], CountView("whole", (0, 0, 64, 64), "whole"), "red", CONFIG)
+    assert alone.answer == one.answer
+    assert alone.expected == pytest.approx(one.expected, rel=1e-5)
+    inside = (one.peaks.xy >= torch.tensor([40, 16])) & (one.peaks.xy <= torch.tensor([104, 80]))
+    assert len(inside)
+    assert inside.all()
+    torch.testing.assert_close(alone.peaks.xy + torch.tensor([40.0, 16.0]), one.peaks.xy)
+
+
+def test_crops_are_made_larger_and_come_back(tiny, noise):
+    config = CountingConfig(prompts=CountPrompts(whole="how many {category} ?", part="is there {category} ?"), crop_side=96)
+    one = look(tiny, noise, CountView("crop", (40, 16, 88, 48)), "red", config)
+    assert one.picture.shape == (64, 96, 3)
+    assert one.prompt == "is there red ?"
+    assert one.token_px == 4
+    corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [12.0, 8.0]], dtype=torch.float64))
+    assert corners.tolist() == [[40, 16], [88, 48]]
+    whole = look(tiny, noise, CountView("whole", (0, 0, 128, 96), "whole"), "red", config)
+    assert whole.picture.shape == (96, 128, 3)
+    assert whole.prompt == "how many red ?"
+
+
+def test_peaks_are_apart_by_a_token_however_fine_the_map_is():
+    values = torch.zeros(24, 24)
+    values[4, 4], values[4, 8], values[20, 20] = 1.0, 0.8, 0.5
+    values[0, 0] = torch.nan
+    fine = Heatmap(values, Frame.identity((24, 24)), "relevance")
+    assert len(peaks_of(fine, CONFIG, token_px=1.0).xy) == 3
+    coarse = peaks_of(fine, CONFIG, token_px=8.0)
+    assert coarse.score.tolist() == [1.0, 0.5]
+    assert coarse.xy.round().tolist()[1] == [20, 20]
+    assert len(peaks_of(fine, CountingConfig(prompts=TINY, dot_threshold=0.9), token_px=1.0).xy) == 1
+    # attention's values may be tiny
+    torch.testing.assert_close(peaks_of(fine.with_(values=values * 1e-12), CONFIG, token_px=8.0).xy, coarse.xy)
+    assert len(peaks_of(fine.with_(values=-values.abs()), CONFIG, token_px=8.0).xy) == 0
+
+
+def test_an_answer_without_a_number_has_no_map_and_says_why(tiny, noise, monkeypatch):
+    monkeypatch.setattr(type(tiny.vocabulary), "texts", lambda self: ["yes"] * len(self))
+    monkeypatch.setattr(tiny, "answer", lambda asked, most: tiny.vocabulary.encode("yes"))
+    one = look(tiny, noise, CountView("whole", (0, 0, 128, 96), "whole"), "red", CONFIG)
+    assert one.answer == "yes"
+    assert one.said.value is None
+    assert one.heatmap is None
+    assert one.expected is None
+    assert "no map: the vocabulary of tiny has no number" in one.notes[0]
+
+
+# --- the front ----------------------------------------------------------------------------------------------
+
+
+def test_the_names_that_users_know(tiny, noise, tmp_path):
+    model = VLMGradCAM(tiny, config=CONFIG)
+    heatmap = model.generate_gradcam(noise, "red")
+    assert heatmap.frame.source_size.tolist() == [96, 128]
+    crop = model.generate_gradcam(Image.fromarray(noise), "red", crop_bbox=(0, 0, 64, 48))
+    assert crop.frame.points_to_source(torch.tensor([[8.0, 6.0]], dtype=torch.float64)).tolist() == [[64, 48]]
+    compared = model.visualize_comparison(noise, "red", tmp_path / "compared.png", crop_bbox=(0, 0, 64, 48))
+    assert compared.looks[1].view.box == (0, 0, 64, 48)
+    drawn = model.visualize_counting_attention(noise, "red", "hybrid", tmp_path / "hybrid.jpg")
+    assert len(drawn.looks) == 5
+    assert len(drawn.maps) == 5
+    for name in ("compared.png", "hybrid.jpg"):
+        with Image.open(tmp_path / name) as figure:
+            assert figure.width > 800
+    assert VLMGradCAM("tiny-vlm", weights="none").view.name == "tiny-vlm, random weights of seed 0"
+
+
+def test_mistakes_are_told(tiny, noise):
+    with pytest.raises(AdapterError, match="answers no questions"):
+        VLMGradCAM("scenes")
+    with pytest.raises(TargetError, match="has no word for 'peaches'"):
+        count(tiny, noise, "peaches", config=CONFIG)
+    with pytest.raises(OptionError, match="the category is empty"):
+        count(tiny, noise, " ", config=CONFIG)
+    with pytest.raises(OptionError, match="strategy is 'densely'"):
+        count(tiny, noise, "red", strategy="densely", config=CONFIG)
+    with pytest.raises(MethodError, match="there is no method 'gradcan'"):
+        count(tiny, noise, "red", config=CountingConfig(prompts=TINY, method="gradcan"))
+    note = count(tiny, noise, "red", strategy="global").notes[0]
+    assert "has no 'How'" in note
+    assert "give a prompt of words that it knows" in note
+
+
+def test_looks_are_told(tiny, noise):
+    lines: list[str] = []
+    count(tiny, noise[:48, :48], "red", strategy="comparison", config=CONFIG, say=lines.append)
+    assert lines == ["step 1 of 2: whole picture", "step 2 of 2: middle"]
+
+
+# --- configuration -------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_a_configuration(tmp_path):
+    (tmp_path / "count.yaml").write_text("prompts: {whole: 'how many {category} ?'}\ngrid: [2, 4]\nby: expected\nscore: {digits: 2}\n")
+    config = CountingConfig.from_file(tmp_path / "count.yaml", overlap=0.5)
+    assert (config.grid, config.by, config.overlap, config.score.digits) == ((2, 4), "expected", 0.5, 2)
+    assert config.prompts.of("red", part=True) == "how many red ?"
+    (tmp_path / "wrong.yaml").write_text("gird: [2, 4]\n")
+    with pytest.raises(OptionError, match="did you mean 'grid'"):
+        CountingConfig.from_file(tmp_path / "wrong.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"by": "guess"}, "by is 'guess'"), ({"dot_threshold": 0.0}, "dot_threshold is 0.0"), ({"dot_radius_tokens": 0.0}, "dot_radius_tokens is 0.0"), ({"same_tokens": -1.0}, "same_tokens -1.0"),
+        ({"crop_side": 8}, "crop_side is 8"), ({"answer_tokens": 0}, "answer_tokens is 0"),
+    ],
+)  # fmt: skip
+def test_values_out_of_range_are_refused(given, says, unchecked):
+    with pytest.raises(OptionError, match=says):
+        CountingConfig(**given)
+
+
+@pytest.mark.parametrize("text", ["how many?", "how many {things}?", "how many {category", "how many {}?"])
+def test_a_prompt_must_have_the_category(text):
+    with pytest.raises(OptionError, match="prompt"):
+        CountPrompts(whole=text)
