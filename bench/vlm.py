@@ -4,10 +4,11 @@ Every method is asked for three scores of the model's answer: the largest logit,
 least one shape of the colour and at least one of another, places have one of the colour among others.
 
 hit: the strongest token touches a shape that counts (chance: the share of such tokens). pointing: the strongest pixel of the enlarged map lies on one.
-AUC: of the enlarged map's pixels, on the shapes against off them. drop: by how much log p of the answer falls when the strongest quarter of
-the tokens becomes the mean token.
+AUC: of the enlarged map's pixels, on the shapes that count against all else; others: against the other shapes alone, since a map of what stands out from
+the noise, whatever is asked, lies on shapes, too (the row "contrast": how far each patch is from the mean patch). drop: by how much log p of the answer falls when the strongest quarter of
+the tokens is seen by nobody.
 
-RISE has 128 masks here. The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
+RISE has 64 masks here. The usual script is what is copied from page to page: the last vision block's activations weighted by their mean gradient of the largest
 logit, patches in the order in which the processor lists them. Random weights: the best method on the model with all weights randomised.
 """
 
@@ -33,8 +34,8 @@ PICTURES = 200
 KINDS = ("count", "where")
 PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
 WORK = Path(__file__).parent / ".work" / "vlm"
-FIGURES = ("hit", "pointing", "auc", "drop")
-BEST = {"count": ("attention_gradient", "expected number"), "where": ("integrated_gradients", "log p")}
+FIGURES = ("hit", "pointing", "auc", "others", "drop")
+BEST = {"count": ("propagation", "expected number"), "where": ("propagation", "log p")}
 
 
 def questions(kind: str, count: int) -> list[Any]:
@@ -51,15 +52,15 @@ def questions(kind: str, count: int) -> list[Any]:
     raise AssertionError
 
 
-def judged(cells: Tensor, evidence: Tensor) -> dict[str, float]:
-    """hit, pointing and AUC of a map of any cells over a picture of 48 x 48."""
+def judged(cells: Tensor, evidence: Tensor, shapes: Tensor) -> dict[str, float]:
+    """hit, pointing and AUCs of a map of any cells over a picture of 48 x 48."""
     tokens = F.adaptive_avg_pool2d(cells[None, None], (6, 6))[0, 0]
     touched = F.max_pool2d(evidence.float()[None, None], 8)[0, 0].bool()
     top = tokens == tokens.max()
     pixels = F.interpolate(cells[None, None].float(), (48, 48), mode="bilinear", align_corners=False)[0, 0]
     peak = pixels == pixels.max()
     return {
-        "hit": float((top & touched).sum() / top.sum()), "pointing": float((peak & evidence).sum() / peak.sum()), "auc": auc(pixels.flatten(), evidence.flatten()),
+        "hit": float((top & touched).sum() / top.sum()), "pointing": float((peak & evidence).sum() / peak.sum()), "auc": auc(pixels.flatten(), evidence.flatten()), "others": auc(pixels[shapes], evidence[shapes]),
     }  # fmt: skip
 
 
@@ -90,7 +91,9 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     scores: dict[str, Callable[..., Any]] = {"largest logit": NextToken(), "log p": Answer()}
     if kind == "count":
         scores["expected number"] = ExpectedNumber()
-    every = [methods.Rise(masks=128) if n == "Rise" else getattr(methods, n)() for n in methods.__all__] + [methods.GradientActivation(centre=False, name="gradient_activation, not centred")]
+    every = [methods.Rise(masks=64) if n == "Rise" else getattr(methods, n)() for n in methods.__all__] + [
+        methods.GradientActivation(centre=False, name="gradient_activation, not centred"), methods.AttentionGradient(queries="answer", name="attention_gradient, the answer's rows"),
+    ]  # fmt: skip
     needs = frozenset().union(*(m.needs for m in every))
     rows: dict[str, list[dict[str, float]]] = {}
     generator = torch.Generator().manual_seed(seed)
@@ -99,8 +102,8 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         tokens = F.adaptive_avg_pool2d(cells[None, None].float(), (6, 6)).flatten()
         gone = torch.zeros(1, 36, dtype=torch.bool)
         gone[0, (tokens + 1e-9 * torch.rand(36, generator=generator)).argsort(descending=True)[:9]] = True
-        drop = trace.score - float(filled(trace, gone, "mean"))
-        rows.setdefault(row, []).append(judged(cells.float(), torch.from_numpy(q.evidence)) | {"drop": drop})
+        drop = trace.score - float(filled(trace, gone, "mask"))
+        rows.setdefault(row, []).append(judged(cells.float(), torch.from_numpy(q.evidence), torch.from_numpy(q.masks.any(0))) | {"drop": drop})
 
     for q in questions(kind, count):
         asking = Asking.of(view, view.ask([q.picture], q.question))
@@ -112,6 +115,8 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
                 keep(f"{method.name} | {name}", guarded(method, trace)[0].detach().view(6, 6), q, plain)
         keep("random", torch.rand(6, 6, generator=generator), q, plain)
         keep("centre", -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6), q, plain)
+        apart = asking.asked.inputs["pixel_values"] - asking.asked.inputs["pixel_values"].mean(0)
+        keep("contrast", apart.norm(dim=-1).view(36, 4).mean(1).view(6, 6), q, plain)
         keep("oracle", F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0], q, plain)
         keep("usual script", usual_script(view.model, dict(asking.asked.inputs)), q, plain)
         keep("usual script, right order", usual_script(view.model, dict(asking.asked.inputs), ordered=True), q, plain)
@@ -151,7 +156,7 @@ def as_table(kind: str, found: list[dict[str, dict[str, float]]], count: int) ->
     ranked = sorted(found[0], key=lambda row: -statistics.fmean(one[row]["auc"] for one in found))
     rows = [[*(row.split(" | ") if " | " in row else (row, "")), *(cell(row, f) for f in FIGURES)] for row in ranked]
     what = {"count": "how many", "where": "where"}[kind]
-    return table(f"Questions “{what}”, {count} held-out pictures, {len(found)} training seeds", ["map", "score", "hit", "pointing", "AUC", "drop of log p"], rows)
+    return table(f"Questions “{what}”, {count} held-out pictures, {len(found)} training seeds", ["map", "score", "hit", "pointing", "AUC", "AUC, other shapes", "drop of log p"], rows)
 
 
 def main(*, quick: bool = False) -> None:

@@ -62,7 +62,7 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
     """Each job from the processed question on: pixels to logits, or to values per token."""
     from isotherm.vlm.asking import Asking
     from isotherm.vlm.guards import guarded
-    from isotherm.vlm.methods import AttentionGradient, GradientActivation
+    from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
     from isotherm.vlm.scores import Answer, NextToken
     from isotherm.vlm.trace import record
 
@@ -84,6 +84,7 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
         "forward, no gradients": forward,
         "usual script": lambda: usual_script(view.model, asked.inputs),
         "isotherm attention_gradient": lambda: explained(AttentionGradient(), first),
+        "isotherm propagation": lambda: explained(Propagation(), first),
         "isotherm gradient_activation": lambda: explained(GradientActivation(), first),
         f"isotherm attention_gradient, {ANSWER} tokens": lambda: explained(AttentionGradient(), Answer(" ".join(words), per="token")),
     }

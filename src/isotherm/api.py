@@ -185,7 +185,7 @@ def _questions(
     if prompt is None:
         raise OptionError(f"{view.name} answers questions; give a prompt, such as 'How many peaches are there?'")
     score, why = answer_score(target, prompt, answer=answer, versus=versus)
-    methods, which = token_methods(method, score)
+    methods, which = token_methods(method)
     chosen = [f"model: {opened.reason}", *(line for line in (which, why) if line)]
     titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
     for image, title in zip(images, titles, strict=False):

@@ -180,7 +180,9 @@ def test_followed_attention_is_a_row_of_the_product(families):
 
     torch.testing.assert_close(Attention()(trace), torch.stack(matrices).mean((0, 1))[-1][at], atol=1e-5, rtol=1e-3)
     expected = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1))[-1][at]
-    torch.testing.assert_close(AttentionGradient()(trace), expected, atol=1e-6, rtol=1e-3)
+    torch.testing.assert_close(AttentionGradient(queries="answer")(trace), expected, atol=1e-6, rtol=1e-3)
+    everyone = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1)).sum(0)[at]
+    torch.testing.assert_close(AttentionGradient()(trace), everyone, atol=1e-6, rtol=1e-3)
 
 
 def test_attention_that_cannot_be_read_is_refused(families):

@@ -90,5 +90,14 @@ class Toy:
         states = torch.cat([seen, torch.zeros(b, 1 + k, seen.shape[-1])], 1)
         return Reading(torch.stack(rows), states)
 
+    def pixels(self, asked: Asked):
+        raise NotImplementedError
+
+    def read_pixels(self, asked: Asked, pixels, continuation):
+        raise NotImplementedError
+
+    def positive_per_token(self, asked: Asked, pixels, gradient):
+        raise NotImplementedError
+
     def column(self, token: int) -> Tensor:
         return torch.nn.functional.one_hot(torch.tensor(token % self.streams[0].shape[-1]), self.streams[0].shape[-1]).float()

@@ -16,12 +16,14 @@ from torch import Tensor
 from isotherm.adapters.transformers_vlm_families import layout_of
 from isotherm.adapters.transformers_vlm_prefix import PLAIN, read_after
 from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions, video_token_id
+from isotherm.adapters.vlm_patches import positive_per_patch
 from isotherm.adapters.vlm_tokens import VisionLayout
 from isotherm.cam.capture import evaluating
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.attention import hidden_keys
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
+from isotherm.vlm.trace import frozen_weights
 from isotherm.vlm.view import Asked, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
@@ -195,6 +197,28 @@ class TransformersVlm:
             after.remove()
         return Reading(logits[:, -(k + 1) :], kept[0])
 
+    def pixels(self, asked: Asked) -> Tensor:
+        return asked.inputs[_fed(asked)]
+
+    def read_pixels(self, asked: Asked, pixels: Tensor, continuation: Sequence[int]) -> Float[Tensor, "k v"]:
+        given = torch.tensor([list(continuation)], dtype=torch.long).view(1, -1)
+        inputs = dict(asked.inputs) | self._repeated(asked, given) | {_fed(asked): pixels}
+        with self._quiet(), frozen_weights(self.model):
+            return self.model(**inputs, use_cache=False, logits_to_keep=given.shape[1] + 1).logits[0, -(given.shape[1] + 1) :]
+
+    def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+        patch = self.model.config.vision_config.patch_size
+        side = int(patch[0] if isinstance(patch, list | tuple) else patch)
+        kept = positive_per_patch(pixels.float(), gradient.float(), side)
+        if asked.video is not None:
+            moments = self.layout.video_pixels(dict(asked.inputs) | {_fed(asked): kept}, [asked.pictures[0].size])
+            found = moments[0]
+        else:
+            found = torch.cat(self.layout.pixels(dict(asked.inputs) | {_fed(asked): kept}, [p.size for p in asked.pictures]))
+        values = found.nan_to_num(0.0).sum(-1)
+        # the layout gives means; as much relevance as there is in the patches is in the tokens
+        return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
+
     def column(self, token: int) -> Float[Tensor, " d"]:
         return self.model.get_output_embeddings().weight[token].detach()
 
@@ -239,6 +263,10 @@ def check_question(pictures: Sequence[Picture], prompt: str) -> None:
         raise OptionError("a question needs at least one picture")
     if not prompt.strip():
         raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
+
+
+def _fed(asked: Asked) -> str:
+    return "pixel_values" if asked.video is None else "pixel_values_videos"
 
 
 class _Embedded(Exception):

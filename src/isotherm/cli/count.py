@@ -92,7 +92,7 @@ def config_of(options: CountingOptions) -> CountingConfig:
     config = from_plain(CountingConfig, plain, where="" if options.config is None else str(options.config))
     if not 0 <= config.overlap < 1:
         raise OptionError(f"--overlap {config.overlap:g}: expected a share of a cell's side, from 0 to less than 1")
-    token_methods(config.method, config.score)
+    token_methods(config.method)
     return config
 
 

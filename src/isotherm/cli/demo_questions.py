@@ -24,7 +24,7 @@ from isotherm.vlm.view import LanguageView
 
 QUESTIONS: Sequence[tuple[Kind, int]] = (("count", 3), ("count", 8), ("where", 4))
 """Kinds of question, and which held-out one of them."""
-METHODS = ("attention_gradient", "integrated_gradients", "attention")
+METHODS = ("propagation", "attention_gradient", "attention")
 SCALE = 8
 """How much the pictures of 48 pixels are enlarged to be looked at."""
 

@@ -25,7 +25,7 @@ from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
 from isotherm.ops.hashing import state_hash
-from isotherm.vlm.choose import answer_score, token_methods
+from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
 
 FATAL = (LayerError, MethodError, AdapterError, OptionError)
@@ -76,9 +76,7 @@ def _methods(names: list[str] | None, opened: Opened, options: Explain) -> list[
         return list(resolve_methods(names, opened.view))
     if options.prompt is None:
         raise OptionError(f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'")
-    target = None if options.target == "class" else options.target
-    score, _ = answer_score(target, options.prompt, answer=options.answer, versus=options.versus)
-    return list(token_methods(names, score)[0])
+    return list(token_methods(names)[0])
 
 
 class _Work:

@@ -62,7 +62,7 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
     seen, frame = cut_out(picture, view, None if view.role == "whole" else config.crop_side)
     prompt = config.prompts.of(category, part=view.role != "whole")
     keeping = _Keeping(config.score)
-    methods, _ = token_methods(config.method, config.score)
+    methods, _ = token_methods(config.method)
     own_map: Heatmap | None = None
     expected: float | None = None
     notes: list[str] = []

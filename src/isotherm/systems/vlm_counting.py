@@ -120,7 +120,7 @@ def count(
     picture = as_picture(image).array
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
-    additive = token_methods(config.method, config.score)[0][0].additive
+    additive = token_methods(config.method)[0][0].additive
     notes = _unknown_words(view, category, config)
     looks = []
     for i, one in enumerate(views):

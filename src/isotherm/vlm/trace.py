@@ -126,7 +126,7 @@ def record(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[
     graph = bool(needs & {"gradient", "attention_gradient"})
     watching = bool(needs & {"attention", "attention_gradient"})
     lengths = sorted({len(c) for s in said for c in s.continuations})
-    with torch.inference_mode(False), torch.set_grad_enabled(graph), _frozen(asking.view.model):
+    with torch.inference_mode(False), torch.set_grad_enabled(graph), frozen_weights(asking.view.model):
         leaves = tuple(s.detach().clone().requires_grad_(graph) for s in asking.streams)
         found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[Attending], int]] = {}
         for length in lengths:
@@ -163,7 +163,7 @@ def _trace(asking: Asking, said: Said, value: Tensor, found: dict, leaves: Strea
     return TokenTrace(asking, said, float(value.detach()), gradients, tuple(reads), found[said.continuations[0]][1])
 
 
-class _frozen:
+class frozen_weights:
     """No weight asks for a gradient inside of the block, so none is computed; afterwards each is as it was."""
 
     def __init__(self, model: torch.nn.Module) -> None:

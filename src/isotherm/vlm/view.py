@@ -133,6 +133,18 @@ class LanguageView(Protocol):
         """
         ...
 
+    def pixels(self, asked: Asked) -> Tensor:
+        """What the vision tower is fed, as the processor made it."""
+        ...
+
+    def read_pixels(self, asked: Asked, pixels: Tensor, continuation: Sequence[int]) -> Float[Tensor, "k v"]:
+        """The whole model, from other pixels, with their graph: logits for the token after the prompt and after each of the continuation."""
+        ...
+
+    def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+        """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each vision token's patches."""
+        ...
+
     def column(self, token: int) -> Float[Tensor, " d"]:
         """The output weights of one token."""
         ...

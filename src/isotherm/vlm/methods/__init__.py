@@ -3,7 +3,8 @@
 from isotherm.vlm.methods.attention import Attention, AttentionGradient, RelativeAttention
 from isotherm.vlm.methods.gradient import GradCam, GradientActivation, IntegratedGradients
 from isotherm.vlm.methods.perturbation import Rise, TokenOcclusion
+from isotherm.vlm.methods.propagation import Propagation
 from isotherm.vlm.methods.rollout import Chefer, Rollout
 from isotherm.vlm.methods.token_activation import TokenActivation
 
-__all__ = ["Attention", "AttentionGradient", "Chefer", "GradCam", "GradientActivation", "IntegratedGradients", "RelativeAttention", "Rise", "Rollout", "TokenActivation", "TokenOcclusion"]
+__all__ = ["Attention", "AttentionGradient", "Chefer", "GradCam", "GradientActivation", "IntegratedGradients", "Propagation", "RelativeAttention", "Rise", "Rollout", "TokenActivation", "TokenOcclusion"]

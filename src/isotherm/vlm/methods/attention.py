@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from isotherm.vlm.asking import Said
 from isotherm.vlm.trace import LayerRows, TokenTrace, record
+
+CHUNK = 256
+"""Queries whose probabilities exist at a time."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,33 @@ class Attention:
 
 @dataclass(frozen=True)
 class AttentionGradient:
-    """Attention x relu(gradient at it), mean over layers, heads and queries: looked at, and the score gains from it.
+    """Attention x relu(gradient at it), mean over layers and heads, sum over queries: looked at, and the score gains from it.
 
-    Source: Chefer, Gur & Wolf, "Generic attention-model explainability" (ICCV 2021), eq. 5, of the answer's rows alone.
+    Args:
+        queries: of ``all`` tokens, since a word of the question may have looked for the answer; or of the ``answer`` alone, which is what is mostly done.
+
+    Source: Chefer, Gur & Wolf, "Generic attention-model explainability" (ICCV 2021), eq. 5, summed over queries rather than multiplied through layers.
     """
 
+    queries: Literal["all", "answer"] = "all"
     name: str = "attention_gradient"
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        return mean_rows(trace, lambda layer: layer.probabilities() * layer.gradients().clamp(min=0))
+        def gained(layer: LayerRows, some: Tensor) -> Tensor:
+            return layer.probabilities(some) * layer.gradients(some).clamp(min=0)
+
+        if self.queries == "answer":
+            return mean_rows(trace, lambda layer: gained(layer, layer.queries))
+        found = []
+        for layer in (layer for read in trace.reads for layer in read):
+            length = layer.attending.query.shape[-2]
+            at = trace.positions.to(layer.attending.query.device)
+            parts = [gained(layer, some)[..., at].mean(0).sum(0) for some in torch.arange(length).split(CHUNK)]
+            found.append(torch.stack(parts).sum(0))
+        return torch.stack(found).mean(0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,28 @@
+"""Relevance of pixels, patch by patch, in the two forms in which processors give pictures: lists of patches, and squares."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], patch: int) -> Float[Tensor, "*s"]:
+    """Sum over each patch of gradient x (pixel - that of the mean patch), its positive part, spread evenly over the patch.
+
+    Args:
+        pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w). patch: pixels per side. What is left over
+            at the right and below, where a side is no multiple of a patch, no model sees; it gets 0.
+    """
+    if pixels.ndim == 2:
+        positive = (gradient * (pixels - pixels.mean(0))).sum(-1, keepdim=True).clamp(min=0)
+        return (positive / pixels.shape[-1]).expand_as(pixels)
+    *lead, channels, height, width = pixels.shape
+    rows, columns = height // patch, width // patch
+    cut = (..., slice(rows * patch), slice(columns * patch))
+    cells = pixels[cut].reshape(-1, channels, rows, patch, columns, patch)
+    apart = cells - cells.mean((0, 2, 4), keepdim=True)
+    positive = (gradient[cut].reshape(cells.shape) * apart).sum((1, 3, 5)).clamp(min=0)
+    even = positive / (channels * patch * patch)
+    spread = even[:, None, :, None, :, None].expand(-1, channels, -1, patch, -1, patch).reshape(*lead, channels, rows * patch, columns * patch)
+    return F.pad(spread, (0, width - columns * patch, 0, height - rows * patch))
