@@ -24,7 +24,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 
 SIDE = 288
-ASKED = (("count", 3), ("count", 8), ("where", 4))
+ASKED = (("count", 28), ("count", 20), ("where", 18))
 """Kinds of question and which held-out one of them."""
 
 

@@ -22,7 +22,7 @@ from isotherm.metrics.localisation import energy_inside
 from isotherm.ops.resample import to_source
 from isotherm.vlm.view import LanguageView
 
-QUESTIONS: Sequence[tuple[Kind, int]] = (("count", 3), ("count", 8), ("where", 4))
+QUESTIONS: Sequence[tuple[Kind, int]] = (("count", 28), ("count", 20), ("where", 18))
 """Kinds of question, and which held-out one of them."""
 METHODS = ("propagation", "attention_gradient", "attention")
 SCALE = 8
