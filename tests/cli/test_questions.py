@@ -17,7 +17,7 @@ MODEL = ["--model", "tiny-vlm", "--weights", "none", "--trust", "off", "--quiet"
 def pictures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for i in range(2):
-        Image.fromarray(make_question(i, "count").picture).save(f"{i}.png")
+        Image.fromarray(make_question(i, "count").picture).resize((48 + 16 * i, 48)).save(f"{i}.png")
     return tmp_path
 
 
@@ -36,9 +36,10 @@ def test_a_map_per_word(pictures, capsys):
 
 def test_several_pictures_in_one_prompt(pictures):
     assert main(["explain", "0.png", "1.png", *MODEL, "--prompt", "how many red ?", "--answer", "2", "--versus", "3", "--together", "--out", "out"]) == 0
-    (item,) = items(pictures / "out")
+    first, second = items(pictures / "out")
     assert len(list((pictures / "out").glob("*.npz"))) == 2
-    assert "'2' rather than '3'" in json.dumps(item)
+    assert "'2' rather than '3', picture 1 of 2" in json.dumps(first)
+    assert "'2' rather than '3', picture 2 of 2" in json.dumps(second)
 
 
 def test_the_choice_is_told(pictures, capsys):

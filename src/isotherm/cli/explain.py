@@ -26,6 +26,7 @@ from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
 from isotherm.ops.hashing import state_hash
 from isotherm.vlm.choose import token_methods
+from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView
 
 FATAL = (LayerError, MethodError, AdapterError, OptionError)
@@ -128,7 +129,8 @@ class _Work:
         if not group:
             return
         if self.options.together:
-            yield self._one_question(group)
+            yield from self._one_question(group)
+            tick()
             return
         try:
             found = list(
@@ -150,14 +152,16 @@ class _Work:
             yield item, explanation
             tick()
 
-    def _one_question(self, group: list[tuple[Item, Any]]) -> tuple[Item, Explanation]:
-        """All pictures, or a video's frames, in one prompt: the first one's item stands for them."""
+    def _one_question(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
+        """All pictures, or a video's frames, in one prompt."""
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
         times = [item.time_s for item, _ in group if item.kind == "frame" and item.time_s is not None]
         fps = (len(times) - 1) / (times[-1] - times[0]) if 1 < len(times) == len(group) and times[-1] > times[0] else None
         (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], video_fps=fps, **self.job)
         self._tell_choices(explanation)
-        return group[0][0], explanation
+        parts = by_picture(explanation)
+        for i, part in enumerate(parts):
+            yield group[i * len(group) // len(parts)][0], part
 
     def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
         held = list(stream) if self.options.shared_scale else stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -80,6 +81,21 @@ def explain_answer(
 
     answer = f"asked {prompt!r}"
     return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess)
+
+
+def by_picture(explanation: Explanation) -> list[Explanation]:
+    """What was asked of several pictures together as one Explanation each, in the prompt's order."""
+    numbers = sorted({int(m.meta["picture"]) for m in explanation})
+
+    def of(number: int) -> Explanation:
+        places = [i for i, m in enumerate(explanation) if m.meta["picture"] == number]
+        maps = tuple(explanation[i] for i in places)
+        assert maps[0].picture is not None
+        # trust is computed once for all of them, when it is first looked at
+        assess = None if explanation.assess is None else lambda: tuple(explanation.trust[i] for i in places)
+        return replace(explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {number + 1} of {len(numbers)}", assess=assess)
+
+    return [of(number) for number in numbers]
 
 
 def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"]) -> list[Heatmap]:
