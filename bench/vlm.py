@@ -112,7 +112,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         for name, score in scores.items():
             (trace,) = record(asking, score(asking), needs)
             for method in every:
-                keep(f"{method.name} | {name}", guarded(method, trace)[0].detach().view(6, 6), q, plain)
+                keep(f"{method.name} | {name}", guarded(method, [trace])[0][0].detach().view(6, 6), q, plain)
         keep("random", torch.rand(6, 6, generator=generator), q, plain)
         keep("centre", -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6), q, plain)
         apart = asking.asked.inputs["pixel_values"] - asking.asked.inputs["pixel_values"].mean(0)
@@ -125,7 +125,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         with randomised(view.model, 1.0, seed=seed):
             other = Asking.of(view, asking.asked)
             (trace,) = record(other, scores[score](asking), chosen.needs)
-            shuffled = guarded(chosen, trace)[0].detach().view(6, 6)
+            shuffled = guarded(chosen, [trace])[0][0].detach().view(6, 6)
         keep("random weights", shuffled, q, plain)
     view.model.zero_grad(set_to_none=True)
     return {row: {f: statistics.fmean(v[f] for v in values) for f in FIGURES} for row, values in rows.items()}

@@ -76,8 +76,8 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
             return view.model(**asked.inputs, use_cache=False, logits_to_keep=1).logits
 
     def explained(method: Any, score: Any) -> Any:
-        asking = Asking.of(view, asked)
-        return [guarded(method, trace)[0] for trace in record(asking, score(asking), method.needs)]
+        asking = Asking.of(view, asked, tower="tower" in method.needs)
+        return guarded(method, record(asking, score(asking), method.needs))
 
     first = NextToken("2", of="log_prob")
     return {
@@ -87,6 +87,7 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
         "isotherm propagation": lambda: explained(Propagation(), first),
         "isotherm gradient_activation": lambda: explained(GradientActivation(), first),
         f"isotherm attention_gradient, {ANSWER} tokens": lambda: explained(AttentionGradient(), Answer(" ".join(words), per="token")),
+        f"isotherm propagation, {ANSWER} tokens": lambda: explained(Propagation(), Answer(" ".join(words), per="token")),
     }
 
 
@@ -109,11 +110,10 @@ def main(*, quick: bool = False) -> None:
     floor, script = seconds["forward, no gradients"], grown["usual script"]
     base = grown["forward, no gradients"]
     rows = [[name, seconds[name], seconds[name] / floor, grown[name], (grown[name] - base) / (script - base)] for name in jobs]
-    several = seconds[f"isotherm attention_gradient, {ANSWER} tokens"]
-    per_token = (several - floor) / floor / ANSWER
+    per_token = {m: (seconds[f"isotherm {m}, {ANSWER} tokens"] - floor) / floor / ANSWER for m in ("attention_gradient", "propagation")}
     text = table(
         f"Random Qwen3-VL of 12 + 12 layers, 864 patches, {used} threads", ["job", "seconds", "/ forward", "peak, MB", "peak beyond a forward pass / the usual script's"], rows
-    ) + f"\nEach of {ANSWER} tokens beyond the forward pass: {per_token:.2f} forward passes.\n"  # fmt: skip
+    ) + f"\nEach of {ANSWER} tokens beyond the forward pass: {', '.join(f'{m} {v:.2f}' for m, v in per_token.items())} forward passes.\n"  # fmt: skip
     print(text)
     write("vlm_cost", {"seconds": seconds, "peak_mb": grown, "per_token": per_token}, quick=quick)
     if not quick:

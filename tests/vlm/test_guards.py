@@ -25,6 +25,10 @@ def trace_of(rule, score=None, needs=frozenset({"gradient"}), streams=None):
     return record(asking, (score or Custom(lambda logits: logits[0, 0]))(asking), needs)[0]
 
 
+def of_one(method, trace):
+    return guarded(method, [trace])[0]
+
+
 def normed(tokens, said):
     """A norm comes first, as behind the last vision block: the scale of a token does not matter."""
     unit = tokens / tokens.norm(dim=-1, keepdim=True)
@@ -34,42 +38,42 @@ def normed(tokens, said):
 def test_the_plain_product_vanishes_behind_a_norm_and_is_centred():
     trace = trace_of(normed)
     assert cancellation(trace) < 1e-6
-    values, notes = guarded(GradientActivation(centre=False), trace)
+    values, notes = of_one(GradientActivation(centre=False), trace)
     torch.testing.assert_close(values, GradientActivation()(trace))
     assert float(values.abs().max()) > 0.1
     assert "a norm follows that does not see a token's scale" in notes[0]
     healthy = trace_of(lambda tokens, said: torch.stack([tokens[0, 0], tokens.sum(), tokens.sum()]))
     assert cancellation(healthy) == 1.0
-    assert guarded(GradientActivation(centre=False), healthy)[1] == []
+    assert of_one(GradientActivation(centre=False), healthy)[1] == []
 
 
 def test_dead_gradients_are_refused_and_dead_streams_are_told():
     with pytest.raises(MethodError, match="every gradient is exactly 0"):
-        guarded(GradientActivation(), trace_of(lambda tokens, said: torch.stack([0 * tokens.sum() + 1] * 3)))
+        of_one(GradientActivation(), trace_of(lambda tokens, said: torch.stack([0 * tokens.sum() + 1] * 3)))
     half = trace_of(lambda tokens, said: torch.stack([tokens[0, 0]] * 3), streams=(TOKENS, TOKENS * 0))
     zeroed = replace(half, gradients=(half.gradients[0], torch.zeros_like(half.gradients[1])))
-    assert "deepstack layer 1 has no gradient" in guarded(GradientActivation(), zeroed)[1][0]
+    assert "deepstack layer 1 has no gradient" in of_one(GradientActivation(), zeroed)[1][0]
 
 
 def test_a_sure_model_is_told():
     sure = trace_of(lambda tokens, said: torch.stack([tokens[0, 0] * 0 + 40, tokens.sum() * 0, tokens.sum() * 0.001]), Answer("a"))
-    assert "sure of this" in guarded(GradientActivation(), sure)[1][0]
+    assert "sure of this" in of_one(GradientActivation(), sure)[1][0]
     unsure = trace_of(lambda tokens, said: torch.stack([tokens[0, 0], tokens[1, 0], tokens[2, 0]]), Answer("a"))
-    assert guarded(GradientActivation(), unsure)[1] == []
+    assert of_one(GradientActivation(), unsure)[1] == []
 
 
 def test_values_that_are_not_finite_are_refused():
     trace = trace_of(normed)
     broken = replace(trace, gradients=(trace.gradients[0] * torch.inf,))
     with pytest.raises(MethodError, match="not finite"):
-        guarded(GradientActivation(), broken)
+        of_one(GradientActivation(), broken)
 
 
 def test_pictures_in_front_of_the_question_are_blind_to_it():
     trace = trace_of(normed, needs=frozenset())
-    assert "stands before the question" in guarded(TokenActivation(), trace)[1][0]
+    assert "stands before the question" in of_one(TokenActivation(), trace)[1][0]
     trace.asking.view.causal = False
-    assert guarded(TokenActivation(), trace)[1] == []
+    assert of_one(TokenActivation(), trace)[1] == []
 
 
 def with_attention(share, lengths):
@@ -96,9 +100,9 @@ def test_sinks_are_what_is_looked_at_and_gives_nothing():
     lengths[5] = 0.01
     sink = with_attention(share, lengths)
     assert attention_sinks(sink).nonzero().flatten().tolist() == [5]
-    values, notes = guarded(Attention(), sink)
+    values, notes = of_one(Attention(), sink)
     assert "attention sinks" in notes[0]
     assert float(values[5]) == pytest.approx(float(values[0]), rel=1e-4)
     honest = with_attention(share, torch.ones(36))  # looked at, and read: evidence
     assert not bool(attention_sinks(honest).any())
-    assert int(guarded(Attention(), honest)[0].argmax()) == 5
+    assert int(of_one(Attention(), honest)[0].argmax()) == 5

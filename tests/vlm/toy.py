@@ -93,7 +93,7 @@ class Toy:
     def pixels(self, asked: Asked):
         raise NotImplementedError
 
-    def read_pixels(self, asked: Asked, pixels, continuation):
+    def embed_pixels(self, asked: Asked, pixels):
         raise NotImplementedError
 
     def positive_per_token(self, asked: Asked, pixels, gradient):

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from isotherm.adapters.transformers_recompute import recomputed_layers
 from isotherm.adapters.transformers_vlm_families import layout_of
 from isotherm.adapters.transformers_vlm_prefix import PLAIN, read_after
 from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions, video_token_id
@@ -22,8 +23,8 @@ from isotherm.cam.capture import evaluating
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.attention import hidden_keys
+from isotherm.vlm.patch_gradient import patch_gradients
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
-from isotherm.vlm.trace import frozen_weights
 from isotherm.vlm.view import Asked, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
@@ -136,19 +137,27 @@ class TransformersVlm:
         return f"{mark}" * n + prompt
 
     def embed(self, asked: Asked) -> Streams:
+        with torch.no_grad():
+            return tuple(s.clone() for s in self._embedded(asked.inputs, asked))
+
+    def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
+        with patch_gradients(), recomputed_layers(self.model):
+            return self._embedded(dict(asked.inputs) | {_fed(asked): pixels}, asked)
+
+    def _embedded(self, inputs: Mapping[str, Any], asked: Asked) -> Streams:
+        """The model's own forward pass up to its language model."""
         kept: dict[str, Any] = {}
 
         def stop(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
             kept.update(kwargs)
             raise _Embedded
 
-        with torch.no_grad(), self._quiet(), self._before_decoder(stop), suppress(_Embedded):
-            self.model(**asked.inputs, use_cache=False, logits_to_keep=1)
+        with self._quiet(), self._before_decoder(stop), suppress(_Embedded):
+            self.model(**inputs, use_cache=False, logits_to_keep=1)
         if "inputs_embeds" not in kept:
             raise AdapterError(f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens")
         merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
-        deep = kept.get("deepstack_visual_embeds") or []
-        return tuple(s.detach().clone()[None] for s in (merged, *deep))
+        return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
 
     def answer(self, asked: Asked, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
@@ -199,12 +208,6 @@ class TransformersVlm:
 
     def pixels(self, asked: Asked) -> Tensor:
         return asked.inputs[_fed(asked)]
-
-    def read_pixels(self, asked: Asked, pixels: Tensor, continuation: Sequence[int]) -> Float[Tensor, "k v"]:
-        given = torch.tensor([list(continuation)], dtype=torch.long).view(1, -1)
-        inputs = dict(asked.inputs) | self._repeated(asked, given) | {_fed(asked): pixels}
-        with self._quiet(), frozen_weights(self.model):
-            return self.model(**inputs, use_cache=False, logits_to_keep=given.shape[1] + 1).logits[0, -(given.shape[1] + 1) :]
 
     def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         patch = self.model.config.vision_config.patch_size

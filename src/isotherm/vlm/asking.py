@@ -54,10 +54,24 @@ class Asking:
     forwards: int = 0
     _said: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     _answer: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    _tower: tuple[Tensor, Streams] | None = None
 
     @classmethod
-    def of(cls, view: LanguageView, asked: Asked) -> Asking:
-        return cls(view, asked, view.embed(asked))
+    def of(cls, view: LanguageView, asked: Asked, *, tower: bool = False) -> Asking:
+        """Compute the vision tokens.
+
+        Args:
+            tower: keep their graph for :meth:`tower`, so that the vision tower need not run again.
+        """
+        if not tower:
+            return cls(view, asked, view.embed(asked))
+        grown = _grown(view, asked)
+        return cls(view, asked, tuple(s.detach() for s in grown[1]), _tower=grown)
+
+    def tower(self) -> tuple[Tensor, Streams]:
+        """The pixels, and the vision tokens with their graph from them, in which norms' divisors are constants. It is given away, and goes when the caller is done."""
+        grown, self._tower = self._tower, None
+        return _grown(self.view, self.asked) if grown is None else grown
 
     @property
     def tokens(self) -> int:
@@ -125,3 +139,9 @@ class Asking:
                 parts.extend(part.logits.float().unbind(0))
             found[row] = parts
         return torch.stack([torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)])
+
+
+def _grown(view: LanguageView, asked: Asked) -> tuple[Tensor, Streams]:
+    with torch.inference_mode(False), torch.enable_grad():
+        pixels = view.pixels(asked).detach().clone().requires_grad_()
+        return pixels, view.embed_pixels(asked, pixels)

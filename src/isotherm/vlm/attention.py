@@ -52,10 +52,10 @@ class Attending:
             products = products.masked_fill(at > at[queries][:, None], -math.inf)
         return products.softmax(-1)
 
-    def gradient_rows(self, gradient: Float[Tensor, "a q f"], row: int) -> Float[Tensor, "a q l"]:
-        """Gradient at the probabilities of some queries from the gradient at their outputs."""
+    def gradient_rows(self, gradient: Float[Tensor, "a q f"], row: int, keys: Int[Tensor, " k"] | slice = slice(None)) -> Float[Tensor, "a q k"]:
+        """Gradient at the probabilities of some queries on some keys from the gradient at the queries' outputs."""
         dtype = torch.promote_types(gradient.dtype, torch.float32)
-        return gradient.to(dtype) @ self._heads(self.value[row]).to(dtype).transpose(-2, -1)
+        return gradient.to(dtype) @ self._heads(self.value[row][:, keys]).to(dtype).transpose(-2, -1)
 
     def _heads(self, grouped: Float[Tensor, "g l e"]) -> Float[Tensor, "a l e"]:
         return grouped.repeat_interleave(self.query.shape[1] // grouped.shape[0], 0)

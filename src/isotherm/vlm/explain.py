@@ -59,14 +59,16 @@ def explain_answer(
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
     asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
-    asking = Asking.of(view, asked)
+    needs = frozenset().union(*(m.needs for m in methods))
+    asking = Asking.of(view, asked, tower="tower" in needs)
     said = score(asking)
-    traces = record(asking, said, frozenset().union(*(m.needs for m in methods)))
+    traces = record(asking, said, needs)
     notes: list[str] = []
     found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
-    for trace in traces:
-        for method in methods:
-            values, more = guarded(method, trace)
+    by_method = [guarded(method, traces) for method in methods]
+    for i, trace in enumerate(traces):
+        for method, several in zip(methods, by_method, strict=True):
+            values, more = several[i]
             notes += [n for n in more if n not in notes]
             found.append((trace, method, values.detach().cpu().float()))
     maps = [m for trace, method, values in found for m in _maps(trace, method, values)]
@@ -126,9 +128,9 @@ def _assess(
 
 def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
     """The same map with the weights that the model has now."""
-    asking = Asking.of(trace.asking.view, trace.asking.asked)
+    asking = Asking.of(trace.asking.view, trace.asking.asked, tower="tower" in method.needs)
     try:
-        (other,) = record(asking, [trace.said], method.needs)
-        return guarded(method, other)[0]
+        ((values, _),) = guarded(method, record(asking, [trace.said], method.needs))
+        return values
     except MethodError:  # random weights may leave nothing to show
         return torch.zeros(asking.tokens)

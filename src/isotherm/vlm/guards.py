@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,7 +19,7 @@ from isotherm.vlm.methods import (
     Rollout,
     TokenActivation,
 )
-from isotherm.vlm.trace import TokenMethod, TokenTrace
+from isotherm.vlm.trace import SharingMethod, TokenMethod, TokenTrace
 
 CANCELS = 1e-3
 """|sum_c g a| over sum_c |g a| below which the sum over channels is rounding."""
@@ -30,30 +31,50 @@ SINK_SHARE, SINK_VALUE = 0.1, 0.3
 READS_ATTENTION = (Attention, AttentionGradient, Chefer, RelativeAttention, Rollout)
 
 
-def guarded(method: TokenMethod, trace: TokenTrace) -> tuple[Float[Tensor, " n"], list[str]]:
-    """The method's values, and what a person should know about them.
+def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Float[Tensor, " n"], list[str]]]:
+    """The method's values for each target of one question, and what a person should know about them.
 
     Raises:
         MethodError: there is nothing to show: no gradient reaches any vision token, or the values are not finite.
     """
+    looked = [_looked_at(method, trace) for trace in traces]
+    sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
+    every = method.together(traces) if sharing else [m(trace) for (m, _), trace in zip(looked, traces, strict=True)]  # type: ignore[attr-defined]
+    return [_checked(method, trace, values, notes) for trace, values, (_, notes) in zip(traces, every, looked, strict=True)]
+
+
+def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, list[str]]:
+    """The method, mended where its values would be rounding."""
     notes = []
-    if trace.gradients is not None and "gradient" in method.needs:
-        notes += _streams(trace)
-        if isinstance(method, GradientActivation) and not method.centre and (left := cancellation(trace)) < CANCELS:
-            method = replace(method, centre=True)
-            notes.append(f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead")
+    used = method
+    if (gradients := _gradients(method, trace)) is not None:
+        notes += _streams(trace, gradients)
+    if isinstance(method, GradientActivation) and trace.gradients is not None and not method.centre and (left := cancellation(trace)) < CANCELS:
+        used = replace(method, centre=True)
+        notes.append(f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead")
     notes += _saturated(trace)
     if isinstance(method, TokenActivation) and _blind(trace):
         notes.append("the picture stands before the question and no token sees those behind it: what the vision tokens would say does not depend on the question")
-    values = method(trace)
+    return used, notes
+
+
+def _checked(method: TokenMethod, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]) -> tuple[Float[Tensor, " n"], list[str]]:
     if not bool(torch.isfinite(values).all()):
         raise MethodError(f"{method.name} gives values that are not finite; in half precision sums may overflow: open the model in bfloat16 or float32")
     if isinstance(method, READS_ATTENTION):
         sinks = attention_sinks(trace)
         if bool(sinks.any()) and not bool(sinks.all()):
             values = torch.where(sinks.to(values.device), values[~sinks.to(values.device)].median(), values)
-            notes.append(f"{int(sinks.sum())} vision token(s) take attention from every word and give next to nothing back (attention sinks); they are shown as the median")
+            sink = f"{int(sinks.sum())} vision token(s) take attention from every word and give next to nothing back (attention sinks); they are shown as the median"
+            return values, [*notes, sink]
     return values, notes
+
+
+def _gradients(method: TokenMethod, trace: TokenTrace) -> Sequence[Tensor] | None:
+    """Those that the method rests on."""
+    if "frozen_gradient" in method.needs:
+        return trace.need_frozen_gradients()
+    return trace.gradients if "gradient" in method.needs else None
 
 
 def cancellation(trace: TokenTrace) -> float:
@@ -82,9 +103,9 @@ def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
     return ((looked / looked.sum().clamp(min=1e-12) > max(SINK_SHARE, 4 / len(looked))) & (given < SINK_VALUE)).cpu()
 
 
-def _streams(trace: TokenTrace) -> list[str]:
-    silent = [i for i, g in enumerate(trace.need_gradients()) if not bool(g.any())]
-    if len(silent) == len(trace.need_gradients()):
+def _streams(trace: TokenTrace, gradients: Sequence[Tensor]) -> list[str]:
+    silent = [i for i, g in enumerate(gradients) if not bool(g.any())]
+    if len(silent) == len(gradients):
         raise MethodError(f"no vision token changes the {trace.said.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast")
     return [f"deepstack layer {i} has no gradient at all and adds nothing to the map" if i else "the merged tokens have no gradient; only deepstack adds to the map" for i in silent]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from isotherm.errors import MethodError
 from isotherm.vlm.asking import Asking, Said
 from isotherm.vlm.attention import Attending, attending, need_layers
+from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.view import Streams
 
 
@@ -35,10 +36,10 @@ class LayerRows:
     def probabilities(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
         return self.attending.rows(self.row, self.queries if queries is None else queries)
 
-    def gradients(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
+    def gradients(self, queries: Int[Tensor, " q"] | slice | None = None, keys: Int[Tensor, " k"] | slice = slice(None)) -> Float[Tensor, "a q k"]:
         if self.gradient is None:
             raise MethodError("this method needs the gradient at the attention, but the trace was recorded without")
-        return self.attending.gradient_rows(self.gradient[:, self.queries if queries is None else queries], self.row)
+        return self.attending.gradient_rows(self.gradient[:, self.queries if queries is None else queries], self.row, keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class TokenTrace:
 
     Args:
         asking: the question. said: the target. score: its value.
-        gradients: (n, d) of each stream of vision tokens, or None. reads: for each row that the target reads, its layers; empty where no method asked.
+        gradients: (n, d) of each stream of vision tokens, or None. frozen_gradients: the same with norms' divisors taken for constants.
+        reads: for each row that the target reads, its layers; empty where no method asked.
         hidden: (l, d) behind the language model's final norm, of the target's first row.
     """
 
@@ -57,6 +59,7 @@ class TokenTrace:
     gradients: tuple[Float[Tensor, "n d"], ...] | None
     reads: tuple[tuple[LayerRows, ...], ...]
     hidden: Float[Tensor, "l d"]
+    frozen_gradients: tuple[Float[Tensor, "n d"], ...] | None = None
 
     @property
     def positions(self) -> Int[Tensor, " n"]:
@@ -71,6 +74,11 @@ class TokenTrace:
         if self.gradients is None:
             raise MethodError("this method needs gradients at the vision tokens, but the trace was recorded without")
         return self.gradients
+
+    def need_frozen_gradients(self) -> tuple[Float[Tensor, "n d"], ...]:
+        if self.frozen_gradients is None:
+            raise MethodError("this method needs gradients through frozen norms, but the trace was recorded without")
+        return self.frozen_gradients
 
     def centred(self) -> tuple[Float[Tensor, "n d"], ...]:
         """The vision tokens less the mean of their picture."""
@@ -102,7 +110,8 @@ class TokenMethod(Protocol):
     Attributes:
         name: the field's name. signed: negative values mean evidence against.
         additive: a token's value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree, and is averaged.
-        needs: any of ``gradient`` (at the vision tokens), ``attention`` (rows of the target's queries), ``attention_gradient``, ``rerun``.
+        needs: any of ``gradient`` (at the vision tokens), ``frozen_gradient`` (there, through :func:`~isotherm.vlm.frozen.frozen_norms`), ``attention`` (rows of the
+            target's queries), ``attention_gradient``, ``tower`` (the graph from the pixels to the vision tokens), ``rerun``.
     """
 
     @property
@@ -118,11 +127,32 @@ class TokenMethod(Protocol):
         ...
 
 
+@runtime_checkable
+class SharingMethod(TokenMethod, Protocol):
+    """A method for which several targets of one question cost less than each by itself."""
+
+    def together(self, traces: Sequence[TokenTrace]) -> list[Float[Tensor, " n"]]:
+        """What :meth:`__call__` gives for each."""
+        ...
+
+
 def record(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[TokenTrace]:
     """Read all targets in as few forward passes as there are lengths of continuations, and take each one's gradients.
 
     The graph starts at the vision tokens; no weight gets a gradient.
     """
+    plain = needs & {"gradient", "attention", "attention_gradient"}
+    if "frozen_gradient" not in needs:
+        return _read(asking, said, plain)
+    with frozen_norms():
+        frozen = _read(asking, said, frozenset({"gradient"}))
+    gradients = [t.gradients for t in frozen]
+    # the values are the same, so one reading is enough unless somebody asks for more than they are
+    traces = _read(asking, said, plain) if plain else [replace(t, gradients=None) for t in frozen]
+    return [replace(t, frozen_gradients=g) for t, g in zip(traces, gradients, strict=True)]
+
+
+def _read(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[TokenTrace]:
     graph = bool(needs & {"gradient", "attention_gradient"})
     watching = bool(needs & {"attention", "attention_gradient"})
     lengths = sorted({len(c) for s in said for c in s.continuations})

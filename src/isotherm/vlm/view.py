@@ -137,8 +137,8 @@ class LanguageView(Protocol):
         """What the vision tower is fed, as the processor made it."""
         ...
 
-    def read_pixels(self, asked: Asked, pixels: Tensor, continuation: Sequence[int]) -> Float[Tensor, "k v"]:
-        """The whole model, from other pixels, with their graph: logits for the token after the prompt and after each of the continuation."""
+    def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
+        """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants."""
         ...
 
     def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:

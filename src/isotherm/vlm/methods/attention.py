@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,18 +50,28 @@ class AttentionGradient:
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        def gained(layer: LayerRows, some: Tensor) -> Tensor:
-            return layer.probabilities(some) * layer.gradients(some).clamp(min=0)
+        return self.together([trace])[0]
 
+    def together(self, traces: Sequence[TokenTrace]) -> list[Float[Tensor, " n"]]:
         if self.queries == "answer":
-            return mean_rows(trace, lambda layer: gained(layer, layer.queries))
-        found = []
-        for layer in (layer for read in trace.reads for layer in read):
-            length = layer.attending.query.shape[-2]
-            at = trace.positions.to(layer.attending.query.device)
-            parts = [gained(layer, some)[..., at].mean(0).sum(0) for some in torch.arange(length).split(CHUNK)]
-            found.append(torch.stack(parts).sum(0))
-        return torch.stack(found).mean(0)
+            return [mean_rows(trace, lambda layer: layer.probabilities() * layer.gradients().clamp(min=0)) for trace in traces]
+        # targets that were read in one row have the same probabilities
+        alike: dict[tuple[int, int], list[tuple[int, LayerRows]]] = {}
+        for i, trace in enumerate(traces):
+            for layer in (layer for read in trace.reads for layer in read):
+                alike.setdefault((id(layer.attending), layer.row), []).append((i, layer))
+        found: list[list[Tensor]] = [[] for _ in traces]
+        for several in alike.values():
+            query = several[0][1].attending.query
+            at = traces[several[0][0]].positions.to(query.device)
+            totals = [torch.zeros(len(at), dtype=torch.promote_types(query.dtype, torch.float32), device=query.device) for _ in several]
+            for some in torch.arange(query.shape[-2]).split(CHUNK):
+                looked = several[0][1].probabilities(some)[..., at]
+                for total, (_, layer) in zip(totals, several, strict=True):
+                    total += layer.gradients(some, at).clamp_(min=0).mul_(looked).sum((0, 1)) / len(looked)
+            for total, (i, _) in zip(totals, several, strict=True):
+                found[i].append(total)
+        return [torch.stack(parts).mean(0) for parts in found]
 
 
 @dataclass(frozen=True)
