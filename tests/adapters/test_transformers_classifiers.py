@@ -10,7 +10,7 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import TEXTS, activation, hit, one_thread, processor, view_of  # noqa: F401
+from adapters.transformers_rig import TEXTS, activation, hit, processor, view_of
 from isotherm.adapters.transformers import wrap
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
@@ -18,6 +18,8 @@ from isotherm.cam.layers import resolve
 from isotherm.cam.methods import hirescam
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CLASSIFIERS = ("vit", "deit", "beit", "swin", "swinv2", "convnext", "resnet", "mobilevit", "dinov2", "dinov2_registers", "siglip", "clip")
 ENCODERS = ("dinov3", "dinov3_convnext", "clip_pair", "siglip_pair")

@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import LABELLED, activation, hit, one_thread, processor, view_of  # noqa: F401
+from adapters.transformers_rig import LABELLED, activation, hit, processor, view_of
 from isotherm.adapters.transformers import wrap
 from isotherm.adapters.transformers_detectors import overlaps
 from isotherm.cam.attribute import attribute
@@ -19,6 +19,8 @@ from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = ("detr", "rt_detr", "d_fine", "deformable_detr", "yolos")
 SOFTMAX = ("detr", "detr_segmentation", "yolos")

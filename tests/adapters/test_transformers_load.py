@@ -9,9 +9,11 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import TEXTS, one_thread, processor  # noqa: F401
+from adapters.transformers_rig import TEXTS, processor
 from isotherm.adapters.transformers import load
 from isotherm.errors import AdapterError, WeightsError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

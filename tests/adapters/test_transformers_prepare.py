@@ -8,9 +8,10 @@ import torch
 import transformers as hf
 
 from adapters.transformers_models import picture
-from adapters.transformers_rig import one_thread  # noqa: F401
 from isotherm.adapters.transformers_prepare import Preparer
 from isotherm.errors import AdapterError, InputError, OptionError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 EDGES = {"shortest_edge": 96, "longest_edge": 160}
 PROCESSORS = {

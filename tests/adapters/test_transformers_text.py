@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from adapters.transformers_models import make, picture
-from adapters.transformers_rig import PROMPTED, TEXTS, hit, one_thread, processor, view_of  # noqa: F401
+from adapters.transformers_rig import PROMPTED, TEXTS, hit, processor, view_of
 from isotherm.adapters.transformers import wrap
 from isotherm.adapters.transformers_text import joined, prompts, spans
 from isotherm.cam.attribute import attribute
@@ -16,6 +16,8 @@ from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, OptionError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PICTURES = (picture(90, 150), picture(120, 100, 1))
 

@@ -32,14 +32,7 @@ from isotherm.vlm.tokens import PictureTokens, TokenGrid
 SIZES = [[(48, 56)], [(60, 33)], [(37, 90)], [(96, 60)], [(70, 20)], [(48, 56), (37, 90)]]
 QWENS = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Models this small are slower on two threads, which wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @cache

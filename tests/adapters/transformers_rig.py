@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import transformers as hf
 
@@ -21,15 +20,6 @@ SQUARE = {"height": 64, "width": 64}
 TEXTS = {"clip_pair": ["cat", "a dog"], "siglip_pair": ["cat", "a dog"], "owlv2": ["cat", "a dog"], "owlvit": ["cat", "a dog"], "grounding_dino": ["a cat", "red dog"]}
 LABELLED = ("detr", "detr_segmentation", "conditional_detr", "deformable_detr", "rt_detr", "rt_detr_v2", "d_fine", "yolos")
 PROMPTED = ("grounding_dino", "owlv2", "owlvit")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Models this small are slower on two threads, which wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @functools.cache

@@ -18,9 +18,9 @@ from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, ma
 from isotherm.errors import OptionError
 from isotherm.train.detector_scenes import SceneAugmentation, draw_boxed_scenes, quarter_turns, scene_batch
 from isotherm.train.heatmap_detector import (
+    OPTIONS,
     DetectorTask,
     DetectorTraining,
-    command_of,
     detector_loss,
     evaluate,
     found_boxes,
@@ -31,6 +31,7 @@ from isotherm.train.heatmap_detector import (
 )
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
+from isotherm.train.shipped import command_of
 
 NET = HeatmapDetectorConfig(names=("ring", "star", "bolt"), size=(64, 64), widths=(8, 16), depth=1, hidden=8, typical=5.0)
 SMALL = DetectorTraining(
@@ -40,13 +41,7 @@ SMALL = DetectorTraining(
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Networks this small are slower on two threads, by far on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +240,6 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of(replace(SMALL, seed=2, steps=7), tmp_path / "x.safetensors")
+    command = command_of("isotherm.train.heatmap_detector", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors")
     for part in ("--seed 2", "--steps 7", "--scenes 12", "--out x.safetensors", "--threads"):
         assert part in command

@@ -12,9 +12,9 @@ from isotherm.adapters.embedded import SceneNet, SceneNetConfig, load_embedded, 
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError, WeightsError
 from isotherm.train.scene_classifier import (
+    OPTIONS,
     SceneTraining,
     augmented,
-    command_of,
     draw_lessons,
     draw_scenes,
     evaluate,
@@ -24,18 +24,13 @@ from isotherm.train.scene_classifier import (
     to_input,
     train,
 )
+from isotherm.train.shipped import command_of
 
 NET = SceneNetConfig(names=("ring", "star", "bolt"), size=(64, 64), widths=(4, 6, 8, 8))
 SMALL = SceneTraining(seed=3, close_ups=12, close_up_epochs=1, scenes=20, epochs=2, batch=8, sizes=((64, 64), (48, 64)))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Networks this small are slower on two threads, by far on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +179,6 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of(replace(SceneTraining(), seed=2, epochs=3), tmp_path / "x.safetensors")
+    command = command_of("isotherm.train.scene_classifier", replace(SceneTraining(), seed=2, epochs=3), OPTIONS, tmp_path / "x.safetensors")
     for part in ("--seed 2", "--epochs 3", "--close-ups", "--out x.safetensors", "--threads"):
         assert part in command

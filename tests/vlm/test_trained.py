@@ -17,14 +17,7 @@ from isotherm.metrics.localisation import pointing_game
 from isotherm.train.tiny_vlm import accuracy
 from isotherm.vlm.methods import AttentionGradient, Propagation
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """The model is so small that a second thread only waits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,8 @@ random is a function of the seed and of the step, so a run that was killed and s
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import math
 import os
-import platform
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +30,6 @@ from isotherm.adapters.heatmap_detector import (
     random_detector,
     save_detector,
 )
-from isotherm.atomic import atomic_write
 from isotherm.data.scenes import CLASSES, HELD_OUT, TRAINING, VALIDATION, SceneConfig
 from isotherm.errors import IsothermError, OptionError
 from isotherm.frame import Frame, Size
@@ -45,7 +40,7 @@ from isotherm.train.detector_scenes import BoxedScenes, SceneAugmentation, draw_
 from isotherm.train.loop import LoopConfig, Part, Say, Task, Validate, run_loop
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
-from isotherm.version import __version__
+from isotherm.train.shipped import Stopwatch, command_of, ends, write_recipe
 
 OPTIONS = ("seed", "scenes", "steps", "batch", "rate", "precision")
 """What of a recipe the command line sets."""
@@ -210,7 +205,7 @@ def run(
         raise OptionError(f"there is no folder {out.parent} for --out; create it first")
     if not set(config.seeds).isdisjoint([*VALIDATION[:held_out], *HELD_OUT[:held_out]]):
         raise AssertionError("scenes that figures are reported on are among those fitted on")
-    began, busy = time.perf_counter(), time.process_time()
+    clock = Stopwatch()
     folder = RunFolder(out.with_suffix(".run"), {"training": asdict(config), "network": asdict(net)})
     preprocess = detector_preprocess(net.size)
     scenes = [SceneConfig(size=size, classes=net.names) for size in config.sizes]
@@ -225,45 +220,24 @@ def run(
         return {"score": found["AP50:95"], "AP50": found["AP50"], "recall": found["recall"], "mean_iou": found["mean_iou"]}
 
     fitted = train_detector(config, random_detector(net, config.seed).train(), data, folder, validate=validate, say=say)
-    seconds = time.perf_counter() - began
+    seconds, processor_seconds = clock.read()
     save_detector(fitted, out)
     model = load_detector(out)  # what is measured is what ships, rounded to half precision
     results = {
         "validation": evaluate(model, draw_boxed_scenes(VALIDATION[:held_out], square, preprocess)),
         "held_out": evaluate(model, draw_boxed_scenes(HELD_OUT[:held_out], square, preprocess)),
     }
-    recipe = {
-        "command": command_of(config, out),
+    parts = {
+        "command": command_of("isotherm.train.heatmap_detector", config, OPTIONS, out),
         "training": asdict(config),
         "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {"fitted_on": _ends(config.seeds), "validation": _ends(VALIDATION[:held_out]), "held_out": _ends(HELD_OUT[:held_out])},
+        "scenes": {"fitted_on": ends(config.seeds), "validation": ends(VALIDATION[:held_out]), "held_out": ends(HELD_OUT[:held_out])},
         "results": results,
-        "made_with": {
-            "isotherm": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "threads": torch.get_num_threads(),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "seconds": round(seconds, 1),
-            "processor_seconds": round(time.process_time() - busy, 1),
-        },
-        "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
     }
-    with atomic_write(out.with_suffix(".json")) as file:
-        file.write((json.dumps(recipe, indent=1) + "\n").encode())
+    recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
     folder.checkpoint.unlink(missing_ok=True)
     say(f"{out}: held-out AP50 {results['held_out']['AP50']:.4f}, {seconds:.0f} s")
     return recipe
-
-
-def command_of(config: DetectorTraining, out: Path) -> str:
-    """The command line that trains by this recipe."""
-    parts = ["python -m isotherm.train.heatmap_detector", f"--out {out.name}", f"--threads {torch.get_num_threads()}"]
-    return " ".join([*parts, *(f"--{name.replace('_', '-')} {getattr(config, name)}" for name in OPTIONS)])
-
-
-def _ends(seeds: Sequence[int]) -> list[int]:
-    return [seeds[0], seeds[-1]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

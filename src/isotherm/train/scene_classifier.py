@@ -7,11 +7,9 @@ the seed and of the epoch, so a run that was interrupted and started again ends 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -36,7 +34,7 @@ from isotherm.data.scenes import CLASSES, HELD_OUT, TRAINING, VALIDATION, SceneC
 from isotherm.errors import IsothermError, OptionError, WeightsError
 from isotherm.frame import Size
 from isotherm.train.average_precision import average_precision
-from isotherm.version import __version__
+from isotherm.train.shipped import Stopwatch, command_of, ends, write_recipe
 
 Say = Callable[[str], None]
 OPTIONS = ("seed", "close_ups", "close_up_epochs", "scenes", "epochs", "batch", "precision")
@@ -248,11 +246,11 @@ def run(
     reported = [*VALIDATION[:held_out], *HELD_OUT[:held_out]]
     if not set(config.seeds).isdisjoint(reported):
         raise AssertionError("scenes that figures are reported on are among those fitted on")
-    began, busy = time.perf_counter(), time.process_time()
+    clock = Stopwatch()
     lessons = draw_lessons(config, net, say=say)
     checkpoint = out.with_suffix(".checkpoint")
     fitted = train(config, lessons, net, checkpoint=checkpoint, say=say)
-    seconds = time.perf_counter() - began
+    seconds, processor_seconds = clock.read()
     save_scene_net(fitted, out)
     model = load_scene_net(out)  # what is measured is what ships, rounded to half precision
     square = [SceneConfig(size=net.size, classes=net.names)]
@@ -260,38 +258,17 @@ def run(
         "validation": evaluate(model, draw_scenes(VALIDATION[:held_out], square, net.size)),
         "held_out": evaluate(model, draw_scenes(HELD_OUT[:held_out], square, net.size)),
     }
-    recipe = {
-        "command": command_of(config, out),
+    parts = {
+        "command": command_of("isotherm.train.scene_classifier", config, OPTIONS, out),
         "training": asdict(config),
         "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {"fitted_on": _ends(config.seeds), "validation": _ends(VALIDATION[:held_out]), "held_out": _ends(HELD_OUT[:held_out])},
+        "scenes": {"fitted_on": ends(config.seeds), "validation": ends(VALIDATION[:held_out]), "held_out": ends(HELD_OUT[:held_out])},
         "results": results,
-        "made_with": {
-            "isotherm": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "threads": torch.get_num_threads(),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "seconds": round(seconds, 1),
-            "processor_seconds": round(time.process_time() - busy, 1),
-        },
-        "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
     }
-    with atomic_write(out.with_suffix(".json")) as file:
-        file.write((json.dumps(recipe, indent=1) + "\n").encode())
+    recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
     checkpoint.unlink(missing_ok=True)
     say(f"{out}: held-out mean average precision {results['held_out']['mean_average_precision']:.4f}, {seconds:.0f} s")
     return recipe
-
-
-def command_of(config: SceneTraining, out: Path) -> str:
-    """The command line that trains by this recipe."""
-    parts = ["python -m isotherm.train.scene_classifier", f"--out {out.name}", f"--threads {torch.get_num_threads()}"]
-    return " ".join([*parts, *(f"--{name.replace('_', '-')} {getattr(config, name)}" for name in OPTIONS)])
-
-
-def _ends(seeds: Sequence[int]) -> list[int]:
-    return [seeds[0], seeds[-1]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
