@@ -317,6 +317,14 @@ def test_mistakes_are_told(tiny, noise):
     assert "give a prompt of words that it knows" in note
 
 
+def test_a_model_is_asked_as_it_was_taught_unless_told(tiny, noise):
+    taught = TransformersVlm(tiny.model, tiny.processor, name="taught", count_prompt="how many {category} ?")
+    asked = [count(taught, noise, "red", strategy="global", config=c).looks[0].prompt for c in (None, CountingConfig(prompts=CountPrompts(whole="where is {category} ?")))]
+    assert asked == ["how many red ?", "where is red ?"]
+    assert count(tiny, noise, "red", strategy="global").looks[0].prompt == "How many red are there in this picture? Answer with one number."
+    assert VLMGradCAM("tiny-vlm", weights="none").generate_gradcam(noise[:48, :48], "red").meta["prompt"] == "how many red ?"
+
+
 def test_looks_are_told(tiny, noise):
     lines: list[str] = []
     count(tiny, noise[:48, :48], "red", strategy="comparison", config=CONFIG, say=lines.append)

@@ -49,7 +49,7 @@ class Letters:
 class Toy:
     """Fulfils LanguageView: pictures of 8-pixel cells, a stream of vision tokens that are given, the prompt ``<picture> ?``."""
 
-    layers, causal, shares, name = 1, True, False, "toy"
+    layers, causal, shares, name, count_prompt = 1, True, False, "toy", None
 
     def __init__(self, rule: Rule, texts: list[str], streams: tuple[Tensor, ...], grid: tuple[int, int], *, ends: frozenset[int] = frozenset()) -> None:
         self.model = nn.Linear(1, 1)

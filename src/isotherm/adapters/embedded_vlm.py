@@ -11,6 +11,9 @@ from isotherm.adapters.transformers_tiny_vlm import load_tiny_vlm, random_tiny_v
 from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.errors import AdapterError
 
+COUNTED = "how many {category} ?"
+"""The only words in which it was ever asked for a number."""
+
 
 def load(name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0) -> TransformersVlm:
     """The command line's ``--model tiny-vlm``.
@@ -32,6 +35,6 @@ def load(name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = Non
     of = int(match[1] or 0)
     processor = tiny_processor()
     if weights is not None and str(weights) == "none":
-        return TransformersVlm(random_tiny_vlm(seed).to(device), processor, name=f"tiny-vlm, random weights of seed {seed}")
+        return TransformersVlm(random_tiny_vlm(seed).to(device), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
     model = load_tiny_vlm(weights, seed=of).to(device)
-    return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}")
+    return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}", count_prompt=COUNTED)

@@ -63,18 +63,19 @@ class TransformersVlm:
 
     Args:
         model: a ``...ForConditionalGeneration``. processor: its processor, which has the image processor and the tokenizer.
-        layout: which pixels its vision tokens stand for; None: that of its family.
+        layout: which pixels its vision tokens stand for; None: that of its family. count_prompt: how it was taught to be asked for a number.
 
     Raises:
         AdapterError: a family whose layout is not known or does not prove itself.
     """
 
-    def __init__(self, model: Any, processor: Any, *, layout: VisionLayout | None = None, name: str | None = None) -> None:
+    def __init__(self, model: Any, processor: Any, *, layout: VisionLayout | None = None, name: str | None = None, count_prompt: str | None = None) -> None:
         self.model, self.processor = model, processor
         self.family = str(model.config.model_type)
         self.name = name or f"{self.family} ({type(model).__name__})"
         self.layout = layout or layout_of(self.family, model.config, processor, model=model)
         text = model.config.get_text_config()
+        self.count_prompt = count_prompt
         self.layers = int(text.num_hidden_layers)
         self.causal = not (self.family == "paligemma" or getattr(text, "use_bidirectional_attention", None))
         ends = model.generation_config.eos_token_id

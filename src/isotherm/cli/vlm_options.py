@@ -28,7 +28,7 @@ class TrainTinyVlm(Common):
 @dataclass(frozen=True, kw_only=True)
 class CountingOptions(ModelOptions):
     prompt: str | None = None
-    """What the model is asked; {category} stands for what is counted. Default: How many {category} are there in this picture? ..."""
+    """What the model is asked; {category} stands for what is counted. Default: as the model was taught to be asked, or How many {category} are there in this picture? ..."""
     grid: str | None = None
     """Strategy dense: rows x columns of crops, such as 3x3."""
     overlap: float | None = None

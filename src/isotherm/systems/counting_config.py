@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from isotherm.errors import OptionError
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.vlm.scores import ExpectedNumber
+from isotherm.vlm.view import LanguageView
+
+USUAL = "How many {category} are there in this picture? Answer with one number."
+"""The question, for a model that says nothing of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +21,10 @@ class CountPrompts:
     """What the model is asked; ``{category}`` stands for what is counted.
 
     Args:
-        whole: of the whole picture. part: of a crop; None: the same.
+        whole: of the whole picture; None: as the model was taught to be asked, otherwise :data:`USUAL`. part: of a crop; None: the same.
     """
 
-    whole: str = "How many {category} are there in this picture? Answer with one number."
+    whole: str | None = None
     part: str | None = None
 
     def __post_init__(self) -> None:
@@ -30,7 +34,7 @@ class CountPrompts:
 
     def of(self, category: str, *, part: bool) -> str:
         """The question about a category."""
-        return (self.part if part and self.part is not None else self.whole).format(category=category)
+        return ((self.part if part else None) or self.whole or USUAL).format(category=category)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,11 @@ class CountingConfig:
     dot_radius_tokens: float = 1.0
     same_tokens: float = 1.5
     answer_tokens: int = 64
+
+    def worded(self, view: LanguageView) -> CountingConfig:
+        """The same with every question in words, as the model was taught to be asked where nothing else was said."""
+        whole = self.prompts.whole or view.count_prompt or USUAL
+        return replace(self, prompts=replace(self.prompts, whole=whole))
 
     def __post_init__(self) -> None:
         if self.by not in ("answer", "expected"):

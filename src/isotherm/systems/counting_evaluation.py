@@ -55,7 +55,7 @@ def evaluate_counting(
     Raises:
         OptionError: no pictures, or a folder of another recipe. InputError: a picture cannot be read; what is finished is kept.
     """
-    config = config or CountingConfig()
+    config = (config or CountingConfig()).worded(view)
     if not pictures:
         raise OptionError("there are no pictures to judge by")
     if strategy not in ("global", "dense", "hybrid"):

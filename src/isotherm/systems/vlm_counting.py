@@ -114,7 +114,7 @@ def count(
     Raises:
         OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word for the category. AdapterError: not a model that answers questions.
     """
-    config = config or CountingConfig()
+    config = (config or CountingConfig()).worded(view)
     if not isinstance(view, LanguageView):
         raise AdapterError(f"{getattr(view, 'name', type(view).__name__)} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
     picture = as_picture(image).array
@@ -146,7 +146,8 @@ class VLMGradCAM:
     """
 
     def __init__(self, model: str | Path | Any, *, config: CountingConfig | None = None, **options: Any) -> None:
-        self.view, self.config = open_model(model, **options), config or CountingConfig()
+        self.view = open_model(model, **options)
+        self.config = config or CountingConfig()
         if not isinstance(self.view, LanguageView):
             raise AdapterError(f"{self.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
 

@@ -94,6 +94,8 @@ class LanguageView(Protocol):
     """Of the language model."""
     shares: bool
     """True where :meth:`read` can read what versions share once."""
+    count_prompt: str | None
+    """How it was taught to be asked for a number, with ``{category}``; None: in any words."""
     causal: bool
     """True where no token of the prompt sees those behind it: then what vision tokens before the question become cannot depend on it."""
 
