@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from isotherm.adapters.embedded_vlm import load
 from isotherm.api import explain
 from isotherm.data.shape_questions import HELD_OUT, make_question
-from isotherm.errors import AdapterError, WeightsError
+from isotherm.errors import AdapterError, TargetError, WeightsError
 from isotherm.metrics.localisation import pointing_game
 from isotherm.train.tiny_vlm import accuracy
 from isotherm.vlm.methods import AttentionGradient, Propagation
@@ -113,6 +114,15 @@ def test_a_mask_is_measured_against(view):
     drawn = F.interpolate(explanation[0].values[None, None], (48, 48), mode="bilinear", align_corners=False)[0]
     inside = "inside" if float(pointing_game(drawn, torch.from_numpy(q.evidence)[None])) >= 0.5 else "outside"
     assert any(f"strongest point {inside}" in note for note in explanation.notes)
+
+
+def test_words_that_it_never_heard_are_named(view):
+    picture = make_question(HELD_OUT[0], "count").picture
+    named = "has no 'Is', 'a', 'cat?': give a prompt of words that it knows"
+    assert named in explain(view, picture, prompt="Is there a cat?", answer="yes", trust="off").notes[0]
+    with pytest.raises(TargetError, match="says nothing to 'Is there a cat.'.*" + re.escape(named)):
+        explain(view, picture, prompt="Is there a cat?", trust="off")
+    assert not [n for n in explain(view, picture, prompt="how many red ?", trust="off").notes if "vocabulary" in n]
 
 
 def test_bad_names():

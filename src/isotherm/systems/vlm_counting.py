@@ -27,6 +27,7 @@ from isotherm.systems.counting_look import Look, look
 from isotherm.systems.counting_views import views_of
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
+from isotherm.vlm.words import note_unknown_words, unknown_words
 
 FORMAT = "isotherm.count/1"
 APART = 0.2
@@ -230,11 +231,6 @@ def _unknown_words(view: LanguageView, category: str, config: CountingConfig) ->
     if not category.strip():
         raise OptionError("the category is empty; say what to count, such as 'peaches'")
 
-    def known(word: str) -> bool:
-        return bool(view.vocabulary.decode(view.vocabulary.encode(word)).strip())
-
-    if not all(map(known, category.split())):
+    if unknown_words(view, category):
         raise TargetError(f"the vocabulary of {view.name} has no word for {category!r}; count something that it can be asked for")
-    words = dict.fromkeys(w for part in (False, True) for w in config.prompts.of("", part=part).split())
-    unknown = [w for w in words if not known(w)]
-    return [f"the vocabulary of {view.name} has no {', '.join(map(repr, unknown))}: give a prompt of words that it knows"] if unknown else []
+    return note_unknown_words(view, " ".join(config.prompts.of("", part=part) for part in (False, True)))

@@ -25,6 +25,7 @@ from isotherm.vlm.localise import localised
 from isotherm.vlm.trace import TokenMethod, TokenTrace, record
 from isotherm.vlm.trust import judge
 from isotherm.vlm.view import LanguageView
+from isotherm.vlm.words import note_unknown_words
 
 AnswerScore = Callable[[Asking], list[Said]]
 FAST_TARGETS = 2
@@ -63,7 +64,7 @@ def explain_answer(
     asking = Asking.of(view, asked, tower="tower" in needs)
     said = score(asking)
     traces = record(asking, said, needs)
-    notes: list[str] = []
+    notes = note_unknown_words(view, prompt)
     found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
     by_method = [guarded(method, traces) for method in methods]
     for i, trace in enumerate(traces):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
 from isotherm.vlm.asking import Asking, Said, Value
+from isotherm.vlm.words import note_unknown_words
 
 Of = Literal["log_prob", "logit"]
 MOST = 64
@@ -123,7 +124,8 @@ def answered(asking: Asking, text: str | None, most: int) -> tuple[int, ...]:
     """The tokens of a given answer, or of the model's own."""
     tokens = asking.answer(most=most) if text is None else encoded(asking, text)
     if not tokens:
-        raise TargetError(f"{asking.view.name} says nothing to {asking.asked.prompt!r}; give it an answer to explain")
+        why = "".join(f"; {line}" for line in note_unknown_words(asking.view, asking.asked.prompt))
+        raise TargetError(f"{asking.view.name} says nothing to {asking.asked.prompt!r}{why}; or give it an answer to explain")
     return tokens
 
 
