@@ -87,6 +87,9 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
         "isotherm propagation": lambda: explained(Propagation(), first),
         "isotherm gradient_activation": lambda: explained(GradientActivation(), first),
         f"isotherm attention_gradient, {ANSWER} tokens": lambda: explained(AttentionGradient(), Answer(" ".join(words), per="token")),
+        f"isotherm gradient_activation, {ANSWER} tokens": lambda: explained(GradientActivation(), Answer(" ".join(words), per="token")),
+        f"isotherm attention_gradient, {ANSWER} tokens in one map": lambda: explained(AttentionGradient(), Answer(" ".join(words))),
+        f"isotherm propagation, {ANSWER} tokens in one map": lambda: explained(Propagation(), Answer(" ".join(words))),
         f"isotherm propagation, {ANSWER} tokens": lambda: explained(Propagation(), Answer(" ".join(words), per="token")),
     }
 
@@ -110,10 +113,10 @@ def main(*, quick: bool = False) -> None:
     floor, script = seconds["forward, no gradients"], grown["usual script"]
     base = grown["forward, no gradients"]
     rows = [[name, seconds[name], seconds[name] / floor, grown[name], (grown[name] - base) / (script - base)] for name in jobs]
-    per_token = {m: (seconds[f"isotherm {m}, {ANSWER} tokens"] - floor) / floor / ANSWER for m in ("attention_gradient", "propagation")}
+    per_token = {m: (seconds[f"isotherm {m}, {ANSWER} tokens"] - floor) / floor / ANSWER for m in ("attention_gradient", "gradient_activation", "propagation")}
     text = table(
         f"Random Qwen3-VL of 12 + 12 layers, 864 patches, {used} threads", ["job", "seconds", "/ forward", "peak, MB", "peak beyond a forward pass / the usual script's"], rows
-    ) + f"\nEach of {ANSWER} tokens beyond the forward pass: {', '.join(f'{m} {v:.2f}' for m, v in per_token.items())} forward passes.\n"  # fmt: skip
+    ) + f"\nA map for each of {ANSWER} tokens, per token beyond the forward pass: {', '.join(f'{m} {v:.2f}' for m, v in per_token.items())} forward passes.\n"  # fmt: skip
     print(text)
     write("vlm_cost", {"seconds": seconds, "peak_mb": grown, "per_token": per_token}, quick=quick)
     if not quick:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,7 +24,8 @@ from isotherm.cam.trace import Method
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
-from isotherm.errors import MethodError, OptionError, TargetError
+from isotherm.errors import OptionError, TargetError
+from isotherm.ops.names import known_method
 from isotherm.vlm.choose import answer_score, token_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.fills import Fill
@@ -225,13 +225,8 @@ def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: 
 
 
 def _method(name: str) -> Method:
-    key = name.lower().replace("-", "").replace("+", "p").replace("_", "")
-    known = {n.replace("_", ""): n for n in methods_module.ALL}
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(known[n] for n in near)}? " if near else ""
-        raise MethodError(f"there is no method {name!r}; {hint}There are {', '.join(methods_module.ALL)}")
-    return getattr(methods_module, known[key])
+    method: Method = getattr(methods_module, known_method(name, list(methods_module.ALL)))
+    return method
 
 
 def resolve_score(target: Target) -> Score | None:

@@ -84,7 +84,7 @@ CASES = {
     "folder without a model": (["good.jpg", "--model", "nothing"], "config.json"),
     "hub name without a network": (["good.jpg", "--model", "nobody/nothing"], "nobody/nothing"),
     "unknown prefix name": (["good.jpg", "--model", "timm:resnet_fifty"], "resnet"),
-    "option the model does not take": (["good.jpg", *SCENES, "--classes", "cat"], "take no option classes"),
+    "option the model does not take": (["good.jpg", *SCENES, "--classes", "cat"], "scenes, which ships with isotherm, takes no option classes"),
     # what to explain
     "unknown class": (["good.jpg", *SCENES, "--class", "trianlge"], "triangle"),
     "class number too high": (["good.jpg", *SCENES, "--class", "99"], "numbered from 0"),
@@ -98,6 +98,7 @@ CASES = {
     "top 0": (["good.jpg", *SCENES, "--top", "0"], "at least 1"),
     "top too many": (["good.jpg", *SCENES, "--top", "500"], "number of classes"),
     # how
+    "several methods where one goes": (["good.jpg", *SCENES, "--method", "gradcam,hirescam"], "--compare takes them"),
     "unknown method": (["good.jpg", *SCENES, "--method", "gradcamm"], "did you mean gradcam"),
     "method and compare": (["good.jpg", *SCENES, "--method", "gradcam", "--compare", "gradcam,hirescam"], "one of the two"),
     "empty entry in a list": (["good.jpg", *SCENES, "--compare", "gradcam,,hirescam"], "empty entry"),

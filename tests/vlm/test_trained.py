@@ -125,6 +125,15 @@ def test_words_that_it_never_heard_are_named(view):
     assert not [n for n in explain(view, picture, prompt="how many red ?", trust="off").notes if "vocabulary" in n]
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_shows_the_same_places(view, dtype):
+    asked = make_question(11, "count")
+    half = load("tiny-vlm", dtype=dtype)
+    for method in ("propagation", "attention_gradient"):
+        full, coarse = (explain(v, asked.picture, prompt=asked.question, method=method, trust="off")[0].values for v in (view, half))
+        assert float(torch.corrcoef(torch.stack([full.flatten(), coarse.flatten()]))[0, 1]) > 0.97
+
+
 def test_bad_names():
     with pytest.raises(AdapterError, match="no embedded model 'tiny'"):
         load("tiny")

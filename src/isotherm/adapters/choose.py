@@ -22,6 +22,7 @@ from isotherm.errors import AdapterError, MissingExtraError, OptionError
 from isotherm.vlm.view import LanguageView
 
 PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm"}
+SHIPPED = {package: name for name, package in PREFIXES.items() if package.startswith("embedded")}
 EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
 YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
 
@@ -72,7 +73,9 @@ def _call(function: Any, first: Any, options: dict[str, Any]) -> View | Language
     known = set(inspect.signature(function).parameters)
     unknown = sorted(set(given) - known)
     if unknown:
-        raise OptionError(f"{function.__module__.rpartition('.')[2]} models take no option {', '.join(unknown)}; they take {', '.join(sorted(known)[1:])}")
+        package = function.__module__.rpartition(".")[2]
+        who = f"{SHIPPED[package]}, which ships with isotherm, takes" if package in SHIPPED else f"{package} models take"
+        raise OptionError(f"{who} no option {', '.join(unknown)}; known are {', '.join(sorted(known)[1:])}")
     return function(first, **given)
 
 

@@ -7,6 +7,7 @@ import re
 
 import torch
 
+from isotherm.adapters.dtypes import dtype_of
 from isotherm.adapters.transformers_tiny_vlm import load_tiny_vlm, random_tiny_vlm, tiny_processor
 from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.errors import AdapterError
@@ -15,15 +16,17 @@ COUNTED = "how many {category} ?"
 """The only words in which it was ever asked for a number."""
 
 
-def load(name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0) -> TransformersVlm:
+def load(
+    name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0, dtype: str = "float32"
+) -> TransformersVlm:
     """The command line's ``--model tiny-vlm``.
 
     Args:
         name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``. weights: a file that ``isotherm train tiny-vlm`` wrote; ``none``
-            for random weights; the shipped ones if None. seed: of random weights.
+            for random weights; the shipped ones if None. seed: of random weights. dtype: float32, bfloat16 or float16.
 
     Raises:
-        AdapterError, WeightsError: unknown name, seed or file.
+        AdapterError, WeightsError, OptionError: unknown name, seed, file or type.
 
     Example:
         >>> load().name
@@ -35,6 +38,6 @@ def load(name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = Non
     of = int(match[1] or 0)
     processor = tiny_processor()
     if weights is not None and str(weights) == "none":
-        return TransformersVlm(random_tiny_vlm(seed).to(device), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
-    model = load_tiny_vlm(weights, seed=of).to(device)
+        return TransformersVlm(random_tiny_vlm(seed).to(device, dtype_of(dtype)), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
+    model = load_tiny_vlm(weights, seed=of).to(device, dtype_of(dtype))
     return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}", count_prompt=COUNTED)

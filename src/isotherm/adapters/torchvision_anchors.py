@@ -41,9 +41,9 @@ class AnchorOutput:
 class _Chosen:
     """The findings of one picture: anchor, label and reported confidence, and boxes with graph."""
 
-    anchor: Int[Tensor, "m"]
-    label: Int[Tensor, "m"]
-    score: Float[Tensor, "m"]
+    anchor: Int[Tensor, " m"]
+    label: Int[Tensor, " m"]
+    score: Float[Tensor, " m"]
     boxes: Float[Tensor, "m 4"]
 
 
@@ -128,7 +128,7 @@ class AnchorView(DetectorView):
             objectness=centreness,
         )
 
-    def _confidence(self, logits: Float[Tensor, "n k"], centreness: Float[Tensor, "n"] | None) -> Float[Tensor, "n k"]:
+    def _confidence(self, logits: Float[Tensor, "n k"], centreness: Float[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
         if self._softmax:
             return F.softmax(logits, dim=-1)
         if centreness is None:

@@ -147,14 +147,14 @@ def own_method(model: Any, method: str, owner: type) -> None:
         )
 
 
-def batch_rows(counts: Sequence[int], device: torch.device) -> Int[Tensor, "n"]:
+def batch_rows(counts: Sequence[int], device: torch.device) -> Int[Tensor, " n"]:
     """Row of the batch of each of ``counts[i]`` findings of picture i."""
     return torch.repeat_interleave(torch.arange(len(counts), device=device), torch.tensor(counts, device=device))
 
 
 def suppress(
-    boxes: Float[Tensor, "n 4"], scores: Float[Tensor, "n"], groups: Int[Tensor, "n"], threshold: float
-) -> Int[Tensor, "m"]:
+    boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], groups: Int[Tensor, " n"], threshold: float
+) -> Int[Tensor, " m"]:
     """torchvision's non-maximum suppression within groups; in float32 where its kernel lacks the type."""
     from torchvision.ops import batched_nms
 

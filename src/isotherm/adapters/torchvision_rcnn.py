@@ -39,7 +39,7 @@ class Proposals:
 
     objectness: Float[Tensor, "b n"]
     boxes: tuple[Float[Tensor, "p 4"], ...]
-    anchor: tuple[Int[Tensor, "p"], ...]
+    anchor: tuple[Int[Tensor, " p"], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +66,11 @@ class RCNNOutput:
     proposals: Proposals
     regions: Regions
     counts: tuple[int, ...]
-    region: Int[Tensor, "m"]
-    label: Int[Tensor, "m"]
-    score: Float[Tensor, "m"]
+    region: Int[Tensor, " m"]
+    label: Int[Tensor, " m"]
+    score: Float[Tensor, " m"]
     boxes: Float[Tensor, "m 4"]
-    anchor: Int[Tensor, "m"]
+    anchor: Int[Tensor, " m"]
     mask_logits: Float[Tensor, "m k s s"] | None
     keypoints: Float[Tensor, "m j 3"] | None
 
@@ -240,11 +240,11 @@ class _Pasted:
     """Mask logits over boxes -> over the whole input, when asked for; (m, h, w) with graph."""
 
     logits: Float[Tensor, "m k s s"]
-    label: Int[Tensor, "m"]
+    label: Int[Tensor, " m"]
     boxes: Float[Tensor, "m 4"]
     size: Size
 
-    def __call__(self, rows: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n h w"]:
+    def __call__(self, rows: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n h w"]:
         if rows is not None:
             rows = rows.to(self.logits.device)
             return _Pasted(self.logits[rows], self.label[rows], self.boxes[rows], self.size)()

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from isotherm.adapters.dtypes import dtype_of
 from isotherm.adapters.transformers_classifiers import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
 from isotherm.adapters.transformers_detectors import QueryDetectorView, label_names
 from isotherm.adapters.transformers_layers import trained_size
@@ -129,9 +130,7 @@ def load(
     need_transformers()
     name = os.fspath(name)
     config = open_config(name)
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise OptionError(f"dtype is {dtype!r}; expected float32, bfloat16 or float16")
-    model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=getattr(torch, dtype)).to(device)
+    model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=dtype_of(dtype)).to(device)
     view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
     return view

@@ -119,7 +119,7 @@ class QueryDetectorView(EncoderView):
             classes = self.classes(raw, found, picture, query)
         return self._detections(raw, inputs, picture, query, classes, confidence)
 
-    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, "n"]:
+    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, " n"]:
         """The class of each finding."""
         return torch.cat([f["labels"] for f in found]).long()
 
@@ -161,7 +161,7 @@ class QueryDetectorView(EncoderView):
             masks=masks_of(raw, inputs, picture, query),
         )
 
-    def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, "n"] | None:
+    def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, " n"] | None:
         """That there is anything at all, where the model has such a logit."""
         return None
 

@@ -103,7 +103,7 @@ class Preparer:
         colours = torch.tensor([float(m) for m in (mean if isinstance(mean, Sequence) else [mean])]).to(like)
         return (colours.flip(0) if getattr(self.processor, "do_flip_channel_order", False) else colours).expand_as(like)
 
-    def _calibrate(self) -> tuple[Float[Tensor, "c"], Float[Tensor, "c"]]:
+    def _calibrate(self) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
         """Black's and white's input values, after checking that the frame is where the processor puts the pixels."""
         h, w = PROBE
         across = np.broadcast_to(255 * (np.arange(w) + 0.5) / w, (h, w))

@@ -43,7 +43,7 @@ class OwlView(QueryDetectorView):
         """The texts, once for each picture."""
         return {k: v.to(inputs.tensor.device).repeat(len(inputs), 1) for k, v in self._tokens.items()}
 
-    def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, "n"] | None:
+    def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, " n"] | None:
         """That the patch is an object, whatever it is (OWLv2)."""
         head = getattr(self.model, "objectness_head", None)
         if head is None:
@@ -92,7 +92,7 @@ class GroundedView(QueryDetectorView):
         """One logit per text: the largest of its tokens."""
         return torch.stack([raw.logits[..., span].amax(-1) for span in self.spans], -1)
 
-    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, "n"]:
+    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, " n"]:
         """The text with the largest logit."""
         return self.rows(raw)[picture, query].argmax(-1)
 
@@ -114,7 +114,7 @@ def joined(texts: Sequence[str]) -> str:
     return "".join(f"{t.strip().lower()}. " for t in texts).strip()
 
 
-def spans(texts: Sequence[str], offsets: Sequence[Sequence[int]]) -> list[Int[Tensor, "m"]]:
+def spans(texts: Sequence[str], offsets: Sequence[Sequence[int]]) -> list[Int[Tensor, " m"]]:
     """Which tokens of the joined sentence are each text's, by the characters that they stand for."""
     found, start = [], 0
     for text in texts:

@@ -14,7 +14,7 @@ from isotherm.adapters.ultralytics_head import AnchorOutput
 from isotherm.frame import Size
 
 
-def locate(anchor: Int[Tensor, "m"], shapes: Sequence[Size]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m 2"]]:
+def locate(anchor: Int[Tensor, " m"], shapes: Sequence[Size]) -> tuple[Int[Tensor, " m"], Int[Tensor, "m 2"]]:
     """Indices among all anchors -> level (m,) and cell (m, 2) as (row, column); levels follow one another, row by row."""
     counts = torch.tensor([h * w for h, w in shapes], device=anchor.device)
     ends = counts.cumsum(0)
@@ -25,7 +25,7 @@ def locate(anchor: Int[Tensor, "m"], shapes: Sequence[Size]) -> tuple[Int[Tensor
 
 
 def boxes_at(
-    head: Any, distances: Float[Tensor, "m d"], cell: Int[Tensor, "m 2"], stride: Float[Tensor, "m"], angle: Float[Tensor, "m"] | None = None
+    head: Any, distances: Float[Tensor, "m d"], cell: Int[Tensor, "m 2"], stride: Float[Tensor, " m"], angle: Float[Tensor, " m"] | None = None
 ) -> Float[Tensor, "m 4"]:
     """The head's box output at cells -> x0, y0, x1, y1 in input pixels.
 
@@ -48,7 +48,7 @@ def boxes_at(
     return torch.cat([middle - half, middle + half], 1) * stride.to(sides)[:, None]
 
 
-def read_anchors(out: AnchorOutput, head: Any, anchor: Int[Tensor, "m"]) -> AnchorOutput:
+def read_anchors(out: AnchorOutput, head: Any, anchor: Int[Tensor, " m"]) -> AnchorOutput:
     """A prompt-free head's output at the anchors asked for, in that order, whether its proposal filter kept them or not."""
     assert out.proposals is not None
     level, cell = locate(anchor, out.shapes)

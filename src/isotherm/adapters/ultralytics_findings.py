@@ -46,10 +46,10 @@ class Thresholds:
 class Picked:
     """Columns of an :class:`AnchorOutput` that are findings, ordered by picture and confidence; all (n,)."""
 
-    picture: Int[Tensor, "n"]
-    column: Int[Tensor, "n"]
-    classes: Int[Tensor, "n"]
-    confidence: Float[Tensor, "n"]
+    picture: Int[Tensor, " n"]
+    column: Int[Tensor, " n"]
+    classes: Int[Tensor, " n"]
+    confidence: Float[Tensor, " n"]
 
     def keep(self, which: Tensor) -> Picked:
         return Picked(self.picture[which], self.column[which], self.classes[which], self.confidence[which])

@@ -41,7 +41,7 @@ class AnchorOutput:
     feats: tuple[Tensor, ...]
     raw: Mapping[str, Any]
     proto: Tensor | None = None
-    kept: Int[Tensor, "n"] | None = None
+    kept: Int[Tensor, " n"] | None = None
     proposals: Proposals | None = None
     prompt: Float[Tensor, "o k d"] | None = None
 
@@ -54,7 +54,7 @@ class AnchorOutput:
         """(h, w) of every level."""
         return [(f.shape[-2], f.shape[-1]) for f in self.feats]
 
-    def anchor(self, column: Int[Tensor, "m"]) -> Int[Tensor, "m"]:
+    def anchor(self, column: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
         """Columns of ``dense`` -> indices among all anchors."""
         return column if self.kept is None else self.kept[column.to(self.kept.device)]
 

@@ -12,7 +12,7 @@ from isotherm.cam.view import MaskReader
 from isotherm.frame import Size
 
 
-def mask_coefficients(out: AnchorOutput, picture: Int[Tensor, "n"], column: Int[Tensor, "n"]) -> Float[Tensor, "n m"]:
+def mask_coefficients(out: AnchorOutput, picture: Int[Tensor, " n"], column: Int[Tensor, " n"]) -> Float[Tensor, "n m"]:
     """Mask coefficients of findings; they follow the class scores."""
     assert out.proto is not None
     first = 4 + out.classes
@@ -20,7 +20,7 @@ def mask_coefficients(out: AnchorOutput, picture: Int[Tensor, "n"], column: Int[
 
 
 def small_masks(
-    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"]
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, " n"]
 ) -> Float[Tensor, "n H W"]:
     """Mask logits on the prototypes' grid; ``picture`` is ascending."""
     parts: list[Tensor] = []
@@ -33,7 +33,7 @@ def small_masks(
 
 
 def mask_reader(
-    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, "n"], size: Size
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, " n"], size: Size
 ) -> MaskReader:
     """Mask logits over the whole input when asked for, (n, h, w), with graph: the prototypes' grid, bilinearly enlarged."""
 
@@ -49,8 +49,8 @@ def mask_reader(
 
 
 def not_empty(
-    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], boxes: Float[Tensor, "n 4"], picture: Int[Tensor, "n"], size: Size
-) -> Bool[Tensor, "n"]:
+    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], boxes: Float[Tensor, "n 4"], picture: Int[Tensor, " n"], size: Size
+) -> Bool[Tensor, " n"]:
     """Which findings have any mask pixel inside of their box, as the package decides it.
 
     Enlarging n masks to the input is most of the cost of finding, so it is done only where the small mask does not
@@ -86,7 +86,7 @@ def _span(low: Tensor, high: Tensor, pixels: int, cells: int) -> tuple[Tensor, T
     return (low * cells / pixels).floor(), (high * cells / pixels).floor()
 
 
-def _has_pixel(small: Float[Tensor, "n H W"], boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, "n"]:
+def _has_pixel(small: Float[Tensor, "n H W"], boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
     """The question itself: enlarge, cut at 0, and look inside of the box (pixel i counts where low <= i < high).
 
     Only the cells around the box are enlarged: with a margin of two cells and whole numbers of pixels per cell its

@@ -212,7 +212,7 @@ def attention_traces(
     calls: Sequence[AttentionCall],
     layout: Layout,
     inputs: Inputs,
-    picture: Int[Tensor, "t"],
+    picture: Int[Tensor, " t"],
     *,
     gradients: Sequence[Float[Tensor, "t a n n"]] | None = None,
     own_gradients: Sequence[Float[Tensor, "t a n n"]] | None = None,
@@ -238,8 +238,8 @@ def attention_traces(
 def own_score_gradients(
     calls: Sequence[AttentionCall],
     tokens: Sequence[Float[Tensor, "b n d"]],
-    read: Callable[[Float[Tensor, "b n d"]], Float[Tensor, "t"]],
-    picture: Int[Tensor, "t"],
+    read: Callable[[Float[Tensor, "b n d"]], Float[Tensor, " t"]],
+    picture: Int[Tensor, " t"],
 ) -> list[Float[Tensor, "t a n n"]]:
     """Gradient of each block's own score at its attention, for LeGrad.
 

@@ -222,7 +222,7 @@ def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
     return LayerMap(last.name, last.activation[:, 0], last.frame)
 
 
-def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, "n"]]:
+def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:
     """The targets in groups whose gradients fit in memory together.
 
     Methods that compare the targets of a picture see all of them, unless one picture's alone are too many.
@@ -275,7 +275,7 @@ def _own_gradients(kept: Observation, rerun: ViewRerun) -> list[Float[Tensor, "t
     behind = {call.layer.name: call.output for call in kept.recording.every}
     rows = targets.picture.cpu()
 
-    def read(tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "t"]:
+    def read(tokens: Float[Tensor, "b n d"]) -> Float[Tensor, " t"]:
         inputs = rerun.inputs.take(rows)
         prediction = reader.read_tokens(tokens[rows.to(tokens.device)], inputs)
         return targets.read(prediction, torch.arange(len(targets)))
@@ -283,7 +283,7 @@ def _own_gradients(kept: Observation, rerun: ViewRerun) -> list[Float[Tensor, "t
     return own_score_gradients(kept.attention, [behind[name] for name in reader.blocks], read, rows)
 
 
-def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, "t"]) -> Float[Tensor, "t c h w"]:
+def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, " t"]) -> Float[Tensor, "t c h w"]:
     """``values[picture]`` without copying where every picture has one target or there is one picture."""
     if torch.equal(picture, torch.arange(len(values))):
         return values

@@ -24,7 +24,7 @@ def bias_layers(model: nn.Module) -> tuple[LayerRef, ...]:
     return tuple(LayerRef(name, m) for name, m in model.named_modules() if effective_bias(m) is not None)
 
 
-def effective_bias(module: nn.Module) -> Float[Tensor, "c"] | None:
+def effective_bias(module: nn.Module) -> Float[Tensor, " c"] | None:
     """What the module adds to each channel in eval mode; None for other modules."""
     bias = getattr(module, "bias", None)
     mean, var = getattr(module, "running_mean", None), getattr(module, "running_var", None)

@@ -52,8 +52,8 @@ class Recording:
 
     def gradients(
         self,
-        scores: Float[Tensor, "t"],
-        picture: Int[Tensor, "t"],
+        scores: Float[Tensor, " t"],
+        picture: Int[Tensor, " t"],
         *,
         also: Sequence[Tensor] = (),
         keep_graph: bool = False,

@@ -48,8 +48,8 @@ class PatchGroup:
 
     layer: str
     features: Float[Tensor, "b c h w"]
-    targets: Int[Tensor, "m"]
-    picture: Int[Tensor, "m"]
+    targets: Int[Tensor, " m"]
+    picture: Int[Tensor, " m"]
     cell: Int[Tensor, "m 2"]
     branches: Mapping[str, nn.Module]
     decode: Callable[[Outputs], Outputs]
@@ -76,7 +76,7 @@ class PatchGradient:
     """
 
     group: PatchGroup
-    scores: Float[Tensor, "m"]
+    scores: Float[Tensor, " m"]
     activation: Float[Tensor, "m c k k"]
     gradient: Float[Tensor, "m c k k"]
 
@@ -85,7 +85,7 @@ class PatchGradient:
         """(h, w) of the level."""
         return self.group.features.shape[-2], self.group.features.shape[-1]
 
-    def place(self, values: Float[Tensor, "n *c k k"], rows: Int[Tensor, "n"]) -> Float[Tensor, "n *c h w"]:
+    def place(self, values: Float[Tensor, "n *c k k"], rows: Int[Tensor, " n"]) -> Float[Tensor, "n *c h w"]:
         """Squares of the group's ``rows`` in maps of the whole level that are 0 elsewhere."""
         h, w = self.size
         k = values.shape[-1]
@@ -100,7 +100,7 @@ class PatchGradient:
         level.scatter_(-1, index, values.reshape(n, *middle, k * k))
         return level.unflatten(-1, (h + 2 * r, w + 2 * r))[..., r : h + r, r : w + r]
 
-    def dense(self, rows: Int[Tensor, "n"]) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
+    def dense(self, rows: Int[Tensor, " n"]) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
         """Activation and gradient of the group's ``rows`` over the whole level."""
         picture = self.group.picture[rows].to(self.group.features.device)
         return self.group.features[picture], self.place(self.gradient[rows.to(self.gradient.device)], rows)
@@ -146,7 +146,7 @@ def patch_gradients(plan: PatchPlan | Refused) -> tuple[PatchGradient, ...] | Re
 
 
 def cut(
-    features: Float[Tensor, "b c h w"], picture: Int[Tensor, "m"], cell: Int[Tensor, "m 2"], radius: int
+    features: Float[Tensor, "b c h w"], picture: Int[Tensor, " m"], cell: Int[Tensor, "m 2"], radius: int
 ) -> tuple[Float[Tensor, "m c k k"], Bool[Tensor, "m k k"]]:
     """The squares of ``2 * radius + 1`` cells around cells (row, column), and which of their cells exist; the others are 0."""
     h, w = features.shape[-2:]
@@ -213,7 +213,7 @@ def _pooled(gradient: PatchGradient, method: PooledMethod) -> Float[Tensor, "m h
     return values
 
 
-def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, "_"]], count: int) -> LayerMap:
+def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, " _"]], count: int) -> LayerMap:
     """Maps of several levels as one batch on the finest level, in the order of the targets.
 
     Args:

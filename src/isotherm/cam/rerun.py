@@ -34,7 +34,7 @@ class ViewRerun:
     forwards: int = 0
     _front_at_one: dict[int, bool] = field(default_factory=dict)
 
-    def take(self, index: Int[Tensor, "m"]) -> ViewRerun:
+    def take(self, index: Int[Tensor, " m"]) -> ViewRerun:
         """The same for some of the targets, numbered anew from 0."""
         return ViewRerun(self.view, self.inputs, self.targets.take(index), self.layers, self.layouts)
 
@@ -46,14 +46,14 @@ class ViewRerun:
         prediction = self.view.find(raw, inputs) if pins is None else self.view.refind(raw, inputs, pins)
         return self.targets.read(prediction, target.cpu())
 
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Scores of changed model inputs, without graph."""
         inputs = self._inputs(tensor, target)
         self.forwards += len(inputs)
         with torch.no_grad(), evaluating(self.view.model):
             return self._score(inputs, self.view.run(inputs), target).float()
 
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
         inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
         self.forwards += len(inputs)
@@ -63,8 +63,8 @@ class ViewRerun:
         return torch.stack(columns, dim=1)
 
     def input_gradient(
-        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:
+        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
         with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model), exact_batch_norm(self.view.model):
             leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
@@ -76,8 +76,8 @@ class ViewRerun:
         return scores.detach().float(), gradient
 
     def scores_with_channels(
-        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, "n"]
-    ) -> Float[Tensor, "n"]:
+        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
         """Scores when the channels of a target layer are multiplied by ``keep``.
 
         For one picture the layers in front run once, on one row, and only what follows the layer on n; that is

@@ -66,19 +66,19 @@ class Rerun(Protocol):
     ``target`` has one entry per row: which of the trace's targets that row is scored for.
     """
 
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Scores of changed model inputs, without graph."""
         ...
 
     def input_gradient(
-        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]
-    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n c h w"]]:
+        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """Scores and their gradient at the model's input."""
         ...
 
     def scores_with_channels(
-        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, "n"]
-    ) -> Float[Tensor, "n"]:
+        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
         """Scores when the channels of the trace's ``layer``-th layer are multiplied by ``keep``, without graph."""
         ...
 
@@ -100,8 +100,8 @@ class Trace:
         biases: every module that adds a bias: the bias broadcast as activation, the gradient at its output.
     """
 
-    scores: Float[Tensor, "t"]
-    picture: Int[Tensor, "t"]
+    scores: Float[Tensor, " t"]
+    picture: Int[Tensor, " t"]
     inputs: Inputs
     layers: tuple[LayerTrace, ...] = ()
     attention: tuple[AttentionTrace, ...] = ()
@@ -116,7 +116,7 @@ class Trace:
         """Input pixels -> source pixels of each target's picture, batch (t,)."""
         return self.inputs.frame[self.picture.cpu()]
 
-    def input_of(self, target: Int[Tensor, "n"]) -> Float[Tensor, "n c h w"]:
+    def input_of(self, target: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
         """The model input of each target's picture."""
         return self.inputs.tensor[self.picture.to(self.inputs.tensor.device)[target]]
 

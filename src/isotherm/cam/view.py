@@ -41,7 +41,7 @@ class Inputs:
     tensor: Float[Tensor, "b c h w"]
     frame: Frame
     extra: Mapping[str, Any] = field(default_factory=dict)
-    blank: Float[Tensor, "c"] | None = None
+    blank: Float[Tensor, " c"] | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.frame.batch_shape) != (self.tensor.shape[0],) or self.frame.size != tuple(self.tensor.shape[-2:]):
@@ -54,7 +54,7 @@ class Inputs:
         """The same pictures in other pixels (masked, blurred, stepped towards a baseline)."""
         return replace(self, tensor=tensor)
 
-    def take(self, rows: Int[Tensor, "n"] | Sequence[int]) -> Inputs:
+    def take(self, rows: Int[Tensor, " n"] | Sequence[int]) -> Inputs:
         """Rows of the batch, any number of times each, in any order."""
         index = torch.as_tensor(rows, dtype=torch.long)
         on = index.to(self.tensor.device)
@@ -89,7 +89,7 @@ class Segmentation:
 class MaskReader(Protocol):
     """Mask logits over the whole input, with graph, of all findings or of some rows: large, so made when asked for."""
 
-    def __call__(self, rows: Int[Tensor, "m"] | None = None) -> Float[Tensor, "m h w"]:
+    def __call__(self, rows: Int[Tensor, " m"] | None = None) -> Float[Tensor, "m h w"]:
         ...
 
 
@@ -114,22 +114,22 @@ class Detections:
         angles: (n,) radians, of oriented boxes, with graph.
     """
 
-    picture: Int[Tensor, "n"]
+    picture: Int[Tensor, " n"]
     boxes: Float[Tensor, "n 4"]
     logits: Float[Tensor, "n k"]
-    classes: Int[Tensor, "n"]
-    confidence: Float[Tensor, "n"]
-    candidate: Int[Tensor, "n"]
+    classes: Int[Tensor, " n"]
+    confidence: Float[Tensor, " n"]
+    candidate: Int[Tensor, " n"]
     names: Sequence[str]
-    objectness: Float[Tensor, "n"] | None = None
+    objectness: Float[Tensor, " n"] | None = None
     masks: MaskReader | None = None
     keypoints: Float[Tensor, "n j 3"] | None = None
-    angles: Float[Tensor, "n"] | None = None
+    angles: Float[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         return self.boxes.shape[0]
 
-    def take(self, rows: Int[Tensor, "m"]) -> Detections:
+    def take(self, rows: Int[Tensor, " m"]) -> Detections:
         """Some of the findings."""
         def pick(t):
             return None if t is None else t[rows.to(t.device)]
@@ -154,10 +154,10 @@ class Pins:
     """
 
     boxes: Float[Tensor, "n 4"]
-    classes: Int[Tensor, "n"]
-    candidate: Int[Tensor, "n"]
+    classes: Int[Tensor, " n"]
+    candidate: Int[Tensor, " n"]
 
-    def take(self, rows: Int[Tensor, "m"]) -> Pins:
+    def take(self, rows: Int[Tensor, " m"]) -> Pins:
         return replace(self, boxes=self.boxes[rows], classes=self.classes[rows], candidate=self.candidate[rows])
 
 

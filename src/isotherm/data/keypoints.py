@@ -37,7 +37,7 @@ class KeypointRecord:
 
     picture: Path | UInt8[np.ndarray, "h w 3"]
     points: Float[Tensor, "n 2"]
-    state: Int[Tensor, "n"]
+    state: Int[Tensor, " n"]
     box: tuple[float, float, float, float] | None = None
     area: float | None = None
     px_per_cm: float | None = None

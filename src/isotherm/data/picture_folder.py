@@ -72,7 +72,7 @@ class PictureFolder:
         return fpath, read_picture_size(fpath)
 
 
-def states_in(size: Size, points: Float[Tensor, "n 2"], state: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
+def states_in(size: Size, points: Float[Tensor, "n 2"], state: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """States in which every known point outside of the picture is OUT_OF_FRAME.
 
     Args:

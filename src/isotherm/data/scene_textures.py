@@ -52,7 +52,7 @@ def value_noise(rng: np.random.Generator, size: Size, cells: float) -> Float32[n
     return _between(np.ascontiguousarray(rows.T), np.arange(w, dtype=np.float32) * step).T
 
 
-def _between(rows: Plane, at: Float32[np.ndarray, n]) -> Float32[np.ndarray, "n k"]:
+def _between(rows: Plane, at: Float32[np.ndarray, " n"]) -> Float32[np.ndarray, "n k"]:
     low = at.astype(np.int32)
     part = at - low
     part = (part * part * (3 - 2 * part))[:, None]

@@ -68,7 +68,7 @@ def default_colormap(*, signed: bool) -> str:
     return DEFAULT_DIVERGING if signed else DEFAULT
 
 
-def alpha_table(opacity: float, *, by_value: bool, signed: bool, threshold: float = 0.0) -> Float[Tensor, levels]:
+def alpha_table(opacity: float, *, by_value: bool, signed: bool, threshold: float = 0.0) -> Float[Tensor, " levels"]:
     """How opaque each level is, in [0, 1].
 
     Args:

@@ -29,10 +29,10 @@ def assess(
     pictures: Float[Tensor, "b c h w"],
     score: Score,
     *,
-    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
+    fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
     grid: Size,
     level: Literal["fast", "full"] = "fast",
-    picture: Int[Tensor, "t"] | None = None,
+    picture: Int[Tensor, " t"] | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     model: nn.Module | None = None,
     explain: Callable[[], Float[Tensor, "t h w"]] | None = None,
@@ -87,7 +87,7 @@ def assess(
 
 def _weights(
     model: nn.Module, explain: Callable[[], Tensor], maps: Tensor, full: bool, keep: Sequence[str], seed: int
-) -> tuple[Cascade | None, Float[Tensor, "t"]]:
+) -> tuple[Cascade | None, Float[Tensor, " t"]]:
     if not full:
         return None, cascade(model, explain, maps=maps, fractions=(1.0,), seeds=(seed,), keep=keep).similarity
     check = cascade(model, explain, maps=maps, seeds=(seed,), keep=keep)

@@ -30,21 +30,21 @@ class MaskedScores:
         whole, masked: (t,). ``masked`` is NaN for maps without positive evidence, and so is all that follows from it.
     """
 
-    whole: Float[Tensor, "t"]
-    masked: Float[Tensor, "t"]
+    whole: Float[Tensor, " t"]
+    masked: Float[Tensor, " t"]
 
     @property
-    def drop(self) -> Float[Tensor, "t"]:
+    def drop(self) -> Float[Tensor, " t"]:
         """max(0, Y - O) / Y, lower is better; the papers' average drop is 100 times its mean."""
         return ((self.whole - self.masked).clamp(min=0) / self.whole).masked_fill(self.whole <= 0, torch.nan)
 
     @property
-    def increase(self) -> Float[Tensor, "t"]:
+    def increase(self) -> Float[Tensor, " t"]:
         """1 where O > Y, else 0, higher is better ("increase in confidence")."""
         return torch.where(self.masked.isnan(), torch.nan, (self.masked > self.whole).to(self.whole))
 
     @property
-    def gain(self) -> Float[Tensor, "t"]:
+    def gain(self) -> Float[Tensor, " t"]:
         """max(0, O - Y) / (1 - Y), higher is better (Zhang et al., "Opti-CAM", CVIU 2024, eq. 13)."""
         return ((self.masked - self.whole).clamp(min=0) / (1 - self.whole)).masked_fill(self.whole >= 1, torch.nan)
 
@@ -57,7 +57,7 @@ def unit_maps(maps: Float[Tensor, "t h w"]) -> Float[Tensor, "t h w"]:
 
 
 def masked_pictures(
-    maps: Float[Tensor, "t h w"], pictures: Float[Tensor, "t c h w"], *, fill: Float[Tensor, "c"] | Float[Tensor, "t c h w"]
+    maps: Float[Tensor, "t h w"], pictures: Float[Tensor, "t c h w"], *, fill: Float[Tensor, " c"] | Float[Tensor, "t c h w"]
 ) -> Float[Tensor, "t c h w"]:
     """Each picture seen through its map: m x + (1 - m) fill with m of :func:`unit_maps`.
 
@@ -73,8 +73,8 @@ def masked_scores(
     pictures: Float[Tensor, "b c h w"],
     score: Score,
     *,
-    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
-    picture: Int[Tensor, "t"] | None = None,
+    fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
+    picture: Int[Tensor, " t"] | None = None,
     batch: int = 32,
 ) -> MaskedScores:
     """Scores of whole pictures and of the same seen through their maps.
@@ -107,13 +107,13 @@ def masked_scores(
     return MaskedScores(whole, masked)
 
 
-def complexity(maps: Float[Tensor, "t h w"]) -> Float[Tensor, "t"]:
+def complexity(maps: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
     """Mean of each unit map, 0 to 1, lower is better; NaN without positive evidence. Poppi et al. 2021, eq. 4."""
     check_maps(maps)
     return unit_maps(maps).mean((1, 2)).masked_fill(maps.amax((1, 2)) <= 0, torch.nan)
 
 
-def coherency(maps: Float[Tensor, "t h w"], again: Float[Tensor, "t h w"]) -> Float[Tensor, "t"]:
+def coherency(maps: Float[Tensor, "t h w"], again: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
     """How alike a map is to the map of its own masked picture, (1 + Pearson) / 2, higher is better; Poppi et al. 2021, eq. 3.
 
     Args:
@@ -123,8 +123,8 @@ def coherency(maps: Float[Tensor, "t h w"], again: Float[Tensor, "t h w"]) -> Fl
 
 
 def adcc(
-    coherency: Float[Tensor, "t"], complexity: Float[Tensor, "t"], drop: Float[Tensor, "t"]
-) -> Float[Tensor, "t"]:
+    coherency: Float[Tensor, " t"], complexity: Float[Tensor, " t"], drop: Float[Tensor, " t"]
+) -> Float[Tensor, " t"]:
     """Harmonic mean of coherency, 1 - complexity and 1 - average drop, 0 to 1; 0 where one of them is 0.
 
     Source: Poppi et al., "Revisiting the evaluation of class activation mapping for explainability" (CVPR-W 2021), eq. 6.

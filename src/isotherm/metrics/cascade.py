@@ -41,11 +41,11 @@ class Cascade:
     magnitude: Float[Tensor, "s t"]
 
     @property
-    def similarity(self) -> Float[Tensor, "t"]:
+    def similarity(self) -> Float[Tensor, " t"]:
         """|Spearman| at the last stage, 0 to 1: an inverted map shows as little of the weights as an equal one."""
         return self.magnitude[-1]
 
-    def depends(self, *, below: float = DEPENDS_BELOW) -> Bool[Tensor, "t"]:
+    def depends(self, *, below: float = DEPENDS_BELOW) -> Bool[Tensor, " t"]:
         """True where the map depends on the weights: its similarity is under the threshold. NaN gives False."""
         return self.similarity < below
 

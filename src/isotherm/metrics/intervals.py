@@ -38,7 +38,7 @@ class Interval:
 
 
 def bootstrap(
-    values: Float[Tensor, "n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    values: Float[Tensor, " n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> Interval:
     """The mean of independent values with its bootstrap percentile interval.
 
@@ -54,7 +54,7 @@ def bootstrap(
 
 
 def bootstrap_paired(
-    a: Float[Tensor, "n"], b: Float[Tensor, "n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    a: Float[Tensor, " n"], b: Float[Tensor, " n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> Interval:
     """The mean of a - b, where a[i] and b[i] are of the same picture; a pair with a NaN is left out."""
     if a.shape != b.shape:

@@ -45,7 +45,7 @@ def box_pixels(boxes: Float[Tensor, "t 4"], size: Size) -> Bool[Tensor, "t h w"]
 
 def energy_inside(
     maps: Float[Tensor, "t h w"], regions: Float[Tensor, "t h w"] | Bool[Tensor, "t h w"]
-) -> Float[Tensor, "t"]:
+) -> Float[Tensor, " t"]:
     """The part of a map's positive energy that lies inside a box or mask, 0 to 1; NaN for maps without any.
 
     Args:
@@ -71,7 +71,7 @@ def pointing_game(
     *,
     tolerance: float = 0.0,
     frame: Frame | None = None,
-) -> Float[Tensor, "t"]:
+) -> Float[Tensor, " t"]:
     """Whether the strongest pixel hits the object: 1 or 0, or, where several are equally strong, the part of them that hits.
 
     Args:
@@ -102,8 +102,8 @@ class Overlap(NamedTuple):
         iou: (t,) intersection over union of the two.
     """
 
-    inside: Float[Tensor, "t"]
-    iou: Float[Tensor, "t"]
+    inside: Float[Tensor, " t"]
+    iou: Float[Tensor, " t"]
 
 
 def top_overlap(

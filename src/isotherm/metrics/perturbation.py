@@ -71,7 +71,7 @@ class Comparison:
     centre: Curves | None
 
     @property
-    def advantage(self) -> Float[Tensor, "t"]:
+    def advantage(self) -> Float[Tensor, " t"]:
         """How much better than random the map is, in normalised area: random - map for deletion (the "drop"), map - random for insertion."""
         return self._advantages().mean(1)
 
@@ -97,9 +97,9 @@ def deletion(
     pictures: Float[Tensor, "b c h w"],
     score: Score,
     *,
-    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
+    fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
     steps: int = 16,
-    picture: Int[Tensor, "t"] | None = None,
+    picture: Int[Tensor, " t"] | None = None,
     cells: Size | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     seed: int = 0,
@@ -135,9 +135,9 @@ def insertion(
     pictures: Float[Tensor, "b c h w"],
     score: Score,
     *,
-    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
+    fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
     steps: int = 16,
-    picture: Int[Tensor, "t"] | None = None,
+    picture: Int[Tensor, " t"] | None = None,
     cells: Size | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     seed: int = 0,
@@ -153,12 +153,12 @@ def compare(
     pictures: Float[Tensor, "b c h w"],
     score: Score,
     *,
-    fill: Float[Tensor, "c"] | Float[Tensor, "b c h w"],
+    fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
     grid: Size,
     orders: int = 5,
     centre: Sequence[Literal["deletion", "insertion"]] = ("deletion", "insertion"),
     steps: int = 16,
-    picture: Int[Tensor, "t"] | None = None,
+    picture: Int[Tensor, " t"] | None = None,
     cells: Size | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     seed: int = 0,

@@ -135,7 +135,7 @@ def length_errors(
     return torch.where(both, (line_lengths(predicted, lines) - line_lengths(truth, lines)).abs(), torch.nan)
 
 
-def to_cm(errors: Float[Tensor, "m *n"], px_per_cm: Float[Tensor, " m"]) -> Float[Tensor, "m *n"]:
+def to_cm(errors: Float[Tensor, " m *n"], px_per_cm: Float[Tensor, " m"]) -> Float[Tensor, " m *n"]:
     """Pixels -> centimetres, picture by picture; NaN where the scale is not known.
 
     Raises:

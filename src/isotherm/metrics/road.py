@@ -34,10 +34,10 @@ class Road:
     fractions: tuple[float, ...]
     morf: Float[Tensor, "t f"]
     lerf: Float[Tensor, "t f"]
-    whole: Float[Tensor, "t"]
+    whole: Float[Tensor, " t"]
 
     @property
-    def combined(self) -> Float[Tensor, "t"]:
+    def combined(self) -> Float[Tensor, " t"]:
         """(LeRF - MoRF) / 2, mean over the fractions; above 0 is better than chance, and higher is better."""
         return (self.lerf - self.morf).mean(1) / 2
 
@@ -48,7 +48,7 @@ def road(
     score: Score,
     *,
     fractions: Sequence[float] = FRACTIONS,
-    picture: Int[Tensor, "t"] | None = None,
+    picture: Int[Tensor, " t"] | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     noise: float = 0.01,
     seed: int = 0,

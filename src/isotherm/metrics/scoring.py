@@ -22,7 +22,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 
 def score_stream(
     score: Score, rows: Iterable[tuple[Float[Tensor, "c h w"], int]], *, batch: int
-) -> Float[Tensor, "n"]:
+) -> Float[Tensor, " n"]:
     """Scores of (picture, target) pairs that are made one by one; at most ``batch`` of them exist at a time.
 
     Returns:
@@ -49,7 +49,7 @@ def check_maps(maps: Float[Tensor, "t h w"]) -> None:
 
 
 def picture_rows(
-    maps: Float[Tensor, "t h w"], pictures: Float[Tensor, "b c h w"], picture: Int[Tensor, "t"] | None
+    maps: Float[Tensor, "t h w"], pictures: Float[Tensor, "b c h w"], picture: Int[Tensor, " t"] | None
 ) -> list[int]:
     """Which row of ``pictures`` each map is about; None: map i is about row i.
 

@@ -13,19 +13,19 @@ from torch import Tensor
 from isotherm.errors import ShapeError
 
 
-def pearson(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, "t"]:
+def pearson(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
     """Correlation of the values of each pair, -1 to 1; NaN where a map is constant."""
     _check(a, b)
     return _correlation(a.flatten(1).double(), b.flatten(1).double())
 
 
-def spearman(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, "t"]:
+def spearman(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
     """Correlation of the ranks of each pair, -1 to 1, ties at their mean rank; NaN where a map is constant."""
     _check(a, b)
     return _correlation(_mean_ranks(a.flatten(1)), _mean_ranks(b.flatten(1)))
 
 
-def ssim(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, "t"]:
+def ssim(a: Float[Tensor, "t h w"], b: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
     """Structural similarity of each pair, both stretched to [0, 1] first, -1 to 1.
 
     Gaussian window of 11 pixels and sigma 1.5 (on smaller maps the largest odd one that fits), constants 0.01 and

@@ -21,7 +21,7 @@ Outside = Literal["zero", "edge", "nan"]
 
 
 def interpolation_matrix(
-    positions: Float[Tensor, "n"], length: int, *, outside: Outside, limits: tuple[float, float] | None = None
+    positions: Float[Tensor, " n"], length: int, *, outside: Outside, limits: tuple[float, float] | None = None
 ) -> Float[Tensor, "n {length}"]:
     """Linear-interpolation weights that read ``positions`` (edge-origin) from a row of ``length`` cells.
 

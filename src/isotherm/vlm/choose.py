@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from isotherm.errors import MethodError, OptionError
+from isotherm.errors import OptionError
+from isotherm.ops.names import known_method
 from isotherm.vlm import methods as methods_module
 from isotherm.vlm.explain import AnswerScore
 from isotherm.vlm.methods import Propagation
@@ -73,11 +73,5 @@ def method_names() -> list[str]:
 
 
 def _method(name: str) -> TokenMethod:
-    known = {getattr(methods_module, n)().name.replace("_", ""): n for n in methods_module.__all__}
-    key = name.lower().replace("-", "").replace("_", "")
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(getattr(methods_module, known[n])().name for n in near)}? " if near else ""
-        raise MethodError(f"there is no method {name!r} for language models; {hint}There are {', '.join(method_names())}")
-    made: TokenMethod = getattr(methods_module, known[key])()
-    return made
+    methods: dict[str, TokenMethod] = {made.name: made for made in (getattr(methods_module, n)() for n in methods_module.__all__)}
+    return methods[known_method(name, list(methods), of=" for language models")]

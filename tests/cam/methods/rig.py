@@ -46,7 +46,7 @@ def make_net(*, seed: int = 0, smooth: bool = False, dtype: torch.dtype = torch.
     return net.to(dtype).eval().requires_grad_(False)
 
 
-def make_inputs(tensor: Float[Tensor, "b c h w"], blank: Float[Tensor, "c"] | None = None) -> Inputs:
+def make_inputs(tensor: Float[Tensor, "b c h w"], blank: Float[Tensor, " c"] | None = None) -> Inputs:
     b, _, h, w = tensor.shape
     return Inputs(tensor, Frame.identity((h, w)).expanded(b), blank=blank)
 
@@ -57,8 +57,8 @@ class PlainRerun:
 
     net: nn.Module
     inputs: Inputs
-    picture: Int[Tensor, "t"]
-    classes: Int[Tensor, "t"]
+    picture: Int[Tensor, " t"]
+    classes: Int[Tensor, " t"]
     layers: tuple[str, ...] = ()
     rows: int = 0
     largest: int = 0
@@ -71,7 +71,7 @@ class PlainRerun:
         self.largest = max(self.largest, len(tensor))
 
     @torch.no_grad()
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
+    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         self._count(tensor)
         return self._pick(self.net(tensor), target)
 
@@ -108,7 +108,7 @@ class SharingRerun(PlainRerun):
     """The same, reading all targets of a picture from one pass."""
 
     @torch.no_grad()
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         self._count(tensor)
         return self.net(tensor)[:, self.classes[target]]
 
@@ -120,7 +120,7 @@ def make_trace(
     *,
     picture: list[int] | None = None,
     layers: tuple[str, ...] = ("second",),
-    blank: Float[Tensor, "c"] | None = None,
+    blank: Float[Tensor, " c"] | None = None,
     rerun: type[PlainRerun] = PlainRerun,
     biases: bool = False,
 ) -> Trace:

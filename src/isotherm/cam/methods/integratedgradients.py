@@ -31,8 +31,8 @@ class Integration:
     """
 
     values: Float[Tensor, "t h w"]
-    gain: Float[Tensor, "t"]
-    error: Float[Tensor, "t"]
+    gain: Float[Tensor, " t"]
+    error: Float[Tensor, " t"]
 
 
 @dataclass(frozen=True, kw_only=True)

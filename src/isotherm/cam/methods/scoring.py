@@ -21,12 +21,12 @@ from isotherm.errors import MethodError
 class SharedRerun(Protocol):
     """A rerun that reads several targets of one picture from one forward pass."""
 
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of *one* picture for each of its m targets, without graph."""
         ...
 
 
-def by_picture(trace: Trace) -> Iterator[tuple[Float[Tensor, "c h w"], Int[Tensor, "m"]]]:
+def by_picture(trace: Trace) -> Iterator[tuple[Float[Tensor, "c h w"], Int[Tensor, " m"]]]:
     """Each picture's model input with the targets that are about it."""
     picture = trace.picture.cpu()
     for row in picture.unique().tolist():
@@ -45,7 +45,7 @@ def masked_scores(
     picture: Float[Tensor, "c h w"],
     masks: Float[Tensor, "n h w"],
     blank: Float[Tensor, "c 1 1"],
-    target: Int[Tensor, "m"],
+    target: Int[Tensor, " m"],
     *,
     batch: int,
 ) -> Float[Tensor, "n m"]:
@@ -61,7 +61,7 @@ def masked_scores(
 
 
 def several(
-    rerun: Rerun, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, "m"], *, batch: int
+    rerun: Rerun, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"], *, batch: int
 ) -> Float[Tensor, "n m"]:
     """Scores of n versions of one picture for each of its m targets, ``batch`` rows per forward pass."""
     if isinstance(rerun, SharedRerun):

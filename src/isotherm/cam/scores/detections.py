@@ -167,7 +167,7 @@ def _mask_logits(p: Detections, part: Sequence[str]) -> dict[int, Float[Tensor, 
     return dict(zip(rows, p.masks(torch.tensor(rows)), strict=True))
 
 
-def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tensor, "n"]:
+def part_scores(p: Detections, part: Sequence[str], fixed: _Fixed) -> Float[Tensor, " n"]:
     """The score of each finding's part, (n,), differentiable."""
     n = len(p)
     if not n:
@@ -228,7 +228,7 @@ def self_iou(box: Float[Tensor, "4"], fixed: Float[Tensor, "4"]) -> Float[Tensor
     return inter / union.clamp_min(1e-9)
 
 
-def iou(boxes: Float[Tensor, "n 4"], other: Float[Tensor, "1 4"]) -> Float[Tensor, "n"]:
+def iou(boxes: Float[Tensor, "n 4"], other: Float[Tensor, "1 4"]) -> Float[Tensor, " n"]:
     """Intersection over union of boxes (n, 4) with one box (1, 4)."""
     low, high = torch.maximum(boxes[:, :2], other[:, :2]), torch.minimum(boxes[:, 2:], other[:, 2:])
     inter = (high - low).clamp_min(0).prod(1)

@@ -31,21 +31,21 @@ class Targets:
         rows: (t,) rows of the Detections; part: which part of the finding is explained, per target.
     """
 
-    scores: Float[Tensor, "t"]
-    picture: Int[Tensor, "t"]
+    scores: Float[Tensor, " t"]
+    picture: Int[Tensor, " t"]
     labels: tuple[str, ...]
     read: Read
     pins: Pins | None = None
     boxes: Float[Tensor, "t 4"] | None = None
-    finding: Int[Tensor, "t"] | None = None
-    confidence: Float[Tensor, "t"] | None = None
-    rows: Int[Tensor, "t"] | None = None
+    finding: Int[Tensor, " t"] | None = None
+    confidence: Float[Tensor, " t"] | None = None
+    rows: Int[Tensor, " t"] | None = None
     part: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Int[Tensor, "n"]) -> Targets:
+    def take(self, index: Int[Tensor, " n"]) -> Targets:
         """Some of the targets; ``read`` still speaks of the original numbering, shifted by ``index``."""
         index = index.cpu()
 
