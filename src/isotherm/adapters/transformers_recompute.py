@@ -19,8 +19,7 @@ from isotherm.vlm.trace import frozen_weights
 def recomputed_layers(model: nn.Module) -> Iterator[None]:
     """Inside of the block a graph through the model's layers holds one layer's activations at a time, and each layer runs twice. Weights and norms are frozen, both times.
 
-    It spares more than memory: on a CPU the first touch of so much of it costs as much as computing the layers again. Layers are what
-    transformers marks as fit for it; in a model without any the graph is the usual one.
+    It costs a second forward pass through the layers. Layers are what transformers marks as fit for it; in a model without any the graph is the usual one.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 

@@ -23,7 +23,7 @@ from isotherm.cam.capture import evaluating
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.attention import hidden_keys
-from isotherm.vlm.patch_gradient import patch_gradients
+from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import Asked, Reading, Streams
 
@@ -142,7 +142,7 @@ class TransformersVlm:
             return tuple(s.clone() for s in self._embedded(asked.inputs, asked))
 
     def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
-        with patch_gradients(), recomputed_layers(self.model):
+        with embedding_by_products(), recomputed_layers(self.model):
             return self._embedded(dict(asked.inputs) | {_fed(asked): pixels}, asked)
 
     def _embedded(self, inputs: Mapping[str, Any], asked: Asked) -> Streams:

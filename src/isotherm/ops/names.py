@@ -17,7 +17,7 @@ def known_method(name: str, names: Sequence[str], *, of: str = "") -> str:
     """The method that is meant.
 
     Raises:
-        MethodError: none; the message has the nearest names. Several in one text are told where they go.
+        MethodError: no such method, with the nearest names in the message; or several in one text, with where those go.
     """
     known = {plain(n): n for n in names}
     if plain(name) in known:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from isotherm.vlm.patch_gradient import patch_gradients
+from isotherm.vlm.patch_embedding import embedding_by_products
 
 SIDE_BY_SIDE = {
     "flat": (nn.Conv2d(3, 8, 4, stride=4), (2, 3, 12, 8)), "left over": (nn.Conv2d(3, 8, 4, stride=4, bias=False), (1, 3, 14, 11)),
@@ -31,7 +31,7 @@ def test_values_and_gradients_are_those_of_torch(name):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weight = torch.randn(4096, generator=torch.Generator().manual_seed(1))
     out, gradient = gradient_of(layer, x, weight)
-    with patch_gradients():
+    with embedding_by_products():
         ours, found = gradient_of(layer, x, weight)
     torch.testing.assert_close(ours, out, rtol=0, atol=0)
     torch.testing.assert_close(found, gradient, rtol=1e-5, atol=1e-5)
@@ -40,6 +40,6 @@ def test_values_and_gradients_are_those_of_torch(name):
 
 def test_a_weight_that_wants_a_gradient_gets_one():
     layer = nn.Conv2d(3, 8, 4, stride=4)
-    with patch_gradients():
+    with embedding_by_products():
         layer(torch.randn(1, 3, 8, 8)).sum().backward()
     assert float(layer.weight.grad.abs().sum()) > 0

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 
 @contextmanager
-def patch_gradients() -> Iterator[None]:
+def embedding_by_products() -> Iterator[None]:
     """Inside of the block, convolutions whose patches lie side by side pass gradients on as one product of matrices. Values are the same."""
     with _Patched():
         yield
