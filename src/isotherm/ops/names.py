@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import is_dataclass, replace
+from typing import Any
 
-from isotherm.errors import MethodError
+from isotherm.errors import MethodError, OptionError
 
 
 def plain(name: str) -> str:
@@ -27,3 +29,29 @@ def known_method(name: str, names: Sequence[str], *, of: str = "") -> str:
     near = difflib.get_close_matches(plain(name), known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(known[n] for n in near)}? " if near else ""
     raise MethodError(f"there is no method {name!r}{of}; {hint}There are {', '.join(names)}")
+
+
+def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "") -> str:
+    """The value itself, if it is one of an option's words: a misspelt word must not pass for the default.
+
+    Args:
+        value: what was given. words: what there is. option: its name, as the user writes it. of: whose option, if that
+            needs saying, with a space in front.
+
+    Raises:
+        OptionError: another value, with the nearest words in the message.
+
+    Example:
+        >>> known_word("eigen", ("none", "eigen"), "smooth")
+        'eigen'
+    """
+    if isinstance(value, str) and value in words:
+        return value
+    near = difflib.get_close_matches(value.lower(), words, n=2, cutoff=0.5) if isinstance(value, str) else []
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise OptionError(f"{option}{of} is {value!r}{hint}{' It takes' if hint else '; it takes'} {', '.join(words)}")
+
+
+def seeded(method: Any, seed: int) -> Any:
+    """The same method with another seed, where it draws random numbers; else the method itself."""
+    return replace(method, seed=seed) if is_dataclass(method) and not isinstance(method, type) and hasattr(method, "seed") else method
