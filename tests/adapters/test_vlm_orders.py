@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from adapters.vlm_models import FAMILIES, HALF, asked
+from adapters.vlm_models import FAMILIES, HALF, MIXED, asked
 from isotherm.adapters.transformers_vlm_families import layout_of
 from isotherm.adapters.transformers_vlm_onevision import OneVisionLayout
 from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions, video_token_id
@@ -229,7 +229,7 @@ def test_rows_that_are_shrunk():
 
 
 @pytest.mark.parametrize("name", ["llava_onevision", "llava_next"])
-@pytest.mark.parametrize("size", [(96, 60), (20, 70), (64, 64), (33, 90)])
+@pytest.mark.parametrize("size", [(96, 60), (20, 70), (64, 64), (33, 90), (2000, 64), (5, 700)])
 def test_pixels_are_packed_as_the_model_packs_features(name, size):
     model, processor = FAMILIES[name]()
     layout = layout_of(name, model.config, processor)
@@ -240,3 +240,23 @@ def test_pixels_are_packed_as_the_model_packs_features(name, size):
     (ours,) = layout.pixels(inputs, [size])
     assert torch.allclose(ours, packed[0], atol=1e-6, equal_nan=True)
     assert len(ours) == len(picture_positions(inputs["input_ids"], image_token_id(model.config)))
+
+
+@pytest.mark.parametrize("name", ["llava_onevision", "llava_next"])
+@pytest.mark.parametrize("size", [(2000, 64), (5, 700)])
+def test_a_picture_narrower_than_a_token_of_its_tiles_is_seen_as_a_whole_only(name, size):
+    """The model cuts off all of the tiles but the ends of their rows, which stand for no place."""
+    model, processor = FAMILIES[name]()
+    layout = layout_of(name, model.config, processor)
+    inputs = asked(processor, name, [Image.fromarray(coordinate_picture(size))])
+    with torch.no_grad():
+        assert model(**inputs).logits.isfinite().all()
+    (picture,) = layout.pictures(inputs, [size])
+    assert picture.count == len(picture_positions(inputs["input_ids"], image_token_id(model.config)))
+    mean, std = (MIXED["image_mean"], MIXED["image_std"]) if name == "llava_next" else (HALF, HALF)
+    assert check_layout(layout, inputs, [size], mean=mean, std=std) < 0.2
+    placed = {int(token) for grid in picture.grids for token in grid.token.flatten()}
+    (pixels,) = layout.pixels(inputs, [size])
+    assert placed == set(pixels[:, 0].isfinite().nonzero().flatten().tolist())
+    assert len(picture.grids) == 1
+    assert picture.seen().all() or name == "llava_onevision"

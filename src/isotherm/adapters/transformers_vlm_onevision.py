@@ -163,7 +163,12 @@ class OneVisionLayout(VisionLayout):
         return PictureTokens(size, tuple(grids), int(self.n**2 + token.numel()))
 
     def _runs(self, first: int, count: int, shrunk: int) -> list[tuple[int, int, float, float]]:
-        """Evenly spaced tokens of one axis: from which to before which, where the first one's centre lies on the canvas, and the step."""
+        """Evenly spaced tokens of one axis: from which to before which, where the first one's centre lies on the canvas, and the step.
+
+        None at all where the picture is narrower than a token of its tiles: the model then cuts everything off but the ends of the rows.
+        """
+        if shrunk == 0:
+            return []
         patches = first + torch.arange(count)
         centres = (patches // self.n * self.side + (patches % self.n + 0.5) * self.patch).double()
         step = self.patch * count / shrunk
