@@ -238,3 +238,27 @@ def test_segmentation_mask():
     torch.testing.assert_close(SegmentationMask(0, mask)(p, inputs).scores, logits[:, 0, 3:5, 4:9].mean((1, 2)))
     with pytest.raises(TargetError, match="empty"):
         SegmentationMask("sky")(Segmentation(logits * 0 + torch.tensor([0.0, 1.0, 0.0])[:, None, None], p.names), inputs)
+
+
+def test_a_mask_of_one_channel_is_where_its_logit_is_above_0():
+    logits = torch.randn(2, 1, 16, 24, requires_grad=True)
+    inputs = TinyClassifier().prepare(PICTURES)
+    targets = SegmentationMask()(Segmentation(logits, ("leaf",)), inputs)
+    expected = torch.stack([one[one > 0].mean() for one in logits])
+    torch.testing.assert_close(targets.scores, expected)
+    torch.testing.assert_close(targets.read(Segmentation(logits * 2, ("leaf",)), torch.arange(2)), expected * 2)
+    torch.testing.assert_close(SegmentationMask("leaf")(Segmentation(logits, ("leaf",)), inputs).scores, expected)
+
+
+def test_a_picture_with_an_empty_mask_of_one_channel_has_no_target_unless_it_is_asked_for():
+    inputs = TinyClassifier().prepare(PICTURES)
+    logits = torch.stack([torch.full((1, 16, 24), -3.0), torch.linspace(-1, 3, 16)[None, :, None].expand(1, 16, 24)])
+    p = Segmentation(logits, ("leaf",))
+    targets = SegmentationMask()(p, inputs)
+    assert targets.picture.tolist() == [1]
+    torch.testing.assert_close(targets.scores, logits[1][logits[1] > 0].mean()[None])
+    torch.testing.assert_close(targets.read(Segmentation(logits[1:] + 1, p.names), torch.tensor([0])), targets.scores + 1)
+    with pytest.raises(TargetError, match="the mask of leaf is empty"):
+        SegmentationMask("leaf")(p, inputs)
+    with pytest.raises(TargetError, match="it has no pixel"):
+        SegmentationMask(mask=torch.zeros(16, 24, dtype=torch.bool))(p, inputs)

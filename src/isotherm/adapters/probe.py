@@ -7,7 +7,7 @@ token, the patches' gradient is exactly zero, and a map of it is noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,10 @@ from isotherm.errors import LayerError, ShapeError
 
 TRIED = 12
 """How many layers from the end are tried; behind the last grid there are rarely more than two without gradient."""
+
+
+Candidate = tuple[LayerRef, tuple[int, int]]
+"""A layer and the (h, w) of its grid."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ def last_grid(
     answer: Callable[[Any], Tensor],
     inputs: Inputs,
     layout: Callable[[str, Tensor, Inputs], Layout],
+    *,
+    among: Callable[[Sequence[Candidate]], Sequence[Candidate]] = lambda candidates: candidates,
 ) -> Found:
     """The last layer in order of execution with a grid of cells that all carry gradient.
 
@@ -52,13 +58,15 @@ def last_grid(
         model: whose layers are tried. run: the forward pass of ``inputs``.
         answer: raw output -> (b, ...) whose largest value per picture is explained.
         layout: the adapter's own, which refuses layers that are no grid.
+        among: which of the grids, the last first, may be chosen; all unless given.
 
     Raises:
         LayerError: no layer of this model puts out a grid.
     """
-    candidates = _grids(model, run, inputs, layout)
+    candidates: Sequence[Candidate] = _grids(model, run, inputs, layout)
     if not candidates:
         raise LayerError(f"no layer of this {type(model).__name__} puts out one cell per image region; name a layer yourself")
+    candidates = among(candidates)
     best, most = candidates[0], 0.0
     for passed, (ref, grid) in enumerate(candidates[:TRIED]):
         recording = record(model, run, [ref])
@@ -84,7 +92,7 @@ def last_grid(
 
 def _grids(
     model: nn.Module, run: Callable[[], Any], inputs: Inputs, layout: Callable[[str, Tensor, Inputs], Layout]
-) -> list[tuple[LayerRef, tuple[int, int]]]:
+) -> list[Candidate]:
     """Every module that ran once and put out a grid larger than one cell, the last first.
 
     Of modules that put out the very same tensor (a stage and its last block) the outermost stands for all.
@@ -110,7 +118,7 @@ def _grids(
     finally:
         for handle in handles:
             handle.remove()
-    found: list[tuple[LayerRef, tuple[int, int]]] = []
+    found: list[Candidate] = []
     seen: set[int] = set()
     for name, module, output in reversed(ran):
         if times[name] > 1 or id(output) in seen:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
+from isotherm.adapters.dense import DenseView, dense_logits
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.adapters.weights import load_fitting, open_weights
 from isotherm.cam.capture import original_module
@@ -37,6 +38,8 @@ def wrap(
     weights: Any = None,
 ) -> View:
     """A view of a torchvision model, or of any module that maps (b, 3, h, w) to (b, k) logits.
+
+    A module of one's own may also put out logits for every pixel, (b, k, h', w'): then it is read as a segmenter.
 
     Args:
         model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
@@ -119,6 +122,14 @@ def wrap_classifier(
     if isinstance(model, VisionTransformer):
         return TransformerView(model, **arguments, **token_head(model))
     view = ClassifierView(model, **arguments)
+    if not type(model).__module__.startswith("torchvision."):
+        # only running a foreign module tells whether it answers for the picture or for every pixel
+        raw = _run_once(view)
+        dense = dense_logits(raw)
+        if dense is not None:
+            return DenseView(model, **arguments | {"names": names or numbered(dense.shape[1])})
+        if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
+            names = view.names = numbered(raw.shape[1])
     if names is None:
         # a module that ends in no linear layer: only running it tells how many classes there are
         view.names = tuple(numbered(_count_by_running(view)))
@@ -226,6 +237,16 @@ def _count_of_classes(model: nn.Module, linear: nn.Module | None) -> int | None:
     if isinstance(model, SqueezeNet):
         return int(model.classifier[1].out_channels)
     return int(linear.out_features) if linear is not None and type(model).__module__.startswith("torchvision.") else None  # type: ignore[arg-type]
+
+
+def _run_once(view: ClassifierView) -> Any:
+    """What the module itself puts out for a black picture."""
+    import numpy as np
+
+    from isotherm.cam.capture import evaluating
+
+    with torch.no_grad(), evaluating(view.model):
+        return view.model(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)]).tensor)
 
 
 def _count_by_running(view: ClassifierView) -> int:

@@ -12,7 +12,7 @@ import torch
 
 from isotherm.cam.attribute import Attribution
 from isotherm.cam.trace import Method
-from isotherm.cam.view import Detections, Picture, View
+from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
 from isotherm.draw.notebook import gallery_html
 from isotherm.errors import InputError
 from isotherm.heatmap import Heatmap
@@ -117,7 +117,7 @@ def explanations(
         ]
         notes = list(attribution.notes)
         if not maps:
-            notes.append("the model found nothing in this picture, so there is nothing to explain; lower the confidence threshold to see what it nearly found")
+            notes.append(_nothing(attribution.prediction))
         silent = [m.label for m in maps if not m.has_evidence]
         if silent:
             notes.append(f"no positive evidence for {', '.join(dict.fromkeys(silent))}: no cell speaks for it, so nothing is drawn")
@@ -128,6 +128,13 @@ def explanations(
             )
         )
     return out
+
+
+def _nothing(prediction: Prediction) -> str:
+    """Why a picture has no map."""
+    if isinstance(prediction, Segmentation):
+        return f"the mask of {', '.join(prediction.names)} is empty: no pixel's logit is above 0, so there is nothing to explain; give a mask of your own with SegmentationMask"
+    return "the model found nothing in this picture, so there is nothing to explain; lower the confidence threshold to see what it nearly found"
 
 
 def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:

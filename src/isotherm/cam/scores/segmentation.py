@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
@@ -20,7 +20,9 @@ class SegmentationMask(Score):
 
     Args:
         which: class; the one that covers the largest part of each picture if not given.
-        mask: (h, w) in input pixels; where the model itself says this class if not given.
+        mask: (h, w) in input pixels; where the model itself says this class if not given: where its logit is the
+            largest, or, of a segmenter with one channel, above 0, which is a probability above one half. A picture
+            in which such a segmenter says nothing has no target, unless ``which`` asks for one.
     """
 
     which: int | str | None = None
@@ -30,22 +32,27 @@ class SegmentationMask(Score):
         if not isinstance(prediction, Segmentation):
             raise TargetError(f"SegmentationMask is a score of segmenters, but this model gives {type(prediction).__name__}")
         logits = prediction.logits
-        said = logits.detach().argmax(1)
         b, k = logits.shape[:2]
-        if self.which is None:
-            index = torch.stack([torch.bincount(s.flatten(), minlength=k).argmax() for s in said]).cpu()
-        else:
+        said = said_classes(logits)
+        if self.which is not None:
             index = torch.full((b,), class_index(self.which, prediction.names))
+        elif k == 1:
+            index = torch.zeros(b, dtype=torch.long)
+        else:
+            index = torch.stack([torch.bincount(s.flatten(), minlength=k).argmax() for s in said]).cpu()
         if self.mask is not None:
             if tuple(self.mask.shape) != tuple(logits.shape[-2:]):
                 raise TargetError(f"the mask is {tuple(self.mask.shape)}, the model's output {tuple(logits.shape[-2:])}; both are input pixels")
             masks = self.mask.to(logits.device).expand(b, -1, -1)
         else:
             masks = said == index.to(said.device)[:, None, None]
-        empty = ~masks.flatten(1).any(1)
-        if bool(empty.any()):
+        empty = ~masks.flatten(1).any(1).cpu()
+        if bool(empty.any()) and (self.which is not None or self.mask is not None):
             names = ", ".join(sorted({prediction.names[int(index[i])] for i in torch.nonzero(empty).flatten()}))
-            raise TargetError(f"the mask of {names} is empty: the model says it nowhere in the picture; give another class or a mask")
+            where = "it has no pixel" if self.mask is not None else "the model says it nowhere in the picture"
+            raise TargetError(f"the mask of {names} is empty: {where}; give another class or a mask")
+        picture = torch.nonzero(~empty).flatten()
+        index, masks = index[picture], masks[picture.to(masks.device)]
         weight = masks.to(logits.dtype) / masks.sum((1, 2), keepdim=True)
 
         def read(p: Prediction, target: Tensor) -> Tensor:
@@ -54,5 +61,13 @@ class SegmentationMask(Score):
             row = torch.arange(len(t), device=t.device)
             return (p.logits[row, index.to(t.device)[t]] * weight[t]).sum((1, 2))
 
-        everything = torch.arange(b)
-        return Targets(read(prediction, everything), everything, tuple(prediction.names[i] for i in index.tolist()), read)
+        which = index.to(logits.device)
+        scores = (logits[picture.to(logits.device), which] * weight).sum((1, 2))
+        return Targets(scores, picture, tuple(prediction.names[i] for i in index.tolist()), read)
+
+
+def said_classes(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:
+    """The class that the model says at every pixel: of several the likeliest; of one, 0 where it is likelier than not, else -1."""
+    if logits.shape[1] == 1:
+        return torch.where(logits.detach()[:, 0] > 0, 0, -1)
+    return logits.detach().argmax(1)
