@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from isotherm.cli import main
-from isotherm.data.shape_questions import make_question
+from isotherm.data.shape_questions import HELD_OUT, make_question
 
 MODEL = ["--model", "tiny-vlm", "--weights", "none", "--trust", "off", "--quiet"]
 
@@ -40,6 +40,37 @@ def test_several_pictures_in_one_prompt(pictures):
     assert len(list((pictures / "out").glob("*.npz"))) == 2
     assert "'2' rather than '3', picture 1 of 2" in json.dumps(first)
     assert "'2' rather than '3', picture 2 of 2" in json.dumps(second)
+
+
+def film(fpath, picture, frames=8):
+    av = pytest.importorskip("av", reason="videos need PyAV")
+    with av.open(str(fpath), "w") as container:
+        stream = container.add_stream("mpeg4", rate=4)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = picture.shape[1], picture.shape[0], "yuv420p", 4_000_000
+        for _ in range(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def test_a_video_has_a_map_per_moment(pictures, capsys):
+    film("clip.mp4", make_question(HELD_OUT[28], "count").picture)
+    assert main(["explain", "clip.mp4", "--model", "tiny-vlm", "--trust", "off", "--prompt", "how many red ?", "--together", "--out", "out"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "moment 4 of 4" in told
+    assert "picture 1 of" not in told
+    assert len(items(pictures / "out")) == 4
+    page = (pictures / "out" / "report.html").read_text()
+    assert "clip.mp4, moment 4 of 4" in page
+
+
+def test_several_videos_are_pictures_and_said_to_be(pictures, capsys):
+    for i in range(2):
+        film(f"{i}.mp4", make_question(i, "count").picture, frames=2 + i)
+    given = [m for m in MODEL if m != "--quiet"]
+    assert main(["explain", "0.mp4", "1.mp4", *given, "--prompt", "how many red ?", "--answer", "2", "--together", "--out", "out"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "asked about 5 pictures and not about a video" in told
+    assert "picture 5 of 5" in told
 
 
 def test_the_choice_is_told(pictures, capsys):

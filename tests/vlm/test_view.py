@@ -8,9 +8,13 @@ import torch
 from vlm_models import FAMILIES
 
 from isotherm.adapters.transformers_vlm import TransformersVlm
-from isotherm.api import explain
+from isotherm.api import explain, open_model
+from isotherm.data.shape_questions import HELD_OUT, make_question
 from isotherm.errors import AdapterError, MethodError, OptionError
+from isotherm.metrics.localisation import energy_inside
+from isotherm.ops.resample import to_source
 from isotherm.vlm import methods
+from isotherm.vlm.explain import by_picture
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
 
@@ -159,6 +163,51 @@ def test_videos_have_a_map_per_moment(families, family):
     with torch.no_grad():
         true = view.model(**asked.inputs, use_cache=False).logits[:, -1]
         torch.testing.assert_close(view.read(asked, streams, NOTHING).logits[:, -1], true, atol=1e-5, rtol=1e-4)
+
+
+def test_the_shipped_model_sees_videos():
+    """With its own template: two frames a moment, at the size that it was taught, and of one moment its answer is that of the picture."""
+    asked = make_question(HELD_OUT[28], "count")
+    view = open_model("tiny-vlm")
+    one = view.ask([asked.picture], asked.question)
+    film = view.ask_video([asked.picture] * 2, asked.question, fps=4.0)
+    assert [p.count for p in film.pictures] == [one.pictures[0].count]
+    assert view.vocabulary.decode(view.answer(film, most=4)).strip() == asked.answer
+    maps = explain(view, [asked.picture] * 3, prompt=asked.question, video_fps=4.0, trust="off")
+    assert [m.label.rpartition(", ")[2] for m in maps] == ["moment 1 of 2", "moment 2 of 2"]
+    evidence = torch.from_numpy(asked.evidence)[None]
+    for m in maps:
+        assert float(energy_inside(to_source(m.values, m.frame)[None], evidence)) > 2 * asked.evidence.mean()
+    assert [part.name for part in by_picture(maps)] == ["picture, moment 1 of 2", "picture, moment 2 of 2"]
+
+
+def test_long_and_large_videos_become_smaller_for_the_shipped_model():
+    view = open_model("tiny-vlm", weights="none")
+    film = view.ask_video([np.zeros((480, 640, 3), np.uint8)] * 40, "how many red ?", fps=25.0)
+    assert len(film.pictures) == 20
+    assert 0 < len(film.positions) <= 4 * (192 // 8) ** 2 / 2
+    assert len(view.ask_video([np.zeros((480, 640, 3), np.uint8)] * 2, "how many red ?", fps=25.0).positions) <= (192 // 8) ** 2
+
+
+@pytest.mark.parametrize("what", ["image", "video"])
+def test_a_template_without_a_place_for_what_is_shown(what):
+    """As of a user's model whose template was written for text or for pictures alone."""
+    model, processor = FAMILIES["qwen2_vl"]()
+    processor.chat_template = "{% for m in messages %}{% for part in m['content'] %}{% if part['type'] == 'audio' %}<a>{% else %} {{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    view = TransformersVlm(model, processor)
+    frames = [np.zeros((40, 72, 3), np.uint8)] * 2
+    with pytest.raises(AdapterError, match=rf"the chat template of qwen2_vl .* writes nothing for {{'type': '{what}'}}"):
+        explain(view, frames, prompt="how many ?", answer="2", video_fps=1.0 if what == "video" else None)
+
+
+def test_what_is_no_video():
+    view = open_model("tiny-vlm", weights="none")
+    black = np.zeros((40, 72, 3), np.uint8)
+    for frames, fps, message in [
+        ([black], 2.0, "a video of one frame"), ([black, black[:24]], 2.0, "given were 72 x 40 and 72 x 24 pixels"), ([black] * 2, float("nan"), "fps is nan"),
+    ]:  # fmt: skip
+        with pytest.raises(OptionError, match=message):
+            explain(view, frames, prompt="how many red ?", video_fps=fps)
 
 
 def test_videos_are_refused_where_they_are_not_known(families):

@@ -21,11 +21,18 @@ WORDS = (
     "0", "1", "2", "3", "4", "5", "top-left", "top", "top-right", "left", "middle", "right", "bottom-left", "bottom", "bottom-right",
 )  # fmt: skip
 PATCH, MERGE = 4, 2
+LEAST_PX, MOST_PX = 16 * 16, 192 * 192
+"""Pixels of a picture or a frame, within which it is resized to whole tokens and not otherwise."""
+VIDEO_PICTURES = 4
+"""A whole video has as many pixels as so many of the largest pictures; more frames are smaller ones."""
 FORMAT = "isotherm.tiny_vlm/1"
 
 
 def tiny_processor() -> Any:
-    """The processor: pictures of any size to blocks of 8 x 8 pixels, words to numbers, word by word."""
+    """The processor: pictures of any size to blocks of 8 x 8 pixels, videos to the same blocks of two frames each, words to numbers, word by word.
+
+    Qwen3-VL's processor writes the time before each moment of a video. The vocabulary has no times, so each becomes two unknown words.
+    """
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers
         from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3VLProcessor, Qwen3VLVideoProcessor
@@ -38,12 +45,17 @@ def tiny_processor() -> Any:
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", additional_special_tokens=list(SPECIAL[3:]), clean_up_tokenization_spaces=False
     )
     sides: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
-    pictures = Qwen2VLImageProcessor(**sides, min_pixels=16 * 16, max_pixels=192 * 192, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    colours: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    pictures = Qwen2VLImageProcessor(**sides, **colours, min_pixels=LEAST_PX, max_pixels=MOST_PX)
+    videos = Qwen3VLVideoProcessor(
+        **sides, **colours, size={"shortest_edge": LEAST_PX, "longest_edge": VIDEO_PICTURES * MOST_PX}, do_sample_frames=False,
+        cap_pixels_per_frame=True, max_video_tokens=MOST_PX // (PATCH * MERGE) ** 2,
+    )  # fmt: skip
     template = (
         "{% for message in messages %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
-        "{% else %} {{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+        "{% elif part['type'] == 'video' %}<|video_pad|>{% else %} {{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
     )
-    return Qwen3VLProcessor(image_processor=pictures, tokenizer=fast, video_processor=Qwen3VLVideoProcessor(**sides), chat_template=template)
+    return Qwen3VLProcessor(image_processor=pictures, tokenizer=fast, video_processor=videos, chat_template=template)
 
 
 def tiny_config() -> Any:

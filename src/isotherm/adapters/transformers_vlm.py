@@ -98,8 +98,7 @@ class TransformersVlm:
 
     def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
         check_question(frames, prompt)
-        if fps <= 0:
-            raise OptionError(f"fps is {fps}; expected frames per second, above 0")
+        check_video(frames, fps)
         token = video_token_id(self.model.config)
         if token is None:
             raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
@@ -132,10 +131,21 @@ class TransformersVlm:
     def _text(self, what: str, n: int, prompt: str) -> str:
         """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
         if getattr(self.processor, "chat_template", None):
-            content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
-            return str(self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False))
+            text, without = self._chat(what, n, prompt), self._chat(what, 0, prompt)
+            if text.split() == without.split():
+                kind = "pictures" if what == "image" else "videos"
+                instead = "" if what == "image" else "; or ask about the frames as pictures"
+                raise AdapterError(
+                    f"the chat template of {self.name} writes nothing for {{'type': {what!r}}}, so the prompt has no place for {kind}; "
+                    f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
+                )
+            return text
         mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(self._token)
         return f"{mark}" * n + prompt
+
+    def _chat(self, what: str, n: int, prompt: str) -> str:
+        content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
+        return str(self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False))
 
     def embed(self, asked: Asked) -> Streams:
         with torch.no_grad():
@@ -267,6 +277,17 @@ def check_question(pictures: Sequence[Picture], prompt: str) -> None:
         raise OptionError("a question needs at least one picture")
     if not prompt.strip():
         raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
+
+
+def check_video(frames: Sequence[Picture], fps: float) -> None:
+    """Refuse frames that are no video: a rate of nothing, a single frame, frames of several sizes."""
+    if not fps > 0:
+        raise OptionError(f"fps is {fps}; expected frames per second, above 0")
+    if len(frames) < 2:
+        raise OptionError("a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames")
+    if len(sizes := list(dict.fromkeys((f.shape[0], f.shape[1]) for f in frames))) > 1:
+        shown = " and ".join(f"{w} x {h}" for h, w in sizes[:2])
+        raise OptionError(f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps")
 
 
 def _fed(asked: Asked) -> str:

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -155,9 +156,11 @@ class _Work:
     def _one_question(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
         """All pictures, or a video's frames, in one prompt."""
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
-        times = [item.time_s for item, _ in group if item.kind == "frame" and item.time_s is not None]
-        fps = (len(times) - 1) / (times[-1] - times[0]) if 1 < len(times) == len(group) and times[-1] > times[0] else None
+        fps = _rate([item for item, _ in group])
         (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], video_fps=fps, **self.job)
+        if fps is None and any(item.kind == "frame" for item, _ in group):
+            line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
+            explanation = replace(explanation, chosen=(*explanation.chosen, line))
         self._tell_choices(explanation)
         parts = by_picture(explanation)
         for i, part in enumerate(parts):
@@ -200,6 +203,14 @@ class _Work:
                 self.console.print(f"      {lines[i]}", markup=False)
         for note in explanation.notes:
             self.console.print(f"  note: {note}", markup=False)
+
+
+def _rate(items: Sequence[Item]) -> float | None:
+    """Frames a second, where the items are the frames of one video and not of several."""
+    times = [item.time_s for item in items if item.kind == "frame" and item.time_s is not None]
+    if len(times) < max(2, len(items)) or len({item.source for item in items}) > 1 or times[-1] <= times[0]:
+        return None
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def _progress(console: Console, total: int | None):

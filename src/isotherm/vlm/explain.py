@@ -96,22 +96,24 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
         assert maps[0].picture is not None
         # trust is computed once for all of them, when it is first looked at
         assess = None if explanation.assess is None else lambda: tuple(explanation.trust[i] for i in places)
-        return replace(explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {number + 1} of {len(numbers)}", assess=assess)
+        which = f"{maps[0].meta['shown']} {number + 1} of {len(numbers)}"
+        return replace(explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {which}", assess=assess)
 
     return [of(number) for number in numbers]
 
 
 def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"]) -> list[Heatmap]:
     asked = trace.asking.asked
+    shown = "picture" if asked.video is None else "moment"
     out = []
     for i, (picture, source) in enumerate(zip(asked.pictures, asked.sources, strict=True)):
         first, last = asked.first[i], asked.first[i + 1]
         laid, frame = lay_out(values[first:last], picture, additive=method.additive)
         meta = {
-            "model": trace.asking.view.name, "method": method.name, "layer": "vision tokens", "score": trace.score, "prompt": asked.prompt, "picture": i,
+            "model": trace.asking.view.name, "method": method.name, "layer": "vision tokens", "score": trace.score, "prompt": asked.prompt, "picture": i, "shown": shown,
             "seen": round(float(picture.seen().float().mean()), 4),
         }  # fmt: skip
-        where = f", picture {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
+        where = f", {shown} {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
         out.append(Heatmap(laid, frame, "relevance", signed=method.signed, label=f"{trace.said.label}{where}", meta=meta, picture=source))
     return out
 
