@@ -146,7 +146,7 @@ def test_many_pictures_come_back_in_order_whatever_the_batch():
     view = TinyClassifier()
     pictures = [np.roll(PICTURE, i, 1) for i in range(5)]
     single = [explain(view, p, target="bus", trust="off")[0].values for p in pictures]
-    together = list(explain_many(view, iter(pictures), target="bus", trust="off", batch=2, names=[f"p{i}" for i in range(5)]))
+    together = list(explain_many(view, iter(pictures), target="bus", trust="off", batch=2, titles=[f"p{i}" for i in range(5)]))
     assert [e.name for e in together] == [f"p{i}" for i in range(5)]
     for one, e in zip(single, together, strict=True):
         torch.testing.assert_close(e[0].values, one)
@@ -222,6 +222,88 @@ def test_what_cannot_be_explained():
         explain(TinyClassifier(), PICTURE, device="cpu")
     with pytest.raises(AdapterError, match=r"did you mean .*resnet50"):
         open_model("resnet51")
+
+
+class OwnNet(nn.Sequential):
+    """A module of one's own with three classes."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp_path, monkeypatch):
+    names = ["ant", "bee", "cow"]
+    found = explain(OwnNet(), PICTURE, names=names, size=32, target="bee", name="garden", trust="off")
+    assert (found[0].label, found.name) == ("bee", "garden")
+    several = list(explain_many(OwnNet(), [PICTURE] * 2, names=names, size=32, target="cow", titles=["one", "two"], trust="off"))
+    assert [(e[0].label, e.name) for e in several] == [("cow", "one"), ("cow", "two")]
+
+    from isotherm.adapters import choose
+
+    fpath = tmp_path / "weights.pt"
+    fpath.write_bytes(b"")
+    passed = {}
+
+    class Package:
+        @staticmethod
+        def load(name, *, trust=None, fuse=True, prompt=None, seed=0):
+            passed.update(trust=trust, fuse=fuse, prompt=prompt, seed=seed)
+            return TinyClassifier()
+
+    monkeypatch.setattr(choose, "adapter", lambda package: Package)
+    assert explain("scenes", PICTURE, trust=str(fpath), fuse=False, prompt=("a prompt of words",), seed=5).trust
+    assert passed == {"trust": fpath, "fuse": False, "prompt": ("a prompt of words",), "seed": 5}
+    assert explain("scenes", PICTURE, trust=["off", fpath]).trust == ()
+    assert passed == {"trust": fpath, "fuse": True, "prompt": None, "seed": 0}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"fuse": "maximum"}, "fuse is 'maximum'; did you mean 'max'"),
+        ({"fuse": None}, "fuse is None; it takes mean, max"),
+        ({"smooth": "eigne"}, "smooth is 'eigne'; did you mean 'eigen'"),
+        ({"trust": "fsat"}, "trust is 'fsat'; did you mean 'fast'.*, or the path of a weights file"),
+        ({"trust": "no-such-file.pt"}, "trust is 'no-such-file.pt'; it takes fast, full, off, or the path"),
+        ({"trust": True}, "trust is True; it takes"),
+        ({"trust": ["fast", "full"]}, "one level, one weights file"),
+        ({"seed": -1}, "seed is -1; it takes a whole number"),
+        ({"seed": 0.5}, "seed is 0.5; it takes"),
+        ({"fill": "maen", "prompt": "How many?"}, "fill is 'maen'; did you mean 'mean'"),
+        ({"fill": "mean"}, "fill goes with prompt"),
+        ({"target": "wohle", "prompt": "What?"}, "a question's targets are"),
+        ({"method": "gradcma"}, "did you mean gradcam"),
+        ({"method": ["gradcam", "risse"]}, "did you mean rise"),
+    ],
+)
+def test_misspelt_words_are_refused_before_the_model_is_opened(options, says):
+    with pytest.raises((OptionError, MethodError), match=says):
+        explain("no-such-model", PICTURE, **options)
+    with pytest.raises((OptionError, MethodError), match=says):
+        explain_many("no-such-model", [PICTURE], **options)  # at the call, not at the first picture
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "says"),
+    [
+        (OwnNet(), {"trsut": "off"}, "no option trsut; did you mean trust"),
+        (OwnNet(), {"nmaes": ["a"]}, "no option nmaes; did you mean names"),
+        (TinyClassifier(), {"methods": "gradcam"}, r"takes no options \(methods\); did you mean method\?"),
+        ("scenes", {"wieghts": "none"}, "no option wieghts; did you mean weights"),
+        ("scenes", {"zzz": 1}, "no option zzz; known are device, seed, weights"),
+    ],
+)
+def test_options_that_there_are_not_are_refused_with_near_ones(model, options, says):
+    with pytest.raises(OptionError, match=says):
+        explain(model, PICTURE, **options)
+
+
+def test_an_option_with_the_name_of_the_first_argument_is_refused():
+    with pytest.raises(OptionError, match="no option name; known are"):
+        open_model("scenes", name="mine")
+    with pytest.raises(OptionError, match="batch is 0"):
+        explain_many(TinyClassifier(), [PICTURE], batch=0)
 
 
 def test_models_are_recognised_by_their_class():

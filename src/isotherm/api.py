@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
-from isotherm.adapters.choose import Opened, open_view
+from isotherm.adapters.choose import Opened, open_view, open_with
 from isotherm.cam import methods as methods_module
 from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
 from isotherm.cam.augment import attribute_augmented, augment_again
@@ -25,8 +28,8 @@ from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
 from isotherm.errors import OptionError, TargetError
-from isotherm.ops.names import known_method
-from isotherm.vlm.choose import answer_score, token_methods
+from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
+from isotherm.vlm.choose import answer_score, method_names, token_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
@@ -34,6 +37,78 @@ from isotherm.vlm.view import LanguageView
 Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
 Trusting = Literal["fast", "full", "off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What the front doors are asked for, checked before any model is opened.
+
+    Args:
+        level: how thoroughly maps are judged. options: for the adapter. Others: as of :func:`explain`.
+    """
+
+    target: Any
+    method: Any
+    layers: Layers
+    fuse: Fuse
+    smooth: Smooth
+    level: Trusting
+    seed: int | None
+    prompt: str | None
+    answer: str | None
+    versus: str | None
+    mask: Any
+    fill: Fill | None
+    video_fps: float | None
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, options: dict[str, Any], *, trust: Any, **front: Any) -> _Job:
+        """The job of a front door's arguments.
+
+        Three words mean something to the front doors and something else to adapters: ``trust`` is a level or a file,
+        ``prompt`` a question or what a YOLOE looks for, ``fuse`` a word or whether a YOLO's batch norms are merged. The
+        value tells which.
+        """
+        level, fpath = _level_and_file(trust)
+        passed = dict(options) if fpath is None else {**options, "trust": fpath}
+        if isinstance(front["fuse"], bool):
+            passed["fuse"], front["fuse"] = front["fuse"], "mean"
+        if front["prompt"] is not None and not isinstance(front["prompt"], str):
+            passed["prompt"], front["prompt"] = front["prompt"], None
+        return cls(level=level, options=passed, **front)
+
+    def __post_init__(self) -> None:
+        known_word(self.fuse, get_args(Fuse), "fuse")
+        known_word(self.smooth, get_args(Smooth), "smooth")
+        check_seed(self.seed)
+        if self.prompt is None:
+            for what in ("answer", "versus", "mask", "fill", "video_fps"):
+                if getattr(self, what) is not None:
+                    raise OptionError(f"{what} goes with prompt, the question that it is about")
+            resolve_score(self.target)
+        else:
+            answer_score(self.target, self.prompt, answer=self.answer, versus=self.versus)
+        if self.fill is not None:
+            known_word(self.fill, get_args(Fill), "fill")
+        several = [self.method] if isinstance(self.method, str) else self.method if isinstance(self.method, Sequence) else ()
+        for name in several:
+            # which of the two kinds it is turns out when the model is open
+            if isinstance(name, str) and plain(name) not in {plain(known) for known in method_names()}:
+                known_method(name, list(methods_module.ALL if self.prompt is None else method_names()))
+
+
+def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:
+    """How thoroughly to judge, and the weights file that may run code, out of a level, a file, or both."""
+    given = list(trust) if isinstance(trust, list | tuple) else [trust]
+    levels: list[Any] = [t for t in given if isinstance(t, str) and t in get_args(Trusting)]
+    files = [t for t in given if not (isinstance(t, str) and t in get_args(Trusting))]
+    for one in files:
+        if not (isinstance(one, str | os.PathLike) and Path(one).expanduser().is_file()):
+            known_word(one, get_args(Trusting), "trust", also="the path of a weights file that may run code while it is opened")
+    if len(levels) > 1 or len(files) > 1:
+        raise OptionError(f"trust is {trust!r}; it takes one level, one weights file, or one of each")
+    return levels[0] if levels else "fast", Path(files[0]).expanduser() if files else None
 
 
 def open_model(model: str | Path | Any, **options: Any) -> View | LanguageView:
@@ -51,11 +126,12 @@ def explain(
     target: Target = None,
     method: str | Method | Sequence[str | Method] | None = None,
     layers: Layers = "auto",
-    fuse: Fuse = "mean",
+    fuse: Fuse | bool = "mean",
     smooth: Smooth = "none",
-    trust: Trusting = "fast",
+    trust: Trusting | str | Path | Sequence[str | Path] = "fast",
+    seed: int | None = None,
     name: str = "picture",
-    prompt: str | None = None,
+    prompt: Any = None,
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
@@ -78,13 +154,19 @@ def explain(
         fuse: how several layers become one map.
         smooth: ``eigen`` projects weighted activations on their first principal direction, ``augment`` averages
             over mirrored and brightened copies.
-        trust: how thoroughly ``.trust`` judges the maps; it is computed when it is first looked at.
-        prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
+        trust: how thoroughly ``.trust`` judges the maps, fast, full or off; it is computed when it is first looked at. Or the
+            path of a weights file that may run code while it is opened; or both in a list.
+        seed: of everything random: the orders and weights that maps are judged by, the masks of random methods, and the
+            weights of a model that is opened without its own. The same seed gives the same numbers; None: 0, and methods
+            given as objects keep their own.
+        name: of the picture.
+        prompt: what a vision-language model is asked; or what a YOLOE looks for, such as a TextPrompt. answer: what it is made to say; None: what it says itself. versus: explain why
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.
         video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
-        options: for the adapter: weights, trust file, classes, confidence, size, device, ...
+        options: for the adapter: weights, names (of classes), classes, confidence, size, device, ... One that it does not
+            know is an error.
 
     Returns:
         An Explanation: a sequence of Heatmaps that shows itself in a notebook.
@@ -95,23 +177,11 @@ def explain(
         >>> maps[0].kind, len(maps)
         ('relevance', 1)
     """
-    if prompt is not None:
-        several = list(image) if isinstance(image, list | tuple) else [image]
-        return next(
-            explain_many(
-                model, [several], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, names=[name],
-                prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps, **options,
-            )
-        )  # fmt: skip
-    for what, value in {"answer": answer, "versus": versus, "mask": mask, "fill": fill, "video_fps": video_fps}.items():
-        if value is not None:
-            raise OptionError(f"{what} goes with prompt, the question that it is about")
-    return next(
-        explain_many(
-            model, [image], target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust,
-            names=[name], **options,
-        )
-    )
+    job = _Job.of(
+        options, target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, seed=seed,
+        prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps,
+    )  # fmt: skip
+    return next(_explained(model, [image], job, batch=1, titles=[name]))
 
 
 def explain_many(
@@ -121,12 +191,13 @@ def explain_many(
     target: Target = None,
     method: str | Method | Sequence[str | Method] | None = None,
     layers: Layers = "auto",
-    fuse: Fuse = "mean",
+    fuse: Fuse | bool = "mean",
     smooth: Smooth = "none",
-    trust: Trusting = "fast",
+    trust: Trusting | str | Path | Sequence[str | Path] = "fast",
+    seed: int | None = None,
     batch: int = 8,
-    names: Iterable[str] | None = None,
-    prompt: str | None = None,
+    titles: Iterable[str] | None = None,
+    prompt: Any = None,
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
@@ -134,65 +205,76 @@ def explain_many(
     video_fps: float | None = None,
     **options: Any,
 ) -> Iterator[Explanation]:
-    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one by one."""
-    opened = _opened(model, options)
+    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one by one.
+
+    Args:
+        titles: the pictures' names, one each. Others: as of :func:`explain`; ``names`` are a classifier's classes.
+    """
+    if batch < 1:
+        raise OptionError(f"batch is {batch}; it is how many pictures go through the model together, at least 1")
+    job = _Job.of(
+        options, target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, seed=seed,
+        prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps,
+    )  # fmt: skip
+    return _explained(model, images, job, batch=batch, titles=titles)
+
+
+def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titles: Iterable[str] | None) -> Iterator[Explanation]:
+    opened = open_with(model, job.options, seed=job.seed, also=FRONT)
+    named = iter(titles) if titles is not None else (f"picture {i}" for i in count())
     if isinstance(opened.view, LanguageView):
-        if (layers, fuse, smooth) != ("auto", "mean", "none"):
+        if (job.layers, job.fuse, job.smooth) != ("auto", "mean", "none"):
             raise OptionError(
                 f"layers, fuse and smooth are for models without words; {opened.view.name} is explained at its vision tokens, "
                 "because in the last block of its vision tower gradient x activation sums to nothing"
             )
-        question = {"prompt": prompt, "answer": answer, "versus": versus, "mask": mask, "fill": fill, "video_fps": video_fps}
-        yield from _questions(opened, images, names, target=target, method=method, trust=trust, **question)
+        yield from _questions(opened, images, named, job)
         return
-    if prompt is not None:
+    if job.prompt is not None:
         raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
     view = opened.view
     chosen = [f"model: {opened.reason}"]
-    chosen_methods = resolve_methods(method, view)
-    if method is None:
-        chosen.append(f"method: {', '.join(m.name for m in chosen_methods)}, the default for this kind of model")
-    if isinstance(layers, str) and layers == "auto":
+    methods = resolve_methods(job.method, view)
+    if job.method is None:
+        chosen.append(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
+    if isinstance(job.layers, str) and job.layers == "auto":
         choice = view.auto_layers()
-        named = all(layer in choice.reason for layer in choice.layers)
-        chosen.append(f"layers: {choice.reason if named else ', '.join(choice.layers) + ': ' + choice.reason}")
-    if smooth in ("eigen", "both"):
-        chosen_methods = [eigen_smooth(m) for m in chosen_methods]
-    augmented = smooth in ("augment", "both")
+        named_already = all(layer in choice.reason for layer in choice.layers)
+        chosen.append(f"layers: {choice.reason if named_already else ', '.join(choice.layers) + ': ' + choice.reason}")
+    if job.seed is not None:
+        methods = [seeded(m, job.seed) for m in methods]
+    if job.smooth in ("eigen", "both"):
+        methods = [eigen_smooth(m) for m in methods]
+    augmented = job.smooth in ("augment", "both")
     go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
+    score, seed = resolve_score(job.target), job.seed or 0
     queue = iter(images)
-    titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
     while group := list(islice(queue, batch)):
         pictures = [as_picture(image).array for image in group]
         inputs = view.prepare(pictures)
-        attribution: Attribution = go(
-            view, inputs, methods=chosen_methods, score=resolve_score(target), layers=layers, how=fuse
-        )
+        attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=job.layers, how=job.fuse)
         yield from explanations(
-            view, attribution, pictures, chosen_methods,
-            names=[next(titles) for _ in group], chosen=chosen,
-            assess=None if trust == "off" else assessor(attribution, chosen_methods, layers, fuse, trust, again=again),
+            view, attribution, pictures, methods, names=list(islice(named, len(group))), chosen=chosen, seed=seed,
+            assess=None if job.level == "off" else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
         )  # fmt: skip
 
 
-def _questions(
-    opened: Opened, images: Iterable[Any], names: Iterable[str] | None, *, target: Any, method: Any, trust: Trusting,
-    prompt: str | None, answer: str | None, versus: str | None, mask: Any, fill: Fill | None, video_fps: float | None,
-) -> Iterator[Explanation]:  # fmt: skip
+def _questions(opened: Opened, images: Iterable[Any], titles: Iterator[str], job: _Job) -> Iterator[Explanation]:
     """One question about each picture, or about several together."""
     view = opened.view
     assert isinstance(view, LanguageView)
-    if prompt is None:
+    if job.prompt is None:
         raise OptionError(f"{view.name} answers questions; give a prompt, such as 'How many peaches are there?'")
-    score, why = answer_score(target, prompt, answer=answer, versus=versus)
-    methods, which = token_methods(method)
+    score, why = answer_score(job.target, job.prompt, answer=job.answer, versus=job.versus)
+    methods, which = token_methods(job.method)
+    if job.seed is not None:
+        methods = [seeded(m, job.seed) for m in methods]
     chosen = [f"model: {opened.reason}", *(line for line in (which, why) if line)]
-    titles = iter(names) if names is not None else (f"picture {i}" for i in range(1 << 62))
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
-            view, pictures, prompt, score=score, methods=methods, trust=trust, fill=fill or "mask", mask=None if mask is None else as_mask(mask),
-            video_fps=video_fps, name=title, chosen=chosen,
+            view, pictures, job.prompt, score=score, methods=methods, trust=job.level, fill=job.fill or "mask", mask=None if job.mask is None else as_mask(job.mask),
+            video_fps=job.video_fps, name=title, chosen=chosen, seed=job.seed or 0,
         )  # fmt: skip
 
 
@@ -206,10 +288,6 @@ def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:
     if array.ndim != 2:
         raise OptionError(f"the mask has shape {array.shape}; expected (h, w), true where the answer should rest")
     return array.astype(bool)
-
-
-def _opened(model: Any, options: dict[str, Any]) -> Opened:
-    return model if isinstance(model, Opened) else open_view(model, **options)
 
 
 def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: View) -> list[Method]:
@@ -242,3 +320,7 @@ def resolve_score(target: Target) -> Score | None:
     if callable(target):
         return Function(target)
     raise OptionError(f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction")
+
+
+FRONT = tuple(name for front in (explain, explain_many) for name, kind in signature(front).parameters.items() if kind.kind is kind.KEYWORD_ONLY)
+"""The front doors' own options, which a misspelt one may have meant."""

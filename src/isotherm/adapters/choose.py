@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import inspect
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from torch import nn
 from isotherm.cam.capture import original_module
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError
+from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
 PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm"}
@@ -54,28 +57,41 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
     Raises:
         AdapterError: nothing fits; the message has the nearest names.
     """
+    return open_with(model, options)
+
+
+def open_with(model: Any, options: Mapping[str, Any], *, seed: int | None = None, also: Sequence[str] = ()) -> Opened:
+    """:func:`open_view` for a front door that has options of its own.
+
+    Args:
+        model: as there, or one that is open already. seed: of random weights, for adapters that make any; not an option
+            that the others refuse. also: the front door's own options, which a misspelt one may have meant.
+    """
     if isinstance(model, str | Path):
         package, name, reason = by_name(str(model))
-        return Opened(_call(adapter(package).load, name, options), reason)
-    if isinstance(model, View | LanguageView) and not isinstance(model, nn.Module):
+        load = adapter(package).load
+        if seed is not None and "seed" in inspect.signature(load).parameters:
+            options = {**options, "seed": seed}
+        return Opened(_call(load, name, options, also), reason)
+    if isinstance(model, Opened) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
         if options:
-            raise OptionError(f"a ready view takes no options ({', '.join(options)}); set them where the view is made")
+            raise OptionError(f"a ready view takes no options ({', '.join(options)}){near_names(list(options), also)}; set them where the view is made")
+        if isinstance(model, Opened):
+            return model
         return Opened(model, f"view {type(model).__name__} as given")
     inner = model if not isinstance(model, nn.Module) else original_module(model)
     package = by_class(inner)
-    return Opened(_call(adapter(package).wrap, inner, options), f"{type(inner).__name__} read by the {package} adapter, from the package that its class comes from")
+    return Opened(_call(adapter(package).wrap, inner, options, also), f"{type(inner).__name__} read by the {package} adapter, from the package that its class comes from")
 
 
-def _call(function: Any, first: Any, options: dict[str, Any]) -> View | LanguageView:
-    import inspect
-
+def _call(function: Any, first: Any, options: Mapping[str, Any], also: Sequence[str] = ()) -> View | LanguageView:
     given = {k: v for k, v in options.items() if v is not None}
-    known = set(inspect.signature(function).parameters)
-    unknown = sorted(set(given) - known)
+    known = list(inspect.signature(function).parameters)[1:]
+    unknown = sorted(set(given) - set(known))
     if unknown:
         package = function.__module__.rpartition(".")[2]
         who = f"{SHIPPED[package]}, which ships with isotherm, takes" if package in SHIPPED else f"{package} models take"
-        raise OptionError(f"{who} no option {', '.join(unknown)}; known are {', '.join(sorted(known)[1:])}")
+        raise OptionError(f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}")
     return function(first, **given)
 
 

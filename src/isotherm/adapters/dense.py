@@ -9,11 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from isotherm.adapters.classifier import ClassifierView
+from isotherm.adapters.classifier import where_it_lives
+from isotherm.adapters.grids import layout_of
+from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.adapters.probe import Candidate, last_grid, noise_inputs
-from isotherm.cam.view import Inputs, LayerChoice, Pins, Segmentation
+from isotherm.cam.layers import resolve
+from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import AdapterError
 
 COARSEST = 32
@@ -26,11 +29,25 @@ def dense_logits(raw: Any) -> Float[Tensor, "b k h w"] | None:
     return found if isinstance(found, Tensor) and found.ndim == 4 and found.is_floating_point() else None
 
 
-class DenseView(ClassifierView):
+class DenseView:
     """Fulfils :class:`isotherm.cam.view.View` for a module that maps (b, c, h, w) to (b, k, h', w') logits.
 
     With one channel its logit is that of a sigmoid. Logits of another size are brought to the input's, bilinearly.
     """
+
+    default_method = "gradcam"
+
+    def __init__(self, model: nn.Module, *, name: str, names: Sequence[str], preprocess: Preprocess) -> None:
+        self.model = model
+        self.name = name
+        self.names: Sequence[str] = tuple(names)
+        self.preprocess = preprocess
+        self._choice: LayerChoice | None = None
+
+    def prepare(self, pictures: Pictures) -> Inputs:
+        """Pictures of any sizes -> one batch."""
+        device, dtype = where_it_lives(self.model)
+        return self.preprocess.batch(pictures, device=device, dtype=dtype)
 
     def run(self, inputs: Inputs) -> Float[Tensor, "b k h w"]:
         """The forward pass."""
@@ -51,6 +68,17 @@ class DenseView(ClassifierView):
     def refind(self, raw: Float[Tensor, "b k h w"], inputs: Inputs, pins: Pins) -> Segmentation:
         """The same as :meth:`find`: a segmenter's answers cannot be reordered."""
         return self.find(raw, inputs)
+
+    def auto_layers(self) -> LayerChoice:
+        """The end of the encoder, as running the model once shows it."""
+        if self._choice is None:
+            self._choice = self._probe()
+        return self._choice
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How a layer's output lies over the input; refuses what it cannot place."""
+        (ref,) = resolve(self.model, layer)
+        return layout_of(ref.name, ref.module, output, inputs)
 
     def _probe(self) -> LayerChoice:
         inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))

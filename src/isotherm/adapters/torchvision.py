@@ -88,8 +88,8 @@ def wrap_classifier(
     std: Sequence[float] | None,
     geometry: Geometry | None,
     weights: Any,
-) -> ClassifierView:
-    """The view of a classifier; the arguments are those of :func:`wrap`."""
+) -> ClassifierView | DenseView:
+    """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of :func:`wrap`."""
     from torchvision.models import VisionTransformer
 
     from isotherm.adapters.torchvision_layers import known_layer, order_of, token_head, token_rule
@@ -127,7 +127,7 @@ def wrap_classifier(
         raw = _run_once(view)
         dense = dense_logits(raw)
         if dense is not None:
-            return DenseView(model, **arguments | {"names": names or numbered(dense.shape[1])})
+            return DenseView(model, name=arguments["name"], names=names or numbered(dense.shape[1]), preprocess=preprocess)
         if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
             names = view.names = numbered(raw.shape[1])
     if names is None:

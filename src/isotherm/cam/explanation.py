@@ -99,11 +99,13 @@ def explanations(
     *,
     names: Sequence[str],
     chosen: Sequence[str] = (),
+    seed: int = 0,
     assess: Callable[[int], Callable[[], tuple[Trust | None, ...]]] | None = None,
 ) -> list[Explanation]:
     """One Explanation per picture from the maps of a batch.
 
     Args:
+        seed: of everything random; it goes into the maps' facts.
         assess: picture's row -> a function that computes the trust of that picture's maps.
     """
     found = _findings(attribution, view)
@@ -111,7 +113,7 @@ def explanations(
     out = []
     for row, picture in enumerate(pictures):
         maps = [
-            _heatmap(view, attribution, t, m, method, picture)
+            _heatmap(view, attribution, t, m, method, picture, seed)
             for t in torch.nonzero(targets.picture == row).flatten().tolist()
             for m, method in zip(attribution.maps, methods, strict=True)
         ]
@@ -148,13 +150,14 @@ def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:
     return found
 
 
-def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Picture) -> Heatmap:
+def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Picture, seed: int) -> Heatmap:
     targets = a.targets
     meta = {
         "model": view.name,
         "method": method.name,
         "layer": m.name,
         "score": float(targets.scores[t].detach()),
+        "seed": seed,
     }
     if targets.boxes is not None and targets.finding is not None:
         frame = a.rerun.inputs.frame[int(targets.picture[t])]

@@ -46,7 +46,7 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     command = shlex.join(["isotherm", *arguments])
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
     job: dict[str, Any] = {
-        "target": score, "method": names if question else methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level, **question,
+        "target": score, "method": names if question else methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level, "seed": options.seed, **question,
     }  # fmt: skip
     with Run(
         "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
@@ -136,7 +136,7 @@ class _Work:
         try:
             found = list(
                 explain_many(
-                    self.opened, [p.array for _, p in group], names=[i.name for i, _ in group], batch=len(group), **self.job
+                    self.opened, [p.array for _, p in group], titles=[i.name for i, _ in group], batch=len(group), **self.job
                 )
             )
         except FATAL:
@@ -157,7 +157,7 @@ class _Work:
         """All pictures, or a video's frames, in one prompt."""
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
         fps = _rate([item for item, _ in group])
-        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], names=[name], video_fps=fps, **self.job)
+        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], titles=[name], video_fps=fps, **self.job)
         if fps is None and any(item.kind == "frame" for item, _ in group):
             line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
             explanation = replace(explanation, chosen=(*explanation.chosen, line))

@@ -31,12 +31,12 @@ def known_method(name: str, names: Sequence[str], *, of: str = "") -> str:
     raise MethodError(f"there is no method {name!r}{of}; {hint}There are {', '.join(names)}")
 
 
-def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "") -> str:
+def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "", also: str = "") -> str:
     """The value itself, if it is one of an option's words: a misspelt word must not pass for the default.
 
     Args:
         value: what was given. words: what there is. option: its name, as the user writes it. of: whose option, if that
-            needs saying, with a space in front.
+            needs saying, with a space in front. also: what else the option takes, in words.
 
     Raises:
         OptionError: another value, with the nearest words in the message.
@@ -49,7 +49,21 @@ def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "") -
         return value
     near = difflib.get_close_matches(value.lower(), words, n=2, cutoff=0.5) if isinstance(value, str) else []
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise OptionError(f"{option}{of} is {value!r}{hint}{' It takes' if hint else '; it takes'} {', '.join(words)}")
+    takes = ", ".join(words) + (f", or {also}" if also else "")
+    raise OptionError(f"{option}{of} is {value!r}{hint}{' It takes' if hint else '; it takes'} {takes}")
+
+
+def near_names(names: Sequence[str], known: Sequence[str]) -> str:
+    """``; did you mean size?`` for options that there are not, or nothing where none is like them."""
+    others = [k for k in dict.fromkeys(known) if k not in names]
+    near = [n for name in names for n in difflib.get_close_matches(name, others, n=2, cutoff=0.6)]
+    return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+
+
+def check_seed(seed: Any) -> None:
+    """Raises OptionError for what is no seed: None or a whole number from 0 to 2^63 - 1."""
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
+        raise OptionError(f"seed is {seed!r}; it takes a whole number from 0 to 2^63 - 1")
 
 
 def seeded(method: Any, seed: int) -> Any:

@@ -72,7 +72,7 @@ def explain_answer(
             values, more = several[i]
             notes += [n for n in more if n not in notes]
             found.append((trace, method, values.detach().cpu().float()))
-    maps = [m for trace, method, values in found for m in _maps(trace, method, values)]
+    maps = [m for trace, method, values in found for m in _maps(trace, method, values, seed)]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
     silent = [m.label for m in maps if not m.has_evidence]
@@ -102,7 +102,7 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
     return [of(number) for number in numbers]
 
 
-def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"]) -> list[Heatmap]:
+def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], seed: int) -> list[Heatmap]:
     asked = trace.asking.asked
     shown = "picture" if asked.video is None else "moment"
     out = []
@@ -111,6 +111,7 @@ def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"]) -
         laid, frame = lay_out(values[first:last], picture, additive=method.additive)
         meta = {
             "model": trace.asking.view.name, "method": method.name, "layer": "vision tokens", "score": trace.score, "prompt": asked.prompt, "picture": i, "shown": shown,
+            "seed": seed,
             "seen": round(float(picture.seen().float().mean()), 4),
         }  # fmt: skip
         where = f", {shown} {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
