@@ -17,6 +17,7 @@ from adapter_checks import (
     state_of,
 )
 from isotherm.adapters import timm as adapter
+from isotherm.adapters.timm_layers import patch_of
 from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import hirescam, legrad_final, rollout
 from isotherm.cam.view import Inputs, TokenReader, View
@@ -36,6 +37,8 @@ FAMILIES = {
     "dinov3": ("vit_small_patch16_dinov3", {**VIT, "img_size": 64}, (64, 96), "norm", (4, 6), 5),
     "eva02": ("eva02_tiny_patch14_224", {**VIT, "img_size": 56}, None, "blocks[-1]", (4, 4), 1),
     "beit": ("beit_base_patch16_224", {**VIT, "img_size": 64}, None, "blocks[-1]", (4, 4), 1),
+    "hybrid": ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": 96}, None, "blocks[-1].norm1", (3, 3), 1),
+    "hybrid not square": ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": (96, 160)}, None, "blocks[-1].norm1", (3, 5), 1),
     "swin": ("swin_tiny_patch4_window7_224", {"img_size": (64, 96), "window_size": 4, "embed_dim": 24, "depths": (1, 1), "num_heads": (2, 4), "num_classes": 6}, None, "norm", (8, 12), 0),
     "convnext": ("convnext_atto", {"dims": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "num_classes": 6}, 96, "stages", (3, 3), 0),
 }
@@ -133,6 +136,31 @@ def test_tokens_without_a_declared_grid_are_refused():
     inputs, recording = record_at(view, [noise_picture(64, 64)], ["blocks[0]"])
     with pytest.raises(LayerError, match="does not declare the grid"):
         view.layout("blocks[0]", recording.calls[0].output, inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "patch"),
+    [
+        ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": 96}, None),  # its patch of 8 counts cells of a stem of stride 4
+        ("xcit_nano_12_p16_224", {"img_size": 64, "embed_dim": 48, "depth": 1, "num_heads": 2}, None),  # four convolutions that overlap
+        ("vit_tiny_patch16_224", {**VIT, "img_size": 64}, (16, 16)),
+        ("mixer_s32_224", {"img_size": 64}, (32, 32)),
+    ],
+)
+def test_a_patch_is_exact_where_it_is_cut_from_the_picture_itself(name, config, patch):
+    model = build(name, **config)
+    assert patch_of(model.stem if name.startswith("mixer") else model.patch_embed) == patch
+
+
+def test_cells_of_a_hybrid_are_those_of_its_convolutions(views):
+    """By hand: three cells of a picture of 96 pixels are 32 apart, whatever the embedding calls its patch."""
+    view = views("hybrid")
+    explained = attribute(view, view.prepare([noise_picture(96, 96)]), methods=[hirescam, rollout])
+    for one in explained.maps:
+        assert one.frame.size == (3, 3)
+        apart = one.frame[0].points_to_source(torch.tensor([[0.5, 0.5], [1.5, 2.5]], dtype=torch.float64)).diff(dim=0)[0].tolist()
+        scale = 96 / view.preprocess.resize[0]
+        assert apart == pytest.approx([32 * scale, 64 * scale], abs=1)
 
 
 def test_windows_stacked_into_the_batch_are_refused(views):

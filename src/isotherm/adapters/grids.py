@@ -33,12 +33,14 @@ class Tokens:
     """What a transformer declares about its tokens.
 
     Args:
-        prefix: tokens in front that are no cells. patch: (h, w) of a patch in input pixels.
+        prefix: tokens in front that are no cells.
+        patch: (h, w) of a patch in input pixels, where patches are cut from the picture itself; None where convolutions come before, so that
+            a cell lies at the centre of its receptive field.
         grid: (h, w) of the patches for the input at hand.
     """
 
     prefix: int
-    patch: Size
+    patch: Size | None
     grid: Size
 
 
@@ -124,7 +126,7 @@ def _of_tokens(name: str, shape: tuple[int, ...], size: Size, tokens: Tokens | N
             f"{tokens.grid[1]} and {tokens.prefix} tokens in front of it; choose a layer with all patches"
         )
     prefix = shape[1] - cells
-    if any(g * p > s for g, p, s in zip(tokens.grid, tokens.patch, size, strict=True)):
+    if tokens.patch is not None and any(g * p > s for g, p, s in zip(tokens.grid, tokens.patch, size, strict=True)):
         raise LayerError(
             f"this model pads its {size[0]} x {size[1]} input to whole patches of {tokens.patch}, which shifts the cells; "
             "give a size= that is a multiple of the patch"

@@ -64,9 +64,10 @@ def wrap(
     if size is not None and fixed is not None and size_of(size) != fixed:
         raise OptionError(f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}")
     preprocess = preprocess.with_size(fixed or size)
-    patch = token_rule(inner)(preprocess.size)
-    if fixed is None and patch is not None and any(s % p for s, p in zip(preprocess.size, patch.patch, strict=True)):
-        raise OptionError(f"size {preprocess.size} is not a multiple of this {type(inner).__name__}'s patch of {patch.patch[0]} x {patch.patch[1]} pixels; choose one that is")
+    tokens = token_rule(inner)(preprocess.size)
+    patch = None if tokens is None else tokens.patch
+    if fixed is None and patch is not None and any(s % p for s, p in zip(preprocess.size, patch, strict=True)):
+        raise OptionError(f"size {preprocess.size} is not a multiple of this {type(inner).__name__}'s patch of {patch[0]} x {patch[1]} pixels; choose one that is")
     if geometry is not None:
         preprocess = replace(preprocess, geometry=geometry, resize=preprocess.resize if geometry == "crop" else preprocess.size)
     classifier = inner.get_classifier()

@@ -24,7 +24,7 @@ class TimmTokens(Backbone):
 
     def __init__(self, model: Any, *, size: Size) -> None:
         tokens = token_rule(model)(size)
-        if tokens is None or tokens.patch[0] != tokens.patch[1]:
+        if tokens is None or tokens.patch is None or tokens.patch[0] != tokens.patch[1]:
             raise AdapterError(f"{type(model).__name__} does not declare a grid of square patches; choose another, or a network with features_only")
         super().__init__(int(model.num_features), tokens.patch[0], *_colours(model))
         self.model, self.prefix = model, tokens.prefix

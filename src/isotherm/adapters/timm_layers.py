@@ -62,10 +62,9 @@ def token_rule(model: Any) -> Callable[[Size], Tokens | None]:
     """Input size -> tokens, from ``num_prefix_tokens`` and the patch embedding's own grid; None where these are not declared."""
     embedding = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
     grid = getattr(embedding, "grid_size", None)
-    patch = getattr(embedding, "patch_size", None)
-    if grid is None or patch is None:
+    if grid is None:
         return lambda size: None  # such as Hiera, whose tokens are not in reading order
-    patch = (int(patch), int(patch)) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
+    patch = patch_of(embedding)
     prefix = int(getattr(model, "num_prefix_tokens", 0) or 0)
     dynamic = getattr(embedding, "dynamic_feat_size", None)
 
@@ -74,6 +73,23 @@ def token_rule(model: Any) -> Callable[[Size], Tokens | None]:
         return Tokens(prefix, patch, (int(now[0]), int(now[1])))
 
     return rule
+
+
+def patch_of(embedding: Any) -> Size | None:
+    """(h, w) of a patch in input pixels, of an embedding that is one convolution whose stride is its kernel.
+
+    None of all others: what a hybrid embedding calls its patch counts cells of the network in front of it, and where several convolutions
+    or overlapping ones make the tokens, each of them sees more than a patch.
+    """
+    convolutions = [module for module in embedding.modules() if isinstance(module, nn.Conv2d)]
+    if len(convolutions) == 1:
+        (one,) = convolutions
+        plain = one.kernel_size == one.stride and one.padding in ((0, 0), "valid")
+        return (int(one.stride[0]), int(one.stride[1])) if plain else None
+    patch = None if convolutions else getattr(embedding, "patch_size", None)  # cut by a reshape, read by a linear layer
+    if patch is None:
+        return None
+    return (int(patch), int(patch)) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
 
 
 def order_of(model: Any) -> str:

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from isotherm.cam.receptive import Field
 from isotherm.cam.trace import AttentionTrace
 from isotherm.cam.view import Inputs, Layout
 from isotherm.errors import MethodError
@@ -214,6 +215,7 @@ def attention_traces(
     inputs: Inputs,
     picture: Int[Tensor, " t"],
     *,
+    field: Field | None = None,
     gradients: Sequence[Float[Tensor, "t a n n"]] | None = None,
     own_gradients: Sequence[Float[Tensor, "t a n n"]] | None = None,
 ) -> tuple[AttentionTrace, ...]:
@@ -221,11 +223,12 @@ def attention_traces(
 
     Args:
         calls: from :func:`global_attention`. layout: of the token layers. picture: (t,) row of each target.
+        field: where the cells of the token layers lie, if that was followed.
         gradients: of the model's score at each call's probabilities (``Recording.gradients(..., also=...)``).
         own_gradients: of each block's own score (:func:`own_score_gradients`).
     """
     assert layout.grid is not None
-    frame = layout.frame(inputs, layout.grid)[picture.cpu()]
+    frame = layout.frame(inputs, layout.grid, field)[picture.cpu()]
     traces: list[AttentionTrace] = []
     for i, call in enumerate(calls):
         rows = call.probabilities.detach()[picture.to(call.probabilities.device)]

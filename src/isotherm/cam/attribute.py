@@ -261,7 +261,7 @@ def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     attention: tuple[AttentionTrace, ...] = ()
     if kept.attention:
         attention = attention_traces(
-            kept.attention, kept.layouts[-1], inputs, picture,
+            kept.attention, kept.layouts[-1], inputs, picture, field=kept.fields[n_layers - 1],
             gradients=grads[n_layers + n_every :] if grads else None,
             own_gradients=_own_gradients(kept, rerun) if own and len(targets) else None,
         )  # fmt: skip
