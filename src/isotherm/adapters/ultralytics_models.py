@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
+from isotherm.adapters.trust import authorise
+from isotherm.adapters.ultralytics_description import (
+    MAX_BYTES,
+    RefusedDescriptionError,
+    explained,
+    find_description,
+    modern_stem,
+    read_description,
+)
 from isotherm.adapters.ultralytics_head import head_of
 from isotherm.adapters.ultralytics_prompts import Prompt
+from isotherm.adapters.ultralytics_weights import need_ultralytics, open_yolo, package_modes
 from isotherm.cam.capture import original_module
-from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.errors import AdapterError, OptionError, WeightsError
 
 
 def inner_model(model: Any) -> Any:
@@ -95,19 +109,37 @@ def task_of(model: Any, head: Any) -> str:
 
 def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> Any:
     """The package's object for a name or file: random weights for an architecture, safe mode for a file."""
-    os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
-    try:
-        import ultralytics
-    except ImportError as error:
-        raise MissingExtraError("ultralytics-opencv-headless", "yolo", f"the model {name}") from error
-    if Path(name).suffix.lower() in {".yaml", ".yml"}:
-        maker = ultralytics.RTDETR if "rtdetr" in Path(name).name.lower() else ultralytics.YOLO
-        with torch.random.fork_rng(devices=[]):
+    if Path(name).suffix.lower() not in {".yaml", ".yml"}:
+        return open_yolo(name, trust=trust)
+    package = need_ultralytics()
+    source = find_description(name)
+    content = _content(source)
+    # the package drops blanks and quotes and renames older models, and would open another file
+    stem = re.sub(r"[^\w.\-]", "_", modern_stem(Path(name).stem))
+    with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
+        copy = Path(dpath) / f"{stem}.yaml"  # what was checked is what the package reads
+        try:
+            copy.write_text(yaml.safe_dump(read_description(content, source), sort_keys=False), "utf-8")
+            safe = True
+        except RefusedDescriptionError as refused:
+            if not authorise(source, hashlib.sha256(content).hexdigest(), trust):
+                raise WeightsError(explained(refused, source)) from refused
+            copy.write_bytes(content)
+            safe = False
+        with torch.random.fork_rng(devices=[]), package_modes(safe=safe):
             torch.manual_seed(seed)
             try:
-                return maker(name)
-            except FileNotFoundError as error:
-                raise WeightsError(f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml ({error})") from error
-    from isotherm.adapters.ultralytics_weights import open_yolo
+                yolo = (package.RTDETR if "rtdetr" in stem.lower() else package.YOLO)(str(copy))
+            except Exception as error:  # whatever its layers raise at sizes that do not fit
+                first = (str(error).strip().splitlines() or [""])[0][:200]
+                raise AdapterError(f"the architecture {source} cannot be built ({type(error).__name__}: {first}); correct its layers") from error
+    yolo.cfg = yolo.model_name = yolo.overrides["model"] = yolo.model.args["model"] = yolo.model.yaml["yaml_file"] = name
+    return yolo
 
-    return open_yolo(name, trust=trust)
+
+def _content(source: Path) -> bytes:
+    try:
+        with source.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise WeightsError(f"{source} cannot be read ({error.strerror or error}); check its permissions") from error

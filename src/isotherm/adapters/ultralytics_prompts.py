@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from isotherm.adapters.ultralytics_description import check_text_model
 from isotherm.adapters.ultralytics_head import borrowed, head_of
 from isotherm.adapters.ultralytics_input import letterbox
 from isotherm.cam.capture import evaluating
@@ -157,6 +158,7 @@ def _encode_text(model: Any, classes: list[str]) -> Tensor:
             f"turning {classes} into class embeddings needs CLIP's tokenizer, which is not installed; "
             f"run: pip install {CLIP_SOURCE}, or give an EmbeddingPrompt made elsewhere"
         )
+    check_text_model(model, f"this {type(model).__name__}")  # any other name is a file that the package would open
     try:
         with evaluating(model):
             return model.get_text_pe(classes)

@@ -21,6 +21,12 @@ from typing import Any
 
 from isotherm.adapters.pickles import check_weights_file, unsafe_globals
 from isotherm.adapters.trust import Say, authorise, to_stderr
+from isotherm.adapters.ultralytics_description import (
+    RefusedDescriptionError,
+    check_description,
+    check_text_model,
+    explained,
+)
 from isotherm.errors import MissingExtraError, WeightsError
 from isotherm.ops.hashing import sha256_of
 
@@ -46,7 +52,7 @@ def open_yolo(
             of this package does not need, which could run any code.
         MissingExtraError: ultralytics is not installed.
     """
-    package = _ultralytics()
+    package = need_ultralytics()
     given = Path(fpath)
     if "://" in os.fspath(fpath):
         raise WeightsError(f"{os.fspath(fpath)} is an address; download the file and give its path")
@@ -59,9 +65,11 @@ def open_yolo(
         try:
             kept = _kept_by_the_package(str(local))
             return _load(package, local if kept else Path(shutil.copyfile(local, copy)), local, safe=True)
-        except _RefusedError as refused:
+        except (_RefusedError, RefusedDescriptionError) as refused:
             shutil.copyfile(local, copy)  # a private copy: what is hashed is what is opened
             if not authorise(local, sha256_of(copy), trust, say):
+                if isinstance(refused, RefusedDescriptionError):
+                    raise WeightsError(explained(refused, local)) from refused
                 raise WeightsError(
                     f"{local} asks for {refused} and could run any code while it is opened, so it was not; "
                     f"if you know who made it, pass --trust {local}"
@@ -73,19 +81,29 @@ class _RefusedError(Exception):
     """The safe mode met objects that it does not know; the text names them."""
 
 
-def _ultralytics() -> Any:
-    # both are read once, when the package is imported
+def need_ultralytics() -> Any:
+    """The package, imported with its safe mode on where it was not imported before.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    # both are read once, when the package is imported; what counts is package_modes, where it is used
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
     try:
         import ultralytics
     except ImportError as error:
-        raise MissingExtraError("ultralytics-opencv-headless", "yolo", "opening YOLO weights") from error
+        raise MissingExtraError("ultralytics-opencv-headless", "yolo", "a YOLO model") from error
     return ultralytics
 
 
 @contextmanager
-def _modes(*, safe: bool) -> Iterator[None]:
+def package_modes(*, safe: bool) -> Iterator[None]:
+    """The package's safe mode on or off and its installer off, whatever the environment said when it was imported.
+
+    Raises:
+        WeightsError: it has no safe mode.
+    """
     from ultralytics.nn import tasks
     from ultralytics.utils import checks
 
@@ -103,12 +121,17 @@ def _modes(*, safe: bool) -> Iterator[None]:
 
 def _load(package: Any, path: Path, named: Path, *, safe: bool) -> Any:
     """The file at ``path``; errors and the result call it ``named``."""
-    with _modes(safe=safe), warnings.catch_warnings():
+    with package_modes(safe=safe), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols: what matters is an error below
         try:
             yolo = package.YOLO(str(path))
         except Exception as error:  # hostile bytes raise anything at all
             raise _explained(named, error, safe=safe) from error
+    if safe:
+        # nothing is built from them here, but training the model again would evaluate them
+        if getattr(yolo.model, "yaml", None) is not None:
+            check_description(yolo.model.yaml, named, saved=True)
+        check_text_model(yolo.model, named)
     yolo.ckpt_path = yolo.overrides["model"] = yolo.model.pt_path = str(named)
     return yolo
 
