@@ -27,7 +27,7 @@ from isotherm.cam.trace import Method
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
-from isotherm.errors import OptionError, TargetError
+from isotherm.errors import NonFiniteError, OptionError, TargetError
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
 from isotherm.vlm.choose import answer_score, method_names, token_methods
 from isotherm.vlm.explain import explain_answer
@@ -171,6 +171,9 @@ def explain(
     Returns:
         An Explanation: a sequence of Heatmaps that shows itself in a notebook.
 
+    Raises:
+        NonFiniteError: NaN or infinity in the input, the answer, a score or a map; the message says at which layer it begins.
+
     Example:
         >>> import numpy as np
         >>> maps = explain("scenes", np.full((64, 96, 3), 128, np.uint8), trust="off")
@@ -209,6 +212,9 @@ def explain_many(
 
     Args:
         titles: the pictures' names, one each. Others: as of :func:`explain`; ``names`` are a classifier's classes.
+
+    Raises:
+        NonFiniteError: NaN or infinity between a picture of a batch and its map; the message names the picture.
     """
     if batch < 1:
         raise OptionError(f"batch is {batch}; it is how many pictures go through the model together, at least 1")
@@ -252,9 +258,13 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
     while group := list(islice(queue, batch)):
         pictures = [as_picture(image).array for image in group]
         inputs = view.prepare(pictures)
-        attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=job.layers, how=job.fuse)
+        called = list(islice(named, len(group)))
+        try:
+            attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=job.layers, how=job.fuse)
+        except NonFiniteError as error:
+            raise error.of_pictures(called) from error.__cause__
         yield from explanations(
-            view, attribution, pictures, methods, names=list(islice(named, len(group))), chosen=chosen, seed=seed,
+            view, attribution, pictures, methods, names=called, chosen=chosen, seed=seed,
             assess=None if job.level == "off" else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
         )  # fmt: skip
 

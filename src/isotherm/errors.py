@@ -4,6 +4,10 @@ A message says three things: what was given, what was expected, what to do about
 The command line prints the message alone and exits with code 2; ``--debug`` adds the traceback.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class IsothermError(Exception):
     """Root of all errors that a user's input can cause."""
@@ -31,6 +35,39 @@ class MethodError(IsothermError):
 
 class TargetError(IsothermError):
     """Something to explain that the model did not find or does not have."""
+
+
+class NonFiniteError(IsothermError):
+    """A number between a picture and its map that is NaN or infinite, so that there is no map to show.
+
+    Args:
+        found: what is not finite, and where the first such value arises. advice: what to do about it, in Python's words.
+        option: the same in the command line's words, where they differ. layer: the name of the layer at which the first
+            value that is not finite arises, or None. rows: of the batch, which pictures have failed; empty where that is
+            not known.
+    """
+
+    def __init__(
+        self, found: str, *, advice: str = "", option: str = "", layer: str | None = None, rows: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(f"{found}; {advice}" if advice else found)
+        self.found, self.advice, self.option, self.layer, self.rows = found, advice, option or advice, layer, rows
+
+    def on_command_line(self) -> str:
+        """The message in the command line's words."""
+        return f"{self.found}; {self.option}" if self.option else self.found
+
+    def of_pictures(self, names: Sequence[str]) -> NonFiniteError:
+        """The same, with the names of the pictures that have failed in front; a batch of one needs none.
+
+        Args:
+            names: of all pictures of the batch.
+        """
+        failed = [names[row] for row in self.rows]
+        if len(names) == 1 or not failed:
+            return self
+        found = f"{', '.join(failed)}: {self.found}"
+        return NonFiniteError(found, advice=self.advice, option=self.option, layer=self.layer, rows=self.rows)
 
 
 class AnnotationError(IsothermError):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy import Toy
 
-from isotherm.errors import MethodError
+from isotherm.errors import MethodError, NonFiniteError
 from isotherm.vlm.asking import Asking
 from isotherm.vlm.attention import Attending
 from isotherm.vlm.guards import attention_sinks, cancellation, guarded
@@ -65,7 +65,7 @@ def test_a_sure_model_is_told():
 def test_values_that_are_not_finite_are_refused():
     trace = trace_of(normed)
     broken = replace(trace, gradients=(trace.gradients[0] * torch.inf,))
-    with pytest.raises(MethodError, match="not finite"):
+    with pytest.raises(NonFiniteError, match=r"the map of gradient_activation for the .* holds NaN"):
         of_one(GradientActivation(), broken)
 
 

@@ -107,6 +107,10 @@ class QueryDetectorView(EncoderView):
         extent = inputs.extra["sizes"].to(device=corners.device, dtype=torch.float32).flip(-1)
         return corners.float() * extent.repeat(1, 2)[:, None]
 
+    def answers(self, raw: Any) -> tuple[Tensor, ...]:
+        """What decides which queries are reported, and where; the rest of a model's output may hold anything where it is padded."""
+        return self.rows(raw).detach(), raw.pred_boxes.detach()
+
     def find(self, raw: Any, inputs: Inputs) -> Detections:
         """What the processor's own post-processing reports, in its order."""
         with torch.no_grad():

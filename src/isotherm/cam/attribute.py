@@ -25,6 +25,7 @@ from isotherm.cam.biases import bias_layers, bias_traces
 from isotherm.cam.capture import Recording, record
 from isotherm.cam.fuse import Fuse, fuse
 from isotherm.cam.layers import LayerRef, resolve
+from isotherm.cam.nonfinite import check_answer, check_maps, check_scores, examined
 from isotherm.cam.own_level import own_level_maps
 from isotherm.cam.receptive import Field, following
 from isotherm.cam.rerun import ViewRerun
@@ -99,14 +100,20 @@ def attribute(
 
     Raises:
         LayerError, TargetError, MethodError: see their places.
+        NonFiniteError: the input, the answer, a score or a map holds NaN or infinity; the message says where that begins.
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
-    kept = observe(view, inputs, methods, target_layers(view, layers))
-    prediction = view.find(kept.recording.raw, inputs)
-    targets = (score or default_score(prediction))(prediction, inputs)
-    rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
-    maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+    refs = target_layers(view, layers)
+    with examined(view, inputs):
+        kept = observe(view, inputs, methods, refs)
+        prediction = view.find(kept.recording.raw, inputs)
+        check_answer(view, inputs, kept.recording.raw, prediction)
+        targets = (score or default_score(prediction))(prediction, inputs)
+        check_scores(view, inputs, targets)
+        rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
+        maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+        check_maps(rerun, maps, methods, lambda other, method: method_maps(observe(view, inputs, [method], refs), other, [method], how))
     return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
 
 

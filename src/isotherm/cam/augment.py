@@ -14,6 +14,8 @@ from torch import Tensor
 
 from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
 from isotherm.cam.fuse import Fuse
+from isotherm.cam.nonfinite import check_maps
+from isotherm.cam.origin import is_finite
 from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.trace import LayerMap, Method
 from isotherm.cam.view import Inputs, View
@@ -43,6 +45,10 @@ def attribute_augmented(
         return plain
     rows = inputs.take(plain.targets.picture)
     maps, notes = augment_again(view, rows, plain.targets, methods=methods, layers=layers, how=how, gains=gains)
+    for gain in () if all(is_finite(m.values.float()) for m in maps) else gains:
+        # a brighter copy can overflow where the picture itself does not: say so of that copy
+        attribute(view, inputs.with_tensor(inputs.tensor * gain), methods=methods, score=score, layers=layers, how=how)
+    check_maps(plain.rerun, maps, methods, lambda rerun, method: None)
     return replace(plain, maps=maps, notes=tuple(dict.fromkeys((*plain.notes, *notes))))
 
 

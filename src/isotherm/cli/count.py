@@ -17,7 +17,7 @@ from isotherm.cli.vlm_options import Count, CountingOptions
 from isotherm.data.runs import Run
 from isotherm.data.sources import expand
 from isotherm.draw import save_picture
-from isotherm.errors import AdapterError, InputError, OptionError
+from isotherm.errors import AdapterError, InputError, NonFiniteError, OptionError
 from isotherm.ops.hashing import state_hash
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.vlm_counting import count
@@ -43,11 +43,12 @@ def run(options: Count, arguments: Sequence[str]) -> int:
         for item in sources:
             try:
                 found = count(view, item.load().array, options.category, strategy=options.strategy, config=config, crops=crops, say=say if alone else lambda line: None)
-            except (InputError, OptionError) as error:
+            except (InputError, OptionError, NonFiniteError) as error:
                 if alone and isinstance(error, OptionError):  # of several, a crop or a grid may not fit in one only
                     raise
-                record.failed(item.name, error, source=item.source)
-                print(f"isotherm: {item.name}: {error}", file=sys.stderr)
+                said = error.on_command_line() if isinstance(error, NonFiniteError) else error
+                record.failed(item.name, said, source=item.source)
+                print(f"isotherm: {item.name}: {said}", file=sys.stderr)
                 continue
             files = [save_picture(found.figure(title=f"{item.name}: {found.headline()}"), record.fpath(item.name, ".jpg"), command=command).name]
             files += [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in found.maps]

@@ -24,7 +24,7 @@ from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
-from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
+from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
 from isotherm.ops.hashing import state_hash
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
@@ -149,6 +149,13 @@ class _Work:
                 self._fail(group[0][0], error, tick)
             return
         for (item, _), explanation in zip(group, found, strict=True):
+            try:
+                _ = explanation.trust  # judged before anything is written, so that a picture that fails leaves no files
+            except FATAL:
+                raise
+            except Exception as error:
+                self._fail(item, error, tick)
+                continue
             self._tell_choices(explanation)
             yield item, explanation
             tick()
@@ -157,10 +164,15 @@ class _Work:
         """All pictures, or a video's frames, in one prompt."""
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
         fps = _rate([item for item, _ in group])
-        (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], titles=[name], video_fps=fps, **self.job)
-        if fps is None and any(item.kind == "frame" for item, _ in group):
-            line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
-            explanation = replace(explanation, chosen=(*explanation.chosen, line))
+        try:
+            (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], titles=[name], video_fps=fps, **self.job)
+            if fps is None and any(item.kind == "frame" for item, _ in group):
+                line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
+                explanation = replace(explanation, chosen=(*explanation.chosen, line))
+            _ = explanation.trust
+        except NonFiniteError as error:
+            self._record_failure(name, group[0][0].source, error)
+            return
         self._tell_choices(explanation)
         parts = by_picture(explanation)
         for i, part in enumerate(parts):
@@ -177,11 +189,15 @@ class _Work:
             yield entry_of(explanation, item.source, self.command)
 
     def _fail(self, item: Item, error: Exception, tick) -> None:
-        self.run.failed(item.name, error, source=item.source)
-        print(f"isotherm: {item.name}: {error}" if isinstance(error, Exception) else item.name, file=sys.stderr)
+        self._record_failure(item.name, item.source, error)
+        tick()
+
+    def _record_failure(self, name: str, source: str, error: Exception) -> None:
+        said = error.on_command_line() if isinstance(error, NonFiniteError) else error
+        self.run.failed(name, said, source=source)
+        print(f"isotherm: {name}: {said}", file=sys.stderr)
         if self.options.debug:
             self.console.print_exception()
-        tick()
 
     def _say(self, line: str) -> None:
         if line not in self._told:

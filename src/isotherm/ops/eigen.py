@@ -10,10 +10,11 @@ channels of what is projected, so that "more" in the map is "more activation", o
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import ShapeError
@@ -35,14 +36,13 @@ def first_component(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"
         features: (b, c, h, w). Half precision is widened to float32.
 
     Returns:
-        (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal.
-
-    Raises:
-        ShapeError: a value is not finite.
+        (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal. A map
+        with a value that is not finite has no principal component: NaN throughout.
 
     Source: Muhammad & Yeasin, "Eigen-CAM" (IJCNN 2020), eq. 4; centred per channel as principal components are.
     """
-    x_bcn = _centred(features)
+    scaled, scale_b, known_b = _unit_scaled(_widened(features))
+    x_bcn = _centred(scaled)
     b, c, n = x_bcn.shape
     if c <= n:
         top = top_eigenvector(x_bcn @ x_bcn.mT)
@@ -53,7 +53,8 @@ def first_component(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"
         top = top_eigenvector(gram)
         energy = (top[:, None] @ gram @ top[:, :, None])[:, 0].clamp(min=0)
         component = top * energy.sqrt()
-    return _oriented(component, x_bcn).reshape(b, *features.shape[-2:])
+    component = (_oriented(component, x_bcn) * scale_b[:, None]).masked_fill(~known_b[:, None], torch.nan)
+    return component.reshape(b, *features.shape[-2:])
 
 
 def first_kernel_component(
@@ -68,14 +69,14 @@ def first_kernel_component(
 
     Returns:
         (b, h, w): the top eigenvector of the centred kernel matrix times the root of its eigenvalue, signed as
-        :func:`first_component`.
+        :func:`first_component`. NaN throughout where a value, or what the kernel makes of it, is not finite.
 
     Raises:
-        ShapeError: not finite, or so many cells that the kernel matrix, cells x cells, would not be reasonable.
+        ShapeError: so many cells that the kernel matrix, cells x cells, would not be reasonable.
 
     Source: Schoelkopf, Smola & Mueller (1998), section 4; used on feature maps by Karmani et al., "KPCA-CAM" (2024).
     """
-    x_bcn = _centred(features)
+    x_bcn = _centred(_widened(features))
     b, c, n = x_bcn.shape
     if n > MAX_KERNEL_CELLS:
         raise ShapeError(
@@ -93,6 +94,9 @@ def first_kernel_component(
             k = torch.exp(-gamma * (square[:, None] + square[None] - 2 * k).clamp(min=0))
         elif kernel != "linear":
             raise ShapeError(f"there is no kernel {kernel!r}; expected sigmoid, rbf or linear")
+        if not bool(torch.isfinite(k).all()):  # no decomposition takes such a matrix
+            maps.append(torch.full_like(x_cn[0], torch.nan))
+            continue
         rounding = 8 * n * torch.finfo(k.dtype).eps * k.abs().max()
         row = k.mean(0)
         k = k - row[:, None] - row[None] + row.mean()
@@ -161,14 +165,26 @@ def _ritz(matrix: Tensor, basis: Tensor, alpha: Tensor, beta: Tensor) -> tuple[T
     return vector, (residual <= tolerance) & (norm > 0.9)
 
 
-def _centred(features: Tensor) -> Tensor:
-    x = features.to(torch.promote_types(features.dtype, torch.float32)).flatten(2)
-    if not bool(torch.isfinite(x).all()):
-        raise ShapeError(
-            "the layer holds values that are not finite, so it has no principal component; "
-            "run the model in float32 or bfloat16 (float16 overflows), or choose another layer"
-        )
-    return x - x.mean(-1, keepdim=True)
+def _widened(features: Tensor) -> Float[Tensor, "b c n"]:
+    return features.to(torch.promote_types(features.dtype, torch.float32)).flatten(2)
+
+
+def _centred(x_bcn: Tensor) -> Float[Tensor, "b c n"]:
+    return x_bcn - x_bcn.mean(-1, keepdim=True)
+
+
+def _unit_scaled(x_bcn: Tensor) -> tuple[Float[Tensor, "b c n"], Float[Tensor, " b"], Bool[Tensor, " b"]]:
+    """Each map with values of about 1 at most, what it was divided by, and whether it is finite.
+
+    A Gram matrix squares what it is made of, so large values would overflow and small ones vanish. The divisor is a power
+    of two, which changes no digit. What is not finite becomes 0, which can be decomposed.
+    """
+    known_b = torch.isfinite(x_bcn).flatten(1).all(1)
+    x_bcn = x_bcn.masked_fill(~known_b[:, None, None], 0.0)
+    most = math.frexp(torch.finfo(x_bcn.dtype).max)[1] - 2  # neither the divisor nor its inverse overflows
+    power_b = torch.frexp(x_bcn.abs().amax((1, 2))).exponent.clamp(-most, most)
+    scale_b = torch.full_like(power_b, 2.0, dtype=x_bcn.dtype) ** power_b
+    return x_bcn / scale_b[:, None, None], scale_b, known_b
 
 
 def _oriented(component: Tensor, x_bcn: Tensor) -> Tensor:

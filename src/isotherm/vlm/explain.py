@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.view import Picture
-from isotherm.errors import MethodError, OptionError
+from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.vlm.asking import Asking, Said
@@ -22,6 +22,7 @@ from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
+from isotherm.vlm.nonfinite import check_scores, examined
 from isotherm.vlm.trace import TokenMethod, TokenTrace, record
 from isotherm.vlm.trust import judge
 from isotherm.vlm.view import LanguageView
@@ -56,17 +57,20 @@ def explain_answer(
 
     Raises:
         TargetError, MethodError, AdapterError, OptionError: see their places.
+        NonFiniteError: pixels, vision tokens, logits, a score or a map hold NaN or infinity; the message says where that begins.
     """
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
     asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     needs = frozenset().union(*(m.needs for m in methods))
     asking = Asking.of(view, asked, tower="tower" in needs)
-    said = score(asking)
-    traces = record(asking, said, needs)
+    with examined(asking):
+        said = score(asking)
+        traces = record(asking, said, needs)
+        check_scores(traces)
+        by_method = [guarded(method, traces) for method in methods]
     notes = note_unknown_words(view, prompt)
     found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
-    by_method = [guarded(method, traces) for method in methods]
     for i, trace in enumerate(traces):
         for method, several in zip(methods, by_method, strict=True):
             values, more = several[i]
@@ -136,5 +140,5 @@ def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
     try:
         ((values, _),) = guarded(method, record(asking, [trace.said], method.needs))
         return values
-    except MethodError:  # random weights may leave nothing to show
+    except (MethodError, NonFiniteError):  # random weights may leave nothing to show
         return torch.zeros(asking.tokens)

@@ -19,6 +19,7 @@ from isotherm.vlm.methods import (
     Rollout,
     TokenActivation,
 )
+from isotherm.vlm.nonfinite import values_not_finite
 from isotherm.vlm.trace import SharingMethod, TokenMethod, TokenTrace
 
 CANCELS = 1e-3
@@ -35,7 +36,7 @@ def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Flo
     """The method's values for each target of one question, and what a person should know about them.
 
     Raises:
-        MethodError: there is nothing to show: no gradient reaches any vision token, or the values are not finite.
+        MethodError: there is nothing to show: no gradient reaches any vision token. NonFiniteError: a value is NaN or infinite.
     """
     looked = [_looked_at(method, trace) for trace in traces]
     sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
@@ -60,7 +61,7 @@ def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, lis
 
 def _checked(method: TokenMethod, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]) -> tuple[Float[Tensor, " n"], list[str]]:
     if not bool(torch.isfinite(values).all()):
-        raise MethodError(f"{method.name} gives values that are not finite; in half precision sums may overflow: open the model in bfloat16 or float32")
+        raise values_not_finite(method.name, trace, values)
     if isinstance(method, READS_ATTENTION):
         sinks = attention_sinks(trace)
         if bool(sinks.any()) and not bool(sinks.all()):

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.cam.origin import is_finite
 from isotherm.vlm.trace import TokenTrace
 
 
@@ -38,5 +39,7 @@ class Propagation:
         for i, trace in enumerate(traces):
             given = [g[None].to(s) for g, s in zip(trace.need_frozen_gradients(), streams, strict=True)]
             (gradient,) = torch.autograd.grad(streams, pixels, given, retain_graph=i < len(traces) - 1)
-            out.append(asking.view.positive_per_token(asking.asked, pixels.detach(), gradient))
+            values = asking.view.positive_per_token(asking.asked, pixels.detach(), gradient)
+            # patches that were never seen count as 0 there, and what is no number must not become 0 among them
+            out.append(values if is_finite(gradient) else torch.full_like(values, torch.nan))
         return out

@@ -1,0 +1,76 @@
+"""NaN and infinity between a question and its map: the picture fails, with a word on where they began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.cam.origin import Origin, backward_origin, describe, forward_origin, is_finite, tensors_in
+from isotherm.errors import NonFiniteError
+from isotherm.vlm.asking import Asking
+from isotherm.vlm.trace import TokenTrace
+
+
+@contextmanager
+def examined(asking: Asking) -> Iterator[None]:
+    """Refuse pixels and vision tokens that are not finite, and look at the logits where the block ends in any other error.
+
+    An answer that is read from logits without order says nothing, and the complaint that it has no number would be beside the point.
+
+    Raises:
+        NonFiniteError: there is NaN or infinity.
+    """
+    pixels = next((v for v in tensors_in(asking.asked.inputs) if not is_finite(v)), None)
+    if pixels is not None:
+        raise NonFiniteError(f"the model's input holds {describe(pixels)}, before any layer has run", advice="look at the mean and deviation that pictures are prepared with")
+    for i, stream in enumerate(asking.streams):
+        if not is_finite(stream):
+            what = f"deepstack layer {i}'s vision tokens hold" if i else "the vision tokens hold"
+            raise _failed(f"{what} {describe(stream)}", forward_origin(asking.view.model, partial(asking.view.embed, asking.asked)))
+    try:
+        yield
+    except NonFiniteError:
+        raise
+    except Exception as error:
+        logits = asking.logits()
+        if is_finite(logits) or not bool((logits.isnan() | (logits == torch.inf)).any()):
+            raise
+        raise _failed(f"the logits of the next word hold {describe(logits)}", _in_language(asking)) from error
+
+
+def check_scores(traces: Sequence[TokenTrace]) -> None:
+    """The numbers that are to be explained.
+
+    Raises:
+        NonFiniteError: one is NaN or infinite.
+    """
+    for trace in traces:
+        score = torch.tensor(trace.score)
+        if not is_finite(score):
+            raise _failed(f"the {trace.said.label} is {trace.score}", _in_language(trace.asking, trace.said.continuations[0]))
+
+
+def values_not_finite(name: str, trace: TokenTrace, values: Float[Tensor, " n"]) -> NonFiniteError:
+    """The error of a method whose values are not finite though the score is."""
+    first, *rest = trace.asking.streams
+
+    def read(tensor: Tensor) -> Tensor:
+        return trace.asking.values([trace.said], (tensor, *rest), batch=1)[0, 0]
+
+    origin = backward_origin(trace.asking.view.model, first, read)
+    return _failed(f"the map of {name} for the {trace.said.label} holds {describe(values)}", origin, f"the score and its gradient are finite, so the sums of {name} overflow")
+
+
+def _in_language(asking: Asking, continuation: tuple[int, ...] = ()) -> Origin | None:
+    given = torch.tensor([list(continuation)], dtype=torch.long).view(1, -1)
+    return forward_origin(asking.view.model, partial(asking.view.read, asking.asked, asking.streams, given))
+
+
+def _failed(found: str, origin: Origin | None, otherwise: str = "what every layer puts out is finite, so it arises in what is made of the model's output") -> NonFiniteError:
+    origin = origin or Origin(otherwise)
+    return NonFiniteError(f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer)
