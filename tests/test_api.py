@@ -10,7 +10,7 @@ from torch import nn
 
 from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, explain_many, open_model
 from isotherm.api import resolve_methods, resolve_score
-from isotherm.cam.methods import gradcam, hirescam
+from isotherm.cam.methods import RISE, gradcam, hirescam
 from isotherm.cam.scores import Function, Named
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
 from tiny import TinyClassifier, TinyDetector, TinyNet
@@ -316,6 +316,67 @@ def test_models_are_recognised_by_their_class():
     assert len(explain(compiled, PICTURE, trust="off", target=3)) == 1
     own = explain(TinyNet(), PICTURE, trust="off", target=1)
     assert own[0].meta["layer"]
+
+
+def figures(trust):
+    """Everything that a verdict rests on; NaN as a word, so that it equals itself."""
+    return repr(trust)
+
+
+def test_a_class_is_judged_alike_alone_and_among_others_in_any_order_and_batch():
+    view = TinyClassifier()
+    other = np.random.default_rng(1).integers(0, 255, (50, 40, 3), dtype=np.uint8)
+
+    def judged(target, **more):
+        found = explain(view, PICTURE, target=target, **more)
+        return {(m.label, m.meta["method"]): figures(t) for m, t in zip(found, found.trust, strict=True) if t is not None}
+
+    alone = {**judged("bus"), **judged("cat")}
+    assert len(alone) == 2
+    assert judged(["bus", "cat"]) == judged(["cat", "bus"]) == alone
+    assert judged(["cat", "tram", "bus"])["cat", "HiResCAM"] == alone["cat", "HiResCAM"]
+    beside = judged(["bus", "cat"], method=["eigencam", "hirescam", RISE(masks=20)])
+    assert {key: beside[key] for key in alone} == alone
+    for batch, at in ((1, 0), (3, 1), (4, 2)):
+        pictures = [other, other[:, ::-1], other[::-1], other]
+        pictures[at] = PICTURE
+        among = list(explain_many(view, pictures, target=["cat", "bus"], batch=batch))[at]
+        assert {(m.label, "HiResCAM"): figures(t) for m, t in zip(among, among.trust, strict=True)} == alone
+
+
+def test_all_classes_of_a_picture_meet_the_same_random_orders_and_another_picture_others():
+    """With one score for all classes the random figures must be one, whatever the maps are."""
+    view = TinyClassifier()
+    net = view.model
+    with torch.no_grad():
+        net.head.weight[:] = net.head.weight[0]
+        net.head.bias[:] = net.head.bias[0]
+    one, two = explain(view, PICTURE, target=["cat", "bus"], method="gradcam").trust
+    assert (one.deletion.random, one.insertion.spread) == (two.deletion.random, two.insertion.spread)
+    (flipped,) = explain(view, PICTURE[::-1], target="cat", method="gradcam").trust
+    assert flipped.deletion.random != one.deletion.random
+
+
+@pytest.mark.parametrize("level", ["fast", "full"])
+def test_the_seed_reaches_orders_weights_and_methods_and_is_recorded(level):
+    view = TinyClassifier()
+
+    def made(seed):
+        found = explain(view, PICTURE, target="bus", method=["hirescam", RISE(masks=50)], trust=level, seed=seed)
+        assert all(m.meta["seed"] == (seed or 0) for m in found)
+        return found
+
+    none, zero, seven, again = (made(seed) for seed in (None, 0, 7, 7))
+    assert figures(none.trust) == figures(zero.trust) != figures(seven.trust) == figures(again.trust)
+    for a, b in zip(zero.trust, seven.trust, strict=True):
+        assert a.deletion.random != b.deletion.random
+        assert a.similarity != b.similarity
+        assert level == "fast" or a.road != b.road
+    assert torch.equal(zero[0].values, seven[0].values)  # nothing in HiResCAM is random
+    assert not torch.equal(zero[1].values, seven[1].values)
+    assert torch.equal(seven[1].values, again[1].values)
+    own = explain(view, PICTURE, target="bus", method=RISE(masks=50, seed=7), trust="off")
+    assert torch.equal(own[0].values, seven[1].values)
 
 
 class BinarySegmenter(nn.Module):

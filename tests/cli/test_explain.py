@@ -119,6 +119,18 @@ def test_shared_scale(place):
     assert main(["explain", "scene-1.jpg", "scene-4.jpg", *SCENES, "--shared-scale", "--colormap", "RdBu_r", "--opacity", "0.8"]) == 0
 
 
+def test_the_seed_reaches_the_verdict_and_the_record(place):
+    def judged(seed):
+        out = f"seed-{seed}"
+        assert main(["explain", "scene-1.jpg", "--model", "scenes", "--seed", str(seed), "--out", out, "--overwrite"]) == 0
+        (item,) = read_items(place / out)
+        assert read_run(place / out)["seed"] == item["maps"][0]["seed"] == seed
+        return item["maps"][0]["trust"]
+
+    assert judged(0) != judged(7)
+    assert judged(7) == judged(7)
+
+
 def test_safetensors_and_own_folder(place):
     assert main(["explain", "scene-1.jpg", *SCENES, "--raw", "safetensors", "--out", "mine"]) == 0
     (raw,) = (place / "mine").glob("*.safetensors")

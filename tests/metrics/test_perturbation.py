@@ -11,6 +11,7 @@ import torch
 from isotherm.errors import KindError, OptionError, ShapeError
 from isotherm.metrics import blur_fill, compare, deletion, insertion, mean_fill, random_maps
 from isotherm.metrics.references import mix
+from isotherm.ops.hashing import pixels_key
 from oracles.faithfulness import area, curve
 
 
@@ -155,7 +156,7 @@ def test_insertion_by_the_reversed_random_run_is_what_a_run_of_its_own_gives():
     pictures, weights = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)
     score, fill = linear(weights), torch.zeros(1)
     both = compare(torch.rand(2, 12, 12), pictures, score, fill=fill, grid=(3, 3), orders=2, steps=5, seed=4)
-    field = random_maps(1, (12, 12), grid=(3, 3), seed=mix(4, 1, 0))
+    field = random_maps(1, (12, 12), grid=(3, 3), seed=mix(4, pixels_key(pictures[1]), 0))
     own = insertion(-field, pictures[1:], lambda x, i: score(x, i + 1), fill=fill, steps=5)
     assert torch.allclose(both.insertion.random.scores[1, 0], own.scores[0], atol=1e-4)
     assert torch.allclose(both.insertion.random.auc[1, 0], own.auc[0], atol=1e-4)

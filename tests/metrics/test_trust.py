@@ -144,6 +144,28 @@ def test_assess_tells_true_maps_from_random_and_blind_ones(level):
     assert [t.line() for t in once] == [t.line() for t in twice]
 
 
+@pytest.mark.parametrize("level", ["fast", "full"])
+def test_what_is_random_belongs_to_the_picture_and_the_seed(level):
+    torch.manual_seed(2)
+    size, pictures, weights = (8, 8), torch.rand(2, 1, 8, 8), torch.rand(8, 8)
+    maps = torch.rand(3, *size).round(decimals=1)  # with ties
+
+    def figures(rows, picture, seed=0):
+        def score(x, target):
+            return (x[:, 0] * weights).sum((1, 2))
+
+        judged = assess(maps[rows], pictures, score, fill=torch.zeros(1), grid=(4, 4), level=level, picture=torch.tensor(picture), seed=seed, batch=7)
+        return [repr(t) for t in judged], [t.deletion.random for t in judged]
+
+    together, random = figures([0, 1, 2], [0, 1, 0])
+    assert random[0] == random[2] != random[1]
+    for i, row in enumerate([0, 1, 0]):
+        assert figures([i], [row])[0] == [together[i]]
+    assert figures([2, 0, 1], [0, 0, 1])[0] == [together[2], together[0], together[1]]
+    assert figures([0, 1, 2], [0, 1, 0], seed=0)[0] == together
+    assert all(a != b for a, b in zip(figures([0, 1, 2], [0, 1, 0], seed=7)[1], random, strict=True))
+
+
 def test_mistakes(unchecked):
     maps, pictures = torch.rand(1, 4, 4), torch.rand(1, 1, 4, 4)
     with pytest.raises(OptionError, match="level"):

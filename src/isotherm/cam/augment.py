@@ -84,4 +84,4 @@ def _mean(many: LayerMap, copies: int) -> LayerMap:
     for k in range(copies):
         part = slice(k * t, (k + 1) * t)
         total = total + to_frame(many.values[part], many.frame[part], frame, outside="edge")
-    return LayerMap(many.name, total / copies, frame)
+    return LayerMap(many.name, total / copies, frame, None if many.sizes is None else many.sizes[:t])

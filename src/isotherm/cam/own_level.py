@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from isotherm.cam.locality import Refused
@@ -41,5 +42,5 @@ def own_level_maps(
         return {}, (f"explained one finding at a time, through all layers at once, because {reason}",)
     members = [g.group.targets for g in gradients]
     maps = {i: join_maps([level_map(g, m, inputs) for g in gradients], members, plan.count) for i, m in local.items()}
-    named = {i: LayerMap(f"own level of {m.name}", m.values, m.frame) for i, m in maps.items()}
+    named = {i: replace(m, name=f"own level of {m.name}") for i, m in maps.items()}
     return named, ("each finding is explained at the level of features that it was made on, all of them in one pass",)

@@ -229,7 +229,8 @@ def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, " _"]], co
     for m, members in zip(maps, targets, strict=True):
         level = Frame.identity(m.frame.size)  # all levels span the same input, so how they lie on it does not matter here
         values[members.to(values.device)] = to_frame(m.values, level, level.resized(size), outside="edge")
-    return LayerMap(" + ".join(m.name for m in maps), values, frames[torch.argsort(order)])
+    sizes = dict(zip(order.tolist(), [m.frame.size for m in maps for _ in range(len(m.values))], strict=True))
+    return LayerMap(" + ".join(m.name for m in maps), values, frames[torch.argsort(order)], tuple(sizes[i] for i in range(count)))
 
 
 def _disagreement(said: Outputs, expected: Outputs, dtype: torch.dtype) -> str | None:

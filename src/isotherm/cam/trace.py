@@ -16,7 +16,7 @@ from torch import Tensor
 
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
-from isotherm.frame import Frame
+from isotherm.frame import Frame, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +133,16 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class LayerMap:
-    """What a method returns for one layer (or for the input): raw values, (t, h, w), and their frame, batch (t,)."""
+    """What a method returns for one layer (or for the input): raw values, (t, h, w), and their frame, batch (t,).
+
+    Args:
+        sizes: (h, w) of each target's map before all were brought to one grid; None where nothing was enlarged.
+    """
 
     name: str
     values: Float[Tensor, "t h w"]
     frame: Frame
+    sizes: tuple[Size, ...] | None = None
 
 
 @runtime_checkable

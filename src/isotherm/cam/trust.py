@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -17,11 +17,13 @@ from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import LayerMap, Method
 from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
-from isotherm.metrics.cascade import cascade
+from isotherm.metrics.cascade import Cascade, cascade
 from isotherm.metrics.trust import Trust
 from isotherm.ops.resample import to_frame
 
 Level = Literal["fast", "full"]
+
+Window = tuple[slice, slice]
 
 FAST_TARGETS = 2
 """Targets per picture that the fast check judges, the first ones: every one costs dozens of forward passes."""
@@ -51,7 +53,8 @@ def assessor(
         def judge() -> tuple[Trust | None, ...]:
             index = torch.nonzero(attribution.targets.picture == row).flatten()
             judged = index[:FAST_TARGETS] if level == "fast" else index
-            by_method = [_judge(attribution, m, method, judged, layers, how, level, again, seed) for m, method in zip(attribution.maps, methods, strict=True)]
+            benches = [_Bench(attribution, method, layers, how, level, again, seed) for method in methods]
+            by_method = [_judge(bench, m, judged) for bench, m in zip(benches, attribution.maps, strict=True)]
             found: list[Trust | None] = [t for side_by_side in zip(*by_method, strict=True) for t in side_by_side]
             return (*found, *[None] * ((len(index) - len(judged)) * len(methods)))
 
@@ -60,39 +63,78 @@ def assessor(
     return of_picture
 
 
-def _judge(
-    a: Attribution, m: LayerMap, method: Method, index: Tensor, layers: Layers, how: Fuse, level: Level, again: Callable[..., Any], seed: int
-) -> tuple[Trust, ...]:
-    targets, inputs, view = a.targets.take(index), a.rerun.inputs, a.rerun.view
-    rows = inputs.take(targets.picture)
-    rerun = ViewRerun(view, inputs, targets)
-    maps, frame = m.values[index.to(m.values.device)], m.frame[index]
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What is the same for all maps of one method.
+
+    Args:
+        again: how the maps were made. Others: as of :func:`assessor`.
+    """
+
+    attribution: Attribution
+    method: Method
+    layers: Layers
+    how: Fuse
+    level: Level
+    again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]]
+    seed: int
+
+    def alone(self, target: int) -> LayerMap:
+        """The map of one target as it comes with the weights that the model has now and nothing else asked for."""
+        targets = self.attribution.targets.take(torch.tensor([target]))
+        row = self.attribution.rerun.inputs.take(targets.picture)
+        (only,), _ = self.again(self.attribution.rerun.view, row, targets, methods=[self.method], layers=self.layers, how=self.how)
+        return only
+
+
+def _judge(bench: _Bench, m: LayerMap, index: Tensor) -> tuple[Trust, ...]:
+    """Each map judged by itself: what else was asked for, in which order and in what batch, must not change a verdict."""
+    shown = [_own(bench, m, t) for t in index.tolist()]
+    trusts = [_against_random(bench, one, t) for one, t in zip(shown, index.tolist(), strict=True)]
+    windows = [_window(one.values[0]) for one in shown]
+    # one set of random weights serves all maps that can stand in one tensor
+    groups: dict[Any, list[int]] = {}
+    for i, (one, window) in enumerate(zip(shown, windows, strict=True)):
+        groups.setdefault(one.frame.size if window is None else WINDOW, []).append(i)
+    for some in groups.values():
+        check = _against_random_weights(bench, [shown[i] for i in some], [windows[i] for i in some], index[some])
+        stages = () if bench.level == "fast" else check.fractions
+        for row, i in enumerate(some):
+            steps = tuple(zip(stages, check.magnitude[:, row].tolist(), strict=True)) if stages else ()
+            trusts[i] = replace(trusts[i], similarity=float(check.similarity[row]), stages=steps)
+    return tuple(trusts)
+
+
+def _own(bench: _Bench, m: LayerMap, target: int) -> LayerMap:
+    """One target's map on its own grid: what was enlarged for the sake of other findings is made again without them."""
+    if m.sizes is not None and m.sizes[target] != m.frame.size:
+        return bench.alone(target)
+    return LayerMap(m.name, m.values[target : target + 1], m.frame[target : target + 1])
+
+
+def _against_random(bench: _Bench, m: LayerMap, target: int) -> Trust:
+    a = bench.attribution
+    targets, inputs = a.targets.take(torch.tensor([target])), a.rerun.inputs
+    row = inputs.take(targets.picture)
     fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[1])
-    trusts = assess(
-        to_frame(maps, frame, rows.frame, outside="edge").float(), rows.tensor, rerun.scores,
-        fill=fill.to(inputs.tensor), grid=frame.size, level=level, region=inside(rows.frame), seed=seed,
+    (trust,) = assess(
+        to_frame(m.values, m.frame, row.frame, outside="edge").float(), row.tensor, ViewRerun(a.rerun.view, inputs, targets).scores,
+        fill=fill.to(inputs.tensor), grid=m.frame.size, level=bench.level, region=inside(row.frame), seed=bench.seed,
     )  # fmt: skip
-    windows = _windows(maps)
+    return trust
 
+
+def _against_random_weights(bench: _Bench, shown: Sequence[LayerMap], windows: Sequence[Window | None], index: Tensor) -> Cascade:
     def explain() -> Float[Tensor, "t h w"]:
-        (other,), _ = again(view, rows, targets, methods=[method], layers=layers, how=how)
-        # fewer findings may live on coarser levels only, and then come on a coarser grid
-        return _compared(to_frame(other.values, other.frame, frame, outside="edge"), windows)
+        made = zip(index.tolist(), shown, windows, strict=True)
+        # with other weights a finding may come on another grid
+        return torch.cat([_compared(to_frame((other := bench.alone(t)).values, other.frame, one.frame, outside="edge"), window) for t, one, window in made])
 
-    keep = tuple(getattr(view, "constants", ()))
-    true = _compared(maps, windows)
-    seeds = (seed,) if level == "fast" else (seed, seed + 1, seed + 2)
-    fractions = (1.0,) if level == "fast" else (0.25, 0.5, 0.75, 1.0)
-    check = cascade(view.model, explain, maps=true, fractions=fractions, seeds=seeds, keep=keep)
-    stages = () if level == "fast" else check.fractions
-    return tuple(
-        replace(
-            trust,
-            similarity=float(check.similarity[i]),
-            stages=tuple(zip(stages, check.magnitude[:, i].tolist(), strict=True)) if stages else (),
-        )
-        for i, trust in enumerate(trusts)
-    )
+    view, seed = bench.attribution.rerun.view, bench.seed
+    true = torch.cat([_compared(one.values, window) for one, window in zip(shown, windows, strict=True)])
+    seeds = (seed,) if bench.level == "fast" else (seed, seed + 1, seed + 2)
+    fractions = (1.0,) if bench.level == "fast" else (0.25, 0.5, 0.75, 1.0)
+    return cascade(view.model, explain, maps=true, fractions=fractions, seeds=seeds, keep=tuple(getattr(view, "constants", ())))
 
 
 def inside(frame: Frame) -> Bool[Tensor, "t h w"]:
@@ -105,24 +147,20 @@ def inside(frame: Frame) -> Bool[Tensor, "t h w"]:
     return torch.stack(parts)
 
 
-def _windows(maps: Float[Tensor, "t h w"]) -> list[tuple[slice, slice]] | None:
-    """Where each map is not 0, if that is less than a quarter of the grid for every map; else None.
+def _window(values: Float[Tensor, "h w"]) -> Window | None:
+    """Where a map is not 0, if that is less than a quarter of the grid; else None.
 
     A finding explained on its own level has a map that is 0 but for a few cells around its anchor, whatever the
     weights are. Compared over the whole grid, those zeros would always agree.
     """
-    windows = []
-    for m in maps:
-        at = torch.nonzero(m)
-        if not len(at) or len(at) * 4 > m.numel():
-            return None
-        (y0, x0), (y1, x1) = at.amin(0).tolist(), at.amax(0).tolist()
-        windows.append((slice(y0, y1 + 1), slice(x0, x1 + 1)))
-    return windows
+    at = torch.nonzero(values)
+    if not len(at) or len(at) * 4 > values.numel():
+        return None
+    (y0, x0), (y1, x1) = at.amin(0).tolist(), at.amax(0).tolist()
+    return slice(y0, y1 + 1), slice(x0, x1 + 1)
 
 
-def _compared(maps: Float[Tensor, "t h w"], windows: list[tuple[slice, slice]] | None) -> Float[Tensor, "t i j"]:
-    if windows is None:
-        return maps
-    cut = [m[window][None, None] for m, window in zip(maps, windows, strict=True)]
-    return torch.cat([F.interpolate(c.float(), WINDOW, mode="bilinear", align_corners=False)[0] for c in cut])
+def _compared(values: Float[Tensor, "1 h w"], window: Window | None) -> Float[Tensor, "1 i j"]:
+    if window is None:
+        return values
+    return F.interpolate(values[:, *window][None].float(), WINDOW, mode="bilinear", align_corners=False)[0]

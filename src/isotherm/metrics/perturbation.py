@@ -22,7 +22,7 @@ from isotherm.metrics.fills import as_fill
 from isotherm.metrics.intervals import Interval, bootstrap_nested
 from isotherm.metrics.ranking import cuts, rank_cells
 from isotherm.metrics.references import centre_map, mix, random_maps
-from isotherm.metrics.scoring import Score, check_maps, picture_rows, score_stream
+from isotherm.metrics.scoring import Score, check_maps, picture_keys, picture_rows, score_stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def deletion(
         steps: equal parts in which the picture goes.
         cells: (h, w) of a grid whose cells go as a whole; None: pixels.
         region: pixels that take part, e.g. without the letterbox; None: all.
-        seed: of the order of ties. batch: changed pictures per call of ``score``.
+        seed: of the order of ties, which is the same for all maps of one picture. batch: changed pictures per call of ``score``.
 
     Source: Petsiuk et al. 2018, algorithm 1 (ours removes equal parts rather than a fixed number of pixels).
 
@@ -167,7 +167,8 @@ def compare(
     """Deletion and insertion of maps, of random maps as coarse as they are, and of the distance from the centre.
 
     Deleting by a random field and inserting by its negative pass through the same pictures, and the field and its
-    negative are equally likely; so one set of random runs serves both comparisons.
+    negative are equally likely; so one set of random runs serves both comparisons. The fields depend on the seed and on
+    the picture alone: all maps of one picture on the same grid meet the same ones, whatever else is compared.
 
     Args:
         grid: (h, w) of the maps before they were enlarged to the model's input.
@@ -184,7 +185,7 @@ def compare(
     blob = centre_map(size, device=maps.device)
 
     def field(i: int, j: int) -> Tensor:
-        return random_maps(1, size, grid=grid, seed=mix(seed, i, j), device=maps.device)[0]
+        return random_maps(1, size, grid=grid, seed=mix(seed, run.keys[i], j), device=maps.device)[0]
 
     plan = [run.order(i, maps[i], seed) for i in range(t)]
     plan += [run.order(i, maps[i], seed, insert=True) for i in range(t)]
@@ -227,9 +228,11 @@ class _Run:
         self.pictures, self.fill = pictures, as_fill(fill, pictures)
         self.score, self.steps, self.cells, self.region, self.batch = score, steps, cells, region, batch
         self.targets = len(maps)
+        # what is random belongs to the picture: whoever else is judged, and in which order, changes nothing
+        self.keys = picture_keys(pictures, self.rows)
 
     def order(self, target: int, values: Tensor | Callable[[], Tensor], seed: int, *, insert: bool = False) -> _Order:
-        return _Order(target, values, mix(seed, target), insert)
+        return _Order(target, values, mix(seed, self.keys[target]), insert)
 
     def _ends(self) -> Iterator[tuple[Tensor, int]]:
         """The whole picture and the filled one, which all orders of a target share."""

@@ -17,7 +17,7 @@ from isotherm.errors import OptionError
 from isotherm.metrics.imputation import linear_imputation
 from isotherm.metrics.ranking import rank_cells
 from isotherm.metrics.references import mix
-from isotherm.metrics.scoring import Score, check_maps, picture_rows, score_stream
+from isotherm.metrics.scoring import Score, check_maps, picture_keys, picture_rows, score_stream
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -61,7 +61,8 @@ def road(
 
     Args:
         fractions: parts to remove, each above 0 and below 1.
-        noise: standard deviation of the noise on imputed pixels, in the model input's units. seed: of noise and ties.
+        noise: standard deviation of the noise on imputed pixels, in the model input's units. seed: of noise and ties,
+            which are the same for all maps of one picture.
         others: as of :func:`isotherm.metrics.perturbation.deletion`.
 
     Source: Rong et al. 2022, section 4 and eq. 6; the combination is that of pytorch-grad-cam's ROADCombined.
@@ -70,6 +71,7 @@ def road(
     if not fractions or not all(0 < f < 1 for f in fractions):
         raise OptionError(f"fractions are {list(fractions)}; give at least one, each above 0 and below 1")
     rows = picture_rows(maps, pictures, picture)
+    keys = picture_keys(pictures, rows)
     plan = [(i, j, least) for i in range(len(maps)) for least in (False, True) for j in range(len(fractions))]
 
     def stream() -> Iterator[tuple[Tensor, int]]:
@@ -81,8 +83,8 @@ def road(
             same = torch.tensor([rows[i] for i, _, _ in part], device=pictures.device)
             imputed = linear_imputation(pictures[same], removed)
             for (i, j, least), one in zip(part, imputed, strict=True):
-                # seeded by what it is, not by where in a batch it lies
-                generator = torch.Generator().manual_seed(mix(seed, i, j, int(least)))
+                # seeded by what it is, not by where in a batch or among the maps it lies
+                generator = torch.Generator().manual_seed(mix(seed, keys[i], j, int(least)))
                 grain = torch.randn(one.shape, generator=generator, dtype=torch.float32).to(one) * noise
                 yield one + grain * gone(i, fractions[j], least), i
 
@@ -91,7 +93,7 @@ def road(
     def gone(i: int, fraction: float, least: bool) -> Tensor:
         if i not in ranks:
             ranks.clear()
-            ranking = rank_cells(maps[i], region=None if region is None else region[i], seed=mix(seed, i))
+            ranking = rank_cells(maps[i], region=None if region is None else region[i], seed=mix(seed, keys[i]))
             ranks[i] = ranking.rank.to(pictures.device), ranking.units
         rank, units = ranks[i]
         count = round(fraction * units)

@@ -7,7 +7,7 @@ The caller decides whether a score is a logit or a probability. ``Rerun.scores``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.errors import KindError, OptionError, ShapeError
+from isotherm.ops.hashing import pixels_key
 
 Score = Callable[[Tensor, Tensor], Tensor]
 """(n, c, h, w) model inputs and (n,) target numbers (int64, on the processor) -> (n,) scores."""
@@ -69,3 +70,9 @@ def picture_rows(
     if len(rows) != t or any(not 0 <= r < b for r in rows):
         raise ShapeError(f"picture is {rows}; expected {t} rows, each from 0 to {b - 1}")
     return rows
+
+
+def picture_keys(pictures: Float[Tensor, "b c h w"], rows: Sequence[int]) -> list[int]:
+    """A number for each of some rows that the picture's pixels alone decide, which random draws are seeded with."""
+    known = {row: pixels_key(pictures[row]) for row in set(rows)}
+    return [known[row] for row in rows]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from isotherm.errors import InputError, ShapeError
 
@@ -56,3 +56,18 @@ def state_hash(module: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(plain.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def pixels_key(pixels: Tensor) -> int:
+    """A number from 0 to 2^63 - 1 that the values of a tensor alone decide, for random draws that belong to one picture.
+
+    The same on any device and in any memory format; 0 and -0 count as one.
+
+    Example:
+        >>> pixels_key(torch.zeros(2, 3)) == pixels_key(-torch.zeros(2, 3)), pixels_key(torch.ones(2, 3)) == pixels_key(torch.ones(3, 2))
+        (True, False)
+    """
+    plain = (pixels.detach().cpu().float() + 0.0).contiguous()
+    digest = hashlib.blake2b(f"{tuple(plain.shape)}".encode(), digest_size=8)
+    digest.update(plain.numpy().data)
+    return int.from_bytes(digest.digest(), "big") >> 1
