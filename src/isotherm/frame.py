@@ -220,6 +220,8 @@ class Frame:
         ``align`` says where the picture lies: in the centre (an odd padding cell goes right and below)
         or in the top-left corner. With ``enlarge=False`` small pictures are padded only.
         """
+        if align not in ("centre", "corner"):
+            raise FrameError(f"align is {align!r}; expected 'centre' or 'corner'")
         new = _size(size, "size")
         scale = min(new[0] / self.size[0], new[1] / self.size[1])
         if not enlarge:

@@ -189,7 +189,7 @@ def test_a_head_of_another_kind_is_refused():
 
 def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_found(monkeypatch):
     """Maps are shown on the finest level of all findings; a verdict on that grid would depend on the others."""
-    view, inputs, _, _, targets = explained("yolo11n.yaml", "class")
+    view, inputs, recording, findings, targets = explained("yolo11n.yaml", "class")
     from isotherm.cam import trust as module
     from isotherm.cam.attribute import attribute
     from isotherm.metrics.cascade import Cascade
@@ -203,7 +203,7 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
         return (Trust(unknown, unknown),)
 
     def cascade(model, explain, *, maps, **_):
-        assert torch.equal(explain(), maps)  # with the true weights
+        torch.testing.assert_close(explain(), maps)  # with the true weights
         return Cascade((1.0,), (1,), *torch.zeros(4, 1, len(maps)).unbind(0))
 
     monkeypatch.setattr(module, "assess", assess)
@@ -215,15 +215,14 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
         module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
         return list(handed), a.maps[0]
 
-    everything, m = judged(range(len(targets)))
-    assert m.sizes is not None
-    sizes = set(m.sizes)
-    assert len(sizes) > 1
-    finest, coarsest = (m.sizes.index(pick(sizes)) for pick in (max, min))
-    (together, _), (alone, _), (fine, _) = judged([finest, coarsest]), judged([coarsest]), judged([finest])
-    assert [h[0] for h in together] == [max(sizes), min(sizes)]
+    groups = sorted(view.patch_plan(recording.raw, findings, targets).groups, key=lambda g: g.features.shape[-1])
+    coarsest, finest = (int(g.targets[0]) for g in (groups[0], groups[-1]))
+    sizes = [tuple(g.features.shape[-2:]) for g in (groups[-1], groups[0])]
+    assert sizes[0] > sizes[1]
+    (together, m), (alone, _), (fine, _) = judged([finest, coarsest]), judged([coarsest]), judged([finest])
+    assert list(m.sizes) == sizes
+    assert [grid for grid, *_ in together] == sizes
     for one, other in zip([*fine, *alone], together, strict=True):
         assert one[0] == other[0]
         torch.testing.assert_close(one[1], other[1])
         assert one[2] == pytest.approx(other[2])
-    assert len(everything) == module.FAST_TARGETS

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from isotherm.cam.trace import LayerMap
+from isotherm.ops.names import known_word
 from isotherm.ops.resample import to_frame
 
 Fuse = Literal["mean", "max"]
@@ -19,7 +20,11 @@ def fuse(maps: Sequence[LayerMap], how: Fuse = "mean") -> LayerMap:
     Gradients grow and shrink by orders of magnitude from layer to layer, so each target's map of each layer is
     first divided by its largest absolute value (a layer that is 0 everywhere stays 0); signs are kept. ``max``
     takes the value that is largest in absolute terms. A single map is returned untouched, unscaled.
+
+    Raises:
+        OptionError: another word than mean and max.
     """
+    known_word(how, get_args(Fuse), "fuse")
     if len(maps) == 1:
         return maps[0]
     finest = max(maps, key=lambda m: m.values.shape[-2] * m.values.shape[-1])

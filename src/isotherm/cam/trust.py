@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
 from isotherm.metrics.cascade import Cascade, cascade
 from isotherm.metrics.trust import Trust
+from isotherm.ops.names import known_word
 from isotherm.ops.resample import to_frame
 
 Level = Literal["fast", "full"]
@@ -48,6 +49,8 @@ def assessor(
     Args:
         again: how the maps were made, for weights that are randomised; smoothed maps are compared with smoothed ones.
     """
+
+    known_word(level, get_args(Level), "level")
 
     def of_picture(row: int) -> Callable[[], tuple[Trust | None, ...]]:
         def judge() -> tuple[Trust | None, ...]:

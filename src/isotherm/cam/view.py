@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from isotherm.cam.receptive import Field
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
+from isotherm.ops.names import known_word
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 """A source picture as decoded: upright, RGB, 8 bits."""
@@ -181,6 +182,9 @@ class Layout:
     stride: tuple[int, int] | None = None
     first: tuple[float, float] | None = None
     spans: bool = False
+
+    def __post_init__(self) -> None:
+        known_word(self.order, ("nchw", "nhwc", "tokens"), "order")
 
     @property
     def channel_dim(self) -> int:

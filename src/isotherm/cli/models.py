@@ -11,6 +11,7 @@ import torch
 from isotherm.adapters.choose import Opened, open_view
 from isotherm.cli.options import ModelOptions
 from isotherm.errors import OptionError
+from isotherm.ops.names import known_word
 
 LEVELS = ("fast", "full", "off")
 
@@ -28,7 +29,7 @@ def trusted_file(options: ModelOptions) -> Path | None:
     files = [t for t in options.trust if t not in LEVELS]
     for given in files:
         if not Path(given).is_file():
-            raise OptionError(f"--trust {given}: neither one of {', '.join(LEVELS)} nor an existing weights file")
+            known_word(given, LEVELS, "--trust", also="the path of a weights file that may run code while it is opened")
     if len(files) > 1:
         raise OptionError(f"--trust names {len(files)} files; one model has one weights file")
     return Path(files[0]) if files else None

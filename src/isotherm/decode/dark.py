@@ -14,6 +14,7 @@ from isotherm.decode.reading import read_maps
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.ops.names import known_word
 from isotherm.points import Points
 
 
@@ -57,6 +58,7 @@ def dark(
         raise OptionError(f"blur is {blur}; expected an odd number of cells, such as 11, or 1 for none")
     if blur_sigma is not None and not (math.isfinite(blur_sigma) and blur_sigma > 0):
         raise OptionError(f"blur_sigma is {blur_sigma}; expected a number of cells above 0, or None")
+    known_word(stencil, ("dark", "udp"), "stencil")
     values, (h, w) = read.values, read.frame.size
     top, cell = largest(values)
     x, y = cell.long().unbind(-1)

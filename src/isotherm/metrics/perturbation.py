@@ -23,6 +23,7 @@ from isotherm.metrics.intervals import Interval, bootstrap_nested
 from isotherm.metrics.ranking import cuts, rank_cells
 from isotherm.metrics.references import centre_map, mix, random_maps
 from isotherm.metrics.scoring import Score, check_maps, picture_keys, picture_rows, score_stream
+from isotherm.ops.names import known_word
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,8 @@ def compare(
     """
     if orders < 2:
         raise OptionError(f"orders is {orders}; at least two random maps are needed to see how much they differ")
+    for word in centre:
+        known_word(word, ("deletion", "insertion"), "centre")
     run = _Run(maps, pictures, score, fill, steps, picture, cells, region, batch)
     t, size = len(maps), (int(maps.shape[1]), int(maps.shape[2]))
     blob = centre_map(size, device=maps.device)

@@ -7,7 +7,7 @@ products: a 20x20 map over 12 megapixels costs tens of milliseconds, and nothing
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size, compose_affine
+from isotherm.ops.names import known_word
 
 Outside = Literal["zero", "edge", "nan"]
 
@@ -62,6 +63,8 @@ def to_frame(
     Returns:
         (*batch, H, W) with ``target.size == (H, W)``, dtype and device of ``values``; differentiable in them.
     """
+    known_word(outside, get_args(Outside), "outside")
+    known_word(mode, ("bilinear", "nearest"), "mode")
     if tuple(values.shape[-2:]) != frame.size:
         raise ShapeError(f"values have shape {tuple(values.shape)}; the frame has {frame.size} cells")
     known = torch.isfinite(values)

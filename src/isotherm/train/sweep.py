@@ -19,6 +19,7 @@ import numpy as np
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError
+from isotherm.ops.names import known_word
 from isotherm.train.keypoint_recipe import KeypointRecipe, set_at
 from isotherm.train.keypoint_validate import LOGGED
 from isotherm.train.recipe import from_plain, read_recipe
@@ -91,6 +92,7 @@ class SweepConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        known_word(self.search, ("grid", "random", "tpe"), "search")
         if not self.values:
             raise OptionError("values is empty; give what to vary, such as training.rate: [1e-4, 1e-3]")
         for path, choice in self.values.items():

@@ -17,6 +17,7 @@ from isotherm.cam.view import Picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
+from isotherm.ops.names import known_word
 from isotherm.vlm.asking import Asking, Said
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
@@ -59,6 +60,7 @@ def explain_answer(
         TargetError, MethodError, AdapterError, OptionError: see their places.
         NonFiniteError: pixels, vision tokens, logits, a score or a map hold NaN or infinity; the message says where that begins.
     """
+    known_word(trust, ("fast", "full", "off"), "trust")
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
     asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import OptionError
+from isotherm.ops.names import known_word
 from isotherm.vlm.asking import Asking
 from isotherm.vlm.trace import TokenTrace
 from isotherm.vlm.view import Streams
@@ -32,6 +33,7 @@ def stand_ins(trace: TokenTrace, fill: Fill) -> Streams:
 
 def filled(trace: TokenTrace, gone: Bool[Tensor, "b n"], fill: Fill) -> Float[Tensor, " b"]:
     """The target's value for versions without some of the vision tokens."""
+    known_word(fill, get_args(Fill), "fill")
     streams = trace.asking.streams
     if fill == "mask":
         return trace.scores(tuple(s.expand(len(gone), -1, -1) for s in streams), hidden=gone)

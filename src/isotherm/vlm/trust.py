@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from isotherm.metrics.cascade import cascade
 from isotherm.metrics.perturbation import Curves
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
+from isotherm.ops.names import known_word
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.trace import TokenTrace
@@ -32,6 +33,7 @@ def judge(
     Args:
         values: the map. again: makes it with whatever weights the model has at that moment; None: not checked. fill: what a token becomes.
     """
+    known_word(level, get_args(Level), "level")
     steps, orders = min(STEPS[level], len(values)), ORDERS[level]
     plan = [_ranked(values, seed), _ranked(-values, seed), *(_random(len(values), seed, i) for i in range(orders)), _ranked(-centre_distance(trace), seed)]
     curves = deletion_curves(trace, torch.stack(plan), steps=steps, fill=fill)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.ops.names import known_word
 from isotherm.vlm.asking import Said
 from isotherm.vlm.trace import LayerRows, TokenTrace, record
 
@@ -48,6 +49,9 @@ class AttentionGradient:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
+
+    def __post_init__(self) -> None:
+        known_word(self.queries, ("all", "answer"), "queries")
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return self.together([trace])[0]
