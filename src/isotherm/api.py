@@ -21,6 +21,7 @@ from isotherm.cam.augment import attribute_augmented, augment_again
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.fuse import Fuse
 from isotherm.cam.methods import eigen_smooth
+from isotherm.cam.premises import premises_of
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.scores.targets import Score
 from isotherm.cam.trace import Method
@@ -239,7 +240,8 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
     if job.prompt is not None:
         raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
     view = opened.view
-    chosen = [f"model: {opened.reason}"]
+    premises = premises_of(view)
+    chosen = [f"model: {opened.reason}", *(str(p) for p in premises if not p.alarming)]
     methods = resolve_methods(job.method, view)
     if job.method is None:
         chosen.append(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
@@ -264,7 +266,7 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
         yield from explanations(
-            view, attribution, pictures, methods, names=called, chosen=chosen, seed=seed,
+            view, attribution, pictures, methods, names=called, chosen=chosen, premises=premises, seed=seed,
             assess=None if job.level == "off" else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
         )  # fmt: skip
 
@@ -279,12 +281,13 @@ def _questions(opened: Opened, images: Iterable[Any], titles: Iterator[str], job
     methods, which = token_methods(job.method)
     if job.seed is not None:
         methods = [seeded(m, job.seed) for m in methods]
-    chosen = [f"model: {opened.reason}", *(line for line in (which, why) if line)]
+    premises = premises_of(view)
+    chosen = [f"model: {opened.reason}", *(str(p) for p in premises if not p.alarming), *(line for line in (which, why) if line)]
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
             view, pictures, job.prompt, score=score, methods=methods, trust=job.level, fill=job.fill or "mask", mask=None if job.mask is None else as_mask(job.mask),
-            video_fps=job.video_fps, name=title, chosen=chosen, seed=job.seed or 0,
+            video_fps=job.video_fps, name=title, chosen=chosen, premises=premises, seed=job.seed or 0,
         )  # fmt: skip
 
 

@@ -80,8 +80,8 @@ def open_with(model: Any, options: Mapping[str, Any], *, seed: int | None = None
             return model
         return Opened(model, f"view {type(model).__name__} as given")
     inner = model if not isinstance(model, nn.Module) else original_module(model)
-    package = by_class(inner)
-    return Opened(_call(adapter(package).wrap, inner, options, also), f"{type(inner).__name__} read by the {package} adapter, from the package that its class comes from")
+    package, reason = by_class(inner)
+    return Opened(_call(adapter(package).wrap, inner, options, also), reason)
 
 
 def _call(function: Any, first: Any, options: Mapping[str, Any], also: Sequence[str] = ()) -> View | LanguageView:
@@ -95,17 +95,19 @@ def _call(function: Any, first: Any, options: Mapping[str, Any], also: Sequence[
     return function(first, **given)
 
 
-def by_class(model: Any) -> str:
-    """The adapter for a model object, from the packages its class and base classes come from."""
-    roots = [base.__module__.partition(".")[0] for base in type(model).__mro__]
+def by_class(model: Any) -> tuple[str, str]:
+    """(adapter, reason) for a model object, from the packages its class and base classes come from."""
+    kind = type(model).__name__
     for package in ("ultralytics", "transformers", "timm", "torchvision"):
-        if package in roots:
-            return package
+        for base in type(model).__mro__:
+            if base.__module__.partition(".")[0] == package:
+                whose = f"{kind} is a class of {package}" if base is type(model) else f"{kind} is a subclass of {package}'s {base.__name__}"
+                return package, f"{whose}, so the {package} adapter reads it"
     for module, package in (("embedded", "embedded"), ("heatmap_detector", "embedded_detector")):
         if any(base.__module__ == f"isotherm.adapters.{module}" for base in type(model).__mro__):
-            return package
-    if isinstance(model, nn.Module):
-        return "torchvision"  # reads any module that maps pictures to logits, and says so
+            return package, f"{kind} is a network of isotherm's own"
+    if isinstance(model, nn.Module):  # the torchvision adapter reads any module that maps pictures to logits
+        return "torchvision", f"{kind}, a module of {type(model).__module__}, comes from no package that isotherm knows, so it is read as one that maps (pictures, channels, rows, columns) to logits"
     raise AdapterError(
         f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
         "or an object that fulfils isotherm.cam.view.View"

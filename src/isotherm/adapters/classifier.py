@@ -15,6 +15,7 @@ from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.adapters.probe import last_grid, noise_inputs
 from isotherm.cam.capture import evaluating
 from isotherm.cam.layers import resolve
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
@@ -40,7 +41,10 @@ class ClassifierView:
         tokens: input size -> what a transformer declares about its tokens.
         four: order of the family's 4-dimensional outputs where nothing else says it.
         embeds: the model has no classes: its answer is the embedding itself.
+        premises: what is taken for granted of its input and names. random_weights: set where isotherm made the weights.
     """
+
+    random_weights: RandomWeights | None = None
 
     def __init__(
         self,
@@ -55,9 +59,11 @@ class ClassifierView:
         four: str = "nchw",
         embeds: bool = False,
         default_method: str = "gradcam",
+        premises: Sequence[Premise] = (),
     ) -> None:
         self.model = model
         self.name = name
+        self.premises = tuple(premises)
         self.names: Sequence[str] = tuple(names)
         self.preprocess = preprocess
         self.default_method = default_method

@@ -16,6 +16,7 @@ from isotherm.adapters.grids import layout_of
 from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.adapters.probe import Candidate, last_grid, noise_inputs
 from isotherm.cam.layers import resolve
+from isotherm.cam.premises import Premise
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import AdapterError
 
@@ -37,8 +38,9 @@ class DenseView:
 
     default_method = "gradcam"
 
-    def __init__(self, model: nn.Module, *, name: str, names: Sequence[str], preprocess: Preprocess) -> None:
+    def __init__(self, model: nn.Module, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()) -> None:
         self.model = model
+        self.premises = tuple(premises)
         self.name = name
         self.names: Sequence[str] = tuple(names)
         self.preprocess = preprocess

@@ -19,8 +19,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.adapters.classifier import ClassifierView
+from isotherm.adapters.premises import input_premises
 from isotherm.adapters.preprocess import Preprocess
 from isotherm.atomic import atomic_write
+from isotherm.cam.premises import RandomWeights
 from isotherm.cam.view import LayerChoice
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.frame import Size
@@ -146,6 +148,7 @@ class EmbeddedView(ClassifierView):
             name=name,
             names=model.config.names,
             preprocess=scene_preprocess(model.config.size),
+            premises=input_premises(scene_preprocess(model.config.size), source="declared", why="its training"),
             heads=[model.head],
             known=LayerChoice(
                 ("stage3.0",),
@@ -198,7 +201,9 @@ def load(
     if str(weights) != "none":
         return wrap(load_scene_net(weights), device=device, name=f"scene classifier from {weights}")
     config = load_embedded(int(match[1] or 0)).model.config
-    return wrap(random_scene_net(config, seed), device=device, name=f"scene classifier, random weights of seed {seed}")
+    view = wrap(random_scene_net(config, seed), device=device, name=f"scene classifier, random weights of seed {seed}")
+    view.random_weights = RandomWeights.of(view.model, seed)
+    return view
 
 
 def random_scene_net(config: SceneNetConfig, seed: int) -> SceneNet:

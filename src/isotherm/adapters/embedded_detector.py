@@ -19,8 +19,10 @@ from isotherm.adapters.heatmap_detector import (
     load_detector,
     random_detector,
 )
+from isotherm.adapters.premises import input_premises
 from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.cam.layers import resolve
+from isotherm.cam.premises import RandomWeights
 from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError, OptionError
 from isotherm.frame import Size
@@ -49,6 +51,7 @@ class HeatmapDetectorView:
     """
 
     default_method = "layercam"
+    random_weights: RandomWeights | None = None
 
     def __init__(self, model: HeatmapDetector, *, name: str = "heatmap detector", confidence: float = CONFIDENCE, most: int = 20) -> None:
         if not 0 <= confidence <= 1 or most < 1:
@@ -57,6 +60,7 @@ class HeatmapDetectorView:
         self.name = name
         self.names = model.config.names
         self.preprocess = detector_preprocess(model.config.size)
+        self.premises = input_premises(self.preprocess, source="declared", why="its training")
         self.confidence, self.most = confidence, most
 
     def prepare(self, pictures: Pictures) -> Inputs:
@@ -149,7 +153,9 @@ def load(
     shipped = load_detector(asset(f"detector-{of}.safetensors"))
     if weights is None:
         return wrap(shipped, device=device, confidence=confidence, name=f"heatmap detector, training seed {of}")
-    return wrap(random_detector(shipped.config, seed), device=device, confidence=confidence, name=f"heatmap detector, random weights of seed {seed}")
+    view = wrap(random_detector(shipped.config, seed), device=device, confidence=confidence, name=f"heatmap detector, random weights of seed {seed}")
+    view.random_weights = RandomWeights.of(view.model, seed)
+    return view
 
 
 def wrap(

@@ -10,6 +10,7 @@ import torch
 from isotherm.adapters.dtypes import dtype_of
 from isotherm.adapters.transformers_tiny_vlm import load_tiny_vlm, random_tiny_vlm, tiny_processor
 from isotherm.adapters.transformers_vlm import TransformersVlm
+from isotherm.cam.premises import RandomWeights
 from isotherm.errors import AdapterError
 
 COUNTED = "how many {category} ?"
@@ -38,6 +39,8 @@ def load(
     of = int(match[1] or 0)
     processor = tiny_processor()
     if weights is not None and str(weights) == "none":
-        return TransformersVlm(random_tiny_vlm(seed).to(device, dtype_of(dtype)), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
+        view = TransformersVlm(random_tiny_vlm(seed).to(device, dtype_of(dtype)), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
+        view.random_weights = RandomWeights.of(view.model, seed)
+        return view
     model = load_tiny_vlm(weights, seed=of).to(device, dtype_of(dtype))
     return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}", count_prompt=COUNTED)

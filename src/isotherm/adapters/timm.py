@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ import torch
 from torch import nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
+from isotherm.adapters.premises import CAN_BE_GIVEN, assumed, input_premises, names_premise
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.adapters.weights import load_fitting, open_weights
 from isotherm.cam.capture import original_module
+from isotherm.cam.premises import Premise, RandomWeights, Source
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 
 GEOMETRY_OF_CROP_MODE = {"center": "crop", "squash": "squash", "border": "letterbox"}
@@ -60,7 +62,7 @@ def wrap(
             "create it without features_only=True, or wrap it with the torchvision adapter, which takes any module that puts out logits"
         )
     preprocess = preprocess_of(inner).with_colours(mean, std)
-    fixed = _fixed_size(inner)
+    fixed = fixed_size(inner)
     if size is not None and fixed is not None and size_of(size) != fixed:
         raise OptionError(f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}")
     preprocess = preprocess.with_size(fixed or size)
@@ -84,6 +86,7 @@ def wrap(
         tokens=token_rule(inner),
         four=order_of(inner),
         embeds=int(inner.num_classes) == 0,
+        premises=_premises(inner, preprocess, names, size=size, mean=mean, std=std, geometry=geometry),
     )
     return TransformerView(inner, **arguments, **token_head(inner)) if is_plain_vit(inner) else ClassifierView(inner, **arguments)
 
@@ -140,15 +143,26 @@ def load(
     else:
         model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, built)
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
+    if weights == "none":
+        view.random_weights = RandomWeights.of(view.model, seed)
+        view.premises = assumed(view.premises, "input", f"there are no trained weights; it is what those of timm's {name} are fed")
+    elif weights != "auto":
+        view.premises = assumed(view.premises, "input", f"{Path(weights).name} does not say what it was trained on; it is what timm's own weights of {name} are fed; {CAN_BE_GIVEN}")
     view.name = f"{name} (timm, {'random weights' if weights == 'none' else 'timm weights' if weights == 'auto' else Path(weights).name})"
     return view
 
 
 def preprocess_of(model: Any) -> Preprocess:
     """The evaluation transform of timm's data configuration (``create_transform(**resolve_data_config(model=model))``)."""
+    return preprocess_from(getattr(model, "pretrained_cfg", None) or {})
+
+
+def preprocess_from(pretrained_cfg: Mapping[str, Any]) -> Preprocess:
+    """The evaluation transform that a configuration of timm's declares; what it leaves out is timm's default."""
     from timm.data import resolve_data_config
 
-    config = resolve_data_config(model=model)
+    # timm asks for something to resolve, and takes its defaults where an empty configuration has nothing
+    config = resolve_data_config({"in_chans": None}, pretrained_cfg=dict(pretrained_cfg))
     size = size_of(config["input_size"][1:])
     resize = (math.floor(size[0] / config["crop_pct"]), math.floor(size[1] / config["crop_pct"]))
     return Preprocess(
@@ -171,12 +185,26 @@ def names_of(model: Any) -> list[str]:
     return numbered(int(model.num_classes)) if subset is None else list(ImageNetInfo(subset).label_descriptions())
 
 
+def _premises(model: Any, preprocess: Preprocess, names: Sequence[str] | None, **given: Any) -> tuple[Premise, ...]:
+    """What is taken for granted: a configuration declares the input; a number of classes only suggests whose names they are."""
+    from timm.data import infer_imagenet_subset
+
+    config = getattr(model, "pretrained_cfg", None) or {}
+    declares = any(config.get(key) is not None for key in ("input_size", "mean", "std"))
+    label = ".".join(filter(None, (config.get("architecture"), config.get("tag")))) or type(model).__name__
+    source: Source = "declared" if declares else "assumed"
+    why = f"timm's configuration of {label}" if declares else f"this {label} has no configuration (pretrained_cfg); it is timm's default, that of ImageNet; {CAN_BE_GIVEN}"
+    found = input_premises(preprocess, source=source, why=why, **given)
+    subset = infer_imagenet_subset(model) if int(model.num_classes) else None
+    return found if names is not None or subset is None else (*found, names_premise(subset.replace("imagenet", "ImageNet"), int(model.num_classes)))
+
+
 def embedding_size(model: Any) -> int:
     """Length of the answer of a model without classifier: some have one more layer between pooling and classifier."""
     return int(getattr(model, "head_hidden_size", None) or model.num_features)
 
 
-def _fixed_size(model: Any) -> tuple[int, int] | None:
+def fixed_size(model: Any) -> tuple[int, int] | None:
     """The only input size that the model reads, or the one its patch grid was built for; None where any will do."""
     embedding = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
     size = getattr(embedding, "img_size", None)

@@ -16,14 +16,26 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
+from isotherm.adapters.declaring_part import DeclaringPart, declaring_part
 from isotherm.adapters.dense import DenseView, dense_logits
+from isotherm.adapters.premises import (
+    CAN_BE_GIVEN,
+    NAMES_CAN_BE_GIVEN,
+    assumed,
+    fed_as_imagenet,
+    input_premises,
+    names_premise,
+)
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.adapters.weights import load_fitting, open_weights
 from isotherm.cam.capture import original_module
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 
 IMAGENET_CLASSES = 1000
+OWN_TRANSFORM = "the model's own transform"
+"""Who declares a detector's input: a part of the model, whatever its weights are."""
 
 
 def wrap(
@@ -44,9 +56,11 @@ def wrap(
     Args:
         model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
         names: class names, one per logit. Without: those of ``weights``; ImageNet's for a classifier of 1000
-            classes (VOC's and COCO's for segmenters and detectors of their number); otherwise "class 0", ...
+            classes that is fed as ImageNet's networks are (VOC's and COCO's for segmenters and detectors of their number),
+            which is an assumption and called one; otherwise "class 0", ...
         size: one side or (h, w) of the input; that of ``weights``, of the model where it is fixed, or 224.
-        mean, std: of pixels in [0, 1]; ImageNet's unless ``weights`` say otherwise.
+        mean, std: of pixels in [0, 1]; ImageNet's unless ``weights`` say otherwise. What of the input nobody says is an
+            assumption, and is called one in the view's ``premises``.
         geometry: how a picture of another aspect ratio is fitted, see :data:`isotherm.adapters.preprocess.Geometry`;
             "crop" for classifiers and "shorter" for segmenters unless given; detectors scale by themselves.
         confidence: least confidence of a detector's findings, on top of its own threshold.
@@ -97,7 +111,9 @@ def wrap_classifier(
     if type(model).__module__.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
         raise AdapterError(f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors")
     linear = _last_linear(model)
-    preprocess = preprocess_of(model, weights).with_size(size).with_colours(mean, std)
+    part = None if weights is not None else declaring_part(model)
+    own = preprocess_of(model, weights) if part is None else part.preprocess
+    preprocess = own.with_size(size).with_colours(mean, std)
     if geometry is not None:
         from dataclasses import replace
 
@@ -106,8 +122,10 @@ def wrap_classifier(
     if isinstance(model, VisionTransformer) and preprocess.size != (model.image_size, model.image_size):
         raise OptionError(f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out")
     count = _count_of_classes(model, linear)
+    premises = _input_premises(model, preprocess, weights, part, size=size, mean=mean, std=std, geometry=geometry)
     if names is None:
-        names = _names(count, weights)
+        names, whose = _names(count, weights, preprocess)
+        premises += whose
     elif count is not None and len(names) != count:
         raise OptionError(f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit")
     arguments: dict[str, Any] = dict(
@@ -118,6 +136,7 @@ def wrap_classifier(
         known=known_layer(model),
         tokens=token_rule(model),
         four=order_of(model),
+        premises=premises,
     )
     if isinstance(model, VisionTransformer):
         return TransformerView(model, **arguments, **token_head(model))
@@ -127,12 +146,13 @@ def wrap_classifier(
         raw = _run_once(view)
         dense = dense_logits(raw)
         if dense is not None:
-            return DenseView(model, name=arguments["name"], names=names or numbered(dense.shape[1]), preprocess=preprocess)
+            return DenseView(model, name=arguments["name"], names=names or numbered(dense.shape[1]), preprocess=preprocess, premises=premises)
         if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
-            names = view.names = numbered(raw.shape[1])
+            count = raw.shape[1]
     if names is None:
-        # a module that ends in no linear layer: only running it tells how many classes there are
-        view.names = tuple(numbered(_count_by_running(view)))
+        # a module of which only running it tells how many classes there are
+        found, whose = _names(count or _count_by_running(view), weights, preprocess)
+        view.names, view.premises = tuple(found or ()), premises + whose
     return view
 
 
@@ -187,6 +207,10 @@ def load(
         model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES)
     # a fine-tuned file keeps the geometry and colours of the family, but not the names of its classes
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry, confidence=confidence, weights=best)
+    if weights == "none":
+        view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[attr-defined]
+    if weights != "auto" and best is not None:
+        _assume(view, f"there are no trained weights; it is what those of {best} are fed" if weights == "none" else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}")
     view.name = f"{name} (torchvision, {'random weights' if weights == 'none' else best if weights == 'auto' else Path(weights).name})"
     return view
 
@@ -204,20 +228,50 @@ def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
     return Preprocess(size=(side, side), resize=(round(side * 256 / 224),) * 2)
 
 
-def names_of(count: int | None, weights: Any, defaults: Mapping[int, Any]) -> list[str] | None:
-    """Class names: those of the weights if their number fits, else those of the data set with that number of classes."""
+def _input_premises(model: nn.Module, preprocess: Preprocess, weights: Any, part: DeclaringPart | None, **given: Any) -> tuple[Premise, ...]:
+    """Where the input of a classifier comes from: weights say what they are fed, modules do not."""
+    if weights is not None:
+        return input_premises(preprocess, source="declared", why=f"the transforms of {weights}", **given)
+    kind = type(model).__name__
+    if part is not None and not part.name:
+        return input_premises(preprocess, source="declared", why=f"its own configuration, {part.label}", **given)
+    if part is not None:
+        return input_premises(preprocess, source="assumed", why=f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}", **given)
+    if type(model).__module__.startswith("torchvision."):
+        why = f"a module of torchvision does not say which weights it holds; it is what torchvision's first ImageNet weights are fed; weights, {CAN_BE_GIVEN}"
+    else:
+        why = f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}"
+    return input_premises(preprocess, source="assumed", why=why, **given)
+
+
+def _assume(view: Any, why: str) -> None:
+    """Call an assumption what the view says that weights declare which it does not have."""
+    named = assumed(view.premises, "class names", f"the model has as many outputs; {NAMES_CAN_BE_GIVEN}")
+    view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
+
+
+def names_of(count: int | None, weights: Any, defaults: Mapping[int, Any]) -> tuple[list[str] | None, tuple[Premise, ...]]:
+    """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number of classes.
+
+    Args:
+        defaults: number of classes -> (name of a data set, weights that were trained on it).
+    """
     categories = None if weights is None else weights.meta.get("categories")
     if categories is not None and count in (None, len(categories)):
-        return list(categories)
+        return list(categories), (Premise(about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"),)
     if count is None:
-        return None
-    return list(defaults[count].meta["categories"]) if count in defaults else numbered(count)
+        return None, ()
+    if count in defaults:
+        data_set, trained = defaults[count]
+        return list(trained.meta["categories"]), (names_premise(data_set, count),)
+    return numbered(count), ()
 
 
-def _names(count: int | None, weights: Any) -> list[str] | None:
+def _names(count: int | None, weights: Any, preprocess: Preprocess) -> tuple[list[str] | None, tuple[Premise, ...]]:
     from torchvision.models import ResNet18_Weights
 
-    return names_of(count, weights, {IMAGENET_CLASSES: ResNet18_Weights.DEFAULT})
+    # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
+    return names_of(count, weights, {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)} if fed_as_imagenet(preprocess) else {})
 
 
 def _pair(length: Any) -> tuple[int, int]:

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from isotherm.adapters.classifier import where_it_lives
 from isotherm.adapters.grids import layout_of
+from isotherm.adapters.premises import numbers
 from isotherm.adapters.preprocess import Pictures, check_picture, size_of
-from isotherm.adapters.torchvision import names_of
+from isotherm.adapters.torchvision import OWN_TRANSFORM, names_of
 from isotherm.cam.capture import evaluating
 from isotherm.cam.layers import resolve
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, View
 from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.frame import Frame
@@ -38,6 +40,8 @@ class DetectorView:
     """
 
     default_method = "hirescam"
+    premises: tuple[Premise, ...] = ()
+    random_weights: RandomWeights | None = None
 
     def __init__(self, model: Any, *, name: str, names: Sequence[str], transform: Any, confidence: float | None = None) -> None:
         self.model = model
@@ -210,13 +214,30 @@ def wrap_detector(
             "give one per label, with the background first where the model has one"
         )
     coco, people = RetinaNet_ResNet50_FPN_Weights.DEFAULT, KeypointRCNN_ResNet50_FPN_Weights.DEFAULT
-    defaults = {len(coco.meta["categories"]): coco}
+    defaults = {len(coco.meta["categories"]): ("COCO", coco)}
     if type(model).__name__ == "KeypointRCNN":
-        defaults[len(people.meta["categories"])] = people
-    return view(
+        defaults[len(people.meta["categories"])] = ("COCO's people", people)
+    premises = _premises(transform, size=size, mean=mean, std=std)
+    if names is None:
+        names, whose = names_of(count, weights, defaults)
+        premises += whose
+    found = view(
         model,
         name=f"{type(model).__name__} (torchvision)",
-        names=names or names_of(count, weights, defaults) or (),
+        names=names or (),
         transform=transform,
         confidence=confidence,
     )
+    found.premises = premises
+    return found
+
+
+def _premises(transform: Any, **given: Any) -> tuple[Premise, ...]:
+    """What the detector is fed: its own transform says it, but for what the user gave."""
+    scaled = f"stretched to {transform.fixed_size[1]} x {transform.fixed_size[0]} pixels" if getattr(transform, "fixed_size", None) else f"shorter side {transform.min_size[-1]} pixels, the longer at most {transform.max_size}"
+    words = {"size": scaled, "mean": f"mean {numbers(transform.image_mean)}", "std": f"std {numbers(transform.image_std)}"}
+    theirs = [words.pop(name) for name, value in given.items() if value is not None]
+    found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
+    if words:
+        found.append(Premise(about="input", value=", ".join(words.values()), source="declared", why=OWN_TRANSFORM))
+    return tuple(found)

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from isotherm.adapters.classifier import where_it_lives
 from isotherm.adapters.grids import layout_of
+from isotherm.adapters.premises import CAN_BE_GIVEN, input_premises
 from isotherm.adapters.preprocess import Geometry, Pictures, Preprocess
 from isotherm.adapters.torchvision import names_of
 from isotherm.cam.layers import resolve
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import OptionError
 
@@ -25,9 +27,11 @@ class SegmenterView:
     """Fulfils :class:`isotherm.cam.view.View` for torchvision's segmenters."""
 
     default_method = "gradcam"
+    random_weights: RandomWeights | None = None
 
-    def __init__(self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess) -> None:
+    def __init__(self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()) -> None:
         self.model = model
+        self.premises = tuple(premises)
         self.name = name
         self.names: Sequence[str] = tuple(names)
         self.preprocess = preprocess
@@ -93,11 +97,21 @@ def wrap_segmenter(
     if names is not None and len(names) != count:
         raise OptionError(f"{len(names)} class names were given for the {count} classes of this {type(model).__name__}; give one per class")
     voc = FCN_ResNet50_Weights.DEFAULT
+    declared = weights is not None
+    premises = input_premises(
+        preprocess, source="declared" if declared else "assumed",
+        why=f"the transforms of {weights}" if declared else f"a module of torchvision does not say which weights it holds; it is what torchvision's are fed; {CAN_BE_GIVEN}",
+        size=size, mean=mean, std=std, geometry=geometry,
+    )  # fmt: skip
+    if names is None:
+        names, whose = names_of(count, weights, {len(voc.meta["categories"]): ("VOC", voc)})
+        premises += whose
     return SegmenterView(
         model,
         name=f"{type(model).__name__} (torchvision)",
-        names=names or names_of(count, weights, {len(voc.meta["categories"]): voc}) or (),
+        names=names or (),
         preprocess=preprocess,
+        premises=premises,
     )
 
 

@@ -27,6 +27,7 @@ from isotherm.adapters.transformers_segmentation import SegmenterView
 from isotherm.adapters.transformers_text import GROUNDED, OWL, GroundedView, OwlView, prompts
 from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.cam.capture import original_module
+from isotherm.cam.premises import RandomWeights, Source
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.view import LanguageView
@@ -65,13 +66,16 @@ def wrap(
     family = str(config.model_type)
     if kind.endswith("ForConditionalGeneration"):
         return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
-    label = f"{kind} (transformers"
+    label, given = f"{kind} (transformers", size is not None
+    source: Source = "declared"
+    why = ""
     if processor is None:
+        source, why = "assumed", f"no processor came with it, so it is the default of {family} models, at the size that its configuration names; a processor can be given"
         processor = default_processor(config)
         label += f", default {type(processor).__name__}"
         size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
     label += ")"
-    preparer = Preparer(image_processor_of(processor), size=size)
+    preparer = Preparer(image_processor_of(processor), size=size, given=given, source=source, why=why)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
     if classes is not None and not paired and family not in (*GROUNDED, *OWL):
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
@@ -132,6 +136,8 @@ def load(
     config = open_config(name)
     model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=dtype_of(dtype)).to(device)
     view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
+    if weights == "none":
+        view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
     return view
 

@@ -15,6 +15,7 @@ from isotherm.adapters.classifier import ClassifierOutput, numbered, where_it_li
 from isotherm.adapters.probe import last_grid, noise_inputs
 from isotherm.adapters.transformers_layers import forward_options, known_choice, layer_layout, token_rules, trained_size
 from isotherm.adapters.transformers_prepare import PROBE, Preparer
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 
@@ -26,11 +27,14 @@ class EncoderView(ABC):
         model: the transformers model. name: one line for people. names: class names. preparer: from pictures to inputs.
     """
 
+    random_weights: RandomWeights | None = None
+
     def __init__(self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer) -> None:
         self.model = model
         self.name = name
         self.names: Sequence[str] = tuple(names)
         self.preparer = preparer
+        self.premises: tuple[Premise, ...] = preparer.premises
         self.rules = token_rules(model)
         self.default_method = "hirescam" if self.rules else "gradcam"
         self._choice: LayerChoice | None = None

@@ -17,7 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.adapters.premises import numbers
 from isotherm.adapters.preprocess import IMAGENET_MEAN, check_picture, size_of
+from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import Inputs
 from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.frame import Frame, Size
@@ -32,13 +34,25 @@ class Preparer:
 
     Args:
         processor: a transformers image processor. size: one side or (h, w) in place of its own, see :func:`resized_settings`.
+        given: the user gave the size. source, why: where the processor comes from.
     """
 
-    def __init__(self, processor: Any, *, size: int | Sequence[int] | None = None) -> None:
+    def __init__(self, processor: Any, *, size: int | Sequence[int] | None = None, given: bool = True, source: Source = "declared", why: str = "") -> None:
         self.processor = processor
+        self._sources: tuple[Source, Source] = ("given" if size is not None and given else source, source)
+        self._why = why or f"its processor, {type(processor).__name__}"
         self.name = type(processor).__name__
         self.options = {} if size is None else resized_settings(processor, size)
         self._levels: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def premises(self) -> tuple[Premise, ...]:
+        """What the processor feeds the model, and whether the model declares that."""
+        words = described(self.processor, self.options)
+        if self._sources[0] == self._sources[1]:
+            words = [", ".join(words)]
+        why = {"given": "", self._sources[1]: self._why}
+        return tuple(Premise(about="input", value=value, source=source, why=why[source]) for value, source in zip(words, self._sources, strict=False))
 
     # Sequence[np.ndarray], not Sequence[Picture]: its H and W would have to be the same for all pictures
     def batch(self, pictures: Sequence[np.ndarray], *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Inputs:
@@ -145,6 +159,22 @@ def settings_of(processor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         value = options.get(name, getattr(processor, name, None))
         settings[name] = _plain(value) if name in ("size", "crop_size", "pad_size") else value
     return settings
+
+
+def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
+    """In words what a call with ``options`` makes of a picture: its size, and the rest."""
+    settings = settings_of(processor, options)
+    cut = settings["do_center_crop"] and settings["crop_size"]
+    size = settings["crop_size"] if cut else settings["size"] if settings["do_resize"] else None
+    places = "as large as the picture" if not size else " x ".join(str(size[k]) for k in ("height", "width")) + " pixels" if "height" in size else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in size.items())
+    rest = ["cut in the centre"] if cut else []
+    if getattr(processor, "do_normalize", False):
+        rest += [f"{name} {numbers(_listed(getattr(processor, f'image_{name}', ())))}" for name in ("mean", "std")]
+    return [places, ", ".join(rest or ["not normalised"])]
+
+
+def _listed(value: Any) -> list[float]:
+    return [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
 
 
 def _plain(size: Any) -> dict[str, int] | None:

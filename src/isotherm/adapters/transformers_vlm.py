@@ -20,6 +20,7 @@ from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_pos
 from isotherm.adapters.vlm_patches import positive_per_patch
 from isotherm.adapters.vlm_tokens import VisionLayout
 from isotherm.cam.capture import evaluating
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.vlm.attention import hidden_keys
@@ -69,8 +70,12 @@ class TransformersVlm:
         AdapterError: a family whose layout is not known or does not prove itself.
     """
 
+    random_weights: RandomWeights | None = None
+
     def __init__(self, model: Any, processor: Any, *, layout: VisionLayout | None = None, name: str | None = None, count_prompt: str | None = None) -> None:
         self.model, self.processor = model, processor
+        pixels = type(getattr(processor, "image_processor", processor)).__name__
+        self.premises = (Premise(about="input", value=f"pictures as {pixels} cuts and scales them", source="declared", why="its processor"),)
         self.family = str(model.config.model_type)
         self.name = name or f"{self.family} ({type(model).__name__})"
         self.layout = layout or layout_of(self.family, model.config, processor, model=model)

@@ -41,6 +41,7 @@ from isotherm.adapters.ultralytics_models import (
     class_names,
     class_number,
     inner_model,
+    is_description,
     kind_of,
     open_model,
     task_of,
@@ -58,6 +59,7 @@ from isotherm.adapters.ultralytics_prompts import (
 )
 from isotherm.cam.locality import Refused
 from isotherm.cam.patches import PatchPlan
+from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Classification, Detections, Inputs, LayerChoice, Layout, Pins, Prediction
 from isotherm.errors import AdapterError, LayerError, OptionError
@@ -80,6 +82,7 @@ class UltralyticsView:
         kind: ``anchors``, ``queries`` (RT-DETR) or ``classify``.
         size: (h, w) asked for. thresholds: what counts as a finding. end_to_end: read the one-to-one branch.
         embeddings: (1, k, d) class embeddings of a YOLOE. visual: a prompt that is drawn on each picture.
+        premises: what is taken for granted of its input. random_weights: set where isotherm made the weights.
     """
 
     model: nn.Module
@@ -93,6 +96,8 @@ class UltralyticsView:
     embeddings: Float[Tensor, "1 k d"] | None = None
     visual: VisualPrompt | None = None
     default_method: str = "hirescam"
+    premises: tuple[Premise, ...] = ()
+    random_weights: RandomWeights | None = None
 
     def prepare(self, pictures: Sequence[AnyPicture]) -> Inputs:
         """Pictures as predict feeds them: letterboxed, stretched (RT-DETR) or cropped (classify)."""
@@ -240,6 +245,7 @@ def wrap(
         end_to_end=chosen_branch(head, end_to_end),
         embeddings=embeddings,
         visual=prompt if isinstance(prompt, VisualPrompt) and prompt.picture is None else None,
+        premises=_premises(inner, kind, shape, given=size is not None),
     )
 
 
@@ -274,7 +280,8 @@ def load(
     Raises:
         MissingExtraError: the package is not installed. WeightsError: the file cannot be opened safely.
     """
-    yolo = open_model(_architecture(name, weights), trust, seed)
+    file = _architecture(name, weights)
+    yolo = open_model(file, trust, seed)
     model = inner_model(yolo)
     if device is not None:
         model.to(device)
@@ -286,10 +293,27 @@ def load(
         head_of(model).end2end = end_to_end  # before fusing, which removes the other branch
     if fuse and hasattr(model, "fuse"):
         model.fuse(verbose=False)
-    return wrap(
+    view = wrap(
         model, names=names, classes=classes, prompt=prompt, size=size, confidence=confidence, iou=iou,
         max_detections=max_detections, agnostic=agnostic, end_to_end=end_to_end,
     )  # fmt: skip
+    if is_description(file):
+        return replace(view, name=f"{view.name}, random weights", random_weights=RandomWeights.of(model, seed))
+    return view
+
+
+def _premises(model: Any, kind: str, size: Size, *, given: bool) -> tuple[Premise, ...]:
+    """What the model is fed: as predict does; the size that it was trained at is in its file, where predict reads it too."""
+    own = getattr(model, "args", None)
+    trained = own.get("imgsz") if isinstance(own, Mapping) else getattr(own, "imgsz", None)
+    how = {"anchors": "letterboxed", "queries": "stretched", "classify": "cut in the centre"}[kind]
+    pixels = f"{size[0]} x {size[1]} pixels"
+    rest = Premise(about="input", value=f"{how}, pixels from 0 to 1" if kind != "classify" else how, source="declared", why="ultralytics' predict")
+    if given:
+        return Premise(about="input", value=pixels, source="given"), rest
+    if trained is not None and trained not in (size[0], [*size]):
+        return Premise(about="input", value=pixels, source="default", why=f"it was trained at {trained}; size can be given"), rest
+    return (replace(rest, value=f"{pixels}, {rest.value}"),)
 
 
 def _architecture(name: str | os.PathLike[str], weights: str) -> str:

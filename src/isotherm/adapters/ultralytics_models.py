@@ -107,9 +107,14 @@ def task_of(model: Any, head: Any) -> str:
     return getattr(model, "task", None) or type(head).__name__
 
 
+def is_description(name: str | os.PathLike[str]) -> bool:
+    """True for the description of an architecture, whose weights are random."""
+    return Path(name).suffix.lower() in {".yaml", ".yml"}
+
+
 def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> Any:
     """The package's object for a name or file: random weights for an architecture, safe mode for a file."""
-    if Path(name).suffix.lower() not in {".yaml", ".yml"}:
+    if not is_description(name):
         return open_yolo(name, trust=trust)
     package = need_ultralytics()
     source = find_description(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import overload
@@ -11,6 +11,7 @@ from typing import overload
 import torch
 
 from isotherm.cam.attribute import Attribution
+from isotherm.cam.premises import RANDOM, Premise
 from isotherm.cam.trace import Method
 from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
 from isotherm.draw.notebook import gallery_html
@@ -40,6 +41,7 @@ class Explanation(Sequence[Heatmap]):
         chosen: what was chosen automatically, and why, one line each.
         notes: what a person should know about how the maps came to be.
         assess: computes the trust of every map; called once, when it is first asked for. None: switched off.
+        premises: what is taken for granted of the model: its input, its class names, random weights.
     """
 
     maps: tuple[Heatmap, ...]
@@ -49,6 +51,7 @@ class Explanation(Sequence[Heatmap]):
     chosen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     assess: Callable[[], tuple[Trust | None, ...]] | None = field(default=None, repr=False)
+    premises: tuple[Premise, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> Heatmap: ...
@@ -66,12 +69,21 @@ class Explanation(Sequence[Heatmap]):
 
         One entry per map, None for maps that the fast check leaves out; empty where judging is switched off.
         """
-        return () if self.assess is None else self.assess()
+        judged = () if self.assess is None else self.assess()
+        if not self.warnings:
+            return judged
+        return tuple(None if t is None else replace(t, untrained=True) for t in judged)
 
     @property
     def trust_lines(self) -> tuple[str, ...]:
         """:attr:`trust` in words, one line per map."""
-        return tuple(NOT_JUDGED if t is None else t.line() for t in self.trust)
+        not_judged = f"{NOT_JUDGED} → not judged ({RANDOM})" if self.warnings else NOT_JUDGED
+        return tuple(not_judged if t is None else t.line() for t in self.trust)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What nobody should look at the maps without knowing: that the weights are random."""
+        return tuple(str(p) for p in self.premises if p.alarming)
 
     def save(self, fpath: str | Path) -> list[Path]:
         """Write every map to ``.npz`` or ``.safetensors``; with several maps, each gets its number in the name."""
@@ -83,12 +95,14 @@ class Explanation(Sequence[Heatmap]):
         return [m.save(fpath.with_stem(f"{fpath.stem}-{i:03d}")) for i, m in enumerate(self.maps)]
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {len(self.maps)} map(s)"]
+        lines = [f"{self.name}: {len(self.maps)} map(s)", *self.warnings]
         lines += [f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)]
-        return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes))])
+        return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes) if line not in self.warnings)])
 
     def _repr_html_(self) -> str:
-        return gallery_html(list(self.maps), trust_line="\n".join(dict.fromkeys(self.trust_lines)) or None)
+        trust = "\n".join(dict.fromkeys(self.trust_lines)) or None
+        notes = [line for line in (*self.chosen, *self.notes) if line not in self.warnings]
+        return gallery_html(list(self.maps), trust_line=trust, warnings=self.warnings, notes=notes)
 
 
 def explanations(
@@ -99,6 +113,7 @@ def explanations(
     *,
     names: Sequence[str],
     chosen: Sequence[str] = (),
+    premises: Sequence[Premise] = (),
     seed: int = 0,
     assess: Callable[[int], Callable[[], tuple[Trust | None, ...]]] | None = None,
 ) -> list[Explanation]:
@@ -113,11 +128,11 @@ def explanations(
     out = []
     for row, picture in enumerate(pictures):
         maps = [
-            _heatmap(view, attribution, t, m, method, picture, seed)
+            marked(_heatmap(view, attribution, t, m, method, picture, seed), premises)
             for t in torch.nonzero(targets.picture == row).flatten().tolist()
             for m, method in zip(attribution.maps, methods, strict=True)
         ]
-        notes = list(attribution.notes)
+        notes = [*(str(p) for p in premises if p.alarming), *attribution.notes]
         if not maps:
             notes.append(_nothing(attribution.prediction))
         silent = [m.label for m in maps if not m.has_evidence]
@@ -126,7 +141,7 @@ def explanations(
         out.append(
             Explanation(
                 tuple(maps), picture, names[row], tuple(found[row]), tuple(chosen), tuple(notes),
-                None if assess is None or not maps else assess(row),
+                None if assess is None or not maps else assess(row), tuple(premises),
             )
         )
     return out
@@ -137,6 +152,11 @@ def _nothing(prediction: Prediction) -> str:
     if isinstance(prediction, Segmentation):
         return f"the mask of {', '.join(prediction.names)} is empty: no pixel's logit is above 0, so there is nothing to explain; give a mask of your own with SegmentationMask"
     return "the model found nothing in this picture, so there is nothing to explain; lower the confidence threshold to see what it nearly found"
+
+
+def marked(heatmap: Heatmap, premises: Sequence[Premise]) -> Heatmap:
+    """The map with ``meta["weights"] = "random"`` where they are, so that a saved map says it by itself."""
+    return heatmap.with_(meta={**heatmap.meta, "weights": "random"}) if any(p.alarming for p in premises) else heatmap
 
 
 def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:

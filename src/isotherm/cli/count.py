@@ -6,12 +6,14 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
 from isotherm.atomic import atomic_write
-from isotherm.cli.models import LEVELS, open_model, split
+from isotherm.cam.premises import premises_of
+from isotherm.cli.models import LEVELS, open_model, split, tell_warnings
 from isotherm.cli.progress import progress_lines
 from isotherm.cli.vlm_options import Count, CountingOptions
 from isotherm.data.runs import Run
@@ -32,11 +34,13 @@ def run(options: Count, arguments: Sequence[str]) -> int:
         raise OptionError("--strategy custom counts in crops of yours; give at least one with --crop x0,y0,x1,y1")
     sources = expand(options.sources, recursive=options.recursive)
     view, reason = counting_view(options)
+    premises = premises_of(view)
     console, command = Console(stderr=True, quiet=options.quiet, highlight=False), shlex.join(["isotherm", *arguments])
+    alarms = tell_warnings(console, premises)
     told: list[dict[str, Any]] = []
     with progress_lines(console) as say, Run(
         "count", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
-        model={"name": view.name, "asked_for": options.model, "chosen": reason, "hash": state_hash(view.model)}, category=options.category, strategy=options.strategy,
+        model={"name": view.name, "asked_for": options.model, "chosen": reason, "premises": [asdict(p) for p in premises], "warnings": alarms, "hash": state_hash(view.model)}, category=options.category, strategy=options.strategy,
     ) as record:  # fmt: skip
         say(f"model: {reason}")
         alone = sources.total == 1
@@ -65,7 +69,7 @@ def run(options: Count, arguments: Sequence[str]) -> int:
         with atomic_write(record.dpath / "counts.json") as file:
             file.write(json.dumps({"model": view.name, "command": command, "counts": {t["picture"]: t["count"] for t in told}}, indent=1).encode())
         summary = record.finish()
-    print(summary)
+    print("\n".join([*alarms, str(summary)]))
     print(f"look at {record.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")
     if summary.done == 0:
         raise InputError("none of the pictures could be counted; the reasons stand above")

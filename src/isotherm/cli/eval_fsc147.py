@@ -8,7 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from isotherm.cam.premises import premises_of
 from isotherm.cli.count import config_of, counting_view
+from isotherm.cli.models import tell_warnings
 from isotherm.cli.progress import progress_lines
 from isotherm.cli.vlm_options import EvalFsc147
 from isotherm.data.fsc147 import read_fsc147
@@ -23,13 +25,14 @@ def run(options: EvalFsc147, arguments: Sequence[str]) -> int:
     pictures = read_fsc147(options.data, options.split)[: options.limit]
     view, reason = counting_view(options)
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
+    alarms = tell_warnings(console, premises_of(view))
     with progress_lines(console) as say:
         say(f"model: {reason}")
         results = evaluate_counting(
             view, pictures, options.out, strategy=options.strategy, config=config, data=f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}",
             command=shlex.join(["isotherm", *arguments]), say=say,
         )  # fmt: skip
-    print(table_of(results))
+    print("\n".join([*alarms, table_of(results)]))
     print(f"\n{results['model']}, {options.strategy}; a line for each picture and the figures in {options.out / RESULTS}")
     return 0
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isotherm.adapters.choose import Opened
 from isotherm.api import explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
+from isotherm.cam.premises import premises_of
 from isotherm.cli.clip import write_clip
 from isotherm.cli.job import layers_of, methods_of, question_of, score_of
-from isotherm.cli.models import open_model, trust_level
+from isotherm.cli.models import open_model, tell_warnings, trust_level
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.data.runs import Run
@@ -45,12 +46,14 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     methods = _methods(names, opened, options)
     command = shlex.join(["isotherm", *arguments])
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
+    premises = premises_of(opened.view)
+    alarms = tell_warnings(console, premises)
     job: dict[str, Any] = {
         "target": score, "method": names if question else methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level, "seed": options.seed, **question,
     }  # fmt: skip
     with Run(
         "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
-        model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "hash": state_hash(opened.view.model)},
+        model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "premises": [asdict(p) for p in premises], "warnings": alarms, "hash": state_hash(opened.view.model)},
         method=[m.name for m in methods], target=repr(score), question={k: v for k, v in question.items() if k != "mask"} or None, layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
     ) as record:  # fmt: skip
         work = _Work(options, opened, job, record, command, console, len(methods))
@@ -58,12 +61,12 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
             entries = work.entries(iter(sources), tick)
             write_report(
                 entries, record.dpath / "report.html", title=f"isotherm explain: {opened.view.name}", command=command,
-                facts={"model": opened.view.name, "methods": ", ".join(m.name for m in methods)},
+                facts={"model": opened.view.name, "methods": ", ".join(m.name for m in methods), **({"warning": " ".join(alarms)} if alarms else {})},
             )  # fmt: skip
         summary = record.finish("interrupted" if work.interrupted else "finished")
     if work.fatal is not None:
         raise work.fatal
-    print(summary)
+    print("\n".join([*alarms, str(summary)]))
     print(f"look at {record.dpath / 'report.html'}")
     if work.interrupted:
         return 130

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from isotherm.adapters.choose import Opened, open_view
+from isotherm.cam.premises import Premise
 from isotherm.cli.options import ModelOptions
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
 
+ALARM = "bold white on red"
+"""How a line looks that nobody should overlook."""
 LEVELS = ("fast", "full", "off")
 
 
@@ -74,6 +79,14 @@ def open_model(options: ModelOptions) -> Opened:
         "seed": options.seed,
     }
     return open_view(options.model, **given)
+
+
+def tell_warnings(console: Console, premises: Sequence[Premise]) -> list[str]:
+    """Print, where nobody can overlook it, what nobody should look at a result without knowing; returns the lines."""
+    lines = [str(p) for p in premises if p.alarming]
+    for line in lines:
+        console.print(line, markup=False, style=ALARM, soft_wrap=True)
+    return lines
 
 
 def split(text: str, option: str) -> tuple[str, ...]:

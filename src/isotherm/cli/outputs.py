@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from isotherm.cam.explanation import Explanation
+from isotherm.cam.premises import RANDOM
 from isotherm.cli.options import Explain
 from isotherm.data.runs import Run, frame_to_json
 from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
@@ -27,7 +28,7 @@ def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, 
         drawn = overlay(
             heatmap, explanation.picture, colormap=options.colormap, opacity=options.opacity, scale=scale, colour_bar=True,
             boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
-            title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
+            title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}{f' · {RANDOM}' if explanation.warnings else ''}",
         )  # fmt: skip
         written.append(save_picture(drawn, run.fpath(name, ".jpg", part=part), command=command).name)
     return written
@@ -43,7 +44,7 @@ def write_panel(explanation: Explanation, run: Run, name: str, methods: int, com
     panel = comparison_grid(
         rows[:MOST_ROWS], explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]], boxes=boxes,
         colormap=options.colormap, opacity=options.opacity,
-        title=explanation.name + (f" ({left} more in the report)" if left > 0 else ""),
+        title=explanation.name + (f" · {RANDOM}" if explanation.warnings else "") + (f" ({left} more in the report)" if left > 0 else ""),
     )  # fmt: skip
     return save_picture(panel, run.fpath(name, ".jpg"), command=command).name
 
@@ -53,6 +54,8 @@ def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
     return {
         "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
+        "chosen": list(explanation.chosen),
+        "warnings": list(explanation.warnings),
         "notes": list(explanation.notes),
         "files": files,
     }
@@ -68,7 +71,7 @@ def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry
         source=source,
         boxes=[f.box for f in explanation.findings] or None,
         labels=[f"{f.label} {f.confidence:.2f}" for f in explanation.findings] or None,
-        notes=[*explanation.chosen, *explanation.notes],
+        notes=[*explanation.warnings, *explanation.chosen, *(n for n in explanation.notes if n not in explanation.warnings)],
         trust=lines or None,
     )
 

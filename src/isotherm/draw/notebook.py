@@ -27,6 +27,7 @@ MOST = 24
 
 _FIGURE = "display:inline-block;margin:0 12px 12px 0;vertical-align:top;max-width:{side}px;font:13px/1.45 system-ui,sans-serif"
 _MUTED = "opacity:.7;font-size:12px"
+_ALARM = "font:bold 13px/1.45 system-ui,sans-serif;color:#fff;background:#b3261e;padding:6px 10px;border-radius:4px;margin:0 0 10px"
 
 
 def heatmap_png(heatmap: Heatmap) -> bytes:
@@ -50,18 +51,20 @@ def heatmap_html(heatmap: Heatmap) -> str:
     return f'<div class="isotherm">{figures}{more}</div>'
 
 
-def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, command: str | None = None) -> str:
+def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, command: str | None = None, warnings: Sequence[str] = (), notes: Sequence[str] = ()) -> str:
     """Several heatmaps side by side as a piece of HTML, with a line on whether to believe them and the command.
 
     Args:
         heatmaps: singles, or holding several maps; the first 24 maps are drawn.
         trust_line: shown below, if any.
         command: the command that makes the same, if any.
+        warnings: lines above everything, in red. notes: what else a person should know, below.
     """
     total = sum(_count(h) for h in heatmaps)
     maps = list(islice((m for h in heatmaps for m in _singles(h)), MOST))
     side = SIDE if total == 1 else SIDE * 2 // 3
     figures = "".join(_figure(m, side) for m in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
+    alarms = "".join(f'<div role="alert" style="{_ALARM}">{html.escape(line)}</div>' for line in warnings)
     lines = []
     if total > len(maps):
         lines.append(f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>')
@@ -69,7 +72,8 @@ def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, 
         lines.append(f'<div style="font:13px/1.45 system-ui,sans-serif;white-space:pre-line">{html.escape(trust_line)}</div>')
     if command:
         lines.append(f'<code style="{_MUTED}">{html.escape(command)}</code>')
-    return f'<div class="isotherm">{figures}{"".join(lines)}</div>'
+    lines += [f'<div style="{_MUTED}">{html.escape(line)}</div>' for line in notes]
+    return f'<div class="isotherm">{alarms}{figures}{"".join(lines)}</div>'
 
 
 def _count(heatmap: Heatmap) -> int:

@@ -14,6 +14,8 @@ Verdict = Literal["believable", "doubtful", "do not trust", "no evidence"]
 MARGIN = 0.02
 """Smallest difference in normalised area that counts at all: two hundredths of what there is to lose."""
 
+UNTRAINED = "RANDOM WEIGHTS: nothing was learned that a map could show"
+
 # one-sided 5 % points of Student's t for 1, 2, ... degrees of freedom; 1.70 is that for 30 and a little safe beyond
 _T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753,
         1.746, 1.740, 1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706, 1.703, 1.701, 1.699)  # fmt: skip
@@ -83,6 +85,7 @@ class Trust:
         road: (LeRF - MoRF) / 2 in the score's units, NaN where not computed.
         stages: (fraction randomised, |Spearman|) of a cascade, empty where not computed.
         level: fast or full.
+        untrained: the model's weights are random, so that no map of it shows anything that was learned.
     """
 
     deletion: Beside
@@ -92,6 +95,7 @@ class Trust:
     road: float = math.nan
     stages: tuple[tuple[float, float], ...] = ()
     level: Literal["fast", "full"] = "fast"
+    untrained: bool = False
 
     @property
     def depends_on_weights(self) -> bool | None:
@@ -106,15 +110,15 @@ class Trust:
         - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
           weights.
         - *doubtful*: better than random in only one of the two, or by one spread but not clearly, or the distance from
-          the centre does better than the map, or the weights were not checked.
-        - *believable*: better than random in both, and dependent on the weights.
+          the centre does better than the map, or the weights were not checked, or they are random.
+        - *believable*: better than random in both, and dependent on the weights, which something was learned by.
         """
         if not self.evidence:
             return "no evidence"
         standings = (self.deletion.standing, self.insertion.standing)
         if "worse" in standings or self.depends_on_weights is False or not ("better" in standings or self._leans):
             return "do not trust"
-        if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None:
+        if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None or self.untrained:
             return "doubtful"
         return "believable"
 
@@ -125,9 +129,9 @@ class Trust:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is not *believable*, in words; empty where it is."""
+        out = [UNTRAINED] if self.untrained else []
         if not self.evidence:
-            return ("no value of the map is positive",)
-        out = []
+            return (*out, "no value of the map is positive")
         standings = (self.deletion.standing, self.insertion.standing)
         if "worse" in standings:
             out.append("worse than random")
@@ -147,7 +151,7 @@ class Trust:
     def line(self) -> str:
         """One line for people: the figures, what each means, and the verdict with its reasons."""
         if not self.evidence:
-            return "trust: no value of the map is positive, so there is nothing to believe or doubt → no evidence"
+            return f"trust: no value of the map is positive, so there is nothing to believe or doubt → no evidence{f' ({UNTRAINED})' if self.untrained else ''}"
         parts = [f"deletion {self.deletion}"]
         if math.isfinite(self.deletion.centre):
             parts[0] += f", centre {_short(self.deletion.centre)}"

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from isotherm.api import open_model
+from isotherm.cam.premises import premises_of
 from isotherm.cam.view import Picture
 from isotherm.data.pictures import as_picture
 from isotherm.data.runs import frame_to_json
@@ -122,7 +123,7 @@ def count(
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
     additive = token_methods(config.method)[0][0].additive
-    notes = _unknown_words(view, category, config)
+    notes = [*(str(p) for p in premises_of(view) if p.alarming), *_unknown_words(view, category, config)]
     looks = []
     for i, one in enumerate(views):
         say(f"step {i + 1} of {len(views)}: {one.name}")

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from isotherm.cam.explanation import Explanation
+from isotherm.cam.explanation import Explanation, marked
+from isotherm.cam.premises import Premise
 from isotherm.cam.view import Picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
@@ -47,6 +48,7 @@ def explain_answer(
     video_fps: float | None = None,
     name: str = "picture",
     chosen: Sequence[str] = (),
+    premises: Sequence[Premise] = (),
     seed: int = 0,
 ) -> Explanation:
     """Maps of what in some pictures speaks for an answer: targets in order, each target's methods side by side, each method's pictures in order.
@@ -71,14 +73,14 @@ def explain_answer(
         traces = record(asking, said, needs)
         check_scores(traces)
         by_method = [guarded(method, traces) for method in methods]
-    notes = note_unknown_words(view, prompt)
+    notes = [*(str(p) for p in premises if p.alarming), *note_unknown_words(view, prompt)]
     found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
     for i, trace in enumerate(traces):
         for method, several in zip(methods, by_method, strict=True):
             values, more = several[i]
             notes += [n for n in more if n not in notes]
             found.append((trace, method, values.detach().cpu().float()))
-    maps = [m for trace, method, values in found for m in _maps(trace, method, values, seed)]
+    maps = [marked(m, premises) for trace, method, values in found for m in _maps(trace, method, values, seed)]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
     silent = [m.label for m in maps if not m.has_evidence]
@@ -89,7 +91,7 @@ def explain_answer(
         return _assess(found, said, len(asked.pictures), "full" if trust == "full" else "fast", fill, seed)
 
     answer = f"asked {prompt!r}"
-    return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess)
+    return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess, tuple(premises))
 
 
 def by_picture(explanation: Explanation) -> list[Explanation]:
