@@ -296,6 +296,46 @@ def test_masks_that_are_handed_to_layers_are_no_fault():
     assert forward_origin(model, lambda: model(torch.eye(2))) is None
 
 
+def test_a_layer_of_masks_counts_last():
+    class Hides(nn.Module):
+        def forward(self, x):
+            return x.masked_fill(x < 0.5, -INF)
+
+    model = nn.Sequential(Hides(), nn.Softmax(-1), nn.Linear(2, 2))
+    run = lambda: model(torch.eye(2))  # noqa: E731
+    assert forward_origin(model, run).layer == "0"
+    with torch.no_grad():
+        model[2].bias[0] = NAN
+    assert forward_origin(model, run).layer == "2"
+
+
+def test_broken_weights_that_do_not_run_harm_nobody():
+    torch.manual_seed(0)
+    view = TinyClassifier()
+    view.model.aside = nn.Linear(2, 2)
+    with torch.no_grad():
+        view.model.aside.weight[0, 0] = NAN
+    assert len(explain(view, PICTURE, trust="off")) == 1
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_broken_weights_that_what_follows_hides(first):
+    """As fused attention does; also where the model was sound when it was looked at first."""
+
+    class Cleans(TinyNet):
+        def forward(self, x):
+            return self.head(torch.relu(self.second(torch.relu(self.first(x)))).nan_to_num(0.0).mean((2, 3)))
+
+    view = TinyClassifier(Cleans())
+    if first:
+        assert len(explain(view, PICTURE, trust="off", layers="first")) == 1
+    with torch.no_grad():
+        view.model.second.bias[0] = NAN
+    error = why(view, layers="first", target="cat")
+    assert error.layer == "second"
+    assert "hides the broken values" in str(error)
+
+
 def test_is_finite_of_values_whose_sum_overflows():
     assert is_finite(torch.full((4,), 3e38))
     assert is_finite(torch.full((4,), 6e4, dtype=torch.float16))

@@ -14,6 +14,8 @@ from isotherm.adapters.heatmap_detector import save_detector
 from isotherm.cli import main
 from isotherm.data.runs import read_items, read_run
 from isotherm.data.shape_questions import make_question
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
 from tiny import TinyClassifier, TinyNet
 
 
@@ -138,3 +140,17 @@ def test_counting_goes_on_behind_a_broken_answer(folder, monkeypatch, capsys):
     assert "isotherm: c.png: " in said
     assert "holds infinity" in said
     assert {item["status"] for item in read_items(folder / "out")} == {"failed"}
+
+
+def test_show_counts_gaps_and_infinite_cells(folder, capsys):
+    values = torch.rand(4, 5)
+    heatmap = Heatmap(values, Frame.identity((4, 5)), "relevance")
+    heatmap.save("whole.npz")
+    values[0, :3], values[1, 1] = torch.nan, torch.inf
+    heatmap.save("broken.npz")
+    assert main(["show", "whole.npz"]) == 0
+    assert "NaN" not in capsys.readouterr().out
+    assert main(["show", "broken.npz"]) == 0
+    said = capsys.readouterr().out
+    assert "3 of 20 cells are NaN: what was never seen" in said
+    assert "1 of 20 cells: no scale holds them" in said

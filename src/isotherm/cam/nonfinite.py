@@ -16,7 +16,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.cam.origin import LARGE, Origin, backward_origin, describe, forward_origin, is_finite, tensors_in
+from isotherm.cam.origin import (
+    HIDDEN,
+    LARGE,
+    MADE,
+    Origin,
+    backward_origin,
+    describe,
+    forward_origin,
+    hidden_damage,
+    is_finite,
+    tensors_in,
+)
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.trace import LayerMap, Method
@@ -58,6 +69,9 @@ def examined(view: View, inputs: Inputs) -> Iterator[None]:
         if origin is None:
             raise
         raise _failed(f"the model's answer cannot be read ({type(error).__name__}: {error})", origin) from error
+    hidden = hidden_damage(view.model, partial(view.run, inputs))
+    if hidden is not None:
+        raise _failed(HIDDEN, hidden)
 
 
 def check_answer(view: View, inputs: Inputs, raw: Any, prediction: Prediction) -> None:
@@ -124,7 +138,7 @@ def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Met
 def _origin_of_map(rerun: ViewRerun, method: Method, m: LayerMap, again: Again) -> Origin:
     """Where the first such value arises, for one target: at a layer, in the gradient, in a changed picture, or in the map itself."""
     view, inputs = rerun.view, rerun.inputs.take(rerun.targets.picture)
-    origin = forward_origin(view.model, partial(view.run, inputs)) or backward_origin(view.model, inputs.tensor, partial(_read, rerun))
+    origin = forward_origin(view.model, partial(view.run, inputs), masks=False) or backward_origin(view.model, inputs.tensor, partial(_read, rerun))
     if origin is None and method.needs & {"rerun", "hessian"}:
         with suppress(IsothermError):  # some methods compare several targets, and here there is one
             try:
@@ -196,7 +210,7 @@ class _Watching(ViewRerun):
 def _located(what: str, holds: str, view: View, inputs: Inputs, rows: tuple[int, ...]) -> NonFiniteError:
     failed = inputs.take(rows) if rows else inputs
     origin = forward_origin(view.model, partial(view.run, failed))
-    return _failed(f"{what} is {holds}", origin or Origin("what every layer puts out is finite, so it arises in what is made of the model's output"), rows)
+    return _failed(f"{what} is {holds}", origin or Origin("what every layer puts out is finite, so it arises in what is made of the model's output", MADE), rows)
 
 
 def _failed(found: str, origin: Origin, rows: tuple[int, ...] = ()) -> NonFiniteError:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
 
+MADE = "look at the score that is asked for, and at how the model's output is read"
+HIDDEN = "the answer and the map are finite only because what follows hides the broken values of a layer"
 DAMAGED = "the weights are damaged: load them anew, or from another file"
 HALF = "run the model in float32 or bfloat16 (dtype='float32' where isotherm opens it, model.float() where you hold it)"
 HALF_OPTION = "run it with --dtype float32 or --dtype bfloat16"
@@ -74,16 +77,41 @@ def describe(values: Tensor, bad: Bool[Tensor, "..."] | None = None) -> str:
     return what if values.numel() == 1 else f"{what} ({int(bad.sum())} of {values.numel()} values)"
 
 
-def forward_origin(model: nn.Module, run: Callable[[], Any]) -> Origin | None:
+def forward_origin(model: nn.Module, run: Callable[[], Any], *, masks: bool = True) -> Origin | None:
     """Run the model again and name the first layer whose output is not finite though its input is; None where there is none.
 
     Args:
         model: whose layers are looked at. run: the forward pass, without arguments; an error that it ends with is ignored.
+        masks: where nothing else is found, name what puts minus infinity where nothing shall be looked at.
     """
     watch = _Forward(model)
     with torch.inference_mode(False), torch.no_grad(), evaluating(model), watch.hooks(), contextlib.suppress(Exception):
         run()
-    return watch.origin
+    return watch.origin or (watch.never if masks else None)
+
+
+def hidden_damage(model: nn.Module, run: Callable[[], Any]) -> Origin | None:
+    """A layer whose broken weights what follows hides: fused attention, for one, makes finite numbers of NaN.
+
+    Args: as of :func:`forward_origin`. Weights that are broken in a layer that does not run harm nobody.
+    """
+    if _known_sound.get(model) == (version := _version(model)):
+        return None
+    # minus infinity in a classifier's bias is a way to mask a class
+    if not any(bool(p.isnan().any()) for p in model.parameters() if not is_finite(p)):
+        _known_sound[model] = version
+        return None
+    origin = forward_origin(model, run, masks=False)
+    return origin if origin is not None and origin.advice == DAMAGED else None
+
+
+_known_sound: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+"""Models whose weights were looked at, with the state they had: a pass over all weights for every picture would be felt."""
+
+
+def _version(model: nn.Module) -> int:
+    """A number that changes when a weight is written to."""
+    return sum(p._version for p in model.parameters() if not p.is_inference())
 
 
 def backward_origin(model: nn.Module, tensor: Float[Tensor, "..."], read: Callable[[Tensor], Tensor]) -> Origin | None:
@@ -136,6 +164,7 @@ class _Forward:
         self.running: list[nn.Module] = []
         self.last: nn.Module | None = None
         self.origin: Origin | None = None
+        self.never: Origin | None = None
 
     @contextlib.contextmanager
     def hooks(self) -> Iterator[None]:
@@ -146,22 +175,34 @@ class _Forward:
             yield
 
     def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        if self.origin is None:
-            bad = _first_bad((args, kwargs), masks=True)
-            if bad is not None:
-                self.origin = self._between(module, bad)
+        self._keep((args, kwargs), True, lambda bad: self._between(module, bad))
         self.running.append(module)
 
     def _after(self, module: nn.Module, _args: Any, output: Any) -> None:
         if self.running:
             self.running.pop()
-        if self.origin is None:
-            bad = _first_bad(output)
-            if bad is not None:
-                inside = self.last if self.last is not None and any(True for _ in module.children()) else None
-                behind = "" if inside is None else f", in an operation behind {self._called(inside)},"
-                self.origin = self._made(f"{self._called(module)}{behind} puts out", module, bad)
+        weightless = next(module.parameters(recurse=False), None) is None
+
+        def made(bad: Tensor) -> Origin:
+            inside = self.last if self.last is not None and next(module.children(), None) is not None else None
+            behind = "" if inside is None else f", in an operation behind {self._called(inside)},"
+            return self._made(f"{self._called(module)}{behind} puts out", module, bad)
+
+        self._keep(output, weightless, made)
         self.last = module
+
+    def _keep(self, value: Any, may_mask: bool, made: Callable[[Tensor], Origin]) -> None:
+        """Keep the first origin. What has no weights may put minus infinity where nothing shall be looked at: that counts last."""
+        if self.origin is not None:
+            return
+        for values in tensors_in(value):
+            if is_finite(values) or (may_mask and bool(((values == 0) | (values == -math.inf)).all())):
+                continue
+            if may_mask and not bool((values.isnan() | (values == math.inf)).any()):
+                self.never = self.never or made(values)
+            else:
+                self.origin = made(values)
+                return
 
     def _between(self, module: nn.Module, bad: Tensor) -> Origin:
         """What a layer was given was finite when the last one had run: the operation between them belongs to no layer."""
@@ -196,12 +237,4 @@ def _damaged(module: nn.Module) -> str | None:
     for name, values in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         if not is_finite(values):
             return f"{name} holds {describe(values)}"
-    return None
-
-
-def _first_bad(value: Any, *, masks: bool = False) -> Tensor | None:
-    """The first tensor that is not finite; with ``masks``, what holds 0 and minus infinity alone is a mask, and meant."""
-    for values in tensors_in(value):
-        if not is_finite(values) and not (masks and bool(((values == 0) | (values == -math.inf)).all())):
-            return values
     return None

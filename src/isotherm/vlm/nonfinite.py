@@ -10,7 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.origin import Origin, backward_origin, describe, forward_origin, is_finite, tensors_in
+from isotherm.cam.origin import (
+    HIDDEN,
+    MADE,
+    Origin,
+    backward_origin,
+    describe,
+    forward_origin,
+    hidden_damage,
+    is_finite,
+    tensors_in,
+)
 from isotherm.errors import NonFiniteError
 from isotherm.vlm.asking import Asking
 from isotherm.vlm.trace import TokenTrace
@@ -41,6 +51,10 @@ def examined(asking: Asking) -> Iterator[None]:
         if is_finite(logits) or not bool((logits.isnan() | (logits == torch.inf)).any()):
             raise
         raise _failed(f"the logits of the next word hold {describe(logits)}", _in_language(asking)) from error
+    for run in (partial(asking.view.embed, asking.asked), partial(_read, asking)):
+        hidden = hidden_damage(asking.view.model, run)
+        if hidden is not None:
+            raise _failed(HIDDEN, hidden)
 
 
 def check_scores(traces: Sequence[TokenTrace]) -> None:
@@ -67,10 +81,14 @@ def values_not_finite(name: str, trace: TokenTrace, values: Float[Tensor, " n"])
 
 
 def _in_language(asking: Asking, continuation: tuple[int, ...] = ()) -> Origin | None:
+    return forward_origin(asking.view.model, partial(_read, asking, continuation))
+
+
+def _read(asking: Asking, continuation: tuple[int, ...] = ()) -> object:
     given = torch.tensor([list(continuation)], dtype=torch.long).view(1, -1)
-    return forward_origin(asking.view.model, partial(asking.view.read, asking.asked, asking.streams, given))
+    return asking.view.read(asking.asked, asking.streams, given)
 
 
 def _failed(found: str, origin: Origin | None, otherwise: str = "what every layer puts out is finite, so it arises in what is made of the model's output") -> NonFiniteError:
-    origin = origin or Origin(otherwise)
+    origin = origin or Origin(otherwise, MADE)
     return NonFiniteError(f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer)
