@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from isotherm.adapters.classifier import ClassifierView, TransformerView, numbered
+from isotherm.adapters.configs import read_checked
 from isotherm.adapters.premises import CAN_BE_GIVEN, assumed, input_premises, names_premise
 from isotherm.adapters.preprocess import Geometry, Preprocess, size_of
 from isotherm.adapters.weights import load_fitting, open_weights
@@ -111,7 +112,8 @@ def load(
             ``hf-hub:owner/name``.
         weights: "auto" downloads timm's (or takes them from the cache); "none" leaves seeded random ones; anything else is
             the path of a state dict, whose number of classes the model then gets.
-        seed: of random weights. device: where the model goes. trust: passed on to the weights reader.
+        seed: of random weights. device: where the model goes. trust: a weights file that may run code while it is opened, or the
+            ``config.json`` of a model on a hub that may hand arguments on.
         names, size, mean, std, geometry: as in :func:`wrap`. Transformers of a fixed size are built for ``size``.
 
     Raises:
@@ -132,7 +134,9 @@ def load(
         built["img_size"] = size_of(size)
     if weights == "auto":
         try:
-            model = timm.create_model(name, pretrained=True, **built)
+            model = timm.create_model(_checked(name, trust) if on_hub else name, pretrained=True, **built)
+        except (AdapterError, WeightsError):
+            raise
         except Exception as error:  # timm lets its downloaders' many kinds of error through
             raise WeightsError(
                 f"the weights of {name} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}); "
@@ -150,6 +154,19 @@ def load(
         view.premises = assumed(view.premises, "input", f"{Path(weights).name} does not say what it was trained on; it is what timm's own weights of {name} are fed; {CAN_BE_GIVEN}")
     view.name = f"{name} (timm, {'random weights' if weights == 'none' else 'timm weights' if weights == 'auto' else Path(weights).name})"
     return view
+
+
+def _checked(name: str, trust: Any) -> str:
+    """The name of a model on a hub with the very revision whose configuration was checked.
+
+    The configuration's ``model_args`` become arguments of the model, and ``checkpoint_path`` among them would open any file.
+    """
+    from huggingface_hub import hf_hub_download
+
+    repository, _, revision = name.partition(":")[2].partition("@")
+    fpath = Path(hf_hub_download(repository, "config.json", revision=revision or None))
+    read_checked(fpath, trust=trust)
+    return f"hf-hub:{repository}@{fpath.parent.name}"  # the cache has one folder per revision, named after it
 
 
 def preprocess_of(model: Any) -> Preprocess:

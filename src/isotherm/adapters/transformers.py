@@ -119,12 +119,14 @@ def load(
 ) -> View | LanguageView:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
 
-    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run.
+    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run, and a
+    ``config.json`` is checked before anything is built from it, see :mod:`isotherm.adapters.configs`.
 
     Args:
         name: hub name or folder; a folder needs no network.
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
-        seed: of random weights. device: where the model goes. trust: passed on to the reader of weights files.
+        seed: of random weights. device: where the model goes. trust: a weights file that may run code while it is opened, or a
+            ``config.json`` that may hand arguments on.
         names, size, classes, confidence: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
 
     Raises:
@@ -133,7 +135,7 @@ def load(
     """
     need_transformers()
     name = os.fspath(name)
-    config = open_config(name)
+    config = open_config(name, trust=trust)
     model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=dtype_of(dtype)).to(device)
     view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
     if weights == "none":

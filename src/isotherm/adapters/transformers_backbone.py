@@ -72,7 +72,7 @@ def backbone_of(config: Any, *, name: str = "", weights: str | os.PathLike[str] 
     if weights == "none":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = AutoModel.from_config(config)
+            model = AutoModel.from_config(config, trust_remote_code=False)
     else:
         source = name if weights == "auto" else os.fspath(weights)
         try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from isotherm.adapters.configs import check_adapter, check_index, check_settings, read_checked
 from isotherm.errors import AdapterError, MissingExtraError, WeightsError
 
 DEFAULT_PROCESSORS = {
@@ -22,6 +25,14 @@ DEFAULT_PROCESSORS = {
 """What the hub's checkpoints of families without a processor of their own use."""
 
 
+BESIDE = {
+    "preprocessor_config.json": check_settings, "processor_config.json": check_settings, "video_preprocessor_config.json": check_settings,
+    "tokenizer_config.json": check_settings, "generation_config.json": check_settings, "adapter_config.json": check_adapter,
+}  # fmt: skip
+"""Configurations that are read beside ``config.json``, and what each must not do."""
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+
+
 def need_transformers() -> None:
     """Raises MissingExtraError where the package is not installed."""
     try:
@@ -30,14 +41,52 @@ def need_transformers() -> None:
         raise MissingExtraError("transformers", "models", "reading a transformers model") from error
 
 
-def open_config(name: str) -> Any:
-    """The configuration of a hub name or folder."""
+def open_config(name: str, *, trust: Any = None) -> Any:
+    """The configuration of a hub name or folder, checked as plain data before the package sees it.
+
+    Args:
+        name: of the folder or repository. trust: the ``config.json`` that may hand arguments on, as the user said.
+
+    Raises:
+        AdapterError: something in it could open files or run code, and nobody allowed that. WeightsError: there is none.
+    """
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        fpath = _file_of(name, "config.json", needed=True) or Path(name)
+        found = read_checked(fpath, trust=trust)
+        check_beside(name, trust)
+        found.pop("configuration_files", None)  # names other files for other versions, which nobody has looked at
+        with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
+            (Path(dpath) / "config.json").write_text(json.dumps(found), "utf-8")  # what was checked is what is read
+            config = AutoConfig.from_pretrained(dpath, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise _translated(name, "configuration", error) from error
+    config.name_or_path = name
+    return config
+
+
+def _file_of(name: str, file_name: str, *, needed: bool = False) -> Path | None:
+    """A file of a folder, or of a hub name (fetched, or from the cache); None where there is none and none is needed."""
+    from transformers.utils import cached_file
+
+    if Path(name).is_dir():
+        fpath = Path(name) / file_name
+        return fpath if needed or fpath.is_file() else None
+    quiet = {f"_raise_exceptions_for_{what}": needed for what in ("missing_entries", "connection_errors", "gated_repo")}
+    found = cached_file(name, file_name, **quiet)
+    return None if found is None else Path(found)
+
+
+def check_beside(name: str, trust: Any) -> None:
+    """Raise AdapterError where a file beside the configuration leads out of a folder or to code."""
+    for file_name, check in BESIDE.items():
+        fpath = _file_of(name, file_name)
+        if fpath is not None:
+            read_checked(fpath, trust=trust, check=check)
+    for index in INDEXES:
+        if (fpath := Path(name) / index).is_file():
+            check_index(fpath)
 
 
 def class_of(config: Any) -> Any:
@@ -45,8 +94,9 @@ def class_of(config: Any) -> Any:
     import transformers
 
     for architecture in config.architectures or ():
-        found = getattr(transformers, architecture, None)
-        if found is not None:
+        found = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
+        # the package has functions and pipelines by name as well, and models of other configurations
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) and isinstance(config, found.config_class or ()):
             return found
     autos = ("ObjectDetection", "ZeroShotObjectDetection", "SemanticSegmentation", "ImageClassification", "ImageTextToText")
     for auto in autos:
@@ -55,7 +105,7 @@ def class_of(config: Any) -> Any:
         if found is not None:
             return found[0] if isinstance(found, tuple) else found
     raise AdapterError(
-        f"the configuration names {', '.join(config.architectures or ()) or 'no model class'} of type {config.model_type!r}, which this "
+        f"the configuration names {', '.join(map(str, config.architectures or ())) or 'no model class'} of type {config.model_type!r}, which this "
         "transformers does not have as an image classifier, segmenter, detector or vision-language model"
     )
 
@@ -70,6 +120,8 @@ def open_model(name: str, config: Any, *, weights: str | os.PathLike[str], seed:
             torch.manual_seed(seed)
             return model_class(config).to(dtype).eval()
     source = name if weights == "auto" else os.fspath(weights)
+    if weights != "auto" and Path(source).is_dir():
+        check_beside(source, trust)
     state = None
     if weights != "auto" and not Path(source).is_dir():
         from isotherm.adapters.weights import open_weights
@@ -121,6 +173,11 @@ def default_processor(config: Any) -> Any:
     import transformers
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 
+    if config.model_type == "timm_wrapper":
+        raise AdapterError(
+            f"this is timm's {config.architecture} in a wrapper of transformers, and its pixels are timm's affair; name timm's model and give "
+            f"the weights as a file, such as --model timm:{config.architecture} --weights FOLDER/model.safetensors"
+        )
     named = DEFAULT_PROCESSORS.get(config.model_type)
     if named:
         return getattr(transformers, named)()
