@@ -90,3 +90,19 @@ def assert_block_moves_its_cell(view: View, layer: str, source: tuple[int, int],
     place = frame.points_from_source(torch.tensor([[float(x), float(y)]], dtype=torch.float64))[0].tolist()
     off = max(abs(place[0] - seen_at[0]), abs(place[1] - seen_at[1]))
     assert off <= cells, f"{layer}: block at cell {place}, change at {seen_at} of {tuple(change.shape)}"
+
+
+def assert_one_channel(view, inputs, bias) -> None:
+    """A segmenter with one channel says its class where the logit is above 0: half of the picture once the bias is their median."""
+    from isotherm.cam.scores import SegmentationMask
+
+    with torch.no_grad():
+        bias -= view.find(view.run(inputs), inputs).logits.median()
+        found = view.find(view.run(inputs), inputs)
+    said = found.logits[:, 0] > 0
+    assert 0.3 < float(said.float().mean()) < 0.7
+    torch.testing.assert_close(SegmentationMask()(found, inputs).scores, found.logits[:, 0][said].mean()[None])
+    with torch.no_grad():
+        bias -= 1e4
+        nothing = view.find(view.run(inputs), inputs)
+    assert len(SegmentationMask()(nothing, inputs)) == 0

@@ -12,6 +12,7 @@ from torch import nn
 from adapter_checks import (
     alive_cells,
     assert_block_moves_its_cell,
+    assert_one_channel,
     assert_state_unchanged,
     noise_picture,
     record_at,
@@ -351,6 +352,13 @@ def test_segmenters(name):
     assert alive_cells(view, recording, inputs) == [1.0]
     assert_state_unchanged(view, before)
     assert_block_moves_its_cell(view, "backbone.layer2" if name == "fcn" else "backbone.4", (70, 90), (60, 25))
+
+
+def test_a_segmenter_of_one_channel_is_explained_where_its_logit_is_above_0():
+    torch.manual_seed(0)
+    view = adapter.wrap(tv.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=1).eval(), size=64)
+    inputs = view.prepare([noise_picture(64, 64)])
+    assert_one_channel(view, inputs, view.model.classifier.high_classifier.bias)
 
 
 def test_segmenters_prepare_as_their_weights_do_and_pad_batches():

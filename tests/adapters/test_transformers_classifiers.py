@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers as hf
 
+from adapter_checks import assert_one_channel
 from adapters.transformers_models import make, picture
 from adapters.transformers_rig import TEXTS, activation, hit, processor, view_of
 from isotherm.adapters.transformers import wrap
@@ -194,6 +195,13 @@ def test_segmentation_is_the_packages_own():
     assert len(torch.stack(own).unique()) > 1
     for layer, grid in (("segformer.stages.0.blocks.0", (24, 32)), ("segformer.stages.1.layer_norm", (12, 16)), ("segformer.stages.3", (3, 4))):
         assert tuple(activation(view, layer, inputs)[0].shape[2:]) == grid
+
+
+def test_a_segmenter_of_one_channel_is_explained_where_its_logit_is_above_0():
+    torch.manual_seed(0)
+    config = hf.SegformerConfig(hidden_sizes=[8, 16, 16, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16, num_labels=1)
+    view = wrap(hf.SegformerForSemanticSegmentation(config).eval(), processor=processor("segformer"))
+    assert_one_channel(view, view.prepare([picture(96, 128)]), view.model.decode_head.classifier.bias)
 
 
 def test_names_and_what_is_refused():
