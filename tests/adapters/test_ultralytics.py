@@ -249,7 +249,7 @@ def test_load_makes_seeded_random_weights_and_leaves_the_generator_alone():
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert first.model.is_fused()
-    assert first.name == "yolo11n (detect)"
+    assert first.name == "yolo11n (detect), random weights"
     assert not first.model.training
     end_to_end = load("yolo26n.yaml", end_to_end=True)
     assert end_to_end.end_to_end
