@@ -12,7 +12,7 @@ from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, ex
 from isotherm.api import resolve_methods, resolve_score
 from isotherm.cam.methods import RISE, gradcam, hirescam
 from isotherm.cam.scores import Function, Named
-from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
+from isotherm.errors import AdapterError, MethodError, MissingExtraError, OptionError, TargetError
 from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
@@ -430,3 +430,21 @@ def test_a_module_with_several_logits_per_pixel_is_a_segmenter_too():
     assert found[0].label == "b"
     with pytest.raises(AdapterError, match="3 channels of logits, but 2 class names"):
         explain(open_model(model, size=64, names=["a", "b"]), PICTURE, trust="off")
+
+
+def test_a_name_that_a_missing_package_may_know_names_the_extra(monkeypatch):
+    import importlib.util
+
+    real = importlib.util.find_spec
+    gone = {"torchvision", "timm", "ultralytics"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *package: None if name in gone else real(name, *package))
+    for name in ("resnet50", "vit_small_patch16_224"):
+        with pytest.raises(MissingExtraError, match=rf"'{name}' is not a file or folder.*needs the package torchvision, which is not installed; run: pip install 'isotherm\[models\]'"):
+            open_model(name)
+    with pytest.raises(AdapterError, match=r"'scnes'.*not being installed.*isotherm\[models\].*did you mean scenes"):
+        open_model("scnes")
+    with pytest.raises(MissingExtraError, match=r"^opening a model of ultralytics needs the package ultralytics-opencv-headless, .*isotherm\[yolo\]"):
+        open_model("yolo11n.pt")
+    gone.remove("torchvision")
+    with pytest.raises(MissingExtraError, match="looking it up among timm's models needs the package timm"):
+        open_model("qqqqqqqq")

@@ -283,6 +283,17 @@ def test_load_an_unknown_name_gives_the_nearest():
         adapter.load("resnet5o", weights="none")
 
 
+def test_probabilities_are_claimed_of_the_packages_own_weights_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    cached = tmp_path / "checkpoints" / tv.MobileNet_V3_Small_Weights.DEFAULT.url.rpartition("/")[2]
+    cached.parent.mkdir()
+    torch.save(tv.mobilenet_v3_small().state_dict(), cached)
+    assert adapter.load("mobilenet_v3_small").exclusive
+    assert not adapter.load("mobilenet_v3_small", weights="none").exclusive
+    assert not adapter.load("mobilenet_v3_small", weights=cached).exclusive  # nobody says how it was trained
+    assert not adapter.wrap(tv.mobilenet_v3_small()).exclusive
+
+
 def test_load_a_file_finds_its_number_of_classes(tmp_path, monkeypatch):
     from safetensors.torch import save_file
 

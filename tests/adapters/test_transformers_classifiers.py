@@ -42,6 +42,15 @@ def small(family: str, **options):
     return view_of(family, size=96 if square else (64, 96), **options)
 
 
+@pytest.mark.parametrize(("problem", "exclusive"), [("single_label_classification", True), ("multi_label_classification", False), (None, False)])
+def test_probabilities_are_claimed_where_the_configuration_says_what_was_trained(problem, exclusive):
+    view = small("vit")
+    view.model.config.problem_type = problem
+    inputs = view.prepare([picture()])
+    with torch.no_grad():
+        assert view.find(view.run(inputs), inputs).exclusive is exclusive
+
+
 @pytest.mark.parametrize("family", CLASSIFIERS)
 def test_logits_and_embedding_are_the_models_own(family):
     view = small(family)

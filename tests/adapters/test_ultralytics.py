@@ -132,6 +132,7 @@ def test_a_classifier_gives_logits_not_probabilities():
     answer, recording, _ = found(view)
     assert isinstance(answer, Classification)
     torch.testing.assert_close(answer.logits.softmax(1)[0], result.probs.data, rtol=0, atol=1e-7)
+    assert answer.exclusive  # that softmax is what predict calls its probabilities
     head = view.model.model[-1]
     torch.testing.assert_close(head.linear(answer.embedding), answer.logits)
     assert float(answer.logits.detach().std()) > 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,25 @@ def test_top_k_and_classes(classified):
     torch.testing.assert_close(t.scores.view(2, 2), p.logits.topk(2, 1).values)
     t = Classes(("bus", "cat"))(p, inputs)
     torch.testing.assert_close(t.scores.view(2, 2), p.logits[:, [2, 0]])
+
+
+def test_probabilities_are_claimed_only_of_classes_that_exclude_each_other(classified):
+    p, inputs = classified
+    own = p.logits.detach().softmax(1)
+    assert TopK(2)(p, inputs).probability is None
+    assert Classes(("bus",))(p, inputs).labels == ("bus", "bus")
+    p = replace(p, exclusive=True)
+    t = TopK(2)(p, inputs)
+    torch.testing.assert_close(t.probability.view(2, 2), own.topk(2, 1).values)
+    t = Classes(("bus", "cat"))(p, inputs)
+    torch.testing.assert_close(t.probability.view(2, 2), own[:, [2, 0]])
+    assert t.labels[0] == f"bus {100 * float(own[0, 2]):.0f} %"
+    assert not t.probability.requires_grad
+    torch.testing.assert_close(t.take(torch.tensor([3, 0])).probability, t.probability[[3, 0]])
+    assert Contrast("cat", "bus")(p, inputs).probability is None  # a difference of logits is no class
+    # a softmax reaches neither nothing nor all
+    p = replace(p, logits=torch.tensor([[9.0, 0.0, -1.0, -1.0]]).expand(2, -1))
+    assert TopK(2)(p, inputs).labels[:2] == ("cat >99 %", "dog, hound <1 %")
 
 
 def test_contrast(classified):

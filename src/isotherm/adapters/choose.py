@@ -24,7 +24,7 @@ from isotherm.errors import AdapterError, MissingExtraError, OptionError
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
-PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm"}
+PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm", "imagenet": "imagenet"}
 SHIPPED = {package: name for name, package in PREFIXES.items() if package.startswith("embedded")}
 EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
 YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
@@ -40,8 +40,8 @@ class Opened:
 
 def adapter(package: str) -> Any:
     """The adapter module of a package, or MissingExtraError where the package is not installed."""
-    if not package.startswith("embedded") and importlib.util.find_spec(package) is None:
-        raise MissingExtraError(package if package != "ultralytics" else "ultralytics-opencv-headless", EXTRA[package], f"a {package} model")
+    if package in EXTRA and importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package if package != "ultralytics" else "ultralytics-opencv-headless", EXTRA[package], f"opening a model of {package}")
     return importlib.import_module(f"isotherm.adapters.{package}")
 
 
@@ -50,7 +50,7 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
 
     Args:
         model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
-            local folder, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
+            local folder, ``imagenet`` for a network that was really trained, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
         options: what the adapter takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
             An option that the adapter does not know is an error.
 
@@ -125,6 +125,8 @@ def by_name(name: str) -> tuple[str, str, str]:
         return "embedded_detector", name, "the small heatmap detector of generated scenes that ships with isotherm"
     if re.fullmatch(r"tiny-vlm(-\d+)?", name):
         return "embedded_vlm", name, "the small vision-language model of generated shapes that ships with isotherm"
+    if name == "imagenet":
+        return "imagenet", name, "EfficientNet-Lite0, trained on ImageNet's photographs, with the weights of an installed package"
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -143,17 +145,24 @@ def by_name(name: str) -> tuple[str, str, str]:
             return package, name, f"{name} is a {package} model"
     if "/" in name:
         return "transformers", name, "owner/name is a model of the transformers hub"
-    raise AdapterError(_unknown(name))
+    raise _unknown(name)
 
 
-def _unknown(name: str) -> str:
-    known = ["scenes", "detector", "tiny-vlm", "yolo11n.pt", "yoloe-11s-seg.pt"]
+def _unknown(name: str) -> AdapterError | MissingExtraError:
+    """The error for a name that nothing here knows: the nearest names, or the package that might know it and is missing."""
+    known = ["imagenet", "scenes", "detector", "tiny-vlm", "yolo11n.pt", "yoloe-11s-seg.pt"]
+    missing = [package for package in ("torchvision", "timm") if importlib.util.find_spec(package) is None]
     for package in ("torchvision", "timm"):
-        if importlib.util.find_spec(package) is not None:
+        if package not in missing:
             known += adapter(package).model_names()
-    near = difflib.get_close_matches(name, dict.fromkeys(known), n=5, cutoff=0.5)
-    return (
-        f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm; "
+    # where a package cannot be asked, only what is clearly a slip is taken for one
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=5, cutoff=0.75 if missing else 0.5)
+    if missing and not near:
+        return MissingExtraError(missing[0], EXTRA[missing[0]], f"{name!r} is not a file or folder, nor a model that ships with isotherm; looking it up among {missing[0]}'s models")
+    return AdapterError(
+        f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm"
+        + (f" (but {', '.join(missing)} could not be asked, not being installed: pip install 'isotherm[models]')" if missing else "")
+        + "; "
         + (f"did you mean {', '.join(near)}? " if near else "")
-        + "Examples: resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector, tiny-vlm"
+        + "Examples: imagenet, resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector, tiny-vlm"
     )

@@ -42,6 +42,7 @@ class ClassifierView:
         four: order of the family's 4-dimensional outputs where nothing else says it.
         embeds: the model has no classes: its answer is the embedding itself.
         premises: what is taken for granted of its input and names. random_weights: set where isotherm made the weights.
+        exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
     """
 
     random_weights: RandomWeights | None = None
@@ -58,6 +59,7 @@ class ClassifierView:
         tokens: Callable[[Size], Tokens | None] = lambda size: None,
         four: str = "nchw",
         embeds: bool = False,
+        exclusive: bool = False,
         default_method: str = "gradcam",
         premises: Sequence[Premise] = (),
     ) -> None:
@@ -72,6 +74,7 @@ class ClassifierView:
         self._tokens = tokens
         self._four = four
         self._embeds = embeds
+        self.exclusive = exclusive
 
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch, by the evaluation transform of the weights."""
@@ -115,7 +118,7 @@ class ClassifierView:
                 f"{self.name} puts out {raw.logits.shape[1]} logits, but {len(self.names)} class names were given; "
                 "pass names= with one name per logit"
             )
-        return Classification(raw.logits, self.names, raw.embedding)
+        return Classification(raw.logits, self.names, raw.embedding, self.exclusive)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`: a classifier's answers cannot be reordered."""

@@ -143,7 +143,7 @@ def load(
                 "check the network, pass the path of a state dict, or weights='none' for random ones"
             ) from error
     elif weights == "none":
-        model = _build(name, seed, **built)
+        model = build(name, seed, **built)
     else:
         model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, built)
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
@@ -239,8 +239,8 @@ def _takes_size(name: str) -> bool:
     return getattr(getattr(model, "patch_embed", None), "img_size", None) is not None
 
 
-def _build(name: str, seed: int, **config: Any) -> Any:
-    """The model with seeded random weights; the surrounding random state stays as it is."""
+def build(name: str, seed: int, **config: Any) -> Any:
+    """timm's model of that name with seeded random weights; the surrounding random state stays as it is."""
     import timm
 
     with torch.random.fork_rng(devices=[]):
@@ -250,7 +250,7 @@ def _build(name: str, seed: int, **config: Any) -> Any:
 
 def _fitted(name: str, state: Any, fpath: Path, seed: int, built: dict[str, Any]) -> Any:
     """The model with a state dict's weights, and with as many classes as the state dict has."""
-    model = _build(name, seed, **built)
+    model = build(name, seed, **built)
     classifier = model.get_classifier()
     head = classifier[0] if isinstance(classifier, tuple | list) else classifier
     key = next((n for n, module in model.named_modules() if module is head), "") + ".weight"
@@ -259,7 +259,7 @@ def _fitted(name: str, state: Any, fpath: Path, seed: int, built: dict[str, Any]
     else:
         count = int(state[key].shape[0])
     if count != int(model.num_classes):
-        model = _build(name, seed, num_classes=count, **built)
+        model = build(name, seed, num_classes=count, **built)
     load_fitting(model, state, name, fpath)
     return model
 

@@ -211,6 +211,8 @@ def load(
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[attr-defined]
     if weights != "auto" and best is not None:
         _assume(view, f"there are no trained weights; it is what those of {best} are fed" if weights == "none" else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}")
+    if weights == "auto" and isinstance(view, ClassifierView):
+        view.exclusive = True  # all of torchvision's own weights of classifiers come from cross-entropy
     view.name = f"{name} (torchvision, {'random weights' if weights == 'none' else best if weights == 'auto' else Path(weights).name})"
     return view
 

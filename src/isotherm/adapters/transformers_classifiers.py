@@ -94,8 +94,9 @@ class ImageClassifierView(EncoderView):
         return ClassifierOutput(logits, _embedding(read, logits))
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
-        """The logits with their names."""
-        return Classification(raw.logits, self.names, raw.embedding)
+        """The logits with their names; probabilities where the configuration says that one class excludes the others."""
+        exclusive = getattr(self.model.config, "problem_type", None) == "single_label_classification"
+        return Classification(raw.logits, self.names, raw.embedding, exclusive)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`: a classifier's answers cannot be reordered."""

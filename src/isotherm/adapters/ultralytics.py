@@ -122,7 +122,8 @@ class UltralyticsView:
     def find(self, raw: AnchorOutput | QueryOutput | ClassifyOutput, inputs: Inputs) -> Prediction:
         """What predict reports, in its order."""
         if isinstance(raw, ClassifyOutput):
-            return Classification(raw.logits.float(), self.names, None if raw.embedding is None else raw.embedding)
+            # their classifiers are trained by cross-entropy, and predict reports the softmax
+            return Classification(raw.logits.float(), self.names, None if raw.embedding is None else raw.embedding, exclusive=True)
         if isinstance(raw, QueryOutput):
             return find_queries(raw, inputs, self.thresholds, self.names)
         return find_anchors(raw, head_of(self.model), inputs, self.thresholds, self.names)

@@ -186,5 +186,7 @@ def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Pic
         meta["part"] = targets.part[t] if targets.part else "class"
     if targets.confidence is not None:
         meta["confidence"] = float(targets.confidence[t])
+    if targets.probability is not None:
+        meta["probability"] = float(targets.probability[t])
     values = m.values[t].detach().to("cpu", torch.float32)
     return Heatmap(values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta, picture=picture)

@@ -71,11 +71,14 @@ class Classification:
         logits: (b, k) before softmax or sigmoid.
         names: k class names.
         embedding: (b, d) the feature that the last linear layer reads, or None.
+        exclusive: the classes exclude each other and the model is known to have been trained so, by cross-entropy over a
+            softmax: only then is a softmax of the logits the probabilities that the model gives.
     """
 
     logits: Float[Tensor, "b k"]
     names: Sequence[str]
     embedding: Float[Tensor, "b d"] | None = None
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, eq=False)

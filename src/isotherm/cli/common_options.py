@@ -7,6 +7,9 @@ from typing import Literal
 
 from tyro.conf import UseAppendAction
 
+AUTO = "auto"
+"""The model's name where none is given."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
@@ -19,7 +22,7 @@ class Common:
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(Common):
     model: str
-    """resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
     weights: str | None = None
     """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
     classes: str | None = None

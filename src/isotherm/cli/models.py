@@ -12,7 +12,8 @@ from rich.console import Console
 
 from isotherm.adapters.choose import Opened, open_view
 from isotherm.cam.premises import Premise
-from isotherm.cli.options import ModelOptions
+from isotherm.cli.common_options import AUTO, ModelOptions
+from isotherm.cli.default_model import open_default
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
 
@@ -78,7 +79,7 @@ def open_model(options: ModelOptions) -> Opened:
         "device": parse_device(options.device),
         "seed": options.seed,
     }
-    return open_view(options.model, **given)
+    return open_default(options, given) if options.model == AUTO else open_view(options.model, **given)
 
 
 def tell_warnings(console: Console, premises: Sequence[Premise]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg, subcommand
 
-from isotherm.cli.common_options import Common, ModelOptions
+from isotherm.cli.common_options import AUTO, Common, ModelOptions
 from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
 from isotherm.cli.vlm_options import Count, EvalFsc147, TrainTinyVlm
 
@@ -19,6 +19,9 @@ class Explain(ModelOptions):
 
     sources: Positional[tuple[str, ...]]
     """Pictures, folders, "globs", lists (.txt), videos, webcam numbers, http(s) addresses."""
+    model: str = AUTO
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with
+    isotherm). Default: imagenet, a network trained on ImageNet's photographs."""
     cls: Annotated[str | None, arg(name="class")] = None
     """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
     versus: str | None = None

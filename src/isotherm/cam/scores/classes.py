@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.scores.naming import class_index
+from isotherm.cam.scores.naming import class_index, percent
 from isotherm.cam.scores.targets import Score, Targets, rows
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
@@ -42,7 +42,12 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
     logits = prediction.logits
     scores = logits[picture.to(logits.device), chosen.to(logits.device)]
     labels = tuple(prediction.names[i] for i in chosen.tolist())
-    return Targets(scores, picture, labels, read, confidence=None)
+    if not prediction.exclusive:
+        return Targets(scores, picture, labels, read)
+    # in double precision on the CPU: a softmax of a thousand half-precision logits is off in its second digit
+    probability = logits.detach().cpu().double().softmax(1)[picture, chosen].to(torch.float32)
+    labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
+    return Targets(scores, picture, labels, read, probability=probability)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Class names -> indices, with the nearest names when there is no such class."""
+"""Class names -> indices, with the nearest names when there is no such class; and how sure the model is, in words."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     near = [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
     hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
     raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
+
+
+def percent(probability: float) -> str:
+    """A probability in whole per cent; never 0 or 100, which a softmax cannot reach.
+
+    Example:
+        >>> percent(0.3941), percent(0.001), percent(0.9999)
+        ('39 %', '<1 %', '>99 %')
+    """
+    if probability < 0.005:
+        return "<1 %"
+    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"

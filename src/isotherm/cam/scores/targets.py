@@ -29,6 +29,7 @@ class Targets:
             picture's list, counted from 0; for detectors.
         confidence: (t,) what the model itself reports for it, in [0, 1], where it does.
         rows: (t,) rows of the Detections; part: which part of the finding is explained, per target.
+        probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
     """
 
     scores: Float[Tensor, " t"]
@@ -41,6 +42,7 @@ class Targets:
     confidence: Float[Tensor, " t"] | None = None
     rows: Int[Tensor, " t"] | None = None
     part: tuple[str, ...] = ()
+    probability: Float[Tensor, " t"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,6 +63,7 @@ class Targets:
             None if self.pins is None else self.pins.take(index),
             pick(self.boxes), pick(self.finding), pick(self.confidence), pick(self.rows),
             tuple(self.part[i] for i in index.tolist()) if self.part else (),
+            pick(self.probability),
         )
 
 
