@@ -104,6 +104,7 @@ CASES = {
     "empty entry in a list": (["good.jpg", *SCENES, "--compare", "gradcam,,hirescam"], "empty entry"),
     "unknown layer": (["good.jpg", *SCENES, "--layer", "layer99"], "no layer 'layer99'"),
     "layer without cells": (["good.jpg", *SCENES, "--method", "rollout"], "attention"),
+    "unknown style": (["good.jpg", *SCENES, "--style", "isotherms"], "did you mean 'isotherm'"),
     "opacity": (["good.jpg", *SCENES, "--opacity", "1.5"], "from 0 to 1"),
     "unknown colour map": (["good.jpg", *SCENES, "--colormap", "infernal"], "infernal"),
     "batch 0": (["good.jpg", *SCENES, "--batch", "0"], "at least 1"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.draw import Scale, comparison_grid, contact_sheet, overlay, side_by_side
+from isotherm.draw import Scale, Style, comparison_grid, contact_sheet, overlay, side_by_side
 from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.tile import fit, map_tile
 from isotherm.errors import OptionError, ShapeError
@@ -56,7 +56,7 @@ def test_side_by_side_holds_picture_overlay_and_map():
     out = side_by_side(heatmap, picture, side=90, title="t", footer="f")
     x0, y0 = find(out, picture)
     x1, y1 = find(out, overlay(heatmap, picture))
-    x2, y2 = find(out, map_tile(heatmap, SOURCE, scale=Scale(0.0, 1.0)))
+    x2, y2 = find(out, map_tile(heatmap, SOURCE, scale=Scale(0.0, 1.0), style=Style()))
     assert x0 < x1 < x2
     assert y0 == y1 == y2
     assert y0 > 30  # below the title and the headings

@@ -25,19 +25,30 @@ def value_at(values: np.ndarray, to_source: np.ndarray, x: float, y: float) -> f
     return total / weight
 
 
-def overlay(picture, values, to_source, low, high, stops, *, signed, opacity, by_value) -> np.ndarray:
-    """(H, W, 3) float64 in [0, 1]; picture in [0, 1], stops the colours that a colour map stores."""
+def overlay(picture, values, to_source, low, high, stops, *, signed, opacity, by_value, grey=False, unseen=(0.0, 0.0)) -> np.ndarray:
+    """(H, W, 3) float64 in [0, 1]; picture in [0, 1], stops the colours that a colour map stores.
+
+    stops are of both directions where low < 0 (0 in their middle). unseen: opacity of mid-grey, and greying, outside of the map.
+    """
     out = np.array(picture, np.float64)
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
             value = value_at(values, to_source, c + 0.5, r + 0.5)
             if math.isnan(value):
+                out[r, c] = mixed(out[r, c], np.full(3, 0.5), *unseen)
                 continue
-            unit = min(max((value - low) / (high - low), 0.0), 1.0)
-            at = unit * (len(stops) - 1)
+            value = min(max(value, low), high)
+            strength = value / max(abs(low), abs(high)) if signed else (value - low) / (high - low)
+            at = ((strength + 1) / 2 if low < 0 and signed else strength) * (len(stops) - 1)
             k = min(int(at), len(stops) - 2)
             colour = stops[k] + (at - k) * (stops[k + 1] - stops[k])
-            strength = abs(2 * unit - 1) if signed else unit
-            alpha = opacity * (min(1.0, strength / 0.5) if by_value else 1.0)
-            out[r, c] = (1 - alpha) * out[r, c] + alpha * colour
+            size = abs(strength)
+            alpha = opacity * (min(1.0, max(0.0, (size - 0.1) / 0.35)) if by_value else 1.0)
+            faded = (min(1.0, max(0.0, (size - 0.1) / 0.15)) if by_value else 1.0) if grey else 0.0
+            out[r, c] = mixed(out[r, c], colour, alpha, faded)
     return out
+
+
+def mixed(pixel, colour, alpha, grey):
+    luma = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
+    return (1 - alpha) * ((1 - grey) * pixel + grey * luma) + alpha * colour

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from isotherm.cam.explanation import Explanation
+from isotherm.cli.job import style_of
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import combined, entry_of, record_of
 from isotherm.data.runs import Run
@@ -67,7 +68,7 @@ def write_clip(
                     yield picture
                 else:
                     yield overlay(
-                        heatmap, picture, scale=scale, colormap=options.colormap, opacity=options.opacity,
+                        heatmap, picture, scale=scale, style=style_of(options),
                         boxes=boxes[i] or None, labels=labels[i] or None,
                     )  # fmt: skip
 

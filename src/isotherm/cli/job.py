@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +12,8 @@ from isotherm.cam.scores.detections import Part
 from isotherm.cli.models import split
 from isotherm.cli.options import Explain
 from isotherm.data.pictures import read_picture
+from isotherm.draw import STYLES, Style
+from isotherm.draw.style import as_style
 from isotherm.errors import OptionError
 from isotherm.vlm.choose import answer_score
 
@@ -90,10 +93,25 @@ def check_numbers(options: Explain) -> None:
     for name, value, low in (("batch", options.batch, 1), ("every", options.every, 1), ("top", options.top, 1), ("max-frames", options.max_frames, 1)):
         if value is not None and value < low:
             raise OptionError(f"--{name} {value}: expected a whole number of at least {low}")
-    if not 0 <= options.opacity <= 1:
+    if options.opacity is not None and not 0 <= options.opacity <= 1:
         raise OptionError(f"--opacity {options.opacity}: expected a number from 0 to 1")
+    style_of(options)
     if not 0 <= options.seed < 2**63:
         raise OptionError(f"--seed {options.seed}: expected a whole number from 0 to 2^63 - 1")
+
+
+def style_of(options: Explain) -> Style:
+    """How the maps are drawn.
+
+    Raises:
+        OptionError: no such style or colour map.
+    """
+    try:
+        style = as_style(options.style)
+        return replace(style, colormap=options.colormap, opacity=style.opacity if options.opacity is None else options.opacity)
+    except OptionError as error:
+        what = "--style" if options.style not in STYLES else "--colormap"
+        raise OptionError(f"{what}: {error}") from error
 
 
 def _parts(text: str) -> tuple[Any, int | None]:

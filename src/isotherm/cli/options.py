@@ -56,10 +56,13 @@ class Explain(ModelOptions):
     """Smoothing by principal direction, by augmentation, or both."""
     shared_scale: bool = False
     """One colour scale for all pictures and frames, so that colours can be compared."""
+    style: str = "isotherm"
+    """How maps are drawn: isotherm (colour over a picture that keeps its light and shade, lines of equal value, the peak),
+    tint, grey, lines, outline, or even (one opacity everywhere)."""
     colormap: str | None = None
-    """Any matplotlib colour map, such as jet. Default: inferno, or a diverging one for signed maps."""
-    opacity: float = 0.6
-    """Of the strongest value, 0 to 1."""
+    """Any matplotlib colour map, such as jet. Default: isotherm's own."""
+    opacity: float | None = None
+    """Of the strongest values, 0 to 1. Default: that of the style."""
     batch: int = 1
     """Pictures per forward pass."""
     every: int = 1

@@ -8,6 +8,7 @@ import torch
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
+from isotherm.cli.job import style_of
 from isotherm.cli.options import Explain
 from isotherm.data.runs import Run, frame_to_json
 from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
@@ -26,7 +27,7 @@ def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, 
             written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
         box = heatmap.meta.get("box")
         drawn = overlay(
-            heatmap, explanation.picture, colormap=options.colormap, opacity=options.opacity, scale=scale, colour_bar=True,
+            heatmap, explanation.picture, style=style_of(options), scale=scale, colour_bar=True,
             boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
             title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}{f' · {RANDOM}' if explanation.warnings else ''}",
         )  # fmt: skip
@@ -43,7 +44,7 @@ def write_panel(explanation: Explanation, run: Run, name: str, methods: int, com
     boxes = [[m[0].meta["box"]] if "box" in m[0].meta else None for m in rows[:MOST_ROWS]]
     panel = comparison_grid(
         rows[:MOST_ROWS], explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]], boxes=boxes,
-        colormap=options.colormap, opacity=options.opacity,
+        style=style_of(options),
         title=explanation.name + (f" · {RANDOM}" if explanation.warnings else "") + (f" ({left} more in the report)" if left > 0 else ""),
     )  # fmt: skip
     return save_picture(panel, run.fpath(name, ".jpg"), command=command).name

@@ -13,10 +13,13 @@ from isotherm.draw.points import draw_points
 from isotherm.draw.report import ReportEntry, write_report
 from isotherm.draw.save import load_map16, read_command, save_map16, save_picture
 from isotherm.draw.scale import Scale, scale_of, shared_scale
+from isotherm.draw.style import STYLES, Style
 
 __all__ = [
+    "STYLES",
     "ReportEntry",
     "Scale",
+    "Style",
     "colour_table",
     "comparison_grid",
     "contact_sheet",

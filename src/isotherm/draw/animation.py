@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
-from isotherm.draw.colour import OPACITY
 from isotherm.draw.overlay import overlay
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, shared_scale
 from isotherm.draw.strips import add_footer
+from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import PAPER
 from isotherm.draw.tile import fit, picture_tile
 from isotherm.errors import InputError, MissingExtraError, OptionError, ShapeError
@@ -34,10 +34,7 @@ def overlay_frames(
     scale: Scale | None = None,
     boxes: Iterable[Boxes | None] | None = None,
     labels: Iterable[Sequence[str] | None] | None = None,
-    colormap: str | None = None,
-    opacity: float = OPACITY,
-    opacity_by_value: bool = True,
-    threshold: float = 0.0,
+    style: Style | str | None = None,
     title: str | None = None,
 ) -> Iterator[Picture]:
     """Overlays, one at a time, all of one scale: a colour means the same in every frame.
@@ -48,7 +45,7 @@ def overlay_frames(
         scale: for all frames. By default the shared scale of all heatmaps, which therefore must all be there
             (a list, not an iterator); for a stream pass one.
         boxes, labels: one entry a frame, each as for :func:`overlay`.
-        colormap, opacity, opacity_by_value, threshold, title: as for :func:`overlay`.
+        style, title: as for :func:`overlay`.
 
     Raises:
         OptionError: the heatmaps are a stream and there is no scale.
@@ -58,11 +55,10 @@ def overlay_frames(
         if not isinstance(heatmaps, (Heatmap, list, tuple)):
             raise OptionError("the heatmaps come as a stream, so their common scale is not known; pass scale=Scale(low, high), or a list")
         scale = shared_scale([heatmaps] if isinstance(heatmaps, Heatmap) else heatmaps)
-    return _overlay_frames(heatmaps, pictures, boxes, labels, scale=scale, colormap=colormap, opacity=opacity,
-                           opacity_by_value=opacity_by_value, threshold=threshold, title=title)  # fmt: skip
+    return _overlay_frames(heatmaps, pictures, boxes, labels, scale=scale, style=as_style(style), title=title)
 
 
-def _overlay_frames(heatmaps, pictures, boxes, labels, **look) -> Iterator[Picture]:
+def _overlay_frames(heatmaps, pictures, boxes, labels, **style) -> Iterator[Picture]:
     endless = iter(lambda: None, 0)
     streams = iter(heatmaps), iter(pictures), iter(boxes) if boxes is not None else endless, iter(labels) if labels is not None else endless
     end = object()
@@ -70,7 +66,7 @@ def _overlay_frames(heatmaps, pictures, boxes, labels, **look) -> Iterator[Pictu
         missing = [n for n, v in (("heatmap", heatmap), ("picture", picture), ("boxes entry", box), ("labels entry", label)) if v is end]
         if missing:
             raise ShapeError(f"frame {index} has no {' and no '.join(missing)}; there must be one of each a frame")
-        yield overlay(heatmap, picture, boxes=box, labels=label, **look)
+        yield overlay(heatmap, picture, boxes=box, labels=label, **style)
 
 
 def zip_until(streams: Sequence[Iterator], end: object) -> Iterator[tuple]:

@@ -4,23 +4,24 @@ The order matters. Enlarging a coloured 7x7 map instead is wrong by up to a quar
 colours half-way between two entries of a colour map are not the colour of the value half-way.
 
 Speed: a picture is worked through in blocks of rows that stay in the processor's cache, in bands that threads share.
-For 8-bit pictures all arithmetic is in 16-bit integers: with weights that add up to 256, the mix
-``p (256 - a) + c a`` of a pixel and a colour is below 2^16, and ``c a`` is looked up ready multiplied.
+For 8-bit pictures all arithmetic is in 16-bit integers: with weights that add up to 256, the mix of a pixel, its luma and
+a colour is below 2^16, and the colour is looked up ready multiplied. A pixel is four such integers (red, green, blue and
+one that nothing reads), since one 64-bit number is looked up four times faster than three 16-bit ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8, UInt16
+from jaxtyping import Float, Int, Shaped, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
-from isotherm.draw.colour import alpha_table, colour_table, default_colormap
+from isotherm.draw.ink import Ink
 from isotherm.draw.levels import LevelMap
 from isotherm.draw.scale import Scale
 from isotherm.errors import ShapeError
@@ -33,39 +34,8 @@ BAND_PIXELS = 1 << 18
 MOST_THREADS = 8
 """Beyond this memory is what they wait for."""
 
-
-@dataclass(frozen=True)
-class Ink:
-    """Colour and opacity of every level; level 0 is "nothing here" and leaves the picture as it is.
-
-    Args:
-        colour: (1024, 3) RGB in [0, 1].
-        alpha: (1024,) in [0, 1].
-    """
-
-    colour: Float[Tensor, "n 3"]
-    alpha: Float[Tensor, " n"]
-
-    @classmethod
-    def of(
-        cls,
-        colormap: str | None = None,
-        *,
-        signed: bool,
-        opacity: float = 1.0,
-        by_value: bool = False,
-        threshold: float = 0.0,
-    ) -> Ink:
-        """The ink of a named colour map; ``None`` is the default one for signed or unsigned maps."""
-        colour = colour_table(colormap or default_colormap(signed=signed))
-        alpha = alpha_table(opacity, by_value=by_value, signed=signed, threshold=threshold)
-        return cls(torch.cat([colour[:1], colour]), torch.cat([alpha.new_zeros(1), alpha]))
-
-    def integer_tables(self) -> tuple[UInt16[np.ndarray, "n 3"], UInt16[np.ndarray, "n 3"]]:
-        """The picture's weight out of 256, and the colour times its own weight plus 128, so that cutting rounds."""
-        weight = (self.alpha * 256).round()[:, None]
-        added = (self.colour * 255 * weight).round() + 128
-        return np.repeat(256 - weight.numpy(), 3, axis=1).astype(np.uint16), added.numpy().astype(np.uint16)
+LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue in the light and shade of a pixel (ITU-R BT.601), as JPEG has it."""
 
 
 def blend(
@@ -95,12 +65,14 @@ def blend(
     if picture.dtype != np.uint16 and not np.issubdtype(picture.dtype, np.floating):
         raise ShapeError(f"the picture has dtype {picture.dtype}; expected uint8, uint16, or floating point from 0 to 1")
     white = white_of(picture.dtype)
-    colour, opacity = ink.colour.numpy(), ink.alpha.numpy()[:, None]
+    colour, opacity, greying = ink.colour.numpy(), ink.alpha.numpy()[:, None], ink.grey.numpy()[:, None]
 
     def mix_deep(start: int, stop: int) -> None:
         for y0, y1, index in levels.blocks(start, stop):
-            alpha = opacity[index]
-            mixed = picture[y0:y1] * (1 - alpha) + colour[index] * (alpha * white)
+            alpha, grey = opacity[index], greying[index]
+            own = picture[y0:y1]
+            luma = own @ np.array(LUMA, np.float32)
+            mixed = (own * (1 - grey) + luma[..., None] * grey) * (1 - alpha) + colour[index] * (alpha * white)
             result[y0:y1] = mixed if white == 1 else np.rint(mixed)
 
     _in_bands(size, mix_deep)
@@ -123,10 +95,11 @@ def blend_image(
     out = Image.new("RGB", (w, h))
 
     def band(y0: int, y1: int) -> None:
-        # in bands: turning 36 MB into an array at once takes three times as long as turning them piece by piece
-        rows = np.array(picture.crop((0, y0, w, y1)))
-        mix.rows(rows, levels, y0, rows)
-        out.paste(Image.fromarray(rows), (0, y0))
+        # in bands, and with a fourth byte a pixel, as Pillow keeps them: packing them into three takes ten times as long
+        rows = np.frombuffer(picture.crop((0, y0, w, y1)).tobytes("raw", "RGBX"), np.uint8).reshape(y1 - y0, w, 4)
+        mixed = np.empty_like(rows)
+        mix.rows(rows, levels, y0, mixed)
+        out.paste(Image.frombuffer("RGB", (w, y1 - y0), mixed, "raw", "RGBX", 0, 1), (0, y0))
 
     _in_bands((h, w), band)
     return out
@@ -146,21 +119,75 @@ def _in_bands(size: tuple[int, int], work: Callable[[int, int], None]) -> None:
         list(pool.map(lambda band: work(*band), bands))  # the list raises what a band raised
 
 
+def _as_one(lanes: UInt16[np.ndarray, "*n 4"]) -> Int[np.ndarray, "*n"]:
+    """Four 16-bit lanes as one 64-bit number, in the same memory."""
+    return lanes.view(np.int64)[..., 0]
+
+
 class _ByteMix:
     def __init__(self, ink: Ink) -> None:
-        self.keep, self.add = ink.integer_tables()
+        keep, luma, add = ink.integer_tables()
+        self.keep, self.luma, self.add = _as_one(keep), None if ink.keeps_colours else _as_one(luma), _as_one(add)
 
-    def rows(self, source: UInt8[np.ndarray, "n W 3"], levels: LevelMap, start: int, out: UInt8[np.ndarray, "n W 3"]) -> None:
-        """Mix rows of a picture that begin at row ``start`` into ``out``, which may be the source itself."""
+    def rows(self, source: UInt8[np.ndarray, "n W c"], levels: LevelMap, start: int, out: UInt8[np.ndarray, "n W c"]) -> None:
+        """Mix rows of a picture that begin at row ``start`` into ``out``; c is 3, or 4 where the last byte means nothing."""
         buffers: list[np.ndarray] = []
         for y0, y1, index in levels.blocks(start, start + len(source)):
             if not buffers:
-                buffers = [np.empty((*index.shape, 3), np.uint16) for _ in range(2)]
-            pixels, looked_up = (b[: y1 - y0] for b in buffers)
-            np.copyto(pixels, source[y0 - start : y1 - start])
-            np.take(self.keep, index, axis=0, out=looked_up, mode="clip")
+                buffers = [np.empty((*index.shape, 4), np.uint16) for _ in range(3)]
+            pixels, light, looked_up = (b[: y1 - y0] for b in buffers)
+            here, there = source[y0 - start : y1 - start], out[y0 - start : y1 - start]
+            _spread(here, pixels)
+            if self.luma is not None:
+                _luma(pixels, light)
+                np.take(self.luma, index, out=_as_one(looked_up), mode="clip")
+                light *= looked_up
+            np.take(self.keep, index, out=_as_one(looked_up), mode="clip")
             pixels *= looked_up
-            np.take(self.add, index, axis=0, out=looked_up, mode="clip")
+            if self.luma is not None:
+                pixels += light
+            np.take(self.add, index, out=_as_one(looked_up), mode="clip")
             pixels += looked_up
             pixels >>= 8
-            np.copyto(out[y0 - start : y1 - start], pixels, casting="unsafe")
+            _gather(pixels, there)
+
+
+_WEIGHTS = np.array([77, 150, 29, 0], np.uint16)
+"""LUMA in parts of 256. Their sum is 256, so that the weighted sum of three bytes stays below 2^16."""
+
+_ONES = 0x0001_0001_0001_0001
+
+
+def _luma(pixels: UInt16[np.ndarray, "n W 4"], out: UInt16[np.ndarray, "n W 4"]) -> None:
+    """The luma of each pixel, in all of its lanes.
+
+    Multiplied by 1 in each lane, a number's highest lane becomes the sum of its lanes, and a lowest lane fills all of them.
+    """
+    np.multiply(pixels, _WEIGHTS if pixels.shape[1] < 8 else _tiled(pixels.shape[1]), out=out)
+    whole = out.view(np.uint64)[..., 0]
+    whole *= np.uint64(_ONES)
+    whole >>= np.uint64(56)
+    whole *= np.uint64(_ONES)
+
+
+@lru_cache(maxsize=8)
+def _tiled(width: int) -> UInt16[np.ndarray, "W 4"]:
+    # whole rows are multiplied ten times faster than four numbers at a time
+    return np.tile(_WEIGHTS, (width, 1))
+
+
+def _spread(source: UInt8[np.ndarray, "n W c"], out: UInt16[np.ndarray, "n W 4"]) -> None:
+    """Bytes to 16-bit lanes; three channels one by one, which is five times faster than all at once into four."""
+    if source.shape[2] == 4:
+        np.copyto(out, source)
+        return
+    for channel in range(3):
+        np.copyto(out[..., channel], source[..., channel])
+
+
+def _gather(pixels: UInt16[np.ndarray, "n W 4"], out: UInt8[np.ndarray, "n W c"]) -> None:
+    if out.shape[2] == 4:
+        np.copyto(out, pixels, casting="unsafe")
+        return
+    for channel in range(3):
+        np.copyto(out[..., channel], pixels[..., channel], casting="unsafe")

@@ -1,7 +1,10 @@
-"""Colour maps: perceptual by default, diverging around 0 for signed maps, any of matplotlib's by name.
+"""Colour maps: isotherm's own, made to lie over pictures, and any of matplotlib's by name.
 
-A rainbow ("jet") has bright bands at values that mean nothing and its lightness goes up and down again
-(Borland & Taylor, "Rainbow Color Map (Still) Considered Harmful", 2007); it is here on request only.
+A map that lies over a picture is read by hue: lightness already belongs to the picture. So isotherm's own colours run
+through the hues at even steps, from violet through pink and orange to yellow, while lightness rises only a little, in a
+space where equal steps look equal (Ottosson, "A perceptual color space for image processing", 2020). A rainbow ("jet")
+has bright bands at values that mean nothing, and its lightness goes up and down again (Borland & Taylor, "Rainbow Color
+Map (Still) Considered Harmful", 2007); it is here on request only.
 """
 
 from __future__ import annotations
@@ -15,22 +18,27 @@ from torch import Tensor
 
 from isotherm.errors import OptionError
 
-DEFAULT = "inferno"
-"""For maps that start at 0: lightness rises evenly from black through red to pale yellow."""
+DEFAULT = "isotherm"
+"""For maps that start at 0, and for the evidence that speaks for something: violet, pink, orange, yellow."""
 
-DEFAULT_DIVERGING = "coolwarm"
-"""For signed maps: blue against, grey at 0, red for (Moreland, "Diverging Color Maps for Scientific Visualization", 2009)."""
+DEFAULT_DIVERGING = "isotherm_signed"
+"""For signed maps: green against, growing towards the low end; the colours of ``isotherm`` for. There is no grey middle:
+near 0 nothing is drawn, so the two ends need no common colour."""
 
-OPACITY = 0.7
-"""Of the strongest values, unless asked otherwise: the map is plain to see and so is the picture below."""
-
-FULL_AT = 0.5
-"""Share of the scale at which opacity by value is full. Up to there it grows in proportion. If it grew to the very
-end, the upper half, where a map says most, would look washed out on bright pictures."""
+DIVERGING = frozenset(
+    name + turned
+    for name in (DEFAULT_DIVERGING, *["BrBG", "PRGn", "PiYG", "PuOr", "RdBu", "RdGy", "RdYlBu", "RdYlGn", "Spectral", "berlin", "bwr", "coolwarm", "managua", "seismic", "vanimo"])
+    for turned in ("", "_r")
+)
+"""Colour maps with two directions, whose middle always stands for 0 of a signed map."""
 
 LEVELS = 1023
 """Colours that a map is drawn with. Odd, so that 0 of a diverging map has a level of its own, and so many
 that the steps between them are below one in 255."""
+
+FOR = ((0.58, 0.24, 288.0), (0.80, 0.19, 455.0))
+AGAINST = ((0.50, 0.10, 215.0), (0.84, 0.16, 160.0))
+"""Lightness, chroma and hue (degrees) of Oklch at 0 and at the end of the scale; in between they change evenly."""
 
 
 @cache
@@ -38,23 +46,28 @@ def colour_table(name: str = DEFAULT) -> Float[Tensor, "levels 3"]:
     """The colours of a colour map from low to high.
 
     Args:
-        name: one of matplotlib's colour maps: ``inferno``, ``magma``, ``viridis``, ``coolwarm``, ``jet``, ...
+        name: ``isotherm``, ``isotherm_signed``, or one of matplotlib's colour maps: ``inferno``, ``viridis``, ``coolwarm``, ``jet``, ...
 
     Returns:
-        (1023, 3) float32, RGB in [0, 1], interpolated between the colours that matplotlib stores.
+        (1023, 3) float32, RGB in [0, 1]; of matplotlib's, interpolated between the colours that it stores.
 
     Raises:
-        OptionError: matplotlib has no colour map of that name; the message lists the nearest ones.
+        OptionError: there is no colour map of that name; the message lists the nearest ones.
     """
+    if name == DEFAULT:
+        return torch.from_numpy(_between(*FOR, LEVELS))
+    if name == DEFAULT_DIVERGING:
+        half = LEVELS // 2 + 1
+        return torch.from_numpy(np.concatenate([_between(*AGAINST, half)[:0:-1], _between(*FOR, half)]))
     import matplotlib  # slow to import, and only its tables are needed
 
     if name not in matplotlib.colormaps:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, list(matplotlib.colormaps), n=3)
+        near = get_close_matches(name, [DEFAULT, DEFAULT_DIVERGING, *matplotlib.colormaps], n=3)
         raise OptionError(
             f"there is no colour map {name!r}; "
-            + (f"did you mean {' or '.join(near)}?" if near else f"try {DEFAULT}, magma, viridis, {DEFAULT_DIVERGING} or jet")
+            + (f"did you mean {' or '.join(near)}?" if near else f"try {DEFAULT}, magma, viridis, coolwarm or jet")
         )
     colormap = matplotlib.colormaps[name]
     stored = colormap(np.arange(colormap.N))[:, :3]
@@ -68,24 +81,14 @@ def default_colormap(*, signed: bool) -> str:
     return DEFAULT_DIVERGING if signed else DEFAULT
 
 
-def alpha_table(opacity: float, *, by_value: bool, signed: bool, threshold: float = 0.0) -> Float[Tensor, " levels"]:
-    """How opaque each level is, in [0, 1].
+def _between(start: tuple[float, float, float], end: tuple[float, float, float], count: int) -> Float[np.ndarray, "n 3"]:
+    """``count`` colours in sRGB from one colour of Oklch to another; what no screen shows is cut to what it does."""
+    light, chroma, hue = np.linspace(start, end, count).T
+    return _srgb(light, chroma * np.cos(np.deg2rad(hue)), chroma * np.sin(np.deg2rad(hue))).astype(np.float32)
 
-    Args:
-        opacity: of the strongest values, in [0, 1].
-        by_value: True for opacity that grows with the distance from 0 (up to half of the scale), so that where a
-            map says nothing the picture stays as it is; False for one opacity everywhere.
-        signed: True where the middle level is 0.
-        threshold: levels below this share of the scale (from 0, either way) are not drawn, in [0, 1].
 
-    Raises:
-        OptionError: opacity or threshold outside of [0, 1].
-    """
-    for name, value in (("opacity", opacity), ("threshold", threshold)):
-        if not 0 <= value <= 1:
-            raise OptionError(f"{name} is {value}; expected a number from 0 to 1")
-    level = torch.arange(LEVELS, dtype=torch.float32)
-    middle = (LEVELS - 1) // 2
-    strength = (level - middle).abs() / middle if signed else level / (LEVELS - 1)
-    alpha = opacity * (strength / FULL_AT).clamp(max=1) if by_value else torch.full((LEVELS,), float(opacity))
-    return torch.where(strength >= threshold, alpha, torch.zeros(()))
+def _srgb(light: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Oklab -> sRGB in [0, 1] (Ottosson 2020)."""
+    cones = np.stack([light + 0.3963377774 * a + 0.2158037573 * b, light - 0.1055613458 * a - 0.0638541728 * b, light - 0.0894841775 * a - 1.2914855480 * b], -1) ** 3
+    linear = cones @ np.array([[4.0767416621, -1.2684380046, -0.0041960863], [-3.3077115913, 2.6097574011, -0.7034186147], [0.2309699292, -0.3413193965, 1.7076147010]])
+    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 1e-9, None) ** (1 / 2.4) - 0.055), 0, 1)

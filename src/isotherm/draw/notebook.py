@@ -10,11 +10,10 @@ from itertools import islice
 
 from PIL import Image
 
-from isotherm.draw.blend import Ink
-from isotherm.draw.colour import OPACITY
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
 from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.scale import scale_of
+from isotherm.draw.style import as_style
 from isotherm.draw.text import text_size
 from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
 from isotherm.heatmap import Heatmap
@@ -92,9 +91,8 @@ def _draw(heatmap: Heatmap, side: int) -> Image.Image:
     picture, box = heatmap.picture, box_of(heatmap)
     size = fit(source, (side, side))
     if picture is None or list(picture.shape[:2]) != source:
-        return map_tile(heatmap, size, scale=scale)
-    ink = Ink.of(signed=heatmap.signed, opacity=OPACITY, by_value=True)
-    return overlay_tile(heatmap, picture_tile(picture, size), scale=scale, ink=ink, boxes=None if box is None else [box])
+        return map_tile(heatmap, size, scale=scale, style=as_style(None))
+    return overlay_tile(heatmap, picture_tile(picture, size), scale=scale, style=as_style(None), boxes=None if box is None else [box])
 
 
 def _figure(heatmap: Heatmap, side: int) -> str:

@@ -8,12 +8,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.blend import Ink, blend, blend_image
+from isotherm.draw.blend import blend, blend_image
 from isotherm.draw.boxes import draw_boxes
-from isotherm.draw.colour import OPACITY
+from isotherm.draw.ink import Ink
+from isotherm.draw.marks import draw_marks
 from isotherm.draw.picture import Picture, like, open_canvas, to_pil
 from isotherm.draw.scale import Scale, scale_of
 from isotherm.draw.strips import add_colour_bar, add_footer, add_title
+from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import font_for, measure, text_size
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
@@ -27,10 +29,7 @@ def overlay(
     picture: Picture,
     *,
     scale: Scale | None = None,
-    colormap: str | None = None,
-    opacity: float = OPACITY,
-    opacity_by_value: bool = True,
-    threshold: float = 0.0,
+    style: Style | str | None = None,
     boxes: Tensor | np.ndarray | Sequence[Sequence[float]] | None = None,
     labels: Sequence[str] | None = None,
     colour_bar: bool = False,
@@ -39,9 +38,10 @@ def overlay(
 ) -> Picture:
     """The picture with the heatmap over it, each cell on the pixels that it belongs to.
 
-    The values are interpolated through the heatmap's frame as floats and coloured after that. Pixels that the
-    frame does not cover, and cells that are NaN, stay as they are. A map without a positive value is not
-    stretched into one: the picture comes back with the words "no positive evidence" on it.
+    The values are interpolated through the heatmap's frame as floats and coloured after that. Where the values are below
+    a tenth of the scale the picture is untouched; pixels that the frame does not cover, and cells that are NaN, are marked
+    faintly. A map without a positive value is not stretched into one: the picture comes back with the words
+    "no positive evidence" on it.
 
     Args:
         heatmap: a single map; index a heatmap that holds several.
@@ -49,11 +49,8 @@ def overlay(
             RGB or (H, W, 4) RGBA of uint8, uint16, or floating point from 0 to 1.
         scale: the values at the ends of the colour map; by default the heatmap's own
             (:func:`~isotherm.draw.shared_scale` makes one for several).
-        colormap: any of matplotlib's; by default inferno, or coolwarm around 0 for signed maps.
-        opacity: of the strongest values, in [0, 1].
-        opacity_by_value: opacity grows with the value, from 0 to full at half of the scale; otherwise it is the
-            same everywhere.
-        threshold: values below this share of the scale are not drawn, in [0, 1].
+        style: how the map is drawn: a :class:`~isotherm.draw.Style`, or the name of one (isotherm, tint, grey, lines, outline, even);
+            None: isotherm.
         boxes: (n, 4) x0, y0, x1, y1 in source pixels, edge-origin.
         labels: one a box.
         colour_bar: a colour bar to the right of the picture.
@@ -65,7 +62,7 @@ def overlay(
 
     Raises:
         ShapeError: a heatmap of several maps, a picture of another size, boxes or labels that do not fit.
-        OptionError: an unknown colour map, or an opacity or threshold outside of [0, 1].
+        OptionError: an unknown style.
 
     Example:
         >>> from isotherm.frame import Frame
@@ -77,26 +74,29 @@ def overlay(
     canvas = open_canvas(picture)
     check_size(heatmap, canvas.size)
     scale = scale_of(heatmap) if scale is None else scale
-    ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
+    style = as_style(style)
+    ink = Ink.of(style, scale, signed=heatmap.signed)
     plain: Image.Image | np.ndarray
     if isinstance(canvas.rgb, Image.Image):
         plain = blend_image(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
     else:
         plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
     silent = is_silent(heatmap)
-    if boxes is None and not (silent or colour_bar or title or footer):
+    marked = not scale.is_empty and bool(style.lines or style.peak or style.unseen or (heatmap.signed and style.negative != "none"))
+    if boxes is None and not (marked or silent or colour_bar or title or footer):
         if canvas.alpha is None:
             return plain
         if isinstance(plain, Image.Image):
             return like(canvas, plain, plain, (0, 0))
         return np.concatenate([plain, np.asarray(canvas.alpha)[..., None]], -1)
     drawn = to_pil(plain)
+    draw_marks(drawn, heatmap, scale, style)
     if boxes is not None:
         draw_boxes(drawn, boxes, labels)
     if silent:
         draw_chip(drawn, NO_EVIDENCE)
     if colour_bar:
-        drawn = add_colour_bar(drawn, scale, colormap=colormap, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind])
+        drawn = add_colour_bar(drawn, scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind])
     below = drawn.height
     if title:
         drawn = add_title(drawn, title)

@@ -10,13 +10,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from isotherm.draw.blend import Ink
-from isotherm.draw.colour import OPACITY
 from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.overlay import CAPTIONS, check_size, is_silent, single
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, scale_of, shared_scale
 from isotherm.draw.strips import add_footer, add_title, beside, colour_bar
+from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import text_size
 from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
 from isotherm.errors import OptionError, ShapeError
@@ -30,10 +29,7 @@ def side_by_side(
     picture: Picture,
     *,
     scale: Scale | None = None,
-    colormap: str | None = None,
-    opacity: float = OPACITY,
-    opacity_by_value: bool = True,
-    threshold: float = 0.0,
+    style: Style | str | None = None,
     boxes: Boxes | None = None,
     labels: Sequence[str] | None = None,
     title: str | None = None,
@@ -44,7 +40,7 @@ def side_by_side(
 
     Args:
         side: the longer side of each of the three in pixels.
-        heatmap, picture, scale, colormap, opacity, opacity_by_value, threshold, boxes, labels, title, footer: as
+        heatmap, picture, scale, style, boxes, labels, title, footer: as
             for :func:`overlay`.
 
     Returns:
@@ -53,12 +49,12 @@ def side_by_side(
     single(heatmap)
     size = fit(_checked(heatmap, picture), (side, side))
     scale = scale_of(heatmap) if scale is None else scale
-    ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
+    style = as_style(style)
     font_size = text_size(*size, share=0.03, smallest=12)
     plain = picture_tile(picture, size)
-    over = overlay_tile(heatmap, plain, scale=scale, ink=ink, boxes=boxes, labels=labels, font_size=font_size)
-    alone = map_tile(heatmap, size, scale=scale, colormap=colormap, font_size=font_size)
-    bar = colour_bar(size[0], scale, colormap=colormap, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind], font_size=font_size)
+    over = overlay_tile(heatmap, plain, scale=scale, style=style, boxes=boxes, labels=labels, font_size=font_size)
+    alone = map_tile(heatmap, size, scale=scale, style=style, font_size=font_size)
+    bar = colour_bar(size[0], scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind], font_size=font_size)
     out = arrange(
         [[Tile(plain), Tile(over), Tile(alone), Tile(bar)]], column_names=["picture", "overlay", "map", ""], font_size=font_size
     )
@@ -75,10 +71,7 @@ def comparison_grid(
     show_picture: bool = True,
     boxes: Sequence[Boxes | None] | None = None,
     labels: Sequence[Sequence[str] | None] | None = None,
-    colormap: str | None = None,
-    opacity: float = OPACITY,
-    opacity_by_value: bool = True,
-    threshold: float = 0.0,
+    style: Style | str | None = None,
     title: str | None = None,
     footer: str | None = None,
     side: int = 320,
@@ -95,7 +88,7 @@ def comparison_grid(
         show_picture: a first column with the picture alone.
         boxes, labels: one entry a row, each as for :func:`overlay`.
         side: the longer side of each tile in pixels.
-        colormap, opacity, opacity_by_value, threshold, title, footer: as for :func:`overlay`.
+        style, title, footer: as for :func:`overlay`.
 
     Raises:
         ShapeError: names, pictures or boxes that are not one a row or column.
@@ -120,6 +113,7 @@ def comparison_grid(
         firsts = [next((h.label for h in row if h is not None), "") for row in rows]
         row_names = firsts if all(firsts) else None
     scales = _scales(rows, share)
+    style = as_style(style)
     tiles: list[list[Tile | None]] = []
     font_size = text_size(side, side, share=0.05, smallest=12)
     for r, row in enumerate(rows):
@@ -134,8 +128,7 @@ def comparison_grid(
                 line.append(None)
                 continue
             _checked(heatmap, per_row[r])
-            ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
-            image = overlay_tile(heatmap, plain, scale=scales[r, c], ink=ink, **marks)
+            image = overlay_tile(heatmap, plain, scale=scales[r, c], style=style, **marks)
             line.append(Tile(image, "" if share == "all" else span_text(heatmap, scales[r, c])))
         tiles.append(line)
     headings = None
@@ -145,7 +138,7 @@ def comparison_grid(
     if share == "all":
         first = next(h for row in rows for h in row if h is not None)
         bar = colour_bar(
-            out.height, next(iter(scales.values())), colormap=colormap, signed=first.signed, caption=CAPTIONS[first.kind], font_size=font_size
+            out.height, next(iter(scales.values())), style=style, signed=first.signed, caption=CAPTIONS[first.kind], font_size=font_size
         )
         out = beside(out, bar)
     return _framed(out, title, footer)
@@ -158,10 +151,7 @@ def contact_sheet(
     captions: Sequence[str] | None = None,
     columns: int | None = None,
     scale: Scale | None = None,
-    colormap: str | None = None,
-    opacity: float = OPACITY,
-    opacity_by_value: bool = True,
-    threshold: float = 0.0,
+    style: Style | str | None = None,
     title: str | None = None,
     footer: str | None = None,
     side: int = 240,
@@ -175,7 +165,7 @@ def contact_sheet(
         columns: by default as many as make the sheet a little wider than high.
         scale: for all; by default each map has its own (share one with :func:`shared_scale`).
         side: the longer side of each tile in pixels.
-        colormap, opacity, opacity_by_value, threshold, title, footer: as for :func:`overlay`.
+        style, title, footer: as for :func:`overlay`.
     """
     if not len(pictures):
         raise ShapeError("a contact sheet needs at least one picture; none was given")
@@ -187,6 +177,7 @@ def contact_sheet(
     if columns is not None and columns < 1:
         raise OptionError(f"columns is {columns}; expected at least 1")
     tiles = []
+    style = as_style(style)
     font_size = text_size(side, side, share=0.055, smallest=12)
     for picture, heatmap, text in zip(pictures, maps, texts, strict=True):
         if heatmap is None:
@@ -194,8 +185,7 @@ def contact_sheet(
             continue
         single(heatmap)
         tile = picture_tile(picture, fit(_checked(heatmap, picture), (side, side)))
-        ink = Ink.of(colormap, signed=heatmap.signed, opacity=opacity, by_value=opacity_by_value, threshold=threshold)
-        tiles.append(Tile(overlay_tile(heatmap, tile, scale=scale or scale_of(heatmap), ink=ink, font_size=font_size), text))
+        tiles.append(Tile(overlay_tile(heatmap, tile, scale=scale or scale_of(heatmap), style=style, font_size=font_size), text))
     wide = columns or min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * 1.4))))
     rows = [tiles[i : i + wide] for i in range(0, len(tiles), wide)]
     return _framed(arrange(rows, font_size=font_size), title, footer)
@@ -205,9 +195,7 @@ def span_text(heatmap: Heatmap, scale: Scale) -> str:
     """What the ends of a map's colours stand for, in a few characters."""
     if is_silent(heatmap) and scale.is_empty:
         return "nothing above 0"
-    if scale.low == -scale.high:
-        return f"± {scale.high:.3g}"
-    return f"{scale.low:.3g} to {scale.high:.3g}"
+    return f"{'≤ ' if scale.beyond else ''}{scale.low:.3g} to {scale.high:.3g}"
 
 
 def _scales(rows: list[list[Heatmap | None]], share: str) -> dict[tuple[int, int], Scale]:

@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,11 +25,13 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
-from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, OPACITY, colour_table
+from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, colour_table
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
+from isotherm.draw.marks import CLEAR, LINE
 from isotherm.draw.overlay import check_size, is_silent
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import scale_of
+from isotherm.draw.style import FULL_AT, GREY_AT, OPACITY, STARTS_AT, STYLES, UNSEEN_GREY, UNSEEN_OPACITY
 from isotherm.draw.tile import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
@@ -38,6 +40,12 @@ from isotherm.version import __version__
 
 UNSIGNED = (DEFAULT, "magma", "viridis", "cividis", "jet")
 SIGNED = (DEFAULT_DIVERGING, "RdBu_r", "PuOr_r")
+
+NUMBERS = {
+    "starts_at": STARTS_AT, "full_at": FULL_AT, "grey_at": GREY_AT,
+    "unseen_opacity": UNSEEN_OPACITY, "unseen_grey": UNSEEN_GREY, "clear": CLEAR, "line": LINE,
+}  # fmt: skip
+"""What drawing on the page and in Python must agree on, from where Python has it."""
 
 EXACT_CELLS = 1 << 16
 """Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest magnitude."""
@@ -144,7 +152,7 @@ def _asset(name: str) -> str:
 
 
 def _script() -> str:
-    return _asset("field.js") + _asset("viewer.js")
+    return "".join(map(_asset, ("field.js", "ink.js", "contours.js", "marks.js", "viewer.js")))
 
 
 def _hash(text: str) -> str:
@@ -192,15 +200,22 @@ def _top(title: str, command: str | None, facts: Mapping[str, str]) -> str:
         name: base64.b64encode(colour_table(name).mul(255).round().byte().numpy().tobytes()).decode()
         for name in (*UNSIGNED, *SIGNED)
     }
-    settings = {"tables": tables, "unsigned": UNSIGNED, "signed": SIGNED, "opacity": OPACITY}
+    settings = {
+        "tables": tables,
+        "unsigned": UNSIGNED,
+        "signed": SIGNED,
+        "style": "isotherm",
+        "styles": {name: asdict(style) for name, style in STYLES.items()},
+        "numbers": NUMBERS,
+    }
     lines = "".join(f"<li>{_escape(name)} <b>{_escape(value)}</b></li>" for name, value in facts.items())
     percent = round(100 * OPACITY)
     return f"""<header class="top"><div class="brand">{_MARK}<span>isotherm {__version__}</span></div>
 <h1>{_escape(title)}</h1><ul class="facts">{lines}</ul>{_copyable(command) if command else ""}
 <noscript><p>Scripts are off, so the maps are not drawn here; pictures and tables are.</p></noscript></header>
 <nav class="controls" aria-label="How maps are drawn"><div>
+<label>Style <select id="style"></select></label>
 <label for="opacity">Opacity <input id="opacity" type="range" min="0" max="100" value="{percent}"><output id="opacity-value" class="num"></output></label>
-<label title="Where the map says little, the picture shows"><input id="by-value" type="checkbox" checked> by value</label>
 <label for="threshold">Threshold <input id="threshold" type="range" min="0" max="100" value="0"><output id="threshold-value" class="num"></output></label>
 <label><input id="boxes" type="checkbox" checked> Boxes</label>
 <label>Scale <select id="share"><option value="map">of each map</option><option value="picture">shared in a picture</option><option value="report">shared by all</option></select></label>
@@ -230,8 +245,8 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
     table = _table(maps, trust) if maps else '<p class="none">No maps: there was nothing to explain.</p>'
     notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
     return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>
-<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="heat"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden>no positive evidence</div><div class="cross" hidden></div></div>
-<figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
+<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="veil"></canvas><canvas class="heat"></canvas><canvas class="tint"></canvas><canvas class="over"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden>no positive evidence</div><div class="cross" hidden></div></div>
+<figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="ticks"></div><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
 <p class="readout" aria-live="polite"></p></figcaption></figure>
 <div>{table}{f'<ul class="notes">{notes}</ul>' if notes else ""}</div></div>
 <script type="application/json">{_json(data)}</script></section>
@@ -296,6 +311,8 @@ def _map(heatmap: Heatmap) -> dict[str, Any]:
         "silent": is_silent(heatmap),
         "low": scale.low,
         "high": scale.high,
+        "beyond": scale.beyond,
+        "lowest": float(finite.min()) if finite.numel() else 0.0,
         "h": frame.size[0],
         "w": frame.size[1],
         "m": frame.from_source.flatten().tolist(),

@@ -30,8 +30,9 @@ class Scale:
     """The values at the lower and the upper end of a colour map.
 
     Args:
-        low, high: finite, low <= high. Equal ends draw nothing at all. A negative ``low`` equal to ``-high``
-            belongs to a signed map: 0 is then in the middle.
+        low, high: finite, low <= high. Equal ends draw nothing at all. A signed map with negative values has a negative
+            ``low``; 0 is where it is, not always in the middle.
+        beyond: the map has values below ``low``; they get the colour of ``low``, and the colour bar says so.
 
     Example:
         >>> Scale(0.0, 4.0).to_unit(torch.tensor([-1.0, 1.0, 8.0])).tolist()
@@ -40,6 +41,7 @@ class Scale:
 
     low: float
     high: float
+    beyond: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
@@ -56,6 +58,23 @@ class Scale:
             return torch.full_like(values, torch.nan)
         return ((values - self.low) / (self.high - self.low)).clamp(0, 1)
 
+    def value_at(self, share: float, *, signed: bool) -> float:
+        """The value at a share of the scale: of ``high`` where 0 is its foot (signed maps, or low = 0), else of the way from low."""
+        return share * self._unit if signed else self.low + share * (self.high - self.low)
+
+    def strengths(self, count: int, *, signed: bool) -> Float[Tensor, " {count}"]:
+        """How strong each of ``count`` evenly spaced values from low to high is: from 0 to 1, of signed maps from -1 to 1.
+
+        For and against are measured in one unit, the end that is farther from 0, so that equal strengths are equal values.
+        """
+        if self.is_empty or not signed:
+            return torch.linspace(0, 1, count)
+        return torch.linspace(self.low, self.high, count, dtype=torch.float64).div(self._unit).float()
+
+    @property
+    def _unit(self) -> float:
+        return max(abs(self.low), abs(self.high))
+
 
 def scale_of(heatmap: Heatmap) -> Scale:
     """The scale of one heatmap (all of its maps, if it holds several); see :func:`shared_scale`."""
@@ -65,7 +84,8 @@ def scale_of(heatmap: Heatmap) -> Scale:
 def shared_scale(heatmaps: Iterable[Heatmap]) -> Scale:
     """One scale for several heatmaps, so that the same colour is the same value in all of them.
 
-    - relevance: from 0 to the largest value; signed: from -m to m with m the largest magnitude;
+    - relevance: from 0 to the largest value; where signed maps have negative ones, from the lowest, but not from farther
+      below 0 than the largest is above it: what speaks for something is not made invisible by what speaks against it;
     - peak: from 0 to 1 (further where a value exceeds 1);
     - probability: from 0 to 1, or from 0 to the largest value where every map is a distribution (sums to 1);
     - logits: the largest value and the 8 nats below it.
@@ -93,8 +113,8 @@ def shared_scale(heatmaps: Iterable[Heatmap]) -> Scale:
     if high <= 0:
         return Scale(0.0, 0.0)
     if signed:
-        magnitude = max(high, -float(values.min()))
-        return Scale(-magnitude, magnitude)
+        lowest = float(values.min())
+        return Scale(min(0.0, max(lowest, -high)), high, beyond=lowest < -high)
     if kind == "peak" or (kind == "probability" and not all(_is_distribution(h) for h in heatmaps)):
         return Scale(0.0, max(1.0, high))
     return Scale(0.0, high)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from PIL import Image, ImageDraw
 
-from isotherm.draw.blend import Ink
+from isotherm.draw.ink import Ink
 from isotherm.draw.scale import Scale
+from isotherm.draw.style import HALF, Style
 from isotherm.draw.text import INK, LINE, MUTED, PAPER, font_for, measure, text_size, wrap
 
 LEAST_WIDTH = 320
@@ -44,10 +46,10 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
 
 
 def add_colour_bar(
-    image: Image.Image, scale: Scale, *, colormap: str | None = None, signed: bool, caption: str = ""
+    image: Image.Image, scale: Scale, *, style: Style, signed: bool, caption: str = ""
 ) -> Image.Image:
     """A new picture with the colour bar of ``scale`` to its right."""
-    return beside(image, colour_bar(image.height, scale, colormap=colormap, signed=signed, caption=caption))
+    return beside(image, colour_bar(image.height, scale, style=style, signed=signed, caption=caption))
 
 
 def beside(image: Image.Image, other: Image.Image) -> Image.Image:
@@ -59,15 +61,15 @@ def beside(image: Image.Image, other: Image.Image) -> Image.Image:
 
 
 def colour_bar(
-    height: int, scale: Scale, *, colormap: str | None = None, signed: bool, caption: str = "", font_size: int | None = None
+    height: int, scale: Scale, *, style: Style, signed: bool, caption: str = "", font_size: int | None = None
 ) -> Image.Image:
     """A colour bar with ticks at round numbers, ``height`` pixels high, on paper.
 
     Args:
         height: in pixels; the bar itself is shorter by a margin.
         scale: the values at its ends; an empty one gives a blank bar that says so.
-        colormap: its name; None is the default one.
-        signed: True for the default diverging colours.
+        style: how the map is drawn. The bar shows its colours as they lie on paper, and its lines where they lie in the scale.
+        signed: True where the map is: below 0 stand the colours of evidence against.
         caption: written along the bar, such as what the numbers are.
         font_size: in pixels; by default it follows the height.
     """
@@ -84,9 +86,16 @@ def colour_bar(
     if scale.is_empty:
         draw.rectangle((pad, top, pad + width, bottom), outline=LINE)
     else:
-        colour = Ink.of(colormap, signed=signed).colour[1:].mul(255).round().byte().flip(0)
+        ink = Ink.of(replace(style, opacity=1.0, negative="fill"), scale, signed=signed)
+        colour = (ink.colour * ink.alpha[:, None] + 1 - ink.alpha[:, None])[1:].mul(255).round().byte().flip(0)
         bar = Image.fromarray(colour[:, None].contiguous().numpy()).resize((width, bottom - top), Image.Resampling.BILINEAR)
         out.paste(bar, (pad, top))
+        draw.rectangle((pad, top, pad + width, bottom), outline=LINE)
+        if scale.beyond:  # an arrow, as is usual: there are values below the lower end
+            draw.polygon([(pad, bottom), (pad + width, bottom), (pad + width / 2, bottom + 0.7 * pad)], fill=bar.getpixel((0, bar.height - 1)))
+        for share in style.lines:
+            y = bottom - (scale.value_at(share, signed=signed) - scale.low) / (scale.high - scale.low) * (bottom - top)
+            draw.line((pad, y, pad + width, y), fill=INK if share == HALF else MUTED, width=max(1, size // 6) if share == HALF else 1)
     for value, text in ticks:
         y = bottom - (value - scale.low) / (scale.high - scale.low) * (bottom - top)
         draw.line((pad + width, y, pad + width + pad // 4, y), fill=MUTED, width=max(1, size // 12))

@@ -7,16 +7,20 @@ a hundred tiles of large photos cost little.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from isotherm.draw.blend import Ink, blend_image
+from isotherm.draw.blend import blend_image
 from isotherm.draw.boxes import as_boxes, draw_boxes
+from isotherm.draw.ink import Ink
+from isotherm.draw.marks import draw_marks
 from isotherm.draw.overlay import NO_EVIDENCE, draw_chip, is_silent
 from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.draw.scale import Scale
+from isotherm.draw.style import Style
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
 
@@ -46,13 +50,14 @@ def overlay_tile(
     tile: Image.Image,
     *,
     scale: Scale,
-    ink: Ink,
+    style: Style,
     boxes: Tensor | np.ndarray | Sequence[Sequence[float]] | None = None,
     labels: Sequence[str] | None = None,
     font_size: int | None = None,
 ) -> Image.Image:
     """The map and the boxes (in source pixels) over a tile of the whole source picture."""
-    out = blend_image(tile, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    out = blend_image(tile, heatmap.values, heatmap.frame, scale=scale, ink=Ink.of(style, scale, signed=heatmap.signed))
+    draw_marks(out, heatmap, scale, style)
     if boxes is not None:
         h, w = heatmap.frame.source_size.tolist()
         draw_boxes(out, as_boxes(boxes) * np.array([tile.width / w, tile.height / h] * 2), labels, font_size=font_size)
@@ -62,9 +67,13 @@ def overlay_tile(
 
 
 def map_tile(
-    heatmap: Heatmap, size: Size, *, scale: Scale, colormap: str | None = None, font_size: int | None = None
+    heatmap: Heatmap, size: Size, *, scale: Scale, style: Style, font_size: int | None = None
 ) -> Image.Image:
-    """The map alone over its source at ``size`` (h, w), opaque; grey where it has no value."""
+    """The map alone over its source at ``size`` (h, w), without its picture: full colours on paper, for and against."""
     ground = Image.new("RGB", (size[1], size[0]), UNSEEN)
-    ink = Ink.of(colormap, signed=heatmap.signed)
-    return overlay_tile(heatmap, ground, scale=scale, ink=ink, font_size=font_size)
+    return overlay_tile(heatmap, ground, scale=scale, style=on_paper(style), font_size=font_size)
+
+
+def on_paper(style: Style) -> Style:
+    """The style of a map without its picture: nothing below has to shine through."""
+    return replace(style, opacity=1.0, negative="fill" if style.negative != "none" else "none")

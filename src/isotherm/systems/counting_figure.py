@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from isotherm.draw import Scale, draw_boxes, shared_scale
-from isotherm.draw.blend import Ink
+from isotherm.draw import Scale, Style, draw_boxes, shared_scale
 from isotherm.draw.boxes import PALETTE, RIM, Colour
 from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.picture import Picture
@@ -47,7 +46,7 @@ def counting_figure(
         tiles.append(Tile(_view(one, heatmap, counted, dots, i, scale, side, opacity, font_size), _caption(one, counted)))
     out = arrange(_rows(looks, tiles), font_size=font_size)
     if scale is not None:
-        bar = colour_bar(min(out.height, 2 * side), scale, signed=there[0].signed, caption="relevance for the expected number", font_size=font_size)
+        bar = colour_bar(min(out.height, 2 * side), scale, style=Style(), signed=there[0].signed, caption="relevance for the expected number", font_size=font_size)
         out = beside(out, bar)
     return add_title(out, title)
 
@@ -83,8 +82,8 @@ def _view(one: Look, heatmap: Heatmap | None, counted: float | None, dots: Point
     h, w = (int(s) for s in one.picture.shape[:2])
     out = picture_tile(one.picture, fit((h, w), (side, side)))
     if heatmap is not None:
-        ink = Ink.of(None, signed=heatmap.signed, opacity=opacity, by_value=True, threshold=0.0)
-        out = overlay_tile(heatmap, out, scale=scale or shared_scale([heatmap]), ink=ink, font_size=font_size)
+        # dots mark the peaks here
+        out = overlay_tile(heatmap, out, scale=scale or shared_scale([heatmap]), style=Style(opacity=opacity, peak=False), font_size=font_size)
     zoom = np.array([out.width / w, out.height / h])
     most = 0 if counted is None else int(np.floor(counted + 0.5))
     mine = one.peaks.xy[:most]

@@ -3,8 +3,6 @@
    A field is {values: Float32Array, h, w, m: [a, b, c, d, e, f]}: m takes source pixels (edge-origin) to cells.
    No function here touches the page, so all of them can be tested outside of one. */
 const Field = (() => {
-  const FULL_AT = 0.5; // share of the scale at which opacity by value is full
-
   function bytesOf(base64) {
     const text = atob(base64);
     const bytes = new Uint8Array(text.length);
@@ -106,35 +104,20 @@ const Field = (() => {
     return out;
   }
 
-  /* Colours into RGBA bytes. look: {low, high, signed, table, opacity, byValue, threshold}; table is 3 bytes a level. */
-  function colour(values, look, rgba) {
-    const { low, high, signed, table, opacity, byValue, threshold } = look;
-    const levels = table.length / 3, top = levels - 1, factor = top / (high - low);
-    const alpha = new Uint8Array(levels);
-    for (let i = 0; i < levels; i++) {
-      const strength = signed ? Math.abs((2 * i) / top - 1) : i / top;
-      const share = byValue ? Math.min(1, strength / FULL_AT) : 1;
-      alpha[i] = strength >= threshold ? Math.round(255 * opacity * share) : 0;
-    }
-    const empty = !(high > low);
-    for (let i = 0, k = 0; i < values.length; i++, k += 4) {
-      const value = values[i];
-      if (empty || value !== value) { rgba[k + 3] = 0; continue; }
-      let level = Math.floor((value - low) * factor + 0.5);
-      level = level < 0 ? 0 : level > top ? top : level;
-      rgba[k] = table[3 * level];
-      rgba[k + 1] = table[3 * level + 1];
-      rgba[k + 2] = table[3 * level + 2];
-      rgba[k + 3] = alpha[level];
-    }
+  /* As raster, but beyond the map's edge its outermost values go on; NaN only where no cell around has a value. */
+  function edges(field, height, width, source, scale) {
+    const held = { ...field, limits: [-Infinity, -Infinity, Infinity, Infinity] };
+    return raster(held, height, width, source, scale);
   }
 
-  /* One scale for several maps of one kind; as shared_scale does from the maps' own scales. */
-  function share(scales, kind) {
-    const drawn = scales.filter((s) => s.high > s.low);
-    if (!drawn.length) return { low: 0, high: 0 };
-    const high = Math.max(...drawn.map((s) => s.high));
-    return { low: kind === "logits" ? high - 8 : Math.min(...drawn.map((s) => s.low)), high };
+  /* One scale for several maps of one kind; as shared_scale does from the maps' own scales. `lowest` is a map's least value. */
+  function share(maps, kind) {
+    const drawn = maps.filter((m) => m.high > m.low);
+    if (!drawn.length) return { low: 0, high: 0, beyond: false };
+    const high = Math.max(...drawn.map((m) => m.high));
+    if (kind === "logits") return { low: high - 8, high, beyond: false };
+    const lowest = Math.min(0, ...maps.filter((m) => m.signed).map((m) => m.lowest));
+    return { low: Math.max(lowest, -high), high, beyond: lowest < -high };
   }
 
   /* A number for a person: four digits, powers of ten for the very large and the very small. */
@@ -146,6 +129,6 @@ const Field = (() => {
     return String(Number(value.toPrecision(4)));
   }
 
-  return { bytesOf, decode, read, cellOf, sample, raster, colour, share, text };
+  return { bytesOf, decode, read, cellOf, sample, raster, edges, share, text };
 })();
 if (typeof module !== "undefined") module.exports = Field;

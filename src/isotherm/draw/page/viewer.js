@@ -11,7 +11,8 @@
   const settings = JSON.parse($("#settings").textContent);
   const tables = {};
   const tableOf = (name) => (tables[name] ??= Field.bytesOf(settings.tables[name]));
-  const look = { opacity: settings.opacity, threshold: 0, byValue: true, boxes: true, share: "map", unsigned: settings.unsigned[0], signed: settings.signed[0], bare: false };
+  const look = { style: settings.style, opacity: settings.styles[settings.style].opacity, threshold: 0, boxes: true, share: "map", unsigned: settings.unsigned[0], signed: settings.signed[0], bare: false };
+  const onPaper = { opacity: 1, negative: "fill" }; // without a picture below nothing has to shine through
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   class Entry {
@@ -25,12 +26,12 @@
       this.cursor = null;
       this.stage = $(".stage", root);
       root.style.setProperty("--ratio", this.w / this.h);
-      this.canvas = $("canvas.heat", root);
+      this.layers = Object.fromEntries(["veil", "heat", "tint", "over"].map((name) => [name, $(`canvas.${name}`, root)]));
       this.rows = $$("tr[data-map]", root);
       const scale = Math.min(1, 1400 / Math.max(this.w, this.h));
-      this.canvas.width = Math.max(1, Math.round(this.w * scale));
-      this.canvas.height = Math.max(1, Math.round(this.h * scale));
-      this.marks = this.drawBoxes();
+      this.size = { h: Math.max(1, Math.round(this.h * scale)), w: Math.max(1, Math.round(this.w * scale)) };
+      for (const canvas of Object.values(this.layers)) [canvas.width, canvas.height] = [this.size.w, this.size.h];
+      this.boxMarks = this.drawBoxes();
       this.listen();
     }
 
@@ -50,16 +51,20 @@
       return Field.share(pool.filter((m) => m.kind === map.kind && m.signed === map.signed), map.kind);
     }
 
-    lookOf(map, extra) {
-      const { low, high } = this.scaleOf(map);
-      return { low, high, signed: map.signed, table: tableOf(map.signed ? look.signed : look.unsigned), opacity: look.opacity, byValue: look.byValue, threshold: look.threshold, ...extra };
+    /* The style and the tables that a map is drawn with; changes: what of the style is different here. */
+    inkOf(map, changes) {
+      const scale = this.scaleOf(map), style = { ...settings.styles[look.style], opacity: look.opacity, threshold: look.threshold, ...changes };
+      const ends = map.signed && !(look.signed === settings.signed[0] && !(scale.low < 0)); // colours for two directions
+      const table = tableOf(ends ? look.signed : map.signed ? settings.unsigned[0] : look.unsigned);
+      return { scale, style, ink: Ink.of(style, scale, { signed: map.signed, table, centred: ends, k: settings.numbers }) };
     }
 
-    paint(canvas, map, sampled, extra) {
-      const context = canvas.getContext("2d");
-      const image = context.createImageData(canvas.width, canvas.height);
-      Field.colour(sampled, this.lookOf(map, extra), image.data);
+    paint(canvas, map, sampled, { scale, ink }, veil) {
+      const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+      const greyed = veil && veil.getContext("2d").createImageData(veil.width, veil.height);
+      Ink.lay(sampled, ink, scale, image.data, greyed?.data);
       context.putImageData(image, 0, 0);
+      if (veil) veil.getContext("2d").putImageData(greyed, 0, 0);
     }
 
     refresh() {
@@ -75,12 +80,17 @@
       if (!this.maps.length) return;
       const map = this.map;
       if (this.sampled?.map !== map)
-        this.sampled = { map, values: Field.raster(this.field(map), this.canvas.height, this.canvas.width, this.source, map) };
-      this.paint(this.canvas, map, this.sampled.values);
+        this.sampled = { map, values: Field.raster(this.field(map), this.size.h, this.size.w, this.source, map) };
+      const drawn = this.inkOf(map), { heat, veil, over, tint } = this.layers;
+      this.paint(heat, map, this.sampled.values, drawn, veil);
+      Marks.draw({ over: over.getContext("2d"), tint: tint.getContext("2d") }, {
+        ...drawn, field: this.field(map), source: this.source, signed: map.signed, k: settings.numbers,
+        samples: () => (this.sampled.samples ??= Contours.samples(this.field(map), this.source, map, this.size)),
+      });
       this.drawBar(map);
       this.thumbnails();
       $(".silent", this.root).hidden = !map.silent;
-      this.marks.forEach((mark) => mark.node.classList.toggle("own", Boolean(map.box) && same(mark.box, map.box)));
+      this.boxMarks.forEach((mark) => mark.node.classList.toggle("own", Boolean(map.box) && same(mark.box, map.box)));
       $(".stage", this.root).classList.toggle("has-own", Boolean(map.box));
       this.read();
     }
@@ -94,27 +104,28 @@
           canvas.height = Math.max(1, Math.round(this.h * factor));
           canvas.thumb = Field.raster(this.field(map), canvas.height, canvas.width, this.source, map);
         }
-        this.paint(canvas, map, canvas.thumb, { opacity: 1, byValue: false, threshold: 0 });
+        this.paint(canvas, map, canvas.thumb, this.inkOf(map, { ...onPaper, threshold: 0 }));
       });
     }
 
     drawBar(map) {
-      const canvas = $("canvas.ramp", this.root), { low, high } = this.scaleOf(map);
-      const table = tableOf(map.signed ? look.signed : look.unsigned);
-      const levels = table.length / 3;
-      canvas.width = levels;
+      const canvas = $("canvas.ramp", this.root), { scale, style, ink } = this.inkOf(map, onPaper), count = ink.count;
+      canvas.width = count;
       canvas.height = 1;
-      const image = canvas.getContext("2d").createImageData(levels, 1);
-      for (let i = 0; i < levels; i++) {
-        const strength = map.signed ? Math.abs((2 * i) / (levels - 1) - 1) : i / (levels - 1);
-        image.data.set([...table.subarray(3 * i, 3 * i + 3), strength >= look.threshold ? 255 : 40], 4 * i);
-      }
+      const image = canvas.getContext("2d").createImageData(count, 1);
+      for (let i = 0; i < count; i++) image.data.set([...ink.colour.subarray(3 * i + 3, 3 * i + 6), Math.round(255 * ink.alpha[i + 1])], 4 * i);
       canvas.getContext("2d").putImageData(image, 0, 0);
-      const empty = !(high > low);
+      const empty = Ink.isEmpty(scale), ticks = $(".ticks", this.root);
       $(".bar", this.root).classList.toggle("empty", empty);
-      $(".low", this.root).textContent = empty ? "no scale" : Field.text(low);
-      $(".mid", this.root).textContent = empty ? "nothing is drawn" : Field.text((low + high) / 2);
-      $(".high", this.root).textContent = empty ? "" : Field.text(high);
+      $(".low", this.root).textContent = empty ? "no scale" : (scale.beyond ? "≤ " : "") + Field.text(scale.low);
+      $(".mid", this.root).textContent = empty ? "nothing is drawn" : Field.text((scale.low + scale.high) / 2);
+      $(".high", this.root).textContent = empty ? "" : Field.text(scale.high);
+      ticks.replaceChildren();
+      for (const share of empty ? [] : style.lines) {
+        const tick = make("i", share === 0.5 ? "half" : "");
+        tick.style.left = `${(100 * (Ink.valueAt(share, scale, map.signed) - scale.low)) / (scale.high - scale.low)}%`;
+        ticks.append(tick);
+      }
     }
 
     drawBoxes() {
@@ -229,11 +240,11 @@
     const show = () => { look[key] = Number(input.value) / 100; output.textContent = `${input.value} %`; };
     input.addEventListener("input", () => { show(); refresh(); });
     show();
+    return (share) => { input.value = Math.round(100 * share); show(); };
   };
-  slider("#opacity", "opacity");
+  const opacity = slider("#opacity", "opacity");
   slider("#threshold", "threshold");
   const check = (id, key) => $(id).addEventListener("change", (event) => { look[key] = event.target.checked; refresh(); });
-  check("#by-value", "byValue");
   check("#boxes", "boxes");
   const select = (id, key, names) => {
     const node = $(id);
@@ -241,6 +252,9 @@
     node.addEventListener("change", () => { look[key] = node.value; refresh(); });
   };
   select("#share", "share");
+  select("#style", "style", Object.keys(settings.styles));
+  $("#style").value = look.style;
+  $("#style").addEventListener("change", () => opacity(settings.styles[look.style].opacity)); // each has its own
   select("#unsigned", "unsigned", settings.unsigned);
   select("#signed", "signed", settings.signed);
   $("#signed").closest("label").hidden = !entries.some((e) => e.maps.some((m) => m.signed));

@@ -1,0 +1,70 @@
+"""Ink: a style, for one scale, as tables that have an entry for every level of a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt16
+from torch import Tensor
+
+from isotherm.draw.colour import DIVERGING, LEVELS, colour_table, default_colormap
+from isotherm.draw.scale import Scale
+from isotherm.draw.style import FULL_AT, GREY_AT, STARTS_AT, UNSEEN_GREY, UNSEEN_OPACITY, Style
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Colour, opacity and greying of every level; level 0 is what the map does not cover.
+
+    A pixel p of luma Y becomes ``(1 - alpha) ((1 - grey) p + grey Y) + alpha colour``.
+
+    Args:
+        colour: (1024, 3) RGB in [0, 1].
+        alpha: (1024,) opacity of the colour, in [0, 1].
+        grey: (1024,) how much of its own colours the picture loses, in [0, 1].
+    """
+
+    colour: Float[Tensor, "n 3"]
+    alpha: Float[Tensor, " n"]
+    grey: Float[Tensor, " n"]
+
+    @classmethod
+    def of(cls, style: Style, scale: Scale, *, signed: bool) -> Ink:
+        """The ink of a style: of a signed map 0 is in the middle of the colours, wherever it lies in the scale."""
+        t = scale.strengths(LEVELS, signed=signed)
+        size, against = t.abs(), t < 0
+        both = signed and scale.low < 0
+        name = style.colormap or default_colormap(signed=both)
+        table = colour_table(name)
+        at = ((t + 1) / 2 if both or (signed and name in DIVERGING) else t).clamp(0, 1) * (LEVELS - 1)
+        colour = table[at.round().long()]
+        grows = ((size - STARTS_AT) / (FULL_AT - STARTS_AT)).clamp(0, 1) if style.by_value else torch.ones_like(size)
+        fades = ((size - STARTS_AT) / (GREY_AT - STARTS_AT)).clamp(0, 1) if style.by_value else torch.ones_like(size)
+        left_out = (size < style.threshold) | (against if style.negative != "fill" else torch.zeros_like(against))
+        alpha = (style.opacity * grows).masked_fill(left_out, 0.0)
+        grey = (fades if style.grey else torch.zeros_like(fades)).masked_fill(left_out, 0.0)
+        unseen = (UNSEEN_OPACITY, UNSEEN_GREY) if style.unseen and not scale.is_empty else (0.0, 0.0)
+        return cls(
+            torch.cat([torch.full((1, 3), 0.5), colour]),
+            torch.cat([alpha.new_tensor([unseen[0]]), alpha]),
+            torch.cat([grey.new_tensor([unseen[1]]), grey]),
+        )
+
+    @property
+    def keeps_colours(self) -> bool:
+        """True where no level takes colour from the picture."""
+        return not bool(self.grey.any())
+
+    def integer_tables(self) -> tuple[UInt16[np.ndarray, "n 4"], UInt16[np.ndarray, "n 4"], UInt16[np.ndarray, "n 4"]]:
+        """Weights out of 256 of the picture and of its luma, and the colour times its own weight plus 128, so that cutting rounds.
+
+        Each has four equal lanes, or red, green, blue and an unused one, so that one 64-bit number is an entry.
+        """
+        weight = (self.alpha * 256).round()
+        luma = ((256 - weight) * self.grey).round()
+        added = torch.zeros(len(weight), 4)
+        added[:, :3] = (self.colour * 255 * weight[:, None]).round() + 128
+        lanes = [np.repeat(w.numpy()[:, None], 4, axis=1) for w in (256 - weight - luma, luma)]
+        return lanes[0].astype(np.uint16), lanes[1].astype(np.uint16), added.numpy().astype(np.uint16)
