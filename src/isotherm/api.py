@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -247,7 +248,7 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
         chosen.append(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
     if isinstance(job.layers, str) and job.layers == "auto":
         choice = view.auto_layers()
-        named_already = all(layer in choice.reason for layer in choice.layers)
+        named_already = all(re.search(rf"(?<![\w.]){re.escape(layer)}(?!\w|\.\w)", choice.reason) for layer in choice.layers)
         chosen.append(f"layers: {choice.reason if named_already else ', '.join(choice.layers) + ': ' + choice.reason}")
     if job.seed is not None:
         methods = [seeded(m, job.seed) for m in methods]

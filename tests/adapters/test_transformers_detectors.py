@@ -264,3 +264,22 @@ def test_no_findings_are_no_error():
         found = view.find(view.run(inputs), inputs)
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
+
+
+def test_a_windowed_backbone_is_explained_at_the_layer_behind_it():
+    """RF-DETR's usual choice, the last normalisation in front of an attention, puts out windows in place of pictures."""
+    view = view_of("rf_detr", confidence=0.0)
+    choice = view.auto_layers()
+    assert choice.layers == ("model.backbone.projector",)
+    assert "model.backbone.backbone.encoder.layer.2.norm1, was passed over" in choice.reason
+    assert "not the batch of 1" in choice.reason
+    inputs = view.prepare([picture(90, 150)])
+    recording = record(view.model, lambda: view.run(inputs), resolve(view.model, list(choice.layers)))
+    found = view.find(recording.raw, inputs)
+    (gradient,) = recording.gradients(found.logits[:1, 0], found.picture[:1])
+    cells = view.layout(choice.layers[0], gradient, inputs).to_grid(gradient)
+    assert tuple(cells.shape[2:]) == (8, 8)
+    assert float((cells != 0).any(1).float().mean()) > 0.4  # deformable attention reads points
+    assert max(hit(view, choice.layers[0], (80, 90))) <= 1.0
+    with pytest.raises(LayerError, match="choose a layer outside of them, or leave the choice to layers='auto'"):
+        activation(view, "model.backbone.backbone.encoder.layer.2.norm1", inputs)

@@ -29,6 +29,18 @@ def _hybrid():
     )  # fmt: skip
 
 
+def _windowed():
+    """A backbone whose blocks see 2 x 2 windows of the picture as if they were pictures."""
+    backbone = dict(
+        model_type="rf_detr_dinov2", hidden_size=32, num_hidden_layers=3, num_attention_heads=4, image_size=64, patch_size=16, num_windows=2,
+        out_features=["stage1", "stage3"],
+    )  # fmt: skip
+    return hf.RfDetrConfig(
+        backbone_config=backbone, d_model=32, decoder_layers=2, decoder_self_attention_heads=4, decoder_cross_attention_heads=4,
+        decoder_ffn_dim=32, num_queries=9, num_labels=4, group_detr=1, c2f_num_blocks=1,
+    )  # fmt: skip
+
+
 def _backbone(levels):
     return dict(
         use_timm_backbone=False, use_pretrained_backbone=False, backbone=None,
@@ -81,6 +93,7 @@ MODELS = {
     "deformable_detr": lambda: hf.DeformableDetrForObjectDetection(
         hf.DeformableDetrConfig(**_backbone(LEVELS), **DETR, num_feature_levels=4)
     ),
+    "rf_detr": lambda: hf.RfDetrForObjectDetection(_windowed()),
     "rt_detr": lambda: hf.RTDetrForObjectDetection(hf.RTDetrConfig(**_hybrid())),
     "rt_detr_v2": lambda: hf.RTDetrV2ForObjectDetection(hf.RTDetrV2Config(**_hybrid())),
     "d_fine": lambda: hf.DFineForObjectDetection(hf.DFineConfig(**_hybrid(), hidden_expansion=0.5)),

@@ -47,6 +47,8 @@ def processor(family: str):
         "grounding_dino": lambda: hf.GroundingDinoProcessor(hf.GroundingDinoImageProcessor(size=EDGES), _bert()),
         "segformer": lambda: hf.SegformerImageProcessor(size={"height": 96, "width": 128}),
     }
+    if family == "rf_detr":
+        return hf.RfDetrImageProcessor(size={"height": 128, "width": 128})
     if family in ("rt_detr", "rt_detr_v2", "d_fine"):
         return hf.RTDetrImageProcessor(size={"height": 128, "width": 128})
     return made[family]() if family in made else None

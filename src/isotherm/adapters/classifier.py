@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.adapters.grids import Tokens, layout_of
+from isotherm.adapters.places import Places
 from isotherm.adapters.preprocess import Pictures, Preprocess
-from isotherm.adapters.probe import last_grid, noise_inputs
+from isotherm.adapters.probe import noise_inputs, settled
 from isotherm.cam.capture import evaluating
 from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
@@ -75,6 +76,10 @@ class ClassifierView:
         self._four = four
         self._embeds = embeds
         self.exclusive = exclusive
+        self._choice: LayerChoice | None = None
+        self.places = Places(model, self.run, self._declared)
+        if known is not None:
+            self.places.trusted = frozenset(ref.name for ref in resolve(model, list(known.layers)))
 
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch, by the evaluation transform of the weights."""
@@ -126,28 +131,28 @@ class ClassifierView:
 
     def auto_layers(self) -> LayerChoice:
         """The layer known to be right for the family, or the one that running the model once shows to be."""
-        if self._known is None:
-            self._known = self._probe()
-        return self._known
+        if self._choice is None:
+            tokens = self._tokens(self.preprocess.size)
+            # tokens that are cut from the picture itself are certain; what lies under others is tried
+            check = tokens is not None and tokens.patch is None
+            key = (type(self).__name__, self.preprocess.size)
+            self._choice = settled(self.places, lambda raw: raw.logits, self._noise, self._known, key=key, check=check)
+        return self._choice
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
         (ref,) = resolve(self.model, layer)
-        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-        return layout_of(ref.name, ref.module, output, inputs, tokens=self._tokens(size), four=self._four)
+        return self.places.layout(ref.name, output, inputs)
 
-    def _probe(self) -> LayerChoice:
+    def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
+        """What the model, its modules and arithmetic say of a layer."""
+        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
+        return layout_of(name, self.model.get_submodule(name), output, inputs, tokens=self._tokens(size), four=self._four)
+
+    def _noise(self) -> Inputs:
         import numpy as np
 
-        inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
-        found = last_grid(self.model, lambda: self.run(inputs), lambda raw: raw.logits, inputs, self.layout)
-        why = (
-            f"the last layer of this {type(self.model).__name__} that still has one cell per image region "
-            f"({found.grid[0]} x {found.grid[1]}) and of which every cell carries gradient, found by running the model once"
-        )
-        if found.passed:
-            why += f"; {found.passed} later one{'s were' if found.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
-        return LayerChoice((found.name,), why)
+        return noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
 
 
 class TransformerView(ClassifierView):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from isotherm.adapters.classifier import where_it_lives
 from isotherm.adapters.grids import layout_of
+from isotherm.adapters.places import Places
 from isotherm.adapters.preprocess import Pictures, Preprocess
 from isotherm.adapters.probe import Candidate, last_grid, noise_inputs
 from isotherm.cam.layers import resolve
@@ -45,6 +46,7 @@ class DenseView:
         self.names: Sequence[str] = tuple(names)
         self.preprocess = preprocess
         self._choice: LayerChoice | None = None
+        self.places = Places(model, self.run, self._declared)
 
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch."""
@@ -80,7 +82,11 @@ class DenseView:
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
         (ref,) = resolve(self.model, layer)
-        return layout_of(ref.name, ref.module, output, inputs)
+        return self.places.layout(ref.name, output, inputs)
+
+    def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
+        """What the module and arithmetic say of a layer."""
+        return layout_of(name, self.model.get_submodule(name), output, inputs)
 
     def _probe(self) -> LayerChoice:
         inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
@@ -91,7 +97,7 @@ class DenseView:
         def among(candidates: Sequence[Candidate]) -> list[Candidate]:
             return _coarse(candidates, (int(answer.shape[-2]), int(answer.shape[-1])), size)
 
-        found = last_grid(self.model, lambda: self.run(inputs), lambda raw: raw.mean((2, 3)), inputs, self.layout, among=among)
+        found = last_grid(self.places, lambda raw: raw.mean((2, 3)), inputs, among=among)
         return LayerChoice(
             (found.name,),
             f"the last layer of this {type(self.model).__name__} on its coarsest grid ({found.grid[0]} x {found.grid[1]}), found by running the model "

@@ -79,7 +79,8 @@ def layout_of(
     if output.ndim in (3, 4) and shape[0] != len(inputs):
         raise LayerError(
             f"layer {name} puts out {shape}: its first dimension is not the batch of {len(inputs)} "
-            "(windows, regions or heads are stacked there), so its cells cannot be placed; choose the block around it"
+            "(windows, regions or heads are stacked there), so its cells cannot be placed; choose a layer outside of them, "
+            "or leave the choice to layers='auto'"
         )
     if output.ndim == 3:
         return _of_tokens(name, shape, size, tokens)
@@ -87,22 +88,27 @@ def layout_of(
         raise LayerError(f"layer {name} puts out {shape}, which is no grid over the picture; choose a layer with 3 (tokens) or 4 dimensions")
     if tokens is not None and shape[2] == shape[3] and shape[2] - tokens.grid[0] * tokens.grid[1] in (0, tokens.prefix):
         raise LayerError(f"layer {name} puts out {shape}: attention of every token to every token, not a grid; choose the block around it")
-    order = _declared(module, shape)
+    if tokens is not None and shape[2] - tokens.grid[0] * tokens.grid[1] in (0, tokens.prefix):
+        raise LayerError(
+            f"layer {name} puts out {shape}: the {shape[2]} tokens of each of {shape[1]} heads, not a grid of {shape[1]} x {shape[2]} cells; "
+            f"choose the block around it, such as {name.rpartition('.')[0]}"
+        )
+    order = "nchw" if isinstance(module, CHANNELS_FIRST) else None
     if order is None:
         first, last = fits((shape[2], shape[3]), size), fits((shape[1], shape[2]), size)
+        declared = _declared(module, shape)
+        first, last = first and declared != "nhwc", last and declared != "nchw"
         if not first and not last:
             raise LayerError(
                 f"layer {name} puts out {shape}, and neither its last nor its middle two dimensions are a grid over the "
-                f"{size[0]} x {size[1]} input (attention weights?); choose a layer with one cell per image region"
+                f"{size[0]} x {size[1]} input (attention weights, heads x tokens?); choose the block around it, whose output has one cell per image region"
             )
         order = four if first and last else "nchw" if first else "nhwc"
     return Layout("nhwc") if order == "nhwc" else Layout("nchw")
 
 
 def _declared(module: nn.Module, shape: tuple[int, ...]) -> str | None:
-    """The order that the module's type says for certain."""
-    if isinstance(module, CHANNELS_FIRST):
-        return "nchw"
+    """Where the channels are, as the module's type says; the two dimensions that are left may be cells, or heads and tokens."""
     if isinstance(module, nn.Linear):
         return "nhwc"
     if isinstance(module, nn.LayerNorm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.adapters.classifier import ClassifierOutput, numbered, where_it_lives
-from isotherm.adapters.probe import last_grid, noise_inputs
-from isotherm.adapters.transformers_layers import forward_options, known_choice, layer_layout, token_rules, trained_size
+from isotherm.adapters.places import Places
+from isotherm.adapters.probe import Candidate, noise_inputs, settled
+from isotherm.adapters.transformers_layers import (
+    BEFORE_ATTENTION,
+    forward_options,
+    known_choice,
+    layer_layout,
+    token_rules,
+    trained_size,
+)
 from isotherm.adapters.transformers_prepare import PROBE, Preparer
+from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
@@ -38,6 +48,7 @@ class EncoderView(ABC):
         self.rules = token_rules(model)
         self.default_method = "hirescam" if self.rules else "gradcam"
         self._choice: LayerChoice | None = None
+        self.places = Places(model, self.run, self.declared)
 
     def prepare(self, pictures: Sequence[np.ndarray]) -> Inputs:
         """Pictures of any sizes -> one batch, by the model's own image processor."""
@@ -46,13 +57,29 @@ class EncoderView(ABC):
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
+        (ref,) = resolve(self.model, layer)
+        return self.places.layout(ref.name, output, inputs)
+
+    def declared(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """What the model's configuration, its modules and arithmetic say of a layer."""
         return layer_layout(self.model, layer, output, inputs, self.rules)
 
     def auto_layers(self) -> LayerChoice:
         """The layer known to be right for the family, or the one that running the model once shows to be."""
         if self._choice is None:
-            self._choice = known_choice(self.model, self.rules, model_type(self.model)) or self._probe()
+            self._choice = self.settle(known_choice(self.model, self.rules, model_type(self.model)))
         return self._choice
+
+    def settle(self, known: LayerChoice | None) -> LayerChoice:
+        """The choice of the family if its layers can be explained, else what running the model shows."""
+        # what convolutions put out is certain; tokens are tried, since a family's name does not say what becomes of them
+        check = known is not None and any(re.search(rf"\.({'|'.join(BEFORE_ATTENTION)})$", layer) for layer in known.layers)
+        key = (type(self).__name__, None if known is None else known.layers)
+        return settled(self.places, self.answer, self._noise, known, key=key, check=check, among=self.among)
+
+    def among(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Which grids may be explained where the family's layer is not known."""
+        return candidates
 
     @abstractmethod
     def run(self, inputs: Inputs) -> Any:
@@ -72,16 +99,8 @@ class EncoderView(ABC):
                 f"{self.name} does not take an input of {tuple(inputs.tensor.shape)} ({error}); give size= as the model was trained with"
             ) from error
 
-    def _probe(self) -> LayerChoice:
-        inputs = noise_inputs(self.prepare([np.zeros((*PROBE, 3), np.uint8)]))
-        found = last_grid(self.model, lambda: self.run(inputs), self.answer, inputs, self.layout)
-        why = (
-            f"the last layer of this {type(self.model).__name__} that still has one cell per image region "
-            f"({found.grid[0]} x {found.grid[1]}) and of which every cell carries gradient, found by running the model once"
-        )
-        if found.passed:
-            why += f"; later ones were passed over ({found.passed}) because cells without gradient would draw nothing"
-        return LayerChoice((found.name,), why)
+    def _noise(self) -> Inputs:
+        return noise_inputs(self.prepare([np.zeros((*PROBE, 3), np.uint8)]))
 
 
 class ImageClassifierView(EncoderView):

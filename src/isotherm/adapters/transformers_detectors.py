@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from isotherm.adapters.probe import Candidate
 from isotherm.adapters.transformers_classifiers import EncoderView, model_type
 from isotherm.adapters.transformers_layers import TokenRule, detector_choice, layer_layout
 from isotherm.adapters.transformers_prepare import Preparer, takes
@@ -174,14 +175,22 @@ class QueryDetectorView(EncoderView):
     def auto_layers(self) -> LayerChoice:
         """The layer or levels whose cells every finding depends on."""
         if self._choice is None:
-            self._choice = detector_choice(self.model, self._rules()) or self._probe()
+            self._choice = self.settle(detector_choice(self.model, self._rules()))
         return self._choice
+
+    def among(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Those in front of the decoder, where there are any: its queries read a few points each, and a map of those would be specks."""
+        return [c for c in candidates if ".decoder." not in f".{c[0].name}."] or candidates
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
-        layout = layer_layout(self.model, layer, output, inputs, self._rules())
+        layout = super().layout(layer, output, inputs)
         # those that choose their queries among the cells place cell i at i + 1/2 strides
         return layout if model_type(self.model) in FIXED_QUERIES else replace(layout, spans=True)
+
+    def declared(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """What the model's configuration, its modules and arithmetic say of a layer."""
+        return layer_layout(self.model, layer, output, inputs, self._rules())
 
     def _rules(self) -> list[TokenRule]:
         scope, projection = self._projection

@@ -185,6 +185,8 @@ def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[L
     listener: AbstractContextManager[list[AttentionCall]] = recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
     with listener as attention, following(view.model, inputs.tensor, [f"{ref.name}@{ref.call or 0}" for ref in (*refs, *every)]) as place:
         recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
+    for call in recording.calls:
+        place(f"{call.layer.name}@{call.index}", call.output)  # before the layouts, which ask what was followed
     layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
     lying = (*layouts, *(Layout() for _ in recording.every))
     fields = tuple(

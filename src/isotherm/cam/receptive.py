@@ -55,11 +55,17 @@ class Axis:
 
 @dataclass(frozen=True)
 class Field:
-    """Where a tensor's cells lie. dims: which dimensions of the tensor are rows and columns."""
+    """Where a tensor's cells lie.
+
+    Args:
+        dims: which dimensions of the tensor are rows and columns.
+        followed: from the input to this very tensor, so that its dimensions are known; False where a grid of the same size spoke for it.
+    """
 
     y: Axis
     x: Axis
     dims: tuple[int, int] = (2, 3)
+    followed: bool = True
 
     @property
     def first(self) -> tuple[float, float]:
@@ -103,12 +109,12 @@ class Follower(TorchDispatchMode):
         """Where the cells of the latest grid of that size lie."""
         if size in self._by_size:
             latest = self._by_size[size]
-            return None if latest is None else replace(latest, dims=dims)
+            return None if latest is None else replace(latest, dims=dims, followed=False)
         h, w = size
         # nothing but regrouping (patch merging by reshape) makes a size that no followed operation made, and it never overlaps
         for (rows, columns), field in reversed(self._by_size.items()):
             if field is not None and rows > h and rows % h == 0 and columns % w == 0 and rows // h == columns // w:
-                return Field(field.y.stretched(rows, h), field.x.stretched(columns, w), dims)
+                return Field(field.y.stretched(rows, h), field.x.stretched(columns, w), dims, followed=False)
         return None
 
     def _set(self, tensor: Tensor, field: Field | None) -> None:
@@ -147,7 +153,7 @@ class Follower(TorchDispatchMode):
         n = len(fields)
         y = Axis(sum(f.y.first for f in fields) / n, sum(f.y.stride for f in fields) / n)
         x = Axis(sum(f.x.first for f in fields) / n, sum(f.x.stride for f in fields) / n)
-        return Field(y, x, fields[0].dims)
+        return Field(y, x, fields[0].dims, all(f.followed for f in fields))
 
 
 def _matches(tensor: Tensor, field: Field, result: Tensor) -> bool:
@@ -288,6 +294,18 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
 
     with follower:
         yield lookup
+
+
+def followed_dims(model: nn.Module, name: str, size: Size) -> tuple[int, int] | None:
+    """Which dimensions of a layer's output are rows and columns, if the last pass over an input of that size followed it all the way.
+
+    Args:
+        name: the layer, whichever of its calls. size: (h, w) of the input.
+    """
+    for (call, of), field in _known.get(model, {}).items():
+        if of == size and field is not None and field.followed and call.rpartition("@")[0] == name:
+            return field.dims
+    return None
 
 
 def _spans(field: Field, cells: Size, size: Size) -> bool:
