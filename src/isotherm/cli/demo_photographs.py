@@ -38,7 +38,7 @@ def show_photographs(record: Run) -> tuple[Table, list[ReportEntry], str]:
     for photograph, fpath in zip(PHOTOGRAPHS, fpaths, strict=True):
         explanation = explain(opened, fpath, target=TopK(CLASSES), name=fpath.name)
         command = f"isotherm explain {fpath.name} --model imagenet --top {CLASSES}"
-        panel = comparison_grid([list(explanation)], explanation.picture, column_names=[m.label for m in explanation])
+        panel = comparison_grid([[m] for m in explanation], explanation.picture, column_names=[str(explanation[0].meta["method"])])
         save_picture(panel, record.fpath(f"{fpath.stem}-maps.png", ".png"), command=command)
         shutil.copyfile(fpath, record.dpath / fpath.name)
         for cells in _rows(photograph, explanation):
