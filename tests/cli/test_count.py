@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.cli import main
 from isotherm.data.fsc147 import PICTURES, write_generated_fsc147
 from isotherm.data.runs import read_items, read_run
@@ -35,13 +36,15 @@ def place(workshop, monkeypatch):
     return workshop
 
 
-def test_count_draws_and_tells(place, capsys, tmp_path):
+def test_count_draws_and_tells(place, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(TransformersVlm, "answer", lambda self, asked, *, most: self.vocabulary.encode("2"))  # a number, so that there are maps
     out = tmp_path / "out"
     picture = f"shapes/{PICTURES}/1.png"
     assert main(["count", picture, "--category", "red", "--strategy", "dense", "--grid", "1x2", "--overlap", "0.5", *MODEL, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     told = json.loads((out / "1.json").read_text())
-    assert f"1.png: {'no count' if told['count'] is None else told['count']} red" in said
+    number = "no count of" if told["count"] is None else f"about {told['count']}" if told["estimate"] else told["count"]
+    assert f"1.png: {number} red" in said
     assert [v["box"] for v in told["views"]] == [[0, 0, 60, 96], [36, 0, 96, 96]]
     assert told["source"] == picture
     assert told["command"].startswith("isotherm count")
@@ -54,6 +57,30 @@ def test_count_draws_and_tells(place, capsys, tmp_path):
     assert json.loads((out / "counts.json").read_text())["counts"] == {"1.png": told["count"]}
     assert read_run(out)["category"] == "red"
     assert read_items(out)[0]["count"] == told["count"]
+
+
+def test_answers_are_shown_and_places_are_no_counts(place, capsys, tmp_path):
+    picture = f"shapes/{PICTURES}/1.png"
+    assert main(["count", picture, "--model", "tiny-vlm", "--category", "red", "--prompt", "where is {category} ?", "--strategy", "global", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "1.png: no count of red; the model did not answer with a number" in said.out
+    (item,) = read_items(tmp_path / "out")
+    known = item["answers"]["whole picture"]
+    assert known["question"] == "where is red ?"
+    assert f"question: 'where is red ?'; answers: whole picture {known['answer']!r}" in said.err
+    assert item["count"] is None
+    told = json.loads((tmp_path / "out" / "counts.json").read_text())
+    assert told["counts"] == {"1.png": None}
+    assert told["estimates"] == {"1.png": item["estimate"]}
+
+
+def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_path):
+    picture = f"shapes/{PICTURES}/1.png"
+    assert main(["count", picture, "--model", "tiny-vlm", "--category", "peaches", "--strategy", "global", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "peaches; doubtful: the model has no word for 'peaches'" in said.out
+    assert "has no 'peaches': give a prompt of words that it knows" in said.err
+    assert json.loads((tmp_path / "out" / "counts.json").read_text())["doubts"]["1.png"][0] == "the model has no word for 'peaches'"
 
 
 def test_one_bad_picture_does_not_stop_a_folder(place, capsys, tmp_path):
@@ -107,7 +134,7 @@ PICTURE = f"shapes/{PICTURES}/1.png"
         (["count", PICTURE, "--category", "red", "--crop-side", "3", *MODEL], "crop_side is 3"),
         (["count", PICTURE, "--category", "red", "--config", "bad.yaml", *MODEL], "did you mean 'grid'"),
         (["count", PICTURE, "--category", "red", "--config", "nothing.yaml", *MODEL], "nothing.yaml cannot be read"),
-        (["count", PICTURE, "--category", "peaches", *MODEL], "has no word for 'peaches'"),
+        (["count", PICTURE, "--category", "peaches", "--model", "tiny-vlm", "--weights", "none", "--prompt", "{category} !"], "has no word of 'peaches !', so there is nothing to ask"),
         (["count", PICTURE, "--category", "red", "--model", "tiny-vlm", "--prompt", "how many?"], "it must have {category}"),
         (["count", PICTURE, "--category", "red", "--model", "scenes"], "answers no questions"),
         (["count", PICTURE, "--category", "red", "--trust", "full", *MODEL], "--trust full: counting does not judge its maps"),

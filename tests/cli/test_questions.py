@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from isotherm.cli import main
 from isotherm.data.shape_questions import HELD_OUT, make_question
+from isotherm.heatmap import Heatmap
 
 MODEL = ["--model", "tiny-vlm", "--weights", "none", "--trust", "off", "--quiet"]
 
@@ -73,6 +75,31 @@ def test_several_videos_are_pictures_and_said_to_be(pictures, capsys):
     assert "picture 5 of 5" in told
 
 
+def test_the_question_and_its_answer_are_shown_everywhere(pictures, capsys):
+    Image.fromarray(make_question(HELD_OUT[28], "count").picture).save("two.png")
+    given = ["explain", "two.png", "--model", "tiny-vlm", "--trust", "off", "--prompt", "how many red ?", "--method", "attention"]
+    assert main([*given, "--answer", "4", "--out", "out"]) == 0
+    shown = ("question: 'how many red ?'", "answer: '2'", "explained: '4', which the model did not answer")
+    told = capsys.readouterr().err
+    page = html.unescape((pictures / "out" / "report.html").read_text())
+    for line in shown:
+        assert line in told
+        assert f'<p class="line">{line}</p>' in page
+    (item,) = items(pictures / "out")
+    assert (item["question"], item["answer"], item["forced"]) == ("how many red ?", "2", "4")
+    assert any("method" in line or "model" in line for line in item["chosen"])
+    (npz,) = (pictures / "out").glob("*.npz")
+    assert Heatmap.load(npz).meta["answer"] == "2"
+
+
+def test_a_count_is_not_spoken_of_where_a_place_is_answered(pictures, capsys):
+    Image.fromarray(make_question(HELD_OUT[18], "where").picture).save("place.png")
+    assert main(["explain", "place.png", "--model", "tiny-vlm", "--trust", "off", "--prompt", "where is red ?", "--target", "count", "--out", "out"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "which has no number" in told
+    assert "expected number" not in told
+
+
 def test_the_choice_is_told(pictures, capsys):
     given = [m for m in MODEL if m != "--quiet"]
     assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--target", "next", "--out", "out"]) == 0
@@ -105,6 +132,7 @@ def test_a_mask_says_how_well_the_map_fits(pictures, capsys):
         (["--prompt", "how many ?", "--target", "words"], "a question's targets are count, answer"),
         (["--prompt", "how many ?", "--method", "gradcampp"], "no method 'gradcampp' for language models"),
         (["--prompt", "how many ?", "--layer", "model.visual"], "sums to nothing"),
+        (["--prompt", "zebras !", "--answer", "2"], "has no word of 'zebras !', so there is nothing to ask"),
         (["--prompt", "how many ?", "--answer", "zebra", "--target", "whole"], "has no tokens for 'zebra'"),
     ],
 )

@@ -62,7 +62,7 @@ def test_several_maps_become_several_pictures():
 
 def test_text_is_escaped():
     evil = of(label=EVIL, meta={"method": EVIL, "layer": [EVIL], "trust": EVIL})
-    for page in (evil._repr_html_(), gallery_html([evil], trust_line=EVIL, command=EVIL)):
+    for page in (evil._repr_html_(), gallery_html([evil], lines=[EVIL], trust_line=EVIL, notes=[EVIL], command=EVIL)):
         assert "<script" not in page
         assert page.count("&lt;script&gt;") >= 3
 
@@ -77,6 +77,8 @@ def test_a_gallery_says_what_is_there():
     page = gallery_html([of(label="bus 0.9", meta={"method": "HiResCAM", "layer": "model.22"}), of(label="dog")], trust_line="believe it\nor not", command="isotherm explain a.jpg")
     for text in ("bus 0.9", "HiResCAM · model.22", "dog", "believe it\nor not", "isotherm explain a.jpg"):
         assert text in page
+    asked = gallery_html([of(label="two")], lines=["question: 'how many?'", "answer: '2'"], notes=["chosen by hand"])
+    assert asked.index("question:") < asked.index("answer:") < asked.index("<img") < asked.index("chosen by hand")
     silent = of()
     assert "no positive evidence" in gallery_html([silent.with_(values=-silent.values)])
     assert "no heatmaps" in gallery_html([])

@@ -78,7 +78,7 @@ def write(tmp_path, entries, **options) -> tuple[str, Page]:
 
 def evil_entry() -> ReportEntry:
     heatmap = of(label=EVIL, meta={"method": EVIL, "layer": EVIL, "trust": EVIL, "command": EVIL, "score": EVIL})
-    return ReportEntry(photo(), [heatmap], title=EVIL, source=EVIL, boxes=[[1, 2, 30, 20]], labels=[EVIL], notes=[EVIL])
+    return ReportEntry(photo(), [heatmap], title=EVIL, source=EVIL, boxes=[[1, 2, 30, 20]], labels=[EVIL], notes=[EVIL], lines=[EVIL])
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path):

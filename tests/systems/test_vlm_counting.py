@@ -11,6 +11,7 @@ from PIL import Image
 
 from isotherm.adapters.transformers_tiny_vlm import random_tiny_vlm, tiny_processor
 from isotherm.adapters.transformers_vlm import TransformersVlm
+from isotherm.api import open_model
 from isotherm.draw import overlay
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
 from isotherm.frame import Frame
@@ -162,6 +163,68 @@ def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
     assert any("2 dot(s) inside of the middle, and the look at it alone counts 9" in note for note in compared.notes)
 
 
+def test_a_count_that_its_dots_and_the_whole_picture_contradict_says_so(monkeypatch, tiny, noise):
+    """Two shapes: the whole picture answers 2, the crops add up to 5, and there are two dots."""
+    two = Points(torch.tensor(OBJECTS[:2]).float(), score=torch.ones(2))
+    nothing = {"said": SaidCount(0.0, "the number 0"), "expected": 0.0, "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0))}
+    many = {"said": SaidCount(5.0, "the number 5"), "expected": 5.0}
+    changed(
+        monkeypatch, whole_picture={"said": SaidCount(2.0, "the number 2"), "expected": 2.0}, row_1_column_1=many | {"peaks": two}, row_1_column_2=nothing,
+        row_2_column_1=nothing, row_2_column_2=nothing,
+    )  # fmt: skip
+    found = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
+    assert found.count > 2
+    assert found.doubts == (f"it has {len(found.dots.xy)} dots" if len(found.dots.xy) > 1 else "it has 1 dot", "asked about the whole picture, the model says 2")
+    assert found.headline().endswith(f"; doubtful: {', '.join(found.doubts)}")
+    assert found.line() == f"{found.count} red; doubtful: {', '.join(found.doubts)}"
+    assert json.loads(json.dumps(found.to_json()))["doubts"] == list(found.doubts)
+    titles = []
+    monkeypatch.setattr(counting_figure_module, "add_title", lambda image, title: (titles.append(title), image)[1])
+    found.figure(side=64)
+    assert titles == [found.headline()]
+
+
+@pytest.mark.parametrize(
+    ("number", "dots", "whole", "against"),
+    [
+        (5, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]), (3, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]),
+        (3, 2, 3.0, []), (3, 3, 2.0, []), (3, 2, None, []), (7, 0, None, ["it has no dots"]), (7, 1, 7.0, ["it has 1 dot"]), (20, 17, 18.0, []),
+        (20, 20, 5.0, ["asked about the whole picture, the model says 5"]),
+    ],
+)  # fmt: skip
+def test_what_contradicts_a_count(number, dots, whole, against):
+    """Two that agree are believed against one that is off by little; one alone only where it is far off."""
+    assert vlm_counting.contradictions(number, dots, whole) == against
+
+
+def test_estimates_are_marked(monkeypatch, tiny, noise):
+    changed(monkeypatch)
+    assert count(tiny, noise, "red", strategy="hybrid", config=CONFIG).estimate == ""
+    changed(monkeypatch, row_2_column_2=REFUSES)
+    found = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
+    assert found.estimate == "1 of 5 views did not answer with a number"
+    assert found.line() == "about 5 red; an estimate: 1 of 5 views did not answer with a number"
+    changed(monkeypatch, whole_picture=REFUSES)  # the crops do without
+    assert count(tiny, noise, "red", strategy="hybrid", config=CONFIG).estimate == ""
+    found = count(tiny, noise, "red", strategy="global", config=CONFIG)
+    assert found.line() == "no count of red; the model did not answer with a number"
+    changed(monkeypatch, whole_picture={"said": SaidCount(None, "gives no number: 'hm'"), "expected": 3.4})
+    found = count(tiny, noise, "red", strategy="global", config=CONFIG)
+    assert found.line().startswith("about 3 red; an estimate: it is the expected number")
+    assert found.to_json()["estimate"] == found.estimate
+
+
+def test_a_place_for_an_answer_is_no_count(noise):
+    """The shipped model, asked where: it answers with places, however likely numbers are."""
+    view = open_model("tiny-vlm")
+    found = count(view, noise[:48, :48], "red", strategy="global", config=CountingConfig(prompts=CountPrompts(whole="where is {category} ?")))
+    (one,) = found.looks
+    assert one.answer.split("-")[0] in ("top", "bottom", "left", "right", "middle")
+    assert (found.count, one.expected, one.heatmap, found.counts) == (None, None, None, (None,))
+    assert "no count of red" in found.line()
+    assert "no count" in found.headline()
+
+
 def test_json_says_everything(seeing, noise):
     found = count(seeing, noise, "red", strategy="hybrid", config=CONFIG)
     told = json.loads(json.dumps(found.to_json()))
@@ -242,11 +305,12 @@ def test_a_crops_map_lies_over_the_whole_picture(tiny, noise):
     torch.testing.assert_close(alone.peaks.xy + torch.tensor([40.0, 16.0]), one.peaks.xy)
 
 
-def test_crops_are_made_larger_and_come_back(tiny, noise):
-    config = CountingConfig(prompts=CountPrompts(whole="how many {category} ?", part="is there {category} ?"), crop_side=96)
+def test_crops_are_made_larger_and_come_back(tiny, noise, monkeypatch):
+    monkeypatch.setattr(tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2"))  # a number, so that there is a map
+    config = CountingConfig(prompts=CountPrompts(whole="how many {category} ?", part="how many {category} circle ?"), crop_side=96)
     one = look(tiny, noise, CountView("crop", (40, 16, 88, 48)), "red", config)
     assert one.picture.shape == (64, 96, 3)
-    assert one.prompt == "is there red ?"
+    assert one.prompt == "how many red circle ?"
     assert one.token_px == 4
     corners = one.heatmap.frame.points_to_source(torch.tensor([[0.0, 0.0], [12.0, 8.0]], dtype=torch.float64))
     assert corners.tolist() == [[40, 16], [88, 48]]
@@ -284,7 +348,8 @@ def test_an_answer_without_a_number_has_no_map_and_says_why(tiny, noise, monkeyp
 # --- the front ----------------------------------------------------------------------------------------------
 
 
-def test_the_names_that_users_know(tiny, noise, tmp_path):
+def test_the_names_that_users_know(tiny, noise, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2"))  # a number, so that there are maps
     model = VLMGradCAM(tiny, config=CONFIG)
     heatmap = model.generate_gradcam(noise, "red")
     assert heatmap.frame.source_size.tolist() == [96, 128]
@@ -304,8 +369,8 @@ def test_the_names_that_users_know(tiny, noise, tmp_path):
 def test_mistakes_are_told(tiny, noise):
     with pytest.raises(AdapterError, match="answers no questions"):
         VLMGradCAM("scenes")
-    with pytest.raises(TargetError, match="has no word for 'peaches'"):
-        count(tiny, noise, "peaches", config=CONFIG)
+    with pytest.raises(TargetError, match="has no word of 'peaches !', so there is nothing to ask"):
+        count(tiny, noise, "peaches", config=CountingConfig(prompts=CountPrompts(whole="{category} !")))
     with pytest.raises(OptionError, match="the category is empty"):
         count(tiny, noise, " ", config=CONFIG)
     with pytest.raises(OptionError, match="strategy is 'densely'"):
@@ -315,6 +380,9 @@ def test_mistakes_are_told(tiny, noise):
     note = count(tiny, noise, "red", strategy="global").notes[0]
     assert "has no 'How'" in note
     assert "give a prompt of words that it knows" in note
+    unread = count(tiny, noise[:48, :48], "peaches", strategy="global", config=CONFIG)
+    assert unread.notes[0] == "the vocabulary of tiny has no 'peaches': give a prompt of words that it knows"
+    assert unread.count is None or "the model has no word for 'peaches'" in unread.line()
 
 
 def test_a_model_is_asked_as_it_was_taught_unless_told(tiny, noise):

@@ -37,10 +37,10 @@ def value(a: Asking, said) -> float:
 
 
 def test_expected_number_of_single_tokens():
-    (said,) = ExpectedNumber()(asking({(): {1: 0.2, 2: 0.3, 4: 0.1, 0: 0.4}}))
-    # digits and words count alike, what is no number does not count: (1*.2 + 2*.3 + 2*.1) / .6
-    assert value(asking({(): {1: 0.2, 2: 0.3, 4: 0.1, 0: 0.4}}), said) == pytest.approx(1.0 / 0.6, abs=1e-5)
-    assert said.label == "expected number (1.67)"
+    (said,) = ExpectedNumber()(asking({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}))
+    # digits and words count alike, what is no number does not count: (1*.2 + 2*.4 + 2*.1) / .7
+    assert value(asking({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}), said) == pytest.approx(1.2 / 0.7, abs=1e-5)
+    assert said.label == "expected number (1.71)"
 
 
 def test_expected_number_of_several_digits():
@@ -72,6 +72,61 @@ def test_a_number_further_on_in_the_answer_is_found_there():
 def test_no_number_is_an_error_that_shows_the_answer():
     with pytest.raises(TargetError, match=r"answers ' dog', which has no number"):
         ExpectedNumber()(asking({(): {7: 1.0}, (7,): {0: 1.0}}))
+
+
+def test_numbers_that_are_likely_where_another_word_is_said_are_no_count():
+    """A third of the probability lies on numbers, and the model says " dog": nobody was counting."""
+    table = {(): {7: 0.6, 1: 0.1, 2: 0.3}, (7,): {0: 1.0}}
+    with pytest.raises(TargetError, match=r"answers ' dog', which has no number"):
+        ExpectedNumber()(asking(table))
+    # it says " dog 2": the number is looked at where it stands
+    a = asking({(): {7: 0.6, 1: 0.4}, (7,): {2: 0.75, 3: 0.25}, (7, 2): {0: 1.0}})
+    (said,) = ExpectedNumber()(a)
+    assert said.continuations[0] == (7,)
+    assert value(a, said) == pytest.approx(0.75 * 2 + 0.25 * 3, rel=1e-5)
+
+
+def test_the_answer_is_explained_where_a_prompt_asks_how_many_and_no_number_is_answered():
+    score, _ = answer_score(None, "how many dogs ?")
+    (said,) = score(asking({(): {7: 0.6, 2: 0.4}, (7,): {0: 1.0}}))
+    assert said.label == "log_prob of 'dog'"
+    assert said.note == "the prompt asks how many and the answer 'dog' has no number, so the maps are of the answer itself"
+    (said,) = score(asking({(): {2: 1.0}}))
+    assert said.label == "expected number (2.00)"
+    assert said.note == ""
+    with pytest.raises(TargetError, match="there is nothing to ask"):  # nor does this vocabulary have the prompt's words
+        score(asking({(): {0: 1.0}}))
+
+
+def test_an_answer_is_generated_again_only_where_it_was_cut_short():
+    a = asking(CAT)
+    asked = []
+    answer = a.view.answer
+    a.view.answer = lambda question, most: (asked.append(most), answer(question, most=most))[1]
+    assert a.answer(most=2) == (5, 6)
+    assert a.words() == "cat ..."
+    assert a.answer(most=9) == (5, 6, 7)
+    assert a.words() == "cat dog"
+    assert a.answer(most=64) == (5, 6, 7)
+    assert a.answer(most=1) == (5,)
+    assert asked == [2, 9]
+
+
+@pytest.mark.parametrize(
+    ("score", "given", "own"),
+    [
+        (Answer(), None, None), (Answer("2"), "2", False), (Answer(" cat"), " cat", True), (Answer(" ca"), " ca", False), (Answer("2 dog", per="word"), "2 dog", False),
+        (NextToken(), None, None), (NextToken(" dog"), " dog", False), (Word("dog", text="2 dog"), "2 dog", False), (Contrast("2", "3"), "2", False), (ExpectedNumber(), None, None),
+        (Custom(lambda logits: logits[0, 0]), None, None), (Custom(lambda logits: logits[0, 0], text="3"), "3", False),
+    ],
+)  # fmt: skip
+def test_scores_tell_answers_that_they_give_to_the_model(score, given, own):
+    """Own: whether the model itself says so, in whole words."""
+    a = asking(CAT if not isinstance(score, ExpectedNumber) else {(): {1: 1.0}})
+    said = score(a)
+    assert {s.given for s in said} == {given}
+    if given is not None:
+        assert a.says(given) is own
 
 
 CAT = {(): {5: 0.9, 7: 0.1}, (5,): {6: 0.6, 0: 0.4}, (5, 6): {7: 0.8, 0: 0.2}, (5, 6, 7): {0: 1.0}}

@@ -116,6 +116,39 @@ def test_a_mask_is_measured_against(view):
     assert any(f"strongest point {inside}" in note for note in explanation.notes)
 
 
+def test_what_was_asked_and_answered_stands_beside_every_map(view):
+    q = make_question(HELD_OUT[28], "count")
+    own = explain(view, q.picture, prompt=q.question, trust="off")
+    assert (own.prompt, own.answer, own.forced) == (q.question, q.answer, None)
+    assert own.question_lines == (f"question: {q.question!r}", f"answer: {q.answer!r}")
+    assert own[0].meta["answer"] == q.answer
+    made = explain(view, q.picture, prompt=q.question, answer="4", method="attention", trust="off")
+    assert (made.answer, made.forced) == (q.answer, "4")
+    assert made.question_lines[-1] == "explained: '4', which the model did not answer"
+    assert explain(view, q.picture, prompt=q.question, answer=q.answer, method="attention", trust="off").forced is None
+    for lines in (str(made), made._repr_html_().replace("&#x27;", "'")):
+        assert all(line in lines for line in (*made.question_lines, *made.chosen))
+    assert "question" not in str(explain("scenes", np.full((64, 96, 3), 128, np.uint8), trust="off"))
+
+
+def test_expected_numbers_are_only_spoken_of_where_a_number_is_answered(view):
+    q = make_question(HELD_OUT[18], "where")
+    with pytest.raises(TargetError, match=f"answers '{q.answer}', which has no number; ask how many there are, or explain the answer"):
+        explain(view, q.picture, prompt=q.question, target="count", trust="off")
+    # a question of how many, in words that it answers with a place
+    found = explain(view, q.picture, prompt=f"how many {q.question}", trust="off", method="attention")
+    assert found.answer == "top"
+    assert "expected number" not in found[0].label
+    assert any("has no number, so the maps are of the answer itself" in note for note in found.notes)
+
+
+def test_a_question_of_unknown_words_alone_is_refused(view):
+    picture = make_question(HELD_OUT[0], "count").picture
+    for prompt in ("Zebras !", "combien de chats ?"):
+        with pytest.raises(TargetError, match=re.escape(f"has no word of {prompt!r}, so there is nothing to ask; it knows how, many")):
+            explain(view, picture, prompt=prompt, answer="2", trust="off")
+
+
 def test_words_that_it_never_heard_are_named(view):
     picture = make_question(HELD_OUT[0], "count").picture
     named = "has no 'Is', 'a', 'cat?': give a prompt of words that it knows"

@@ -42,6 +42,8 @@ class Explanation(Sequence[Heatmap]):
         notes: what a person should know about how the maps came to be.
         assess: computes the trust of every map; called once, when it is first asked for. None: switched off.
         premises: what is taken for granted of the model: its input, its class names, random weights.
+        prompt: the question, where the model was asked one. answer: what the model itself says to it, at least the beginning. forced: the answer that the
+            maps are of, where the model did not give it.
     """
 
     maps: tuple[Heatmap, ...]
@@ -52,6 +54,9 @@ class Explanation(Sequence[Heatmap]):
     notes: tuple[str, ...] = ()
     assess: Callable[[], tuple[Trust | None, ...]] | None = field(default=None, repr=False)
     premises: tuple[Premise, ...] = ()
+    prompt: str | None = None
+    answer: str | None = None
+    forced: str | None = None
 
     @overload
     def __getitem__(self, index: int) -> Heatmap: ...
@@ -85,6 +90,14 @@ class Explanation(Sequence[Heatmap]):
         """What nobody should look at the maps without knowing: that the weights are random."""
         return tuple(str(p) for p in self.premises if p.alarming)
 
+    @property
+    def question_lines(self) -> tuple[str, ...]:
+        """The question, what the model answered, and what is explained instead of that; nothing where no question was asked."""
+        if self.prompt is None:
+            return ()
+        lines = [f"question: {self.prompt!r}", f"answer: {self.answer!r}" if self.answer else "answer: nothing"]
+        return (*lines, f"explained: {self.forced!r}, which the model did not answer") if self.forced is not None else tuple(lines)
+
     def save(self, fpath: str | Path) -> list[Path]:
         """Write every map to ``.npz`` or ``.safetensors``; with several maps, each gets its number in the name."""
         fpath = Path(fpath)
@@ -97,12 +110,13 @@ class Explanation(Sequence[Heatmap]):
     def __str__(self) -> str:
         lines = [f"{self.name}: {len(self.maps)} map(s)", *self.warnings]
         lines += [f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)]
+        lines[1:1] = [f"  {line}" for line in self.question_lines]
         return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes) if line not in self.warnings)])
 
     def _repr_html_(self) -> str:
         trust = "\n".join(dict.fromkeys(self.trust_lines)) or None
         notes = [line for line in (*self.chosen, *self.notes) if line not in self.warnings]
-        return gallery_html(list(self.maps), trust_line=trust, warnings=self.warnings, notes=notes)
+        return gallery_html(list(self.maps), lines=self.question_lines, trust_line=trust, warnings=self.warnings, notes=notes)
 
 
 def explanations(

@@ -59,15 +59,25 @@ def run(options: Count, arguments: Sequence[str]) -> int:
             facts = {"picture": item.name, "source": item.source, **found.to_json(), "command": command}
             with atomic_write(record.fpath(item.name, ".json")) as file:
                 file.write(json.dumps(facts, indent=1).encode())
-            record.done(item.name, source=item.source, count=found.count, exact=found.exact, files=files, notes=list(found.notes))
+            record.done(
+                item.name, source=item.source, count=found.count, exact=found.exact, estimate=found.estimate or None, doubts=list(found.doubts),
+                answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in found.looks}, files=files, notes=list(found.notes),
+            )  # fmt: skip
             told.append(facts)
+            for question in dict.fromkeys(one.prompt for one in found.looks):
+                answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in found.looks if one.prompt == question)
+                console.print(f"  question: {question!r}; answers: {answers}", markup=False, soft_wrap=True)
             for note in found.notes:
                 console.print(f"  note: {note}", markup=False, soft_wrap=True)
             if not alone:
-                say(f"step {len(told)} of {sources.total or len(told)}: {item.name}: {found.count}")
-            print(f"{item.name}: {'no count' if found.count is None else found.count} {options.category}")
+                say(f"step {len(told)} of {sources.total or len(told)}: {item.name}: {found.line()}")
+            print(f"{item.name}: {found.line()}")
+        summed = {
+            "model": view.name, "command": command, "counts": {t["picture"]: t["count"] for t in told},
+            "estimates": {t["picture"]: t["estimate"] for t in told if t["estimate"]}, "doubts": {t["picture"]: t["doubts"] for t in told if t["doubts"]},
+        }  # fmt: skip
         with atomic_write(record.dpath / "counts.json") as file:
-            file.write(json.dumps({"model": view.name, "command": command, "counts": {t["picture"]: t["count"] for t in told}}, indent=1).encode())
+            file.write(json.dumps(summed, indent=1).encode())
         summary = record.finish()
     print("\n".join([*alarms, str(summary)]))
     print(f"look at {record.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")

@@ -44,13 +44,12 @@ def ask_questions(record: Run) -> tuple[Table, list[ReportEntry], str]:
         Image.fromarray(q.picture).save(fpath)
         command = f"isotherm explain {fpath.name} --model tiny-vlm --prompt {q.question!r} --compare {','.join(METHODS)}"
         explanation = explain(opened, fpath, prompt=q.question, method=list(METHODS), name=fpath.name)
-        said = view.vocabulary.decode(view.answer(view.ask([q.picture], q.question), most=4))
         maps = [_enlarged(m) for m in explanation]
         assert maps[0].picture is not None
         panel = comparison_grid([[_truth(q), *maps]], maps[0].picture, column_names=["truth", *METHODS])
         save_picture(panel, record.fpath(f"shapes-{number}-maps.png", ".png"), command=command)
-        table.add_row(q.question, said, q.answer, f"{q.evidence.mean():.0%}", *_shares(q, explanation))
-        record.done(fpath.name, question=q.question, answer=said, trust=list(explanation.trust_lines))
+        table.add_row(q.question, explanation.answer or "nothing", q.answer, f"{q.evidence.mean():.0%}", *_shares(q, explanation))
+        record.done(fpath.name, question=q.question, answer=explanation.answer, trust=list(explanation.trust_lines))
         entries.append(entry_of(explanation, fpath.name, command))
     return table, entries, view.name
 

@@ -215,6 +215,8 @@ class _Work:
         if self.options.quiet:
             return
         self.console.print(f"\n{explanation.name}", markup=False, style="bold")
+        for line in explanation.question_lines:
+            self.console.print(f"  {line}", markup=False, soft_wrap=True)
         lines = list(explanation.trust_lines)
         for i, heatmap in enumerate(explanation):
             self.console.print(f"  {i:2d}  {heatmap.label}  ({heatmap.meta['method']})", markup=False)

@@ -29,7 +29,7 @@ def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, 
         drawn = overlay(
             heatmap, explanation.picture, style=style_of(options), scale=scale, colour_bar=True,
             boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
-            title=f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}{f' · {RANDOM}' if explanation.warnings else ''}",
+            title=" · ".join([f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}", *([RANDOM] if explanation.warnings else []), *explanation.question_lines]),
         )  # fmt: skip
         written.append(save_picture(drawn, run.fpath(name, ".jpg", part=part), command=command).name)
     return written
@@ -45,14 +45,15 @@ def write_panel(explanation: Explanation, run: Run, name: str, methods: int, com
     panel = comparison_grid(
         rows[:MOST_ROWS], explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]], boxes=boxes,
         style=style_of(options),
-        title=explanation.name + (f" · {RANDOM}" if explanation.warnings else "") + (f" ({left} more in the report)" if left > 0 else ""),
+        title=" · ".join([explanation.name + (f" ({left} more in the report)" if left > 0 else ""), *([RANDOM] if explanation.warnings else []), *explanation.question_lines]),
     )  # fmt: skip
     return save_picture(panel, run.fpath(name, ".jpg"), command=command).name
 
 
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
-    """Provenance of one picture: every map's facts, statistics and frame, every finding, every file."""
-    return {
+    """Provenance of one picture: the question and its answer, every map's facts, statistics and frame, every finding, every file."""
+    question = {} if explanation.prompt is None else {"question": explanation.prompt, "answer": explanation.answer, "forced": explanation.forced}
+    return question | {
         "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
         "chosen": list(explanation.chosen),
@@ -74,6 +75,7 @@ def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry
         labels=[f"{f.label} {f.confidence:.2f}" for f in explanation.findings] or None,
         notes=[*explanation.warnings, *explanation.chosen, *(n for n in explanation.notes if n not in explanation.warnings)],
         trust=lines or None,
+        lines=explanation.question_lines,
     )
 
 

@@ -25,6 +25,7 @@ MOST = 24
 """Maps that are drawn of a heatmap that holds more; the caption says how many are left out."""
 
 _FIGURE = "display:inline-block;margin:0 12px 12px 0;vertical-align:top;max-width:{side}px;font:13px/1.45 system-ui,sans-serif"
+_LINE = "font:13px/1.45 system-ui,sans-serif;white-space:pre-line"
 _MUTED = "opacity:.7;font-size:12px"
 _ALARM = "font:bold 13px/1.45 system-ui,sans-serif;color:#fff;background:#b3261e;padding:6px 10px;border-radius:4px;margin:0 0 10px"
 
@@ -50,11 +51,14 @@ def heatmap_html(heatmap: Heatmap) -> str:
     return f'<div class="isotherm">{figures}{more}</div>'
 
 
-def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, command: str | None = None, warnings: Sequence[str] = (), notes: Sequence[str] = ()) -> str:
+def gallery_html(
+    heatmaps: Sequence[Heatmap], *, lines: Sequence[str] = (), trust_line: str | None = None, command: str | None = None, warnings: Sequence[str] = (), notes: Sequence[str] = ()
+) -> str:
     """Several heatmaps side by side as a piece of HTML, with a line on whether to believe them and the command.
 
     Args:
         heatmaps: singles, or holding several maps; the first 24 maps are drawn.
+        lines: shown above, such as a question and its answer.
         trust_line: shown below, if any.
         command: the command that makes the same, if any.
         warnings: lines above everything, in red. notes: what else a person should know, below.
@@ -64,15 +68,16 @@ def gallery_html(heatmaps: Sequence[Heatmap], *, trust_line: str | None = None, 
     side = SIDE if total == 1 else SIDE * 2 // 3
     figures = "".join(_figure(m, side) for m in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
     alarms = "".join(f'<div role="alert" style="{_ALARM}">{html.escape(line)}</div>' for line in warnings)
-    lines = []
+    above = "".join(f'<div style="{_LINE}">{html.escape(line)}</div>' for line in lines)
+    below = []
     if total > len(maps):
-        lines.append(f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>')
+        below.append(f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>')
     if trust_line:
-        lines.append(f'<div style="font:13px/1.45 system-ui,sans-serif;white-space:pre-line">{html.escape(trust_line)}</div>')
+        below.append(f'<div style="{_LINE}">{html.escape(trust_line)}</div>')
+    below += [f'<div style="{_LINE};{_MUTED}">{html.escape(note)}</div>' for note in notes]
     if command:
-        lines.append(f'<code style="{_MUTED}">{html.escape(command)}</code>')
-    lines += [f'<div style="{_MUTED}">{html.escape(line)}</div>' for line in notes]
-    return f'<div class="isotherm">{alarms}{figures}{"".join(lines)}</div>'
+        below.append(f'<code style="{_MUTED}">{html.escape(command)}</code>')
+    return f'<div class="isotherm">{alarms}{above}{figures}{"".join(below)}</div>'
 
 
 def _count(heatmap: Heatmap) -> int:

@@ -65,6 +65,7 @@ class ReportEntry:
             of their ``meta`` are shown.
         title: a heading; by default the name of the source.
         source: where the picture came from: a path, an address, a time in a video.
+        lines: below the heading, such as a question and its answer.
         boxes: (n, 4) x0, y0, x1, y1 in source pixels, of all findings whether explained or not.
         labels: one a box.
         notes: lines below the table.
@@ -79,6 +80,7 @@ class ReportEntry:
     labels: Sequence[str] | None = None
     notes: Sequence[str] = ()
     trust: Sequence[str] | None = None
+    lines: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.picture is None and not len(self.heatmaps):
@@ -244,7 +246,8 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
     image = "" if entry.picture is None else f'<img alt="{_escape(title)}" src="{_jpeg(entry.picture, (h, w), side)}">'
     table = _table(maps, trust) if maps else '<p class="none">No maps: there was nothing to explain.</p>'
     notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
-    return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>
+    lines = "".join(f'<p class="line">{_escape(line)}</p>' for line in entry.lines)
+    return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>{lines}
 <div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="veil"></canvas><canvas class="heat"></canvas><canvas class="tint"></canvas><canvas class="over"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden>no positive evidence</div><div class="cross" hidden></div></div>
 <figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="ticks"></div><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
 <p class="readout" aria-live="polite"></p></figcaption></figure>

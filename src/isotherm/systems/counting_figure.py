@@ -95,7 +95,8 @@ def _view(one: Look, heatmap: Heatmap | None, counted: float | None, dots: Point
 
 def _caption(one: Look, counted: float | None) -> str:
     expected = "" if one.expected is None else f", expected {one.expected:.1f}"
-    return f"{one.view.name}: {'no count' if counted is None else f'{counted:g}'}{expected}"
+    number = f"no count, {f'answers {one.answer!r}' if one.answer else 'no answer'}" if counted is None else f"{counted:g}" if one.said.value == counted else f"about {counted:.1f}"
+    return f"{one.view.name}: {number}{expected}"
 
 
 def _dot(image: Image.Image, x: float, y: float, colour: Colour, *, filled: bool) -> None:

@@ -33,7 +33,7 @@ class Look:
 
     Args:
         view: what was looked at. prompt, answer: in words. said: the count in the answer.
-        expected: sum k p(k), or None where the model has no number in mind. heatmap: of the expected number, over the whole picture. own_map: the same over the view's own pixels.
+        expected: sum k p(k), or None where the answer has no number. heatmap: of the expected number, over the whole picture. own_map: the same over the view's own pixels.
         picture: the view's own pixels as the model got them. frame: from them to the whole picture.
         peaks: (n, 2) local maxima of the map in pixels of the whole picture, strongest first; score: the map's value.
         token_px: a vision token's longer side in source pixels. notes: what a person should know.
@@ -61,7 +61,7 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
     """
     seen, frame = cut_out(picture, view, None if view.role == "whole" else config.crop_side)
     prompt = config.prompts.of(category, part=view.role != "whole")
-    keeping = _Keeping(config.score)
+    keeping = _Keeping(config.score, config.answer_tokens)
     methods, _ = token_methods(config.method)
     own_map: Heatmap | None = None
     expected: float | None = None
@@ -119,12 +119,13 @@ def peaks_of(heatmap: Heatmap, config: CountingConfig, token_px: float) -> Point
 
 
 class _Keeping:
-    """A score that keeps the question, so that the vision tower runs once for map and answer."""
+    """A score that keeps the question, so that the vision tower runs once for map and answer, and the answer is generated once."""
 
-    def __init__(self, score: AnswerScore) -> None:
-        self.score = score
+    def __init__(self, score: AnswerScore, answer_tokens: int) -> None:
+        self.score, self.answer_tokens = score, answer_tokens
         self.asking: Asking | None = None
 
     def __call__(self, asking: Asking) -> list[Said]:
         self.asking = asking
+        asking.answer(most=self.answer_tokens)
         return self.score(asking)

@@ -44,7 +44,8 @@ class Counted:
         count: of the whole picture, rounded; None where the model gave no count. exact: before rounding.
         looks: one for each view: answer, count, expected number, map. counts: of each view, None where it gave none.
         dots: (n, 2) one for each object that has a place, in source pixels; score: the map's value, channel: the number of the look.
-        unplaced: how much of the count has no dot. notes: what a person should know. picture: (h, w, 3).
+        unplaced: how much of the count has no dot. estimate: why the count is not what the model answered to every view; "" where it is. doubts: what contradicts the
+            count: its own dots, the whole picture, words that the model did not read. notes: what else a person should know. picture: (h, w, 3).
     """
 
     category: str
@@ -59,6 +60,8 @@ class Counted:
     notes: tuple[str, ...]
     additive: bool
     picture: Picture = field(repr=False)
+    estimate: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def maps(self) -> tuple[Heatmap, ...]:
@@ -70,9 +73,20 @@ class Counted:
         return counting_figure(self.picture, self.looks, self.counts, self.dots, title=title or self.headline(), additive=self.additive, side=side)
 
     def headline(self) -> str:
-        """The count in one line."""
-        said = "no count" if self.count is None else f"{self.count}"
-        return f"{self.category}: {said} ({self.strategy}, {len(self.looks)} view{'s' if len(self.looks) > 1 else ''}, {self.model})"
+        """The count in one line, with what makes it an estimate and what contradicts it."""
+        return f"{self.category}: {self._number()} ({self.strategy}, {len(self.looks)} view{'s' if len(self.looks) > 1 else ''}, {self.model}){self._but()}"
+
+    def line(self) -> str:
+        """The count with its category, what makes it an estimate and what contradicts it: "3 red"."""
+        return f"{self._number()} {'of ' if self.count is None else ''}{self.category}{self._but()}"
+
+    def _number(self) -> str:
+        return "no count" if self.count is None else f"about {self.count}" if self.estimate else f"{self.count}"
+
+    def _but(self) -> str:
+        estimate = [self.estimate if self.count is None else f"an estimate: {self.estimate}"] if self.estimate else []
+        doubts = [f"doubtful: {', '.join(self.doubts)}"] if self.doubts else []
+        return "".join(f"; {part}" for part in (*estimate, *doubts))
 
     def to_json(self) -> dict[str, Any]:
         """Everything but pixels and maps, as JSON can hold it."""
@@ -91,7 +105,7 @@ class Counted:
         ]
         return {
             "format": FORMAT, "category": self.category, "strategy": self.strategy, "model": self.model, "size": list(self.picture.shape[:2]), "count": self.count, "exact": self.exact,
-            "unplaced": self.unplaced, "unit": "source pixels from the top left corner", "dots": dots, "views": views, "notes": list(self.notes),
+            "estimate": self.estimate or None, "doubts": list(self.doubts), "unplaced": self.unplaced, "unit": "source pixels from the top left corner", "dots": dots, "views": views, "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -114,7 +128,7 @@ def count(
         crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom. say: is told of every look.
 
     Raises:
-        OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word for the category. AdapterError: not a model that answers questions.
+        OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word of the question. AdapterError: not a model that answers questions.
     """
     config = (config or CountingConfig()).worded(view)
     if not isinstance(view, LanguageView):
@@ -123,7 +137,7 @@ def count(
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
     additive = token_methods(config.method)[0][0].additive
-    notes = [*(str(p) for p in premises_of(view) if p.alarming), *_unknown_words(view, category, config)]
+    words = [*(str(p) for p in premises_of(view) if p.alarming), *_unknown_words(view, category, config)]
     looks = []
     for i, one in enumerate(views):
         say(f"step {i + 1} of {len(views)}: {one.name}")
@@ -132,8 +146,12 @@ def count(
     seen = [Seen(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]
     fused = fuse(seen, size, same_px=config.same_tokens * max(one.token_px for one in looks))
     whole = None if fused.count is None else int(np.floor(fused.count + 0.5))
-    notes += _notes(looks, counts, fused, whole)
-    return Counted(category, strategy, view.name, whole, fused.count, tuple(looks), counts, _dots(looks, fused), fused.unplaced, tuple(notes), additive, picture)
+    notes = list(dict.fromkeys([*words, *_notes(looks, counts, fused, whole, words)]))
+    doubts = _doubts(view, category, looks, counts, fused, whole)
+    return Counted(
+        category, strategy, view.name, whole, fused.count, tuple(looks), counts, _dots(looks, fused), fused.unplaced, tuple(notes), additive, picture,
+        estimate=_estimate(looks, counts), doubts=tuple(doubts),
+    )  # fmt: skip
 
 
 class VLMGradCAM:
@@ -197,7 +215,53 @@ def _dots(looks: Sequence[Look], fused: Fused) -> Points:
     return Points(xy, score=score, channel=torch.tensor([v for v, _ in pairs], dtype=torch.long))
 
 
-def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None) -> list[str]:
+def _estimate(looks: Sequence[Look], counts: Sequence[float | None]) -> str:
+    """Why a count is an estimate: views that did not answer with a number, and those whose expected number is counted instead."""
+    views = [(one, counted) for one, counted in zip(looks, counts, strict=True) if one.view.role != "beside"]
+    parts = [pair for pair in views if pair[0].view.role == "part"]
+    if parts and all(counted is not None for _, counted in parts):
+        views = parts  # the whole stands in for nobody
+    silent = sum(counted is None for _, counted in views)
+    expected = sum(counted is not None and counted != one.said.value for one, counted in views)
+    reasons = []
+    if silent:
+        reasons.append("the model did not answer with a number" if len(views) == 1 else f"{silent} of {len(views)} views did not answer with a number")
+    if expected:
+        reasons.append("it is the expected number" if len(views) == 1 else f"{expected} of {len(views)} views give an expected number")
+    return ", ".join(reasons)
+
+
+def _doubts(view: LanguageView, category: str, looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None) -> list[str]:
+    """What contradicts a count."""
+    if whole is None:
+        return []
+    found = []
+    if unread := unknown_words(view, category):
+        found.append(f"the model has no word for {', '.join(map(repr, unread))}")
+    looked = counts[0] if looks[0].view.role == "whole" and any(one.view.role == "part" for one in looks) else None
+    return found + contradictions(whole, len(fused.view), looked)
+
+
+def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
+    """What speaks against a count, in words.
+
+    Args:
+        dots: how many it has. whole: what the model says of the whole picture; None: nothing, or the count is that.
+
+    Example:
+        >>> contradictions(5, 2, 2.0)
+        ['it has 2 dots', 'asked about the whole picture, the model says 2']
+    """
+    found = []
+    agreed = whole == dots != count  # two that agree against a third are believed, however near it is
+    if _apart(count, dots) or agreed:
+        found.append(f"it has {'no dots' if dots == 0 else '1 dot' if dots == 1 else f'{dots} dots'}")
+    if whole is not None and (_apart(count, whole) or agreed):
+        found.append(f"asked about the whole picture, the model says {whole:g}")
+    return found
+
+
+def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None, known: Sequence[str]) -> list[str]:
     notes = []
     parts = [one for one in looks if one.view.role == "part"]
     spoke = looks[0].view.role == "whole" and counts[0] is not None
@@ -210,7 +274,7 @@ def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, 
             notes.append(f"{one.view.name}: {one.said.reason}; its expected number {counted:.2f} stands in")
         elif one.expected is not None and _apart(one.said.value, one.expected):
             notes.append(f"{one.view.name}: the model says {one.said.value:g} and expects {one.expected:.2f}, so it is not sure")
-    notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes)
+    notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes if note not in known)
     if abs(fused.unplaced) >= 0.5:
         notes.append(f"{fused.unplaced:.1f} of the count have no dot: the maps have fewer peaks than the model counts")
     if parts and spoke and whole is not None and _apart(whole, counts[0] or 0.0):
@@ -228,10 +292,8 @@ def _apart(a: float, b: float) -> bool:
 
 
 def _unknown_words(view: LanguageView, category: str, config: CountingConfig) -> list[str]:
-    """Words of the prompt that the model's vocabulary has not."""
+    """Words of the questions that the model's vocabulary has not."""
     if not category.strip():
         raise OptionError("the category is empty; say what to count, such as 'peaches'")
-
-    if unknown_words(view, category):
-        raise TargetError(f"the vocabulary of {view.name} has no word for {category!r}; count something that it can be asked for")
-    return note_unknown_words(view, " ".join(config.prompts.of("", part=part) for part in (False, True)))
+    questions = dict.fromkeys(config.prompts.of(category, part=part) for part in (False, True))
+    return list(dict.fromkeys(line for question in questions for line in note_unknown_words(view, question)))

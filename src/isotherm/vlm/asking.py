@@ -14,6 +14,8 @@ from isotherm.vlm.view import Asked, LanguageView, Reading, Streams
 Value = Callable[[Sequence[Tensor]], Tensor]
 """(k + 1, v) logits of each continuation that is read, in float32 -> one number, with graph."""
 
+SHOWN = 16
+"""Tokens of an answer that nobody needs but a person who wants to know what was answered."""
 ROWS = 32
 """Versions of a prompt per forward pass, unless told; fewer where they are long."""
 FEW, SHARE = 4, 8
@@ -29,7 +31,8 @@ class Said:
     Args:
         label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
         value: of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
-        tokens: the token that is looked for at each of the steps.
+        tokens: the token that is looked for at each of the steps. given: an answer that the model is made to say, where it is not its own. note: what a person should
+            know about how this came to be explained.
     """
 
     label: str
@@ -37,6 +40,8 @@ class Said:
     value: Value
     steps: tuple[tuple[int, int], ...]
     tokens: tuple[int, ...]
+    given: str | None = None
+    note: str = ""
 
 
 @dataclass(eq=False)
@@ -53,7 +58,7 @@ class Asking:
     streams: Streams
     forwards: int = 0
     _said: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
-    _answer: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    _answer: tuple[tuple[int, ...], int] | None = None
     _tower: tuple[Tensor, Streams] | None = None
 
     @classmethod
@@ -79,10 +84,22 @@ class Asking:
         return len(self.asked.positions)
 
     def answer(self, *, most: int = 64) -> tuple[int, ...]:
-        """What the model itself says, greedily."""
-        if most not in self._answer:
-            self._answer[most] = tuple(self.view.answer(self.asked, most=most))
-        return self._answer[most]
+        """What the model itself says, greedily; it is generated again only where what is known was cut short."""
+        if self._answer is None or len(self._answer[0]) == self._answer[1] < most:
+            self._answer = tuple(self.view.answer(self.asked, most=most)), most
+        return self._answer[0][:most]
+
+    def words(self) -> str:
+        """What the model itself says, as text; at least its beginning, which ends with three dots where more would follow."""
+        tokens, most = (self.answer(most=SHOWN), SHOWN) if self._answer is None else self._answer
+        return self.view.vocabulary.decode(tokens).strip() + (" ..." if len(tokens) == most else "")
+
+    def says(self, text: str) -> bool:
+        """Whether the model's own answer is a text, or begins with its words."""
+        own, given = (" ".join(t.split()).casefold() for t in (self.words(), text))
+        if own.endswith(" ...") and given.startswith(own.removesuffix(" ...")):
+            return True
+        return own.startswith(given) and not (own[len(given) :][:1].isalnum() and given[-1:].isalnum())
 
     def again(self, prompt: str) -> Asking:
         """Another question about the same pictures, whose vision tokens are those of this one."""

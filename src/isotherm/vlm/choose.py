@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from isotherm.errors import OptionError
+from isotherm.errors import OptionError, TargetError
 from isotherm.ops.names import known_method
 from isotherm.vlm import methods as methods_module
+from isotherm.vlm.asking import Asking, Said
 from isotherm.vlm.explain import AnswerScore
 from isotherm.vlm.methods import Propagation
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
@@ -16,6 +19,18 @@ from isotherm.vlm.trace import TokenMethod
 
 TARGETS = "count, answer (a map per word), whole, token, next, word:WORD"
 COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa]s)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class NumberOrAnswer(ExpectedNumber):
+    """The expected number, or the whole answer where it has no number, which a note then says."""
+
+    def __call__(self, asking: Asking) -> list[Said]:
+        with suppress(TargetError):
+            return super().__call__(asking)
+        found = Answer()(asking)  # refused, where the model says nothing
+        note = f"the prompt asks how many and the answer {asking.words()!r} has no number, so the maps are of the answer itself"
+        return [replace(said, note=note) for said in found]
 
 
 def answer_score(target: Any, prompt: str, *, answer: str | None = None, versus: str | None = None) -> tuple[AnswerScore, str | None]:
@@ -34,7 +49,7 @@ def answer_score(target: Any, prompt: str, *, answer: str | None = None, versus:
         return Contrast(answer, versus), None
     if target is None:
         if answer is None and COUNTS.search(prompt):
-            return ExpectedNumber(), "target: count, because the prompt asks how many"
+            return NumberOrAnswer(), "target: count, because the prompt asks how many"
         return Answer(answer), "target: whole, the log p of the whole answer"
     if isinstance(target, str):
         return _named(target, answer), None

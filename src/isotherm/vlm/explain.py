@@ -65,6 +65,7 @@ def explain_answer(
     known_word(trust, ("fast", "full", "off"), "trust")
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
+    notes = note_unknown_words(view, prompt)
     asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     needs = frozenset().union(*(m.needs for m in methods))
     asking = Asking.of(view, asked, tower="tower" in needs)
@@ -73,14 +74,19 @@ def explain_answer(
         traces = record(asking, said, needs)
         check_scores(traces)
         by_method = [guarded(method, traces) for method in methods]
-    notes = [*(str(p) for p in premises if p.alarming), *note_unknown_words(view, prompt)]
+    notes = [*(str(p) for p in premises if p.alarming), *notes, *dict.fromkeys(s.note for s in said if s.note)]
+    # by now it is known unless the score did without
+    answer = asking.words()
+    forced = next((s.given for s in said if s.given is not None and not asking.says(s.given)), None)
     found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
     for i, trace in enumerate(traces):
         for method, several in zip(methods, by_method, strict=True):
             values, more = several[i]
             notes += [n for n in more if n not in notes]
             found.append((trace, method, values.detach().cpu().float()))
+    spoken = {"answer": answer} if forced is None else {"answer": answer, "forced": forced}
     maps = [marked(m, premises) for trace, method, values in found for m in _maps(trace, method, values, seed)]
+    maps = [m.with_(meta={**m.meta, **spoken}) for m in maps]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
     silent = [m.label for m in maps if not m.has_evidence]
@@ -90,8 +96,10 @@ def explain_answer(
     def assess() -> tuple[Trust | None, ...]:
         return _assess(found, said, len(asked.pictures), "full" if trust == "full" else "fast", fill, seed)
 
-    answer = f"asked {prompt!r}"
-    return Explanation(tuple(maps), pictures[0], name, (), (*chosen, answer), tuple(notes), None if trust == "off" or not maps else assess, tuple(premises))
+    return Explanation(
+        tuple(maps), pictures[0], name, (), tuple(chosen), tuple(notes), None if trust == "off" or not maps else assess, tuple(premises),
+        prompt=prompt, answer=answer, forced=forced,
+    )  # fmt: skip
 
 
 def by_picture(explanation: Explanation) -> list[Explanation]:

@@ -33,7 +33,7 @@ class NextToken:
         _check_of(self.of)
         token = int(asking.logits().argmax()) if self.text is None else encoded(asking, self.text)[0]
         word = asking.view.vocabulary.decode([token]) or f"token {token}"
-        return [Said(f"{self.of} of {word.strip()!r} next", ((),), steps_value({0: token}, self.of), ((0, 0),), (token,))]
+        return [Said(f"{self.of} of {word.strip()!r} next", ((),), steps_value({0: token}, self.of), ((0, 0),), (token,), self.text)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Answer:
             groups = [(asking.view.vocabulary.decode([t]).strip() or f"token {t}", range(i, i + 1)) for i, t in enumerate(tokens)]
         else:
             groups = words_of(asking, tokens)
-        return [_said(text, tokens, steps, self.of, whole) for text, steps in groups]
+        return [_said(text, tokens, steps, self.of, whole, self.text) for text, steps in groups]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Word:
         found = [(text, steps) for text, steps in words_of(asking, tokens) if _bare(text) == _bare(self.word)]
         if not 0 <= self.number < len(found):
             raise TargetError(f"the answer {whole!r} has the word {self.word!r} {len(found)} time(s), so there is none with number {self.number}")
-        return [_said(*(found[self.number][0], tokens, found[self.number][1]), self.of, whole)]
+        return [_said(*(found[self.number][0], tokens, found[self.number][1]), self.of, whole, self.text)]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Span:
         if not 0 <= self.start < self.stop <= len(tokens):
             raise TargetError(f"the answer has {len(tokens)} tokens; {self.start} to {self.stop} is no part of it")
         whole = asking.view.vocabulary.decode(tokens).strip()
-        return [_said(asking.view.vocabulary.decode(tokens[self.start : self.stop]).strip(), tokens, range(self.start, self.stop), self.of, whole)]
+        return [_said(asking.view.vocabulary.decode(tokens[self.start : self.stop]).strip(), tokens, range(self.start, self.stop), self.of, whole, self.text)]
 
 
 def encoded(asking: Asking, text: str) -> tuple[int, ...]:
@@ -153,10 +153,10 @@ def steps_value(wanted: dict[int, int], of: Of) -> Value:
     return value
 
 
-def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str) -> Said:
+def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, given: str | None) -> Said:
     label = f"{of} of {text!r}" + (f" in {whole!r}" if text != whole else "")
     # what comes behind the last token that is read changes nothing
-    return Said(label, (tokens[:-1],), steps_value({i: tokens[i] for i in steps}, of), tuple((0, i) for i in steps), tuple(tokens[i] for i in steps))
+    return Said(label, (tokens[:-1],), steps_value({i: tokens[i] for i in steps}, of), tuple((0, i) for i in steps), tuple(tokens[i] for i in steps), given)
 
 
 def _bare(word: str) -> str:

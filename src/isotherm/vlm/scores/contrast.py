@@ -32,4 +32,4 @@ class Contrast:
             raise TargetError(f"{self.a!r} and {self.b!r} are the same tokens to {asking.view.name}; contrast two answers that differ")
         first, second = a[same], b[same]
         # the normaliser is the same for both, so logits do
-        return [Said(f"{self.a!r} rather than {self.b!r}", (a[:same],), lambda rows: rows[0][same, first] - rows[0][same, second], ((0, same),), (first,))]
+        return [Said(f"{self.a!r} rather than {self.b!r}", (a[:same],), lambda rows: rows[0][same, first] - rows[0][same, second], ((0, same),), (first,), self.a)]

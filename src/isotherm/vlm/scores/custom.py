@@ -34,4 +34,4 @@ class Custom:
             raise TargetError(f"the score's function gives {type(found).__name__} {tuple(getattr(found, 'shape', ()))}; expected one number as a tensor")
         likeliest = tuple(int(t) for t in logits.argmax(-1))
         steps = tuple((0, i) for i in range(len(given) + 1))
-        return [Said(self.label, (given,), lambda rows: self.function(rows[0]).reshape(()), steps, likeliest)]
+        return [Said(self.label, (given,), lambda rows: self.function(rows[0]).reshape(()), steps, likeliest, self.text or None)]

@@ -14,13 +14,11 @@ from isotherm.vlm.asking import Asking, Said
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
 LIKELY = 0.01
 """Least probability of the digits so far for what follows them to be looked at."""
-FEW = 0.05
-"""Probability of any number, below which the number is looked for further on in the answer."""
 
 
 @dataclass(frozen=True)
 class ExpectedNumber:
-    """sum k p(k) / sum p(k) over the numbers that the model may say, in digits or in words, of several tokens too.
+    """sum k p(k) / sum p(k) over the numbers that the model may say in the place where its answer has one, in digits or in words, of several tokens too.
 
     Its gradient moves with every number's probability, where that of the likeliest number vanishes as the model becomes sure.
 
@@ -52,9 +50,8 @@ class ExpectedNumber:
         return [Said(f"expected number ({now:.2f})", rows, value, steps, (likeliest,) * len(rows))]
 
     def _before(self, asking: Asking, numbers: dict[int, str]) -> tuple[int, ...]:
-        """The tokens of the answer before its number."""
-        p = torch.softmax(asking.logits()[-1], -1)
-        if float(p[torch.tensor(list(numbers), device=p.device)].sum()) >= FEW:
+        """The tokens of the answer before its number. Numbers that are likely where the model says something else are no count of its."""
+        if int(asking.logits()[-1].argmax()) in numbers:
             return ()
         tokens = asking.answer()
         at = next((i for i, t in enumerate(tokens) if t in numbers), None)
