@@ -377,11 +377,11 @@ def test_mistakes_are_told(tiny, noise):
         count(tiny, noise, "red", strategy="densely", config=CONFIG)
     with pytest.raises(MethodError, match="there is no method 'gradcan'"):
         count(tiny, noise, "red", config=CountingConfig(prompts=TINY, method="gradcan"))
-    note = count(tiny, noise, "red", strategy="global").notes[0]
+    (note,) = (n for n in count(tiny, noise, "red", strategy="global").notes if "vocabulary" in n)
     assert "has no 'How'" in note
     assert "give a prompt of words that it knows" in note
     unread = count(tiny, noise[:48, :48], "peaches", strategy="global", config=CONFIG)
-    assert unread.notes[0] == "the vocabulary of tiny has no 'peaches': give a prompt of words that it knows"
+    assert "the vocabulary of tiny has no 'peaches': give a prompt of words that it knows" in unread.notes
     assert unread.count is None or "the model has no word for 'peaches'" in unread.line()
 
 
