@@ -55,7 +55,7 @@ def row(view, q: ShapeQuestion) -> list[Tile]:
 def main() -> None:
     view = open_model("tiny-vlm")
     rows = [row(view, make_question(HELD_OUT[i], kind)) for kind, i in ASKED]  # type: ignore[arg-type]
-    print(save_picture(arrange(rows, font_size=17), Path(__file__).parent / "pictures" / "vlm_same_question.png", command="python docs/vlm_pictures.py"))
+    print(save_picture(arrange(rows, font_size=24), Path(__file__).parent / "pictures" / "vlm_same_question.png", command="python docs/vlm_pictures.py"))
 
 
 if __name__ == "__main__":

@@ -278,3 +278,13 @@ def test_an_explicit_scale_is_used_as_it_is():
     out = overlay(m, p, scale=Scale(0.0, 1.0), style=replace(PLAIN, opacity=1.0, by_value=False))
     middle = (stops("inferno")[127] + stops("inferno")[128]) / 2 * 255
     assert np.abs(out[0, 0] - middle).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(16, 24), (1, 400), (400, 1), (3, 3), (1, 1)])
+@pytest.mark.parametrize("style", ["isotherm", "lines", "even"])
+def test_the_smallest_pictures_are_drawn_with_all_that_goes_with_them(size, style):
+    m = Heatmap(torch.rand(4, 4, generator=torch.Generator().manual_seed(0)) - 0.3, Frame.resize(size, (4, 4)), "relevance", signed=True)
+    p = np.zeros((*size, 3), np.uint8)
+    out = overlay(m, p, style=style, colour_bar=True, title="a title", footer="a command")
+    assert out.shape[0] > size[0]
+    assert out.shape[1] > size[1]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from PIL import Image, ImageDraw
 
 from isotherm.draw.ink import Ink
 from isotherm.draw.scale import Scale
-from isotherm.draw.style import HALF, Style
+from isotherm.draw.style import HALF, Style, on_paper
 from isotherm.draw.text import INK, LINE, MUTED, PAPER, font_for, measure, text_size, wrap
 
 LEAST_WIDTH = 320
@@ -66,7 +65,7 @@ def colour_bar(
     """A colour bar with ticks at round numbers, ``height`` pixels high, on paper.
 
     Args:
-        height: in pixels; the bar itself is shorter by a margin.
+        height: in pixels; the bar itself is shorter by a margin. Where that leaves no room for two ticks, it is higher.
         scale: the values at its ends; an empty one gives a blank bar that says so.
         style: how the map is drawn. The bar shows its colours as they lie on paper, and its lines where they lie in the scale.
         signed: True where the map is: below 0 stand the colours of evidence against.
@@ -77,6 +76,7 @@ def colour_bar(
     font = font_for(caption, size)
     pad = max(6, round(size * 0.8))
     width = max(10, round(size * 1.1))
+    height = max(height, 2 * pad + 3 * size)
     top, bottom = pad, height - pad
     ticks = [] if scale.is_empty else [(v, f) for v, f in nice_ticks(scale, max(2, (bottom - top) // (4 * size)))]
     label_width = max([measure(text, font)[0] for _, text in ticks] or [0])
@@ -86,7 +86,7 @@ def colour_bar(
     if scale.is_empty:
         draw.rectangle((pad, top, pad + width, bottom), outline=LINE)
     else:
-        ink = Ink.of(replace(style, opacity=1.0, negative="fill"), scale, signed=signed)
+        ink = Ink.of(on_paper(style), scale, signed=signed)
         colour = (ink.colour * ink.alpha[:, None] + 1 - ink.alpha[:, None])[1:].mul(255).round().byte().flip(0)
         bar = Image.fromarray(colour[:, None].contiguous().numpy()).resize((width, bottom - top), Image.Resampling.BILINEAR)
         out.paste(bar, (pad, top))

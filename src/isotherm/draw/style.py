@@ -8,7 +8,7 @@ strongly and on its outer side, so that nothing inside is hidden. docs/drawing.m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -108,3 +108,8 @@ def as_style(style: Style | str | None) -> Style:
     if isinstance(style, Style):
         return style
     return STYLES[known_word(style, list(STYLES), "style")]
+
+
+def on_paper(style: Style) -> Style:
+    """The style of a map without its picture: nothing below has to shine through."""
+    return replace(style, opacity=1.0, negative="fill" if style.negative != "none" else "none")

@@ -7,7 +7,6 @@ a hundred tiles of large photos cost little.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -20,7 +19,7 @@ from isotherm.draw.marks import draw_marks
 from isotherm.draw.overlay import NO_EVIDENCE, draw_chip, is_silent
 from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.draw.scale import Scale
-from isotherm.draw.style import Style
+from isotherm.draw.style import Style, on_paper
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
 
@@ -72,8 +71,3 @@ def map_tile(
     """The map alone over its source at ``size`` (h, w), without its picture: full colours on paper, for and against."""
     ground = Image.new("RGB", (size[1], size[0]), UNSEEN)
     return overlay_tile(heatmap, ground, scale=scale, style=on_paper(style), font_size=font_size)
-
-
-def on_paper(style: Style) -> Style:
-    """The style of a map without its picture: nothing below has to shine through."""
-    return replace(style, opacity=1.0, negative="fill" if style.negative != "none" else "none")

@@ -12,7 +12,7 @@
   const tables = {};
   const tableOf = (name) => (tables[name] ??= Field.bytesOf(settings.tables[name]));
   const look = { style: settings.style, opacity: settings.styles[settings.style].opacity, threshold: 0, boxes: true, share: "map", unsigned: settings.unsigned[0], signed: settings.signed[0], bare: false };
-  const onPaper = { opacity: 1, negative: "fill" }; // without a picture below nothing has to shine through
+  const onPaper = () => ({ opacity: 1, negative: settings.styles[look.style].negative === "none" ? "none" : "fill" }); // nothing below has to shine through
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   class Entry {
@@ -104,12 +104,12 @@
           canvas.height = Math.max(1, Math.round(this.h * factor));
           canvas.thumb = Field.raster(this.field(map), canvas.height, canvas.width, this.source, map);
         }
-        this.paint(canvas, map, canvas.thumb, this.inkOf(map, { ...onPaper, threshold: 0 }));
+        this.paint(canvas, map, canvas.thumb, this.inkOf(map, { ...onPaper(), threshold: 0 }));
       });
     }
 
     drawBar(map) {
-      const canvas = $("canvas.ramp", this.root), { scale, style, ink } = this.inkOf(map, onPaper), count = ink.count;
+      const canvas = $("canvas.ramp", this.root), { scale, style, ink } = this.inkOf(map, onPaper()), count = ink.count;
       canvas.width = count;
       canvas.height = 1;
       const image = canvas.getContext("2d").createImageData(count, 1);
