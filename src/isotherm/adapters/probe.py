@@ -79,6 +79,7 @@ def noise_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
     return like.with_tensor(noise.to(like.tensor))
 
 
+@torch.inference_mode(False)  # whatever the caller has on, this has gradients
 def last_grid(places: Places, answer: Answer, inputs: Inputs, *, among: Among = lambda candidates: candidates) -> Found:
     """The last layer in order of execution with a grid of cells that all carry gradient.
 

@@ -20,6 +20,7 @@ from isotherm.adapters.torchvision_detectors import (
     suppress,
 )
 from isotherm.cam.capture import evaluating
+from isotherm.cam.grad_mode import without_gradients
 from isotherm.cam.view import Detections, Inputs, Pins
 from isotherm.frame import Size
 from isotherm.ops.resample import interpolation_matrix
@@ -175,7 +176,7 @@ class RCNNView(DetectorView):
         flat, deltas = concat_box_prediction_layers(objectness, deltas)
         logits = flat.reshape(len(inputs), -1)
         boxes_out, anchor_out = [], []
-        with torch.no_grad():
+        with without_gradients():
             boxes = rpn.box_coder.decode(deltas.detach(), anchors).view(len(inputs), -1, 4)
             best, start = [], 0
             for count in counts:
@@ -208,7 +209,7 @@ class RCNNView(DetectorView):
 
         heads, k = self.model.roi_heads, regions.logits.shape[1]
         boxes = clip_boxes_to_image(regions.boxes, size)[:, 1:].reshape(-1, 4)
-        with torch.no_grad():
+        with without_gradients():
             scores = F.softmax(regions.logits, -1)[:, 1:].reshape(-1)
             pair = torch.where(scores > heads.score_thresh)[0]
             pair = pair[remove_small_boxes(boxes[pair], min_size=1e-2)]

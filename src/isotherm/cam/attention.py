@@ -22,6 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from isotherm.cam.breaks import differentiate
+from isotherm.cam.grad_mode import begin_graph, gradients_kept
 from isotherm.cam.receptive import Field
 from isotherm.cam.trace import AttentionTrace
 from isotherm.cam.view import Inputs, Layout
@@ -48,7 +50,8 @@ def recorded_attention(model: nn.Module, *, gradient: bool = False) -> Iterator[
     Args:
         model: its modules' names are given to the calls.
         gradient: keep the graph from the first attention on, so that gradients at the probabilities can be taken;
-            gradient mode is then left on until a surrounding ``torch.no_grad()`` ends.
+            gradient mode is then left on until a surrounding ``torch.no_grad()`` ends, or, inside of
+            :func:`isotherm.cam.grad_mode.gradients_kept`, until that ends.
 
     Cross-attention (other keys than queries) is not kept.
     """
@@ -90,11 +93,11 @@ class _Open(TorchFunctionMode):
         return output
 
     def _keep(self, probabilities: Tensor) -> Tensor:
+        name = self.inside[-1] if self.inside else ""
         if self.gradient:
-            torch.set_grad_enabled(True)
+            begin_graph(f"{name or 'the model'} (its attention)")
             if not probabilities.requires_grad:
                 probabilities = probabilities.detach().clone().requires_grad_()
-        name = self.inside[-1] if self.inside else ""
         self.calls.append(AttentionCall(name, probabilities if self.gradient else probabilities.detach()))
         return probabilities
 
@@ -260,11 +263,11 @@ def own_score_gradients(
         raise MethodError(f"there are {len(calls)} attention calls but tokens of {len(tokens)} blocks; LeGrad needs one block per attention")
     everything = []
     for call, behind in zip(calls, tokens, strict=True):
-        with torch.enable_grad():
+        with torch.enable_grad(), gradients_kept(begun=True):
             scores = read(behind)
         rows = []
         for target, row in enumerate(picture.tolist()):
-            (gradient,) = torch.autograd.grad(scores[target], call.probabilities, retain_graph=True, allow_unused=True)
+            (gradient,) = differentiate(scores[target], [call.probabilities], retain_graph=True, allow_unused=True)
             if gradient is None:
                 raise MethodError(f"the tokens given for {call.name} do not depend on its attention; give the output of the block around it")
             rows.append(gradient[row])

@@ -80,6 +80,7 @@ def is_auto(layers: Layers) -> bool:
     return isinstance(layers, str) and layers == "auto"
 
 
+@torch.inference_mode(False)  # whatever the caller has on, this has gradients
 def attribute(
     view: View,
     inputs: Inputs,
@@ -104,7 +105,7 @@ def attribute(
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
-    refs = target_layers(view, layers)
+    inputs, refs = _usual(inputs), target_layers(view, layers)
     with examined(view, inputs):
         kept = observe(view, inputs, methods, refs)
         prediction = view.find(kept.recording.raw, inputs)
@@ -117,6 +118,7 @@ def attribute(
     return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
 
 
+@torch.inference_mode(False)
 def attribute_again(
     view: View,
     inputs: Inputs,
@@ -132,6 +134,7 @@ def attribute_again(
         inputs: one row per target, in the order of the targets. targets: what :func:`attribute` chose; findings are
             read again at their pins.
     """
+    inputs = _usual(inputs)
     kept = observe(view, inputs, methods, target_layers(view, layers))
     raw = kept.recording.raw
     prediction = view.find(raw, inputs) if targets.pins is None else view.refind(raw, inputs, targets.pins)
@@ -139,6 +142,11 @@ def attribute_again(
     again = replace(targets, scores=targets.read(prediction, everyone), picture=everyone, rows=None if targets.rows is None else everyone)
     rerun = ViewRerun(view, inputs, again, kept.refs, kept.layouts)
     return _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+
+
+def _usual(inputs: Inputs) -> Inputs:
+    """The inputs as tensors that a graph can use, and that a model's operations can be followed from, also where they were made under ``inference_mode``."""
+    return inputs.with_tensor(inputs.tensor.clone()) if inputs.tensor.is_inference() else inputs
 
 
 def _maps(
@@ -149,7 +157,8 @@ def _maps(
     rest = [m for i, m in enumerate(methods) if i not in quick]
     slow, more = method_maps(kept, rerun, rest, how) if rest else ((), ())
     remaining = iter(slow)
-    return tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods))), (*notes, *more)
+    maps = tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods)))
+    return maps, tuple(dict.fromkeys((*notes, *more, *kept.recording.notes, *rerun.notes)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,6 +25,7 @@ def bias_layers(model: nn.Module) -> tuple[LayerRef, ...]:
     return tuple(LayerRef(name, m) for name, m in model.named_modules() if effective_bias(m) is not None)
 
 
+@torch.no_grad()
 def effective_bias(module: nn.Module) -> Float[Tensor, " c"] | None:
     """What the module adds to each channel in eval mode; None for other modules."""
     bias = getattr(module, "bias", None)
@@ -31,7 +33,7 @@ def effective_bias(module: nn.Module) -> Float[Tensor, " c"] | None:
     if isinstance(mean, Tensor) and isinstance(var, Tensor):
         weight = getattr(module, "weight", None)
         scale = (var + getattr(module, "eps", 1e-5)).rsqrt() * (1 if weight is None else weight)
-        return (-(mean * scale) + (0 if bias is None else bias)).detach()
+        return -(mean * scale) + (0 if bias is None else bias)
     if isinstance(module, nn.Conv2d) and bias is not None:
         return bias.detach()
     return None

@@ -4,7 +4,8 @@ Peers pair activations with gradients by the order in which hooks happen to fire
 twice, or a layer off the path to the score, silently shifts gradients to other layers. Here every call is
 kept by its identity, its output tensor, and gradients are asked for that very tensor.
 
-The graph starts at the first target layer: before it the model runs without gradients. Gradients come from
+The graph starts at the first target layer: before it the model runs without gradients, behind it they stay on, whatever
+blocks of ``no_grad`` or ``inference_mode`` the model itself opens and closes (``grad_mode.py``). Gradients come from
 ``torch.autograd.grad`` for the recorded tensors only, so no parameter's ``.grad`` is touched and no weight
 gradient is computed, which is where two thirds of the usual time goes.
 """
@@ -12,7 +13,7 @@ gradient is computed, which is where two thirds of the usual time goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.batchnorm import exact_batch_norm
+from isotherm.cam.breaks import Break, differentiate, layer_advice
+from isotherm.cam.grad_mode import GradientKeeper, gradients_kept
 from isotherm.cam.layers import LayerRef
 from isotherm.errors import AdapterError, LayerError
-
-GRAPH_LOST = "the score has no gradient: it does not depend on any target layer's output in a differentiable way"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +44,15 @@ class Call:
 class Recording:
     """What one forward pass left: the model's raw output and the chosen calls, in the order of the layers asked for.
 
-    ``every`` holds all calls of the modules that were recorded without choosing among their calls.
+    ``every`` holds all calls of the modules that were recorded without choosing among their calls, ``breaks`` the steps at
+    which the graph ended, ``notes`` what a person should know of the forward pass.
     """
 
     raw: Any
     calls: tuple[Call, ...]
     every: tuple[Call, ...] = ()
+    breaks: tuple[Break, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def gradients(
         self,
@@ -75,23 +79,22 @@ class Recording:
             LayerError: a layer has no path to the scores; the message names it.
         """
         if not scores.requires_grad:
-            raise LayerError(f"{GRAPH_LOST} ({', '.join(map(str, self.calls))}); choose an earlier layer, or one that runs outside of no_grad")
+            outputs = [call.output for call in self.calls]
+            raise LayerError(f"the score has no gradient at layer {', '.join(map(str, self.calls))}: {layer_advice(self.breaks, outputs)}")
         outputs = [*(call.output for call in self.calls), *also]
         rounds = _rounds(picture)
         parts: list[list[Tensor | None]] = []
         for number, members in enumerate(rounds):
             last = number == len(rounds) - 1
-            grads = torch.autograd.grad(
+            grads = differentiate(
                 scores[members.to(scores.device)].sum(), outputs, retain_graph=keep_graph or not last, allow_unused=True
             )
             rows = picture[members]
             parts.append([None if g is None else g[rows.to(g.device)] for g in grads])
-        off_path = [str(c) for i, c in enumerate(self.calls) if all(p[i] is None for p in parts)]
+        off_path = [c for i, c in enumerate(self.calls) if all(p[i] is None for p in parts)]
         if off_path:
-            raise LayerError(
-                f"layer {', '.join(off_path)} has no path to what is explained: the score does not depend on its output; "
-                "choose a layer that the score is computed from"
-            )
+            why = layer_advice(self.breaks, [c.output for c in off_path])
+            raise LayerError(f"layer {', '.join(map(str, off_path))} has no path to what is explained: {why}")
         order = torch.argsort(torch.cat(list(rounds)))
         gathered = []
         for i, output in enumerate(outputs):
@@ -188,34 +191,51 @@ def record(
         gradient: keep the graph from the first of them on.
 
     Raises:
-        LayerError: a layer did not run, or ran several times and none was chosen.
+        LayerError: a layer did not run, or ran several times and none was chosen, or no graph can begin at it.
     """
     refs = [*layers, *every_call]
-    outputs: list[list[Tensor]] = [[] for _ in refs]
-
-    def keep(i: int, call: int, output: Tensor) -> Tensor | None:
-        if not gradient:
-            outputs[i].append(output.detach())
-            return None
-        torch.set_grad_enabled(True)  # until the surrounding no_grad block ends: the graph starts here
-        if output.is_inference():
-            output = output.clone()
-        if not output.requires_grad:
-            output = output.detach().requires_grad_()
-        outputs[i].append(output)
-        # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
-        return output.clone()
-
-    exact = exact_batch_norm(model) if gradient else nullcontext()
-    with torch.inference_mode(False), torch.no_grad(), evaluating(model), exact, replaced(refs, keep):
-        raw = run()
+    raw, outputs, keeper = _run(model, run, refs, gradients_kept(model) if gradient else nullcontext())
+    if keeper is not None and keeper.missed:
+        raw, outputs, keeper = _run(model, run, refs, gradients_kept(model, early=True))
     chosen = tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs[: len(layers)], strict=True))
     every = tuple(
         Call(ref, i, out)
         for ref, outs in zip(every_call, outputs[len(layers) :], strict=True)
         for i, out in enumerate(outs)
     )
-    return Recording(raw, chosen, every)
+    return Recording(raw, chosen, every, *(() if keeper is None else (keeper.breaks, keeper.notes)))
+
+
+def _run(
+    model: nn.Module, run: Callable[[], Any], refs: Sequence[LayerRef], kept: AbstractContextManager[GradientKeeper | None]
+) -> tuple[Any, list[list[Tensor]], GradientKeeper | None]:
+    """The raw output of one forward pass and what each layer put out, call by call."""
+    outputs: list[list[Tensor]] = [[] for _ in refs]
+
+    def keep(i: int, call: int, output: Tensor) -> Tensor | None:
+        if keeper is None:
+            outputs[i].append(_usual(output.detach()))
+            return None
+        keeper.begin(str(refs[i]))
+        output = _usual(output)
+        if not output.requires_grad:
+            output = output.detach().requires_grad_()
+        outputs[i].append(output)
+        # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
+        return output.clone()
+
+    exact = nullcontext() if isinstance(kept, nullcontext) else exact_batch_norm(model)
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), exact, kept as keeper, replaced(refs, keep):
+        raw = run()
+    return raw, outputs, keeper
+
+
+def _usual(output: Tensor) -> Tensor:
+    """A tensor that a graph can use, also where the model made it under ``inference_mode``."""
+    if not output.is_inference():
+        return output
+    with torch.inference_mode(False):
+        return output.clone()
 
 
 def _choose(ref: LayerRef, outputs: list[Tensor]) -> Call:

@@ -125,8 +125,13 @@ class Follower(TorchDispatchMode):
             self._by_size[size] = field
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> Any:
-        out = func(*args, **(kwargs or {}))
         rule = MOVES.get(func.overloadpacket)
+        if rule is None:
+            with self:  # under inference_mode an operation arrives whole that otherwise comes as its steps
+                out = func.decompose(*args, **(kwargs or {}))
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **(kwargs or {}))
         inputs = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
         for result in out if isinstance(out, list | tuple) else [out]:
             if not isinstance(result, Tensor) or result.ndim != 4:

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.batchnorm import exact_batch_norm
+from isotherm.cam.breaks import differentiate, ends_of
 from isotherm.cam.capture import evaluating, record, replaced
+from isotherm.cam.grad_mode import gradients_kept
 from isotherm.cam.layers import LayerRef
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Inputs, Layout, View
@@ -24,6 +26,7 @@ class ViewRerun:
 
     Args:
         view, inputs, targets: what was explained. layers, layouts: the trace's target layers.
+        notes: what a person should know of the passes so far; the keys of a dictionary, in order.
     """
 
     view: View
@@ -32,11 +35,12 @@ class ViewRerun:
     layers: Sequence[LayerRef] = ()
     layouts: Sequence[Layout] = ()
     forwards: int = 0
+    notes: dict[str, None] = field(default_factory=dict)
     _front_at_one: dict[int, bool] = field(default_factory=dict)
 
     def take(self, index: Int[Tensor, " m"]) -> ViewRerun:
         """The same for some of the targets, numbered anew from 0."""
-        return ViewRerun(self.view, self.inputs, self.targets.take(index), self.layers, self.layouts)
+        return ViewRerun(self.view, self.inputs, self.targets.take(index), self.layers, self.layouts, notes=self.notes)
 
     def _inputs(self, tensor: Tensor, target: Tensor) -> Inputs:
         return self.inputs.take(self.targets.picture[target.cpu()]).with_tensor(tensor.to(self.inputs.tensor))
@@ -68,11 +72,19 @@ class ViewRerun:
         """Scores and their gradient at the model's input; parameters get none."""
         with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model), exact_batch_norm(self.view.model):
             leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
-            inputs = self._inputs(leaf, target)
-            scores = self._score(inputs, self.view.run(inputs), target)
-            if not scores.requires_grad:
-                raise MethodError("the score has no gradient at the model's input; some step between them is not differentiable")
-            (gradient,) = torch.autograd.grad(scores.sum(), leaf)
+            inputs = self._inputs(leaf.clone(), target)  # a model may change its input in place
+            with gradients_kept(self.view.model, begun=True) as keeper:
+                raw = self.view.run(inputs)
+            self.notes.update(dict.fromkeys(keeper.notes))
+            scores = self._score(inputs, raw, target)
+            (gradient,) = differentiate(scores.sum(), [leaf], allow_unused=True) if scores.requires_grad else (None,)
+            if gradient is None:
+                ends = ends_of(keeper.breaks, [leaf])
+                raise MethodError(
+                    "the score has no gradient at the model's input, and this method needs it: "
+                    + (f"on the way it ends at {ends}; " if ends else "some step between them is not differentiable; ")
+                    + "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
+                )
         return scores.detach().float(), gradient
 
     def scores_with_channels(

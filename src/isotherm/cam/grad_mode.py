@@ -1,0 +1,333 @@
+"""Gradients that stay on while a model is traced, whatever blocks its own forward pass opens and closes.
+
+Models switch gradients off and on inside of ``forward``: ``with torch.no_grad()`` around a frozen backbone,
+``enable_grad`` around a part that is trained, ``inference_mode`` as a decorator. When such a block ends it puts back what
+was on before it began. A graph that began inside would then end without a word, or a part of the layers would lose a
+part of their gradient. Here a torch-function mode stands between the model and torch for the rest of one forward pass:
+once the graph has begun, gradients are not put off any more, and no inference mode outlives the first operation in it.
+In front of the graph it is not there, so that a model runs as fast as without it.
+So the gradient is that of the same model without its blocks.
+
+The mode is this thread's own, nothing in the model or in torch is changed, and the caller's grad mode comes back afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _push_mode
+from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import CheckpointFunction
+
+from isotherm.cam.breaks import (
+    MOST,
+    Break,
+    first_traced,
+    is_between,
+    place_of,
+    refuse_inside,
+    running_function,
+    tensors_of,
+)
+from isotherm.errors import LayerError
+
+_set_grad_enabled = torch._C._set_grad_enabled
+_BLOCKS = torch.autograd.grad_mode.__file__
+_LEAVES_TORCH = {Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.item, Tensor.__float__, Tensor.__int__, Tensor.__deepcopy__}
+"""What turns a tensor into something that torch does not follow."""
+
+
+class GradientKeeper(TorchFunctionMode):
+    """Keeps gradients on behind the place where the graph begins.
+
+    Args:
+        begun: whether it has begun already, at the model's input.
+        early: watch the model from its input on, though the graph begins later.
+        missed: the graph began in a thread of the model's own, unseen by this one: another pass must watch early.
+    """
+
+    def __init__(self, *, begun: bool, early: bool = False) -> None:
+        super().__init__()
+        self._early = early
+        self.begun = begun
+        self.paused = 0
+        self.missed = False
+        self._watching = False
+        self._others = 0
+        self._thread = threading.get_ident()
+        self._outer = torch.inference_mode(False)
+        self._left: list[torch.inference_mode] = []
+        self._off: str | None = None
+        self._breaks: dict[tuple[str, str], Break] = {}
+        self._overruled: dict[str, None] = {}
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """The steps at which the graph ended."""
+        return tuple(self._breaks.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know: where the model wanted no gradients and they were kept on all the same."""
+        if not self._overruled:
+            return ()
+        return (
+            f"the model puts gradients off in {', '.join(self._overruled)}; they were kept on, so the map is that of the model without this switch",
+        )
+
+    def begin(self, layer: str) -> None:
+        """Begin the graph here; what runs from now on in this forward pass is part of it.
+
+        Args:
+            layer: what begins it, for errors.
+
+        Raises:
+            LayerError: no graph can begin here.
+        """
+        function = running_function()
+        if function is not None:
+            raise refuse_inside(function, f"layer {layer} runs")
+        if torch.is_inference_mode_enabled():
+            if threading.get_ident() != self._thread:
+                raise LayerError(f"layer {layer} runs under inference_mode in a thread of its own; choose a layer of the main thread")
+            self._leave_inference_mode()
+        self.begun = True
+        if not self._watching:
+            if threading.get_ident() == self._thread:
+                self._watch_from_now_on()
+            else:
+                self.missed = True
+        _set_grad_enabled(True)
+
+    def __enter__(self) -> GradientKeeper:
+        before = torch.is_grad_enabled()
+        # leaves the caller's inference mode, and takes this thread back to all of its modes at the end
+        self._outer.__enter__()
+        _set_grad_enabled(self.begun or before)
+        self._others = _len_torch_function_stack()
+        # in front of the graph nothing needs watching, and torch's fast paths for inference stay open; beside
+        # another mode, which might be at work when the graph begins, the order of the two has to be settled now
+        if self.begun or self._early or self._others:
+            self._watch_from_now_on()
+        return self
+
+    def _watch_from_now_on(self) -> None:
+        self._watching = True
+        _push_mode(self)
+
+    def __exit__(self, *exception: Any) -> None:
+        while _len_torch_function_stack() > self._others:
+            _pop_mode()
+        for guard in reversed(self._left):
+            guard.__exit__(*exception)
+        self._outer.__exit__(*exception)
+
+    def __torch_function__(self, func, types_, args=(), kwargs=None):  # type: ignore[override]
+        kwargs = kwargs or {}
+        if func is _set_grad_enabled:
+            return self._switch(*args, **kwargs)
+        if self.paused:
+            return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled():
+            self._leave_inference_mode()
+        if self.begun and not torch.is_grad_enabled():
+            self._turn_on(args)
+        if self.begun and func in _LEAVES_TORCH and first_traced(args) is not None:
+            self._notice(func, args)
+            args = pytree.tree_map_only(Tensor, Tensor.detach, args)
+        try:
+            output = func(*args, **kwargs)
+        except RuntimeError as error:
+            if not torch.is_grad_enabled() or isinstance(error, torch.OutOfMemoryError):
+                raise
+            output = self._again(error, func, args, kwargs)
+        if self.begun:
+            self._watch(func, args, output)
+        return output
+
+    def _switch(self, on: bool) -> None:
+        """What the model asks for, unless it is to put gradients off behind the beginning of the graph."""
+        if on or self.paused or not self.begun or running_function() is not None:
+            self._off = None
+            _set_grad_enabled(on)
+        else:
+            self._off = _block_that_begins(sys._getframe())
+
+    def _turn_on(self, args: Any) -> None:
+        """Gradients on again behind a block that put back what was before it; not inside of an autograd function, which has them off by itself."""
+        function = running_function()
+        if function is None:
+            _set_grad_enabled(True)
+        elif issubclass(function, CheckpointFunction) and first_traced(args) is not None:
+            raise refuse_inside(function, "a part of the model behind the first target layer runs")
+
+    def _leave_inference_mode(self) -> None:
+        """Out of a block of ``inference_mode``, whose tensors no graph can use; its end takes the thread back to before it.
+
+        The way out stays open until this forward pass is over, since modes are put back in the order in which they were left.
+        """
+        function = running_function() if self.begun else None
+        if function is not None:
+            raise refuse_inside(function, "a part of the model behind the first target layer runs under inference_mode and")
+        guard = torch.inference_mode(False)
+        guard.__enter__()
+        self._left.append(guard)
+        _set_grad_enabled(self.begun)
+        if self.begun:
+            self._off = place_of(sys._getframe())
+
+    def _again(self, error: RuntimeError, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A step that fails because gradients are on: without them, where what it gives does not depend on the target layers.
+
+        Raises:
+            RuntimeError: the same error, if gradients were not its cause.
+            LayerError: the graph goes through this step, and it has no gradient.
+        """
+        if "Inplace update to inference tensor" in str(error):  # torch says so after it has written
+            if first_traced((args[1:], kwargs)) is not None:
+                raise self._without_derivative(error, func) from error
+            return None if func is Tensor.__setitem__ else kwargs.get("out", args[0])
+        if any(t.is_inference() for t in tensors_of((args, kwargs))):
+            # tensors made under inference_mode, such as the weights of a model that was built there
+            args, kwargs = pytree.tree_map_only(Tensor, lambda t: t.clone() if t.is_inference() else t, (args, kwargs))
+            return func(*args, **kwargs)
+        # asked before the step runs, since views of what it changes may not be asked any more
+        apart = first_traced((args, kwargs)) is None or (bool(args) and isinstance(args[0], Tensor) and _is_weight(args[0]))
+        try:
+            with _gradients_off():
+                output = func(*args, **kwargs)
+        except RuntimeError:
+            if _fails(func, *pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))):
+                raise error from None
+        else:
+            if apart:
+                return output
+        raise self._without_derivative(error, func) from error
+
+    def _without_derivative(self, error: RuntimeError, func: Callable[..., Any]) -> LayerError:
+        return LayerError(
+            f"{_step(func)} in {place_of(sys._getframe())} cannot be differentiated ({error}), and the score's gradient would go through it; "
+            "choose a later layer, one behind that step"
+        )
+
+    def _watch(self, func: Callable[..., Any], args: Any, output: Any) -> None:
+        """Notice where the graph ends, and where it goes on though the model wanted none."""
+        if not isinstance(output, Tensor):
+            return
+        if not output.requires_grad:
+            self._notice(func, args)
+        elif self._off is not None:
+            self._overruled[self._off] = None
+
+    def _notice(self, func: Callable[..., Any], args: Any) -> None:
+        if len(self._breaks) < MOST and (traced := first_traced(args)) is not None:
+            step, place = _step(func), place_of(sys._getframe())
+            self._breaks.setdefault((step, place), Break(step, place, traced.grad_fn))
+
+
+@contextmanager
+def _gradients_off() -> Iterator[None]:
+    _set_grad_enabled(False)
+    try:
+        yield
+    finally:
+        _set_grad_enabled(True)
+
+
+def _fails(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether a step fails also where no graph goes through it, so that gradients are not to blame."""
+    try:
+        func(*args, **kwargs)
+    except RuntimeError:
+        return True
+    return False
+
+
+def _block_that_begins(frame: FrameType | None) -> str | None:
+    """The code that puts gradients off; None where a block ends and puts back what was before it."""
+    name = ""
+    while frame is not None and is_between(frame):
+        if frame.f_code.co_filename == _BLOCKS:
+            name = frame.f_code.co_name
+        elif name:
+            break
+        frame = frame.f_back
+    return None if name == "__exit__" else place_of(frame)
+
+
+def _step(func: Any) -> str:
+    owner = getattr(func, "__self__", None)
+    name = getattr(owner if getattr(func, "__name__", "") == "__get__" else func, "__name__", str(func))
+    return {"__float__": "float", "__int__": "int", "__array__": "numpy", "__deepcopy__": "deepcopy"}.get(name, name)
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    home = tensor._base if tensor._is_view() else tensor
+    return home is not None and home.is_leaf and home.requires_grad
+
+
+class _ThisThread(threading.local):
+    keeper: GradientKeeper | None = None
+
+
+_this_thread = _ThisThread()
+
+
+@contextmanager
+def gradients_kept(model: nn.Module | None = None, *, begun: bool = False, early: bool = False) -> Iterator[GradientKeeper]:
+    """For one forward pass inside of the block, gradients are kept on behind the place where its graph begins.
+
+    Args:
+        model: its buffers are cut off from the graph afterwards, should the forward pass have written into them.
+        begun: it begins at the input; otherwise where :meth:`GradientKeeper.begin` or :func:`begin_graph` is called.
+        early: as of :class:`GradientKeeper`.
+    """
+    before = _this_thread.keeper
+    with GradientKeeper(begun=begun, early=early) as keeper:
+        _this_thread.keeper = keeper
+        try:
+            yield keeper
+        finally:
+            _this_thread.keeper = before
+            if model is not None and keeper.begun:
+                _release_buffers(model)
+
+
+def begin_graph(layer: str) -> None:
+    """Put gradients on here, and keep them on where this thread's forward pass is traced by :func:`gradients_kept`.
+
+    Args:
+        layer: what begins the graph, for errors.
+    """
+    if _this_thread.keeper is None:
+        torch.set_grad_enabled(True)
+    else:
+        _this_thread.keeper.begin(layer)
+
+
+@contextmanager
+def without_gradients() -> Iterator[None]:
+    """``torch.no_grad()`` for adapters: what is done inside is meant to have no gradient, and keeps to that while traced."""
+    keeper = _this_thread.keeper
+    if keeper is not None:
+        keeper.paused += 1
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if keeper is not None:
+            keeper.paused -= 1
+
+
+def _release_buffers(model: nn.Module) -> None:
+    """Cut the graph off from buffers that the forward pass wrote into: it would live on in the model."""
+    for buffer in model.buffers():
+        if buffer.grad_fn is not None and not buffer._is_view():
+            buffer.detach_()

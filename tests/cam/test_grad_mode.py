@@ -1,0 +1,557 @@
+"""Whatever a model's own forward pass does with grad mode, its maps are those of the model without it, or it is refused."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils.checkpoint import checkpoint
+
+from cam.test_attention import torchvision_vit
+from isotherm.cam.attention import recorded_attention
+from isotherm.cam.attribute import attribute, attribute_again
+from isotherm.cam.capture import record
+from isotherm.cam.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
+from isotherm.cam.layers import resolve
+from isotherm.cam.methods import (
+    IntegratedGradients,
+    eigencam,
+    fullgrad,
+    gradcam,
+    gradcampp,
+    hirescam,
+    layercam,
+    shapleycam,
+    xgradcam,
+)
+from isotherm.cam.scores import Classes
+from isotherm.errors import LayerError, MethodError
+from tiny import TinyClassifier, TinyNet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+PICTURES = [np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8) for i in range(2)]
+METHODS = [gradcam, hirescam, gradcampp, layercam, xgradcam, shapleycam, fullgrad, IntegratedGradients(steps=2, tolerance=1e9)]
+
+
+@contextmanager
+def switched():
+    """Grad mode put off by the function, and not put on again."""
+    torch.set_grad_enabled(False)
+    yield
+
+
+@contextmanager
+def switched_below():
+    torch._C._set_grad_enabled(False)
+    yield
+
+
+BLOCKS = {
+    "enable_grad": torch.enable_grad,
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "set_grad_enabled(True)": lambda: torch.set_grad_enabled(True),
+    "set_grad_enabled(False)": lambda: torch.set_grad_enabled(False),
+    "function": switched,
+    "function below": switched_below,
+}
+
+
+class Neck(nn.Module):
+    """A block that begins and ends within one module's forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(6, 6, 3, padding=1)
+        self.block = nullcontext
+
+    def forward(self, f):
+        with self.block():
+            y = self.mix(f)
+        return y.tanh() * f + f  # multiplication keeps both for the backward pass
+
+
+class Net(nn.Module):
+    """A body, a neck beside which its output goes on, a mean and a linear layer; blocks wherever a test wants them."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6))
+        self.neck = Neck()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(6, 4)
+        self.blocks = {}
+
+    def block(self, name):
+        return self.blocks.get(name, nullcontext)()
+
+    def forward(self, x):
+        with self.block("everything"):
+            with self.block("body"):
+                f = self.body(x).relu()
+            with self.block("neck"):
+                f = self.neck(f)
+            f = self.pool(f.sigmoid()).flatten(1)
+            with self.block("fc"):
+                return self.fc(f)
+
+
+def make(block=None, *places):
+    torch.manual_seed(0)
+    net = Net().eval()
+    net.body[1].running_mean.uniform_(-1, 1)
+    net.neck.block = BLOCKS[block] if block and "mix" in places else nullcontext
+    net.blocks = {place: BLOCKS[block] for place in places if block}
+    return net
+
+
+def maps_of(net, layers, methods=METHODS):
+    view = TinyClassifier(net)
+    return attribute(view, view.prepare(PICTURES), methods=methods, score=Classes((1, 3)), layers=layers)
+
+
+def assert_same(found, expected):
+    for got, want in zip(found.maps, expected.maps, strict=True):
+        assert want.values.abs().max() > 0
+        torch.testing.assert_close(got.values, want.values, rtol=1e-6, atol=1e-6 * float(want.values.abs().max()))
+
+
+@cache
+def expected_of(layers):
+    return maps_of(make(), list(layers))
+
+
+@pytest.mark.parametrize("places", [("body",), ("neck",), ("everything",), ("mix", "fc")], ids="+".join)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_maps_are_those_of_the_model_without_blocks(block, places):
+    layers = ("body", "neck.mix", "neck")
+    assert_same(maps_of(make(block, *places), list(layers)), expected_of(layers))
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("layer", ["body", "neck"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_one_layer_alone_is_enough(block, layer):
+    assert_same(maps_of(make(block, "body", "fc"), [layer]), expected_of((layer,)))
+
+
+def test_a_decorated_forward_is_no_other_model():
+    class Decorated(Net):
+        @torch.inference_mode()
+        def forward(self, x):
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    net = Decorated().eval()
+    net.body[1].running_mean.uniform_(-1, 1)
+    assert_same(maps_of(net, ["body", "neck"]), maps_of(make(), ["body", "neck"]))
+
+
+@pytest.mark.parametrize("block", ["no_grad", "inference_mode"])
+@pytest.mark.parametrize("layers", ["backbone.first", "backbone.second", "backbone", "behind"])
+def test_a_frozen_backbone_is_explained_inside_at_its_end_and_behind(block, layers):
+    class Probe(nn.Module):
+        def __init__(self, block):
+            super().__init__()
+            torch.manual_seed(0)
+            self.backbone = nn.Sequential()
+            self.backbone.first, self.backbone.act = nn.Conv2d(3, 5, 3, stride=2), nn.Softplus()
+            self.backbone.second = nn.Conv2d(5, 6, 3, padding=1)
+            self.behind, self.fc = nn.Identity(), nn.Linear(6, 4)
+            self.backbone.requires_grad_(False)
+            self.block = block
+
+        def forward(self, x):
+            with self.block():
+                f = self.backbone(x)
+            return self.fc(self.behind(f).square().mean((2, 3)))
+
+    assert_same(maps_of(Probe(BLOCKS[block]).eval(), layers), maps_of(Probe(nullcontext).eval(), layers))
+
+
+@pytest.mark.parametrize("ambient", [torch.no_grad, torch.inference_mode])
+def test_the_callers_own_block_makes_no_difference(ambient):
+    expected = maps_of(make(), ["body", "neck"])
+    with ambient():
+        found = maps_of(make("inference_mode", "mix"), ["body", "neck"])
+        again, _ = attribute_again(
+            found.rerun.view, found.rerun.inputs.take(found.targets.picture), found.targets, methods=METHODS, layers=["body", "neck"]
+        )
+        assert not torch.is_grad_enabled()
+        assert torch.is_inference_mode_enabled() == (ambient is torch.inference_mode)
+    assert_same(found, expected)
+    for got, want in zip(again, expected.maps, strict=True):
+        torch.testing.assert_close(got.values, want.values, rtol=1e-5, atol=1e-5 * float(want.values.abs().max()))
+
+
+def test_a_model_made_under_inference_mode_has_gradients():
+    with torch.inference_mode():
+        net = make("no_grad", "neck")
+    assert net.fc.weight.is_inference()
+    assert_same(maps_of(net, ["body", "neck"]), maps_of(make(), ["body", "neck"]))
+
+
+def test_what_is_written_into_tensors_made_under_inference_mode_stays_written():
+    class Writing(TinyNet):
+        """Tensors made in front of the layer, under inference mode, are changed in place behind it."""
+
+        def __init__(self, through=False):
+            torch.manual_seed(0)
+            super().__init__()
+            self.through = through
+
+        @torch.inference_mode()
+        def forward(self, x):
+            scale, shift = x.mean((1, 2, 3)) * 0 + 1, x.new_zeros(5)
+            f = torch.relu(self.first(x))
+            scale.mul_(2)
+            shift[1:3] = 0.5
+            torch.add(shift, 0.25, out=shift)
+            if self.through:
+                shift += f.mean((0, 2, 3))
+            return self.head(torch.relu(self.second(f * scale[:, None, None, None] + shift[:, None, None])).mean((2, 3)))
+
+    class Plain(Writing):
+        def forward(self, x):
+            f = torch.relu(self.first(x))
+            shift = torch.tensor([0.25, 0.75, 0.75, 0.25, 0.25])
+            return self.head(torch.relu(self.second(f * 2 + shift[:, None, None])).mean((2, 3)))
+
+    assert_same(maps_of(Writing(), "first", [hirescam, gradcam]), maps_of(Plain(), "first", [hirescam, gradcam]))
+    with pytest.raises(LayerError, match=r"add_ in .*cannot be differentiated \(Inplace update to inference tensor.*choose a later layer"):
+        maps_of(Writing(through=True), "first", [hirescam])
+
+
+def test_methods_without_gradients_get_tensors_that_can_be_used():
+    view = TinyClassifier(make("inference_mode", "everything"))
+    inputs = view.prepare(PICTURES)
+    kept = record(view.model, lambda: view.run(inputs), resolve(view.model, "neck"), gradient=False)
+    assert not kept.calls[0].output.is_inference()
+    assert_same(maps_of(make("inference_mode", "everything"), "neck", [eigencam]), maps_of(make(), "neck", [eigencam]))
+
+
+def test_a_frozen_vision_transformer_attends_with_gradients():
+    """Attention begins a graph of its own, in front of the target layer and inside of the block."""
+
+    def observe(freeze):
+        net, size = torchvision_vit()
+        if freeze:
+            net.encoder.forward = torch.no_grad()(net.encoder.forward)
+            net.forward = torch.inference_mode()(net.forward)
+        x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+        with recorded_attention(net, gradient=True) as calls:
+            kept = record(net, lambda: net(x), resolve(net, "encoder.layers[1]"))
+        return kept.gradients(kept.raw[:, 2], torch.arange(2), also=[call.probabilities for call in calls])
+
+    frozen, free = observe(True), observe(False)
+    assert len(frozen) == 4
+    for got, want in zip(frozen, free, strict=True):
+        assert want.abs().max() > 0
+        torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6 * float(want.abs().max()))
+
+
+def test_what_was_kept_on_is_told():
+    notes = maps_of(make("no_grad", "neck"), "body", [hirescam]).notes
+    assert [n for n in notes if "puts gradients off" in n and "Net.forward (test_grad_mode.py, line" in n and "were kept on" in n]
+    assert maps_of(make(), "body", [hirescam]).notes == ()
+    # a block that only puts gradients on, one that ends behind the layer, and one without a tensor of the graph overrule nothing
+    for block, place in (("enable_grad", "neck"), ("no_grad", "body")):
+        assert maps_of(make(block, place), ["body"], [hirescam]).notes == ()
+
+    class Positions(TinyNet):
+        @torch.no_grad()
+        def positions(self, x):
+            return torch.arange(x.shape[-1], dtype=x.dtype).sin()
+
+        def forward(self, x):
+            f = torch.relu(self.second(torch.relu(self.first(x))))
+            return self.head((f * self.positions(f)).mean((2, 3)))
+
+    assert maps_of(Positions(), ["first"], [hirescam]).notes == ()
+    # a method that starts at the input tells it as well
+    assert any("puts gradients off" in n for n in maps_of(make("inference_mode", "body"), "neck", [IntegratedGradients(steps=2, tolerance=1e9)]).notes)
+
+
+def test_an_autograd_function_runs_as_it_was_written():
+    seen = []
+
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * 2
+            seen.append((torch.is_grad_enabled(), y.requires_grad))
+            with torch.enable_grad():
+                inner = x.detach().requires_grad_() * 3
+            seen.append((torch.is_grad_enabled(), inner.requires_grad))
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    class Thrice(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            y = x * 3
+            seen.append((torch.is_grad_enabled(), y.requires_grad))
+            return y
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    class WithFunctions(TinyNet):
+        def __init__(self, functions):
+            torch.manual_seed(0)
+            super().__init__()
+            self.functions = functions
+
+        def forward(self, x):
+            with torch.no_grad():
+                f = self.first(x)
+            f = Thrice.apply(Twice.apply(f)) if self.functions else f * 6
+            return self.head(torch.relu(self.second(torch.relu(f))).mean((2, 3)))
+
+    found = maps_of(WithFunctions(True), "first", [hirescam])
+    assert set(seen) == {(False, False), (False, True)}
+    assert_same(found, maps_of(WithFunctions(False), "first", [hirescam]))
+
+
+def test_steps_that_autograd_cannot_follow_run_as_the_model_meant_them():
+    class Counting(TinyNet):
+        def __init__(self):
+            torch.manual_seed(0)
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(5))
+            self.seen = nn.Parameter(torch.zeros(5))
+            self.largest = None
+
+        def forward(self, x):
+            f = torch.relu(self.first(x))
+            with torch.no_grad():
+                self.mean.mul_(0.9).add_(f.mean((0, 2, 3)))
+                self.seen.copy_(f.amax((0, 2, 3)))
+                self.seen.mul_(2)
+                self.largest = float(f.max()), f.numpy().max()
+            return self.head(torch.relu(self.second(f)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    plain = TinyNet()
+    net = Counting()
+    assert_same(maps_of(net, "first", [hirescam]), maps_of(plain, "first", [hirescam]))
+    assert net.largest[0] == net.largest[1] > 0
+    assert float(net.seen.detach().max()) == pytest.approx(2 * net.largest[0])
+    assert net.mean.grad_fn is None
+    assert not net.mean.requires_grad
+    assert float(net.mean.sum()) > 0
+    assert net.seen.is_leaf
+    assert net.seen.requires_grad
+    assert net.seen.grad is None
+
+
+class Cut(TinyNet):
+    def __init__(self, cut):
+        torch.manual_seed(0)
+        super().__init__()
+        self.cut = cut
+
+    def forward(self, x):
+        f = self.cut(torch.relu(self.first(x)))
+        return self.head(torch.relu(self.second(f)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("cut", "step"),
+    [
+        (lambda f: f.detach(), "detach"),
+        (lambda f: f.data, "data"),
+        (lambda f: torch.from_numpy(f.numpy()), "numpy"),
+        (lambda f: torch.tensor(f.tolist()), "tolist"),
+        (lambda f: (f > 0.1).float(), "gt"),
+        (lambda f: f * 0 + f.mean().item(), None),
+    ],
+)
+def test_a_graph_that_ends_is_refused_with_the_step_and_a_later_layer(cut, step):
+    net = Cut(cut)
+    assert_same(maps_of(net, "second", [hirescam]), maps_of(net, "second", [hirescam]))
+    if step is None:  # gradient 0 is another thing, and told as such
+        with pytest.raises(MethodError, match="exactly 0 in every cell"):
+            maps_of(net, "first", [hirescam])
+        return
+    for layers, says in (("first", "layer first has no path"), (["first", "second"], "layer first has no path"), ("first", "no gradient at layer first")):
+        net.requires_grad_("no gradient" not in says)
+        with pytest.raises(LayerError, match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_grad_mode.py, line \d+\).*choose a later layer"):
+            maps_of(net, layers, [hirescam])
+    with pytest.raises(MethodError, match=rf"at the model's input.*it ends at {step} in .*choose a method that needs a layer's gradient"):
+        maps_of(net, "second", [IntegratedGradients(steps=1)])
+
+
+def test_a_layer_off_the_path_is_not_advised_to_come_later():
+    class Side(TinyNet):
+        def __init__(self):
+            super().__init__()
+            self.side = nn.Conv2d(5, 5, 1)
+
+        def forward(self, x):
+            f = torch.relu(self.first(x))
+            self.side(f)
+            return self.head(torch.relu(self.second(f.detach())).mean((2, 3)))
+
+    for layers in ("side", ["second", "side"]):
+        with pytest.raises(LayerError, match=r"side.*does not depend on its output; choose a layer that the score is computed from"):
+            maps_of(Side(), layers, [hirescam])
+
+
+def test_a_step_without_derivative_is_refused_with_its_place():
+    class Unbinding(TinyNet):
+        def forward(self, x):
+            f = self.first(x)
+            with torch.no_grad():
+                for channel in f.unbind(1):
+                    channel.clamp_(min=0)  # of several views of one tensor, which autograd does not follow
+            return self.head(torch.relu(self.second(f)).mean((2, 3)))
+
+    with pytest.raises(LayerError, match=r"clamp_ in .*Unbinding.forward \(test_grad_mode.py, line \d+\) cannot be differentiated.*choose a later layer"):
+        maps_of(Unbinding(), "first", [hirescam])
+    assert maps_of(Unbinding(), "second", [hirescam]).maps[0].values.abs().max() > 0
+
+
+class Checkpointed(TinyNet):
+    def __init__(self, reentrant, block=nullcontext):
+        torch.manual_seed(0)
+        super().__init__()
+        self.reentrant, self.block = reentrant, block
+
+    def part(self, f):
+        with self.block():
+            f = self.second(f)
+        return torch.sigmoid(f).square()
+
+    def forward(self, x):
+        f = torch.sigmoid(self.first(x))
+        f = self.part(f) if self.reentrant is None else checkpoint(self.part, f, use_reentrant=self.reentrant)
+        return self.head(f.mean((2, 3)))
+
+
+@pytest.mark.parametrize("layers", ["first", "second", ["first", "second"]])
+def test_checkpoints_that_keep_a_graph_change_nothing(layers):
+    assert_same(maps_of(Checkpointed(False), layers), maps_of(Checkpointed(None), layers))
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("layers", ["first", "second", ["first", "second"]])
+def test_reentrant_checkpoints_are_refused_with_advice(layers):
+    with pytest.raises(LayerError, match=r"use_reentrant=True.*switch checkpointing off.*use_reentrant=False"):
+        maps_of(Checkpointed(True), layers, [hirescam])
+    with pytest.raises(LayerError, match=r"use_reentrant=True.*switch checkpointing off"):
+        maps_of(Checkpointed(True), "first", [IntegratedGradients(steps=1)])
+    assert torch.is_grad_enabled()
+    assert not _get_current_function_mode_stack()
+
+
+def test_a_block_inside_of_a_checkpoint_is_refused_or_right():
+    # the second computation is torch's own, with the block as it stands
+    with pytest.raises(LayerError, match=r"second computation was not that of the forward pass.*switch checkpointing off"):
+        maps_of(Checkpointed(False, torch.no_grad), "first", [hirescam])
+    assert_same(maps_of(Checkpointed(False, torch.no_grad), "second", [hirescam]), maps_of(Checkpointed(None), "second", [hirescam]))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("ambient", [torch.enable_grad, torch.inference_mode])
+def test_nothing_is_left_behind_by_an_exception(block, ambient):
+    class Failing(Net):
+        def forward(self, x):
+            with BLOCKS[block]():
+                f = self.neck(self.body(x).relu())
+                raise ValueError(f"on purpose {f.shape}")
+
+    net = Failing().eval()
+    with ambient():
+        before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        for methods in ([hirescam], [IntegratedGradients(steps=1)]):
+            with pytest.raises(ValueError, match="on purpose"):
+                maps_of(net, "body", methods)
+            assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+            assert not _get_current_function_mode_stack()
+            assert not any(m._forward_hooks for m in net.modules())
+            assert torch.ones(1).is_inference() == torch.is_inference_mode_enabled()
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_threads_keep_their_own_grad_mode():
+    """Two models traced at once, one with blocks, while a third thread stays without gradients."""
+    expected = maps_of(make(), ["body", "neck"], [hirescam])
+    ready = threading.Barrier(3)
+
+    def traced(net):
+        torch.set_grad_enabled(False)
+        ready.wait()
+        found = [maps_of(net, ["body", "neck"], [hirescam]) for _ in range(5)]
+        assert not torch.is_grad_enabled()
+        return found
+
+    def bystander():
+        torch.set_grad_enabled(False)
+        ready.wait()
+        weight = torch.ones(3, requires_grad=True)
+        return [((weight * 2).requires_grad, torch.is_grad_enabled()) for _ in range(500)]
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(traced, make(block, "body", "mix")) for block in ("no_grad", "inference_mode")]
+        assert set(pool.submit(bystander).result()) == {(False, False)}
+        for run in runs:
+            for found in run.result():
+                assert_same(found, expected)
+
+
+def test_a_model_that_runs_its_parts_in_threads_has_gradients():
+    class Spread(Net):
+        def forward(self, x):
+            with ThreadPoolExecutor(1) as pool:
+                f = pool.submit(lambda: self.body(x).relu()).result()
+                f = pool.submit(lambda: self.neck(f)).result()
+            return self.fc(self.pool(f.sigmoid()).flatten(1))
+
+    torch.manual_seed(0)
+    net = Spread().eval()
+    net.body[1].running_mean.uniform_(-1, 1)
+    assert_same(maps_of(net, "neck", [hirescam, gradcam]), maps_of(make(), "neck", [hirescam, gradcam]))
+
+
+def test_adapters_can_leave_gradients_off():
+    weight = torch.ones(2, requires_grad=True)
+    with gradients_kept(begun=True) as keeper:
+        with torch.no_grad():
+            assert (weight * 2).requires_grad
+        with without_gradients():
+            assert not (weight * 2).requires_grad
+        assert (weight * 2).requires_grad
+    assert len(keeper.notes) == 1
+    with without_gradients():
+        assert not (weight * 2).requires_grad
+
+
+def test_a_graph_begins_where_it_is_told_to():
+    weight = torch.ones(2, requires_grad=True)
+    with torch.no_grad(), gradients_kept() as keeper:
+        assert isinstance(keeper, GradientKeeper)
+        assert not (weight * 2).requires_grad
+        with torch.inference_mode():
+            begin_graph("here")
+            assert (weight * 2).requires_grad
+        assert (weight * 2).requires_grad
+    with torch.no_grad():
+        begin_graph("a pass that nobody keeps")
+        assert torch.is_grad_enabled()
