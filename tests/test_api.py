@@ -235,6 +235,7 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
     names = ["ant", "bee", "cow"]
     found = explain(OwnNet(), PICTURE, names=names, size=32, target="bee", name="garden", trust="off")
     assert (found[0].label, found.name) == ("bee", "garden")
+    assert explain(OwnNet(), PICTURE, names=dict(enumerate(names)), size=32, target="cow", trust="off")[0].label == "cow"
     several = list(explain_many(OwnNet(), [PICTURE] * 2, names=names, size=32, target="cow", titles=["one", "two"], trust="off"))
     assert [(e[0].label, e.name) for e in several] == [("cow", "one"), ("cow", "two")]
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from isotherm.cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
 from isotherm.cam.scores.detections import iou, self_iou
-from isotherm.cam.scores.naming import class_index
+from isotherm.cam.scores.naming import class_index, class_names
 from isotherm.cam.view import Pins, Segmentation
-from isotherm.errors import TargetError
+from isotherm.errors import OptionError, TargetError
 from tiny import TinyClassifier, TinyDetector
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40 + 8 * i, 60, 3), dtype=np.uint8) for i in range(2)]
@@ -283,3 +283,20 @@ def test_a_picture_with_an_empty_mask_of_one_channel_has_no_target_unless_it_is_
         SegmentationMask("leaf")(p, inputs)
     with pytest.raises(TargetError, match="it has no pixel"):
         SegmentationMask(mask=torch.zeros(16, 24, dtype=torch.bool))(p, inputs)
+
+
+@pytest.mark.parametrize("given", [["cat", "dog"], ("cat", "dog"), {0: "cat", 1: "dog"}, {1: "dog", 0: "cat"}])
+def test_names_come_in_the_order_of_the_outputs(given):
+    assert class_names(given) == ("cat", "dog")
+
+
+@pytest.mark.parametrize(("given", "words"), [("cat", "the text 'cat'"), ({1: "cat", 2: "dog"}, "numbers 1, 2"), (["cat", 3], "3, a int"), ({"cat": 0}, "numbers cat")])
+def test_what_are_no_names_is_said(given, words):
+    with pytest.raises(OptionError, match=words):
+        class_names(given)
+
+
+def test_a_word_within_a_name_is_nearer_than_letters_alike():
+    names = ("crate", "oxcart", "tiger cat", "Egyptian cat", "tub, vat")
+    with pytest.raises(TargetError, match="did you mean 'tiger cat', 'Egyptian cat'"):
+        class_index("cat", names)

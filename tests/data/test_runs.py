@@ -33,6 +33,15 @@ def test_runs_are_numbered_and_never_written_over(tmp_path):
         Run("Ex/plain", root=root)
 
 
+def test_a_whole_answer_fits_into_a_file_name_and_two_stay_two(tmp_path):
+    run = Run("explain", root=tmp_path)
+    long = [run.fpath("clip.mp4", ".jpg", part=f"{'3 ' * 200}{end}-propagation") for end in "ab"]
+    assert len(set(long)) == 2
+    assert all(len(fpath.name) < 220 for fpath in long)
+    long[0].write_text("fits")
+    assert run.fpath("clip.mp4", ".jpg", part="tiger cat").name == "clip.tiger_cat.jpg"
+
+
 def test_two_at_once_get_a_folder_each(tmp_path, monkeypatch):
     """Both looked before either had made its folder."""
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(()))

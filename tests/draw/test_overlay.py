@@ -13,6 +13,8 @@ from PIL import Image
 from isotherm.draw import STYLES, Scale, Style, overlay, scale_of, shared_scale
 from isotherm.draw import blend as blend_module
 from isotherm.draw import levels as levels_module
+from isotherm.draw.describe import line_of
+from isotherm.draw.overlay import silence_of
 from isotherm.draw.picture import open_canvas
 from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
@@ -288,3 +290,13 @@ def test_the_smallest_pictures_are_drawn_with_all_that_goes_with_them(size, styl
     out = overlay(m, p, style=style, colour_bar=True, title="a title", footer="a command")
     assert out.shape[0] > size[0]
     assert out.shape[1] > size[1]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_map_without_a_finite_value_says_so_and_claims_nothing_about_evidence(value):
+    m = Heatmap(torch.full((4, 4), value), Frame.resize((200, 300), (4, 4)), "relevance")
+    assert silence_of(m) == "no finite value"
+    assert "no finite value" in line_of(m)
+    out = overlay(m, np.full((200, 300, 3), 90, np.uint8))
+    assert (out[:120] == 90).all()
+    assert (out[120:] != 90).any()

@@ -19,6 +19,7 @@ from typing import Any
 from torch import nn
 
 from isotherm.cam.capture import original_module
+from isotherm.cam.scores.naming import class_names
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError
 from isotherm.ops.names import near_names
@@ -92,6 +93,8 @@ def _call(function: Any, first: Any, options: Mapping[str, Any], also: Sequence[
         package = function.__module__.rpartition(".")[2]
         who = f"{SHIPPED[package]}, which ships with isotherm, takes" if package in SHIPPED else f"{package} models take"
         raise OptionError(f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}")
+    if "names" in given:
+        given["names"] = class_names(given["names"])
     return function(first, **given)
 
 

@@ -77,7 +77,19 @@ def _stem(name: str) -> str:
     last = PurePath(name.replace("\\", "/").rstrip("/")).name
     last = last if "#" in last else PurePath(last).stem  # a frame's name ends in its number, not in a suffix
     safe = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", last)).strip("_-") or "picture"
-    if len(safe.encode()) > _MAX_BYTES:  # file systems stop at 255 bytes, and suffixes are still to come
-        digest = hashlib.sha256(safe.encode()).hexdigest()[:8]
-        safe = f"{safe.encode()[: _MAX_BYTES - 9].decode(errors='ignore')}-{digest}"
-    return safe
+    return shortened(safe, _MAX_BYTES)
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """Text of at most so many bytes; what is longer ends in a few digits of its hash, so that two texts stay two.
+
+    File systems stop at 255 bytes a name.
+
+    Example:
+        >>> shortened("cat", 20), shortened("3 " * 50, 20)
+        ('cat', '3 3 3 3 3 3-bf454916')
+    """
+    if len(text.encode()) <= most_bytes:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text.encode()[: most_bytes - 9].decode(errors='ignore')}-{digest}"

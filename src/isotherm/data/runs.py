@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
-from isotherm.data.names import Stems
+from isotherm.data.names import Stems, shortened
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.frame import Frame
 from isotherm.version import __version__
@@ -51,6 +51,10 @@ class Summary:
     def __str__(self) -> str:
         lines = [f"{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
         return "\n".join(lines + [f"  failed: {name}: {reason}" for name, reason in self.failed])
+
+
+MOST_PART_BYTES = 80
+"""Of a part in a file's name; with the stem and the suffix that stays below what file systems take."""
 
 
 class Run:
@@ -123,11 +127,11 @@ class Run:
         Args:
             name: the item's name; the same name gives the same stem for the whole run.
             suffix: with its dot, ``".png"``.
-            part: which of several outputs of one item, ``"box2"``.
+            part: which of several outputs of one item, ``"box2"``; a long one, such as a whole answer, is shortened.
         """
         if name not in self._claimed:
             self._claimed[name] = self._stems.claim(name)
-        middle = re.sub(r"[^\w-]+", "_", part)
+        middle = shortened(re.sub(r"[^\w-]+", "_", part), MOST_PART_BYTES)
         return self.dpath / f"{self._claimed[name]}{'.' + middle if middle else ''}{suffix}"
 
     def done(self, name: str, **facts: Any) -> None:

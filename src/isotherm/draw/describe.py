@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isotherm.draw.overlay import NO_EVIDENCE, is_silent
+from isotherm.draw.overlay import is_silent, silence_of
 from isotherm.heatmap import Heatmap
 
 
@@ -47,7 +47,7 @@ def line_of(heatmap: Heatmap) -> str:
     parts = [text for name, text in facts_of(heatmap).items() if name in ("method", "layer")]
     parts.append("signed" if heatmap.signed and parts else heatmap.kind + (", signed" if heatmap.signed else ""))
     if is_silent(heatmap):
-        parts.append(NO_EVIDENCE)
+        parts.append(silence_of(heatmap))
     return " · ".join(parts)
 
 

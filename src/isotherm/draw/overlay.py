@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 
 NO_EVIDENCE = "no positive evidence"
+NO_VALUE = "no finite value"
 CAPTIONS = {"logits": "logit", "probability": "probability", "peak": "peak", "relevance": "relevance"}
 
 
@@ -94,7 +96,7 @@ def overlay(
     if boxes is not None:
         draw_boxes(drawn, boxes, labels)
     if silent:
-        draw_chip(drawn, NO_EVIDENCE)
+        draw_chip(drawn, silence_of(heatmap))
     if colour_bar:
         drawn = add_colour_bar(drawn, scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind])
     below = drawn.height
@@ -107,8 +109,15 @@ def overlay(
 
 
 def is_silent(heatmap: Heatmap) -> bool:
-    """True for a map that has nothing to say: no value above 0. Logits have no zero, so they always speak."""
-    return heatmap.kind != "logits" and not heatmap.has_evidence
+    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones always speak."""
+    return bool(silence_of(heatmap))
+
+
+def silence_of(heatmap: Heatmap) -> str:
+    """Why a map has nothing to say, in words; empty where it has."""
+    if not bool(torch.isfinite(heatmap.values).any()):
+        return NO_VALUE
+    return "" if heatmap.kind == "logits" or heatmap.has_evidence else NO_EVIDENCE
 
 
 def single(heatmap: Heatmap) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.draw.grid import Tile, arrange
-from isotherm.draw.overlay import CAPTIONS, check_size, is_silent, single
+from isotherm.draw.overlay import CAPTIONS, check_size, is_silent, silence_of, single
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, scale_of, shared_scale
 from isotherm.draw.strips import add_footer, add_title, beside, colour_bar
@@ -194,7 +194,7 @@ def contact_sheet(
 def span_text(heatmap: Heatmap, scale: Scale) -> str:
     """What the ends of a map's colours stand for, in a few characters."""
     if is_silent(heatmap) and scale.is_empty:
-        return "nothing above 0"
+        return "nothing above 0" if heatmap.values.isfinite().any() else silence_of(heatmap)
     return f"{'≤ ' if scale.beyond else ''}{scale.low:.3g} to {scale.high:.3g}"
 
 

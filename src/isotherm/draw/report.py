@@ -28,7 +28,7 @@ from isotherm.draw.boxes import as_boxes
 from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, colour_table
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
 from isotherm.draw.marks import CLEAR, LINE
-from isotherm.draw.overlay import check_size, is_silent
+from isotherm.draw.overlay import check_size, silence_of
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import scale_of
 from isotherm.draw.style import FULL_AT, GREY_AT, OPACITY, STARTS_AT, STYLES, UNSEEN_GREY, UNSEEN_OPACITY
@@ -248,7 +248,7 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
     notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
     lines = "".join(f'<p class="line">{_escape(line)}</p>' for line in entry.lines)
     return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>{lines}
-<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="veil"></canvas><canvas class="heat"></canvas><canvas class="tint"></canvas><canvas class="over"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden>no positive evidence</div><div class="cross" hidden></div></div>
+<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="veil"></canvas><canvas class="heat"></canvas><canvas class="tint"></canvas><canvas class="over"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden></div><div class="cross" hidden></div></div>
 <figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="ticks"></div><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
 <p class="readout" aria-live="polite"></p></figcaption></figure>
 <div>{table}{f'<ul class="notes">{notes}</ul>' if notes else ""}</div></div>
@@ -311,7 +311,7 @@ def _map(heatmap: Heatmap) -> dict[str, Any]:
         "label": heatmap.label,
         "kind": heatmap.kind,
         "signed": heatmap.signed,
-        "silent": is_silent(heatmap),
+        "silent": silence_of(heatmap),
         "low": scale.low,
         "high": scale.high,
         "beyond": scale.beyond,

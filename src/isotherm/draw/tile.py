@@ -16,7 +16,7 @@ from isotherm.draw.blend import blend_image
 from isotherm.draw.boxes import as_boxes, draw_boxes
 from isotherm.draw.ink import Ink
 from isotherm.draw.marks import draw_marks
-from isotherm.draw.overlay import NO_EVIDENCE, draw_chip, is_silent
+from isotherm.draw.overlay import draw_chip, is_silent, silence_of
 from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.draw.scale import Scale
 from isotherm.draw.style import Style, on_paper
@@ -61,7 +61,7 @@ def overlay_tile(
         h, w = heatmap.frame.source_size.tolist()
         draw_boxes(out, as_boxes(boxes) * np.array([tile.width / w, tile.height / h] * 2), labels, font_size=font_size)
     if is_silent(heatmap):
-        draw_chip(out, NO_EVIDENCE, font_size=font_size)
+        draw_chip(out, silence_of(heatmap), font_size=font_size)
     return out
 
 

@@ -137,11 +137,14 @@ class Similarity(Score):
 
 @dataclass(frozen=True)
 class Classes(Score):
-    """The logits of several given classes: one target per class and picture."""
+    """The logits of several given classes: one target per class and picture; a class that is named twice is one.
+
+    A text with commas, cut at them, may be all synonyms of one class: ImageNet calls one "tabby, tabby cat".
+    """
 
     which: tuple[int | str, ...]
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         p = need_classification(prediction, self)
-        index = torch.tensor([class_index(w, p.names) for w in self.which])
+        index = torch.tensor(list(dict.fromkeys(class_index(w, p.names) for w in self.which)))
         return _targets(p, index.expand(len(p.logits), -1))

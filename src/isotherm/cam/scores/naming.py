@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from isotherm.errors import TargetError
+from isotherm.errors import OptionError, TargetError
 
 
 def class_index(wanted: int | str, names: Sequence[str]) -> int:
@@ -37,9 +37,32 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
         if len(some) == 1:
             return some[0]
     flat = {part: names[i] for i, parts in enumerate(spelt) for part in parts}
-    near = [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
+    whole = [names[i] for i, parts in enumerate(spelt) if any(key in part.split() for part in parts)]  # "cat" is in "tiger cat"
+    near = whole[:5] or [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
     hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
     raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
+
+
+def class_names(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+    """Class names in the order of a model's outputs, from a sequence or from a mapping of their numbers, as YOLO and transformers have it.
+
+    Raises:
+        OptionError: one text for all of them, numbers that are not 0 to n - 1, or a name that is no text.
+
+    Example:
+        >>> class_names({1: "dog", 0: "cat"})
+        ('cat', 'dog')
+    """
+    if isinstance(names, str):
+        raise OptionError(f"names is the text {names!r}; expected a list with one name per class, such as [{names!r}, ...]")
+    if isinstance(names, Mapping):
+        if set(names) != set(range(len(names))):
+            raise OptionError(f"names has the numbers {', '.join(map(str, list(names)[:8]))}; expected one name for each of 0 to {len(names) - 1}")
+        names = [names[i] for i in range(len(names))]
+    other = next((n for n in names if not isinstance(n, str)), None)
+    if other is not None:
+        raise OptionError(f"names holds {other!r}, a {type(other).__name__}; expected texts, one per class")
+    return tuple(names)
 
 
 def percent(probability: float) -> str:

@@ -90,6 +90,7 @@
       this.drawBar(map);
       this.thumbnails();
       $(".silent", this.root).hidden = !map.silent;
+      $(".silent", this.root).textContent = map.silent;
       this.boxMarks.forEach((mark) => mark.node.classList.toggle("own", Boolean(map.box) && same(mark.box, map.box)));
       $(".stage", this.root).classList.toggle("has-own", Boolean(map.box));
       this.read();
