@@ -97,7 +97,9 @@ class _Job:
         for name in several:
             # which of the two kinds it is turns out when the model is open
             if isinstance(name, str) and plain(name) not in {plain(known) for known in method_names()}:
-                known_method(name, list(methods_module.ALL if self.prompt is None else method_names()))
+                if self.prompt is None:
+                    known_method(name, list(methods_module.ALL))
+                known_method(name, list(method_names()), of=" for language models")
 
 
 def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:

@@ -75,7 +75,7 @@ def test_an_assumption_is_told_in_console_page_and_record(place, capsys):
 
 def test_a_question_and_a_count_by_random_weights_are_announced(place, capsys):
     asked = ["scene-1.jpg", "--model", "tiny-vlm", "--weights", "none"]
-    assert main(["explain", *asked, "--prompt", "how many red ?", "--trust", "off", "--out", "out"]) == 0
+    assert main(["explain", *asked, "--prompt", "how many red ?", "--answer", "2", "--trust", "off", "--out", "out"]) == 0
     assert capsys.readouterr().err.startswith(WARNING)
     assert read_run(place / "out")["model"]["warnings"]
     assert main(["count", *asked, "--category", "red", "--strategy", "global", "--out", "counts"]) in (0, 1)

@@ -76,7 +76,7 @@ def test_a_model_that_counts_right_is_counted_right(seeing, noise, strategy):
     assert found.exact == pytest.approx(5)
     assert sorted(found.dots.xy.tolist()) == sorted(OBJECTS.tolist())  # each object has one dot, though two crops see some of them
     assert found.unplaced == pytest.approx(0)
-    assert found.notes == ()
+    assert [note for note in found.notes if "RANDOM WEIGHTS" not in note] == []
     if strategy in ("dense", "hybrid"):
         assert sum(c for c, one in zip(found.counts, found.looks, strict=True) if one.view.role == "part") > 5
     for i, view in enumerate(found.dots.channel.tolist()):

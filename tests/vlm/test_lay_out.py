@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isotherm.adapters.vlm_raster import CentreCropLayout, PanAndScanLayout
-from isotherm.draw import overlay
+from isotherm.draw import Style, overlay
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.vlm.lay_out import lay_out, token_centres
@@ -74,7 +74,7 @@ def test_what_nobody_sees_is_not_drawn():
     (picture,) = CentreCropLayout(side=32, stride=8).pictures({}, [(40, 100)])
     values, frame = lay_out(torch.ones(16), picture, additive=True)
     source = np.full((40, 100, 3), 90, np.uint8)
-    drawn = np.asarray(overlay(Heatmap(values, frame, "relevance"), source))
+    drawn = np.asarray(overlay(Heatmap(values, frame, "relevance"), source, style=Style(unseen=False, lines=(), peak=False)))
     assert (drawn[:, :28] == 90).all()
     assert (drawn[:, 72:] == 90).all()
     assert (drawn[20, 40:60] != 90).any()

@@ -56,6 +56,10 @@ def fits(grid: Size, size: Size) -> bool:
     return all(g % s == 0 for g, s in zip(grid, size, strict=True)) and grid[0] // size[0] == grid[1] // size[1]
 
 
+class NotDeclaredError(LayerError):
+    """A sequence of tokens that the model's own numbers do not describe: another way may find out what grid it is."""
+
+
 def layout_of(
     name: str,
     module: nn.Module,
@@ -121,13 +125,13 @@ def _declared(module: nn.Module, shape: tuple[int, ...]) -> str | None:
 
 def _of_tokens(name: str, shape: tuple[int, ...], size: Size, tokens: Tokens | None) -> Layout:
     if tokens is None:
-        raise LayerError(
+        raise NotDeclaredError(
             f"layer {name} puts out {shape}: a sequence of tokens, but this model does not declare the grid that they "
             "come from; choose a layer with 4 dimensions"
         )
     cells = tokens.grid[0] * tokens.grid[1]
     if shape[1] not in (cells, cells + tokens.prefix):
-        raise LayerError(
+        raise NotDeclaredError(
             f"layer {name} puts out {shape}: {shape[1]} tokens, but this model declares a grid of {tokens.grid[0]} x "
             f"{tokens.grid[1]} and {tokens.prefix} tokens in front of it; choose a layer with all patches"
         )

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.adapters.grids import CHANNELS_FIRST, fits
+from isotherm.adapters.grids import CHANNELS_FIRST, NotDeclaredError, fits
 from isotherm.cam.capture import evaluating
 from isotherm.cam.receptive import Follower, followed_dims
 from isotherm.cam.view import Inputs, Layout
@@ -216,8 +216,8 @@ class Places:
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
         try:
             declared = self.declare(name, output, inputs)
-        except LayerError:
-            if output.ndim != 3 or output.shape[0] != len(inputs) or not any(True for _ in readings(output, size)):
+        except NotDeclaredError:
+            if output.shape[0] != len(inputs) or not any(True for _ in readings(output, size)):
                 raise
             if (name, size) not in self._known:
                 self._prove(name, inputs, [])
