@@ -99,7 +99,8 @@ class _Job:
             if isinstance(name, str) and plain(name) not in {plain(known) for known in method_names()}:
                 if self.prompt is None:
                     known_method(name, list(methods_module.ALL))
-                known_method(name, list(method_names()), of=" for language models")
+                else:
+                    known_method(name, list(method_names()), of=" for language models")
 
 
 def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:

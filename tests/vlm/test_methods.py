@@ -100,7 +100,7 @@ def test_fills(unchecked):
     assert float(filled(trace, gone, "mask")) == 0.0  # nobody sees the only token that counts
     blurred = float(filled(trace, gone, "blur"))
     assert blurred == pytest.approx(float(filled(trace, gone, "mean")), rel=1e-4)  # a blur of 7 cells over 2 x 2 is their mean
-    with pytest.raises(OptionError, match="[Ii]t takes mean, blur, mask"):
+    with pytest.raises(OptionError, match=r"[Ii]t takes mean, blur, mask"):
         filled(trace, gone, "zero")  # type: ignore[arg-type]
 
 
