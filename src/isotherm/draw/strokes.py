@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,7 +18,7 @@ WHOLE_FROM = 4.0
 FINER = 4
 """Thinner lines are drawn so many times larger, and made smaller again."""
 
-TILE = 256
+TILE = 128
 """Strokes that only change colour are worked out in squares of this side, where a line passes."""
 
 
@@ -33,18 +33,17 @@ def stroke(image: Image.Image, lines: Sequence[Line], width: float, colour: Colo
     if width >= WHOLE_FROM and opacity == 1:
         draw = ImageDraw.Draw(image)
         for line in lines:
-            draw.line([(x - 0.5, y - 0.5) for x, y in line.tolist()], fill=colour, width=round(width), joint="curve")
+            draw.line((line - 0.5).ravel().tolist(), fill=colour, width=round(width))
         return
-    for box in _tiles(lines, width, image.size):
-        mask = _mask(lines, width, box)
-        image.paste(colour, box, mask.point(lambda v: round(v * opacity)) if opacity < 1 else mask)
+    for box, parts in _tiles(lines, width, image.size):
+        image.paste(colour, box, _mask(parts, width, box, opacity))
 
 
 def tint(image: Image.Image, lines: Sequence[Line], width: float, colour: Colour) -> None:
     """As :func:`stroke`, but the picture keeps its light and shade under the lines and only takes their colour."""
     _, blue, red = Image.new("RGB", (1, 1), colour).convert("YCbCr").tobytes()
-    for box in _tiles(lines, width, image.size):
-        mask = _mask(lines, width, box)
+    for box, parts in _tiles(lines, width, image.size):
+        mask = _mask(parts, width, box)
         light = image.crop(box).convert("YCbCr").getchannel(0)
         toned = Image.merge("YCbCr", (light, Image.new("L", light.size, blue), Image.new("L", light.size, red)))
         image.paste(toned.convert("RGB"), box, mask)
@@ -59,37 +58,43 @@ def circle(x: float, y: float, radius: float) -> Line:
 Box = tuple[int, int, int, int]
 
 
-def _tiles(lines: Sequence[Line], width: float, size: tuple[int, int]) -> list[Box]:
-    """The squares of the picture (or smaller ones at its edges) that a line passes through."""
+def _tiles(lines: Sequence[Line], width: float, size: tuple[int, int]) -> Iterator[tuple[Box, list[Line]]]:
+    """The squares of the picture (or smaller ones at its edges) that lines pass through, each with the parts of lines near it."""
     reach = math.ceil(width / 2) + 1
-    touched: set[tuple[int, int]] = set()
-    for line in lines:
-        # samples of a line are close together beside a tile; each with its reach to all sides
-        for dx in (-reach, reach):
-            for dy in (-reach, reach):
-                touched.update(map(tuple, ((_dense(line) + np.array([dx, dy])) // TILE).astype(int).tolist()))
-    boxes = [(TILE * i, TILE * j, min(TILE * i + TILE, size[0]), min(TILE * j + TILE, size[1])) for i, j in sorted(touched)]
-    return [b for b in boxes if b[0] >= 0 and b[1] >= 0 and b[2] > b[0] and b[3] > b[1]]
+    parts: dict[tuple[int, int], list[Line]] = {}
+    for line in map(_dense, lines):
+        low, high = ((line + shift) // TILE for shift in (-reach, reach))
+        for i, j in {tuple(at) for corner in (low, high, np.stack([low[:, 0], high[:, 1]], -1), np.stack([high[:, 0], low[:, 1]], -1)) for at in corner.astype(int).tolist()}:
+            if 0 <= i * TILE < size[0] and 0 <= j * TILE < size[1]:
+                parts.setdefault((i, j), []).extend(_near(line, np.array([i, j]) * TILE, reach))
+    for (i, j), near in sorted(parts.items(), key=lambda item: item[0]):
+        yield (TILE * i, TILE * j, min(TILE * i + TILE, size[0]), min(TILE * j + TILE, size[1])), near
+
+
+def _near(line: Line, corner: np.ndarray, reach: int) -> list[Line]:
+    """The parts of a line in or near the square with this corner, each with the point before and after it."""
+    inside = ((line >= corner - reach) & (line <= corner + TILE + reach)).all(1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+    return [line[max(0, start - 1) : stop + 1] for start, stop in edges.reshape(-1, 2).tolist()]
 
 
 def _dense(line: Line) -> Line:
     """The line with a point every quarter of a tile at least."""
     steps = np.hypot(*np.diff(line, axis=0).T)
+    if steps.max(initial=0.0) <= TILE / 4:
+        return line
     place = np.concatenate([[0.0], np.cumsum(steps)])
-    at = np.concatenate([place, np.arange(0, place[-1], TILE / 4)])
+    at = np.unique(np.concatenate([place, np.arange(0, place[-1], TILE / 4)]))
     return np.stack([np.interp(at, place, line[:, 0]), np.interp(at, place, line[:, 1])], -1)
 
 
-def _mask(lines: Sequence[Line], width: float, box: Box) -> Image.Image:
-    """How much of each pixel of the box a line covers, 0 to 255."""
+def _mask(lines: Sequence[Line], width: float, box: Box, opacity: float = 1.0) -> Image.Image:
+    """How much of each pixel of the box a line covers, times its opacity, 0 to 255."""
     w, h = box[2] - box[0], box[3] - box[1]
     finer = FINER if width < WHOLE_FROM else 1
     mask = Image.new("L", (w * finer, h * finer), 0)
     draw = ImageDraw.Draw(mask)
-    reach = width + TILE
     for line in lines:
-        if not ((line >= [box[0] - reach, box[1] - reach]) & (line <= [box[2] + reach, box[3] + reach])).all(1).any():
-            continue
-        points = ((line - [box[0], box[1]]) * finer - 0.5).tolist()
-        draw.line([(x, y) for x, y in points], fill=255, width=max(1, round(width * finer)), joint="curve")
+        # without PIL's round joints, which take ten times as long: the points of a line are close together
+        draw.line(((line - [box[0], box[1]]) * finer - 0.5).ravel().tolist(), fill=round(255 * opacity), width=max(1, round(width * finer)))
     return mask if finer == 1 else mask.resize((w, h), Image.Resampling.BOX)
