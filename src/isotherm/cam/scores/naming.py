@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isotherm.errors import OptionError, TargetError
 
@@ -43,7 +44,7 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
 
 
-def class_names(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+def class_names(names: Sequence[Any] | Mapping[Any, Any]) -> tuple[str, ...]:
     """Class names in the order of a model's outputs, from a sequence or from a mapping of their numbers, as YOLO and transformers have it.
 
     Raises:
