@@ -1,131 +1,42 @@
-"""Whatever a model's own forward pass does with grad mode, its maps are those of the model without it, or it is refused."""
+"""Whatever a model's own forward pass does with grad mode, its maps are those of the model without it."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from functools import cache
+from contextlib import nullcontext
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack
-from torch.utils.checkpoint import checkpoint
 
+from cam.grad_mode_nets import (
+    BLOCKS,
+    METHODS,
+    PICTURES,
+    Net,
+    assert_same,
+    expected_of,
+    make,
+    maps_of,
+)
 from cam.test_attention import torchvision_vit
 from isotherm.cam.attention import recorded_attention
-from isotherm.cam.attribute import attribute, attribute_again
+from isotherm.cam.attribute import attribute_again
 from isotherm.cam.capture import record
 from isotherm.cam.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods import (
     IntegratedGradients,
     eigencam,
-    fullgrad,
     gradcam,
-    gradcampp,
     hirescam,
-    layercam,
-    shapleycam,
-    xgradcam,
 )
-from isotherm.cam.scores import Classes
-from isotherm.errors import LayerError, MethodError
+from isotherm.errors import LayerError
 from tiny import TinyClassifier, TinyNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-PICTURES = [np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8) for i in range(2)]
-METHODS = [gradcam, hirescam, gradcampp, layercam, xgradcam, shapleycam, fullgrad, IntegratedGradients(steps=2, tolerance=1e9)]
-
-
-@contextmanager
-def switched():
-    """Grad mode put off by the function, and not put on again."""
-    torch.set_grad_enabled(False)
-    yield
-
-
-@contextmanager
-def switched_below():
-    torch._C._set_grad_enabled(False)
-    yield
-
-
-BLOCKS = {
-    "enable_grad": torch.enable_grad,
-    "no_grad": torch.no_grad,
-    "inference_mode": torch.inference_mode,
-    "set_grad_enabled(True)": lambda: torch.set_grad_enabled(True),
-    "set_grad_enabled(False)": lambda: torch.set_grad_enabled(False),
-    "function": switched,
-    "function below": switched_below,
-}
-
-
-class Neck(nn.Module):
-    """A block that begins and ends within one module's forward."""
-
-    def __init__(self):
-        super().__init__()
-        self.mix = nn.Conv2d(6, 6, 3, padding=1)
-        self.block = nullcontext
-
-    def forward(self, f):
-        with self.block():
-            y = self.mix(f)
-        return y.tanh() * f + f  # multiplication keeps both for the backward pass
-
-
-class Net(nn.Module):
-    """A body, a neck beside which its output goes on, a mean and a linear layer; blocks wherever a test wants them."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6))
-        self.neck = Neck()
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(6, 4)
-        self.blocks = {}
-
-    def block(self, name):
-        return self.blocks.get(name, nullcontext)()
-
-    def forward(self, x):
-        with self.block("everything"):
-            with self.block("body"):
-                f = self.body(x).relu()
-            with self.block("neck"):
-                f = self.neck(f)
-            f = self.pool(f.sigmoid()).flatten(1)
-            with self.block("fc"):
-                return self.fc(f)
-
-
-def make(block=None, *places):
-    torch.manual_seed(0)
-    net = Net().eval()
-    net.body[1].running_mean.uniform_(-1, 1)
-    net.neck.block = BLOCKS[block] if block and "mix" in places else nullcontext
-    net.blocks = {place: BLOCKS[block] for place in places if block}
-    return net
-
-
-def maps_of(net, layers, methods=METHODS):
-    view = TinyClassifier(net)
-    return attribute(view, view.prepare(PICTURES), methods=methods, score=Classes((1, 3)), layers=layers)
-
-
-def assert_same(found, expected):
-    for got, want in zip(found.maps, expected.maps, strict=True):
-        assert want.values.abs().max() > 0
-        torch.testing.assert_close(got.values, want.values, rtol=1e-6, atol=1e-6 * float(want.values.abs().max()))
-
-
-@cache
-def expected_of(layers):
-    return maps_of(make(), list(layers))
 
 
 @pytest.mark.parametrize("places", [("body",), ("neck",), ("everything",), ("mix", "fc")], ids="+".join)
@@ -259,7 +170,7 @@ def test_a_frozen_vision_transformer_attends_with_gradients():
 
 def test_what_was_kept_on_is_told():
     notes = maps_of(make("no_grad", "neck"), "body", [hirescam]).notes
-    assert [n for n in notes if "puts gradients off" in n and "Net.forward (test_grad_mode.py, line" in n and "were kept on" in n]
+    assert [n for n in notes if "puts gradients off" in n and "Net.forward (grad_mode_nets.py, line" in n and "were kept on" in n]
     assert maps_of(make(), "body", [hirescam]).notes == ()
     # a block that only puts gradients on, one that ends behind the layer, and one without a tensor of the graph overrule nothing
     for block, place in (("enable_grad", "neck"), ("no_grad", "body")):
@@ -358,113 +269,6 @@ def test_steps_that_autograd_cannot_follow_run_as_the_model_meant_them():
     assert net.seen.is_leaf
     assert net.seen.requires_grad
     assert net.seen.grad is None
-
-
-class Cut(TinyNet):
-    def __init__(self, cut):
-        torch.manual_seed(0)
-        super().__init__()
-        self.cut = cut
-
-    def forward(self, x):
-        f = self.cut(torch.relu(self.first(x)))
-        return self.head(torch.relu(self.second(f)).mean((2, 3)))
-
-
-@pytest.mark.parametrize(
-    ("cut", "step"),
-    [
-        (lambda f: f.detach(), "detach"),
-        (lambda f: f.data, "data"),
-        (lambda f: torch.from_numpy(f.numpy()), "numpy"),
-        (lambda f: torch.tensor(f.tolist()), "tolist"),
-        (lambda f: (f > 0.1).float(), "gt"),
-        (lambda f: f * 0 + f.mean().item(), None),
-    ],
-)
-def test_a_graph_that_ends_is_refused_with_the_step_and_a_later_layer(cut, step):
-    net = Cut(cut)
-    assert_same(maps_of(net, "second", [hirescam]), maps_of(net, "second", [hirescam]))
-    if step is None:  # gradient 0 is another thing, and told as such
-        with pytest.raises(MethodError, match="exactly 0 in every cell"):
-            maps_of(net, "first", [hirescam])
-        return
-    for layers, says in (("first", "layer first has no path"), (["first", "second"], "layer first has no path"), ("first", "no gradient at layer first")):
-        net.requires_grad_("no gradient" not in says)
-        with pytest.raises(LayerError, match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_grad_mode.py, line \d+\).*choose a later layer"):
-            maps_of(net, layers, [hirescam])
-    with pytest.raises(MethodError, match=rf"at the model's input.*it ends at {step} in .*choose a method that needs a layer's gradient"):
-        maps_of(net, "second", [IntegratedGradients(steps=1)])
-
-
-def test_a_layer_off_the_path_is_not_advised_to_come_later():
-    class Side(TinyNet):
-        def __init__(self):
-            super().__init__()
-            self.side = nn.Conv2d(5, 5, 1)
-
-        def forward(self, x):
-            f = torch.relu(self.first(x))
-            self.side(f)
-            return self.head(torch.relu(self.second(f.detach())).mean((2, 3)))
-
-    for layers in ("side", ["second", "side"]):
-        with pytest.raises(LayerError, match=r"side.*does not depend on its output; choose a layer that the score is computed from"):
-            maps_of(Side(), layers, [hirescam])
-
-
-def test_a_step_without_derivative_is_refused_with_its_place():
-    class Unbinding(TinyNet):
-        def forward(self, x):
-            f = self.first(x)
-            with torch.no_grad():
-                for channel in f.unbind(1):
-                    channel.clamp_(min=0)  # of several views of one tensor, which autograd does not follow
-            return self.head(torch.relu(self.second(f)).mean((2, 3)))
-
-    with pytest.raises(LayerError, match=r"clamp_ in .*Unbinding.forward \(test_grad_mode.py, line \d+\) cannot be differentiated.*choose a later layer"):
-        maps_of(Unbinding(), "first", [hirescam])
-    assert maps_of(Unbinding(), "second", [hirescam]).maps[0].values.abs().max() > 0
-
-
-class Checkpointed(TinyNet):
-    def __init__(self, reentrant, block=nullcontext):
-        torch.manual_seed(0)
-        super().__init__()
-        self.reentrant, self.block = reentrant, block
-
-    def part(self, f):
-        with self.block():
-            f = self.second(f)
-        return torch.sigmoid(f).square()
-
-    def forward(self, x):
-        f = torch.sigmoid(self.first(x))
-        f = self.part(f) if self.reentrant is None else checkpoint(self.part, f, use_reentrant=self.reentrant)
-        return self.head(f.mean((2, 3)))
-
-
-@pytest.mark.parametrize("layers", ["first", "second", ["first", "second"]])
-def test_checkpoints_that_keep_a_graph_change_nothing(layers):
-    assert_same(maps_of(Checkpointed(False), layers), maps_of(Checkpointed(None), layers))
-
-
-@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
-@pytest.mark.parametrize("layers", ["first", "second", ["first", "second"]])
-def test_reentrant_checkpoints_are_refused_with_advice(layers):
-    with pytest.raises(LayerError, match=r"use_reentrant=True.*switch checkpointing off.*use_reentrant=False"):
-        maps_of(Checkpointed(True), layers, [hirescam])
-    with pytest.raises(LayerError, match=r"use_reentrant=True.*switch checkpointing off"):
-        maps_of(Checkpointed(True), "first", [IntegratedGradients(steps=1)])
-    assert torch.is_grad_enabled()
-    assert not _get_current_function_mode_stack()
-
-
-def test_a_block_inside_of_a_checkpoint_is_refused_or_right():
-    # the second computation is torch's own, with the block as it stands
-    with pytest.raises(LayerError, match=r"second computation was not that of the forward pass.*switch checkpointing off"):
-        maps_of(Checkpointed(False, torch.no_grad), "first", [hirescam])
-    assert_same(maps_of(Checkpointed(False, torch.no_grad), "second", [hirescam]), maps_of(Checkpointed(None), "second", [hirescam]))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
