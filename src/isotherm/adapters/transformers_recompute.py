@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from isotherm.cam.capture import evaluating
 from isotherm.vlm.frozen import frozen_norms
+from isotherm.vlm.graph import PIXELS, kept_graph
 from isotherm.vlm.trace import frozen_weights
 
 
@@ -50,7 +51,8 @@ class _Frozen:
 
     def __enter__(self) -> None:
         self.entered.append(ExitStack())
-        for one in (evaluating(self.model), frozen_weights(self.model), frozen_norms()):
+        # gradients are kept last, so that a norm is frozen with gradients on
+        for one in (evaluating(self.model), frozen_weights(self.model), frozen_norms(), kept_graph(self.model, {}, start=PIXELS)):
             self.entered[-1].enter_context(one)
 
     def __exit__(self, *raised: Any) -> None:

@@ -25,6 +25,8 @@ from isotherm.errors import LayerError
 
 MOST = 8
 """How many places are kept of one forward pass."""
+LATER = "choose a later layer, one behind that step"
+ELSEWHERE = "choose a layer that runs outside of it, behind it or in front"
 CHECKPOINTED = (
     "torch.utils.checkpoint computes this part of the model a second time in the backward pass; switch checkpointing off for "
     "the explanation (model.set_grad_checkpointing(False) in timm, model.gradient_checkpointing_disable() in transformers)"
@@ -76,7 +78,7 @@ def layer_advice(breaks: Sequence[Break], outputs: Sequence[Tensor]) -> str:
     """Why a score has no gradient at these outputs of layers, and which layer to choose instead."""
     ends = ends_of(breaks, outputs)
     if ends:
-        return f"on the way the gradient ends at {ends}; choose a later layer, one behind that step"
+        return f"on the way the gradient ends at {ends}; {LATER}"
     return "the score does not depend on its output; choose a layer that the score is computed from, or a score that has a gradient (an argmax or a count has none)"
 
 
@@ -130,17 +132,15 @@ def _function_of(code: CodeType) -> type | None:
     return None
 
 
-def refuse_inside(function: type, what: str) -> LayerError:
+def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> LayerError:
     """The error for a graph that would have to begin or go on inside of a custom autograd function.
 
     Args:
-        function: from :func:`running_function`. what: what happens there, as a clause.
+        function: from :func:`running_function`. what: what happens there, as a clause. instead: what to do.
     """
     if issubclass(function, CheckpointFunction):
         return LayerError(f"{what} inside of torch.utils.checkpoint with use_reentrant=True, which keeps no graph: {CHECKPOINTED}, or give it use_reentrant=False")
-    return LayerError(
-        f"{what} inside of the autograd function {function.__name__}, whose inside has no graph; choose a layer that runs outside of it, behind it or in front"
-    )
+    return LayerError(f"{what} inside of the autograd function {function.__name__}, whose inside has no graph; {instead}")
 
 
 def differentiate(outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any) -> tuple[Tensor | None, ...]:

@@ -27,6 +27,8 @@ from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import CheckpointFunction
 
 from isotherm.cam.breaks import (
+    ELSEWHERE,
+    LATER,
     MOST,
     Break,
     first_traced,
@@ -39,6 +41,7 @@ from isotherm.cam.breaks import (
 from isotherm.errors import LayerError
 
 _set_grad_enabled = torch._C._set_grad_enabled
+FIRST = "the first target layer"
 _BLOCKS = torch.autograd.grad_mode.__file__
 _LEAVES_TORCH = {Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.item, Tensor.__float__, Tensor.__int__, Tensor.__deepcopy__}
 """What turns a tensor into something that torch does not follow."""
@@ -50,12 +53,15 @@ class GradientKeeper(TorchFunctionMode):
     Args:
         begun: whether it has begun already, at the model's input.
         early: watch the model from its input on, though the graph begins later.
+        start: where it begins, in words. instead: what to do where it cannot go on; None: choose another layer.
         missed: the graph began in a thread of the model's own, unseen by this one: another pass must watch early.
     """
 
-    def __init__(self, *, begun: bool, early: bool = False) -> None:
+    def __init__(self, *, begun: bool, early: bool = False, start: str = FIRST, instead: str | None = None) -> None:
         super().__init__()
         self._early = early
+        self._start, self._instead = start, instead or LATER
+        self._elsewhere = instead or ELSEWHERE
         self.begun = begun
         self.paused = 0
         self.missed = False
@@ -67,6 +73,12 @@ class GradientKeeper(TorchFunctionMode):
         self._off: str | None = None
         self._breaks: dict[tuple[str, str], Break] = {}
         self._overruled: dict[str, None] = {}
+
+    def take_over(self, inner: GradientKeeper) -> None:
+        """Keep what a keeper saw that stood in this one's place for a while."""
+        self._overruled |= inner._overruled
+        for at, one in inner._breaks.items():
+            self._breaks.setdefault(at, one)
 
     @property
     def breaks(self) -> tuple[Break, ...]:
@@ -166,7 +178,7 @@ class GradientKeeper(TorchFunctionMode):
         if function is None:
             _set_grad_enabled(True)
         elif issubclass(function, CheckpointFunction) and first_traced(args) is not None:
-            raise refuse_inside(function, "a part of the model behind the first target layer runs")
+            raise self._inside(function, "runs")
 
     def _leave_inference_mode(self) -> None:
         """Out of a block of ``inference_mode``, whose tensors no graph can use; its end takes the thread back to before it.
@@ -175,7 +187,7 @@ class GradientKeeper(TorchFunctionMode):
         """
         function = running_function() if self.begun else None
         if function is not None:
-            raise refuse_inside(function, "a part of the model behind the first target layer runs under inference_mode and")
+            raise self._inside(function, "runs under inference_mode and")
         guard = torch.inference_mode(False)
         guard.__enter__()
         self._left.append(guard)
@@ -211,10 +223,12 @@ class GradientKeeper(TorchFunctionMode):
                 return output
         raise self._without_derivative(error, func) from error
 
+    def _inside(self, function: type, runs: str) -> LayerError:
+        return refuse_inside(function, f"a part of the model behind {self._start} {runs}", instead=self._elsewhere)
+
     def _without_derivative(self, error: RuntimeError, func: Callable[..., Any]) -> LayerError:
         return LayerError(
-            f"{_step(func)} in {place_of(sys._getframe())} cannot be differentiated ({error}), and the score's gradient would go through it; "
-            "choose a later layer, one behind that step"
+            f"{_step(func)} in {place_of(sys._getframe())} cannot be differentiated ({error}), and the score's gradient would go through it; {self._instead}"
         )
 
     def _watch(self, func: Callable[..., Any], args: Any, output: Any) -> None:
@@ -281,23 +295,42 @@ _this_thread = _ThisThread()
 
 
 @contextmanager
-def gradients_kept(model: nn.Module | None = None, *, begun: bool = False, early: bool = False) -> Iterator[GradientKeeper]:
+def gradients_kept(
+    model: nn.Module | None = None, *, begun: bool = False, early: bool = False, start: str = FIRST, instead: str | None = None
+) -> Iterator[GradientKeeper]:
     """For one forward pass inside of the block, gradients are kept on behind the place where its graph begins.
+
+    A mode that changes operations must be entered before this one, which has to see what the model asks for first. Where such a mode
+    begins inside of a block, another block inside of that mode takes the outer one's place.
 
     Args:
         model: its buffers are cut off from the graph afterwards, should the forward pass have written into them.
         begun: it begins at the input; otherwise where :meth:`GradientKeeper.begin` or :func:`begin_graph` is called.
-        early: as of :class:`GradientKeeper`.
+        early, start, instead: as of :class:`GradientKeeper`.
     """
     before = _this_thread.keeper
-    with GradientKeeper(begun=begun, early=early) as keeper:
+    with _resting(before), GradientKeeper(begun=begun, early=early, start=start, instead=instead) as keeper:
         _this_thread.keeper = keeper
         try:
             yield keeper
         finally:
             _this_thread.keeper = before
+            if before is not None:
+                before.take_over(keeper)
             if model is not None and keeper.begun:
                 _release_buffers(model)
+
+
+@contextmanager
+def _resting(keeper: GradientKeeper | None) -> Iterator[None]:
+    """Inside of the block a keeper lets everything pass."""
+    if keeper is not None:
+        keeper.paused += 1
+    try:
+        yield
+    finally:
+        if keeper is not None:
+            keeper.paused -= 1
 
 
 def begin_graph(layer: str) -> None:
@@ -315,15 +348,8 @@ def begin_graph(layer: str) -> None:
 @contextmanager
 def without_gradients() -> Iterator[None]:
     """``torch.no_grad()`` for adapters: what is done inside is meant to have no gradient, and keeps to that while traced."""
-    keeper = _this_thread.keeper
-    if keeper is not None:
-        keeper.paused += 1
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        if keeper is not None:
-            keeper.paused -= 1
+    with _resting(_this_thread.keeper), torch.no_grad():
+        yield
 
 
 def _release_buffers(model: nn.Module) -> None:

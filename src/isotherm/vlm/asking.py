@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from isotherm.vlm.graph import PIXELS, kept_graph, no_gradient
 from isotherm.vlm.view import Asked, LanguageView, Reading, Streams
 
 Value = Callable[[Sequence[Tensor]], Tensor]
@@ -50,13 +51,14 @@ class Asking:
 
     Args:
         view: the model. asked: the question. streams: its vision tokens, b = 1, without graph.
-        forwards: rows that the language model has read so far.
+        forwards: rows that the language model has read so far. notes: what a person should know of these passes; the keys of a dictionary, in order.
     """
 
     view: LanguageView
     asked: Asked
     streams: Streams
     forwards: int = 0
+    notes: dict[str, None] = field(default_factory=dict)
     _said: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     _answer: tuple[tuple[int, ...], int] | None = None
     _tower: tuple[Tensor, Streams] | None = None
@@ -70,13 +72,14 @@ class Asking:
         """
         if not tower:
             return cls(view, asked, view.embed(asked))
-        grown = _grown(view, asked)
-        return cls(view, asked, tuple(s.detach() for s in grown[1]), _tower=grown)
+        notes: dict[str, None] = {}
+        grown = _grown(view, asked, notes)
+        return cls(view, asked, tuple(s.detach() for s in grown[1]), notes=notes, _tower=grown)
 
     def tower(self) -> tuple[Tensor, Streams]:
         """The pixels, and the vision tokens with their graph from them, in which norms' divisors are constants. It is given away, and goes when the caller is done."""
         grown, self._tower = self._tower, None
-        return _grown(self.view, self.asked) if grown is None else grown
+        return _grown(self.view, self.asked, self.notes) if grown is None else grown
 
     @property
     def tokens(self) -> int:
@@ -118,7 +121,7 @@ class Asking:
         key = tuple(continuation)
         if key not in self._said:
             with torch.no_grad():
-                self._said[key] = self.read(self.streams, [key]).logits[0].float()
+                self._said[key] = self.read(self.streams, [key]).logits[0].float().detach()  # a model may put gradients on by itself
         return self._said[key]
 
     def read(self, streams: Streams, continuations: Sequence[tuple[int, ...]], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0) -> Reading:
@@ -158,7 +161,11 @@ class Asking:
         return torch.stack([torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)])
 
 
-def _grown(view: LanguageView, asked: Asked) -> tuple[Tensor, Streams]:
+def _grown(view: LanguageView, asked: Asked, notes: dict[str, None]) -> tuple[Tensor, Streams]:
     with torch.inference_mode(False), torch.enable_grad():
         pixels = view.pixels(asked).detach().clone().requires_grad_()
-        return pixels, view.embed_pixels(asked, pixels)
+        with kept_graph(view.model, notes, start=PIXELS) as keeper:
+            streams = view.embed_pixels(asked, pixels.clone())  # a model may change its input in place
+    if not any(s.requires_grad for s in streams):
+        raise no_gradient("the vision tokens have", PIXELS, keeper.breaks, [pixels])
+    return pixels, streams

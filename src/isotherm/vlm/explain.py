@@ -74,7 +74,7 @@ def explain_answer(
         traces = record(asking, said, needs)
         check_scores(traces)
         by_method = [guarded(method, traces) for method in methods]
-    notes = [*(str(p) for p in premises if p.alarming), *notes, *dict.fromkeys(s.note for s in said if s.note)]
+    notes = [*(str(p) for p in premises if p.alarming), *notes, *dict.fromkeys(s.note for s in said if s.note), *asking.notes]
     # by now it is known unless the score did without
     answer = asking.words()
     forced = next((s.given for s in said if s.given is not None and not asking.says(s.given)), None)

@@ -12,10 +12,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from isotherm.cam.breaks import Break, differentiate
+from isotherm.cam.grad_mode import GradientKeeper
 from isotherm.errors import MethodError
 from isotherm.vlm.asking import Asking, Said
 from isotherm.vlm.attention import Attending, attending, need_layers
 from isotherm.vlm.frozen import frozen_norms
+from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient
 from isotherm.vlm.view import Streams
 
 
@@ -98,8 +101,11 @@ class TokenTrace:
         """The target's value and gradient for changed vision tokens."""
         with torch.inference_mode(False), torch.enable_grad():
             leaves = tuple(s.detach().clone().requires_grad_() for s in streams)
-            values = self.asking.values([self.said], leaves, batch=len(streams[0]))[:, 0]
-            found = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+            with kept_graph(self.asking.view.model, self.asking.notes, start=TOKENS) as keeper:
+                values = self.asking.values([self.said], tuple(leaf.clone() for leaf in leaves), batch=len(streams[0]))[:, 0]
+            found = differentiate(values.sum(), leaves, allow_unused=True) if values.requires_grad else ()
+        if all(g is None for g in found):
+            raise no_gradient(f"the {self.said.label} has", TOKENS, keeper.breaks, leaves)
         return values.detach(), tuple(torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True))
 
 
@@ -159,22 +165,31 @@ def _read(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[T
     with torch.inference_mode(False), torch.set_grad_enabled(graph), frozen_weights(asking.view.model):
         leaves = tuple(s.detach().clone().requires_grad_(graph) for s in asking.streams)
         found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[Attending], int]] = {}
+        breaks: list[Break] = []
         for length in lengths:
             rows = list(dict.fromkeys(c for s in said for c in s.continuations if len(c) == length))
             watch: AbstractContextManager[list[Attending]] = attending() if watching else nullcontext([])
-            with watch as layers:
-                reading = asking.read(leaves, rows)
+            kept: AbstractContextManager[GradientKeeper | None] = kept_graph(asking.view.model, asking.notes, start=TOKENS) if graph else nullcontext()
+            with watch as layers, kept as keeper:
+                reading = asking.read(tuple(leaf.clone() for leaf in leaves) if graph else leaves, rows)
+            breaks += () if keeper is None else keeper.breaks
             if watching:
                 need_layers(layers, asking.view.layers, "this method")
             found |= {row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)}
         values = [s.value([found[c][0] for c in s.continuations]) for s in said]
+        for s, value in zip(said, values, strict=True):
+            if graph and not value.requires_grad:
+                raise no_gradient(f"the {s.label} has", TOKENS, breaks, leaves)
         return [_trace(asking, s, v, found, leaves, needs, last=i == len(said) - 1) for i, (s, v) in enumerate(zip(said, values, strict=True))]
 
 
 def _trace(asking: Asking, said: Said, value: Tensor, found: dict, leaves: Streams, needs: frozenset[str], *, last: bool) -> TokenTrace:
     outputs = [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []
     at = [*(leaves if "gradient" in needs else ()), *outputs]
-    grads: list[Tensor | None] = list(torch.autograd.grad(value, at, retain_graph=not last, allow_unused=True)) if at else []
+    grads: list[Tensor | None] = [None] * len(at)
+    traced = [i for i, tensor in enumerate(at) if tensor.requires_grad]
+    for i, g in zip(traced, differentiate(value, [at[i] for i in traced], retain_graph=not last, allow_unused=True) if traced else (), strict=True):
+        grads[i] = g
     n = len(leaves) if "gradient" in needs else 0
     gradients = tuple(torch.zeros_like(leaf[0]) if g is None else g[0] for g, leaf in zip(grads[:n], leaves, strict=False)) if n else None
     if gradients is not None:
@@ -197,7 +212,8 @@ class frozen_weights:
     """No weight asks for a gradient inside of the block, so none is computed; afterwards each is as it was."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.asking = [p for p in model.parameters() if p.requires_grad]
+        # of weights made under inference_mode none has a gradient, and they cannot be made to ask for one again
+        self.asking = [p for p in model.parameters() if p.requires_grad and not p.is_inference()]
 
     def __enter__(self) -> None:
         for p in self.asking:

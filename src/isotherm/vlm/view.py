@@ -140,7 +140,11 @@ class LanguageView(Protocol):
         ...
 
     def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
-        """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants."""
+        """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants.
+
+        Gradients stay on through the model's own blocks; where a mode of the adapter's own changes operations (:func:`~isotherm.vlm.frozen.frozen_norms`
+        does), :func:`~isotherm.vlm.graph.kept_graph` is entered inside of it.
+        """
         ...
 
     def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.cam.breaks import differentiate
 from isotherm.cam.origin import is_finite
 from isotherm.vlm.trace import TokenTrace
 
@@ -37,8 +38,10 @@ class Propagation:
         pixels, streams = asking.tower()
         out = []
         for i, trace in enumerate(traces):
-            given = [g[None].to(s) for g, s in zip(trace.need_frozen_gradients(), streams, strict=True)]
-            (gradient,) = torch.autograd.grad(streams, pixels, given, retain_graph=i < len(traces) - 1)
+            # a stream without a graph does not depend on the pixels
+            reached, given = zip(*((s, g[None].to(s)) for g, s in zip(trace.need_frozen_gradients(), streams, strict=True) if s.requires_grad), strict=True)
+            (gradient,) = differentiate(reached, [pixels], grad_outputs=given, retain_graph=i < len(traces) - 1)
+            assert gradient is not None
             values = asking.view.positive_per_token(asking.asked, pixels.detach(), gradient)
             # patches that were never seen count as 0 there, and what is no number must not become 0 among them
             out.append(values if is_finite(gradient) else torch.full_like(values, torch.nan))
