@@ -34,7 +34,18 @@ def photo(height: int, width: int) -> Image.Image:
     return Image.fromarray(((3 * smooth + edges) // 4 + grain).clip(0, 255).astype(np.uint8))
 
 
-def jobs(picture: Image.Image, cells: int, folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
+def hill(cells: int) -> torch.Tensor:
+    """A smooth map with one peak off the centre, as networks give it; its lines are short."""
+    y, x = torch.meshgrid(torch.arange(cells) / cells, torch.arange(cells) / cells, indexing="ij")
+    return torch.exp(-((x - 0.6) ** 2 + (y - 0.4) ** 2) / 0.075)
+
+
+def noise(cells: int) -> torch.Tensor:
+    """A map that is nothing but lines of equal value: the worst case of drawing."""
+    return torch.rand(cells, cells, generator=torch.Generator().manual_seed(0))
+
+
+def jobs(picture: Image.Image, values: torch.Tensor, folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
     """Drawing alone, and drawing with saving."""
     import cv2
     from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
@@ -46,9 +57,9 @@ def jobs(picture: Image.Image, cells: int, folder: Path) -> tuple[dict[str, Call
     cv2.setNumThreads(torch.get_num_threads())
     array = np.asarray(picture).copy()
     h, w = array.shape[:2]
-    values = torch.rand(cells, cells, generator=torch.Generator().manual_seed(0))
-    stretched = Heatmap(values, Frame.resize((h, w), (cells, cells)), "relevance")
-    boxed = Heatmap(values, Frame.letterbox((h, w), (640, 640)).resized((cells, cells)), "relevance")
+    size = tuple(values.shape)
+    stretched = Heatmap(values, Frame.resize((h, w), size), "relevance")
+    boxed = Heatmap(values, Frame.letterbox((h, w), (640, 640)).resized(size), "relevance")
     cam = values.numpy()
 
     def recipe(pixels: np.ndarray) -> np.ndarray:
@@ -88,10 +99,11 @@ def main(quick: bool = False) -> None:
     picture = photo(height, width)
     rows: list[list[Any]] = []
     with tempfile.TemporaryDirectory() as name:
-        for cells in (20, 80):
-            draw, save = jobs(picture, cells, Path(name))
+        maps = {"hill, 20 x 20": hill(20), "noise, 20 x 20": noise(20), "noise, 80 x 80": noise(80)}
+        for kind, values in maps.items():
+            draw, save = jobs(picture, values, Path(name))
             drawn, saved = interleaved(draw, repeats=repeats), interleaved(save, repeats=repeats)
-            rows += [[f"{cells} x {cells}", job, 1000 * drawn[job], 1000 * saved[job], drawn[job] / drawn["isotherm"], saved[job] / saved["isotherm"]] for job in draw]
+            rows += [[kind, job, 1000 * drawn[job], 1000 * saved[job], drawn[job] / drawn["isotherm"], saved[job] / saved["isotherm"]] for job in draw]
     columns = ["map", "tool", "draw ms", "draw and save ms", "draw / isotherm", "save / isotherm"]
     text = table(f"Overlay, {width} x {height} pixels, medians of {repeats}", columns, rows)
     print(text, flush=True)

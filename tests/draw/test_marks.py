@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from isotherm.draw import STYLES, Style, overlay, scale_of
+from isotherm.draw import strokes as strokes_module
 from isotherm.draw.contours import Samples, dashes, outward
 from isotherm.draw.marks import draw_marks, peak_of
-from isotherm.draw.strokes import circle, stroke, tint
+from isotherm.draw.strokes import Paint, Stroke, Strokes, circle
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
@@ -31,6 +32,10 @@ def bump(frame: Frame | None = None, sign: float = 1.0, **fields) -> Heatmap:
 
 def samples(m: Heatmap, size: tuple[int, int] = SOURCE) -> Samples:
     return Samples.of(m.values, m.frame, size, scale_of(m))
+
+
+def lay_on(image: Image.Image, *strokes: Stroke) -> None:
+    Strokes(strokes, image.size).lay_on(image)
 
 
 def signed_area(line: np.ndarray) -> float:
@@ -91,7 +96,7 @@ def test_dashes_leave_their_gaps_and_stay_on_the_line():
 
 def test_a_stroke_covers_its_width_and_nothing_more():
     image = Image.new("RGB", (60, 60))
-    stroke(image, [np.array([[10.0, 30.0], [50.0, 30.0]])], 2.0, (255, 255, 255))
+    lay_on(image, Stroke([np.array([[10.0, 30.0], [50.0, 30.0]])], 2.0, Paint((255, 255, 255))))
     drawn = np.asarray(image)[..., 0] / 255
     assert drawn[:, 30].sum() == pytest.approx(2.0, abs=0.3)
     assert not drawn[:27].any()
@@ -102,11 +107,60 @@ def test_tinting_keeps_light_and_shade():
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(60, 200, (200, 300, 3), dtype=np.uint8))
     before = np.asarray(image.convert("L")).astype(int)
-    tint(image, [circle(150, 100, 40)], 6.0, (0, 70, 255))
+    lay_on(image, Stroke([circle(150, 100, 40)], 6.0, Paint((0, 70, 255), tint=True)))
     after = np.asarray(image.convert("L")).astype(int)
     assert np.abs(np.asarray(image).astype(int)[..., 2] - np.asarray(image).astype(int)[..., 0]).max() > 60
     assert np.abs(after - before).mean() < 2
     assert np.percentile(np.abs(after - before), 99) < 25  # where the colour at that lightness is none that a screen has
+
+
+def test_a_tint_where_lines_are_thick_keeps_light_and_shade_too():
+    image = Image.fromarray(np.random.default_rng(0).integers(90, 160, (200, 300, 3), dtype=np.uint8))
+    before = np.asarray(image.convert("L")).astype(int)
+    lay_on(image, Stroke([circle(150, 100, 40)], 12.0, Paint((128, 128, 128), tint=True)))
+    assert np.ptp(np.asarray(image)[100, 190].astype(int)) == 0  # grey
+    assert np.abs(np.asarray(image.convert("L")).astype(int) - before).max() <= 1
+
+
+@pytest.mark.parametrize("width", [2.0, 8.0])
+def test_paint_over_paint_is_what_both_do_one_after_the_other(width):
+    line = [np.array([[10.0, 30.0], [50.0, 30.0]])]
+    below, above = Paint((17, 24, 39), 0.35), Paint((255, 200, 100), 0.7)
+    images = [Image.new("RGB", (60, 60), (90, 140, 30)) for _ in range(2)]
+    lay_on(images[0], Stroke(line, width, below))
+    lay_on(images[0], Stroke(line, width, above))
+    lay_on(images[1], Stroke(line, width, above.over(below)))
+    centre = [np.asarray(image)[30, 30].astype(int) for image in images]
+    np.testing.assert_allclose(centre[0], centre[1], atol=1)
+    assert np.abs(centre[0] - [90, 140, 30]).max() > 60
+
+
+def test_a_later_stroke_hides_an_earlier_one():
+    line = [np.array([[10.0, 30.0], [50.0, 30.0]])]
+    images = [Image.new("RGB", (60, 60)) for _ in range(2)]
+    thin = Stroke(line, 6.0, Paint((0, 0, 255), 0.5))
+    lay_on(images[0], Stroke(line, 6.0, Paint((255, 0, 0))), thin)
+    lay_on(images[1], thin)
+    np.testing.assert_array_equal(np.asarray(images[0]), np.asarray(images[1]))
+
+
+@pytest.mark.parametrize("width", [1.5, 9.0])
+def test_squares_leave_no_trace(width, monkeypatch):
+    """Strokes come out the same whatever squares they are laid on in, also where a square is only grazed."""
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(0, 256, (150, 230, 3), dtype=np.uint8))
+    strokes = [
+        Stroke([rng.uniform(-20, 250, (7, 2))], width, Paint((250, 250, 250), 0.6)),
+        Stroke([circle(100, 64, 31.5), circle(128, 64, 0.7 * width)], width, Paint((0, 70, 255), tint=True)),
+    ]
+    drawn = []
+    for side in (256, 32):
+        monkeypatch.setattr(strokes_module, "TILE", side)
+        image = picture.copy()
+        lay_on(image, *strokes)
+        drawn.append(np.asarray(image))
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != np.asarray(picture)).any(-1).mean() > 0.02
 
 
 def test_the_strong_line_stands_outside_of_the_half_maximum():

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.draw import STYLES, Scale, Style, overlay, scale_of, shared_scale
-from isotherm.draw import blend as blend_module
+from isotherm.draw import STYLES, Scale, Style, bands, blend, overlay, scale_of, shared_scale
 from isotherm.draw import levels as levels_module
 from isotherm.draw.describe import line_of
+from isotherm.draw.ink import Ink
 from isotherm.draw.overlay import silence_of
 from isotherm.draw.picture import open_canvas
 from isotherm.errors import OptionError, ShapeError
@@ -74,7 +74,7 @@ def stops(name: str) -> np.ndarray:
 @pytest.mark.parametrize(("signed", "by_value", "holes", "grey"), [(False, True, False, True), (True, True, True, True), (False, False, True, False)])
 def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, holes, grey, monkeypatch):
     monkeypatch.setattr(levels_module, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
-    monkeypatch.setattr(blend_module, "BAND_PIXELS", 12 * W)  # and several bands, on both threads
+    monkeypatch.setattr(bands, "BAND_PIXELS", 12 * W)  # and several bands, on both threads
     m, p = heatmap(kind, signed=signed, holes=holes), picture()
     scale = scale_of(m)
     name = "coolwarm" if signed and scale.low < 0 else "inferno"
@@ -113,6 +113,17 @@ def test_deep_pictures_are_mixed_in_their_own_depth(dtype):
     )  # fmt: skip
     assert got.dtype == dtype
     assert np.abs(got / white - expected).max() < 3e-3  # half of a step of 1/1022, in colour and in opacity
+
+
+@pytest.mark.parametrize("style", ["isotherm", "tint", "even"])
+def test_large_pictures_are_coloured_from_a_table_as_small_ones_are_directly(style, monkeypatch):
+    m, p = heatmap("letterbox", holes=True), picture()
+    ink = Ink.of(STYLES[style], scale_of(m), signed=False)
+    directly = np.asarray(blend.blend_image(p, m.values, m.frame, scale=scale_of(m), ink=ink))
+    lookup = blend._lookup
+    monkeypatch.setattr(blend, "_lookup", lambda ink, _: lookup(ink, 4000 * 3000))
+    np.testing.assert_array_equal(np.asarray(blend.blend_image(p, m.values, m.frame, scale=scale_of(m), ink=ink)), directly)
+    assert (directly != p).any()
 
 
 def test_pil_gives_the_same_pixels_as_an_array():

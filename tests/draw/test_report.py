@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from isotherm.draw import STYLES, ReportEntry, Scale, colour_table, shared_scale, write_report
-from isotherm.draw.blend import blend
+from isotherm.draw.blend import blend_image
 from isotherm.draw.contours import Samples, outward
 from isotherm.draw.ink import Ink
 from isotherm.draw.marks import peak_of
@@ -263,7 +263,7 @@ def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
     got = in_node(tmp_path, program, data)
     heat, veil = (np.array(got[name], np.float64).reshape(*SOURCE, 4) for name in ("heat", "veil"))
     picture = photo()
-    expected = blend(picture, heatmap.values, heatmap.frame, scale=scale_of(heatmap), ink=Ink.of(style, scale_of(heatmap), signed=signed))
+    expected = np.asarray(blend_image(picture, heatmap.values, heatmap.frame, scale=scale_of(heatmap), ink=Ink.of(style, scale_of(heatmap), signed=signed)), np.float64)
     luma = (picture @ np.array([0.299, 0.587, 0.114]))[..., None]
     grey, alpha = veil[..., 3:] / 255, heat[..., 3:] / 255
     shown = (picture * (1 - grey) + luma * grey) * (1 - alpha) + heat[..., :3] * alpha

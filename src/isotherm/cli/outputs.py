@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
@@ -21,13 +22,14 @@ MOST_ROWS = 12
 def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
+    picture = Image.fromarray(explanation.picture)
     for i, heatmap in enumerate(explanation):
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
         if options.raw != "none":
             written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
         box = heatmap.meta.get("box")
         drawn = overlay(
-            heatmap, explanation.picture, style=style_of(options), scale=scale, colour_bar=True,
+            heatmap, picture, style=style_of(options), scale=scale, colour_bar=True,
             boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
             title=" · ".join([f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}", *([RANDOM] if explanation.warnings else []), *explanation.question_lines]),
         )  # fmt: skip

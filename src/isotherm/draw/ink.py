@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt16
+from jaxtyping import Float, Int, UInt8, UInt32
 from torch import Tensor
 
 from isotherm.draw.colour import DIVERGING, LEVELS, colour_table, default_colormap
@@ -52,19 +52,19 @@ class Ink:
             torch.cat([grey.new_tensor([unseen[1]]), grey]),
         )
 
-    @property
-    def keeps_colours(self) -> bool:
-        """True where no level takes colour from the picture."""
-        return not bool(self.grey.any())
+    def layer(self, level: Int[np.ndarray, "*n"], luma: UInt8[np.ndarray, "*n"]) -> UInt32[np.ndarray, "*n"]:
+        """What lies over 8-bit pixels of these levels and lumas: RGBA, its four bytes as one number.
 
-    def integer_tables(self) -> tuple[UInt16[np.ndarray, "n 4"], UInt16[np.ndarray, "n 4"], UInt16[np.ndarray, "n 4"]]:
-        """Weights out of 256 of the picture and of its luma, and the colour times its own weight plus 128, so that cutting rounds.
-
-        Each has four equal lanes, or red, green, blue and an unused one, so that one 64-bit number is an entry.
+        Greying and colouring in one: the layer's opacity is ``1 - (1 - alpha) (1 - grey)``, and its colour what both put there.
         """
-        weight = (self.alpha * 256).round()
-        luma = ((256 - weight) * self.grey).round()
-        added = torch.zeros(len(weight), 4)
-        added[:, :3] = (self.colour * 255 * weight[:, None]).round() + 128
-        lanes = [np.repeat(w.numpy()[:, None], 4, axis=1) for w in (256 - weight - luma, luma)]
-        return lanes[0].astype(np.uint16), lanes[1].astype(np.uint16), added.numpy().astype(np.uint16)
+        alpha, grey = (t.numpy().astype(np.float32) for t in (self.alpha, self.grey))
+        greyed = (1 - alpha) * grey
+        opacity = alpha + greyed
+        share = np.where(opacity > 0, opacity, 1)
+        own = self.colour.numpy().astype(np.float32) * (255 * alpha / share)[:, None] + 0.5  # so that cutting rounds
+        light = (greyed / share)[level] * luma
+        pixels = np.empty((*light.shape, 4), np.uint8)
+        for channel in range(3):
+            pixels[..., channel] = own[:, channel][level] + light
+        pixels[..., 3] = (255 * opacity + 0.5)[level]
+        return pixels.view(np.uint32)[..., 0]

@@ -3,9 +3,7 @@
 An upright frame interpolates rows and columns apart. The columns are done once; a row of pixels is then a mix of
 two rows of the map, so a picture costs the same whether its map has 20 rows or 2000.
 
-The loops over blocks are NumPy on purpose. It works on one core and lets other Python threads run meanwhile, so
-bands of a picture can be spread over threads that never wait for each other. The same work as torch operations
-meets at a barrier after every small step: equally fast on an idle machine, thirty times slower on a busy one.
+Blocks of rows are small enough for the cache; the bands of a picture that threads share (`bands`) are made of them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,16 +15,17 @@ from isotherm.draw.colour import LEVELS
 from isotherm.draw.contours import Line, Samples, dashes, outward
 from isotherm.draw.ink import Ink
 from isotherm.draw.scale import Scale
-from isotherm.draw.strokes import Colour, circle, stroke, tint
+from isotherm.draw.strokes import Paint, Stroke, Strokes, circle
 from isotherm.draw.style import HALF, Style
 from isotherm.draw.text import font_for, measure, text_size
+from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
 
-LIGHT: Colour = (255, 255, 255)
-DARK: Colour = (17, 24, 39)
-GREY: Colour = (128, 128, 128)
-AGAINST: Colour = (45, 212, 160)
-PEAK: Colour = (0, 70, 255)
+LIGHT = Paint((255, 255, 255))
+DARK = Paint((17, 24, 39))
+GREY = Paint((128, 128, 128), tint=True)
+AGAINST = Paint((45, 212, 160))
+PEAK = Paint((0, 70, 255), tint=True)
 
 LINE = 0.0045
 """Width of the strong line as a share of the geometric mean of the picture's sides."""
@@ -36,63 +39,94 @@ def line_width(size: tuple[int, int]) -> float:
     return max(1.5, LINE * math.sqrt(size[0] * size[1]))
 
 
-def draw_marks(image: Image.Image, heatmap: Heatmap, scale: Scale, style: Style) -> None:
-    """Draw a style's lines, peak and edge over a map that is coloured already, changed in place.
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """What a style draws over a coloured map, for a picture of one size.
 
     Inside of the half-maximum nothing but colour changes: the strong line stands on the outer side of it, and the lines
     and the mark inside keep the light and shade of the picture.
 
     Args:
+        strokes: lines, peak and edge.
+        labels: words, and the line that each belongs to.
+    """
+
+    strokes: Strokes
+    labels: Sequence[tuple[str, Line]]
+
+    @classmethod
+    def of(cls, heatmap: Heatmap, scale: Scale, style: Style, size: Size) -> Marks:
+        """The marks for a picture of (h, w) pixels, which is the whole source picture at any size."""
+        found: list[Stroke] = []
+        labels: list[tuple[str, Line]] = []
+        width = line_width(size)
+        if not scale.is_empty:
+            if style.unseen:
+                found += _edge(heatmap, size, width)
+            against = style.negative != "none" and heatmap.signed and scale.low < 0
+            if style.lines or against:
+                samples = Samples.of(heatmap.values, heatmap.frame, size, scale)
+                if against:
+                    lines = samples.lines(-scale.value_at(HALF, signed=True), below=True)
+                    found += _cased([d for line in lines for d in dashes(line, 3.5 * width, 2.5 * width)], (1.3 * width, _faint(DARK, 0.55)), (0.7 * width, AGAINST))
+                for share in style.lines:
+                    lines = samples.lines(scale.value_at(share, signed=heatmap.signed))
+                    if style.opacity:
+                        found += _line(lines, share, width)
+                    else:
+                        found += _coloured(lines, share, width, scale, style, signed=heatmap.signed)
+                    if style.labels and lines:
+                        labels.append((f"{100 * share:.0f} %", max(lines, key=len)))
+            if style.peak:
+                found += _peak(heatmap, size, width, scale, coloured=style.opacity > 0)
+        return cls(Strokes(found, (size[1], size[0])), labels)
+
+    def lay_on(self, image: Image.Image) -> None:
+        """Draw them over an RGB picture of their size, changed in place."""
+        self.strokes.lay_on(image)
+        taken: list[tuple[float, float]] = []
+        for text, line in self.labels:
+            taken.append(_label(image, line, text, taken))
+
+
+def draw_marks(image: Image.Image, heatmap: Heatmap, scale: Scale, style: Style) -> None:
+    """Draw a style's marks over a map that is coloured already, changed in place.
+
+    Args:
         image: RGB, of the whole source picture at any size.
     """
-    if scale.is_empty:
-        return
-    size = (image.height, image.width)
-    width = line_width(size)
-    if style.unseen:
-        _edge(image, heatmap, width)
-    against = style.negative != "none" and heatmap.signed and scale.low < 0
-    if style.lines or against:
-        samples = Samples.of(heatmap.values, heatmap.frame, size, scale)
-        if against:
-            lines = samples.lines(-scale.value_at(HALF, signed=True), below=True)
-            broken = [d for line in lines for d in dashes(line, 3.5 * width, 2.5 * width)]
-            stroke(image, broken, 1.3 * width, DARK, opacity=0.55)
-            stroke(image, broken, 0.7 * width, AGAINST)
-        labels: list[tuple[float, float]] = []
-        for share in style.lines:
-            lines = samples.lines(scale.value_at(share, signed=heatmap.signed))
-            if style.opacity:
-                _line(image, lines, share, width)
-            else:
-                _coloured(image, lines, share, width, scale, style, signed=heatmap.signed)
-            if style.labels and lines:
-                labels.append(_label(image, max(lines, key=len), f"{100 * share:.0f} %", labels))
-    if style.peak:
-        _peak(image, heatmap, width, scale, coloured=style.opacity > 0)
+    Marks.of(heatmap, scale, style, (image.height, image.width)).lay_on(image)
 
 
-def _line(image: Image.Image, lines: list[Line], share: float, width: float) -> None:
+def _faint(paint: Paint, opacity: float) -> Paint:
+    return replace(paint, opacity=opacity)
+
+
+def _cased(lines: list[Line], casing: tuple[float, Paint], core: tuple[float, Paint]) -> list[Stroke]:
+    """Lines with a darker border, that they show on any ground."""
+    return [Stroke(lines, *casing), Stroke(lines, core[0], core[1].over(casing[1]))]
+
+
+def _line(lines: list[Line], share: float, width: float) -> list[Stroke]:
     """A line over colours: only the half-maximum's stands out, and none hides what is inside of it."""
     if share == HALF:
         # clear of it by what smooth lines are blurred by and their points are off by
-        stroke(image, [outward(line, 1.25 * width + CLEAR) for line in lines], 0.7 * width, DARK, opacity=0.8)
-        stroke(image, [outward(line, 0.5 * width + CLEAR) for line in lines], width, LIGHT)
-    elif share < HALF:
-        stroke(image, lines, 0.9 * width, DARK, opacity=0.35)
-        stroke(image, lines, 0.4 * width, LIGHT, opacity=0.7)
-    else:
-        tint(image, lines, 0.6 * width, GREY)
+        return [
+            Stroke([outward(line, 1.25 * width + CLEAR) for line in lines], 0.7 * width, _faint(DARK, 0.8)),
+            Stroke([outward(line, 0.5 * width + CLEAR) for line in lines], width, LIGHT),
+        ]
+    if share < HALF:
+        return _cased(lines, (0.9 * width, _faint(DARK, 0.35)), (0.4 * width, _faint(LIGHT, 0.7)))
+    return [Stroke(lines, 0.6 * width, GREY)]
 
 
-def _coloured(image: Image.Image, lines: list[Line], share: float, width: float, scale: Scale, style: Style, *, signed: bool) -> None:
+def _coloured(lines: list[Line], share: float, width: float, scale: Scale, style: Style, *, signed: bool) -> list[Stroke]:
     """A line without colours below it, so it has that of its own value."""
     level = scale.value_at(share, signed=signed)
     at = round((level - scale.low) / (scale.high - scale.low) * (LEVELS - 1)) + 1
     r, g, b = Ink.of(style, scale, signed=signed).colour[at].mul(255).round().int().tolist()
     core = width if share == HALF else 0.6 * width
-    stroke(image, lines, core + 0.7 * width, DARK, opacity=0.7)
-    stroke(image, lines, core, (r, g, b) if style.colormap or share != HALF else LIGHT)
+    return _cased(lines, (core + 0.7 * width, _faint(DARK, 0.7)), (core, Paint((r, g, b)) if style.colormap or share != HALF else LIGHT))
 
 
 def peak_of(heatmap: Heatmap, scale: Scale) -> tuple[float, float] | None:
@@ -109,38 +143,34 @@ def peak_of(heatmap: Heatmap, scale: Scale) -> tuple[float, float] | None:
     return x, y
 
 
-def _peak(image: Image.Image, heatmap: Heatmap, width: float, scale: Scale, *, coloured: bool) -> None:
+def _peak(heatmap: Heatmap, size: Size, width: float, scale: Scale, *, coloured: bool) -> list[Stroke]:
     at = peak_of(heatmap, scale)
     if at is None or float(heatmap.values.nan_to_num(nan=-math.inf).max()) < scale.value_at(0.1, signed=heatmap.signed):
-        return
+        return []
     h, w = heatmap.frame.source_size.tolist()
     radius = 3.2 * width
-    x = min(max(at[0] * image.width / w, radius), image.width - radius)
-    y = min(max(at[1] * image.height / h, radius), image.height - radius)
-    ring, dot = circle(x, y, radius), circle(x, y, 0.5 * width)
-    if coloured:
-        tint(image, [ring, dot], 1.4 * width, PEAK)
-        return
-    stroke(image, [ring, dot], 1.5 * width, DARK)
-    stroke(image, [ring, dot], 0.8 * width, LIGHT)
+    x = min(max(at[0] * size[1] / w, radius), size[1] - radius)
+    y = min(max(at[1] * size[0] / h, radius), size[0] - radius)
+    rings = [circle(x, y, radius), circle(x, y, 0.5 * width)]
+    return [Stroke(rings, 1.4 * width, PEAK)] if coloured else _cased(rings, (1.5 * width, DARK), (0.8 * width, LIGHT))
 
 
-def _edge(image: Image.Image, heatmap: Heatmap, width: float) -> None:
+def _edge(heatmap: Heatmap, size: Size, width: float) -> list[Stroke]:
     """The border of what the frame covers, where it ends inside of the picture."""
     frame = heatmap.frame
     x0, y0, x1, y1 = frame.limits
     corners = torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]], dtype=torch.float64)
     h, w = frame.source_size.tolist()
-    line = frame.points_to_source(corners).numpy() * [image.width / w, image.height / h]
-    sides = [np.stack(ends) for ends in pairwise(line) if _is_inner(*ends, image.size)]
+    line = frame.points_to_source(corners).numpy() * [size[1] / w, size[0] / h]
+    sides = [np.stack(ends) for ends in pairwise(line) if _is_inner(*ends, size)]
     broken = [dash for side in sides for dash in dashes(side, 2 * width, 2 * width)]
-    stroke(image, broken, 0.8 * width, DARK, opacity=0.35)
-    stroke(image, broken, 0.4 * width, LIGHT, opacity=0.6)
+    return _cased(broken, (0.8 * width, _faint(DARK, 0.35)), (0.4 * width, _faint(LIGHT, 0.6)))
 
 
-def _is_inner(a: np.ndarray, b: np.ndarray, size: tuple[int, int]) -> bool:
+def _is_inner(a: np.ndarray, b: np.ndarray, size: Size) -> bool:
     """False for a side of the frame that lies on the border of the picture."""
-    outer = [(a[i] <= 0.5 and b[i] <= 0.5) or (a[i] >= size[i] - 0.5 and b[i] >= size[i] - 0.5) for i in (0, 1)]
+    h, w = size
+    outer = [(a[i] <= 0.5 and b[i] <= 0.5) or (a[i] >= side - 0.5 and b[i] >= side - 0.5) for i, side in enumerate((w, h))]
     return not any(outer) and not np.allclose(a, b)
 
 
@@ -154,5 +184,5 @@ def _label(image: Image.Image, line: Line, text: str, others: list[tuple[float, 
         room = np.minimum(room, np.hypot(*(line - other).T) / 2)
     x, y = line[int(room.argmax())]
     x, y = min(max(x, w / 2 + 2), image.width - w / 2 - 2), min(max(y, h / 2 + 2), image.height - h / 2 - 2)
-    ImageDraw.Draw(image).text((x, y), text, font=font, fill=LIGHT, stroke_width=max(1, size // 7), stroke_fill=DARK, anchor="mm")
+    ImageDraw.Draw(image).text((x, y), text, font=font, fill=LIGHT.colour, stroke_width=max(1, size // 7), stroke_fill=DARK.colour, anchor="mm")
     return x, y

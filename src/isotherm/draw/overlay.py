@@ -9,10 +9,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.blend import blend, blend_image
+from isotherm.draw.bands import at_once
+from isotherm.draw.blend import blend
 from isotherm.draw.boxes import draw_boxes
 from isotherm.draw.ink import Ink
-from isotherm.draw.marks import draw_marks
+from isotherm.draw.marks import Marks
 from isotherm.draw.picture import Picture, like, open_canvas, to_pil
 from isotherm.draw.scale import Scale, scale_of
 from isotherm.draw.strips import add_colour_bar, add_footer, add_title
@@ -78,21 +79,13 @@ def overlay(
     scale = scale_of(heatmap) if scale is None else scale
     style = as_style(style)
     ink = Ink.of(style, scale, signed=heatmap.signed)
-    plain: Image.Image | np.ndarray
-    if isinstance(canvas.rgb, Image.Image):
-        plain = blend_image(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
-    else:
-        plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    plain, marks = at_once(
+        lambda: blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink),
+        lambda: Marks.of(heatmap, scale, style, canvas.size),
+    )
     silent = is_silent(heatmap)
-    marked = not scale.is_empty and bool(style.lines or style.peak or style.unseen or (heatmap.signed and style.negative != "none"))
-    if boxes is None and not (marked or silent or colour_bar or title or footer):
-        if canvas.alpha is None:
-            return plain
-        if isinstance(plain, Image.Image):
-            return like(canvas, plain, plain, (0, 0))
-        return np.concatenate([plain, np.asarray(canvas.alpha)[..., None]], -1)
-    drawn = to_pil(plain)
-    draw_marks(drawn, heatmap, scale, style)
+    drawn = plain if isinstance(plain, Image.Image) else to_pil(plain)
+    marks.lay_on(drawn)
     if boxes is not None:
         draw_boxes(drawn, boxes, labels)
     if silent:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
-from isotherm.draw.blend import white_of
+from isotherm.draw.bands import in_bands
 from isotherm.errors import ShapeError
 from isotherm.frame import Size
 
@@ -87,29 +87,45 @@ def to_pil(rgb: Image.Image | Shaped[np.ndarray, "H W 3"]) -> Image.Image:
     return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8))
 
 
+def white_of(dtype: np.dtype) -> int:
+    """The value of white in a picture of this dtype."""
+    return 1 if np.issubdtype(dtype, np.floating) else int(np.iinfo(dtype).max)
+
+
+def to_array(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """A new array of an RGB picture's colours."""
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    image.load()
+
+    def band(y0: int, y1: int) -> None:
+        # in bands that fit a cache, ten times faster than np.array of a large picture
+        out[y0:y1] = np.asarray(image.crop((0, y0, image.width, y1)))
+
+    in_bands((image.height, image.width), band)
+    return out
+
+
 def like(canvas: Canvas, drawn: Image.Image, plain: Image.Image | Shaped[np.ndarray, "H W 3"], offset: tuple[int, int]) -> Picture:
     """What was drawn in 8 bits, in the type and dtype of the canvas.
 
     Args:
         canvas: of the picture that came in.
         drawn: mode RGB, with text and boxes, at least as large as the picture.
-        plain: the canvas's colours with the map but without text and boxes. Where nothing was drawn over them,
-            their full precision is kept.
+        plain: the canvas's colours with the map but without text and boxes; an array where the canvas has more than 8 bits,
+            since where nothing was drawn over them, their full precision is kept.
         offset: (x, y) of the picture's corner in ``drawn``.
     """
     x, y = offset
     h, w = canvas.size
-    if isinstance(plain, Image.Image):
+    if isinstance(canvas.rgb, Image.Image):
         return _with_alpha(canvas, drawn, offset)
-    out = np.asarray(drawn)
-    if plain.dtype != np.uint8:
+    out = to_array(drawn)
+    if not isinstance(plain, Image.Image):
         eight = np.asarray(to_pil(plain))
         changed = (out[y : y + h, x : x + w] != eight).any(-1, keepdims=True)
         wide = out.astype(np.float64) * (white_of(plain.dtype) / 255)
         out = wide.astype(plain.dtype) if white_of(plain.dtype) == 1 else wide.round().astype(plain.dtype)
         out[y : y + h, x : x + w] = np.where(changed, out[y : y + h, x : x + w], plain)
-    else:
-        out = out.copy()
     if canvas.alpha is None:
         return out
     alpha = np.full(out.shape[:2], white_of(out.dtype), out.dtype)

@@ -6,6 +6,7 @@ import math
 
 from PIL import Image, ImageDraw
 
+from isotherm.draw.bands import in_bands
 from isotherm.draw.ink import Ink
 from isotherm.draw.scale import Scale
 from isotherm.draw.style import HALF, Style, on_paper
@@ -34,8 +35,7 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
     lines = wrap(text, font, width - 2 * pad)
     line_height = round(measure("", font)[1] * 1.28)
     strip = len(lines) * line_height + 2 * pad - round(line_height * 0.2)
-    out = Image.new("RGB", (width, image.height + strip), PAPER)
-    out.paste(image, (0, strip if above else 0))
+    out = on_larger_paper(image, (width, image.height + strip), (0, strip if above else 0))
     draw = ImageDraw.Draw(out)
     y = pad if above else image.height + pad
     for line in lines:
@@ -53,9 +53,21 @@ def add_colour_bar(
 
 def beside(image: Image.Image, other: Image.Image) -> Image.Image:
     """Two pictures next to each other, their tops in line."""
-    out = Image.new("RGB", (image.width + other.width, max(image.height, other.height)), PAPER)
-    out.paste(image, (0, 0))
+    out = on_larger_paper(image, (image.width + other.width, max(image.height, other.height)), (0, 0))
     out.paste(other, (image.width, 0))
+    return out
+
+
+def on_larger_paper(image: Image.Image, size: tuple[int, int], corner: tuple[int, int]) -> Image.Image:
+    """A new picture of (w, h) pixels, paper but for ``image``, whose upper left corner lies at ``corner`` (x, y)."""
+    out = Image.new("RGB", size, None)  # not filled first: of a large photo that takes half as long as colouring it
+    x, y = corner
+    w, h = size
+    for box in ((0, 0, w, y), (0, y + image.height, w, h), (0, y, x, y + image.height), (x + image.width, y, w, y + image.height)):
+        if box[2] > box[0] and box[3] > box[1]:
+            out.paste(PAPER, box)
+    image.load()
+    in_bands((image.height, image.width), lambda y0, y1: out.paste(image.crop((0, y0, image.width, y1)), (x, y + y0)))
     return out
 
 
