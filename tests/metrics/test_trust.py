@@ -16,6 +16,7 @@ from isotherm.metrics.trust import _T95, MARGIN
 
 DOWN = Beside(value=0.21, random=0.48, spread=0.05, orders=3, centre=0.44)
 UP = Beside(value=0.71, random=0.48, spread=0.05, orders=3, lower_is_better=False)
+LOST = Beside(value=math.nan, random=0.48, spread=0.05, orders=3, lost=2)
 GOOD = Trust(DOWN, UP, similarity=0.07)
 
 
@@ -48,6 +49,16 @@ def test_the_line():
             replace(GOOD, deletion=replace(DOWN, value=math.nan), insertion=replace(UP, value=math.nan)),
             "do not trust", ("cannot be judged on this picture",),
         ),
+        (replace(GOOD, deletion=LOST, insertion=LOST), "not checked", ("deletion and insertion could not be checked: changed pictures score NaN or infinity",)),
+        (replace(GOOD, deletion=LOST), "doubtful", ("deletion could not be checked: changed pictures score NaN or infinity",)),
+        (
+            replace(GOOD, deletion=LOST, insertion=replace(UP, value=0.1)),
+            "do not trust", ("deletion could not be checked: changed pictures score NaN or infinity", "worse than random"),
+        ),
+        (
+            replace(GOOD, deletion=LOST, insertion=LOST, similarity=0.93),
+            "do not trust", ("deletion and insertion could not be checked: changed pictures score NaN or infinity", "hardly depends on the weights"),
+        ),
     ],
 )  # fmt: skip
 def test_verdicts(trust, verdict, words):
@@ -75,6 +86,33 @@ def test_thresholds():
     assert replace(DOWN, centre=0.21 - 0.05 - 1e-6).centre_is_better is True
     assert replace(UP, centre=0.71 + 0.05 + 1e-6).centre_is_better is True
     assert max(abs(a - student.ppf(0.95, n)) for n, a in enumerate(_T95, start=1)) < 1e-3
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["filled", "between"])
+def test_changed_pictures_without_a_score_are_counted_and_told(bad, where):
+    """One picture's score is not finite: that of the filled one, or those from which exactly the brightest pixel is gone."""
+    picture = torch.arange(1.0, 37).view(1, 1, 6, 6)
+
+    def score(x, target):
+        zeros = (x == 0).sum((1, 2, 3))
+        gone = zeros == 36 if where == "filled" else (x.amax((1, 2, 3)) < 31) & (zeros == 6)
+        return torch.where(gone, bad, x.sum((1, 2, 3)))
+
+    (trust,) = assess(picture[:, 0], picture, score, fill=torch.zeros(1), grid=(6, 6))
+    if where == "filled":
+        assert trust.deletion.lost == trust.insertion.lost == 1
+        assert trust.verdict == "not checked"
+        assert "not checked (NaN or infinity is the score of 1 changed picture)" in trust.line()
+    else:
+        assert (trust.deletion.lost, trust.insertion.lost) == (1, 0)
+        assert trust.insertion.standing == "better"
+        assert trust.verdict == "doubtful"
+        assert trust.reasons[0] == "deletion could not be checked: changed pictures score NaN or infinity"
+    assert "as high as the whole one" not in trust.line()
+    even = assess(picture[:, 0], picture, lambda x, target: x.new_ones(len(x)), fill=torch.zeros(1), grid=(6, 6))[0]
+    assert even.deletion.lost == 0
+    assert "the filled picture scores as high as the whole one" in even.line()
 
 
 class Patches(nn.Module):

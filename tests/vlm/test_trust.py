@@ -65,6 +65,16 @@ def test_a_map_that_ignores_the_weights_is_found_out():
     assert judge(trace, values, again).similarity == pytest.approx(1)
 
 
+def test_hidden_tokens_without_a_score_are_told():
+    trace = trace_of()
+    signs = trace.asking.streams[0][0, :, 0]
+    trace.asking.view.rule = lambda seen, said: torch.stack([torch.where((seen == 0).all(), torch.nan, (seen[:, 0] * signs * WORTH).sum()), seen.sum()])
+    found = judge(trace, GradientActivation()(trace), lambda: -WORTH)
+    assert found.deletion.lost == found.insertion.lost == 1
+    assert "not checked (NaN or infinity is the score of 1 changed picture)" in found.line()
+    assert found.reasons[0] == "deletion and insertion could not be checked: changed pictures score NaN or infinity"
+
+
 def test_full_is_finer_and_knows_the_centre():
     trace = trace_of()
     found = judge(trace, GradientActivation()(trace), None, level="full")

@@ -19,7 +19,7 @@ from isotherm.errors import InputError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 
-NOT_JUDGED = "trust: not judged (the fast check looks at the first findings only; trust full looks at all)"
+NOT_JUDGED = "trust: not judged (the fast check looks at the two {} only; trust full looks at all)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ class Explanation(Sequence[Heatmap]):
     @property
     def trust_lines(self) -> tuple[str, ...]:
         """:attr:`trust` in words, one line per map."""
-        not_judged = f"{NOT_JUDGED} → not judged ({RANDOM})" if self.warnings else NOT_JUDGED
+        not_judged = NOT_JUDGED.format("targets with the highest scores" if self.prompt is None else "first targets of an answer")
+        if self.warnings:
+            not_judged += f" → not judged ({RANDOM})"
         return tuple(not_judged if t is None else t.line() for t in self.trust)
 
     @property

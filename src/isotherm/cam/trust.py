@@ -8,12 +8,13 @@ from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
 from isotherm.cam.fuse import Fuse
 from isotherm.cam.rerun import ViewRerun
+from isotherm.cam.scores.targets import Targets
 from isotherm.cam.trace import LayerMap, Method
 from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
@@ -27,7 +28,7 @@ Level = Literal["fast", "full"]
 Window = tuple[slice, slice]
 
 FAST_TARGETS = 2
-"""Targets per picture that the fast check judges, the first ones: every one costs dozens of forward passes."""
+"""Targets per picture that the fast check judges, those of the highest scores: every one costs dozens of forward passes."""
 WINDOW = (16, 16)
 """Cells that maps are compared on where they are 0 nearly everywhere."""
 
@@ -44,7 +45,7 @@ def assessor(
 ) -> Callable[[int], Callable[[], tuple[Trust | None, ...]]]:
     """Row of a picture -> a function that judges its maps, targets in order and each target's methods side by side.
 
-    Maps beyond the first targets of a fast check are not judged: None.
+    A fast check judges the maps of the two targets that the model is surest of, wherever they stand; the others are None.
 
     Args:
         again: how the maps were made, for weights that are randomised; smoothed maps are compared with smoothed ones.
@@ -55,15 +56,26 @@ def assessor(
     def of_picture(row: int) -> Callable[[], tuple[Trust | None, ...]]:
         def judge() -> tuple[Trust | None, ...]:
             index = torch.nonzero(attribution.targets.picture == row).flatten()
-            judged = index[:FAST_TARGETS] if level == "fast" else index
+            judged = index[_surest(attribution.targets.take(index))] if level == "fast" else index
             benches = [_Bench(attribution, method, layers, how, level, again, seed) for method in methods]
             by_method = [_judge(bench, m, judged) for bench, m in zip(benches, attribution.maps, strict=True)]
-            found: list[Trust | None] = [t for side_by_side in zip(*by_method, strict=True) for t in side_by_side]
-            return (*found, *[None] * ((len(index) - len(judged)) * len(methods)))
+            found = dict(zip(judged.tolist(), zip(*by_method, strict=True), strict=True))
+            nothing: tuple[Trust | None, ...] = (None,) * len(methods)
+            return tuple(t for target in index.tolist() for t in found.get(target, nothing))
 
         return judge
 
     return of_picture
+
+
+def _surest(targets: Targets) -> Int[Tensor, " n"]:
+    """The few targets of one picture with the highest confidence, or else score, in the targets' order; the label decides between equals.
+
+    Parts of one finding have one confidence, and scores in units of their own; their labels begin alike, that of the class first.
+    """
+    values = (targets.scores if targets.confidence is None else targets.confidence).detach().tolist()
+    ranked = sorted(range(len(targets)), key=lambda i: (-values[i], targets.labels[i]))
+    return torch.tensor(sorted(ranked[:FAST_TARGETS]), dtype=torch.long)
 
 
 @dataclass(frozen=True, eq=False)

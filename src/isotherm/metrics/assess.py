@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.metrics.cascade import Cascade, cascade
-from isotherm.metrics.perturbation import Comparison, compare
+from isotherm.metrics.perturbation import Comparison, Curves, compare, lost_scores
 from isotherm.metrics.road import road
 from isotherm.metrics.scoring import Score
 from isotherm.metrics.trust import Beside, Trust
@@ -57,7 +57,7 @@ def assess(
 
     Returns:
         One Trust per map. Areas are NaN, and the standing unknown, where the filled picture scores no lower than the
-        whole one.
+        whole one, or where a changed picture scores NaN or infinity.
     """
     if level not in ("fast", "full"):
         raise OptionError(f"level is {level!r}; expected 'fast' or 'full'")
@@ -105,4 +105,10 @@ def _beside(comparison: Comparison, i: int) -> Beside:
         orders=len(areas),
         centre=math.nan if comparison.centre is None else float(comparison.centre.normalised_auc[i]),
         lower_is_better=comparison.kind == "deletion",
+        lost=lost_scores(_of(comparison.map, i), _of(comparison.random, i)),
     )
+
+
+def _of(curves: Curves, i: int) -> Curves:
+    """The curves of one target, with a dimension in front."""
+    return Curves(curves.fractions[i : i + 1], curves.scores[i : i + 1], curves.whole[i : i + 1], curves.empty[i : i + 1])

@@ -57,6 +57,13 @@ class Curves:
         return torch.where(span > 0, (self.auc - self.empty) / torch.where(span > 0, span, 1.0), torch.nan)
 
 
+def lost_scores(*curves: Curves) -> int:
+    """How many scores of some curves of one target are NaN or infinite; both ends, which all of them share, count once."""
+    scores = [s for c in curves for s in c.scores.flatten(0, -2).unbind(0)]
+    shared = torch.stack([curves[0].whole.flatten()[0], curves[0].empty.flatten()[0]])
+    return int((~torch.isfinite(torch.cat([shared, *(s[1:-1] for s in scores)]))).sum())
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """A map's curve beside those of maps that know nothing.

@@ -9,7 +9,7 @@ from typing import Literal
 from isotherm.metrics.cascade import DEPENDS_BELOW
 
 Standing = Literal["better", "no better", "worse", "unknown"]
-Verdict = Literal["believable", "doubtful", "do not trust", "no evidence"]
+Verdict = Literal["believable", "doubtful", "do not trust", "not checked", "no evidence"]
 
 MARGIN = 0.02
 """Smallest difference in normalised area that counts at all: two hundredths of what there is to lose."""
@@ -29,6 +29,7 @@ class Beside:
         value: of the map. random: mean of the random maps. spread: their standard deviation. orders: how many.
         centre: of the distance from the centre, NaN where it was not computed.
         lower_is_better: True for deletion, False for insertion.
+        lost: how many of the pictures that were scored for it gave NaN or infinity; with any, there is no figure.
     """
 
     value: float
@@ -37,6 +38,7 @@ class Beside:
     orders: int
     centre: float = math.nan
     lower_is_better: bool = True
+    lost: int = 0
 
     @property
     def standing(self) -> Standing:
@@ -68,6 +70,8 @@ class Beside:
         return gain > max(MARGIN, self.spread)  # False for NaN
 
     def __str__(self) -> str:
+        if self.lost:
+            return f"not checked (NaN or infinity is the score of {self.lost} changed picture{'s' if self.lost > 1 else ''})"
         if self.standing == "unknown":
             return "unknown (the filled picture scores as high as the whole one)"
         word = {"better": "better", "no better": "no better", "worse": "WORSE"}[self.standing]
@@ -109,6 +113,7 @@ class Trust:
         - *no evidence*: no value of the map is positive, so it claims nothing.
         - *do not trust*: worse than random in deletion or insertion, or better in neither, or hardly dependent on the
           weights.
+        - *not checked*: neither could be computed, because changed pictures score NaN or infinity.
         - *doubtful*: better than random in only one of the two, or by one spread but not clearly, or the distance from
           the centre does better than the map, or the weights were not checked, or they are random.
         - *believable*: better than random in both, and dependent on the weights, which something was learned by.
@@ -116,7 +121,11 @@ class Trust:
         if not self.evidence:
             return "no evidence"
         standings = (self.deletion.standing, self.insertion.standing)
-        if "worse" in standings or self.depends_on_weights is False or not ("better" in standings or self._leans):
+        if "worse" in standings or self.depends_on_weights is False:
+            return "do not trust"
+        if self.deletion.lost and self.insertion.lost:
+            return "not checked"
+        if not ("better" in standings or self._leans):
             return "do not trust"
         if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None or self.untrained:
             return "doubtful"
@@ -133,12 +142,17 @@ class Trust:
         if not self.evidence:
             return (*out, "no value of the map is positive")
         standings = (self.deletion.standing, self.insertion.standing)
+        lost = [name for name, beside in (("deletion", self.deletion), ("insertion", self.insertion)) if beside.lost]
+        if lost:
+            out.append(f"{' and '.join(lost)} could not be checked: changed pictures score NaN or infinity")
         if "worse" in standings:
             out.append("worse than random")
+        elif len(lost) == 2:
+            pass
         elif "better" not in standings:
             unknown, leaning = set(standings) == {"unknown"}, "not clearly better than random" if self._leans else "no better than random"
             out.append("cannot be judged on this picture" if unknown else leaning)
-        elif standings != ("better", "better"):
+        elif standings != ("better", "better") and not lost:
             out.append(f"better than random in {'deletion' if standings[0] == 'better' else 'insertion'} only")
         if self.depends_on_weights is False:
             out.append("hardly depends on the weights")

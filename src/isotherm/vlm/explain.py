@@ -32,7 +32,7 @@ from isotherm.vlm.words import note_unknown_words
 
 AnswerScore = Callable[[Asking], list[Said]]
 FAST_TARGETS = 2
-"""Targets that the fast check judges, the first ones."""
+"""Targets that the fast check judges, the first ones: an answer's words have an order of their own, and the surest of them say least."""
 
 
 def explain_answer(
@@ -139,9 +139,9 @@ def _assess(
     found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]], said: Sequence[Said], pictures: int, level: Literal["fast", "full"], fill: Fill, seed: int
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
-    judged = [s.label for s in said[:FAST_TARGETS]] if level == "fast" else [s.label for s in said]
+    judged = said[:FAST_TARGETS] if level == "fast" else said
     for trace, method, values in found:
-        known = judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed) if trace.said.label in judged else None
+        known = judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed) if trace.said in judged else None
         out += [known] * pictures
     return tuple(out)
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.metrics.cascade import cascade
-from isotherm.metrics.perturbation import Curves
+from isotherm.metrics.perturbation import Curves, lost_scores
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
 from isotherm.ops.names import known_word
@@ -43,9 +43,10 @@ def judge(
     random, back = area[2:-1], backwards[2:-1]
     centre_in = deletion_curves(trace, plan[-1].flip(0)[None], steps=steps, fill=fill) if level == "full" else None
     inserted = math.nan if centre_in is None else float(Curves(1 - centre_in.fractions.flip(-1), centre_in.scores.flip(-1), centre_in.whole, centre_in.empty).normalised_auc[0])
+    lost = [lost_scores(_rows(curves, [i, *range(2, 2 + orders)])) for i in (0, 1)]
     return Trust(
-        Beside(float(area[0]), float(random.mean()), float(random.std()), orders, float(area[-1])),
-        Beside(float(backwards[1]), float(back.mean()), float(back.std()), orders, inserted, lower_is_better=False),
+        Beside(float(area[0]), float(random.mean()), float(random.std()), orders, float(area[-1]), lost=lost[0]),
+        Beside(float(backwards[1]), float(back.mean()), float(back.std()), orders, inserted, lower_is_better=False, lost=lost[1]),
         similarity=math.nan if again is None else _similarity(trace, values, again, level, seed),
         evidence=bool((values > 0).any()), level=level,
     )  # fmt: skip
@@ -67,6 +68,11 @@ def deletion_curves(trace: TokenTrace, orders: Float[Tensor, "o n"] | Tensor, *,
     inner = scores[2:].view(len(orders), steps - 1)
     fractions = torch.tensor([c / n for c in counts], dtype=torch.float64).expand(len(orders), -1)
     return Curves(fractions, torch.cat([whole[:, None], inner, empty[:, None]], 1), whole, empty)
+
+
+def _rows(curves: Curves, rows: Sequence[int]) -> Curves:
+    at = list(rows)
+    return Curves(curves.fractions[at], curves.scores[at], curves.whole[at], curves.empty[at])
 
 
 def centre_distance(trace: TokenTrace) -> Float[Tensor, " n"]:
