@@ -136,6 +136,22 @@ def test_the_gradient_is_followed_to_the_layer():
     assert backward_origin(model, x, lambda tensor: model[0](tensor).sum()) is None
 
 
+def test_the_gradient_is_followed_through_a_block_without_gradients_as_the_map_is():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    with torch.no_grad():
+        model[1].weight.fill_(3e38)
+
+    def read(tensor):
+        with torch.no_grad():
+            features = model[1](model[0](tensor) * 0)
+        return model[2](features).sum() * 1e3
+
+    origin = backward_origin(model, torch.zeros(1, 3), read)
+    assert origin is not None
+    assert origin.layer == "0"
+
+
 @pytest.mark.parametrize("method", ["eigencam", "eigengradcam"])
 @pytest.mark.parametrize("scale", [1e30, 1e-30])
 def test_eigen_maps_of_large_and_of_small_features(method, scale):

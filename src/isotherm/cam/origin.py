@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
+from isotherm.cam.grad_mode import gradients_kept
 
 MADE = "look at the score that is asked for, and at how the model's output is read"
 HIDDEN = "the answer and the map are finite only because what follows hides the broken values of a layer"
@@ -142,7 +143,9 @@ def backward_origin(model: nn.Module, tensor: Float[Tensor, "..."], read: Callab
             stack.callback(module.register_forward_hook(after).remove)
         with torch.inference_mode(False), torch.enable_grad(), evaluating(model), contextlib.suppress(Exception):
             leaf = tensor.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(read(leaf.clone()), leaf, allow_unused=True)
+            with gradients_kept(model, begun=True):
+                score = read(leaf.clone())
+            (gradient,) = torch.autograd.grad(score, leaf, allow_unused=True)
             if gradient is not None:
                 keep("the input", gradient)
     if not broken:

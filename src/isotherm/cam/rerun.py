@@ -19,6 +19,9 @@ from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
 
+OTHER_METHOD = "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
+
+
 
 @dataclass(eq=False)
 class ViewRerun:
@@ -73,7 +76,7 @@ class ViewRerun:
         with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model), exact_batch_norm(self.view.model):
             leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
             inputs = self._inputs(leaf.clone(), target)  # a model may change its input in place
-            with gradients_kept(self.view.model, begun=True) as keeper:
+            with gradients_kept(self.view.model, begun=True, start="the model's input", instead=OTHER_METHOD) as keeper:
                 raw = self.view.run(inputs)
             self.notes.update(dict.fromkeys(keeper.notes))
             scores = self._score(inputs, raw, target)
@@ -83,7 +86,7 @@ class ViewRerun:
                 raise MethodError(
                     "the score has no gradient at the model's input, and this method needs it: "
                     + (f"on the way it ends at {ends}; " if ends else "some step between them is not differentiable; ")
-                    + "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
+                    + OTHER_METHOD
                 )
         return scores.detach().float(), gradient
 
