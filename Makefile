@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 export HF_HUB_OFFLINE ?= 1
 export YOLO_OFFLINE ?= 1
 export ULTRALYTICS_SAFE_LOAD ?= 1
+# a setting against .pyc files would compile torch anew in each process that a test starts: most of their time
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test bench lint docs setup constraints clean
 
