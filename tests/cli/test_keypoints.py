@@ -149,7 +149,7 @@ def test_killed_and_gone_on_with_it_is_the_same_run(place):
     process = subprocess.Popen([sys.executable, "-c", code, *KILLED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not (place / "killed" / "checkpoint.pt").exists():
-        os.sched_yield()
+        time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert json.loads((place / "killed" / "run.json").read_text())["status"] == "running"
