@@ -1,0 +1,51 @@
+"""Today's answers beside those that were written down: moving code must not change them.
+
+``python -m golden.written`` (in tests/) writes them down anew, after a change that is meant; the changelog then says what changed and why.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.cases import CASES
+from golden.written import VALUES, sampled
+
+TOLERANCE = 1e-5
+"""Of an array's largest number; processors differ in the last bits."""
+
+DRIFT = 0.05
+"""Of the norm of trained weights: sixty steps multiply what the last bits begin with."""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, np.ndarray]:
+    """Those of a fresh process, as users have it: without the checks of types that tests run under."""
+    fpath = tmp_path_factory.mktemp("golden") / "answers.npz"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-m", "golden.cases", str(fpath)], check=True, env=environment)
+    with np.load(fpath) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.parametrize("case", [case.__name__ for case in CASES])
+def test_answers_are_those_written_down(case, answers):
+    with np.load(VALUES) as written:
+        expected = {name: written[name] for name in written.files if name.startswith(f"{case}/")}
+    got = {name: array for name, array in answers.items() if name.startswith(f"{case}/")}
+    assert got.keys() == expected.keys()
+    numbers = {name: value for name, value in expected.items() if value.dtype != np.uint8}
+    for name in expected.keys() - numbers.keys():
+        assert bytes(got[name]).decode() == bytes(expected[name]).decode(), name
+    if case == "training":
+        ours, theirs = (np.concatenate(v) for v in ([sampled(got[name]) for name in numbers], list(numbers.values())))
+        assert np.linalg.norm(ours - theirs) < DRIFT * np.linalg.norm(theirs)
+        return
+    for name, value in numbers.items():
+        atol = TOLERANCE * float(np.abs(value[np.isfinite(value)]).max(initial=0.0))
+        np.testing.assert_allclose(sampled(got[name]), value, rtol=0, atol=atol, err_msg=name)
