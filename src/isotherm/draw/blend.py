@@ -4,8 +4,8 @@ The order matters. Enlarging a coloured 7x7 map instead is wrong by up to a quar
 colours half-way between two entries of a colour map are not the colour of the value half-way.
 
 Speed: 8-bit pictures are worked through in bands that threads share. Greying and colouring are one layer, whose pixel follows
-from the level and the picture's luma alone: it is looked up ready, colour and opacity in one 32-bit number, and Pillow mixes
-it in. So a pixel is touched by few and small operations, and where the layer is clear it stays as it is.
+from the level and the picture's luma alone: colour times opacity and opacity are looked up as one 32-bit number, and Pillow mixes
+them in (as "RGBa", which takes a third of the time of "RGBA"). Where the layer is clear the picture stays as it is.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def blend_image(
         for y0, y1, index in levels.blocks(start, stop):
             here = slice(y0 - start, y1 - start)
             pixel_of(index, luma[here], layer[here])
-        colours = Image.frombuffer("RGBA", (w, stop - start), layer, "raw", "RGBA", 0, 1)
+        colours = Image.frombuffer("RGBa", (w, stop - start), layer, "raw", "RGBa", 0, 1)
         part.paste(colours, (0, 0), colours)
         out.paste(part, (0, start))
 
@@ -96,7 +96,7 @@ def blend_deep(
 
 
 Lookup = Callable[[Int32[np.ndarray, "n W"], UInt8[np.ndarray, "n W"], UInt32[np.ndarray, "n W"]], None]
-"""From levels, which may be overwritten, and lumas to RGBA pixels, each in the four bytes of a number."""
+"""From levels, which may be overwritten, and lumas to pixels of the layer."""
 
 
 def _lookup(ink: Ink, pixels: int) -> Lookup:

@@ -53,18 +53,16 @@ class Ink:
         )
 
     def layer(self, level: Int[np.ndarray, "*n"], luma: UInt8[np.ndarray, "*n"]) -> UInt32[np.ndarray, "*n"]:
-        """What lies over 8-bit pixels of these levels and lumas: RGBA, its four bytes as one number.
+        """What lies over 8-bit pixels of these levels and lumas: red, green and blue times opacity, and opacity, as the bytes of one number.
 
-        Greying and colouring in one: the layer's opacity is ``1 - (1 - alpha) (1 - grey)``, and its colour what both put there.
+        Greying and colouring in one: the opacity is ``1 - (1 - alpha) (1 - grey)``.
         """
         alpha, grey = (t.numpy().astype(np.float32) for t in (self.alpha, self.grey))
         greyed = (1 - alpha) * grey
-        opacity = alpha + greyed
-        share = np.where(opacity > 0, opacity, 1)
-        own = self.colour.numpy().astype(np.float32) * (255 * alpha / share)[:, None] + 0.5  # so that cutting rounds
-        light = (greyed / share)[level] * luma
+        own = self.colour.numpy().astype(np.float32) * (255 * alpha)[:, None] + 0.5  # so that cutting rounds
+        light = greyed[level] * luma
         pixels = np.empty((*light.shape, 4), np.uint8)
         for channel in range(3):
             pixels[..., channel] = own[:, channel][level] + light
-        pixels[..., 3] = (255 * opacity + 0.5)[level]
+        pixels[..., 3] = (255 * (alpha + greyed) + 0.5)[level]
         return pixels.view(np.uint32)[..., 0]

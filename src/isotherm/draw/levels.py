@@ -9,7 +9,6 @@ Blocks of rows are small enough for the cache; the bands of a picture that threa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -110,14 +109,15 @@ class _Upright:
 
     def blocks(self, spans: Spans) -> Blocks:
         shape = (max(y1 - y0 for y0, y1 in spans), len(self.x.low))
-        buffers = [np.empty(shape, np.float32) for _ in self.strips]
+        buffers = [np.empty((2, *shape), np.float32) for _ in self.strips]
         for y0, y1 in spans:
             mixed = []
             for (strip, step), buffer in zip(self.strips, buffers, strict=True):
-                here = buffer[: y1 - y0]
-                for row, part in self._between(y0, y1):
-                    np.multiply(step[row], self.weight[part], out=here[part.start - y0 : part.stop - y0])
-                    here[part.start - y0 : part.stop - y0] += strip[row]
+                here, there = buffer[:, : y1 - y0]
+                np.take(strip, self.y.low[y0:y1], axis=0, out=here, mode="clip")
+                np.take(step, self.y.low[y0:y1], axis=0, out=there, mode="clip")
+                there *= self.weight[y0:y1]
+                here += there
                 mixed.append(here)
             seen = None if self.covered else self.y.inside[y0:y1, None] & self.x.inside
             if self.known is not None:
@@ -125,13 +125,6 @@ class _Upright:
                 held = self.known[self.y.nearest[y0:y1, None], self.x.nearest]
                 seen = held if seen is None else held & seen
             yield mixed[0], seen
-
-    def _between(self, y0: int, y1: int) -> Iterator[tuple[int, slice]]:
-        """Each row of cells, and the rows of pixels from ``y0`` to ``y1`` that lie between it and the next."""
-        low = self.y.low[y0:y1]
-        ends = [y0, *(np.flatnonzero(np.diff(low)) + y0 + 1).tolist(), y1]
-        for start, stop in pairwise(ends):
-            yield int(low[start - y0]), slice(start, stop)
 
 
 class _Turned:

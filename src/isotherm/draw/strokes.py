@@ -43,10 +43,10 @@ class Paint:
     tint: bool = False
 
     def layer(self) -> UInt32[np.ndarray, "256"]:
-        """What lies over a pixel of each luma: RGBA, its four bytes as one number."""
+        """What lies over a pixel of each luma: red, green and blue times opacity, and opacity, as the bytes of one number."""
         lighter = np.arange(SHADES)[:, None] - np.array(LUMA) @ self.colour
         pixels = np.full((SHADES, 4), round(255 * self.opacity), np.uint8)
-        pixels[:, :3] = (self.colour + lighter * self.tint).round().clip(0, 255)
+        pixels[:, :3] = ((self.colour + lighter * self.tint).clip(0, 255) * self.opacity).round()
         return pixels.view(np.uint32)[:, 0]
 
     def over(self, below: Paint) -> Paint:
@@ -116,7 +116,7 @@ class Strokes:
                 pixels = np.take(table.ravel(), at, mode="clip")
             else:
                 pixels = np.take(table[:, 0], at, mode="clip")
-            layer = Image.frombuffer("RGBA", at.shape[::-1], pixels, "raw", "RGBA", 0, 1).reduce(self.finer)
+            layer = Image.frombuffer("RGBa", at.shape[::-1], pixels, "raw", "RGBa", 0, 1).reduce(self.finer)
             image.paste(layer, box, layer)
 
         in_threads(lay, [(x, y) for y in range(0, h, side) for x in range(0, w, side)])
