@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotherm.cam.modules import modules_of
+
 
 def plain_strides(gradient: Tensor) -> Tensor:
     """The same gradient; a copy in ordinary strides where the batch stride of a single picture is an odd one."""
@@ -31,7 +33,7 @@ def exact_batch_norm(model: nn.Module) -> Iterator[None]:
         if isinstance(output, Tensor) and output.requires_grad:
             output.register_hook(plain_strides)
 
-    handles = [m.register_forward_hook(hook) for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    handles = [m.register_forward_hook(hook) for m in modules_of(model) if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     try:
         yield
     finally:

@@ -25,6 +25,7 @@ from isotherm.cam.batchnorm import exact_batch_norm
 from isotherm.cam.breaks import Break, differentiate, layer_advice
 from isotherm.cam.grad_mode import GradientKeeper, gradients_kept
 from isotherm.cam.layers import LayerRef
+from isotherm.cam.modules import modules_of
 from isotherm.errors import AdapterError, LayerError
 
 
@@ -143,7 +144,10 @@ def original_module(model: nn.Module) -> nn.Module:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The model in eval mode; afterwards every module has the train/eval flag that it had, also after an exception."""
-    flags = [(module, module.training) for module in model.modules()]
+    flags = [(module, module.training) for module in modules_of(model)]
+    if not any(flag for _, flag in flags):
+        yield
+        return
     try:
         model.eval()
         yield

@@ -38,6 +38,7 @@ from isotherm.cam.breaks import (
     running_function,
     tensors_of,
 )
+from isotherm.cam.modules import buffers_of
 from isotherm.errors import LayerError
 
 _set_grad_enabled = torch._C._set_grad_enabled
@@ -354,6 +355,6 @@ def without_gradients() -> Iterator[None]:
 
 def _release_buffers(model: nn.Module) -> None:
     """Cut the graph off from buffers that the forward pass wrote into: it would live on in the model."""
-    for buffer in model.buffers():
+    for buffer in buffers_of(model):
         if buffer.grad_fn is not None and not buffer._is_view():
             buffer.detach_()

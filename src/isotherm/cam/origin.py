@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
 from isotherm.cam.grad_mode import gradients_kept
+from isotherm.cam.modules import parameters_of
 
 MADE = "look at the score that is asked for, and at how the model's output is read"
 HIDDEN = "the answer and the map are finite only because what follows hides the broken values of a layer"
@@ -112,7 +113,7 @@ _known_sound: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 def _version(model: nn.Module) -> int:
     """A number that changes when a weight is written to."""
-    return sum(p._version for p in model.parameters() if not p.is_inference())
+    return sum(p._version for p in parameters_of(model) if not p.is_inference())
 
 
 def backward_origin(model: nn.Module, tensor: Float[Tensor, "..."], read: Callable[[Tensor], Tensor]) -> Origin | None:

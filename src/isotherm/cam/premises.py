@@ -13,6 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from isotherm.cam.modules import modules_of
+
 Source = Literal["given", "declared", "default", "assumed", "random"]
 """Where a premise comes from: the user; the model, its weights or its processor; isotherm's own choice, because nobody
 says otherwise; a guess that can be wrong; or chance, which is what random weights are made by."""
@@ -76,8 +78,11 @@ class RandomWeights:
 
     def still_of(self, model: nn.Module) -> bool:
         """False where the model was trained, or given other weights, since then."""
-        now = dict(model.named_parameters()).get(self.name)
-        return now is not None and now.shape == self.values.shape and torch.equal(self.values.to(now), now.detach())
+        try:
+            now = model.get_parameter(self.name)
+        except AttributeError:
+            return False
+        return now.shape == self.values.shape and torch.equal(self.values.to(now), now.detach())
 
 
 def premises_of(view: Any) -> tuple[Premise, ...]:
@@ -117,7 +122,7 @@ def untouched_norms(model: nn.Module) -> int:
 
 
 def _norms(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    for module in model.modules():
+    for module in modules_of(model):
         own = {**module._parameters, **module._buffers}
         tensors = {name: tensor for name, tensor in own.items() if name in INITIAL and isinstance(tensor, Tensor)}
         if "Norm" in type(module).__name__ and "weight" in tensors and all(t.ndim == 1 and t.is_floating_point() for t in tensors.values()):
