@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from cam.grad_mode_nets import (
     assert_same,
     maps_of,
 )
+from isotherm import explain
 from isotherm.cam.methods import (
     IntegratedGradients,
     hirescam,
@@ -129,3 +131,24 @@ def test_a_block_inside_of_a_checkpoint_is_refused_or_right():
     with pytest.raises(LayerError, match=r"second computation was not that of the forward pass.*switch checkpointing off"):
         maps_of(Checkpointed(False, torch.no_grad), "first", [hirescam])
     assert_same(maps_of(Checkpointed(False, torch.no_grad), "second", [hirescam]), maps_of(Checkpointed(None), "second", [hirescam]))
+
+
+def test_values_that_are_written_over_where_gradients_are_off_are_refused_with_advice():
+    """Plain torch runs this, since nothing keeps what a gradient would need; with gradients kept on it is gone."""
+
+    class Over(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 2)
+
+        def forward(self, x):
+            x = self.first(x)
+            with torch.no_grad():
+                y = self.second(x)
+                z = torch.sigmoid(y)
+                z.mul_(2)
+            return self.head((z + y).mean((2, 3)))
+
+    with pytest.raises(LayerError, match=r"writes over values that the gradient needs.*eigencam"):
+        explain(Over().eval(), np.zeros((32, 32, 3), np.uint8) + 90, layers="first", method="gradcam", trust="off", size=32)
+    assert len(explain(Over().eval(), np.zeros((32, 32, 3), np.uint8) + 90, layers="first", method="eigencam", trust="off", size=32)) == 1

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from isotherm.cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
 from isotherm.cam.scores.detections import iou, self_iou
-from isotherm.cam.scores.naming import class_index, class_names
+from isotherm.cam.scores.naming import class_index, class_indices, class_names
 from isotherm.cam.view import Pins, Segmentation
 from isotherm.errors import OptionError, TargetError
 from tiny import TinyClassifier, TinyDetector
@@ -132,6 +132,14 @@ def test_ambiguous_names_ask_for_the_number(classified):
 )
 def test_names_that_fit_one_class_only(wanted, index):
     assert class_index(wanted, ("tabby", "tiger cat", "dog, hound", "bus")) == index
+
+
+def test_a_whole_name_counts_before_synonyms_and_its_parts_mean_it():
+    names = ("missile", "projectile, missile", "rocket")
+    assert class_index("missile", names) == 0
+    assert class_index("projectile, missile", names) == 1
+    assert class_indices(("projectile", "missile"), names) == [1]
+    assert class_indices(("missile", "rocket", "missile"), names) == [0, 2]
 
 
 @pytest.mark.parametrize("wanted", ["cat food", "tabby bus", "o", ""])

@@ -144,16 +144,23 @@ def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> Lay
 
 
 def differentiate(outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any) -> tuple[Tensor | None, ...]:
-    """``torch.autograd.grad``; where a checkpoint computes something else the second time, an error that says what to do.
+    """``torch.autograd.grad``; where it cannot be, an error that says what to do.
 
     Raises:
-        LayerError: a checkpoint's second computation differs from the first.
+        LayerError: a checkpoint's second computation differs from the first, or the model writes over what the gradient needs.
     """
     try:
         gradients: tuple[Tensor | None, ...] = torch.autograd.grad(outputs, inputs, **options)
     except CheckpointError as error:
         raise LayerError(
             f"the second computation was not that of the forward pass, which kept gradients on where the model puts them off: {CHECKPOINTED}"
+        ) from error
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        raise LayerError(
+            f"the model writes over values that the gradient needs, as one may where gradients are off ({str(error).partition(';')[0]}); "
+            "choose a layer behind that step, or a method that needs no gradient, such as eigencam or scorecam"
         ) from error
     return gradients
 

@@ -46,7 +46,7 @@ def run(options: Count, arguments: Sequence[str]) -> int:
         alone = sources.total == 1
         for item in sources:
             try:
-                found = count(view, item.load().array, options.category, strategy=options.strategy, config=config, crops=crops, say=say if alone else lambda line: None)
+                found = count(view, item.load(), options.category, strategy=options.strategy, config=config, crops=crops, say=say if alone else lambda line: None)
             except (InputError, OptionError, NonFiniteError) as error:
                 if alone and isinstance(error, OptionError):  # of several, a crop or a grid may not fit in one only
                     raise

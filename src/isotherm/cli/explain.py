@@ -139,7 +139,7 @@ class _Work:
         try:
             found = list(
                 explain_many(
-                    self.opened, [p.array for _, p in group], titles=[i.name for i, _ in group], batch=len(group), **self.job
+                    self.opened, [p for _, p in group], titles=[i.name for i, _ in group], batch=len(group), **self.job
                 )
             )
         except FATAL:
@@ -168,7 +168,7 @@ class _Work:
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
         fps = _rate([item for item, _ in group])
         try:
-            (explanation,) = explain_many(self.opened, [[p.array for _, p in group]], titles=[name], video_fps=fps, **self.job)
+            (explanation,) = explain_many(self.opened, [[p for _, p in group]], titles=[name], video_fps=fps, **self.job)
             if fps is None and any(item.kind == "frame" for item, _ in group):
                 line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
                 explanation = replace(explanation, chosen=(*explanation.chosen, line))

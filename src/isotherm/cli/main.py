@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tyro
 
 from isotherm.cli.common_options import Common
+from isotherm.cli.given_twice import refuse_repeated
 from isotherm.cli.options import COMMANDS, PAIRS, Command
 from isotherm.errors import IsothermError
 from isotherm.version import __version__
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _code(stop)
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     try:
+        refuse_repeated(arguments, type(options))
         # a command's module imports torch, so it is loaded only when the command runs
         runner = importlib.import_module(f"isotherm.cli.{RUNNERS[type(options).__name__]}")
         return runner.run(options, arguments)

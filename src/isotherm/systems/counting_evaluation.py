@@ -69,7 +69,7 @@ def evaluate_counting(
     for i, one in enumerate(pictures):
         if one.name not in done:
             start = time.monotonic()
-            found = count(view, read_picture(one.fpath).array, one.category, strategy=strategy, config=config)
+            found = count(view, read_picture(one.fpath), one.category, strategy=strategy, config=config)
             done[one.name] = {
                 "name": one.name, "category": one.category, "true": one.count, "count": found.count, "exact": found.exact, "unplaced": found.unplaced,
                 "dots": len(found.dots.xy), "hits": dots_on_points(found.dots.xy.double().numpy(), one), "seconds": round(time.monotonic() - start, 3),

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.scores.naming import class_index, percent
+from isotherm.cam.scores.naming import class_index, class_indices, percent
 from isotherm.cam.scores.targets import Score, Targets, rows
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
@@ -146,5 +146,5 @@ class Classes(Score):
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         p = need_classification(prediction, self)
-        index = torch.tensor(list(dict.fromkeys(class_index(w, p.names) for w in self.which)))
+        index = torch.tensor(class_indices(self.which, p.names))
         return _targets(p, index.expand(len(p.logits), -1))

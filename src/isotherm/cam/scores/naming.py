@@ -10,7 +10,7 @@ from isotherm.errors import OptionError, TargetError
 
 
 def class_index(wanted: int | str, names: Sequence[str]) -> int:
-    """The index of a class given by number, by exact name, or by a name that fits one class only.
+    """The index of a class given by number, by its whole name, or by a name that fits one class only.
 
     ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name. A part of one class's
     name counts, and a name with a word too many.
@@ -24,6 +24,9 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
             raise TargetError(f"class {index} does not exist: the model has {len(names)} classes, numbered from 0 to {len(names) - 1}")
         return index
     key = wanted.strip().casefold()
+    whole = [i for i, name in enumerate(names) if key == name.strip().casefold()]
+    if len(whole) == 1:  # though another class may have it as one of its synonyms
+        return whole[0]
     spelt = [{part.strip().casefold() for part in (name, *name.split(","))} for name in names]
     exact = [i for i, parts in enumerate(spelt) if key in parts]
     if len(exact) == 1:
@@ -38,10 +41,24 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
         if len(some) == 1:
             return some[0]
     flat = {part: names[i] for i, parts in enumerate(spelt) for part in parts}
-    whole = [names[i] for i, parts in enumerate(spelt) if any(key in part.split() for part in parts)]  # "cat" is in "tiger cat"
-    near = whole[:5] or [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
+    holding = [names[i] for i, parts in enumerate(spelt) if any(key in part.split() for part in parts)]  # "cat" is in "tiger cat"
+    near = holding[:5] or [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
     hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
     raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
+
+
+def class_indices(wanted: Sequence[int | str], names: Sequence[str]) -> list[int]:
+    """The indices of several classes, each once. Texts that are the parts of one class's whole name mean that class.
+
+    Example:
+        >>> class_indices(["projectile", "missile"], ["missile", "projectile, missile", "rocket"])
+        [1]
+    """
+    joined = ", ".join(map(str, wanted)).casefold()
+    whole = [i for i, name in enumerate(names) if "," in name and name.casefold() == joined]
+    if len(whole) == 1:
+        return whole
+    return list(dict.fromkeys(class_index(w, names) for w in wanted))
 
 
 def class_names(names: Sequence[Any] | Mapping[Any, Any]) -> tuple[str, ...]:
