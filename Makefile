@@ -28,6 +28,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
+	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 

@@ -72,10 +72,18 @@ def main(quick: bool = False) -> None:
         for how, pairs in offsets(seed, count).items():
             values = torch.tensor(pairs, dtype=torch.float64)
             x, y = bootstrap(values[:, 0]), bootstrap(values[:, 1])
-            results[f"{how}, seed {seed}"] = {"x": [x.mean, x.low, x.high], "y": [y.mean, y.low, y.high], "objects": len(pairs)}
+            results[f"{how}, seed {seed}"] = {
+                "x": [x.mean, x.low, x.high],
+                "y": [y.mean, y.low, y.high],
+                "objects": len(pairs),
+            }
             rows.append([how, seed, *(f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]" for i in (x, y)), len(pairs)])
     rows.sort(key=lambda row: (str(row[0]) != "where they lie", row[1]))
-    text = table("Offset of a map from its object, in input pixels of 128", ["cells", "training seed", "to the right", "down", "objects"], rows)
+    text = table(
+        "Offset of a map from its object, in input pixels of 128",
+        ["cells", "training seed", "to the right", "down", "objects"],
+        rows,
+    )
     print(text)
     write("cells", results, quick=quick)
     if not quick:

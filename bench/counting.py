@@ -51,7 +51,14 @@ def judged(seed: int, way: Way, count: int) -> dict[str, Any]:
 
     run = WORK / f"{count}-{seed}-{WAYS.index(way)}"
     run.mkdir(parents=True, exist_ok=True)
-    found = evaluate_counting(load(f"tiny-vlm-{seed}"), read_fsc147(WORK / f"pictures-{count}", "test"), run, strategy=way.strategy, config=CountingConfig(**way.options), data=f"generated {count}")
+    found = evaluate_counting(
+        load(f"tiny-vlm-{seed}"),
+        read_fsc147(WORK / f"pictures-{count}", "test"),
+        run,
+        strategy=way.strategy,
+        config=CountingConfig(**way.options),
+        data=f"generated {count}",
+    )
     return {f: found[f] for f in FIGURES}
 
 
@@ -68,13 +75,23 @@ def main(*, quick: bool = False) -> None:
 
     def cell(values: list[float], *, share: bool, sign: bool) -> str:
         mean, spread = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
-        return f"{100 * mean:.0f} ± {100 * spread:.0f} %" if share else f"{mean:{'+' if sign else ''}.2f} ± {spread:.2f}"
+        return (
+            f"{100 * mean:.0f} ± {100 * spread:.0f} %" if share else f"{mean:{'+' if sign else ''}.2f} ± {spread:.2f}"
+        )
 
     rows = [
-        [way.name, *(cell([one[f] for one in found[way.name]], share=f in FIGURES[3:], sign=f == "bias") for f in FIGURES), str(way.views)]
+        [
+            way.name,
+            *(cell([one[f] for one in found[way.name]], share=f in FIGURES[3:], sign=f == "bias") for f in FIGURES),
+            str(way.views),
+        ]
         for way in WAYS
-    ]  # fmt: skip
-    text = table(f"{count} generated pictures, {len(seeds)} training seeds", ["", "MAE", "RMSE", "bias", "right", "dots on objects", "objects with a dot", "questions"], rows)
+    ]
+    text = table(
+        f"{count} generated pictures, {len(seeds)} training seeds",
+        ["", "MAE", "RMSE", "bias", "right", "dots on objects", "objects with a dot", "questions"],
+        rows,
+    )
     print(text)
     write("counting", {"ways": found, "pictures": count, "seeds": list(seeds)}, quick=quick)
     if not quick:

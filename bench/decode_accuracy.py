@@ -92,14 +92,22 @@ def measure(count: int) -> dict[str, dict[str, list[float]]]:
                     for name, decode in decoders.items():
                         rows[name].setdefault(column, []).append(float((decode(maps, sigma) - xy).norm(dim=-1).mean()))
                 for name, known in ((BOUND, True), (BOUND_FITTED, False)):
-                    rows[name].setdefault(column, []).append(bound(xy, sigma, PEAK_NOISE, sigma_known=known) if scale else 0.0)
+                    rows[name].setdefault(column, []).append(
+                        bound(xy, sigma, PEAK_NOISE, sigma_known=known) if scale else 0.0
+                    )
     return rows
 
 
 SHOWN = (
-    "argmax", "argmax + 1/4", "DARK, mmpose", "DARK-UDP, mmpose", "5 x 5 centroid, sleap-nn", "logits: soft-argmax",
-    "least_squares", "logits: moment_inverse",
-)  # fmt: skip
+    "argmax",
+    "argmax + 1/4",
+    "DARK, mmpose",
+    "DARK-UDP, mmpose",
+    "5 x 5 centroid, sleap-nn",
+    "logits: soft-argmax",
+    "least_squares",
+    "logits: moment_inverse",
+)
 OURS = ("least_squares", "logits: moment_inverse")
 
 
@@ -119,7 +127,11 @@ def draw(fpath: Path, sigma: float = 2.0, repeats: int = 40) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, 4, sharex=True, sharey=True).flat
     for axes, name in zip(panels, SHOWN, strict=True):
-        decode, maps, scale = (LOGITS[name], logit_maps(xy, sigma), LOGIT_NOISE) if name in LOGITS else (PEAK[name], peak_maps(xy, sigma), PEAK_NOISE)
+        decode, maps, scale = (
+            (LOGITS[name], logit_maps(xy, sigma), LOGIT_NOISE)
+            if name in LOGITS
+            else (PEAK[name], peak_maps(xy, sigma), PEAK_NOISE)
+        )
         clean = (decode(maps, sigma) - xy)[:, 0, 0]
         noisy = torch.stack([(decode(maps + scale * n, sigma) - xy)[:, 0, 0] for n in noise])
         low, high = noisy.quantile(0.1, 0), noisy.quantile(0.9, 0)
@@ -128,7 +140,12 @@ def draw(fpath: Path, sigma: float = 2.0, repeats: int = 40) -> None:
         axes.axhline(0, color="0.75", linewidth=0.8)
         axes.fill_between(along, low, high, color=colour, alpha=0.22, linewidth=0)
         axes.plot(along, clean, color=colour, linewidth=1.8)
-        axes.set_title(name.removeprefix("logits: ") + (" (ours)" if name in OURS else ""), fontsize=10, color=colour, fontweight="bold" if name in OURS else "normal")
+        axes.set_title(
+            name.removeprefix("logits: ") + (" (ours)" if name in OURS else ""),
+            fontsize=10,
+            color=colour,
+            fontweight="bold" if name in OURS else "normal",
+        )
         axes.set(xlim=(-2, 6), ylim=(-2.2, 2.2))
         axes.spines[["top", "right"]].set_visible(False)
         axes.text(5.9, -1.95, "of logits" if name in LOGITS else "of peak maps", fontsize=8, color="0.45", ha="right")
@@ -149,9 +166,22 @@ def main(*, quick: bool = False) -> None:
         return "/".join("0" if v < 5e-4 else f"{v:.3f}" if math.isfinite(v) and v < 10 else f"{v:.1f}" for v in values)
 
     title = f"Mean Euclidean error in cells at sigma 1/2/3, {count} maps of {SIZE} x {SIZE}; noise {PEAK_NOISE} on peak maps, {LOGIT_NOISE} on logits"
-    text = table(title, ["decoder", *columns], [[name, *[figures(row[c]) for c in columns]] for name, row in rows.items()])
+    text = table(
+        title, ["decoder", *columns], [[name, *[figures(row[c]) for c in columns]] for name, row in rows.items()]
+    )
     print(text)
-    write("decode_accuracy", {"count": count, "size": SIZE, "sigmas": [1, 2, 3], "peak_noise": PEAK_NOISE, "logit_noise": LOGIT_NOISE, "rows": rows}, quick=quick)
+    write(
+        "decode_accuracy",
+        {
+            "count": count,
+            "size": SIZE,
+            "sigmas": [1, 2, 3],
+            "peak_noise": PEAK_NOISE,
+            "logit_noise": LOGIT_NOISE,
+            "rows": rows,
+        },
+        quick=quick,
+    )
     if not quick:
         insert(PAGE, "decode_accuracy", text)
         draw(PICTURE)

@@ -60,7 +60,9 @@ def decode_rows(count: int, *, quick: bool = False) -> tuple[list[list[Any]], di
     least = dict.fromkeys(WANTED, float("inf"))
     for h, w in ((16, 16),) if quick else ((64, 48), (64, 64)):
         xy = torch.rand(64, 17, 2, generator=generator) * torch.tensor([w, h])
-        maps = outer(*peak_vectors(xy, torch.full_like(xy, 2.0), (h, w))) + 0.05 * torch.randn(64, 17, h, w, generator=generator)
+        maps = outer(*peak_vectors(xy, torch.full_like(xy, 2.0), (h, w))) + 0.05 * torch.randn(
+            64, 17, h, w, generator=generator
+        )
         logits, array = 10 * maps, maps.numpy()
         assert np.abs(mmpose_dark(array) + 0.5 - dark(maps).xy.numpy()).max() < 1e-3
         jobs: dict[str, Callable[[], Any]] = {
@@ -91,7 +93,11 @@ def main(*, quick: bool = False) -> None:
         least = {name: min(least[name], ratios[name]) for name in WANTED}
     text = table("Decoding, mmpose's DARK as the measure", ["maps", "threads", "decoder", "ms", "times as fast"], rows)
     print(text)
-    print(", ".join(f"{name} at least {ratio:.1f} times as fast ({WANTED[name]:.0f} wanted)" for name, ratio in least.items()))
+    print(
+        ", ".join(
+            f"{name} at least {ratio:.1f} times as fast ({WANTED[name]:.0f} wanted)" for name, ratio in least.items()
+        )
+    )
     write("decode_speed", {"rows": rows, "least": least}, quick=quick)
     publish("decode_speed", [text], quick=quick)
 

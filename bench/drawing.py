@@ -78,9 +78,20 @@ def readings(truths: list, sizes: list[tuple[int, int]]) -> dict[str, dict[str, 
         for answers in viewers.values():
             for answer in answers:
                 (x, y), box = truths[answer["picture"]]
-                off.append(100 * float(np.hypot(answer["peak"][0] - x, answer["peak"][1] - y) / np.hypot(*sizes[answer["picture"]])))
+                off.append(
+                    100
+                    * float(
+                        np.hypot(answer["peak"][0] - x, answer["peak"][1] - y) / np.hypot(*sizes[answer["picture"]])
+                    )
+                )
                 boxes.append(overlap(answer["box"], box))
-        found[way] = {"viewers": len(viewers), "off_mean": fmean(off), "off_worst": max(off), "overlap": median(boxes), "overlap_least": min(boxes)}
+        found[way] = {
+            "viewers": len(viewers),
+            "off_mean": fmean(off),
+            "off_worst": max(off),
+            "overlap": median(boxes),
+            "overlap_least": min(boxes),
+        }
     return found
 
 
@@ -127,13 +138,37 @@ def main(*, quick: bool, folder: Path | None = None) -> None:
     for name, found in figures.items():
         of = {key: [f[key] for f in found] for key in found[0]}
         results[name] = {
-            "untouched": median(of["untouched"]), "unseen": median(of["unseen"]), "strength": median(of["strength"]),
-            "structure": median(of["structure"]), "structure_least": min(of["structure"]), **read.get(name, {}),
-        }  # fmt: skip
+            "untouched": median(of["untouched"]),
+            "unseen": median(of["unseen"]),
+            "strength": median(of["strength"]),
+            "structure": median(of["structure"]),
+            "structure_least": min(of["structure"]),
+            **read.get(name, {}),
+        }
         r = results[name]
-        seen = [f"{r['off_mean']:.1f} (worst {r['off_worst']:.1f})", f"{r['overlap']:.2f}", str(r["viewers"])] if "viewers" in r else ["", "", ""]
-        rows.append([name, f"{r['untouched']:.1f}", f"{r['strength']:.0f}", f"{r['structure']:.2f} (least {r['structure_least']:.2f})", *seen])
-    columns = ["style", "untouched ΔE", "strength ΔE", "structure", "peak off, % of diagonal", "overlap of boxes", "viewers"]
+        seen = (
+            [f"{r['off_mean']:.1f} (worst {r['off_worst']:.1f})", f"{r['overlap']:.2f}", str(r["viewers"])]
+            if "viewers" in r
+            else ["", "", ""]
+        )
+        rows.append(
+            [
+                name,
+                f"{r['untouched']:.1f}",
+                f"{r['strength']:.0f}",
+                f"{r['structure']:.2f} (least {r['structure_least']:.2f})",
+                *seen,
+            ]
+        )
+    columns = [
+        "style",
+        "untouched ΔE",
+        "strength ΔE",
+        "structure",
+        "peak off, % of diagonal",
+        "overlap of boxes",
+        "viewers",
+    ]
     text = table(f"{len(PHOTOS)} photographs, {len(figures['jet'])} maps of random classes", columns, rows)
     print(text)
     write("drawing", {"styles": results, "truth": truths}, quick=quick)
@@ -143,4 +178,7 @@ def main(*, quick: bool, folder: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(quick="--quick" in sys.argv, folder=Path(sys.argv[sys.argv.index("--pictures") + 1]) if "--pictures" in sys.argv else None)
+    main(
+        quick="--quick" in sys.argv,
+        folder=Path(sys.argv[sys.argv.index("--pictures") + 1]) if "--pictures" in sys.argv else None,
+    )

@@ -51,10 +51,14 @@ def main(*, quick: bool = False) -> None:
             arrays = index.numpy()
             jobs = {
                 "peak": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA).heatmap.values,
-                "probability": lambda c=cells, s=(h, w): targets.gaussian(c, s, sigma_cells=SIGMA, kind="probability").heatmap.values,
+                "probability": lambda c=cells, s=(h, w): (
+                    targets.gaussian(c, s, sigma_cells=SIGMA, kind="probability").heatmap.values
+                ),
                 "mmpose MSRA": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=False) for k in a]),
                 "mmpose UDP": lambda a=arrays, s=(h, w): np.stack([mmpose(k, s, SIGMA, exact=True) for k in a]),
-                "kornia": lambda i=index, d=std, s=(h, w): render_gaussian2d(i.flatten(0, 1), d, s, normalized_coordinates=False),
+                "kornia": lambda i=index, d=std, s=(h, w): render_gaussian2d(
+                    i.flatten(0, 1), d, s, normalized_coordinates=False
+                ),
                 "fill_": lambda t=blank: t.fill_(0.5),
             }
             # a generator that is fast and wrong would prove nothing
@@ -66,7 +70,11 @@ def main(*, quick: bool = False) -> None:
             ratios = [seconds["mmpose MSRA"] / ours, seconds["mmpose UDP"] / ours]
             ratios += [seconds["probability"] / seconds["kornia"], ours / seconds["fill_"]]
             rows.append([shape, *[1e3 * s for s in seconds.values()], *ratios, f"{max(udp_error, kornia_error):.0e}"])
-            results[f"{shape}, {count} threads"] = {"seconds": seconds, "difference_udp": udp_error, "difference_kornia": kornia_error}
+            results[f"{shape}, {count} threads"] = {
+                "seconds": seconds,
+                "difference_udp": udp_error,
+                "difference_kornia": kornia_error,
+            }
         columns = ["maps", "peak ms", "probability ms", "MSRA ms", "UDP ms", "kornia ms", "fill_ ms"]
         columns += ["MSRA / peak", "UDP / peak", "probability / kornia", "peak / fill_", "largest difference"]
         texts.append(table(f"Gaussian targets, sigma {SIGMA:g}, {count} thread{'s' * (count > 1)}", columns, rows))

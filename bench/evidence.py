@@ -22,15 +22,29 @@ import torch
 
 from bench.measure import insert, table, threads, write
 
-QUICK_METHODS = ("hirescam", "gradcam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigencam", "eigengradcam",
-                 "kpcacam", "shapleycam", "ablationcam", "finercam")  # fmt: skip
+QUICK_METHODS = (
+    "hirescam",
+    "gradcam",
+    "gradcampp",
+    "xgradcam",
+    "layercam",
+    "elementwisecam",
+    "eigencam",
+    "eigengradcam",
+    "kpcacam",
+    "shapleycam",
+    "ablationcam",
+    "finercam",
+)
 SLOW_METHODS = ("fullgrad", "scorecam", "occlusion", "integratedgradients", "rise")
 EVENLY = "HiResCAM, cells spread evenly"
 PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
 README = Path(__file__).parents[1] / "README.md"
 
 
-def measure(seed: int, count: int, names: Sequence[str], *, random_weights: bool = False) -> dict[str, list[tuple[float, float]]]:
+def measure(
+    seed: int, count: int, names: Sequence[str], *, random_weights: bool = False
+) -> dict[str, list[tuple[float, float]]]:
     """(energy, pointing) of every explained class, by method."""
     from isotherm.adapters.embedded import load_embedded
     from isotherm.cam import methods
@@ -56,13 +70,21 @@ def measure(seed: int, count: int, names: Sequence[str], *, random_weights: bool
         if not labels:
             continue
         masks = torch.from_numpy(scene.masks[[list(scene.labels).index(k) for k in labels]])
-        around = randomised(view.model, seed=seed, calibrate=lambda x=inputs: view.run(x)) if random_weights else nullcontext()
+        around = (
+            randomised(view.model, seed=seed, calibrate=lambda x=inputs: view.run(x))
+            if random_weights
+            else nullcontext()
+        )
         with around:
             together = [m for n, m in zip(names, chosen, strict=True) if n != "finercam"]
-            done = list(zip(together, attribute(view, inputs, methods=together, score=Classes(tuple(labels))).maps, strict=True))
+            done = list(
+                zip(together, attribute(view, inputs, methods=together, score=Classes(tuple(labels))).maps, strict=True)
+            )
             for method in chosen[len(together) :]:
                 # FinerCAM compares a class with its nearest rivals, so all classes are targets and the found ones are kept
-                everything = attribute(view, inputs, methods=[method], score=Classes(tuple(range(len(view.names))))).maps[0]
+                everything = attribute(
+                    view, inputs, methods=[method], score=Classes(tuple(range(len(view.names))))
+                ).maps[0]
                 done.append((method, LayerMap(everything.name, everything.values[labels], everything.frame[labels])))
             for method, m in done:
                 _keep(found[method.name], to_source(m.values.float(), m.frame), masks, energy_inside, pointing_game)
@@ -89,7 +111,11 @@ def main(quick: bool = False) -> None:
 
     threads(2)
     seeds = (0,) if quick else (0, 1, 2)
-    jobs = [(QUICK_METHODS, 20 if quick else 300, False), (SLOW_METHODS, 5 if quick else 40, False), (("hirescam", "gradcam", "ablationcam"), 20 if quick else 300, True)]
+    jobs = [
+        (QUICK_METHODS, 20 if quick else 300, False),
+        (SLOW_METHODS, 5 if quick else 40, False),
+        (("hirescam", "gradcam", "ablationcam"), 20 if quick else 300, True),
+    ]
     results: dict[str, dict[str, object]] = {}
     for names, count, random_weights in jobs:
         per_seed = [measure(seed, count, names, random_weights=random_weights) for seed in seeds]
@@ -101,15 +127,21 @@ def main(quick: bool = False) -> None:
             energy, pointing = bootstrap(values[:, 0]), bootstrap(values[:, 1])
             by_seed = [float(torch.tensor(one[name], dtype=torch.float64)[:, 0].nanmean()) for one in per_seed]
             results[label] = {
-                "energy": [energy.mean, energy.low, energy.high], "pointing": [pointing.mean, pointing.low, pointing.high],
-                "maps": energy.n, "no positive value": energy.left_out, "pictures": count, "energy by seed": by_seed,
-            }  # fmt: skip
+                "energy": [energy.mean, energy.low, energy.high],
+                "pointing": [pointing.mean, pointing.low, pointing.high],
+                "maps": energy.n,
+                "no positive value": energy.left_out,
+                "pictures": count,
+                "energy by seed": by_seed,
+            }
     rows = [
         [name, _span(r["energy"]), _span(r["pointing"]), r["maps"], r["no positive value"]]
         for name, r in sorted(results.items(), key=lambda item: -item[1]["energy"][0])  # type: ignore[index]
     ]
     text = table(
-        f"Held-out scenes, {len(seeds)} training seeds", ["method", "energy on the object", "pointing", "maps", "maps without a positive value"], rows
+        f"Held-out scenes, {len(seeds)} training seeds",
+        ["method", "energy on the object", "pointing", "maps", "maps without a positive value"],
+        rows,
     )
     print(text)
     write("evidence", {"seeds": list(seeds), "results": results}, quick=quick)

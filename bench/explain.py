@@ -16,9 +16,15 @@ from bench.measure import in_fresh_process, interleaved, publish, rss_mb, table,
 
 GRADIENT = ("hirescam", "gradcam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigengradcam")
 PGC = {
-    "hirescam": "HiResCAM", "gradcam": "GradCAM", "gradcampp": "GradCAMPlusPlus", "xgradcam": "XGradCAM",
-    "layercam": "LayerCAM", "elementwisecam": "GradCAMElementWise", "eigengradcam": "EigenGradCAM", "eigencam": "EigenCAM",
-}  # fmt: skip
+    "hirescam": "HiResCAM",
+    "gradcam": "GradCAM",
+    "gradcampp": "GradCAMPlusPlus",
+    "xgradcam": "XGradCAM",
+    "layercam": "LayerCAM",
+    "elementwisecam": "GradCAMElementWise",
+    "eigengradcam": "EigenGradCAM",
+    "eigencam": "EigenCAM",
+}
 
 
 def _quiet_pgc(kind: str, model: torch.nn.Module, layers: list[torch.nn.Module]):
@@ -122,10 +128,17 @@ def perturbation_methods(size: int) -> list[list[object]]:
     for name, kind in (("scorecam", "ScoreCAM"), ("ablationcam", "AblationCAM")):
         mine = in_fresh_process(MEMORY.format(size=size, ours=True, name=name, kind=kind))
         theirs = in_fresh_process(MEMORY.format(size=size, ours=False, name=name, kind=kind))
-        rows.append([
-            name, mine["seconds"], theirs["seconds"], theirs["seconds"] / mine["seconds"],
-            mine["memory_mb"], theirs["memory_mb"], theirs["memory_mb"] / max(mine["memory_mb"], 1e-9),
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                mine["seconds"],
+                theirs["seconds"],
+                theirs["seconds"] / mine["seconds"],
+                mine["memory_mb"],
+                theirs["memory_mb"],
+                theirs["memory_mb"] / max(mine["memory_mb"], 1e-9),
+            ]
+        )
     return rows
 
 
@@ -162,7 +175,9 @@ def main(quick: bool = False) -> None:
         rows = [[name, s, s / fb, s / floor] for name, s in seconds.items()]
         texts.append(table(f"ResNet-50, {size} px, batch {batch}", ["job", "seconds", "/ FB", "/ floor"], rows))
         print(texts[-1], flush=True)
-        results[f"resnet50 batch {batch}"] = {name: {"seconds": s, "to_fb": s / fb, "to_floor": s / floor} for name, s in seconds.items()}
+        results[f"resnet50 batch {batch}"] = {
+            name: {"seconds": s, "to_fb": s / fb, "to_floor": s / floor} for name, s in seconds.items()
+        }
     rows = perturbation_methods(96 if quick else 224)
     columns = ["method", "isotherm s", "pgc s", "times faster", "isotherm MB", "pgc MB", "times less"]
     texts.append(table("ResNet-18, perturbation methods", columns, rows))

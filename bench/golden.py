@@ -38,10 +38,16 @@ def compared(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> lis
     rows = []
     for case in dict.fromkeys(name.partition("/")[0] for name in before | after):
         names = [name for name in before | after if name.startswith(f"{case}/")]
-        same = [name for name in names if name in before and name in after and before[name].tobytes() == after[name].tobytes()]
+        same = [
+            name
+            for name in names
+            if name in before and name in after and before[name].tobytes() == after[name].tobytes()
+        ]
         others = [name for name in names if name not in same]
         far = [_distance(before.get(name), after.get(name)) for name in others]
-        reasons = {next((why for start, why in MEANT.items() if name.startswith(start)), "NOT MEANT") for name in others}
+        reasons = {
+            next((why for start, why in MEANT.items() if name.startswith(start)), "NOT MEANT") for name in others
+        }
         rows.append([case, len(names), len(same), f"{max(far, default=0.0):.3g}", "; ".join(sorted(reasons))])
     return rows
 
@@ -55,7 +61,13 @@ def _distance(a: np.ndarray | None, b: np.ndarray | None) -> float:
 def main(quick: bool = False) -> None:
     with tempfile.TemporaryDirectory() as name:
         parent = Path(name) / "before"
-        subprocess.run(["git", "worktree", "add", "--detach", str(parent), BEFORE], check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["git", "worktree", "add", "--detach", str(parent), BEFORE],
+            check=True,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             before = answers_of(parent / "src", Path(name) / "before.npz")
             after = answers_of(ROOT / "src", Path(name) / "after.npz")

@@ -109,7 +109,9 @@ def lift(side: int, repeats: int) -> tuple[list[list[Any]], float]:
     }
     seconds = cpu_seconds(jobs, repeats)
     base = seconds["dense search"]
-    return [[name, 1000 * s, base / s] for name, s in seconds.items()], base / max(seconds["isotherm, mean"], seconds["isotherm, product"])
+    return [[name, 1000 * s, base / s] for name, s in seconds.items()], base / max(
+        seconds["isotherm, mean"], seconds["isotherm, product"]
+    )
 
 
 def main(quick: bool = False) -> None:
@@ -126,7 +128,9 @@ def main(quick: bool = False) -> None:
         f"Extra memory of the lift: {memory[1]:.0f} MB for one, {memory[4]:.0f} MB for a batch of four.\n",
     ]
     print("\n".join(texts) + f"({MEMORY_MB:.0f} MB allowed)")
-    print(f"tail {tail_factor:.1f} times as fast ({TAIL_TARGET:.0f} wanted), lift {lift_factor:.1f} times ({LIFT_TARGET:.0f} wanted)")
+    print(
+        f"tail {tail_factor:.1f} times as fast ({TAIL_TARGET:.0f} wanted), lift {lift_factor:.1f} times ({LIFT_TARGET:.0f} wanted)"
+    )
     write("heads", {"side": side, "tail": tail_rows, "lift": lift_rows, "extra_mb": memory}, quick=quick)
     publish("heads", texts, quick=quick)
 

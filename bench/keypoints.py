@@ -51,10 +51,21 @@ WORK = Path(__file__).parent / ".work" / "keypoints"
 PAGE = Path(__file__).parents[1] / "docs" / "keypoints.md"
 CHOICE = ModelChoice(widths=(24, 48, 96), depth=1, head_options={"widths": (64, 32), "groups": 8})
 BASE = KeypointTraining(
-    steps=STEPS, batch=32, size=SIZE, rate=3e-3, decay=0.1, backbone_rate=1.0, average=0.995, keep_every=300, log_every=100,
-    schedule=Schedule(warm_up=50), objective=Objective(sigma=1.5, first_sigma=4.0),
-    augmentation=Augmentation(flip=0.5, degrees=180, scale=(0.9, 1.12), shift=0.04, brightness=0.2, contrast=0.2, saturation=0.2),
-)  # fmt: skip
+    steps=STEPS,
+    batch=32,
+    size=SIZE,
+    rate=3e-3,
+    decay=0.1,
+    backbone_rate=1.0,
+    average=0.995,
+    keep_every=300,
+    log_every=100,
+    schedule=Schedule(warm_up=50),
+    objective=Objective(sigma=1.5, first_sigma=4.0),
+    augmentation=Augmentation(
+        flip=0.5, degrees=180, scale=(0.9, 1.12), shift=0.04, brightness=0.2, contrast=0.2, saturation=0.2
+    ),
+)
 MSE = Objective(loss="mse", sigma=1.5, first_sigma=4.0)
 
 
@@ -68,9 +79,12 @@ class Trained:
 
 
 TRAININGS = {
-    "cross-entropy": Trained(), "MSE": Trained(MSE), "cross-entropy, no groups": Trained(replace(BASE.objective, exchange=False)),
-    "cross-entropy, mixed conventions": Trained(shift=SHIFT), "coordinates": Trained(coordinates=True),
-}  # fmt: skip
+    "cross-entropy": Trained(),
+    "MSE": Trained(MSE),
+    "cross-entropy, no groups": Trained(replace(BASE.objective, exchange=False)),
+    "cross-entropy, mixed conventions": Trained(shift=SHIFT),
+    "coordinates": Trained(coordinates=True),
+}
 ROWS = {
     "cross-entropy + moment inverse": ("cross-entropy", "moment_inverse"),
     "cross-entropy + soft-argmax": ("cross-entropy", "soft_argmax"),
@@ -102,7 +116,15 @@ class CoordinateTask(Task):
     """L1 distance of places, the better of both orders of each line's ends."""
 
     def __init__(self, config: KeypointTraining, model: Coordinates, data: CachedKeypoints, kind: KeypointSet) -> None:
-        self.config, self.model, self.data, self.kind, self.count, self.kind_of_map, self.cells = config, model, data, kind, len(data), "peak", (1, 1)
+        self.config, self.model, self.data, self.kind, self.count, self.kind_of_map, self.cells = (
+            config,
+            model,
+            data,
+            kind,
+            len(data),
+            "peak",
+            (1, 1),
+        )
 
     def labelled(self, index: Tensor) -> tuple[int, int]:
         counts = self.config.objective.counts(self.data.state[index])
@@ -132,7 +154,9 @@ def train(name: str, seed: int, data: CachedKeypoints, kind: KeypointSet, steps:
 
 
 def replace_points(data: CachedKeypoints, points: Tensor) -> CachedKeypoints:
-    return CachedKeypoints(data.pictures, data.frame, points, data.state, data.px_per_cm, data.area, data.group, data.records, data.skipped)
+    return CachedKeypoints(
+        data.pictures, data.frame, points, data.state, data.px_per_cm, data.area, data.group, data.records, data.skipped
+    )
 
 
 @torch.no_grad()
@@ -167,10 +191,18 @@ def judge(xy: Tensor, truth: Tensor, px_per_cm: Tensor, kind: KeypointSet) -> di
     close = errors < 8  # so that a few gross errors do not hide a shift
     offset = torch.linalg.vector_norm((found - truth)[close].double().mean(0))
     return {
-        "point_err_px": float(errors.mean()), "median_px": float(errors.median()), "point_err_cm": float((errors / px_per_cm[:, None]).mean()), "line_err_cm": float(lengths.mean()),
-        "interior_px": float(errors[inside].mean()), "border_px": float(errors[border].mean()), "beyond_px": float(errors[beyond].mean()),
-        "offset_px": float(offset), "within_2_px": float((errors < 2).double().mean()), "border_points": int(border.sum()), "beyond_points": int(beyond.sum()),
-    }  # fmt: skip
+        "point_err_px": float(errors.mean()),
+        "median_px": float(errors.median()),
+        "point_err_cm": float((errors / px_per_cm[:, None]).mean()),
+        "line_err_cm": float(lengths.mean()),
+        "interior_px": float(errors[inside].mean()),
+        "border_px": float(errors[border].mean()),
+        "beyond_px": float(errors[beyond].mean()),
+        "offset_px": float(offset),
+        "within_2_px": float((errors < 2).double().mean()),
+        "border_points": int(border.sum()),
+        "beyond_points": int(beyond.sum()),
+    }
 
 
 def one(job: tuple[str, int, int, int, int, str]) -> tuple[str, int, dict[str, dict[str, float]]]:
@@ -180,7 +212,9 @@ def one(job: tuple[str, int, int, int, int, str]) -> tuple[str, int, dict[str, d
     kind = beetles(TRAINING[:pictures])
     data = cache_keypoints(kind, Path(work) / "cache", side=SIZE[0] + 32)
     held_out = [make_beetle(s) for s in HELD_OUT[:judged]]
-    other = cache_keypoints(KeypointSet(records=[b.record for b in held_out], names=kind.names), Path(work) / "cache", side=SIZE[0])
+    other = cache_keypoints(
+        KeypointSet(records=[b.record for b in held_out], names=kind.names), Path(work) / "cache", side=SIZE[0]
+    )
     truth = torch.from_numpy(np.stack([b.points for b in held_out]))
     model = train(name, seed, data, kind, steps, Path(work))
     rows = {row: predict(model, decoder, name, other) for row, (of, decoder) in ROWS.items() if of == name}
@@ -190,10 +224,14 @@ def one(job: tuple[str, int, int, int, int, str]) -> tuple[str, int, dict[str, d
 
 def main(quick: bool = False) -> None:
     threads(1)
-    pictures, judged, steps, seeds, work = (64, 24, 6, (0,), WORK / "quick") if quick else (PICTURES, JUDGED, STEPS, SEEDS, WORK)
+    pictures, judged, steps, seeds, work = (
+        (64, 24, 6, (0,), WORK / "quick") if quick else (PICTURES, JUDGED, STEPS, SEEDS, WORK)
+    )
     work.mkdir(parents=True, exist_ok=True)
     jobs = [(name, seed, pictures, judged, steps, str(work)) for seed in seeds for name in TRAININGS]
-    cache_keypoints(beetles(TRAINING[:pictures]), work / "cache", side=SIZE[0] + 32)  # once, before the processes ask for it
+    cache_keypoints(
+        beetles(TRAINING[:pictures]), work / "cache", side=SIZE[0] + 32
+    )  # once, before the processes ask for it
     with multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1)) as pool:
         found = pool.map(one, jobs, chunksize=1)
     figures: dict[str, list[dict[str, float]]] = {row: [] for row in ROWS}
@@ -202,21 +240,47 @@ def main(quick: bool = False) -> None:
             figures[row].append(values)
     text = as_table(figures, len(seeds))
     print(text)
-    write("keypoints", {"rows": figures, "pictures": pictures, "judged": judged, "steps": steps, "seeds": list(seeds)}, quick=quick)
+    write(
+        "keypoints",
+        {"rows": figures, "pictures": pictures, "judged": judged, "steps": steps, "seeds": list(seeds)},
+        quick=quick,
+    )
     if not quick:
         insert(PAGE, "keypoints", text)
 
 
 def as_table(figures: dict[str, list[dict[str, float]]], seeds: int) -> str:
     """Means over seeds, and how far the seeds lie apart."""
-    columns = {"point_err_px": "points, px", "median_px": "median, px", "point_err_cm": "points, cm", "line_err_cm": "lengths, cm", "interior_px": "interior, px", "border_px": "border, px", "beyond_px": "beyond the edge, px", "offset_px": "common shift, px"}
+    columns = {
+        "point_err_px": "points, px",
+        "median_px": "median, px",
+        "point_err_cm": "points, cm",
+        "line_err_cm": "lengths, cm",
+        "interior_px": "interior, px",
+        "border_px": "border, px",
+        "beyond_px": "beyond the edge, px",
+        "offset_px": "common shift, px",
+    }
 
     def cell(values: list[float]) -> str:
         mean = statistics.fmean(values)
-        return f"{mean:.3g} ± {statistics.stdev(values):.1g}" if len(values) > 1 and math.isfinite(mean) else f"{mean:.3g}"
+        return (
+            f"{mean:.3g} ± {statistics.stdev(values):.1g}" if len(values) > 1 and math.isfinite(mean) else f"{mean:.3g}"
+        )
 
-    rows = [[row, *(cell([v[c] for v in values]) for c in columns), cell([v["border_px"] / v["interior_px"] for v in values])] for row, values in figures.items()]
-    return table(f"Generated beetles, 128 x 128, {JUDGED} held-out pictures, mean ± standard deviation of {seeds} seeds", ["", *columns.values(), "border / interior"], rows)
+    rows = [
+        [
+            row,
+            *(cell([v[c] for v in values]) for c in columns),
+            cell([v["border_px"] / v["interior_px"] for v in values]),
+        ]
+        for row, values in figures.items()
+    ]
+    return table(
+        f"Generated beetles, 128 x 128, {JUDGED} held-out pictures, mean ± standard deviation of {seeds} seeds",
+        ["", *columns.values(), "border / interior"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

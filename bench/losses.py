@@ -15,7 +15,11 @@ import torch.nn.functional as F
 from bench.measure import in_fresh_process, interleaved, publish, table, threads, write
 from isotherm import losses
 
-SHAPES = {"64 x 17 x 64 x 48": (64, 17, 64, 48), "16 x 4 x 64 x 64": (16, 4, 64, 64), "8 x 3 x 224 x 224": (8, 3, 224, 224)}
+SHAPES = {
+    "64 x 17 x 64 x 48": (64, 17, 64, 48),
+    "16 x 4 x 64 x 64": (16, 4, 64, 64),
+    "8 x 3 x 224 x 224": (8, 3, 224, 224),
+}
 ASKED = ("64 x 17 x 64 x 48", "8 x 3 x 224 x 224")
 WANTED = {"mse": 8.0, "cross-entropy": 4.0}
 
@@ -86,11 +90,19 @@ def main(quick: bool = False) -> None:
         used = in_fresh_process(MEMORY.format(name=job, shape=shape))["mb"]
         memory.append([job, used, used / gradient])
     texts = [
-        table("Loss, forward and backward, sigma 2", ["maps", "threads", "loss", "ms", "times as fast as grid", "/ floor"], rows),
+        table(
+            "Loss, forward and backward, sigma 2",
+            ["maps", "threads", "loss", "ms", "times as fast as grid", "/ floor"],
+            rows,
+        ),
         table("Peak memory of a loss, 256 x 17 x 64 x 48", ["loss", "MB", "/ gradient"], memory),
     ]
     print("\n".join(texts))
-    print(", ".join(f"{name} at least {factor:.1f} times as fast ({WANTED[name]:.0f} wanted)" for name, factor in least.items()))
+    print(
+        ", ".join(
+            f"{name} at least {factor:.1f} times as fast ({WANTED[name]:.0f} wanted)" for name, factor in least.items()
+        )
+    )
     write("losses", {"rows": rows, "memory": memory, "least": least}, quick=quick)
     publish("losses", texts, quick=quick)
 

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("isotherm", "torch", "torchvision", "timm", "transformers", "ultralytics-opencv-headless", "grad-cam", "captum", "kornia")
+PACKAGES = (
+    "isotherm",
+    "torch",
+    "torchvision",
+    "timm",
+    "transformers",
+    "ultralytics-opencv-headless",
+    "grad-cam",
+    "captum",
+    "kornia",
+)
 
 
 def threads(count: int = 2) -> int:
@@ -34,7 +44,9 @@ def machine() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        cpu = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu)
+        cpu = next(
+            (line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu
+        )
     versions = {}
     for package in PACKAGES:
         try:
@@ -51,7 +63,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def interleaved(jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 1, settle: int = 0) -> dict[str, float]:
+def interleaved(
+    jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 1, settle: int = 0
+) -> dict[str, float]:
     """Median seconds of each job. The jobs take turns, so a slow minute of the machine falls on all of them.
 
     settle: runs of a job before the one that counts, in every turn. Jobs of milliseconds are else timed in the memory that
@@ -93,12 +107,15 @@ def rss_mb() -> float:
 
 def in_fresh_process(code: str) -> dict[str, Any]:
     """Run Python code that prints one JSON line last, in a process of its own, so that peak memory is its own."""
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
+    )
     return json.loads(out.stdout.strip().splitlines()[-1])
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; floats with three significant digits."""
+
     def cell(v: Any) -> str:
         return f"{v:.3g}" if isinstance(v, float) else str(v)
 

@@ -46,7 +46,9 @@ def noise(cells: int) -> torch.Tensor:
     return torch.rand(cells, cells, generator=torch.Generator().manual_seed(0))
 
 
-def jobs(picture: Image.Image, values: torch.Tensor, folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
+def jobs(
+    picture: Image.Image, values: torch.Tensor, folder: Path
+) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
     """Drawing alone, and drawing with saving."""
     import cv2
     from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
@@ -85,8 +87,12 @@ def jobs(picture: Image.Image, values: torch.Tensor, folder: Path) -> tuple[dict
         "show_cam_on_image": lambda: pgc(array),
     }
     save = {
-        "isotherm": lambda: save_picture(overlay(stretched, picture), folder / "a.jpg", command="isotherm explain photo.jpg"),
-        "isotherm, letterboxed": lambda: save_picture(overlay(boxed, picture), folder / "b.jpg", command="isotherm explain photo.jpg"),
+        "isotherm": lambda: save_picture(
+            overlay(stretched, picture), folder / "a.jpg", command="isotherm explain photo.jpg"
+        ),
+        "isotherm, letterboxed": lambda: save_picture(
+            overlay(boxed, picture), folder / "b.jpg", command="isotherm explain photo.jpg"
+        ),
         "OpenCV recipe": recipe_to_file,
         "show_cam_on_image": pgc_to_file,
     }
@@ -104,7 +110,17 @@ def main(quick: bool = False) -> None:
         for kind, values in maps.items():
             draw, save = jobs(picture, values, Path(name))
             drawn, saved = interleaved(draw, repeats=repeats), interleaved(save, repeats=repeats)
-            rows += [[kind, job, 1000 * drawn[job], 1000 * saved[job], drawn[job] / drawn["isotherm"], saved[job] / saved["isotherm"]] for job in draw]
+            rows += [
+                [
+                    kind,
+                    job,
+                    1000 * drawn[job],
+                    1000 * saved[job],
+                    drawn[job] / drawn["isotherm"],
+                    saved[job] / saved["isotherm"],
+                ]
+                for job in draw
+            ]
     columns = ["map", "tool", "draw ms", "draw and save ms", "draw / isotherm", "save / isotherm"]
     text = table(f"Overlay, {width} x {height} pixels, medians of {repeats}", columns, rows)
     print(text, flush=True)
@@ -112,7 +128,17 @@ def main(quick: bool = False) -> None:
     slowest = max(row[3] for row in rows if row[0].startswith("hill") and row[1].startswith("isotherm")) / 1000
     if not quick:
         print(f"draw and save: {slowest:.3f} s at most; {LIMIT_S} s allowed")
-    write("overlay", {"pixels": [height, width], "repeats": repeats, "rows": [dict(zip(columns, row, strict=True)) for row in rows], "slowest_s": slowest, "limit_s": LIMIT_S}, quick=quick)
+    write(
+        "overlay",
+        {
+            "pixels": [height, width],
+            "repeats": repeats,
+            "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+            "slowest_s": slowest,
+            "limit_s": LIMIT_S,
+        },
+        quick=quick,
+    )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,13 @@ FRACTIONS = tuple(f / 10 for f in range(1, 10))
 def _scene(size: int, grid: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A picture with detail, and what MoRF and LeRF remove of it at each tenth: (3, s, s) and (18, s, s)."""
     generator = torch.Generator().manual_seed(seed)
-    picture = F.interpolate(torch.randn(1, 3, size // 8, size // 8, generator=generator), (size, size), mode="bilinear")[0]
+    picture = F.interpolate(
+        torch.randn(1, 3, size // 8, size // 8, generator=generator), (size, size), mode="bilinear"
+    )[0]
     picture = picture + 0.1 * torch.randn(3, size, size, generator=generator)
-    relevance = F.interpolate(torch.randn(1, 1, grid, grid, generator=generator), (size, size), mode="bilinear").flatten()
+    relevance = F.interpolate(
+        torch.randn(1, 1, grid, grid, generator=generator), (size, size), mode="bilinear"
+    ).flatten()
     rank = relevance.argsort(descending=True).argsort().reshape(size, size)
     counts = [round(f * size * size) for f in FRACTIONS]
     removed = [rank < n for n in counts] + [rank >= size * size - n for n in counts]
@@ -47,7 +51,15 @@ def main(*, quick: bool = False) -> None:
         error = float((ours() - pgc()).abs().max())
         seconds = interleaved({"isotherm": ours, "pytorch-grad-cam": pgc}, repeats=1 if quick else 3)
         ratio = seconds["pytorch-grad-cam"] / seconds["isotherm"]
-        rows.append([f"{size}x{size}, map {grid}x{grid}", seconds["isotherm"], seconds["pytorch-grad-cam"], ratio, f"{error:.1e}"])
+        rows.append(
+            [
+                f"{size}x{size}, map {grid}x{grid}",
+                seconds["isotherm"],
+                seconds["pytorch-grad-cam"],
+                ratio,
+                f"{error:.1e}",
+            ]
+        )
         results[f"{size}, map {grid}"] = {"seconds": seconds, "ratio": ratio, "largest_difference": error}
     columns = ["picture", "isotherm s", "pytorch-grad-cam s", "times faster", "largest difference"]
     text = table(f"ROAD: 18 imputations (MoRF and LeRF, 10 to 90 %) of one picture, {count} thread", columns, rows)

@@ -43,7 +43,9 @@ def photos(count: int, folder: Path) -> KeypointSet:
         small = random.integers(0, 255, (45, 60, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / f"{i}.jpg"), cv2.resize(small, (480, 360), interpolation=cv2.INTER_CUBIC))
         points = torch.from_numpy(random.uniform((40, 40), (440, 320), (POINTS, 2))).float()
-        records.append(KeypointRecord(picture=folder / f"{i}.jpg", points=points, state=torch.ones(POINTS, dtype=torch.long)))
+        records.append(
+            KeypointRecord(picture=folder / f"{i}.jpg", points=points, state=torch.ones(POINTS, dtype=torch.long))
+        )
     return KeypointSet(records=records, names=tuple(map(str, range(POINTS))))
 
 
@@ -59,8 +61,14 @@ class Customary(Dataset):  # type: ignore[type-arg]
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         record, (h, w) = self.data[i], SIZE
         picture = cv2.imread(str(record.picture))[..., ::-1]
-        scale = min(w / picture.shape[1], h / picture.shape[0]) * float(torch.empty(()).uniform_(*self.augmentation.scale))
-        turn = cv2.getRotationMatrix2D((picture.shape[1] / 2, picture.shape[0] / 2), float(torch.empty(()).uniform_(-1, 1)) * self.augmentation.degrees, scale)
+        scale = min(w / picture.shape[1], h / picture.shape[0]) * float(
+            torch.empty(()).uniform_(*self.augmentation.scale)
+        )
+        turn = cv2.getRotationMatrix2D(
+            (picture.shape[1] / 2, picture.shape[0] / 2),
+            float(torch.empty(()).uniform_(-1, 1)) * self.augmentation.degrees,
+            scale,
+        )
         turn[:, 2] += np.array([w, h]) / 2 - np.array([picture.shape[1], picture.shape[0]]) / 2
         warped = cv2.warpAffine(np.ascontiguousarray(picture), turn, (w, h), flags=cv2.INTER_LINEAR)
         points = record.points.numpy() @ turn[:, :2].T + turn[:, 2]
@@ -75,7 +83,12 @@ def customary(data: KeypointSet, steps: int, batch: int, augmentation: Augmentat
     grid = model(torch.zeros(1, 3, *SIZE)).shape[-2:]
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     loader = DataLoader(
-        Customary(data, (int(grid[0]), int(grid[1])), augmentation), batch, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0
+        Customary(data, (int(grid[0]), int(grid[1])), augmentation),
+        batch,
+        shuffle=True,
+        num_workers=workers,
+        drop_last=True,
+        persistent_workers=workers > 0,
     )
 
     def stream() -> Any:
@@ -100,13 +113,25 @@ def ours(data: KeypointSet, steps: int, batch: int, augmentation: Augmentation, 
     """Seconds of so many steps of the whole training loop, averages, figures and checkpoint included."""
     cached = cache_keypoints(data, folder / "cache", side=int(SIZE[0] * 1.25))
     config = KeypointTraining(
-        steps=4, batch=batch, size=SIZE, backbone_rate=1.0, augmentation=augmentation, schedule=Schedule(warm_up=2), keep_every=10_000,
+        steps=4,
+        batch=batch,
+        size=SIZE,
+        backbone_rate=1.0,
+        augmentation=augmentation,
+        schedule=Schedule(warm_up=2),
+        keep_every=10_000,
         objective=Objective(loss=loss, sigma=SIGMA),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as run:
         train_keypoints(config, make_model(CHOICE, POINTS, size=SIZE), cached, data, RunFolder(Path(run) / "warm", {}))
         began = time.perf_counter()
-        train_keypoints(replace(config, steps=steps), make_model(CHOICE, POINTS, size=SIZE), cached, data, RunFolder(Path(run) / "timed", {}))
+        train_keypoints(
+            replace(config, steps=steps),
+            make_model(CHOICE, POINTS, size=SIZE),
+            cached,
+            data,
+            RunFolder(Path(run) / "timed", {}),
+        )
         return time.perf_counter() - began
 
 
@@ -122,15 +147,23 @@ def main(quick: bool = False) -> None:
         found: dict[str, list[float]] = {}
         for _ in range(1 if quick else 3):
             for workers in (0, 2):
-                found.setdefault(f"customary, {workers} workers", []).append(customary(data, steps, batch, augmentation, workers))
+                found.setdefault(f"customary, {workers} workers", []).append(
+                    customary(data, steps, batch, augmentation, workers)
+                )
             for loss in ("mse", "cross_entropy"):
                 found.setdefault(f"isotherm, {loss}", []).append(ours(data, steps, batch, augmentation, folder, loss))
     rates = {name: steps / sorted(values)[len(values) // 2] for name, values in found.items()}
     best = max(rate for name, rate in rates.items() if name.startswith("customary"))
     rows = [[name, rate, rate / best] for name, rate in rates.items()]
-    text = table(f"Training, batch {batch}, {SIZE[0]} x {SIZE[1]}, {POINTS} points, small backbone, two threads", ["", "steps a second", "beside the better customary one"], rows)
+    text = table(
+        f"Training, batch {batch}, {SIZE[0]} x {SIZE[1]}, {POINTS} points, small backbone, two threads",
+        ["", "steps a second", "beside the better customary one"],
+        rows,
+    )
     print(text)
-    print(f"isotherm at least {min(r[2] for r in rows if r[0].startswith('isotherm')):.2f} times as fast ({WANTED} wanted)")
+    print(
+        f"isotherm at least {min(r[2] for r in rows if r[0].startswith('isotherm')):.2f} times as fast ({WANTED} wanted)"
+    )
     write("train", {"rows": rows}, quick=quick)
     publish("train", [text], quick=quick)
 

@@ -60,8 +60,11 @@ def judged(cells: Tensor, evidence: Tensor, shapes: Tensor) -> dict[str, float]:
     pixels = F.interpolate(cells[None, None].float(), (48, 48), mode="bilinear", align_corners=False)[0, 0]
     peak = pixels == pixels.max()
     return {
-        "hit": float((top & touched).sum() / top.sum()), "pointing": float((peak & evidence).sum() / peak.sum()), "auc": auc(pixels.flatten(), evidence.flatten()), "others": auc(pixels[shapes], evidence[shapes]),
-    }  # fmt: skip
+        "hit": float((top & touched).sum() / top.sum()),
+        "pointing": float((peak & evidence).sum() / peak.sum()),
+        "auc": auc(pixels.flatten(), evidence.flatten()),
+        "others": auc(pixels[shapes], evidence[shapes]),
+    }
 
 
 def auc(values: Tensor, positive: Tensor) -> float:
@@ -92,8 +95,9 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     if kind == "count":
         scores["expected number"] = ExpectedNumber()
     every = [methods.Rise(masks=64) if n == "Rise" else getattr(methods, n)() for n in methods.__all__] + [
-        methods.GradientActivation(centre=False, name="gradient_activation, not centred"), methods.AttentionGradient(queries="answer", name="attention_gradient, the answer's rows"),
-    ]  # fmt: skip
+        methods.GradientActivation(centre=False, name="gradient_activation, not centred"),
+        methods.AttentionGradient(queries="answer", name="attention_gradient, the answer's rows"),
+    ]
     needs = frozenset().union(*(m.needs for m in every))
     rows: dict[str, list[dict[str, float]]] = {}
     generator = torch.Generator().manual_seed(seed)
@@ -103,7 +107,9 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         gone = torch.zeros(1, 36, dtype=torch.bool)
         gone[0, (tokens + 1e-9 * torch.rand(36, generator=generator)).argsort(descending=True)[:9]] = True
         drop = trace.score - float(filled(trace, gone, "mask"))
-        rows.setdefault(row, []).append(judged(cells.float(), torch.from_numpy(q.evidence), torch.from_numpy(q.masks.any(0))) | {"drop": drop})
+        rows.setdefault(row, []).append(
+            judged(cells.float(), torch.from_numpy(q.evidence), torch.from_numpy(q.masks.any(0))) | {"drop": drop}
+        )
 
     for q in questions(kind, count):
         asking = Asking.of(view, view.ask([q.picture], q.question))
@@ -114,7 +120,12 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
             for method in every:
                 keep(f"{method.name} | {name}", guarded(method, [trace])[0][0].detach().view(6, 6), q, plain)
         keep("random", torch.rand(6, 6, generator=generator), q, plain)
-        keep("centre", -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6), q, plain)
+        keep(
+            "centre",
+            -torch.cartesian_prod(torch.arange(6.0) - 2.5, torch.arange(6.0) - 2.5).norm(dim=-1).view(6, 6),
+            q,
+            plain,
+        )
         apart = asking.asked.inputs["pixel_values"] - asking.asked.inputs["pixel_values"].mean(0)
         keep("contrast", apart.norm(dim=-1).view(36, 4).mean(1).view(6, 6), q, plain)
         keep("oracle", F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0], q, plain)
@@ -156,7 +167,11 @@ def as_table(kind: str, found: list[dict[str, dict[str, float]]], count: int) ->
     ranked = sorted(found[0], key=lambda row: -statistics.fmean(one[row]["auc"] for one in found))
     rows = [[*(row.split(" | ") if " | " in row else (row, "")), *(cell(row, f) for f in FIGURES)] for row in ranked]
     what = {"count": "how many", "where": "where"}[kind]
-    return table(f"Questions “{what}”, {count} held-out pictures, {len(found)} training seeds", ["map", "score", "hit", "pointing", "AUC", "AUC, other shapes", "drop of log p"], rows)
+    return table(
+        f"Questions “{what}”, {count} held-out pictures, {len(found)} training seeds",
+        ["map", "score", "hit", "pointing", "AUC", "AUC, other shapes", "drop of log p"],
+        rows,
+    )
 
 
 def main(*, quick: bool = False) -> None:

@@ -39,22 +39,51 @@ def make_view(*, quick: bool = False) -> Any:
     number = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}
     config = Qwen3VLConfig(
         text_config={
-            "vocab_size": 32000, "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": layers, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 64,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [12, 10, 10], "mrope_interleaved": True}, "pad_token_id": 0, "eos_token_id": 1,
+            "vocab_size": 32000,
+            "hidden_size": 1024,
+            "intermediate_size": 3072,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "head_dim": 64,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 5e6,
+                "mrope_section": [12, 10, 10],
+                "mrope_interleaved": True,
+            },
+            "pad_token_id": 0,
+            "eos_token_id": 1,
         },
         vision_config={
-            "depth": layers, "hidden_size": 768, "intermediate_size": 3072, "num_heads": 12, "patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2,
-            "out_hidden_size": 1024, "deepstack_visual_indexes": [0, 1] if quick else [3, 6, 9], "num_position_embeddings": 2304,
+            "depth": layers,
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_heads": 12,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": 1024,
+            "deepstack_visual_indexes": [0, 1] if quick else [3, 6, 9],
+            "num_position_embeddings": 2304,
         },
-        image_token_id=number["<|image_pad|>"], video_token_id=number["<|video_pad|>"], vision_start_token_id=number["<|vision_start|>"], vision_end_token_id=number["<|vision_end|>"],
+        image_token_id=number["<|image_pad|>"],
+        video_token_id=number["<|video_pad|>"],
+        vision_start_token_id=number["<|vision_start|>"],
+        vision_end_token_id=number["<|vision_end|>"],
         tie_word_embeddings=True,
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     model = Qwen3VLForConditionalGeneration(config).eval()
     sides: dict[str, Any] = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
     small = tiny_processor()
     pictures = Qwen2VLImageProcessor(**sides, min_pixels=256 * 256, max_pixels=1024 * 1024)
-    processor = Qwen3VLProcessor(image_processor=pictures, tokenizer=small.tokenizer, video_processor=Qwen3VLVideoProcessor(**sides), chat_template=small.chat_template)
+    processor = Qwen3VLProcessor(
+        image_processor=pictures,
+        tokenizer=small.tokenizer,
+        video_processor=Qwen3VLVideoProcessor(**sides),
+        chat_template=small.chat_template,
+    )
     return TransformersVlm(model, processor)
 
 
@@ -86,11 +115,19 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
         "isotherm attention_gradient": lambda: explained(AttentionGradient(), first),
         "isotherm propagation": lambda: explained(Propagation(), first),
         "isotherm gradient_activation": lambda: explained(GradientActivation(), first),
-        f"isotherm attention_gradient, {ANSWER} tokens": lambda: explained(AttentionGradient(), Answer(" ".join(words), per="token")),
-        f"isotherm gradient_activation, {ANSWER} tokens": lambda: explained(GradientActivation(), Answer(" ".join(words), per="token")),
-        f"isotherm attention_gradient, {ANSWER} tokens in one map": lambda: explained(AttentionGradient(), Answer(" ".join(words))),
+        f"isotherm attention_gradient, {ANSWER} tokens": lambda: explained(
+            AttentionGradient(), Answer(" ".join(words), per="token")
+        ),
+        f"isotherm gradient_activation, {ANSWER} tokens": lambda: explained(
+            GradientActivation(), Answer(" ".join(words), per="token")
+        ),
+        f"isotherm attention_gradient, {ANSWER} tokens in one map": lambda: explained(
+            AttentionGradient(), Answer(" ".join(words))
+        ),
         f"isotherm propagation, {ANSWER} tokens in one map": lambda: explained(Propagation(), Answer(" ".join(words))),
-        f"isotherm propagation, {ANSWER} tokens": lambda: explained(Propagation(), Answer(" ".join(words), per="token")),
+        f"isotherm propagation, {ANSWER} tokens": lambda: explained(
+            Propagation(), Answer(" ".join(words), per="token")
+        ),
     }
 
 
@@ -112,11 +149,22 @@ def main(*, quick: bool = False) -> None:
     grown = {name: in_fresh_process(code.format(name=name, quick=quick))["mb"] for name in jobs}
     floor, script = seconds["forward, no gradients"], grown["usual script"]
     base = grown["forward, no gradients"]
-    rows = [[name, seconds[name], seconds[name] / floor, grown[name], (grown[name] - base) / (script - base)] for name in jobs]
-    per_token = {m: (seconds[f"isotherm {m}, {ANSWER} tokens"] - floor) / floor / ANSWER for m in ("attention_gradient", "gradient_activation", "propagation")}
-    text = table(
-        f"Random Qwen3-VL of 12 + 12 layers, 864 patches, {used} threads", ["job", "seconds", "/ forward", "peak, MB", "peak beyond a forward pass / the usual script's"], rows
-    ) + f"\nA map for each of {ANSWER} tokens, per token beyond the forward pass: {', '.join(f'{m} {v:.2f}' for m, v in per_token.items())} forward passes.\n"  # fmt: skip
+    rows = [
+        [name, seconds[name], seconds[name] / floor, grown[name], (grown[name] - base) / (script - base)]
+        for name in jobs
+    ]
+    per_token = {
+        m: (seconds[f"isotherm {m}, {ANSWER} tokens"] - floor) / floor / ANSWER
+        for m in ("attention_gradient", "gradient_activation", "propagation")
+    }
+    text = (
+        table(
+            f"Random Qwen3-VL of 12 + 12 layers, 864 patches, {used} threads",
+            ["job", "seconds", "/ forward", "peak, MB", "peak beyond a forward pass / the usual script's"],
+            rows,
+        )
+        + f"\nA map for each of {ANSWER} tokens, per token beyond the forward pass: {', '.join(f'{m} {v:.2f}' for m, v in per_token.items())} forward passes.\n"
+    )
     print(text)
     write("vlm_cost", {"seconds": seconds, "peak_mb": grown, "per_token": per_token}, quick=quick)
     if not quick:

@@ -173,7 +173,9 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
     seconds = interleaved(jobs, repeats=repeats)
     pgc = EigenCAM(model=_FirstTensor(model), target_layers=[model.get_submodule(name) for name in LAYERS])
     pgc_targets = [lambda out: out.sum()]
-    few = interleaved({"FB": fb, "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0)
+    few = interleaved(
+        {"FB": fb, "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0
+    )
     # pgc's run is long: its own FB beside it keeps the ratio honest on a busy machine
     seconds["pytorch-grad-cam EigenCAM, five layers"] = few["pgc"] / few["FB"] * seconds["FB"]
     return seconds, len(findings)
@@ -197,13 +199,21 @@ def main(quick: bool = False) -> None:
         eigen = ratios["pytorch-grad-cam EigenCAM, five layers"] / ratios["EigenCAM, five layers"]
         rows = [[name, value * 1e3, ratios[name]] for name, value in seconds.items()]
         rows.append([f"the same {found} maps by a dense gradient each (computed)", dense * fb * 1e3, dense])
-        texts.append(table(f"{config.removesuffix('.yaml')}, {size} x {size}, {found} findings", ["job", "ms", "ratio to FB"], rows))
+        texts.append(
+            table(
+                f"{config.removesuffix('.yaml')}, {size} x {size}, {found} findings", ["job", "ms", "ratio to FB"], rows
+            )
+        )
         texts.append(f"EigenCAM is {eigen:.1f} times faster than pytorch-grad-cam's.\n")
         print("\n".join(texts[-2:]))
         results[config] = {
-            "size": size, "findings": found, "seconds": seconds, "ratio_to_fb": ratios,
-            "dense_maps_of_all_findings_ratio_computed": dense, "eigencam_times_faster_than_pgc": eigen,
-        }  # fmt: skip
+            "size": size,
+            "findings": found,
+            "seconds": seconds,
+            "ratio_to_fb": ratios,
+            "dense_maps_of_all_findings_ratio_computed": dense,
+            "eigencam_times_faster_than_pgc": eigen,
+        }
     write("yolo", {"results": results}, quick=quick)
     publish("yolo", texts, quick=quick)
 

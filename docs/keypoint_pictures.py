@@ -30,7 +30,12 @@ def row(fpaths: list[Path], side: int, captions: list[str] | None = None) -> Ima
     for i, fpath in enumerate(fpaths):
         with Image.open(fpath) as image:
             scale = side / image.width
-            tiles.append(Tile(image.convert("RGB").resize((side, round(image.height * scale)), Image.Resampling.LANCZOS), captions[i] if captions else ""))
+            tiles.append(
+                Tile(
+                    image.convert("RGB").resize((side, round(image.height * scale)), Image.Resampling.LANCZOS),
+                    captions[i] if captions else "",
+                )
+            )
     return arrange([tiles], font_size=18)
 
 
@@ -38,9 +43,19 @@ def main() -> None:
     run(TRAIN)
     run(EVAL)
     run(SWEEP)
-    chosen = [Path("runs/beetles-eval/pictures") / f"{name}.jpg" for name in ("best-1", "best-2", "best-3", "worst-2", "worst-1")]
-    save_picture(row(chosen, 420, ["best", "second best", "third best", "second worst", "worst"]), PICTURES / "keypoints_found.jpg", quality=85)
-    save_picture(row([Path("runs/beetles-eval") / f"{name}.png" for name in ("pck", "lines", "calibration")], 560), PICTURES / "keypoints_figures.png")
+    chosen = [
+        Path("runs/beetles-eval/pictures") / f"{name}.jpg"
+        for name in ("best-1", "best-2", "best-3", "worst-2", "worst-1")
+    ]
+    save_picture(
+        row(chosen, 420, ["best", "second best", "third best", "second worst", "worst"]),
+        PICTURES / "keypoints_found.jpg",
+        quality=85,
+    )
+    save_picture(
+        row([Path("runs/beetles-eval") / f"{name}.png" for name in ("pck", "lines", "calibration")], 560),
+        PICTURES / "keypoints_figures.png",
+    )
     shutil.copy("runs/first_sweep/matrix.png", PICTURES / "keypoints_sweep.png")
 
 

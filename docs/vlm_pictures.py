@@ -35,7 +35,9 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
 def drawn(values: torch.Tensor, q: ShapeQuestion, *, signed: bool = False) -> Image.Image:
     """A map of any cells over the enlarged picture."""
     frame = Frame.resize((SIDE, SIDE), (values.shape[0], values.shape[1]))
-    return Image.fromarray(np.asarray(overlay(Heatmap(values.float(), frame, "relevance", signed=signed), enlarged(q.picture))))
+    return Image.fromarray(
+        np.asarray(overlay(Heatmap(values.float(), frame, "relevance", signed=signed), enlarged(q.picture)))
+    )
 
 
 def row(view, q: ShapeQuestion) -> list[Tile]:
@@ -47,15 +49,24 @@ def row(view, q: ShapeQuestion) -> list[Tile]:
     truth = torch.from_numpy(q.evidence).float()
     said = view.vocabulary.decode(view.answer(asked, most=4))
     return [
-        Tile(Image.fromarray(enlarged(q.picture)), f"{q.question} → {said}"), Tile(drawn(truth, q), f"truth: {q.answer}"), Tile(drawn(script, q), "usual script"),
-        Tile(drawn(looked.values, q), "attention"), Tile(drawn(ours.values, q, signed=ours.signed), f"isotherm: {ours.meta['method']}"),
-    ]  # fmt: skip
+        Tile(Image.fromarray(enlarged(q.picture)), f"{q.question} → {said}"),
+        Tile(drawn(truth, q), f"truth: {q.answer}"),
+        Tile(drawn(script, q), "usual script"),
+        Tile(drawn(looked.values, q), "attention"),
+        Tile(drawn(ours.values, q, signed=ours.signed), f"isotherm: {ours.meta['method']}"),
+    ]
 
 
 def main() -> None:
     view = open_model("tiny-vlm")
     rows = [row(view, make_question(HELD_OUT[i], kind)) for kind, i in ASKED]  # type: ignore[arg-type]
-    print(save_picture(arrange(rows, font_size=24), Path(__file__).parent / "pictures" / "vlm_same_question.png", command="python docs/vlm_pictures.py"))
+    print(
+        save_picture(
+            arrange(rows, font_size=24),
+            Path(__file__).parent / "pictures" / "vlm_same_question.png",
+            command="python docs/vlm_pictures.py",
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -68,7 +68,9 @@ def alive_cells(view: View, recording: Recording, inputs, which: int = 0) -> lis
     return shares
 
 
-def assert_block_moves_its_cell(view: View, layer: str, source: tuple[int, int], at: tuple[int, int], *, side: int = 12, cells: float = 1.0) -> None:
+def assert_block_moves_its_cell(
+    view: View, layer: str, source: tuple[int, int], at: tuple[int, int], *, side: int = 12, cells: float = 1.0
+) -> None:
     """A bright block in the source picture changes the layer's activation within ``cells`` cells of itself.
 
     The expected place comes from the frame alone, so crops, strides, prefixes, transposed grids and channel

@@ -34,16 +34,22 @@ def parts(draw, absent=False):
         places = []
         for k in range(3):
             state = draw(st.sampled_from([State.LABELLED, State.OCCLUDED, State.OUT_OF_FRAME] + unknown * (k > 0)))
-            places.append((state, (NAN, NAN) if state in unknown else draw(outside if state == State.OUT_OF_FRAME else inside)))
+            places.append(
+                (state, (NAN, NAN) if state in unknown else draw(outside if state == State.OUT_OF_FRAME else inside))
+            )
         further = {
-            "box": draw(st.none() | st.just((1.5, 2.0, 9.0, 8.25))), "area": draw(st.none() | st.floats(0.5, 1e4)),
-            "px_per_cm": draw(st.none() | st.floats(0.5, 1e4)), "group": draw(st.sampled_from(["", "north", 'so"uth, é'])),
-        }  # fmt: skip
+            "box": draw(st.none() | st.just((1.5, 2.0, 9.0, 8.25))),
+            "area": draw(st.none() | st.floats(0.5, 1e4)),
+            "px_per_cm": draw(st.none() | st.floats(0.5, 1e4)),
+            "group": draw(st.sampled_from(["", "north", 'so"uth, é'])),
+        }
         records.append((name, places, further))
     relations = {
-        "swaps": draw(st.sampled_from([(), ((1, 2),)])), "exchangeable": ((0, 1),),
-        "lines": draw(st.sampled_from([{}, {"long": (2, 0)}])), "oks_sigmas": draw(st.sampled_from([None, (0.1, 0.2, 0.3)])),
-    }  # fmt: skip
+        "swaps": draw(st.sampled_from([(), ((1, 2),)])),
+        "exchangeable": ((0, 1),),
+        "lines": draw(st.sampled_from([{}, {"long": (2, 0)}])),
+        "oks_sigmas": draw(st.sampled_from([None, (0.1, 0.2, 0.3)])),
+    }
     return records, relations
 
 
@@ -53,13 +59,17 @@ def made(parts, dpath):
     return KeypointSet(
         records=[
             KeypointRecord(
-                picture=dpath / name, points=torch.tensor([xy for _, xy in places]), state=torch.tensor([int(state) for state, _ in places]),
-                name=str(i), **further,
+                picture=dpath / name,
+                points=torch.tensor([xy for _, xy in places]),
+                state=torch.tensor([int(state) for state, _ in places]),
+                name=str(i),
+                **further,
             )
             for i, (name, places, further) in enumerate(records)
         ],
-        names=("a", "left b", "right b"), **relations,
-    )  # fmt: skip
+        names=("a", "left b", "right b"),
+        **relations,
+    )
 
 
 def assert_same_records(got, expected):

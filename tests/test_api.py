@@ -184,7 +184,9 @@ def test_many_pictures_come_back_in_order_whatever_the_batch():
     view = TinyClassifier()
     pictures = [np.roll(PICTURE, i, 1) for i in range(5)]
     single = [explain(view, p, target="bus", trust="off")[0].values for p in pictures]
-    together = list(explain_many(view, iter(pictures), target="bus", trust="off", batch=2, titles=[f"p{i}" for i in range(5)]))
+    together = list(
+        explain_many(view, iter(pictures), target="bus", trust="off", batch=2, titles=[f"p{i}" for i in range(5)])
+    )
     assert [e.name for e in together] == [f"p{i}" for i in range(5)]
     for one, e in zip(single, together, strict=True):
         torch.testing.assert_close(e[0].values, one)
@@ -266,15 +268,21 @@ class OwnNet(nn.Sequential):
     """A module of one's own with three classes."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        super().__init__(
+            nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+        )
 
 
 def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp_path, monkeypatch):
     names = ["ant", "bee", "cow"]
     found = explain(OwnNet(), PICTURE, names=names, size=32, target="bee", name="garden", trust="off")
     assert (found[0].label, found.name) == ("bee", "garden")
-    assert explain(OwnNet(), PICTURE, names=dict(enumerate(names)), size=32, target="cow", trust="off")[0].label == "cow"
-    several = list(explain_many(OwnNet(), [PICTURE] * 2, names=names, size=32, target="cow", titles=["one", "two"], trust="off"))
+    assert (
+        explain(OwnNet(), PICTURE, names=dict(enumerate(names)), size=32, target="cow", trust="off")[0].label == "cow"
+    )
+    several = list(
+        explain_many(OwnNet(), [PICTURE] * 2, names=names, size=32, target="cow", titles=["one", "two"], trust="off")
+    )
     assert [(e[0].label, e.name) for e in several] == [("cow", "one"), ("cow", "two")]
 
     from isotherm.adapters import choose
@@ -368,7 +376,9 @@ def test_a_class_is_judged_alike_alone_and_among_others_in_any_order_and_batch()
 
     def judged(target, **more):
         found = explain(view, PICTURE, target=target, **more)
-        return {(m.label, m.meta["method"]): figures(t) for m, t in zip(found, found.trust, strict=True) if t is not None}
+        return {
+            (m.label, m.meta["method"]): figures(t) for m, t in zip(found, found.trust, strict=True) if t is not None
+        }
 
     alone = {**judged("bus"), **judged("cat")}
     assert len(alone) == 2
@@ -479,13 +489,21 @@ def test_a_name_that_a_missing_package_may_know_names_the_extra(monkeypatch):
 
     real = importlib.util.find_spec
     gone = {"torchvision", "timm", "ultralytics"}
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *package: None if name in gone else real(name, *package))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *package: None if name in gone else real(name, *package)
+    )
     for name in ("resnet50", "vit_small_patch16_224"):
-        with pytest.raises(MissingExtraError, match=rf"'{name}' is not a file or folder.*needs the package torchvision, which is not installed; run: pip install 'isotherm\[models\]'"):
+        with pytest.raises(
+            MissingExtraError,
+            match=rf"'{name}' is not a file or folder.*needs the package torchvision, which is not installed; run: pip install 'isotherm\[models\]'",
+        ):
             open_model(name)
     with pytest.raises(AdapterError, match=r"'scnes'.*not being installed.*isotherm\[models\].*did you mean scenes"):
         open_model("scnes")
-    with pytest.raises(MissingExtraError, match=r"^opening a model of ultralytics needs the package ultralytics-opencv-headless, .*isotherm\[yolo\]"):
+    with pytest.raises(
+        MissingExtraError,
+        match=r"^opening a model of ultralytics needs the package ultralytics-opencv-headless, .*isotherm\[yolo\]",
+    ):
         open_model("yolo11n.pt")
     gone.remove("torchvision")
     with pytest.raises(MissingExtraError, match="looking it up among timm's models needs the package timm"):

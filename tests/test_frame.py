@@ -96,7 +96,9 @@ def test_round_trip_of_ten_transforms_in_float32(seed):
     # in source pixels: a cell may be many pixels wide
     extent = float(frame.cell_size.max())
     scale = float(frame.points_to_source(there).abs().max())
-    assert float((back - there).abs().max()) * extent < max(1e-4, 4e-7 * scale * float(torch.linalg.cond(frame.to_source[:, :2])))
+    assert float((back - there).abs().max()) * extent < max(
+        1e-4, 4e-7 * scale * float(torch.linalg.cond(frame.to_source[:, :2]))
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -154,7 +156,7 @@ def test_tiles_cover_everything_and_stay_inside():
     tiles = frame.tiles((64, 64), overlap=16)
     covered = torch.zeros(100, 130)
     for tile in tiles:
-        (x0, y0, x1, y1), = tile.boxes_to_source(torch.tensor([[0.0, 0, 64, 64]])).long().tolist()
+        ((x0, y0, x1, y1),) = tile.boxes_to_source(torch.tensor([[0.0, 0, 64, 64]])).long().tolist()
         assert x0 >= 0
         assert y0 >= 0
         assert x1 <= 130
@@ -208,7 +210,9 @@ class TestMargin:
         assert not source[:3].any()
         assert not source[:, 98:].any()
         assert source[66, 97] == values[-1, -1]  # continued beyond the last centre
-        plain = to_frame(values, Frame.identity((70, 100)).cropped((2, 3, 98, 67)).to_grid(stride=8), Frame.identity((70, 100)))
+        plain = to_frame(
+            values, Frame.identity((70, 100)).cropped((2, 3, 98, 67)).to_grid(stride=8), Frame.identity((70, 100))
+        )
         assert not torch.allclose(source, plain)
 
     def test_centres_are_read_back_exactly(self):

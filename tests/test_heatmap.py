@@ -20,7 +20,15 @@ FRAME = Frame.letterbox((48, 64), (32, 32)).to_cells((1.5, 0.5), (4, 4), (8, 8))
 
 def heatmap(batch=(), dtype=torch.float32, **kwargs):
     frame = FRAME.expanded(*batch) if batch else FRAME
-    return Heatmap(torch.randn(*batch, 8, 8).to(dtype), frame, "relevance", signed=True, label="cat", meta={"layer": "x", "n": 3}, **kwargs)
+    return Heatmap(
+        torch.randn(*batch, 8, 8).to(dtype),
+        frame,
+        "relevance",
+        signed=True,
+        label="cat",
+        meta={"layer": "x", "n": 3},
+        **kwargs,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])

@@ -11,13 +11,24 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "isotherm"
 STEPS = [
-    {"version"}, {"errors"}, {"atomic"}, {"frame"}, {"heatmap", "points"}, {"target"}, {"ops"}, {"arrays"},
+    {"version"},
+    {"errors"},
+    {"atomic"},
+    {"frame"},
+    {"heatmap", "points"},
+    {"target"},
+    {"ops"},
+    {"arrays"},
     {"targets", "decode", "losses", "metrics", "draw"},
     {"heads", "cam", "gaze"},
     {"vlm"},
     {"adapters", "data"},
-    {"api"}, {"train"}, {"systems"}, {"studio", "scale"}, {"cli"},
-]  # fmt: skip
+    {"api"},
+    {"train"},
+    {"systems"},
+    {"studio", "scale"},
+    {"cli"},
+]
 STEP = {name: i for i, names in enumerate(STEPS) for name in names}
 HEAVY = {
     "torchvision": ("torchvision",),
@@ -93,7 +104,19 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_the_face_is_light():
-    heavy = {"torch", "torchvision", "timm", "transformers", "ultralytics", "lightning", "ray", "fastapi", "wandb", "matplotlib", "cv2"}
+    heavy = {
+        "torch",
+        "torchvision",
+        "timm",
+        "transformers",
+        "ultralytics",
+        "lightning",
+        "ray",
+        "fastapi",
+        "wandb",
+        "matplotlib",
+        "cv2",
+    }
     assert not heavy & loaded_by("import isotherm; isotherm.__version__; dir(isotherm)")
     assert not heavy - {"torch"} & loaded_by("import isotherm; isotherm.explain, isotherm.Frame")
 

@@ -16,7 +16,9 @@ def some(*batch):
 
 
 def test_from_cells_by_hand():
-    frame = Frame.letterbox((480, 640), (256, 256)).to_grid(stride=4)  # 10 source pixels a cell, 8 cells of padding above
+    frame = Frame.letterbox((480, 640), (256, 256)).to_grid(
+        stride=4
+    )  # 10 source pixels a cell, 8 cells of padding above
     points = Points.from_cells(frame, torch.tensor([[32.0, 32.0], [0.0, 8.0]]), covariance=torch.eye(2).expand(2, 2, 2))
     torch.testing.assert_close(points.xy, torch.tensor([[320.0, 240.0], [0.0, 0.0]]))
     torch.testing.assert_close(points.covariance, 100 * torch.eye(2).expand(2, 2, 2))

@@ -12,15 +12,29 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = re.findall(r"^::: (isotherm[\w.]*)$", (DOCS / "reference.md").read_text(), re.MULTILINE)
 PACKAGES = (
-    "isotherm", "isotherm.cam.methods", "isotherm.cam.scores", "isotherm.metrics", "isotherm.draw", "isotherm.arrays", "isotherm.heads",
-    "isotherm.targets", "isotherm.losses", "isotherm.decode", "isotherm.vlm.methods", "isotherm.vlm.scores",
+    "isotherm",
+    "isotherm.cam.methods",
+    "isotherm.cam.scores",
+    "isotherm.metrics",
+    "isotherm.draw",
+    "isotherm.arrays",
+    "isotherm.heads",
+    "isotherm.targets",
+    "isotherm.losses",
+    "isotherm.decode",
+    "isotherm.vlm.methods",
+    "isotherm.vlm.scores",
 )
 
 
 def public(module):
     names = getattr(module, "__all__", None)
     if names is None:
-        names = [n for n, v in vars(module).items() if not n.startswith("_") and getattr(v, "__module__", None) == module.__name__]
+        names = [
+            n
+            for n, v in vars(module).items()
+            if not n.startswith("_") and getattr(v, "__module__", None) == module.__name__
+        ]
     return {name: getattr(module, name) for name in names}
 
 
@@ -37,18 +51,20 @@ def documented():
 def test_every_public_name_is_on_a_page(package, documented):
     pages = "\n".join(p.read_text() for p in [*DOCS.glob("*.md"), DOCS.parent / "README.md"])
     missing = [
-        name for name, value in public(importlib.import_module(package)).items()
+        name
+        for name, value in public(importlib.import_module(package)).items()
         if id(value) not in documented and not re.search(rf"\b{re.escape(name)}\b", pages)
-    ]  # fmt: skip
+    ]
     assert not missing
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_everything_in_the_reference_says_what_it_is(module):
     silent = [
-        name for name, value in public(importlib.import_module(module)).items()
+        name
+        for name, value in public(importlib.import_module(module)).items()
         if (inspect.isfunction(value) or inspect.isclass(value)) and not (inspect.getdoc(value) or "").strip()
-    ]  # fmt: skip
+    ]
     assert not silent
 
 

@@ -90,13 +90,24 @@ class TinyDetector(TinyClassifier):
         best = rows.detach().sigmoid().max(1)
 
         def masks(rows=None):
-            up = nn.functional.interpolate(feature.mean(1, keepdim=True) - feature.detach().mean((1, 2, 3), keepdim=True), self.size, mode="bilinear")
+            up = nn.functional.interpolate(
+                feature.mean(1, keepdim=True) - feature.detach().mean((1, 2, 3), keepdim=True),
+                self.size,
+                mode="bilinear",
+            )
             return up[picture, 0] if rows is None else up[picture[rows], 0]
 
         return Detections(
-            picture, boxes[picture, candidate], rows, best.indices, best.values, candidate, self.names,
-            objectness=rows.logsumexp(1), masks=masks,
-        )  # fmt: skip
+            picture,
+            boxes[picture, candidate],
+            rows,
+            best.indices,
+            best.values,
+            candidate,
+            self.names,
+            objectness=rows.logsumexp(1),
+            masks=masks,
+        )
 
     def find(self, raw, inputs):
         logits, _, _ = self._all(raw, inputs)

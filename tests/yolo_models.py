@@ -67,7 +67,13 @@ def _spread(model: nn.Module, batch: torch.Tensor, generator: torch.Generator) -
     head = model.model[-1]
     contrast = [m for m in head.modules() if hasattr(m, "logit_scale")]
     wanted: dict[nn.Module, tuple[float, float]] = {}
-    for name, (mean, spread) in {"cv2": (3.0, 0.5), "cv3": (-6.0, 1.5), "cv4": (0.0, 1.0), "cv5": (0.0, 1.0), "cv4_kpts": (0.0, 1.0)}.items():
+    for name, (mean, spread) in {
+        "cv2": (3.0, 0.5),
+        "cv3": (-6.0, 1.5),
+        "cv4": (0.0, 1.0),
+        "cv5": (0.0, 1.0),
+        "cv4_kpts": (0.0, 1.0),
+    }.items():
         for branches in (getattr(head, name, None), getattr(head, f"one2one_{name}", None)):
             for branch in branches or ():
                 last = branch[-1] if isinstance(branch, nn.Sequential) else branch
@@ -94,7 +100,11 @@ def _spread(model: nn.Module, batch: torch.Tensor, generator: torch.Generator) -
         factor = spread / out.std()
         module.weight.mul_(factor)
         module.bias.fill_(mean - float(out.mean() * factor))
-        return out * factor + module.bias.view(-1, *[1] * (out.ndim - 2)) if isinstance(module, nn.Conv2d) else out * factor + module.bias
+        return (
+            out * factor + module.bias.view(-1, *[1] * (out.ndim - 2))
+            if isinstance(module, nn.Conv2d)
+            else out * factor + module.bias
+        )
 
     handles = [m.register_forward_hook(settle) for m in (*wanted, *contrast)]
     model(batch)

@@ -93,7 +93,9 @@ class _Job:
             answer_score(self.target, self.prompt, answer=self.answer, versus=self.versus)
         if self.fill is not None:
             known_word(self.fill, get_args(Fill), "fill")
-        several = [self.method] if isinstance(self.method, str) else self.method if isinstance(self.method, Sequence) else ()
+        several = (
+            [self.method] if isinstance(self.method, str) else self.method if isinstance(self.method, Sequence) else ()
+        )
         for name in several:
             # which of the two kinds it is turns out when the model is open
             if isinstance(name, str) and plain(name) not in {plain(known) for known in method_names()}:
@@ -110,7 +112,9 @@ def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:
     files = [t for t in given if not (isinstance(t, str) and t in get_args(Trusting))]
     for one in files:
         if not (isinstance(one, str | os.PathLike) and Path(one).expanduser().is_file()):
-            known_word(one, get_args(Trusting), "trust", also="the path of a weights file that may run code while it is opened")
+            known_word(
+                one, get_args(Trusting), "trust", also="the path of a weights file that may run code while it is opened"
+            )
     if len(levels) > 1 or len(files) > 1:
         raise OptionError(f"trust is {trust!r}; it takes one level, one weights file, or one of each")
     return levels[0] if levels else "fast", Path(files[0]).expanduser() if files else None
@@ -186,9 +190,21 @@ def explain(
         ('relevance', 1)
     """
     job = _Job.of(
-        options, target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, seed=seed,
-        prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps,
-    )  # fmt: skip
+        options,
+        target=target,
+        method=method,
+        layers=layers,
+        fuse=fuse,
+        smooth=smooth,
+        trust=trust,
+        seed=seed,
+        prompt=prompt,
+        answer=answer,
+        versus=versus,
+        mask=mask,
+        fill=fill,
+        video_fps=video_fps,
+    )
     return next(_explained(model, [image], job, batch=1, titles=[name]))
 
 
@@ -224,13 +240,27 @@ def explain_many(
     if batch < 1:
         raise OptionError(f"batch is {batch}; it is how many pictures go through the model together, at least 1")
     job = _Job.of(
-        options, target=target, method=method, layers=layers, fuse=fuse, smooth=smooth, trust=trust, seed=seed,
-        prompt=prompt, answer=answer, versus=versus, mask=mask, fill=fill, video_fps=video_fps,
-    )  # fmt: skip
+        options,
+        target=target,
+        method=method,
+        layers=layers,
+        fuse=fuse,
+        smooth=smooth,
+        trust=trust,
+        seed=seed,
+        prompt=prompt,
+        answer=answer,
+        versus=versus,
+        mask=mask,
+        fill=fill,
+        video_fps=video_fps,
+    )
     return _explained(model, images, job, batch=batch, titles=titles)
 
 
-def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titles: Iterable[str] | None) -> Iterator[Explanation]:
+def _explained(
+    model: Any, images: Iterable[Any], job: _Job, *, batch: int, titles: Iterable[str] | None
+) -> Iterator[Explanation]:
     opened = open_with(model, job.options, seed=job.seed, also=FRONT)
     named = iter(titles) if titles is not None else (f"picture {i}" for i in count())
     if isinstance(opened.view, LanguageView):
@@ -251,7 +281,9 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
         chosen.append(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
     if isinstance(job.layers, str) and job.layers == "auto":
         choice = view.auto_layers()
-        named_already = all(re.search(rf"(?<![\w.]){re.escape(layer)}(?!\w|\.\w)", choice.reason) for layer in choice.layers)
+        named_already = all(
+            re.search(rf"(?<![\w.]){re.escape(layer)}(?!\w|\.\w)", choice.reason) for layer in choice.layers
+        )
         chosen.append(f"layers: {choice.reason if named_already else ', '.join(choice.layers) + ': ' + choice.reason}")
     if job.seed is not None:
         methods = [seeded(m, job.seed) for m in methods]
@@ -270,9 +302,18 @@ def _explained(model: Any, images: Iterable[Any], job: _Job, *, batch: int, titl
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
         yield from explanations(
-            view, attribution, pictures, methods, names=called, chosen=chosen, premises=premises, seed=seed,
-            assess=None if job.level == "off" else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
-        )  # fmt: skip
+            view,
+            attribution,
+            pictures,
+            methods,
+            names=called,
+            chosen=chosen,
+            premises=premises,
+            seed=seed,
+            assess=None
+            if job.level == "off"
+            else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
+        )
 
 
 def _questions(opened: Opened, images: Iterable[Any], titles: Iterator[str], job: _Job) -> Iterator[Explanation]:
@@ -286,13 +327,28 @@ def _questions(opened: Opened, images: Iterable[Any], titles: Iterator[str], job
     if job.seed is not None:
         methods = [seeded(m, job.seed) for m in methods]
     premises = premises_of(view)
-    chosen = [f"model: {opened.reason}", *(str(p) for p in premises if not p.alarming), *(line for line in (which, why) if line)]
+    chosen = [
+        f"model: {opened.reason}",
+        *(str(p) for p in premises if not p.alarming),
+        *(line for line in (which, why) if line),
+    ]
     for image, title in zip(images, titles, strict=False):
         pictures = [as_picture(one).array for one in (image if isinstance(image, list | tuple) else [image])]
         yield explain_answer(
-            view, pictures, job.prompt, score=score, methods=methods, trust=job.level, fill=job.fill or "mask", mask=None if job.mask is None else as_mask(job.mask),
-            video_fps=job.video_fps, name=title, chosen=chosen, premises=premises, seed=job.seed or 0,
-        )  # fmt: skip
+            view,
+            pictures,
+            job.prompt,
+            score=score,
+            methods=methods,
+            trust=job.level,
+            fill=job.fill or "mask",
+            mask=None if job.mask is None else as_mask(job.mask),
+            video_fps=job.video_fps,
+            name=title,
+            chosen=chosen,
+            premises=premises,
+            seed=job.seed or 0,
+        )
 
 
 def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:
@@ -336,8 +392,15 @@ def resolve_score(target: Target) -> Score | None:
         return Named(tuple(target))
     if callable(target):
         return Function(target)
-    raise OptionError(f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction")
+    raise OptionError(
+        f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction"
+    )
 
 
-FRONT = tuple(name for front in (explain, explain_many) for name, kind in signature(front).parameters.items() if kind.kind is kind.KEYWORD_ONLY)
+FRONT = tuple(
+    name
+    for front in (explain, explain_many)
+    for name, kind in signature(front).parameters.items()
+    if kind.kind is kind.KEYWORD_ONLY
+)
 """The front doors' own options, which a misspelt one may have meant."""

@@ -106,8 +106,7 @@ class MissingExtraError(IsothermError):
 
     def __init__(self, package: str, extra: str, job: str) -> None:
         super().__init__(
-            f"{job} needs the package {package}, which is not installed; "
-            f"run: pip install 'isotherm[{extra}]'"
+            f"{job} needs the package {package}, which is not installed; run: pip install 'isotherm[{extra}]'"
         )
         self.package = package
         self.extra = extra

@@ -140,7 +140,9 @@ class Frame:
     def stack(cls, frames: Sequence[Frame]) -> Frame:
         """One batched frame from several of the same cell size, as a DataLoader collates them."""
         size, margin = _one_size(frames)
-        return cls(torch.stack([f.to_source for f in frames]), size, torch.stack([f.source_size for f in frames]), margin)
+        return cls(
+            torch.stack([f.to_source for f in frames]), size, torch.stack([f.source_size for f in frames]), margin
+        )
 
     @classmethod
     def cat(cls, frames: Sequence[Frame]) -> Frame:
@@ -166,7 +168,9 @@ class Frame:
         new = _size(size, "size")
         sy, sx = self.size[0] / new[0], self.size[1] / new[1]
         left, top, right, bottom = self.margin
-        return replace(self.warped(_matrix(sx, 0, 0, 0, sy, 0), new), margin=(left / sx, top / sy, right / sx, bottom / sy))
+        return replace(
+            self.warped(_matrix(sx, 0, 0, 0, sy, 0), new), margin=(left / sx, top / sy, right / sx, bottom / sy)
+        )
 
     def to_grid(self, *, stride: int | tuple[int, int] | None = None, size: Sequence[int] | None = None) -> Frame:
         """The grid of a network's features over this raster: by ``stride`` (cells) or by its ``size`` (h, w).
@@ -180,7 +184,9 @@ class Frame:
             return self.resized(size)
         sy, sx = (stride, stride) if isinstance(stride, int) else (stride or (0, 0))
         if min(sy, sx) < 1 or sy > self.size[0] or sx > self.size[1]:
-            raise FrameError(f"stride {stride} does not fit a raster of {self.size}; it must be from 1 to the raster's size")
+            raise FrameError(
+                f"stride {stride} does not fit a raster of {self.size}; it must be from 1 to the raster's size"
+            )
         return self.warped(_matrix(sx, 0, 0, 0, sy, 0), (self.size[0] // sy, self.size[1] // sx))
 
     def to_cells(self, first: tuple[float, float], stride: tuple[float, float], size: Sequence[int]) -> Frame:
@@ -201,7 +207,9 @@ class Frame:
         x0, y0, x1, y1 = (float(v) for v in box)
         w, h = x1 - x0, y1 - y0
         if w != int(w) or h != int(h) or min(w, h) < 1:
-            raise FrameError(f"crop box {tuple(box)} is {w} x {h} cells; both must be whole numbers of at least 1 (resize after cropping for others)")
+            raise FrameError(
+                f"crop box {tuple(box)} is {w} x {h} cells; both must be whole numbers of at least 1 (resize after cropping for others)"
+            )
         return self.warped(_matrix(1, 0, x0, 0, 1, y0), (int(h), int(w)))
 
     def padded(self, left: int, top: int, right: int, bottom: int) -> Frame:
@@ -209,11 +217,7 @@ class Frame:
         return self.cropped((-left, -top, self.size[1] + right, self.size[0] + bottom))
 
     def letterboxed(
-        self,
-        size: Sequence[int],
-        *,
-        align: Literal["centre", "corner"] = "centre",
-        enlarge: bool = True,
+        self, size: Sequence[int], *, align: Literal["centre", "corner"] = "centre", enlarge: bool = True
     ) -> Frame:
         """Scaled by one factor to fit ``size`` (h, w), rounded to whole cells, the rest padded.
 
@@ -247,16 +251,16 @@ class Frame:
         # y points down: a counter-clockwise turn of the picture moves new cells back by a clockwise one
         cos, sin = math.cos(t), math.sin(t)
         cx, cy, nx, ny = self.size[1] / 2, self.size[0] / 2, new[1] / 2, new[0] / 2
-        return self.warped(
-            _matrix(cos, -sin, cx - cos * nx + sin * ny, sin, cos, cy - sin * nx - cos * ny), new
-        )
+        return self.warped(_matrix(cos, -sin, cx - cos * nx + sin * ny, sin, cos, cy - sin * nx - cos * ny), new)
 
     def tiles(self, size: Sequence[int], *, overlap: int = 0) -> list[Frame]:
         """Crops of ``size`` (h, w) that cover the raster, row by row; the last of a row is moved in, not cut."""
         h, w = _size(size, "tile size")
         h, w = min(h, self.size[0]), min(w, self.size[1])
         if not 0 <= overlap < min(h, w):
-            raise FrameError(f"overlap {overlap} does not fit tiles of {(h, w)}; it must be from 0 to less than the tile")
+            raise FrameError(
+                f"overlap {overlap} does not fit tiles of {(h, w)}; it must be from 0 to less than the tile"
+            )
         ys = _starts(self.size[0], h, overlap)
         xs = _starts(self.size[1], w, overlap)
         return [self.cropped((x, y, x + w, y + h)) for y in ys for x in xs]
@@ -362,7 +366,9 @@ def _one_size(frames: Sequence[Frame]) -> tuple[Size, Margin]:
         raise FrameError("there is nothing to join: the list of frames is empty")
     sizes = {f.size for f in frames}
     if len(sizes) > 1:
-        raise FrameError(f"frames of different cell sizes {sorted(sizes)} cannot be one batch; bring the maps to one size first")
+        raise FrameError(
+            f"frames of different cell sizes {sorted(sizes)} cannot be one batch; bring the maps to one size first"
+        )
     if not all(_near(f.margin, frames[0].margin) for f in frames):
         raise FrameError(f"frames of different margins {sorted({f.margin for f in frames})} cannot be one batch")
     return frames[0].size, frames[0].margin

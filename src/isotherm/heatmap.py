@@ -143,7 +143,9 @@ class Heatmap:
             "source_size": self.frame.source_size.cpu().contiguous(),
         }
         if fpath.suffix == ".npz":
-            tensors["values"] = tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
+            tensors["values"] = (
+                tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
+            )
             arrays = {name: t.numpy() for name, t in tensors.items()}
             with atomic_write(fpath) as file:
                 np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
@@ -168,8 +170,15 @@ class Heatmap:
         try:
             header, tensors = readers[fpath.suffix](fpath)
             if header.get("format") != FORMAT:
-                raise InputError(f"{fpath} is not an isotherm heatmap: its format is {header.get('format')!r}, expected {FORMAT!r}")
-            frame = Frame(tensors["to_source"], tuple(header["size"]), tensors["source_size"], tuple(header.get("margin", NO_MARGIN)))
+                raise InputError(
+                    f"{fpath} is not an isotherm heatmap: its format is {header.get('format')!r}, expected {FORMAT!r}"
+                )
+            frame = Frame(
+                tensors["to_source"],
+                tuple(header["size"]),
+                tensors["source_size"],
+                tuple(header.get("margin", NO_MARGIN)),
+            )
             return cls(
                 tensors["values"],
                 frame,
@@ -179,7 +188,9 @@ class Heatmap:
                 meta=header["meta"],
             )
         except (KeyError, TypeError, ValueError, OSError, EOFError, FrameError) as error:
-            raise InputError(f"{fpath} cannot be read as a heatmap ({type(error).__name__}: {error}); it may be cut short or of another program") from error
+            raise InputError(
+                f"{fpath} cannot be read as a heatmap ({type(error).__name__}: {error}); it may be cut short or of another program"
+            ) from error
 
     # --- notebooks: the one place where the core reaches for drawing, lazily -----------------------------
 
@@ -209,7 +220,11 @@ def _read_npz(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
             for member in archive.namelist():
                 with archive.open(member) as file:
                     version = np.lib.format.read_magic(file)
-                    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    reader = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
                     _check_count(reader(file)[0], member)
         with np.load(fpath, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

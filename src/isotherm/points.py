@@ -35,7 +35,9 @@ def from_coco_visibility(visibility: Int[Tensor, "*b n"]) -> Int[Tensor, "*b n"]
     """COCO's v (0: not labelled, 1: labelled but hidden, 2: labelled and visible) -> states."""
     bad = (visibility < 0) | (visibility > 2)
     if bool(bad.any()):
-        raise OptionError(f"COCO visibility has the value {int(visibility[bad][0])}; expected 0 (not labelled), 1 (hidden) or 2 (visible)")
+        raise OptionError(
+            f"COCO visibility has the value {int(visibility[bad][0])}; expected 0 (not labelled), 1 (hidden) or 2 (visible)"
+        )
     table = torch.tensor([State.UNLABELLED, State.OCCLUDED, State.LABELLED], device=visibility.device)
     return table[visibility.long()]
 
@@ -63,13 +65,17 @@ class Points:
 
     def __post_init__(self) -> None:
         if self.xy.ndim < 2 or self.xy.shape[-1] != 2 or not self.xy.is_floating_point():
-            raise ShapeError(f"xy has shape {tuple(self.xy.shape)} and dtype {self.xy.dtype}; expected floating point (*batch, n, 2)")
+            raise ShapeError(
+                f"xy has shape {tuple(self.xy.shape)} and dtype {self.xy.dtype}; expected floating point (*batch, n, 2)"
+            )
         points = tuple(self.xy.shape[:-1])
         expected = {"covariance": (*points, 2, 2), "score": points, "state": points, "channel": points}
         for name, shape in expected.items():
             value = getattr(self, name)
             if value is not None and tuple(value.shape) != shape:
-                raise ShapeError(f"{name} has shape {tuple(value.shape)}; expected {shape} to go with xy {tuple(self.xy.shape)}")
+                raise ShapeError(
+                    f"{name} has shape {tuple(value.shape)}; expected {shape} to go with xy {tuple(self.xy.shape)}"
+                )
 
     def __len__(self) -> int:
         return self.xy.shape[0]
@@ -115,7 +121,9 @@ class Points:
     def deviation(self) -> Float[Tensor, "*b n"]:
         """Square root of half the covariance's trace: the standard deviation along one axis, in source pixels."""
         if self.covariance is None:
-            raise ShapeError("these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)")
+            raise ShapeError(
+                "these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)"
+            )
         return (self.covariance.diagonal(dim1=-2, dim2=-1).sum(-1) / 2).sqrt()
 
 
@@ -123,5 +131,7 @@ def _lined_up(matrix: Float[Tensor, "*a 2 3"], xy: Float[Tensor, "*b n 2"]) -> F
     """Affine maps of the first dimensions of points, with dimensions of 1 for the others."""
     lead = tuple(matrix.shape[:-2])
     if lead != tuple(xy.shape[:-2][: len(lead)]):
-        raise ShapeError(f"the frame has batch {lead}, the points have shape {tuple(xy.shape)}; the frame's batch must be their first dimensions, or empty")
+        raise ShapeError(
+            f"the frame has batch {lead}, the points have shape {tuple(xy.shape)}; the frame's batch must be their first dimensions, or empty"
+        )
     return matrix.to(xy.device).view(*lead, *[1] * (xy.ndim - 2 - len(lead)), 2, 3)

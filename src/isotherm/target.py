@@ -32,7 +32,9 @@ class Target:
     def __post_init__(self) -> None:
         lead = tuple(self.heatmap.frame.batch_shape)
         if lead != tuple(self.state.shape[: len(lead)]):
-            raise ShapeError(f"state has shape {tuple(self.state.shape)}, the frame batch {lead}; it must begin with it")
+            raise ShapeError(
+                f"state has shape {tuple(self.state.shape)}, the frame batch {lead}; it must begin with it"
+            )
 
     @property
     def known(self) -> Tensor:

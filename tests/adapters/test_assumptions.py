@@ -96,7 +96,9 @@ def test_what_the_user_gives_is_no_assumption():
 
 def test_of_what_is_given_in_part_the_rest_is_an_assumption():
     given, rest = said(torchvision_adapter.wrap(Net(), mean=(0.1, 0.2, 0.3), geometry="letterbox"), "input")
-    assert given == "input: mean 0.1 0.2 0.3, scaled to fit into 224 x 224, the rest filled with the mean colour, as given"
+    assert (
+        given == "input: mean 0.1 0.2 0.3, scaled to fit into 224 x 224, the rest filled with the mean colour, as given"
+    )
     assert "224 x 224 pixels, bilinear, std 0.229 0.224 0.225, an assumption" in rest
 
 
@@ -104,7 +106,9 @@ def test_of_what_is_given_in_part_the_rest_is_an_assumption():
 def test_a_thousand_outputs_fed_as_imagenet_get_its_names_as_an_assumption(mean):
     view = torchvision_adapter.wrap(Net(1000), size=32, mean=mean, std=mean)
     assert view.names[:2] == ("tench", "goldfish")
-    assert said(view, "class names") == ["class names: those of ImageNet-1k, an assumption: the model has as many outputs, 1000; names can be given"]
+    assert said(view, "class names") == [
+        "class names: those of ImageNet-1k, an assumption: the model has as many outputs, 1000; names can be given"
+    ]
 
 
 def test_a_thousand_outputs_fed_otherwise_are_numbered():
@@ -119,15 +123,26 @@ def test_models_of_the_packages_get_the_names_too():
     assert made.names[1].startswith("goldfish")
     assert "those of ImageNet-1k, an assumption" in said(made, "class names")[0]
     assert "an assumption" in said(torchvision_adapter.wrap(shufflenet_v2_x0_5()), "class names")[0]
-    assert said(torchvision_adapter.wrap(shufflenet_v2_x0_5(num_classes=1000), names=[f"n{i}" for i in range(1000)]), "class names") == []
+    assert (
+        said(
+            torchvision_adapter.wrap(shufflenet_v2_x0_5(num_classes=1000), names=[f"n{i}" for i in range(1000)]),
+            "class names",
+        )
+        == []
+    )
 
 
 def test_what_a_model_declares_is_said_with_its_source():
     (line,) = said(timm_adapter.wrap(timm.create_model("test_resnet", pretrained=False)), "input")
-    assert line.endswith("160 x 160 pixels, scaled to cover 168 x 168 and cut in the centre, bilinear, mean 0.5 0.5 0.5, std 0.5 0.5 0.5, declared by timm's configuration of test_resnet.r160_in1k")
+    assert line.endswith(
+        "160 x 160 pixels, scaled to cover 168 x 168 and cut in the centre, bilinear, mean 0.5 0.5 0.5, std 0.5 0.5 0.5, declared by timm's configuration of test_resnet.r160_in1k"
+    )
     (line,) = said(torchvision_adapter.wrap(resnet18(), weights=ResNet18_Weights.IMAGENET1K_V1), "input")
     assert line.endswith("declared by the transforms of ResNet18_Weights.IMAGENET1K_V1")
-    assert "an assumption: a module of torchvision does not say which weights it holds" in said(torchvision_adapter.wrap(resnet18()), "input")[0]
+    assert (
+        "an assumption: a module of torchvision does not say which weights it holds"
+        in said(torchvision_adapter.wrap(resnet18()), "input")[0]
+    )
 
 
 def test_a_timm_class_without_configuration_is_fed_an_assumption():
@@ -136,18 +151,26 @@ def test_a_timm_class_without_configuration_is_fed_an_assumption():
 
 
 def test_a_part_that_declares_its_input_is_better_than_a_guess():
-    view = torchvision_adapter.wrap(Holder(timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=1), 192))
+    view = torchvision_adapter.wrap(
+        Holder(timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32, depth=1), 192)
+    )
     (line,) = said(view, "input")
     assert "32 x 32 pixels" in line
     assert "mean 0.5 0.5 0.5" in line
-    assert "an assumption: this Holder does not say it, but its part body (vit_tiny_patch16_224.augreg_in21k_ft_in1k) declares it" in line
+    assert (
+        "an assumption: this Holder does not say it, but its part body (vit_tiny_patch16_224.augreg_in21k_ft_in1k) declares it"
+        in line
+    )
     own = Net()
     own.default_cfg = {"input_size": (3, 48, 48), "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.5, 0.5)}
     assert "48 x 48 pixels" in said(torchvision_adapter.wrap(own), "input")[0]
     assert said(torchvision_adapter.wrap(own), "input")[0].endswith("declared by its own configuration, Net")
 
 
-@pytest.mark.parametrize(("name", "model"), [("shufflenet_v2_x0_5", shufflenet_v2_x0_5), ("timm:test_resnet", lambda: timm.create_model("test_resnet"))])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("shufflenet_v2_x0_5", shufflenet_v2_x0_5), ("timm:test_resnet", lambda: timm.create_model("test_resnet"))],
+)
 def test_a_checkpoint_does_not_say_what_it_was_trained_on(name, model, tmp_path):
     torch.save(trained(model()).state_dict(), tmp_path / "mine.pt")
     view = open_view(name, weights=tmp_path / "mine.pt").view
@@ -159,7 +182,17 @@ def test_a_checkpoint_does_not_say_what_it_was_trained_on(name, model, tmp_path)
 def vit(**config):
     from transformers import ViTConfig, ViTForImageClassification
 
-    return ViTForImageClassification(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=8, **config)).eval()
+    return ViTForImageClassification(
+        ViTConfig(
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            image_size=32,
+            patch_size=8,
+            **config,
+        )
+    ).eval()
 
 
 def test_the_processor_of_a_hub_model_declares_its_input():
@@ -167,7 +200,9 @@ def test_the_processor_of_a_hub_model_declares_its_input():
 
     processor = ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.1, 0.2, 0.3])
     (line,) = said(transformers_adapter.wrap(vit(), processor=processor), "input")
-    assert line == "input: 32 x 32 pixels, mean 0.1 0.2 0.3, std 0.5 0.5 0.5, declared by its processor, ViTImageProcessor"
+    assert (
+        line == "input: 32 x 32 pixels, mean 0.1 0.2 0.3, std 0.5 0.5 0.5, declared by its processor, ViTImageProcessor"
+    )
     assert "an assumption: no processor came with it" in said(transformers_adapter.wrap(vit()), "input")[0]
     given, rest = said(transformers_adapter.wrap(vit(), processor=processor, size=64), "input")
     assert given == "input: 64 x 64 pixels, as given"
@@ -177,22 +212,43 @@ def test_the_processor_of_a_hub_model_declares_its_input():
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("scenes", {"weights": "none"}), ("detector", {"weights": "none"}), ("tiny-vlm", {"weights": "none"}), ("timm:test_resnet", {"weights": "none"}),
-        ("shufflenet_v2_x0_5", {"weights": "none"}), ("lraspp_mobilenet_v3_large", {"weights": "none"}), ("ssdlite320_mobilenet_v3_large", {"weights": "none"}),
-        ("yolo11n.yaml", {}), ("yolo11n.pt", {"weights": "none"}), ("yolo11n-cls.yaml", {}),
+        ("scenes", {"weights": "none"}),
+        ("detector", {"weights": "none"}),
+        ("tiny-vlm", {"weights": "none"}),
+        ("timm:test_resnet", {"weights": "none"}),
+        ("shufflenet_v2_x0_5", {"weights": "none"}),
+        ("lraspp_mobilenet_v3_large", {"weights": "none"}),
+        ("ssdlite320_mobilenet_v3_large", {"weights": "none"}),
+        ("yolo11n.yaml", {}),
+        ("yolo11n.pt", {"weights": "none"}),
+        ("yolo11n-cls.yaml", {}),
     ],
-)  # fmt: skip
+)
 def test_weights_that_isotherm_made_at_random_are_announced(name, options):
     (line,) = said(open_view(name, seed=3, **options).view, "weights")
-    assert line == "WARNING: RANDOM WEIGHTS. The weights are random (seed 3): nothing trained them, so no map shows anything that was learned"
+    assert (
+        line
+        == "WARNING: RANDOM WEIGHTS. The weights are random (seed 3): nothing trained them, so no map shows anything that was learned"
+    )
 
 
 def test_a_folder_opened_without_its_weights_is_announced(tmp_path):
     vit().save_pretrained(tmp_path)
-    assert "RANDOM WEIGHTS. The weights are random (seed 0)" in said(open_view(str(tmp_path), weights="none").view, "weights")[0]
+    assert (
+        "RANDOM WEIGHTS. The weights are random (seed 0)"
+        in said(open_view(str(tmp_path), weights="none").view, "weights")[0]
+    )
 
 
-@pytest.mark.parametrize("model", [lambda: timm.create_model("test_vit", pretrained=False), vit, lambda: resnet18(), lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), Holder(Net(), 5))])
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: timm.create_model("test_vit", pretrained=False),
+        vit,
+        lambda: resnet18(),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), Holder(Net(), 5)),
+    ],
+)
 def test_a_module_that_nothing_trained_is_seen(model):
     made = model()
     assert untouched_norms(made)
@@ -200,7 +256,10 @@ def test_a_module_that_nothing_trained_is_seen(model):
 
 
 def test_a_module_given_untrained_is_announced_as_it_seems():
-    assert "WARNING: RANDOM WEIGHTS. The weights are random, as it seems: all" in said(open_view(resnet18()).view, "weights")[0]
+    assert (
+        "WARNING: RANDOM WEIGHTS. The weights are random, as it seems: all"
+        in said(open_view(resnet18()).view, "weights")[0]
+    )
     from ultralytics import YOLO
 
     assert "as it seems" in said(open_view(YOLO("yolo11n.yaml")).view, "weights")[0]
@@ -251,7 +310,9 @@ def test_an_explanation_of_random_weights_says_so_everywhere(monkeypatch):
 
 
 def test_questions_to_random_weights_say_so():
-    explanation = explain("tiny-vlm", np.full((48, 48, 3), 128, np.uint8), prompt="how many red ?", weights="none", trust="off")
+    explanation = explain(
+        "tiny-vlm", np.full((48, 48, 3), 128, np.uint8), prompt="how many red ?", weights="none", trust="off"
+    )
     assert "RANDOM WEIGHTS" in explanation.warnings[0]
     assert explanation.warnings[0] in explanation.notes
     assert all(m.meta["weights"] == "random" for m in explanation)

@@ -12,7 +12,14 @@ from isotherm.adapters.transformers_backbone import backbone_of
 from isotherm.errors import AdapterError, OptionError, ShapeError
 from isotherm.frame import Frame
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "image_size": 64, "patch_size": 8}
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "image_size": 64,
+    "patch_size": 8,
+}
 
 
 def config(family):
@@ -24,13 +31,24 @@ def config(family):
         "dinov2 with registers": lambda: t.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2, num_register_tokens=4),
         "siglip": lambda: t.SiglipVisionConfig(**SMALL),
         "clip": lambda: t.CLIPVisionConfig(**SMALL),
-        "clip pair": lambda: t.CLIPConfig(vision_config=SMALL, text_config={"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}),
+        "clip pair": lambda: t.CLIPConfig(
+            vision_config=SMALL, text_config={"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        ),
         "ijepa": lambda: t.IJepaConfig(**SMALL),
         "vit": lambda: t.ViTConfig(**SMALL),
     }[family]()
 
 
-PREFIX = {"dinov3": 5, "dinov2": 1, "dinov2 with registers": 5, "siglip": 0, "clip": 1, "clip pair": 1, "ijepa": 0, "vit": 1}
+PREFIX = {
+    "dinov3": 5,
+    "dinov2": 1,
+    "dinov2 with registers": 5,
+    "siglip": 0,
+    "clip": 1,
+    "clip pair": 1,
+    "ijepa": 0,
+    "vit": 1,
+}
 
 
 @pytest.mark.parametrize("family", PREFIX)
@@ -41,7 +59,9 @@ def test_transformers(family):
     assert backbone.summary(torch.rand(2, 3, 64, 64)).shape == (2, 32)
     assert len(backbone.blocks()) == 2
     again = backbone_of(config(family), seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), again.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(backbone.state_dict().values(), again.state_dict().values(), strict=True)
+    )
 
 
 def test_a_wrong_number_of_tokens_is_found():

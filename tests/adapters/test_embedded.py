@@ -53,7 +53,9 @@ def own_and_other_energy(view, pairs, method, layer=None):
     labels = torch.tensor([k for s in pairs for k in s.labels.tolist()])
     (gradient,) = recording.gradients(logits[picture, labels], picture)
     activation = recording.calls[0].output.detach()[picture]
-    frame = view.layout(layers[0].name, recording.calls[0].output, inputs).frame(inputs, tuple(activation.shape[-2:]))[picture]
+    frame = view.layout(layers[0].name, recording.calls[0].output, inputs).frame(inputs, tuple(activation.shape[-2:]))[
+        picture
+    ]
     maps = to_source(method.map(activation, gradient), frame).clamp(min=0)
     maps = maps / maps.sum((1, 2), keepdim=True).clamp(min=1e-12)
     own = torch.from_numpy(np.concatenate([s.masks for s in pairs]))
@@ -94,7 +96,9 @@ def test_the_maps_of_the_last_stage_add_up_to_the_logit(view, pairs):
     (gradient,) = recording.gradients(logits[rows, label], rows)
     activation = recording.calls[0].output.detach()
     maps = hirescam.map(activation, gradient)
-    torch.testing.assert_close(maps.sum((1, 2)), (logits[rows, label] - view.model.head.bias[label]).detach(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        maps.sum((1, 2)), (logits[rows, label] - view.model.head.bias[label]).detach(), atol=1e-4, rtol=1e-4
+    )
     torch.testing.assert_close(maps, gradcam.map(activation, gradient), atol=1e-5, rtol=1e-4)
 
 
@@ -182,7 +186,9 @@ def test_files_that_are_no_scene_classifier_are_refused(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(asset("scenes-0.safetensors").read_bytes()[:1000])
     with pytest.raises(WeightsError, match="cannot be read"):
         load_scene_net(tmp_path / "broken.safetensors")
-    header = json.dumps({"format": "isotherm.scene_classifier/1", "names": ["a"], "size": [64, 64], "widths": [4, 4, 4, 4]})
+    header = json.dumps(
+        {"format": "isotherm.scene_classifier/1", "names": ["a"], "size": [64, 64], "widths": [4, 4, 4, 4]}
+    )
     save_file({"a": torch.zeros(2)}, tmp_path / "wrong.safetensors", metadata={"isotherm": header})
     with pytest.raises(WeightsError, match="cannot be read"):
         load_scene_net(tmp_path / "wrong.safetensors")

@@ -167,9 +167,16 @@ def test_frames_are_exact_for_any_aspect(view, layer, size):
 
 def test_all_layers_lie_cell_on_block(view):
     inputs = view.prepare([noise_picture(100, 128)])
-    for layer, stride in (("backbone.stages.0.0", 4), ("backbone.stages.1.2", 8), ("head.finer.3", 4), ("head.centres", 4)):
+    for layer, stride in (
+        ("backbone.stages.0.0", 4),
+        ("backbone.stages.1.2", 8),
+        ("head.finer.3", 4),
+        ("head.centres", 4),
+    ):
         _, recording = record_at(view, [noise_picture(100, 128)], [layer], gradient=False)
-        frame = view.layout(layer, recording.calls[0].output, inputs).frame(inputs, recording.calls[0].output.shape[-2:])[0]
+        frame = view.layout(layer, recording.calls[0].output, inputs).frame(
+            inputs, recording.calls[0].output.shape[-2:]
+        )[0]
         assert frame.cell_size.tolist() == [stride, stride]
         assert frame.points_to_source(torch.tensor([[0.0, 0.0]], dtype=torch.float64)).tolist() == [[0.0, -14.0]]
 
@@ -226,7 +233,9 @@ def figures(view, pinned, *, layer=None, score=lambda found, row: found.logits[r
     frame = view.layout(layer, output, pinned.inputs).frame(pinned.inputs, tuple(output.shape[-2:]))
     maps = to_source(getattr(methods, view.default_method).map(output.detach(), gradient), frame)
     hits = pointing_game(maps, pinned.own, tolerance=4.0)
-    return tuple(float(v.nanmean()) for v in (energy_inside(maps, pinned.own), energy_inside(maps, pinned.others), hits))
+    return tuple(
+        float(v.nanmean()) for v in (energy_inside(maps, pinned.own), energy_inside(maps, pinned.others), hits)
+    )
 
 
 def test_evidence_is_the_objects_own(view, pinned):
@@ -249,12 +258,15 @@ def test_evidence_is_lost_with_random_weights(view, pinned):
 def test_behind_the_head_a_map_would_say_where_the_cell_is_and_not_what_was_seen(view, pinned):
     """Why the layer is not the last: there random weights put as much on the object as trained ones."""
     trained = figures(view, pinned, layer="head.finer")[0]
-    random = np.mean([figures(wrap(random_detector(view.model.config, seed)), pinned, layer="head.finer")[0] for seed in range(2)])
+    random = np.mean(
+        [figures(wrap(random_detector(view.model.config, seed)), pinned, layer="head.finer")[0] for seed in range(2)]
+    )
     assert trained < 1.3 * random
 
 
 def test_what_moves_a_side_lies_nearer_to_that_side(view, pinned):
     """The centre of gravity of the left side's map is left of the right side's, and the same from top to bottom."""
+
     def gravity(side, sign):
         layer = view.auto_layers().layers[0]
         recording = record(view.model, partial(view.run, pinned.inputs), resolve(view.model, layer))
@@ -287,7 +299,11 @@ def test_the_finding_goes_when_its_object_is_painted_over(view, pairs):
                 painted = scene.picture.copy()
                 painted[scene.masks[j]] = scene.picture.mean((0, 1)).astype(np.uint8)
                 with torch.no_grad():
-                    again = view.refind(view.run(view.prepare([painted])), inputs, Pins(p.boxes[[row]], p.classes[[row]], p.candidate[[row]]))
+                    again = view.refind(
+                        view.run(view.prepare([painted])),
+                        inputs,
+                        Pins(p.boxes[[row]], p.classes[[row]], p.candidate[[row]]),
+                    )
                 change.append(float(p.logits[row, p.classes[row]] - again.logits[0, p.classes[row]]))
             fallen.append(change)
     own, other = np.mean(fallen, 0)
@@ -298,7 +314,13 @@ def test_the_finding_goes_when_its_object_is_painted_over(view, pairs):
 # --- the front doors -----------------------------------------------------------------------------------
 
 
-FEW = {"rise": {"masks": 40}, "drise": {"masks": 40}, "scorecam": {"channels": 6}, "occlusion": {"window": 32, "stride": 32}, "integratedgradients": {"tolerance": 0.2}}
+FEW = {
+    "rise": {"masks": 40},
+    "drise": {"masks": 40},
+    "scorecam": {"channels": 6},
+    "occlusion": {"window": 32, "stride": 32},
+    "integratedgradients": {"tolerance": 0.2},
+}
 """Options with which slow methods are fast. A blank picture has no variance to divide by, so paths from it are rough: 9 % are lost here."""
 REFUSE = {"rollout": "attention", "legrad": "tokens", "legrad_final": "attention", "finercam": "only one target"}
 """What needs a transformer or several classes, and what is said."""
@@ -364,7 +386,9 @@ def test_names_of_the_command_line(tmp_path):
     for name in ("detector-0", "detector:0"):
         assert torch.equal(open_model(name).model.head.centres[0].weight, shipped)
     random = load(weights="none", seed=7)
-    assert torch.equal(random.model.head.centres[0].weight, random_detector(random.model.config, 7).head.centres[0].weight)
+    assert torch.equal(
+        random.model.head.centres[0].weight, random_detector(random.model.config, 7).head.centres[0].weight
+    )
     save_detector(random_detector(SMALL, 1), tmp_path / "mine.safetensors")
     mine = open_model("detector", weights=tmp_path / "mine.safetensors", confidence=0.5)
     assert mine.model.config == SMALL
@@ -385,7 +409,9 @@ def test_wrap_keeps_the_device_unless_told():
     assert wrap(model).model is model
     doubled = wrap(model.double())
     assert doubled.prepare([noise_picture(64, 64)]).tensor.dtype == torch.float64
-    found = doubled.find(doubled.run(doubled.prepare([noise_picture(64, 64)])), doubled.prepare([noise_picture(64, 64)]))
+    found = doubled.find(
+        doubled.run(doubled.prepare([noise_picture(64, 64)])), doubled.prepare([noise_picture(64, 64)])
+    )
     assert len(found) == 0
 
 
@@ -397,7 +423,11 @@ def test_the_demos_pictures_hold_what_it_finds(view):
     for picture, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True):
         said = explain(view, np.asarray(Image.open(fpath)), trust="off")
         for box, label in zip(picture.scene.boxes, picture.scene.labels, strict=True):
-            hits.append(any(
-                f.label == view.names[label] and float(overlaps(torch.tensor([f.box]), torch.from_numpy(box)[None])) > 0.5 for f in said.findings
-            ))  # fmt: skip
+            hits.append(
+                any(
+                    f.label == view.names[label]
+                    and float(overlaps(torch.tensor([f.box]), torch.from_numpy(box)[None])) > 0.5
+                    for f in said.findings
+                )
+            )
     assert np.mean(hits) > 0.7

@@ -64,7 +64,13 @@ class OwnTransformer(nn.Module):
 
 def small_mvit() -> nn.Module:
     """MViTv2 whose last stage has 4 heads of 2 x 2 tokens: (1, 4, 4, 16) looks like a map."""
-    return spread(MultiScaleVit(MultiScaleVitCfg(depths=(1, 1, 1, 1), embed_dim=(16, 32, 32, 64), num_heads=(1, 1, 2, 4)), img_size=64, num_classes=6))
+    return spread(
+        MultiScaleVit(
+            MultiScaleVitCfg(depths=(1, 1, 1, 1), embed_dim=(16, 32, 32, 64), num_heads=(1, 1, 2, 4)),
+            img_size=64,
+            num_classes=6,
+        )
+    )
 
 
 # --- heads and tokens ------------------------------------------------------------------------------------------------------------------------
@@ -84,7 +90,10 @@ def test_heads_of_mvit_are_never_rows():
     name = "stages.3.blocks.0.attn.norm_q"
     inputs, recording = record_at(view, [noise_picture(64, 64)], [name])
     assert tuple(recording.calls[0].output.shape[:3]) == (1, 4, 4)
-    with pytest.raises(LayerError, match=r"no places \(heads x tokens, or channels\); choose the block around it, such as stages.3.blocks.0.attn"):
+    with pytest.raises(
+        LayerError,
+        match=r"no places \(heads x tokens, or channels\); choose the block around it, such as stages.3.blocks.0.attn",
+    ):
         view.layout(name, recording.calls[0].output, inputs)
 
 
@@ -93,9 +102,13 @@ def test_normalised_queries_of_a_declared_transformer_are_refused():
     torch.manual_seed(0)
     view = timm_adapter.wrap(spread(timm.create_model("vit_tiny_patch16_224", qk_norm=True, **VIT)))
     for layer in ("blocks[-1].attn.q_norm", "blocks[0].attn.k_norm"):
-        with pytest.raises(LayerError, match=r"17 tokens of each of 16 heads.*choose the block around it, such as blocks\.\d\.attn"):
+        with pytest.raises(
+            LayerError, match=r"17 tokens of each of 16 heads.*choose the block around it, such as blocks\.\d\.attn"
+        ):
             attribute(view, view.prepare([noise_picture(64, 64)]), methods=[hirescam], layers=layer)
-    assert attribute(view, view.prepare([noise_picture(64, 64)]), methods=[hirescam], layers="blocks[-1].attn.qkv").maps[0].values.shape == (1, 4, 4)
+    assert attribute(
+        view, view.prepare([noise_picture(64, 64)]), methods=[hirescam], layers="blocks[-1].attn.qkv"
+    ).maps[0].values.shape == (1, 4, 4)
 
 
 def test_queries_of_somebodys_own_transformer_are_refused_and_its_blocks_are_read():
@@ -112,7 +125,12 @@ def test_queries_of_somebodys_own_transformer_are_refused_and_its_blocks_are_rea
 
 @pytest.mark.parametrize(
     ("module", "shape"),
-    [(nn.LayerNorm(96), (1, 8, 49, 96)), (nn.LayerNorm(96), (1, 8, 196, 96)), (nn.Linear(32, 96), (1, 4, 784, 96)), (nn.LayerNorm(7), (1, 7, 3, 56))],
+    [
+        (nn.LayerNorm(96), (1, 8, 49, 96)),
+        (nn.LayerNorm(96), (1, 8, 196, 96)),
+        (nn.Linear(32, 96), (1, 4, 784, 96)),
+        (nn.LayerNorm(7), (1, 7, 3, 56)),
+    ],
 )
 def test_an_order_that_a_module_declares_must_fit_the_input(module, shape):
     with pytest.raises(LayerError, match="heads x tokens"):
@@ -122,7 +140,13 @@ def test_an_order_that_a_module_declares_must_fit_the_input(module, shape):
 
 def test_tokens_of_each_head_are_refused_where_the_model_declares_how_many_there_are():
     with pytest.raises(LayerError, match="49 tokens of each of 8 heads"):
-        layout_of("blocks.0.attn.q_norm", nn.LayerNorm(7), torch.zeros(1, 8, 49, 7), blank(98, 98), tokens=Tokens(1, (14, 14), (7, 7)))
+        layout_of(
+            "blocks.0.attn.q_norm",
+            nn.LayerNorm(7),
+            torch.zeros(1, 8, 49, 7),
+            blank(98, 98),
+            tokens=Tokens(1, (14, 14), (7, 7)),
+        )
 
 
 # --- the square ------------------------------------------------------------------------------------------------------------------------------
@@ -134,7 +158,9 @@ def tokens_of_squares(h: int, w: int, side: int = 16) -> torch.Tensor:
     return nn.functional.avg_pool2d(inputs.tensor.abs(), side).flatten(2).transpose(1, 2)
 
 
-@pytest.mark.parametrize(("grid", "prefix"), [((7, 7), 0), ((7, 7), 1), ((4, 6), 0), ((4, 6), 2), ((5, 5), 5), ((14, 14), 1)])
+@pytest.mark.parametrize(
+    ("grid", "prefix"), [((7, 7), 0), ((7, 7), 1), ((4, 6), 0), ((4, 6), 2), ((5, 5), 5), ((14, 14), 1)]
+)
 def test_the_square_tells_the_grid_and_the_tokens_in_front(grid, prefix):
     """Those in front change with every square alike, as a class token does."""
     cells = tokens_of_squares(*grid)
@@ -165,16 +191,34 @@ def test_squares_are_where_they_are_said_to_be(size):
     inputs = square_inputs(blank(*size))
     for (y, x), row in zip(SQUARES, inputs.tensor[1:], strict=True):
         rows, columns = torch.nonzero((row != inputs.tensor[0]).any(0), as_tuple=True)
-        assert ((rows.min() + rows.max() + 1) / 2 / size[0], (columns.min() + columns.max() + 1) / 2 / size[1]) == pytest.approx((y / 8, x / 8))
+        assert (
+            (rows.min() + rows.max() + 1) / 2 / size[0],
+            (columns.min() + columns.max() + 1) / 2 / size[1],
+        ) == pytest.approx((y / 8, x / 8))
 
 
 # --- the layer that is chosen ------------------------------------------------------------------------------------------------------------------
 
 LATE = {
     # name: (configuration, size of the input, how the layer's name begins, grid)
-    "hiera_tiny_224": ({"img_size": 64, "embed_dim": 24, "num_heads": 1, "stages": (1, 1, 1, 1)}, 64, "blocks.3", (2, 2)),
-    "tnt_s_patch16_224": ({"img_size": 64, "embed_dim": 48, "inner_dim": 8, "depth": 2, "num_heads_inner": 2, "num_heads_outer": 2}, 64, "blocks.1", (4, 4)),
-    "coat_lite_tiny": ({"img_size": 64, "embed_dims": (16, 16, 24, 32), "serial_depths": (1, 1, 1, 1), "num_heads": 8}, 64, "serial_blocks4", (2, 2)),
+    "hiera_tiny_224": (
+        {"img_size": 64, "embed_dim": 24, "num_heads": 1, "stages": (1, 1, 1, 1)},
+        64,
+        "blocks.3",
+        (2, 2),
+    ),
+    "tnt_s_patch16_224": (
+        {"img_size": 64, "embed_dim": 48, "inner_dim": 8, "depth": 2, "num_heads_inner": 2, "num_heads_outer": 2},
+        64,
+        "blocks.1",
+        (4, 4),
+    ),
+    "coat_lite_tiny": (
+        {"img_size": 64, "embed_dims": (16, 16, 24, 32), "serial_depths": (1, 1, 1, 1), "num_heads": 8},
+        64,
+        "serial_blocks4",
+        (2, 2),
+    ),
 }
 
 
@@ -190,7 +234,9 @@ def test_tokens_whose_grid_nobody_declares_are_found_behind_the_attention(name):
     layout = view.layout(choice.layers[0], recording.calls[0].output, inputs)
     assert layout.grid == grid
     assert alive_cells(view, recording, inputs) == [1.0]
-    assert_block_moves_its_cell(view, choice.layers[0], (size, size), (size // 4, 3 * size // 4), side=size // 3, cells=0.75)
+    assert_block_moves_its_cell(
+        view, choice.layers[0], (size, size), (size // 4, 3 * size // 4), side=size // 3, cells=0.75
+    )
 
 
 class Mixing(nn.Module):
@@ -214,7 +260,12 @@ def test_an_early_layer_is_called_one():
 
 
 @pytest.mark.parametrize(
-    ("layer", "reason"), [("blocks[-1]", "no gradient of the answer reaches its cells"), ("blocks[-1].attn.q_norm", "17 tokens of each of 16 heads"), ("head", "no grid")]
+    ("layer", "reason"),
+    [
+        ("blocks[-1]", "no gradient of the answer reaches its cells"),
+        ("blocks[-1].attn.q_norm", "17 tokens of each of 16 heads"),
+        ("head", "no grid"),
+    ],
 )
 def test_a_usual_choice_that_cannot_be_explained_is_passed_over_and_that_is_said(layer, reason):
     torch.manual_seed(0)

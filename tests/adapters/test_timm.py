@@ -30,17 +30,52 @@ FAMILIES = {
     "resnet10t": ("resnet10t", {"num_classes": 6}, 64, "layer4", (2, 2), 0),
     "vit": ("vit_tiny_patch16_224", {**VIT, "img_size": 64}, None, "blocks[-1].norm1", (4, 4), 1),
     "vit not square": ("vit_tiny_patch16_224", {**VIT, "img_size": (160, 224)}, None, "blocks[-1].norm1", (10, 14), 1),
-    "vit average": ("vit_tiny_patch16_224", {**VIT, "img_size": 64, "global_pool": "avg", "class_token": False}, None, "blocks[-1]", (4, 4), 0),
+    "vit average": (
+        "vit_tiny_patch16_224",
+        {**VIT, "img_size": 64, "global_pool": "avg", "class_token": False},
+        None,
+        "blocks[-1]",
+        (4, 4),
+        0,
+    ),
     "siglip": ("vit_base_patch16_siglip_224", {**VIT, "img_size": 64}, None, "norm", (4, 4), 0),
     "deit distilled": ("deit_tiny_distilled_patch16_224", {**VIT, "img_size": 64}, None, "blocks[-1].norm1", (4, 4), 2),
-    "dinov2 registers": ("vit_small_patch14_reg4_dinov2", {**VIT, "img_size": (56, 84)}, None, "blocks[-1].norm1", (4, 6), 5),
+    "dinov2 registers": (
+        "vit_small_patch14_reg4_dinov2",
+        {**VIT, "img_size": (56, 84)},
+        None,
+        "blocks[-1].norm1",
+        (4, 6),
+        5,
+    ),
     "dinov3": ("vit_small_patch16_dinov3", {**VIT, "img_size": 64}, (64, 96), "norm", (4, 6), 5),
     "eva02": ("eva02_tiny_patch14_224", {**VIT, "img_size": 56}, None, "blocks[-1]", (4, 4), 1),
     "beit": ("beit_base_patch16_224", {**VIT, "img_size": 64}, None, "blocks[-1]", (4, 4), 1),
     "hybrid": ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": 96}, None, "blocks[-1].norm1", (3, 3), 1),
     "hybrid not square": ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": (96, 160)}, None, "blocks[-1].norm1", (3, 5), 1),
-    "swin": ("swin_tiny_patch4_window7_224", {"img_size": (64, 96), "window_size": 4, "embed_dim": 24, "depths": (1, 1), "num_heads": (2, 4), "num_classes": 6}, None, "norm", (8, 12), 0),
-    "convnext": ("convnext_atto", {"dims": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "num_classes": 6}, 96, "stages", (3, 3), 0),
+    "swin": (
+        "swin_tiny_patch4_window7_224",
+        {
+            "img_size": (64, 96),
+            "window_size": 4,
+            "embed_dim": 24,
+            "depths": (1, 1),
+            "num_heads": (2, 4),
+            "num_classes": 6,
+        },
+        None,
+        "norm",
+        (8, 12),
+        0,
+    ),
+    "convnext": (
+        "convnext_atto",
+        {"dims": (16, 16, 32, 32), "depths": (1, 1, 1, 1), "num_classes": 6},
+        96,
+        "stages",
+        (3, 3),
+        0,
+    ),
 }
 PROBED = {
     # families that nobody described, found by running: any layer is right whose every cell carries gradient
@@ -108,7 +143,12 @@ def test_the_view_answers_as_the_model_does_and_its_auto_layer_carries_gradient(
         ("swin", "patch_embed"),
         ("swin", "layers.0"),
         ("swin", "norm"),
-        *((name, layer) for name in FAMILIES if FAMILIES[name][5] or "vit" in name or name == "siglip" for layer in ("blocks[0].norm1", "blocks[-1].norm1")),
+        *(
+            (name, layer)
+            for name in FAMILIES
+            if FAMILIES[name][5] or "vit" in name or name == "siglip"
+            for layer in ("blocks[0].norm1", "blocks[-1].norm1")
+        ),
         ("vit", "patch_embed"),
         ("dinov3", "blocks[-1].mlp"),
     ],
@@ -142,7 +182,11 @@ def test_tokens_without_a_declared_grid_are_refused():
     ("name", "config", "patch"),
     [
         ("vit_tiny_r_s16_p8_224", {**VIT, "img_size": 96}, None),  # its patch of 8 counts cells of a stem of stride 4
-        ("xcit_nano_12_p16_224", {"img_size": 64, "embed_dim": 48, "depth": 1, "num_heads": 2}, None),  # four convolutions that overlap
+        (
+            "xcit_nano_12_p16_224",
+            {"img_size": 64, "embed_dim": 48, "depth": 1, "num_heads": 2},
+            None,
+        ),  # four convolutions that overlap
         ("vit_tiny_patch16_224", {**VIT, "img_size": 64}, (16, 16)),
         ("mixer_s32_224", {"img_size": 64}, (32, 32)),
     ],
@@ -158,7 +202,12 @@ def test_cells_of_a_hybrid_are_those_of_its_convolutions(views):
     explained = attribute(view, view.prepare([noise_picture(96, 96)]), methods=[hirescam, rollout])
     for one in explained.maps:
         assert one.frame.size == (3, 3)
-        apart = one.frame[0].points_to_source(torch.tensor([[0.5, 0.5], [1.5, 2.5]], dtype=torch.float64)).diff(dim=0)[0].tolist()
+        apart = (
+            one.frame[0]
+            .points_to_source(torch.tensor([[0.5, 0.5], [1.5, 2.5]], dtype=torch.float64))
+            .diff(dim=0)[0]
+            .tolist()
+        )
         scale = 96 / view.preprocess.resize[0]
         assert apart == pytest.approx([32 * scale, 64 * scale], abs=1)
 
@@ -197,7 +246,17 @@ def test_the_last_block_of_a_class_token_vit_has_no_gradient_at_its_patches(view
     assert alive_cells(view, recording, inputs) == [0.0]
 
 
-@pytest.mark.parametrize("name", ["resnet50.a1_in1k", "convnext_tiny.fb_in1k", "vit_base_patch16_224.augreg_in21k_ft_in1k", "swin_tiny_patch4_window7_224.ms_in1k", "vit_small_patch16_dinov3", "tf_efficientnetv2_s.in21k_ft_in1k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet50.a1_in1k",
+        "convnext_tiny.fb_in1k",
+        "vit_base_patch16_224.augreg_in21k_ft_in1k",
+        "swin_tiny_patch4_window7_224.ms_in1k",
+        "vit_small_patch16_dinov3",
+        "tf_efficientnetv2_s.in21k_ft_in1k",
+    ],
+)
 @pytest.mark.parametrize("source", [(300, 401), (401, 300), (57, 90)])
 def test_prepared_pixels_are_those_of_timms_own_transform(name, source):
     from timm.data import create_transform, resolve_data_config
@@ -218,11 +277,19 @@ def test_every_crop_mode_and_sizes_that_are_not_square(mode, source):
     from timm.data import create_transform
 
     model = build("resnet10t")
-    model.pretrained_cfg = {**model.pretrained_cfg, "input_size": (3, 160, 224), "crop_mode": mode, "crop_pct": 0.9, "interpolation": "bicubic"}
+    model.pretrained_cfg = {
+        **model.pretrained_cfg,
+        "input_size": (3, 160, 224),
+        "crop_mode": mode,
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+    }
     picture = noise_picture(*source)
     tensor, frame = adapter.preprocess_of(model).one(picture)
     config = model.pretrained_cfg
-    expected = create_transform((3, 160, 224), crop_pct=0.9, crop_mode=mode, interpolation="bicubic", mean=config["mean"], std=config["std"])(Image.fromarray(picture))
+    expected = create_transform(
+        (3, 160, 224), crop_pct=0.9, crop_mode=mode, interpolation="bicubic", mean=config["mean"], std=config["std"]
+    )(Image.fromarray(picture))
     assert torch.equal(tensor, expected)
     # the middle of the picture is the middle of the input, to the rounding of the crop
     middle = frame.points_from_source(torch.tensor([[source[1] / 2, source[0] / 2]]))
@@ -305,7 +372,11 @@ def test_load_a_file_finds_its_number_of_classes(tmp_path):
         (lambda: adapter.load("resnet10t"), WeightsError, "could not be fetched"),
         (lambda: adapter.load("hf-hub:some/model", weights="none"), OptionError, "weights must be 'auto'"),
         (lambda: adapter.wrap(nn.Conv2d(3, 4, 1)), AdapterError, "not a timm classifier"),
-        (lambda: adapter.wrap(build("vit_tiny_patch16_224", **VIT, img_size=64), size=96), OptionError, "create it with img_size=96"),
+        (
+            lambda: adapter.wrap(build("vit_tiny_patch16_224", **VIT, img_size=64), size=96),
+            OptionError,
+            "create it with img_size=96",
+        ),
         (lambda: adapter.wrap(build("resnet10t"), names=["a"]), OptionError, "1 class names were given for the 1000"),
         (lambda: adapter.wrap(timm.create_model("resnet10t", features_only=True)), AdapterError, "features_only"),
     ],

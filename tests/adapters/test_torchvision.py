@@ -25,18 +25,38 @@ from isotherm.errors import AdapterError, InputError, LayerError, OptionError, W
 
 
 def small_vit():
-    model = tv.VisionTransformer(image_size=64, patch_size=16, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64, num_classes=6)
+    model = tv.VisionTransformer(
+        image_size=64, patch_size=16, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64, num_classes=6
+    )
     nn.init.normal_(model.heads.head.weight)  # torchvision starts it at zero, and so would every gradient be
     return model
 
 
 def small_swin(version=1):
-    block = {} if version == 1 else {"block": tv.swin_transformer.SwinTransformerBlockV2, "downsample_layer": tv.swin_transformer.PatchMergingV2}
-    return tv.SwinTransformer(patch_size=[4, 4], embed_dim=24, depths=[1, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=6, **block)
+    block = (
+        {}
+        if version == 1
+        else {
+            "block": tv.swin_transformer.SwinTransformerBlockV2,
+            "downsample_layer": tv.swin_transformer.PatchMergingV2,
+        }
+    )
+    return tv.SwinTransformer(
+        patch_size=[4, 4], embed_dim=24, depths=[1, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=6, **block
+    )
 
 
 def small_maxvit():
-    return tv.MaxVit(input_size=(64, 64), stem_channels=16, partition_size=2, block_channels=[16, 32], block_layers=[1, 1], head_dim=8, stochastic_depth_prob=0.0, num_classes=6)
+    return tv.MaxVit(
+        input_size=(64, 64),
+        stem_channels=16,
+        partition_size=2,
+        block_channels=[16, 32],
+        block_layers=[1, 1],
+        head_dim=8,
+        stochastic_depth_prob=0.0,
+        num_classes=6,
+    )
 
 
 def small_convnext():
@@ -159,7 +179,16 @@ def test_the_last_block_of_a_vit_has_no_gradient_at_its_patches_which_is_why_it_
     assert alive_cells(view, recording, inputs) == [0.0]
 
 
-@pytest.mark.parametrize("builder", [tv.ResNet50_Weights.IMAGENET1K_V2, tv.EfficientNet_B1_Weights.DEFAULT, tv.Swin_T_Weights.DEFAULT, tv.ViT_B_16_Weights.DEFAULT, tv.MaxVit_T_Weights.DEFAULT])
+@pytest.mark.parametrize(
+    "builder",
+    [
+        tv.ResNet50_Weights.IMAGENET1K_V2,
+        tv.EfficientNet_B1_Weights.DEFAULT,
+        tv.Swin_T_Weights.DEFAULT,
+        tv.ViT_B_16_Weights.DEFAULT,
+        tv.MaxVit_T_Weights.DEFAULT,
+    ],
+)
 @pytest.mark.parametrize("source", [(300, 401), (401, 300), (224, 224), (90, 57)])
 def test_prepared_pixels_are_those_of_the_weights_own_transform(builder, source):
     picture = noise_picture(*source)
@@ -175,7 +204,10 @@ def test_the_frame_of_a_centre_crop_knows_what_is_not_seen():
     view = adapter.wrap(tv.resnet18(num_classes=6).eval())
     inputs = view.prepare([noise_picture(256, 512)])
     # 256 is the shorter side already, so the crop is the middle 224 x 224
-    assert inputs.frame[0].points_to_source(torch.tensor([[0.0, 0.0], [224.0, 224.0]])).tolist() == [[144.0, 16.0], [368.0, 240.0]]
+    assert inputs.frame[0].points_to_source(torch.tensor([[0.0, 0.0], [224.0, 224.0]])).tolist() == [
+        [144.0, 16.0],
+        [368.0, 240.0],
+    ]
     mask = seen(inputs.frame[0])
     assert int(mask.sum()) == 224 * 224
     assert not mask[:, :144].any()
@@ -317,7 +349,11 @@ def test_load_a_file_finds_its_number_of_classes(tmp_path, monkeypatch):
         (lambda: adapter.wrap(tv.resnet18(), size=(0, 5)), OptionError, "at least 1"),
         (lambda: adapter.wrap(tv.video.r3d_18(num_classes=2)), AdapterError, "VideoResNet does not map one picture"),
         (lambda: adapter.wrap(tv.resnet18()).prepare([]), InputError, "list is empty"),
-        (lambda: check_picture(np.zeros((4, 4), np.uint8)), InputError, r"uint8 of shape \(4, 4\); expected an RGB array"),
+        (
+            lambda: check_picture(np.zeros((4, 4), np.uint8)),
+            InputError,
+            r"uint8 of shape \(4, 4\); expected an RGB array",
+        ),
         (lambda: check_picture(np.zeros((4, 4, 3), np.float32)), InputError, "float32"),
         (lambda: check_picture("photo.jpg"), InputError, "a picture is str"),
     ],
@@ -367,7 +403,9 @@ def test_segmenters(name):
 
 def test_a_segmenter_of_one_channel_is_explained_where_its_logit_is_above_0():
     torch.manual_seed(0)
-    view = adapter.wrap(tv.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=1).eval(), size=64)
+    view = adapter.wrap(
+        tv.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=1).eval(), size=64
+    )
     inputs = view.prepare([noise_picture(64, 64)])
     assert_one_channel(view, inputs, view.model.classifier.high_classifier.bias)
 

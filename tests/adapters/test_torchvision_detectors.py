@@ -41,10 +41,14 @@ def pyramid_to_p7():
 BUILD = {
     "faster": lambda: tvd.FasterRCNN(backbone(), num_classes=5, **TWO_STAGE),
     "mask": lambda: tvd.MaskRCNN(backbone(), num_classes=5, **TWO_STAGE),
-    "keypoint": lambda: tvd.KeypointRCNN(backbone(), num_classes=2, **{**TWO_STAGE, "box_score_thresh": 0.0, "box_detections_per_img": 3}),
+    "keypoint": lambda: tvd.KeypointRCNN(
+        backbone(), num_classes=2, **{**TWO_STAGE, "box_score_thresh": 0.0, "box_detections_per_img": 3}
+    ),
     "retinanet": lambda: tvd.RetinaNet(pyramid_to_p7(), num_classes=5, score_thresh=0.4, **SMALL),
     "fcos": lambda: tvd.FCOS(pyramid_to_p7(), num_classes=5, score_thresh=0.4, **SMALL),
-    "ssdlite": lambda: tvd.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5, score_thresh=0.3),
+    "ssdlite": lambda: tvd.ssdlite320_mobilenet_v3_large(
+        weights=None, weights_backbone=None, num_classes=5, score_thresh=0.3
+    ),
     "ssd": lambda: tvd.ssd300_vgg16(weights=None, weights_backbone=None, num_classes=5, score_thresh=0.5),
 }
 LEVELS = {"faster": 4, "mask": 4, "keypoint": 4, "retinanet": 5, "fcos": 5, "ssdlite": 6, "ssd": 6}
@@ -100,7 +104,9 @@ def test_findings_are_the_models_own_and_carry_gradient_to_the_pyramid(views, na
         assert torch.equal(rescaled, one["boxes"])
         assert torch.equal(found.classes[mine], one["labels"])
         assert torch.equal(found.confidence[mine], one["scores"])
-        torch.testing.assert_close(inputs.frame[i].boxes_to_source(found.boxes[mine].detach()), one["boxes"], rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            inputs.frame[i].boxes_to_source(found.boxes[mine].detach()), one["boxes"], rtol=0, atol=1e-4
+        )
     # the confidence reported is that of the very candidate whose logits are handed out
     row = torch.arange(len(found))
     if name in ("retinanet",):
@@ -173,7 +179,10 @@ def test_objectness_is_that_of_the_anchor_that_proposed(views):
     proposals, _ = view.model.rpn(view._image_list(inputs), raw.features)
     for mine, own in zip(raw.proposals.boxes, proposals, strict=True):
         assert torch.equal(mine, own)
-    coder, anchors = view.model.rpn.box_coder, view.model.rpn.anchor_generator(view._image_list(inputs), list(raw.features.values()))
+    coder, anchors = (
+        view.model.rpn.box_coder,
+        view.model.rpn.anchor_generator(view._image_list(inputs), list(raw.features.values())),
+    )
     objectness, deltas = view.model.rpn.head(list(raw.features.values()))
     from torchvision.models.detection.rpn import concat_box_prediction_layers
 
@@ -199,7 +208,9 @@ def test_masks_are_the_models_own(views):
     with torch.no_grad():
         own, _ = view.model.roi_heads(raw.features, list(raw.proposals.boxes), sizes)
     row = torch.arange(len(found))
-    torch.testing.assert_close(raw.mask_logits[row, found.classes].sigmoid().detach(), torch.cat([o["masks"][:, 0] for o in own]))
+    torch.testing.assert_close(
+        raw.mask_logits[row, found.classes].sigmoid().detach(), torch.cat([o["masks"][:, 0] for o in own])
+    )
     masks = found.masks()
     assert masks.shape == (len(found), *inputs.tensor.shape[2:])
     largest = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1).argmax(keepdim=True)
@@ -217,11 +228,15 @@ def test_masks_lie_over_the_input_where_torchvision_pastes_them():
     pasted = _Pasted(logits, torch.tensor([1, 1]), boxes, (80, 96))()
     own = paste_masks_in_image(logits[:, 1:].sigmoid(), boxes, (80, 96))[:, 0] > 0.5
     mine = pasted > 0
-    assert float(((mine & own).sum((1, 2)) / (mine | own).sum((1, 2))).min()) > 0.92  # torchvision rounds boxes to whole pixels
+    assert (
+        float(((mine & own).sum((1, 2)) / (mine | own).sum((1, 2))).min()) > 0.92
+    )  # torchvision rounds boxes to whole pixels
     # outside of the box nothing, inside exactly the bilinear value: cell centre (14, 14) of 28 is the middle of the box
     assert bool((pasted[0, :12] == NOWHERE).all())
     assert bool((pasted[0, :, :8] == NOWHERE).all())
-    thin = _Pasted(logits, torch.tensor([1, 0]), torch.tensor([[8.6, 12.0, 8.9, 52.0], [95.9, 79.8, 96.0, 80.0]]), (80, 96))()
+    thin = _Pasted(
+        logits, torch.tensor([1, 0]), torch.tensor([[8.6, 12.0, 8.9, 52.0], [95.9, 79.8, 96.0, 80.0]]), (80, 96)
+    )()
     assert [int((m > NOWHERE).sum()) for m in thin] == [40, 1]
     middle = pasted[0, 31:33, 39].mean()  # the box's middle is (39.5, 32)
     torch.testing.assert_close(middle, wedge[0, 13:15, 13:15].mean(), atol=1e-4, rtol=0)
@@ -261,7 +276,12 @@ def test_prepared_pixels_and_frames_are_those_of_the_models_transform(views, nam
 
 @pytest.mark.parametrize(
     ("name", "layer", "cells"),
-    [("faster", "backbone.body.layer2", 1.0), ("faster", "backbone.fpn.layer_blocks.2", 1.0), ("retinanet", "backbone.fpn.layer_blocks.1", 1.0), ("ssdlite", "backbone.features.0", 1.5)],
+    [
+        ("faster", "backbone.body.layer2", 1.0),
+        ("faster", "backbone.fpn.layer_blocks.2", 1.0),
+        ("retinanet", "backbone.fpn.layer_blocks.1", 1.0),
+        ("ssdlite", "backbone.features.0", 1.5),
+    ],
 )
 @pytest.mark.parametrize("at", [(76, 20), (20, 52)])
 def test_a_block_in_the_picture_moves_the_cell_that_the_frame_says(views, name, layer, cells, at):
@@ -356,7 +376,11 @@ class OwnSelection(tvd.RetinaNet):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: adapter.wrap(OwnSelection(pyramid_to_p7(), num_classes=5)), AdapterError, "OwnSelection replaces torchvision's postprocess_detections"),
+        (
+            lambda: adapter.wrap(OwnSelection(pyramid_to_p7(), num_classes=5)),
+            AdapterError,
+            "OwnSelection replaces torchvision's postprocess_detections",
+        ),
         (lambda: adapter.wrap(build("ssdlite"), names=["a"]), OptionError, "1 class names were given for the 5 labels"),
         (lambda: adapter.wrap(build("ssdlite"), geometry="crop"), OptionError, "geometry= does not apply"),
         (lambda: adapter.wrap(build("ssdlite"), confidence=30.0), OptionError, "from 0 to 1"),

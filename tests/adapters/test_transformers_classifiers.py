@@ -22,18 +22,41 @@ from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CLASSIFIERS = ("vit", "deit", "beit", "swin", "swinv2", "convnext", "resnet", "mobilevit", "dinov2", "dinov2_registers", "siglip", "clip")
+CLASSIFIERS = (
+    "vit",
+    "deit",
+    "beit",
+    "swin",
+    "swinv2",
+    "convnext",
+    "resnet",
+    "mobilevit",
+    "dinov2",
+    "dinov2_registers",
+    "siglip",
+    "clip",
+)
 ENCODERS = ("dinov3", "dinov3_convnext", "clip_pair", "siglip_pair")
 PREFIX = {"vit": 1, "deit": 2, "beit": 1, "dinov2": 1, "dinov2_registers": 5, "siglip": 0, "clip": 1, "dinov3": 4}
 LAYER = {
-    "vit": "vit.layers.1.layernorm_before", "deit": "deit.layers.1.layernorm_before", "beit": "beit.layers.1.layernorm_before",
-    "swin": "swin.layernorm", "swinv2": "swinv2.layernorm", "convnext": "convnext.encoder.stages.3", "resnet": "resnet.encoder.stages.3",
-    "mobilevit": "mobilevit.conv_1x1_exp", "dinov2": "dinov2.encoder.layer.1.norm1",
-    "dinov2_registers": "dinov2_with_registers.encoder.layer.1.norm1", "siglip": "vision_model.encoder.layers.1.layer_norm1",
-    "clip": "vision_model.encoder.layers.1.layer_norm1", "dinov3": "model.layer.1.norm1", "dinov3_convnext": "model.stages.3",
-    "clip_pair": "vision_model.encoder.layers.1.layer_norm1", "siglip_pair": "vision_model.encoder.layers.1.layer_norm1",
+    "vit": "vit.layers.1.layernorm_before",
+    "deit": "deit.layers.1.layernorm_before",
+    "beit": "beit.layers.1.layernorm_before",
+    "swin": "swin.layernorm",
+    "swinv2": "swinv2.layernorm",
+    "convnext": "convnext.encoder.stages.3",
+    "resnet": "resnet.encoder.stages.3",
+    "mobilevit": "mobilevit.conv_1x1_exp",
+    "dinov2": "dinov2.encoder.layer.1.norm1",
+    "dinov2_registers": "dinov2_with_registers.encoder.layer.1.norm1",
+    "siglip": "vision_model.encoder.layers.1.layer_norm1",
+    "clip": "vision_model.encoder.layers.1.layer_norm1",
+    "dinov3": "model.layer.1.norm1",
+    "dinov3_convnext": "model.stages.3",
+    "clip_pair": "vision_model.encoder.layers.1.layer_norm1",
+    "siglip_pair": "vision_model.encoder.layers.1.layer_norm1",
     "segformer": "segformer.stages.3",
-}  # fmt: skip
+}
 
 
 def small(family: str, **options):
@@ -42,7 +65,10 @@ def small(family: str, **options):
     return view_of(family, size=96 if square else (64, 96), **options)
 
 
-@pytest.mark.parametrize(("problem", "exclusive"), [("single_label_classification", True), ("multi_label_classification", False), (None, False)])
+@pytest.mark.parametrize(
+    ("problem", "exclusive"),
+    [("single_label_classification", True), ("multi_label_classification", False), (None, False)],
+)
 def test_probabilities_are_claimed_where_the_configuration_says_what_was_trained(problem, exclusive):
     view = small("vit")
     view.model.config.problem_type = problem
@@ -132,7 +158,14 @@ def test_swin_cells_that_were_padded_lie_outside_of_the_picture():
         assert corner.tolist() == pytest.approx([grid[1] * stride, grid[0] * stride])
 
 
-@pytest.mark.parametrize(("family", "layer"), [("clip_pair", "text_model.encoder.layers.0"), ("vit", "classifier"), ("swin", "swin.encoder.layers.0.blocks.0.attention")])
+@pytest.mark.parametrize(
+    ("family", "layer"),
+    [
+        ("clip_pair", "text_model.encoder.layers.0"),
+        ("vit", "classifier"),
+        ("swin", "swin.encoder.layers.0.blocks.0.attention"),
+    ],
+)
 def test_layers_that_are_no_grid_are_refused(family, layer):
     view = small(family)
     inputs = view.prepare([picture()])
@@ -151,7 +184,9 @@ def test_nothing_in_the_model_changes(family):
     found = attribute(view, view.prepare([picture()]), methods=[hirescam])
     assert float(found.maps[0].values.abs().max()) > 0
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert {n: (m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in model.named_modules()} == flags
+    assert {
+        n: (m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in model.named_modules()
+    } == flags
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
 
 
@@ -180,7 +215,9 @@ def test_texts_are_classes(family):
     assert float((found.logits[:, 0] - found.logits[:, 1]).abs().min()) > 1e-3  # the texts are told apart
 
 
-@pytest.mark.parametrize(("family", "width"), [("clip_pair", 24), ("siglip_pair", 32), ("dinov3", 32), ("dinov3_convnext", 32)])
+@pytest.mark.parametrize(
+    ("family", "width"), [("clip_pair", 24), ("siglip_pair", 32), ("dinov3", 32), ("dinov3_convnext", 32)]
+)
 def test_without_classes_the_embedding_is_the_answer(family, width):
     view = view_of(family, classes=None)
     inputs = view.prepare([picture()])
@@ -202,13 +239,23 @@ def test_segmentation_is_the_packages_own():
     own = processor("segformer").post_process_semantic_segmentation(raw, target_sizes=[(96, 128)] * 2)
     assert torch.equal(found.logits.argmax(1), torch.stack(own))
     assert len(torch.stack(own).unique()) > 1
-    for layer, grid in (("segformer.stages.0.blocks.0", (24, 32)), ("segformer.stages.1.layer_norm", (12, 16)), ("segformer.stages.3", (3, 4))):
+    for layer, grid in (
+        ("segformer.stages.0.blocks.0", (24, 32)),
+        ("segformer.stages.1.layer_norm", (12, 16)),
+        ("segformer.stages.3", (3, 4)),
+    ):
         assert tuple(activation(view, layer, inputs)[0].shape[2:]) == grid
 
 
 def test_a_segmenter_of_one_channel_is_explained_where_its_logit_is_above_0():
     torch.manual_seed(0)
-    config = hf.SegformerConfig(hidden_sizes=[8, 16, 16, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16, num_labels=1)
+    config = hf.SegformerConfig(
+        hidden_sizes=[8, 16, 16, 32],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        num_labels=1,
+    )
     view = wrap(hf.SegformerForSemanticSegmentation(config).eval(), processor=processor("segformer"))
     assert_one_channel(view, view.prepare([picture(96, 128)]), view.model.decode_head.classifier.bias)
 
@@ -224,7 +271,13 @@ def test_names_and_what_is_refused():
     with pytest.raises(OptionError, match="confidence is for detectors"):
         view_of("vit", confidence=0.3)
     with pytest.raises(AdapterError, match="another job"):
-        wrap(hf.ViTForMaskedImageModeling(hf.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32)))
+        wrap(
+            hf.ViTForMaskedImageModeling(
+                hf.ViTConfig(
+                    hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32
+                )
+            )
+        )
     with pytest.raises(AdapterError, match="no tokeniser"):
         wrap(make("clip_pair"), classes=["a"], processor=hf.CLIPImageProcessor())
 

@@ -187,7 +187,9 @@ def test_detr_masks_cover_the_input():
         found = view.find(raw, inputs)
     masks = found.masks()
     assert masks.shape == (len(found), *inputs.tensor.shape[-2:])
-    own = torch.nn.functional.interpolate(raw.pred_masks, size=tuple(inputs.tensor.shape[-2:]), mode="bilinear", align_corners=False)
+    own = torch.nn.functional.interpolate(
+        raw.pred_masks, size=tuple(inputs.tensor.shape[-2:]), mode="bilinear", align_corners=False
+    )
     torch.testing.assert_close(masks[3], own[0, found.candidate[3]])
     assert view_of("detr").find(view_of("detr").run(inputs), inputs).masks is None
 
@@ -220,7 +222,9 @@ def test_bfloat16(family):
     with torch.no_grad():
         output = view.run(inputs)
         found = view.find(output, inputs)
-    own = processor(family).post_process_object_detection(output, threshold=0.0, target_sizes=[tuple(s) for s in inputs.extra["sizes"].tolist()])[0]
+    own = processor(family).post_process_object_detection(
+        output, threshold=0.0, target_sizes=[tuple(s) for s in inputs.extra["sizes"].tolist()]
+    )[0]
     assert torch.equal(found.confidence, own["scores"].float())
     torch.testing.assert_close(found.boxes, own["boxes"].float(), atol=0.5, rtol=0.01)
     maps = attribute(view, inputs, methods=[hirescam], score=Detection(0)).maps[0].values

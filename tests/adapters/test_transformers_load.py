@@ -27,7 +27,9 @@ def saved(tmp_path, request):
     return family, model, own, tmp_path
 
 
-@pytest.mark.parametrize("saved", ["vit", "segformer", "detr", "rt_detr", "owlv2", "grounding_dino", "clip_pair"], indirect=True)
+@pytest.mark.parametrize(
+    "saved", ["vit", "segformer", "detr", "rt_detr", "owlv2", "grounding_dino", "clip_pair"], indirect=True
+)
 def test_a_saved_folder_is_the_same_model(saved):
     family, model, _, folder = saved
     view = load(str(folder), classes=TEXTS.get(family))
@@ -112,7 +114,13 @@ def test_a_hub_name_without_a_network_says_so():
 def test_code_of_a_model_is_never_run(tmp_path):
     mark = tmp_path / "it_ran"
     (tmp_path / "config.json").write_text(
-        json.dumps({"model_type": "homemade", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}, "architectures": ["Homemade"]})
+        json.dumps(
+            {
+                "model_type": "homemade",
+                "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"},
+                "architectures": ["Homemade"],
+            }
+        )
     )
     (tmp_path / "code.py").write_text(f"open({str(mark)!r}, 'w').write('x')\nclass C: pass\nclass M: pass\n")
     with pytest.raises(AdapterError, match="never does that"):
@@ -155,6 +163,8 @@ def test_a_pickled_checkpoint_that_would_run_code_is_refused(tmp_path):
 
 
 def test_a_model_of_another_job_is_refused(tmp_path):
-    hf.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=30).save_pretrained(tmp_path)
+    hf.BertConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=30
+    ).save_pretrained(tmp_path)
     with pytest.raises(AdapterError, match="image classifier"):
         load(tmp_path, weights="none")

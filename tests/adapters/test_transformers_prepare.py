@@ -16,12 +16,18 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 EDGES = {"shortest_edge": 96, "longest_edge": 160}
 PROCESSORS = {
     "vit": lambda: hf.ViTImageProcessor(size={"height": 64, "width": 96}),
-    "deit crops": lambda: hf.DeiTImageProcessor(size={"height": 73, "width": 73}, crop_size={"height": 64, "width": 64}),
+    "deit crops": lambda: hf.DeiTImageProcessor(
+        size={"height": 73, "width": 73}, crop_size={"height": 64, "width": 64}
+    ),
     "clip": lambda: hf.CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}),
-    "clip crops beyond": lambda: hf.CLIPImageProcessor(size={"shortest_edge": 50}, crop_size={"height": 71, "width": 64}),
+    "clip crops beyond": lambda: hf.CLIPImageProcessor(
+        size={"shortest_edge": 50}, crop_size={"height": 71, "width": 64}
+    ),
     "bit": lambda: hf.BitImageProcessor(size={"shortest_edge": 80}, crop_size={"height": 65, "width": 64}),
     "siglip": lambda: hf.SiglipImageProcessor(size={"height": 64, "width": 64}),
-    "beit": lambda: hf.BeitImageProcessor(size={"height": 70, "width": 70}, do_center_crop=True, crop_size={"height": 64, "width": 64}),
+    "beit": lambda: hf.BeitImageProcessor(
+        size={"height": 70, "width": 70}, do_center_crop=True, crop_size={"height": 64, "width": 64}
+    ),
     "convnext crops": lambda: hf.ConvNextImageProcessor(size={"shortest_edge": 96}),
     "convnext warps": lambda: hf.ConvNextImageProcessor(size={"shortest_edge": 384}),
     "mobilevit": lambda: hf.MobileViTImageProcessor(size={"shortest_edge": 72}, crop_size={"height": 64, "width": 64}),
@@ -129,8 +135,12 @@ def test_another_size(processor, size, expected):
 def test_the_share_that_a_crop_keeps_stays():
     own = Preparer(hf.DeiTImageProcessor()).batch([picture(200, 300)])
     other = Preparer(hf.DeiTImageProcessor(), size=112).batch([picture(200, 300)])
+
     def corners(inputs):
-        return inputs.frame[0].boxes_to_source(torch.tensor([[0.0, 0, inputs.frame.size[1], inputs.frame.size[0]]], dtype=torch.float64))
+        return inputs.frame[0].boxes_to_source(
+            torch.tensor([[0.0, 0, inputs.frame.size[1], inputs.frame.size[0]]], dtype=torch.float64)
+        )
+
     assert torch.allclose(corners(own), corners(other))
 
 

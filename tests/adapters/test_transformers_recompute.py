@@ -17,7 +17,12 @@ class Layer(GradientCheckpointingLayer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm, self.wide, self.narrow, self.drop = nn.LayerNorm(8), nn.Linear(8, 64), nn.Linear(64, 8), nn.Dropout(0.5)
+        self.norm, self.wide, self.narrow, self.drop = (
+            nn.LayerNorm(8),
+            nn.Linear(8, 64),
+            nn.Linear(64, 8),
+            nn.Dropout(0.5),
+        )
 
     def forward(self, x, *, scale=1.0):
         Layer.runs += 1

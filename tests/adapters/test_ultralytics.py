@@ -49,7 +49,9 @@ def in_source(boxes: torch.Tensor, inputs, picture: np.ndarray) -> torch.Tensor:
     return inputs.frame[0].boxes_to_source(boxes.detach().double()).clamp_min(0).minimum(limits)
 
 
-@pytest.mark.parametrize(("config", "arguments"), DETECTORS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
+@pytest.mark.parametrize(
+    ("config", "arguments"), DETECTORS, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values()))
+)
 def test_findings_are_those_of_predict(config, arguments):
     result, used = predict(made(config), bus(), **arguments)
     findings, _, inputs = found(wrap(used, size=320, **options(arguments)))
@@ -58,11 +60,15 @@ def test_findings_are_those_of_predict(config, arguments):
     assert len(findings) == len(expected) >= 5
     assert torch.equal(findings.confidence, expected.conf)
     assert torch.equal(findings.classes, expected.cls.long())
-    assert len({round(c, 4) for c in findings.confidence.tolist()}) > len(findings) / 2, "saturated: order would prove nothing"
+    assert len({round(c, 4) for c in findings.confidence.tolist()}) > len(findings) / 2, (
+        "saturated: order would prove nothing"
+    )
     if result.obb is None:
         error = (in_source(findings.boxes, inputs, bus()) - expected.xyxy).abs().max()
     else:
-        centre = inputs.frame[0].points_to_source(((findings.boxes[:, :2] + findings.boxes[:, 2:]) / 2).detach().double())
+        centre = inputs.frame[0].points_to_source(
+            ((findings.boxes[:, :2] + findings.boxes[:, 2:]) / 2).detach().double()
+        )
         size = (findings.boxes[:, 2:] - findings.boxes[:, :2]).detach() * inputs.frame[0].cell_size.flip(0)
         turned = torch.cat([centre, size, findings.angles.detach()[:, None]], 1)
         error = (turned - expected.xywhr).abs().max()
@@ -83,7 +89,9 @@ def test_findings_are_those_of_predict(config, arguments):
         places = findings.keypoints[..., :2].detach().double()
         got = inputs.frame[0].points_to_source(places.flatten(0, 1)).view_as(places)
         limits = torch.tensor([810.0, 1080.0], dtype=torch.float64)
-        torch.testing.assert_close(got.clamp_min(0).minimum(limits).float(), result.keypoints.xy * 1.0, rtol=0, atol=5e-4)
+        torch.testing.assert_close(
+            got.clamp_min(0).minimum(limits).float(), result.keypoints.xy * 1.0, rtol=0, atol=5e-4
+        )
         torch.testing.assert_close(findings.keypoints[..., 2].sigmoid(), result.keypoints.conf, rtol=0, atol=1e-6)
 
 
@@ -163,7 +171,9 @@ def test_rt_detr_findings_are_those_of_predict():
     torch.testing.assert_close(again.logits, findings.logits[:3].detach(), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("config", "end_to_end"), [("yolo11n-seg.yaml", False), ("yolo26n-pose.yaml", True), ("yolo11n-obb.yaml", False)])
+@pytest.mark.parametrize(
+    ("config", "end_to_end"), [("yolo11n-seg.yaml", False), ("yolo26n-pose.yaml", True), ("yolo11n-obb.yaml", False)]
+)
 def test_pinned_anchors_are_read_again_from_changed_pictures(config, end_to_end):
     view = wrap(made(config), size=320, confidence=0.4, end_to_end=end_to_end)
     findings, _, inputs = found(view)
@@ -266,13 +276,33 @@ def test_load_makes_seeded_random_weights_and_leaves_the_generator_alone():
         (lambda: wrap(made("yolo11n.yaml"), confidence=25), OptionError, "from 0 to 1"),
         (lambda: wrap(made("yolo11n.yaml"), max_detections=0), OptionError, "at least 1"),
         (lambda: wrap(made("yolo11n.yaml"), classes="unicorn"), OptionError, "no class 'unicorn'"),
-        (lambda: wrap(made("yolo11n.yaml"), names=["a", "b"]), OptionError, "2 class names were given for a model of 80"),
+        (
+            lambda: wrap(made("yolo11n.yaml"), names=["a", "b"]),
+            OptionError,
+            "2 class names were given for a model of 80",
+        ),
         (lambda: wrap(made("yolo11n.yaml"), end_to_end=True), AdapterError, "no one-to-one branch"),
-        (lambda: wrap(load("yolo26n.yaml", end_to_end=True).model, end_to_end=False), AdapterError, "load the file again"),
+        (
+            lambda: wrap(load("yolo26n.yaml", end_to_end=True).model, end_to_end=False),
+            AdapterError,
+            "load the file again",
+        ),
         (lambda: wrap(made("yolo11n-cls.yaml"), classes="0"), OptionError, "ClassLogit"),
         (lambda: load("yolo99z.yaml"), Exception, "yolo99z"),
     ],
-    ids=["module", "size", "three sizes", "confidence", "max", "class", "names", "end to end", "fused away", "classifier", "config"],
+    ids=[
+        "module",
+        "size",
+        "three sizes",
+        "confidence",
+        "max",
+        "class",
+        "names",
+        "end to end",
+        "fused away",
+        "classifier",
+        "config",
+    ],
 )
 def test_wrong_options_say_what_to_do(make, error, says):
     with pytest.raises(error, match=says):
@@ -310,7 +340,9 @@ def test_empty_masks_are_told_as_the_package_tells_them():
         reach = torch.randint(-4, 5, (2,), generator=generator)
         x, y = (((boxes[i, :2] + boxes[i, 2:]) / 8).long() + reach).tolist()
         side = i % 4
-        proto[0, i, max(0, y - side) : max(0, y + side), max(0, x - side) : max(0, x + side)] = torch.rand(1, generator=generator)
+        proto[0, i, max(0, y - side) : max(0, y + side), max(0, x - side) : max(0, x + side)] = torch.rand(
+            1, generator=generator
+        )
     expected = process_mask(proto[0], torch.eye(n), boxes, (80, 64), upsample=True).amax((1, 2)) > 0
     got = not_empty(torch.eye(n), proto, boxes, torch.zeros(n, dtype=torch.long), (80, 64))
     assert 0.2 < float(expected.float().mean()) < 0.8

@@ -74,8 +74,12 @@ def test_nothing_runs_whatever_was_imported_and_set(tmp_path, order, safe):
     torch.save({"model": _Evil(marker)}, tmp_path / "pickle.pt")
     bad = ["yolo-activation.yaml", "yolo-merged.yml", "yolo-argument.yaml"]
     names = [str(tmp_path / n) for n in (*bad, "yolo-fine.yaml")] + [str(checkpoint), str(tmp_path / "pickle.pt")]
-    environment = {k: v for k, v in os.environ.items() if k != "ULTRALYTICS_SAFE_LOAD"} | ({} if safe is None else {"ULTRALYTICS_SAFE_LOAD": safe})
-    run = subprocess.run([sys.executable, "-c", ATTEMPTS, order, *names], env=environment, capture_output=True, text=True, check=True)
+    environment = {k: v for k, v in os.environ.items() if k != "ULTRALYTICS_SAFE_LOAD"} | (
+        {} if safe is None else {"ULTRALYTICS_SAFE_LOAD": safe}
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", ATTEMPTS, order, *names], env=environment, capture_output=True, text=True, check=True
+    )
     said = json.loads(run.stdout.splitlines()[-1])
     assert not marker.exists()
     for name in bad:
@@ -112,21 +116,50 @@ def test_names_mean_what_they_mean_to_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("yolo26n-cls.yaml", "yolov5n6.yaml", "v3/yolov3-tiny.yaml"):
         ours, theirs = open_model(name, None, 0), ultralytics.YOLO(name)
-        assert (type(ours), ours.task, ours.model.yaml["scale"]) == (type(theirs), theirs.task, theirs.model.yaml["scale"]), name
-        assert {k: v.shape for k, v in ours.model.state_dict().items()} == {k: v.shape for k, v in theirs.model.state_dict().items()}
+        assert (type(ours), ours.task, ours.model.yaml["scale"]) == (
+            type(theirs),
+            theirs.task,
+            theirs.model.yaml["scale"],
+        ), name
+        assert {k: v.shape for k, v in ours.model.state_dict().items()} == {
+            k: v.shape for k, v in theirs.model.state_dict().items()
+        }
         assert (ours.model.yaml["yaml_file"], ours.cfg, ours.overrides["model"]) == (name,) * 3
     (tmp_path / "yolo 'mine'.yaml").write_text(PLAIN)
     assert load("yolo 'mine'.yaml").names == ("0", "1")
 
 
 def test_layers_from_torch_and_its_activations(tmp_path):
-    (tmp_path / "yolo.yaml").write_text("activation: torch.nn.ReLU()\n" + PLAIN.replace("head:", "  - [-1, 1, nn.Identity, []]\nhead:"))
+    (tmp_path / "yolo.yaml").write_text(
+        "activation: torch.nn.ReLU()\n" + PLAIN.replace("head:", "  - [-1, 1, nn.Identity, []]\nhead:")
+    )
     model = open_model(str(tmp_path / "yolo.yaml"), None, 0).model
     assert isinstance(model.model[0].act, torch.nn.ReLU)
-    for value in ("nn.SiLU()", "torch.nn.GELU(approximate='tanh')", " nn.LeakyReLU(0.1, True) ", "nn.Hardtanh(-2.0, 2)", "nn.Identity()"):
+    for value in (
+        "nn.SiLU()",
+        "torch.nn.GELU(approximate='tanh')",
+        " nn.LeakyReLU(0.1, True) ",
+        "nn.Hardtanh(-2.0, 2)",
+        "nn.Identity()",
+    ):
         assert is_activation(value), value
-    for value in ("nn.SiLU", "nn.Linear(2, 2)", "nn.SiLU(open('x'))", "nn.SiLU(**{})", "nn.SiLU(*[])", "(lambda: nn)().SiLU()", "nn.modules.SiLU()",
-                  "nn.ReLU(inplace=__import__('os'))", "nn.SiLU() or 1", "nn.parallel.os()", "-" * 100 + "1", 3, None, ["nn.SiLU()"], "x" * 300):  # fmt: skip
+    for value in (
+        "nn.SiLU",
+        "nn.Linear(2, 2)",
+        "nn.SiLU(open('x'))",
+        "nn.SiLU(**{})",
+        "nn.SiLU(*[])",
+        "(lambda: nn)().SiLU()",
+        "nn.modules.SiLU()",
+        "nn.ReLU(inplace=__import__('os'))",
+        "nn.SiLU() or 1",
+        "nn.parallel.os()",
+        "-" * 100 + "1",
+        3,
+        None,
+        ["nn.SiLU()"],
+        "x" * 300,
+    ):
         assert not is_activation(value), value
 
 
@@ -134,7 +167,10 @@ def test_layers_from_torch_and_its_activations(tmp_path):
 
 REFUSED = {
     "unknown key": ("on_load: print", "has the key 'on_load'"),
-    "text model": ("text_model: clip:/tmp/evil.pt", "has text_model 'clip:/tmp/evil.pt'; expected a text encoder that the package publishes"),
+    "text model": (
+        "text_model: clip:/tmp/evil.pt",
+        "has text_model 'clip:/tmp/evil.pt'; expected a text encoder that the package publishes",
+    ),
     "scales": ("scales: {n: [1, __import__('os'), 3]}", "has scales"),
     "classes": ("nc: __import__('os')", "has nc"),
     "a layer with dots": ("head: [[-1, 1, nn.modules.os.system, [x]]]", r"has head\[0\] layer 'nn.modules.os.system'"),
@@ -149,13 +185,15 @@ REFUSED = {
     "a short layer": ("head: [[-1, 1, Conv]]", r"has head\[0\] \[-1, 1, 'Conv'\]"),
     "a list without end": ("head: [[-1, 1, Conv, &a [*a]]]", r"has head\[0\] arguments"),
     "a list that grows": (f"head: [[-1, 1, Conv, [&a [{'1,' * 50}], &b [{'*a,' * 50}]]]]", r"has head\[0\] arguments"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_no_description_needs_is_refused(tmp_path, case):
     line, words = REFUSED[case]
-    kept = "".join(f"{k}: {v}\n" for k, v in {"nc": 2, "backbone": "[]", "head": "[]"}.items() if not line.startswith(k))
+    kept = "".join(
+        f"{k}: {v}\n" for k, v in {"nc": 2, "backbone": "[]", "head": "[]"}.items() if not line.startswith(k)
+    )
     fpath = tmp_path / "yolo.yaml"
     fpath.write_text(f"{line}\n{kept}")
     with pytest.raises(WeightsError, match=rf"{words}.*pass --trust {fpath} \(in Python trust=\)") as caught:
@@ -228,7 +266,10 @@ def test_the_description_in_a_checkpoint(tmp_path, monkeypatch):
 
 
 def test_what_older_checkpoints_hold_is_let_through():
-    layers = {"backbone": [[-1, 1, "OldStem", []], [-1, 1, "nn.Upsample", ["None", 2, "nearest"]]], "head": [[[0, 1], 1, "OldDetect", ["nc", "anchors"]]]}
+    layers = {
+        "backbone": [[-1, 1, "OldStem", []], [-1, 1, "nn.Upsample", ["None", 2, "nearest"]]],
+        "head": [[[0, 1], 1, "OldDetect", ["nc", "anchors"]]],
+    }
     note = {"scale": "n", "ch": 3, "anchors": [[10, 13, 16, 30]], "nc": 80, "names": {0: "person"}}
     check_description({**layers, **note, "yaml_file": "/somewhere/yolov8n.yaml"}, "old.pt", saved=True)
     with pytest.raises(WeightsError, match="layer 'OldStem'"):

@@ -21,7 +21,17 @@ def picture(h: int, w: int, seed: int = 0) -> np.ndarray:
 
 def fed_by_predict(yolo, pictures: list[np.ndarray], size, **more) -> torch.Tensor:
     """The tensor that the package's own predictor makes of RGB pictures."""
-    predictor = yolo._smart_load("predictor")(overrides={**yolo.overrides, "imgsz": size, "mode": "predict", "rect": True, "conf": 0.25, "verbose": False, **more})
+    predictor = yolo._smart_load("predictor")(
+        overrides={
+            **yolo.overrides,
+            "imgsz": size,
+            "mode": "predict",
+            "rect": True,
+            "conf": 0.25,
+            "verbose": False,
+            **more,
+        }
+    )
     predictor.setup_model(yolo.model, verbose=False)
     backwards = [np.ascontiguousarray(p[..., ::-1]) for p in pictures]
     predictor.setup_source(backwards)
@@ -30,7 +40,15 @@ def fed_by_predict(yolo, pictures: list[np.ndarray], size, **more) -> torch.Tens
 
 @pytest.mark.parametrize(
     "shapes",
-    [[(1080, 810)], [(333, 517)], [(40, 640)], [(7, 3)], [(320, 320)], [(501, 500)] * 2, [(480, 640), (640, 480), (97, 31)]],
+    [
+        [(1080, 810)],
+        [(333, 517)],
+        [(40, 640)],
+        [(7, 3)],
+        [(320, 320)],
+        [(501, 500)] * 2,
+        [(480, 640), (640, 480), (97, 31)],
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("size", [320, (256, 384)], ids=str)
@@ -48,7 +66,10 @@ def test_rt_detr_gets_the_pixels_of_predict():
     pictures = [picture(97, 311), picture(200, 100, 1)]
     inputs = wrap(yolo, size=320).prepare(pictures)
     assert torch.equal(inputs.tensor, fed_by_predict(yolo, pictures, 320))
-    assert inputs.frame.boxes_to_source(torch.tensor([[[0.0, 0, 320, 320]]] * 2)).tolist() == [[[0, 0, 311, 97]], [[0, 0, 100, 200]]]
+    assert inputs.frame.boxes_to_source(torch.tensor([[[0.0, 0, 320, 320]]] * 2)).tolist() == [
+        [[0, 0, 311, 97]],
+        [[0, 0, 100, 200]],
+    ]
 
 
 @pytest.mark.parametrize("shape", [(97, 311), (311, 97), (224, 224), (50, 60)])
@@ -136,7 +157,9 @@ def test_half_precision_rounds_as_predict_rounds():
 
 
 @pytest.mark.parametrize(
-    "bad", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)], ids=["grey", "alpha", "float"]
+    "bad",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)],
+    ids=["grey", "alpha", "float"],
 )
 def test_what_is_no_picture_is_refused(bad):
     with pytest.raises(InputError, match="RGB bytes"):

@@ -99,7 +99,9 @@ def test_every_corner_of_every_level():
     assert sum(len(g.scores) for g in gradients) == 3 * len(cells) * 2
     for level, g in enumerate(gradients):
         for i in range(len(g.scores)):
-            (dense,) = torch.autograd.grad(targets.scores[g.group.targets[i]], recording.calls[level].output, retain_graph=True)
+            (dense,) = torch.autograd.grad(
+                targets.scores[g.group.targets[i]], recording.calls[level].output, retain_graph=True
+            )
             assert float((g.dense(torch.tensor([i]))[1] - dense).abs().max()) < 1e-5 * float(dense.abs().max())
 
 
@@ -113,7 +115,9 @@ def test_maps_are_those_of_the_method_at_the_findings_own_level():
             (dense,) = torch.autograd.grad(targets.scores[g.group.targets[0]], call.output, retain_graph=True)
             expected = method.map(call.output.detach(), dense)
             got = level_map(g, method, inputs)
-            torch.testing.assert_close(got.values[:1], expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()) + 1e-9)
+            torch.testing.assert_close(
+                got.values[:1], expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()) + 1e-9
+            )
             assert got.frame.size == g.size
     joined = patch_maps(plan, hirescam, inputs)
     assert joined.values.shape == (len(targets), 40, 32)

@@ -31,7 +31,11 @@ def found(view, picture=None):
 def fingerprint(model: nn.Module) -> tuple:
     own = {k: v for k, v in vars(model).items() if not k.startswith("_")}
     head = {k: v for k, v in vars(model.model[-1]).items() if not k.startswith("_")}
-    return ({k: id(v) for k, v in own.items()}, {k: id(v) for k, v in head.items()}, [m.training for m in model.modules()])
+    return (
+        {k: id(v) for k, v in own.items()},
+        {k: id(v) for k, v in head.items()},
+        [m.training for m in model.modules()],
+    )
 
 
 def words(count: int) -> tuple[str, ...]:
@@ -141,8 +145,12 @@ def test_boxes_on_a_reference_picture_as_predict():
     yolo = make_yolo("yoloe-11s-seg.yaml")
     mirrored = np.ascontiguousarray(bus()[:, ::-1])
     prompts = {"bboxes": np.array(BOXES), "cls": np.array([0, 0, 1])}
-    result, used = predict(copy.copy(yolo), mirrored, conf=0.05, visual_prompts=prompts, refer_image=np.ascontiguousarray(bus()[..., ::-1]))
-    view = wrap(used, prompt=VisualPrompt(BOXES, [0, 0, 1], picture=bus(), names=("person", "bus")), confidence=0.05, **SIZE)
+    result, used = predict(
+        copy.copy(yolo), mirrored, conf=0.05, visual_prompts=prompts, refer_image=np.ascontiguousarray(bus()[..., ::-1])
+    )
+    view = wrap(
+        used, prompt=VisualPrompt(BOXES, [0, 0, 1], picture=bus(), names=("person", "bus")), confidence=0.05, **SIZE
+    )
     findings, _, inputs = found(view, mirrored)
     assert not inputs.extra
     assert findings.names == ("person", "bus")
@@ -213,15 +221,31 @@ def test_prompt_free_findings_are_those_of_predict_and_know_their_anchor():
         (lambda: load("yoloe-11s-seg.yaml", **SIZE), AdapterError, "has no classes yet"),
         (lambda: wrap(made("yolo11n.yaml"), prompt=TextPrompt(("bus",)), **SIZE), AdapterError, "takes no prompts"),
         (lambda: wrap(made("yolo11n-cls.yaml"), prompt=TextPrompt(("bus",))), AdapterError, "takes no prompts"),
-        (lambda: wrap(made("yoloe-11s-seg.yaml"), classes="bus", prompt=TextPrompt(("bus",)), **SIZE), OptionError, "give one of them"),
+        (
+            lambda: wrap(made("yoloe-11s-seg.yaml"), classes="bus", prompt=TextPrompt(("bus",)), **SIZE),
+            OptionError,
+            "give one of them",
+        ),
         (lambda: wrap(made("yoloe-11s-seg.yaml"), classes="", **SIZE), OptionError, "none of them empty"),
-        (lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=EmbeddingPrompt(("a",), embeddings(2)), **SIZE), OptionError, "one row of 512 per name"),
+        (
+            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=EmbeddingPrompt(("a",), embeddings(2)), **SIZE),
+            OptionError,
+            "one row of 512 per name",
+        ),
         (lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt([]), **SIZE), OptionError, "at least one"),
-        (lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, [0, 1]), **SIZE), OptionError, "2 class numbers"),
-        (lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, names=("a", "b")), **SIZE), OptionError, "names 2 classes"),
+        (
+            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, [0, 1]), **SIZE),
+            OptionError,
+            "2 class numbers",
+        ),
+        (
+            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, names=("a", "b")), **SIZE),
+            OptionError,
+            "names 2 classes",
+        ),
         (lambda: wrap(prompt_free(0.1), prompt=TextPrompt(("bus",)), **SIZE), AdapterError, "takes no prompts"),
     ],
-)  # fmt: skip
+)
 def test_prompts_that_cannot_work_say_why(make, error, says):
     with pytest.raises(error, match=says):
         make()

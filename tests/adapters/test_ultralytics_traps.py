@@ -53,7 +53,9 @@ def state_of(model: nn.Module) -> dict:
     }
 
 
-@pytest.mark.parametrize("config", ["yolo11n-seg.yaml", "yolo26n.yaml", "yoloe-11s-seg.yaml", "yolo11n-pose.yaml", "yolo11n-obb.yaml"])
+@pytest.mark.parametrize(
+    "config", ["yolo11n-seg.yaml", "yolo26n.yaml", "yoloe-11s-seg.yaml", "yolo11n-pose.yaml", "yolo11n-obb.yaml"]
+)
 def test_models_are_left_as_they_were(config):
     yolo = made(config)
     yolo.model.eval()
@@ -73,7 +75,11 @@ def test_rt_detr_and_classifiers_are_left_as_they_were():
         before = state_of(yolo.model)
         view = wrap(yolo, size=size, confidence=0.5)
         inputs = view.prepare([bus()])
-        recording = record(view.model, lambda view=view, inputs=inputs: view.run(inputs), resolve(view.model, list(view.auto_layers().layers)))
+        recording = record(
+            view.model,
+            lambda view=view, inputs=inputs: view.run(inputs),
+            resolve(view.model, list(view.auto_layers().layers)),
+        )
         answer = view.find(recording.raw, inputs)
         recording.gradients(answer.logits[:1, 0], torch.tensor([0]))
         assert state_of(yolo.model) == before
@@ -134,7 +140,9 @@ def test_frozen_fused_and_plain_models_agree():
     assert fused.candidate[0] == plain.candidate[0]
     for a, b in zip(fused_gradients, plain_gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0.02 * float(b.abs().max()) + 1e-9)
-    torch.testing.assert_close(fused_maps.values, plain_maps.values, rtol=0, atol=0.02 * float(plain_maps.values.abs().max()))
+    torch.testing.assert_close(
+        fused_maps.values, plain_maps.values, rtol=0, atol=0.02 * float(plain_maps.values.abs().max())
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

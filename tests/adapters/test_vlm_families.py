@@ -63,7 +63,9 @@ def test_tokens_lie_where_the_layout_says_and_are_as_many(name, sizes):
     inputs = asked(processor, name, coordinates(sizes))
     assert check_layout(layout, inputs, sizes, **colours(processor)) < 0.2
     pictures = layout.pictures(inputs, sizes)
-    assert sum(picture.count for picture in pictures) == len(picture_positions(inputs["input_ids"], image_token_id(model.config)))
+    assert sum(picture.count for picture in pictures) == len(
+        picture_positions(inputs["input_ids"], image_token_id(model.config))
+    )
     for picture in pictures:
         tokens = torch.cat([grid.token.flatten() for grid in picture.grids]).tolist()
         assert len(set(tokens)) == len(tokens)
@@ -83,17 +85,30 @@ FULL = {
     "gemma3": (
         lambda: hf.Gemma3Config(vision_config={"image_size": 896, "patch_size": 14}),
         lambda: hf.Gemma3ImageProcessor(
-            size={"height": 896, "width": 896}, do_pan_and_scan=True, pan_and_scan_min_crop_size=256, pan_and_scan_max_num_crops=4, pan_and_scan_min_ratio_to_activate=1.2
+            size={"height": 896, "width": 896},
+            do_pan_and_scan=True,
+            pan_and_scan_min_crop_size=256,
+            pan_and_scan_max_num_crops=4,
+            pan_and_scan_min_ratio_to_activate=1.2,
         ),
     ),
-    "llava": (hf.LlavaConfig, lambda: hf.CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})),
+    "llava": (
+        hf.LlavaConfig,
+        lambda: hf.CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}),
+    ),
     "llava_onevision": (hf.LlavaOnevisionConfig, lambda: hf.LlavaOnevisionImageProcessor()),
-    "idefics3": (lambda: hf.Idefics3Config(vision_config={"image_size": 364, "patch_size": 14}), lambda: hf.Idefics3ImageProcessor()),
+    "idefics3": (
+        lambda: hf.Idefics3Config(vision_config={"image_size": 364, "patch_size": 14}),
+        lambda: hf.Idefics3ImageProcessor(),
+    ),
     "smolvlm": (
         lambda: hf.SmolVLMConfig(vision_config={"image_size": 512, "patch_size": 16}, scale_factor=4),
         lambda: hf.SmolVLMImageProcessor(size={"longest_edge": 2048}, max_image_size={"longest_edge": 512}),
     ),
-    "internvl": (hf.InternVLConfig, lambda: hf.GotOcr2ImageProcessor(size={"height": 448, "width": 448}, crop_to_patches=True)),
+    "internvl": (
+        hf.InternVLConfig,
+        lambda: hf.GotOcr2ImageProcessor(size={"height": 448, "width": 448}, crop_to_patches=True),
+    ),
 }
 
 
@@ -117,7 +132,9 @@ def test_the_families_are_cut_up_as_they_are_known_to_be():
     assert grids("internvl", (37, 90)) == [3]
     assert grids("llava_next", (37, 90)) == [2]  # one over all tiles: 32 is a multiple of 4
     assert grids("llava_onevision", (20, 70)) == [4]  # three tiles beside each other
-    assert grids("llava_onevision", (30, 60)) == [11]  # two by three, shrunk: two blocks of rows, three of columns, and two columns across the borders
+    assert grids("llava_onevision", (30, 60)) == [
+        11
+    ]  # two by three, shrunk: two blocks of rows, three of columns, and two columns across the borders
     assert grids("llava_onevision", (48, 56), (37, 90)) == [1, 1]
 
 
@@ -127,7 +144,11 @@ def test_what_a_centre_crop_leaves_out_is_unseen_and_nothing_else(name):
     (picture,) = layout.pictures(asked(processor, name, coordinates([(37, 90)])), [(37, 90)])
     unseen = 1 - float(picture.seen().double().mean())
     # OneVision's squares of 26 pixels have patches on 24 of them: a strip at the right and at the bottom, that tiles may see
-    assert unseen == pytest.approx(1 - 37 / 90, abs=0.02) if name == "llava" else unseen < (0.05 if name == "llava_onevision" else 1e-9)
+    assert (
+        unseen == pytest.approx(1 - 37 / 90, abs=0.02)
+        if name == "llava"
+        else unseen < (0.05 if name == "llava_onevision" else 1e-9)
+    )
 
 
 # --- by the models -------------------------------------------------------------------------------------------------------------------------
@@ -141,8 +162,17 @@ class Stop(Exception):
 def still_family(name):
     """A model whose vision tower's attention passes nothing on, so that a token knows its own pixels only."""
     model, processor = FAMILIES[name]()
-    tower = [module for name, module in model.named_modules() if any(part in name for part in ("vision_tower", "vision_model", "visual"))]
-    outputs = [m for module in tower for name, m in module.named_children() if name in ("out_proj", "projection_layer") or (name == "proj" and isinstance(m, torch.nn.Linear))]
+    tower = [
+        module
+        for name, module in model.named_modules()
+        if any(part in name for part in ("vision_tower", "vision_model", "visual"))
+    ]
+    outputs = [
+        m
+        for module in tower
+        for name, m in module.named_children()
+        if name in ("out_proj", "projection_layer") or (name == "proj" and isinstance(m, torch.nn.Linear))
+    ]
     assert outputs
     for output in outputs:
         torch.nn.init.zeros_(output.weight)
@@ -224,12 +254,21 @@ def test_changed_pixels_change_the_tokens_that_stand_for_them_and_no_others(name
             right, bottom = max(left + 1, int(cx + w / 8)), max(top + 1, int(cy + h / 8))
             changed = [part.copy() for part in noise]
             changed[k][top:bottom, left:right] ^= 0xFF
-            moved = (features(model, asked(processor, name, [Image.fromarray(part) for part in changed])) - before).abs().amax(1)
+            moved = (
+                (features(model, asked(processor, name, [Image.fromarray(part) for part in changed])) - before)
+                .abs()
+                .amax(1)
+            )
             mine = moved[firsts[k] : firsts[k + 1]]
             assert mine[token] > 1e-4, f"token {token}: nothing changed"
             others = torch.cat([moved[: firsts[k]], moved[firsts[k + 1] :]])
             assert not len(others) or others.max() < 1e-6
-            near = (boxes[:, 0] - reach[:, 0] < right) & (boxes[:, 2] + reach[:, 0] > left) & (boxes[:, 1] - reach[:, 1] < bottom) & (boxes[:, 3] + reach[:, 1] > top)
+            near = (
+                (boxes[:, 0] - reach[:, 0] < right)
+                & (boxes[:, 2] + reach[:, 0] > left)
+                & (boxes[:, 1] - reach[:, 1] < bottom)
+                & (boxes[:, 3] + reach[:, 1] > top)
+            )
             assert not (~near).any() or mine[~near].max() < 1e-6  # nan is near nothing: ends of rows never change
             # of all tokens of its size the one that has them in it changes most
             alike = ((extent - extent[token]).abs() < 0.1 * extent[token]).all(1) & (grid_of >= 0)
@@ -243,26 +282,42 @@ def test_changed_pixels_change_the_tokens_that_stand_for_them_and_no_others(name
 
 def test_a_family_that_nobody_knows_is_refused():
     model, processor, _ = family("llava_onevision")
-    with pytest.raises(AdapterError, match=r"pixels the vision tokens of 'mystery' stand for, and a map would have to guess; supported are gemma3, .*qwen3_vl") as error:
+    with pytest.raises(
+        AdapterError,
+        match=r"pixels the vision tokens of 'mystery' stand for, and a map would have to guess; supported are gemma3, .*qwen3_vl",
+    ) as error:
         layout_of("mystery", model.config, processor)
     assert "none applies" in str(error.value)
     model, processor, _ = family("gemma3_crops")  # one square of a picture that is nearly square, several of others
-    with pytest.raises(AdapterError, match=r"mystery.*SquashedLayout: .*the processor made 3 squares; its layout says 1"):
+    with pytest.raises(
+        AdapterError, match=r"mystery.*SquashedLayout: .*the processor made 3 squares; its layout says 1"
+    ):
         proved_layout("mystery", model.config, processor)
     with pytest.raises(AdapterError, match="would have to guess"):
         layout_of("mystery", model.config, processor.image_processor)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("qwen3_vl", QwenLayout), ("paligemma", SquashedLayout), ("gemma3", SquashedLayout), ("llava", CentreCropLayout), ("llava_squashed", SquashedLayout)]
+    ("name", "kind"),
+    [
+        ("qwen3_vl", QwenLayout),
+        ("paligemma", SquashedLayout),
+        ("gemma3", SquashedLayout),
+        ("llava", CentreCropLayout),
+        ("llava_squashed", SquashedLayout),
+    ],
 )
 def test_a_family_that_nobody_knows_is_taken_where_a_simple_layout_proves_itself(name, kind):
     model, processor, known = family(name)
     layout = layout_of("mystery", model.config, processor, model=model)
     assert type(layout) is kind
-    pictures = [found.pictures({"image_grid_thw": torch.tensor([[1, 12, 18]])}, [(50, 70)])[0] for found in (layout, known)]
+    pictures = [
+        found.pictures({"image_grid_thw": torch.tensor([[1, 12, 18]])}, [(50, 70)])[0] for found in (layout, known)
+    ]
     assert pictures[0].grids[0].frame.allclose(pictures[1].grids[0].frame)
-    with pytest.raises(AdapterError, match="without the model of mystery it cannot be seen whether its tokens stand for places"):
+    with pytest.raises(
+        AdapterError, match="without the model of mystery it cannot be seen whether its tokens stand for places"
+    ):
         layout_of("mystery", model.config, processor)
 
 
@@ -287,9 +342,14 @@ def test_tokens_that_stand_for_no_place_are_not_taken_for_a_square():
 
     for other in (Resampler, Columns):
         model, processor = FAMILIES["paligemma"]()
-        assert prove_by_model(SquashedLayout(side=32, stride=4), model, processor, token_id=image_token_id(model.config)) > 0.9
+        assert (
+            prove_by_model(SquashedLayout(side=32, stride=4), model, processor, token_id=image_token_id(model.config))
+            > 0.9
+        )
         model.model.multi_modal_projector = other(model.model.multi_modal_projector)
-        with pytest.raises(AdapterError, match=r"of 12 tokens of mystery only [0-8] answer most to the pixels where a layout puts them"):
+        with pytest.raises(
+            AdapterError, match=r"of 12 tokens of mystery only [0-8] answer most to the pixels where a layout puts them"
+        ):
             layout_of("mystery", model.config, processor, model=model)
 
 
@@ -311,7 +371,12 @@ def wrong_layouts():
         def pictures(self, inputs, sizes):
             """Column by column."""
             found = super().pictures(inputs, sizes)
-            return [PictureTokens(p.size, tuple(TokenGrid(g.frame, g.token.T.reshape(g.token.shape)) for g in p.grids), p.count) for p in found]
+            return [
+                PictureTokens(
+                    p.size, tuple(TokenGrid(g.frame, g.token.T.reshape(g.token.shape)) for g in p.grids), p.count
+                )
+                for p in found
+            ]
 
     class First(InternLayout):
         def squares(self, size):
@@ -326,11 +391,22 @@ def wrong_layouts():
         "crops that are made": ("gemma3_crops", lambda p: SquashedLayout(side=32, stride=8)),
         "tokens of twice the size": ("paligemma", lambda p: SquashedLayout(side=32, stride=8)),
         "another merge": ("qwen3_vl", lambda p: QwenLayout(patch=4, merge=1)),
-        "tiles that are not shrunk": ("llava_onevision", lambda p: OneVisionLayout(side=26, patch=4, canvases=canvases, most=9)),
+        "tiles that are not shrunk": (
+            "llava_onevision",
+            lambda p: OneVisionLayout(side=26, patch=4, canvases=canvases, most=9),
+        ),
         "tiles without unseen pixels": ("llava_onevision", lambda p: Even(side=26, patch=4, canvases=canvases, most=4)),
         "columns for rows": ("llava_onevision", lambda p: Turned(side=26, patch=4, canvases=canvases, most=4)),
-        "other canvases": ("llava_onevision", lambda p: OneVisionLayout(side=26, patch=4, canvases=canvases[:2], most=4)),
-        "the whole picture first": ("internvl", lambda p: First(SimpleNamespace(size={"height": 32}, crop_to_patches=True, min_patches=1, max_patches=6), stride=8)),
+        "other canvases": (
+            "llava_onevision",
+            lambda p: OneVisionLayout(side=26, patch=4, canvases=canvases[:2], most=4),
+        ),
+        "the whole picture first": (
+            "internvl",
+            lambda p: First(
+                SimpleNamespace(size={"height": 32}, crop_to_patches=True, min_patches=1, max_patches=6), stride=8
+            ),
+        ),
         "what its image processor says of itself": ("internvl", lambda p: InternLayout(p.image_processor, stride=8)),
     }
 
@@ -339,7 +415,10 @@ def wrong_layouts():
 def test_a_wrong_layout_is_refused(what):
     name, make = wrong_layouts()[what]
     model, processor, _ = family(name)
-    with pytest.raises(AdapterError, match=r"do not lie where|are not those of its layout|makes \d+ vision tokens|tokens for pictures of"):
+    with pytest.raises(
+        AdapterError,
+        match=r"do not lie where|are not those of its layout|makes \d+ vision tokens|tokens for pictures of",
+    ):
         prove(make(processor), processor, name, token_id=image_token_id(model.config))
 
 
@@ -347,12 +426,18 @@ def test_a_processor_of_another_model_is_refused():
     def told(name, processor, **changed):
         config = family(name)[0].config
         vision = SimpleNamespace(**{"model_type": "x", **config.vision_config.to_dict(), **changed.pop("vision", {})})
-        return layout_of(config.model_type, SimpleNamespace(**{**config.to_dict(), "vision_config": vision, **changed}), processor)
+        return layout_of(
+            config.model_type, SimpleNamespace(**{**config.to_dict(), "vision_config": vision, **changed}), processor
+        )
 
     small = hf.SiglipImageProcessor(size={"height": 24, "width": 24}, **COLOURS)
-    with pytest.raises(AdapterError, match="processor of paligemma makes squares of 24 pixels, its vision tower takes 32"):
+    with pytest.raises(
+        AdapterError, match="processor of paligemma makes squares of 24 pixels, its vision tower takes 32"
+    ):
         told("paligemma", small)
-    with pytest.raises(AdapterError, match=r"qwen3_vl has \(patch, merge, temporal\) \(4, 2, 2\), its vision tower \(16, 2, 2\)"):
+    with pytest.raises(
+        AdapterError, match=r"qwen3_vl has \(patch, merge, temporal\) \(4, 2, 2\), its vision tower \(16, 2, 2\)"
+    ):
         told("qwen3_vl", family("qwen3_vl")[1], vision={"patch_size": 16})
     with pytest.raises(AdapterError, match="different image_grid_pinpoints"):
         told("llava_onevision", family("llava_onevision")[1], image_grid_pinpoints=[[26, 26]])
@@ -386,7 +471,9 @@ def test_options_of_a_call_that_the_layout_does_not_know_are_noticed():
 
 def test_llava_with_padding():
     """LLaVA's own processor can pad to a square; its middle stays in the middle."""
-    processor = hf.LlavaImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, do_pad=True, **COLOURS)
+    processor = hf.LlavaImageProcessor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, do_pad=True, **COLOURS
+    )
     layout = layout_of("llava", family("llava")[0].config, processor)
     assert type(layout) is PaddedLayout
     assert prove(layout, processor, "llava") < 0.2
@@ -400,7 +487,12 @@ def test_llava_with_padding():
 def test_numbers_of_tokens():
     for name in FAMILIES:
         config, processor = family(name)[0].config, family(name)[1]
-        assert processor.tokenizer.convert_ids_to_tokens(image_token_id(config)) in ("<|image_pad|>", "<image>", "<image_soft_token>", "<IMG_CONTEXT>")
+        assert processor.tokenizer.convert_ids_to_tokens(image_token_id(config)) in (
+            "<|image_pad|>",
+            "<image>",
+            "<image_soft_token>",
+            "<IMG_CONTEXT>",
+        )
     assert video_token_id(family("qwen3_vl")[0].config) == 8
     assert video_token_id(SimpleNamespace(video_token_index=4)) == 4
     assert video_token_id(family("paligemma")[0].config) is None

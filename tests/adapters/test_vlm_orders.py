@@ -26,8 +26,14 @@ def filmed(name, size=(40, 72), count=5, **options):
     frames = np.stack([coordinate_picture(size) for _ in range(count)])
     frames[..., 2] = (40 * np.arange(count) + 20)[:, None, None]
     facts = {"fps": 2.0, "total_num_frames": 10 * count, "frames_indices": [10 * k for k in range(count)]}
-    mark = processor.video_token if name in ("qwen3_vl", "llava_onevision") else f"<|vision_start|>{processor.video_token}<|vision_end|>"
-    inputs = processor(text=[f"{mark} how many red ?"], videos=[frames], video_metadata=[facts], return_tensors="pt", **options)
+    mark = (
+        processor.video_token
+        if name in ("qwen3_vl", "llava_onevision")
+        else f"<|vision_start|>{processor.video_token}<|vision_end|>"
+    )
+    inputs = processor(
+        text=[f"{mark} how many red ?"], videos=[frames], video_metadata=[facts], return_tensors="pt", **options
+    )
     return model, layout_of(model.config.model_type, model.config, processor), inputs
 
 
@@ -39,7 +45,10 @@ class Moments(VisionLayout):
 
     def pictures(self, inputs, sizes):
         (video,) = self.layout.videos(inputs, sizes[:1])
-        return [PictureTokens(m.size, tuple(TokenGrid(g.frame, g.token - k * m.count) for g in m.grids), m.count) for k, m in enumerate(video.moments)]
+        return [
+            PictureTokens(m.size, tuple(TokenGrid(g.frame, g.token - k * m.count) for g in m.grids), m.count)
+            for k, m in enumerate(video.moments)
+        ]
 
     def pixels(self, inputs, sizes):
         (video,) = self.layout.videos(inputs, sizes[:1])
@@ -127,7 +136,9 @@ def test_bad_videos():
     with pytest.raises(ShapeError, match="holds 1 videos; 2 sizes"):
         layout.videos(inputs, [(40, 72)] * 2)
     model, processor = FAMILIES["internvl"]()
-    with pytest.raises(AdapterError, match="tokens of a video stand for is not known of InternLayout; give it frames as pictures"):
+    with pytest.raises(
+        AdapterError, match="tokens of a video stand for is not known of InternLayout; give it frames as pictures"
+    ):
         layout_of("internvl", model.config, processor).videos({}, [])
     with pytest.raises(ShapeError, match="2 temporal patches; this is a video"):
         QwenLayout(patch=4, merge=2).pictures({"image_grid_thw": torch.tensor([[2, 4, 4]])}, [(16, 16)])
@@ -186,7 +197,10 @@ def test_states_of_a_tower_in_reading_order(name):
         assert (x - (torch.arange(w) + 0.5) / w).abs().max() < 0.5 / w
         assert (y - ((torch.arange(h) + 0.5) / h)[:, None]).abs().max() < 0.5 / h
     h, w = grids[0, 1:].tolist()
-    for wrong in (states[: h * w].view(h, w, -1), reading_order(states, grids, merge=2)[0][0] if name == "qwen2_5_vl" else states[: h * w].view(h, w, -1)):
+    for wrong in (
+        states[: h * w].view(h, w, -1),
+        reading_order(states, grids, merge=2)[0][0] if name == "qwen2_5_vl" else states[: h * w].view(h, w, -1),
+    ):
         assert (wrong[..., 0] * 0.5 + 0.5 - (torch.arange(w) + 0.5) / w).abs().max() > 2 / w
     with pytest.raises(ShapeError, match=r"there are 4 states; the grids \[\[1, 4, 4\]\] have 16 patches"):
         reading_order(torch.zeros(4, 2), torch.tensor([[1, 4, 4]]), merge=2)
@@ -209,7 +223,9 @@ def test_rows_that_go_over_tiles():
     assert left.token[1, :2].tolist() == [729 + 55, 729 + 56]
     assert right.token[0, 0] == 729 + 27
     assert left.frame.boxes_to_source(torch.tensor([[26.0, 0.0, 27.0, 1.0]])).tolist() == [[364, 0, 378, 14]]
-    assert right.frame.boxes_to_source(torch.tensor([[0.0, 0.0, 1.0, 1.0]])).tolist() == [[384, 0, 398, 14]]  # six pixels are in no token
+    assert right.frame.boxes_to_source(torch.tensor([[0.0, 0.0, 1.0, 1.0]])).tolist() == [
+        [384, 0, 398, 14]
+    ]  # six pixels are in no token
     assert not picture.seen()[:, 756:].all()
     assert picture.seen()[:378, :756].all()
 
@@ -235,8 +251,14 @@ def test_pixels_are_packed_as_the_model_packs_features(name, size):
     layout = layout_of(name, model.config, processor)
     inputs = asked(processor, name, [Image.fromarray(coordinate_picture(size))])
     means = F.avg_pool2d(inputs["pixel_values"][0], 4).flatten(2).transpose(1, 2)
-    told = {"vision_aspect_ratio": model.config.vision_aspect_ratio} if name == "llava_onevision" else {"vision_feature_select_strategy": "default"}
-    packed, _ = model.model.pack_image_features([means], inputs["image_sizes"], image_newline=torch.full((3,), torch.nan), **told)
+    told = (
+        {"vision_aspect_ratio": model.config.vision_aspect_ratio}
+        if name == "llava_onevision"
+        else {"vision_feature_select_strategy": "default"}
+    )
+    packed, _ = model.model.pack_image_features(
+        [means], inputs["image_sizes"], image_newline=torch.full((3,), torch.nan), **told
+    )
     (ours,) = layout.pixels(inputs, [size])
     assert torch.allclose(ours, packed[0], atol=1e-6, equal_nan=True)
     assert len(ours) == len(picture_positions(inputs["input_ids"], image_token_id(model.config)))

@@ -19,54 +19,99 @@ HALF = [0.5, 0.5, 0.5]
 def qwen():
     from transformers import Qwen2VLImageProcessor
 
-    processor = Qwen2VLImageProcessor(patch_size=4, merge_size=2, temporal_patch_size=2, min_pixels=16 * 16, max_pixels=80 * 80, image_mean=HALF, image_std=HALF)
+    processor = Qwen2VLImageProcessor(
+        patch_size=4,
+        merge_size=2,
+        temporal_patch_size=2,
+        min_pixels=16 * 16,
+        max_pixels=80 * 80,
+        image_mean=HALF,
+        image_std=HALF,
+    )
     return processor, QwenLayout.of(processor)
 
 
 def paligemma():
     from transformers import SiglipImageProcessor
 
-    return SiglipImageProcessor(size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF), SquashedLayout(side=32, stride=4)
+    return SiglipImageProcessor(size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF), SquashedLayout(
+        side=32, stride=4
+    )
 
 
 def gemma(**crops):
     from transformers import Gemma3ImageProcessor
 
     processor = Gemma3ImageProcessor(
-        size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF, do_pan_and_scan=True, pan_and_scan_min_crop_size=20, pan_and_scan_max_num_crops=4,
-        pan_and_scan_min_ratio_to_activate=1.2, do_convert_rgb=True,
-    )  # fmt: skip
+        size={"height": 32, "width": 32},
+        image_mean=HALF,
+        image_std=HALF,
+        do_pan_and_scan=True,
+        pan_and_scan_min_crop_size=20,
+        pan_and_scan_max_num_crops=4,
+        pan_and_scan_min_ratio_to_activate=1.2,
+        do_convert_rgb=True,
+    )
     return processor, PanAndScanLayout(side=32, stride=8, **({"least": 20} | crops))
 
 
 def llava():
     from transformers import CLIPImageProcessor
 
-    return CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF), CentreCropLayout(side=32, stride=4)
+    return CLIPImageProcessor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_mean=HALF, image_std=HALF
+    ), CentreCropLayout(side=32, stride=4)
 
 
 def idefics():
     from transformers import Idefics3ImageProcessor
 
-    processor = Idefics3ImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}, image_mean=HALF, image_std=HALF, do_image_splitting=True)
+    processor = Idefics3ImageProcessor(
+        size={"longest_edge": 96},
+        max_image_size={"longest_edge": 32},
+        image_mean=HALF,
+        image_std=HALF,
+        do_image_splitting=True,
+    )
     return processor, IdeficsLayout(processor, stride=8)
 
 
 def smolvlm():
     from transformers import SmolVLMImageProcessor
 
-    processor = SmolVLMImageProcessor(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}, image_mean=HALF, image_std=HALF, do_image_splitting=True)
+    processor = SmolVLMImageProcessor(
+        size={"longest_edge": 96},
+        max_image_size={"longest_edge": 32},
+        image_mean=HALF,
+        image_std=HALF,
+        do_image_splitting=True,
+    )
     return processor, IdeficsLayout(processor, stride=8)
 
 
 def intern():
     from transformers import GotOcr2ImageProcessor
 
-    processor = GotOcr2ImageProcessor(size={"height": 32, "width": 32}, crop_to_patches=True, min_patches=1, max_patches=6, image_mean=HALF, image_std=HALF)
+    processor = GotOcr2ImageProcessor(
+        size={"height": 32, "width": 32},
+        crop_to_patches=True,
+        min_patches=1,
+        max_patches=6,
+        image_mean=HALF,
+        image_std=HALF,
+    )
     return processor, InternLayout(processor, stride=8)
 
 
-FAMILIES = {"idefics": idefics, "smolvlm": smolvlm, "intern": intern, "qwen": qwen, "paligemma": paligemma, "gemma": gemma, "llava": llava}
+FAMILIES = {
+    "idefics": idefics,
+    "smolvlm": smolvlm,
+    "intern": intern,
+    "qwen": qwen,
+    "paligemma": paligemma,
+    "gemma": gemma,
+    "llava": llava,
+}
 
 
 def processed(processor, sizes):
@@ -76,7 +121,9 @@ def processed(processor, sizes):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("sizes", [[s] for s in SIZES] + [SIZES], ids=lambda sizes: " ".join(f"{h}x{w}" for h, w in sizes))
+@pytest.mark.parametrize(
+    "sizes", [[s] for s in SIZES] + [SIZES], ids=lambda sizes: " ".join(f"{h}x{w}" for h, w in sizes)
+)
 def test_tokens_lie_where_the_layout_says(family, sizes):
     processor, layout = FAMILIES[family]()
     inputs = processed(processor, sizes)
@@ -103,7 +150,9 @@ def test_the_wrong_order_and_the_wrong_crop_are_refused():
         check_layout(Listed(patch=4, merge=2), inputs, [(48, 56)], mean=HALF, std=HALF)
     processor, _ = llava()
     with pytest.raises(AdapterError, match="so it is refused"):
-        check_layout(SquashedLayout(side=32, stride=4), processed(processor, [(37, 90)]), [(37, 90)], mean=HALF, std=HALF)
+        check_layout(
+            SquashedLayout(side=32, stride=4), processed(processor, [(37, 90)]), [(37, 90)], mean=HALF, std=HALF
+        )
     processor, _ = gemma()
     with pytest.raises(ShapeError, match=r"made 4 squares; its layout says 1"):
         check_layout(gemma(ratio=9.0)[1], processed(processor, [(37, 120)]), [(37, 120)], mean=HALF, std=HALF)

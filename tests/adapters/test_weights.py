@@ -21,7 +21,11 @@ from isotherm.adapters.trust import authorise, config_dpath, trust_fpath, truste
 from isotherm.adapters.weights import open_weights, open_yolo, sha256_of
 from isotherm.errors import WeightsError
 
-STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2, dtype=torch.bfloat16), "steps": torch.tensor(7)}
+STATE = {
+    "a.weight": torch.arange(6.0).reshape(2, 3),
+    "a.bias": torch.ones(2, dtype=torch.bfloat16),
+    "steps": torch.tensor(7),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +56,9 @@ def crafted(fpath, how, marker):
 
 
 def same(found, expected):
-    return found.keys() == expected.keys() and all(torch.equal(found[k], v) and found[k].dtype == v.dtype for k, v in expected.items())
+    return found.keys() == expected.keys() and all(
+        torch.equal(found[k], v) and found[k].dtype == v.dtype for k, v in expected.items()
+    )
 
 
 # --- what is safe is opened ---------------------------------------------------------------------------------
@@ -110,11 +116,19 @@ BAD = {
     "keras": (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "it is HDF5"),
     "gguf": (b"GGUF\3\0\0\0" + b"\0" * 50, "it is GGUF"),
     "gzip": (b"\x1f\x8b\x08" + b"\0" * 50, "it is gzip"),
-    "terabyte header": (struct.pack("<Q", 1 << 40) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', "claims a header of 1099511627776 bytes"),
-    "header longer than file": (struct.pack("<Q", 5000) + b"{" + b" " * 100, "claims a header of 5000 bytes but has 109"),
+    "terabyte header": (
+        struct.pack("<Q", 1 << 40) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        "claims a header of 1099511627776 bytes",
+    ),
+    "header longer than file": (
+        struct.pack("<Q", 5000) + b"{" + b" " * 100,
+        "claims a header of 5000 bytes but has 109",
+    ),
     "header is no json": (struct.pack("<Q", 4) + b"{{{{" + b"\0" * 50, "is damaged or cut short"),
     "terabyte tensor": (
-        (lambda h: struct.pack("<Q", len(h)) + h)(b'{"a":{"dtype":"F32","shape":[274877906944],"data_offsets":[0,1099511627776]}}'),
+        (lambda h: struct.pack("<Q", len(h)) + h)(
+            b'{"a":{"dtype":"F32","shape":[274877906944],"data_offsets":[0,1099511627776]}}'
+        ),
         "is damaged or cut short",
     ),
     "broken zip": (b"PK\x03\x04" + b"\0" * 200, "is damaged or cut short"),
@@ -131,7 +145,11 @@ def test_bad_files(tmp_path, case):
         fpath = tmp_path / f"bad{suffix}"
         if content is not None:
             fpath.write_bytes(content)
-        if suffix == ".safetensors" and case not in ("missing", "empty", "broken zip") and not content.startswith((b"PK", b"\x80\x02")):
+        if (
+            suffix == ".safetensors"
+            and case not in ("missing", "empty", "broken zip")
+            and not content.startswith((b"PK", b"\x80\x02"))
+        ):
             words = "claims a header|damaged"
         with pytest.raises(WeightsError, match=words) as caught:
             open_weights(fpath)
@@ -160,7 +178,10 @@ def test_folders_and_programs(tmp_path):
 
 def test_a_compressed_archive_is_not_unpacked(tmp_path):
     torch.save(STATE, tmp_path / "a.pt")
-    with zipfile.ZipFile(tmp_path / "a.pt") as whole, zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as whole,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
         for name in whole.namelist():
             bomb.writestr(name, whole.read(name) if not name.endswith("/0") else b"\0" * 50_000_000)
     assert (tmp_path / "bomb.pt").stat().st_size < 100_000
@@ -211,7 +232,9 @@ def test_trust_holds_for_a_path_and_its_bytes(tmp_path):
     assert len(said) == 1
     before = sha256_of(fpath)
     torch.save({"model": Marked(2, 2), "note": "y"}, fpath)
-    with pytest.raises(WeightsError, match=f"has changed since it was trusted: sha256 was {before}, is {sha256_of(fpath)}"):
+    with pytest.raises(
+        WeightsError, match=f"has changed since it was trusted: sha256 was {before}, is {sha256_of(fpath)}"
+    ):
         open_weights(fpath)
     assert not same(open_weights(fpath, trust=str(fpath), say=said.append), found)
     open_weights(fpath)
@@ -243,7 +266,13 @@ def test_a_damaged_record_trusts_nothing_and_can_be_renewed(tmp_path, home):
     fpath = tmp_path / "model.pt"
     torch.save(Marked(2, 2), fpath)
     home.mkdir()
-    for content in ("", "[]", '{"format": "other"}', '{"format": "isotherm.trust/1", "files": {"a": 3}}', "[" * 100_000):
+    for content in (
+        "",
+        "[]",
+        '{"format": "other"}',
+        '{"format": "isotherm.trust/1", "files": {"a": 3}}',
+        "[" * 100_000,
+    ):
         trust_fpath().write_text(content)
         with pytest.raises(WeightsError, match=r"record of trusted files .* cannot be read"):
             open_weights(fpath)
@@ -372,7 +401,9 @@ def test_a_published_model_that_cannot_be_downloaded(tmp_path, monkeypatch, impo
 
     monkeypatch.setitem(SETTINGS, "weights_dir", str(tmp_path / "none"))
     for name in ("yolo11n.pt", "yolo11n"):
-        with pytest.raises(WeightsError, match=r"yolo11n\.pt is not here and could not be downloaded .*ConnectionError.*give its path"):
+        with pytest.raises(
+            WeightsError, match=r"yolo11n\.pt is not here and could not be downloaded .*ConnectionError.*give its path"
+        ):
             open_yolo(name)
     assert list(tmp_path.iterdir()) == []
 

@@ -17,8 +17,23 @@ from isotherm.cam.layers import resolve
 
 EDGES = {"shortest_edge": 96, "longest_edge": 160}
 SQUARE = {"height": 64, "width": 64}
-TEXTS = {"clip_pair": ["cat", "a dog"], "siglip_pair": ["cat", "a dog"], "owlv2": ["cat", "a dog"], "owlvit": ["cat", "a dog"], "grounding_dino": ["a cat", "red dog"]}
-LABELLED = ("detr", "detr_segmentation", "conditional_detr", "deformable_detr", "rt_detr", "rt_detr_v2", "d_fine", "yolos")
+TEXTS = {
+    "clip_pair": ["cat", "a dog"],
+    "siglip_pair": ["cat", "a dog"],
+    "owlv2": ["cat", "a dog"],
+    "owlvit": ["cat", "a dog"],
+    "grounding_dino": ["a cat", "red dog"],
+}
+LABELLED = (
+    "detr",
+    "detr_segmentation",
+    "conditional_detr",
+    "deformable_detr",
+    "rt_detr",
+    "rt_detr_v2",
+    "d_fine",
+    "yolos",
+)
 PROMPTED = ("grounding_dino", "owlv2", "owlvit")
 
 
@@ -40,7 +55,9 @@ def processor(family: str):
         "conditional_detr": lambda: hf.ConditionalDetrImageProcessor(size=EDGES),
         "deformable_detr": lambda: hf.DeformableDetrImageProcessor(size=EDGES),
         "yolos": lambda: hf.YolosImageProcessor(size=EDGES),
-        "clip_pair": lambda: hf.CLIPProcessor(hf.CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=SQUARE), _clip()),
+        "clip_pair": lambda: hf.CLIPProcessor(
+            hf.CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=SQUARE), _clip()
+        ),
         "siglip_pair": lambda: hf.SiglipProcessor(hf.SiglipImageProcessor(size=SQUARE), _clip()),
         "owlv2": lambda: hf.Owlv2Processor(hf.Owlv2ImageProcessor(size=SQUARE), _clip()),
         "owlvit": lambda: hf.OwlViTProcessor(hf.OwlViTImageProcessor(size=SQUARE, crop_size=SQUARE), _clip()),

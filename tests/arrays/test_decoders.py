@@ -67,7 +67,11 @@ def test_equal_to_tensors(make, case):
 def test_without_a_frame_and_with_a_single_one(case, frame):
     name, options = CASES[case]
     maps = values_of(case)
-    same(getattr(arrays, name)(maps, frame, **options), torch_version(name)(torch.from_numpy(maps), frame, **options), 1e-8)
+    same(
+        getattr(arrays, name)(maps, frame, **options),
+        torch_version(name)(torch.from_numpy(maps), frame, **options),
+        1e-8,
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -133,7 +137,9 @@ def test_by_hand(make):
     # weights 1 1 1 1 e e: x = (0.5 * 2 + (1.5 + 2.5) * (1 + e)) / (4 + 2 e)
     e = np.e
     got = arrays.soft_argmax(maps)
-    np.testing.assert_allclose(got.xy, [[(1 + 4 * (1 + e)) / (4 + 2 * e), (0.5 * (1 + 2 * e) + 1.5 * 3) / (4 + 2 * e)]], rtol=1e-6)
+    np.testing.assert_allclose(
+        got.xy, [[(1 + 4 * (1 + e)) / (4 + 2 * e), (0.5 * (1 + 2 * e) + 1.5 * 3) / (4 + 2 * e)]], rtol=1e-6
+    )
     np.testing.assert_allclose(got.score, [e / (4 + 2 * e)], rtol=1e-6)
 
 
@@ -142,7 +148,9 @@ def test_sigma_of_every_form(make):
     maps = make(logits())
     expected = arrays.moment_inverse(maps, sigma_cells=1.5).xy
     for shape in [(), (2, 3), (2, 3, 2)]:
-        np.testing.assert_allclose(arrays.moment_inverse(maps, sigma_cells=make(np.full(shape, 1.5))).xy, expected, atol=1e-4)
+        np.testing.assert_allclose(
+            arrays.moment_inverse(maps, sigma_cells=make(np.full(shape, 1.5))).xy, expected, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("make", ["numpy-64", "jax-32"], indirect=True)
@@ -183,5 +191,3 @@ def test_bad_input():
         arrays.argmax(np.zeros((3, 0, 4)))
     with pytest.raises(ShapeError, match=r"isotherm\.targets, losses or decode"):
         arrays.argmax(torch.zeros(1, 2, 2))
-
-

@@ -65,10 +65,14 @@ def test_losses_beside_loops(make, name):
     slow = {"gaussian_mse": oracle.mse, "gaussian_cross_entropy": oracle.cross_entropy}[name]
     got = getattr(arrays, name)(make(maps), make(points), FRAMES, sigma_cells=1.3, state=make(STATE))
     assert got.shape == ()
-    np.testing.assert_allclose(got, slow(maps, cells, 1.3, STATE), rtol=1e-5 if make(maps).dtype == "float32" else 1e-10)
+    np.testing.assert_allclose(
+        got, slow(maps, cells, 1.3, STATE), rtol=1e-5 if make(maps).dtype == "float32" else 1e-10
+    )
 
 
-@pytest.mark.parametrize("weight", [None, np.array([[1.0, 2.0, 0.5, 0.0], [3.0, 1.0, 1.0, 0.2]])], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    "weight", [None, np.array([[1.0, 2.0, 0.5, 0.0], [3.0, 1.0, 1.0, 0.2]])], ids=["plain", "weighted"]
+)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_equal_to_tensors(make, name, reduction, weight):
@@ -80,8 +84,18 @@ def test_losses_equal_to_tensors(make, name, reduction, weight):
         return None if a is None else torch.from_numpy(np.array(a))
 
     weight = None if weight is None else make(weight)
-    got = getattr(arrays, name)(maps, points, FRAMES, sigma_cells=1.3, state=make(STATE), weight=weight, reduction=reduction)
-    expected = version(tensor(maps), tensor(points), FRAMES, sigma_cells=1.3, state=torch.from_numpy(STATE), weight=tensor(weight), reduction=reduction)
+    got = getattr(arrays, name)(
+        maps, points, FRAMES, sigma_cells=1.3, state=make(STATE), weight=weight, reduction=reduction
+    )
+    expected = version(
+        tensor(maps),
+        tensor(points),
+        FRAMES,
+        sigma_cells=1.3,
+        state=torch.from_numpy(STATE),
+        weight=tensor(weight),
+        reduction=reduction,
+    )
     np.testing.assert_allclose(got, expected.numpy(), **tolerance(got))
 
 
@@ -114,7 +128,9 @@ def test_gradients_equal_to_tensors(jax64, name):
     version = getattr(losses, name)
     maps, points, _ = case()
     state = jax64.numpy.asarray(STATE)
-    got = jax64.grad(lambda m: getattr(arrays, name)(m, jax64.numpy.asarray(points), FRAMES, sigma_cells=1.3, state=state))(jax64.numpy.asarray(maps))
+    got = jax64.grad(
+        lambda m: getattr(arrays, name)(m, jax64.numpy.asarray(points), FRAMES, sigma_cells=1.3, state=state)
+    )(jax64.numpy.asarray(maps))
     tensor = torch.from_numpy(maps).requires_grad_()
     version(tensor, torch.from_numpy(points), FRAMES, sigma_cells=1.3, state=torch.from_numpy(STATE)).backward()
     np.testing.assert_allclose(got, tensor.grad.numpy(), atol=1e-10)

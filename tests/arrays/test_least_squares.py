@@ -35,7 +35,9 @@ def test_clean_maps_are_decoded_exactly_beyond_the_border(x, y, sigma, known, am
 
 
 @pytest.mark.parametrize(
-    ("make", "sigma"), [("numpy-64", 1.5), ("numpy-64", None), ("numpy-32", 1.5), ("numpy-32", None), ("jax-32", None)], indirect=["make"]
+    ("make", "sigma"),
+    [("numpy-64", 1.5), ("numpy-64", None), ("numpy-32", 1.5), ("numpy-32", None), ("jax-32", None)],
+    indirect=["make"],
 )
 def test_beside_scipy(make, sigma):
     maps, points = noisy()
@@ -61,14 +63,18 @@ def test_wide_peaks_at_a_noisy_border_are_not_lost():
     maps = arrays.gaussian(points, (48, 48), sigma_cells=3.0) + 0.05 * random.normal(size=(600, 1, 48, 48))
     error = np.linalg.norm(arrays.least_squares(maps).xy - points, axis=-1)
     assert error.max() < 0.6
-    assert error.mean() == pytest.approx(0.089, abs=0.008)  # the Cramer-Rao bound with sigma unknown, bench/decode_accuracy.py
+    assert error.mean() == pytest.approx(
+        0.089, abs=0.008
+    )  # the Cramer-Rao bound with sigma unknown, bench/decode_accuracy.py
 
 
 def test_compiled_and_through_a_frame(jax64):
     maps = jax64.numpy.asarray(noisy()[0])
     got = jax64.jit(lambda m: arrays.least_squares(m, FRAME, sigma_cells=1.5))(maps)
     cells = arrays.least_squares(np.asarray(maps), sigma_cells=1.5)
-    np.testing.assert_allclose(got.xy, FRAME.points_to_source(torch.from_numpy(cells.xy.reshape(6, 2))).reshape(2, 3, 2), atol=1e-8)
+    np.testing.assert_allclose(
+        got.xy, FRAME.points_to_source(torch.from_numpy(cells.xy.reshape(6, 2))).reshape(2, 3, 2), atol=1e-8
+    )
     scale = float(FRAME.cell_size[0])
     np.testing.assert_allclose(np.abs(got.covariance), np.abs(cells.covariance) * scale**2, atol=1e-8)
 
@@ -76,7 +82,10 @@ def test_compiled_and_through_a_frame(jax64):
 @pytest.mark.parametrize("sigma", [1.5, None])
 def test_equal_to_tensors(sigma):
     maps = noisy()[0]
-    got, expected = arrays.least_squares(maps, FRAME, sigma_cells=sigma), decode.least_squares(torch.from_numpy(maps), FRAME, sigma_cells=sigma)
+    got, expected = (
+        arrays.least_squares(maps, FRAME, sigma_cells=sigma),
+        decode.least_squares(torch.from_numpy(maps), FRAME, sigma_cells=sigma),
+    )
     np.testing.assert_allclose(got.xy, expected.xy.numpy(), atol=1e-5)
     np.testing.assert_array_equal(got.state, expected.state.numpy())
 

@@ -24,7 +24,16 @@ from isotherm.cam.scores import Classes
 from tiny import TinyClassifier
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8) for i in range(2)]
-METHODS = [gradcam, hirescam, gradcampp, layercam, xgradcam, shapleycam, fullgrad, IntegratedGradients(steps=2, tolerance=1e9)]
+METHODS = [
+    gradcam,
+    hirescam,
+    gradcampp,
+    layercam,
+    xgradcam,
+    shapleycam,
+    fullgrad,
+    IntegratedGradients(steps=2, tolerance=1e9),
+]
 
 
 @contextmanager

@@ -39,7 +39,9 @@ def torchvision_vit():
     from torchvision.models.vision_transformer import VisionTransformer
 
     torch.manual_seed(0)
-    model = VisionTransformer(image_size=32, patch_size=8, num_layers=3, num_heads=3, hidden_dim=24, mlp_dim=32, num_classes=5)
+    model = VisionTransformer(
+        image_size=32, patch_size=8, num_layers=3, num_heads=3, hidden_dim=24, mlp_dim=32, num_classes=5
+    )
     nn.init.normal_(model.heads.head.weight)
     return lively(model), (32, 32)
 
@@ -49,8 +51,14 @@ def transformers_vit(attention="sdpa"):
 
     torch.manual_seed(0)
     config = ViTConfig(
-        hidden_size=24, num_hidden_layers=3, num_attention_heads=3, intermediate_size=32, image_size=32, patch_size=8,
-        num_labels=5, attn_implementation=attention,
+        hidden_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=8,
+        num_labels=5,
+        attn_implementation=attention,
     )
     return lively(ViTForImageClassification(config)), (32, 32)
 
@@ -160,14 +168,19 @@ def test_multi_head_attention_by_its_own_weights(need_weights, masked):
     torch.testing.assert_close(gradient, want_gradient, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": "bool"}, {"attn_mask": "float"}, {"enable_gqa": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": "bool"}, {"attn_mask": "float"}, {"enable_gqa": True}],
+)
 def test_the_open_attention_is_torchs_fused_attention(settings):
     q, k, v = (torch.randn(2, 4, 6, 8) for _ in range(3))
     settings = dict(settings)
     if "attn_mask" in settings:
         allowed = torch.rand(2, 1, 6, 6) > 0.4
         allowed[0, 0, 2] = False  # one query that may look at nothing
-        settings["attn_mask"] = allowed if settings["attn_mask"] == "bool" else torch.zeros(2, 1, 6, 6).masked_fill(~allowed, -torch.inf)
+        settings["attn_mask"] = (
+            allowed if settings["attn_mask"] == "bool" else torch.zeros(2, 1, 6, 6).masked_fill(~allowed, -torch.inf)
+        )
     if settings.get("enable_gqa"):
         k, v = k[:, :2], v[:, :2]
     want = F.scaled_dot_product_attention(q, k, v, **settings)
@@ -263,7 +276,10 @@ def vit_trace(*, own=False, gradient=True, classes=(1, 3), picture=None) -> tupl
     return Trace(scores.detach(), row, inputs, attention=attention), model
 
 
-@pytest.mark.parametrize("settings", [{}, {"heads": "max"}, {"heads": "min"}, {"residual": 0.3}, {"discard": 0.5}, {"discard": 0.9, "heads": "max"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"heads": "max"}, {"heads": "min"}, {"residual": 0.3}, {"discard": 0.5}, {"discard": 0.9, "heads": "max"}],
+)
 def test_rollout_equals_its_reference(settings):
     trace, _ = vit_trace(gradient=False)
     (m,) = Rollout(**settings)(trace)
@@ -355,7 +371,16 @@ def test_what_a_trace_lacks_is_told():
         Rollout(query="first")(Trace(torch.zeros(1), torch.tensor([0]), inputs, attention=uneven[:1]))
 
 
-@pytest.mark.parametrize("make", [lambda: Rollout(residual=1.0), lambda: Rollout(discard=1.0), lambda: Rollout(heads="sum"), lambda: LeGrad(score="mean"), lambda: Rollout(query="cls")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Rollout(residual=1.0),
+        lambda: Rollout(discard=1.0),
+        lambda: Rollout(heads="sum"),
+        lambda: LeGrad(score="mean"),
+        lambda: Rollout(query="cls"),
+    ],
+)
 def test_settings_that_cannot_be_are_refused(make):
     with pytest.raises((MethodError, TypeError), match=r"expected|share|heads|score|query"):
         make()

@@ -147,7 +147,12 @@ def test_names_find_modules():
         resolve(net, nn.ReLU())
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning", "ignore:.*quantize:UserWarning", "ignore:.*quantization:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit:FutureWarning",
+    "ignore:.*torch.jit:DeprecationWarning",
+    "ignore:.*quantize:UserWarning",
+    "ignore:.*quantization:DeprecationWarning",
+)
 def test_wrappers_are_looked_through_and_unexplainable_models_refused():
     net = Net().eval()
     assert original_module(nn.DataParallel(net)) is net

@@ -11,28 +11,14 @@ import torch
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 
-from cam.grad_mode_nets import (
-    BLOCKS,
-    METHODS,
-    PICTURES,
-    Net,
-    assert_same,
-    expected_of,
-    make,
-    maps_of,
-)
+from cam.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
 from cam.test_attention import torchvision_vit
 from isotherm.cam.attention import recorded_attention
 from isotherm.cam.attribute import attribute_again
 from isotherm.cam.capture import record
 from isotherm.cam.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
 from isotherm.cam.layers import resolve
-from isotherm.cam.methods import (
-    IntegratedGradients,
-    eigencam,
-    gradcam,
-    hirescam,
-)
+from isotherm.cam.methods import IntegratedGradients, eigencam, gradcam, hirescam
 from isotherm.errors import LayerError
 from tiny import TinyClassifier, TinyNet
 
@@ -93,7 +79,11 @@ def test_the_callers_own_block_makes_no_difference(ambient):
     with ambient():
         found = maps_of(make("inference_mode", "mix"), ["body", "neck"])
         again, _ = attribute_again(
-            found.rerun.view, found.rerun.inputs.take(found.targets.picture), found.targets, methods=METHODS, layers=["body", "neck"]
+            found.rerun.view,
+            found.rerun.inputs.take(found.targets.picture),
+            found.targets,
+            methods=METHODS,
+            layers=["body", "neck"],
         )
         assert not torch.is_grad_enabled()
         assert torch.is_inference_mode_enabled() == (ambient is torch.inference_mode)
@@ -127,7 +117,9 @@ def test_what_is_written_into_tensors_made_under_inference_mode_stays_written():
             torch.add(shift, 0.25, out=shift)
             if self.through:
                 shift += f.mean((0, 2, 3))
-            return self.head(torch.relu(self.second(f * scale[:, None, None, None] + shift[:, None, None])).mean((2, 3)))
+            return self.head(
+                torch.relu(self.second(f * scale[:, None, None, None] + shift[:, None, None])).mean((2, 3))
+            )
 
     class Plain(Writing):
         def forward(self, x):
@@ -136,7 +128,10 @@ def test_what_is_written_into_tensors_made_under_inference_mode_stays_written():
             return self.head(torch.relu(self.second(f * 2 + shift[:, None, None])).mean((2, 3)))
 
     assert_same(maps_of(Writing(), "first", [hirescam, gradcam]), maps_of(Plain(), "first", [hirescam, gradcam]))
-    with pytest.raises(LayerError, match=r"add_ in .*cannot be differentiated \(Inplace update to inference tensor.*choose a later layer"):
+    with pytest.raises(
+        LayerError,
+        match=r"add_ in .*cannot be differentiated \(Inplace update to inference tensor.*choose a later layer",
+    ):
         maps_of(Writing(through=True), "first", [hirescam])
 
 
@@ -170,7 +165,11 @@ def test_a_frozen_vision_transformer_attends_with_gradients():
 
 def test_what_was_kept_on_is_told():
     notes = maps_of(make("no_grad", "neck"), "body", [hirescam]).notes
-    assert [n for n in notes if "puts gradients off" in n and "Net.forward (grad_mode_nets.py, line" in n and "were kept on" in n]
+    assert [
+        n
+        for n in notes
+        if "puts gradients off" in n and "Net.forward (grad_mode_nets.py, line" in n and "were kept on" in n
+    ]
     assert maps_of(make(), "body", [hirescam]).notes == ()
     # a block that only puts gradients on, one that ends behind the layer, and one without a tensor of the graph overrule nothing
     for block, place in (("enable_grad", "neck"), ("no_grad", "body")):
@@ -187,7 +186,10 @@ def test_what_was_kept_on_is_told():
 
     assert maps_of(Positions(), ["first"], [hirescam]).notes == ()
     # a method that starts at the input tells it as well
-    assert any("puts gradients off" in n for n in maps_of(make("inference_mode", "body"), "neck", [IntegratedGradients(steps=2, tolerance=1e9)]).notes)
+    assert any(
+        "puts gradients off" in n
+        for n in maps_of(make("inference_mode", "body"), "neck", [IntegratedGradients(steps=2, tolerance=1e9)]).notes
+    )
 
 
 def test_an_autograd_function_runs_as_it_was_written():

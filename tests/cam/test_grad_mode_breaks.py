@@ -11,15 +11,9 @@ from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils.checkpoint import checkpoint
 
-from cam.grad_mode_nets import (
-    assert_same,
-    maps_of,
-)
+from cam.grad_mode_nets import assert_same, maps_of
 from isotherm import explain
-from isotherm.cam.methods import (
-    IntegratedGradients,
-    hirescam,
-)
+from isotherm.cam.methods import IntegratedGradients, hirescam
 from isotherm.errors import LayerError, MethodError
 from tiny import TinyNet
 
@@ -55,11 +49,21 @@ def test_a_graph_that_ends_is_refused_with_the_step_and_a_later_layer(cut, step)
         with pytest.raises(MethodError, match="exactly 0 in every cell"):
             maps_of(net, "first", [hirescam])
         return
-    for layers, says in (("first", "layer first has no path"), (["first", "second"], "layer first has no path"), ("first", "no gradient at layer first")):
+    for layers, says in (
+        ("first", "layer first has no path"),
+        (["first", "second"], "layer first has no path"),
+        ("first", "no gradient at layer first"),
+    ):
         net.requires_grad_("no gradient" not in says)
-        with pytest.raises(LayerError, match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_grad_mode_breaks.py, line \d+\).*choose a later layer"):
+        with pytest.raises(
+            LayerError,
+            match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_grad_mode_breaks.py, line \d+\).*choose a later layer",
+        ):
             maps_of(net, layers, [hirescam])
-    with pytest.raises(MethodError, match=rf"at the model's input.*it ends at {step} in .*choose a method that needs a layer's gradient"):
+    with pytest.raises(
+        MethodError,
+        match=rf"at the model's input.*it ends at {step} in .*choose a method that needs a layer's gradient",
+    ):
         maps_of(net, "second", [IntegratedGradients(steps=1)])
 
 
@@ -75,7 +79,9 @@ def test_a_layer_off_the_path_is_not_advised_to_come_later():
             return self.head(torch.relu(self.second(f.detach())).mean((2, 3)))
 
     for layers in ("side", ["second", "side"]):
-        with pytest.raises(LayerError, match=r"side.*does not depend on its output; choose a layer that the score is computed from"):
+        with pytest.raises(
+            LayerError, match=r"side.*does not depend on its output; choose a layer that the score is computed from"
+        ):
             maps_of(Side(), layers, [hirescam])
 
 
@@ -88,7 +94,10 @@ def test_a_step_without_derivative_is_refused_with_its_place():
                     channel.clamp_(min=0)  # of several views of one tensor, which autograd does not follow
             return self.head(torch.relu(self.second(f)).mean((2, 3)))
 
-    with pytest.raises(LayerError, match=r"clamp_ in .*Unbinding.forward \(test_grad_mode_breaks.py, line \d+\) cannot be differentiated.*choose a later layer"):
+    with pytest.raises(
+        LayerError,
+        match=r"clamp_ in .*Unbinding.forward \(test_grad_mode_breaks.py, line \d+\) cannot be differentiated.*choose a later layer",
+    ):
         maps_of(Unbinding(), "first", [hirescam])
     assert maps_of(Unbinding(), "second", [hirescam]).maps[0].values.abs().max() > 0
 
@@ -128,9 +137,14 @@ def test_reentrant_checkpoints_are_refused_with_advice(layers):
 
 def test_a_block_inside_of_a_checkpoint_is_refused_or_right():
     # the second computation is torch's own, with the block as it stands
-    with pytest.raises(LayerError, match=r"second computation was not that of the forward pass.*switch checkpointing off"):
+    with pytest.raises(
+        LayerError, match=r"second computation was not that of the forward pass.*switch checkpointing off"
+    ):
         maps_of(Checkpointed(False, torch.no_grad), "first", [hirescam])
-    assert_same(maps_of(Checkpointed(False, torch.no_grad), "second", [hirescam]), maps_of(Checkpointed(None), "second", [hirescam]))
+    assert_same(
+        maps_of(Checkpointed(False, torch.no_grad), "second", [hirescam]),
+        maps_of(Checkpointed(None), "second", [hirescam]),
+    )
 
 
 def test_values_that_are_written_over_where_gradients_are_off_are_refused_with_advice():
@@ -139,7 +153,11 @@ def test_values_that_are_written_over_where_gradients_are_off_are_refused_with_a
     class Over(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.second, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 2)
+            self.first, self.second, self.head = (
+                nn.Conv2d(3, 4, 3, padding=1),
+                nn.Conv2d(4, 4, 3, padding=1),
+                nn.Linear(4, 2),
+            )
 
         def forward(self, x):
             x = self.first(x)
@@ -150,5 +168,19 @@ def test_values_that_are_written_over_where_gradients_are_off_are_refused_with_a
             return self.head((z + y).mean((2, 3)))
 
     with pytest.raises(LayerError, match=r"writes over values that the gradient needs.*eigencam"):
-        explain(Over().eval(), np.zeros((32, 32, 3), np.uint8) + 90, layers="first", method="gradcam", trust="off", size=32)
-    assert len(explain(Over().eval(), np.zeros((32, 32, 3), np.uint8) + 90, layers="first", method="eigencam", trust="off", size=32)) == 1
+        explain(
+            Over().eval(), np.zeros((32, 32, 3), np.uint8) + 90, layers="first", method="gradcam", trust="off", size=32
+        )
+    assert (
+        len(
+            explain(
+                Over().eval(),
+                np.zeros((32, 32, 3), np.uint8) + 90,
+                layers="first",
+                method="eigencam",
+                trust="off",
+                size=32,
+            )
+        )
+        == 1
+    )

@@ -55,10 +55,19 @@ def why(view, image=PICTURE, **options) -> NonFiniteError:
 @pytest.mark.parametrize("trust", ["off", "fast"])
 @pytest.mark.parametrize(
     ("weight", "value", "layer", "holds"),
-    [("second.weight", NAN, "second", "weight holds NaN (1 of 270 values)"), ("head.bias", INF, "head", "bias holds infinity (1 of 4 values)"), ("first.bias", -INF, "first", "holds infinity")],
+    [
+        ("second.weight", NAN, "second", "weight holds NaN (1 of 270 values)"),
+        ("head.bias", INF, "head", "bias holds infinity (1 of 4 values)"),
+        ("first.bias", -INF, "first", "holds infinity"),
+    ],
 )
 def test_the_layer_whose_weights_are_broken_is_named(weight, value, layer, holds, trust):
-    error = why(damaged(weight, value), trust=trust, method="gradcam" if layer != "first" else "eigencam", layers="first" if layer == "first" else "auto")
+    error = why(
+        damaged(weight, value),
+        trust=trust,
+        method="gradcam" if layer != "first" else "eigencam",
+        layers="first" if layer == "first" else "auto",
+    )
     assert error.layer == layer
     assert holds in str(error)
     assert "load them anew" in str(error)
@@ -72,7 +81,20 @@ def test_no_method_makes_a_map_of_a_layer_with_nan(method):
     assert error.layer == "second"
 
 
-@pytest.mark.parametrize("method", ["hirescam", "gradcam", "gradcampp", "layercam", "eigencam", "eigengradcam", "kpcacam", "scorecam", "elementwisecam"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "hirescam",
+        "gradcam",
+        "gradcampp",
+        "layercam",
+        "eigencam",
+        "eigengradcam",
+        "kpcacam",
+        "scorecam",
+        "elementwisecam",
+    ],
+)
 def test_nor_of_an_infinite_layer_that_the_score_does_not_show(method):
     """Squashed behind the layer, infinity is a finite score."""
 

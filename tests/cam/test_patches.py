@@ -24,7 +24,9 @@ def branch(channels: int = 4, out: int = 3) -> nn.Sequential:
     """Two 3 x 3 convolutions, one depthwise, with norms whose bias makes zero padding differ from anything else."""
     net = nn.Sequential(
         nn.Sequential(nn.Conv2d(channels, 5, 3, padding=1), nn.BatchNorm2d(5), nn.SiLU(inplace=True)),
-        nn.Sequential(nn.Conv2d(5, 5, 3, padding=1, groups=5), nn.BatchNorm2d(5), nn.SiLU(), nn.Conv2d(5, 6, 1), nn.GELU()),
+        nn.Sequential(
+            nn.Conv2d(5, 5, 3, padding=1, groups=5), nn.BatchNorm2d(5), nn.SiLU(), nn.Conv2d(5, 6, 1), nn.GELU()
+        ),
         nn.Conv2d(6, out, 1),
     ).double()
     for m in net.modules():
@@ -36,15 +38,24 @@ def branch(channels: int = 4, out: int = 3) -> nn.Sequential:
     return net.eval()
 
 
-def group(net: nn.Module, features: torch.Tensor, cells, *, layer: str = "neck", first: int = 0, picture=None) -> PatchGroup:
+def group(
+    net: nn.Module, features: torch.Tensor, cells, *, layer: str = "neck", first: int = 0, picture=None
+) -> PatchGroup:
     cell = torch.tensor(cells)
     picture = torch.zeros(len(cell), dtype=torch.long) if picture is None else torch.tensor(picture)
     with torch.no_grad():
         expected = net(features)[picture, :, cell[:, 0], cell[:, 1]]
     return PatchGroup(
-        layer, features, torch.arange(first, first + len(cell)), picture, cell, {"class": net},
-        decode=lambda at: {"logits": at["class"]}, expected={"logits": expected}, score=lambda said: said["logits"][:, 1].tanh(),
-    )  # fmt: skip
+        layer,
+        features,
+        torch.arange(first, first + len(cell)),
+        picture,
+        cell,
+        {"class": net},
+        decode=lambda at: {"logits": at["class"]},
+        expected={"logits": expected},
+        score=lambda said: said["logits"][:, 1].tanh(),
+    )
 
 
 def dense_gradients(net: nn.Module, g: PatchGroup) -> torch.Tensor:
@@ -77,7 +88,9 @@ def test_gradients_are_those_of_the_dense_pass_at_every_border():
 
 
 def test_the_radius_comes_from_the_convolutions():
-    wide = nn.Sequential(nn.Conv2d(2, 2, 5, padding=2), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=2, dilation=2), nn.Conv2d(2, 1, 1))
+    wide = nn.Sequential(
+        nn.Conv2d(2, 2, 5, padding=2), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=2, dilation=2), nn.Conv2d(2, 1, 1)
+    )
     chain = prove_chain(wide, 2)
     assert isinstance(chain, Chain)
     assert chain.radius == 4
@@ -93,16 +106,28 @@ def test_several_branches_of_different_reach_share_a_patch():
     features = torch.randn(1, 3, 4, 4, dtype=torch.float64)
     cell = torch.tensor([[0, 0], [3, 2]])
     with torch.no_grad():
-        expected = {"near": near(features)[0, :, cell[:, 0], cell[:, 1]].T, "far": far(features)[0, :, cell[:, 0], cell[:, 1]].T}
+        expected = {
+            "near": near(features)[0, :, cell[:, 0], cell[:, 1]].T,
+            "far": far(features)[0, :, cell[:, 0], cell[:, 1]].T,
+        }
     g = PatchGroup(
-        "neck", features, torch.arange(2), torch.zeros(2, dtype=torch.long), cell, {"near": near, "far": far},
-        decode=lambda at: at, expected=expected, score=lambda said: said["near"][:, 0] * said["far"][:, 1],
-    )  # fmt: skip
+        "neck",
+        features,
+        torch.arange(2),
+        torch.zeros(2, dtype=torch.long),
+        cell,
+        {"near": near, "far": far},
+        decode=lambda at: at,
+        expected=expected,
+        score=lambda said: said["near"][:, 0] * said["far"][:, 1],
+    )
     (got,) = patch_gradients(PatchPlan(nn.ModuleList([near, far]), (g,), 2))
     for i, (row, column) in enumerate(cell.tolist()):
         leaf = features.clone().requires_grad_()
         product = near(leaf)[0, 0, row, column] * far(leaf)[0, 1, row, column]
-        torch.testing.assert_close(got.dense(torch.tensor([i]))[1], torch.autograd.grad(product, leaf)[0], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(
+            got.dense(torch.tensor([i]))[1], torch.autograd.grad(product, leaf)[0], rtol=1e-10, atol=1e-12
+        )
 
 
 class Residual(nn.Module):
@@ -184,7 +209,9 @@ def test_what_only_the_numbers_can_tell_is_refused_as_well():
 def test_an_unreachable_score_is_refused():
     net, features = branch(), torch.randn(1, 4, 5, 5, dtype=torch.float64)
     g = group(net, features, [(2, 2)])
-    off = PatchGroup(g.layer, g.features, g.targets, g.picture, g.cell, g.branches, g.decode, g.expected, lambda said: torch.ones(1))
+    off = PatchGroup(
+        g.layer, g.features, g.targets, g.picture, g.cell, g.branches, g.decode, g.expected, lambda said: torch.ones(1)
+    )
     got = patch_gradients(PatchPlan(net, (off,), 1))
     assert isinstance(got, Refused)
     assert "does not depend" in got.reason
@@ -204,7 +231,9 @@ def test_scores_see_the_models_own_values_not_their_rounding():
     def score(said):
         seen.update(said)
         # a kink exactly at the model's value: one ulp of rounding would choose the other side
-        return torch.where(said["logits"][:, 1] >= g.expected["logits"][:, 1], said["logits"][:, 1], -said["logits"][:, 1])
+        return torch.where(
+            said["logits"][:, 1] >= g.expected["logits"][:, 1], said["logits"][:, 1], -said["logits"][:, 1]
+        )
 
     kinked = PatchGroup(g.layer, g.features, g.targets, g.picture, g.cell, g.branches, g.decode, g.expected, score)
     patch_gradients(PatchPlan(net, (kinked,), 2))
@@ -240,7 +269,9 @@ def test_pooled_maps_equal_the_method_on_dense_gradients(monkeypatch, chunk):
     net, features = branch(), torch.randn(2, 4, 6, 7, dtype=torch.float64)
     g = group(net, features, CORNERS_AND_MORE, picture=[0, 1, 0, 1, 0, 1, 1, 0])
     got = patch_maps(PatchPlan(net, (g,), 8), gradcam, inputs(2))
-    torch.testing.assert_close(got.values, gradcam.map(features[g.picture], dense_gradients(net, g)), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        got.values, gradcam.map(features[g.picture], dense_gradients(net, g)), rtol=1e-9, atol=1e-12
+    )
     assert torch.equal(got.frame.source_size, inputs(2).frame.source_size[g.picture])
 
 
@@ -263,7 +294,9 @@ def test_levels_are_joined_in_the_order_of_the_targets_on_the_finest_grid():
     f, c = torch.randn(3, 4, 6, 7, dtype=torch.float64), torch.randn(3, 4, 3, 4, dtype=torch.float64)
     gc = group(coarse, c, [(1, 1)], layer="coarse", first=1, picture=[2])
     gf = group(fine, f, [(2, 2), (4, 4)], layer="fine", picture=[0, 1])
-    gf = PatchGroup(gf.layer, gf.features, torch.tensor([2, 0]), gf.picture, gf.cell, gf.branches, gf.decode, gf.expected, gf.score)
+    gf = PatchGroup(
+        gf.layer, gf.features, torch.tensor([2, 0]), gf.picture, gf.cell, gf.branches, gf.decode, gf.expected, gf.score
+    )
     plan = PatchPlan(nn.ModuleList([fine, coarse]), (gc, gf), 3)
     got = patch_maps(plan, hirescam, inputs(3))
     own = [level_map(g, hirescam, inputs(3)) for g in patch_gradients(plan)]

@@ -29,22 +29,38 @@ BY_HAND = [
     ("patches", lambda x: F.conv2d(x, torch.ones(2, 3, 8, 8), stride=8), (4, 4, 8, 8)),
     ("no padding", lambda x: F.conv2d(x, torch.ones(2, 3, 5, 3), stride=(1, 2)), (2.5, 1.5, 1, 2)),
     ("dilated", lambda x: F.conv2d(x, torch.ones(2, 3, 3, 3), dilation=2), (2.5, 2.5, 1, 1)),
-    ("two in a row", lambda x: F.max_pool2d(F.conv2d(x, torch.ones(2, 3, 7, 7), stride=2, padding=3), 3, 2, 1), (0.5, 0.5, 4, 4)),
+    (
+        "two in a row",
+        lambda x: F.max_pool2d(F.conv2d(x, torch.ones(2, 3, 7, 7), stride=2, padding=3), 3, 2, 1),
+        (0.5, 0.5, 4, 4),
+    ),
     ("even pooling", lambda x: F.avg_pool2d(x, 2), (1, 1, 2, 2)),
     ("dilated pooling", lambda x: F.max_pool2d(x, 3, 1, dilation=2), (2.5, 2.5, 1, 1)),
     ("adaptive pooling", lambda x: F.adaptive_avg_pool2d(x, (8, 8)), (4, 6, 8, 12)),
     ("nearest", lambda x: F.interpolate(x, scale_factor=2), (0.25, 0.25, 0.5, 0.5)),
     ("bilinear", lambda x: F.interpolate(x, (32, 32), mode="bilinear"), (1, 1.5, 2, 3)),
     ("corners", lambda x: F.interpolate(x, (127, 191), mode="bilinear", align_corners=True), (0.5, 0.5, 0.5, 0.5)),
-    ("transposed", lambda x: F.conv_transpose2d(x, torch.ones(3, 2, 4, 4), stride=2, padding=1), (0.25, 0.25, 0.5, 0.5)),
-    ("padded right and below", lambda x: F.conv2d(F.pad(x, (0, 1, 0, 1)), torch.ones(2, 3, 3, 3), stride=2), (1.5, 1.5, 2, 2)),
+    (
+        "transposed",
+        lambda x: F.conv_transpose2d(x, torch.ones(3, 2, 4, 4), stride=2, padding=1),
+        (0.25, 0.25, 0.5, 0.5),
+    ),
+    (
+        "padded right and below",
+        lambda x: F.conv2d(F.pad(x, (0, 1, 0, 1)), torch.ones(2, 3, 3, 3), stride=2),
+        (1.5, 1.5, 2, 2),
+    ),
     ("padded left", lambda x: F.pad(x, (3, 0)), (0.5, -2.5, 1, 1)),
     ("mirrored border", lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"), (-1.5, -0.5, 1, 1)),
     ("every other", lambda x: x[:, :, 1::2, ::2], (1.5, 0.5, 2, 2)),
     ("cut from the end", lambda x: x[:, :, -10:], (54.5, 0.5, 1, 1)),
     ("shuffled", lambda x: F.pixel_unshuffle(x, 4), (2, 2, 4, 4)),
     ("merged by reshaping", lambda x: x.reshape(1, 3, 16, 4, 24, 4).amax((3, 5)), (2, 2, 4, 4)),
-    ("channels last and back", lambda x: F.layer_norm(x.permute(0, 2, 3, 1)[:, ::2], (3,)).permute(0, 3, 1, 2), (0.5, 0.5, 2, 1)),
+    (
+        "channels last and back",
+        lambda x: F.layer_norm(x.permute(0, 2, 3, 1)[:, ::2], (3,)).permute(0, 3, 1, 2),
+        (0.5, 0.5, 2, 1),
+    ),
     ("a gate moves nothing", lambda x: x[:, :, ::2, ::2] * x.mean((2, 3), keepdim=True).sigmoid(), (0.5, 0.5, 2, 2)),
     ("branches that disagree meet half-way", lambda x: F.avg_pool2d(x, 2) + x[:, :, ::2, ::2], (0.75, 0.75, 2, 2)),
     ("branches side by side", lambda x: torch.cat([F.avg_pool2d(x, 2), x[:, :, ::2, ::2]], 1), (0.75, 0.75, 2, 2)),
@@ -146,9 +162,9 @@ def test_a_model_is_followed_once_per_layer_and_size(monkeypatch):
     for size in ((16, 24), (16, 24), (32, 24)):
         view.size = size
         m = attribute(view, view.prepare([picture]), methods=[gradcam]).maps[0]
-        assert m.frame.points_to_source(torch.tensor([[[0.5, 0.5]]], dtype=torch.float64)).flatten().tolist() == pytest.approx(
-            [0.5 * 60 / 24, 0.5 * 40 / size[0]]
-        )
+        assert m.frame.points_to_source(
+            torch.tensor([[[0.5, 0.5]]], dtype=torch.float64)
+        ).flatten().tolist() == pytest.approx([0.5 * 60 / 24, 0.5 * 40 / size[0]])
     assert len(made) == 2
 
 
@@ -174,7 +190,9 @@ def test_a_layer_that_could_not_be_followed_is_said_and_spread_evenly():
     class Lost(TinyNet):
         def forward(self, x):
             x = torch.relu(self.first(x))
-            cut = nn.functional.unfold(x, 2, stride=1).unflatten(1, (5, 4)).mean(2)  # a size that no followed operation makes
+            cut = (
+                nn.functional.unfold(x, 2, stride=1).unflatten(1, (5, 4)).mean(2)
+            )  # a size that no followed operation makes
             x = cut.unflatten(2, (x.shape[2] - 1, x.shape[3] - 1))
             return self.head(torch.relu(self.second(x)).mean((2, 3)))
 

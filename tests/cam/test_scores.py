@@ -181,13 +181,23 @@ def test_every_part_has_the_score_it_says(detected):
     b = p.boxes.detach()
     w, h = b[:, 2] - b[:, 0], b[:, 3] - b[:, 1]
     expected = {
-        "left": w / 2, "right": w / 2, "top": h / 2, "bottom": h / 2, "width": w, "height": h,
-        "size": (w * h).sqrt(), "box": torch.ones(6), "objectness": p.objectness.detach(),
-    }  # fmt: skip
+        "left": w / 2,
+        "right": w / 2,
+        "top": h / 2,
+        "bottom": h / 2,
+        "width": w,
+        "height": h,
+        "size": (w * h).sqrt(),
+        "box": torch.ones(6),
+        "objectness": p.objectness.detach(),
+    }
     for part, value in expected.items():
         t = Detection(of=part)(p, inputs)
         torch.testing.assert_close(t.scores.detach(), value, atol=1e-4, rtol=1e-4)
-        assert torch.autograd.grad(t.scores.sum(), p.boxes, retain_graph=True, allow_unused=True)[0] is not None or part == "objectness"
+        assert (
+            torch.autograd.grad(t.scores.sum(), p.boxes, retain_graph=True, allow_unused=True)[0] is not None
+            or part == "objectness"
+        )
     assert [s.split()[-1] for s in Detection(0, of="all")(p, inputs).labels[1:4]] == ["box", "mask", "objectness"]
 
 
@@ -266,7 +276,9 @@ def test_segmentation_mask():
     mask[3:5, 4:9] = True
     torch.testing.assert_close(SegmentationMask(0, mask)(p, inputs).scores, logits[:, 0, 3:5, 4:9].mean((1, 2)))
     with pytest.raises(TargetError, match="empty"):
-        SegmentationMask("sky")(Segmentation(logits * 0 + torch.tensor([0.0, 1.0, 0.0])[:, None, None], p.names), inputs)
+        SegmentationMask("sky")(
+            Segmentation(logits * 0 + torch.tensor([0.0, 1.0, 0.0])[:, None, None], p.names), inputs
+        )
 
 
 def test_a_mask_of_one_channel_is_where_its_logit_is_above_0():
@@ -286,7 +298,9 @@ def test_a_picture_with_an_empty_mask_of_one_channel_has_no_target_unless_it_is_
     targets = SegmentationMask()(p, inputs)
     assert targets.picture.tolist() == [1]
     torch.testing.assert_close(targets.scores, logits[1][logits[1] > 0].mean()[None])
-    torch.testing.assert_close(targets.read(Segmentation(logits[1:] + 1, p.names), torch.tensor([0])), targets.scores + 1)
+    torch.testing.assert_close(
+        targets.read(Segmentation(logits[1:] + 1, p.names), torch.tensor([0])), targets.scores + 1
+    )
     with pytest.raises(TargetError, match="the mask of leaf is empty"):
         SegmentationMask("leaf")(p, inputs)
     with pytest.raises(TargetError, match="it has no pixel"):
@@ -298,7 +312,15 @@ def test_names_come_in_the_order_of_the_outputs(given):
     assert class_names(given) == ("cat", "dog")
 
 
-@pytest.mark.parametrize(("given", "words"), [("cat", "the text 'cat'"), ({1: "cat", 2: "dog"}, "numbers 1, 2"), (["cat", 3], "3, a int"), ({"cat": 0}, "numbers cat")])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("cat", "the text 'cat'"),
+        ({1: "cat", 2: "dog"}, "numbers 1, 2"),
+        (["cat", 3], "3, a int"),
+        ({"cat": 0}, "numbers cat"),
+    ],
+)
 def test_what_are_no_names_is_said(given, words):
     with pytest.raises(OptionError, match=words):
         class_names(given)

@@ -32,7 +32,12 @@ def test_random_weights_are_announced_in_console_page_and_record(place, capsys):
     assert "(RANDOM WEIGHTS: nothing was learned" in flat
     record = read_run(place / "out")
     assert record["model"]["warnings"][0].startswith(WARNING)
-    assert {"about": "weights", "value": "random (seed 0)", "source": "random", "why": "nothing trained them"} in record["model"]["premises"]
+    assert {
+        "about": "weights",
+        "value": "random (seed 0)",
+        "source": "random",
+        "why": "nothing trained them",
+    } in record["model"]["premises"]
     (item,) = read_items(place / "out")
     assert item["warnings"][0].startswith(WARNING)
     assert "RANDOM WEIGHTS" in item["maps"][0]["trust"]
@@ -43,7 +48,24 @@ def test_random_weights_are_announced_in_console_page_and_record(place, capsys):
 
 
 def test_an_architecture_without_weights_is_announced_even_when_quiet(place, capsys):
-    assert main(["explain", "scene-1.jpg", "--model", "yolo11n.yaml", "--size", "64", "--trust", "off", "--quiet", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "scene-1.jpg",
+                "--model",
+                "yolo11n.yaml",
+                "--size",
+                "64",
+                "--trust",
+                "off",
+                "--quiet",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     told = capsys.readouterr()
     assert told.err == ""
     assert told.out.startswith(WARNING)
@@ -75,7 +97,9 @@ def test_an_assumption_is_told_in_console_page_and_record(place, capsys):
 
 def test_a_question_and_a_count_by_random_weights_are_announced(place, capsys):
     asked = ["scene-1.jpg", "--model", "tiny-vlm", "--weights", "none"]
-    assert main(["explain", *asked, "--prompt", "how many red ?", "--answer", "2", "--trust", "off", "--out", "out"]) == 0
+    assert (
+        main(["explain", *asked, "--prompt", "how many red ?", "--answer", "2", "--trust", "off", "--out", "out"]) == 0
+    )
     assert capsys.readouterr().err.startswith(WARNING)
     assert read_run(place / "out")["model"]["warnings"]
     assert main(["count", *asked, "--category", "red", "--strategy", "global", "--out", "counts"]) in (0, 1)

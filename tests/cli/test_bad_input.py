@@ -53,7 +53,12 @@ def bomb(h: int, w: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 SCENES = ["--model", "scenes", "--trust", "off"]
@@ -84,7 +89,10 @@ CASES = {
     "folder without a model": (["good.jpg", "--model", "nothing"], "config.json"),
     "hub name without a network": (["good.jpg", "--model", "nobody/nothing"], "nobody/nothing"),
     "unknown prefix name": (["good.jpg", "--model", "timm:resnet_fifty"], "resnet"),
-    "option the model does not take": (["good.jpg", *SCENES, "--classes", "cat"], "scenes, which ships with isotherm, takes no option classes"),
+    "option the model does not take": (
+        ["good.jpg", *SCENES, "--classes", "cat"],
+        "scenes, which ships with isotherm, takes no option classes",
+    ),
     # what to explain
     "unknown class": (["good.jpg", *SCENES, "--class", "trianlge"], "triangle"),
     "class number too high": (["good.jpg", *SCENES, "--class", "99"], "numbered from 0"),
@@ -100,7 +108,10 @@ CASES = {
     # how
     "several methods where one goes": (["good.jpg", *SCENES, "--method", "gradcam,hirescam"], "--compare takes them"),
     "unknown method": (["good.jpg", *SCENES, "--method", "gradcamm"], "did you mean gradcam"),
-    "method and compare": (["good.jpg", *SCENES, "--method", "gradcam", "--compare", "gradcam,hirescam"], "one of the two"),
+    "method and compare": (
+        ["good.jpg", *SCENES, "--method", "gradcam", "--compare", "gradcam,hirescam"],
+        "one of the two",
+    ),
     "empty entry in a list": (["good.jpg", *SCENES, "--compare", "gradcam,,hirescam"], "empty entry"),
     "unknown layer": (["good.jpg", *SCENES, "--layer", "layer99"], "no layer 'layer99'"),
     "layer without cells": (["good.jpg", *SCENES, "--method", "rollout"], "attention"),
@@ -136,7 +147,18 @@ def test_a_mistake_gets_a_message_and_leaves_nothing(name, place, capsys):
     assert not [p for p in place.rglob("*") if p.name.startswith(".") and p.suffix != ".cache"]
 
 
-@pytest.mark.parametrize("arguments", [["explain"], ["layers"], ["explian"], ["explain", "good.jpg", "--model", "scenes", "--fuse", "sum"], ["show", "none.npz"], ["show"], ["layers", "--model", "scenes", "--at", "nowhere"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explain"],
+        ["layers"],
+        ["explian"],
+        ["explain", "good.jpg", "--model", "scenes", "--fuse", "sum"],
+        ["show", "none.npz"],
+        ["show"],
+        ["layers", "--model", "scenes", "--at", "nowhere"],
+    ],
+)
 def test_other_commands(arguments, place, capsys):
     assert main(arguments) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -37,10 +37,31 @@ def place(workshop, monkeypatch):
 
 
 def test_count_draws_and_tells(place, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(TransformersVlm, "answer", lambda self, asked, *, most: self.vocabulary.encode("2"))  # a number, so that there are maps
+    monkeypatch.setattr(
+        TransformersVlm, "answer", lambda self, asked, *, most: self.vocabulary.encode("2")
+    )  # a number, so that there are maps
     out = tmp_path / "out"
     picture = f"shapes/{PICTURES}/1.png"
-    assert main(["count", picture, "--category", "red", "--strategy", "dense", "--grid", "1x2", "--overlap", "0.5", *MODEL, "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "count",
+                picture,
+                "--category",
+                "red",
+                "--strategy",
+                "dense",
+                "--grid",
+                "1x2",
+                "--overlap",
+                "0.5",
+                *MODEL,
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     told = json.loads((out / "1.json").read_text())
     number = "no count of" if told["count"] is None else f"about {told['count']}" if told["estimate"] else told["count"]
@@ -61,7 +82,25 @@ def test_count_draws_and_tells(place, capsys, tmp_path, monkeypatch):
 
 def test_answers_are_shown_and_places_are_no_counts(place, capsys, tmp_path):
     picture = f"shapes/{PICTURES}/1.png"
-    assert main(["count", picture, "--model", "tiny-vlm", "--category", "red", "--prompt", "where is {category} ?", "--strategy", "global", "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(
+            [
+                "count",
+                picture,
+                "--model",
+                "tiny-vlm",
+                "--category",
+                "red",
+                "--prompt",
+                "where is {category} ?",
+                "--strategy",
+                "global",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr()
     assert "1.png: no count of red; the model did not answer with a number" in said.out
     (item,) = read_items(tmp_path / "out")
@@ -76,15 +115,48 @@ def test_answers_are_shown_and_places_are_no_counts(place, capsys, tmp_path):
 
 def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_path):
     picture = f"shapes/{PICTURES}/1.png"
-    assert main(["count", picture, "--model", "tiny-vlm", "--category", "peaches", "--strategy", "global", "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(
+            [
+                "count",
+                picture,
+                "--model",
+                "tiny-vlm",
+                "--category",
+                "peaches",
+                "--strategy",
+                "global",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr()
     assert "peaches; doubtful: the model has no word for 'peaches'" in said.out
     assert "has no 'peaches': give a prompt of words that it knows" in said.err
-    assert json.loads((tmp_path / "out" / "counts.json").read_text())["doubts"]["1.png"][0] == "the model has no word for 'peaches'"
+    assert (
+        json.loads((tmp_path / "out" / "counts.json").read_text())["doubts"]["1.png"][0]
+        == "the model has no word for 'peaches'"
+    )
 
 
 def test_one_bad_picture_does_not_stop_a_folder(place, capsys, tmp_path):
-    arguments = ["count", "broken.png", "small.png", f"shapes/{PICTURES}/1.png", "--category", "red", "--strategy", "comparison", "--crop", "0,0,48,48", *MODEL, "--out", str(tmp_path / "out")]
+    arguments = [
+        "count",
+        "broken.png",
+        "small.png",
+        f"shapes/{PICTURES}/1.png",
+        "--category",
+        "red",
+        "--strategy",
+        "comparison",
+        "--crop",
+        "0,0,48,48",
+        *MODEL,
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(arguments) == 1
     said = capsys.readouterr()
     assert "broken.png" in said.err
@@ -93,7 +165,23 @@ def test_one_bad_picture_does_not_stop_a_folder(place, capsys, tmp_path):
 
 
 def test_a_file_configures_and_options_go_before_it(place, tmp_path):
-    arguments = ["count", f"shapes/{PICTURES}/1.png", "--category", "red", "--strategy", "dense", "--config", "good.yaml", "--overlap", "0", "--model", "tiny-vlm", "--weights", "none", "--quiet"]
+    arguments = [
+        "count",
+        f"shapes/{PICTURES}/1.png",
+        "--category",
+        "red",
+        "--strategy",
+        "dense",
+        "--config",
+        "good.yaml",
+        "--overlap",
+        "0",
+        "--model",
+        "tiny-vlm",
+        "--weights",
+        "none",
+        "--quiet",
+    ]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     told = json.loads((tmp_path / "out" / "1.json").read_text())
     assert [v["box"] for v in told["views"]] == [[0, 0, 48, 96], [48, 0, 96, 96]]
@@ -124,20 +212,55 @@ PICTURE = f"shapes/{PICTURES}/1.png"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["count", PICTURE, "--category", "red", "--strategy", "custom", *MODEL], "--strategy custom counts in crops of yours"),
-        (["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "1,2,3", *MODEL], "--crop 1,2,3: expected four numbers"),
-        (["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "0,0,200,48", *MODEL], "which is 96 x 96 pixels"),
-        (["count", PICTURE, "--category", "red", "--strategy", "hybrid", "--crop", "0,0,48,48", *MODEL], "go with the strategies comparison and custom"),
+        (
+            ["count", PICTURE, "--category", "red", "--strategy", "custom", *MODEL],
+            "--strategy custom counts in crops of yours",
+        ),
+        (
+            ["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "1,2,3", *MODEL],
+            "--crop 1,2,3: expected four numbers",
+        ),
+        (
+            ["count", PICTURE, "--category", "red", "--strategy", "custom", "--crop", "0,0,200,48", *MODEL],
+            "which is 96 x 96 pixels",
+        ),
+        (
+            ["count", PICTURE, "--category", "red", "--strategy", "hybrid", "--crop", "0,0,48,48", *MODEL],
+            "go with the strategies comparison and custom",
+        ),
         (["count", PICTURE, "--category", "red", "--grid", "three", *MODEL], "--grid three: expected rows x columns"),
-        (["count", PICTURE, "--category", "red", "--strategy", "dense", "--grid", "9x9", *MODEL], "has cells below 16 pixels"),
+        (
+            ["count", PICTURE, "--category", "red", "--strategy", "dense", "--grid", "9x9", *MODEL],
+            "has cells below 16 pixels",
+        ),
         (["count", PICTURE, "--category", "red", "--overlap", "1", *MODEL], "--overlap 1: expected a share"),
         (["count", PICTURE, "--category", "red", "--crop-side", "3", *MODEL], "crop_side is 3"),
         (["count", PICTURE, "--category", "red", "--config", "bad.yaml", *MODEL], "did you mean 'grid'"),
         (["count", PICTURE, "--category", "red", "--config", "nothing.yaml", *MODEL], "nothing.yaml cannot be read"),
-        (["count", PICTURE, "--category", "peaches", "--model", "tiny-vlm", "--weights", "none", "--prompt", "{category} !"], "has no word of 'peaches !', so there is nothing to ask"),
-        (["count", PICTURE, "--category", "red", "--model", "tiny-vlm", "--prompt", "how many?"], "it must have {category}"),
+        (
+            [
+                "count",
+                PICTURE,
+                "--category",
+                "peaches",
+                "--model",
+                "tiny-vlm",
+                "--weights",
+                "none",
+                "--prompt",
+                "{category} !",
+            ],
+            "has no word of 'peaches !', so there is nothing to ask",
+        ),
+        (
+            ["count", PICTURE, "--category", "red", "--model", "tiny-vlm", "--prompt", "how many?"],
+            "it must have {category}",
+        ),
         (["count", PICTURE, "--category", "red", "--model", "scenes"], "answers no questions"),
-        (["count", PICTURE, "--category", "red", "--trust", "full", *MODEL], "--trust full: counting does not judge its maps"),
+        (
+            ["count", PICTURE, "--category", "red", "--trust", "full", *MODEL],
+            "--trust full: counting does not judge its maps",
+        ),
         (["count", "nothing.png", "--category", "red", *MODEL], "nothing.png"),
         (["count", "broken.png", "--category", "red", *MODEL], "none of the pictures could be counted"),
         (["eval"], "say what, as in: isotherm eval keypoints | isotherm eval fsc147"),

@@ -119,7 +119,22 @@ def test_globs_and_lists(place):
 
 
 def test_shared_scale(place):
-    assert main(["explain", "scene-1.jpg", "scene-4.jpg", *SCENES, "--shared-scale", "--colormap", "RdBu_r", "--opacity", "0.8"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "scene-1.jpg",
+                "scene-4.jpg",
+                *SCENES,
+                "--shared-scale",
+                "--colormap",
+                "RdBu_r",
+                "--opacity",
+                "0.8",
+            ]
+        )
+        == 0
+    )
 
 
 def test_the_seed_reaches_the_verdict_and_the_record(place):
@@ -200,7 +215,11 @@ def test_demo(place, capsys, short_demo, one_thread, monkeypatch):
     assert "by Rachel Michetti" in page
     assert "how many red ?" in said
     assert said.index("espresso 95 %") < said.index("scene-1.jpg") < said.index("how many red ?")
-    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == ["coffee-maps.png", "scene-1-maps.png", "shapes-1-maps.png"]
+    assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == [
+        "coffee-maps.png",
+        "scene-1-maps.png",
+        "shapes-1-maps.png",
+    ]
     first = read_items(place / "demo")[0]
     assert first["classes"][0]["probability"] == pytest.approx(0.95, abs=0.006)
     assert first["licence"] == "CC0"
@@ -227,11 +246,15 @@ def test_demo(place, capsys, short_demo, one_thread, monkeypatch):
         (["timm", "transformers"], ["photographs", "questions"], ["scene-1-maps.png"]),
     ],
 )
-def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(modules, left, shown, place, capsys, short_demo, monkeypatch, one_thread):
+def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(
+    modules, left, shown, place, capsys, short_demo, monkeypatch, one_thread
+):
     real = importlib.util.find_spec
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *package: None if name in modules else real(name, *package))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *package: None if name in modules else real(name, *package)
+    )
     assert main(["demo"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
     assert [line.split(":")[1].strip() for line in lines] == left

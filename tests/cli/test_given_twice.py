@@ -19,12 +19,23 @@ def test_two_classes_in_two_options_are_refused_with_the_way_to_ask_for_both(cap
     assert "--class star,ring" in told
 
 
-@pytest.mark.parametrize(("command", "words"), [(Explain, ["--shared-scale", "--shared-scale"]), (Explain, ["--trust", "off", "--trust", "a.pt"]), (Explain, ["--seed", "1", "--", "--seed", "2"]), (Count, ["--crop", "0,0,9,9", "--crop", "1,1,9,9"])])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Explain, ["--shared-scale", "--shared-scale"]),
+        (Explain, ["--trust", "off", "--trust", "a.pt"]),
+        (Explain, ["--seed", "1", "--", "--seed", "2"]),
+        (Count, ["--crop", "0,0,9,9", "--crop", "1,1,9,9"]),
+    ],
+)
 def test_switches_and_what_may_be_repeated(command, words):
     refuse_repeated(words, command)
 
 
-@pytest.mark.parametrize(("command", "words"), [(Explain, ["--max-frames", "3", "--max_frames", "4"]), (Count, ["--category", "red", "--category", "green"])])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(Explain, ["--max-frames", "3", "--max_frames", "4"]), (Count, ["--category", "red", "--category", "green"])],
+)
 def test_any_other_option(command, words):
     with pytest.raises(OptionError, match="is given 2 times"):
         refuse_repeated(words, command)

@@ -62,7 +62,17 @@ def place(trained, monkeypatch):
 def test_a_run_holds_everything(place):
     run = place / "runs" / "keypoints-001"
     names = {f.name for f in run.iterdir()}
-    assert {"recipe.json", "run.json", "metrics.csv", "metrics.parquet", "checkpoint.pt", "model.safetensors", "best.safetensors", "evaluation.json", "pictures"} <= names
+    assert {
+        "recipe.json",
+        "run.json",
+        "metrics.csv",
+        "metrics.parquet",
+        "checkpoint.pt",
+        "model.safetensors",
+        "best.safetensors",
+        "evaluation.json",
+        "pictures",
+    } <= names
     told = json.loads((run / "run.json").read_text())
     assert told["status"] == "finished"
     assert told["starts"][0]["command"] == "isotherm train keypoints --config recipe.yaml --quiet"
@@ -74,7 +84,11 @@ def test_a_run_holds_everything(place):
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(run / "metrics.parquet").to_pydict()
-    assert [s for s, v in zip(table["step"], table["validation point_err_px"], strict=True) if v is not None] == [4, 8, 12]
+    assert [s for s, v in zip(table["step"], table["validation point_err_px"], strict=True) if v is not None] == [
+        4,
+        8,
+        12,
+    ]
     best, which = open_run(run)
     assert "best by validation" in which
     assert best.covariance_scale > 0
@@ -85,7 +99,20 @@ def test_predict_draws_and_tells(place, capsys, tmp_path):
     for i in range(2):
         Image.fromarray(make_beetle(HELD_OUT[i]).picture).save(tmp_path / f"{i}.png")
     (tmp_path / "bad.png").write_text("no picture")
-    code = main(["predict", "keypoints", str(tmp_path), "--run", "runs/keypoints-001", "--px-per-cm", "20", "--out", str(tmp_path / "out"), "--quiet"])
+    code = main(
+        [
+            "predict",
+            "keypoints",
+            str(tmp_path),
+            "--run",
+            "runs/keypoints-001",
+            "--px-per-cm",
+            "20",
+            "--out",
+            str(tmp_path / "out"),
+            "--quiet",
+        ]
+    )
     assert code == 1  # one could not be read, and the others came through
     said = capsys.readouterr()
     assert "bad.png" in said.err
@@ -105,24 +132,74 @@ def test_predict_draws_and_tells(place, capsys, tmp_path):
 
 def test_a_box_is_looked_into(place, tmp_path):
     Image.fromarray(make_beetle(HELD_OUT[0]).picture).save(tmp_path / "a.png")
-    assert main(["predict", "keypoints", str(tmp_path / "a.png"), "--run", "runs/keypoints-001", "--box", "10,20,70,80", "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                "keypoints",
+                str(tmp_path / "a.png"),
+                "--run",
+                "runs/keypoints-001",
+                "--box",
+                "10,20,70,80",
+                "--out",
+                str(tmp_path / "out"),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     points = json.loads((tmp_path / "out" / "points.json").read_text())["pictures"][0]["points"]
     assert all(5 < p["x"] < 75 and 15 < p["y"] < 85 for p in points.values())
 
 
 def test_eval_makes_table_diagrams_and_pictures(place, capsys, tmp_path):
     out = tmp_path / "out"
-    assert main(["eval", "keypoints", "--run", "runs/keypoints-001", "--out", str(out), "--extremes", "2", "--quiet", "--track", "tensorboard"]) == 0
+    assert (
+        main(
+            [
+                "eval",
+                "keypoints",
+                "--run",
+                "runs/keypoints-001",
+                "--out",
+                str(out),
+                "--extremes",
+                "2",
+                "--quiet",
+                "--track",
+                "tensorboard",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "width_line_err_cm" in said
     assert "Hawaii (n=" in said
     assert "OKS with true boxes: AP " in said
-    assert {"evaluation.json", "table.txt", "pictures.csv", "pck.png", "lines.png", "calibration.png", "pictures", "tensorboard"} <= {f.name for f in out.iterdir()}
-    assert sorted(f.name for f in (out / "pictures").iterdir()) == ["best-1.jpg", "best-2.jpg", "worst-1.jpg", "worst-2.jpg"]
+    assert {
+        "evaluation.json",
+        "table.txt",
+        "pictures.csv",
+        "pck.png",
+        "lines.png",
+        "calibration.png",
+        "pictures",
+        "tensorboard",
+    } <= {f.name for f in out.iterdir()}
+    assert sorted(f.name for f in (out / "pictures").iterdir()) == [
+        "best-1.jpg",
+        "best-2.jpg",
+        "worst-1.jpg",
+        "worst-2.jpg",
+    ]
     rows = (out / "pictures.csv").read_text().splitlines()
     assert len(rows) == 13
     # the figures are those of the run's own evaluation, from the same model and pictures
-    mine, its = (json.loads(f.read_text())["groups"]["all"]["point_err_px"]["mean"] for f in (out / "evaluation.json", place / "runs/keypoints-001/evaluation.json"))
+    mine, its = (
+        json.loads(f.read_text())["groups"]["all"]["point_err_px"]["mean"]
+        for f in (out / "evaluation.json", place / "runs/keypoints-001/evaluation.json")
+    )
     assert mine == pytest.approx(its)
 
 
@@ -132,10 +209,27 @@ def test_eval_on_a_file_of_annotations(place, tmp_path, capsys):
         beetle = make_beetle(HELD_OUT[i])
         Image.fromarray(beetle.picture).save(tmp_path / f"{i}.png")
         (w0, w1, l0, l1), (a, b) = beetle.points, beetle.ruler
-        ends = [f'"{p[0]} {p[1]}; {q[0]} {q[1]}"' for p, q in ((a, b), (w0, w1), (l1, l0))]  # the length the other way round
+        ends = [
+            f'"{p[0]} {p[1]}; {q[0]} {q[1]}"' for p, q in ((a, b), (w0, w1), (l1, l0))
+        ]  # the length the other way round
         lines.append(f"{i}.png,Hawaii,{ends[0]},{beetle.ruler_cm},{ends[1]},{ends[2]}")
     (tmp_path / "true.csv").write_text("\n".join(lines))
-    assert main(["eval", "keypoints", "--run", "runs/keypoints-001", "--data", str(tmp_path / "true.csv"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "eval",
+                "keypoints",
+                "--run",
+                "runs/keypoints-001",
+                "--data",
+                str(tmp_path / "true.csv"),
+                "--out",
+                str(tmp_path / "out"),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     assert "all (n=4)" in capsys.readouterr().out
 
 
@@ -146,7 +240,9 @@ def test_killed_and_gone_on_with_it_is_the_same_run(place):
     """SIGKILL while it trains; every step is logged once, as if nothing had been."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     code = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen([sys.executable, "-c", code, *KILLED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *KILLED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not (place / "killed" / "checkpoint.pt").exists():
         time.sleep(0.02)
@@ -176,10 +272,16 @@ def test_resume_needs_no_recipe(place, capsys):
         (["train"], "say what, as in: isotherm train keypoints"),
         (["train", "keypoints"], "give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN"),
         (["train", "keypoints", "--config", "nothing.yaml"], "nothing.yaml cannot be read"),
-        (["train", "keypoints", "--config", "recipe.yaml", "--set", "training.step=3"], "training.step is not an option; did you mean 'steps'?"),
+        (
+            ["train", "keypoints", "--config", "recipe.yaml", "--set", "training.step=3"],
+            "training.step is not an option; did you mean 'steps'?",
+        ),
         (["train", "keypoints", "--config", "recipe.yaml", "--set", "training"], "'training' sets nothing"),
         (["train", "keypoints", "--config", "recipe.yaml", "--set", "training.steps=-1"], "steps is -1"),
-        (["train", "keypoints", "--config", "recipe.yaml", "--set", "training.backbone_rate=0"], "a frozen backbone has the rate 0"),
+        (
+            ["train", "keypoints", "--config", "recipe.yaml", "--set", "training.backbone_rate=0"],
+            "a frozen backbone has the rate 0",
+        ),
         (["train", "keypoints", "--config", "recipe.yaml", "--images", "x"], "--images goes with --data"),
         (["train", "keypoints", "--config", "recipe.yaml", "--device", "toaster"], "there is no device 'toaster'"),
         (["train", "keypoints", "--config", "recipe.yaml", "--out", "other"], "other holds other files (mine.txt)"),
@@ -190,14 +292,26 @@ def test_resume_needs_no_recipe(place, capsys):
         (["train", "keypoints", "--config", "broken.yaml"], "broken.yaml:3: no YAML"),
         (["train", "keypoints", "--config", "recipe.yaml", "--backbone", "no_such_network"], "no_such_network"),
         (["eval", "keypoints", "--run", "nothing"], "nothing holds no trained model"),
-        (["eval", "keypoints", "--run", "runs/keypoints-001", "--data", "points.csv", "--skip-bad"], "has the points beak"),
-        (["eval", "keypoints", "--run", "runs/keypoints-001/best.safetensors"], "a model file does not say what to judge it by"),
+        (
+            ["eval", "keypoints", "--run", "runs/keypoints-001", "--data", "points.csv", "--skip-bad"],
+            "has the points beak",
+        ),
+        (
+            ["eval", "keypoints", "--run", "runs/keypoints-001/best.safetensors"],
+            "a model file does not say what to judge it by",
+        ),
         (["eval", "keypoints", "--run", "runs/keypoints-001", "--out", "other"], "--out other holds other files"),
         (["predict", "keypoints", "nothing.png", "--run", "runs/keypoints-001"], "no file or folder 'nothing.png'"),
         (["predict", "keypoints", "a.png", "--run", "recipe.yaml"], "recipe.yaml cannot be read"),
         (["predict", "keypoints", "a.png", "--run", "runs/keypoints-001", "--box", "1,2,3"], "expected four numbers"),
-        (["predict", "keypoints", "a.png", "--run", "runs/keypoints-001", "--level", "95"], "--level 95.0: expected a probability"),
-        (["predict", "keypoints", "a.png", "--run", "runs/keypoints-001", "--px-per-cm", "0"], "--px-per-cm 0.0: expected a number above 0"),
+        (
+            ["predict", "keypoints", "a.png", "--run", "runs/keypoints-001", "--level", "95"],
+            "--level 95.0: expected a probability",
+        ),
+        (
+            ["predict", "keypoints", "a.png", "--run", "runs/keypoints-001", "--px-per-cm", "0"],
+            "--px-per-cm 0.0: expected a number above 0",
+        ),
         (["sweep", "nothing.yaml"], "nothing.yaml cannot be read"),
         (["sweep", "recipe.yaml"], "is not an option"),
         (["sweep", "bad_sweep.yaml"], "rat is not an option; did you mean 'rate'?"),
@@ -211,8 +325,12 @@ def test_mistakes_get_their_message(place, arguments, says, capsys):
     (place / "broken.yaml").write_text("data:\n  train: [\n")
     (place / "points.csv").write_text("picture,beak_x,beak_y\nmissing.png,1,2\n")
     (place / "bad_sweep.yaml").write_text("recipe: recipe.yaml\nvalues: {training.rat: [1, 2]}\n")
-    (place / "range_sweep.yaml").write_text("recipe: recipe.yaml\nvalues: {training.rate: {low: 1.0e-4, high: 1.0e-2}}\n")
-    (place / "blind.yaml").write_text(RECIPE.replace("validation:", "# validation:").replace("margin: 0.0", "hold_out: 0.0"))
+    (place / "range_sweep.yaml").write_text(
+        "recipe: recipe.yaml\nvalues: {training.rate: {low: 1.0e-4, high: 1.0e-2}}\n"
+    )
+    (place / "blind.yaml").write_text(
+        RECIPE.replace("validation:", "# validation:").replace("margin: 0.0", "hold_out: 0.0")
+    )
     (place / "blind_sweep.yaml").write_text("recipe: blind.yaml\nvalues: {training.rate: [1.0e-4]}\n")
     Image.new("RGB", (20, 20)).save(place / "a.png")
     runs = sorted(f.name for f in (place / "runs").iterdir())

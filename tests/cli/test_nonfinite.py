@@ -54,7 +54,27 @@ def opens(monkeypatch, view):
 @pytest.mark.parametrize("batch", ["1", "3"])
 def test_a_picture_that_overflows_fails_and_the_folder_goes_on(folder, monkeypatch, capsys, trust, batch):
     opens(monkeypatch, TinyClassifier(Picky()))
-    assert main(["explain", "in", "--model", "x", "--out", "out", "--trust", trust, "--batch", batch, "--target", "class", "--class", "cat"]) == 1
+    assert (
+        main(
+            [
+                "explain",
+                "in",
+                "--model",
+                "x",
+                "--out",
+                "out",
+                "--trust",
+                trust,
+                "--batch",
+                batch,
+                "--target",
+                "class",
+                "--class",
+                "cat",
+            ]
+        )
+        == 1
+    )
     said = capsys.readouterr()
     assert "isotherm: b.png: the model's answer is" in said.err
     assert "an operation behind layer head" in " ".join(said.err.split())
@@ -101,7 +121,23 @@ def test_a_detector_with_broken_weights_does_not_claim_to_find_nothing(folder, c
     with torch.no_grad():
         next(p for name, p in view.model.named_parameters() if name.endswith("bias")).view(-1)[0] = torch.nan
     save_detector(view.model, folder / "nan.safetensors")
-    assert main(["explain", "in/a.png", "--model", "detector", "--weights", "nan.safetensors", "--out", "out", "--trust", "off"]) == 2
+    assert (
+        main(
+            [
+                "explain",
+                "in/a.png",
+                "--model",
+                "detector",
+                "--weights",
+                "nan.safetensors",
+                "--out",
+                "out",
+                "--trust",
+                "off",
+            ]
+        )
+        == 2
+    )
     said = " ".join(capsys.readouterr().err.split())
     assert "what the detector says of its candidates is NaN" in said
     assert "bias holds NaN (1 of" in said
@@ -114,11 +150,33 @@ def test_a_question_to_a_broken_model(folder, monkeypatch, capsys, together):
 
     view = open_model("tiny-vlm", weights="none")
     with torch.no_grad():
-        norm = next(m for name, m in view.model.named_modules() if isinstance(m, nn.Linear) and "language_model.layers.1" in name)
+        norm = next(
+            m
+            for name, m in view.model.named_modules()
+            if isinstance(m, nn.Linear) and "language_model.layers.1" in name
+        )
         norm.weight[0, 0] = torch.nan
     Image.fromarray(make_question(0, "count").picture).save("q.png")
     opens(monkeypatch, view)
-    assert main(["explain", "q.png", "q.png", "--model", "x", "--prompt", "how many red ?", "--out", "out", "--trust", "off", *together]) == 2
+    assert (
+        main(
+            [
+                "explain",
+                "q.png",
+                "q.png",
+                "--model",
+                "x",
+                "--prompt",
+                "how many red ?",
+                "--out",
+                "out",
+                "--trust",
+                "off",
+                *together,
+            ]
+        )
+        == 2
+    )
     said = " ".join(capsys.readouterr().err.split())
     assert "NaN" in said
     assert "its weight holds NaN (1 of" in said
@@ -134,7 +192,9 @@ def test_counting_goes_on_behind_a_broken_answer(folder, monkeypatch, capsys):
     with torch.no_grad():
         view.model.get_output_embeddings().weight[0] = torch.inf
     monkeypatch.setattr("isotherm.cli.count.open_model", lambda options: Opened(view, "given"))
-    assert main(["count", "in", "--model", "tiny-vlm", "--category", "red", "--strategy", "global", "--out", "out"]) == 2
+    assert (
+        main(["count", "in", "--model", "tiny-vlm", "--category", "red", "--strategy", "global", "--out", "out"]) == 2
+    )
     said = " ".join(capsys.readouterr().err.split())
     assert "isotherm: a.png: " in said
     assert "isotherm: c.png: " in said

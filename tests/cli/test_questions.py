@@ -28,16 +28,57 @@ def items(folder):
 
 
 def test_a_map_per_word(pictures, capsys):
-    assert main(["explain", "0.png", *MODEL, "--prompt", "how many red ?", "--answer", "2 red", "--target", "answer", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "0.png",
+                *MODEL,
+                "--prompt",
+                "how many red ?",
+                "--answer",
+                "2 red",
+                "--target",
+                "answer",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     (item,) = items(pictures / "out")
     assert "log_prob of '2' in '2 red'" in json.dumps(item)
     assert len(list((pictures / "out").glob("*.npz"))) == 2
     assert (pictures / "out" / "report.html").is_file()
-    assert json.loads((pictures / "out" / "run.json").read_text())["question"] == {"prompt": "how many red ?", "answer": "2 red", "versus": None, "fill": None}
+    assert json.loads((pictures / "out" / "run.json").read_text())["question"] == {
+        "prompt": "how many red ?",
+        "answer": "2 red",
+        "versus": None,
+        "fill": None,
+    }
 
 
 def test_several_pictures_in_one_prompt(pictures):
-    assert main(["explain", "0.png", "1.png", *MODEL, "--prompt", "how many red ?", "--answer", "2", "--versus", "3", "--together", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "0.png",
+                "1.png",
+                *MODEL,
+                "--prompt",
+                "how many red ?",
+                "--answer",
+                "2",
+                "--versus",
+                "3",
+                "--together",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     first, second = items(pictures / "out")
     assert len(list((pictures / "out").glob("*.npz"))) == 2
     assert "'2' rather than '3', picture 1 of 2" in json.dumps(first)
@@ -48,7 +89,12 @@ def film(fpath, picture, frames=8):
     av = pytest.importorskip("av", reason="videos need PyAV")
     with av.open(str(fpath), "w") as container:
         stream = container.add_stream("mpeg4", rate=4)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = picture.shape[1], picture.shape[0], "yuv420p", 4_000_000
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = (
+            picture.shape[1],
+            picture.shape[0],
+            "yuv420p",
+            4_000_000,
+        )
         for _ in range(frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
@@ -56,7 +102,24 @@ def film(fpath, picture, frames=8):
 
 def test_a_video_has_a_map_per_moment(pictures, capsys):
     film("clip.mp4", make_question(HELD_OUT[28], "count").picture)
-    assert main(["explain", "clip.mp4", "--model", "tiny-vlm", "--trust", "off", "--prompt", "how many red ?", "--together", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "clip.mp4",
+                "--model",
+                "tiny-vlm",
+                "--trust",
+                "off",
+                "--prompt",
+                "how many red ?",
+                "--together",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     told = " ".join(capsys.readouterr().err.split())
     assert "moment 4 of 4" in told
     assert "picture 1 of" not in told
@@ -69,7 +132,24 @@ def test_several_videos_are_pictures_and_said_to_be(pictures, capsys):
     for i in range(2):
         film(f"{i}.mp4", make_question(i, "count").picture, frames=2 + i)
     given = [m for m in MODEL if m != "--quiet"]
-    assert main(["explain", "0.mp4", "1.mp4", *given, "--prompt", "how many red ?", "--answer", "2", "--together", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "0.mp4",
+                "1.mp4",
+                *given,
+                "--prompt",
+                "how many red ?",
+                "--answer",
+                "2",
+                "--together",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     told = " ".join(capsys.readouterr().err.split())
     assert "asked about 5 pictures and not about a video" in told
     assert "picture 5 of 5" in told
@@ -77,7 +157,18 @@ def test_several_videos_are_pictures_and_said_to_be(pictures, capsys):
 
 def test_the_question_and_its_answer_are_shown_everywhere(pictures, capsys):
     Image.fromarray(make_question(HELD_OUT[28], "count").picture).save("two.png")
-    given = ["explain", "two.png", "--model", "tiny-vlm", "--trust", "off", "--prompt", "how many red ?", "--method", "attention"]
+    given = [
+        "explain",
+        "two.png",
+        "--model",
+        "tiny-vlm",
+        "--trust",
+        "off",
+        "--prompt",
+        "how many red ?",
+        "--method",
+        "attention",
+    ]
     assert main([*given, "--answer", "4", "--out", "out"]) == 0
     shown = ("question: 'how many red ?'", "answer: '2'", "explained: '4', which the model did not answer")
     told = capsys.readouterr().err
@@ -94,7 +185,25 @@ def test_the_question_and_its_answer_are_shown_everywhere(pictures, capsys):
 
 def test_a_count_is_not_spoken_of_where_a_place_is_answered(pictures, capsys):
     Image.fromarray(make_question(HELD_OUT[18], "where").picture).save("place.png")
-    assert main(["explain", "place.png", "--model", "tiny-vlm", "--trust", "off", "--prompt", "where is red ?", "--target", "count", "--out", "out"]) == 2
+    assert (
+        main(
+            [
+                "explain",
+                "place.png",
+                "--model",
+                "tiny-vlm",
+                "--trust",
+                "off",
+                "--prompt",
+                "where is red ?",
+                "--target",
+                "count",
+                "--out",
+                "out",
+            ]
+        )
+        == 2
+    )
     told = " ".join(capsys.readouterr().err.split())
     assert "which has no number" in told
     assert "expected number" not in told
@@ -111,12 +220,48 @@ def test_the_choice_is_told(pictures, capsys):
 def test_a_mask_says_how_well_the_map_fits(pictures, capsys):
     Image.fromarray((make_question(0, "count").evidence * 255).astype("uint8")).save("mask.png")
     given = [m for m in MODEL if m != "--quiet"]
-    assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--answer", "2", "--mask", "mask.png", "--fill", "blur", "--out", "out"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "0.png",
+                *given,
+                "--prompt",
+                "how many red ?",
+                "--answer",
+                "2",
+                "--mask",
+                "mask.png",
+                "--fill",
+                "blur",
+                "--out",
+                "out",
+            ]
+        )
+        == 0
+    )
     told = " ".join(capsys.readouterr().err.split())
     assert "energy in the mask" in told
     assert "random" in told
     Image.new("L", (9, 9)).save("small.png")
-    assert main(["explain", "0.png", *given, "--prompt", "how many red ?", "--answer", "2", "--mask", "small.png", "--out", "other"]) == 2
+    assert (
+        main(
+            [
+                "explain",
+                "0.png",
+                *given,
+                "--prompt",
+                "how many red ?",
+                "--answer",
+                "2",
+                "--mask",
+                "small.png",
+                "--out",
+                "other",
+            ]
+        )
+        == 2
+    )
     assert "the mask is 9 x 9 and the picture 48 x 48" in " ".join(capsys.readouterr().err.split())
 
 

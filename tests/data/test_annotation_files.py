@@ -27,7 +27,10 @@ def plain(value):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(VALUES, max_size=5) | st.dictionaries(st.text(max_size=4), VALUES, max_size=5), st.sampled_from([None, 0, 3]))
+@given(
+    st.lists(VALUES, max_size=5) | st.dictionaries(st.text(max_size=4), VALUES, max_size=5),
+    st.sampled_from([None, 0, 3]),
+)
 def test_json_is_what_the_standard_library_reads(tmp_path_factory, value, indent):
     fpath = tmp_path_factory.getbasetemp() / "any.json"
     fpath.write_text(json.dumps(value, indent=indent), encoding="utf-8")
@@ -36,7 +39,9 @@ def test_json_is_what_the_standard_library_reads(tmp_path_factory, value, indent
 
 def test_every_entry_knows_its_line(tmp_path):
     fpath = tmp_path / "a.json"
-    fpath.write_text('\ufeff{"info": {"x":\n 1},\n "images": [\n\n{"id": 1}, {"id":\n2},\n   {"id": 3}]\n}\n', encoding="utf-8")
+    fpath.write_text(
+        '\ufeff{"info": {"x":\n 1},\n "images": [\n\n{"id": 1}, {"id":\n2},\n   {"id": 3}]\n}\n', encoding="utf-8"
+    )
     assert read_json(fpath) == {
         "info": {"x": 1},
         "images": [Entry({"id": 1}, f"{fpath}:5"), Entry({"id": 2}, f"{fpath}:5"), Entry({"id": 3}, f"{fpath}:7")],
@@ -47,8 +52,10 @@ def test_rows_know_the_line_that_they_begin_in(tmp_path):
     fpath = tmp_path / "a.csv"
     fpath.write_bytes(b'a,b\r\n1,"two\r\nlines"\r\n\r\n,\r\n3,4\r\n')
     assert read_csv(fpath) == [
-        Entry(["a", "b"], f"{fpath}:1"), Entry(["1", "two\r\nlines"], f"{fpath}:2"), Entry(["3", "4"], f"{fpath}:6"),
-    ]  # fmt: skip
+        Entry(["a", "b"], f"{fpath}:1"),
+        Entry(["1", "two\r\nlines"], f"{fpath}:2"),
+        Entry(["3", "4"], f"{fpath}:6"),
+    ]
 
 
 BAD = {

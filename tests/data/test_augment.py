@@ -41,9 +41,16 @@ CHAINS = {
     "affine": v2.RandomAffine((10, 10), (0.05, 0.05), (0.8, 0.8), (5, 5), interpolation=v2.InterpolationMode.BILINEAR),
     "pad": v2.Pad((7, 3, 1, 5)),
     "zoom out": v2.RandomZoomOut(p=1.0, side_range=(1.5, 1.5)),
-    "colours too": v2.Compose([v2.ColorJitter(0.4), v2.RandomHorizontalFlip(1.0), v2.Resize((120, 160)), v2.GaussianBlur(3)]),
+    "colours too": v2.Compose(
+        [v2.ColorJitter(0.4), v2.RandomHorizontalFlip(1.0), v2.Resize((120, 160)), v2.GaussianBlur(3)]
+    ),
     "the lot": v2.Compose(
-        [v2.RandomHorizontalFlip(1.0), v2.RandomRotation((15, 15), interpolation=v2.InterpolationMode.BILINEAR), v2.Resize((60, 80)), v2.RandomVerticalFlip(1.0)]
+        [
+            v2.RandomHorizontalFlip(1.0),
+            v2.RandomRotation((15, 15), interpolation=v2.InterpolationMode.BILINEAR),
+            v2.Resize((60, 80)),
+            v2.RandomVerticalFlip(1.0),
+        ]
     ),
 }
 
@@ -54,7 +61,9 @@ def test_the_frame_is_where_the_pixels_came_from(name):
     expected = out.frame.points_from_source(torch.tensor([PLACE], dtype=torch.float64))[0]
     assert out.frame.size == tuple(out.picture.shape[-2:])
     # torchvision rounds the canvas of a turn that grows, for boxes to the one side and for pixels to both
-    torch.testing.assert_close(centre_of_gravity(out.picture), expected, atol=0.5 if name == "turn and grow" else 0.08, rtol=0)
+    torch.testing.assert_close(
+        centre_of_gravity(out.picture), expected, atol=0.5 if name == "turn and grow" else 0.08, rtol=0
+    )
     back = out.frame.points_to_source(expected[None])[0]
     torch.testing.assert_close(back, torch.tensor(PLACE, dtype=torch.float64), atol=1e-4, rtol=0)
 
@@ -74,7 +83,9 @@ def test_the_librarys_own_keypoints_are_half_a_pixel_off():
     ours = augment_v2(chain, blob()).frame.points_from_source(torch.tensor([PLACE], dtype=torch.float64))[0]
     pixels = centre_of_gravity(picture)
     assert float((pixels - ours).abs().max()) < 0.05
-    assert float((pixels - theirs[0]).abs().max()) == pytest.approx(2.0, abs=0.05)  # one pixel before, two behind the resize
+    assert float((pixels - theirs[0]).abs().max()) == pytest.approx(
+        2.0, abs=0.05
+    )  # one pixel before, two behind the resize
 
 
 def test_pil_pictures():

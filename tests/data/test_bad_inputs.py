@@ -29,12 +29,16 @@ def half(fmt, **options):
 
 
 def chunk(kind, body, crc=None):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) if crc is None else crc)
+    return (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) if crc is None else crc)
+    )
 
 
 def png(w, h, depth=8, colour=2, pixels=b"", crc=None):
     head = struct.pack(">2I5B", w, h, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head, crc) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head, crc) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    )
 
 
 def float_tiff(value):
@@ -76,7 +80,14 @@ CASES = {
     "png of no width": ("a.png", png(0, 5), "at least one pixel|" + CUT),
     "png without its pixels": ("a.png", png(50, 40, pixels=b"\0" * 10), CUT),
     "png with a wrong checksum": ("a.png", png(2, 1, pixels=b"\0" * 7, crc=1), CUT),
-    "png that is not deflated": ("a.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 9, 9, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"\xff" * 50) + chunk(b"IEND", b""), CUT),
+    "png that is not deflated": (
+        "a.png",
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">2I5B", 9, 9, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", b"\xff" * 50)
+        + chunk(b"IEND", b""),
+        CUT,
+    ),
     "floats that are not numbers": ("a.tif", float_tiff(np.nan), "NaN or infinite"),
     "infinite floats": ("a.tif", float_tiff(np.inf), "NaN or infinite"),
     "tiff without entries": ("a.tif", b"II*\0\x08\0\0\0\0\0\0\0\0\0", CUT),

@@ -25,7 +25,15 @@ def drawn():
 
 def digest(beetle) -> str:
     record = beetle.record
-    arrays = (beetle.picture, beetle.points, beetle.outline, beetle.ruler, beetle.ruler_mask, record.points.numpy(), record.state.numpy())
+    arrays = (
+        beetle.picture,
+        beetle.points,
+        beetle.outline,
+        beetle.ruler,
+        beetle.ruler_mask,
+        record.points.numpy(),
+        record.state.numpy(),
+    )
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
@@ -73,7 +81,9 @@ def test_the_points_lie_on_the_outline_of_the_formula():
         body = random_body(np.random.default_rng(seed))
         u, v = body.points.astype(np.float32).T[:, None]
         np.testing.assert_allclose(elytra_distance(body, u, v), 0, atol=1e-6)
-        grid_u, grid_v = np.meshgrid(np.linspace(-0.5, 1.5, 401, dtype=np.float32), np.linspace(-1, 1, 401, dtype=np.float32))
+        grid_u, grid_v = np.meshgrid(
+            np.linspace(-0.5, 1.5, 401, dtype=np.float32), np.linspace(-1, 1, 401, dtype=np.float32)
+        )
         inside = elytra_distance(body, grid_u, grid_v) < -1e-5
         assert grid_u[inside].min() >= 0
         assert grid_u[inside].max() <= 1
@@ -130,7 +140,11 @@ def test_the_ruler_has_a_tick_every_tenth_of_a_centimetre():
     upright = x1 - x0 < 1
     inks = []
     for shift in (-7, 7):  # ticks stand on one side of the line
-        line = beetle.picture[int(y0) - 3 : int(y1) + 3, int(x0) + shift] if upright else beetle.picture[int(y0) + shift, int(x0) - 3 : int(x1) + 3]
+        line = (
+            beetle.picture[int(y0) - 3 : int(y1) + 3, int(x0) + shift]
+            if upright
+            else beetle.picture[int(y0) + shift, int(x0) - 3 : int(x1) + 3]
+        )
         dark = line.mean(-1) < 110
         inks.append(int((np.diff(dark.astype(int)) == 1).sum()))
     assert max(inks) == round(beetle.ruler_cm * 10) + 1
@@ -177,7 +191,11 @@ def test_collections_differ_as_the_real_ones_do():
 
 
 def test_the_wings_stand_out_from_the_ground(drawn):
-    apart = [abs(float(b.picture[b.outline].mean()) - float(b.picture[~b.outline].mean())) for b in drawn if b.outline.sum() > 50]
+    apart = [
+        abs(float(b.picture[b.outline].mean()) - float(b.picture[~b.outline].mean()))
+        for b in drawn
+        if b.outline.sum() > 50
+    ]
     assert np.median(apart) > 40
 
 
@@ -186,7 +204,9 @@ def test_annotators_err_by_what_is_asked_for_and_the_truth_stays():
     noisy = [make_beetle(s, BeetleConfig(size=(48, 48), groups=("Hawaii",), annotator_px=1.5)) for s in range(120)]
     errors = np.concatenate([b.record.points.numpy() - a.points for a, b in zip(exact, noisy, strict=True)])
     assert errors.std() == pytest.approx(1.5, rel=0.1)
-    assert all((a.points == b.points).all() and (a.picture == b.picture).all() for a, b in zip(exact, noisy, strict=True))
+    assert all(
+        (a.points == b.points).all() and (a.picture == b.picture).all() for a, b in zip(exact, noisy, strict=True)
+    )
 
 
 def test_a_set_of_beetles_is_what_training_takes():

@@ -22,13 +22,24 @@ from oracles.annotations import coco_points
 NAN = float("nan")
 GOOD = {
     "info": {"year": 2026},
-    "images": [{"id": 7, "file_name": "one.png", "width": 40, "height": 30}, {"id": 8, "file_name": "day/two.png", "width": 20, "height": 20}],
+    "images": [
+        {"id": 7, "file_name": "one.png", "width": 40, "height": 30},
+        {"id": 8, "file_name": "day/two.png", "width": 20, "height": 20},
+    ],
     "categories": [
         {"id": 1, "name": "stone"},
         {"id": 2, "name": "bird", "keypoints": ["beak", "left_eye", "right_eye"], "skeleton": [[1, 2], [1, 3]]},
     ],
     "annotations": [
-        {"id": 70, "image_id": 7, "category_id": 2, "keypoints": [4, 5, 2, 6.5, 7, 1, 0, 0, 0], "bbox": [2, 3, 10, 8], "area": 55.5, "iscrowd": 0},
+        {
+            "id": 70,
+            "image_id": 7,
+            "category_id": 2,
+            "keypoints": [4, 5, 2, 6.5, 7, 1, 0, 0, 0],
+            "bbox": [2, 3, 10, 8],
+            "area": 55.5,
+            "iscrowd": 0,
+        },
         {"id": 71, "image_id": 7, "category_id": 2, "keypoints": [-9, 5, 2, 39.5, 29.5, 2, 39.6, 29, 1]},
         {"id": 72, "image_id": 8, "category_id": 2, "keypoints": [0, 0, 0, 0, 0, 0, 0, 0, 0], "bbox": [0, 0, 1, 1]},
         {"id": 73, "image_id": 7, "category_id": 2, "keypoints": [1, 1, 2, 0, 0, 0, 0, 0, 0], "iscrowd": 1},
@@ -101,12 +112,30 @@ def test_coordinates_from_the_edge_stay(tmp_path, pictures):
 def test_a_person_has_the_constants_of_coco(tmp_path, pictures):
     # cocoeval.py, Params.setKpParams: np.array([.26, .25, .25, .35, .35, .79, .79, ...]) / 10
     names = [
-        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-        "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-    ]  # fmt: skip
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ]
     content = changed("annotations", to=[]) | {"categories": [{"id": 1, "name": "person", "keypoints": names}]}
     got = read_coco(written(tmp_path, content), pictures)
-    expected = np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]) / 10
+    expected = (
+        np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89])
+        / 10
+    )
     assert np.allclose(got.oks_sigmas, expected, rtol=1e-12)
     assert got.swaps == tuple((i, i + 1) for i in range(1, 17, 2))
     assert len(PERSON_SIGMAS) == 17
@@ -146,9 +175,18 @@ BAD_FILES = {
     "list of another kind": (changed("annotations", to={}), "no list 'annotations'"),
     "category without id": (changed("categories", 0, "id", to=None), "there is no 'id'"),
     "categories with one id": (changed("categories", 0, "id", to=2), "two categories have the same id"),
-    "names twice": (changed("categories", 1, "keypoints", to=["a", "a", "b"]), "two keypoints have the same name: a, a, b"),
-    "a name that is none": (changed("categories", 1, "keypoints", to=["a", 3, "b"]), "name 1 of the keypoints is 3; expected text"),
-    "bones from 0": (changed("categories", 1, "skeleton", to=[[0, 1]]), r"the skeleton has \[0, 1\]; expected 2 different points, numbered 1 to 3"),
+    "names twice": (
+        changed("categories", 1, "keypoints", to=["a", "a", "b"]),
+        "two keypoints have the same name: a, a, b",
+    ),
+    "a name that is none": (
+        changed("categories", 1, "keypoints", to=["a", 3, "b"]),
+        "name 1 of the keypoints is 3; expected text",
+    ),
+    "bones from 0": (
+        changed("categories", 1, "skeleton", to=[[0, 1]]),
+        r"the skeleton has \[0, 1\]; expected 2 different points, numbered 1 to 3",
+    ),
     "a bone of one": (changed("categories", 1, "skeleton", to=[[2, 2]]), "the skeleton has"),
     "a bone of three": (changed("categories", 1, "skeleton", to=[[1, 2, 3]]), "the skeleton has"),
     "too few sigmas": (changed("categories", 1, "oks_sigmas", to=[0.1]), "oks_sigmas has 1 numbers; expected 3"),
@@ -162,8 +200,14 @@ BAD_ENTRIES = {
     "no id": (changed(*FIRST, "id", to=None), "there is no 'id'; expected a whole number"),
     "an id of text": (changed(*FIRST, "id", to="70"), "'id' is '70'; expected a whole number"),
     "an id that is true": (changed(*FIRST, "id", to=True), "'id' is True"),
-    "no keypoints": (changed(*FIRST, "keypoints", to=None), "annotation 70: there is no 'keypoints'; expected 9 numbers"),
-    "too few": (changed(*FIRST, "keypoints", to=[1, 2, 2]), "has 3 numbers; expected 9, x, y and v of each: beak, left_eye, right_eye"),
+    "no keypoints": (
+        changed(*FIRST, "keypoints", to=None),
+        "annotation 70: there is no 'keypoints'; expected 9 numbers",
+    ),
+    "too few": (
+        changed(*FIRST, "keypoints", to=[1, 2, 2]),
+        "has 3 numbers; expected 9, x, y and v of each: beak, left_eye, right_eye",
+    ),
     "text": (changed(*FIRST, "keypoints", 4, to="7"), "annotation 70: y of left_eye is '7'; expected a number"),
     "null": (changed(*FIRST, "keypoints", to=[None] * 9), "x of beak is None"),
     "nan": (changed(*FIRST, "keypoints", 0, to=NAN), "x of beak is nan; expected a finite number"),
@@ -181,14 +225,23 @@ BAD_ENTRIES = {
 }
 BAD_IMAGES = {
     # a picture is wrong, and with it the annotations 70 and 71
-    "missing": (changed("images", 0, "file_name", to="on.png"), r"annotation 70: there is no picture .*did you mean .*one\.png"),
+    "missing": (
+        changed("images", 0, "file_name", to="on.png"),
+        r"annotation 70: there is no picture .*did you mean .*one\.png",
+    ),
     "broken": (changed("images", 0, "file_name", to="broken.png"), "is not a picture that can be read"),
     "escaping": (changed("images", 0, "file_name", to="../one.png"), "lies outside of the folder"),
     "absolute": (changed("images", 0, "file_name", to="/etc/hostname"), "lies outside of the folder"),
     "no name": (changed("images", 0, "file_name", to=""), "'file_name' is ''; expected text"),
-    "another size": (changed("images", 0, "width", to=41), "the file says that one.png is 41 x 30 pixels; upright it is 40 x 30"),
+    "another size": (
+        changed("images", 0, "width", to=41),
+        "the file says that one.png is 41 x 30 pixels; upright it is 40 x 30",
+    ),
     "a size of text": (changed("images", 0, "width", to="40"), "'width' is '40'"),
-    "turned": (changed("images", 0, "file_name", to="turned.jpg"), "is 40 x 30 pixels; upright it is 30 x 40. The picture is turned by its EXIF"),
+    "turned": (
+        changed("images", 0, "file_name", to="turned.jpg"),
+        "is 40 x 30 pixels; upright it is 30 x 40. The picture is turned by its EXIF",
+    ),
     "without id": (changed("images", 0, "id", to=None), "there is no 'id'"),
     "picture id twice": (changed("images", 1, "id", to=7), "image 7: the id occurs twice"),
 }
@@ -228,7 +281,14 @@ NUMBERS = st.integers(-8, 200) | st.floats(-50, 90, width=32)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from([7, 8]), st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(0, 2)), min_size=3, max_size=3)), max_size=4))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([7, 8]), st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(0, 2)), min_size=3, max_size=3)
+        ),
+        max_size=4,
+    )
+)
 def test_the_oracle_reads_the_same(tmp_path, pictures, objects):
     content = copy.deepcopy(GOOD)
     content["annotations"] = [
@@ -263,9 +323,15 @@ def test_what_is_written_is_what_coco_says(tmp_path, pictures):
     assert whole["images"] == [{"id": 1, "file_name": "one.png", "width": 40, "height": 30}]
     assert whole["categories"][0]["skeleton"] == [[1, 2], [1, 3]]
     assert whole["annotations"][0] == {
-        "id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "num_keypoints": 2,
-        "keypoints": [4, 5, 2, 6.5, 7, 1, 0, 0, 0], "bbox": [2, 3, 10, 8], "area": 55.5,
-    }  # fmt: skip
+        "id": 1,
+        "image_id": 1,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": 2,
+        "keypoints": [4, 5, 2, 6.5, 7, 1, 0, 0, 0],
+        "bbox": [2, 3, 10, 8],
+        "area": 55.5,
+    }
     assert [v for v in whole["annotations"][1]["keypoints"][2::3]] == [1, 2, 1]
 
 

@@ -15,7 +15,10 @@ from isotherm.data.scenes import HELD_OUT
 
 @pytest.fixture(scope="module")
 def shown():
-    return [(p, p.scene, np.asarray(Image.open(fpath))) for p, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True)]
+    return [
+        (p, p.scene, np.asarray(Image.open(fpath)))
+        for p, fpath in zip(DEMO_PICTURES, demo_picture_paths(), strict=True)
+    ]
 
 
 def test_the_shipped_files_are_these_scenes(shown):

@@ -43,10 +43,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             n = int(path[4:])
             return self.redirect(f"/hop{n - 1}" if n else "/p.png")
         where = {
-            "/to-file": "file:///etc/passwd", "/to-private": f"http://inner.example:{port}/p.png",
-            "/to-metadata": "http://169.254.169.254/latest/", "/nowhere": None,
+            "/to-file": "file:///etc/passwd",
+            "/to-private": f"http://inner.example:{port}/p.png",
+            "/to-metadata": "http://169.254.169.254/latest/",
+            "/nowhere": None,
             "/to-target": self.server.target,
-        }  # fmt: skip
+        }
         if path in where:
             return self.redirect(where[path])
         if path == "/drip":
@@ -191,7 +193,9 @@ def test_a_redirect_into_the_own_network_is_refused_before_any_connection(server
     """The first hop counts as public here; only the second may stop it."""
     monkeypatch.setattr("isotherm.data.fetch.is_public", lambda a: a == "127.0.0.1")
     names = Names(**{"inner.example": ["10.0.0.7"], "169.254.169.254": ["169.254.169.254"]})
-    with pytest.raises(InputError, match=r"leads to (10\.0\.0\.7|169\.254\.169\.254), which is not on the open internet"):
+    with pytest.raises(
+        InputError, match=r"leads to (10\.0\.0\.7|169\.254\.169\.254), which is not on the open internet"
+    ):
         fetch(at(server, path), resolver=names, timeout_s=5.0)
     assert len(server.seen) == 1
 
@@ -233,8 +237,26 @@ def test_nobody_there():
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     dpath = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pictures.example"]
-    command += ["-addext", "subjectAltName=DNS:pictures.example", "-keyout", dpath / "key.pem", "-out", dpath / "cert.pem"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=pictures.example",
+    ]
+    command += [
+        "-addext",
+        "subjectAltName=DNS:pictures.example",
+        "-keyout",
+        dpath / "key.pem",
+        "-out",
+        dpath / "cert.pem",
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -270,13 +292,53 @@ def test_the_certificate_is_checked_against_the_name_not_the_address(certificate
 
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.2.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "2001:db8::1", "100::1", "2001:0:53aa:64c:0:0:80ff:fffe", "nonsense"],
+    [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.2.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.1.1.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2002:a00:1::",
+        "fc00::1",
+        "fd12:3456::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+        "2001:db8::1",
+        "100::1",
+        "2001:0:53aa:64c:0:0:80ff:fffe",
+        "nonsense",
+    ],
 )
 def test_not_public(address):
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "172.32.0.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "8.8.8.8", "172.32.0.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+)
 def test_public(address):
     assert is_public(address)
 
@@ -311,7 +373,12 @@ def test_addresses_that_are_refused(url, words):
 
 
 def test_split():
-    assert split_url("https://Bücher.example/a/ü.png?q=1#part") == ("https", "xn--bcher-kva.example", 443, "/a/%C3%BC.png?q=1")
+    assert split_url("https://Bücher.example/a/ü.png?q=1#part") == (
+        "https",
+        "xn--bcher-kva.example",
+        443,
+        "/a/%C3%BC.png?q=1",
+    )
     assert split_url("http://[2606:4700::1]:81") == ("http", "2606:4700::1", 81, "/")
 
 

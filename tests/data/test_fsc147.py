@@ -14,9 +14,16 @@ from isotherm.errors import InputError, OptionError
 
 PLACES = [[10.5, 20.0], [30, 40.25]]
 ENTRY = {
-    "H": 768, "W": 1024, "box_examples_coordinates": [[[5, 15], [5, 25], [16, 25], [16, 15]], [[25, 35], [25, 45], [35, 45], [35, 35]]],
-    "box_examples_path": ["a.jpg", "b.jpg"], "density_path": "2.npy", "points": PLACES, "ratio_h": 0.5, "ratio_w": 0.5, "r": [1, 2],
-}  # fmt: skip
+    "H": 768,
+    "W": 1024,
+    "box_examples_coordinates": [[[5, 15], [5, 25], [16, 25], [16, 15]], [[25, 35], [25, 45], [35, 45], [35, 35]]],
+    "box_examples_path": ["a.jpg", "b.jpg"],
+    "density_path": "2.npy",
+    "points": PLACES,
+    "ratio_h": 0.5,
+    "ratio_w": 0.5,
+    "r": [1, 2],
+}
 
 
 @pytest.fixture
@@ -26,7 +33,9 @@ def folder(tmp_path):
     for name in ("2.jpg", "3.jpg"):
         Image.new("RGB", (64, 48)).save(tmp_path / PICTURES / name)
     write(tmp_path, {"2.jpg": ENTRY, "3.jpg": ENTRY | {"points": [], "box_examples_coordinates": []}})
-    (tmp_path / SPLITS).write_text(json.dumps({"train": [], "val": ["3.jpg"], "test": ["3.jpg", "2.jpg"], "test_coco": ["2.jpg"], "val_coco": []}))
+    (tmp_path / SPLITS).write_text(
+        json.dumps({"train": [], "val": ["3.jpg"], "test": ["3.jpg", "2.jpg"], "test_coco": ["2.jpg"], "val_coco": []})
+    )
     (tmp_path / CLASSES).write_text("2.jpg\tsea shells\n3.jpg\thot air balloons\n\n")
     return tmp_path
 
@@ -59,13 +68,28 @@ def test_reads_the_authors_files(folder):
         (lambda f: write(f, []), "expected an object"),
         (lambda f: (f / ANNOTATIONS).write_text("{\n nonsense}"), ":2: column 2: not JSON"),
         (lambda f: (f / ANNOTATIONS).write_bytes(b"\xff\xfe"), "is not UTF-8"),
-        (lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": {"points": PLACES}}), "2.jpg: there is no 'box_examples_coordinates'"),
+        (
+            lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": {"points": PLACES}}),
+            "2.jpg: there is no 'box_examples_coordinates'",
+        ),
         (lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"points": "many"}}), "2.jpg: 'points' is 'many'"),
-        (lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"points": [[1, 2], [3]]}}), r"2.jpg: point 1 is \[3\]; expected 2 numbers"),
-        (lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"points": [[1, None]]}}), "2.jpg: point 0: a coordinate is None"),
-        (lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"box_examples_coordinates": [[5, 15, 16, 25, 3]]}}), "box 0 is .*; expected four corners"),
+        (
+            lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"points": [[1, 2], [3]]}}),
+            r"2.jpg: point 1 is \[3\]; expected 2 numbers",
+        ),
+        (
+            lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"points": [[1, None]]}}),
+            "2.jpg: point 0: a coordinate is None",
+        ),
+        (
+            lambda f: write(f, {"3.jpg": ENTRY, "2.jpg": ENTRY | {"box_examples_coordinates": [[5, 15, 16, 25, 3]]}}),
+            "box 0 is .*; expected four corners",
+        ),
         (lambda f: (f / CLASSES).write_text("3.jpg\tballoons\n"), "has no class of 2.jpg"),
-        (lambda f: (f / CLASSES).write_text("2.jpg sea shells\n"), f"{CLASSES}:1: '2.jpg sea shells'; expected a picture's name, a tab and its class"),
+        (
+            lambda f: (f / CLASSES).write_text("2.jpg sea shells\n"),
+            f"{CLASSES}:1: '2.jpg sea shells'; expected a picture's name, a tab and its class",
+        ),
         (lambda f: (f / SPLITS).write_text(json.dumps({"test": "2.jpg"})), "'test' is '2.jpg'"),
         (lambda f: (f / SPLITS).write_text(json.dumps({"test": ["../2.jpg"]})), "'../2.jpg' is not a picture's name"),
     ],
@@ -93,7 +117,9 @@ def test_a_generated_set_is_true(tmp_path):
         assert picture.shape == (144, 144, 3)
         assert 1 <= one.count <= 20
         assert len(one.boxes) == min(3, one.count)
-        assert ((one.boxes[:, :2] < one.points[:3]) & (one.points[:3] < one.boxes[:, 2:])).all()  # the exemplars are the first objects
+        assert (
+            (one.boxes[:, :2] < one.points[:3]) & (one.points[:3] < one.boxes[:, 2:])
+        ).all()  # the exemplars are the first objects
         apart = np.linalg.norm(one.points[:, None] - one.points[None], axis=-1) + 1e9 * np.eye(one.count)
         assert apart.min() > 8
         for x, y in one.points:  # each object has the category's colour
@@ -102,11 +128,15 @@ def test_a_generated_set_is_true(tmp_path):
 
 
 def test_a_generated_set_follows_from_its_seed(tmp_path):
-    a, b, c = (write_generated_fsc147(tmp_path / name, count=2, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    a, b, c = (
+        write_generated_fsc147(tmp_path / name, count=2, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
     assert (a / PICTURES / "1.png").read_bytes() == (b / PICTURES / "1.png").read_bytes()
     assert (a / ANNOTATIONS).read_text() == (b / ANNOTATIONS).read_text()
     assert (a / ANNOTATIONS).read_text() != (c / ANNOTATIONS).read_text()
-    crowded = read_fsc147(write_generated_fsc147(tmp_path / "d", count=1, side=96, shapes=(12, 12), least=12), "test")[0]
+    crowded = read_fsc147(write_generated_fsc147(tmp_path / "d", count=1, side=96, shapes=(12, 12), least=12), "test")[
+        0
+    ]
     assert crowded.count == 12
 
 

@@ -19,7 +19,10 @@ STRONG = Augmentation(flip=0.5, degrees=180, scale=(0.7, 1.5), shift=0.15)
 def spots(at, sigma=2.5):
     """Bright Gaussians in cached pictures, (b, 3, 40, 40) uint8."""
     cells = torch.arange(40) + 0.5
-    g = torch.exp(-((cells - at[:, 0, None]) ** 2)[:, None, :] / (2 * sigma**2) - ((cells - at[:, 1, None]) ** 2)[:, :, None] / (2 * sigma**2))
+    g = torch.exp(
+        -((cells - at[:, 0, None]) ** 2)[:, None, :] / (2 * sigma**2)
+        - ((cells - at[:, 1, None]) ** 2)[:, :, None] / (2 * sigma**2)
+    )
     return (255 * g).to(torch.uint8)[:, None].expand(-1, 3, -1, -1)
 
 
@@ -87,7 +90,9 @@ def test_colours_beside_torchvision():
     for i in range(4):
         b, c, s = drawn.colour[i].tolist()
         expected = theirs.adjust_saturation(theirs.adjust_contrast(theirs.adjust_brightness(picture[i], b), c), s)
-        torch.testing.assert_close(got[i], expected, atol=2e-4, rtol=0)  # torchvision rounds the luma's factors to four digits
+        torch.testing.assert_close(
+            got[i], expected, atol=2e-4, rtol=0
+        )  # torchvision rounds the luma's factors to four digits
 
 
 def test_hue_grey_and_noise():

@@ -68,7 +68,11 @@ def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
     files = []
     for i in range(5):
         Image.fromarray(blob(40, 40, 10 + i, 20)).save(tmp_path / f"{i}.png")
-        files.append(KeypointRecord(picture=tmp_path / f"{i}.png", points=torch.zeros(1, 2), state=torch.ones(1, dtype=torch.long)))
+        files.append(
+            KeypointRecord(
+                picture=tmp_path / f"{i}.png", points=torch.zeros(1, 2), state=torch.ones(1, dtype=torch.long)
+            )
+        )
     data = KeypointSet(records=files, names=("tip",))
     read = []
     plain = KeypointRecord.read
@@ -104,7 +108,10 @@ def test_an_interrupted_build_goes_on(tmp_path, monkeypatch):
 
 def test_another_picture_under_the_same_name_is_another_cache(tmp_path):
     fpath = tmp_path / "one.png"
-    one = KeypointSet(records=[KeypointRecord(picture=fpath, points=torch.zeros(1, 2), state=torch.ones(1, dtype=torch.long))], names=("tip",))
+    one = KeypointSet(
+        records=[KeypointRecord(picture=fpath, points=torch.zeros(1, 2), state=torch.ones(1, dtype=torch.long))],
+        names=("tip",),
+    )
     Image.fromarray(blob(40, 40, 10, 20)).save(fpath)
     before = cache_keypoints(one, tmp_path / "cache", side=16).pictures.copy()
     Image.fromarray(blob(41, 40, 30, 20)).save(fpath)
@@ -114,7 +121,11 @@ def test_another_picture_under_the_same_name_is_another_cache(tmp_path):
 def test_bad_pictures_are_named_and_left_out_only_when_asked(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG nothing")
     bad = KeypointRecord(
-        picture=tmp_path / "bad.png", points=torch.zeros(1, 2), state=torch.ones(1, dtype=torch.long), px_per_cm=20.0, origin="labels.csv:3"
+        picture=tmp_path / "bad.png",
+        points=torch.zeros(1, 2),
+        state=torch.ones(1, dtype=torch.long),
+        px_per_cm=20.0,
+        origin="labels.csv:3",
     )
     data = KeypointSet(records=[RECORDS[0], bad, RECORDS[1]], names=("tip",), skipped=("labels.csv:9: no picture",))
     with pytest.raises(InputError, match=r"labels\.csv:3: .*bad\.png"):
@@ -159,7 +170,14 @@ print(int(np.array(cache_keypoints(data, sys.argv[1], side=96).pictures).sum(dty
 def test_processes_that_build_it_together_get_the_same_pictures(tmp_path):
     """One builds, the others wait: a file that is made anew under a process that reads it kills that process."""
     processes = [
-        subprocess.Popen([sys.executable, "-c", TOGETHER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
     ]
     for process in processes:
         assert process.stdout.readline() == "ready\n"

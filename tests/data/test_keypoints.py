@@ -15,7 +15,13 @@ PICTURE = np.zeros((8, 10, 3), np.uint8)
 
 
 def record(**changes):
-    parts = {"picture": PICTURE, "points": torch.ones(2, 2), "state": torch.ones(2, dtype=torch.long), "name": "a", "origin": "points.json:7"}
+    parts = {
+        "picture": PICTURE,
+        "points": torch.ones(2, 2),
+        "state": torch.ones(2, dtype=torch.long),
+        "name": "a",
+        "origin": "points.json:7",
+    }
     return KeypointRecord(**(parts | changes))
 
 
@@ -48,10 +54,24 @@ def test_points_that_are_not_known_may_be_anywhere():
 
 
 def test_sets():
-    one = KeypointSet(records=[record(group="north"), record(group="south")], names=("tip", "tail"), exchangeable=((0, 1),), lines={"length": (0, 1)})
+    one = KeypointSet(
+        records=[record(group="north"), record(group="south")],
+        names=("tip", "tail"),
+        exchangeable=((0, 1),),
+        lines={"length": (0, 1)},
+    )
     assert one.groups == {"north": 1, "south": 1}
     assert len(one) == 2
-    both = together(one, KeypointSet(records=[record(group="south")], names=one.names, exchangeable=one.exchangeable, lines=one.lines, skipped=("x:1: bad",)))
+    both = together(
+        one,
+        KeypointSet(
+            records=[record(group="south")],
+            names=one.names,
+            exchangeable=one.exchangeable,
+            lines=one.lines,
+            skipped=("x:1: bad",),
+        ),
+    )
     assert both.groups == {"north": 1, "south": 2}
     assert both.skipped == ("x:1: bad",)
     assert both[2].name == "a"

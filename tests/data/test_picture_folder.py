@@ -122,5 +122,15 @@ def test_a_picture_is_looked_at_once(folder, monkeypatch):
 
 def test_points_outside_of_the_picture():
     points = torch.tensor([[0.0, 0.0], [40, 30], [-0.1, 5], [5, 30.1], [torch.nan, 1], [99, 99], [-9, 0]])
-    state = torch.tensor([State.LABELLED, State.OCCLUDED, State.LABELLED, State.OCCLUDED, State.UNLABELLED, State.ABSENT, State.OUT_OF_FRAME])
+    state = torch.tensor(
+        [
+            State.LABELLED,
+            State.OCCLUDED,
+            State.LABELLED,
+            State.OCCLUDED,
+            State.UNLABELLED,
+            State.ABSENT,
+            State.OUT_OF_FRAME,
+        ]
+    )
     assert states_in((30, 40), points, state).tolist() == [1, 2, 3, 3, 0, 4, 3]

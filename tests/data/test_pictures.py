@@ -109,7 +109,17 @@ def png_chunk(kind, body):
 def tiff(values, bits, photometric, packed):
     """A one-strip little-endian grey TIFF by hand."""
     h, w = values.shape
-    entries = [(256, 4, w), (257, 4, h), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 0), (277, 3, 1), (278, 4, h), (279, 4, len(packed))]  # fmt: skip
+    entries = [
+        (256, 4, w),
+        (257, 4, h),
+        (258, 3, bits),
+        (259, 3, 1),
+        (262, 3, photometric),
+        (273, 4, 0),
+        (277, 3, 1),
+        (278, 4, h),
+        (279, 4, len(packed)),
+    ]
     start = 8 + 2 + 12 * len(entries) + 4
     body = struct.pack("<H", len(entries))
     for tag, kind, value in entries:
@@ -218,7 +228,12 @@ def test_scaling_keeps_order_and_ends(maximum, data):
 def bomb(h, w):
     """A valid PNG header and a few bytes of pixels."""
     head = struct.pack(">2I5B", w, h, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(b"\0" * 4096)) + png_chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", head)
+        + png_chunk(b"IDAT", zlib.compress(b"\0" * 4096))
+        + png_chunk(b"IEND", b"")
+    )
 
 
 def test_a_bomb_is_refused_on_its_header():
@@ -238,7 +253,25 @@ def test_the_cap_is_exact():
         read_picture(content, name="x", max_pixels=199)
 
 
-@pytest.mark.parametrize("fmt", ["JPEG", "JPEG progressive", "PNG", "GIF", "BMP", "TIFF", "TIFF tiff_lzw", "WEBP", "WEBP lossless", "PPM", "QOI", "JPEG2000", "JPEG2000 no_jp2", "AVIF"])
+@pytest.mark.parametrize(
+    "fmt",
+    [
+        "JPEG",
+        "JPEG progressive",
+        "PNG",
+        "GIF",
+        "BMP",
+        "TIFF",
+        "TIFF tiff_lzw",
+        "WEBP",
+        "WEBP lossless",
+        "PPM",
+        "QOI",
+        "JPEG2000",
+        "JPEG2000 no_jp2",
+        "AVIF",
+    ],
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_cut_files_are_refused_or_whole(fmt, data, request):
@@ -250,7 +283,9 @@ def test_cut_files_are_refused_or_whole(fmt, data, request):
     except InputError:
         pass
     else:
-        assert np.array_equal(picture.array, read_picture(content, name="x").array), f"{fmt} cut at {cut} of {len(content)}"
+        assert np.array_equal(picture.array, read_picture(content, name="x").array), (
+            f"{fmt} cut at {cut} of {len(content)}"
+        )
 
 
 def _whole(fmt, cache={}):  # noqa: B006
@@ -307,9 +342,20 @@ def test_the_same_picture_from_every_kind_of_object(tmp_path):
     Image.fromarray(array).save(tmp_path / "p.png")
     tensor = torch.from_numpy(array).permute(2, 0, 1)
     bf16 = torch.zeros(3, 24, 36, dtype=torch.bfloat16)
-    for given_ in (array, array.astype(np.float32) / 255, array.astype(np.float64) / 255, array.astype(np.uint16) * 257,
-                   tensor, tensor.float() / 255, (tensor.float() / 255).requires_grad_(), Image.fromarray(array),
-                   tmp_path / "p.png", str(tmp_path / "p.png"), (tmp_path / "p.png").read_bytes(), Picture("x", array)):  # fmt: skip
+    for given_ in (
+        array,
+        array.astype(np.float32) / 255,
+        array.astype(np.float64) / 255,
+        array.astype(np.uint16) * 257,
+        tensor,
+        tensor.float() / 255,
+        (tensor.float() / 255).requires_grad_(),
+        Image.fromarray(array),
+        tmp_path / "p.png",
+        str(tmp_path / "p.png"),
+        (tmp_path / "p.png").read_bytes(),
+        Picture("x", array),
+    ):
         picture = as_picture(given_)
         assert np.array_equal(picture.array, array), type(given_)
     assert (as_picture(bf16).array == 0).all()

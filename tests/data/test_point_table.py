@@ -53,7 +53,12 @@ def test_long(tmp_path, pictures):
     first, second = got
     assert values(first) == ([[1.5, 2], [-3, 4]], [State.LABELLED, State.OUT_OF_FRAME])
     assert values(second) == ([[20, 20], [-1, -1]], [State.OCCLUDED, State.UNLABELLED])
-    assert (first.px_per_cm, first.group, first.name, first.origin) == (80, "north", "one.png", f"{tmp_path / 'points.csv'}:2")
+    assert (first.px_per_cm, first.group, first.name, first.origin) == (
+        80,
+        "north",
+        "one.png",
+        f"{tmp_path / 'points.csv'}:2",
+    )
     assert (second.px_per_cm, second.group, second.picture) == (None, "", pictures / "day" / "two.png")
 
 
@@ -78,7 +83,10 @@ def test_deeplabcut(tmp_path, pictures, form):
     assert first.origin.endswith(":4")
 
 
-@pytest.mark.parametrize(("text", "pixel", "x"), [(LONG, None, 1.5), (LONG, "centre", 2.0), (DEEPLABCUT, None, 1.5), (DEEPLABCUT, "edge", 1.0)])
+@pytest.mark.parametrize(
+    ("text", "pixel", "x"),
+    [(LONG, None, 1.5), (LONG, "centre", 2.0), (DEEPLABCUT, None, 1.5), (DEEPLABCUT, "edge", 1.0)],
+)
 def test_what_0_means(tmp_path, pictures, text, pixel, x):
     assert read(tmp_path, text, pictures, pixel=pixel)[0].points[0, 0] == x
 
@@ -94,7 +102,9 @@ def test_names_say_the_order(tmp_path, pictures):
 
 
 def test_several_objects_in_a_picture(tmp_path, pictures):
-    got = read(tmp_path, "picture,object,left_x,left_y,right_x,right_y\none.png,a,1,2,3,4\none.png,b,5,6,7,8\n", pictures)
+    got = read(
+        tmp_path, "picture,object,left_x,left_y,right_x,right_y\none.png,a,1,2,3,4\none.png,b,5,6,7,8\n", pictures
+    )
     assert [record.name for record in got] == ["one.png#a", "one.png#b"]
     assert got[0].picture == got[1].picture
     assert got.swaps == ((0, 1),)
@@ -119,7 +129,10 @@ BAD = {
     # name: the text, words of the message
     "no picture column": ("point,x,y\n", r"expected picture, point, x, y \(long\), or"),
     "semicolons": ("picture;point;x;y\n", "separate columns by commas"),
-    "both forms": ("picture,point,x,y,tip_x,tip_y\n", r"could be a long table \(point, x, y\) or a wide one \(tip_x, tip_y\)"),
+    "both forms": (
+        "picture,point,x,y,tip_x,tip_y\n",
+        r"could be a long table \(point, x, y\) or a wide one \(tip_x, tip_y\)",
+    ),
     "half of long": ("picture,x,y\n", "the header has the columns picture, x, y; expected"),
     "a column twice": ("picture,point,x,x,y\n", "the column 'x' occurs twice"),
     "one of a pair": ("picture,tip_x,tip_y,tail_x\n", "column 'tail_x' is not known"),
@@ -134,21 +147,39 @@ BAD = {
     "infinite": (f"{L}\none.png,tip,1e999,2,,,\n", "column 'x' is inf; expected a finite number"),
     "half a place": (f"{L}\none.png,tip,1,,,,\n", "column 'y' is empty and 'x' is not"),
     "half a place, wide": (f"{W}\none.png,,1,,,,,,,,\n", "column 'tip_x' is empty and 'tip_y' is not"),
-    "point twice": (f"{L}\none.png,tip,1,2,,,\none.png,tip,1,2,,,\n", r"points\.csv:3: tip of one.png has a row already, .*:2; give a column 'object'"),
-    "picture twice": (f"{W}\none.png,1,1,,,,,,,,\none.png,1,1,,,,,,,,\n", r"points\.csv:3: one.png has a row already, .*:2"),
-    "odd state": (f"{L}\none.png,tip,1,2,seen,,\n", "column 'state' is 'seen'; expected unlabelled, labelled, occluded"),
+    "point twice": (
+        f"{L}\none.png,tip,1,2,,,\none.png,tip,1,2,,,\n",
+        r"points\.csv:3: tip of one.png has a row already, .*:2; give a column 'object'",
+    ),
+    "picture twice": (
+        f"{W}\none.png,1,1,,,,,,,,\none.png,1,1,,,,,,,,\n",
+        r"points\.csv:3: one.png has a row already, .*:2",
+    ),
+    "odd state": (
+        f"{L}\none.png,tip,1,2,seen,,\n",
+        "column 'state' is 'seen'; expected unlabelled, labelled, occluded",
+    ),
     "a number as state": (f"{L}\none.png,tip,1,2,2,,\n", "column 'state' is '2'"),
     "labelled nowhere": (f"{L}\none.png,tip,,,labelled,,\n", "column 'state' is labelled, and there is no place"),
     "absent somewhere": (f"{W}\none.png,,,1,2,absent,,,,,\n", "column 'tail_state' is absent, and there is a place"),
-    "outside and inside": (f"{L}\none.png,tip,1,2,out_of_frame,,\n", r"points\.csv:2: tip is out_of_frame at \(1.0, 2.0\), which is within the picture, 40 x 30"),
-    "two scales": (f"{L}\none.png,tip,1,2,,80,\none.png,tail,1,2,,81,\n", r"points\.csv:3: px_per_cm of one.png is 81.0, but 80.0 at .*:2"),
+    "outside and inside": (
+        f"{L}\none.png,tip,1,2,out_of_frame,,\n",
+        r"points\.csv:2: tip is out_of_frame at \(1.0, 2.0\), which is within the picture, 40 x 30",
+    ),
+    "two scales": (
+        f"{L}\none.png,tip,1,2,,80,\none.png,tail,1,2,,81,\n",
+        r"points\.csv:3: px_per_cm of one.png is 81.0, but 80.0 at .*:2",
+    ),
     "one scale": (f"{L}\none.png,tip,1,2,,,\none.png,tail,1,2,,81,\n", "px_per_cm of one.png is 81.0, but None"),
     "scale of 0": (f"{L}\none.png,tip,1,2,,0,\n", "column 'px_per_cm' is 0; expected a number above 0"),
     "part of a box": (f"{W}\none.png,1,1,,,,1,,,,\n", "have 1 numbers; expected all four"),
     "empty box": (f"{W}\none.png,1,1,,,,1,1,1,5,\n", "the box .* is empty"),
     "a column too many": (f"{L}\none.png,tip,1,2,,,,\n", r"points\.csv:2: 8 columns; the first row has 7"),
     "several animals": ("scorer,a,a\nindividuals,m,m\nbodyparts,t,t\ncoords,x,y\n", "Several animals are not read"),
-    "predictions": ("scorer,a,a,a\nbodyparts,t,t,t\ncoords,x,y,likelihood\n", r"points\.csv:3: .*these are predictions"),
+    "predictions": (
+        "scorer,a,a,a\nbodyparts,t,t,t\ncoords,x,y,likelihood\n",
+        r"points\.csv:3: .*these are predictions",
+    ),
     "two scorers": ("scorer,a,a,b,b\nbodyparts,t,t,u,u\ncoords,x,y,x,y\n", "several scorers, a, b"),
     "y before x": ("scorer,a,a\nbodyparts,t,t\ncoords,y,x\n", "expected x, y of one part after another"),
     "parts mixed": ("scorer,a,a\nbodyparts,t,u\ncoords,x,y\n", "expected x, y of one part after another"),
@@ -165,7 +196,10 @@ def test_bad_tables(tmp_path, pictures, case):
         read(tmp_path, text, pictures)
 
 
-@pytest.mark.parametrize("case", [case for case, (text, _) in BAD.items() if text.startswith((f"{L}\n", f"{W}\n")) and case != "a column too many"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case, (text, _) in BAD.items() if text.startswith((f"{L}\n", f"{W}\n")) and case != "a column too many"],
+)
 def test_bad_records_are_left_out(tmp_path, pictures, case):
     text, says = BAD[case]
     good = "day/two.png,tip,1,2,,,\n" if text.startswith(L) else "day/two.png,1,2,,,,,,,,\n"
@@ -200,19 +234,31 @@ def test_what_cannot_be_written(tmp_path, pictures):
     with pytest.raises(InputError, match="lies outside of"):
         write_point_table(one, tmp_path / "out.csv")
     with pytest.raises(InputError, match="its picture is in memory"):
-        write_point_table(replace(one, records=[replace(one[0], picture=np.zeros((3, 4, 3), np.uint8))]), tmp_path / "out.csv", images_dpath=pictures)
+        write_point_table(
+            replace(one, records=[replace(one[0], picture=np.zeros((3, 4, 3), np.uint8))]),
+            tmp_path / "out.csv",
+            images_dpath=pictures,
+        )
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_parquet(tmp_path, pictures):
     polars = pytest.importorskip("polars", reason="no writer of Parquet files")
-    frame = {"picture": ["one.png", "one.png", "day/two.png"], "point": ["tip", "tail", "tip"], "x": [1.5, -3.0, None], "y": [2, 4, None]}
+    frame = {
+        "picture": ["one.png", "one.png", "day/two.png"],
+        "point": ["tip", "tail", "tip"],
+        "x": [1.5, -3.0, None],
+        "y": [2, 4, None],
+    }
     polars.DataFrame(frame).write_parquet(tmp_path / "points.parquet")
     got = read_point_table(tmp_path / "points.parquet", pictures)
     assert values(got[0]) == ([[1.5, 2], [-3, 4]], [State.LABELLED, State.OUT_OF_FRAME])
     assert values(got[1]) == ([[-1, -1], [-1, -1]], [State.UNLABELLED] * 2)
     assert got[1].origin.endswith("points.parquet: row 3")
-    for x, says in ((["1", "2", "3"], "row 1: column 'x' is '1'; expected a number"), ([1.0, float("nan"), 2], "row 2: column 'x' is nan")):
+    for x, says in (
+        (["1", "2", "3"], "row 1: column 'x' is '1'; expected a number"),
+        ([1.0, float("nan"), 2], "row 2: column 'x' is nan"),
+    ):
         polars.DataFrame(frame | {"x": x}).write_parquet(tmp_path / "points.parquet")
         with pytest.raises(InputError, match=says):
             read_point_table(tmp_path / "points.parquet", pictures)

@@ -50,8 +50,15 @@ def test_two_at_once_get_a_folder_each(tmp_path, monkeypatch):
 
 def test_the_record_says_how_it_was_made(tmp_path):
     frame = Frame.letterbox((480, 640), (320, 320)).to_grid(stride=8)
-    with Run("explain", root=tmp_path, command=["isotherm", "explain", "my photo.jpg"], model={"name": "resnet50", "sha256": "ab" * 32},
-             method="hirescam", layers=("layer4[-1]",), frame=frame) as run:  # fmt: skip
+    with Run(
+        "explain",
+        root=tmp_path,
+        command=["isotherm", "explain", "my photo.jpg"],
+        model={"name": "resnet50", "sha256": "ab" * 32},
+        method="hirescam",
+        layers=("layer4[-1]",),
+        frame=frame,
+    ) as run:
         assert read_run(run.dpath)["status"] == "running"
         run.note(target="tabby cat")
     record = read_run(run.dpath)
@@ -60,7 +67,11 @@ def test_the_record_says_how_it_was_made(tmp_path):
     assert {"isotherm", "python", "numpy", "pillow"} <= set(record["versions"])
     assert record["model"] == {"name": "resnet50", "sha256": "ab" * 32}
     assert (record["method"], record["layers"], record["target"]) == ("hirescam", ["layer4[-1]"], "tabby cat")
-    assert record["frame"] == {"to_source": [[16.0, 0, 0], [0, 16.0, -80.0]], "size": [40, 40], "source_size": [480, 640]}
+    assert record["frame"] == {
+        "to_source": [[16.0, 0, 0], [0, 16.0, -80.0]],
+        "size": [40, 40],
+        "source_size": [480, 640],
+    }
     assert (record["status"], record["summary"]) == ("finished", {"done": 0, "failed": []})
     assert record["started"] <= record["ended"]
 
@@ -73,8 +84,10 @@ def test_items_and_summary(tmp_path):
         assert len(read_items(run.dpath)) == 3  # readable while it goes on
     items = read_items(run.dpath)
     assert [(i["name"], i["status"], i.get("reason")) for i in items] == [
-        ("a.png", "done", None), ("b.png", "failed", "b.png is empty"), ("c.png", "failed", "ValueError: oops"),
-    ]  # fmt: skip
+        ("a.png", "done", None),
+        ("b.png", "failed", "b.png is empty"),
+        ("c.png", "failed", "ValueError: oops"),
+    ]
     assert (items[0]["score"], items[0]["box"], items[0]["worst"]) == (0.5, [1, 2, 3, 4], "nan")
     summary = run.summary()
     assert (summary.done, summary.failed) == (1, (("b.png", "b.png is empty"), ("c.png", "ValueError: oops")))
@@ -86,7 +99,9 @@ def test_items_and_summary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt, "interrupted"), (InputError("no"), "stopped: InputError: no")], ids=["ctrl-c", "error"]
+    ("error", "status"),
+    [(KeyboardInterrupt, "interrupted"), (InputError("no"), "stopped: InputError: no")],
+    ids=["ctrl-c", "error"],
 )
 def test_an_end_by_error_is_recorded(tmp_path, error, status):
     with pytest.raises((KeyboardInterrupt, InputError)), Run("explain", root=tmp_path) as run:  # noqa: PT012
@@ -150,7 +165,9 @@ for i in range(10**9):
 def test_a_killed_run_leaves_whole_files(tmp_path):
     count = 5
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), str(count)], stdout=subprocess.PIPE, env=env)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(count)], stdout=subprocess.PIPE, env=env
+    )
     assert process.stdout.readline() == b"go\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -181,10 +198,16 @@ def test_a_last_line_without_an_end_is_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, r"holds no run\.json"), (b"", "cannot be read"), (b"[1]", "is not the record"), (b'{"format": 2}', "is not the record"),
-     (b"\xff\xfe", "cannot be read"), (b"[" * 100_000, "cannot be read")],
+    [
+        (None, r"holds no run\.json"),
+        (b"", "cannot be read"),
+        (b"[1]", "is not the record"),
+        (b'{"format": 2}', "is not the record"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+    ],
     ids=["none", "empty", "list", "format", "bytes", "deep"],
-)  # fmt: skip
+)
 def test_what_is_not_a_run(tmp_path, content, words):
     if content is not None:
         (tmp_path / "run.json").write_bytes(content)
@@ -193,9 +216,9 @@ def test_what_is_not_a_run(tmp_path, content, words):
 
 
 def test_values_become_plain(tmp_path):
-    assert to_json({1: (tmp_path, {3, 2}, np.float32(0.5), torch.ones(1, 2, requires_grad=True), float("inf"), None, True)}) == {
-        "1": [str(tmp_path), [2, 3], 0.5, [[1.0, 1.0]], "inf", None, True]
-    }
+    assert to_json(
+        {1: (tmp_path, {3, 2}, np.float32(0.5), torch.ones(1, 2, requires_grad=True), float("inf"), None, True)}
+    ) == {"1": [str(tmp_path), [2, 3], 0.5, [[1.0, 1.0]], "inf", None, True]}
     with pytest.raises(TypeError, match="cannot hold a object"):
         to_json([object()])
     with Run("explain", root=tmp_path) as run:

@@ -27,7 +27,17 @@ def drawn():
 
 
 def digest(scene) -> str:
-    arrays = (scene.picture, scene.masks, scene.boxes, scene.labels, scene.keypoints, scene.centres, scene.angles, scene.radii, scene.clutter)
+    arrays = (
+        scene.picture,
+        scene.masks,
+        scene.boxes,
+        scene.labels,
+        scene.keypoints,
+        scene.centres,
+        scene.angles,
+        scene.radii,
+        scene.clutter,
+    )
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 

@@ -37,7 +37,13 @@ def names(args, **options):
 
 def test_one_picture(folder):
     [item] = expand([folder / "p9.png"])
-    assert (item.name, item.kind, item.index, item.time_s, item.source) == ("p9.png", "picture", 0, None, str(folder / "p9.png"))
+    assert (item.name, item.kind, item.index, item.time_s, item.source) == (
+        "p9.png",
+        "picture",
+        0,
+        None,
+        str(folder / "p9.png"),
+    )
     assert item.load().array[0, 0, 0] == 1
     assert item.load().name == str(folder / "p9.png")
 
@@ -64,7 +70,13 @@ def test_a_list_is_relative_to_itself(folder, monkeypatch):
     content = f"\ufeff# my pictures\r\np9.png\r\n\r\n  sub/p2.png \r\nhttps://x.example/a.png\r\n{folder / 'p10.png'}\r\nnone.png\r\n"
     (folder / "list.txt").write_bytes(content.encode())
     found = expand([folder / "list.txt"])
-    assert [i.name for i in found] == ["p9.png", "sub/p2.png", "https://x.example/a.png", str(folder / "p10.png"), "none.png"]
+    assert [i.name for i in found] == [
+        "p9.png",
+        "sub/p2.png",
+        "https://x.example/a.png",
+        str(folder / "p10.png"),
+        "none.png",
+    ]
     assert found.total == 5
     items = list(found)
     assert [items[i].load().array[0, 0, 0] for i in (0, 1, 3)] == [1, 3, 0]
@@ -220,7 +232,9 @@ def test_what_cannot_be_expanded(args, words, tmp_path, monkeypatch):
 
 def test_lists_hold_neither_streams_nor_lists_nor_folders(folder):
     (folder / "other.txt").write_text("p9.png")
-    (folder / "list.txt").write_text("rtsp://x.example/a\nhttp://x.example/a.m3u8\nother.txt\nsub\nftp://x.example/a.png\n")
+    (folder / "list.txt").write_text(
+        "rtsp://x.example/a\nhttp://x.example/a.m3u8\nother.txt\nsub\nftp://x.example/a.png\n"
+    )
     words = ["not from a list", "not from a list", "a list within a list", "is a folder", "scheme 'ftp'"]
     for item, expected in zip(expand([folder / "list.txt"]), words, strict=True):
         with pytest.raises(InputError, match=expected):
@@ -245,7 +259,15 @@ def test_natural_order_is_total(texts):
     assert sorted(texts, key=natural_key) == sorted(reversed(texts), key=natural_key)
 
 
-@given(st.lists(st.one_of(st.text(max_size=30), st.sampled_from(["a.png", "A.jpg", "b/a.png", "a-2.png", "con", "run.json", "é" * 200])), max_size=30))
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=30),
+            st.sampled_from(["a.png", "A.jpg", "b/a.png", "a-2.png", "con", "run.json", "é" * 200]),
+        ),
+        max_size=30,
+    )
+)
 def test_stems_never_collide_and_fit_any_file_system(given_):
     stems = Stems()
     claimed = [stems.claim(name) for name in given_]
@@ -261,6 +283,6 @@ def test_stems_never_collide_and_fit_any_file_system(given_):
 
 def test_stems_by_hand():
     stems = Stems()
-    assert [stems.claim(n) for n in ("a/cat.jpg", "b/cat.png", "a-2.png", "x/CAT.tif", "run.jpg", "..", "日本.png")] == [
-        "cat", "cat-2", "a-2", "CAT-3", "run-2", "picture", "日本",
-    ]  # fmt: skip
+    assert [
+        stems.claim(n) for n in ("a/cat.jpg", "b/cat.png", "a-2.png", "x/CAT.tif", "run.jpg", "..", "日本.png")
+    ] == ["cat", "cat-2", "a-2", "CAT-3", "run-2", "picture", "日本"]

@@ -29,7 +29,12 @@ def test_frames_and_times(clip):
     assert frames[7].array().shape == (48, 64, 3)
     assert np.abs(np.array(corners(frames[7].array()), int) - expected).max() <= 8
     info = probe_video(clip)
-    assert (info.size, info.frames, info.duration_s, info.rate_hz) == ((48, 64), 12, pytest.approx(1.2), pytest.approx(10))
+    assert (info.size, info.frames, info.duration_s, info.rate_hz) == (
+        (48, 64),
+        12,
+        pytest.approx(1.2),
+        pytest.approx(10),
+    )
     assert count_frames(clip) == 12
 
 
@@ -72,7 +77,10 @@ def test_a_cut_file_gives_its_frames_and_then_says_so(tmp_path, name):
         (b"", "is empty"),
         (b"not a video at all, only words", "cannot be opened as a video"),
         (b"ffconcat version 1.0\nfile /etc/hostname\n", "cannot be opened as a video"),
-        (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n", "cannot be opened as a video"),
+        (
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+            "cannot be opened as a video",
+        ),
         (b"\0\0\0\x20ftypisom" + b"\0" * 100, "cannot be opened as a video"),
         (b"RIFF\xff\xff\xff\x7fAVI LIST" + b"\0" * 50, "cannot be opened as a video"),
         (b"\x1aE\xdf\xa3\x01" + b"\0" * 50, "cannot be opened as a video"),

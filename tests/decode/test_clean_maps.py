@@ -34,7 +34,9 @@ def logits_at(points, sigma):
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 @pytest.mark.parametrize("points", [INSIDE, BORDER, OUTSIDE], ids=["inside", "border", "outside"])
 def test_the_decoder_that_belongs_to_the_loss_is_exact(points, sigma):
-    torch.testing.assert_close(moment_inverse(logits_at(points, sigma), sigma_cells=sigma).xy, points, atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        moment_inverse(logits_at(points, sigma), sigma_cells=sigma).xy, points, atol=1e-3, rtol=0
+    )
     torch.testing.assert_close(least_squares(peaks_at(points, sigma), sigma_cells=sigma).xy, points, atol=1e-3, rtol=0)
 
 
@@ -58,10 +60,15 @@ def test_source_pixels_states_and_covariance():
 
 def test_the_inverse_can_be_trained_through():
     logits = logits_at(BORDER, 2.0).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: moment_inverse(z[:, ::6, ::8], sigma_cells=1.0).xy, logits, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda z: moment_inverse(z[:, ::6, ::8], sigma_cells=1.0).xy, logits, fast_mode=True
+    )
 
 
-@pytest.mark.parametrize(("decoder", "kind", "right"), [(moment_inverse, "peak", "least_squares"), (least_squares, "logits", "moment_inverse")])
+@pytest.mark.parametrize(
+    ("decoder", "kind", "right"),
+    [(moment_inverse, "peak", "least_squares"), (least_squares, "logits", "moment_inverse")],
+)
 def test_the_wrong_kind_names_the_right_decoder(decoder, kind, right):
     maps = Heatmap(peaks_at(INSIDE, 2.0), Frame.identity(SIZE), kind)
     with pytest.raises(KindError, match=right):

@@ -24,7 +24,9 @@ VIEWS = (TOP, FRONT, RIGHT)
 def gaussian_logits(centres, size, sigma):
     """(v, 2) in cells -> (v, h, w) logits of Gaussians."""
     h, w = size
-    y, x = torch.meshgrid(torch.arange(h, dtype=torch.float64) + 0.5, torch.arange(w, dtype=torch.float64) + 0.5, indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(h, dtype=torch.float64) + 0.5, torch.arange(w, dtype=torch.float64) + 0.5, indexing="ij"
+    )
     return torch.stack([-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2) for cx, cy in centres])
 
 
@@ -226,7 +228,9 @@ def test_cameras_against_the_dense_volume(fusion):
         return (x, y) if 0 <= x <= 10 and 0 <= y <= 8 else None
 
     dense = oracle.volume(logs, place, axes)
-    hidden = [place(v, np.array([x, y, z])) is None for v in range(3) for x in axes[0] for y in axes[1] for z in axes[2]]
+    hidden = [
+        place(v, np.array([x, y, z])) is None for v in range(3) for x in axes[0] for y in axes[1] for z in axes[2]
+    ]
     assert 0.02 < np.mean(hidden) < 0.9
     ranked = dense.sum(0) if fusion == "product" else oracle.volume(np.exp(logs), place, axes).mean(0)
     best = np.unravel_index(ranked.argmax(), ranked.shape)
@@ -248,9 +252,17 @@ def test_cameras_find_the_point_that_they_saw():
     assert torch.allclose(lifted.xyz, points[:, 0], atol=0.01)
     assert torch.allclose(lifted.mean, points[:, 0], atol=0.01)
     # the same maps on a grid of half the resolution per view, each with its frame
-    frame = Frame.stack([Frame.identity((32, 40)).cropped((4, 2, 40, 32)), Frame.identity((32, 40)).cropped((0, 0, 36, 30)), Frame.identity((32, 40)).cropped((2, 1, 38, 31))])
+    frame = Frame.stack(
+        [
+            Frame.identity((32, 40)).cropped((4, 2, 40, 32)),
+            Frame.identity((32, 40)).cropped((0, 0, 36, 30)),
+            Frame.identity((32, 40)).cropped((2, 1, 38, 31)),
+        ]
+    )
     cropped = torch.stack([maps[0, 0, 2:32, 4:40], maps[0, 1, 0:30, 0:36], maps[0, 2, 1:31, 2:38]])
-    again = lift_perspective(Heatmap(cropped, frame, "logits"), cameras, bounds=((-0.5,) * 3, (0.5,) * 3), resolution=32)
+    again = lift_perspective(
+        Heatmap(cropped, frame, "logits"), cameras, bounds=((-0.5,) * 3, (0.5,) * 3), resolution=32
+    )
     assert torch.allclose(again.xyz, lifted.xyz[0], atol=1e-6)
 
 
@@ -263,9 +275,17 @@ def test_far_cameras_see_what_views_along_the_axes_see():
         return K, rotation, torch.tensor([0, 0, far], dtype=torch.float64)
 
     down = [0.0, 0, -1]
-    cameras = Cameras(*(torch.stack(p) for p in zip(
-        camera(down, [1.0, 0, 0], [0.0, -1, 0]), camera([-1.0, 0, 0], [0.0, 1, 0], down), camera([0.0, 1, 0], [1.0, 0, 0], down), strict=True
-    )))  # fmt: skip
+    cameras = Cameras(
+        *(
+            torch.stack(p)
+            for p in zip(
+                camera(down, [1.0, 0, 0], [0.0, -1, 0]),
+                camera([-1.0, 0, 0], [0.0, 1, 0], down),
+                camera([0.0, 1, 0], [1.0, 0, 0], down),
+                strict=True,
+            )
+        )
+    )
     maps = torch.randn(3, side, side, dtype=torch.float64) * 3
     flat = lift_orthographic(maps, resolution=11)
     deep = lift_perspective(maps, cameras, bounds=((-1,) * 3, (1,) * 3), resolution=11)

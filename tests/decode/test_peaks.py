@@ -25,7 +25,9 @@ def test_places_heights_channels_and_what_is_missing():
     one = gaussians([[20.0, 16.2]], [0.5], 1.5, (32, 48))
     found = peaks(torch.stack([two, one])[None], most=3, threshold=0.2)
     assert found.channel.tolist() == [[0, 0, 0, 1, 1, 1]]
-    assert found.state.tolist() == [[State.LABELLED, State.LABELLED, State.ABSENT, State.LABELLED, State.ABSENT, State.ABSENT]]
+    assert found.state.tolist() == [
+        [State.LABELLED, State.LABELLED, State.ABSENT, State.LABELLED, State.ABSENT, State.ABSENT]
+    ]
     expected = torch.tensor([[30.25, 20.6], [10.3, 8.8], [20.0, 16.2]])
     torch.testing.assert_close(found.xy[0, [0, 1, 3]], expected, atol=1e-3, rtol=0)
     torch.testing.assert_close(found.covariance[0, 0], 2.25 * torch.eye(2), atol=1e-2, rtol=0)

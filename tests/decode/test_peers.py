@@ -17,8 +17,10 @@ SIZE = (20, 26)
 
 def places(n, low, high):
     """Points whose distance to the edges is at least ``low``; a negative one lets them lie outside."""
-    return torch.rand(n, 1, 2) * (torch.tensor([26.0, 20.0]) - 2 * low) + low if high is None else torch.cat(
-        [low + (high - low) * torch.rand(n, 1, 1), 6 + 8 * torch.rand(n, 1, 1)], -1
+    return (
+        torch.rand(n, 1, 2) * (torch.tensor([26.0, 20.0]) - 2 * low) + low
+        if high is None
+        else torch.cat([low + (high - low) * torch.rand(n, 1, 1), 6 + 8 * torch.rand(n, 1, 1)], -1)
     )
 
 
@@ -40,15 +42,26 @@ def all_of(function, maps, *args):
 def test_moment_inverse_is_the_root_that_bracketing_finds(sigma, low, high):
     at = places(6, low, high)
     wide = torch.full_like(at[..., 0], sigma)
-    logits = axis_exponent(at[..., 1], wide, 20)[..., :, None] + axis_exponent(at[..., 0], wide, 26)[..., None, :] + 0.3 * torch.randn(6, 1, *SIZE)
-    torch.testing.assert_close(moment_inverse(logits.double(), sigma_cells=sigma).xy.float(), all_of(oracle.moment_inverse, logits, sigma), atol=1e-4, rtol=0)
+    logits = (
+        axis_exponent(at[..., 1], wide, 20)[..., :, None]
+        + axis_exponent(at[..., 0], wide, 26)[..., None, :]
+        + 0.3 * torch.randn(6, 1, *SIZE)
+    )
+    torch.testing.assert_close(
+        moment_inverse(logits.double(), sigma_cells=sigma).xy.float(),
+        all_of(oracle.moment_inverse, logits, sigma),
+        atol=1e-4,
+        rtol=0,
+    )
 
 
 @pytest.mark.parametrize(("low", "high"), [(5, None), (-0.5, 2)], ids=["inside", "border"])
 def test_least_squares_is_the_fit_that_scipy_finds(low, high):
     at = places(8, low, high)
     maps = peak_maps(at, 1.5, 0.03)
-    theirs = torch.tensor([oracle.gaussian_fit(m.numpy(), a.tolist(), 1.5) for m, a in zip(maps[:, 0], at[:, 0], strict=True)])[:, None]
+    theirs = torch.tensor(
+        [oracle.gaussian_fit(m.numpy(), a.tolist(), 1.5) for m, a in zip(maps[:, 0], at[:, 0], strict=True)]
+    )[:, None]
     # scipy fits the whole map, we the cells within three sigma: the noise beyond moves a fit by thousandths
     torch.testing.assert_close(least_squares(maps, sigma_cells=1.5).xy, theirs.float(), atol=0.02, rtol=0)
 
@@ -86,7 +99,12 @@ def test_transformers_vitpose():
     def theirs(maps):
         stacked = maps.transpose(0, 1).numpy().repeat(2, 0)  # batch and keypoints of 1 would be squeezed away
         coordinates, _ = vitpose.get_keypoint_predictions(stacked)
-        return torch.tensor(vitpose.post_dark_unbiased_data_processing(coordinates, stacked, kernel=11))[0][:, None].float() + 0.5
+        return (
+            torch.tensor(vitpose.post_dark_unbiased_data_processing(coordinates, stacked, kernel=11))[0][
+                :, None
+            ].float()
+            + 0.5
+        )
 
     at = places(12, 5, None)
     maps = peak_maps(at, 2.0, 0.02, (40, 40))

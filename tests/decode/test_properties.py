@@ -39,7 +39,10 @@ def noisy(name, seed, n=3):
     noise = torch.randn(2, n, *SIZE, generator=generator)
     if name in PEAK:
         return targets.gaussian(at, SIZE, sigma_cells=SIGMA).heatmap.values + 0.02 * noise
-    return targets.gaussian(at, SIZE, sigma_cells=SIGMA, kind="probability").heatmap.values.log().clamp_min(-30) + 0.2 * noise
+    return (
+        targets.gaussian(at, SIZE, sigma_cells=SIGMA, kind="probability").heatmap.values.log().clamp_min(-30)
+        + 0.2 * noise
+    )
 
 
 def any_frame(height, width, fit, flip, degrees):
@@ -54,9 +57,13 @@ LENGTH = st.integers(40, 400)
 @pytest.mark.parametrize("name", EXACT)
 @settings(deadline=None, max_examples=30)
 @given(
-    height=LENGTH, width=LENGTH, fit=st.sampled_from([Frame.resize, Frame.letterbox]), flip=st.booleans(),
-    degrees=st.floats(-180, 180), seed=st.integers(0, 10_000),
-)  # fmt: skip
+    height=LENGTH,
+    width=LENGTH,
+    fit=st.sampled_from([Frame.resize, Frame.letterbox]),
+    flip=st.booleans(),
+    degrees=st.floats(-180, 180),
+    seed=st.integers(0, 10_000),
+)
 def test_encode_and_decode_through_any_frame(name, height, width, fit, flip, degrees, seed):
     """To a thousandth of a cell, up to 2 cells outside of the map."""
     frame = any_frame(height, width, fit, flip, degrees)
@@ -83,7 +90,9 @@ def test_flipping_the_map_and_its_frame_changes_nothing(name, seed):
         torch.testing.assert_close(flipped.covariance, plain.covariance, atol=1e-2, rtol=5e-2, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["argmax", "least_squares", "least_squares, sigma fitted", "local_soft_argmax", "quarter_offset"])
+@pytest.mark.parametrize(
+    "name", ["argmax", "least_squares", "least_squares, sigma fitted", "local_soft_argmax", "quarter_offset"]
+)
 @settings(deadline=None, max_examples=15)
 @given(x=st.floats(9, 15), y=st.floats(9, 11), left=st.integers(0, 2), top=st.integers(0, 2))
 def test_cropping_away_what_is_far_changes_nothing(name, x, y, left, top):
@@ -107,12 +116,16 @@ def test_channels_and_pictures_are_decoded_each_by_itself(name):
         torch.testing.assert_close(alone.xy, whole.xy[i], atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("decoder", [
-    decode.soft_argmax,
-    lambda m: decode.soft_argmax(m, temperature=0.5),
-    lambda m: decode.local_soft_argmax(m, window=3),
-    lambda m: decode.moment_inverse(m, sigma_cells=1.2),
-], ids=["soft", "sharp", "local", "moment inverse"])  # fmt: skip
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        decode.soft_argmax,
+        lambda m: decode.soft_argmax(m, temperature=0.5),
+        lambda m: decode.local_soft_argmax(m, window=3),
+        lambda m: decode.moment_inverse(m, sigma_cells=1.2),
+    ],
+    ids=["soft", "sharp", "local", "moment inverse"],
+)
 def test_gradients(decoder):
     torch.manual_seed(1)
     maps = torch.randn(2, 5, 6, dtype=torch.float64).abs().requires_grad_()
@@ -130,7 +143,9 @@ def test_arrays_are_handed_on(name):
     np.testing.assert_allclose(found.xy, expected.xy.numpy(), atol=2e-2)
 
 
-@pytest.mark.parametrize("name", [name for name in PEAK if name not in ("argmax", "quarter_offset", "local_soft_argmax")])
+@pytest.mark.parametrize(
+    "name", [name for name in PEAK if name not in ("argmax", "quarter_offset", "local_soft_argmax")]
+)
 def test_logits_are_refused_by_decoders_of_peaks(name):
     heatmap = Heatmap(torch.zeros(1, *SIZE), Frame.identity(SIZE), "logits")
     with pytest.raises(KindError, match="moment_inverse"):

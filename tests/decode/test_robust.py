@@ -17,9 +17,15 @@ from isotherm.ops.moments import inverse_mean, map_moments, reach, truncated_gau
 from isotherm.points import State
 
 ALL = [
-    argmax, quarter_offset, dark, local_soft_argmax, soft_argmax,
-    lambda maps: moment_inverse(maps, sigma_cells=1.0), lambda maps: least_squares(maps, sigma_cells=1.0), least_squares,
-]  # fmt: skip
+    argmax,
+    quarter_offset,
+    dark,
+    local_soft_argmax,
+    soft_argmax,
+    lambda maps: moment_inverse(maps, sigma_cells=1.0),
+    lambda maps: least_squares(maps, sigma_cells=1.0),
+    least_squares,
+]
 
 
 @pytest.mark.parametrize("decoder", ALL)
@@ -75,7 +81,9 @@ def test_least_squares_is_differentiable():
     at = torch.tensor([[3.3, 2.1], [0.4, 4.0]], dtype=torch.float64)
     maps = outer(*peak_vectors(at, torch.full_like(at, 1.0), (6, 6))).requires_grad_()
     # along random directions: there a tolerance of 1e-3 would let an error of 1 % pass, which 1e-5 does not
-    assert torch.autograd.gradcheck(lambda m: least_squares(m, sigma_cells=1.0).xy, maps, atol=1e-5, eps=1e-5, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda m: least_squares(m, sigma_cells=1.0).xy, maps, atol=1e-5, eps=1e-5, fast_mode=True
+    )
 
 
 def test_covariance_and_score_of_clean_and_of_doubtful_maps():
@@ -89,7 +97,9 @@ def test_covariance_and_score_of_clean_and_of_doubtful_maps():
     two = outer(*peak_vectors(ends, torch.ones(2, 2), (16, 16))).sum(0, keepdim=True)
     doubtful = moment_inverse(two, sigma_cells=1.0, kind="probability")
     assert doubtful.score.item() < 0.01
-    torch.testing.assert_close(doubtful.covariance[0], torch.diag(torch.tensor([5.5**2 + 1, 1.0])), atol=1e-3, rtol=0.01)
+    torch.testing.assert_close(
+        doubtful.covariance[0], torch.diag(torch.tensor([5.5**2 + 1, 1.0])), atol=1e-3, rtol=0.01
+    )
 
 
 def test_moments_by_hand():

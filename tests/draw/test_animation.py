@@ -77,7 +77,10 @@ def test_a_gif_has_every_frame_at_its_time(tmp_path):
 def test_an_mp4_has_every_frame_colour_and_the_command(tmp_path):
     import av
 
-    colours = [np.broadcast_to(np.array(c, np.uint8), (*SOURCE, 3)).copy() for c in ([200, 40, 40], [40, 200, 40], [40, 40, 200])]
+    colours = [
+        np.broadcast_to(np.array(c, np.uint8), (*SOURCE, 3)).copy()
+        for c in ([200, 40, 40], [40, 200, 40], [40, 40, 200])
+    ]
     fpath = save_animation(iter(colours), tmp_path / "a.mp4", fps=10, command=COMMAND)
     with av.open(str(fpath)) as container:
         assert container.metadata["comment"] == COMMAND

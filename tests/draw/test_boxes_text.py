@@ -52,7 +52,10 @@ def test_labels_of_one_place_do_not_cover_each_other():
     boxes = [[50.0, 100.0, 150.0, 200.0]] * 3
     out = drawn((300, 400), boxes, labels=["one 0.9", "two 0.8", "three 0.7"])
     areas = [(out == colour).all(-1).sum() for colour in PALETTE[:3]]
-    alone = [(drawn((300, 400), boxes[:1], labels=[t], colours=[c]) == c).all(-1).sum() for t, c in zip(("one 0.9", "two 0.8"), PALETTE[:2], strict=True)]
+    alone = [
+        (drawn((300, 400), boxes[:1], labels=[t], colours=[c]) == c).all(-1).sum()
+        for t, c in zip(("one 0.9", "two 0.8"), PALETTE[:2], strict=True)
+    ]
     outline = (drawn((300, 400), boxes[:1]) == PALETTE[0]).all(-1).sum()
     assert areas[0] >= alone[0] - outline
     assert areas[1] >= alone[1] - outline

@@ -51,7 +51,9 @@ def field(m: Heatmap) -> np.ndarray:
 def test_a_line_lies_where_the_map_has_its_value(share):
     m = bump()
     (line,) = samples(m).lines(share * float(m.values.max()))
-    line = line[(line.min(1) > 2) & (line[:, 0] < SOURCE[1] - 2) & (line[:, 1] < SOURCE[0] - 2)]  # elsewhere it follows the border
+    line = line[
+        (line.min(1) > 2) & (line[:, 0] < SOURCE[1] - 2) & (line[:, 1] < SOURCE[0] - 2)
+    ]  # elsewhere it follows the border
     assert len(line) > 100
     at = np.clip((line - 0.5).round().astype(int), 0, [SOURCE[1] - 1, SOURCE[0] - 1])
     np.testing.assert_allclose(field(m)[at[:, 1], at[:, 0]], share * float(m.values.max()), atol=0.02)
@@ -111,7 +113,9 @@ def test_tinting_keeps_light_and_shade():
     after = np.asarray(image.convert("L")).astype(int)
     assert np.abs(np.asarray(image).astype(int)[..., 2] - np.asarray(image).astype(int)[..., 0]).max() > 60
     assert np.abs(after - before).mean() < 2
-    assert np.percentile(np.abs(after - before), 99) < 25  # where the colour at that lightness is none that a screen has
+    assert (
+        np.percentile(np.abs(after - before), 99) < 25
+    )  # where the colour at that lightness is none that a screen has
 
 
 def test_a_tint_where_lines_are_thick_keeps_light_and_shade_too():
@@ -178,7 +182,10 @@ def test_what_is_against_gets_a_broken_line_and_no_colour():
     values = bump().values.roll(-5, 1) - 0.9 * bump().values.roll(5, 1)
     m = Heatmap(values, Frame.resize(SOURCE, (15, 20)), "relevance", signed=True)
     p = np.full((*SOURCE, 3), 120, np.uint8)
-    drawn = {name: overlay(m, p, style=replace(STYLES["isotherm"], negative=name)).astype(int) for name in ("lines", "fill", "none")}
+    drawn = {
+        name: overlay(m, p, style=replace(STYLES["isotherm"], negative=name)).astype(int)
+        for name in ("lines", "fill", "none")
+    }
     cold = field(m) < -0.8 * float(m.values.abs().max()) * 0.9
     assert (drawn["none"][field(m) < 0] == 120).mean() > 0.97
     assert (drawn["lines"][cold] == 120).all()  # inside of the broken line the picture is as it was
@@ -195,7 +202,14 @@ def test_no_broken_line_where_nothing_is_negative():
     np.testing.assert_array_equal(overlay(m, p), overlay(bump(), p))
 
 
-@pytest.mark.parametrize("frame", [Frame.resize(SOURCE, (15, 20)), Frame.letterbox(SOURCE, (320, 320)).to_grid(stride=16), Frame.resize(SOURCE, (15, 20)).flipped()])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame.resize(SOURCE, (15, 20)),
+        Frame.letterbox(SOURCE, (320, 320)).to_grid(stride=16),
+        Frame.resize(SOURCE, (15, 20)).flipped(),
+    ],
+)
 def test_the_peak_is_marked_at_the_centre_of_the_largest_cell(frame):
     m = bump(frame)
     x, y = peak_of(m, scale_of(m))
@@ -204,7 +218,9 @@ def test_the_peak_is_marked_at_the_centre_of_the_largest_cell(frame):
     assert abs(x - at[1] - 0.5) <= 10.5
     assert abs(y - at[0] - 0.5) <= 10.5
     p = Image.new("RGB", (SOURCE[1], SOURCE[0]), (150, 150, 150))
-    both = [np.asarray(overlay(m, p, style=replace(STYLES["isotherm"], peak=peak))).astype(int) for peak in (True, False)]
+    both = [
+        np.asarray(overlay(m, p, style=replace(STYLES["isotherm"], peak=peak))).astype(int) for peak in (True, False)
+    ]
     rows, columns = np.nonzero((both[0] != both[1]).any(-1))
     assert abs(columns.mean() + 0.5 - x) < 1
     assert abs(rows.mean() + 0.5 - y) < 1

@@ -74,7 +74,11 @@ def test_the_picture_in_the_page_is_the_picture():
 
 
 def test_a_gallery_says_what_is_there():
-    page = gallery_html([of(label="bus 0.9", meta={"method": "HiResCAM", "layer": "model.22"}), of(label="dog")], trust_line="believe it\nor not", command="isotherm explain a.jpg")
+    page = gallery_html(
+        [of(label="bus 0.9", meta={"method": "HiResCAM", "layer": "model.22"}), of(label="dog")],
+        trust_line="believe it\nor not",
+        command="isotherm explain a.jpg",
+    )
     for text in ("bus 0.9", "HiResCAM · model.22", "dog", "believe it\nor not", "isotherm explain a.jpg"):
         assert text in page
     asked = gallery_html([of(label="two")], lines=["question: 'how many?'", "answer: '2'"], notes=["chosen by hand"])

@@ -71,7 +71,10 @@ def stops(name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", FRAMES)
-@pytest.mark.parametrize(("signed", "by_value", "holes", "grey"), [(False, True, False, True), (True, True, True, True), (False, False, True, False)])
+@pytest.mark.parametrize(
+    ("signed", "by_value", "holes", "grey"),
+    [(False, True, False, True), (True, True, True, True), (False, False, True, False)],
+)
 def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, holes, grey, monkeypatch):
     monkeypatch.setattr(levels_module, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
     monkeypatch.setattr(bands, "BAND_PIXELS", 12 * W)  # and several bands, on both threads
@@ -80,15 +83,30 @@ def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, hol
     name = "coolwarm" if signed and scale.low < 0 else "inferno"
     got = overlay(m, p, style=replace(PLAIN, colormap=name, opacity=0.8, by_value=by_value, grey=grey, unseen=True))
     expected = oracle.overlay(
-        p / 255, m.values.double().numpy(), m.frame.to_source.numpy(), scale.low, scale.high,
-        stops(name), signed=signed, opacity=0.8, by_value=by_value, grey=grey, unseen=(0.06, 0.22),
-    )  # fmt: skip
-    if kind in ("letterbox", "resize", "flip") and not holes:  # lines and marks are drawn where nothing else is; see below
-        assert (overlay(m, p, style=replace(PLAIN, colormap=name, opacity=0.8, by_value=by_value, grey=grey)) == got).all()
+        p / 255,
+        m.values.double().numpy(),
+        m.frame.to_source.numpy(),
+        scale.low,
+        scale.high,
+        stops(name),
+        signed=signed,
+        opacity=0.8,
+        by_value=by_value,
+        grey=grey,
+        unseen=(0.06, 0.22),
+    )
+    if (
+        kind in ("letterbox", "resize", "flip") and not holes
+    ):  # lines and marks are drawn where nothing else is; see below
+        assert (
+            overlay(m, p, style=replace(PLAIN, colormap=name, opacity=0.8, by_value=by_value, grey=grey)) == got
+        ).all()
     edges = _edges(m)
     got, expected, p = got[~edges], expected[~edges], p[~edges]
     error = np.abs(got / 255.0 - expected) * 255
-    assert error.max() <= 2.5  # 0.5 is the rounding to 8 bits; 256 steps of opacity and of greying, and 1023 of colour, are the rest
+    assert (
+        error.max() <= 2.5
+    )  # 0.5 is the rounding to 8 bits; 256 steps of opacity and of greying, and 1023 of colour, are the rest
     assert error.mean() < 0.4  # rounding alone has 0.25
     assert (got != p).any()
 
@@ -108,9 +126,17 @@ def test_deep_pictures_are_mixed_in_their_own_depth(dtype):
     got = overlay(m, p, style=PLAIN)
     white = 65535 if dtype == np.uint16 else 1
     expected = oracle.overlay(
-        p / white, m.values.double().numpy(), m.frame.to_source.numpy(), scale.low, scale.high, stops("inferno"),
-        signed=False, opacity=PLAIN.opacity, by_value=True, grey=True,
-    )  # fmt: skip
+        p / white,
+        m.values.double().numpy(),
+        m.frame.to_source.numpy(),
+        scale.low,
+        scale.high,
+        stops("inferno"),
+        signed=False,
+        opacity=PLAIN.opacity,
+        by_value=True,
+        grey=True,
+    )
     assert got.dtype == dtype
     assert np.abs(got / white - expected).max() < 3e-3  # half of a step of 1/1022, in colour and in opacity
 
@@ -122,7 +148,9 @@ def test_large_pictures_are_coloured_from_a_table_as_small_ones_are_directly(sty
     directly = np.asarray(blend.blend_image(p, m.values, m.frame, scale=scale_of(m), ink=ink))
     lookup = blend._lookup
     monkeypatch.setattr(blend, "_lookup", lambda ink, _: lookup(ink, 4000 * 3000))
-    np.testing.assert_array_equal(np.asarray(blend.blend_image(p, m.values, m.frame, scale=scale_of(m), ink=ink)), directly)
+    np.testing.assert_array_equal(
+        np.asarray(blend.blend_image(p, m.values, m.frame, scale=scale_of(m), ink=ink)), directly
+    )
     assert (directly != p).any()
 
 
@@ -134,7 +162,19 @@ def test_pil_gives_the_same_pixels_as_an_array():
         np.testing.assert_array_equal(np.asarray(out), overlay(m, p, style=style))
 
 
-@pytest.mark.parametrize(("mode", "back"), [("RGB", "RGB"), ("L", "RGB"), ("P", "RGB"), ("1", "RGB"), ("CMYK", "RGB"), ("RGBA", "RGBA"), ("LA", "RGBA"), ("I;16", "RGB")])
+@pytest.mark.parametrize(
+    ("mode", "back"),
+    [
+        ("RGB", "RGB"),
+        ("L", "RGB"),
+        ("P", "RGB"),
+        ("1", "RGB"),
+        ("CMYK", "RGB"),
+        ("RGBA", "RGBA"),
+        ("LA", "RGBA"),
+        ("I;16", "RGB"),
+    ],
+)
 def test_every_mode_of_pil_is_taken(mode, back):
     source = Image.fromarray(picture())
     given = Image.fromarray(picture(np.uint16, 0)) if mode == "I;16" else source.convert(mode)
@@ -167,7 +207,10 @@ def test_arrays_keep_dtype_and_transparency(channels, shape, dtype, marks):
 
 def test_text_and_boxes_leave_the_precision_elsewhere():
     p = picture(np.float64)
-    plain, marked = overlay(heatmap(), p, style=PLAIN), overlay(heatmap(), p, style=PLAIN, boxes=[[5.0, 5.0, 20.0, 20.0]])
+    plain, marked = (
+        overlay(heatmap(), p, style=PLAIN),
+        overlay(heatmap(), p, style=PLAIN, boxes=[[5.0, 5.0, 20.0, 20.0]]),
+    )
     same = (plain == marked).all(-1)
     assert same[25:, 30:].all()
     assert not same[5, 5:20].any()
@@ -206,7 +249,9 @@ def test_infinities_are_drawn_as_the_ends_of_the_scale():
     p = np.zeros((20, 20, 3), np.uint8)
     infinite = torch.tensor([[torch.inf, 1.0], [-torch.inf, 0.5]])
     finite = torch.tensor([[1.0, 1.0], [0.0, 0.5]])
-    np.testing.assert_array_equal(overlay(Heatmap(infinite, f, "relevance"), p), overlay(Heatmap(finite, f, "relevance"), p))
+    np.testing.assert_array_equal(
+        overlay(Heatmap(infinite, f, "relevance"), p), overlay(Heatmap(finite, f, "relevance"), p)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -230,7 +275,10 @@ def test_a_map_without_positive_values_draws_nothing_and_says_so():
 
 def test_a_shared_scale_gives_the_same_value_the_same_colour():
     f, p = Frame.resize(SOURCE, (1, 2)), np.zeros((H, W, 3), np.uint8)
-    weak, strong = Heatmap(torch.tensor([[0.2, 0.1]]), f, "relevance"), Heatmap(torch.tensor([[0.2, 0.8]]), f, "relevance")
+    weak, strong = (
+        Heatmap(torch.tensor([[0.2, 0.1]]), f, "relevance"),
+        Heatmap(torch.tensor([[0.2, 0.8]]), f, "relevance"),
+    )
     scale = shared_scale([weak, strong])
     a, b = overlay(weak, p, scale=scale, style=PLAIN), overlay(strong, p, scale=scale, style=PLAIN)
     np.testing.assert_array_equal(a[:, 0], b[:, 0])
@@ -266,7 +314,11 @@ def test_strips_add_to_the_picture_and_do_not_cover_it():
         ({"picture": np.zeros((3, H, W), np.uint8)}, ShapeError, "transpose"),
         ({"picture": np.zeros((H, W, 3), np.int64)}, ShapeError, "int64"),
         ({"picture": np.full((H, W, 3), 200.0, np.float32)}, ShapeError, "divide by 255"),
-        ({"heatmap": Heatmap(torch.rand(2, 7, 5), Frame.resize(SOURCE, (7, 5)), "relevance")}, ShapeError, "heatmap\\[0\\]"),
+        (
+            {"heatmap": Heatmap(torch.rand(2, 7, 5), Frame.resize(SOURCE, (7, 5)), "relevance")},
+            ShapeError,
+            "heatmap\\[0\\]",
+        ),
         ({"style": "isotherms"}, OptionError, "did you mean 'isotherm'"),
         ({"boxes": [[5, 5, 20, 20]], "labels": ["a", "b"]}, ShapeError, "1 boxes but 2 labels"),
         ({"boxes": [[20, 20, 5, 5]]}, ShapeError, "x, y, w, h"),
@@ -296,7 +348,12 @@ def test_an_explicit_scale_is_used_as_it_is():
 @pytest.mark.parametrize("size", [(16, 24), (1, 400), (400, 1), (3, 3), (1, 1)])
 @pytest.mark.parametrize("style", ["isotherm", "lines", "even"])
 def test_the_smallest_pictures_are_drawn_with_all_that_goes_with_them(size, style):
-    m = Heatmap(torch.rand(4, 4, generator=torch.Generator().manual_seed(0)) - 0.3, Frame.resize(size, (4, 4)), "relevance", signed=True)
+    m = Heatmap(
+        torch.rand(4, 4, generator=torch.Generator().manual_seed(0)) - 0.3,
+        Frame.resize(size, (4, 4)),
+        "relevance",
+        signed=True,
+    )
     p = np.zeros((*size, 3), np.uint8)
     out = overlay(m, p, style=style, colour_bar=True, title="a title", footer="a command")
     assert out.shape[0] > size[0]

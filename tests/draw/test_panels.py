@@ -42,7 +42,10 @@ def test_fit_keeps_the_shape():
 
 
 def test_arrange_puts_tiles_where_their_rows_and_columns_meet():
-    tiles = [[Tile(Image.new("RGB", (20 + 10 * c, 30 + 5 * r), (10 * r, 50 * c, 99)), "") for c in range(3)] for r in range(2)]
+    tiles = [
+        [Tile(Image.new("RGB", (20 + 10 * c, 30 + 5 * r), (10 * r, 50 * c, 99)), "") for c in range(3)]
+        for r in range(2)
+    ]
     out = arrange(tiles, font_size=12)
     spots = [[find(out, t.image) for t in row] for row in tiles]
     assert [s[1] for s in spots[0]] == [spots[0][0][1]] * 3
@@ -115,8 +118,16 @@ def test_a_contact_sheet_shows_all_and_keeps_their_shapes():
         (lambda: comparison_grid([[of()]], photo(), column_names=["a", "b"]), ShapeError, "2 column names"),
         (lambda: comparison_grid([[of()]], photo(), row_names=["a", "b"]), ShapeError, "2 row names"),
         (lambda: comparison_grid([[of()]], photo((61, 90))), ShapeError, "61 x 90"),
-        (lambda: comparison_grid([[Heatmap(torch.rand(2, 2, 3), Frame.resize(SOURCE, (2, 3)), "peak")]], photo()), ShapeError, "Index it"),
-        (lambda: side_by_side(Heatmap(torch.rand(2, 2, 3), Frame.resize(SOURCE, (2, 3)), "peak"), photo()), ShapeError, "Index it"),
+        (
+            lambda: comparison_grid([[Heatmap(torch.rand(2, 2, 3), Frame.resize(SOURCE, (2, 3)), "peak")]], photo()),
+            ShapeError,
+            "Index it",
+        ),
+        (
+            lambda: side_by_side(Heatmap(torch.rand(2, 2, 3), Frame.resize(SOURCE, (2, 3)), "peak"), photo()),
+            ShapeError,
+            "Index it",
+        ),
     ],
 )
 def test_mistakes_are_explained(call, error, words):

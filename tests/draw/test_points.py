@@ -43,12 +43,18 @@ def test_the_ellipse_holds_its_probability():
     wide, high = np.ptp(changed[:, 1]) / 2, np.ptp(changed[:, 0]) / 2
     assert wide == pytest.approx(20 * radius, abs=3)
     assert high == pytest.approx(5 * radius, abs=3)
-    narrower = draw_points(GREY, Points(torch.tensor([[100.0, 50.0]]), covariance=covariance), least_side=200, level=0.5)
-    assert np.ptp(np.argwhere((np.asarray(narrower) != np.asarray(plain)).any(-1))[:, 1]) / 2 == pytest.approx(20 * math.sqrt(-2 * math.log(0.5)), abs=3)
+    narrower = draw_points(
+        GREY, Points(torch.tensor([[100.0, 50.0]]), covariance=covariance), least_side=200, level=0.5
+    )
+    assert np.ptp(np.argwhere((np.asarray(narrower) != np.asarray(plain)).any(-1))[:, 1]) / 2 == pytest.approx(
+        20 * math.sqrt(-2 * math.log(0.5)), abs=3
+    )
 
 
 def test_what_is_not_known_is_not_drawn():
-    points = Points(torch.tensor([[40.0, 40.0], [torch.nan, 3.0]]), state=torch.tensor([int(State.UNLABELLED), int(State.LABELLED)]))
+    points = Points(
+        torch.tensor([[40.0, 40.0], [torch.nan, 3.0]]), state=torch.tensor([int(State.UNLABELLED), int(State.LABELLED)])
+    )
     assert np.array_equal(np.asarray(draw_points(GREY, points, least_side=1, lines=[(0, 1)])), GREY)
 
 
@@ -77,7 +83,13 @@ def test_bad_points():
 
 
 def test_diagrams():
-    curve = curve_figure({"a": ([1, 2, 3], [1.0, math.nan, 2.0]), "b": ([1, 2], [0.5, 0.7])}, x="step", y="loss", title="t", diagonal=True)
+    curve = curve_figure(
+        {"a": ([1, 2, 3], [1.0, math.nan, 2.0]), "b": ([1, 2], [0.5, 0.7])},
+        x="step",
+        y="loss",
+        title="t",
+        diagonal=True,
+    )
     cloud = scatter_figure({"width": ([1.0, math.nan], [1.1, 2.0])}, x="true", y="predicted")
     values = np.array([[1.0, 2.0], [math.nan, 0.5]])
     less = matrix_figure(values, ["1", "2"], ["a", "b"], x="rate", y="sigma")

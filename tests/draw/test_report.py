@@ -78,7 +78,9 @@ def write(tmp_path, entries, **options) -> tuple[str, Page]:
 
 def evil_entry() -> ReportEntry:
     heatmap = of(label=EVIL, meta={"method": EVIL, "layer": EVIL, "trust": EVIL, "command": EVIL, "score": EVIL})
-    return ReportEntry(photo(), [heatmap], title=EVIL, source=EVIL, boxes=[[1, 2, 30, 20]], labels=[EVIL], notes=[EVIL], lines=[EVIL])
+    return ReportEntry(
+        photo(), [heatmap], title=EVIL, source=EVIL, boxes=[[1, 2, 30, 20]], labels=[EVIL], notes=[EVIL], lines=[EVIL]
+    )
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path):
@@ -92,7 +94,9 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path):
 
 def test_the_content_policy_lets_its_own_script_and_style_run_and_nothing_else(tmp_path):
     text, page = write(tmp_path, [evil_entry()])
-    policy = next(a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
     running = [body for attributes, body in page.scripts if attributes.get("type") != "application/json"]
     assert len(running) == 1
     style = re.search("<style>(.*?)</style>", text, re.DOTALL)[1]
@@ -115,9 +119,23 @@ def test_labels_are_text_and_never_markup(tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_browser_draws_it_and_nothing_hostile_runs(tmp_path):
-    fpath = write_report([evil_entry(), ReportEntry(photo(), []), ReportEntry(None, [of(-torch.ones(4, 6))])], tmp_path / "r.html")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
-    out = subprocess.run([CHROMIUM, *flags, "--virtual-time-budget=3000", "--dump-dom", fpath.as_uri()], capture_output=True, text=True, timeout=60, check=True).stdout
+    fpath = write_report(
+        [evil_entry(), ReportEntry(photo(), []), ReportEntry(None, [of(-torch.ones(4, 6))])], tmp_path / "r.html"
+    )
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    out = subprocess.run(
+        [CHROMIUM, *flags, "--virtual-time-budget=3000", "--dump-dom", fpath.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
     assert 'class="ready"' in out  # the program ran to its end
     assert "<title>Heatmaps</title>" in out
     assert 'aria-pressed="true"' in out
@@ -155,11 +173,37 @@ def test_large_maps_are_stored_small_and_stay_near(tmp_path, monkeypatch):
 
 
 def test_the_table_says_what_each_map_is(tmp_path):
-    meta = {"method": "HiResCAM", "layer": ["model.16", "model.19"], "score": 3.14159, "command": "isotherm explain a.jpg --box 0"}
+    meta = {
+        "method": "HiResCAM",
+        "layer": ["model.16", "model.19"],
+        "score": 3.14159,
+        "command": "isotherm explain a.jpg --box 0",
+    }
     several = Heatmap(torch.rand(2, 4, 6), Frame.resize(SOURCE, (4, 6)), "relevance", label="bus")
-    _, page = write(tmp_path, [ReportEntry(photo(), [of(label="dog 0.9", meta=meta), several], notes=["chosen by size"], trust=["sound", "no better than random", ""])])
+    _, page = write(
+        tmp_path,
+        [
+            ReportEntry(
+                photo(),
+                [of(label="dog 0.9", meta=meta), several],
+                notes=["chosen by size"],
+                trust=["sound", "no better than random", ""],
+            )
+        ],
+    )
     text = " ".join(page.text)
-    for said in ("dog 0.9", "HiResCAM", "model.16, model.19", "3.142", "bus [0]", "bus [1]", "chosen by size", "no better than random", "isotherm explain a.jpg --box 0", "1 picture, 3 maps"):
+    for said in (
+        "dog 0.9",
+        "HiResCAM",
+        "model.16, model.19",
+        "3.142",
+        "bus [0]",
+        "bus [1]",
+        "chosen by size",
+        "no better than random",
+        "isotherm explain a.jpg --box 0",
+        "1 picture, 3 maps",
+    ):
         assert said in text
     assert sum("data-map" in a for _, a in page.elements) == 3
 
@@ -210,7 +254,9 @@ def in_node(tmp_path, program: str, data: dict) -> dict:
     (tmp_path / "data.json").write_text(json.dumps(data))
     script = f"{names} const data = require('./data.json');\nconst out = (() => {{ {program} }})();\nconsole.log(JSON.stringify(out));"
     (tmp_path / "run.js").write_text(script)
-    return json.loads(subprocess.run([NODE, "run.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout)
+    return json.loads(
+        subprocess.run([NODE, "run.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    )
 
 
 def as_data(heatmap: Heatmap) -> dict:
@@ -236,7 +282,10 @@ FRAMES = {
 def test_values_under_the_pointer_are_those_of_the_server(tmp_path, kind):
     heatmap = of(frame=FRAMES[kind])
     expected = to_source(heatmap.values, heatmap.frame, outside="nan").numpy()
-    program = READ + "return {raster: [...Field.raster(f, data.H, data.W, data.source, data)].map((v) => Number.isNaN(v) ? null : v), one: [...Array(data.H * data.W).keys()].map((k) => { const v = Field.sample(f, k % data.W + 0.5, Math.floor(k / data.W) + 0.5, data); return Number.isNaN(v) ? null : v; })};"
+    program = (
+        READ
+        + "return {raster: [...Field.raster(f, data.H, data.W, data.source, data)].map((v) => Number.isNaN(v) ? null : v), one: [...Array(data.H * data.W).keys()].map((k) => { const v = Field.sample(f, k % data.W + 0.5, Math.floor(k / data.W) + 0.5, data); return Number.isNaN(v) ? null : v; })};"
+    )
     got = in_node(tmp_path, program, as_data(heatmap))
     for name in ("raster", "one"):
         values = np.array([np.nan if v is None else v for v in got[name]]).reshape(SOURCE)
@@ -253,17 +302,31 @@ def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
         values[1, 2], values[3, 3] = torch.nan, torch.inf
     heatmap = of(values, signed=signed)
     style = replace(STYLES[name], threshold=0.15)
-    table = base64.b64encode(colour_table("isotherm_signed" if signed else "isotherm").mul(255).round().byte().numpy().tobytes()).decode()
+    table = base64.b64encode(
+        colour_table("isotherm_signed" if signed else "isotherm").mul(255).round().byte().numpy().tobytes()
+    ).decode()
     data = {**as_data(heatmap), "table": table, "style": asdict(style), "k": NUMBERS}
-    program = READ + """
+    program = (
+        READ
+        + """
         const v = Field.raster(f, data.H, data.W, data.source, data), heat = new Uint8ClampedArray(4 * v.length), veil = new Uint8ClampedArray(4 * v.length);
         const ink = Ink.of(data.style, data, { signed: data.signed, table: Field.bytesOf(data.table), centred: data.signed && data.low < 0, k: data.k });
         Ink.lay(v, ink, data, heat, veil);
         return { heat: [...heat], veil: [...veil] };"""
+    )
     got = in_node(tmp_path, program, data)
     heat, veil = (np.array(got[name], np.float64).reshape(*SOURCE, 4) for name in ("heat", "veil"))
     picture = photo()
-    expected = np.asarray(blend_image(picture, heatmap.values, heatmap.frame, scale=scale_of(heatmap), ink=Ink.of(style, scale_of(heatmap), signed=signed)), np.float64)
+    expected = np.asarray(
+        blend_image(
+            picture,
+            heatmap.values,
+            heatmap.frame,
+            scale=scale_of(heatmap),
+            ink=Ink.of(style, scale_of(heatmap), signed=signed),
+        ),
+        np.float64,
+    )
     luma = (picture @ np.array([0.299, 0.587, 0.114]))[..., None]
     grey, alpha = veil[..., 3:] / 255, heat[..., 3:] / 255
     shown = (picture * (1 - grey) + luma * grey) * (1 - alpha) + heat[..., :3] * alpha
@@ -281,10 +344,17 @@ def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
     samples = Samples.of(heatmap.values, heatmap.frame, SOURCE, scale_of(heatmap))
     levels = [0.2, 0.9, -0.4]
     data = {**as_data(heatmap), "levels": levels}
-    program = READ + "const s = Contours.samples(f, data.source, data, {h: data.H, w: data.W}); return data.levels.map((l) => [Contours.lines(s, l), Contours.lines(s, l, true), Contours.lines(s, l).map((line) => Contours.outward(line, 1))]);"
+    program = (
+        READ
+        + "const s = Contours.samples(f, data.source, data, {h: data.H, w: data.W}); return data.levels.map((l) => [Contours.lines(s, l), Contours.lines(s, l, true), Contours.lines(s, l).map((line) => Contours.outward(line, 1))]);"
+    )
     got = in_node(tmp_path, program, data)
     for level, (above, below, moved) in zip(levels, got, strict=True):
-        for lines, expected in ((above, samples.lines(level)), (below, samples.lines(level, below=True)), (moved, [outward(line, 1.0) for line in samples.lines(level)])):
+        for lines, expected in (
+            (above, samples.lines(level)),
+            (below, samples.lines(level, below=True)),
+            (moved, [outward(line, 1.0) for line in samples.lines(level)]),
+        ):
             assert sorted(map(len, lines)) == sorted(map(len, expected))
             ours, theirs = (np.concatenate([np.zeros((0, 2)), *map(np.asarray, found)]) for found in (lines, expected))
             if len(theirs):  # the same points, wherever a line begins
@@ -300,13 +370,21 @@ def test_the_peak_of_the_page_is_that_of_the_server(tmp_path, kind):
     got = in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(heatmap))
     np.testing.assert_allclose(got["place"], peak_of(heatmap, scale_of(heatmap)), atol=1e-6)
     flat = heatmap.with_(values=torch.ones_like(heatmap.values))
-    assert (in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(flat)) is None) == (peak_of(flat, scale_of(flat)) is None) == (kind != "one cell")
+    assert (
+        (in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(flat)) is None)
+        == (peak_of(flat, scale_of(flat)) is None)
+        == (kind != "one cell")
+    )
 
 
 @pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
 def test_half_floats_and_shared_scales_agree_with_the_server(tmp_path):
     halves = np.array([0.0, 1.0, -2.5, 6e-8, 65504, np.inf, -np.inf, np.nan, 0.333], "<f2")
-    maps = [of(torch.tensor([[-1.0, 2.0]]), Frame.resize(SOURCE, (1, 2)), signed=True), of(torch.tensor([[-5.0, 0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True), of(torch.tensor([[-5.0, -0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True)]
+    maps = [
+        of(torch.tensor([[-1.0, 2.0]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+        of(torch.tensor([[-5.0, 0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+        of(torch.tensor([[-5.0, -0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+    ]
     logits = [of(torch.tensor([[v, -30.0]]), Frame.resize(SOURCE, (1, 2)), kind="logits") for v in (3.0, 9.0)]
     data = {
         "halves": base64.b64encode(halves.tobytes()).decode(),

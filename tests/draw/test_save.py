@@ -90,7 +90,12 @@ def test_a_16_bit_map_comes_back_with_scale_frame_and_holes(tmp_path):
     assert back.values.isnan().sum() == 1
     assert bool(back.values[2, 3].isnan())
     assert back.frame.allclose(frame)
-    assert (back.kind, back.signed, back.label, dict(back.meta)) == ("relevance", True, "bus ≤ 3", {"layer": "model.22"})
+    assert (back.kind, back.signed, back.label, dict(back.meta)) == (
+        "relevance",
+        True,
+        "bus ≤ 3",
+        {"layer": "model.22"},
+    )
     with Image.open(tmp_path / "m.png") as image:
         assert image.mode == "I;16"
 

@@ -82,7 +82,10 @@ def test_the_default_colours_get_lighter_all_the_way_and_jet_does_not():
 
 def test_the_default_colours_say_more_by_hue_than_by_light():
     """Light and shade belong to the picture: half of inferno's range or less."""
-    spans = [float(lightness(colour_table(name)).max() - lightness(colour_table(name)).min()) for name in ("isotherm", "inferno")]
+    spans = [
+        float(lightness(colour_table(name)).max() - lightness(colour_table(name)).min())
+        for name in ("isotherm", "inferno")
+    ]
     assert spans[0] < 0.45 * spans[1]
 
 
@@ -123,7 +126,11 @@ def test_opacity_by_value_starts_at_a_tenth_and_is_full_below_half():
 
 
 def test_what_was_not_seen_is_marked_only_where_there_is_something_to_see():
-    for style, scale, marked in ((Style(), Scale(0.0, 1.0), True), (Style(unseen=False), Scale(0.0, 1.0), False), (Style(), Scale(0.0, 0.0), False)):
+    for style, scale, marked in (
+        (Style(), Scale(0.0, 1.0), True),
+        (Style(unseen=False), Scale(0.0, 1.0), False),
+        (Style(), Scale(0.0, 0.0), False),
+    ):
         ink = Ink.of(style, scale, signed=False)
         assert bool(ink.alpha[0] > 0) == bool(ink.grey[0] > 0) == marked
 

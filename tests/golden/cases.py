@@ -20,7 +20,18 @@ import torch
 HERE = Path(__file__).parent
 Arrays = dict[str, np.ndarray]
 
-GRADIENT = ("gradcam", "gradcampp", "hirescam", "xgradcam", "layercam", "elementwisecam", "eigengradcam", "shapleycam", "fullgrad", "integratedgradients")
+GRADIENT = (
+    "gradcam",
+    "gradcampp",
+    "hirescam",
+    "xgradcam",
+    "layercam",
+    "elementwisecam",
+    "eigengradcam",
+    "shapleycam",
+    "fullgrad",
+    "integratedgradients",
+)
 TOKEN = ("propagation", "attention_gradient", "attention")
 
 
@@ -44,7 +55,9 @@ def scenes() -> Arrays:
     """The shipped classifier: every method that needs one pass, on one class."""
     import isotherm
 
-    return _explained(isotherm.explain("scenes", HERE / "scene.jpg", method=[*GRADIENT, "eigencam", "kpcacam"], seed=0, trust="off"))
+    return _explained(
+        isotherm.explain("scenes", HERE / "scene.jpg", method=[*GRADIENT, "eigencam", "kpcacam"], seed=0, trust="off")
+    )
 
 
 def scenes_again() -> Arrays:
@@ -53,9 +66,26 @@ def scenes_again() -> Arrays:
     from isotherm.cam.methods import RISE
 
     out = {}
-    for name, method in (("ablationcam", "ablationcam"), ("scorecam", "scorecam"), ("occlusion", "occlusion"), ("rise", RISE(masks=64, seed=0))):
-        out |= {f"{name}/{k}": v for k, v in _explained(isotherm.explain("scenes", HERE / "scene.jpg", method=method, seed=0, trust="off")).items()}
-    out |= {f"finercam/{k}": v for k, v in _explained(isotherm.explain("scenes", HERE / "scene.jpg", target=isotherm.TopK(4), method="finercam", seed=0, trust="off")).items()}
+    for name, method in (
+        ("ablationcam", "ablationcam"),
+        ("scorecam", "scorecam"),
+        ("occlusion", "occlusion"),
+        ("rise", RISE(masks=64, seed=0)),
+    ):
+        out |= {
+            f"{name}/{k}": v
+            for k, v in _explained(
+                isotherm.explain("scenes", HERE / "scene.jpg", method=method, seed=0, trust="off")
+            ).items()
+        }
+    out |= {
+        f"finercam/{k}": v
+        for k, v in _explained(
+            isotherm.explain(
+                "scenes", HERE / "scene.jpg", target=isotherm.TopK(4), method="finercam", seed=0, trust="off"
+            )
+        ).items()
+    }
     return out
 
 
@@ -74,7 +104,12 @@ def smoothed() -> Arrays:
     layers = [name for name, _ in view.model.named_modules() if name][-6:-4]
     out = {"layers": _text(" ".join(layers))}
     for smooth in ("eigen", "augment"):
-        out |= {f"{smooth}/{k}": v for k, v in _explained(isotherm.explain(view, HERE / "scene.jpg", method="hirescam", smooth=smooth, seed=0, trust="off")).items()}
+        out |= {
+            f"{smooth}/{k}": v
+            for k, v in _explained(
+                isotherm.explain(view, HERE / "scene.jpg", method="hirescam", smooth=smooth, seed=0, trust="off")
+            ).items()
+        }
     return out
 
 
@@ -84,7 +119,11 @@ def detector() -> Arrays:
 
     explanation = isotherm.explain("detector", HERE / "scene.jpg", seed=0, trust="off")
     boxes = np.array([f.box for f in explanation.findings])
-    return {**_explained(explanation), "boxes": boxes, "confidences": np.array([f.confidence for f in explanation.findings])}
+    return {
+        **_explained(explanation),
+        "boxes": boxes,
+        "confidences": np.array([f.confidence for f in explanation.findings]),
+    }
 
 
 def photograph() -> Arrays:
@@ -92,7 +131,9 @@ def photograph() -> Arrays:
     import isotherm
     from isotherm.data.photographs import PHOTOGRAPHS
 
-    return _explained(isotherm.explain("imagenet", PHOTOGRAPHS[1].fpath, method=["gradcam", "hirescam"], seed=0, trust="off"))
+    return _explained(
+        isotherm.explain("imagenet", PHOTOGRAPHS[1].fpath, method=["gradcam", "hirescam"], seed=0, trust="off")
+    )
 
 
 def questions() -> Arrays:
@@ -101,8 +142,12 @@ def questions() -> Arrays:
 
     out: Arrays = {}
     for name, prompt in (("count", "how many red ?"), ("where", "where is green ?")):
-        explanation = isotherm.explain("tiny-vlm", HERE / f"shapes-{name}.png", prompt=prompt, method=list(TOKEN), seed=0, trust="off")
-        out |= {f"{name}/{k}": v for k, v in _explained(explanation).items()} | {f"{name}/answer": _text(explanation.answer)}
+        explanation = isotherm.explain(
+            "tiny-vlm", HERE / f"shapes-{name}.png", prompt=prompt, method=list(TOKEN), seed=0, trust="off"
+        )
+        out |= {f"{name}/{k}": v for k, v in _explained(explanation).items()} | {
+            f"{name}/answer": _text(explanation.answer)
+        }
     return out
 
 
@@ -111,9 +156,16 @@ def families() -> Arrays:
     import isotherm
 
     out: Arrays = {}
-    for model in ("torchvision:resnet18", "timm:vit_tiny_patch16_224", "timm:convnext_atto", "torchvision:lraspp_mobilenet_v3_large"):
+    for model in (
+        "torchvision:resnet18",
+        "timm:vit_tiny_patch16_224",
+        "timm:convnext_atto",
+        "torchvision:lraspp_mobilenet_v3_large",
+    ):
         view = isotherm.open_model(model, weights="none", seed=0)
-        out |= {f"{model}/{k}": v for k, v in _explained(isotherm.explain(view, HERE / "scene.jpg", trust="off")).items()}
+        out |= {
+            f"{model}/{k}": v for k, v in _explained(isotherm.explain(view, HERE / "scene.jpg", trust="off")).items()
+        }
     return out
 
 
@@ -172,7 +224,10 @@ def training() -> Arrays:
     """Sixty steps of a small keypoint model, from the command line, the weights that come out."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "run"
-        few = [{"format": "generated", "split": split, "count": count, "side": 64} for split, count in (("training", 64), ("validation", 16))]
+        few = [
+            {"format": "generated", "split": split, "count": count, "side": 64}
+            for split, count in (("training", 64), ("validation", 16))
+        ]
         changes = {
             "data.train": json.dumps(few[:1]),
             "data.validation": json.dumps(few[1:]),
@@ -180,7 +235,17 @@ def training() -> Arrays:
             "training.keep_every": 30,
             "training.schedule.warm_up": 5,
         }
-        arguments = ["train", "keypoints", "--config", str(HERE.parents[1] / "recipes" / "first_beetles.yaml"), "--out", str(out), "--device", "cpu", "--quiet"]
+        arguments = [
+            "train",
+            "keypoints",
+            "--config",
+            str(HERE.parents[1] / "recipes" / "first_beetles.yaml"),
+            "--out",
+            str(out),
+            "--device",
+            "cpu",
+            "--quiet",
+        ]
         for key, value in changes.items():
             arguments += ["--set", f"{key}={value}"]
         _command(arguments)
@@ -204,7 +269,19 @@ def _command(arguments: list[str]) -> str:
     return shown.getvalue()
 
 
-CASES: tuple[Callable[[], Arrays], ...] = (scenes, scenes_again, verdicts, smoothed, detector, photograph, questions, families, losses, decoders, training)
+CASES: tuple[Callable[[], Arrays], ...] = (
+    scenes,
+    scenes_again,
+    verdicts,
+    smoothed,
+    detector,
+    photograph,
+    questions,
+    families,
+    losses,
+    decoders,
+    training,
+)
 
 
 def save(fpath: Path) -> None:

@@ -27,7 +27,10 @@ DRIFT = 0.05
 def answers(tmp_path_factory) -> dict[str, np.ndarray]:
     """Those of a fresh process, as users have it: without the checks of types that tests run under."""
     fpath = tmp_path_factory.mktemp("golden") / "answers.npz"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+    }
     subprocess.run([sys.executable, "-m", "golden.cases", str(fpath)], check=True, env=environment)
     with np.load(fpath) as file:
         return {name: file[name] for name in file.files}

@@ -39,7 +39,9 @@ def test_the_loops(padding, kernel, ratio):
     mask = 5 * torch.randn(2, (kernel * ratio) ** 2, 4, 5, dtype=torch.float64)
     out = convex_upsample(values, mask, ratio=ratio, kernel=kernel, mask_scale=0.7, padding=padding)
     for b in range(2):
-        assert np.allclose(out[b], oracle.convex_upsample(values[b].numpy(), mask[b].numpy(), ratio, kernel, 0.7, padding), atol=1e-12)
+        assert np.allclose(
+            out[b], oracle.convex_upsample(values[b].numpy(), mask[b].numpy(), ratio, kernel, 0.7, padding), atol=1e-12
+        )
 
 
 def test_the_published_form():
@@ -98,11 +100,16 @@ def test_gradients(padding, block, monkeypatch):
 def test_equal_to_what_is_compiled_and_exported(padding, size):
     """The steps in place and those for compilers, values and gradients; maps smaller than the neighbourhood too."""
     found = []
-    for function in (convex_upsample, lambda v, m, *, ratio, kernel, padding: _plain(v, m, ratio, kernel, 1.0, padding)):
+    for function in (
+        convex_upsample,
+        lambda v, m, *, ratio, kernel, padding: _plain(v, m, ratio, kernel, 1.0, padding),
+    ):
         torch.manual_seed(0)
         values, mask = torch.randn(3, 2, *size, requires_grad=True), (3 * torch.randn(3, 100, *size)).requires_grad_()
         out = function(values, mask, ratio=2, kernel=5, padding=padding)
-        found.append((out, *torch.autograd.grad(out, (values, mask), torch.linspace(-1, 1, out.numel()).view(out.shape))))
+        found.append(
+            (out, *torch.autograd.grad(out, (values, mask), torch.linspace(-1, 1, out.numel()).view(out.shape)))
+        )
     for mine, plain in zip(*found, strict=True):
         torch.testing.assert_close(mine, plain, atol=1e-5, rtol=1e-5)
 

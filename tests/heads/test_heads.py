@@ -25,7 +25,10 @@ from isotherm.ops.convex_upsample import convex_upsample
 
 HEADS = {
     "convex": (lambda: ConvexUpsample(8, 2, ratio=7), 7),
-    "convex, zeros, bottleneck, batch norm": (lambda: ConvexUpsample(8, 2, ratio=4, hidden_dim=4, batch_norm=True, padding="zeros"), 4),
+    "convex, zeros, bottleneck, batch norm": (
+        lambda: ConvexUpsample(8, 2, ratio=4, hidden_dim=4, batch_norm=True, padding="zeros"),
+        4,
+    ),
     "deconvolution": (lambda: DeconvHead(8, 2, widths=(16, 8), groups=4), 4),
     "pixel shuffle": (lambda: PixelShuffleHead(8, 2, ratio=3, hidden_dim=6), 3),
     "linear": (lambda: LinearHead(8, 2, ratio=2), 2),
@@ -137,7 +140,9 @@ def check_onnx(head, decode):
     assert torch.allclose(torch.from_numpy(got), expected, rtol=0, atol=1e-4)
 
 
-quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning:torch.onnx")
+quiet = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning:torch.onnx"
+)
 
 
 @each
@@ -154,7 +159,13 @@ def test_onnx_decodes_as_torch_does():
 
 def test_published_keys_and_their_formula():
     head = ConvexUpsample(6, 2, ratio=3, padding="zeros").eval()
-    assert {k.rsplit(".", 1)[0] for k in head.state_dict()} == {"net_out.0", "net_out.2", "net_out.4", "net_mask.0", "net_mask.2"}
+    assert {k.rsplit(".", 1)[0] for k in head.state_dict()} == {
+        "net_out.0",
+        "net_out.2",
+        "net_out.4",
+        "net_mask.0",
+        "net_mask.2",
+    }
     w = head.state_dict()
     assert w["net_out.0.weight"].shape == (12, 6, 3, 3)
     assert w["net_out.2.weight"].shape == (12, 12, 3, 3)
@@ -200,10 +211,17 @@ class Wrong(nn.Module):
         return self.change(self.final(features))
 
 
-@pytest.mark.parametrize("change", [
-    lambda m: m.transpose(-1, -2), lambda m: m.flip(-1), lambda m: m.flip(-2), lambda m: m.roll(2, -1),
-    lambda m: m.flatten(2).roll(5, 2).view_as(m), lambda m: m * 0,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.transpose(-1, -2),
+        lambda m: m.flip(-1),
+        lambda m: m.flip(-2),
+        lambda m: m.roll(2, -1),
+        lambda m: m.flatten(2).roll(5, 2).view_as(m),
+        lambda m: m * 0,
+    ],
+)
 def test_the_self_test_catches_maps_that_lie_elsewhere(change):
     with pytest.raises(ShapeError, match="must answer where it was asked"):
         check_alignment(Wrong(change), in_dim=4)

@@ -27,7 +27,9 @@ def test_gradients_reach_the_patches_and_not_the_prefix():
 
 def test_counts_that_do_not_fit():
     tokens = torch.zeros(1, 201, 4)
-    with pytest.raises(ShapeError, match="201 tokens; a grid of 14 x 14 behind a prefix of 1 needs 197: a prefix of 5 would fit"):
+    with pytest.raises(
+        ShapeError, match="201 tokens; a grid of 14 x 14 behind a prefix of 1 needs 197: a prefix of 5 would fit"
+    ):
         to_grid(tokens, grid=(14, 14), prefix=1)
     with pytest.raises(ShapeError, match="too few"):
         to_grid(tokens, grid=(16, 16))

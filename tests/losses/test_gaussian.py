@@ -39,7 +39,9 @@ def test_by_hand():
     e = math.exp(-0.5)
     assert losses.gaussian_mse(pred, point, sigma_cells=1.0).item() == pytest.approx((1 + (0.5 - e) ** 2) / 2)
     p = 1 / (1 + e)
-    assert losses.gaussian_cross_entropy(pred, point, sigma_cells=1.0).item() == pytest.approx(math.log(1 + math.exp(0.5)) - (1 - p) * 0.5)
+    assert losses.gaussian_cross_entropy(pred, point, sigma_cells=1.0).item() == pytest.approx(
+        math.log(1 + math.exp(0.5)) - (1 - p) * 0.5
+    )
 
 
 @BOTH
@@ -62,7 +64,9 @@ def test_equal_to_the_loss_with_the_target_made(loss, reduction):
         each = F.mse_loss(maps, target, reduction="none")
         expected = {"mean": each.mean(), "sum": each.sum(), "none": each.mean((-2, -1))}[reduction]
     else:
-        each = F.cross_entropy(maps.flatten(0, 1).flatten(1), target.flatten(0, 1).flatten(1), reduction="none").view(2, 4)
+        each = F.cross_entropy(maps.flatten(0, 1).flatten(1), target.flatten(0, 1).flatten(1), reduction="none").view(
+            2, 4
+        )
         expected = {"mean": each.mean(), "sum": each.sum(), "none": each}[reduction]
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=1e-6)
     scale = torch.rand(got.shape)
@@ -150,7 +154,9 @@ def test_the_mean_is_over_what_is_active(loss):
     each = loss(maps, at, sigma_cells=1.0, state=state, reduction="none")
     assert loss(maps, at, sigma_cells=1.0, state=state).item() == pytest.approx(each.sum().item() / 2)
     weight = torch.tensor([[2.0, 9.0, 0.5, 9.0]])
-    assert loss(maps, at, sigma_cells=1.0, state=state, weight=weight).item() == pytest.approx((2 * each[0, 0] + 0.5 * each[0, 2]).item() / 2)
+    assert loss(maps, at, sigma_cells=1.0, state=state, weight=weight).item() == pytest.approx(
+        (2 * each[0, 0] + 0.5 * each[0, 2]).item() / 2
+    )
 
 
 @BOTH
@@ -168,7 +174,8 @@ def test_points_outside_by_every_policy():
     maps, at = torch.zeros(1, 5, 5), torch.tensor([[-2.0, 2.5]])
     at_edge = losses.gaussian_mse(maps, torch.tensor([[0.0, 2.5]]), sigma_cells=1.0)
     tail, background, clip, drop = (
-        losses.gaussian_mse(maps, at, sigma_cells=1.0, off_frame=policy) for policy in ("tail", "background", "clip", "drop")
+        losses.gaussian_mse(maps, at, sigma_cells=1.0, off_frame=policy)
+        for policy in ("tail", "background", "clip", "drop")
     )
     assert 0 < tail < at_edge
     assert (background, drop) == (0, 0)
@@ -225,7 +232,14 @@ def peak_growth(function):
     """The most resident memory that a call needs beyond what is held before it, in bytes."""
 
     def status(field):
-        return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)).split()[1]) * 1024
+        return (
+            int(
+                next(
+                    line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)
+                ).split()[1]
+            )
+            * 1024
+        )
 
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
     before = status("VmRSS")
@@ -233,7 +247,9 @@ def peak_growth(function):
     return status("VmHWM") - before
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark of memory is read from Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="the high-water mark of memory is read from Linux's /proc"
+)
 @BOTH
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_memory_beyond_the_prediction_and_its_gradient(loss, dtype):
@@ -255,7 +271,10 @@ def test_cross_entropy_is_least_where_the_target_is(seed):
     target = targets.gaussian(at, (8, 8), sigma_cells=1.0, kind="probability").heatmap.values.double()
     floor = losses.gaussian_cross_entropy(target.log(), at.double(), sigma_cells=1.0).item()
     assert floor == pytest.approx(-torch.xlogy(target, target).sum().item(), rel=1e-5)
-    assert losses.gaussian_cross_entropy(target.log() + 0.1 * torch.randn(1, 8, 8), at.double(), sigma_cells=1.0).item() >= floor
+    assert (
+        losses.gaussian_cross_entropy(target.log() + 0.1 * torch.randn(1, 8, 8), at.double(), sigma_cells=1.0).item()
+        >= floor
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -266,7 +285,10 @@ def test_flipping_picture_and_map_changes_nothing(seed):
     at = torch.rand(3, 2) * torch.tensor([64.0, 48.0])
     for loss in (losses.gaussian_mse, losses.gaussian_cross_entropy):
         torch.testing.assert_close(
-            loss(maps, at, frame, sigma_cells=1.0), loss(maps.flip(-1), at, frame.flipped(), sigma_cells=1.0), atol=1e-6, rtol=1e-5
+            loss(maps, at, frame, sigma_cells=1.0),
+            loss(maps.flip(-1), at, frame.flipped(), sigma_cells=1.0),
+            atol=1e-6,
+            rtol=1e-5,
         )
 
 

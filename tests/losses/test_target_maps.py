@@ -44,8 +44,12 @@ def test_beside_loops(loss):
     pred, target = case(loss)
     got = loss(pred, target, reduction="none")
     for index in np.ndindex(2, 3):
-        assert got[index].item() == pytest.approx(SLOW[loss](pred[index].numpy(), target.heatmap.values[index].numpy()), rel=1e-10)
-    assert loss(pred, target).item() == pytest.approx((got.sum() / 6).item())  # one positive per map, for the focal loss too
+        assert got[index].item() == pytest.approx(
+            SLOW[loss](pred[index].numpy(), target.heatmap.values[index].numpy()), rel=1e-10
+        )
+    assert loss(pred, target).item() == pytest.approx(
+        (got.sum() / 6).item()
+    )  # one positive per map, for the focal loss too
     for form in (target.heatmap, target.heatmap.values):
         assert torch.equal(loss(pred, form), loss(pred, target))
 

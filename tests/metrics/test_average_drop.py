@@ -74,7 +74,10 @@ def test_pytorch_grad_cam_gives_the_absolute_drop():
     ours = masked_scores(cams, pictures, score, fill=torch.zeros(3))
     theirs = DropInConfidence()(pictures, cams.numpy()[:, None], targets, model)
     assert np.abs((ours.drop * ours.whole).numpy() - theirs).max() < 1e-6
-    assert ours.increase.numpy().tolist() == IncreaseInConfidence()(pictures, cams.numpy()[:, None], targets, model).tolist()
+    assert (
+        ours.increase.numpy().tolist()
+        == IncreaseInConfidence()(pictures, cams.numpy()[:, None], targets, model).tolist()
+    )
 
 
 def test_complexity_coherency_and_their_mean():

@@ -71,7 +71,9 @@ def test_few_steps_on_large_holes_of_any_shape(kind, size, monkeypatch):
     assert len(calls) <= 14
     # every imputed pixel is the weighted mean of its neighbours; the residual is small against the picture's spread
     kernel = torch.tensor([[1, 2, 1], [2, 0, 2], [1, 2, 1]]).double()[None, None] / 12
-    around = F.conv2d(out.double()[:, None], kernel, padding=1)[:, 0] / weight_sum(size, dtype=torch.float64, device=out.device)
+    around = F.conv2d(out.double()[:, None], kernel, padding=1)[:, 0] / weight_sum(
+        size, dtype=torch.float64, device=out.device
+    )
     assert ((around - out) * removed).abs().max() < 2e-6 * picture.abs().max()
 
 
@@ -84,7 +86,9 @@ def test_equals_pytorch_grad_cam_without_noise():
     for part in (0.1, 0.5, 0.9):
         order = smooth(96, 96, (5, 5), seed=4)[0]
         removed = order > order.quantile(1 - part)
-        assert removed[0].any() or removed[-1].any() or removed[:, 0].any() or removed[:, -1].any()  # the border takes part
+        assert (
+            removed[0].any() or removed[-1].any() or removed[:, 0].any() or removed[:, -1].any()
+        )  # the border takes part
         theirs = NoisyLinearImputer(noise=0.0)(picture, (~removed).float())
         assert (linear_imputation(picture[None], removed[None])[0] - theirs).abs().max() < 1e-5
 

@@ -15,7 +15,9 @@ from isotherm.metrics import bootstrap, bootstrap_nested, bootstrap_paired
 def test_agrees_with_scipy():
     values = torch.randn(40, dtype=torch.float64) ** 2
     ours = bootstrap(values, draws=20000)
-    theirs = scipy.stats.bootstrap((values.numpy(),), lambda x, axis: x.mean(axis), method="percentile", n_resamples=20000, rng=1)
+    theirs = scipy.stats.bootstrap(
+        (values.numpy(),), lambda x, axis: x.mean(axis), method="percentile", n_resamples=20000, rng=1
+    )
     assert ours.mean == pytest.approx(values.mean().item())
     assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02)
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)

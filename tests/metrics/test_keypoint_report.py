@@ -19,10 +19,23 @@ NAMES, GROUPS, LINES = ("w0", "w1", "l0", "l1"), ((0, 1), (2, 3)), {"width": (0,
 
 def truth():
     """Two pictures of Hawaii with a scale, one of BeetlePalooza without widths and without a scale."""
-    points = torch.tensor([[[10.0, 10], [20, 10], [5, 5], [5, 25]], [[10.0, 10], [20, 10], [5, 5], [5, 25]], [[NAN, NAN], [NAN, NAN], [5, 5], [5, 25]]])
+    points = torch.tensor(
+        [
+            [[10.0, 10], [20, 10], [5, 5], [5, 25]],
+            [[10.0, 10], [20, 10], [5, 5], [5, 25]],
+            [[NAN, NAN], [NAN, NAN], [5, 5], [5, 25]],
+        ]
+    )
     state = torch.tensor([[1, 1, 1, 1], [1, 2, 1, 3], [0, 0, 1, 1]])
     sizes = torch.tensor([[40, 40], [40, 40], [20, 40]])
-    return KeypointTruth(points, state, torch.tensor([10.0, 20.0, NAN]), torch.tensor([1600.0, 1600, 800]), ("Hawaii", "Hawaii", "BeetlePalooza"), sizes)
+    return KeypointTruth(
+        points,
+        state,
+        torch.tensor([10.0, 20.0, NAN]),
+        torch.tensor([1600.0, 1600, 800]),
+        ("Hawaii", "Hawaii", "BeetlePalooza"),
+        sizes,
+    )
 
 
 def found(covariance=None):
@@ -104,7 +117,14 @@ def test_bad_input(unchecked):
 
 def alone(covariance, xy=(3.0, 1.0)):
     """One known point at the origin, predicted elsewhere."""
-    truth = KeypointTruth(torch.zeros(1, 1, 2), torch.ones(1, 1, dtype=torch.long), torch.tensor([NAN]), torch.tensor([100.0]), ("",), torch.tensor([[9, 9]]))
+    truth = KeypointTruth(
+        torch.zeros(1, 1, 2),
+        torch.ones(1, 1, dtype=torch.long),
+        torch.tensor([NAN]),
+        torch.tensor([100.0]),
+        ("",),
+        torch.tensor([[9, 9]]),
+    )
     points = Points(torch.tensor([[xy]]), covariance=torch.tensor(covariance).view(1, 1, 2, 2))
     return figures(report_keypoints(points, truth, names=("p",)).rows[0])
 
@@ -124,7 +144,10 @@ def test_covariances_go_with_their_points():
     covariance = torch.eye(2) * torch.tensor([1.0, 4, 9, 16]).view(1, 4, 1, 1).expand(3, 4, 1, 1)
     points = Points(found().xy, covariance=covariance)
     turned = Points(points.xy[:, [1, 0, 3, 2]], covariance=covariance[:, [1, 0, 3, 2]])
-    first, second = (figures(report_keypoints(p, truth(), names=NAMES, exchangeable=GROUPS, lines=LINES).rows[0]) for p in (points, turned))
+    first, second = (
+        figures(report_keypoints(p, truth(), names=NAMES, exchangeable=GROUPS, lines=LINES).rows[0])
+        for p in (points, turned)
+    )
     assert first == pytest.approx(second, nan_ok=True)
     # the third picture's last point is 3 px off; its own variance is that of the third map, 9
     assert first["inside_95"] == 1
@@ -132,8 +155,19 @@ def test_covariances_go_with_their_points():
 
 def test_lengths_are_those_of_the_matched_points():
     square = torch.tensor([[[5.0, 5], [15, 5], [5, 35], [35, 35]]])
-    known = KeypointTruth(square, torch.ones(1, 4, dtype=torch.long), torch.tensor([10.0]), torch.tensor([900.0]), ("",), torch.tensor([[40, 40]]))
-    got = figures(report_keypoints(Points(square[:, [0, 2, 1, 3]]), known, names=NAMES, exchangeable=((0, 1, 2, 3),), lines=LINES).rows[0])
+    known = KeypointTruth(
+        square,
+        torch.ones(1, 4, dtype=torch.long),
+        torch.tensor([10.0]),
+        torch.tensor([900.0]),
+        ("",),
+        torch.tensor([[40, 40]]),
+    )
+    got = figures(
+        report_keypoints(
+            Points(square[:, [0, 2, 1, 3]]), known, names=NAMES, exchangeable=((0, 1, 2, 3),), lines=LINES
+        ).rows[0]
+    )
     assert (got["point_err_px"], got["line_err_px"]) == (0, 0)
 
 

@@ -51,16 +51,31 @@ def pycoco(truth, found):
             v = np.select([state[i] == 0, state[i] == 2], [0, 1], 2)
             flat = np.concatenate([np.where(v[:, None] > 0, points[i], 0), v[:, None]], 1).reshape(-1)
             x0, y0, x1, y1 = boxes[i]
-            annotations.append({
-                "id": identity, "image_id": k + 1, "category_id": 1, "iscrowd": int(crowd[i]), "area": float(area[i]), "num_keypoints": int((v > 0).sum()),
-                "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)], "keypoints": [float(f) for f in flat],
-            })  # fmt: skip
+            annotations.append(
+                {
+                    "id": identity,
+                    "image_id": k + 1,
+                    "category_id": 1,
+                    "iscrowd": int(crowd[i]),
+                    "area": float(area[i]),
+                    "num_keypoints": int((v > 0).sum()),
+                    "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
+                    "keypoints": [float(f) for f in flat],
+                }
+            )
         for i in range(len(predicted)):
             flat = np.concatenate([predicted[i], np.ones((len(predicted[i]), 1))], 1).reshape(-1)
-            results.append({"image_id": k + 1, "category_id": 1, "keypoints": [float(f) for f in flat], "score": float(score[i])})
+            results.append(
+                {"image_id": k + 1, "category_id": 1, "keypoints": [float(f) for f in flat], "score": float(score[i])}
+            )
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = {"info": {}, "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+        coco.dataset = {
+            "info": {},
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": 1, "name": "person"}],
+        }
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), "keypoints")
         evaluation.evaluate()
@@ -79,7 +94,18 @@ def test_all_ten_figures_are_those_of_pycocotools(seed):
     truth, found = scene(seed)
     expected = pycoco(truth, found).stats
     got = ours(truth, found)
-    figures = [got.ap, got.ap50, got.ap75, got.ap_medium, got.ap_large, got.ar, got.ar50, got.ar75, got.ar_medium, got.ar_large]
+    figures = [
+        got.ap,
+        got.ap50,
+        got.ap75,
+        got.ap_medium,
+        got.ap_large,
+        got.ar,
+        got.ar50,
+        got.ar75,
+        got.ar_medium,
+        got.ar_large,
+    ]
     np.testing.assert_allclose(figures, expected, rtol=0, atol=1e-12)
     assert 0 < got.ap < 1
 
@@ -104,7 +130,12 @@ def test_nothing_to_find_and_nothing_found():
     none = OksTruth(torch.zeros(0, 17, 2), torch.zeros(0, 17, dtype=torch.long), torch.zeros(0), torch.zeros(0, 4))
     some = OksPredictions(torch.zeros(1, 17, 2), torch.ones(1))
     assert oks_average_precision([none], [some]).ap == -1
-    one = OksTruth(torch.rand(1, 17, 2) * 50, torch.ones(1, 17, dtype=torch.long), torch.tensor([2500.0]), torch.tensor([[0.0, 0, 50, 50]]))
+    one = OksTruth(
+        torch.rand(1, 17, 2) * 50,
+        torch.ones(1, 17, dtype=torch.long),
+        torch.tensor([2500.0]),
+        torch.tensor([[0.0, 0, 50, 50]]),
+    )
     nothing = OksPredictions(torch.zeros(0, 17, 2), torch.zeros(0))
     assert oks_average_precision([one], [nothing]).ap == 0
     assert oks_average_precision([one], [OksPredictions(one.points, torch.ones(1))]).ap == pytest.approx(1)
@@ -133,4 +164,8 @@ def test_bad_input(unchecked):
     with pytest.raises(ShapeError, match="1 pictures with truth and 0"):
         oks_average_precision([OksTruth(points, state, torch.ones(1), torch.zeros(1, 4))], [])
     with pytest.raises(InputError, match="a prediction of picture 0 is not finite"):
-        oks_average_precision([OksTruth(points, state, torch.ones(1), torch.zeros(1, 4))], [OksPredictions(points, torch.full((1,), torch.nan))], sigmas=[0.1, 0.1])
+        oks_average_precision(
+            [OksTruth(points, state, torch.ones(1), torch.zeros(1, 4))],
+            [OksPredictions(points, torch.full((1,), torch.nan))],
+            sigmas=[0.1, 0.1],
+        )

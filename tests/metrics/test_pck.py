@@ -15,13 +15,17 @@ def drawn(seed=0):
     """Errors with gaps, and scales, float64."""
     random = torch.Generator().manual_seed(seed)
     errors = 10 * torch.rand(20, 4, generator=random, dtype=torch.float64)
-    return errors.masked_fill(torch.rand(20, 4, generator=random) < 0.3, NAN), 20 + 30 * torch.rand(20, generator=random, dtype=torch.float64)
+    return errors.masked_fill(torch.rand(20, 4, generator=random) < 0.3, NAN), 20 + 30 * torch.rand(
+        20, generator=random, dtype=torch.float64
+    )
 
 
 def test_by_hand_the_threshold_itself_is_correct():
     # binary fractions, so that the threshold is met exactly
     errors = torch.tensor([[4.0, 4.25, NAN], [8.0, 1.0, NAN]], dtype=torch.float64)
-    got = pck(errors, torch.tensor([16.0, 16.0], dtype=torch.float64), torch.tensor([0.0, 0.25, 0.5], dtype=torch.float64))
+    got = pck(
+        errors, torch.tensor([16.0, 16.0], dtype=torch.float64), torch.tensor([0.0, 0.25, 0.5], dtype=torch.float64)
+    )
     assert got[:, :2].tolist() == [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
     assert got[:, 2].isnan().all()
 
@@ -57,6 +61,10 @@ def test_the_unit_and_the_order_of_objects_change_nothing():
     ],
 )
 def test_bad_input(errors, scale, error, message, unchecked):
-    for figure in (lambda: pck(errors, scale, torch.ones(1)), lambda: pck_area(errors, scale), lambda: nme(errors, scale)):
+    for figure in (
+        lambda: pck(errors, scale, torch.ones(1)),
+        lambda: pck_area(errors, scale),
+        lambda: nme(errors, scale),
+    ):
         with pytest.raises(error, match=message):
             figure()

@@ -51,9 +51,13 @@ def test_equals_the_loop(insert):
     got = way(maps, pictures, score, fill=fill, steps=7, batch=4)
     for i in range(3):
         want = curve(
-            maps[i].numpy(), pictures[i].numpy(), fill[i].numpy(),
-            lambda x, i=i: 1 / (1 + np.exp(-(x * weights[i].numpy()).sum())), 7, insert,
-        )  # fmt: skip
+            maps[i].numpy(),
+            pictures[i].numpy(),
+            fill[i].numpy(),
+            lambda x, i=i: 1 / (1 + np.exp(-(x * weights[i].numpy()).sum())),
+            7,
+            insert,
+        )
         assert np.abs(got.scores[i].numpy() - want).max() < 1e-6
         assert got.auc[i].item() == pytest.approx(area(want, got.fractions[i].tolist()), abs=1e-6)
 
@@ -138,7 +142,9 @@ def test_random_maps_gain_nothing_and_the_truth_gains_much():
     t, size, grid = 60, (16, 16), (4, 4)
     pictures, weights = torch.rand(t, 1, *size), torch.rand(t, 1, *size)
     score, fill = linear(weights), torch.zeros(1)
-    nothing = compare(random_maps(t, size, grid=grid, seed=99), pictures, score, fill=fill, grid=grid, orders=4, steps=8)
+    nothing = compare(
+        random_maps(t, size, grid=grid, seed=99), pictures, score, fill=fill, grid=grid, orders=4, steps=8
+    )
     for side in (nothing.deletion, nothing.insertion):
         found = side.interval()
         assert found.n == t
@@ -161,7 +167,15 @@ def test_insertion_by_the_reversed_random_run_is_what_a_run_of_its_own_gives():
     assert torch.allclose(both.insertion.random.scores[1, 0], own.scores[0], atol=1e-4)
     assert torch.allclose(both.insertion.random.auc[1, 0], own.auc[0], atol=1e-4)
     # nine pixels in two steps: deletion takes five first, so its reverse puts four back first
-    odd = compare(torch.rand(1, 3, 3), pictures[:1, :, :3, :3], lambda x, i: x.sum((1, 2, 3)), fill=fill, grid=(3, 3), orders=2, steps=2)
+    odd = compare(
+        torch.rand(1, 3, 3),
+        pictures[:1, :, :3, :3],
+        lambda x, i: x.sum((1, 2, 3)),
+        fill=fill,
+        grid=(3, 3),
+        orders=2,
+        steps=2,
+    )
     assert odd.deletion.random.fractions[0, 0].tolist() == pytest.approx([0, 5 / 9, 1])
     assert odd.insertion.random.fractions[0, 0].tolist() == pytest.approx([0, 4 / 9, 1])
 

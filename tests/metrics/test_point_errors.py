@@ -58,7 +58,9 @@ def test_the_order_of_exchangeable_points_changes_nothing(groups):
     for group in groups:
         turned = predicted.clone()
         turned[:, list(group)] = predicted[:, [*group[1:], group[0]]]
-        assert point_errors(turned, truth, state, exchangeable=groups).nansum() == pytest.approx(float(before), rel=1e-12)
+        assert point_errors(turned, truth, state, exchangeable=groups).nansum() == pytest.approx(
+            float(before), rel=1e-12
+        )
     assert point_errors(predicted, truth, state).nansum() >= before
     moved = point_errors(predicted * 2 + 5, truth * 2 + 5, state, exchangeable=groups)
     np.testing.assert_allclose(moved, 2 * point_errors(predicted, truth, state, exchangeable=groups), rtol=1e-5)
@@ -104,8 +106,12 @@ def test_pck_by_hand_and_as_the_oracle():
     fine = np.linspace(0, 0.2, 20001)
     curve = pck(torch.tensor(errors), torch.tensor(scale), torch.tensor(fine)).numpy()
     area = np.trapezoid(curve, fine, axis=0) / 0.2
-    np.testing.assert_allclose(pck_area(torch.tensor(errors), torch.tensor(scale)).numpy(), area, atol=1e-4, equal_nan=True)
-    assert nme(torch.tensor([[1.0, 3.0], [torch.nan, 4.0]]), torch.tensor([10.0, 8.0])).tolist() == pytest.approx([0.2, 0.5])
+    np.testing.assert_allclose(
+        pck_area(torch.tensor(errors), torch.tensor(scale)).numpy(), area, atol=1e-4, equal_nan=True
+    )
+    assert nme(torch.tensor([[1.0, 3.0], [torch.nan, 4.0]]), torch.tensor([10.0, 8.0])).tolist() == pytest.approx(
+        [0.2, 0.5]
+    )
 
 
 def test_a_lost_point_lies_outside_and_spoils_only_its_own_lines():

@@ -39,9 +39,14 @@ class Frozen(nn.Module):
 
 def make_model():
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), Scale(), Frozen(),
-        nn.Flatten(2), nn.MultiheadAttention(16, 2, batch_first=True),
-    )  # fmt: skip
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        Scale(),
+        Frozen(),
+        nn.Flatten(2),
+        nn.MultiheadAttention(16, 2, batch_first=True),
+    )
     model.add_module("head", nn.Linear(16, 5))
     with torch.no_grad():
         for p in (*model[1].parameters(), model[6].in_proj_bias, model[6].out_proj.bias):
@@ -59,7 +64,10 @@ def run(model, x):
 
 def snapshot(model):
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    return [(n, t, t.detach().clone(), t.requires_grad, t.grad, t._version if not t.is_inference() else 0) for n, t in tensors]
+    return [
+        (n, t, t.detach().clone(), t.requires_grad, t.grad, t._version if not t.is_inference() else 0)
+        for n, t in tensors
+    ]
 
 
 def assert_as_before(model, before):
@@ -272,7 +280,12 @@ def test_calibration_keeps_the_signal_alive():
 
 def test_mistakes(unchecked):
     model = make_model()
-    for wrong, words in ((0.0, "above 0 to 1"), (1.5, "above 0 to 1"), (["hed"], "no module 'hed'"), (["2"], "nothing to randomise")):
+    for wrong, words in (
+        (0.0, "above 0 to 1"),
+        (1.5, "above 0 to 1"),
+        (["hed"], "no module 'hed'"),
+        (["2"], "nothing to randomise"),
+    ):
         with pytest.raises(OptionError, match=words), randomised(model, wrong):
             pass
     with pytest.raises(OptionError, match="keep names"):

@@ -101,7 +101,13 @@ def test_the_region_holds():
     picture, seen = torch.randn(1, 1, 10, 10), []
     region = torch.zeros(1, 10, 10, dtype=torch.bool)
     region[:, :5] = True
-    road(torch.randn(1, 10, 10), picture, lambda x, t: (seen.append(x), x.sum((1, 2, 3)))[1], region=region, fractions=(0.5,))
+    road(
+        torch.randn(1, 10, 10),
+        picture,
+        lambda x, t: (seen.append(x), x.sum((1, 2, 3)))[1],
+        region=region,
+        fractions=(0.5,),
+    )
     changed = torch.cat(seen)[1:] != picture
     assert changed.sum((1, 2, 3)).tolist() == [25, 25]
     assert not changed[:, 0][~region.expand(2, 10, 10)].any()

@@ -26,7 +26,9 @@ def test_correlations_equal_scipy():
     a, b = pairs()
     for i in range(4):
         x, y = a[i].flatten().numpy(), b[i].flatten().numpy()
-        assert pearson(a, b)[i].item() == pytest.approx(scipy.stats.pearsonr(x.astype(float), y.astype(float))[0], abs=1e-9)
+        assert pearson(a, b)[i].item() == pytest.approx(
+            scipy.stats.pearsonr(x.astype(float), y.astype(float))[0], abs=1e-9
+        )
         assert spearman(a, b)[i].item() == pytest.approx(scipy.stats.spearmanr(x, y)[0], abs=1e-9)
         assert spearman(a, b)[i].item() == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1], abs=1e-9)
     assert spearman(a, a.exp()).tolist() == pytest.approx([1] * 4)
@@ -45,7 +47,9 @@ def test_ssim_equals_the_loop():
     assert ssim(a, a * 3 + 1).tolist() == pytest.approx([1] * 4)
     small = torch.rand(1, 6, 7)
     assert ssim(small, small).item() == pytest.approx(1)
-    assert ssim(small, 1 - small).item() == pytest.approx(slow_ssim(unit(small[0]), unit(1 - small[0]), side=5), abs=1e-9)
+    assert ssim(small, 1 - small).item() == pytest.approx(
+        slow_ssim(unit(small[0]), unit(1 - small[0]), side=5), abs=1e-9
+    )
 
 
 def test_constant_maps_cannot_be_compared():

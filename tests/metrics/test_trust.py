@@ -34,9 +34,21 @@ def test_the_line():
     ("trust", "verdict", "words"),
     [
         (GOOD, "believable", ()),
-        (replace(GOOD, deletion=replace(DOWN, value=0.45), insertion=replace(UP, value=0.5)), "do not trust", ("no better than random",)),
-        (replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.5)), "doubtful", ("not clearly better than random",)),
-        (replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=0.45), insertion=replace(UP, value=0.5)),
+            "do not trust",
+            ("no better than random",),
+        ),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.5)),
+            "doubtful",
+            ("not clearly better than random",),
+        ),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.1)),
+            "do not trust",
+            ("worse than random",),
+        ),
         (replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan)), "do not trust", ("worse than random",)),
         (replace(GOOD, insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
         (replace(GOOD, similarity=0.93), "do not trust", ("hardly depends on the weights",)),
@@ -47,20 +59,34 @@ def test_the_line():
         (replace(GOOD, evidence=False), "no evidence", ("no value of the map is positive",)),
         (
             replace(GOOD, deletion=replace(DOWN, value=math.nan), insertion=replace(UP, value=math.nan)),
-            "do not trust", ("cannot be judged on this picture",),
+            "do not trust",
+            ("cannot be judged on this picture",),
         ),
-        (replace(GOOD, deletion=LOST, insertion=LOST), "not checked", ("deletion and insertion could not be checked: changed pictures score NaN or infinity",)),
-        (replace(GOOD, deletion=LOST), "doubtful", ("deletion could not be checked: changed pictures score NaN or infinity",)),
+        (
+            replace(GOOD, deletion=LOST, insertion=LOST),
+            "not checked",
+            ("deletion and insertion could not be checked: changed pictures score NaN or infinity",),
+        ),
+        (
+            replace(GOOD, deletion=LOST),
+            "doubtful",
+            ("deletion could not be checked: changed pictures score NaN or infinity",),
+        ),
         (
             replace(GOOD, deletion=LOST, insertion=replace(UP, value=0.1)),
-            "do not trust", ("deletion could not be checked: changed pictures score NaN or infinity", "worse than random"),
+            "do not trust",
+            ("deletion could not be checked: changed pictures score NaN or infinity", "worse than random"),
         ),
         (
             replace(GOOD, deletion=LOST, insertion=LOST, similarity=0.93),
-            "do not trust", ("deletion and insertion could not be checked: changed pictures score NaN or infinity", "hardly depends on the weights"),
+            "do not trust",
+            (
+                "deletion and insertion could not be checked: changed pictures score NaN or infinity",
+                "hardly depends on the weights",
+            ),
         ),
     ],
-)  # fmt: skip
+)
 def test_verdicts(trust, verdict, words):
     assert trust.verdict == verdict
     assert trust.reasons == words
@@ -135,9 +161,16 @@ def test_random_maps_are_called_better_in_one_case_of_twenty():
         return (x * weights[target]).sum((1, 2, 3))
 
     both = compare(
-        random_maps(t, size, grid=grid, seed=77), torch.rand(t, 1, *size), score, fill=torch.zeros(1), grid=grid,
-        orders=4, centre=(), steps=8, batch=256,
-    )  # fmt: skip
+        random_maps(t, size, grid=grid, seed=77),
+        torch.rand(t, 1, *size),
+        score,
+        fill=torch.zeros(1),
+        grid=grid,
+        orders=4,
+        centre=(),
+        steps=8,
+        batch=256,
+    )
     map_auc, random = both.deletion.map.normalised_auc, both.deletion.random.normalised_auc
     standings = [
         Beside(float(m), float(r.mean()), float(r.std()), 4).standing for m, r in zip(map_auc, random, strict=True)
@@ -192,7 +225,17 @@ def test_what_is_random_belongs_to_the_picture_and_the_seed(level):
         def score(x, target):
             return (x[:, 0] * weights).sum((1, 2))
 
-        judged = assess(maps[rows], pictures, score, fill=torch.zeros(1), grid=(4, 4), level=level, picture=torch.tensor(picture), seed=seed, batch=7)
+        judged = assess(
+            maps[rows],
+            pictures,
+            score,
+            fill=torch.zeros(1),
+            grid=(4, 4),
+            level=level,
+            picture=torch.tensor(picture),
+            seed=seed,
+            batch=7,
+        )
         return [repr(t) for t in judged], [t.deletion.random for t in judged]
 
     together, random = figures([0, 1, 2], [0, 1, 0])

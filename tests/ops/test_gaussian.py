@@ -12,7 +12,12 @@ from isotherm.ops.gaussian import outer, peak_vectors, probability_vectors, sigm
 
 
 def over_the_grid(x, y, sx, sy, h, w):
-    return torch.tensor([[math.exp(-((j + 0.5 - x) ** 2) / (2 * sx**2) - (i + 0.5 - y) ** 2 / (2 * sy**2)) for j in range(w)] for i in range(h)])
+    return torch.tensor(
+        [
+            [math.exp(-((j + 0.5 - x) ** 2) / (2 * sx**2) - (i + 0.5 - y) ** 2 / (2 * sy**2)) for j in range(w)]
+            for i in range(h)
+        ]
+    )
 
 
 def test_peaks():

@@ -34,13 +34,26 @@ MAP = LayerMap("layer", torch.rand(1, 4, 4), Frame.stack([FRAME]))
         (lambda: to_frame(torch.rand(4, 4), FRAME, FRAME, outside="edges"), "outside is 'edges'; did you mean 'edge'"),
         (lambda: to_frame(torch.rand(4, 4), FRAME, FRAME, mode="bicubic"), "mode is 'bicubic'"),
         (lambda: FRAME.letterboxed((8, 8), align="corners"), "align is 'corners'; expected 'centre' or 'corner'"),
-        (lambda: dark(torch.rand(1, 8, 8), Frame.identity((8, 8)), stencil="upd"), "stencil is 'upd'; did you mean 'udp'"),
         (
-            lambda: compare(torch.rand(1, 4, 4), torch.rand(1, 1, 4, 4), lambda x, t: x.sum((1, 2, 3)), fill=torch.zeros(1), grid=(2, 2), centre=("deletions",)),
+            lambda: dark(torch.rand(1, 8, 8), Frame.identity((8, 8)), stencil="upd"),
+            "stencil is 'upd'; did you mean 'udp'",
+        ),
+        (
+            lambda: compare(
+                torch.rand(1, 4, 4),
+                torch.rand(1, 1, 4, 4),
+                lambda x, t: x.sum((1, 2, 3)),
+                fill=torch.zeros(1),
+                grid=(2, 2),
+                centre=("deletions",),
+            ),
             "centre is 'deletions'; did you mean 'deletion'",
         ),
         (lambda: SweepConfig(recipe="r", values={"seed": (1, 2)}, search="tep"), "search is 'tep'; did you mean 'tpe'"),
-        (lambda: explain_answer(None, [], "", score=None, methods=[], trust="fsat"), "trust is 'fsat'; did you mean 'fast'"),
+        (
+            lambda: explain_answer(None, [], "", score=None, methods=[], trust="fsat"),
+            "trust is 'fsat'; did you mean 'fast'",
+        ),
         (lambda: AttentionGradient(queries="answers"), "queries is 'answers'; did you mean 'answer'"),
     ],
 )

@@ -40,9 +40,11 @@ def slow(values, frame, target, outside):
             x1, y1 = min(x0 + 1, w - 1), min(y0 + 1, h - 1)
             a, b = u - x0, v - y0
             out[i, j] = (
-                values[y0, x0] * (1 - a) * (1 - b) + values[y0, x1] * a * (1 - b)
-                + values[y1, x0] * (1 - a) * b + values[y1, x1] * a * b
-            )  # fmt: skip
+                values[y0, x0] * (1 - a) * (1 - b)
+                + values[y0, x1] * a * (1 - b)
+                + values[y1, x0] * (1 - a) * b
+                + values[y1, x1] * a * b
+            )
     return out
 
 

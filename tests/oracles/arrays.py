@@ -9,7 +9,12 @@ import numpy as np
 
 def gaussian_map(x, y, sx, sy, h, w, *, kind="peak"):
     """One Gaussian over the cells, cell by cell."""
-    g = np.array([[math.exp(-((j + 0.5 - x) ** 2) / (2 * sx**2) - (i + 0.5 - y) ** 2 / (2 * sy**2)) for j in range(w)] for i in range(h)])
+    g = np.array(
+        [
+            [math.exp(-((j + 0.5 - x) ** 2) / (2 * sx**2) - (i + 0.5 - y) ** 2 / (2 * sy**2)) for j in range(w)]
+            for i in range(h)
+        ]
+    )
     return g if kind == "peak" else g / g.sum()
 
 
@@ -37,7 +42,9 @@ def cross_entropy(logits, points, sigma, state):
         h, w = logits[index].shape
         target = gaussian_map(*points[index], sigma, sigma, h, w, kind="probability")
         total = sum(math.exp(v) for v in logits[index].ravel())
-        losses.append(-sum(target[i, j] * math.log(math.exp(logits[index][i, j]) / total) for i in range(h) for j in range(w)))
+        losses.append(
+            -sum(target[i, j] * math.log(math.exp(logits[index][i, j]) / total) for i in range(h) for j in range(w))
+        )
     return sum(losses) / len(losses) if losses else 0.0
 
 
@@ -60,6 +67,9 @@ def least_squares(peak, start, sigma):
     h, w = peak.shape
 
     def residual(q):
-        return (q[0] * gaussian_map(q[1], q[2], q[3] if sigma is None else sigma, q[3] if sigma is None else sigma, h, w) - peak).ravel()
+        return (
+            q[0] * gaussian_map(q[1], q[2], q[3] if sigma is None else sigma, q[3] if sigma is None else sigma, h, w)
+            - peak
+        ).ravel()
 
     return solve(residual, [1.0, *start] + ([1.5] if sigma is None else []), xtol=1e-12, ftol=1e-14, gtol=1e-12).x[1:3]

@@ -21,7 +21,10 @@ def moment_inverse(logits, sigma):
     x = sum(p[i, j] * (j + 0.5) for i in range(h) for j in range(w))
     y = sum(p[i, j] * (i + 0.5) for i in range(h) for j in range(w))
     reach = 2 + 4 * sigma
-    return tuple(brentq(lambda mu, m=m, n=n: truncated_mean(mu, sigma, n) - m, -reach, n + reach, xtol=1e-12) for m, n in ((x, w), (y, h)))
+    return tuple(
+        brentq(lambda mu, m=m, n=n: truncated_mean(mu, sigma, n) - m, -reach, n + reach, xtol=1e-12)
+        for m, n in ((x, w), (y, h))
+    )
 
 
 def gaussian_fit(peak, start, sigma):

@@ -71,4 +71,6 @@ def ssim(a, b, side=11, sigma=1.5):
 
 def near(region, y, x, tolerance, cell=(1.0, 1.0)):
     """Whether a pixel lies within a distance of a region, centre to centre; cell is a pixel's (h, w)."""
-    return any(((v - y) * cell[0]) ** 2 + ((u - x) * cell[1]) ** 2 <= tolerance**2 * (1 + 1e-6) for v, u in np.argwhere(region))
+    return any(
+        ((v - y) * cell[0]) ** 2 + ((u - x) * cell[1]) ** 2 <= tolerance**2 * (1 + 1e-6) for v, u in np.argwhere(region)
+    )

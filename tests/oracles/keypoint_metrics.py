@@ -50,7 +50,9 @@ def oks(predicted, truth, state, area, sigmas):
     out = np.full(len(truth), np.nan)
     for k in range(len(truth)):
         each = [
-            math.exp(-((predicted[k, i] - truth[k, i]) ** 2).sum() / (2 * area[k] * (2 * sigmas[i]) ** 2)) for i in range(truth.shape[1]) if state[k, i] not in UNKNOWN
+            math.exp(-((predicted[k, i] - truth[k, i]) ** 2).sum() / (2 * area[k] * (2 * sigmas[i]) ** 2))
+            for i in range(truth.shape[1])
+            if state[k, i] not in UNKNOWN
         ]
         if each:
             out[k] = np.mean(each)

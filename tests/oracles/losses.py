@@ -39,7 +39,13 @@ def adaptive_wing(pred, target, alpha=2.1, omega=14.0, epsilon=1.0, theta=0.5, e
     for i in range(h):
         for j in range(w):
             y, d = target[i, j], abs(target[i, j] - pred[i, j])
-            a = omega * (1 / (1 + (theta / epsilon) ** (alpha - y))) * (alpha - y) * ((theta / epsilon) ** (alpha - y - 1)) / epsilon
+            a = (
+                omega
+                * (1 / (1 + (theta / epsilon) ** (alpha - y)))
+                * (alpha - y)
+                * ((theta / epsilon) ** (alpha - y - 1))
+                / epsilon
+            )
             c = theta * a - omega * math.log(1 + (theta / epsilon) ** (alpha - y))
             loss = omega * math.log(1 + (d / epsilon) ** (alpha - y)) if d < theta else a * d - c
             around = target[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2].max()

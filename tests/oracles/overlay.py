@@ -25,7 +25,9 @@ def value_at(values: np.ndarray, to_source: np.ndarray, x: float, y: float) -> f
     return total / weight
 
 
-def overlay(picture, values, to_source, low, high, stops, *, signed, opacity, by_value, grey=False, unseen=(0.0, 0.0)) -> np.ndarray:
+def overlay(
+    picture, values, to_source, low, high, stops, *, signed, opacity, by_value, grey=False, unseen=(0.0, 0.0)
+) -> np.ndarray:
     """(H, W, 3) float64 in [0, 1]; picture in [0, 1], stops the colours that a colour map stores.
 
     stops are of both directions where low < 0 (0 in their middle). unseen: opacity of mid-grey, and greying, outside of the map.

@@ -11,7 +11,9 @@ import numpy as np
 def gaussian(x, y, sx, sy, h, w, *, kind="peak", cut=None):
     """One Gaussian over the cells; edge-origin."""
     g = np.zeros((h, w))
-    nearest = min(((j + 0.5 - x) / sx) ** 2 + ((i + 0.5 - y) / sy) ** 2 for i, j in itertools.product(range(h), range(w)))
+    nearest = min(
+        ((j + 0.5 - x) / sx) ** 2 + ((i + 0.5 - y) / sy) ** 2 for i, j in itertools.product(range(h), range(w))
+    )
     for i, j in itertools.product(range(h), range(w)):
         d = ((j + 0.5 - x) / sx) ** 2 + ((i + 0.5 - y) / sy) ** 2
         if cut is None or d <= max(cut**2, nearest) + 1e-12:
@@ -29,7 +31,10 @@ def mixture(points, sigma, weights, h, w):
 
 def largest(points, sigma, weights, h, w):
     """The largest of w / max w times each peak, cell by cell."""
-    maps = [weight / max(weights) * gaussian(x, y, sigma, sigma, h, w) for (x, y), weight in zip(points, weights, strict=True)]
+    maps = [
+        weight / max(weights) * gaussian(x, y, sigma, sigma, h, w)
+        for (x, y), weight in zip(points, weights, strict=True)
+    ]
     return np.max(maps, axis=0)
 
 
@@ -102,5 +107,9 @@ def draw_umich_gaussian(heatmap, cell, reach):
 
 def cornernet_radius(w, h, iou):
     """gaussian_radius as in CenterNet, after CornerNet: every root over 2, every square root added."""
-    equations = [(1, h + w, w * h * (1 - iou) / (1 + iou)), (4, 2 * (h + w), (1 - iou) * w * h), (4 * iou, -2 * iou * (h + w), (iou - 1) * w * h)]
+    equations = [
+        (1, h + w, w * h * (1 - iou) / (1 + iou)),
+        (4, 2 * (h + w), (1 - iou) * w * h),
+        (4 * iou, -2 * iou * (h + w), (iou - 1) * w * h),
+    ]
     return min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in equations)

@@ -53,9 +53,11 @@ def counter(monkeypatch):
 
 def test_the_figures_by_hand():
     rows = [
-        {"true": 3, "count": 4, "dots": 4, "hits": 3}, {"true": 10, "count": 10, "dots": 8, "hits": 6}, {"true": 11, "count": 8, "dots": 0, "hits": 0},
+        {"true": 3, "count": 4, "dots": 4, "hits": 3},
+        {"true": 10, "count": 10, "dots": 8, "hits": 6},
+        {"true": 11, "count": 8, "dots": 0, "hits": 0},
         {"true": 400, "count": None, "dots": 0, "hits": 0},
-    ]  # fmt: skip
+    ]
     found = summarised(rows)
     assert found["pictures"] == 4
     assert found["mae"] == pytest.approx((1 + 0 + 3 + 400) / 4)
@@ -73,7 +75,9 @@ def test_the_figures_by_hand():
 
 
 def test_dots_are_on_objects_one_to_one(tmp_path):
-    one = CountedPicture("a", tmp_path, "red", np.array([[10.0, 10.0], [30.0, 10.0]]), np.array([[5.0, 6.0, 15.0, 14.0]]))  # reach: 5
+    one = CountedPicture(
+        "a", tmp_path, "red", np.array([[10.0, 10.0], [30.0, 10.0]]), np.array([[5.0, 6.0, 15.0, 14.0]])
+    )  # reach: 5
     assert dots_on_points(np.array([[12.0, 13.0], [30.0, 10.0]]), one) == 2
     assert dots_on_points(np.array([[12.0, 13.0], [9.0, 9.0]]), one) == 1
     assert dots_on_points(np.array([[16.0, 10.0]]), one) == 0
@@ -82,13 +86,27 @@ def test_dots_are_on_objects_one_to_one(tmp_path):
 
 def test_a_run_writes_a_line_for_each_picture_and_the_figures(tiny, pictures, counter, tmp_path):
     lines: list[str] = []
-    found = evaluate_counting(tiny, pictures, tmp_path / "run", strategy="global", config=CONFIG, data="shapes", command="isotherm eval", say=lines.append)
+    found = evaluate_counting(
+        tiny,
+        pictures,
+        tmp_path / "run",
+        strategy="global",
+        config=CONFIG,
+        data="shapes",
+        command="isotherm eval",
+        say=lines.append,
+    )
     rows = read_rows(tmp_path / "run" / "pictures.jsonl")
     assert [r["name"] for r in rows] == [p.name for p in pictures]
     assert [r["count"] for r in rows] == [1, 2, 3, 4, 5]
     assert found == json.loads((tmp_path / "run" / "results.json").read_text())
     assert found["mae"] == pytest.approx(np.mean([abs(i + 1 - p.count) for i, p in enumerate(pictures)]))
-    assert (found["model"], found["strategy"], found["data"], found["command"]) == ("tiny", "global", "shapes", "isotherm eval")
+    assert (found["model"], found["strategy"], found["data"], found["command"]) == (
+        "tiny",
+        "global",
+        "shapes",
+        "isotherm eval",
+    )
     assert found["config"]["prompts"]["whole"] == "how many {category} ?"
     assert lines[-1].startswith("step 5 of 5: mean error")
 

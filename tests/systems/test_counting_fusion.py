@@ -83,10 +83,15 @@ def test_the_whole_stands_in_where_no_crop_gave_a_count():
     assert fused.count == 3  # one of the left crop, and what lies right of it
     assert fused.view.tolist() == [1, 0, 0]
     left = fuse([Seen(WHOLE, 4.0, xy()), Seen(LEFT, 1.0, xy((10, 12))), Seen(RIGHT, None, xy())], SIZE, same_px=5)
-    assert left.count == pytest.approx(1 + 4 * 0.4, rel=0.05)  # two fifths of the picture are seen by no crop that counts
+    assert left.count == pytest.approx(
+        1 + 4 * 0.4, rel=0.05
+    )  # two fifths of the picture are seen by no crop that counts
     assert fuse([whole, Seen(LEFT, None, xy()), Seen(RIGHT, None, xy())], SIZE, same_px=5).count == 4
     # a whole that agrees with nothing is no part of the sum
-    assert fuse([Seen(WHOLE, 40.0, xy()), Seen(LEFT, 1.0, xy((10, 12))), Seen(RIGHT, 0.0, xy())], SIZE, same_px=5).count == 1
+    assert (
+        fuse([Seen(WHOLE, 40.0, xy()), Seen(LEFT, 1.0, xy((10, 12))), Seen(RIGHT, 0.0, xy())], SIZE, same_px=5).count
+        == 1
+    )
 
 
 def test_without_any_count_there_is_none():
@@ -96,12 +101,22 @@ def test_without_any_count_there_is_none():
 
 
 def test_a_crop_that_is_only_compared_adds_nothing():
-    assert fuse([Seen(WHOLE, 3.0, xy((10, 10))), Seen(CountView("c", (0, 0, 50, 50), "beside"), 2.0, xy((20, 20)))], SIZE, same_px=5).count == 3
+    assert (
+        fuse(
+            [Seen(WHOLE, 3.0, xy((10, 10))), Seen(CountView("c", (0, 0, 50, 50), "beside"), 2.0, xy((20, 20)))],
+            SIZE,
+            same_px=5,
+        ).count
+        == 3
+    )
 
 
 def test_four_crops_that_see_one_object_count_it_once():
     views = views_of((100, 100), "dense", grid=(2, 2), overlap=0.4)
-    seen = [Seen(v, 1.0, xy((50 + dx, 50 + dy))) for v, (dx, dy) in zip(views, [(-2, -2), (2, -1), (-1, 2), (2, 2)], strict=True)]
+    seen = [
+        Seen(v, 1.0, xy((50 + dx, 50 + dy)))
+        for v, (dx, dy) in zip(views, [(-2, -2), (2, -1), (-1, 2), (2, 2)], strict=True)
+    ]
     assert fuse(seen, (100, 100), same_px=8).count == 1
 
 
@@ -123,7 +138,9 @@ def simulated(seed, *, noise, missed, overlap=0.2):
     out = []
     for view in views_of((SIDE, SIDE), "dense", overlap=overlap):
         low, high = np.array(view.box[:2]), np.array(view.box[2:])
-        visible = ((np.minimum(at + RADIUS, high) - np.maximum(at - RADIUS, low)) / (2 * RADIUS)).clip(0, 1).prod(1) > 0.5
+        visible = ((np.minimum(at + RADIUS, high) - np.maximum(at - RADIUS, low)) / (2 * RADIUS)).clip(0, 1).prod(
+            1
+        ) > 0.5
         count = max(0, int(visible.sum()) + (int(rng.choice([-1, 1])) if rng.uniform() < missed else 0))
         dots = (at[visible] + rng.normal(0, noise, (int(visible.sum()), 2))).clip(low + 0.1, high - 0.1)
         out.append(Seen(view, float(count), dots[rng.uniform(size=len(dots)) > missed][:count]))

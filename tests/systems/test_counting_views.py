@@ -12,17 +12,35 @@ from isotherm.systems.counting_views import CountView, checked_box, depths, own_
 def test_the_views_of_each_strategy():
     size = (90, 120)  # h, w
     assert [(v.role, v.box) for v in views_of(size, "global")] == [("whole", (0, 0, 120, 90))]
-    assert [(v.role, v.box) for v in views_of(size, "comparison")] == [("whole", (0, 0, 120, 90)), ("beside", (30, 22, 90, 68))]
+    assert [(v.role, v.box) for v in views_of(size, "comparison")] == [
+        ("whole", (0, 0, 120, 90)),
+        ("beside", (30, 22, 90, 68)),
+    ]
     assert [v.box for v in views_of(size, "comparison", crops=[(10, 20, 50.2, 60)])][1] == (10, 20, 51, 60)
     hybrid = views_of(size, "hybrid", overlap=0.2)
     assert [v.role for v in hybrid] == ["whole"] + ["part"] * 4
-    assert [v.box for v in hybrid[1:]] == [(0, 0, 66, 50), (54, 0, 120, 50), (0, 40, 66, 90), (54, 40, 120, 90)]  # half of 0.2 x 60 and of 0.2 x 45 more
+    assert [v.box for v in hybrid[1:]] == [
+        (0, 0, 66, 50),
+        (54, 0, 120, 50),
+        (0, 40, 66, 90),
+        (54, 40, 120, 90),
+    ]  # half of 0.2 x 60 and of 0.2 x 45 more
     dense = views_of(size, "dense", grid=(2, 3), overlap=0.5)
-    assert [v.box for v in dense] == [(0, 0, 50, 56), (30, 0, 90, 56), (70, 0, 120, 56), (0, 34, 50, 90), (30, 34, 90, 90), (70, 34, 120, 90)]
+    assert [v.box for v in dense] == [
+        (0, 0, 50, 56),
+        (30, 0, 90, 56),
+        (70, 0, 120, 56),
+        (0, 34, 50, 90),
+        (30, 34, 90, 90),
+        (70, 34, 120, 90),
+    ]
     assert dense[4].name == "row 2, column 2"
     assert dense[4].size == (56, 60)
     assert [v.box for v in views_of(size, "dense", grid=(1, 2), overlap=0.0)] == [(0, 0, 60, 90), (60, 0, 120, 90)]
-    assert [v.box for v in views_of(size, "custom", crops=[(0, 0, 40, 40), (60, 0, 120, 90)])] == [(0, 0, 40, 40), (60, 0, 120, 90)]
+    assert [v.box for v in views_of(size, "custom", crops=[(0, 0, 40, 40), (60, 0, 120, 90)])] == [
+        (0, 0, 40, 40),
+        (60, 0, 120, 90),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +72,9 @@ def test_a_box_to_the_very_edge_is_a_box():
     assert checked_box((0, 0, 120, 90), (90, 120)) == (0, 0, 120, 90)
 
 
-@pytest.mark.parametrize(("rows", "columns", "overlap"), [(1, 1, 0.2), (2, 2, 0.2), (3, 3, 0.5), (2, 4, 0.8), (3, 3, 0.0)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "overlap"), [(1, 1, 0.2), (2, 2, 0.2), (3, 3, 0.5), (2, 4, 0.8), (3, 3, 0.0)]
+)
 def test_of_a_grid_each_place_has_the_owner_whose_cell_it_lies_in(rows, columns, overlap):
     views = views_of((120, 120), "dense", grid=(rows, columns), overlap=overlap)
     ys, xs = np.mgrid[0.5:120:3, 0.5:120:3]
@@ -69,4 +89,7 @@ def test_sides_on_the_edge_of_the_picture_cut_nothing():
     left, right = CountView("a", (0, 0, 60, 50)), CountView("b", (40, 0, 100, 50))
     xy = np.array([[1.0, 1.0], [45.0, 25.0], [99.0, 1.0]])
     np.testing.assert_allclose(depths([left, right], (50, 100), xy), [[50, 15, -np.inf], [-np.inf, 5, 50]], rtol=1e-4)
-    assert owners([CountView("a", (0, 0, 40, 40))], (50, 100), np.array([[50.0, 45.0], [10.0, 10.0]])).tolist() == [-1, 0]
+    assert owners([CountView("a", (0, 0, 40, 40))], (50, 100), np.array([[50.0, 45.0], [10.0, 10.0]])).tolist() == [
+        -1,
+        0,
+    ]

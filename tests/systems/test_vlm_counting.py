@@ -58,9 +58,18 @@ def true_look(model, picture, view, category, config):
         cells[min(int(y // 8), own.size[0] - 1), min(int(x // 8), own.size[1] - 1)] = 0.5
     own_map = Heatmap(cells, own, "relevance", label=view.name, meta={"view": view.name})
     return Look(
-        view, "how many?", str(n), SaidCount(float(n), f"the number {n}"), float(n), own_map.with_(frame=frame.then(own)), own_map, seen, frame,
-        Points(torch.tensor(OBJECTS[inside]).float(), score=torch.full((n,), 0.5)), 8.0,
-    )  # fmt: skip
+        view,
+        "how many?",
+        str(n),
+        SaidCount(float(n), f"the number {n}"),
+        float(n),
+        own_map.with_(frame=frame.then(own)),
+        own_map,
+        seen,
+        frame,
+        Points(torch.tensor(OBJECTS[inside]).float(), score=torch.full((n,), 0.5)),
+        8.0,
+    )
 
 
 @pytest.fixture
@@ -74,7 +83,9 @@ def test_a_model_that_counts_right_is_counted_right(seeing, noise, strategy):
     found = count(seeing, noise, "red", strategy=strategy, config=CONFIG)
     assert found.count == 5
     assert found.exact == pytest.approx(5)
-    assert sorted(found.dots.xy.tolist()) == sorted(OBJECTS.tolist())  # each object has one dot, though two crops see some of them
+    assert sorted(found.dots.xy.tolist()) == sorted(
+        OBJECTS.tolist()
+    )  # each object has one dot, though two crops see some of them
     assert found.unplaced == pytest.approx(0)
     assert [note for note in found.notes if "RANDOM WEIGHTS" not in note] == []
     if strategy in ("dense", "hybrid"):
@@ -104,7 +115,14 @@ def changed(monkeypatch, **by_name):
     monkeypatch.setattr(vlm_counting, "look", look_)
 
 
-REFUSES = {"answer": "I cannot tell", "said": SaidCount(None, "gives no number: 'I cannot tell'"), "expected": None, "heatmap": None, "own_map": None, "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0))}
+REFUSES = {
+    "answer": "I cannot tell",
+    "said": SaidCount(None, "gives no number: 'I cannot tell'"),
+    "expected": None,
+    "heatmap": None,
+    "own_map": None,
+    "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0)),
+}
 
 
 def test_a_crop_that_refuses_is_counted_by_the_whole(monkeypatch, tiny, noise):
@@ -113,7 +131,11 @@ def test_a_crop_that_refuses_is_counted_by_the_whole(monkeypatch, tiny, noise):
     assert found.count == 5
     assert found.counts[-1] is None
     assert found.dots.channel.tolist().count(0) == 1  # the one that no other quadrant sees
-    assert any("row 2, column 2: no count (gives no number: 'I cannot tell'); what no other crop sees there is counted by the whole" in note for note in found.notes)
+    assert any(
+        "row 2, column 2: no count (gives no number: 'I cannot tell'); what no other crop sees there is counted by the whole"
+        in note
+        for note in found.notes
+    )
 
 
 def test_without_the_whole_what_a_refusing_crop_sees_is_missing_and_said(monkeypatch, tiny, noise):
@@ -156,7 +178,9 @@ def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
     assert any("7.0 of the count have no dot" in note for note in found.notes)
     hybrid = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
     assert hybrid.count == 5
-    assert any("the crops together have 5 and the whole picture's look 12: the views disagree" in note for note in hybrid.notes)
+    assert any(
+        "the crops together have 5 and the whole picture's look 12: the views disagree" in note for note in hybrid.notes
+    )
     changed(monkeypatch, middle={"said": SaidCount(9.0, "the number 9"), "expected": 9.0})
     compared = count(tiny, noise, "red", strategy="comparison", config=CONFIG)
     assert compared.count == 5
@@ -166,15 +190,26 @@ def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
 def test_a_count_that_its_dots_and_the_whole_picture_contradict_says_so(monkeypatch, tiny, noise):
     """Two shapes: the whole picture answers 2, the crops add up to 5, and there are two dots."""
     two = Points(torch.tensor(OBJECTS[:2]).float(), score=torch.ones(2))
-    nothing = {"said": SaidCount(0.0, "the number 0"), "expected": 0.0, "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0))}
+    nothing = {
+        "said": SaidCount(0.0, "the number 0"),
+        "expected": 0.0,
+        "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0)),
+    }
     many = {"said": SaidCount(5.0, "the number 5"), "expected": 5.0}
     changed(
-        monkeypatch, whole_picture={"said": SaidCount(2.0, "the number 2"), "expected": 2.0}, row_1_column_1=many | {"peaks": two}, row_1_column_2=nothing,
-        row_2_column_1=nothing, row_2_column_2=nothing,
-    )  # fmt: skip
+        monkeypatch,
+        whole_picture={"said": SaidCount(2.0, "the number 2"), "expected": 2.0},
+        row_1_column_1=many | {"peaks": two},
+        row_1_column_2=nothing,
+        row_2_column_1=nothing,
+        row_2_column_2=nothing,
+    )
     found = count(tiny, noise, "red", strategy="hybrid", config=CONFIG)
     assert found.count > 2
-    assert found.doubts == (f"it has {len(found.dots.xy)} dots" if len(found.dots.xy) > 1 else "it has 1 dot", "asked about the whole picture, the model says 2")
+    assert found.doubts == (
+        f"it has {len(found.dots.xy)} dots" if len(found.dots.xy) > 1 else "it has 1 dot",
+        "asked about the whole picture, the model says 2",
+    )
     assert found.headline().endswith(f"; doubtful: {', '.join(found.doubts)}")
     assert found.line() == f"{found.count} red; doubtful: {', '.join(found.doubts)}"
     assert json.loads(json.dumps(found.to_json()))["doubts"] == list(found.doubts)
@@ -187,11 +222,17 @@ def test_a_count_that_its_dots_and_the_whole_picture_contradict_says_so(monkeypa
 @pytest.mark.parametrize(
     ("number", "dots", "whole", "against"),
     [
-        (5, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]), (3, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]),
-        (3, 2, 3.0, []), (3, 3, 2.0, []), (3, 2, None, []), (7, 0, None, ["it has no dots"]), (7, 1, 7.0, ["it has 1 dot"]), (20, 17, 18.0, []),
+        (5, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]),
+        (3, 2, 2.0, ["it has 2 dots", "asked about the whole picture, the model says 2"]),
+        (3, 2, 3.0, []),
+        (3, 3, 2.0, []),
+        (3, 2, None, []),
+        (7, 0, None, ["it has no dots"]),
+        (7, 1, 7.0, ["it has 1 dot"]),
+        (20, 17, 18.0, []),
         (20, 20, 5.0, ["asked about the whole picture, the model says 5"]),
     ],
-)  # fmt: skip
+)
 def test_what_contradicts_a_count(number, dots, whole, against):
     """Two that agree are believed against one that is off by little; one alone only where it is far off."""
     assert vlm_counting.contradictions(number, dots, whole) == against
@@ -217,7 +258,13 @@ def test_estimates_are_marked(monkeypatch, tiny, noise):
 def test_a_place_for_an_answer_is_no_count(noise):
     """The shipped model, asked where: it answers with places, however likely numbers are."""
     view = open_model("tiny-vlm")
-    found = count(view, noise[:48, :48], "red", strategy="global", config=CountingConfig(prompts=CountPrompts(whole="where is {category} ?")))
+    found = count(
+        view,
+        noise[:48, :48],
+        "red",
+        strategy="global",
+        config=CountingConfig(prompts=CountPrompts(whole="where is {category} ?")),
+    )
     (one,) = found.looks
     assert one.answer.split("-")[0] in ("top", "bottom", "left", "right", "middle")
     assert (found.count, one.expected, one.heatmap, found.counts) == (None, None, None, (None,))
@@ -231,7 +278,13 @@ def test_json_says_everything(seeing, noise):
     assert told["format"] == "isotherm.count/1"
     assert (told["count"], told["size"], told["category"]) == (5, [96, 128], "red")
     assert {(d["x"], d["y"]) for d in told["dots"]} == {tuple(p) for p in OBJECTS.tolist()}
-    assert [v["name"] for v in told["views"]] == ["whole picture", "row 1, column 1", "row 1, column 2", "row 2, column 1", "row 2, column 2"]
+    assert [v["name"] for v in told["views"]] == [
+        "whole picture",
+        "row 1, column 1",
+        "row 1, column 2",
+        "row 2, column 1",
+        "row 2, column 2",
+    ]
     assert told["views"][1]["box"] == [0, 0, 70, 53]
     assert told["views"][0]["answer"] == "5"
     assert told["views"][0]["frame"]["source_size"] == [96, 128]
@@ -274,10 +327,18 @@ def test_amounts_are_drawn_per_area(seeing, noise, monkeypatch):
     finer = found.looks[1]
     halved = finer.heatmap.frame.resized([2 * s for s in finer.heatmap.frame.size])
     quarter = finer.heatmap.values.repeat_interleave(2, 0).repeat_interleave(2, 1) / 4
-    finer = replace(finer, heatmap=Heatmap(quarter, halved, "relevance"), own_map=Heatmap(quarter, finer.own_map.frame.resized(halved.size), "relevance"))
+    finer = replace(
+        finer,
+        heatmap=Heatmap(quarter, halved, "relevance"),
+        own_map=Heatmap(quarter, finer.own_map.frame.resized(halved.size), "relevance"),
+    )
     highs = []
     tile = counting_figure_module.overlay_tile
-    monkeypatch.setattr(counting_figure_module, "overlay_tile", lambda heatmap, *a, **k: (highs.append(float(heatmap.values.max())), tile(heatmap, *a, **k))[1])
+    monkeypatch.setattr(
+        counting_figure_module,
+        "overlay_tile",
+        lambda heatmap, *a, **k: (highs.append(float(heatmap.values.max())), tile(heatmap, *a, **k))[1],
+    )
     replace(found, looks=(found.looks[0], finer)).figure(side=64)
     assert highs == pytest.approx([0.5, 0.5])
 
@@ -306,8 +367,12 @@ def test_a_crops_map_lies_over_the_whole_picture(tiny, noise):
 
 
 def test_crops_are_made_larger_and_come_back(tiny, noise, monkeypatch):
-    monkeypatch.setattr(tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2"))  # a number, so that there is a map
-    config = CountingConfig(prompts=CountPrompts(whole="how many {category} ?", part="how many {category} circle ?"), crop_side=96)
+    monkeypatch.setattr(
+        tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2")
+    )  # a number, so that there is a map
+    config = CountingConfig(
+        prompts=CountPrompts(whole="how many {category} ?", part="how many {category} circle ?"), crop_side=96
+    )
     one = look(tiny, noise, CountView("crop", (40, 16, 88, 48)), "red", config)
     assert one.picture.shape == (64, 96, 3)
     assert one.prompt == "how many red circle ?"
@@ -349,7 +414,9 @@ def test_an_answer_without_a_number_has_no_map_and_says_why(tiny, noise, monkeyp
 
 
 def test_the_names_that_users_know(tiny, noise, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2"))  # a number, so that there are maps
+    monkeypatch.setattr(
+        tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2")
+    )  # a number, so that there are maps
     model = VLMGradCAM(tiny, config=CONFIG)
     heatmap = model.generate_gradcam(noise, "red")
     assert heatmap.frame.source_size.tolist() == [96, 128]
@@ -387,10 +454,19 @@ def test_mistakes_are_told(tiny, noise):
 
 def test_a_model_is_asked_as_it_was_taught_unless_told(tiny, noise):
     taught = TransformersVlm(tiny.model, tiny.processor, name="taught", count_prompt="how many {category} ?")
-    asked = [count(taught, noise, "red", strategy="global", config=c).looks[0].prompt for c in (None, CountingConfig(prompts=CountPrompts(whole="where is {category} ?")))]
+    asked = [
+        count(taught, noise, "red", strategy="global", config=c).looks[0].prompt
+        for c in (None, CountingConfig(prompts=CountPrompts(whole="where is {category} ?")))
+    ]
     assert asked == ["how many red ?", "where is red ?"]
-    assert count(tiny, noise, "red", strategy="global").looks[0].prompt == "How many red are there in this picture? Answer with one number."
-    assert VLMGradCAM("tiny-vlm", weights="none").generate_gradcam(noise[:48, :48], "red").meta["prompt"] == "how many red ?"
+    assert (
+        count(tiny, noise, "red", strategy="global").looks[0].prompt
+        == "How many red are there in this picture? Answer with one number."
+    )
+    assert (
+        VLMGradCAM("tiny-vlm", weights="none").generate_gradcam(noise[:48, :48], "red").meta["prompt"]
+        == "how many red ?"
+    )
 
 
 def test_looks_are_told(tiny, noise):
@@ -403,7 +479,9 @@ def test_looks_are_told(tiny, noise):
 
 
 def test_a_file_is_a_configuration(tmp_path):
-    (tmp_path / "count.yaml").write_text("prompts: {whole: 'how many {category} ?'}\ngrid: [2, 4]\nby: expected\nscore: {digits: 2}\n")
+    (tmp_path / "count.yaml").write_text(
+        "prompts: {whole: 'how many {category} ?'}\ngrid: [2, 4]\nby: expected\nscore: {digits: 2}\n"
+    )
     config = CountingConfig.from_file(tmp_path / "count.yaml", overlap=0.5)
     assert (config.grid, config.by, config.overlap, config.score.digits) == ((2, 4), "expected", 0.5, 2)
     assert config.prompts.of("red", part=True) == "how many red ?"
@@ -415,10 +493,14 @@ def test_a_file_is_a_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"by": "guess"}, "by is 'guess'"), ({"dot_threshold": 0.0}, "dot_threshold is 0.0"), ({"dot_radius_tokens": 0.0}, "dot_radius_tokens is 0.0"), ({"same_tokens": -1.0}, "same_tokens -1.0"),
-        ({"crop_side": 8}, "crop_side is 8"), ({"answer_tokens": 0}, "answer_tokens is 0"),
+        ({"by": "guess"}, "by is 'guess'"),
+        ({"dot_threshold": 0.0}, "dot_threshold is 0.0"),
+        ({"dot_radius_tokens": 0.0}, "dot_radius_tokens is 0.0"),
+        ({"same_tokens": -1.0}, "same_tokens -1.0"),
+        ({"crop_side": 8}, "crop_side is 8"),
+        ({"answer_tokens": 0}, "answer_tokens is 0"),
     ],
-)  # fmt: skip
+)
 def test_values_out_of_range_are_refused(given, says, unchecked):
     with pytest.raises(OptionError, match=says):
         CountingConfig(**given)

@@ -34,7 +34,14 @@ SIZE = (100, 200)
         ("[(0.5, 0.5, 0.2, 0.2)]", "detection_2", True, None, [[100, 50]], [[80, 40, 120, 60]]),
         ("(0.5, 0.5, 0.2, 0.2)", "detection_2", True, None, [[100, 50]], [[80, 40, 120, 60]]),
         ("[(0, 0.5, 0.2, 0.2)]", "detection_2", True, None, [[0, 50]], [[-20, 40, 20, 60]]),
-        ("[(0.1, 0.1, 0.3, 0.3), (0, 0, 1, 1)]", "detection_2", True, "x0y0x1y1", [[40, 20], [100, 50]], [[20, 10, 60, 30], [0, 0, 200, 100]]),
+        (
+            "[(0.1, 0.1, 0.3, 0.3), (0, 0, 1, 1)]",
+            "detection_2",
+            True,
+            "x0y0x1y1",
+            [[40, 20], [100, 50]],
+            [[20, 10, 60, 30], [0, 0, 200, 100]],
+        ),
     ],
 )
 def test_forms(text, flag, normalised, box_format, points, boxes):
@@ -87,7 +94,9 @@ def test_refusals_name_the_column_and_the_form(text, flag, column, found):
 
 
 def test_pixels_are_checked_against_the_picture_and_lines_are_counted():
-    with pytest.raises(AnnotationError, match=r"line 2, column 4 of .*found x = 201; expected a number from 0 to 200$") as caught:
+    with pytest.raises(
+        AnnotationError, match=r"line 2, column 4 of .*found x = 201; expected a number from 0 to 200$"
+    ) as caught:
         parse_annotation("[[1, 2],\n  [201, 5]]", "grasp_point", normalised=False, size=SIZE)
     assert (caught.value.line, caught.value.column) == (2, 4)
     with pytest.raises(AnnotationError, match="pixels need normalised=False"):
@@ -103,7 +112,10 @@ def test_long_and_deep_texts_end_at_once():
         parse_annotation("[" + "9" * 50_000 + ", 1]", "single_point", normalised=False, size=SIZE)
 
 
-@given(st.text(alphabet="[]()., -+e0123456789xj", max_size=30), st.sampled_from(["detection_1", "detection_2", "single_point", "grasp_point"]))
+@given(
+    st.text(alphabet="[]()., -+e0123456789xj", max_size=30),
+    st.sampled_from(["detection_1", "detection_2", "single_point", "grasp_point"]),
+)
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_read_or_refused_and_never_beyond_the_picture(text, flag):
     try:
@@ -117,7 +129,9 @@ def test_any_text_is_read_or_refused_and_never_beyond_the_picture(text, flag):
 @settings(max_examples=50, deadline=None)
 def test_what_python_prints_is_read_back(points):
     found = parse_annotation(repr(points), "grasp_point", normalised=True, size=SIZE).points
-    torch.testing.assert_close(found, (torch.tensor(points, dtype=torch.float64) * torch.tensor([200.0, 100.0])).float())
+    torch.testing.assert_close(
+        found, (torch.tensor(points, dtype=torch.float64) * torch.tensor([200.0, 100.0])).float()
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,14 +160,20 @@ def test_the_target_of_a_text():
     assert target.state.tolist() == [State.LABELLED]
     assert target.heatmap.values.sum().item() == pytest.approx(1, abs=1e-6)
     assert divmod(int(target.heatmap.values.argmax()), 20) == (5, 10)
-    two = targets.from_annotation("[(20, 30, 4, 4), (120, 70, 8, 8)]", "detection_2", frame, sigma_cells=1.0, normalised=False, kind="peak")
-    expected = targets.gaussian(torch.tensor([[20.0, 30.0], [120.0, 70.0]]), frame, sigma_cells=1.0).heatmap.values.amax(0)
+    two = targets.from_annotation(
+        "[(20, 30, 4, 4), (120, 70, 8, 8)]", "detection_2", frame, sigma_cells=1.0, normalised=False, kind="peak"
+    )
+    expected = targets.gaussian(
+        torch.tensor([[20.0, 30.0], [120.0, 70.0]]), frame, sigma_cells=1.0
+    ).heatmap.values.amax(0)
     torch.testing.assert_close(two.heatmap.values[0], expected)
 
 
 def test_half_of_224_is_the_edge_between_cells_111_and_112():
     """Index 111.5: not cell 112, where pixels counted by truncation put it."""
-    target = targets.from_annotation("[0.5, 0.5]", "single_point", Frame.identity((224, 224)), sigma_cells=1.5, normalised=True)
+    target = targets.from_annotation(
+        "[0.5, 0.5]", "single_point", Frame.identity((224, 224)), sigma_cells=1.5, normalised=True
+    )
     row = target.heatmap.values[0].sum(0)
     torch.testing.assert_close(row, row.flip(0))
     assert row[111].item() == pytest.approx(row.max().item())

@@ -74,17 +74,23 @@ def test_by_hand():
     torch.testing.assert_close(found.offset[:, 2, 3], tensor([0.25, 0.75]))
     assert found.size.sum() == 4.0
     assert found.offset.sum() == 1.0
-    np.testing.assert_allclose(found.centres.heatmap.values[0].numpy(), oracle.gaussian(3.25, 2.75, 1, 1, *SIZE), atol=1e-12)
+    np.testing.assert_allclose(
+        found.centres.heatmap.values[0].numpy(), oracle.gaussian(3.25, 2.75, 1, 1, *SIZE), atol=1e-12
+    )
     rounded = one([8, 8, 18, 14], sigma=1.0, centre="cell")
     assert rounded.centres.heatmap.values[0, 2, 3] == 1
-    np.testing.assert_allclose(rounded.centres.heatmap.values[0].numpy(), oracle.gaussian(3.5, 2.5, 1, 1, *SIZE), atol=1e-12)
+    np.testing.assert_allclose(
+        rounded.centres.heatmap.values[0].numpy(), oracle.gaussian(3.5, 2.5, 1, 1, *SIZE), atol=1e-12
+    )
     torch.testing.assert_close(rounded.offset, found.offset)
 
 
 def test_the_adaptive_width():
     sigma = (2 * oracle.radius(5.0, 4.0, 0.7) + 1) / 6
     found = one([4, 8, 24, 24])
-    np.testing.assert_allclose(found.centres.heatmap.values[0].numpy(), oracle.gaussian(3.5, 4, sigma, sigma, *SIZE), atol=1e-9)
+    np.testing.assert_allclose(
+        found.centres.heatmap.values[0].numpy(), oracle.gaussian(3.5, 4, sigma, sigma, *SIZE), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("reach", [0, 1, 3])
@@ -124,12 +130,18 @@ def test_of_equal_boxes_the_first_wins_alone():
     boxes = tensor([[0, 0, 4, 8], [0, 0, 8, 4]]) + 8
     found = targets.boxes(boxes, FRAME, classes=torch.zeros(2).long(), count=1)
     assert found.supervised.sum() == 2
-    twins = targets.boxes(boxes[[0, 0]] + tensor([[0, 0, 0, 0], [1, 0, 1, 0]]), FRAME, classes=torch.zeros(2).long(), count=1)
+    twins = targets.boxes(
+        boxes[[0, 0]] + tensor([[0, 0, 0, 0], [1, 0, 1, 0]]), FRAME, classes=torch.zeros(2).long(), count=1
+    )
     assert twins.supervised.sum() == 1
     torch.testing.assert_close(twins.offset[:, 3, 2], tensor([0.5, 0.0]))
 
 
-@given(st.lists(st.tuples(st.floats(0, 39), st.floats(0, 31), st.floats(0.5, 20), st.floats(0.5, 20)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 39), st.floats(0, 31), st.floats(0.5, 20), st.floats(0.5, 20)), min_size=1, max_size=4
+    )
+)
 @settings(max_examples=30, deadline=None)
 def test_boxes_come_back_from_their_maps(given_boxes):
     boxes = tensor([[x - w / 2, y - h / 2, x + w / 2, y + h / 2] for x, y, w, h in given_boxes])
@@ -181,7 +193,9 @@ def test_centres_outside(policy, state, shown, supervised):
     assert bool((found.centres.heatmap.values > 0).any()) is shown
     assert int(found.supervised.sum()) == supervised
     if policy == "tail":
-        np.testing.assert_allclose(found.centres.heatmap.values[0].numpy(), oracle.gaussian(-0.5, 2.5, 1, 1, *SIZE), atol=1e-12)
+        np.testing.assert_allclose(
+            found.centres.heatmap.values[0].numpy(), oracle.gaussian(-0.5, 2.5, 1, 1, *SIZE), atol=1e-12
+        )
         for box in ([-10, 8, 6, 12], [38, 8, 54, 12], [8, 28, 12, 48]):
             assert one(box, off_frame=policy, sigma=1.0, centre="cell").centres.heatmap.values.max() < 1
 
@@ -254,7 +268,11 @@ def test_the_focal_loss_takes_peaks_on_cells_and_says_so():
         ({"centre": "middle"}, OptionError, "centre is 'middle'; expected 'exact' or 'cell'"),
         ({"sigma": -1.0}, OptionError, "sigma_cells is -1"),
         ({"sigma": "wide"}, OptionError, "sigma is 'wide'; expected 'adaptive' or a number of cells"),
-        ({"boxes": torch.tensor([[5.0, 0, 1, 1], [0, 0, 1, 1]])}, OptionError, r"a box is \[5.0, 0.0, 1.0, 1.0\]; expected \(x0, y0, x1, y1\)"),
+        (
+            {"boxes": torch.tensor([[5.0, 0, 1, 1], [0, 0, 1, 1]])},
+            OptionError,
+            r"a box is \[5.0, 0.0, 1.0, 1.0\]; expected \(x0, y0, x1, y1\)",
+        ),
         ({"off_frame": "wrap"}, OptionError, "off_frame is 'wrap'"),
         ({"state": torch.ones(3).long()}, ShapeError, r"state has shape \(3,\)"),
     ],

@@ -42,13 +42,15 @@ def test_beside_loops():
     random = np.random.default_rng(0)
     at, angle, width = random.uniform(0, 6, (4, 2)), random.uniform(-2, 2, 4), random.uniform(0, 5, 4)
     sigma = random.uniform(0.5, 1.5, 4)
-    found = targets.grasps(*map(torch.from_numpy, (at, angle, width)), SIZE, sigma_cells=torch.from_numpy(sigma), within_sigmas=1.5)
+    found = targets.grasps(
+        *map(torch.from_numpy, (at, angle, width)), SIZE, sigma_cells=torch.from_numpy(sigma), within_sigmas=1.5
+    )
     for i, j in np.ndindex(*SIZE):
         far = [math.hypot(j + 0.5 - x, i + 0.5 - y) / s for (x, y), s in zip(at, sigma, strict=True)]
         k = int(np.argmin(far))
         held = any(int(x) == j and int(y) == i for x, y in at)
         assert bool(found.supervised[i, j]) == (far[k] <= 1.5 or held)
-        assert float(found.quality.heatmap.values[i, j]) == pytest.approx(math.exp(-min(far) ** 2 / 2), abs=1e-9)
+        assert float(found.quality.heatmap.values[i, j]) == pytest.approx(math.exp(-(min(far) ** 2) / 2), abs=1e-9)
         if found.supervised[i, j]:
             got = [float(v[i, j]) for v in (found.cos2, found.sin2, found.width)]
             assert got == pytest.approx([math.cos(2 * angle[k]), math.sin(2 * angle[k]), width[k]], abs=1e-9)
@@ -80,7 +82,11 @@ def test_frames_take_the_angle_and_the_width_with_them():
     assert one([14, 10], math.pi / 2, 12.0, tall).width.max().item() == pytest.approx(6)
     assert one([14, 10], 0.0, 12.0, tall).width.max().item() == pytest.approx(3)
     batch = targets.grasps(
-        tensor([[[13, 11]]] * 2), tensor([[0.4]] * 2), tensor([[12.0]] * 2), Frame.stack([FRAME, FRAME.flipped()]), sigma_cells=1.0
+        tensor([[[13, 11]]] * 2),
+        tensor([[0.4]] * 2),
+        tensor([[12.0]] * 2),
+        Frame.stack([FRAME, FRAME.flipped()]),
+        sigma_cells=1.0,
     )
     torch.testing.assert_close(batch.sin2, torch.stack([plain.sin2, flipped.sin2]))
 
@@ -114,7 +120,12 @@ def test_every_state(state, becomes, shown):
 
 @pytest.mark.parametrize(
     ("policy", "state", "cells"),
-    [("background", State.OUT_OF_FRAME, 0), ("drop", State.UNLABELLED, 0), ("tail", State.LABELLED, 1), ("clip", State.LABELLED, 1)],
+    [
+        ("background", State.OUT_OF_FRAME, 0),
+        ("drop", State.UNLABELLED, 0),
+        ("tail", State.LABELLED, 1),
+        ("clip", State.LABELLED, 1),
+    ],
 )
 def test_grasps_outside(policy, state, cells):
     """At (-1.6, 10) pixels, 0.4 cells outside: the centre of one cell lies within one sigma of it, and of the edge beside it."""
@@ -123,11 +134,16 @@ def test_grasps_outside(policy, state, cells):
     assert int(found.supervised.sum()) == cells
     if cells:
         x = -0.4 if policy == "tail" else 0
-        np.testing.assert_allclose(found.quality.heatmap.values.numpy(), oracle.gaussian(x, 2.5, 1, 1, *SIZE), atol=1e-12)
+        np.testing.assert_allclose(
+            found.quality.heatmap.values.numpy(), oracle.gaussian(x, 2.5, 1, 1, *SIZE), atol=1e-12
+        )
 
 
 def test_what_is_not_known_leaves_no_nan():
-    at, angle = tensor([[14, 10], [math.nan, 1], [5, 5]]).requires_grad_(), tensor([0.3, 0.1, math.nan]).requires_grad_()
+    at, angle = (
+        tensor([[14, 10], [math.nan, 1], [5, 5]]).requires_grad_(),
+        tensor([0.3, 0.1, math.nan]).requires_grad_(),
+    )
     width = tensor([8.0, 8.0, 8.0]).requires_grad_()
     found = targets.grasps(at, angle, width, FRAME, sigma_cells=1.0)
     torch.testing.assert_close(found.quality.heatmap.values, one([14, 10], 0.3, 8.0).quality.heatmap.values)
@@ -171,6 +187,12 @@ def test_nothing_gives_nothing(shape):
     ],
 )
 def test_mistakes(change, error, message, unchecked):
-    options = {"points": torch.zeros(2, 2), "angle_rad": torch.zeros(2), "width_px": torch.zeros(2), "frame": FRAME, "sigma_cells": 1.0}
+    options = {
+        "points": torch.zeros(2, 2),
+        "angle_rad": torch.zeros(2),
+        "width_px": torch.zeros(2),
+        "frame": FRAME,
+        "sigma_cells": 1.0,
+    }
     with pytest.raises(error, match=message):
         targets.grasps(**(options | change))

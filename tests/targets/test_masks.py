@@ -57,7 +57,11 @@ def test_area_is_conserved(h, w, seed):
     """Cells times shares is the mask's area, whatever the grid; letterboxes lose nothing."""
     mask = blob(2, 7, 11, seed=seed)
     area = mask.sum((-2, -1)).double()
-    for frame in (Frame.resize((7, 11), (h, w)), Frame.letterbox((7, 11), (h, w)), Frame.resize((7, 11), (h, w)).flipped()):
+    for frame in (
+        Frame.resize((7, 11), (h, w)),
+        Frame.letterbox((7, 11), (h, w)),
+        Frame.resize((7, 11), (h, w)).flipped(),
+    ):
         got = shares(mask.double(), frame).sum((-2, -1)) * frame.cell_size.prod()
         torch.testing.assert_close(got, area)
 
@@ -116,7 +120,11 @@ def test_nothing_gives_nothing(shape):
     [
         ({"masks": torch.zeros(1, 4, 5)}, ShapeError, r"masks are \(4, 5\) pixels, the frame's source is \[4, 6\]"),
         ({"masks": torch.zeros(4, 6)}, ShapeError, r"masks have shape \(4, 6\); expected \(\*batch, n, H, W\)"),
-        ({"masks": 255 * torch.ones(1, 4, 6)}, OptionError, "numbers outside of 0 to 1; divide masks of 0 and 255 by 255"),
+        (
+            {"masks": 255 * torch.ones(1, 4, 6)},
+            OptionError,
+            "numbers outside of 0 to 1; divide masks of 0 and 255 by 255",
+        ),
         ({"masks": torch.full((1, 4, 6), math.nan)}, OptionError, "numbers outside of 0 to 1"),
         ({"kind": "logits"}, OptionError, "kind is 'logits'"),
         ({"state": torch.ones(2).long()}, ShapeError, r"state has shape \(2,\); expected \(1,\)"),

@@ -28,7 +28,9 @@ def test_by_hand():
     torch.testing.assert_close(peaks, torch.tensor([[1.0, math.exp(-0.5), max(e, 1 / 3)]]))
     total = 1 + math.exp(-0.5) + e
     got = targets.mixture(at, (1, 3), sigma_cells=1.0, weights=weights).heatmap.values
-    torch.testing.assert_close(got, torch.tensor([[(3 + e) / 4 / total, math.exp(-0.5) / total, (3 * e + 1) / 4 / total]]))
+    torch.testing.assert_close(
+        got, torch.tensor([[(3 + e) / 4 / total, math.exp(-0.5) / total, (3 * e + 1) / 4 / total]])
+    )
 
 
 @BOTH
@@ -36,7 +38,9 @@ def test_beside_loops(how):
     at, weights = torch.rand(2, 4, 2, dtype=torch.float64) * 8, torch.rand(2, 4, dtype=torch.float64)
     got = targets.mixture(at, SIZE, sigma_cells=1.3, weights=weights, how=how)
     for i in range(2):
-        np.testing.assert_allclose(got.heatmap.values[i].numpy(), ORACLE[how](at[i].numpy(), 1.3, weights[i].tolist(), *SIZE), atol=1e-12)
+        np.testing.assert_allclose(
+            got.heatmap.values[i].numpy(), ORACLE[how](at[i].numpy(), 1.3, weights[i].tolist(), *SIZE), atol=1e-12
+        )
     assert got.heatmap.kind == ("probability" if how == "mixture" else "peak")
     assert got.state.tolist() == [State.LABELLED] * 2
 
@@ -45,7 +49,9 @@ def test_not_the_flat_map_that_a_softmax_over_the_mean_makes():
     """The ratio of the largest to the smallest value within 3 sigma of the points is near that of a Gaussian, 90."""
     at = torch.tensor([[8.5, 8.5], [8.5, 8.5]])
     got = targets.mixture(at, (17, 17), sigma_cells=1.5).heatmap.values
-    upstream = targets.gaussian(at, (17, 17), sigma_cells=1.5, kind="probability").heatmap.values.mean(0).flatten().softmax(0)
+    upstream = (
+        targets.gaussian(at, (17, 17), sigma_cells=1.5, kind="probability").heatmap.values.mean(0).flatten().softmax(0)
+    )
     assert (upstream.max() / upstream.min()).item() < 1.1
     assert (got[8, 8] / got[8, 4]).item() == pytest.approx(math.exp(16 / 4.5), rel=1e-4)
 
@@ -55,7 +61,10 @@ def test_not_the_flat_map_that_a_softmax_over_the_mean_makes():
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_the_points_does_not_matter(how, order, seed):
     random = torch.Generator().manual_seed(seed)
-    at, weights = torch.rand(4, 2, generator=random, dtype=torch.float64) * 8, torch.rand(4, generator=random, dtype=torch.float64)
+    at, weights = (
+        torch.rand(4, 2, generator=random, dtype=torch.float64) * 8,
+        torch.rand(4, generator=random, dtype=torch.float64),
+    )
     state = torch.tensor([1, 2, 0, 1])
     one = targets.mixture(at, SIZE, sigma_cells=1.0, weights=weights, how=how, state=state)
     other = targets.mixture(at[order], SIZE, sigma_cells=1.0, weights=weights[order], how=how, state=state[order])
@@ -95,7 +104,8 @@ def test_gradients_in_points_sigma_and_weights(how):
     sigma = torch.tensor([0.8, 1.1, 1.4], dtype=torch.float64, requires_grad=True)
     weights = torch.tensor([1.0, 0.7, 0.4], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda p, s, w: targets.mixture(p, (4, 5), sigma_cells=s, weights=w, how=how).heatmap.values, (at, sigma, weights)
+        lambda p, s, w: targets.mixture(p, (4, 5), sigma_cells=s, weights=w, how=how).heatmap.values,
+        (at, sigma, weights),
     )
 
 
@@ -114,9 +124,13 @@ def test_gradients_in_points_sigma_and_weights(how):
 def test_fused_states(how, states, weights, fused):
     n = len(states)
     target = targets.mixture(
-        torch.full((n, 2), 2.0), SIZE, sigma_cells=1.0, how=how,
-        state=torch.tensor([int(s) for s in states], dtype=torch.long), weights=torch.tensor(weights, dtype=torch.float32),
-    )  # fmt: skip
+        torch.full((n, 2), 2.0),
+        SIZE,
+        sigma_cells=1.0,
+        how=how,
+        state=torch.tensor([int(s) for s in states], dtype=torch.long),
+        weights=torch.tensor(weights, dtype=torch.float32),
+    )
     assert target.state.item() == fused
     assert bool((target.heatmap.values > 0).any()) is (fused == State.LABELLED)
 

@@ -128,7 +128,9 @@ def test_every_policy_for_points_outside(policy, like, state):
 
 def test_a_point_known_to_be_outside_but_not_where_is_background():
     at, state = torch.full((1, 2), math.nan), torch.tensor([int(State.OUT_OF_FRAME)])
-    assert targets.gaussian(at, SIZE, sigma_cells=1.0, state=state, off_frame="background").state.tolist() == [State.OUT_OF_FRAME]
+    assert targets.gaussian(at, SIZE, sigma_cells=1.0, state=state, off_frame="background").state.tolist() == [
+        State.OUT_OF_FRAME
+    ]
 
 
 def test_a_point_far_outside_keeps_a_target():
@@ -158,7 +160,9 @@ def test_a_flipped_frame_gives_the_flipped_map(places, direction):
     frame = Frame.resize((30, 40), SIZE)
     at = frame.points_to_source(tensor(places))
     flipped = values(at, frame.flipped(direction), sigma_cells=1.2)
-    torch.testing.assert_close(flipped, values(at, frame, sigma_cells=1.2).flip(-1 if direction == "horizontal" else -2))
+    torch.testing.assert_close(
+        flipped, values(at, frame, sigma_cells=1.2).flip(-1 if direction == "horizontal" else -2)
+    )
 
 
 @given(st.lists(PLACES, min_size=1, max_size=4), st.integers(-3, 4), st.integers(-3, 3))
@@ -179,7 +183,10 @@ def test_nothing_gives_nothing(kind, shape):
     assert target.state.shape == shape
 
 
-@pytest.mark.parametrize(("given_dtype", "got"), [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)])
+@pytest.mark.parametrize(
+    ("given_dtype", "got"),
+    [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
+)
 def test_half_precision_points_give_float32_maps(given_dtype, got):
     assert values(torch.ones(1, 2, dtype=given_dtype), SIZE, sigma_cells=1.0).dtype == got
 
@@ -207,7 +214,9 @@ def test_several_widths(kind):
     torch.testing.assert_close(mean.heatmap.values, each.mean(-3))
     assert mean.state.tolist() == state.tolist()
     if kind == "peak":
-        torch.testing.assert_close(targets.multi_scale(at, SIZE, sigmas=sigmas, state=state, reduce="max").heatmap.values, each.amax(-3))
+        torch.testing.assert_close(
+            targets.multi_scale(at, SIZE, sigmas=sigmas, state=state, reduce="max").heatmap.values, each.amax(-3)
+        )
 
 
 # --- peers --------------------------------------------------------------------------------------------------

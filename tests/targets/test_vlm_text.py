@@ -19,7 +19,10 @@ def test_molmo():
     one = parse_molmo(' <point x="61.5" y="40.4" alt="the &quot;mug&quot;">the mug</point>', size=SIZE)
     torch.testing.assert_close(one.points, torch.tensor([[123.0, 40.4]]))
     assert (one.boxes, one.labels) == (None, ('the "mug"',))
-    many = parse_molmo('Two: <points x1="0" y1="100" x2="50" y2="25.0" alt="cups">cups</points> and <point x="10" y="10">.</point>', size=SIZE)
+    many = parse_molmo(
+        'Two: <points x1="0" y1="100" x2="50" y2="25.0" alt="cups">cups</points> and <point x="10" y="10">.</point>',
+        size=SIZE,
+    )
     torch.testing.assert_close(many.points, torch.tensor([[0.0, 100.0], [100.0, 25.0], [20.0, 10.0]]))
     assert many.labels == ("cups", "cups", "")
 
@@ -57,11 +60,15 @@ def test_qwen_boxes_in_thousandths_and_in_pixels_of_the_model_input():
     assert found.labels == ("mug", "table")
     box = '{"bbox_2d": [28, 56, 112, 56]}'
     torch.testing.assert_close(parse_qwen(box, size=SIZE, units="pixels").boxes, torch.tensor([[28.0, 56, 112, 56]]))
-    torch.testing.assert_close(parse_qwen(box, size=SIZE, units="pixels", input_size=(112, 224)).boxes, torch.tensor([[25.0, 50, 100, 50]]))
+    torch.testing.assert_close(
+        parse_qwen(box, size=SIZE, units="pixels", input_size=(112, 224)).boxes, torch.tensor([[25.0, 50, 100, 50]])
+    )
 
 
 def test_qwen_points():
-    found = parse_qwen('[{"point_2d": [500, 1e2], "label": "a"}, {"point_2d": [0, 1000]}]', size=SIZE, units="thousandths")
+    found = parse_qwen(
+        '[{"point_2d": [500, 1e2], "label": "a"}, {"point_2d": [0, 1000]}]', size=SIZE, units="thousandths"
+    )
     torch.testing.assert_close(found.points, torch.tensor([[100.0, 10], [0, 100]]))
     assert (found.boxes, found.labels) == (None, ("a", ""))
 
@@ -129,8 +136,13 @@ def test_robopoint():
 
 
 def test_paligemma():
-    found = parse_paligemma("<loc0256><loc0128><loc0512><loc1023> coffee mug ; <loc0000><loc0000><loc0001><loc0002><seg012> plate", size=SIZE)
-    torch.testing.assert_close(found.boxes, torch.tensor([[25.0, 25.0, 1023 / 1024 * 200, 50.0], [0, 0, 400 / 1024, 100 / 1024]]))
+    found = parse_paligemma(
+        "<loc0256><loc0128><loc0512><loc1023> coffee mug ; <loc0000><loc0000><loc0001><loc0002><seg012> plate",
+        size=SIZE,
+    )
+    torch.testing.assert_close(
+        found.boxes, torch.tensor([[25.0, 25.0, 1023 / 1024 * 200, 50.0], [0, 0, 400 / 1024, 100 / 1024]])
+    )
     assert found.labels == ("coffee mug", "plate")
 
 
@@ -162,7 +174,12 @@ def test_paligemma_tokens_come_back(boxes):
 @given(st.text(alphabet='<>point/locx12y="{}[]:,_d . ;bb', max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(text):
-    for parse in (parse_molmo, parse_robopoint, parse_paligemma, lambda t, size: parse_qwen(t, size=size, units="pixels")):
+    for parse in (
+        parse_molmo,
+        parse_robopoint,
+        parse_paligemma,
+        lambda t, size: parse_qwen(t, size=size, units="pixels"),
+    ):
         try:
             found = parse(text, size=SIZE)
         except AnnotationError:

@@ -68,7 +68,9 @@ def test_3_masked_points_give_no_loss_and_no_gradient(loss):
 def test_4_shapes_of_the_decoder():
     head = DeconvHead(384, 4)
     assert head(torch.zeros(2, 384, 16, 16)).shape == (2, 4, 64, 64)
-    shapes = [tuple(m.weight.shape) for m in head.modules() if isinstance(m, torch.nn.ConvTranspose2d | torch.nn.Conv2d)]
+    shapes = [
+        tuple(m.weight.shape) for m in head.modules() if isinstance(m, torch.nn.ConvTranspose2d | torch.nn.Conv2d)
+    ]
     assert shapes == [(384, 256, 4, 4), (256, 128, 4, 4), (4, 128, 1, 1)]
     assert sum(p.numel() for p in head.parameters()) == 384 * 256 * 16 + 256 * 128 * 16 + 2 * (256 + 128) + 128 * 4 + 4
 
@@ -76,7 +78,9 @@ def test_4_shapes_of_the_decoder():
 def test_5_round_trip_of_coordinates():
     points = torch.tensor([[0.0, 0.0], [800.0, 600.0], [123.4, 567.8], [0.5, 0.5]])
     torch.testing.assert_close(CELLS.points_to_source(CELLS.points_from_source(points)), points, atol=1e-3, rtol=0)
-    assert CELLS.points_from_source(torch.tensor([[0.0, 0.0]]))[0].tolist() == pytest.approx([0.0, 8.0])  # 32 px of the letterbox
+    assert CELLS.points_from_source(torch.tensor([[0.0, 0.0]]))[0].tolist() == pytest.approx(
+        [0.0, 8.0]
+    )  # 32 px of the letterbox
     assert CELLS.points_from_source(torch.tensor([[800.0, 600.0]]))[0].tolist() == pytest.approx([64.0, 56.0])
 
 
@@ -88,14 +92,24 @@ def test_6_permutation_of_ends():
     matched = gaussian_cross_entropy(logits, Points(swapped), CELLS, sigma_cells=2.0, groups=LINES)
     assert float(matched) == pytest.approx(float(right))
     assert wrong > right + 1
-    assert assign(logits, Points(swapped), CELLS, groups=LINES, loss="cross_entropy", sigma_cells=2.0).tolist() == [[1, 0, 3, 2]]
+    assert assign(logits, Points(swapped), CELLS, groups=LINES, loss="cross_entropy", sigma_cells=2.0).tolist() == [
+        [1, 0, 3, 2]
+    ]
 
 
 def test_7_tokens_become_the_grid_in_reading_order():
     """A frozen DINOv3 at 16 x 16 tokens: class and register tokens go, the rest is laid out row by row."""
     import transformers
 
-    config = transformers.DINOv3ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64, image_size=256, patch_size=16, num_register_tokens=4)
+    config = transformers.DINOv3ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        image_size=256,
+        patch_size=16,
+        num_register_tokens=4,
+    )
     backbone = backbone_of(config, seed=0).eval()
     pictures = torch.rand(1, 3, *INPUT)
     with torch.no_grad():
@@ -114,7 +128,11 @@ def backbone_normalised(backbone, pictures):
 def test_8_the_border_and_beyond_can_be_reached(cell):
     """Pixels 0 and 255 of the input lie at -0.375 and 63.375 in the map's index coordinates, outside of any mean of cell centres."""
     at = CELLS.points_to_source(torch.tensor([cell]))[None]
-    inverse = decode.moment_inverse(targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap.values.double().log(), CELLS, sigma_cells=2.0)
+    inverse = decode.moment_inverse(
+        targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap.values.double().log(),
+        CELLS,
+        sigma_cells=2.0,
+    )
     squares = decode.least_squares(peaks(at).double(), CELLS, sigma_cells=2.0)
     for found in (inverse, squares):
         torch.testing.assert_close(found.xy.float(), at, atol=0.02, rtol=0)
@@ -142,10 +160,21 @@ def test_10_five_hundred_steps(tmp_path):
     """On few pictures the loss falls to near its floor, nothing collapses, and unseen beetles are found better than by the centre."""
     kind, unseen = beetles(TRAINING[:160]), beetles(HELD_OUT[:40])
     config = KeypointTraining(
-        steps=500, batch=8, size=(64, 64), rate=4e-3, backbone_rate=1.0, average=0.98, keep_every=500, log_every=50, schedule=Schedule(warm_up=20),
-        objective=Objective(sigma=1.0, first_sigma=3.0), augmentation=Augmentation(flip=0.5, degrees=180),
-    )  # fmt: skip
-    model = make_model(ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "groups": 8}), 4, size=config.size)
+        steps=500,
+        batch=8,
+        size=(64, 64),
+        rate=4e-3,
+        backbone_rate=1.0,
+        average=0.98,
+        keep_every=500,
+        log_every=50,
+        schedule=Schedule(warm_up=20),
+        objective=Objective(sigma=1.0, first_sigma=3.0),
+        augmentation=Augmentation(flip=0.5, degrees=180),
+    )
+    model = make_model(
+        ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "groups": 8}), 4, size=config.size
+    )
     data, other = (cache_keypoints(part, tmp_path / "cache", side=64) for part in (kind, unseen))
     trained = train_keypoints(config, model, data, kind, RunFolder(tmp_path / "run", {}))
     assert isinstance(trained, KeypointModel)

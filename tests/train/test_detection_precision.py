@@ -55,9 +55,10 @@ def test_shares_by_hand():
     found = [
         Boxes(
             torch.cat([box(10, 0, 14, 4), box(0, 0, 4, 2), box(10, 0, 14, 4)]),  # wrong class, half of it, right class
-            torch.tensor([0, 0, 1]), torch.tensor([0.9, 0.5, 0.4]),
+            torch.tensor([0, 0, 1]),
+            torch.tensor([0.9, 0.5, 0.4]),
         )
-    ]  # fmt: skip
+    ]
     figures = shares(found, true)
     assert figures["recall"] == pytest.approx(2 / 3)
     assert figures["precision"] == pytest.approx(2 / 3)
@@ -82,9 +83,15 @@ def test_it_is_what_pycocotools_says(seed):
         true.append(Boxes(boxes(n), torch.randint(3, (n,), generator=generator)))
         near = true[-1].boxes + 2 * torch.randn(n, 4, generator=generator)
         near[:, 2:] = torch.maximum(near[:, 2:], near[:, :2] + 1)
-        classes = torch.where(torch.rand(n, generator=generator) < 0.8, true[-1].classes, torch.randint(3, (n,), generator=generator))
+        classes = torch.where(
+            torch.rand(n, generator=generator) < 0.8, true[-1].classes, torch.randint(3, (n,), generator=generator)
+        )
         found.append(
-            Boxes(torch.cat([near, boxes(4)]), torch.cat([classes, torch.randint(3, (4,), generator=generator)]), torch.rand(n + 4, generator=generator))
+            Boxes(
+                torch.cat([near, boxes(4)]),
+                torch.cat([classes, torch.randint(3, (4,), generator=generator)]),
+                torch.rand(n + 4, generator=generator),
+            )
         )
 
     def wide(b):
@@ -92,18 +99,35 @@ def test_it_is_what_pycocotools_says(seed):
 
     truth = COCO()
     truth.dataset = {
-        "images": [{"id": i + 1} for i in range(12)], "categories": [{"id": k + 1} for k in range(3)],
+        "images": [{"id": i + 1} for i in range(12)],
+        "categories": [{"id": k + 1} for k in range(3)],
         "annotations": [
-            {"id": 1 + 100 * i + j, "image_id": i + 1, "category_id": int(t.classes[j]) + 1, "bbox": wide(t.boxes[j].double()), "area": float((t.boxes[j, 2:] - t.boxes[j, :2]).prod()), "iscrowd": 0}
-            for i, t in enumerate(true) for j in range(len(t.classes))
+            {
+                "id": 1 + 100 * i + j,
+                "image_id": i + 1,
+                "category_id": int(t.classes[j]) + 1,
+                "bbox": wide(t.boxes[j].double()),
+                "area": float((t.boxes[j, 2:] - t.boxes[j, :2]).prod()),
+                "iscrowd": 0,
+            }
+            for i, t in enumerate(true)
+            for j in range(len(t.classes))
         ],
-    }  # fmt: skip
+    }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        results = truth.loadRes([
-            {"image_id": i + 1, "category_id": int(f.classes[j]) + 1, "bbox": wide(f.boxes[j].double()), "score": float(f.scores[j])}
-            for i, f in enumerate(found) for j in range(len(f.classes))
-        ])  # fmt: skip
+        results = truth.loadRes(
+            [
+                {
+                    "image_id": i + 1,
+                    "category_id": int(f.classes[j]) + 1,
+                    "bbox": wide(f.boxes[j].double()),
+                    "score": float(f.scores[j]),
+                }
+                for i, f in enumerate(found)
+                for j in range(len(f.classes))
+            ]
+        )
         judge = COCOeval(truth, results, "bbox")
         judge.evaluate()
         judge.accumulate()

@@ -36,7 +36,12 @@ def test_two_processes_train_what_one_trains(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
     for count in (1, 2):
-        done = subprocess.run([sys.executable, "-W", "ignore", str(script), str(tmp_path / f"run{count}-"), str(count)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", str(script), str(tmp_path / f"run{count}-"), str(count)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         assert f"finished 0 {count}" in done.stdout
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))

@@ -33,11 +33,21 @@ from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.train.shipped import command_of
 
-NET = HeatmapDetectorConfig(names=("ring", "star", "bolt"), size=(64, 64), widths=(8, 16), depth=1, hidden=8, typical=5.0)
+NET = HeatmapDetectorConfig(
+    names=("ring", "star", "bolt"), size=(64, 64), widths=(8, 16), depth=1, hidden=8, typical=5.0
+)
 SMALL = DetectorTraining(
-    seed=3, steps=6, batch=4, scenes=12, sizes=((64, 64), (48, 64)), keep_every=2, log_every=1,
-    precision="float32", average=0.9, schedule=Schedule(warm_up=2),
-)  # fmt: skip
+    seed=3,
+    steps=6,
+    batch=4,
+    scenes=12,
+    sizes=((64, 64), (48, 64)),
+    keep_every=2,
+    log_every=1,
+    precision="float32",
+    average=0.9,
+    schedule=Schedule(warm_up=2),
+)
 CPU = torch.device("cpu")
 
 
@@ -46,7 +56,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def data():
-    return draw_boxed_scenes(SMALL.seeds, [SceneConfig(size=size, classes=NET.names) for size in SMALL.sizes], detector_preprocess(NET.size))
+    return draw_boxed_scenes(
+        SMALL.seeds, [SceneConfig(size=size, classes=NET.names) for size in SMALL.sizes], detector_preprocess(NET.size)
+    )
 
 
 def weights(model):
@@ -58,7 +70,9 @@ def same(a, b) -> bool:
 
 
 def fit(config, data, dpath, say=lambda line: None):
-    return weights(train_detector(config, random_detector(NET, config.seed).train(), data, RunFolder(dpath, {}), say=say))
+    return weights(
+        train_detector(config, random_detector(NET, config.seed).train(), data, RunFolder(dpath, {}), say=say)
+    )
 
 
 def test_the_loss_by_hand():
@@ -81,10 +95,13 @@ def test_a_perfect_answer_costs_nothing_and_no_object_is_no_error():
     target = targets.boxes(box, (16, 16), classes=torch.tensor([[1]]), count=2, centre="cell")
     maps = DetectorMaps(
         torch.where(target.centres.heatmap.values == 1, 40.0, -40.0),
-        (torch.where(target.supervised[:, None], target.size, 1.0) / 10).log(), target.offset,
-    )  # fmt: skip
+        (torch.where(target.supervised[:, None], target.size, 1.0) / 10).log(),
+        target.offset,
+    )
     assert float(detector_loss(maps, target, typical=10.0)) < 1e-6
-    nothing = targets.boxes(torch.zeros(1, 0, 4), (16, 16), classes=torch.zeros(1, 0, dtype=torch.long), count=2, centre="cell")
+    nothing = targets.boxes(
+        torch.zeros(1, 0, 4), (16, 16), classes=torch.zeros(1, 0, dtype=torch.long), count=2, centre="cell"
+    )
     assert float(detector_loss(maps._replace(logits=torch.full((1, 2, 16, 16), -40.0)), nothing, typical=10.0)) < 1e-6
 
 
@@ -97,7 +114,9 @@ def test_boxes_follow_every_turn_and_mirror_exactly(size):
     data.pictures[:] = 0
     data.pictures[:, :, 8:20, 16:40] = 255
     augmentation = SceneAugmentation(others=Augmentation(flip=0.5))
-    pictures, frame = scene_batch(data, torch.arange(12), torch.zeros(12, dtype=torch.long), augmentation, seed=0, device=CPU)
+    pictures, frame = scene_batch(
+        data, torch.arange(12), torch.zeros(12, dtype=torch.long), augmentation, seed=0, device=CPU
+    )
     box = frame.boxes_from_source(torch.tensor([[16.0, 8.0, 40.0, 20.0]]).expand(12, 1, 4))[:, 0]
     for picture, (x0, y0, x1, y1) in zip(pictures, box.round().long().tolist(), strict=True):
         expected = torch.zeros(h, w)
@@ -171,9 +190,13 @@ def test_a_killed_run_ends_in_the_same_bits(data, tmp_path, after):
 def test_training_learns_to_find_one_scene(tmp_path):
     """A few scenes, seen again and again without a change, are found again."""
     plain = SceneAugmentation(turns=False, channels=False, others=Augmentation())
-    config = replace(SMALL, steps=200, scenes=4, rate=1e-2, average=None, keep_every=200, log_every=50, augmentation=plain)
+    config = replace(
+        SMALL, steps=200, scenes=4, rate=1e-2, average=None, keep_every=200, log_every=50, augmentation=plain
+    )
     net = replace(NET, widths=(16, 24), hidden=16)
-    data = draw_boxed_scenes(config.seeds, [SceneConfig(size=net.size, classes=net.names)], detector_preprocess(net.size))
+    data = draw_boxed_scenes(
+        config.seeds, [SceneConfig(size=net.size, classes=net.names)], detector_preprocess(net.size)
+    )
     before = evaluate(random_detector(net, 3), data)
     model = train_detector(config, random_detector(net, 3).train(), data, RunFolder(tmp_path, {}))
     after = evaluate(model, data)
@@ -224,7 +247,9 @@ def test_training_seeds_use_different_scenes():
     assert all(s.stop <= TRAINING.stop for s in stretches)
 
 
-@pytest.mark.parametrize("change", [{"scenes": 0}, {"seed": -1}, {"size_weight": -1.0}, {"steps": 0}, {"precision": "int8"}])
+@pytest.mark.parametrize(
+    "change", [{"scenes": 0}, {"seed": -1}, {"size_weight": -1.0}, {"steps": 0}, {"precision": "int8"}]
+)
 def test_wrong_recipes_are_refused(change, unchecked):
     with pytest.raises(OptionError):
         replace(SMALL, **change)
@@ -240,6 +265,8 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of("isotherm.train.heatmap_detector", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors")
+    command = command_of(
+        "isotherm.train.heatmap_detector", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors"
+    )
     for part in ("--seed 2", "--steps 7", "--scenes 12", "--out x.safetensors", "--threads"):
         assert part in command

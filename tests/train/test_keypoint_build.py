@@ -26,14 +26,27 @@ SMALL = ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "gr
 def test_saved_and_opened_again(choice, tmp_path):
     model = make_model(choice, 3, size=(64, 64)).eval()
     trained = TrainedKeypoints(
-        model=model, choice=choice, objective=Objective(sigma=1.5), size=(64, 64), names=("a", "b", "c"), exchangeable=((0, 1),), swaps=((1, 2),), lines={"ab": (0, 1)},
+        model=model,
+        choice=choice,
+        objective=Objective(sigma=1.5),
+        size=(64, 64),
+        names=("a", "b", "c"),
+        exchangeable=((0, 1),),
+        swaps=((1, 2),),
+        lines={"ab": (0, 1)},
         margin=0.2,
-    )  # fmt: skip
+    )
     again = open_keypoints(save_keypoints(trained, tmp_path / "model.safetensors"))
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(again.model(x), model(x))
-    assert (again.names, again.exchangeable, again.swaps, again.lines, again.margin) == (trained.names, ((0, 1),), ((1, 2),), {"ab": (0, 1)}, 0.2)
+    assert (again.names, again.exchangeable, again.swaps, again.lines, again.margin) == (
+        trained.names,
+        ((0, 1),),
+        ((1, 2),),
+        {"ab": (0, 1)},
+        0.2,
+    )
     assert again.objective == trained.objective
     if choice.frozen:
         assert (tmp_path / "model.safetensors").stat().st_size < 20_000  # the backbone stays with its name

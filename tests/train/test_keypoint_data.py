@@ -23,12 +23,28 @@ def folder(tmp_path):
     (tmp_path / "table.csv").write_text("\n".join(rows))
     coco = {
         "images": [{"id": i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in range(3)],
-        "annotations": [{"id": i, "image_id": i, "category_id": 1, "keypoints": [5, 6, 2, 7, 8, 2], "num_keypoints": 2, "bbox": [0, 0, 20, 20], "area": 400, "iscrowd": 0} for i in range(3)],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "keypoints": [5, 6, 2, 7, 8, 2],
+                "num_keypoints": 2,
+                "bbox": [0, 0, 20, 20],
+                "area": 400,
+                "iscrowd": 0,
+            }
+            for i in range(3)
+        ],
         "categories": [{"id": 1, "name": "bird", "keypoints": ["beak", "tail"], "skeleton": []}],
-    }  # fmt: skip
+    }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
-    (tmp_path / "beetles.csv").write_text('picture,group,scale_bar,scale_bar_cm,width,length\n1.png,Hawaii,"1 1; 11 1",1,"5 5; 5 15","2 10; 22 10"\n')
-    (tmp_path / "beetles.json").write_text(json.dumps([{"picture": "1.png", "group": "BeetlePalooza", "lines": {"length": [[2, 10], [22, 10]]}}]))
+    (tmp_path / "beetles.csv").write_text(
+        'picture,group,scale_bar,scale_bar_cm,width,length\n1.png,Hawaii,"1 1; 11 1",1,"5 5; 5 15","2 10; 22 10"\n'
+    )
+    (tmp_path / "beetles.json").write_text(
+        json.dumps([{"picture": "1.png", "group": "BeetlePalooza", "lines": {"length": [[2, 10], [22, 10]]}}])
+    )
     return tmp_path
 
 
@@ -39,19 +55,29 @@ def test_files_are_recognised_by_their_content(folder):
         said = []
         data = read_source(Source(file=name, images="images"), root=folder, say=said.append)
         assert f"({form}, recognised by its content)" in said[0]
-        assert data.names == (("width_p0", "width_p1", "length_p0", "length_p1") if form == "beetles" else ("beak", "tail"))
+        assert data.names == (
+            ("width_p0", "width_p1", "length_p0", "length_p1") if form == "beetles" else ("beak", "tail")
+        )
 
 
 def test_sets_are_joined_and_told_what_their_points_are(folder):
     sources = (Source(file="coco.json", images="images"), Source(file="table.csv", images="images"))
-    choice = DataChoice(train=sources, hold_out=0.0, exchangeable=(("beak", "tail"),), lines={"length": ("tail", "beak")}, oks_sigmas=(0.1, 0.2))
+    choice = DataChoice(
+        train=sources,
+        hold_out=0.0,
+        exchangeable=(("beak", "tail"),),
+        lines={"length": ("tail", "beak")},
+        oks_sigmas=(0.1, 0.2),
+    )
     training, validation = read_data(choice, root=folder)
     assert len(training) == 23
     assert len(validation) == 0
     assert training.exchangeable == ((0, 1),)
     assert training.lines == {"length": (1, 0)}
     assert training.oks_sigmas == (0.1, 0.2)
-    assert torch.equal(training[0].points, torch.tensor([[5.5, 6.5], [7.5, 8.5]]))  # COCO counts from the centre of the first pixel
+    assert torch.equal(
+        training[0].points, torch.tensor([[5.5, 6.5], [7.5, 8.5]])
+    )  # COCO counts from the centre of the first pixel
     assert torch.equal(training[3].points[0], torch.tensor([5.0, 10.0]))
 
 
@@ -72,7 +98,10 @@ def test_what_is_held_back_follows_the_picture(folder):
 def test_generated_beetles_need_no_file(tmp_path):
     source = Source(format="generated", split="validation", first=3, count=2, side=64)
     found = read_source(source, root=tmp_path)
-    assert [r.name for r in found] == [r.name for r in read_source(Source(format="generated", split="validation", first=3, count=5, side=64), root=tmp_path)][:2]
+    assert [r.name for r in found] == [
+        r.name
+        for r in read_source(Source(format="generated", split="validation", first=3, count=5, side=64), root=tmp_path)
+    ][:2]
     assert found[0].picture.shape == (64, 64, 3)
 
 
@@ -98,13 +127,23 @@ def test_bad_files(folder):
     with pytest.raises(InputError, match="no file of annotations"):
         read_source(Source(file="images/1.png"), root=folder)
     with pytest.raises(OptionError, match="there is no point 'wing'; there are beak, tail"):
-        read_data(DataChoice(train=(Source(file="coco.json", images="images"),), lines={"l": ("wing", "tail")}), root=folder)
+        read_data(
+            DataChoice(train=(Source(file="coco.json", images="images"),), lines={"l": ("wing", "tail")}), root=folder
+        )
     with pytest.raises(OptionError, match="differ in names"):
-        read_data(DataChoice(train=(Source(file="coco.json", images="images"), Source(file="beetles.json", images="images"))), root=folder)
+        read_data(
+            DataChoice(train=(Source(file="coco.json", images="images"), Source(file="beetles.json", images="images"))),
+            root=folder,
+        )
     (folder / "images" / "1.png").write_text("no picture")
     with pytest.raises(InputError, match=r"coco\.json:\d+"):
         read_source(Source(file="coco.json", images="images"), root=folder)
     said = []
-    training, _ = read_data(DataChoice(train=(Source(file="coco.json", images="images"),), hold_out=0.0), root=folder, skip_bad=True, say=said.append)
+    training, _ = read_data(
+        DataChoice(train=(Source(file="coco.json", images="images"),), hold_out=0.0),
+        root=folder,
+        skip_bad=True,
+        say=said.append,
+    )
     assert len(training) == 2
     assert any(line.startswith("skipped: ") and "coco.json:" in line for line in said)

@@ -23,13 +23,21 @@ CHOICE = ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "g
 def trained(tmp_path_factory):
     folder, kind = tmp_path_factory.mktemp("run"), dots(120)
     config = replace(CONFIG, steps=250)
-    model = train_keypoints(config, make_model(CHOICE, 2, size=config.size), cache_keypoints(kind, folder / "cache", side=40), kind, RunFolder(folder / "run", recipe_of(config)))
+    model = train_keypoints(
+        config,
+        make_model(CHOICE, 2, size=config.size),
+        cache_keypoints(kind, folder / "cache", side=40),
+        kind,
+        RunFolder(folder / "run", recipe_of(config)),
+    )
     return TrainedKeypoints(model=model, choice=CHOICE, objective=config.objective, size=config.size, names=kind.names)
 
 
 def test_pictures_and_cache_give_the_same_places(trained, tmp_path):
     held_out = dots(12, seed=1)
-    cached = predict_cached(trained.model, trained.objective, cache_keypoints(held_out, tmp_path, side=32), size=(32, 32), batch=5)
+    cached = predict_cached(
+        trained.model, trained.objective, cache_keypoints(held_out, tmp_path, side=32), size=(32, 32), batch=5
+    )
     direct = predict_pictures(trained, [r.picture for r in held_out], batch=7)
     torch.testing.assert_close(direct.xy, cached.xy, atol=1e-3, rtol=0)
     truth = torch.stack([r.points for r in held_out])
@@ -37,7 +45,9 @@ def test_pictures_and_cache_give_the_same_places(trained, tmp_path):
     assert (direct.xy - truth)[known].norm(dim=-1).mean() < 1.0
     assert direct.covariance.shape == (12, 2, 2, 2)
     # from another size of the cache: the same places but for resampling
-    larger = predict_cached(trained.model, trained.objective, cache_keypoints(held_out, tmp_path, side=40), size=(32, 32))
+    larger = predict_cached(
+        trained.model, trained.objective, cache_keypoints(held_out, tmp_path, side=40), size=(32, 32)
+    )
     assert (larger.xy - cached.xy).norm(dim=-1).median() < 0.3
 
 

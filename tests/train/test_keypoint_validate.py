@@ -31,7 +31,9 @@ class Knows(nn.Module):
         rows = slice(self.at, self.at + len(pictures))
         self.at += len(pictures)
         xy = (self.points[rows] + self.off[rows, None])[:, [1, 0]]
-        maps = targets.gaussian(xy, self.output_frame(self.frame[rows].resized((32, 32))), sigma_cells=1.5, kind="probability").heatmap.values
+        maps = targets.gaussian(
+            xy, self.output_frame(self.frame[rows].resized((32, 32))), sigma_cells=1.5, kind="probability"
+        ).heatmap.values
         return maps.double().clamp(min=1e-30).log().float()
 
 
@@ -44,13 +46,24 @@ def birds(tmp_path):
         Image.fromarray(random.integers(0, 255, (80, 120, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
         for left in (0.0, 60.0):
             points = torch.tensor([[left + 15.0 + k, 30.0], [left + 45.0, 52.0]])
-            records.append(KeypointRecord(picture=tmp_path / f"{k}.png", points=points, state=torch.tensor([1, 1]), box=(left + 2, 10.0, left + 58, 70.0), area=2500.0, name=f"{k} {left}"))
+            records.append(
+                KeypointRecord(
+                    picture=tmp_path / f"{k}.png",
+                    points=points,
+                    state=torch.tensor([1, 1]),
+                    box=(left + 2, 10.0, left + 58, 70.0),
+                    area=2500.0,
+                    name=f"{k} {left}",
+                )
+            )
     return KeypointSet(records=records, names=("p0", "p1"), exchangeable=((0, 1),), lines={"length": (0, 1)})
 
 
 def judged_with(birds, tmp_path, off):
     data = cache_keypoints(birds, tmp_path / "cache", side=32)
-    judged = judge(Knows(data.points, data.frame, off), Objective(sigma=1.5), data, birds, size=(32, 32), batch=4, draws=50)
+    judged = judge(
+        Knows(data.points, data.frame, off), Objective(sigma=1.5), data, birds, size=(32, 32), batch=4, draws=50
+    )
     return judged, data
 
 

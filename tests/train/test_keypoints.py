@@ -29,9 +29,19 @@ from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 
 CONFIG = KeypointTraining(
-    steps=60, batch=8, size=(32, 32), rate=3e-3, decay=0.01, backbone_rate=1.0, average=0.9, keep_every=20, log_every=10,
-    schedule=Schedule(warm_up=5), objective=Objective(sigma=1.0), augmentation=Augmentation(flip=0.5, degrees=20, scale=(0.9, 1.1), brightness=0.2),
-)  # fmt: skip
+    steps=60,
+    batch=8,
+    size=(32, 32),
+    rate=3e-3,
+    decay=0.01,
+    backbone_rate=1.0,
+    average=0.9,
+    keep_every=20,
+    log_every=10,
+    schedule=Schedule(warm_up=5),
+    objective=Objective(sigma=1.0),
+    augmentation=Augmentation(flip=0.5, degrees=20, scale=(0.9, 1.1), brightness=0.2),
+)
 
 
 def dots(count, seed=0):
@@ -43,7 +53,9 @@ def dots(count, seed=0):
         picture = np.full((40, 40, 3), 40, np.uint8)
         points = random.uniform(8, 32, (2, 2))
         for channel, (x, y) in enumerate(points):
-            picture[..., channel] = np.maximum(picture[..., channel], (220 * ((xs - x) ** 2 + (ys - y) ** 2 < 9)).astype(np.uint8))
+            picture[..., channel] = np.maximum(
+                picture[..., channel], (220 * ((xs - x) ** 2 + (ys - y) ** 2 < 9)).astype(np.uint8)
+            )
         state = torch.tensor([1, 1 if i % 5 else 0])
         placed = torch.from_numpy(points).float()
         placed[state == 0] = torch.nan
@@ -53,13 +65,24 @@ def dots(count, seed=0):
 
 def model(seed=0, widths=(16, 32)):
     torch.manual_seed(seed)
-    return KeypointModel(ConvBackbone(ConvBackboneConfig(widths=widths, depth=1)), DeconvHead(widths[-1], 2, widths=(16,), groups=8), frozen=False)
+    return KeypointModel(
+        ConvBackbone(ConvBackboneConfig(widths=widths, depth=1)),
+        DeconvHead(widths[-1], 2, widths=(16,), groups=8),
+        frozen=False,
+    )
 
 
 def error(trained, data, config):
     """Mean distance in source pixels of all labelled points, without augmentation."""
     plain = replace(config, augmentation=Augmentation())
-    batch = make_batch(data, torch.arange(len(data)), torch.zeros(len(data), dtype=torch.long), plain, swaps=(), device=torch.device("cpu"))
+    batch = make_batch(
+        data,
+        torch.arange(len(data)),
+        torch.zeros(len(data), dtype=torch.long),
+        plain,
+        swaps=(),
+        device=torch.device("cpu"),
+    )
     with torch.no_grad():
         found = config.objective.decode(trained(batch.pictures), trained.output_frame(batch.frame))
     known = batch.points.state == int(State.LABELLED)
@@ -70,7 +93,10 @@ def error(trained, data, config):
 def test_it_learns(loss, tmp_path):
     config = replace(CONFIG, steps=250, objective=Objective(loss=loss, sigma=1.0, first_sigma=2.0))
     kind, held_out = dots(120), dots(40, seed=1)
-    data, other = cache_keypoints(kind, tmp_path / "cache", side=40), cache_keypoints(held_out, tmp_path / "cache", side=40)
+    data, other = (
+        cache_keypoints(kind, tmp_path / "cache", side=40),
+        cache_keypoints(held_out, tmp_path / "cache", side=40),
+    )
     trained = train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", recipe_of(config)))
     assert error(trained, other, config) < 1.0  # of 40 pixels; untrained it is above 10
     assert error(model(), other, config) > 5
@@ -100,7 +126,10 @@ def test_a_run_in_pieces_ends_in_the_same_bits(stops, tmp_path):
             train_keypoints(CONFIG, model(), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)), validate=cut)
     again = train_keypoints(CONFIG, model(seed=9), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)))
     assert bits(again) == bits(whole)
-    rows = [{k: v for k, v in row.items() if k != "validation"} for row in RunFolder(tmp_path / "cut", recipe_of(CONFIG)).figures()]
+    rows = [
+        {k: v for k, v in row.items() if k != "validation"}
+        for row in RunFolder(tmp_path / "cut", recipe_of(CONFIG)).figures()
+    ]
     steps = [row["step"] for row in rows if "loss" in row]
     assert steps == [10, 20, 30, 40, 50, 60]
     whole_rows = [row for row in RunFolder(tmp_path / "whole", recipe_of(CONFIG)).figures() if "loss" in row]
@@ -123,7 +152,10 @@ print("done", flush=True)
 
 def test_killed_without_warning_it_goes_on(tmp_path):
     """SIGKILL in the middle of the run; the end is that of a run that was left alone."""
-    run, script = tmp_path / "run", KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run"))
+    run, script = (
+        tmp_path / "run",
+        KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run")),
+    )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not (run / "checkpoint.pt").exists():
@@ -133,7 +165,9 @@ def test_killed_without_warning_it_goes_on(tmp_path):
     assert (run / "checkpoint.pt").exists()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "going on from step" in done.stdout
-    alone = KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "alone"))
+    alone = KILLED.format(
+        tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "alone")
+    )
     subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
     states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("run", "alone")]
     assert states[0]["step"] == states[1]["step"] == 60
@@ -197,7 +231,9 @@ for compiled in (False, True):
 @pytest.mark.slow
 def test_compiled_steps_train_alike(tmp_path):
     """In a process of its own: the checker of shapes, which the tests have on, is not compiled."""
-    code = COMPILED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run"))
+    code = COMPILED.format(
+        tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run")
+    )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     eager, compiled = ([float(v) for v in line.split()] for line in done.stdout.splitlines())
@@ -213,18 +249,38 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(tmp_path)
         broken.head.final.bias[0] = torch.nan
     before = bits(broken)
     with pytest.raises(DivergedError, match=r"the loss is nan at step 1; lower the rate"):
-        train_keypoints(CONFIG, broken, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+        train_keypoints(
+            CONFIG, broken, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {})
+        )
     assert bits(broken) == before
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_patience_ends_a_run_that_stands_still_and_it_stays_ended(tmp_path):
     kind = dots(10)
-    data, config = cache_keypoints(kind, tmp_path / "cache", side=40), replace(CONFIG, steps=60, keep_every=5, patience=2)
+    data, config = (
+        cache_keypoints(kind, tmp_path / "cache", side=40),
+        replace(CONFIG, steps=60, keep_every=5, patience=2),
+    )
     said, errors = [], iter([3.0, 2.0, 2.5, 2.0, 1.0])
-    train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", {}), validate=lambda averaged, step: {"error": next(errors)}, say=said.append)
+    train_keypoints(
+        config,
+        model(),
+        data,
+        kind,
+        RunFolder(tmp_path / "run", {}),
+        validate=lambda averaged, step: {"error": next(errors)},
+        say=said.append,
+    )
     assert said[-1] == "no improvement in 2 validations: stopped at step 20 of 60"
-    train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "run", {}), validate=lambda averaged, step: {"error": next(errors)})
+    train_keypoints(
+        config,
+        model(),
+        data,
+        kind,
+        RunFolder(tmp_path / "run", {}),
+        validate=lambda averaged, step: {"error": next(errors)},
+    )
     assert next(errors) == 1.0  # nothing was trained or validated again
 
 
@@ -235,7 +291,9 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path):
     before = bits(backbone)
     frozen = KeypointModel(backbone, DeconvHead(32, 2, widths=(16,), groups=8), frozen=True)
     config = replace(CONFIG, steps=5, backbone_rate=0.0, keep_every=5)
-    train_keypoints(config, frozen, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+    train_keypoints(
+        config, frozen, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {})
+    )
     assert bits(backbone) == before
     kept = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert not [name for name in kept["model"] if name.startswith("backbone.stages")]
@@ -249,7 +307,14 @@ def test_a_collapse_is_named_and_stopped(tmp_path):
     config = replace(CONFIG, steps=1000, rate=1e-12, decay=0.0, keep_every=1000, stop_collapsed=True, average=None)
     said = []
     with pytest.raises(CollapsedError, match=r"the run has collapsed: for 200 steps.*ln 64 = 4.1589"):
-        train_keypoints(config, dead, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}), say=said.append)
+        train_keypoints(
+            config,
+            dead,
+            cache_keypoints(kind, tmp_path / "cache", side=40),
+            kind,
+            RunFolder(tmp_path / "run", {}),
+            say=said.append,
+        )
     assert any("collapsed" in line for line in said)
     assert RunFolder(tmp_path / "run", {}).figures()[-1]["step"] < 410  # within a thousand steps
 
@@ -326,7 +391,9 @@ def test_bad_recipes():
 def test_nothing_to_train_on(tmp_path):
     kind = KeypointSet(records=[], names=("red", "green"))
     with pytest.raises(OptionError, match="no pictures to train on"):
-        train_keypoints(CONFIG, model(), cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+        train_keypoints(
+            CONFIG, model(), cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {})
+        )
 
 
 def test_a_folder_with_other_things_in_it_is_refused_and_left(tmp_path):

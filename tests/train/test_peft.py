@@ -37,7 +37,9 @@ def test_training_changes_the_matrices_alone_and_saves_them_alone(tmp_path):
     model = make_model(replace(CHOICE, lora=Lora(rank=2, layers=("qkv",))), 2, size=(32, 32))
     before = {name: p.clone() for name, p in model.backbone.named_parameters()}
     config = replace(CONFIG, steps=3, average=None, size=(32, 32))
-    train_keypoints(config, model, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {}))
+    train_keypoints(
+        config, model, cache_keypoints(kind, tmp_path / "cache", side=40), kind, RunFolder(tmp_path / "run", {})
+    )
     for name, p in model.backbone.named_parameters():
         assert torch.equal(p, before[name]) == ("lora_" not in name), name
     choice = replace(CHOICE, lora=Lora(rank=2, layers=("qkv",)))

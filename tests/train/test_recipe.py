@@ -33,7 +33,14 @@ def test_from_yaml(tmp_path):
     assert config.schedule.shape == "wsd"
 
 
-@pytest.mark.parametrize("config", [KeypointTraining(), KeypointTraining(size=(32, 64), clip=None), ModelChoice(widths=(8,), head_options={"widths": [8]})])
+@pytest.mark.parametrize(
+    "config",
+    [
+        KeypointTraining(),
+        KeypointTraining(size=(32, 64), clip=None),
+        ModelChoice(widths=(8,), head_options={"widths": [8]}),
+    ],
+)
 def test_there_and_back(config):
     assert from_plain(type(config), json.loads(json.dumps(asdict(config)))) == config
 
@@ -59,7 +66,12 @@ def test_what_is_wrong_is_named(plain, says):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("seed: [1", r"recipe\.yaml:1: no YAML"), ("- 1", "holds list; expected names with values"), ("a: !!python/object:os.system {}", "no YAML"), ("", "NoneType")],
+    [
+        ("seed: [1", r"recipe\.yaml:1: no YAML"),
+        ("- 1", "holds list; expected names with values"),
+        ("a: !!python/object:os.system {}", "no YAML"),
+        ("", "NoneType"),
+    ],
 )
 def test_files_that_are_no_recipe(text, says, tmp_path):
     (tmp_path / "recipe.yaml").write_text(text)

@@ -141,7 +141,9 @@ def test_augmentation_moves_pixels_and_channels_only():
         new = augmented(pictures, generator)
         for before, after in zip(pictures, new, strict=True):
             candidates = {
-                (turn, flip, order): torch.rot90(before, turn, (1, 2)).flip(2)[list(order)] if flip else torch.rot90(before, turn, (1, 2))[list(order)]
+                (turn, flip, order): torch.rot90(before, turn, (1, 2)).flip(2)[list(order)]
+                if flip
+                else torch.rot90(before, turn, (1, 2))[list(order)]
                 for turn in range(4)
                 for flip in (False, True)
                 for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
@@ -160,7 +162,17 @@ def test_learning_rate_goes_up_and_down():
 
 
 @pytest.mark.parametrize(
-    "change", [{"scenes": 0}, {"epochs": 0}, {"close_up_epochs": -1}, {"batch": 1}, {"seed": -1}, {"seed": 1 << 20}, {"scenes": 1 << 20}, {"precision": "int8"}]
+    "change",
+    [
+        {"scenes": 0},
+        {"epochs": 0},
+        {"close_up_epochs": -1},
+        {"batch": 1},
+        {"seed": -1},
+        {"seed": 1 << 20},
+        {"scenes": 1 << 20},
+        {"precision": "int8"},
+    ],
 )
 def test_wrong_recipes_are_refused(change, unchecked):
     with pytest.raises(OptionError):
@@ -179,6 +191,11 @@ def test_command_line(tmp_path, capsys):
 
 
 def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of("isotherm.train.scene_classifier", replace(SceneTraining(), seed=2, epochs=3), OPTIONS, tmp_path / "x.safetensors")
+    command = command_of(
+        "isotherm.train.scene_classifier",
+        replace(SceneTraining(), seed=2, epochs=3),
+        OPTIONS,
+        tmp_path / "x.safetensors",
+    )
     for part in ("--seed 2", "--epochs 3", "--close-ups", "--out x.safetensors", "--threads"):
         assert part in command

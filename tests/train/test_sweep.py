@@ -67,7 +67,11 @@ def test_a_grid_has_every_combination(folder):
 
 
 def test_random_draws_follow_the_seed_and_their_ranges():
-    values = {"training.rate": Range(low=1e-4, high=1e-2, log=True), "training.batch": Range(low=8, high=64, whole=True), "model.head": ("deconv", "convex")}
+    values = {
+        "training.rate": Range(low=1e-4, high=1e-2, log=True),
+        "training.batch": Range(low=8, high=64, whole=True),
+        "model.head": ("deconv", "convex"),
+    }
     config = SweepConfig(recipe="x", values=values, search="random", trials=400)
     listed = config.listed()
     assert listed == SweepConfig(recipe="x", values=values, search="random", trials=400).listed()
@@ -143,7 +147,14 @@ CODE = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def start(folder, *options):
-    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", CODE, "sweep", "toy_sweep.yaml", *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", CODE, "sweep", "toy_sweep.yaml", *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.mark.slow
@@ -151,11 +162,16 @@ def test_twelve_trials_killed_half_way_and_gone_on_with(folder):
     sweep = folder / "runs" / "toy_sweep"
     process = start(folder)
     deadline = time.monotonic() + 400
-    while time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 5:
+    while (
+        time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 5
+    ):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    finished = {f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns for f in sweep.glob("trials/*/evaluation.json")}
+    finished = {
+        f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
+        for f in sweep.glob("trials/*/evaluation.json")
+    }
     assert 5 <= len(finished) < 12
     said, _ = start(folder).communicate(timeout=500)
     assert len(list(sweep.glob("trials/*/evaluation.json"))) == 12, said

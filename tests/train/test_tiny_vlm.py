@@ -104,7 +104,9 @@ def test_kept_and_opened_again(tmp_path):
     again = load_tiny_vlm(save_tiny_vlm(model, tmp_path / "model.safetensors", seed=1))
     inputs = as_inputs([make_question(3)])
     with torch.no_grad():
-        torch.testing.assert_close(again(**inputs).logits, model(**inputs).logits, atol=0.05, rtol=0.02)  # kept in float16
+        torch.testing.assert_close(
+            again(**inputs).logits, model(**inputs).logits, atol=0.05, rtol=0.02
+        )  # kept in float16
     assert again.lm_head.weight is again.model.language_model.embed_tokens.weight
     assert (tmp_path / "model.safetensors").stat().st_size < 1_400_000
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")

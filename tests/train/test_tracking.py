@@ -47,7 +47,9 @@ if __name__ == "__main__":
 def test_wandb_offline_is_finished_also_after_an_error(tmp_path, end):
     script = tmp_path / "script.py"
     script.write_text(WANDB)
-    done = subprocess.run([sys.executable, "-W", "ignore", str(script), str(tmp_path), end], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path), end], capture_output=True, text=True, check=False
+    )
     assert (done.returncode == 0) == (end == "well"), done.stderr
     assert "True one eval {'training': {'rate': 0.1}}" in done.stdout
     runs = list((tmp_path / "wandb").glob("offline-run-*"))

@@ -41,7 +41,15 @@ class Blocked(Toy):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             self.raw = torch.randn(4, 5)
-            self.model = nn.ModuleDict({"tower": nn.Linear(5, 6), "merger": nn.Linear(6, 6), "layer": nn.Linear(6, 6), "attention": nn.Linear(6, 6), "head": nn.Linear(6, 3)})
+            self.model = nn.ModuleDict(
+                {
+                    "tower": nn.Linear(5, 6),
+                    "merger": nn.Linear(6, 6),
+                    "layer": nn.Linear(6, 6),
+                    "attention": nn.Linear(6, 6),
+                    "head": nn.Linear(6, 3),
+                }
+            )
 
     def block(self, place):
         return self.made() if place == self.place else nullcontext()
@@ -87,7 +95,10 @@ class Blocked(Toy):
 
 def maps_of(view, methods=METHODS, text=""):
     asking = Asking.of(view, view.ask([view.picture()], "a ?"), tower=True)
-    said = [*Custom(lambda logits: logits[0, 0], text=text)(asking), *Custom(lambda logits: logits[-1, 1].square(), text=text)(asking)]
+    said = [
+        *Custom(lambda logits: logits[0, 0], text=text)(asking),
+        *Custom(lambda logits: logits[-1, 1].square(), text=text)(asking),
+    ]
     return [values for m in methods for values, _ in guarded(m, record(asking, said, m.needs))]
 
 
@@ -125,7 +136,9 @@ def test_a_decorated_pass_is_no_other_model():
 
 
 def notes_of(view, method=METHODS[0]):
-    explained = explain_answer(view, [view.picture()], "a ?", score=Custom(lambda logits: logits[0, 0]), methods=[method], trust="off")
+    explained = explain_answer(
+        view, [view.picture()], "a ?", score=Custom(lambda logits: logits[0, 0]), methods=[method], trust="off"
+    )
     return [n for n in explained.notes if "puts gradients off" in n]
 
 
@@ -156,12 +169,20 @@ class Opaque(torch.autograd.Function):
 @pytest.mark.parametrize(
     ("through", "error", "words"),
     [
-        (lambda h: h.detach(), MethodError, r"no gradient at the vision tokens.*it ends at detach in .*test_grad_mode.py.*such as token_occlusion"),
+        (
+            lambda h: h.detach(),
+            MethodError,
+            r"no gradient at the vision tokens.*it ends at detach in .*test_grad_mode.py.*such as token_occlusion",
+        ),
         (lambda h: torch.from_numpy(h.numpy()), MethodError, r"it ends at numpy in .*such as token_occlusion"),
-        (Opaque.apply, LayerError, r"behind the vision tokens runs under inference_mode and inside of the autograd function Opaque.*such as token_occlusion"),
+        (
+            Opaque.apply,
+            LayerError,
+            r"behind the vision tokens runs under inference_mode and inside of the autograd function Opaque.*such as token_occlusion",
+        ),
     ],
     ids=["detach", "numpy", "function"],
-)  # fmt: skip
+)
 def test_where_the_graph_ends_the_method_is_refused(through, error, words):
     for method in METHODS:
         with pytest.raises(error, match=words):
@@ -174,7 +195,10 @@ def test_a_tower_that_ends_the_graph_and_a_score_without_gradient_are_refused():
         def tower(self, pixels):
             return tuple(s.detach() for s in super().tower(pixels))
 
-    with pytest.raises(MethodError, match=r"the vision tokens have no gradient at the pixels.*it ends at detach in .*such as attention_gradient"):
+    with pytest.raises(
+        MethodError,
+        match=r"the vision tokens have no gradient at the pixels.*it ends at detach in .*such as attention_gradient",
+    ):
         maps_of(Cut(), METHODS[-1:])
     view = Blocked()
     asking = Asking.of(view, view.ask([view.picture()], "a ?"))
@@ -187,13 +211,24 @@ def test_a_tower_that_ends_the_graph_and_a_score_without_gradient_are_refused():
 
 HF_METHODS = ("propagation", "attention_gradient", "integrated_gradients")
 PARTS = {
-    "qwen3_vl": {"block": "model.visual.blocks.0", "norm": "model.visual.blocks.1.norm1", "layer": "model.language_model.layers.0", "attention": "model.language_model.layers.1.self_attn"},
-    "paligemma": {"block": "model.vision_tower.encoder.layers.0", "norm": "model.language_model.layers.1.input_layernorm", "layer": "model.language_model.layers.0"},
-}  # fmt: skip
+    "qwen3_vl": {
+        "block": "model.visual.blocks.0",
+        "norm": "model.visual.blocks.1.norm1",
+        "layer": "model.language_model.layers.0",
+        "attention": "model.language_model.layers.1.self_attn",
+    },
+    "paligemma": {
+        "block": "model.vision_tower.encoder.layers.0",
+        "norm": "model.language_model.layers.1.input_layernorm",
+        "layer": "model.language_model.layers.0",
+    },
+}
 
 
 def explained(view, method):
-    found = explain(view, PICTURE, prompt="how many red ?", target=Answer("2 red", per="token"), method=method, trust="off")
+    found = explain(
+        view, PICTURE, prompt="how many red ?", target=Answer("2 red", per="token"), method=method, trust="off"
+    )
     return [m.values for m in found], [n for n in found.notes if "puts gradients off" in n]
 
 
@@ -213,7 +248,9 @@ def wrapped(monkeypatch, module, block):
 def test_models_of_transformers_with_blocks_are_explained_as_without(families, family, block, monkeypatch):
     view, _ = families(family)
     expected = {method: explained(view, method) for method in HF_METHODS}
-    assert not any(notes for _, notes in expected.values())  # rotary embeddings are decorated with no_grad in all of them
+    assert not any(
+        notes for _, notes in expected.values()
+    )  # rotary embeddings are decorated with no_grad in all of them
     for part in PARTS[family].values():
         with monkeypatch.context() as patched:
             wrapped(patched, view.model.get_submodule(part), BLOCKS[block])

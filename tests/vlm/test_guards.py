@@ -56,7 +56,9 @@ def test_dead_gradients_are_refused_and_dead_streams_are_told():
 
 
 def test_a_sure_model_is_told():
-    sure = trace_of(lambda tokens, said: torch.stack([tokens[0, 0] * 0 + 40, tokens.sum() * 0, tokens.sum() * 0.001]), Answer("a"))
+    sure = trace_of(
+        lambda tokens, said: torch.stack([tokens[0, 0] * 0 + 40, tokens.sum() * 0, tokens.sum() * 0.001]), Answer("a")
+    )
     assert "sure of this" in of_one(GradientActivation(), sure)[1][0]
     unsure = trace_of(lambda tokens, said: torch.stack([tokens[0, 0], tokens[1, 0], tokens[2, 0]]), Answer("a"))
     assert of_one(GradientActivation(), unsure)[1] == []

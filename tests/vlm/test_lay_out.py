@@ -74,7 +74,9 @@ def test_what_nobody_sees_is_not_drawn():
     (picture,) = CentreCropLayout(side=32, stride=8).pictures({}, [(40, 100)])
     values, frame = lay_out(torch.ones(16), picture, additive=True)
     source = np.full((40, 100, 3), 90, np.uint8)
-    drawn = np.asarray(overlay(Heatmap(values, frame, "relevance"), source, style=Style(unseen=False, lines=(), peak=False)))
+    drawn = np.asarray(
+        overlay(Heatmap(values, frame, "relevance"), source, style=Style(unseen=False, lines=(), peak=False))
+    )
     assert (drawn[:, :28] == 90).all()
     assert (drawn[:, 72:] == 90).all()
     assert (drawn[20, 40:60] != 90).any()

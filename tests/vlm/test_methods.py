@@ -36,7 +36,10 @@ def squared(tokens, said):
 
 
 def trace_of(rule, needs=frozenset({"gradient"}), *, index: int = 0, streams=None):
-    given = streams or (torch.arange(12.0).view(4, 3) / 5, torch.ones(4, 3) * torch.tensor([[1.0], [2.0], [0.0], [1.0]]))
+    given = streams or (
+        torch.arange(12.0).view(4, 3) / 5,
+        torch.ones(4, 3) * torch.tensor([[1.0], [2.0], [0.0], [1.0]]),
+    )
     view = Toy(rule, ["a", "?"], given, (2, 2))
     asking = Asking.of(view, view.ask([view.picture()], "what ?"))
     (trace,) = record(asking, Custom(lambda logits: logits[0, index])(asking), needs)
@@ -50,7 +53,9 @@ def test_gradient_x_activation_of_a_linear_score_is_what_each_token_adds():
     expected[0] = sum(((s[0] - s.mean(0)) @ WEIGHT for s in streams), torch.tensor(0.0))
     torch.testing.assert_close(GradientActivation()(trace), expected)
     plain = GradientActivation(centre=False)(trace)
-    torch.testing.assert_close(plain[0], trace.asking.streams[0][0, 0] @ WEIGHT + trace.asking.streams[1][0, 0] @ WEIGHT)
+    torch.testing.assert_close(
+        plain[0], trace.asking.streams[0][0, 0] @ WEIGHT + trace.asking.streams[1][0, 0] @ WEIGHT
+    )
 
 
 def test_occlusion_of_a_linear_score_is_gradient_x_activation():
@@ -67,7 +72,9 @@ def test_integrated_gradients_add_up_to_what_the_score_gains():
     # by hand: each token's share of a square's difference
     tokens = sum(s[0] for s in trace.asking.streams)
     start = tokens.mean(0, keepdim=True)
-    torch.testing.assert_close(values, (tokens @ WEIGHT).square() - (start @ WEIGHT).square() - 0 * values, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        values, (tokens @ WEIGHT).square() - (start @ WEIGHT).square() - 0 * values, atol=1e-3, rtol=1e-3
+    )
 
 
 def test_gradcam_by_hand():
@@ -99,7 +106,9 @@ def test_fills(unchecked):
     gone = torch.tensor([[True, False, False, False]])
     assert float(filled(trace, gone, "mask")) == 0.0  # nobody sees the only token that counts
     blurred = float(filled(trace, gone, "blur"))
-    assert blurred == pytest.approx(float(filled(trace, gone, "mean")), rel=1e-4)  # a blur of 7 cells over 2 x 2 is their mean
+    assert blurred == pytest.approx(
+        float(filled(trace, gone, "mean")), rel=1e-4
+    )  # a blur of 7 cells over 2 x 2 is their mean
     with pytest.raises(OptionError, match=r"[Ii]t takes mean, blur, mask"):
         filled(trace, gone, "zero")  # type: ignore[arg-type]
 
@@ -181,14 +190,20 @@ def test_followed_attention_is_a_row_of_the_product(families):
     torch.testing.assert_close(Attention()(trace), torch.stack(matrices).mean((0, 1))[-1][at], atol=1e-5, rtol=1e-3)
     expected = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1))[-1][at]
     torch.testing.assert_close(AttentionGradient(queries="answer")(trace), expected, atol=1e-6, rtol=1e-3)
-    everyone = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1)).sum(0)[at]
+    everyone = (
+        torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1)).sum(0)[at]
+    )
     torch.testing.assert_close(AttentionGradient()(trace), everyone, atol=1e-6, rtol=1e-3)
 
 
 def test_attention_that_cannot_be_read_is_refused(families):
     view, asking = families("llava")
     with pytest.raises(MethodError, match="0 of 1 layers of this language model go through"):
-        record(trace_of(linear).asking, Custom(lambda logits: logits[0, 0])(trace_of(linear).asking), frozenset({"attention"}))
+        record(
+            trace_of(linear).asking,
+            Custom(lambda logits: logits[0, 0])(trace_of(linear).asking),
+            frozenset({"attention"}),
+        )
     view.model.set_attn_implementation("eager")
     try:
         with pytest.raises(MethodError, match="attn_implementation='sdpa'"):

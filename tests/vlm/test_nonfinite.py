@@ -41,16 +41,26 @@ def test_logits(value, score):
 
 
 def test_an_answer_without_a_number_is_another_matter():
-    view = Toy(lambda tokens, said: torch.stack([tokens[0, 0] - 50, tokens[0, 0] - 50, tokens[0, 1] * 0 + 9]), ["1", "2", "?"], (TOKENS,), (2, 2))
+    view = Toy(
+        lambda tokens, said: torch.stack([tokens[0, 0] - 50, tokens[0, 0] - 50, tokens[0, 1] * 0 + 9]),
+        ["1", "2", "?"],
+        (TOKENS,),
+        (2, 2),
+    )
     with pytest.raises(TargetError, match="no number"):
         explain(view, view.picture(), prompt="?", target=ExpectedNumber(), method=GradientActivation(), trust="off")
 
 
 def test_a_gradient_and_a_changed_version():
     """The root of a square is finite where its slope is not; and without a token the model divides by 0."""
-    root = why(lambda tokens, said: torch.stack([(tokens[0, 0] * 0).sqrt(), tokens.sum(), tokens.sum()]), target=Custom(lambda logits: logits[0, 0]))
+    root = why(
+        lambda tokens, said: torch.stack([(tokens[0, 0] * 0).sqrt(), tokens.sum(), tokens.sum()]),
+        target=Custom(lambda logits: logits[0, 0]),
+    )
     assert "the map of gradient_activation for the" in root
     gone = why(
-        lambda tokens, said: torch.stack([1 / tokens[0].abs().sum(), tokens.sum(), tokens.sum()]), target=Custom(lambda logits: logits[0, 0]), method=TokenOcclusion(fill="mask")
+        lambda tokens, said: torch.stack([1 / tokens[0].abs().sum(), tokens.sum(), tokens.sum()]),
+        target=Custom(lambda logits: logits[0, 0]),
+        method=TokenOcclusion(fill="mask"),
     )
     assert "the map of token_occlusion for the" in gone

@@ -9,13 +9,18 @@ from torch import nn
 from isotherm.vlm.patch_embedding import embedding_by_products
 
 SIDE_BY_SIDE = {
-    "flat": (nn.Conv2d(3, 8, 4, stride=4), (2, 3, 12, 8)), "left over": (nn.Conv2d(3, 8, 4, stride=4, bias=False), (1, 3, 14, 11)),
-    "with time": (nn.Conv3d(3, 8, (2, 4, 5), stride=(2, 4, 5)), (6, 3, 4, 8, 10)), "list of patches": (nn.Conv3d(3, 8, (2, 4, 4), stride=(2, 4, 4), bias=False), (7, 3, 2, 4, 4)),
-}  # fmt: skip
+    "flat": (nn.Conv2d(3, 8, 4, stride=4), (2, 3, 12, 8)),
+    "left over": (nn.Conv2d(3, 8, 4, stride=4, bias=False), (1, 3, 14, 11)),
+    "with time": (nn.Conv3d(3, 8, (2, 4, 5), stride=(2, 4, 5)), (6, 3, 4, 8, 10)),
+    "list of patches": (nn.Conv3d(3, 8, (2, 4, 4), stride=(2, 4, 4), bias=False), (7, 3, 2, 4, 4)),
+}
 OTHERS = {
-    "padded": (nn.Conv2d(3, 8, 4, stride=4, padding=1), (1, 3, 8, 8)), "overlapping": (nn.Conv2d(3, 8, 4, stride=2), (1, 3, 8, 8)),
-    "dilated": (nn.Conv2d(3, 8, 2, stride=2, dilation=2), (1, 3, 8, 8)), "same": (nn.Conv2d(3, 8, 1, padding="same"), (1, 3, 8, 8)), "in groups": (nn.Conv2d(4, 8, 4, stride=4, groups=2), (1, 4, 8, 8)),
-}  # fmt: skip
+    "padded": (nn.Conv2d(3, 8, 4, stride=4, padding=1), (1, 3, 8, 8)),
+    "overlapping": (nn.Conv2d(3, 8, 4, stride=2), (1, 3, 8, 8)),
+    "dilated": (nn.Conv2d(3, 8, 2, stride=2, dilation=2), (1, 3, 8, 8)),
+    "same": (nn.Conv2d(3, 8, 1, padding="same"), (1, 3, 8, 8)),
+    "in groups": (nn.Conv2d(4, 8, 4, stride=4, groups=2), (1, 4, 8, 8)),
+}
 
 
 def gradient_of(layer, x, weight):

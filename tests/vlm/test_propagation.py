@@ -24,9 +24,11 @@ def manual(x):
 
 
 NORMS = {
-    "layer": lambda x: F.layer_norm(x, (6,), weight=torch.arange(1.0, 7).to(x), bias=torch.ones(6).to(x)), "rms": lambda x: F.rms_norm(x, (6,), weight=torch.arange(1.0, 7).to(x)),
-    "written out": manual, "plain": lambda x: F.layer_norm(x, (6,)),
-}  # fmt: skip
+    "layer": lambda x: F.layer_norm(x, (6,), weight=torch.arange(1.0, 7).to(x), bias=torch.ones(6).to(x)),
+    "rms": lambda x: F.rms_norm(x, (6,), weight=torch.arange(1.0, 7).to(x)),
+    "written out": manual,
+    "plain": lambda x: F.layer_norm(x, (6,)),
+}
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -50,7 +52,11 @@ def test_gradients_pass_through_as_through_a_scaling(name, shifts):
     # Euler: the true gradient sums to nothing with the activations, ours to the score itself
     assert float((true * x).sum().detach().abs()) < 1e-3
     assert float((ours * x).sum().detach()) == pytest.approx(float(score.detach()), rel=1e-4)
-    scale = x.detach().var(-1, unbiased=False, keepdim=True).rsqrt() if shifts else x.detach().pow(2).mean(-1, keepdim=True).rsqrt()
+    scale = (
+        x.detach().var(-1, unbiased=False, keepdim=True).rsqrt()
+        if shifts
+        else x.detach().pow(2).mean(-1, keepdim=True).rsqrt()
+    )
     given = weight * (torch.arange(1.0, 7) if name == "rms" else 1)
     given = given - given.mean(-1, keepdim=True) if shifts else given
     torch.testing.assert_close(ours, given * scale, atol=1e-4, rtol=1e-3)
@@ -86,7 +92,9 @@ def test_relevance_is_where_the_score_depends_on_pixels(families, family):
     picture = np.full((64, 64, 3), 120, np.uint8)
     picture[:24, :24] = np.random.default_rng(0).integers(0, 255, (24, 24, 3))
     found = explain(view, picture, prompt="how many red ?", answer="2", method="propagation", trust="off")[0]
-    drawn = F.interpolate(found.values.nan_to_num(0.0)[None, None], (64, 64), mode="bilinear", align_corners=False)[0, 0]
+    drawn = F.interpolate(found.values.nan_to_num(0.0)[None, None], (64, 64), mode="bilinear", align_corners=False)[
+        0, 0
+    ]
     inside = float(drawn[:32, :32].sum() / drawn.sum())
     assert inside > 0.5  # the mean patch is not quite the even one, so some is left on it
     assert inside > 2 * 0.25
@@ -115,13 +123,22 @@ def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
     inputs = dict(asking.asked.inputs)
     pixels = inputs["pixel_values"].clone().requires_grad_()
     with torch.enable_grad(), frozen_norms():
-        value = said.value([view.model(**inputs | {"pixel_values": pixels}, use_cache=False, logits_to_keep=1).logits[0]])
+        value = said.value(
+            [view.model(**inputs | {"pixel_values": pixels}, use_cache=False, logits_to_keep=1).logits[0]]
+        )
     (gradient,) = torch.autograd.grad(value, pixels)
-    torch.testing.assert_close(found[0], view.positive_per_token(asking.asked, pixels.detach(), gradient), rtol=1e-3, atol=1e-6 * float(found[0].abs().max()))
+    torch.testing.assert_close(
+        found[0],
+        view.positive_per_token(asking.asked, pixels.detach(), gradient),
+        rtol=1e-3,
+        atol=1e-6 * float(found[0].abs().max()),
+    )
     assert all(p.grad is None for p in view.model.parameters())
 
 
-@pytest.mark.parametrize("method", [Propagation(), AttentionGradient(), AttentionGradient(queries="answer")], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "method", [Propagation(), AttentionGradient(), AttentionGradient(queries="answer")], ids=lambda m: m.name
+)
 def test_several_targets_together_are_each_by_itself(families, method):
     view, _ = families("qwen3_vl")
     asking, said = of_picture(view)
@@ -129,7 +146,9 @@ def test_several_targets_together_are_each_by_itself(families, method):
     assert len(together) == 3
     assert float((together[0] - together[1]).abs().max()) > 0
     for one, values in zip(said, together, strict=True):
-        torch.testing.assert_close(values, method(record(asking, [one], method.needs)[0]), rtol=1e-4, atol=1e-6 * float(values.abs().max()))
+        torch.testing.assert_close(
+            values, method(record(asking, [one], method.needs)[0]), rtol=1e-4, atol=1e-6 * float(values.abs().max())
+        )
 
 
 def test_one_recording_serves_methods_with_and_without_frozen_norms(families):
@@ -138,14 +157,19 @@ def test_one_recording_serves_methods_with_and_without_frozen_norms(families):
     both = record(asking, said[:1], Propagation().needs | GradientActivation().needs)[0]
     plain = record(asking, said[:1], GradientActivation().needs)[0]
     torch.testing.assert_close(both.gradients, plain.gradients)
-    assert float((both.need_frozen_gradients()[0] - plain.need_gradients()[0]).abs().max()) > 1e-3 * float(plain.need_gradients()[0].abs().max())
+    assert float((both.need_frozen_gradients()[0] - plain.need_gradients()[0]).abs().max()) > 1e-3 * float(
+        plain.need_gradients()[0].abs().max()
+    )
     alone = record(asking, said[:1], Propagation().needs)[0]
     assert alone.gradients is None  # nobody asked for them, and frozen ones must not pass for them
     assert alone.score == pytest.approx(plain.score, rel=1e-4)
     with pytest.raises(MethodError, match="recorded without"):
         Propagation()(plain)
     with pytest.raises(MethodError, match="no vision token changes"):
-        guarded(Propagation(), [type(alone)(**vars(alone) | {"frozen_gradients": tuple(0 * g for g in alone.need_frozen_gradients())})])
+        guarded(
+            Propagation(),
+            [type(alone)(**vars(alone) | {"frozen_gradients": tuple(0 * g for g in alone.need_frozen_gradients())})],
+        )
 
 
 def test_the_vision_tower_runs_once_and_its_graph_is_given_away(families):

@@ -45,7 +45,13 @@ def test_expected_number_of_single_tokens():
 
 def test_expected_number_of_several_digits():
     """1 goes on to 12 or 10, or ends; 2 ends."""
-    table = {(): {1: 0.5, 2: 0.5}, (1,): {0: 0.2, 2: 0.5, 8: 0.3}, (1, 2): {0: 1.0}, (1, 8): {0: 0.9, 3: 0.1}, (2,): {0: 1.0}}
+    table = {
+        (): {1: 0.5, 2: 0.5},
+        (1,): {0: 0.2, 2: 0.5, 8: 0.3},
+        (1, 2): {0: 1.0},
+        (1, 8): {0: 0.9, 3: 0.1},
+        (2,): {0: 1.0},
+    }
     a = asking(table)
     (said,) = ExpectedNumber()(a)
     expected = 0.5 * (0.2 * 1 + 0.5 * 12 + 0.3 * (0.9 * 10 + 0.1 * 103)) + 0.5 * 2
@@ -90,11 +96,15 @@ def test_the_answer_is_explained_where_a_prompt_asks_how_many_and_no_number_is_a
     score, _ = answer_score(None, "how many dogs ?")
     (said,) = score(asking({(): {7: 0.6, 2: 0.4}, (7,): {0: 1.0}}))
     assert said.label == "log_prob of 'dog'"
-    assert said.note == "the prompt asks how many and the answer 'dog' has no number, so the maps are of the answer itself"
+    assert (
+        said.note == "the prompt asks how many and the answer 'dog' has no number, so the maps are of the answer itself"
+    )
     (said,) = score(asking({(): {2: 1.0}}))
     assert said.label == "expected number (2.00)"
     assert said.note == ""
-    with pytest.raises(TargetError, match="there is nothing to ask"):  # nor does this vocabulary have the prompt's words
+    with pytest.raises(
+        TargetError, match="there is nothing to ask"
+    ):  # nor does this vocabulary have the prompt's words
         score(asking({(): {0: 1.0}}))
 
 
@@ -115,11 +125,20 @@ def test_an_answer_is_generated_again_only_where_it_was_cut_short():
 @pytest.mark.parametrize(
     ("score", "given", "own"),
     [
-        (Answer(), None, None), (Answer("2"), "2", False), (Answer(" cat"), " cat", True), (Answer(" ca"), " ca", False), (Answer("2 dog", per="word"), "2 dog", False),
-        (NextToken(), None, None), (NextToken(" dog"), " dog", False), (Word("dog", text="2 dog"), "2 dog", False), (Contrast("2", "3"), "2", False), (ExpectedNumber(), None, None),
-        (Custom(lambda logits: logits[0, 0]), None, None), (Custom(lambda logits: logits[0, 0], text="3"), "3", False),
+        (Answer(), None, None),
+        (Answer("2"), "2", False),
+        (Answer(" cat"), " cat", True),
+        (Answer(" ca"), " ca", False),
+        (Answer("2 dog", per="word"), "2 dog", False),
+        (NextToken(), None, None),
+        (NextToken(" dog"), " dog", False),
+        (Word("dog", text="2 dog"), "2 dog", False),
+        (Contrast("2", "3"), "2", False),
+        (ExpectedNumber(), None, None),
+        (Custom(lambda logits: logits[0, 0]), None, None),
+        (Custom(lambda logits: logits[0, 0], text="3"), "3", False),
     ],
-)  # fmt: skip
+)
 def test_scores_tell_answers_that_they_give_to_the_model(score, given, own):
     """Own: whether the model itself says so, in whole words."""
     a = asking(CAT if not isinstance(score, ExpectedNumber) else {(): {1: 1.0}})
@@ -196,17 +215,24 @@ def test_mistakes(score, error, message, unchecked):
 @pytest.mark.parametrize(
     ("prompt", "target", "answer", "kind"),
     [
-        ("How many dogs are there?", None, None, ExpectedNumber), ("What is left?", None, None, Answer), ("How many?", None, "two", Answer), ("?", "count", None, ExpectedNumber),
-        ("?", "word:cat", None, Word), ("?", "next", None, NextToken), ("?", lambda logits: logits[0, 0], None, Custom),
+        ("How many dogs are there?", None, None, ExpectedNumber),
+        ("What is left?", None, None, Answer),
+        ("How many?", None, "two", Answer),
+        ("?", "count", None, ExpectedNumber),
+        ("?", "word:cat", None, Word),
+        ("?", "next", None, NextToken),
+        ("?", lambda logits: logits[0, 0], None, Custom),
     ],
-)  # fmt: skip
+)
 def test_targets_by_name(prompt, target, answer, kind):
     score, why = answer_score(target, prompt, answer=answer)
     assert isinstance(score, kind)
     assert (why is not None) == (target is None)
 
 
-@pytest.mark.parametrize(("target", "more"), [("words", {}), ("word:", {}), (5, {}), ("count", {"answer": "2"}), (None, {"versus": "3"})])
+@pytest.mark.parametrize(
+    ("target", "more"), [("words", {}), ("word:", {}), (5, {}), ("count", {"answer": "2"}), (None, {"versus": "3"})]
+)
 def test_targets_that_do_not_exist(target, more):
     with pytest.raises(OptionError):
         answer_score(target, "how many ?", **more)

@@ -67,7 +67,14 @@ def test_maps_of_counts_lie_on_what_is_counted_and_fall_to_chance_with_random_we
     blind = load(weights="none", seed=3)
     for q in asked:
         for name, model in (("ours", view), ("random weights", blind)):
-            (found,) = explain(model, q.picture, prompt=q.question, target="count" if name == "ours" else "next", method=Propagation(), trust="off")
+            (found,) = explain(
+                model,
+                q.picture,
+                prompt=q.question,
+                target="count" if name == "ours" else "next",
+                method=Propagation(),
+                trust="off",
+            )
             aucs[name].append(auc(found.values, q, others=name != "ours"))
             if name == "ours":
                 aucs["ours, on other shapes"].append(auc(found.values, q, others=True))
@@ -133,7 +140,9 @@ def test_what_was_asked_and_answered_stands_beside_every_map(view):
 
 def test_expected_numbers_are_only_spoken_of_where_a_number_is_answered(view):
     q = make_question(HELD_OUT[18], "where")
-    with pytest.raises(TargetError, match=f"answers '{q.answer}', which has no number; ask how many there are, or explain the answer"):
+    with pytest.raises(
+        TargetError, match=f"answers '{q.answer}', which has no number; ask how many there are, or explain the answer"
+    ):
         explain(view, q.picture, prompt=q.question, target="count", trust="off")
     # a question of how many, in words that it answers with a place
     found = explain(view, q.picture, prompt=f"how many {q.question}", trust="off", method="attention")
@@ -145,7 +154,9 @@ def test_expected_numbers_are_only_spoken_of_where_a_number_is_answered(view):
 def test_a_question_of_unknown_words_alone_is_refused(view):
     picture = make_question(HELD_OUT[0], "count").picture
     for prompt in ("Zebras !", "combien de chats ?"):
-        with pytest.raises(TargetError, match=re.escape(f"has no word of {prompt!r}, so there is nothing to ask; it knows how, many")):
+        with pytest.raises(
+            TargetError, match=re.escape(f"has no word of {prompt!r}, so there is nothing to ask; it knows how, many")
+        ):
             explain(view, picture, prompt=prompt, answer="2", trust="off")
 
 
@@ -163,7 +174,9 @@ def test_half_precision_shows_the_same_places(view, dtype):
     asked = make_question(11, "count")
     half = load("tiny-vlm", dtype=dtype)
     for method in ("propagation", "attention_gradient"):
-        full, coarse = (explain(v, asked.picture, prompt=asked.question, method=method, trust="off")[0].values for v in (view, half))
+        full, coarse = (
+            explain(v, asked.picture, prompt=asked.question, method=method, trust="off")[0].values for v in (view, half)
+        )
         assert float(torch.corrcoef(torch.stack([full.flatten(), coarse.flatten()]))[0, 1]) > 0.97
 
 

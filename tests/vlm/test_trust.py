@@ -22,7 +22,9 @@ def trace_of(worth=WORTH):
     """The score is the sum of the tokens by their worth; tokens are 1 or -1, so the mean of a picture is 0."""
     tokens = torch.where(torch.arange(36) % 2 == 0, 1.0, -1.0)[:, None]
     signs = tokens[:, 0]
-    view = Toy(lambda seen, said: torch.stack([(seen[:, 0] * signs * worth).sum(), seen.sum()]), ["a", "?"], (tokens,), (6, 6))
+    view = Toy(
+        lambda seen, said: torch.stack([(seen[:, 0] * signs * worth).sum(), seen.sum()]), ["a", "?"], (tokens,), (6, 6)
+    )
     asking = Asking.of(view, view.ask([view.picture()], "?"))
     (trace,) = record(asking, Custom(lambda logits: logits[0, 0])(asking), frozenset({"gradient"}))
     return trace
@@ -68,7 +70,9 @@ def test_a_map_that_ignores_the_weights_is_found_out():
 def test_hidden_tokens_without_a_score_are_told():
     trace = trace_of()
     signs = trace.asking.streams[0][0, :, 0]
-    trace.asking.view.rule = lambda seen, said: torch.stack([torch.where((seen == 0).all(), torch.nan, (seen[:, 0] * signs * WORTH).sum()), seen.sum()])
+    trace.asking.view.rule = lambda seen, said: torch.stack(
+        [torch.where((seen == 0).all(), torch.nan, (seen[:, 0] * signs * WORTH).sum()), seen.sum()]
+    )
     found = judge(trace, GradientActivation()(trace), lambda: -WORTH)
     assert found.deletion.lost == found.insertion.lost == 1
     assert "not checked (NaN or infinity is the score of 1 changed picture)" in found.line()
@@ -88,5 +92,7 @@ def test_full_is_finer_and_knows_the_centre():
 def test_the_same_seed_gives_the_same_figures():
     trace = trace_of()
     values = GradientActivation()(trace)
-    assert judge(trace, values, None) == judge(trace, values, None, seed=0) or str(judge(trace, values, None)) == str(judge(trace, values, None, seed=0))
+    assert judge(trace, values, None) == judge(trace, values, None, seed=0) or str(judge(trace, values, None)) == str(
+        judge(trace, values, None, seed=0)
+    )
     assert judge(trace, values, None, seed=1).deletion.random != judge(trace, values, None).deletion.random

@@ -39,12 +39,16 @@ def test_embedding_and_reading_are_the_model(families, family, count):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_forced_answer_has_the_probabilities_of_saying_it(families, family):
     view, asking = families(family)
-    found = view.model.generate(**asking.asked.inputs, max_new_tokens=3, do_sample=False, output_scores=True, return_dict_in_generate=True)
+    found = view.model.generate(
+        **asking.asked.inputs, max_new_tokens=3, do_sample=False, output_scores=True, return_dict_in_generate=True
+    )
     scores = torch.stack(found.scores, 1)[0]
     said = found.sequences[0, len(asking.asked.ids) :].tolist()[: len(scores) - 1]
     with torch.no_grad():
         forced = view.read(asking.asked, asking.streams, torch.tensor([said]))
-    torch.testing.assert_close(forced.logits[0].log_softmax(-1), scores[: len(said) + 1].log_softmax(-1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        forced.logits[0].log_softmax(-1), scores[: len(said) + 1].log_softmax(-1), atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "gemma3_crops", "idefics3"])
@@ -55,7 +59,9 @@ def test_versions_of_a_prompt_are_read_together_as_alone(families, family):
     answers = torch.tensor([[5, 6], [7, 8]])
     with torch.no_grad():
         both = view.read(asking.asked, streams, answers).logits
-        alone = [view.read(asking.asked, tuple(s[i : i + 1] for s in streams), answers[i : i + 1]).logits for i in range(2)]
+        alone = [
+            view.read(asking.asked, tuple(s[i : i + 1] for s in streams), answers[i : i + 1]).logits for i in range(2)
+        ]
     torch.testing.assert_close(both, torch.cat(alone), atol=1e-5, rtol=1e-4)
 
 
@@ -81,12 +87,17 @@ def test_deepstack_is_a_stream_of_its_own(families):
     view, asking = families("qwen3_vl")
     assert len(asking.streams) == 2
     with torch.no_grad():
-        features = view.model.model.get_image_features(asking.asked.inputs["pixel_values"], asking.asked.inputs["image_grid_thw"], return_dict=True)
+        features = view.model.model.get_image_features(
+            asking.asked.inputs["pixel_values"], asking.asked.inputs["image_grid_thw"], return_dict=True
+        )
     torch.testing.assert_close(asking.streams[0][0], torch.cat(list(features.pooler_output)))
     torch.testing.assert_close(asking.streams[1][0], torch.cat(list(features.deepstack_features[0])))
 
 
-@pytest.mark.parametrize(("family", "dtype"), [*((f, torch.float32) for f in FAMILIES), *((f, torch.bfloat16) for f in ("qwen3_vl", "gemma3", "smolvlm"))])
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [*((f, torch.float32) for f in FAMILIES), *((f, torch.bfloat16) for f in ("qwen3_vl", "gemma3", "smolvlm"))],
+)
 def test_every_method_explains_every_family(families, family, dtype):
     view, asking = families(family)
     kept = view.model.dtype
@@ -94,12 +105,22 @@ def test_every_method_explains_every_family(families, family, dtype):
     try:
         names = [getattr(methods, n)() for n in methods.__all__]
         names = [m if m.name != "rise" else methods.Rise(masks=8) for m in names]
-        maps = explain(view, asking.asked.sources[0], prompt="how many red ?", answer="2 red", target="answer", method=names, trust="off")
+        maps = explain(
+            view,
+            asking.asked.sources[0],
+            prompt="how many red ?",
+            answer="2 red",
+            target="answer",
+            method=names,
+            trust="off",
+        )
         assert len(maps) == 2 * len(names)
         for heatmap in maps:
             assert heatmap.values.dtype == torch.float32
             assert bool(torch.isfinite(heatmap.values[~heatmap.values.isnan()]).all())
-            if heatmap.meta["method"] != "token_activation":  # where no token would say the word by itself, there is no evidence
+            if (
+                heatmap.meta["method"] != "token_activation"
+            ):  # where no token would say the word by itself, there is no evidence
                 assert float(heatmap.values.nan_to_num().std()) > 0, heatmap.meta["method"]
             assert tuple(heatmap.frame.source_size.tolist()) == (50, 70)
         assert all(p.grad is None for p in view.model.parameters())
@@ -119,7 +140,11 @@ def test_nothing_is_left_behind_also_after_an_error(families):
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            record(asking, [Custom(lambda logits: logits[0, 0])(asking)[0].__class__("x", ((),), broken, ((0, 0),), (0,))], frozenset({"gradient", "attention"}))
+            record(
+                asking,
+                [Custom(lambda logits: logits[0, 0])(asking)[0].__class__("x", ((),), broken, ((0, 0),), (0,))],
+                frozenset({"gradient", "attention"}),
+            )
         assert {n: (len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in view.model.named_modules()} == before
         assert [p.requires_grad for p in view.model.parameters()] == asks
         assert view.model.training
@@ -142,7 +167,9 @@ def test_several_targets_share_one_pass(families):
 def test_the_map_lies_on_the_pictures_it_is_asked_about(families):
     """Two pictures in one prompt: each has a map of its own, in its own frame."""
     view, asking = families("qwen2_vl", count=2)
-    maps = explain(view, list(asking.asked.sources), prompt="how many red ?", answer="2", trust="off", method="attention")
+    maps = explain(
+        view, list(asking.asked.sources), prompt="how many red ?", answer="2", trust="off", method="attention"
+    )
     assert [tuple(m.frame.source_size.tolist()) for m in maps] == [(50, 70), (50, 50)]
     assert "picture 2 of 2" in maps[1].label
     assert maps[1].picture is asking.asked.sources[1]
@@ -153,7 +180,15 @@ def test_videos_have_a_map_per_moment(families, family):
     view, _ = families(family)
     rng = np.random.default_rng(1)
     frames = [rng.integers(0, 255, (40, 72, 3), dtype=np.uint8) for _ in range(4)]
-    maps = explain(view, frames, prompt="how many red ?", answer="2", video_fps=2.0, method=["attention_gradient", "attention"], trust="off")
+    maps = explain(
+        view,
+        frames,
+        prompt="how many red ?",
+        answer="2",
+        video_fps=2.0,
+        method=["attention_gradient", "attention"],
+        trust="off",
+    )
     moments = 4 if family == "llava_onevision" else 2
     assert len(maps) == 2 * moments
     assert maps[1].picture is frames[4 // moments]
@@ -186,7 +221,10 @@ def test_long_and_large_videos_become_smaller_for_the_shipped_model():
     film = view.ask_video([np.zeros((480, 640, 3), np.uint8)] * 40, "how many red ?", fps=25.0)
     assert len(film.pictures) == 20
     assert 0 < len(film.positions) <= 4 * (192 // 8) ** 2 / 2
-    assert len(view.ask_video([np.zeros((480, 640, 3), np.uint8)] * 2, "how many red ?", fps=25.0).positions) <= (192 // 8) ** 2
+    assert (
+        len(view.ask_video([np.zeros((480, 640, 3), np.uint8)] * 2, "how many red ?", fps=25.0).positions)
+        <= (192 // 8) ** 2
+    )
 
 
 @pytest.mark.parametrize("what", ["image", "video"])
@@ -196,7 +234,9 @@ def test_a_template_without_a_place_for_what_is_shown(what):
     processor.chat_template = "{% for m in messages %}{% for part in m['content'] %}{% if part['type'] == 'audio' %}<a>{% else %} {{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
     view = TransformersVlm(model, processor)
     frames = [np.zeros((40, 72, 3), np.uint8)] * 2
-    with pytest.raises(AdapterError, match=rf"the chat template of qwen2_vl .* writes nothing for {{'type': '{what}'}}"):
+    with pytest.raises(
+        AdapterError, match=rf"the chat template of qwen2_vl .* writes nothing for {{'type': '{what}'}}"
+    ):
         explain(view, frames, prompt="how many ?", answer="2", video_fps=1.0 if what == "video" else None)
 
 
@@ -204,8 +244,10 @@ def test_what_is_no_video():
     view = open_model("tiny-vlm", weights="none")
     black = np.zeros((40, 72, 3), np.uint8)
     for frames, fps, message in [
-        ([black], 2.0, "a video of one frame"), ([black, black[:24]], 2.0, "given were 72 x 40 and 72 x 24 pixels"), ([black] * 2, float("nan"), "fps is nan"),
-    ]:  # fmt: skip
+        ([black], 2.0, "a video of one frame"),
+        ([black, black[:24]], 2.0, "given were 72 x 40 and 72 x 24 pixels"),
+        ([black] * 2, float("nan"), "fps is nan"),
+    ]:
         with pytest.raises(OptionError, match=message):
             explain(view, frames, prompt="how many red ?", video_fps=fps)
 

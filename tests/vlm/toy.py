@@ -51,7 +51,15 @@ class Toy:
 
     layers, causal, shares, name, count_prompt = 1, True, False, "toy", None
 
-    def __init__(self, rule: Rule, texts: list[str], streams: tuple[Tensor, ...], grid: tuple[int, int], *, ends: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        texts: list[str],
+        streams: tuple[Tensor, ...],
+        grid: tuple[int, int],
+        *,
+        ends: frozenset[int] = frozenset(),
+    ) -> None:
         self.model = nn.Linear(1, 1)
         self.rule, self.vocabulary, self.streams, self.grid = rule, Letters(texts, ends), streams, grid
 
@@ -62,9 +70,22 @@ class Toy:
         known = []
         for source in pictures:
             h, w = source.shape[0] // 8, source.shape[1] // 8
-            known.append(PictureTokens((source.shape[0], source.shape[1]), (TokenGrid(Frame.identity(source.shape[:2]).to_grid(stride=8), torch.arange(h * w).view(h, w)),), h * w))
+            known.append(
+                PictureTokens(
+                    (source.shape[0], source.shape[1]),
+                    (TokenGrid(Frame.identity(source.shape[:2]).to_grid(stride=8), torch.arange(h * w).view(h, w)),),
+                    h * w,
+                )
+            )
         n = sum(p.count for p in known)
-        return Asked({}, torch.tensor([0] * n + [len(self.vocabulary) - 1]), prompt, tuple(pictures), tuple(known), torch.arange(n))
+        return Asked(
+            {},
+            torch.tensor([0] * n + [len(self.vocabulary) - 1]),
+            prompt,
+            tuple(pictures),
+            tuple(known),
+            torch.arange(n),
+        )
 
     def ask_video(self, frames, prompt: str, *, fps: float) -> Asked:
         raise NotImplementedError
@@ -100,4 +121,6 @@ class Toy:
         raise NotImplementedError
 
     def column(self, token: int) -> Tensor:
-        return torch.nn.functional.one_hot(torch.tensor(token % self.streams[0].shape[-1]), self.streams[0].shape[-1]).float()
+        return torch.nn.functional.one_hot(
+            torch.tensor(token % self.streams[0].shape[-1]), self.streams[0].shape[-1]
+        ).float()

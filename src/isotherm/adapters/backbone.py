@@ -31,7 +31,9 @@ class Backbone(nn.Module, ABC):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int, stride: int, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
+    def __init__(
+        self, channels: int, stride: int, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD
+    ) -> None:
         super().__init__()
         self.channels, self.stride = channels, stride
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
@@ -72,7 +74,9 @@ class ConvBackboneConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
         if not self.widths or self.depth < 1 or self.groups < 1 or any(w < 1 or w % self.groups for w in self.widths):
-            raise OptionError(f"{self}: expected at least one width, each a multiple of groups, and a depth of at least 1")
+            raise OptionError(
+                f"{self}: expected at least one width, each a multiple of groups, and a depth of at least 1"
+            )
 
 
 class ConvBackbone(Backbone):
@@ -100,7 +104,10 @@ class ConvBackbone(Backbone):
         self.stages = nn.ModuleList()
         before, kernel = 3, 4
         for width in widths:
-            layers: list[nn.Module] = [nn.Conv2d(before, width, kernel, stride=kernel), nn.GroupNorm(config.groups, width)]
+            layers: list[nn.Module] = [
+                nn.Conv2d(before, width, kernel, stride=kernel),
+                nn.GroupNorm(config.groups, width),
+            ]
             layers += [_Residual(width, config.groups) for _ in range(config.depth)]
             self.stages.append(nn.Sequential(*layers))
             before, kernel = width, 2
@@ -118,9 +125,12 @@ class _Residual(nn.Module):
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(groups, width),
-        )  # fmt: skip
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.GroupNorm(groups, width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.GroupNorm(groups, width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.layers(x))
@@ -146,7 +156,9 @@ def check_backbone(backbone: Backbone, *, size: Size, seed: int = 0) -> None:
     plain = torch.full((1, 3, *size), 0.5, device=where_it_is)
     before = backbone(plain)
     if tuple(before.shape[1:]) != (backbone.channels, h, w):
-        raise ShapeError(f"the features have shape {tuple(before.shape[1:])}; expected {(backbone.channels, h, w)} of pictures of {size}")
+        raise ShapeError(
+            f"the features have shape {tuple(before.shape[1:])}; expected {(backbone.channels, h, w)} of pictures of {size}"
+        )
     wrong = []
     cells = torch.randperm(h * w, generator=generator)[:12].tolist()
     for cell in cells:

@@ -25,7 +25,17 @@ from isotherm.errors import AdapterError, MissingExtraError, OptionError
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
-PREFIXES = {"torchvision": "torchvision", "timm": "timm", "hf": "transformers", "transformers": "transformers", "yolo": "ultralytics", "scenes": "embedded", "detector": "embedded_detector", "tiny-vlm": "embedded_vlm", "imagenet": "imagenet"}
+PREFIXES = {
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "hf": "transformers",
+    "transformers": "transformers",
+    "yolo": "ultralytics",
+    "scenes": "embedded",
+    "detector": "embedded_detector",
+    "tiny-vlm": "embedded_vlm",
+    "imagenet": "imagenet",
+}
 SHIPPED = {package: name for name, package in PREFIXES.items() if package.startswith("embedded")}
 EXTRA = {"torchvision": "models", "timm": "models", "transformers": "models", "ultralytics": "yolo"}
 YOLO_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IGNORECASE)
@@ -42,7 +52,11 @@ class Opened:
 def adapter(package: str) -> Any:
     """The adapter module of a package, or MissingExtraError where the package is not installed."""
     if package in EXTRA and importlib.util.find_spec(package) is None:
-        raise MissingExtraError(package if package != "ultralytics" else "ultralytics-opencv-headless", EXTRA[package], f"opening a model of {package}")
+        raise MissingExtraError(
+            package if package != "ultralytics" else "ultralytics-opencv-headless",
+            EXTRA[package],
+            f"opening a model of {package}",
+        )
     return importlib.import_module(f"isotherm.adapters.{package}")
 
 
@@ -76,7 +90,9 @@ def open_with(model: Any, options: Mapping[str, Any], *, seed: int | None = None
         return Opened(_call(load, name, options, also), reason)
     if isinstance(model, Opened) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
         if options:
-            raise OptionError(f"a ready view takes no options ({', '.join(options)}){near_names(list(options), also)}; set them where the view is made")
+            raise OptionError(
+                f"a ready view takes no options ({', '.join(options)}){near_names(list(options), also)}; set them where the view is made"
+            )
         if isinstance(model, Opened):
             return model
         return Opened(model, f"view {type(model).__name__} as given")
@@ -91,8 +107,12 @@ def _call(function: Any, first: Any, options: Mapping[str, Any], also: Sequence[
     unknown = sorted(set(given) - set(known))
     if unknown:
         package = function.__module__.rpartition(".")[2]
-        who = f"{SHIPPED[package]}, which ships with isotherm, takes" if package in SHIPPED else f"{package} models take"
-        raise OptionError(f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}")
+        who = (
+            f"{SHIPPED[package]}, which ships with isotherm, takes" if package in SHIPPED else f"{package} models take"
+        )
+        raise OptionError(
+            f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
+        )
     if "names" in given:
         given["names"] = class_names(given["names"])
     return function(first, **given)
@@ -104,13 +124,20 @@ def by_class(model: Any) -> tuple[str, str]:
     for package in ("ultralytics", "transformers", "timm", "torchvision"):
         for base in type(model).__mro__:
             if base.__module__.partition(".")[0] == package:
-                whose = f"{kind} is a class of {package}" if base is type(model) else f"{kind} is a subclass of {package}'s {base.__name__}"
+                whose = (
+                    f"{kind} is a class of {package}"
+                    if base is type(model)
+                    else f"{kind} is a subclass of {package}'s {base.__name__}"
+                )
                 return package, f"{whose}, so the {package} adapter reads it"
     for module, package in (("embedded", "embedded"), ("heatmap_detector", "embedded_detector")):
         if any(base.__module__ == f"isotherm.adapters.{module}" for base in type(model).__mro__):
             return package, f"{kind} is a network of isotherm's own"
     if isinstance(model, nn.Module):  # the torchvision adapter reads any module that maps pictures to logits
-        return "torchvision", f"{kind}, a module of {type(model).__module__}, comes from no package that isotherm knows, so it is read as one that maps (pictures, channels, rows, columns) to logits"
+        return (
+            "torchvision",
+            f"{kind}, a module of {type(model).__module__}, comes from no package that isotherm knows, so it is read as one that maps (pictures, channels, rows, columns) to logits",
+        )
     raise AdapterError(
         f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
         "or an object that fulfils isotherm.cam.view.View"
@@ -129,11 +156,17 @@ def by_name(name: str) -> tuple[str, str, str]:
     if re.fullmatch(r"tiny-vlm(-\d+)?", name):
         return "embedded_vlm", name, "the small vision-language model of generated shapes that ships with isotherm"
     if name == "imagenet":
-        return "imagenet", name, "EfficientNet-Lite0, trained on ImageNet's photographs, with the weights of an installed package"
+        return (
+            "imagenet",
+            name,
+            "EfficientNet-Lite0, trained on ImageNet's photographs, with the weights of an installed package",
+        )
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise AdapterError(f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name")
+            raise AdapterError(
+                f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name"
+            )
         return "transformers", str(path), "a folder with config.json is a saved transformers model"
     if YOLO_NAME.match(path.name) or (path.is_file() and path.suffix == ".pt"):
         return "ultralytics", name, "a .pt or .yaml file is an ultralytics model"
@@ -142,7 +175,9 @@ def by_name(name: str) -> tuple[str, str, str]:
             f"{name} holds weights, not a model; name the model and give the file as its weights, such as --model resnet50 --weights {name}"
         )
     if path.suffix in {".pt", ".yaml", ".yml"}:
-        raise AdapterError(f"there is no file {name}, and it is not the name of an ultralytics model such as yolo11n.pt or yoloe-11s-seg.pt")
+        raise AdapterError(
+            f"there is no file {name}, and it is not the name of an ultralytics model such as yolo11n.pt or yoloe-11s-seg.pt"
+        )
     for package in ("torchvision", "timm"):
         if importlib.util.find_spec(package) is not None and name in adapter(package).model_names():
             return package, name, f"{name} is a {package} model"
@@ -161,10 +196,18 @@ def _unknown(name: str) -> AdapterError | MissingExtraError:
     # where a package cannot be asked, only what is clearly a slip is taken for one
     near = difflib.get_close_matches(name, dict.fromkeys(known), n=5, cutoff=0.75 if missing else 0.5)
     if missing and not near:
-        return MissingExtraError(missing[0], EXTRA[missing[0]], f"{name!r} is not a file or folder, nor a model that ships with isotherm; looking it up among {missing[0]}'s models")
+        return MissingExtraError(
+            missing[0],
+            EXTRA[missing[0]],
+            f"{name!r} is not a file or folder, nor a model that ships with isotherm; looking it up among {missing[0]}'s models",
+        )
     return AdapterError(
         f"there is no model {name!r}: not a file or folder, nor a name in torchvision or timm"
-        + (f" (but {', '.join(missing)} could not be asked, not being installed: pip install 'isotherm[models]')" if missing else "")
+        + (
+            f" (but {', '.join(missing)} could not be asked, not being installed: pip install 'isotherm[models]')"
+            if missing
+            else ""
+        )
         + "; "
         + (f"did you mean {', '.join(near)}? " if near else "")
         + "Examples: imagenet, resnet50, timm:vit_small_patch16_224, yolo11n.pt, facebook/detr-resnet-50, scenes, detector, tiny-vlm"

@@ -147,7 +147,9 @@ class ClassifierView:
     def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
         """What the model, its modules and arithmetic say of a layer."""
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-        return layout_of(name, self.model.get_submodule(name), output, inputs, tokens=self._tokens(size), four=self._four)
+        return layout_of(
+            name, self.model.get_submodule(name), output, inputs, tokens=self._tokens(size), four=self._four
+        )
 
     def _noise(self) -> Inputs:
         import numpy as np

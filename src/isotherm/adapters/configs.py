@@ -26,45 +26,198 @@ MAX_DEPTH = 20
 
 CODE = {"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate"}
 """What names Python code beside the weights."""
-PACKAGES = {"quantization_config": "quantised weights", "compression_config": "compressed weights", "fusion_config": "replaced modules", "audio_tokenizer": "a second model"}
+PACKAGES = {
+    "quantization_config": "quantised weights",
+    "compression_config": "compressed weights",
+    "fusion_config": "replaced modules",
+    "audio_tokenizer": "a second model",
+}
 """What hands the model to another package with arguments of its own."""
 IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
 OWN_IMPLEMENTATIONS = {"eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm"}
 """Those that are part of transformers and torch; any other may be fetched from the hub and run."""
 TEXT = {
-    "id2label", "label2id", "label_names", "label_descriptions", "labels", "license", "description", "paper_name", "paper_ids",
-    "origin_url", "notes", "citation", "tag", "task_specific_params", "chat_template", "prompt", "prefix", "_name_or_path", "name_or_path", "title_sep", "doc_sep",
-}  # fmt: skip
+    "id2label",
+    "label2id",
+    "label_names",
+    "label_descriptions",
+    "labels",
+    "license",
+    "description",
+    "paper_name",
+    "paper_ids",
+    "origin_url",
+    "notes",
+    "citation",
+    "tag",
+    "task_specific_params",
+    "chat_template",
+    "prompt",
+    "prefix",
+    "_name_or_path",
+    "name_or_path",
+    "title_sep",
+    "doc_sep",
+}
 """What people read; no package opens or evaluates it."""
-HANDED_ON = re.compile(r"model_args|pretrained_cfg|pretrained_cfg_overlay|backbone_kwargs|timm_\w*(kwargs|args)|\w*_kwargs")
+HANDED_ON = re.compile(
+    r"model_args|pretrained_cfg|pretrained_cfg_overlay|backbone_kwargs|timm_\w*(kwargs|args)|\w*_kwargs"
+)
 """Keys whose entries become a function's arguments."""
-FILES = re.compile(r"(^|_)(checkpoints?|ckpt|files?|filename|paths?|urls?|uri|dir|directory|folder|repo|hub_id|state_dict|weights)(_|$)")
+FILES = re.compile(
+    r"(^|_)(checkpoints?|ckpt|files?|filename|paths?|urls?|uri|dir|directory|folder|repo|hub_id|state_dict|weights)(_|$)"
+)
 """Keys that name what is opened."""
 ARGUMENTS = {
-    "num_classes", "in_chans", "in_channels", "img_size", "patch_size", "patch_sizes", "global_pool", "pool_size", "output_stride", "out_indices", "features_only",
-    "embed_dim", "embed_dims", "depth", "depths", "num_heads", "mlp_ratio", "mlp_ratios", "qkv_bias", "qk_norm", "qk_scale", "init_values", "proj_bias", "mlp_bias",
-    "class_token", "dist_token", "distilled", "no_embed_class", "reg_tokens", "num_reg_tokens", "pos_embed", "pos_embed_grid_size", "use_abs_pos_emb", "use_rel_pos_bias",
-    "use_rot_pos_emb", "use_shared_rel_pos_bias", "rope_type", "rope_theta", "rope_temperature", "ref_feat_shape", "pre_norm", "final_norm", "fc_norm", "use_fc_norm", "pool_include_prefix",
-    "dynamic_img_size", "dynamic_img_pad", "strict_img_size", "drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "pos_drop_rate", "patch_drop_rate",
-    "drop_block_rate", "norm_layer", "embed_norm_layer", "act_layer", "mlp_layer", "attn_layer", "aa_layer", "norm_eps", "layers", "channels", "dims", "kernel_sizes",
-    "stem_type", "stem_width", "stem_size", "stem_chs", "stem_stride", "deep_stem", "avg_down", "base_width", "cardinality", "width", "width_mult", "depth_mult",
-    "channel_multiplier", "channel_divisor", "conv_mlp", "conv_bias", "ls_init_value", "layer_scale_init_value", "head_init_scale", "head_norm_first", "head_hidden_size",
-    "use_grn", "window_size", "window_sizes", "always_partition", "ape", "patch_norm", "scriptable", "exportable", "no_jit", "use_checkpoint", "dilation", "pad_type",
-    "freeze_batch_norm_2d", "weight_init", "num_features", "backbone_type", "use_timm_backbone", "out_features", "stage_names", "num_channels", "scale_mlp_norm", "swiglu_mlp", "inference_mode",
-}  # fmt: skip
+    "num_classes",
+    "in_chans",
+    "in_channels",
+    "img_size",
+    "patch_size",
+    "patch_sizes",
+    "global_pool",
+    "pool_size",
+    "output_stride",
+    "out_indices",
+    "features_only",
+    "embed_dim",
+    "embed_dims",
+    "depth",
+    "depths",
+    "num_heads",
+    "mlp_ratio",
+    "mlp_ratios",
+    "qkv_bias",
+    "qk_norm",
+    "qk_scale",
+    "init_values",
+    "proj_bias",
+    "mlp_bias",
+    "class_token",
+    "dist_token",
+    "distilled",
+    "no_embed_class",
+    "reg_tokens",
+    "num_reg_tokens",
+    "pos_embed",
+    "pos_embed_grid_size",
+    "use_abs_pos_emb",
+    "use_rel_pos_bias",
+    "use_rot_pos_emb",
+    "use_shared_rel_pos_bias",
+    "rope_type",
+    "rope_theta",
+    "rope_temperature",
+    "ref_feat_shape",
+    "pre_norm",
+    "final_norm",
+    "fc_norm",
+    "use_fc_norm",
+    "pool_include_prefix",
+    "dynamic_img_size",
+    "dynamic_img_pad",
+    "strict_img_size",
+    "drop_rate",
+    "drop_path_rate",
+    "attn_drop_rate",
+    "proj_drop_rate",
+    "pos_drop_rate",
+    "patch_drop_rate",
+    "drop_block_rate",
+    "norm_layer",
+    "embed_norm_layer",
+    "act_layer",
+    "mlp_layer",
+    "attn_layer",
+    "aa_layer",
+    "norm_eps",
+    "layers",
+    "channels",
+    "dims",
+    "kernel_sizes",
+    "stem_type",
+    "stem_width",
+    "stem_size",
+    "stem_chs",
+    "stem_stride",
+    "deep_stem",
+    "avg_down",
+    "base_width",
+    "cardinality",
+    "width",
+    "width_mult",
+    "depth_mult",
+    "channel_multiplier",
+    "channel_divisor",
+    "conv_mlp",
+    "conv_bias",
+    "ls_init_value",
+    "layer_scale_init_value",
+    "head_init_scale",
+    "head_norm_first",
+    "head_hidden_size",
+    "use_grn",
+    "window_size",
+    "window_sizes",
+    "always_partition",
+    "ape",
+    "patch_norm",
+    "scriptable",
+    "exportable",
+    "no_jit",
+    "use_checkpoint",
+    "dilation",
+    "pad_type",
+    "freeze_batch_norm_2d",
+    "weight_init",
+    "num_features",
+    "backbone_type",
+    "use_timm_backbone",
+    "out_features",
+    "stage_names",
+    "num_channels",
+    "scale_mlp_norm",
+    "swiglu_mlp",
+    "inference_mode",
+}
 """Arguments of timm's models that shape a network and open nothing."""
 DESCRIPTIONS = {
-    "architecture", "custom_load", "input_size", "test_input_size", "min_input_size", "fixed_input_size", "interpolation", "crop_pct", "test_crop_pct", "crop_mode", "mean", "std",
-    "num_classes", "label_offset", "pool_size", "test_pool_size", "first_conv", "classifier", "model_args", "pretrained_cfg",
-}  # fmt: skip
+    "architecture",
+    "custom_load",
+    "input_size",
+    "test_input_size",
+    "min_input_size",
+    "fixed_input_size",
+    "interpolation",
+    "crop_pct",
+    "test_crop_pct",
+    "crop_mode",
+    "mean",
+    "std",
+    "num_classes",
+    "label_offset",
+    "pool_size",
+    "test_pool_size",
+    "first_conv",
+    "classifier",
+    "model_args",
+    "pretrained_cfg",
+}
 """Entries of timm's ``pretrained_cfg`` that say how a model was trained."""
 ALLOWED = ARGUMENTS | DESCRIPTIONS | TEXT
 WORD = re.compile(r"[\w <>|+\-.,()=%]{0,100}")
-FILE_NAME = re.compile(r"\.(pth?|pt2|bin|ckpt|pkl|pickle|npz|npy|pyc?|so|dll|json|safetensors|onnx|ts|jit|gguf|h5|msgpack|tar|zip|gz|model|txt|ya?ml)$", re.IGNORECASE)
+FILE_NAME = re.compile(
+    r"\.(pth?|pt2|bin|ckpt|pkl|pickle|npz|npy|pyc?|so|dll|json|safetensors|onnx|ts|jit|gguf|h5|msgpack|tar|zip|gz|model|txt|ya?ml)$",
+    re.IGNORECASE,
+)
 
 
 def read_checked(
-    fpath: Path, *, trust: str | os.PathLike[str] | None = None, say: Say = to_stderr, check: Callable[[Any, object], None] | None = None
+    fpath: Path,
+    *,
+    trust: str | os.PathLike[str] | None = None,
+    say: Say = to_stderr,
+    check: Callable[[Any, object], None] | None = None,
 ) -> dict[str, Any]:
     """A configuration as plain data, checked, or as it is where the user trusts the file.
 
@@ -81,7 +234,9 @@ def read_checked(
     try:
         found = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"the configuration {fpath} cannot be read as JSON ({type(error).__name__}: {str(error)[:200]}); copy or download it again") from error
+        raise WeightsError(
+            f"the configuration {fpath} cannot be read as JSON ({type(error).__name__}: {str(error)[:200]}); copy or download it again"
+        ) from error
     if not isinstance(found, dict):
         raise WeightsError(f"the configuration {fpath} holds {_shown(found)}; expected keys with values")
     try:
@@ -101,9 +256,13 @@ def read_bytes(fpath: Path) -> bytes:
         with fpath.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"the configuration {fpath} cannot be read ({getattr(error, 'strerror', None) or error}); check the path") from error
+        raise WeightsError(
+            f"the configuration {fpath} cannot be read ({getattr(error, 'strerror', None) or error}); check the path"
+        ) from error
     if len(content) > MAX_BYTES:
-        raise WeightsError(f"the configuration {fpath} has more than {MAX_BYTES} bytes, which no model needs; copy or download it again")
+        raise WeightsError(
+            f"the configuration {fpath} has more than {MAX_BYTES} bytes, which no model needs; copy or download it again"
+        )
     return content
 
 
@@ -154,7 +313,9 @@ def _check_settings(value: Any, where: str, named: object, depth: int) -> None:
 
 def check_adapter(found: Any, named: object) -> None:
     """Raise: the settings of an adapter name modules to import and another model to open."""
-    raise RefusedConfigError(f"{named} is an adapter's (it holds {_shown(found)}); expected a model without one: merge it and save the model again")
+    raise RefusedConfigError(
+        f"{named} is an adapter's (it holds {_shown(found)}); expected a model without one: merge it and save the model again"
+    )
 
 
 def check_index(fpath: Path) -> None:
@@ -162,10 +323,14 @@ def check_index(fpath: Path) -> None:
     try:
         names = set(json.loads(read_bytes(fpath))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"the index of weights {fpath} cannot be read ({type(error).__name__}: {str(error)[:200]}); copy or download it again") from error
+        raise WeightsError(
+            f"the index of weights {fpath} cannot be read ({type(error).__name__}: {str(error)[:200]}); copy or download it again"
+        ) from error
     for name in names:
         if not is_name_inside(name):
-            raise AdapterError(f"the index of weights {fpath} names {_shown(name)}; expected the name of a file in the same folder. Copy the files there, and correct the index")
+            raise AdapterError(
+                f"the index of weights {fpath} names {_shown(name)}; expected the name of a file in the same folder. Copy the files there, and correct the index"
+            )
 
 
 def _check_value(value: Any, where: str, named: object, *, handed: bool, depth: int) -> None:
@@ -183,13 +348,22 @@ def _check_value(value: Any, where: str, named: object, *, handed: bool, depth: 
 
 def _check_entry(key: str, value: Any, where: str, named: object, *, handed: bool, depth: int) -> None:
     if key in CODE and value:
-        raise _refused(named, where, value, "none: Python code beside the weights would have to be run, and isotherm never does that")
+        raise _refused(
+            named,
+            where,
+            value,
+            "none: Python code beside the weights would have to be run, and isotherm never does that",
+        )
     if key in PACKAGES and value:
-        raise _refused(named, where, value, f"none: {PACKAGES[key]} are another package's work, with arguments of its own")
+        raise _refused(
+            named, where, value, f"none: {PACKAGES[key]} are another package's work, with arguments of its own"
+        )
     if key in IMPLEMENTATIONS:
         kinds = value.values() if isinstance(value, dict) else (value,)
         if not all(kind is None or (isinstance(kind, str) and kind in OWN_IMPLEMENTATIONS) for kind in kinds):
-            raise _refused(named, where, value, f"one of {', '.join(sorted(OWN_IMPLEMENTATIONS))}; others may be fetched and run")
+            raise _refused(
+                named, where, value, f"one of {', '.join(sorted(OWN_IMPLEMENTATIONS))}; others may be fetched and run"
+            )
     elif key == "transformers_weights":
         if value is not None and not is_name_inside(value):
             raise _refused(named, where, value, "the name of a file in the model's own folder")
@@ -199,7 +373,9 @@ def _check_entry(key: str, value: Any, where: str, named: object, *, handed: boo
     elif FILES.search(key.lower()) and _holds_text(value, depth):
         raise _refused(named, where, value, "none: a model's files are those of its own folder")
     elif handed and key not in ALLOWED:
-        raise _refused(named, where, value, "an argument that shapes the network, such as img_size, depth, embed_dim or drop_rate")
+        raise _refused(
+            named, where, value, "an argument that shapes the network, such as img_size, depth, embed_dim or drop_rate"
+        )
     elif key == "custom_load" and value:
         raise _refused(named, where, value, "false: weights are read as plain tensors")
     else:
@@ -212,7 +388,12 @@ def is_name_inside(value: Any) -> bool:
 
 
 def _is_word(value: str) -> bool:
-    return WORD.fullmatch(value) is not None and ".." not in value and not value.startswith(".") and FILE_NAME.search(value) is None
+    return (
+        WORD.fullmatch(value) is not None
+        and ".." not in value
+        and not value.startswith(".")
+        and FILE_NAME.search(value) is None
+    )
 
 
 def _is_text(value: Any, depth: int) -> bool:

@@ -39,7 +39,15 @@ class DenseView:
 
     default_method = "gradcam"
 
-    def __init__(self, model: nn.Module, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        name: str,
+        names: Sequence[str],
+        preprocess: Preprocess,
+        premises: Sequence[Premise] = (),
+    ) -> None:
         self.model = model
         self.premises = tuple(premises)
         self.name = name
@@ -57,7 +65,9 @@ class DenseView:
         """The forward pass."""
         logits = dense_logits(self.model(inputs.tensor))
         if logits is None:
-            raise AdapterError(f"{self.name} puts out no (pictures, classes, rows, columns) logits any more; it did when it was opened")
+            raise AdapterError(
+                f"{self.name} puts out no (pictures, classes, rows, columns) logits any more; it did when it was opened"
+            )
         return logits
 
     def find(self, raw: Float[Tensor, "b k h w"], inputs: Inputs) -> Segmentation:
@@ -67,7 +77,12 @@ class DenseView:
                 f"{self.name} puts out {raw.shape[1]} channels of logits, but {len(self.names)} class names were given; pass names= with one name per channel"
             )
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-        return Segmentation(raw if tuple(raw.shape[-2:]) == size else F.interpolate(raw, size=size, mode="bilinear", align_corners=False), self.names)
+        return Segmentation(
+            raw
+            if tuple(raw.shape[-2:]) == size
+            else F.interpolate(raw, size=size, mode="bilinear", align_corners=False),
+            self.names,
+        )
 
     def refind(self, raw: Float[Tensor, "b k h w"], inputs: Inputs, pins: Pins) -> Segmentation:
         """The same as :meth:`find`: a segmenter's answers cannot be reordered."""
@@ -107,7 +122,9 @@ class DenseView:
 
 def _coarse(candidates: Sequence[Candidate], answer: tuple[int, int], size: tuple[int, int]) -> list[Candidate]:
     """The candidates on the coarsest grid, without the layer that puts out the answer itself."""
-    kept = [c for c in candidates if c[1][0] * COARSEST >= size[0] and c[1][1] * COARSEST >= size[1]] or list(candidates)
+    kept = [c for c in candidates if c[1][0] * COARSEST >= size[0] and c[1][1] * COARSEST >= size[1]] or list(
+        candidates
+    )
     least = min(h * w for _, (h, w) in kept)
     kept = [c for c in kept if c[1][0] * c[1][1] == least]
     return kept[1:] if kept[0][1] == answer and len(kept) > 1 else kept

@@ -46,8 +46,16 @@ class SceneNetConfig:
     widths: tuple[int, int, int, int] = (16, 32, 64, 96)
 
     def __post_init__(self) -> None:
-        if not self.names or len(self.widths) != 4 or min(self.widths) < 1 or len(self.size) != 2 or min(self.size) < 32:
-            raise OptionError(f"{self}: expected at least one name, four widths of at least 1, and a size (h, w) of at least 32")
+        if (
+            not self.names
+            or len(self.widths) != 4
+            or min(self.widths) < 1
+            or len(self.size) != 2
+            or min(self.size) < 32
+        ):
+            raise OptionError(
+                f"{self}: expected at least one name, four widths of at least 1, and a size (h, w) of at least 32"
+            )
 
 
 class ResidualBlock(nn.Module):
@@ -60,7 +68,11 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(outer)
         same = inner == outer and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
+        )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
         y = F.relu(self.norm1(self.conv1(x)))
@@ -116,18 +128,26 @@ def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
 
     fpath = Path(fpath)
     if not fpath.is_file():
-        raise WeightsError(f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.train.scene_classifier --out {fpath}")
+        raise WeightsError(
+            f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.train.scene_classifier --out {fpath}"
+        )
     try:
         with safe_open(fpath, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("isotherm", "{}"))
             if header.get("format") != FORMAT:
-                raise WeightsError(f"{fpath} is not a scene classifier of isotherm: its format is {header.get('format')!r}, expected {FORMAT!r}")
-            config = SceneNetConfig(names=tuple(header["names"]), size=tuple(header["size"]), widths=tuple(header["widths"]))
+                raise WeightsError(
+                    f"{fpath} is not a scene classifier of isotherm: its format is {header.get('format')!r}, expected {FORMAT!r}"
+                )
+            config = SceneNetConfig(
+                names=tuple(header["names"]), size=tuple(header["size"]), widths=tuple(header["widths"])
+            )
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors file is no dict)
         model = SceneNet(config)
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError, OptionError) as error:
-        raise WeightsError(f"{fpath} cannot be read as a scene classifier ({type(error).__name__}: {error}); it may be cut short or of another program") from error
+        raise WeightsError(
+            f"{fpath} cannot be read as a scene classifier ({type(error).__name__}: {error}); it may be cut short or of another program"
+        ) from error
     return model.eval()
 
 
@@ -163,7 +183,9 @@ def asset(name: str) -> Path:
     """The path of a file that ships in ``isotherm/assets``. Raises WeightsError where it is missing."""
     with as_file(files("isotherm") / "assets" / name) as fpath:
         if not fpath.is_file():
-            raise WeightsError(f"{name} is missing from this installation's assets; reinstall isotherm, or make it: python -m isotherm.train.scene_classifier")
+            raise WeightsError(
+                f"{name} is missing from this installation's assets; reinstall isotherm, or make it: python -m isotherm.train.scene_classifier"
+            )
         return fpath
 
 
@@ -176,12 +198,22 @@ def load_embedded(seed: int = 0, *, device: str | torch.device = "cpu") -> Embed
         ('star', 'cross', 'ring')
     """
     if seed not in SEEDS:
-        raise OptionError(f"there are shipped weights of the training seeds {', '.join(map(str, SEEDS))}, not of {seed}")
-    return wrap(load_scene_net(asset(f"scenes-{seed}.safetensors")), device=device, name=f"scene classifier, training seed {seed}")
+        raise OptionError(
+            f"there are shipped weights of the training seeds {', '.join(map(str, SEEDS))}, not of {seed}"
+        )
+    return wrap(
+        load_scene_net(asset(f"scenes-{seed}.safetensors")),
+        device=device,
+        name=f"scene classifier, training seed {seed}",
+    )
 
 
 def load(
-    name: str = "scenes", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0
+    name: str = "scenes",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
 ) -> EmbeddedView:
     """The command line's ``--model scenes``.
 
@@ -195,7 +227,9 @@ def load(
     """
     match = re.fullmatch(r"(?:scenes)?-?(\d*)", name)
     if match is None:
-        raise AdapterError(f"there is no embedded model {name!r}; expected scenes, or scenes-1 for another training seed ({', '.join(map(str, SEEDS))})")
+        raise AdapterError(
+            f"there is no embedded model {name!r}; expected scenes, or scenes-1 for another training seed ({', '.join(map(str, SEEDS))})"
+        )
     if weights is None:
         return load_embedded(int(match[1] or 0), device=device)
     if str(weights) != "none":

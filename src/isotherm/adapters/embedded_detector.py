@@ -53,9 +53,13 @@ class HeatmapDetectorView:
     default_method = "layercam"
     random_weights: RandomWeights | None = None
 
-    def __init__(self, model: HeatmapDetector, *, name: str = "heatmap detector", confidence: float = CONFIDENCE, most: int = 20) -> None:
+    def __init__(
+        self, model: HeatmapDetector, *, name: str = "heatmap detector", confidence: float = CONFIDENCE, most: int = 20
+    ) -> None:
         if not 0 <= confidence <= 1 or most < 1:
-            raise OptionError(f"confidence is {confidence} and most {most}; expected a number from 0 to 1, and at least 1 finding")
+            raise OptionError(
+                f"confidence is {confidence} and most {most}; expected a number from 0 to 1, and at least 1 finding"
+            )
         self.model = model
         self.name = name
         self.names = model.config.names
@@ -77,13 +81,17 @@ class HeatmapDetectorView:
     def find(self, raw: DetectorMaps, inputs: Inputs) -> Detections:
         """Local maxima of the maps that are confident enough, with the graph of their logits and boxes."""
         centres = find_centres(raw.logits, most=self.most)
-        picture, rank = torch.nonzero(centres.score >= max(self.confidence, torch.finfo(torch.float32).tiny), as_tuple=True)
+        picture, rank = torch.nonzero(
+            centres.score >= max(self.confidence, torch.finfo(torch.float32).tiny), as_tuple=True
+        )
         return self._read(raw, picture, centres.cell[picture, rank], centres.classes[picture, rank])
 
     def refind(self, raw: DetectorMaps, inputs: Inputs, pins: Pins) -> Detections:
         """The same cells, read again."""
         device = raw.logits.device
-        return self._read(raw, torch.arange(len(inputs), device=device), pins.candidate.to(device), pins.classes.to(device))
+        return self._read(
+            raw, torch.arange(len(inputs), device=device), pins.candidate.to(device), pins.classes.to(device)
+        )
 
     def auto_layers(self) -> LayerChoice:
         """The first residual block, chosen with LayerCAM on validation scenes: the only layer that passed both checks well.
@@ -147,19 +155,32 @@ def load(
         raise AdapterError(f"there is no embedded model {name!r}; expected detector")
     of = int(match[1] or 0)
     if of not in SEEDS:
-        raise OptionError(f"there are shipped detectors of the training seeds {', '.join(map(str, SEEDS))}, not of {of}")
+        raise OptionError(
+            f"there are shipped detectors of the training seeds {', '.join(map(str, SEEDS))}, not of {of}"
+        )
     if weights is not None and str(weights) != "none":
-        return wrap(load_detector(weights), device=device, confidence=confidence, name=f"heatmap detector from {weights}")
+        return wrap(
+            load_detector(weights), device=device, confidence=confidence, name=f"heatmap detector from {weights}"
+        )
     shipped = load_detector(asset(f"detector-{of}.safetensors"))
     if weights is None:
         return wrap(shipped, device=device, confidence=confidence, name=f"heatmap detector, training seed {of}")
-    view = wrap(random_detector(shipped.config, seed), device=device, confidence=confidence, name=f"heatmap detector, random weights of seed {seed}")
+    view = wrap(
+        random_detector(shipped.config, seed),
+        device=device,
+        confidence=confidence,
+        name=f"heatmap detector, random weights of seed {seed}",
+    )
     view.random_weights = RandomWeights.of(view.model, seed)
     return view
 
 
 def wrap(
-    model: HeatmapDetector, *, confidence: float = CONFIDENCE, device: str | torch.device | None = None, name: str = "heatmap detector"
+    model: HeatmapDetector,
+    *,
+    confidence: float = CONFIDENCE,
+    device: str | torch.device | None = None,
+    name: str = "heatmap detector",
 ) -> HeatmapDetectorView:
     """A view of a detector of one's own training; the module itself is moved if a ``device`` is given."""
     return HeatmapDetectorView(model if device is None else model.to(device), name=name, confidence=confidence)

@@ -18,7 +18,12 @@ COUNTED = "how many {category} ?"
 
 
 def load(
-    name: str = "tiny-vlm", *, weights: str | os.PathLike[str] | None = None, device: str | torch.device = "cpu", seed: int = 0, dtype: str = "float32"
+    name: str = "tiny-vlm",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
+    dtype: str = "float32",
 ) -> TransformersVlm:
     """The command line's ``--model tiny-vlm``.
 
@@ -39,8 +44,18 @@ def load(
     of = int(match[1] or 0)
     processor = tiny_processor()
     if weights is not None and str(weights) == "none":
-        view = TransformersVlm(random_tiny_vlm(seed).to(device, dtype_of(dtype)), processor, name=f"tiny-vlm, random weights of seed {seed}", count_prompt=COUNTED)
+        view = TransformersVlm(
+            random_tiny_vlm(seed).to(device, dtype_of(dtype)),
+            processor,
+            name=f"tiny-vlm, random weights of seed {seed}",
+            count_prompt=COUNTED,
+        )
         view.random_weights = RandomWeights.of(view.model, seed)
         return view
     model = load_tiny_vlm(weights, seed=of).to(device, dtype_of(dtype))
-    return TransformersVlm(model, processor, name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}", count_prompt=COUNTED)
+    return TransformersVlm(
+        model,
+        processor,
+        name=f"tiny-vlm, training seed {of}" if weights is None else f"tiny-vlm from {weights}",
+        count_prompt=COUNTED,
+    )

@@ -61,13 +61,7 @@ class NotDeclaredError(LayerError):
 
 
 def layout_of(
-    name: str,
-    module: nn.Module,
-    output: Tensor,
-    inputs: Inputs,
-    *,
-    tokens: Tokens | None = None,
-    four: str = "nchw",
+    name: str, module: nn.Module, output: Tensor, inputs: Inputs, *, tokens: Tokens | None = None, four: str = "nchw"
 ) -> Layout:
     """The layout of one layer's output.
 
@@ -89,9 +83,13 @@ def layout_of(
     if output.ndim == 3:
         return _of_tokens(name, shape, size, tokens)
     if output.ndim != 4:
-        raise LayerError(f"layer {name} puts out {shape}, which is no grid over the picture; choose a layer with 3 (tokens) or 4 dimensions")
+        raise LayerError(
+            f"layer {name} puts out {shape}, which is no grid over the picture; choose a layer with 3 (tokens) or 4 dimensions"
+        )
     if tokens is not None and shape[2] == shape[3] and shape[2] - tokens.grid[0] * tokens.grid[1] in (0, tokens.prefix):
-        raise LayerError(f"layer {name} puts out {shape}: attention of every token to every token, not a grid; choose the block around it")
+        raise LayerError(
+            f"layer {name} puts out {shape}: attention of every token to every token, not a grid; choose the block around it"
+        )
     if tokens is not None and shape[2] - tokens.grid[0] * tokens.grid[1] in (0, tokens.prefix):
         raise LayerError(
             f"layer {name} puts out {shape}: the {shape[2]} tokens of each of {shape[1]} heads, not a grid of {shape[1]} x {shape[2]} cells; "

@@ -54,7 +54,9 @@ class HeatmapDetectorConfig:
     def __post_init__(self) -> None:
         stride = STRIDE << max(0, len(self.widths) - 1)
         if not self.names or not self.widths or len(self.size) != 2 or any(s < stride or s % stride for s in self.size):
-            raise OptionError(f"{self}: expected at least one name and width, and a size (h, w) of multiples of {stride}, the backbone's stride")
+            raise OptionError(
+                f"{self}: expected at least one name and width, and a size (h, w) of multiples of {stride}, the backbone's stride"
+            )
         if self.hidden < 8 or self.hidden % 8 or not self.typical > 0:
             raise OptionError(f"{self}: expected a hidden that is a multiple of 8, and a typical side above 0 cells")
 
@@ -95,7 +97,11 @@ class DetectorHead(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for i in range(steps):
-            layers += [nn.ConvTranspose2d(channels if i == 0 else hidden, hidden, 4, stride=2, padding=1, bias=False), nn.GroupNorm(8, hidden), nn.ReLU()]
+            layers += [
+                nn.ConvTranspose2d(channels if i == 0 else hidden, hidden, 4, stride=2, padding=1, bias=False),
+                nn.GroupNorm(8, hidden),
+                nn.ReLU(),
+            ]
         if not steps:
             layers = [nn.Conv2d(channels, hidden, 1), nn.ReLU()]
         self.finer = nn.Sequential(*layers)
@@ -143,7 +149,9 @@ class HeatmapDetector(nn.Module):
         super().__init__()
         self.config = config
         self.backbone: Backbone = ConvBackbone(ConvBackboneConfig(widths=config.widths, depth=config.depth))
-        self.head = DetectorHead(self.backbone.channels, len(config.names), steps=len(config.widths) - 1, hidden=config.hidden)
+        self.head = DetectorHead(
+            self.backbone.channels, len(config.names), steps=len(config.widths) - 1, hidden=config.hidden
+        )
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> DetectorMaps:
         """The maps of pictures from 0 to 1."""
@@ -221,16 +229,22 @@ def load_detector(fpath: str | os.PathLike[str]) -> HeatmapDetector:
 
     fpath = Path(fpath)
     if not fpath.is_file():
-        raise WeightsError(f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.train.heatmap_detector --out {fpath}")
+        raise WeightsError(
+            f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.train.heatmap_detector --out {fpath}"
+        )
     try:
         with safe_open(fpath, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("isotherm", "{}"))
             told = header.pop("format", None)
             if told != FORMAT:
-                raise WeightsError(f"{fpath} is not a heatmap detector of isotherm: its format is {told!r}, expected {FORMAT!r}")
+                raise WeightsError(
+                    f"{fpath} is not a heatmap detector of isotherm: its format is {told!r}, expected {FORMAT!r}"
+                )
             lists = {key: tuple(header[key]) for key in ("names", "size", "widths")}
             model = HeatmapDetector(HeatmapDetectorConfig(**{**header, **lists}))
             model.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118 (a safetensors file is no dict)
     except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError, OptionError) as error:
-        raise WeightsError(f"{fpath} cannot be read as a heatmap detector ({type(error).__name__}: {error}); it may be cut short or of another program") from error
+        raise WeightsError(
+            f"{fpath} cannot be read as a heatmap detector ({type(error).__name__}: {error}); it may be cut short or of another program"
+        ) from error
     return model.eval()

@@ -36,8 +36,13 @@ OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", 
 FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 """The first block has no expansion, so its norms count from another one."""
 OTHER_BLOCKS = {
-    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3",
-}  # fmt: skip
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
 PLACES = tuple(f"blocks.{stage}.{i}" for stage, blocks in enumerate(STAGES) for i in range(blocks))
 
 
@@ -75,13 +80,27 @@ def load(
     need_imagenet()
     if weights != "auto":
         return timm_adapter.load(
-            ARCHITECTURE, weights=weights, seed=seed, device=device, trust=trust, names=names, size=size, mean=mean, std=std, geometry=geometry
-        )  # fmt: skip
+            ARCHITECTURE,
+            weights=weights,
+            seed=seed,
+            device=device,
+            trust=trust,
+            names=names,
+            size=size,
+            mean=mean,
+            std=std,
+            geometry=geometry,
+        )
     model = timm_adapter.build(ARCHITECTURE, seed)
     load_package_weights(model, package_weights())
     # these weights are known to be ImageNet's, so that their names are no guess from the number of classes
     view = timm_adapter.wrap(
-        model.to(device).eval(), names=names or timm_adapter.names_of(model), size=size, mean=mean, std=std, geometry=geometry
+        model.to(device).eval(),
+        names=names or timm_adapter.names_of(model),
+        size=size,
+        mean=mean,
+        std=std,
+        geometry=geometry,
     )
     view.name = f"EfficientNet-Lite0 (ImageNet, {PACKAGE} {VERSION})"
     view.exclusive = True  # trained by cross-entropy over a softmax of its thousand classes
@@ -139,7 +158,9 @@ def timm_name(name: str) -> str:
     number = int(match[1]) if match else len(PLACES)
     inside = FIRST_BLOCK if number == 0 else OTHER_BLOCKS
     if match is None or number >= len(PLACES) or match[2] not in inside:
-        raise WeightsError(f"{name} is no tensor of {PACKAGE} {VERSION}; expected names such as _blocks.0._depthwise_conv.weight")
+        raise WeightsError(
+            f"{name} is no tensor of {PACKAGE} {VERSION}; expected names such as _blocks.0._depthwise_conv.weight"
+        )
     return f"{PLACES[number]}.{inside[match[2]]}.{tensor}"
 
 

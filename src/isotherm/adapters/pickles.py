@@ -25,9 +25,13 @@ def check_weights_file(fpath: Path) -> None:
     try:
         found = fpath.stat()
     except (OSError, ValueError) as error:
-        raise WeightsError(f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path") from None
+        raise WeightsError(
+            f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path"
+        ) from None
     if not stat.S_ISREG(found.st_mode):
-        raise WeightsError(f"{fpath} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}; expected a weights file")
+        raise WeightsError(
+            f"{fpath} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}; expected a weights file"
+        )
     if not os.access(fpath, os.R_OK):
         raise WeightsError(f"{fpath} may not be read by this user; check its permissions")
     if found.st_size == 0:

@@ -161,13 +161,20 @@ def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layou
 
     def hook_of(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, _args: Any, output: Any) -> None:
-            if not isinstance(output, Tensor) or name in found or output.ndim not in (3, 4) or len(output) != len(squares):
+            if (
+                not isinstance(output, Tensor)
+                or name in found
+                or output.ndim not in (3, 4)
+                or len(output) != len(squares)
+            ):
                 return
             layout = followed_layout(module, output, follower) if output.ndim == 4 else None
             if layout is not None:
                 found[name] = Reading(layout, 1.0, torch.inf)
                 return
-            best = best_reading(output.detach(), [*layers[name], *(r for r in readings(output, size) if r not in layers[name])])
+            best = best_reading(
+                output.detach(), [*layers[name], *(r for r in readings(output, size) if r not in layers[name])]
+            )
             if best is not None:
                 found[name] = best
 
@@ -222,7 +229,11 @@ class Places:
             if (name, size) not in self._known:
                 self._prove(name, inputs, [])
             proved = self._known.get((name, size))
-            if proved is None or proved.grid is None or proved.prefix + proved.grid[0] * proved.grid[1] != output.shape[1]:
+            if (
+                proved is None
+                or proved.grid is None
+                or proved.prefix + proved.grid[0] * proved.grid[1] != output.shape[1]
+            ):
                 raise
             return proved
         if name in self.trusted or declared.declared or declared.order == "tokens":

@@ -24,14 +24,22 @@ def input_premises(preprocess: Preprocess, *, source: Source, why: str, **given:
     words = _words(preprocess)
     theirs = [words.pop(name) for name, value in given.items() if value is not None]
     if source == "assumed" and all(given.get(name) is not None for name in ("size", "mean", "std")):
-        source, why = "default", "geometry can be given"  # what is left is how a picture is fitted, which is no claim about the model
+        source, why = (
+            "default",
+            "geometry can be given",
+        )  # what is left is how a picture is fitted, which is no claim about the model
     found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
     return (*found, Premise(about="input", value=", ".join(words.values()), source=source, why=why))
 
 
 def names_premise(data_set: str, count: int, *, source: Source = "assumed", why: str | None = None) -> Premise:
     """The class names of a data set, given to a model with as many outputs."""
-    return Premise(about="class names", value=f"those of {data_set}", source=source, why=why or f"the model has as many outputs, {count}; {NAMES_CAN_BE_GIVEN}")
+    return Premise(
+        about="class names",
+        value=f"those of {data_set}",
+        source=source,
+        why=why or f"the model has as many outputs, {count}; {NAMES_CAN_BE_GIVEN}",
+    )
 
 
 def assumed(premises: Sequence[Premise], about: str, why: str, *, unless: str = "") -> tuple[Premise, ...]:
@@ -40,7 +48,10 @@ def assumed(premises: Sequence[Premise], about: str, why: str, *, unless: str = 
     Args:
         about: which of them. unless: what holds whatever the weights are, by its reason.
     """
-    return tuple(replace(p, source="assumed", why=why) if p.about == about and p.source == "declared" and p.why != unless else p for p in premises)
+    return tuple(
+        replace(p, source="assumed", why=why) if p.about == about and p.source == "declared" and p.why != unless else p
+        for p in premises
+    )
 
 
 def fed_as_imagenet(preprocess: Preprocess) -> bool:
@@ -51,10 +62,13 @@ def fed_as_imagenet(preprocess: Preprocess) -> bool:
 def _words(preprocess: Preprocess) -> dict[str, str]:
     (h, w), (rows, columns) = preprocess.size, preprocess.resize or preprocess.size
     return {
-        "size": f"shorter side {min(rows, columns)} pixels" if preprocess.geometry == "shorter" else f"{h} x {w} pixels",
+        "size": f"shorter side {min(rows, columns)} pixels"
+        if preprocess.geometry == "shorter"
+        else f"{h} x {w} pixels",
         "geometry": {
             "crop": f"scaled to cover {rows} x {columns} and cut in the centre",
-            "squash": f"stretched to {rows} x {columns}" + ("" if (rows, columns) == (h, w) else " and cut in the centre"),
+            "squash": f"stretched to {rows} x {columns}"
+            + ("" if (rows, columns) == (h, w) else " and cut in the centre"),
             "letterbox": f"scaled to fit into {rows} x {columns}, the rest filled with the mean colour",
             "shorter": "nothing cut off",
         }[preprocess.geometry],

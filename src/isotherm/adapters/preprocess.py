@@ -60,9 +60,13 @@ class Preprocess:
         if self.geometry not in get_args(Geometry):
             raise OptionError(f"geometry is {self.geometry!r}; expected one of {', '.join(get_args(Geometry))}")
         if self.interpolation not in get_args(Interpolation):
-            raise OptionError(f"interpolation is {self.interpolation!r}; expected one of {', '.join(get_args(Interpolation))}")
+            raise OptionError(
+                f"interpolation is {self.interpolation!r}; expected one of {', '.join(get_args(Interpolation))}"
+            )
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise OptionError(f"mean has {len(self.mean)} values and std {len(self.std)}; both need 3 (RGB) or 1 (grey)")
+            raise OptionError(
+                f"mean has {len(self.mean)} values and std {len(self.std)}; both need 3 (RGB) or 1 (grey)"
+            )
         if min(self.std) <= 0:
             raise OptionError(f"std is {self.std}; every value must be above 0")
         for name, size in (("size", self.size), ("resize", self.resize)):
@@ -108,7 +112,9 @@ class Preprocess:
         tensor = pixels.to(torch.float32) / 255
         return tensor.sub_(_column(self.mean)).div_(_column(self.std)), frame
 
-    def batch(self, pictures: Pictures, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Inputs:
+    def batch(
+        self, pictures: Pictures, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Inputs:
         """Pictures of any sizes -> one batch on ``device`` in ``dtype``; normalised in float32 before the cast."""
         if not len(pictures):
             raise InputError("there are no pictures to prepare: the list is empty")
@@ -137,7 +143,9 @@ def size_of(size: int | Sequence[int]) -> Size:
 def check_picture(picture: object) -> None:
     """Raises InputError unless the picture is (H, W, 3) uint8."""
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        given = f"{picture.dtype} of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        given = (
+            f"{picture.dtype} of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        )
         raise InputError(f"a picture is {given}; expected an RGB array (H, W, 3) of uint8")
     if 0 in picture.shape:
         raise InputError(f"a picture of shape {picture.shape} has no pixels")

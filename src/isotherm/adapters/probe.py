@@ -114,7 +114,9 @@ def last_grid(places: Places, answer: Answer, inputs: Inputs, *, among: Among = 
                 break
         if best is not None:
             return best
-    raise LayerError(f"none of the last {TRIED} grids of this {kind} carries gradient of its answer; name an earlier layer yourself")
+    raise LayerError(
+        f"none of the last {TRIED} grids of this {kind} carries gradient of its answer; name an earlier layer yourself"
+    )
 
 
 def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout: Layout) -> float:
@@ -141,7 +143,11 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
     def hook_of(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, _args: Any, output: Any) -> None:
             times[name] = times.get(name, 0) + 1
-            if isinstance(output, Tensor) and output.ndim > 2 and output[0].numel() > max(output.shape[1], output.shape[-1]):
+            if (
+                isinstance(output, Tensor)
+                and output.ndim > 2
+                and output[0].numel() > max(output.shape[1], output.shape[-1])
+            ):
                 ran.append((name, module, output))
 
         return hook
@@ -168,7 +174,9 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
     return found, len(ran)
 
 
-def _ways(places: Places, name: str, output: Tensor, inputs: Inputs, size: tuple[int, int], follower: Follower) -> tuple[list[Layout], bool]:
+def _ways(
+    places: Places, name: str, output: Tensor, inputs: Inputs, size: tuple[int, int], follower: Follower
+) -> tuple[list[Layout], bool]:
     """The layouts that an output may have, what is declared first; and whether that one is sure, since its cells were followed from the input."""
     try:
         declared = places.declare(name, output, inputs)
@@ -197,7 +205,11 @@ def refusal(places: Places, answer: Answer, inputs: Inputs, layers: Sequence[str
         return str(error)
     output = answer(recording.raw)
     scores = output.flatten(1).float().amax(1)  # not the sum, which a last normalisation makes constant
-    gradients = torch.autograd.grad(scores.sum(), [c.output for c in recording.calls], allow_unused=True) if output.requires_grad else ()
+    gradients = (
+        torch.autograd.grad(scores.sum(), [c.output for c in recording.calls], allow_unused=True)
+        if output.requires_grad
+        else ()
+    )
     cells = [layout.to_grid(g) for layout, g in zip(layouts, gradients, strict=False) if g is not None]
     return None if any(bool(c.any()) for c in cells) else "no gradient of the answer reaches its cells"
 
@@ -247,7 +259,10 @@ def settled(
         LayerError: no layer of this model puts out a grid.
     """
     choices = _chosen.setdefault(places.model, {})
-    key = (key, hash(tuple(name for name, _ in places.model.named_modules())))  # a model that was rebuilt meanwhile is looked at anew
+    key = (
+        key,
+        hash(tuple(name for name, _ in places.model.named_modules())),
+    )  # a model that was rebuilt meanwhile is looked at anew
     if key not in choices:
         why_not = refusal(places, answer, make_inputs(), known.layers) if known is not None and check else None
         if known is not None and why_not is None:
@@ -255,8 +270,13 @@ def settled(
         else:
             choice = found_choice(last_grid(places, answer, make_inputs(), among=among), type(places.model).__name__)
             if known is not None:
-                choice = LayerChoice(choice.layers, f"{choice.reason}; the usual choice, {', '.join(known.layers)}, was passed over: {why_not}")
+                choice = LayerChoice(
+                    choice.layers,
+                    f"{choice.reason}; the usual choice, {', '.join(known.layers)}, was passed over: {why_not}",
+                )
             choices[key] = choice
     trusted = known is not None and choices[key].layers == known.layers
-    places.trusted = frozenset(ref.name for ref in resolve(places.model, list(choices[key].layers))) if trusted else frozenset()
+    places.trusted = (
+        frozenset(ref.name for ref in resolve(places.model, list(choices[key].layers))) if trusted else frozenset()
+    )
     return choices[key]

@@ -65,19 +65,29 @@ def wrap(
     preprocess = preprocess_of(inner).with_colours(mean, std)
     fixed = fixed_size(inner)
     if size is not None and fixed is not None and size_of(size) != fixed:
-        raise OptionError(f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}")
+        raise OptionError(
+            f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}"
+        )
     preprocess = preprocess.with_size(fixed or size)
     tokens = token_rule(inner)(preprocess.size)
     patch = None if tokens is None else tokens.patch
     if fixed is None and patch is not None and any(s % p for s, p in zip(preprocess.size, patch, strict=True)):
-        raise OptionError(f"size {preprocess.size} is not a multiple of this {type(inner).__name__}'s patch of {patch[0]} x {patch[1]} pixels; choose one that is")
+        raise OptionError(
+            f"size {preprocess.size} is not a multiple of this {type(inner).__name__}'s patch of {patch[0]} x {patch[1]} pixels; choose one that is"
+        )
     if geometry is not None:
-        preprocess = replace(preprocess, geometry=geometry, resize=preprocess.resize if geometry == "crop" else preprocess.size)
+        preprocess = replace(
+            preprocess, geometry=geometry, resize=preprocess.resize if geometry == "crop" else preprocess.size
+        )
     classifier = inner.get_classifier()
-    heads = [h for h in (classifier if isinstance(classifier, tuple | list) else (classifier,)) if isinstance(h, nn.Linear)]
+    heads = [
+        h for h in (classifier if isinstance(classifier, tuple | list) else (classifier,)) if isinstance(h, nn.Linear)
+    ]
     outputs = int(inner.num_classes) or embedding_size(inner)
     if names is not None and len(names) != outputs:
-        raise OptionError(f"{len(names)} class names were given for the {outputs} outputs of this {type(inner).__name__}; give one per output")
+        raise OptionError(
+            f"{len(names)} class names were given for the {outputs} outputs of this {type(inner).__name__}; give one per output"
+        )
     arguments: dict[str, Any] = dict(
         name=f"{(getattr(inner, 'pretrained_cfg', None) or {}).get('architecture', type(inner).__name__)} (timm)",
         names=names or names_of(inner),
@@ -89,7 +99,11 @@ def wrap(
         embeds=int(inner.num_classes) == 0,
         premises=_premises(inner, preprocess, names, size=size, mean=mean, std=std, geometry=geometry),
     )
-    return TransformerView(inner, **arguments, **token_head(inner)) if is_plain_vit(inner) else ClassifierView(inner, **arguments)
+    return (
+        TransformerView(inner, **arguments, **token_head(inner))
+        if is_plain_vit(inner)
+        else ClassifierView(inner, **arguments)
+    )
 
 
 def load(
@@ -126,9 +140,13 @@ def load(
     on_hub = name.startswith(("hf-hub:", "hf_hub:"))
     if not on_hub and not timm.is_model(name.partition(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
-        raise AdapterError(f"timm has no model {name!r}; " + (f"did you mean {', '.join(near)}?" if near else "see timm.list_models()"))
+        raise AdapterError(
+            f"timm has no model {name!r}; " + (f"did you mean {', '.join(near)}?" if near else "see timm.list_models()")
+        )
     if on_hub and weights != "auto":
-        raise OptionError(f"{name} is a model on a hub: its structure comes with its weights, so weights must be 'auto'; for a file give timm's own model name")
+        raise OptionError(
+            f"{name} is a model on a hub: its structure comes with its weights, so weights must be 'auto'; for a file give timm's own model name"
+        )
     built: dict[str, Any] = {}
     if size is not None and not on_hub and _takes_size(name):
         built["img_size"] = size_of(size)
@@ -149,9 +167,15 @@ def load(
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)
-        view.premises = assumed(view.premises, "input", f"there are no trained weights; it is what those of timm's {name} are fed")
+        view.premises = assumed(
+            view.premises, "input", f"there are no trained weights; it is what those of timm's {name} are fed"
+        )
     elif weights != "auto":
-        view.premises = assumed(view.premises, "input", f"{Path(weights).name} does not say what it was trained on; it is what timm's own weights of {name} are fed; {CAN_BE_GIVEN}")
+        view.premises = assumed(
+            view.premises,
+            "input",
+            f"{Path(weights).name} does not say what it was trained on; it is what timm's own weights of {name} are fed; {CAN_BE_GIVEN}",
+        )
     view.name = f"{name} (timm, {'random weights' if weights == 'none' else 'timm weights' if weights == 'auto' else Path(weights).name})"
     return view
 
@@ -210,10 +234,18 @@ def _premises(model: Any, preprocess: Preprocess, names: Sequence[str] | None, *
     declares = any(config.get(key) is not None for key in ("input_size", "mean", "std"))
     label = ".".join(filter(None, (config.get("architecture"), config.get("tag")))) or type(model).__name__
     source: Source = "declared" if declares else "assumed"
-    why = f"timm's configuration of {label}" if declares else f"this {label} has no configuration (pretrained_cfg); it is timm's default, that of ImageNet; {CAN_BE_GIVEN}"
+    why = (
+        f"timm's configuration of {label}"
+        if declares
+        else f"this {label} has no configuration (pretrained_cfg); it is timm's default, that of ImageNet; {CAN_BE_GIVEN}"
+    )
     found = input_premises(preprocess, source=source, why=why, **given)
     subset = infer_imagenet_subset(model) if int(model.num_classes) else None
-    return found if names is not None or subset is None else (*found, names_premise(subset.replace("imagenet", "ImageNet"), int(model.num_classes)))
+    return (
+        found
+        if names is not None or subset is None
+        else (*found, names_premise(subset.replace("imagenet", "ImageNet"), int(model.num_classes)))
+    )
 
 
 def embedding_size(model: Any) -> int:

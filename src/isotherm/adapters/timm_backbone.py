@@ -25,12 +25,18 @@ class TimmTokens(Backbone):
     def __init__(self, model: Any, *, size: Size) -> None:
         tokens = token_rule(model)(size)
         if tokens is None or tokens.patch is None or tokens.patch[0] != tokens.patch[1]:
-            raise AdapterError(f"{type(model).__name__} does not declare a grid of square patches; choose another, or a network with features_only")
+            raise AdapterError(
+                f"{type(model).__name__} does not declare a grid of square patches; choose another, or a network with features_only"
+            )
         super().__init__(int(model.num_features), tokens.patch[0], *_colours(model))
         self.model, self.prefix = model, tokens.prefix
 
     def features(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
-        return to_grid(self.model.forward_features(x), grid=(x.shape[-2] // self.stride, x.shape[-1] // self.stride), prefix=self.prefix)
+        return to_grid(
+            self.model.forward_features(x),
+            grid=(x.shape[-2] // self.stride, x.shape[-1] // self.stride),
+            prefix=self.prefix,
+        )
 
     def summary(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
         if not self.prefix:
@@ -55,10 +61,14 @@ class TimmStage(Backbone):
 
     def features(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
         found: Tensor = self.model(x)[-1]
-        return found.permute(0, 3, 1, 2) if found.shape[1] != self.channels and found.shape[-1] == self.channels else found
+        return (
+            found.permute(0, 3, 1, 2) if found.shape[1] != self.channels and found.shape[-1] == self.channels else found
+        )
 
 
-def load_backbone(name: str, *, pretrained: bool = True, size: Size = (256, 256), stage: int | None = None, seed: int = 0) -> Backbone:
+def load_backbone(
+    name: str, *, pretrained: bool = True, size: Size = (256, 256), stage: int | None = None, seed: int = 0
+) -> Backbone:
     """A backbone by timm's name.
 
     Args:
@@ -86,7 +96,9 @@ def load_backbone(name: str, *, pretrained: bool = True, size: Size = (256, 256)
             strides = stages.feature_info.reduction()
             chosen = max(i for i, s in enumerate(strides) if s <= 16) if stage is None else stage
             if not 0 <= chosen < len(strides):
-                raise OptionError(f"stage is {stage}; {name} has the stages 0 to {len(strides) - 1} of strides {strides}")
+                raise OptionError(
+                    f"stage is {stage}; {name} has the stages 0 to {len(strides) - 1} of strides {strides}"
+                )
             torch.manual_seed(seed)
             return TimmStage(timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=(chosen,)))
         except (OptionError, AdapterError):
@@ -95,7 +107,9 @@ def load_backbone(name: str, *, pretrained: bool = True, size: Size = (256, 256)
             if not pretrained:
                 raise
             first = str(error).splitlines()[0] if str(error) else "no reason given"
-            raise WeightsError(f"the weights of {name} could not be fetched ({type(error).__name__}: {first}); check the network, or start from random ones") from error
+            raise WeightsError(
+                f"the weights of {name} could not be fetched ({type(error).__name__}: {first}); check the network, or start from random ones"
+            ) from error
 
 
 def _sizes(timm: Any, name: str, size: Size) -> dict[str, Any]:

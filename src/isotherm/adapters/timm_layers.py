@@ -20,11 +20,17 @@ def known_layer(model: Any) -> LayerChoice | None:
     from timm.models.swin_transformer_v2 import SwinTransformerV2
 
     if isinstance(model, ResNet):
-        return LayerChoice(("layer4",), "the last stage before pooling: the deepest features that still have one cell per image region")
+        return LayerChoice(
+            ("layer4",), "the last stage before pooling: the deepest features that still have one cell per image region"
+        )
     if isinstance(model, ConvNeXt):
-        return LayerChoice(("stages",), "the last stage before pooling: the deepest features that still have one cell per image region")
+        return LayerChoice(
+            ("stages",), "the last stage before pooling: the deepest features that still have one cell per image region"
+        )
     if isinstance(model, SwinTransformer | SwinTransformerV2) and isinstance(model.norm, nn.LayerNorm):
-        return LayerChoice(("norm",), "the last norm in front of average pooling: every cell reaches the answer by the same linear map")
+        return LayerChoice(
+            ("norm",), "the last norm in front of average pooling: every cell reaches the answer by the same linear map"
+        )
     if not is_plain_vit(model):
         return None
     if model.global_pool == "token":
@@ -34,7 +40,9 @@ def known_layer(model: Any) -> LayerChoice | None:
             "so the patches of the last block's output have a gradient of exactly zero",
         )
     if isinstance(model.norm, nn.Identity):
-        return LayerChoice(("blocks[-1]",), f"the last block: the answer pools all of its patches ({model.global_pool})")
+        return LayerChoice(
+            ("blocks[-1]",), f"the last block: the answer pools all of its patches ({model.global_pool})"
+        )
     return LayerChoice(("norm",), f"the last norm: the answer pools all of its patches ({model.global_pool})")
 
 
@@ -45,7 +53,9 @@ def is_plain_vit(model: Any) -> bool:
     from timm.models.vision_transformer import VisionTransformer
     from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 
-    return isinstance(model, VisionTransformer | Beit | Eva | VisionTransformerRelPos) and hasattr(model.blocks[-1], "norm1")
+    return isinstance(model, VisionTransformer | Beit | Eva | VisionTransformerRelPos) and hasattr(
+        model.blocks[-1], "norm1"
+    )
 
 
 def token_head(model: Any) -> dict[str, Any]:

@@ -82,10 +82,14 @@ def wrap(
         from isotherm.adapters.torchvision_detectors import wrap_detector
 
         if geometry is not None:
-            raise OptionError("torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out")
+            raise OptionError(
+                "torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out"
+            )
         return wrap_detector(model, names=names, size=size, mean=mean, std=std, weights=weights, confidence=confidence)
     if confidence is not None:
-        raise OptionError("confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters")
+        raise OptionError(
+            "confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters"
+        )
     if isinstance(model, _SimpleSegmentationModel | LRASPP):
         from isotherm.adapters.torchvision_segmentation import wrap_segmenter
 
@@ -109,7 +113,9 @@ def wrap_classifier(
     from isotherm.adapters.torchvision_layers import known_layer, order_of, token_head, token_rule
 
     if type(model).__module__.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
-        raise AdapterError(f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors")
+        raise AdapterError(
+            f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors"
+        )
     linear = _last_linear(model)
     part = None if weights is not None else declaring_part(model)
     own = preprocess_of(model, weights) if part is None else part.preprocess
@@ -120,16 +126,22 @@ def wrap_classifier(
         keep = preprocess.resize if geometry == "crop" else preprocess.size
         preprocess = replace(preprocess, geometry=geometry, resize=keep)
     if isinstance(model, VisionTransformer) and preprocess.size != (model.image_size, model.image_size):
-        raise OptionError(f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out")
+        raise OptionError(
+            f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out"
+        )
     count = _count_of_classes(model, linear)
     premises = _input_premises(model, preprocess, weights, part, size=size, mean=mean, std=std, geometry=geometry)
     if names is None:
         names, whose = _names(count, weights, preprocess)
         premises += whose
     elif count is not None and len(names) != count:
-        raise OptionError(f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit")
+        raise OptionError(
+            f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit"
+        )
     arguments: dict[str, Any] = dict(
-        name=f"{type(model).__name__} (torchvision)" if type(model).__module__.startswith("torchvision.") else type(model).__name__,
+        name=f"{type(model).__name__} (torchvision)"
+        if type(model).__module__.startswith("torchvision.")
+        else type(model).__name__,
         names=names or (),
         preprocess=preprocess,
         heads=() if linear is None else (linear,),
@@ -146,7 +158,13 @@ def wrap_classifier(
         raw = _run_once(view)
         dense = dense_logits(raw)
         if dense is not None:
-            return DenseView(model, name=arguments["name"], names=names or numbered(dense.shape[1]), preprocess=preprocess, premises=premises)
+            return DenseView(
+                model,
+                name=arguments["name"],
+                names=names or numbered(dense.shape[1]),
+                preprocess=preprocess,
+                premises=premises,
+            )
         if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
             count = raw.shape[1]
     if names is None:
@@ -188,12 +206,17 @@ def load(
 
     if name.lower() not in list_models():
         near = difflib.get_close_matches(name.lower(), list_models(), n=5, cutoff=0.4)
-        raise AdapterError(f"torchvision has no model {name!r}; " + (f"did you mean {', '.join(near)}?" if near else "see torchvision.models.list_models()"))
+        raise AdapterError(
+            f"torchvision has no model {name!r}; "
+            + (f"did you mean {', '.join(near)}?" if near else "see torchvision.models.list_models()")
+        )
     members = list(get_model_weights(name))
     best = get_model_weights(name).DEFAULT if members else None
     if weights == "auto":
         if best is None:
-            raise WeightsError(f"torchvision offers no weights for {name}; pass the path of a state dict, or weights='none' for random ones")
+            raise WeightsError(
+                f"torchvision offers no weights for {name}; pass the path of a state dict, or weights='none' for random ones"
+            )
         try:
             model = get_model(name, weights=best)
         except (OSError, RuntimeError) as error:  # no network, full disk, broken download
@@ -204,13 +227,33 @@ def load(
     elif weights == "none":
         model = _build(name, seed)
     else:
-        model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES)
+        model = _fitted(
+            name,
+            open_weights(Path(weights), trust=trust),
+            Path(weights),
+            seed,
+            len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES,
+        )
     # a fine-tuned file keeps the geometry and colours of the family, but not the names of its classes
-    view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry, confidence=confidence, weights=best)
+    view = wrap(
+        model.to(device).eval(),
+        names=names,
+        size=size,
+        mean=mean,
+        std=std,
+        geometry=geometry,
+        confidence=confidence,
+        weights=best,
+    )
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[attr-defined]
     if weights != "auto" and best is not None:
-        _assume(view, f"there are no trained weights; it is what those of {best} are fed" if weights == "none" else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}")
+        _assume(
+            view,
+            f"there are no trained weights; it is what those of {best} are fed"
+            if weights == "none"
+            else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}",
+        )
     if weights == "auto" and isinstance(view, ClassifierView):
         view.exclusive = True  # all of torchvision's own weights of classifiers come from cross-entropy
     view.name = f"{name} (torchvision, {'random weights' if weights == 'none' else best if weights == 'auto' else Path(weights).name})"
@@ -230,7 +273,9 @@ def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
     return Preprocess(size=(side, side), resize=(round(side * 256 / 224),) * 2)
 
 
-def _input_premises(model: nn.Module, preprocess: Preprocess, weights: Any, part: DeclaringPart | None, **given: Any) -> tuple[Premise, ...]:
+def _input_premises(
+    model: nn.Module, preprocess: Preprocess, weights: Any, part: DeclaringPart | None, **given: Any
+) -> tuple[Premise, ...]:
     """Where the input of a classifier comes from: weights say what they are fed, modules do not."""
     if weights is not None:
         return input_premises(preprocess, source="declared", why=f"the transforms of {weights}", **given)
@@ -238,7 +283,12 @@ def _input_premises(model: nn.Module, preprocess: Preprocess, weights: Any, part
     if part is not None and not part.name:
         return input_premises(preprocess, source="declared", why=f"its own configuration, {part.label}", **given)
     if part is not None:
-        return input_premises(preprocess, source="assumed", why=f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}", **given)
+        return input_premises(
+            preprocess,
+            source="assumed",
+            why=f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
+            **given,
+        )
     if type(model).__module__.startswith("torchvision."):
         why = f"a module of torchvision does not say which weights it holds; it is what torchvision's first ImageNet weights are fed; weights, {CAN_BE_GIVEN}"
     else:
@@ -252,7 +302,9 @@ def _assume(view: Any, why: str) -> None:
     view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
 
 
-def names_of(count: int | None, weights: Any, defaults: Mapping[int, Any]) -> tuple[list[str] | None, tuple[Premise, ...]]:
+def names_of(
+    count: int | None, weights: Any, defaults: Mapping[int, Any]
+) -> tuple[list[str] | None, tuple[Premise, ...]]:
     """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number of classes.
 
     Args:
@@ -260,7 +312,11 @@ def names_of(count: int | None, weights: Any, defaults: Mapping[int, Any]) -> tu
     """
     categories = None if weights is None else weights.meta.get("categories")
     if categories is not None and count in (None, len(categories)):
-        return list(categories), (Premise(about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"),)
+        return list(categories), (
+            Premise(
+                about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"
+            ),
+        )
     if count is None:
         return None, ()
     if count in defaults:
@@ -273,7 +329,11 @@ def _names(count: int | None, weights: Any, preprocess: Preprocess) -> tuple[lis
     from torchvision.models import ResNet18_Weights
 
     # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
-    return names_of(count, weights, {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)} if fed_as_imagenet(preprocess) else {})
+    return names_of(
+        count,
+        weights,
+        {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)} if fed_as_imagenet(preprocess) else {},
+    )
 
 
 def _pair(length: Any) -> tuple[int, int]:
@@ -292,7 +352,9 @@ def _count_of_classes(model: nn.Module, linear: nn.Module | None) -> int | None:
 
     if isinstance(model, SqueezeNet):
         return int(model.classifier[1].out_channels)
-    return int(linear.out_features) if linear is not None and type(model).__module__.startswith("torchvision.") else None  # type: ignore[arg-type]
+    if linear is None or not type(model).__module__.startswith("torchvision."):
+        return None
+    return int(linear.out_features)  # type: ignore[arg-type]
 
 
 def _run_once(view: ClassifierView) -> Any:

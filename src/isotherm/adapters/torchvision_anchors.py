@@ -97,16 +97,18 @@ class AnchorView(DetectorView):
         chosen = [choose(raw, i, size) for i, size in enumerate(sizes)]
         picture = batch_rows([len(c.anchor) for c in chosen], raw.logits.device)
         anchor = torch.cat([c.anchor for c in chosen])
-        return self._sure(Detections(
-            picture=picture,
-            boxes=torch.cat([c.boxes for c in chosen]),
-            logits=raw.logits[picture, anchor],
-            classes=torch.cat([c.label for c in chosen]),
-            confidence=torch.cat([c.score for c in chosen]),
-            candidate=anchor,
-            names=self.names,
-            objectness=None if raw.centreness is None else raw.centreness[picture, anchor],
-        ))
+        return self._sure(
+            Detections(
+                picture=picture,
+                boxes=torch.cat([c.boxes for c in chosen]),
+                logits=raw.logits[picture, anchor],
+                classes=torch.cat([c.label for c in chosen]),
+                confidence=torch.cat([c.score for c in chosen]),
+                candidate=anchor,
+                names=self.names,
+                objectness=None if raw.centreness is None else raw.centreness[picture, anchor],
+            )
+        )
 
     def refind(self, raw: AnchorOutput, inputs: Inputs, pins: Pins) -> Detections:
         """The same anchors, read again."""
@@ -174,6 +176,8 @@ class AnchorView(DetectorView):
         return self._suppressed(parts)
 
     def _suppressed(self, parts: list[_Chosen]) -> _Chosen:
-        anchor, label, score, boxes = (torch.cat([getattr(p, f) for p in parts]) for f in ("anchor", "label", "score", "boxes"))
+        anchor, label, score, boxes = (
+            torch.cat([getattr(p, f) for p in parts]) for f in ("anchor", "label", "score", "boxes")
+        )
         keep = suppress(boxes, score, label, self.model.nms_thresh)[: self.model.detections_per_img]
         return _Chosen(anchor[keep], label[keep], score[keep], boxes[keep])

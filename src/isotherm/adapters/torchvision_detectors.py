@@ -43,7 +43,9 @@ class DetectorView:
     premises: tuple[Premise, ...] = ()
     random_weights: RandomWeights | None = None
 
-    def __init__(self, model: Any, *, name: str, names: Sequence[str], transform: Any, confidence: float | None = None) -> None:
+    def __init__(
+        self, model: Any, *, name: str, names: Sequence[str], transform: Any, confidence: float | None = None
+    ) -> None:
         self.model = model
         self.name = name
         self.names: Sequence[str] = tuple(names)
@@ -123,7 +125,9 @@ class DetectorView:
         elif isinstance(backbone, SSDFeatureExtractorVGG | SSDLiteFeatureExtractorMobileNet):
             # the mobile one puts out each of its two stacks, the other its one stack (rescaled)
             mobile = isinstance(backbone, SSDLiteFeatureExtractorMobileNet)
-            levels = [f"backbone.features.{i}" for i in range(len(backbone.features))] if mobile else ["backbone.features"]
+            levels = (
+                [f"backbone.features.{i}" for i in range(len(backbone.features))] if mobile else ["backbone.features"]
+            )
             levels += [f"backbone.extra.{i}" for i in range(len(backbone.extra))]
             what = "all feature maps that the head reads"
         else:
@@ -234,8 +238,16 @@ def wrap_detector(
 
 def _premises(transform: Any, **given: Any) -> tuple[Premise, ...]:
     """What the detector is fed: its own transform says it, but for what the user gave."""
-    scaled = f"stretched to {transform.fixed_size[1]} x {transform.fixed_size[0]} pixels" if getattr(transform, "fixed_size", None) else f"shorter side {transform.min_size[-1]} pixels, the longer at most {transform.max_size}"
-    words = {"size": scaled, "mean": f"mean {numbers(transform.image_mean)}", "std": f"std {numbers(transform.image_std)}"}
+    scaled = (
+        f"stretched to {transform.fixed_size[1]} x {transform.fixed_size[0]} pixels"
+        if getattr(transform, "fixed_size", None)
+        else f"shorter side {transform.min_size[-1]} pixels, the longer at most {transform.max_size}"
+    )
+    words = {
+        "size": scaled,
+        "mean": f"mean {numbers(transform.image_mean)}",
+        "std": f"std {numbers(transform.image_std)}",
+    }
     theirs = [words.pop(name) for name, value in given.items() if value is not None]
     found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
     if words:

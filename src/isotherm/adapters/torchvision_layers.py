@@ -53,7 +53,9 @@ def known_layer(model: nn.Module) -> LayerChoice | None:
             "the last convolution's activation, in front of the last max-pooling: the same features on a grid of four times as many cells",
         )
     if isinstance(model, SwinTransformer):
-        return LayerChoice(("norm",), "the last norm in front of average pooling: every cell reaches the answer by the same linear map")
+        return LayerChoice(
+            ("norm",), "the last norm in front of average pooling: every cell reaches the answer by the same linear map"
+        )
     if isinstance(model, VisionTransformer):
         return LayerChoice(
             ("encoder.layers[-1].ln_1",),

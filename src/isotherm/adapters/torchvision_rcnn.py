@@ -117,8 +117,17 @@ class RCNNView(DetectorView):
         region, label, score, final, anchor = (torch.cat(column) for column in zip(*parts, strict=True))
         split = [part[3] for part in parts]
         return RCNNOutput(
-            features, proposals, regions, tuple(map(len, split)), region, label, score, final, anchor,
-            self._masks(features, split, sizes), self._keypoints(features, split, sizes),
+            features,
+            proposals,
+            regions,
+            tuple(map(len, split)),
+            region,
+            label,
+            score,
+            final,
+            anchor,
+            self._masks(features, split, sizes),
+            self._keypoints(features, split, sizes),
         )
 
     def find(self, raw: RCNNOutput, inputs: Inputs) -> Detections:
@@ -127,18 +136,20 @@ class RCNNView(DetectorView):
         masks = None
         if raw.mask_logits is not None:
             masks = _Pasted(raw.mask_logits, raw.label, raw.boxes.detach(), inputs.frame.size)
-        return self._sure(Detections(
-            picture=picture,
-            boxes=raw.boxes,
-            logits=raw.regions.logits[raw.region],
-            classes=raw.label,
-            confidence=raw.score,
-            candidate=raw.anchor,
-            names=self.names,
-            objectness=raw.proposals.objectness[picture, raw.anchor],
-            masks=masks,
-            keypoints=raw.keypoints,
-        ))
+        return self._sure(
+            Detections(
+                picture=picture,
+                boxes=raw.boxes,
+                logits=raw.regions.logits[raw.region],
+                classes=raw.label,
+                confidence=raw.score,
+                candidate=raw.anchor,
+                names=self.names,
+                objectness=raw.proposals.objectness[picture, raw.anchor],
+                masks=masks,
+                keypoints=raw.keypoints,
+            )
+        )
 
     def refind(self, raw: RCNNOutput, inputs: Inputs, pins: Pins) -> Detections:
         """The second stage at the pinned boxes; the first stage's logit at the same anchors."""

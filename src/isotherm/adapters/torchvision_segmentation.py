@@ -29,7 +29,9 @@ class SegmenterView:
     default_method = "gradcam"
     random_weights: RandomWeights | None = None
 
-    def __init__(self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()) -> None:
+    def __init__(
+        self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()
+    ) -> None:
         self.model = model
         self.premises = tuple(premises)
         self.name = name
@@ -65,7 +67,9 @@ class SegmenterView:
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
         (ref,) = resolve(self.model, layer)
-        return replace(layout_of(ref.name, ref.module, output, inputs), spans=True)  # the model stretches its answer over the input
+        return replace(
+            layout_of(ref.name, ref.module, output, inputs), spans=True
+        )  # the model stretches its answer over the input
 
 
 def wrap_segmenter(
@@ -95,23 +99,27 @@ def wrap_segmenter(
     preprocess = preprocess.with_size(size).with_colours(mean, std)
     count = _count(model)
     if names is not None and len(names) != count:
-        raise OptionError(f"{len(names)} class names were given for the {count} classes of this {type(model).__name__}; give one per class")
+        raise OptionError(
+            f"{len(names)} class names were given for the {count} classes of this {type(model).__name__}; give one per class"
+        )
     voc = FCN_ResNet50_Weights.DEFAULT
     declared = weights is not None
     premises = input_premises(
-        preprocess, source="declared" if declared else "assumed",
-        why=f"the transforms of {weights}" if declared else f"a module of torchvision does not say which weights it holds; it is what torchvision's are fed; {CAN_BE_GIVEN}",
-        size=size, mean=mean, std=std, geometry=geometry,
-    )  # fmt: skip
+        preprocess,
+        source="declared" if declared else "assumed",
+        why=f"the transforms of {weights}"
+        if declared
+        else f"a module of torchvision does not say which weights it holds; it is what torchvision's are fed; {CAN_BE_GIVEN}",
+        size=size,
+        mean=mean,
+        std=std,
+        geometry=geometry,
+    )
     if names is None:
         names, whose = names_of(count, weights, {len(voc.meta["categories"]): ("VOC", voc)})
         premises += whose
     return SegmenterView(
-        model,
-        name=f"{type(model).__name__} (torchvision)",
-        names=names or (),
-        preprocess=preprocess,
-        premises=premises,
+        model, name=f"{type(model).__name__} (torchvision)", names=names or (), preprocess=preprocess, premises=premises
     )
 
 

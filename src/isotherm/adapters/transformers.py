@@ -70,7 +70,10 @@ def wrap(
     source: Source = "declared"
     why = ""
     if processor is None:
-        source, why = "assumed", f"no processor came with it, so it is the default of {family} models, at the size that its configuration names; a processor can be given"
+        source, why = (
+            "assumed",
+            f"no processor came with it, so it is the default of {family} models, at the size that its configuration names; a processor can be given",
+        )
         processor = default_processor(config)
         label += f", default {type(processor).__name__}"
         size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
@@ -86,11 +89,18 @@ def wrap(
             texts = prompts(classes, kind)
             view = GroundedView if family in GROUNDED else OwlView
             if getattr(processor, "tokenizer", None) is None:
-                raise AdapterError(f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+                raise AdapterError(
+                    f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
+                )
             return view(model, name=label, texts=texts, preparer=preparer, processor=processor, confidence=confidence)
         own = label_names(config, _columns(model))
         return QueryDetectorView(
-            model, name=label, names=_named(names, own, kind), preparer=preparer, processor=image_processor_of(processor), confidence=confidence
+            model,
+            name=label,
+            names=_named(names, own, kind),
+            preparer=preparer,
+            processor=image_processor_of(processor),
+            confidence=confidence,
         )
     if kind.endswith("ForSemanticSegmentation"):
         return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
@@ -98,7 +108,13 @@ def wrap(
         return ImageClassifierView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
     if paired and classes is not None:
         texts = prompts(classes, kind)
-        return ZeroShotView(model, name=label, names=_named(names, texts, kind), preparer=preparer, tokens=tokenise(processor, texts, family))
+        return ZeroShotView(
+            model,
+            name=label,
+            names=_named(names, texts, kind),
+            preparer=preparer,
+            tokens=tokenise(processor, texts, family),
+        )
     if paired or (kind.endswith("Model") and model.main_input_name == "pixel_values"):
         return EmbeddingView(model, name=label, names=names or (), preparer=preparer)
     raise AdapterError(f"{kind} is a model of another job; of transformers isotherm reads {READS}")
@@ -152,7 +168,9 @@ def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView
     if unfit:
         raise OptionError(f"{type(model).__name__} answers questions and takes no {', '.join(unfit)}; give a prompt")
     if getattr(processor, "tokenizer", None) is None:
-        raise AdapterError(f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+        raise AdapterError(
+            f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
+        )
     return TransformersVlm(model, processor)
 
 
@@ -176,5 +194,7 @@ def _named(given: Sequence[str] | None, own: Sequence[str], kind: str) -> list[s
     if len(given) == len(own) - 1 and own[-1] == "no object":
         return [*given, own[-1]]
     if len(given) != len(own):
-        raise OptionError(f"{len(given)} class names were given for the {len(own)} classes of this {kind}; give one per class")
+        raise OptionError(
+            f"{len(given)} class names were given for the {len(own)} classes of this {kind}; give one per class"
+        )
     return list(given)

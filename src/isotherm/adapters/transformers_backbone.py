@@ -27,10 +27,14 @@ class TransformersBackbone(Backbone):
         AdapterError: its modules do not declare one grid of patches.
     """
 
-    def __init__(self, model: nn.Module, *, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
+    def __init__(
+        self, model: nn.Module, *, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD
+    ) -> None:
         rules = [rule for rule in token_rules(model) if rule.stride is not None]
         if len(rules) != 1 or rules[0].stride is None or rules[0].stride[0] != rules[0].stride[1]:
-            raise AdapterError(f"{type(model).__name__} does not declare one grid of square patches; choose a plain vision transformer (DINO, SigLIP, CLIP's vision model, I-JEPA)")
+            raise AdapterError(
+                f"{type(model).__name__} does not declare one grid of square patches; choose a plain vision transformer (DINO, SigLIP, CLIP's vision model, I-JEPA)"
+            )
         super().__init__(int(model.config.hidden_size), rules[0].stride[0], mean, std)  # type: ignore[union-attr, arg-type]
         self.model, self.prefix, self.suffix = model, rules[0].prefix, rules[0].suffix
 
@@ -63,7 +67,9 @@ def load_backbone(name: str, *, weights: str | os.PathLike[str] = "auto", seed: 
     return backbone_of(open_config(name), name=name, weights=weights, seed=seed)
 
 
-def backbone_of(config: Any, *, name: str = "", weights: str | os.PathLike[str] = "none", seed: int = 0) -> TransformersBackbone:
+def backbone_of(
+    config: Any, *, name: str = "", weights: str | os.PathLike[str] = "none", seed: int = 0
+) -> TransformersBackbone:
     """A backbone from a configuration; a pair of text and vision gives its vision part."""
     need_transformers()
     from transformers import AutoModel
@@ -76,12 +82,18 @@ def backbone_of(config: Any, *, name: str = "", weights: str | os.PathLike[str] 
     else:
         source = name if weights == "auto" else os.fspath(weights)
         try:
-            model, info = AutoModel.from_pretrained(source, config=config, weights_only=True, trust_remote_code=False, output_loading_info=True)
+            model, info = AutoModel.from_pretrained(
+                source, config=config, weights_only=True, trust_remote_code=False, output_loading_info=True
+            )
         except (OSError, ValueError, RuntimeError) as error:
-            raise WeightsError(f"the weights of {source} cannot be loaded ({str(error).splitlines()[0]}); check the name, the network, or give a folder") from error
+            raise WeightsError(
+                f"the weights of {source} cannot be loaded ({str(error).splitlines()[0]}); check the name, the network, or give a folder"
+            ) from error
         missing = [key for key in info["missing_keys"] if "pooler" not in key and not key.startswith("head")]
         if missing:
-            raise WeightsError(f"{source} holds no weights for {len(missing)} parts ({', '.join(missing[:3])}), which would stay random")
+            raise WeightsError(
+                f"{source} holds no weights for {len(missing)} parts ({', '.join(missing[:3])}), which would stay random"
+            )
     half = config.model_type.startswith(("siglip", "ijepa")) and config.model_type != "ijepa"
     colours: tuple[tuple[float, ...], tuple[float, ...]] = (IMAGENET_MEAN, IMAGENET_STD)
     if half:

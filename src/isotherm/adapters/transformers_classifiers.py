@@ -73,7 +73,9 @@ class EncoderView(ABC):
     def settle(self, known: LayerChoice | None) -> LayerChoice:
         """The choice of the family if its layers can be explained, else what running the model shows."""
         # what convolutions put out is certain; tokens are tried, since a family's name does not say what becomes of them
-        check = known is not None and any(re.search(rf"\.({'|'.join(BEFORE_ATTENTION)})$", layer) for layer in known.layers)
+        check = known is not None and any(
+            re.search(rf"\.({'|'.join(BEFORE_ATTENTION)})$", layer) for layer in known.layers
+        )
         key = (type(self).__name__, None if known is None else known.layers)
         return settled(self.places, self.answer, self._noise, known, key=key, check=check, among=self.among)
 
@@ -139,7 +141,9 @@ class EmbeddingView(EncoderView):
             out = self.call(inputs)
         feature = out if isinstance(out, Tensor) else getattr(out, "pooler_output", None)
         if feature is None:
-            raise AdapterError(f"{self.name} gives no pooled feature, so there is nothing to explain as a whole; use a model with a head or a pooler")
+            raise AdapterError(
+                f"{self.name} gives no pooled feature, so there is nothing to explain as a whole; use a model with a head or a pooler"
+            )
         feature = feature.flatten(1)
         return ClassifierOutput(feature, feature)
 
@@ -161,7 +165,9 @@ class ZeroShotView(EncoderView):
         tokens: what the tokeniser made of the texts, (k, l) each.
     """
 
-    def __init__(self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer, tokens: dict[str, Tensor]) -> None:
+    def __init__(
+        self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer, tokens: dict[str, Tensor]
+    ) -> None:
         super().__init__(model, name=name, names=names, preparer=preparer)
         self.tokens = tokens
 
@@ -184,7 +190,9 @@ def tokenise(processor: Any, texts: Sequence[str], kind: str) -> dict[str, Tenso
     """The texts' tokens (k, l), padded as the family was trained: SigLIP's to their full length."""
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
-        raise AdapterError("texts were given, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model")
+        raise AdapterError(
+            "texts were given, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
+        )
     padding = "max_length" if kind.startswith("siglip") else True
     encoded = tokenizer(list(texts), padding=padding, truncation=True, return_tensors="pt")
     return {k: v for k, v in encoded.items() if k in ("input_ids", "attention_mask")}

@@ -45,7 +45,14 @@ class QueryDetectorView(EncoderView):
     """
 
     def __init__(
-        self, model: Any, *, name: str, names: Sequence[str], preparer: Preparer, processor: Any, confidence: float | None
+        self,
+        model: Any,
+        *,
+        name: str,
+        names: Sequence[str],
+        preparer: Preparer,
+        processor: Any,
+        confidence: float | None,
     ) -> None:
         super().__init__(model, name=name, names=names, preparer=preparer)
         self.default_method = "hirescam"
@@ -58,7 +65,9 @@ class QueryDetectorView(EncoderView):
         """The processor's function that makes findings of outputs."""
         found = getattr(processor, "post_process_object_detection", None)
         if found is None:
-            raise AdapterError(f"{type(processor).__name__} has no post_process_object_detection, so its findings are not known; give the detector's own processor")
+            raise AdapterError(
+                f"{type(processor).__name__} has no post_process_object_detection, so its findings are not known; give the detector's own processor"
+            )
         return found
 
     # --- running ---------------------------------------------------------------------------------------
@@ -124,7 +133,9 @@ class QueryDetectorView(EncoderView):
             classes = self.classes(raw, found, picture, query)
         return self._detections(raw, inputs, picture, query, classes, confidence)
 
-    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, " n"]:
+    def classes(
+        self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
+    ) -> Int[Tensor, " n"]:
         """The class of each finding."""
         return torch.cat([f["labels"] for f in found]).long()
 
@@ -153,7 +164,9 @@ class QueryDetectorView(EncoderView):
     ) -> Detections:
         rows = self.rows(raw)
         if rows.shape[-1] != len(self.names):
-            raise AdapterError(f"{self.name} puts out {rows.shape[-1]} logits per query, but {len(self.names)} class names were given; pass one per logit")
+            raise AdapterError(
+                f"{self.name} puts out {rows.shape[-1]} logits per query, but {len(self.names)} class names were given; pass one per logit"
+            )
         return Detections(
             picture=picture,
             boxes=self.boxes(raw, inputs)[picture, query],
@@ -198,7 +211,9 @@ class QueryDetectorView(EncoderView):
 
     def _observed(self, size: Size) -> Size:
         if size not in self._grids:
-            raise LayerError(f"the grid of the encoder's tokens for an input of {size} is known once the model has run on one; run it first")
+            raise LayerError(
+                f"the grid of the encoder's tokens for an input of {size} is known once the model has run on one; run it first"
+            )
         return self._grids[size]
 
 

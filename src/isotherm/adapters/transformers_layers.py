@@ -44,7 +44,11 @@ class TokenLayout(Layout):
         """Raw output (or its gradient) -> (b, c, h, w)."""
         if not self.suffix:
             return super().to_grid(output)
-        if self.grid is None or output.ndim != 3 or output.shape[1] != self.prefix + self.grid[0] * self.grid[1] + self.suffix:
+        if (
+            self.grid is None
+            or output.ndim != 3
+            or output.shape[1] != self.prefix + self.grid[0] * self.grid[1] + self.suffix
+        ):
             raise ShapeError(
                 f"a layer output of shape {tuple(output.shape)} is not {self.prefix} tokens, a grid of {self.grid} and {self.suffix} more tokens"
             )
@@ -129,7 +133,10 @@ def _chain(convs: Iterable[nn.Conv2d]) -> Callable[[Size], Size]:
         h, w = size
         for conv in convs:
             padding = conv.padding if isinstance(conv.padding, tuple) else (0, 0)
-            h, w = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip((h, w), padding, conv.kernel_size, conv.stride, strict=True))
+            h, w = (
+                (n + 2 * p - k) // s + 1
+                for n, p, k, s in zip((h, w), padding, conv.kernel_size, conv.stride, strict=True)
+            )
         return h, w
 
     return grid
@@ -166,16 +173,21 @@ def _of_tokens(name: str, output: Tensor, size: Size, rules: Sequence[TokenRule]
         cells = grid[0] * grid[1]
         if shape[1] in (cells, cells + rule.prefix + rule.suffix):
             bare = shape[1] == cells
-            return TokenLayout("tokens", 0 if bare else rule.prefix, grid, rule.stride, suffix=0 if bare else rule.suffix)
+            return TokenLayout(
+                "tokens", 0 if bare else rule.prefix, grid, rule.stride, suffix=0 if bare else rule.suffix
+            )
     if not rules:
         raise LayerError(
             f"layer {name} puts out {shape}: a sequence of tokens whose places in the picture nothing declares "
             "(text, queries, levels put together); choose a layer whose output has one cell per image region"
         )
     known = " or ".join(
-        f"{rule.prefix} + {rule.grid(size)[0]} x {rule.grid(size)[1]}" + (f" + {rule.suffix}" if rule.suffix else "") for rule in rules
+        f"{rule.prefix} + {rule.grid(size)[0]} x {rule.grid(size)[1]}" + (f" + {rule.suffix}" if rule.suffix else "")
+        for rule in rules
     )
-    raise LayerError(f"layer {name} puts out {shape}: {shape[1]} tokens, but here they are {known}; choose a layer with all patches")
+    raise LayerError(
+        f"layer {name} puts out {shape}: {shape[1]} tokens, but here they are {known}; choose a layer with all patches"
+    )
 
 
 def last_named(model: nn.Module, pattern: str) -> str | None:
@@ -189,7 +201,10 @@ def known_choice(model: nn.Module, rules: Sequence[TokenRule], model_type: str) 
     if rules and any(rule.scope and model_type in MERGING for rule in rules):
         name = last_named(model, rf"{re.escape(rules[-1].scope)}layernorm")
         if name:
-            return LayerChoice((name,), "the last normalisation: its cells are averaged into what the classifier reads, each with its share")
+            return LayerChoice(
+                (name,),
+                "the last normalisation: its cells are averaged into what the classifier reads, each with its share",
+            )
     if rules and rules[0].stride and model_type not in MERGING:
         name = last_named(model, rf"{re.escape(rules[0].scope)}.*\.({'|'.join(BEFORE_ATTENTION)})")
         if name:
@@ -200,7 +215,9 @@ def known_choice(model: nn.Module, rules: Sequence[TokenRule], model_type: str) 
             )
     name = last_named(model, r"(.*\.)?(encoder|model)\.stages\.\d+")
     if name and not rules:
-        return LayerChoice((name,), "the last stage: the last layer with one cell per image region in front of the pooling")
+        return LayerChoice(
+            (name,), "the last stage: the last layer with one cell per image region in front of the pooling"
+        )
     return None
 
 
@@ -208,7 +225,10 @@ def detector_choice(model: nn.Module, rules: Sequence[TokenRule]) -> LayerChoice
     """The layers to explain in a detector; None: find one by running once."""
     name = last_named(model, r"(.*\.)?model\.encoder\.layers\.\d+")
     if name and any(rule.scope and name.startswith(rule.scope) for rule in rules):
-        return LayerChoice((name,), "the encoder's output, as the grid that it was before it was flattened: every query's attention reads all of it")
+        return LayerChoice(
+            (name,),
+            "the encoder's output, as the grid that it was before it was flattened: every query's attention reads all of it",
+        )
     for stem in ("model.encoder_input_proj", "model.input_proj_vision", "model.input_proj"):
         levels = [name for name, _ in model.named_modules() if re.fullmatch(rf"{re.escape(stem)}\.\d+", name)]
         if levels:
@@ -234,7 +254,9 @@ def _interpolates(model: nn.Module) -> bool:
         return True
     if not any(p.kind is p.VAR_KEYWORD for p in top.values()):
         return False
-    return any("interpolate_pos_encoding" in inspect.signature(m.forward).parameters for m in model.modules() if m is not model)
+    return any(
+        "interpolate_pos_encoding" in inspect.signature(m.forward).parameters for m in model.modules() if m is not model
+    )
 
 
 def trained_size(config: Any) -> Size | None:

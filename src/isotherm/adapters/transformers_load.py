@@ -26,9 +26,13 @@ DEFAULT_PROCESSORS = {
 
 
 BESIDE = {
-    "preprocessor_config.json": check_settings, "processor_config.json": check_settings, "video_preprocessor_config.json": check_settings,
-    "tokenizer_config.json": check_settings, "generation_config.json": check_settings, "adapter_config.json": check_adapter,
-}  # fmt: skip
+    "preprocessor_config.json": check_settings,
+    "processor_config.json": check_settings,
+    "video_preprocessor_config.json": check_settings,
+    "tokenizer_config.json": check_settings,
+    "generation_config.json": check_settings,
+    "adapter_config.json": check_adapter,
+}
 """Configurations that are read beside ``config.json``, and what each must not do."""
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
@@ -96,9 +100,19 @@ def class_of(config: Any) -> Any:
     for architecture in config.architectures or ():
         found = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
         # the package has functions and pipelines by name as well, and models of other configurations
-        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) and isinstance(config, found.config_class or ()):
+        if (
+            isinstance(found, type)
+            and issubclass(found, transformers.PreTrainedModel)
+            and isinstance(config, found.config_class or ())
+        ):
             return found
-    autos = ("ObjectDetection", "ZeroShotObjectDetection", "SemanticSegmentation", "ImageClassification", "ImageTextToText")
+    autos = (
+        "ObjectDetection",
+        "ZeroShotObjectDetection",
+        "SemanticSegmentation",
+        "ImageClassification",
+        "ImageTextToText",
+    )
     for auto in autos:
         mapping = getattr(transformers, f"AutoModelFor{auto}")._model_mapping
         found = mapping.get(type(config), None)
@@ -110,7 +124,15 @@ def class_of(config: Any) -> Any:
     )
 
 
-def open_model(name: str, config: Any, *, weights: str | os.PathLike[str], seed: int, trust: Any, dtype: torch.dtype = torch.float32) -> Any:
+def open_model(
+    name: str,
+    config: Any,
+    *,
+    weights: str | os.PathLike[str],
+    seed: int,
+    trust: Any,
+    dtype: torch.dtype = torch.float32,
+) -> Any:
     """The model with the weights of its hub name or folder, with seeded random ones, or with those of a file or folder."""
     model_class = class_of(config)
     if weights == "none":
@@ -134,7 +156,10 @@ def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: t
     """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old names."""
     from safetensors import SafetensorError
 
-    given: dict[str, Any] = {"pretrained_model_name_or_path": None if state is not None else source, "state_dict": state}
+    given: dict[str, Any] = {
+        "pretrained_model_name_or_path": None if state is not None else source,
+        "state_dict": state,
+    }
     try:
         model, info = model_class.from_pretrained(
             **given, config=config, dtype=dtype, weights_only=True, trust_remote_code=False, output_loading_info=True
@@ -194,14 +219,18 @@ def default_processor(config: Any) -> Any:
 def _translated(name: str, what: str, error: Exception) -> AdapterError | WeightsError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if "trust_remote_code" in str(error):
-        return AdapterError(f"{name} needs Python code of its own that would have to be downloaded and run; isotherm never does that. Use a model that transformers has itself")
+        return AdapterError(
+            f"{name} needs Python code of its own that would have to be downloaded and run; isotherm never does that. Use a model that transformers has itself"
+        )
     if isinstance(error, pickle.UnpicklingError):
         return WeightsError(
             f"the {what} of {name} are a broken pickle, or one that asks for more than tensors, which could run code; it was not opened. "
             "Save them as safetensors, or give the file as weights= and, if you trust it, as trust="
         )
     if Path(name).exists():
-        return WeightsError(f"the {what} in {name} cannot be read ({type(error).__name__}: {said}); was it written by save_pretrained, for this model, and completely?")
+        return WeightsError(
+            f"the {what} in {name} cannot be read ({type(error).__name__}: {said}); was it written by save_pretrained, for this model, and completely?"
+        )
     return WeightsError(
         f"the {what} of {name} cannot be fetched ({type(error).__name__}: {said}); check the name and the network, or give a folder "
         "written by save_pretrained"

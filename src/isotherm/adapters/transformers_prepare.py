@@ -37,7 +37,15 @@ class Preparer:
         given: the user gave the size. source, why: where the processor comes from.
     """
 
-    def __init__(self, processor: Any, *, size: int | Sequence[int] | None = None, given: bool = True, source: Source = "declared", why: str = "") -> None:
+    def __init__(
+        self,
+        processor: Any,
+        *,
+        size: int | Sequence[int] | None = None,
+        given: bool = True,
+        source: Source = "declared",
+        why: str = "",
+    ) -> None:
         self.processor = processor
         self._sources: tuple[Source, Source] = ("given" if size is not None and given else source, source)
         self._why = why or f"its processor, {type(processor).__name__}"
@@ -52,10 +60,15 @@ class Preparer:
         if self._sources[0] == self._sources[1]:
             words = [", ".join(words)]
         why = {"given": "", self._sources[1]: self._why}
-        return tuple(Premise(about="input", value=value, source=source, why=why[source]) for value, source in zip(words, self._sources, strict=False))
+        return tuple(
+            Premise(about="input", value=value, source=source, why=why[source])
+            for value, source in zip(words, self._sources, strict=False)
+        )
 
     # Sequence[np.ndarray], not Sequence[Picture]: its H and W would have to be the same for all pictures
-    def batch(self, pictures: Sequence[np.ndarray], *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Inputs:
+    def batch(
+        self, pictures: Sequence[np.ndarray], *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Inputs:
         """Pictures of any sizes -> one batch.
 
         ``extra`` holds ``sizes`` (b, 2), the (h, w) that each picture fills from the top left corner of its input, and
@@ -79,11 +92,18 @@ class Preparer:
         if "pixel_mask" in out:
             extra["pixel_mask"] = out["pixel_mask"].to(device)
         blank = low + self._mean(low) * (high - low)
-        return Inputs(tensor.to(device=device, dtype=dtype), Frame.stack(frames), extra, blank.to(device=device, dtype=dtype))
+        return Inputs(
+            tensor.to(device=device, dtype=dtype), Frame.stack(frames), extra, blank.to(device=device, dtype=dtype)
+        )
 
     def _process(self, pictures: Sequence[np.ndarray]) -> dict[str, Tensor]:
         # copies: torch must not see numpy's read-only memory
-        out = self.processor(images=[np.array(p) for p in pictures], return_tensors="pt", input_data_format="channels_last", **self.options)
+        out = self.processor(
+            images=[np.array(p) for p in pictures],
+            return_tensors="pt",
+            input_data_format="channels_last",
+            **self.options,
+        )
         tensor = out["pixel_values"]
         if not isinstance(tensor, Tensor) or tensor.ndim != 4 or len(tensor) != len(pictures):
             given = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
@@ -113,7 +133,9 @@ class Preparer:
 
     def _mean(self, like: Tensor) -> Tensor:
         """The data set's mean colour in [0, 1], in the input's channel order; without normalisation ImageNet's."""
-        mean = (getattr(self.processor, "image_mean", None) if getattr(self.processor, "do_normalize", False) else None) or IMAGENET_MEAN
+        mean = (
+            getattr(self.processor, "image_mean", None) if getattr(self.processor, "do_normalize", False) else None
+        ) or IMAGENET_MEAN
         colours = torch.tensor([float(m) for m in (mean if isinstance(mean, Sequence) else [mean])]).to(like)
         return (colours.flip(0) if getattr(self.processor, "do_flip_channel_order", False) else colours).expand_as(like)
 
@@ -134,8 +156,12 @@ class Preparer:
         y, x = (sizes[0][0] // 2, sizes[0][1] // 2)
         low, high = tensor[0, :, y, x], tensor[1, :, y, x]
         if bool((high == low).any()):
-            raise AdapterError(f"{self.name} makes black and white the same, so its pixels cannot be followed; is a do_ setting of it wrong?")
-        share = ((tensor[2:] - low[:, None, None]) / (high - low)[:, None, None]).mean(1)  # (2, h, w) of the source's extent
+            raise AdapterError(
+                f"{self.name} makes black and white the same, so its pixels cannot be followed; is a do_ setting of it wrong?"
+            )
+        share = ((tensor[2:] - low[:, None, None]) / (high - low)[:, None, None]).mean(
+            1
+        )  # (2, h, w) of the source's extent
         yy, xx = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) + 0.5 for n in tensor.shape[-2:]), indexing="ij")
         points = frames[0].points_to_source(torch.stack([xx, yy], -1).flatten(0, 1)).unflatten(0, xx.shape)
         size = torch.tensor([w, h], dtype=torch.float64)
@@ -166,7 +192,13 @@ def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
     settings = settings_of(processor, options)
     cut = settings["do_center_crop"] and settings["crop_size"]
     size = settings["crop_size"] if cut else settings["size"] if settings["do_resize"] else None
-    places = "as large as the picture" if not size else " x ".join(str(size[k]) for k in ("height", "width")) + " pixels" if "height" in size else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in size.items())
+    places = (
+        "as large as the picture"
+        if not size
+        else " x ".join(str(size[k]) for k in ("height", "width")) + " pixels"
+        if "height" in size
+        else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in size.items())
+    )
     rest = ["cut in the centre"] if cut else []
     if getattr(processor, "do_normalize", False):
         rest += [f"{name} {numbers(_listed(getattr(processor, f'image_{name}', ())))}" for name in ("mean", "std")]
@@ -268,13 +300,17 @@ def resized_settings(processor: Any, size: int | Sequence[int]) -> dict[str, Any
     if _is(processor, "ConvNextImageProcessor"):
         h, w = size_of(size)
         if h != w:
-            raise OptionError(f"{type(processor).__name__} makes square inputs only, but size is {(h, w)}; give one number")
+            raise OptionError(
+                f"{type(processor).__name__} makes square inputs only, but size is {(h, w)}; give one number"
+            )
         return {"size": {"shortest_edge": h}}
     if "shortest_edge" in own and isinstance(size, int) and crop is None:
         size_of(size)
         if "longest_edge" not in own:
             return {"size": {"shortest_edge": size}}
-        return {"size": {"shortest_edge": size, "longest_edge": round(own["longest_edge"] * size / own["shortest_edge"])}}
+        return {
+            "size": {"shortest_edge": size, "longest_edge": round(own["longest_edge"] * size / own["shortest_edge"])}
+        }
     h, w = size_of(size)
     if crop is None:
         return {"size": {"height": h, "width": w}}

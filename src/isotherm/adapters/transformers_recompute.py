@@ -39,7 +39,14 @@ def recomputed_layers(model: nn.Module) -> Iterator[None]:
 
 
 def _later(layer: nn.Module, forward: Any, *args: Any, **kwargs: Any) -> Any:
-    return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, context_fn=lambda: (nullcontext(), _Frozen(layer)), **kwargs)
+    return checkpoint(
+        forward,
+        *args,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), _Frozen(layer)),
+        **kwargs,
+    )
 
 
 class _Frozen:
@@ -52,7 +59,12 @@ class _Frozen:
     def __enter__(self) -> None:
         self.entered.append(ExitStack())
         # gradients are kept last, so that a norm is frozen with gradients on
-        for one in (evaluating(self.model), frozen_weights(self.model), frozen_norms(), kept_graph(self.model, {}, start=PIXELS)):
+        for one in (
+            evaluating(self.model),
+            frozen_weights(self.model),
+            frozen_norms(),
+            kept_graph(self.model, {}, start=PIXELS),
+        ):
             self.entered[-1].enter_context(one)
 
     def __exit__(self, *raised: Any) -> None:

@@ -33,7 +33,9 @@ class OwlView(QueryDetectorView):
         self._tokens = {k: encoded[k] for k in ("input_ids", "attention_mask")}
         longest = model.config.text_config.max_position_embeddings
         if self._tokens["input_ids"].shape[1] > longest:
-            raise OptionError(f"a text has {self._tokens['input_ids'].shape[1]} tokens, but this model reads {longest} at most; shorten it")
+            raise OptionError(
+                f"a text has {self._tokens['input_ids'].shape[1]} tokens, but this model reads {longest} at most; shorten it"
+            )
 
     def decoder(self, processor: Any) -> Any:
         """The image processor's, which both families' grounded variant calls."""
@@ -65,18 +67,24 @@ class GroundedView(QueryDetectorView):
     def __init__(self, model: Any, *, texts: Sequence[str], processor: Any, **arguments: Any) -> None:
         super().__init__(model, names=texts, processor=processor, **arguments)
         sentence = joined(texts)
-        encoded = processor.tokenizer(sentence, return_tensors="pt", return_token_type_ids=True, return_offsets_mapping=True)
+        encoded = processor.tokenizer(
+            sentence, return_tensors="pt", return_token_type_ids=True, return_offsets_mapping=True
+        )
         self._tokens = {k: encoded[k] for k in ("input_ids", "attention_mask", "token_type_ids")}
         longest = int(model.config.max_text_len)
         if self._tokens["input_ids"].shape[1] > longest:
-            raise OptionError(f"the texts have {self._tokens['input_ids'].shape[1]} tokens together, but this model reads {longest} at most; give fewer")
+            raise OptionError(
+                f"the texts have {self._tokens['input_ids'].shape[1]} tokens together, but this model reads {longest} at most; give fewer"
+            )
         self.spans = spans(texts, encoded["offset_mapping"][0].tolist())
 
     def decoder(self, processor: Any) -> Any:
         """The grounded variant, which both families of processors have."""
         found = getattr(processor, "post_process_grounded_object_detection", None)
         if found is None:
-            raise AdapterError(f"{type(processor).__name__} has no post_process_grounded_object_detection; pass processor=AutoProcessor.from_pretrained(...) of this model")
+            raise AdapterError(
+                f"{type(processor).__name__} has no post_process_grounded_object_detection; pass processor=AutoProcessor.from_pretrained(...) of this model"
+            )
         return found
 
     def further(self, inputs: Inputs) -> dict[str, Any]:
@@ -92,7 +100,9 @@ class GroundedView(QueryDetectorView):
         """One logit per text: the largest of its tokens."""
         return torch.stack([raw.logits[..., span].amax(-1) for span in self.spans], -1)
 
-    def classes(self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor) -> Int[Tensor, " n"]:
+    def classes(
+        self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
+    ) -> Int[Tensor, " n"]:
         """The text with the largest logit."""
         return self.rows(raw)[picture, query].argmax(-1)
 
@@ -102,7 +112,9 @@ def prompts(text: str | Sequence[str] | None, family: str) -> list[str]:
     parts = re.split(r"\s*\.\s*", text) if isinstance(text, str) else list(text or ())
     texts = [t.strip() for t in parts if t.strip()]
     if not texts:
-        raise OptionError(f"{family} finds what a text says, but no classes were given; pass classes=['a cat', 'a dog'], or --classes 'a cat,a dog'")
+        raise OptionError(
+            f"{family} finds what a text says, but no classes were given; pass classes=['a cat', 'a dog'], or --classes 'a cat,a dog'"
+        )
     return texts
 
 
@@ -110,7 +122,9 @@ def joined(texts: Sequence[str]) -> str:
     """The sentence that Grounding DINO was trained with: lower case, a full stop behind each text."""
     with_stops = [t for t in texts if "." in t]
     if with_stops:
-        raise OptionError(f"the text {with_stops[0]!r} has a full stop, which parts one class from the next for this model; leave it out")
+        raise OptionError(
+            f"the text {with_stops[0]!r} has a full stop, which parts one class from the next for this model; leave it out"
+        )
     return "".join(f"{t.strip().lower()}. " for t in texts).strip()
 
 

@@ -15,11 +15,49 @@ from safetensors.torch import save
 from isotherm.atomic import atomic_write
 from isotherm.errors import MissingExtraError, WeightsError
 
-SPECIAL = ("<pad>", "<eos>", "<unk>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+SPECIAL = (
+    "<pad>",
+    "<eos>",
+    "<unk>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
 WORDS = (
-    "how", "many", "where", "is", "there", "?", "red", "green", "blue", "yellow", "circle", "square", "triangle", "yes", "no",
-    "0", "1", "2", "3", "4", "5", "top-left", "top", "top-right", "left", "middle", "right", "bottom-left", "bottom", "bottom-right",
-)  # fmt: skip
+    "how",
+    "many",
+    "where",
+    "is",
+    "there",
+    "?",
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "circle",
+    "square",
+    "triangle",
+    "yes",
+    "no",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "top-left",
+    "top",
+    "top-right",
+    "left",
+    "middle",
+    "right",
+    "bottom-left",
+    "bottom",
+    "bottom-right",
+)
 PATCH, MERGE = 4, 2
 LEAST_PX, MOST_PX = 16 * 16, 192 * 192
 """Pixels of a picture or a frame, within which it is resized to whole tokens and not otherwise."""
@@ -42,15 +80,24 @@ def tiny_processor() -> Any:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", additional_special_tokens=list(SPECIAL[3:]), clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        additional_special_tokens=list(SPECIAL[3:]),
+        clean_up_tokenization_spaces=False,
     )
     sides: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2}
     colours: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     pictures = Qwen2VLImageProcessor(**sides, **colours, min_pixels=LEAST_PX, max_pixels=MOST_PX)
     videos = Qwen3VLVideoProcessor(
-        **sides, **colours, size={"shortest_edge": LEAST_PX, "longest_edge": VIDEO_PICTURES * MOST_PX}, do_sample_frames=False,
-        cap_pixels_per_frame=True, max_video_tokens=MOST_PX // (PATCH * MERGE) ** 2,
-    )  # fmt: skip
+        **sides,
+        **colours,
+        size={"shortest_edge": LEAST_PX, "longest_edge": VIDEO_PICTURES * MOST_PX},
+        do_sample_frames=False,
+        cap_pixels_per_frame=True,
+        max_video_tokens=MOST_PX // (PATCH * MERGE) ** 2,
+    )
     template = (
         "{% for message in messages %}{% for part in message['content'] %}{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
         "{% elif part['type'] == 'video' %}<|video_pad|>{% else %} {{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
@@ -65,17 +112,44 @@ def tiny_config() -> Any:
     number = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}
     return Qwen3VLConfig(
         text_config={
-            "vocab_size": len(number), "hidden_size": 96, "intermediate_size": 288, "num_hidden_layers": 3, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 32,
-            "initializer_range": 0.1, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True},
-            "max_position_embeddings": 1024, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None,
+            "vocab_size": len(number),
+            "hidden_size": 96,
+            "intermediate_size": 288,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 3,
+            "head_dim": 32,
+            "initializer_range": 0.1,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [6, 5, 5],
+                "mrope_interleaved": True,
+            },
+            "max_position_embeddings": 1024,
+            "pad_token_id": 0,
+            "eos_token_id": 1,
+            "bos_token_id": None,
         },
         vision_config={
-            "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "patch_size": PATCH, "spatial_merge_size": MERGE, "temporal_patch_size": 2,
-            "out_hidden_size": 96, "deepstack_visual_indexes": [0], "num_position_embeddings": 144, "initializer_range": 0.1,
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_heads": 4,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": 2,
+            "out_hidden_size": 96,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 144,
+            "initializer_range": 0.1,
         },
-        image_token_id=number["<|image_pad|>"], video_token_id=number["<|video_pad|>"], vision_start_token_id=number["<|vision_start|>"],
-        vision_end_token_id=number["<|vision_end|>"], tie_word_embeddings=True,
-    )  # fmt: skip
+        image_token_id=number["<|image_pad|>"],
+        video_token_id=number["<|video_pad|>"],
+        vision_start_token_id=number["<|vision_start|>"],
+        vision_end_token_id=number["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
 
 
 def random_tiny_vlm(seed: int = 0) -> Any:
@@ -91,7 +165,9 @@ def random_tiny_vlm(seed: int = 0) -> Any:
 
 def save_tiny_vlm(model: Any, fpath: str | os.PathLike[str], **facts: Any) -> Path:
     """Weights in float16, each once, with facts about them, in one safetensors file."""
-    tensors = {name: value.half().contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"}  # tied to the embedding
+    tensors = {
+        name: value.half().contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"
+    }  # tied to the embedding
     with atomic_write(fpath) as file:
         file.write(save(tensors, metadata={"format": FORMAT, "facts": json.dumps(facts)}))
     return Path(fpath)
@@ -106,7 +182,11 @@ def load_tiny_vlm(fpath: str | os.PathLike[str] | None = None, *, seed: int = 0)
     Raises:
         WeightsError: no such file, or not such a model.
     """
-    path = Path(str(resources.files("isotherm") / "assets" / f"tiny-vlm-{seed}.safetensors")) if fpath is None else Path(fpath)
+    path = (
+        Path(str(resources.files("isotherm") / "assets" / f"tiny-vlm-{seed}.safetensors"))
+        if fpath is None
+        else Path(fpath)
+    )
     try:
         with safe_open(path, framework="pt") as file:
             told, tensors = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118

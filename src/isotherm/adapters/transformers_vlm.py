@@ -72,10 +72,25 @@ class TransformersVlm:
 
     random_weights: RandomWeights | None = None
 
-    def __init__(self, model: Any, processor: Any, *, layout: VisionLayout | None = None, name: str | None = None, count_prompt: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        layout: VisionLayout | None = None,
+        name: str | None = None,
+        count_prompt: str | None = None,
+    ) -> None:
         self.model, self.processor = model, processor
         pixels = type(getattr(processor, "image_processor", processor)).__name__
-        self.premises = (Premise(about="input", value=f"pictures as {pixels} cuts and scales them", source="declared", why="its processor"),)
+        self.premises = (
+            Premise(
+                about="input",
+                value=f"pictures as {pixels} cuts and scales them",
+                source="declared",
+                why="its processor",
+            ),
+        )
         self.family = str(model.config.model_type)
         self.name = name or f"{self.family} ({type(model).__name__})"
         self.layout = layout or layout_of(self.family, model.config, processor, model=model)
@@ -85,7 +100,9 @@ class TransformersVlm:
         self.causal = not (self.family == "paligemma" or getattr(text, "use_bidirectional_attention", None))
         ends = model.generation_config.eos_token_id
         ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
-        self.vocabulary = TokenizerVocabulary(processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size))
+        self.vocabulary = TokenizerVocabulary(
+            processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
+        )
         self.decoder = model.get_decoder()
         self.shares = self.family in PLAIN
         self._token = image_token_id(model.config)
@@ -96,8 +113,12 @@ class TransformersVlm:
         check_question(pictures, prompt)
         images = [Image.fromarray(p) for p in pictures]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # PaliGemma's processor makes labels in a way that numpy dislikes
-            inputs = self._placed(self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt"))
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # PaliGemma's processor makes labels in a way that numpy dislikes
+            inputs = self._placed(
+                self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt")
+            )
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._asked(inputs, prompt, pictures, known, self._token)
 
@@ -109,28 +130,54 @@ class TransformersVlm:
             raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
         facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
         text = self._text("video", 1, prompt)
-        inputs = self._placed(self.processor(text=[text], videos=[np.stack(frames)], video_metadata=[facts], do_sample_frames=False, return_tensors="pt"))
+        inputs = self._placed(
+            self.processor(
+                text=[text],
+                videos=[np.stack(frames)],
+                video_metadata=[facts],
+                do_sample_frames=False,
+                return_tensors="pt",
+            )
+        )
         (video,) = self.layout.videos(inputs, [(frames[0].shape[0], frames[0].shape[1])])
         moments, first = [], 0
         for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
             grids = tuple(TokenGrid(grid.frame, grid.token - first) for grid in moment.grids)
             first += moment.count
             moments.append(PictureTokens(moment.size, grids, moment.count))
-        moments[-1] = replace(moments[-1], count=moments[-1].count + video.count - first)  # what ends a video stands for no place
+        moments[-1] = replace(
+            moments[-1], count=moments[-1].count + video.count - first
+        )  # what ends a video stands for no place
         step = -(-len(frames) // len(moments))
         return replace(self._asked(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
 
     def _placed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device and in its type, without what a forward pass does not take."""
         inputs = {name: value for name, value in given.items() if name not in ("labels", "video_metadata")}
-        inputs = {name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
-        return {name: value.to(self.model.dtype) if isinstance(value, Tensor) and value.is_floating_point() and name != "second_per_grid_ts" else value for name, value in inputs.items()}
+        inputs = {
+            name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
+        }
+        return {
+            name: value.to(self.model.dtype)
+            if isinstance(value, Tensor) and value.is_floating_point() and name != "second_per_grid_ts"
+            else value
+            for name, value in inputs.items()
+        }
 
-    def _asked(self, inputs: dict[str, Any], prompt: str, sources: Sequence[Picture], known: Sequence[PictureTokens], token: int) -> Asked:
+    def _asked(
+        self,
+        inputs: dict[str, Any],
+        prompt: str,
+        sources: Sequence[Picture],
+        known: Sequence[PictureTokens],
+        token: int,
+    ) -> Asked:
         ids = inputs["input_ids"][0].cpu()
         positions = picture_positions(ids, token)
         if len(positions) != sum(p.count for p in known):
-            raise AdapterError(f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}")
+            raise AdapterError(
+                f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}"
+            )
         return Asked(inputs, ids, prompt, tuple(sources), tuple(known), positions)
 
     def _text(self, what: str, n: int, prompt: str) -> str:
@@ -145,12 +192,18 @@ class TransformersVlm:
                     f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
                 )
             return text
-        mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(self._token)
+        mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(
+            self._token
+        )
         return f"{mark}" * n + prompt
 
     def _chat(self, what: str, n: int, prompt: str) -> str:
         content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
-        return str(self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False))
+        return str(
+            self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+        )
 
     def embed(self, asked: Asked) -> Streams:
         with torch.no_grad():
@@ -171,18 +224,28 @@ class TransformersVlm:
         with self._quiet(), self._before_decoder(stop), suppress(_Embedded):
             self.model(**inputs, use_cache=False, logits_to_keep=1)
         if "inputs_embeds" not in kept:
-            raise AdapterError(f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens")
+            raise AdapterError(
+                f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens"
+            )
         merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
         return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
 
     def answer(self, asked: Asked, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
-            found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[0, len(asked.ids) :].tolist()
+            found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[
+                0, len(asked.ids) :
+            ].tolist()
         end = next((i for i, token in enumerate(found) if token in self.vocabulary.ends), len(found))
         return found[:end]
 
     def read(
-        self, asked: Asked, streams: Streams, continuation: Int[Tensor, "b k"], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0
+        self,
+        asked: Asked,
+        streams: Streams,
+        continuation: Int[Tensor, "b k"],
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        shared: int = 0,
     ) -> Reading:
         b, k = continuation.shape
         positions = asked.positions.to(self.model.device)
@@ -197,7 +260,12 @@ class TransformersVlm:
             if len(streams) > 1:
                 where = torch.zeros(b, length, dtype=torch.bool, device=embeds.device)
                 where[:, positions] = True
-                changed |= {"visual_pos_masks": where, "deepstack_visual_embeds": [s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]]}
+                changed |= {
+                    "visual_pos_masks": where,
+                    "deepstack_visual_embeds": [
+                        s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]
+                    ],
+                }
             if shared:
                 last.update(kwargs | changed)
                 raise _Embedded
@@ -217,7 +285,10 @@ class TransformersVlm:
                 logits = self.model(**inputs, use_cache=False, logits_to_keep=k + 1).logits
         except _Embedded:
             with self._quiet():
-                return Reading(read_after(self.decoder, self.model.get_output_embeddings(), last, shared, k + 1), last["inputs_embeds"][:, :0])
+                return Reading(
+                    read_after(self.decoder, self.model.get_output_embeddings(), last, shared, k + 1),
+                    last["inputs_embeds"][:, :0],
+                )
         finally:
             after.remove()
         return Reading(logits[:, -(k + 1) :], kept[0])
@@ -233,7 +304,9 @@ class TransformersVlm:
             moments = self.layout.video_pixels(dict(asked.inputs) | {_fed(asked): kept}, [asked.pictures[0].size])
             found = moments[0]
         else:
-            found = torch.cat(self.layout.pixels(dict(asked.inputs) | {_fed(asked): kept}, [p.size for p in asked.pictures]))
+            found = torch.cat(
+                self.layout.pixels(dict(asked.inputs) | {_fed(asked): kept}, [p.size for p in asked.pictures])
+            )
         values = found.nan_to_num(0.0).sum(-1)
         # the layout gives means; as much relevance as there is in the patches is in the tokens
         return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
@@ -244,7 +317,9 @@ class TransformersVlm:
     def _repeated(self, asked: Asked, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
         """The prompt without its pixels, b times, and the answer behind it."""
         b, k = continuation.shape
-        given: dict[str, Any] = {"input_ids": torch.cat([asked.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)}
+        given: dict[str, Any] = {
+            "input_ids": torch.cat([asked.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)
+        }
         for name, fill in PER_TOKEN.items():
             if (value := asked.inputs.get(name)) is not None:
                 # what PaliGemma answers is a suffix, in which no token sees those behind it
@@ -289,10 +364,14 @@ def check_video(frames: Sequence[Picture], fps: float) -> None:
     if not fps > 0:
         raise OptionError(f"fps is {fps}; expected frames per second, above 0")
     if len(frames) < 2:
-        raise OptionError("a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames")
+        raise OptionError(
+            "a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames"
+        )
     if len(sizes := list(dict.fromkeys((f.shape[0], f.shape[1]) for f in frames))) > 1:
         shown = " and ".join(f"{w} x {h}" for h, w in sizes[:2])
-        raise OptionError(f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps")
+        raise OptionError(
+            f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps"
+        )
 
 
 def _fed(asked: Asked) -> str:
@@ -301,4 +380,3 @@ def _fed(asked: Asked) -> str:
 
 class _Embedded(Exception):
     """The vision tower has done its part."""
-

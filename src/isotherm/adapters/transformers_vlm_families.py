@@ -37,7 +37,11 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
         AdapterError: no layout is known of the family, and none could be proved.
     """
     made = FAMILIES.get(model_type)
-    return made(model_type, config, PictureOptions(processor)) if made else proved_layout(model_type, config, processor, model=model)
+    return (
+        made(model_type, config, PictureOptions(processor))
+        if made
+        else proved_layout(model_type, config, processor, model=model)
+    )
 
 
 def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = None) -> VisionLayout:
@@ -59,7 +63,13 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
                 return layout
             except AdapterError as error:
                 reasons.append(f"{type(layout).__name__}: {error}")
-    except (AdapterError, AttributeError, KeyError, TypeError, ValueError) as error:  # whatever a processor that nobody knows may do
+    except (
+        AdapterError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # whatever a processor that nobody knows may do
         reasons.append(str(error))
     raise AdapterError(
         f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess; "
@@ -97,7 +107,9 @@ def _side(options: PictureOptions, name: str) -> int:
     if height is None and _of(crop, "height") == _of(crop, "width") == _of(size, "shortest_edge"):
         height = width = _of(crop, "height")
     if height is None or height != width or not options.get("do_resize", True):
-        raise AdapterError(f"the processor of {name} does not stretch pictures to one square (size {size}), so where its tokens lie is not known")
+        raise AdapterError(
+            f"the processor of {name} does not stretch pictures to one square (size {size}), so where its tokens lie is not known"
+        )
     return int(height)
 
 
@@ -112,7 +124,9 @@ def _vision(config: Any) -> tuple[int, int]:
 
 def _same(name: str, side: int, tower: int) -> int:
     if side != tower:
-        raise AdapterError(f"the processor of {name} makes squares of {side} pixels, its vision tower takes {tower}; take the processor that belongs to the model")
+        raise AdapterError(
+            f"the processor of {name} makes squares of {side} pixels, its vision tower takes {tower}; take the processor that belongs to the model"
+        )
     return side
 
 
@@ -137,39 +151,62 @@ def _gemma(name: str, config: Any, options: PictureOptions) -> VisionLayout:
     tokens = math.isqrt(int(config.mm_tokens_per_image))
     stride = patch * (side // patch // tokens)
     if stride * tokens != side:
-        raise AdapterError(f"{name} makes {tokens} x {tokens} tokens of {side // patch} x {side // patch} patches; expected whole blocks of patches")
+        raise AdapterError(
+            f"{name} makes {tokens} x {tokens} tokens of {side // patch} x {side // patch} patches; expected whole blocks of patches"
+        )
     if not options.get("do_pan_and_scan", False):
         return SquashedLayout(side=side, stride=stride)
     return PanAndScanLayout(
-        side=side, stride=stride, least=int(options.pan_and_scan_min_crop_size), most=int(options.pan_and_scan_max_num_crops), ratio=float(options.pan_and_scan_min_ratio_to_activate)
+        side=side,
+        stride=stride,
+        least=int(options.pan_and_scan_min_crop_size),
+        most=int(options.pan_and_scan_max_num_crops),
+        ratio=float(options.pan_and_scan_min_ratio_to_activate),
     )
 
 
 def _llava(name: str, config: Any, options: PictureOptions) -> VisionLayout:
     if not hasattr(config.vision_config, "image_size") or config.vision_config.model_type == "pixtral":
-        raise AdapterError(f"this {name} has a vision tower for pictures of any size ({config.vision_config.model_type}), of which no layout is known")
+        raise AdapterError(
+            f"this {name} has a vision tower for pictures of any size ({config.vision_config.model_type}), of which no layout is known"
+        )
     side, patch = _vision(config)
     size, crop = options.get("size", {}), options.get("crop_size", {})
     shortest = _of(size, "shortest_edge")
     if shortest is None or not options.get("do_resize", True):
         return SquashedLayout(side=_same(name, _side(options, name), side), stride=patch)
     if not options.get("do_center_crop", False) and not options.get("do_pad", False):
-        raise AdapterError(f"the processor of {name} keeps pictures' shapes (size {size}) and crops none, so its tokens are no square")
+        raise AdapterError(
+            f"the processor of {name} keeps pictures' shapes (size {size}) and crops none, so its tokens are no square"
+        )
     if options.get("do_center_crop", False) and (_of(crop, "height"), _of(crop, "width")) != (shortest, shortest):
-        raise AdapterError(f"the processor of {name} resizes the shorter side to {shortest} and crops {crop}; expected the same size")
+        raise AdapterError(
+            f"the processor of {name} resizes the shorter side to {shortest} and crops {crop}; expected the same size"
+        )
     layout = PaddedLayout if options.get("do_pad", False) else CentreCropLayout
     return layout(side=_same(name, int(shortest), side), stride=patch)
 
 
 def _onevision(name: str, config: Any, options: PictureOptions) -> VisionLayout:
     side, patch = _vision(config)
-    ours, theirs = ([tuple(map(int, p)) for p in places] for places in (options.image_grid_pinpoints, config.image_grid_pinpoints))
+    ours, theirs = (
+        [tuple(map(int, p)) for p in places] for places in (options.image_grid_pinpoints, config.image_grid_pinpoints)
+    )
     if ours != theirs:
-        raise AdapterError(f"the processor of {name} and its model have different image_grid_pinpoints; take the processor that belongs to the model")
+        raise AdapterError(
+            f"the processor of {name} and its model have different image_grid_pinpoints; take the processor that belongs to the model"
+        )
     most = str(getattr(config, "vision_aspect_ratio", None) or "").removeprefix("anyres_max_")
     if not most.isdigit() and name != "llava_next":
-        raise AdapterError(f"vision_aspect_ratio of {name} is {config.vision_aspect_ratio!r}; expected anyres_max_ and a number")
-    return OneVisionLayout(side=_same(name, _side(options, name), side), patch=patch, canvases=ours, most=int(most) if most.isdigit() else None)
+        raise AdapterError(
+            f"vision_aspect_ratio of {name} is {config.vision_aspect_ratio!r}; expected anyres_max_ and a number"
+        )
+    return OneVisionLayout(
+        side=_same(name, _side(options, name), side),
+        patch=patch,
+        canvases=ours,
+        most=int(most) if most.isdigit() else None,
+    )
 
 
 def _idefics(name: str, config: Any, options: PictureOptions) -> VisionLayout:
@@ -186,7 +223,17 @@ def _intern(name: str, config: Any, options: PictureOptions) -> VisionLayout:
 
 
 FAMILIES: dict[str, Callable[[str, Any, PictureOptions], VisionLayout]] = {
-    "qwen2_vl": _qwen, "qwen2_5_vl": _qwen, "qwen3_vl": _qwen, "qwen3_vl_moe": _qwen, "paligemma": _paligemma, "gemma3": _gemma, "llava": _llava,
-    "llava_next": _onevision, "llava_onevision": _onevision, "idefics3": _idefics, "smolvlm": _idefics, "internvl": _intern,
-}  # fmt: skip
+    "qwen2_vl": _qwen,
+    "qwen2_5_vl": _qwen,
+    "qwen3_vl": _qwen,
+    "qwen3_vl_moe": _qwen,
+    "paligemma": _paligemma,
+    "gemma3": _gemma,
+    "llava": _llava,
+    "llava_next": _onevision,
+    "llava_onevision": _onevision,
+    "idefics3": _idefics,
+    "smolvlm": _idefics,
+    "internvl": _intern,
+}
 """Of each model type, what makes its layout."""

@@ -72,7 +72,10 @@ class OneVisionLayout(VisionLayout):
             raise ShapeError(f"canvases {bad} are not of whole tiles of {side} pixels")
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
-        return [self._tiled(size) if alone else self._padded(size) for size, alone in zip(sizes, self._alone(inputs, sizes), strict=True)]
+        return [
+            self._tiled(size) if alone else self._padded(size)
+            for size, alone in zip(sizes, self._alone(inputs, sizes), strict=True)
+        ]
 
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         found = []
@@ -86,8 +89,15 @@ class OneVisionLayout(VisionLayout):
             plan = self._plan(size)
             rows, columns = plan.tiles
             if len(means) < 1 + rows * columns:
-                raise ShapeError(f"the processor made {len(means) - 1} tiles of a picture of {size[0]} x {size[1]}; its layout says {rows} x {columns}")
-            grid = means[1 : 1 + rows * columns].view(rows, columns, 3, self.n, self.n).permute(2, 0, 3, 1, 4).reshape(3, *plan.whole)
+                raise ShapeError(
+                    f"the processor made {len(means) - 1} tiles of a picture of {size[0]} x {size[1]}; its layout says {rows} x {columns}"
+                )
+            grid = (
+                means[1 : 1 + rows * columns]
+                .view(rows, columns, 3, self.n, self.n)
+                .permute(2, 0, 3, 1, 4)
+                .reshape(3, *plan.whole)
+            )
             grid = grid[:, plan.top : plan.top + plan.kept[0], plan.left : plan.left + plan.kept[1]]
             if plan.shrunk != plan.kept:
                 grid = F.interpolate(grid[None], plan.shrunk, mode="bilinear")[0]
@@ -99,10 +109,15 @@ class OneVisionLayout(VisionLayout):
         """A grid per frame, and one token that stands for no place after the last; their times where inputs have ``video_metadata``."""
         m, found = -(-self.n // 2), []
         if len(inputs["pixel_values_videos"]) != len(sizes):
-            raise ShapeError(f"the prompt holds {len(inputs['pixel_values_videos'])} videos; {len(sizes)} sizes were given")
+            raise ShapeError(
+                f"the prompt holds {len(inputs['pixel_values_videos'])} videos; {len(sizes)} sizes were given"
+            )
         for i, (video, size) in enumerate(zip(inputs["pixel_values_videos"], sizes, strict=True)):
             frame = Frame.resize(size, (self.side, self.side)).to_grid(stride=self.patch).resized((m, m))
-            moments = tuple(PictureTokens(size, (TokenGrid(frame, k * m * m + torch.arange(m * m).view(m, m)),), m * m) for k in range(len(video)))
+            moments = tuple(
+                PictureTokens(size, (TokenGrid(frame, k * m * m + torch.arange(m * m).view(m, m)),), m * m)
+                for k in range(len(video))
+            )
             found.append(VideoTokens(size, moments, len(video) * m * m + 1, *moment_times(inputs, i, len(video), 1)))
         return found
 
@@ -117,7 +132,11 @@ class OneVisionLayout(VisionLayout):
     def _alone(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[bool]:
         """Whether each picture is the only one of its prompt, which is what decides."""
         counts = inputs.get("batch_num_images")
-        flags = [int(n) == 1 for n in counts for _ in range(int(n))] if counts is not None else [True] * len(inputs["pixel_values"])
+        flags = (
+            [int(n) == 1 for n in counts for _ in range(int(n))]
+            if counts is not None
+            else [True] * len(inputs["pixel_values"])
+        )
         if len(flags) != len(sizes):
             raise ShapeError(f"the prompt holds {len(flags)} pictures; {len(sizes)} sizes were given")
         return flags
@@ -137,7 +156,9 @@ class OneVisionLayout(VisionLayout):
             left = (columns - int(round(w * (rows / h), 7))) // 2
         kept = rows - 2 * top, columns - 2 * left
         ratio = math.sqrt(kept[0] * kept[1] / (self.most * self.n**2)) if self.most else 1.0
-        return _Plan(tiles, whole, top, left, kept, (int(kept[0] // ratio), int(kept[1] // ratio)) if ratio > 1.1 else kept)
+        return _Plan(
+            tiles, whole, top, left, kept, (int(kept[0] // ratio), int(kept[1] // ratio)) if ratio > 1.1 else kept
+        )
 
     def _padded(self, size: Size) -> PictureTokens:
         return PictureTokens(size, (self._base(padded_square(size, self.side)),), self.n**2 + 1)
@@ -149,7 +170,9 @@ class OneVisionLayout(VisionLayout):
         plan, (h, w) = self._plan(size), size
         height, width = plan.tiles[0] * self.side, plan.tiles[1] * self.side
         across, down = width / w, height / h
-        inner = (min(math.ceil(h * across), height), width) if across < down else (height, min(math.ceil(w * down), width))
+        inner = (
+            (min(math.ceil(h * across), height), width) if across < down else (height, min(math.ceil(w * down), width))
+        )
         top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
         canvas = Frame.resize(size, inner).padded(left, top, width - inner[1] - left, height - inner[0] - top)
         rows, columns = plan.shrunk

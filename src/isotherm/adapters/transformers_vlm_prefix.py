@@ -9,7 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PLAIN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "llava_onevision", "idefics3", "smolvlm", "internvl")
+PLAIN = (
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "qwen3_vl",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "idefics3",
+    "smolvlm",
+    "internvl",
+)
 """Families whose language model is causal over all tokens; Gemma's sees pictures, and PaliGemma's prompts, both ways."""
 
 
@@ -26,13 +36,19 @@ def read_after(decoder: Any, head: Any, given: Mapping[str, Any], start: int, ke
     cache = DynamicCache(config=decoder.config)
     decoder(**_part(given, slice(0, start), rows=1), past_key_values=cache, use_cache=True)
     cache.batch_repeat_interleave(b)
-    hidden = decoder(**_part(given, slice(start, length), rows=b), past_key_values=cache, use_cache=True).last_hidden_state
+    hidden = decoder(
+        **_part(given, slice(start, length), rows=b), past_key_values=cache, use_cache=True
+    ).last_hidden_state
     return head(hidden[:, -keep:])
 
 
 def _part(given: Mapping[str, Any], some: slice, *, rows: int) -> dict[str, Any]:
     """The decoder's arguments for some positions of the first rows."""
-    out = {k: v for k, v in given.items() if k not in ("past_key_values", "use_cache", "input_ids", "output_hidden_states", "output_attentions")}
+    out = {
+        k: v
+        for k, v in given.items()
+        if k not in ("past_key_values", "use_cache", "input_ids", "output_hidden_states", "output_attentions")
+    }
     out["inputs_embeds"] = given["inputs_embeds"][:rows, some]
     b, _length = given["inputs_embeds"].shape[:2]
     if (positions := given.get("position_ids")) is not None:
@@ -45,5 +61,7 @@ def _part(given: Mapping[str, Any], some: slice, *, rows: int) -> dict[str, Any]
         inside = torch.nonzero(where[0]).flatten()
         chosen = (inside >= some.start) & (inside < some.stop)
         out["visual_pos_masks"] = where[:rows, some]
-        out["deepstack_visual_embeds"] = [s.view(b, n, -1)[:rows, chosen].flatten(0, 1) for s in given["deepstack_visual_embeds"]]
+        out["deepstack_visual_embeds"] = [
+            s.view(b, n, -1)[:rows, chosen].flatten(0, 1) for s in given["deepstack_visual_embeds"]
+        ]
     return out

@@ -45,7 +45,13 @@ class PictureOptions:
 
 
 def prove(
-    layout: VisionLayout, processor: Any, name: str = "the model", mean: Sequence[float] | None = None, std: Sequence[float] | None = None, *, token_id: int | None = None
+    layout: VisionLayout,
+    processor: Any,
+    name: str = "the model",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    *,
+    token_id: int | None = None,
 ) -> float:
     """Push pictures of coordinates through the processor, a wide one, a high one and both in one prompt, and see their tokens lie where the layout puts them.
 
@@ -74,11 +80,15 @@ def prove(
         if token_id is not None and "input_ids" in inputs:
             found = len(picture_positions(inputs["input_ids"], token_id))
             if found != sum(counts):
-                raise AdapterError(f"{name} has {found} tokens for pictures of {sizes}; its layout says {counts}, so it is refused")
+                raise AdapterError(
+                    f"{name} has {found} tokens for pictures of {sizes}; its layout says {counts}, so it is refused"
+                )
     return worst
 
 
-def prove_by_model(layout: VisionLayout, model: Any, processor: Any, name: str = "the model", *, token_id: int, probes: int = 12) -> float:
+def prove_by_model(
+    layout: VisionLayout, model: Any, processor: Any, name: str = "the model", *, token_id: int, probes: int = 12
+) -> float:
     """Change a picture where a token's pixels should be, and see that of all tokens of its grid this one changes most as it enters the language model.
 
     Attention spreads the change, so not every token must win; in a wrong order or behind a resampler nearly none does.
@@ -101,7 +111,10 @@ def prove_by_model(layout: VisionLayout, model: Any, processor: Any, name: str =
     hits, tried = 0, []
     for grid in picture.grids:
         rows, columns = grid.frame.size
-        tried += [(grid, k // columns, k % columns) for k in rng.choice(rows * columns, min(probes, rows * columns), replace=False).tolist()]
+        tried += [
+            (grid, k // columns, k % columns)
+            for k in rng.choice(rows * columns, min(probes, rows * columns), replace=False).tolist()
+        ]
     for grid, i, j in tried:
         box = grid.frame.boxes_to_source(torch.tensor([[j, i, j + 1, i + 1]], dtype=torch.float64))[0]
         left, top, right, bottom = (int(v) for v in (box + 0.5).clamp(min=0))
@@ -111,7 +124,9 @@ def prove_by_model(layout: VisionLayout, model: Any, processor: Any, name: str =
         hits += int(moved[grid.token.flatten()].argmax()) == i * grid.frame.size[1] + j
     share = hits / len(tried)
     if share < 0.75:
-        raise AdapterError(f"of {len(tried)} tokens of {name} only {hits} answer most to the pixels where a layout puts them, so it is refused")
+        raise AdapterError(
+            f"of {len(tried)} tokens of {name} only {hits} answer most to the pixels where a layout puts them, so it is refused"
+        )
     return share
 
 
@@ -119,7 +134,9 @@ class _Entered(Exception):
     """The language model was reached; the rest is not needed."""
 
 
-def _entering(model: Any, processor: Any, picture: UInt8[np.ndarray, "h w 3"], token_id: int, name: str) -> tuple[Float[Tensor, "n c"], Any]:
+def _entering(
+    model: Any, processor: Any, picture: UInt8[np.ndarray, "h w 3"], token_id: int, name: str
+) -> tuple[Float[Tensor, "n c"], Any]:
     """What enters the language model in a picture's places, and the inputs that it was made from."""
     inputs, kept = processed(processor, [picture]), {}
 
@@ -127,7 +144,11 @@ def _entering(model: Any, processor: Any, picture: UInt8[np.ndarray, "h w 3"], t
         kept["embeds"] = kwargs.get("inputs_embeds")
         raise _Entered
 
-    given = {key: value.to(model.device, model.dtype if value.is_floating_point() else None) for key, value in inputs.items() if isinstance(value, Tensor) and key != "labels"}
+    given = {
+        key: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for key, value in inputs.items()
+        if isinstance(value, Tensor) and key != "labels"
+    }
     hook = model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
     try:
         with torch.no_grad(), suppress(_Entered):
@@ -135,7 +156,9 @@ def _entering(model: Any, processor: Any, picture: UInt8[np.ndarray, "h w 3"], t
     finally:
         hook.remove()
     if kept.get("embeds") is None:
-        raise AdapterError(f"the language model of {name} was not given embeddings, so its vision tokens cannot be seen")
+        raise AdapterError(
+            f"the language model of {name} was not given embeddings, so its vision tokens cannot be seen"
+        )
     places = picture_positions(inputs["input_ids"], token_id)
     return kept["embeds"][0, places.to(model.device)].float(), inputs
 
@@ -144,7 +167,9 @@ def image_token_id(config: Any) -> int:
     """The number of the token that stands for pictures in a prompt."""
     found = _token(config, "image")
     if found is None:
-        raise AdapterError(f"the configuration of {getattr(config, 'model_type', 'this model')!r} names no token for pictures (image_token_id or image_token_index)")
+        raise AdapterError(
+            f"the configuration of {getattr(config, 'model_type', 'this model')!r} names no token for pictures (image_token_id or image_token_index)"
+        )
     return found
 
 
@@ -171,7 +196,9 @@ def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tens
 def _sizes(layout: VisionLayout) -> list[Size]:
     """A wide and a high picture, neither a multiple of anything, that a layout with tiles or crops cuts up, and one that is shrunk where any is."""
     side = getattr(layout, "side", None) or 12 * getattr(layout, "patch", 14) * getattr(layout, "merge", 2)
-    sizes = [(0.75, 1.3), (1.53, 0.7), (3.4, 3.7)] if isinstance(layout, OneVisionLayout) else [(0.75, 1.3), (1.53, 0.7)]
+    sizes = (
+        [(0.75, 1.3), (1.53, 0.7), (3.4, 3.7)] if isinstance(layout, OneVisionLayout) else [(0.75, 1.3), (1.53, 0.7)]
+    )
     return [(round(h * side), round(w * side)) for h, w in sizes]
 
 

@@ -65,5 +65,7 @@ class InternLayout(TiledLayout):
             return 1, 1
         from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
-        columns, rows = get_optimal_tiled_canvas(size, (self.side, self.side), self.processor.min_patches, self.processor.max_patches)
+        columns, rows = get_optimal_tiled_canvas(
+            size, (self.side, self.side), self.processor.min_patches, self.processor.max_patches
+        )
         return int(rows), int(columns)

@@ -52,7 +52,9 @@ def trusted_files() -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"the record of trusted files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and trust again") from error
+        raise WeightsError(
+            f"the record of trusted files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and trust again"
+        ) from error
 
 
 def is_same_file(fpath: Path, trust: str | os.PathLike[str] | None) -> bool:
@@ -62,7 +64,9 @@ def is_same_file(fpath: Path, trust: str | os.PathLike[str] | None) -> bool:
     try:
         return fpath.samefile(trust)
     except OSError as error:
-        raise WeightsError(f"the file to trust, {os.fspath(trust)}, cannot be found ({error.strerror or error}); check the path") from error
+        raise WeightsError(
+            f"the file to trust, {os.fspath(trust)}, cannot be found ({error.strerror or error}); check the path"
+        ) from error
 
 
 def authorise(fpath: Path, sha256: str, trust: str | os.PathLike[str] | None, say: Say = to_stderr) -> bool:

@@ -123,7 +123,9 @@ class UltralyticsView:
         """What predict reports, in its order."""
         if isinstance(raw, ClassifyOutput):
             # their classifiers are trained by cross-entropy, and predict reports the softmax
-            return Classification(raw.logits.float(), self.names, None if raw.embedding is None else raw.embedding, exclusive=True)
+            return Classification(
+                raw.logits.float(), self.names, None if raw.embedding is None else raw.embedding, exclusive=True
+            )
         if isinstance(raw, QueryOutput):
             return find_queries(raw, inputs, self.thresholds, self.names)
         return find_anchors(raw, head_of(self.model), inputs, self.thresholds, self.names)
@@ -141,7 +143,9 @@ class UltralyticsView:
         head = head_of(self.model)
         layers = self.head_inputs
         if self.kind == "classify":
-            return LayerChoice(layers, f"{layers[0]} is the last feature map, which the {type(head).__name__} head pools")
+            return LayerChoice(
+                layers, f"{layers[0]} is the last feature map, which the {type(head).__name__} head pools"
+            )
         what = f"the {len(layers)} levels that the {type(head).__name__} head (model.{head.i}) reads, fine to coarse"
         return LayerChoice(layers, f"{', '.join(layers)} are {what}: every finding is computed from them")
 
@@ -163,7 +167,11 @@ class UltralyticsView:
     def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
         """How :func:`isotherm.cam.patches.patch_maps` explains targets of ``found`` in one small pass, or why it cannot."""
         if not isinstance(raw, AnchorOutput) or not isinstance(found, Detections):
-            what = "queries of RT-DETR look at the whole picture" if isinstance(raw, QueryOutput) else "a classifier pools the whole picture"
+            what = (
+                "queries of RT-DETR look at the whole picture"
+                if isinstance(raw, QueryOutput)
+                else "a classifier pools the whole picture"
+            )
             return Refused(f"{what}, so no score is local")
         return plan_patches(self.model, raw, found, targets, self.head_inputs)
 
@@ -211,11 +219,19 @@ def wrap(
     head = head_of(inner)
     kind = kind_of(inner, head)
     if not 0 <= confidence <= 1 or not 0 <= iou <= 1 or max_detections < 1:
-        raise OptionError(f"confidence {confidence} and iou {iou} must be from 0 to 1, max_detections {max_detections} at least 1")
+        raise OptionError(
+            f"confidence {confidence} and iou {iou} must be from 0 to 1, max_detections {max_detections} at least 1"
+        )
     stride = STRIDE if kind != "anchors" else max(int(head.stride.max()), STRIDE)
     shape = input_size(size or (224 if kind == "classify" else 640), 1 if kind == "classify" else stride)
     named = class_names(inner, names)
-    words = tuple(c.strip() for c in classes.split(",")) if isinstance(classes, str) else None if classes is None else tuple(classes)
+    words = (
+        tuple(c.strip() for c in classes.split(","))
+        if isinstance(classes, str)
+        else None
+        if classes is None
+        else tuple(classes)
+    )
     only = None
     if words is not None:
         if is_promptable(inner) and not head.is_fused:
@@ -223,7 +239,9 @@ def wrap(
                 raise OptionError("both classes and prompt say what to look for; give one of them")
             prompt = TextPrompt(words)
         elif kind == "classify":
-            raise OptionError("a classifier weighs all of its classes against one another; choose the one to explain with ClassLogit instead of classes")
+            raise OptionError(
+                "a classifier weighs all of its classes against one another; choose the one to explain with ClassLogit instead of classes"
+            )
         else:
             only = tuple(class_number(w, named) for w in words)
     embeddings = None
@@ -295,9 +313,17 @@ def load(
     if fuse and hasattr(model, "fuse"):
         model.fuse(verbose=False)
     view = wrap(
-        model, names=names, classes=classes, prompt=prompt, size=size, confidence=confidence, iou=iou,
-        max_detections=max_detections, agnostic=agnostic, end_to_end=end_to_end,
-    )  # fmt: skip
+        model,
+        names=names,
+        classes=classes,
+        prompt=prompt,
+        size=size,
+        confidence=confidence,
+        iou=iou,
+        max_detections=max_detections,
+        agnostic=agnostic,
+        end_to_end=end_to_end,
+    )
     if is_description(file):
         return replace(view, name=f"{view.name}, random weights", random_weights=RandomWeights.of(model, seed))
     return view
@@ -309,11 +335,18 @@ def _premises(model: Any, kind: str, size: Size, *, given: bool) -> tuple[Premis
     trained = own.get("imgsz") if isinstance(own, Mapping) else getattr(own, "imgsz", None)
     how = {"anchors": "letterboxed", "queries": "stretched", "classify": "cut in the centre"}[kind]
     pixels = f"{size[0]} x {size[1]} pixels"
-    rest = Premise(about="input", value=f"{how}, pixels from 0 to 1" if kind != "classify" else how, source="declared", why="ultralytics' predict")
+    rest = Premise(
+        about="input",
+        value=f"{how}, pixels from 0 to 1" if kind != "classify" else how,
+        source="declared",
+        why="ultralytics' predict",
+    )
     if given:
         return Premise(about="input", value=pixels, source="given"), rest
     if trained is not None and trained not in (size[0], [*size]):
-        return Premise(about="input", value=pixels, source="default", why=f"it was trained at {trained}; size can be given"), rest
+        return Premise(
+            about="input", value=pixels, source="default", why=f"it was trained at {trained}; size can be given"
+        ), rest
     return (replace(rest, value=f"{pixels}, {rest.value}"),)
 
 
@@ -323,4 +356,6 @@ def _architecture(name: str | os.PathLike[str], weights: str) -> str:
         return os.fspath(name)
     if weights == "none":
         return Path(name).with_suffix(".yaml").name if Path(name).suffix == ".pt" else os.fspath(name)
-    raise OptionError(f"weights is {weights!r}: a model of ultralytics is one file with its weights; name that file as the model ('none' leaves random weights)")
+    raise OptionError(
+        f"weights is {weights!r}: a model of ultralytics is one file with its weights; name that file as the model ('none' leaves random weights)"
+    )

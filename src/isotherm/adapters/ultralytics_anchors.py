@@ -25,7 +25,11 @@ def locate(anchor: Int[Tensor, " m"], shapes: Sequence[Size]) -> tuple[Int[Tenso
 
 
 def boxes_at(
-    head: Any, distances: Float[Tensor, "m d"], cell: Int[Tensor, "m 2"], stride: Float[Tensor, " m"], angle: Float[Tensor, " m"] | None = None
+    head: Any,
+    distances: Float[Tensor, "m d"],
+    cell: Int[Tensor, "m 2"],
+    stride: Float[Tensor, " m"],
+    angle: Float[Tensor, " m"] | None = None,
 ) -> Float[Tensor, "m 4"]:
     """The head's box output at cells -> x0, y0, x1, y1 in input pixels.
 
@@ -62,7 +66,9 @@ def read_anchors(out: AnchorOutput, head: Any, anchor: Int[Tensor, " m"]) -> Anc
         members = torch.nonzero(level == i).flatten()
         if len(members):
             at = out.proposals.features[i][:, :, cell[members, 0], cell[members, 1]]
-            logits = logits.index_copy(1, members, vocabulary_logits(module, at.transpose(1, 2).flatten(0, 1)).unflatten(0, (b, -1)))
+            logits = logits.index_copy(
+                1, members, vocabulary_logits(module, at.transpose(1, 2).flatten(0, 1)).unflatten(0, (b, -1))
+            )
     raw = out.raw["boxes"][:, :, anchor].transpose(1, 2)
     stride = head.stride.to(raw)[level]
     boxes = boxes_at(head, raw.flatten(0, 1), cell.repeat(b, 1), stride.repeat(b)).unflatten(0, (b, m))

@@ -29,7 +29,19 @@ LAYER = re.compile(r"(nn\.)?[A-Za-z][A-Za-z0-9_]{0,63}")
 TEXT_MODEL = re.compile(r"mobileclip2?:[a-z0-9]{1,8}|clip:(RN50(x4|x16|x64)?|RN101|ViT-[BL]/\d\d(@336px)?)")
 """Text encoders that the package publishes; any other name after ``clip:`` is a file that it would open."""
 TEXT_MODELS = "a text encoder that the package publishes, such as mobileclip:blt or clip:ViT-B/32"
-NUMBERS = {"nc", "ch", "channels", "depth_multiple", "width_multiple", "max_channels", "reg_max", "kpt_shape", "end2end", "inplace", "strides"}
+NUMBERS = {
+    "nc",
+    "ch",
+    "channels",
+    "depth_multiple",
+    "width_multiple",
+    "max_channels",
+    "reg_max",
+    "kpt_shape",
+    "end2end",
+    "inplace",
+    "strides",
+}
 WORDS = {"scale", "task"}
 PARTS = {"scales", "activation", "text_model", "backbone", "head"}
 NOTES = {"yaml_file", "names"}
@@ -59,15 +71,21 @@ def read_description(content: bytes, named: object) -> dict[str, Any]:
         isotherm.adapters.ultralytics_description.RefusedDescriptionError: small.yaml has activation 'print(1)'; expected ...
     """
     if len(content) > MAX_BYTES:
-        raise WeightsError(f"{named} has {len(content)} bytes; a description of an architecture has a few thousand, and {MAX_BYTES} at most")
+        raise WeightsError(
+            f"{named} has {len(content)} bytes; a description of an architecture has a few thousand, and {MAX_BYTES} at most"
+        )
     try:
         found = yaml.safe_load(content.decode("utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{named} cannot be read as YAML ({type(error).__name__}: {first}); correct it, or copy it again") from error
+        raise WeightsError(
+            f"{named} cannot be read as YAML ({type(error).__name__}: {first}); correct it, or copy it again"
+        ) from error
     if not isinstance(found, dict) or not {"backbone", "head"} <= found.keys():
         keys = ", ".join(str(k)[:40] for k in list(found)[:5]) if isinstance(found, dict) else type(found).__name__
-        raise WeightsError(f"{named} describes no architecture (it holds {keys or 'nothing'}); expected nc, backbone and head, as in yolo11n.yaml")
+        raise WeightsError(
+            f"{named} describes no architecture (it holds {keys or 'nothing'}); expected nc, backbone and head, as in yolo11n.yaml"
+        )
     check_description(found, named)
     return found
 
@@ -90,19 +108,35 @@ def check_description(found: Any, named: object, *, saved: bool = False) -> None
             _check(named, key, value, _is_numbers(value), "a number, true, false, or a list of them")
         elif key in WORDS:
             # of an unknown file the package says "", which stands for the first scale
-            _check(named, key, value, (isinstance(value, str) and (not value or _is_word(value))) or value is None, "one word")
+            _check(
+                named,
+                key,
+                value,
+                (isinstance(value, str) and (not value or _is_word(value))) or value is None,
+                "one word",
+            )
         elif key == "scales":
-            plain = isinstance(value, Mapping) and all(isinstance(k, str) and _is_word(k) and _is_numbers(v) for k, v in value.items())
+            plain = isinstance(value, Mapping) and all(
+                isinstance(k, str) and _is_word(k) and _is_numbers(v) for k, v in value.items()
+            )
             _check(named, key, value, value is None or plain, "names with [depth, width, most channels]")
         elif key == "activation":
-            _check(named, key, value, value is None or is_activation(value), "an activation of torch.nn with plain arguments, such as nn.SiLU() or nn.LeakyReLU(0.1)")
+            _check(
+                named,
+                key,
+                value,
+                value is None or is_activation(value),
+                "an activation of torch.nn with plain arguments, such as nn.SiLU() or nn.LeakyReLU(0.1)",
+            )
         elif key == "text_model":
             _check(named, key, value, is_text_model(value), TEXT_MODELS)
         elif key in ("backbone", "head"):
             _check_layers(named, key, value, saved)
         elif not (saved and (key in NOTES or _is_arguments(value))):
             known = ", ".join(sorted(NUMBERS | WORDS | PARTS))
-            raise RefusedDescriptionError(f"{named} has the key {_shown(key)}, which a description of an architecture does not need; expected only {known}")
+            raise RefusedDescriptionError(
+                f"{named} has the key {_shown(key)}, which a description of an architecture does not need; expected only {known}"
+            )
 
 
 def is_activation(value: Any) -> bool:
@@ -121,7 +155,9 @@ def is_activation(value: Any) -> bool:
         return False
     arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
     try:
-        return all(keyword.arg is not None for keyword in call.keywords) and all(_is_arguments(ast.literal_eval(a)) for a in arguments)
+        return all(keyword.arg is not None for keyword in call.keywords) and all(
+            _is_arguments(ast.literal_eval(a)) for a in arguments
+        )
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return False
 
@@ -174,23 +210,45 @@ def find_description(name: str) -> Path:
         found = sorted(f for f in shipped.rglob(candidate.name) if f.as_posix().endswith(f"/{candidate.as_posix()}"))
         if found:
             return found[0]
-    raise WeightsError(f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml, yolo26n-seg.yaml or rtdetr-l.yaml")
+    raise WeightsError(
+        f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml, yolo26n-seg.yaml or rtdetr-l.yaml"
+    )
 
 
 def _check_layers(named: object, key: str, layers: Any, saved: bool) -> None:
     if not isinstance(layers, list) or len(layers) > MAX_LAYERS or (key == "head" and not layers):
-        raise _refused(named, key, layers, f"a list of 1 to {MAX_LAYERS} layers, each [from, repeats, layer, arguments]")
+        raise _refused(
+            named, key, layers, f"a list of 1 to {MAX_LAYERS} layers, each [from, repeats, layer, arguments]"
+        )
     for number, layer in enumerate(layers):
         where = f"{key}[{number}]"
         if not isinstance(layer, list) or len(layer) != 4:
             raise _refused(named, where, layer, "[from, repeats, layer, arguments]")
         source, repeats, name, arguments = layer
         sources = source if isinstance(source, list) else [source]
-        _check(named, f"{where} from", source, all(_is_whole(s) for s in sources), "the number of a layer, or a list of numbers")
+        _check(
+            named,
+            f"{where} from",
+            source,
+            all(_is_whole(s) for s in sources),
+            "the number of a layer, or a list of numbers",
+        )
         _check(named, f"{where} repeats", repeats, _is_whole(repeats), "a whole number")
-        _check(named, f"{where} layer", name, _is_layer(name, saved), "the name of a layer of ultralytics, or nn. and that of one of torch.nn")
+        _check(
+            named,
+            f"{where} layer",
+            name,
+            _is_layer(name, saved),
+            "the name of a layer of ultralytics, or nn. and that of one of torch.nn",
+        )
         plain = isinstance(arguments, list) and _is_arguments(arguments)
-        _check(named, f"{where} arguments", arguments, plain, "numbers, true, false, None, single words such as nearest, or lists of those")
+        _check(
+            named,
+            f"{where} arguments",
+            arguments,
+            plain,
+            "numbers, true, false, None, single words such as nearest, or lists of those",
+        )
 
 
 def _is_layer(name: Any, saved: bool) -> bool:
@@ -206,7 +264,11 @@ def _is_layer(name: Any, saved: bool) -> bool:
     if found is None:
         return saved
     # a whole model as a layer would read a description of its own, which nobody has checked
-    return isinstance(found, type) and issubclass(found, nn.Module) and not issubclass(found, tasks.BaseModel | tasks.Ensemble)
+    return (
+        isinstance(found, type)
+        and issubclass(found, nn.Module)
+        and not issubclass(found, tasks.BaseModel | tasks.Ensemble)
+    )
 
 
 def _is_word(value: str) -> bool:
@@ -263,6 +325,7 @@ def _shown(value: Any) -> str:
 
 def _outline(value: list[Any] | dict[Any, Any]) -> str:
     """One level of a list or mapping; what is deeper is named by its type, since anchors can nest it without end."""
+
     def inner(one: Any) -> str:
         return repr(one) if isinstance(one, str | int | float | bool | None) else f"a {type(one).__name__}"
 

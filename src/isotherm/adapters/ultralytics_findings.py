@@ -63,7 +63,9 @@ def find_anchors(out: AnchorOutput, head: Any, inputs: Inputs, t: Thresholds, na
             # predict drops findings whose mask is empty, which moves all later ones up
             size = (inputs.tensor.shape[-2], inputs.tensor.shape[-1])
             boxes = _corners(_rows(out.dense, picked)[:, :4].float(), out.corners)
-            picked = picked.keep(not_empty(mask_coefficients(out, picked.picture, picked.column), out.proto, boxes, picked.picture, size))
+            picked = picked.keep(
+                not_empty(mask_coefficients(out, picked.picture, picked.column), out.proto, boxes, picked.picture, size)
+            )
     return _detections(out, head, inputs, picked, names)
 
 
@@ -113,11 +115,21 @@ def _suppress(out: AnchorOutput, head: Any, t: Thresholds) -> Picked:
 
     rotated = "angle" in out.raw
     found, columns = non_max_suppression(
-        out.dense.detach().float(), t.confidence, t.iou, classes=None if t.only is None else list(t.only), agnostic=t.agnostic,
-        max_det=t.max_detections, nc=out.classes, rotated=rotated, return_idxs=True, max_time_img=PATIENCE_S,
-    )  # fmt: skip
+        out.dense.detach().float(),
+        t.confidence,
+        t.iou,
+        classes=None if t.only is None else list(t.only),
+        agnostic=t.agnostic,
+        max_det=t.max_detections,
+        nc=out.classes,
+        rotated=rotated,
+        return_idxs=True,
+        max_time_img=PATIENCE_S,
+    )
     device = out.dense.device
-    picture = torch.repeat_interleave(torch.arange(len(found), device=device), torch.tensor([len(f) for f in found], device=device))
+    picture = torch.repeat_interleave(
+        torch.arange(len(found), device=device), torch.tensor([len(f) for f in found], device=device)
+    )
     rows = torch.cat(found)
     return Picked(picture, torch.cat([c.flatten().long() for c in columns]), rows[:, 5].long(), rows[:, 4].float())
 
@@ -172,7 +184,15 @@ def _keypoints(out: AnchorOutput, head: Any, picked: Picked, decoded: Tensor, lo
     return torch.cat([places, own[:, None].expand(-1, count, 1)], -1)
 
 
-def _queries(out: QueryOutput, inputs: Inputs, picture: Tensor, query: Tensor, classes: Tensor, confidence: Tensor, names: Sequence[str]) -> Detections:
+def _queries(
+    out: QueryOutput,
+    inputs: Inputs,
+    picture: Tensor,
+    query: Tensor,
+    classes: Tensor,
+    confidence: Tensor,
+    names: Sequence[str],
+) -> Detections:
     return Detections(
         picture=picture,
         boxes=_query_boxes(out.boxes[picture, query], inputs),
@@ -199,4 +219,3 @@ def _corners(boxes: Float[Tensor, "*n 4"], already: bool) -> Float[Tensor, "*n 4
 
 def _rows(dense: Float[Tensor, "b a n"], picked: Picked) -> Float[Tensor, "m a"]:
     return dense[picked.picture, :, picked.column]
-

@@ -27,7 +27,9 @@ def input_size(size: int | Sequence[int], stride: int) -> Size:
     sides = (size, size) if isinstance(size, int) else tuple(int(s) for s in size)
     if len(sides) != 2 or min(sides) < 1 or any(s % stride for s in sides):
         near = " x ".join(str(max(stride, round(s / stride) * stride)) for s in sides)
-        raise OptionError(f"size is {size}; this model needs one number or (h, w) of multiples of {stride}, such as {near}")
+        raise OptionError(
+            f"size is {size}; this model needs one number or (h, w) of multiples of {stride}, such as {near}"
+        )
     return sides[0], sides[1]
 
 
@@ -69,7 +71,9 @@ def letterbox(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: 
     for p in pictures:
         inner, pads = letterbox_pads((p.shape[0], p.shape[1]), size, stride=stride, rectangle=rectangle)
         frames.append(Frame.identity((p.shape[0], p.shape[1])).resized(inner).padded(*pads))
-    return Inputs(to_tensor([box(image=p) for p in pictures], like), Frame.stack(frames), blank=like.new_full((3,), GREY))
+    return Inputs(
+        to_tensor([box(image=p) for p in pictures], like), Frame.stack(frames), blank=like.new_full((3,), GREY)
+    )
 
 
 def stretch(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: Tensor) -> Inputs:
@@ -79,7 +83,9 @@ def stretch(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: Te
     _check(pictures)
     box = LetterBox(size, auto=False, scale_fill=True, stride=stride)
     frames = [Frame.resize((p.shape[0], p.shape[1]), size) for p in pictures]
-    return Inputs(to_tensor([box(image=p) for p in pictures], like), Frame.stack(frames), blank=like.new_full((3,), GREY))
+    return Inputs(
+        to_tensor([box(image=p) for p in pictures], like), Frame.stack(frames), blank=like.new_full((3,), GREY)
+    )
 
 
 def middle(pictures: Sequence[np.ndarray], size: Size, *, transforms: Any, like: Tensor) -> Inputs:
@@ -98,7 +104,9 @@ def middle(pictures: Sequence[np.ndarray], size: Size, *, transforms: Any, like:
     steps: Any = own if of_size is not None and tuple(of_size) == tuple(size) else classify_transforms(size).transforms
     names = [type(step).__name__ for step in steps]
     if names != ["Resize", "CenterCrop", "ToTensor", "Normalize"]:
-        raise OptionError(f"the model's transforms are {names}, so it is not known which pixels they come from; set model.transforms = None")
+        raise OptionError(
+            f"the model's transforms are {names}, so it is not known which pixels they come from; set model.transforms = None"
+        )
     frames, tensors = [], []
     for p in pictures:
         scaled = steps[0](Image.fromarray(p))
@@ -129,4 +137,6 @@ def _check(pictures: Sequence[np.ndarray]) -> None:
         raise InputError("there is no picture to prepare: the list is empty")
     for p in pictures:
         if p.dtype != np.uint8 or p.ndim != 3 or p.shape[2] != 3 or min(p.shape[:2]) < 1:
-            raise InputError(f"a picture has shape {p.shape} and dtype {p.dtype}; expected (height, width, 3) RGB bytes")
+            raise InputError(
+                f"a picture has shape {p.shape} and dtype {p.dtype}; expected (height, width, 3) RGB bytes"
+            )

@@ -49,7 +49,11 @@ def mask_reader(
 
 
 def not_empty(
-    coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], boxes: Float[Tensor, "n 4"], picture: Int[Tensor, " n"], size: Size
+    coefficients: Float[Tensor, "n m"],
+    proto: Float[Tensor, "b m H W"],
+    boxes: Float[Tensor, "n 4"],
+    picture: Int[Tensor, " n"],
+    size: Size,
 ) -> Bool[Tensor, " n"]:
     """Which findings have any mask pixel inside of their box, as the package decides it.
 

@@ -42,24 +42,31 @@ def inner_model(model: Any) -> Any:
         holder = getattr(model, "backend", None) or model
         model = getattr(holder, "model", None)
         if isinstance(model, str | Path):
-            raise AdapterError(f"this model is the exported file {model}, which has no Python modules to look into; load the .pt it was exported from")
+            raise AdapterError(
+                f"this model is the exported file {model}, which has no Python modules to look into; load the .pt it was exported from"
+            )
         if model is None:
             break
-    raise AdapterError(f"a {given} is not an ultralytics model; give YOLO(...), YOLOE(...), RTDETR(...) or their .model")
+    raise AdapterError(
+        f"a {given} is not an ultralytics model; give YOLO(...), YOLOE(...), RTDETR(...) or their .model"
+    )
 
 
 def kind_of(model: nn.Module, head: Any) -> str:
     """``anchors``, ``queries`` (RT-DETR) or ``classify``; AdapterError for other heads."""
     kinds = {base.__name__ for base in type(head).__mro__}
-    if getattr(model, "yaml", {}).get("channels", 3) != 3:
-        raise AdapterError(f"this model reads {model.yaml['channels']} channels; only models of colour pictures can be explained")  # type: ignore[index]
+    channels = getattr(model, "yaml", {}).get("channels", 3)
+    if channels != 3:
+        raise AdapterError(f"this model reads {channels} channels; only models of colour pictures can be explained")
     if "Detect" in kinds:
         return "anchors"
     if "RTDETRDecoder" in kinds:
         return "queries"
     if "Classify" in kinds:
         return "classify"
-    raise AdapterError(f"a {type(head).__name__} head is not one that can be explained; expected detect, segment, pose, obb, classify, YOLOE or RT-DETR")
+    raise AdapterError(
+        f"a {type(head).__name__} head is not one that can be explained; expected detect, segment, pose, obb, classify, YOLOE or RT-DETR"
+    )
 
 
 def class_names(model: Any, names: Sequence[str] | Mapping[int, str] | None) -> tuple[str, ...]:
@@ -75,14 +82,18 @@ def check_count(model: Any, names: tuple[str, ...], embeddings: Tensor | None, p
     if count is None and hasattr(head, "linear"):
         count = head.linear.out_features
     if count is not None and len(names) != count:
-        raise OptionError(f"{len(names)} class names were given for a model of {count} classes; give one name per class")
+        raise OptionError(
+            f"{len(names)} class names were given for a model of {count} classes; give one name per class"
+        )
 
 
 def class_number(word: str, names: tuple[str, ...]) -> int:
     """The number of a class by its name, whatever its case."""
     lower = [n.lower() for n in names]
     if word.lower() not in lower:
-        raise OptionError(f"this model has no class {word!r}; it has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}")
+        raise OptionError(
+            f"this model has no class {word!r}; it has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        )
     return lower.index(word.lower())
 
 
@@ -90,9 +101,13 @@ def chosen_branch(head: Any, asked: bool | None) -> bool:
     """True where findings are read from the one-to-one branch: as asked, or as the model is set."""
     own = bool(getattr(head, "end2end", False))
     if asked and getattr(head, "one2one_cv2", None) is None:
-        raise AdapterError(f"this {type(head).__name__} head has no one-to-one branch, so it cannot answer end to end; leave end_to_end out")
+        raise AdapterError(
+            f"this {type(head).__name__} head has no one-to-one branch, so it cannot answer end to end; leave end_to_end out"
+        )
     if asked is False and getattr(head, "cv2", True) is None:
-        raise AdapterError("this model was fused for end-to-end use, which removed its one-to-many branch; load the file again")
+        raise AdapterError(
+            "this model was fused for end-to-end use, which removed its one-to-many branch; load the file again"
+        )
     return own if asked is None else asked
 
 
@@ -137,8 +152,12 @@ def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> An
                 yolo = (package.RTDETR if "rtdetr" in stem.lower() else package.YOLO)(str(copy))
             except Exception as error:  # whatever its layers raise at sizes that do not fit
                 first = (str(error).strip().splitlines() or [""])[0][:200]
-                raise AdapterError(f"the architecture {source} cannot be built ({type(error).__name__}: {first}); correct its layers") from error
-    yolo.cfg = yolo.model_name = yolo.overrides["model"] = yolo.model.args["model"] = yolo.model.yaml["yaml_file"] = name
+                raise AdapterError(
+                    f"the architecture {source} cannot be built ({type(error).__name__}: {first}); correct its layers"
+                ) from error
+    yolo.cfg = yolo.model_name = yolo.overrides["model"] = yolo.model.args["model"] = yolo.model.yaml["yaml_file"] = (
+        name
+    )
     return yolo
 
 

@@ -21,16 +21,27 @@ from isotherm.cam.view import Detections
 
 KNOWN = frozenset(
     {
-        "Detect", "Segment", "Segment26", "Pose", "Pose26", "OBB", "OBB26", "v10Detect",
-        "YOLOEDetect", "YOLOESegment", "YOLOESegment26",
+        "Detect",
+        "Segment",
+        "Segment26",
+        "Pose",
+        "Pose26",
+        "OBB",
+        "OBB26",
+        "v10Detect",
+        "YOLOEDetect",
+        "YOLOESegment",
+        "YOLOESegment26",
     }
-)  # fmt: skip
+)
 """Heads whose branches are known to read the levels directly; a subclass may do anything."""
 NEEDS = {"class": {"class"}, "keypoint": {"keypoint"}}
 BOX = frozenset({"box", "left", "top", "right", "bottom", "width", "height", "size"})
 
 
-def plan_patches(model: nn.Module, out: AnchorOutput, found: Detections, targets: Targets, layers: tuple[str, ...]) -> PatchPlan | Refused:
+def plan_patches(
+    model: nn.Module, out: AnchorOutput, found: Detections, targets: Targets, layers: tuple[str, ...]
+) -> PatchPlan | Refused:
     """How to explain targets by patches, or why that is not exact.
 
     Args:
@@ -100,7 +111,9 @@ def _branches(
     if "angle" in wanted:
         branches["angle"] = branch("cv4")
     if "keypoint" in wanted:
-        branches["keypoint"] = nn.Sequential(branch("cv4"), branch("cv4_kpts")) if hasattr(head, "cv4_kpts") else branch("cv4")
+        branches["keypoint"] = (
+            nn.Sequential(branch("cv4"), branch("cv4_kpts")) if hasattr(head, "cv4_kpts") else branch("cv4")
+        )
     contrast = None if free or not hasattr(head, "reprta") else branch("cv4")
     stride = head.stride.to(out.feats[i])[i].expand(len(cell))
     squash = type(head).__name__ == "OBB"

@@ -73,9 +73,13 @@ class VisualPrompt:
         """Names in the order of the class numbers."""
         count = len(set(self.numbers))
         if not self.boxes or len(self.numbers) != len(self.boxes) or any(len(b) != 4 for b in self.boxes):
-            raise OptionError(f"a visual prompt has {len(self.boxes)} boxes and {len(self.numbers)} class numbers; expected as many, at least one, each box (x0, y0, x1, y1)")
+            raise OptionError(
+                f"a visual prompt has {len(self.boxes)} boxes and {len(self.numbers)} class numbers; expected as many, at least one, each box (x0, y0, x1, y1)"
+            )
         if self.names is not None and len(self.names) != count:
-            raise OptionError(f"a visual prompt names {len(self.names)} classes but its boxes show {count}; give one name per class number")
+            raise OptionError(
+                f"a visual prompt names {len(self.names)} classes but its boxes show {count}; give one name per class number"
+            )
         return self.names or tuple(f"object{i}" for i in range(count))
 
 
@@ -88,7 +92,9 @@ def is_promptable(model: nn.Module) -> bool:
     return hasattr(model, "get_text_pe") and hasattr(head, "savpe") and not hasattr(head, "lrpc")
 
 
-def resolve_prompt(model: Any, prompt: Prompt | None, names: tuple[str, ...], *, size: Size, stride: int) -> tuple[Float[Tensor, "o k d"] | None, tuple[str, ...]]:
+def resolve_prompt(
+    model: Any, prompt: Prompt | None, names: tuple[str, ...], *, size: Size, stride: int
+) -> tuple[Float[Tensor, "o k d"] | None, tuple[str, ...]]:
     """Class embeddings, (1, k, d), and class names for a model; no embeddings where they depend on each picture.
 
     Raises:
@@ -110,20 +116,28 @@ def resolve_prompt(model: Any, prompt: Prompt | None, names: tuple[str, ...], *,
             )
         return _plain(own, head), names
     if head.is_fused:
-        raise AdapterError("this YOLOE's classes are fused into its weights and cannot be changed; load the file again, unfused")
+        raise AdapterError(
+            "this YOLOE's classes are fused into its weights and cannot be changed; load the file again, unfused"
+        )
     if isinstance(prompt, EmbeddingPrompt):
         if len(prompt.names) != len(prompt.values) or prompt.values.shape[1] != head.embed:
-            raise OptionError(f"an embedding prompt has {len(prompt.names)} names and values of shape {tuple(prompt.values.shape)}; this model needs one row of {head.embed} per name")
+            raise OptionError(
+                f"an embedding prompt has {len(prompt.names)} names and values of shape {tuple(prompt.values.shape)}; this model needs one row of {head.embed} per name"
+            )
         return _plain(prompt.values[None], head), tuple(prompt.names)
     if isinstance(prompt, TextPrompt):
         if not prompt.classes or any(not c.strip() for c in prompt.classes):
-            raise OptionError(f"the class names to look for are {list(prompt.classes)}; give at least one, none of them empty")
+            raise OptionError(
+                f"the class names to look for are {list(prompt.classes)}; give at least one, none of them empty"
+            )
         return _plain(_encode_text(model, list(prompt.classes)), head), tuple(prompt.classes)
     given = prompt.class_names()
     if prompt.picture is None:
         return None, given
     like = next(model.parameters())
-    inputs = letterbox([prompt.picture], size, stride=stride, like=like, square=True)  # as the package does with a reference
+    inputs = letterbox(
+        [prompt.picture], size, stride=stride, like=like, square=True
+    )  # as the package does with a reference
     return visual_embeddings(model, inputs, prompt), given
 
 

@@ -109,7 +109,9 @@ def package_modes(*, safe: bool) -> Iterator[None]:
 
     supported = getattr(getattr(tasks, "_SafeLoad", None), "SUPPORTED", False) and hasattr(tasks, "SAFE_LOAD")
     if safe and not supported:
-        raise WeightsError("this version of ultralytics cannot open checkpoints safely; run: pip install -U 'isotherm[yolo]'")
+        raise WeightsError(
+            "this version of ultralytics cannot open checkpoints safely; run: pip install -U 'isotherm[yolo]'"
+        )
     with _loading:
         before = tasks.SAFE_LOAD, checks.AUTOINSTALL
         tasks.SAFE_LOAD, checks.AUTOINSTALL = safe, False
@@ -143,13 +145,19 @@ def _explained(fpath: Path, error: Exception, *, safe: bool) -> Exception:
     refused = next((e for e in chain if isinstance(e, pickle.UnpicklingError)), None)
     if safe and (refused is not None or "references types outside" in str(error)):
         said = str(refused or error)
-        asked = re.findall(r"GLOBAL ([\w.]+\w)", said) or [n for n in unsafe_globals(fpath) if not n.startswith("ultralytics.")]
+        asked = re.findall(r"GLOBAL ([\w.]+\w)", said) or [
+            n for n in unsafe_globals(fpath) if not n.startswith("ultralytics.")
+        ]
         if asked:
             return _RefusedError(", ".join(asked))
     if isinstance(error, ModuleNotFoundError):
-        return WeightsError(f"{fpath} needs the package {error.name}, which is not installed; install it yourself if you trust the file's maker")
+        return WeightsError(
+            f"{fpath} needs the package {error.name}, which is not installed; install it yourself if you trust the file's maker"
+        )
     first = (str(chain[-1]).strip().splitlines() or [""])[0][:200]
-    return WeightsError(f"{fpath} is damaged, cut short or no ultralytics checkpoint ({type(chain[-1]).__name__}: {first})")
+    return WeightsError(
+        f"{fpath} is damaged, cut short or no ultralytics checkpoint ({type(chain[-1]).__name__}: {first})"
+    )
 
 
 def _kept_by_the_package(path: str) -> bool:
@@ -167,10 +175,14 @@ def _download(package: Any, name: str) -> Path:
     if wanted not in known:
         bare = Path(wanted).name
         if bare in known:
-            raise WeightsError(f"there is no file {name}; give the bare name {bare} to have it downloaded into the working folder")
+            raise WeightsError(
+                f"there is no file {name}; give the bare name {bare} to have it downloaded into the working folder"
+            )
         near = difflib.get_close_matches(bare, known, n=3, cutoff=0.7)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise WeightsError(f"there is no weights file {name}, and ultralytics {package.__version__} publishes no model of that name{hint}")
+        raise WeightsError(
+            f"there is no weights file {name}, and ultralytics {package.__version__} publishes no model of that name{hint}"
+        )
     try:
         path = Path(attempt_download_asset(wanted))
     except Exception as error:  # its download code raises anything from ConnectionError to RuntimeError
@@ -179,5 +191,7 @@ def _download(package: Any, name: str) -> Path:
             "download it on a machine with a network and give its path"
         ) from error
     if not path.is_file():
-        raise WeightsError(f"{wanted} is not here and could not be downloaded; download it on a machine with a network and give its path")
+        raise WeightsError(
+            f"{wanted} is not here and could not be downloaded; download it on a machine with a network and give its path"
+        )
     return path

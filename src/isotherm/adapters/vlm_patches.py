@@ -24,5 +24,9 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
     apart = cells - cells.mean((0, 2, 4), keepdim=True)
     positive = (gradient[cut].reshape(cells.shape) * apart).sum((1, 3, 5)).clamp(min=0)
     even = positive / (channels * patch * patch)
-    spread = even[:, None, :, None, :, None].expand(-1, channels, -1, patch, -1, patch).reshape(*lead, channels, rows * patch, columns * patch)
+    spread = (
+        even[:, None, :, None, :, None]
+        .expand(-1, channels, -1, patch, -1, patch)
+        .reshape(*lead, channels, rows * patch, columns * patch)
+    )
     return F.pad(spread, (0, width - columns * patch, 0, height - rows * patch))

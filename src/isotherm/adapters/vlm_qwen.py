@@ -34,7 +34,11 @@ class QwenLayout(VisionLayout):
     @classmethod
     def of(cls, image_processor: Any) -> QwenLayout:
         """The layout of an image processor of transformers."""
-        return cls(patch=image_processor.patch_size, merge=image_processor.merge_size, temporal=image_processor.temporal_patch_size)
+        return cls(
+            patch=image_processor.patch_size,
+            merge=image_processor.merge_size,
+            temporal=image_processor.temporal_patch_size,
+        )
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
         found = []
@@ -72,10 +76,14 @@ class QwenLayout(VisionLayout):
         # a token is made of merge x merge patches that stand next to each other in the list
         return [part.view(-1, self.merge**2, 3).mean(1) for part in split]
 
-    def _grids(self, inputs: Mapping[str, Any], sizes: Sequence[Size], what: str = "image") -> list[tuple[int, int, int]]:
+    def _grids(
+        self, inputs: Mapping[str, Any], sizes: Sequence[Size], what: str = "image"
+    ) -> list[tuple[int, int, int]]:
         grids = [(int(t), int(h), int(w)) for t, h, w in inputs[f"{what}_grid_thw"].tolist()]
         if len(grids) != len(sizes):
-            raise ShapeError(f"the prompt holds {len(grids)} {'pictures' if what == 'image' else 'videos'}; {len(sizes)} sizes were given")
+            raise ShapeError(
+                f"the prompt holds {len(grids)} {'pictures' if what == 'image' else 'videos'}; {len(sizes)} sizes were given"
+            )
         return grids
 
 
@@ -105,7 +113,9 @@ def window_index(grids: Int[Tensor, "k 3"], *, merge: int, window: int) -> Int[T
     found, first = [], 0
     for t, h, w in grids.tolist():
         token = first + torch.arange(t * (h // merge) * (w // merge)).view(t, h // merge, w // merge)
-        found += [part.flatten() for still in token for rows in still.split(window) for part in rows.split(window, dim=1)]
+        found += [
+            part.flatten() for still in token for rows in still.split(window) for part in rows.split(window, dim=1)
+        ]
         first += token.numel()
     return torch.cat(found)
 
@@ -138,4 +148,7 @@ def reading_order(
         raise ShapeError(f"there are {len(states)} states; the grids {grids.tolist()} have {total} patches")
     listed = states if index is None else states[window_order(index.to(states.device), unit=merge**2)]
     parts = listed.split([t * h * w for t, h, w in sizes])
-    return [part.view(t, h * w, -1)[:, raster_order(h, w, merge).to(states.device)].view(t, h, w, -1) for part, (t, h, w) in zip(parts, sizes, strict=True)]
+    return [
+        part.view(t, h * w, -1)[:, raster_order(h, w, merge).to(states.device)].view(t, h, w, -1)
+        for part, (t, h, w) in zip(parts, sizes, strict=True)
+    ]

@@ -33,7 +33,10 @@ class SquareLayout(VisionLayout):
         n, found = self.side // self.stride, []
         for size in sizes:
             frames = self.squares(size)
-            grids = tuple(TokenGrid(frame.to_grid(stride=self.stride), k * n * n + torch.arange(n * n).view(n, n)) for k, frame in enumerate(frames))
+            grids = tuple(
+                TokenGrid(frame.to_grid(stride=self.stride), k * n * n + torch.arange(n * n).view(n, n))
+                for k, frame in enumerate(frames)
+            )
             found.append(PictureTokens(size, grids, len(frames) * n * n))
         return found
 
@@ -45,7 +48,9 @@ class SquareLayout(VisionLayout):
                 raise ShapeError(f"these are the pictures of {len(values)} prompts; lay out one prompt at a time")
             values = values[0]
         if len(values) != sum(counts):
-            raise ShapeError(f"the processor made {len(values)} squares; its layout says {sum(counts)}, {counts} of each picture")
+            raise ShapeError(
+                f"the processor made {len(values)} squares; its layout says {sum(counts)}, {counts} of each picture"
+            )
         means = F.avg_pool2d(values.float(), self.stride).flatten(2).transpose(1, 2)
         return [part.reshape(-1, 3) for part in means.split(counts)]
 

@@ -52,14 +52,20 @@ class VisionLayout(ABC):
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
         """The tokens of every video of a processed prompt; ``sizes`` are (h, w) of their frames."""
-        raise AdapterError(f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead")
+        raise AdapterError(
+            f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead"
+        )
 
     def video_pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         """As :meth:`pixels`, of the videos."""
-        raise AdapterError(f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead")
+        raise AdapterError(
+            f"which pixels the tokens of a video stand for is not known of {type(self).__name__}; give it frames as pictures instead"
+        )
 
 
-def moment_times(inputs: Mapping[str, Any], k: int, count: int, per_moment: int) -> tuple[tuple[float, ...] | None, tuple[tuple[int, ...], ...] | None]:
+def moment_times(
+    inputs: Mapping[str, Any], k: int, count: int, per_moment: int
+) -> tuple[tuple[float, ...] | None, tuple[tuple[int, ...], ...] | None]:
     """(times_s, frames) of the ``count`` moments of video ``k``, as :class:`VideoTokens` has them, from what inputs say of them.
 
     That is ``video_metadata``, which processors give when asked for it, or ``second_per_grid_ts``, which Qwen2.5-VL's gives. per_moment: frames in one.
@@ -87,7 +93,13 @@ def coordinate_picture(size: Size) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def check_layout(
-    layout: VisionLayout, inputs: Mapping[str, Any], sizes: Sequence[Size], *, mean: Sequence[float], std: Sequence[float], name: str = "the model"
+    layout: VisionLayout,
+    inputs: Mapping[str, Any],
+    sizes: Sequence[Size],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    name: str = "the model",
 ) -> float:
     """Prove that the tokens of :func:`coordinate_picture` say of themselves to lie where the layout puts them.
 
@@ -104,7 +116,9 @@ def check_layout(
     for picture, normalised in zip(layout.pictures(inputs, sizes), layout.pixels(inputs, sizes), strict=True):
         h, w = picture.size
         if len(normalised) != picture.count:
-            raise AdapterError(f"{name} makes {len(normalised)} vision tokens of a picture of {h} x {w}; its layout says {picture.count}")
+            raise AdapterError(
+                f"{name} makes {len(normalised)} vision tokens of a picture of {h} x {w}; its layout says {picture.count}"
+            )
         colour = normalised.double() * torch.tensor(std, dtype=torch.float64) + torch.tensor(mean, dtype=torch.float64)
         for grid in picture.grids:
             rows, columns = grid.frame.size
@@ -119,7 +133,9 @@ def check_layout(
             excess = float((apart - float(unsure.max())).clamp(min=0).max()) if len(apart) else 0.0
             worst = max(worst, excess)
     if worst >= 0.5:
-        raise AdapterError(f"the vision tokens of {name} do not lie where its layout says, by {worst:.1f} cells; explaining it would point elsewhere, so it is refused")
+        raise AdapterError(
+            f"the vision tokens of {name} do not lie where its layout says, by {worst:.1f} cells; explaining it would point elsewhere, so it is refused"
+        )
     return worst
 
 
@@ -128,4 +144,6 @@ def _inside(frame: Frame, size: Size) -> Bool[Tensor, "h w"]:
     ys, xs = torch.meshgrid(torch.arange(rows).double(), torch.arange(columns).double(), indexing="ij")
     boxes = frame.boxes_to_source(torch.stack([xs, ys, xs + 1, ys + 1], -1).view(-1, 4))
     h, w = size
-    return ((boxes[:, 0] >= -1e-6) & (boxes[:, 1] >= -1e-6) & (boxes[:, 2] <= w + 1e-6) & (boxes[:, 3] <= h + 1e-6)).view(rows, columns)
+    return (
+        (boxes[:, 0] >= -1e-6) & (boxes[:, 1] >= -1e-6) & (boxes[:, 2] <= w + 1e-6) & (boxes[:, 3] <= h + 1e-6)
+    ).view(rows, columns)

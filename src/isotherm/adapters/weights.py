@@ -20,7 +20,15 @@ from isotherm.adapters.ultralytics_weights import open_yolo
 from isotherm.errors import WeightsError
 from isotherm.ops.hashing import sha256_of, state_hash
 
-__all__ = ["check_weights_file", "load_fitting", "open_weights", "open_yolo", "sha256_of", "state_hash", "unsafe_globals"]
+__all__ = [
+    "check_weights_file",
+    "load_fitting",
+    "open_weights",
+    "open_yolo",
+    "sha256_of",
+    "state_hash",
+    "unsafe_globals",
+]
 
 MAX_HEADER_BYTES = 100_000_000
 """Largest safetensors header, as in the format's own reader."""
@@ -62,7 +70,9 @@ def open_weights(
     if _is_safetensors(head, fpath):
         return _open_safetensors(fpath)
     if not (head.startswith(b"PK\x03\x04") or head.startswith(b"\x80")):
-        raise WeightsError(f"{fpath} is no weights file that can be read: {_guess(head, fpath)}; expected safetensors or a torch file")
+        raise WeightsError(
+            f"{fpath} is no weights file that can be read: {_guess(head, fpath)}; expected safetensors or a torch file"
+        )
     if head.startswith(b"PK"):
         _check_archive(fpath)
     with warnings.catch_warnings():
@@ -88,7 +98,9 @@ def _unpickled(fpath: Path, asked: list[str], trust: str | os.PathLike[str] | No
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     except Exception as error:
-        raise WeightsError(f"{fpath} is trusted but cannot be opened ({type(error).__name__}: {error}); is its package installed?") from error
+        raise WeightsError(
+            f"{fpath} is trusted but cannot be opened ({type(error).__name__}: {error}); is its package installed?"
+        ) from error
 
 
 # --- safetensors -----------------------------------------------------------------------------------------------
@@ -96,7 +108,9 @@ def _unpickled(fpath: Path, asked: list[str], trust: str | os.PathLike[str] | No
 
 def _is_safetensors(head: bytes, fpath: Path) -> bool:
     # an 8-byte length, then JSON; torch files start with PK or with the pickle mark 0x80 and a small protocol number
-    return head[8:9] == b"{" or (fpath.suffix.lower() == ".safetensors" and not head.startswith((b"PK\x03\x04", b"\x80\x02")))
+    return head[8:9] == b"{" or (
+        fpath.suffix.lower() == ".safetensors" and not head.startswith((b"PK\x03\x04", b"\x80\x02"))
+    )
 
 
 def _open_safetensors(fpath: Path) -> dict[str, Tensor]:
@@ -132,7 +146,9 @@ def _check_archive(fpath: Path) -> None:
     if not any(name.endswith("data.pkl") for name in names):
         raise WeightsError(f"{fpath} is a zip archive without weights ({', '.join(names[:3])}); unpack it first")
     if unpacked > fpath.stat().st_size + 1024:  # torch never compresses, so only a bomb would
-        raise WeightsError(f"{fpath} has {fpath.stat().st_size} bytes but would unpack to {unpacked}; torch files are not compressed, so it was not opened")
+        raise WeightsError(
+            f"{fpath} has {fpath.stat().st_size} bytes but would unpack to {unpacked}; torch files are not compressed, so it was not opened"
+        )
 
 
 def _guess(head: bytes, fpath: Path) -> str:
@@ -140,7 +156,12 @@ def _guess(head: bytes, fpath: Path) -> str:
         return "it is a Git LFS pointer; run git lfs pull"
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "it is a web page, as a download that needed a login gives"
-    known = {b"\x89HDF": "it is HDF5 (Keras)", b"GGUF": "it is GGUF", b"\x1f\x8b": "it is gzip; unpack it", b"\x93NUMPY": "it is a NumPy array"}
+    known = {
+        b"\x89HDF": "it is HDF5 (Keras)",
+        b"GGUF": "it is GGUF",
+        b"\x1f\x8b": "it is gzip; unpack it",
+        b"\x93NUMPY": "it is a NumPy array",
+    }
     for magic, words in known.items():
         if head.startswith(magic):
             return words
@@ -148,7 +169,11 @@ def _guess(head: bytes, fpath: Path) -> str:
 
 
 def _is_state_dict(value: Any) -> bool:
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+    )
 
 
 def _state_dict(loaded: Any, fpath: Path, key: str | None) -> dict[str, Tensor]:
@@ -163,12 +188,18 @@ def _state_dict(loaded: Any, fpath: Path, key: str | None) -> dict[str, Tensor]:
     if key is not None and key not in found:
         raise WeightsError(f"{fpath} has no state dict {key!r}; it has {', '.join(found) or 'none'}")
     if key is None and len(found) != 1:
-        held = f"several state dicts ({', '.join(found)}); say which with key=" if found else f"no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}"
+        held = (
+            f"several state dicts ({', '.join(found)}); say which with key="
+            if found
+            else f"no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}"
+        )
         raise WeightsError(f"{fpath} holds {held}")
     return dict(found[key if key is not None else next(iter(found))])
 
 
-def load_fitting(model: nn.Module, state: Mapping[str, Tensor], name: str, fpath: Path, *, optional: tuple[str, ...] = ()) -> None:
+def load_fitting(
+    model: nn.Module, state: Mapping[str, Tensor], name: str, fpath: Path, *, optional: tuple[str, ...] = ()
+) -> None:
     """A state dict into a model, all of it.
 
     Args:

@@ -57,7 +57,9 @@ def also_arrays(version: Callable[..., Any]) -> Callable[[Decorated], Decorated]
             if family(first) in ("numpy", "jax"):
                 unknown = [key for key in kwargs if key not in known and key in own]
                 if unknown:
-                    raise OptionError(f"{function.__name__} of arrays has no {unknown[0]}; leave it out, or give tensors (torch.as_tensor)")
+                    raise OptionError(
+                        f"{function.__name__} of arrays has no {unknown[0]}; leave it out, or give tensors (torch.as_tensor)"
+                    )
                 return version(*args, **kwargs)
             raise ShapeError(
                 f"{function.__name__}: {name} is a {type(first).__module__}.{type(first).__qualname__}; expected a torch.Tensor, "

@@ -104,16 +104,22 @@ def sigma_per_axis(xp: Namespace, sigma_cells: Sigma, points: Float[Array, "*b n
     )
 
 
-def axis_exponent(xp: Namespace, centre: Float[Array, "*b"], sigma: Float[Array, "*b"], length: int) -> Float[Array, "*b {length}"]:
+def axis_exponent(
+    xp: Namespace, centre: Float[Array, "*b"], sigma: Float[Array, "*b"], length: int
+) -> Float[Array, "*b {length}"]:
     """-(i + 1/2 - centre)^2 / (2 sigma^2) of the cells along one axis."""
     cells = xp.arange(length, dtype=centre.dtype) + 0.5
     return -0.5 * ((cells - centre[..., None]) / sigma[..., None]) ** 2
 
 
-def peak_vectors(xp: Namespace, points: Float[Array, "*b n 2"], sigma: Float[Array, "*b n 2"], size: Size) -> tuple[Float[Array, "*b n w"], Float[Array, "*b n h"]]:
+def peak_vectors(
+    xp: Namespace, points: Float[Array, "*b n 2"], sigma: Float[Array, "*b n 2"], size: Size
+) -> tuple[Float[Array, "*b n w"], Float[Array, "*b n h"]]:
     """(gx, gy) whose outer product gy gx^T is the Gaussian of peak 1; everything in cells."""
     h, w = size
-    return xp.exp(axis_exponent(xp, points[..., 0], sigma[..., 0], w)), xp.exp(axis_exponent(xp, points[..., 1], sigma[..., 1], h))
+    return xp.exp(axis_exponent(xp, points[..., 0], sigma[..., 0], w)), xp.exp(
+        axis_exponent(xp, points[..., 1], sigma[..., 1], h)
+    )
 
 
 def probability_vectors(
@@ -121,4 +127,6 @@ def probability_vectors(
 ) -> tuple[Float[Array, "*b n w"], Float[Array, "*b n h"]]:
     """(px, py), each summing to 1. As a softmax: far outside of the raster the exponentials themselves would all be 0."""
     h, w = size
-    return softmax(xp, axis_exponent(xp, points[..., 0], sigma[..., 0], w)), softmax(xp, axis_exponent(xp, points[..., 1], sigma[..., 1], h))
+    return softmax(xp, axis_exponent(xp, points[..., 0], sigma[..., 0], w)), softmax(
+        xp, axis_exponent(xp, points[..., 1], sigma[..., 1], h)
+    )

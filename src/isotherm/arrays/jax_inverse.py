@@ -28,7 +28,9 @@ def differentiable(solve: Callable[..., Array], slope: Callable[..., Array]) -> 
         return solve(jax.numpy, first, last, sigma, length, iterations)
 
     @inverse.defjvp
-    def _tangent(length: int, iterations: int, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    def _tangent(
+        length: int, iterations: int, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+    ) -> tuple[Array, Array]:
         first, last, sigma = primals
         mu = inverse(first, last, sigma, length, iterations)
         return mu, slope(jax.numpy, mu, sigma, length) * tangents[0]

@@ -30,7 +30,13 @@ class _Fit(NamedTuple):
 
 
 @quiet
-def least_squares(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma | None = None, kind: Kind | None = None) -> Decoded:
+def least_squares(
+    maps: Float[Array, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    sigma_cells: Sigma | None = None,
+    kind: Kind | None = None,
+) -> Decoded:
     """Decode maps that were trained by squared error against Gaussians of peak 1: the Gaussian with the least squared error.
 
     Exact on clean maps at the border and beyond it. The start is a parabola through the logarithms around the largest cell,
@@ -68,7 +74,9 @@ def least_squares(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *,
     low, high = -limit, xp.asarray([w, h], dtype=values.dtype) + limit
     fit = _fit(xp, values, xp.clip(xy, low, high), log_sigma, free)
     if free:  # noise bends the parabola of a wide peak; its area at half height does not mind, so the better start wins
-        area = xp.sum((values >= top[..., None, None] / 2).astype(values.dtype), axis=(-2, -1)) / (2 * math.pi * math.log(2))
+        area = xp.sum((values >= top[..., None, None] / 2).astype(values.dtype), axis=(-2, -1)) / (
+            2 * math.pi * math.log(2)
+        )
         rough = xp.broadcast_to(xp.log(xp.maximum(xp.sqrt(area), 0.5 + 0 * area))[..., None], log_sigma.shape)
         second = _fit(xp, values, cell + 0.5, rough, free)
         fit = _chosen(xp, second.explained > fit.explained, second, fit)
@@ -90,12 +98,25 @@ def least_squares(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *,
     gx, gy = peak_vectors(xp, fit.xy, xp.exp(fit.log_sigma), (h, w))
     residual = values - fit.amplitude[..., None, None] * gy[..., :, None] * gx[..., None, :]
     variance = xp.sum(residual**2, axis=(-2, -1)) / max(1, h * w - eye.shape[0])
-    columns = [_solve(xp, fit.normal, xp.broadcast_to(eye[i], fit.gradient.shape), xp.zeros_like(top), eye)[..., 1:3] for i in (1, 2)]
-    return read.decoded(fit.xy, xp.stack(columns, axis=-1) * variance[..., None, None], fit.amplitude, found=xp.isfinite(top) & (top > 0))
+    columns = [
+        _solve(xp, fit.normal, xp.broadcast_to(eye[i], fit.gradient.shape), xp.zeros_like(top), eye)[..., 1:3]
+        for i in (1, 2)
+    ]
+    return read.decoded(
+        fit.xy,
+        xp.stack(columns, axis=-1) * variance[..., None, None],
+        fit.amplitude,
+        found=xp.isfinite(top) & (top > 0),
+    )
 
 
 def _chosen(xp: Namespace, where: Array, new: _Fit, old: _Fit) -> _Fit:
-    return _Fit(*(xp.where(where.reshape(*where.shape, *[1] * (n.ndim - where.ndim)), n, o) for n, o in zip(new, old, strict=True)))
+    return _Fit(
+        *(
+            xp.where(where.reshape(*where.shape, *[1] * (n.ndim - where.ndim)), n, o)
+            for n, o in zip(new, old, strict=True)
+        )
+    )
 
 
 def _start(xp: Namespace, values: Array, top: Array, cell: Array, sigma_cells: Sigma | None) -> tuple[Array, Array]:
@@ -107,8 +128,13 @@ def _start(xp: Namespace, values: Array, top: Array, cell: Array, sigma_cells: S
     for axis, (length, stride) in enumerate(((w, 1), (h, w))):
         middle = xp.clip(cell[..., axis], min(1, length - 1), max(0, length - 2)).astype("int32")
         other = cell[..., 1 - axis].astype("int32") * (w if axis == 0 else 1)
-        three = xp.clip(middle[..., None] + xp.asarray([-1, 0, 1], dtype="int32"), 0, length - 1) * stride + other[..., None]
-        before, at, after = (xp.log(xp.maximum(xp.take_along_axis(flat, three, axis=-1), floor))[..., i] for i in range(3))
+        three = (
+            xp.clip(middle[..., None] + xp.asarray([-1, 0, 1], dtype="int32"), 0, length - 1) * stride
+            + other[..., None]
+        )
+        before, at, after = (
+            xp.log(xp.maximum(xp.take_along_axis(flat, three, axis=-1), floor))[..., i] for i in range(3)
+        )
         slopes.append((after - before) / 2)
         curvatures.append(2 * at - before - after)
         middles.append(middle.astype(values.dtype) + 0.5)
@@ -142,8 +168,20 @@ def _fit(xp: Namespace, values: Array, xy: Array, log_sigma: Array, free: bool) 
     def inner(left: list[tuple[int, int]], right: list[tuple[int, int]]) -> Array:
         return sum(grams[1][..., a, c] * grams[0][..., b, d] for a, b in left for c, d in right)
 
-    normal = xp.stack([xp.stack([inner(p, q) * s * t for q, t in zip(terms, scale, strict=True)], axis=-1) for p, s in zip(terms, scale, strict=True)], axis=-2)
-    gradient = xp.stack([(sum(seen[..., a, b] for a, b in p) - amplitude * inner(p, terms[0])) * s for p, s in zip(terms, scale, strict=True)], axis=-1)
+    normal = xp.stack(
+        [
+            xp.stack([inner(p, q) * s * t for q, t in zip(terms, scale, strict=True)], axis=-1)
+            for p, s in zip(terms, scale, strict=True)
+        ],
+        axis=-2,
+    )
+    gradient = xp.stack(
+        [
+            (sum(seen[..., a, b] for a, b in p) - amplitude * inner(p, terms[0])) * s
+            for p, s in zip(terms, scale, strict=True)
+        ],
+        axis=-1,
+    )
     return _Fit(xy, log_sigma, amplitude, seen[..., 0, 0] * amplitude, normal, gradient)
 
 
@@ -155,5 +193,8 @@ def _solve(xp: Namespace, normal: Array, right: Array, damping: Array, eye: Arra
     least = 8 * xp.finfo(normal.dtype).eps
     # NumPy's solver refuses a whole batch for one singular matrix; maps with NaN in them are ABSENT afterwards anyway
     sound = xp.all(xp.isfinite(scaled), axis=(-2, -1))[..., None, None]
-    lhs = xp.where(sound, scaled, eye) + (damping[..., None, None] + least + xp.where(scale == 0, 1.0, 0.0)[..., None, :]) * eye
+    lhs = (
+        xp.where(sound, scaled, eye)
+        + (damping[..., None, None] + least + xp.where(scale == 0, 1.0, 0.0)[..., None, :]) * eye
+    )
     return xp.linalg.solve(lhs, (right * scale)[..., None])[..., 0] * scale

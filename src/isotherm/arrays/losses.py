@@ -111,7 +111,9 @@ def _fitting(maps: Array, points: Array) -> tuple[Array, Array]:
     """Maps and points of one precision, at least float32."""
     maps, points = floating(maps, "maps", "(*batch, n, h, w)"), placed(points)
     if maps.ndim < 3 or tuple(maps.shape[:-2]) != tuple(points.shape[:-1]):
-        raise ShapeError(f"maps have shape {tuple(maps.shape)}, points {tuple(points.shape)}; expected (*batch, n, h, w) and (*batch, n, 2)")
+        raise ShapeError(
+            f"maps have shape {tuple(maps.shape)}, points {tuple(points.shape)}; expected (*batch, n, h, w) and (*batch, n, 2)"
+        )
     return maps, points.astype(maps.dtype)
 
 
@@ -121,7 +123,9 @@ def _reduced(xp: Namespace, each: Array, active: Array, weight: Array | None, re
     each = xp.where(active, each, xp.zeros_like(each))
     if weight is not None:
         if weight.shape != active.shape:
-            raise ShapeError(f"weight has shape {tuple(weight.shape)}; expected {tuple(active.shape)}, one for every map")
+            raise ShapeError(
+                f"weight has shape {tuple(weight.shape)}; expected {tuple(active.shape)}, one for every map"
+            )
         each = each * xp.where(active, weight.astype(each.dtype), xp.zeros_like(each))
     if reduction == "none":
         return each

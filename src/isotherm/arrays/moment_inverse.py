@@ -14,7 +14,9 @@ from isotherm.ops.moments import ITERATIONS
 
 
 @quiet
-def moment_inverse(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma, kind: Kind | None = None) -> Decoded:
+def moment_inverse(
+    maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma, kind: Kind | None = None
+) -> Decoded:
     """Decode maps that were trained by cross-entropy against Gaussians, as :func:`isotherm.decode.moment_inverse`.
 
     Exact at the border and beyond it, and differentiable under jax.grad through the implicit function theorem.
@@ -53,7 +55,9 @@ def moment_inverse(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *
     axes = [(moments.first[..., i], moments.last[..., i], sigma[..., i], n) for i, n in enumerate((w, h))]
     xy = xp.stack([inverse_mean(xp, first, last, s, n, iterations=iterations) for first, last, s, n in axes], axis=-1)
     place = stopped(xy)
-    clean = xp.stack([truncated_gaussian(xp, place[..., i], sigma[..., i], n)[1] for i, n in enumerate((w, h))], axis=-1)
+    clean = xp.stack(
+        [truncated_gaussian(xp, place[..., i], sigma[..., i], n)[1] for i, n in enumerate((w, h))], axis=-1
+    )
     # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than sigma's
     widen = sigma / xp.sqrt(xp.maximum(clean, xp.asarray(xp.finfo(clean.dtype).eps, dtype=clean.dtype)))
     covariance = moments.covariance * widen[..., :, None] * widen[..., None, :]

@@ -51,7 +51,9 @@ def reach(sigma: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return 2 + 4 * sigma
 
 
-def truncated_gaussian(xp: Namespace, mu: Float[Array, "*b"], sigma: Float[Array, "*b"], length: int) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
+def truncated_gaussian(
+    xp: Namespace, mu: Float[Array, "*b"], sigma: Float[Array, "*b"], length: int
+) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
     """Mean distance to the first cell and variance of Gaussians normalised over the cells of one axis."""
     p = softmax(xp, axis_exponent(xp, mu, sigma, length))
     cells = xp.arange(length, dtype=mu.dtype)
@@ -59,7 +61,15 @@ def truncated_gaussian(xp: Namespace, mu: Float[Array, "*b"], sigma: Float[Array
     return first, xp.sum(p * (cells - first[..., None]) ** 2, axis=-1)
 
 
-def inverse_mean(xp: Namespace, first: Float[Array, "*b"], last: Float[Array, "*b"], sigma: Float[Array, "*b"], length: int, *, iterations: int) -> Float[Array, "*b"]:
+def inverse_mean(
+    xp: Namespace,
+    first: Float[Array, "*b"],
+    last: Float[Array, "*b"],
+    sigma: Float[Array, "*b"],
+    length: int,
+    *,
+    iterations: int,
+) -> Float[Array, "*b"]:
     """Centres of the truncated Gaussians that have these means.
 
     Differentiable in ``first`` under JAX, as often as asked, by the implicit function theorem: sigma^2 / Var, and 0 at the

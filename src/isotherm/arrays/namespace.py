@@ -42,12 +42,20 @@ def namespace(*arrays: object) -> Namespace:
     families = [family(a) for a in told]
     for array, of in zip(told, families, strict=True):
         if of not in ("numpy", "jax"):
-            advice = "use the function of isotherm.targets, losses or decode" if of == "torch" else "convert it with numpy.asarray or jax.numpy.asarray"
-            raise ShapeError(f"given a {type(array).__module__}.{type(array).__qualname__}; expected a NumPy or a JAX array: {advice}")
+            advice = (
+                "use the function of isotherm.targets, losses or decode"
+                if of == "torch"
+                else "convert it with numpy.asarray or jax.numpy.asarray"
+            )
+            raise ShapeError(
+                f"given a {type(array).__module__}.{type(array).__qualname__}; expected a NumPy or a JAX array: {advice}"
+            )
     if not families:
         raise ShapeError("there is no array among the arguments; give a NumPy or a JAX array")
     if len(set(families)) > 1:
-        raise ShapeError("given NumPy and JAX arrays together; expected all of one library: convert the NumPy ones with jax.numpy.asarray")
+        raise ShapeError(
+            "given NumPy and JAX arrays together; expected all of one library: convert the NumPy ones with jax.numpy.asarray"
+        )
     return np if families[0] == "numpy" else sys.modules["jax"].numpy
 
 

@@ -38,7 +38,9 @@ def to_cells(points: Float[Array, "*b n 2"], frame: Frame | Size | None) -> Floa
     return through(_matrix(frame.from_source.cpu().numpy(), points), points)
 
 
-def to_source(frame: Frame | None, xy: Float[Array, "*b n 2"], covariance: Float[Array, "*b n 2 2"]) -> tuple[Float[Array, "*b n 2"], Float[Array, "*b n 2 2"]]:
+def to_source(
+    frame: Frame | None, xy: Float[Array, "*b n 2"], covariance: Float[Array, "*b n 2 2"]
+) -> tuple[Float[Array, "*b n 2"], Float[Array, "*b n 2 2"]]:
     """Places and their covariances in cells -> source pixels; frame as in :func:`to_cells`."""
     if frame is None:
         return xy, covariance
@@ -60,6 +62,8 @@ def _matrix(matrix: np.ndarray, xy: Array) -> Array:
     """The float64 matrices as constants of the points' own type, with dimensions of 1 for those that the frame lacks."""
     lead = matrix.shape[:-2]
     if lead != tuple(xy.shape[:-2][: len(lead)]):
-        raise ShapeError(f"the frame has batch {lead}, the points have shape {tuple(xy.shape)}; the frame's batch must be their first dimensions, or empty")
+        raise ShapeError(
+            f"the frame has batch {lead}, the points have shape {tuple(xy.shape)}; the frame's batch must be their first dimensions, or empty"
+        )
     ones = (1,) * (xy.ndim - 1 - len(lead))
     return namespace(xy).asarray(matrix.reshape(*lead, *ones, 2, 3), dtype=xy.dtype)

@@ -52,7 +52,14 @@ class Maps:
         power = values if temperature == 1 else values ** (1 / temperature)
         return power / xp.sum(power, axis=(-2, -1), keepdims=True)
 
-    def decoded(self, xy: Float[Array, "*b n 2"], covariance: Float[Array, "*b n 2 2"], score: Float[Array, "*b n"], *, found: Bool[Array, "*b n"] | None = None) -> Decoded:
+    def decoded(
+        self,
+        xy: Float[Array, "*b n 2"],
+        covariance: Float[Array, "*b n 2 2"],
+        score: Float[Array, "*b n"],
+        *,
+        found: Bool[Array, "*b n"] | None = None,
+    ) -> Decoded:
         """What a decoder found, in cells -> source pixels with states.
 
         LABELLED inside of the raster, OUT_OF_FRAME beyond its edges, and ABSENT, with NaN for a place and a score of 0,

@@ -13,7 +13,9 @@ from isotherm.heatmap import Kind
 
 
 @quiet
-def soft_argmax(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, temperature: float = 1.0, kind: Kind | None = None) -> Decoded:
+def soft_argmax(
+    maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, temperature: float = 1.0, kind: Kind | None = None
+) -> Decoded:
     """Decode maps by their mean, as :func:`isotherm.decode.soft_argmax`; pulled inwards at the border.
 
     Args:

@@ -121,7 +121,9 @@ class _Open(TorchFunctionMode):
         formed: list[Tensor] = []
 
         def attend(*inner, **options):
-            probabilities = attention_probabilities(*inner[:2], attn_mask=inner[3] if len(inner) > 3 else None, is_causal=bool(len(inner) > 5 and inner[5]))
+            probabilities = attention_probabilities(
+                *inner[:2], attn_mask=inner[3] if len(inner) > 3 else None, is_causal=bool(len(inner) > 5 and inner[5])
+            )
             if _is_square(probabilities):
                 probabilities = self._keep(probabilities)
             formed.append(probabilities)
@@ -174,7 +176,11 @@ def attention_probabilities(
 
 
 def _is_square(probabilities: Any) -> bool:
-    return isinstance(probabilities, Tensor) and probabilities.ndim == 4 and probabilities.shape[-1] == probabilities.shape[-2] > 1
+    return (
+        isinstance(probabilities, Tensor)
+        and probabilities.ndim == 4
+        and probabilities.shape[-1] == probabilities.shape[-2] > 1
+    )
 
 
 def _last_dim(output: Tensor, args: tuple, kwargs: dict) -> bool:
@@ -202,9 +208,18 @@ def global_attention(calls: Sequence[AttentionCall], layout: Layout, inputs: Inp
             "network), so rollout and LeGrad do not apply; use a method such as hirescam"
         )
     tokens = layout.prefix + layout.grid[0] * layout.grid[1]
-    fitting = [call for call in calls if call.probabilities.shape[0] == len(inputs) and call.probabilities.shape[-1] == tokens]
+    fitting = [
+        call for call in calls if call.probabilities.shape[0] == len(inputs) and call.probabilities.shape[-1] == tokens
+    ]
     if not fitting:
-        seen = ", ".join(sorted({f"{c.probabilities.shape[-1]} tokens in {c.probabilities.shape[0] // len(inputs)} window(s)" for c in calls}))
+        seen = ", ".join(
+            sorted(
+                {
+                    f"{c.probabilities.shape[-1]} tokens in {c.probabilities.shape[0] // len(inputs)} window(s)"
+                    for c in calls
+                }
+            )
+        )
         raise MethodError(
             f"no attention of this model goes over the whole picture ({tokens} tokens): there is {seen}; "
             "windowed attention has no rollout, use a method such as hirescam"
@@ -260,7 +275,9 @@ def own_score_gradients(
     Source: Bousselham et al., "LeGrad" (2024), eqs. 6 and 7.
     """
     if len(calls) != len(tokens):
-        raise MethodError(f"there are {len(calls)} attention calls but tokens of {len(tokens)} blocks; LeGrad needs one block per attention")
+        raise MethodError(
+            f"there are {len(calls)} attention calls but tokens of {len(tokens)} blocks; LeGrad needs one block per attention"
+        )
     everything = []
     for call, behind in zip(calls, tokens, strict=True):
         with torch.enable_grad(), gradients_kept(begun=True):
@@ -269,7 +286,9 @@ def own_score_gradients(
         for target, row in enumerate(picture.tolist()):
             (gradient,) = differentiate(scores[target], [call.probabilities], retain_graph=True, allow_unused=True)
             if gradient is None:
-                raise MethodError(f"the tokens given for {call.name} do not depend on its attention; give the output of the block around it")
+                raise MethodError(
+                    f"the tokens given for {call.name} do not depend on its attention; give the output of the block around it"
+                )
             rows.append(gradient[row])
         everything.append(torch.stack(rows))
     return everything

@@ -114,7 +114,12 @@ def attribute(
         check_scores(view, inputs, targets)
         rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
         maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
-        check_maps(rerun, maps, methods, lambda other, method: method_maps(observe(view, inputs, [method], refs), other, [method], how))
+        check_maps(
+            rerun,
+            maps,
+            methods,
+            lambda other, method: method_maps(observe(view, inputs, [method], refs), other, [method], how),
+        )
     return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
 
 
@@ -139,7 +144,12 @@ def attribute_again(
     raw = kept.recording.raw
     prediction = view.find(raw, inputs) if targets.pins is None else view.refind(raw, inputs, targets.pins)
     everyone = torch.arange(len(targets))
-    again = replace(targets, scores=targets.read(prediction, everyone), picture=everyone, rows=None if targets.rows is None else everyone)
+    again = replace(
+        targets,
+        scores=targets.read(prediction, everyone),
+        picture=everyone,
+        rows=None if targets.rows is None else everyone,
+    )
     rerun = ViewRerun(view, inputs, again, kept.refs, kept.layouts)
     return _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
 
@@ -191,8 +201,13 @@ def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[L
     if "attention_own_gradient" in needs:
         every = (*every, *resolve(view.model, list(token_reader(view).blocks)))
     listening = any(need.startswith("attention") for need in needs)
-    listener: AbstractContextManager[list[AttentionCall]] = recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
-    with listener as attention, following(view.model, inputs.tensor, [f"{ref.name}@{ref.call or 0}" for ref in (*refs, *every)]) as place:
+    listener: AbstractContextManager[list[AttentionCall]] = (
+        recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
+    )
+    with (
+        listener as attention,
+        following(view.model, inputs.tensor, [f"{ref.name}@{ref.call or 0}" for ref in (*refs, *every)]) as place,
+    ):
         recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
     for call in recording.calls:
         place(f"{call.layer.name}@{call.index}", call.output)  # before the layouts, which ask what was followed
@@ -247,7 +262,9 @@ def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:
     """
     if not kept.has_graph:
         return [torch.arange(len(targets))]
-    tensors = [c.output for c in (*kept.recording.calls, *kept.recording.every)] + [a.probabilities for a in kept.attention]
+    tensors = [c.output for c in (*kept.recording.calls, *kept.recording.every)] + [
+        a.probabilities for a in kept.attention
+    ]
     largest = sum(t[0].numel() for t in tensors)
     most = max(1, CHUNK // largest)
     turns: list[list[Tensor]] = [[]]
@@ -279,10 +296,14 @@ def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     attention: tuple[AttentionTrace, ...] = ()
     if kept.attention:
         attention = attention_traces(
-            kept.attention, kept.layouts[-1], inputs, picture, field=kept.fields[n_layers - 1],
+            kept.attention,
+            kept.layouts[-1],
+            inputs,
+            picture,
+            field=kept.fields[n_layers - 1],
             gradients=grads[n_layers + n_every :] if grads else None,
             own_gradients=_own_gradients(kept, rerun) if own and len(targets) else None,
-        )  # fmt: skip
+        )
     return Trace(
         targets.scores.detach().float(), picture, inputs, tuple(layers), attention=attention, rerun=rerun, biases=biases
     )
@@ -312,7 +333,11 @@ def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, " t"]) -> Flo
 
 def _lost_layers(kept: Observation) -> list[str]:
     """Layers whose cells could be somewhat beside where they are drawn."""
-    lost = [str(c) for c, layout, field in zip(kept.recording.calls, kept.layouts, kept.fields, strict=False) if field is None and not layout.declared]
+    lost = [
+        str(c)
+        for c, layout, field in zip(kept.recording.calls, kept.layouts, kept.fields, strict=False)
+        if field is None and not layout.declared
+    ]
     said = "where the cells of {} lie could not be followed through the network's operations; they are taken to be spread evenly over the input"
     return [said.format(", ".join(lost))] if lost else []
 
@@ -320,7 +345,9 @@ def _lost_layers(kept: Observation) -> list[str]:
 def _silent_layers(trace: Trace) -> list[str]:
     """Layers at which every gradient is exactly 0: the score reads them through something else, or not at all."""
     silent = [
-        layer.name for layer in trace.layers if layer.gradient is not None and len(trace) and not bool(layer.gradient.any())
+        layer.name
+        for layer in trace.layers
+        if layer.gradient is not None and len(trace) and not bool(layer.gradient.any())
     ]
     if len(silent) == len(trace.layers) and silent:
         raise MethodError(

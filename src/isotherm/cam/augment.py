@@ -72,7 +72,9 @@ def augment_again(
         frame=Frame.cat([inputs.frame.flipped() if flip else inputs.frame for _, flip in copies]),
     )
     maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
-    said = f"smoothed over {len(copies)} copies of the picture" + ("" if mirror else " (brightness only: a detection has no mirrored anchor)")
+    said = f"smoothed over {len(copies)} copies of the picture" + (
+        "" if mirror else " (brightness only: a detection has no mirrored anchor)"
+    )
     return tuple(_mean(m, len(copies)) for m in maps), (*notes, said)
 
 

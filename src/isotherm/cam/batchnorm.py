@@ -33,7 +33,9 @@ def exact_batch_norm(model: nn.Module) -> Iterator[None]:
         if isinstance(output, Tensor) and output.requires_grad:
             output.register_hook(plain_strides)
 
-    handles = [m.register_forward_hook(hook) for m in modules_of(model) if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    handles = [
+        m.register_forward_hook(hook) for m in modules_of(model) if isinstance(m, nn.modules.batchnorm._BatchNorm)
+    ]
     try:
         yield
     finally:

@@ -139,11 +139,17 @@ def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> Lay
         function: from :func:`running_function`. what: what happens there, as a clause. instead: what to do.
     """
     if issubclass(function, CheckpointFunction):
-        return LayerError(f"{what} inside of torch.utils.checkpoint with use_reentrant=True, which keeps no graph: {CHECKPOINTED}, or give it use_reentrant=False")
-    return LayerError(f"{what} inside of the autograd function {function.__name__}, whose inside has no graph; {instead}")
+        return LayerError(
+            f"{what} inside of torch.utils.checkpoint with use_reentrant=True, which keeps no graph: {CHECKPOINTED}, or give it use_reentrant=False"
+        )
+    return LayerError(
+        f"{what} inside of the autograd function {function.__name__}, whose inside has no graph; {instead}"
+    )
 
 
-def differentiate(outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any) -> tuple[Tensor | None, ...]:
+def differentiate(
+    outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any
+) -> tuple[Tensor | None, ...]:
     """``torch.autograd.grad``; where it cannot be, an error that says what to do.
 
     Raises:

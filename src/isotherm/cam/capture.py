@@ -81,7 +81,9 @@ class Recording:
         """
         if not scores.requires_grad:
             outputs = [call.output for call in self.calls]
-            raise LayerError(f"the score has no gradient at layer {', '.join(map(str, self.calls))}: {layer_advice(self.breaks, outputs)}")
+            raise LayerError(
+                f"the score has no gradient at layer {', '.join(map(str, self.calls))}: {layer_advice(self.breaks, outputs)}"
+            )
         outputs = [*(call.output for call in self.calls), *also]
         rounds = _rounds(picture)
         parts: list[list[Tensor | None]] = []
@@ -211,7 +213,10 @@ def record(
 
 
 def _run(
-    model: nn.Module, run: Callable[[], Any], refs: Sequence[LayerRef], kept: AbstractContextManager[GradientKeeper | None]
+    model: nn.Module,
+    run: Callable[[], Any],
+    refs: Sequence[LayerRef],
+    kept: AbstractContextManager[GradientKeeper | None],
 ) -> tuple[Any, list[list[Tensor]], GradientKeeper | None]:
     """The raw output of one forward pass and what each layer put out, call by call."""
     outputs: list[list[Tensor]] = [[] for _ in refs]
@@ -265,10 +270,13 @@ def _first_tensor(output: Any, ref: LayerRef) -> tuple[Tensor, Callable[[Tensor]
     if isinstance(output, dict):
         for key, value in output.items():
             if isinstance(value, Tensor):
+
                 def rebuild(new, key=key):
                     copy = output.copy()
                     copy[key] = new
                     return copy
 
                 return value, rebuild
-    raise LayerError(f"layer {ref.name} puts out a {type(output).__name__}, not a tensor; choose one of its inner layers")
+    raise LayerError(
+        f"layer {ref.name} puts out a {type(output).__name__}, not a tensor; choose one of its inner layers"
+    )

@@ -82,7 +82,9 @@ class Explanation(Sequence[Heatmap]):
     @property
     def trust_lines(self) -> tuple[str, ...]:
         """:attr:`trust` in words, one line per map."""
-        not_judged = NOT_JUDGED.format("targets with the highest scores" if self.prompt is None else "first targets of an answer")
+        not_judged = NOT_JUDGED.format(
+            "targets with the highest scores" if self.prompt is None else "first targets of an answer"
+        )
         if self.warnings:
             not_judged += f" → not judged ({RANDOM})"
         return tuple(not_judged if t is None else t.line() for t in self.trust)
@@ -98,7 +100,11 @@ class Explanation(Sequence[Heatmap]):
         if self.prompt is None:
             return ()
         lines = [f"question: {self.prompt!r}", f"answer: {self.answer!r}" if self.answer else "answer: nothing"]
-        return (*lines, f"explained: {self.forced!r}, which the model did not answer") if self.forced is not None else tuple(lines)
+        return (
+            (*lines, f"explained: {self.forced!r}, which the model did not answer")
+            if self.forced is not None
+            else tuple(lines)
+        )
 
     def save(self, fpath: str | Path) -> list[Path]:
         """Write every map to ``.npz`` or ``.safetensors``; with several maps, each gets its number in the name."""
@@ -111,14 +117,18 @@ class Explanation(Sequence[Heatmap]):
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {len(self.maps)} map(s)", *self.warnings]
-        lines += [f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)]
+        lines += [
+            f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)
+        ]
         lines[1:1] = [f"  {line}" for line in self.question_lines]
         return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes) if line not in self.warnings)])
 
     def _repr_html_(self) -> str:
         trust = "\n".join(dict.fromkeys(self.trust_lines)) or None
         notes = [line for line in (*self.chosen, *self.notes) if line not in self.warnings]
-        return gallery_html(list(self.maps), lines=self.question_lines, trust_line=trust, warnings=self.warnings, notes=notes)
+        return gallery_html(
+            list(self.maps), lines=self.question_lines, trust_line=trust, warnings=self.warnings, notes=notes
+        )
 
 
 def explanations(
@@ -153,11 +163,19 @@ def explanations(
             notes.append(_nothing(attribution.prediction))
         silent = [m.label for m in maps if not m.has_evidence]
         if silent:
-            notes.append(f"no positive evidence for {', '.join(dict.fromkeys(silent))}: no cell speaks for it, so nothing is drawn")
+            notes.append(
+                f"no positive evidence for {', '.join(dict.fromkeys(silent))}: no cell speaks for it, so nothing is drawn"
+            )
         out.append(
             Explanation(
-                tuple(maps), picture, names[row], tuple(found[row]), tuple(chosen), tuple(notes),
-                None if assess is None or not maps else assess(row), tuple(premises),
+                tuple(maps),
+                picture,
+                names[row],
+                tuple(found[row]),
+                tuple(chosen),
+                tuple(notes),
+                None if assess is None or not maps else assess(row),
+                tuple(premises),
             )
         )
     return out
@@ -205,4 +223,6 @@ def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Pic
     if targets.probability is not None:
         meta["probability"] = float(targets.probability[t])
     values = m.values[t].detach().to("cpu", torch.float32)
-    return Heatmap(values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta, picture=picture)
+    return Heatmap(
+        values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta, picture=picture
+    )

@@ -32,7 +32,9 @@ def fuse(maps: Sequence[LayerMap], how: Fuse = "mean") -> LayerMap:
     for m in maps:
         peak = m.values.abs().amax((1, 2), keepdim=True)
         values = m.values / torch.where(peak > 0, peak, torch.ones_like(peak))
-        scaled.append(values if m.frame.allclose(finest.frame) else to_frame(values, m.frame, finest.frame, outside="edge"))
+        scaled.append(
+            values if m.frame.allclose(finest.frame) else to_frame(values, m.frame, finest.frame, outside="edge")
+        )
     stack = torch.stack(scaled)
     if how == "mean":
         values = stack.mean(0)

@@ -44,7 +44,15 @@ from isotherm.errors import LayerError
 _set_grad_enabled = torch._C._set_grad_enabled
 FIRST = "the first target layer"
 _BLOCKS = torch.autograd.grad_mode.__file__
-_LEAVES_TORCH = {Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.item, Tensor.__float__, Tensor.__int__, Tensor.__deepcopy__}
+_LEAVES_TORCH = {
+    Tensor.numpy,
+    Tensor.__array__,
+    Tensor.tolist,
+    Tensor.item,
+    Tensor.__float__,
+    Tensor.__int__,
+    Tensor.__deepcopy__,
+}
 """What turns a tensor into something that torch does not follow."""
 
 
@@ -109,7 +117,9 @@ class GradientKeeper(TorchFunctionMode):
             raise refuse_inside(function, f"layer {layer} runs")
         if torch.is_inference_mode_enabled():
             if threading.get_ident() != self._thread:
-                raise LayerError(f"layer {layer} runs under inference_mode in a thread of its own; choose a layer of the main thread")
+                raise LayerError(
+                    f"layer {layer} runs under inference_mode in a thread of its own; choose a layer of the main thread"
+                )
             self._leave_inference_mode()
         self.begun = True
         if not self._watching:
@@ -212,7 +222,9 @@ class GradientKeeper(TorchFunctionMode):
             args, kwargs = pytree.tree_map_only(Tensor, lambda t: t.clone() if t.is_inference() else t, (args, kwargs))
             return func(*args, **kwargs)
         # asked before the step runs, since views of what it changes may not be asked any more
-        apart = first_traced((args, kwargs)) is None or (bool(args) and isinstance(args[0], Tensor) and _is_weight(args[0]))
+        apart = first_traced((args, kwargs)) is None or (
+            bool(args) and isinstance(args[0], Tensor) and _is_weight(args[0])
+        )
         try:
             with _gradients_off():
                 output = func(*args, **kwargs)
@@ -297,7 +309,12 @@ _this_thread = _ThisThread()
 
 @contextmanager
 def gradients_kept(
-    model: nn.Module | None = None, *, begun: bool = False, early: bool = False, start: str = FIRST, instead: str | None = None
+    model: nn.Module | None = None,
+    *,
+    begun: bool = False,
+    early: bool = False,
+    start: str = FIRST,
+    instead: str | None = None,
 ) -> Iterator[GradientKeeper]:
     """For one forward pass inside of the block, gradients are kept on behind the place where its graph begins.
 

@@ -62,7 +62,9 @@ def _resolve_one(model: nn.Module, layer: str | nn.Module) -> LayerRef:
             names = list(children)
             i = int(index[1])
             if not -len(names) <= i < len(names):
-                raise LayerError(f"layer {layer!r}: {walked or type(model).__name__} has {len(names)} children, so [{i}] does not exist\n{tree(model, walked)}")
+                raise LayerError(
+                    f"layer {layer!r}: {walked or type(model).__name__} has {len(names)} children, so [{i}] does not exist\n{tree(model, walked)}"
+                )
             name = names[i]
         if name not in children:
             raise LayerError(_unknown(model, layer, walked))
@@ -88,7 +90,9 @@ def tree(model: nn.Module, at: str = "", *, width: int = 30) -> str:
     children = list(module.named_children())
     for name, child in children[:width]:
         inner = sum(1 for _ in child.modules()) - 1
-        lines.append(f"  {at + '.' if at else ''}{name}: {type(child).__name__}" + (f" ({inner} inside)" if inner else ""))
+        lines.append(
+            f"  {at + '.' if at else ''}{name}: {type(child).__name__}" + (f" ({inner} inside)" if inner else "")
+        )
     if len(children) > width:
         lines.append(f"  ... and {len(children) - width} more")
     if not children:

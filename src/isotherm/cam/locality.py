@@ -20,10 +20,27 @@ from isotherm.cam.capture import evaluating
 
 POINTWISE = frozenset(
     {
-        nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU,
-        nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softplus,
+        nn.BatchNorm2d,
+        nn.Identity,
+        nn.Dropout,
+        nn.Dropout2d,
+        nn.ReLU,
+        nn.ReLU6,
+        nn.LeakyReLU,
+        nn.PReLU,
+        nn.ELU,
+        nn.SELU,
+        nn.GELU,
+        nn.SiLU,
+        nn.Mish,
+        nn.Hardswish,
+        nn.Hardsigmoid,
+        nn.Hardtanh,
+        nn.Sigmoid,
+        nn.Tanh,
+        nn.Softplus,
     }
-)  # fmt: skip
+)
 """Modules that, in eval mode, compute a cell from that cell alone. Exact types: a subclass may do anything."""
 
 
@@ -45,9 +62,7 @@ class Chain:
     steps: tuple[nn.Module, ...]
     radius: int
 
-    def at_centres(
-        self, patches: Float[Tensor, "m c k k"], inside: Bool[Tensor, "m k k"]
-    ) -> Float[Tensor, "m o"]:
+    def at_centres(self, patches: Float[Tensor, "m c k k"], inside: Bool[Tensor, "m k k"]) -> Float[Tensor, "m o"]:
         """The chain's output at the centre cell of each patch, as in the picture that the patches were cut from.
 
         A dense convolution pads every intermediate map with zeros beyond the picture's edge, so the values that a
@@ -117,7 +132,9 @@ def _follow(module: nn.Module, channels: int) -> list[nn.Module] | Refused:
     at: object = dummy
     for inner, args, output in calls:
         if len(args) != 1 or args[0] is not at:
-            return Refused(f"{type(module).__name__} is not a plain chain: something happens before its {type(inner).__name__}")
+            return Refused(
+                f"{type(module).__name__} is not a plain chain: something happens before its {type(inner).__name__}"
+            )
         at = output
     if at is not end:
         return Refused(f"{type(module).__name__} is not a plain chain: something happens after its last module")

@@ -54,12 +54,16 @@ def examined(view: View, inputs: Inputs) -> Iterator[None]:
     Raises:
         NonFiniteError: there are some.
     """
-    for what, values in {"model's input": inputs.tensor, **{f"input {key!r}": v for key, v in inputs.extra.items()}}.items():
+    for what, values in {
+        "model's input": inputs.tensor,
+        **{f"input {key!r}": v for key, v in inputs.extra.items()},
+    }.items():
         if isinstance(values, Tensor) and not is_finite(values):
             raise NonFiniteError(
                 f"the {what} holds {describe(values)}, before any layer has run",
-                advice="look at the mean and deviation that pictures are prepared with", rows=_rows(~torch.isfinite(values), len(inputs)),
-            )  # fmt: skip
+                advice="look at the mean and deviation that pictures are prepared with",
+                rows=_rows(~torch.isfinite(values), len(inputs)),
+            )
     try:
         yield
     except (IsothermError, MemoryError, torch.OutOfMemoryError):
@@ -99,7 +103,9 @@ def check_answer(view: View, inputs: Inputs, raw: Any, prediction: Prediction) -
         elif not bool(nothing.any()):
             bad = values.detach().isnan()
         if bool(bad.any()):
-            raise _located("what the detector says of its candidates", describe(values, bad), view, inputs, _rows(bad, len(inputs)))
+            raise _located(
+                "what the detector says of its candidates", describe(values, bad), view, inputs, _rows(bad, len(inputs))
+            )
 
 
 def check_scores(view: View, inputs: Inputs, targets: Targets) -> None:
@@ -112,7 +118,9 @@ def check_scores(view: View, inputs: Inputs, targets: Targets) -> None:
         return
     bad = torch.nonzero(~torch.isfinite(targets.scores.detach())).flatten().tolist()
     rows = tuple(dict.fromkeys(targets.picture[bad].tolist()))
-    raise _located(f"the score of {targets.labels[bad[0]]}", str(float(targets.scores[bad[0]].detach())), view, inputs, rows)
+    raise _located(
+        f"the score of {targets.labels[bad[0]]}", str(float(targets.scores[bad[0]].detach())), view, inputs, rows
+    )
 
 
 def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Method], again: Again) -> None:
@@ -131,21 +139,27 @@ def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Met
         bad = torch.nonzero(~torch.isfinite(values).flatten(1).all(1)).flatten().cpu()
         picture = rerun.targets.picture.cpu()[bad]
         first = rerun.take(bad[:1])
-        found = f"the map of {method.name} for {rerun.targets.labels[int(bad[0])]} holds {describe(values[int(bad[0])])}"
+        found = (
+            f"the map of {method.name} for {rerun.targets.labels[int(bad[0])]} holds {describe(values[int(bad[0])])}"
+        )
         raise _failed(found, _origin_of_map(first, method, m, again), tuple(dict.fromkeys(picture.tolist())))
 
 
 def _origin_of_map(rerun: ViewRerun, method: Method, m: LayerMap, again: Again) -> Origin:
     """Where the first such value arises, for one target: at a layer, in the gradient, in a changed picture, or in the map itself."""
     view, inputs = rerun.view, rerun.inputs.take(rerun.targets.picture)
-    origin = forward_origin(view.model, partial(view.run, inputs), masks=False) or backward_origin(view.model, inputs.tensor, partial(_read, rerun))
+    origin = forward_origin(view.model, partial(view.run, inputs), masks=False) or backward_origin(
+        view.model, inputs.tensor, partial(_read, rerun)
+    )
     if origin is None and method.needs & {"rerun", "hessian"}:
         with suppress(IsothermError):  # some methods compare several targets, and here there is one
             try:
                 again(_Watching(view, rerun.inputs, rerun.targets, rerun.layers, rerun.layouts), method)
             except _Stray as stray:
                 origin = stray.origin
-    return origin or Origin(f"the layers, the score and its gradient are finite, so the sums of {method.name} at {m.name} overflow", LARGE)
+    return origin or Origin(
+        f"the layers, the score and its gradient are finite, so the sums of {method.name} at {m.name} overflow", LARGE
+    )
 
 
 def _read(rerun: ViewRerun, tensor: Float[Tensor, "1 c h w"]) -> Tensor:
@@ -183,38 +197,59 @@ class _Watching(ViewRerun):
         scores, gradient = super().input_gradient(tensor, target)
         return self._seen(scores, tensor, target), self._seen(gradient, tensor, target)
 
-    def scores_with_channels(self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def scores_with_channels(
+        self, layer: int, keep: Float[Tensor, "n c"], target: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
         scores = super().scores_with_channels(layer, keep, target)
         if not is_finite(scores):
-            raise _Stray(Origin(f"the score is {describe(scores)} once some channels of {self.layers[layer]} are taken away", LARGE))
+            raise _Stray(
+                Origin(
+                    f"the score is {describe(scores)} once some channels of {self.layers[layer]} are taken away", LARGE
+                )
+            )
         return scores
 
     def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
         product = super().hessian_vector(layer, vector)
         if not is_finite(product):
-            raise _Stray(Origin(f"the score's second derivative at {self.layers[layer]} holds {describe(product)}", LARGE))
+            raise _Stray(
+                Origin(f"the score's second derivative at {self.layers[layer]} holds {describe(product)}", LARGE)
+            )
         return product
 
     def _seen(self, values: Tensor, tensor: Tensor, target: Tensor) -> Tensor:
         if is_finite(values):
             return values
-        row = int(torch.nonzero(~torch.isfinite(values).flatten(1 if values.ndim > 1 else 0).view(len(values), -1).all(1))[0])
+        row = int(
+            torch.nonzero(~torch.isfinite(values).flatten(1 if values.ndim > 1 else 0).view(len(values), -1).all(1))[0]
+        )
         inputs = self._inputs(tensor[row : row + 1], target[row : row + 1])
         one = self.take(target[row : row + 1])
-        origin = forward_origin(self.view.model, partial(self.view.run, inputs)) or backward_origin(self.view.model, inputs.tensor, partial(_read, one))
+        origin = forward_origin(self.view.model, partial(self.view.run, inputs)) or backward_origin(
+            self.view.model, inputs.tensor, partial(_read, one)
+        )
         where = "" if origin is None else f": {origin.words}"
-        words = f"of the picture itself everything is finite, but not of a changed one that the method asks about{where}"
+        words = (
+            f"of the picture itself everything is finite, but not of a changed one that the method asks about{where}"
+        )
         raise _Stray(Origin(words) if origin is None else Origin(words, origin.advice, origin.option, origin.layer))
 
 
 def _located(what: str, holds: str, view: View, inputs: Inputs, rows: tuple[int, ...]) -> NonFiniteError:
     failed = inputs.take(rows) if rows else inputs
     origin = forward_origin(view.model, partial(view.run, failed))
-    return _failed(f"{what} is {holds}", origin or Origin("what every layer puts out is finite, so it arises in what is made of the model's output", MADE), rows)
+    return _failed(
+        f"{what} is {holds}",
+        origin
+        or Origin("what every layer puts out is finite, so it arises in what is made of the model's output", MADE),
+        rows,
+    )
 
 
 def _failed(found: str, origin: Origin, rows: tuple[int, ...] = ()) -> NonFiniteError:
-    return NonFiniteError(f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer, rows=rows)
+    return NonFiniteError(
+        f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer, rows=rows
+    )
 
 
 def _rows(bad: Tensor, count: int) -> tuple[int, ...]:

@@ -156,8 +156,10 @@ def backward_origin(model: nn.Module, tensor: Float[Tensor, "..."], read: Callab
     before = "".join(f"finite at {where} and then " for where in sound)
     return Origin(
         f"what every layer puts out is finite, but the gradient on its way back is {before}{describe(gradient)} at {name}{_holds(gradient)}",
-        HALF if half else LARGE, HALF_OPTION if half else "", name.removeprefix("layer ") if name.startswith("layer ") else None,
-    )  # fmt: skip
+        HALF if half else LARGE,
+        HALF_OPTION if half else "",
+        name.removeprefix("layer ") if name.startswith("layer ") else None,
+    )
 
 
 class _Forward:
@@ -214,7 +216,9 @@ class _Forward:
         if self.last is None:
             return self._made(f"{self._called(module)} is given", owner, bad)
         within = f" of {self._called(owner)}" if owner is not None else ""
-        return self._made(f"an operation{within} between {self._called(self.last)} and {self._called(module)} makes", owner, bad)
+        return self._made(
+            f"an operation{within} between {self._called(self.last)} and {self._called(module)} makes", owner, bad
+        )
 
     def _made(self, begins: str, module: nn.Module | None, bad: Tensor) -> Origin:
         name = None if module is None else self.names[module]
@@ -222,11 +226,15 @@ class _Forward:
         if damaged is not None:
             return Origin(f"{begins} {describe(bad)}, because its {damaged}", DAMAGED, layer=name)
         half = bad.dtype == torch.float16
-        return Origin(f"{begins} {describe(bad)}{_holds(bad)}", HALF if half else LARGE, HALF_OPTION if half else "", name)
+        return Origin(
+            f"{begins} {describe(bad)}{_holds(bad)}", HALF if half else LARGE, HALF_OPTION if half else "", name
+        )
 
     def _called(self, module: nn.Module) -> str:
         name = self.names[module]
-        return f"layer {name} ({type(module).__name__})" if name else f"the model's own forward ({type(module).__name__})"
+        return (
+            f"layer {name} ({type(module).__name__})" if name else f"the model's own forward ({type(module).__name__})"
+        )
 
 
 def _holds(values: Tensor) -> str:

@@ -32,7 +32,9 @@ def own_level_maps(
     at that level. Where that is not exact nothing comes back but a note that says why.
     """
     view, targets, inputs = rerun.view, rerun.targets, rerun.inputs
-    local: dict[int, LayerMethod] = {i: m for i, m in enumerate(methods) if isinstance(m, LayerMethod) and m.uses_gradient}
+    local: dict[int, LayerMethod] = {
+        i: m for i, m in enumerate(methods) if isinstance(m, LayerMethod) and m.uses_gradient
+    }
     if not isinstance(view, PatchedView) or not local or not len(targets):
         return {}, ()
     plan = view.patch_plan(raw, prediction, targets)

@@ -155,7 +155,10 @@ def cut(
     rows, columns = cell[:, :1] + span, cell[:, 1:] + span
     inside = ((rows >= 0) & (rows < h))[:, :, None] & ((columns >= 0) & (columns < w))[:, None, :]
     square = features.detach()[
-        picture.to(features.device)[:, None, None], :, rows.clamp(0, h - 1)[:, :, None], columns.clamp(0, w - 1)[:, None, :]
+        picture.to(features.device)[:, None, None],
+        :,
+        rows.clamp(0, h - 1)[:, :, None],
+        columns.clamp(0, w - 1)[:, None, :],
     ].permute(0, 3, 1, 2)
     if not bool(inside.all()):
         square = square.masked_fill(~inside[:, None], 0)
@@ -181,7 +184,9 @@ def patch_maps(plan: PatchPlan | Refused, method: LayerMethod, inputs: Inputs) -
     gradients = patch_gradients(plan)
     if isinstance(gradients, Refused):
         return gradients
-    return join_maps([level_map(g, method, inputs) for g in gradients], [g.group.targets for g in gradients], plan.count)
+    return join_maps(
+        [level_map(g, method, inputs) for g in gradients], [g.group.targets for g in gradients], plan.count
+    )
 
 
 def level_map(gradient: PatchGradient, method: LayerMethod, inputs: Inputs) -> LayerMap:
@@ -227,10 +232,14 @@ def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, " _"]], co
     order = torch.cat([t.cpu() for t in targets])
     frames = Frame.cat([m.frame if m.frame.size == size else m.frame.resized(size) for m in maps])
     for m, members in zip(maps, targets, strict=True):
-        level = Frame.identity(m.frame.size)  # all levels span the same input, so how they lie on it does not matter here
+        level = Frame.identity(
+            m.frame.size
+        )  # all levels span the same input, so how they lie on it does not matter here
         values[members.to(values.device)] = to_frame(m.values, level, level.resized(size), outside="edge")
     sizes = dict(zip(order.tolist(), [m.frame.size for m in maps for _ in range(len(m.values))], strict=True))
-    return LayerMap(" + ".join(m.name for m in maps), values, frames[torch.argsort(order)], tuple(sizes[i] for i in range(count)))
+    return LayerMap(
+        " + ".join(m.name for m in maps), values, frames[torch.argsort(order)], tuple(sizes[i] for i in range(count))
+    )
 
 
 def _disagreement(said: Outputs, expected: Outputs, dtype: torch.dtype) -> str | None:

@@ -51,7 +51,12 @@ class Premise:
     def __str__(self) -> str:
         if self.alarming:
             return f"WARNING: {RANDOM.upper()}. The {self.about} are {self.value}: {self.why}, so no map shows anything that was learned"
-        how = {"given": ", as given", "declared": ", declared by ", "default": ", isotherm's default", "assumed": ", an assumption"}[self.source]
+        how = {
+            "given": ", as given",
+            "declared": ", declared by ",
+            "default": ", isotherm's default",
+            "assumed": ", an assumption",
+        }[self.source]
         why = self.why if self.source == "declared" else f": {self.why}" if self.why else ""
         return f"{self.about}: {self.value}{how}{why}"
 
@@ -94,11 +99,21 @@ def premises_of(view: Any) -> tuple[Premise, ...]:
     said: tuple[Premise, ...] = tuple(getattr(view, "premises", ()))
     made = getattr(view, "random_weights", None)
     if made is not None and made.still_of(view.model):
-        return (Premise(about="weights", value=f"random (seed {made.seed})", source="random", why="nothing trained them"), *said)
+        return (
+            Premise(about="weights", value=f"random (seed {made.seed})", source="random", why="nothing trained them"),
+            *said,
+        )
     untouched = untouched_norms(view.model)
     if untouched:
-        layers = "the one normalisation layer still has the values that it was" if untouched == 1 else f"all {untouched} normalisation layers still have the values that they were"
-        return (Premise(about="weights", value="random, as it seems", source="random", why=f"{layers} made with"), *said)
+        layers = (
+            "the one normalisation layer still has the values that it was"
+            if untouched == 1
+            else f"all {untouched} normalisation layers still have the values that they were"
+        )
+        return (
+            Premise(about="weights", value="random, as it seems", source="random", why=f"{layers} made with"),
+            *said,
+        )
     return said
 
 
@@ -125,7 +140,11 @@ def _norms(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     for module in modules_of(model):
         own = {**module._parameters, **module._buffers}
         tensors = {name: tensor for name, tensor in own.items() if name in INITIAL and isinstance(tensor, Tensor)}
-        if "Norm" in type(module).__name__ and "weight" in tensors and all(t.ndim == 1 and t.is_floating_point() for t in tensors.values()):
+        if (
+            "Norm" in type(module).__name__
+            and "weight" in tensors
+            and all(t.ndim == 1 and t.is_floating_point() for t in tensors.values())
+        ):
             yield tensors
 
 

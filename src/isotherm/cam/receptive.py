@@ -124,7 +124,9 @@ class Follower(TorchDispatchMode):
             self._by_size.pop(size, None)  # so that the latest comes last
             self._by_size[size] = field
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         rule = MOVES.get(func.overloadpacket)
         if rule is None:
             with self:  # under inference_mode an operation arrives whole that otherwise comes as its steps
@@ -187,13 +189,20 @@ def _pool(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
 def _max_pool(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
     dy, dx = _pair(args[4]) if len(args) > 4 else (1, 1)
     (ky, kx) = _pair(args[1])
-    return _pool(f, x, out, [x, [dy * (ky - 1) + 1, dx * (kx - 1) + 1], args[2] if len(args) > 2 and args[2] else [ky, kx], *args[3:4]])
+    return _pool(
+        f,
+        x,
+        out,
+        [x, [dy * (ky - 1) + 1, dx * (kx - 1) + 1], args[2] if len(args) > 2 and args[2] else [ky, kx], *args[3:4]],
+    )
 
 
 def _stretch(f: Field, x: Tensor, out: Tensor, args: Sequence[Any], *, align_corners: bool = False) -> Field:
     (h, w), (new_h, new_w) = f.size_in(x), f.size_in(out)
     return replace(
-        f, y=f.y.stretched(h, new_h, align_corners=align_corners), x=f.x.stretched(w, new_w, align_corners=align_corners)
+        f,
+        y=f.y.stretched(h, new_h, align_corners=align_corners),
+        x=f.x.stretched(w, new_w, align_corners=align_corners),
     )
 
 
@@ -208,7 +217,9 @@ def _pad(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field | Non
 
 
 def _slice(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    dim, start, step = (*args[1:3], args[4] if len(args) > 4 else 1) if len(args) > 2 else (args[1] if len(args) > 1 else 0, 0, 1)
+    dim, start, step = (
+        (*args[1:3], args[4] if len(args) > 4 else 1) if len(args) > 2 else (args[1] if len(args) > 1 else 0, 0, 1)
+    )
     length = x.shape[dim]
     start = 0 if start is None else max(0, start + length if start < 0 else start)
     if dim % 4 == f.dims[0]:
@@ -265,13 +276,13 @@ ANY_ORDER = {aten.slice, aten.permute, aten.transpose, aten.constant_pad_nd}
 _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Size], Field | None]] = WeakKeyDictionary()
 
 
-
 @runtime_checkable
 class Lookup(Protocol):
     """Where a call's cells lie. dims: rows and columns of an output of 4 dimensions. grid: (h, w) of a sequence of tokens."""
 
-    def __call__(self, name: str, output: Tensor, *, dims: tuple[int, int] = (2, 3), grid: Size | None = None) -> Field | None:
-        ...
+    def __call__(
+        self, name: str, output: Tensor, *, dims: tuple[int, int] = (2, 3), grid: Size | None = None
+    ) -> Field | None: ...
 
 
 @contextmanager
@@ -316,5 +327,8 @@ def followed_dims(model: nn.Module, name: str, size: Size) -> tuple[int, int] | 
 def _spans(field: Field, cells: Size, size: Size) -> bool:
     """Whether cells there cover the input but for a few at the border: otherwise something was mistaken for them."""
     starts = all(-2.5 * s <= a <= 2.5 * s for a, s in zip(field.first, field.stride, strict=True))
-    ends = all(abs(a + (n - 0.5) * s - have) <= 3.5 * s for a, s, n, have in zip(field.first, field.stride, cells, size, strict=True))
+    ends = all(
+        abs(a + (n - 0.5) * s - have) <= 3.5 * s
+        for a, s, n, have in zip(field.first, field.stride, cells, size, strict=True)
+    )
     return starts and ends

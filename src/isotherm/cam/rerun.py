@@ -22,7 +22,6 @@ from isotherm.errors import MethodError
 OTHER_METHOD = "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
 
 
-
 @dataclass(eq=False)
 class ViewRerun:
     """Fulfils :class:`isotherm.cam.trace.Rerun` for any view.
@@ -73,7 +72,12 @@ class ViewRerun:
         self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
-        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.view.model), exact_batch_norm(self.view.model):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            evaluating(self.view.model),
+            exact_batch_norm(self.view.model),
+        ):
             leaf = tensor.detach().clone().to(self.inputs.tensor).requires_grad_()
             inputs = self._inputs(leaf.clone(), target)  # a model may change its input in place
             with gradients_kept(self.view.model, begun=True, start="the model's input", instead=OTHER_METHOD) as keeper:

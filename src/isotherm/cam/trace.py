@@ -82,9 +82,7 @@ class Rerun(Protocol):
         """Scores when the channels of the trace's ``layer``-th layer are multiplied by ``keep``, without graph."""
         ...
 
-    def hessian_vector(
-        self, layer: int, vector: Float[Tensor, "t c h w"]
-    ) -> Float[Tensor, "t c h w"]:
+    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
         """Second derivative of each target's score at the trace's ``layer``-th layer, times ``vector``."""
         ...
 
@@ -122,7 +120,9 @@ class Trace:
 
     def need_rerun(self) -> Rerun:
         if self.rerun is None:
-            raise MethodError("this method scores changed pictures, but the trace was recorded without a way to run the model again")
+            raise MethodError(
+                "this method scores changed pictures, but the trace was recorded without a way to run the model again"
+            )
         return self.rerun
 
     def need_layers(self) -> tuple[LayerTrace, ...]:
@@ -161,8 +161,7 @@ class Method(Protocol):
     signed: bool
     needs: frozenset[str]
 
-    def __call__(self, trace: Trace) -> Sequence[LayerMap]:
-        ...
+    def __call__(self, trace: Trace) -> Sequence[LayerMap]: ...
 
 
 Formula = Callable[..., Tensor]
@@ -189,7 +188,9 @@ class LayerMethod:
     def needs(self) -> frozenset[str]:
         return frozenset({"activation", "gradient"} if self.uses_gradient else {"activation"})
 
-    def map(self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None) -> Float[Tensor, "t h w"]:
+    def map(
+        self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None
+    ) -> Float[Tensor, "t h w"]:
         """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w)."""
         dtype = torch.promote_types(activation.dtype, torch.float32)
         product = self.weighted(activation.to(dtype), None if gradient is None else gradient.to(dtype))
@@ -226,6 +227,7 @@ class PooledMethod(LayerMethod):
     @classmethod
     def of(cls, name: str, term: Term, *, signed: bool) -> PooledMethod:
         """The method of a term."""
+
         def weighted(activation: Tensor, gradient: Tensor) -> Tensor:
             total = activation.sum((2, 3), keepdim=True)
             return term(activation, gradient, total, activation[0, 0].numel()).sum((2, 3), keepdim=True) * activation
@@ -233,7 +235,11 @@ class PooledMethod(LayerMethod):
         return cls(name, weighted, signed, term=term)
 
     def weights(
-        self, activation: Float[Tensor, "t c i j"], gradient: Float[Tensor, "t c i j"], total: Float[Tensor, "t c"], cells: int
+        self,
+        activation: Float[Tensor, "t c i j"],
+        gradient: Float[Tensor, "t c i j"],
+        total: Float[Tensor, "t c"],
+        cells: int,
     ) -> Float[Tensor, "t c"]:
         """Channel weights from the cells that have gradient, in at least float32.
 
@@ -244,9 +250,16 @@ class PooledMethod(LayerMethod):
         assert self.term is not None
         return self.term(activation.to(dtype), gradient.to(dtype), total[:, :, None, None].to(dtype), cells).sum((2, 3))
 
-    def map(self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None) -> Float[Tensor, "t h w"]:
+    def map(
+        self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None
+    ) -> Float[Tensor, "t h w"]:
         """The formula itself; as a product of matrices, which does not keep the weighted activations."""
         assert gradient is not None
         t, _, h, w = activation.shape
-        weights = self.weights(activation, gradient, activation.sum((2, 3), dtype=torch.promote_types(activation.dtype, torch.float32)), h * w)
+        weights = self.weights(
+            activation,
+            gradient,
+            activation.sum((2, 3), dtype=torch.promote_types(activation.dtype, torch.float32)),
+            h * w,
+        )
         return torch.bmm(weights[:, None], activation.to(weights.dtype).flatten(2)).view(t, h, w)

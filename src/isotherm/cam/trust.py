@@ -98,7 +98,9 @@ class _Bench:
         """The map of one target as it comes with the weights that the model has now and nothing else asked for."""
         targets = self.attribution.targets.take(torch.tensor([target]))
         row = self.attribution.rerun.inputs.take(targets.picture)
-        (only,), _ = self.again(self.attribution.rerun.view, row, targets, methods=[self.method], layers=self.layers, how=self.how)
+        (only,), _ = self.again(
+            self.attribution.rerun.view, row, targets, methods=[self.method], layers=self.layers, how=self.how
+        )
         return only
 
 
@@ -133,23 +135,38 @@ def _against_random(bench: _Bench, m: LayerMap, target: int) -> Trust:
     row = inputs.take(targets.picture)
     fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[1])
     (trust,) = assess(
-        to_frame(m.values, m.frame, row.frame, outside="edge").float(), row.tensor, ViewRerun(a.rerun.view, inputs, targets).scores,
-        fill=fill.to(inputs.tensor), grid=m.frame.size, level=bench.level, region=inside(row.frame), seed=bench.seed,
-    )  # fmt: skip
+        to_frame(m.values, m.frame, row.frame, outside="edge").float(),
+        row.tensor,
+        ViewRerun(a.rerun.view, inputs, targets).scores,
+        fill=fill.to(inputs.tensor),
+        grid=m.frame.size,
+        level=bench.level,
+        region=inside(row.frame),
+        seed=bench.seed,
+    )
     return trust
 
 
-def _against_random_weights(bench: _Bench, shown: Sequence[LayerMap], windows: Sequence[Window | None], index: Tensor) -> Cascade:
+def _against_random_weights(
+    bench: _Bench, shown: Sequence[LayerMap], windows: Sequence[Window | None], index: Tensor
+) -> Cascade:
     def explain() -> Float[Tensor, "t h w"]:
         made = zip(index.tolist(), shown, windows, strict=True)
         # with other weights a finding may come on another grid
-        return torch.cat([_compared(to_frame((other := bench.alone(t)).values, other.frame, one.frame, outside="edge"), window) for t, one, window in made])
+        return torch.cat(
+            [
+                _compared(to_frame((other := bench.alone(t)).values, other.frame, one.frame, outside="edge"), window)
+                for t, one, window in made
+            ]
+        )
 
     view, seed = bench.attribution.rerun.view, bench.seed
     true = torch.cat([_compared(one.values, window) for one, window in zip(shown, windows, strict=True)])
     seeds = (seed,) if bench.level == "fast" else (seed, seed + 1, seed + 2)
     fractions = (1.0,) if bench.level == "fast" else (0.25, 0.5, 0.75, 1.0)
-    return cascade(view.model, explain, maps=true, fractions=fractions, seeds=seeds, keep=tuple(getattr(view, "constants", ())))
+    return cascade(
+        view.model, explain, maps=true, fractions=fractions, seeds=seeds, keep=tuple(getattr(view, "constants", ()))
+    )
 
 
 def inside(frame: Frame) -> Bool[Tensor, "t h w"]:

@@ -93,8 +93,7 @@ class Segmentation:
 class MaskReader(Protocol):
     """Mask logits over the whole input, with graph, of all findings or of some rows: large, so made when asked for."""
 
-    def __call__(self, rows: Int[Tensor, " m"] | None = None) -> Float[Tensor, "m h w"]:
-        ...
+    def __call__(self, rows: Int[Tensor, " m"] | None = None) -> Float[Tensor, "m h w"]: ...
 
 
 def _masks_of_some(masks: MaskReader, chosen: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -135,15 +134,22 @@ class Detections:
 
     def take(self, rows: Int[Tensor, " m"]) -> Detections:
         """Some of the findings."""
+
         def pick(t):
             return None if t is None else t[rows.to(t.device)]
 
         return replace(
             self,
-            picture=pick(self.picture), boxes=pick(self.boxes), logits=pick(self.logits), classes=pick(self.classes),
-            confidence=pick(self.confidence), candidate=pick(self.candidate), objectness=pick(self.objectness),
+            picture=pick(self.picture),
+            boxes=pick(self.boxes),
+            logits=pick(self.logits),
+            classes=pick(self.classes),
+            confidence=pick(self.confidence),
+            candidate=pick(self.candidate),
+            objectness=pick(self.objectness),
             masks=None if self.masks is None else partial(_masks_of_some, self.masks, rows),
-            keypoints=pick(self.keypoints), angles=pick(self.angles),
+            keypoints=pick(self.keypoints),
+            angles=pick(self.angles),
         )
 
 
@@ -206,12 +212,16 @@ class Layout:
         if self.order == "nhwc" and output.ndim == 4:
             return output.permute(0, 3, 1, 2)
         if self.order == "tokens" and output.ndim == 3 and self.grid is not None:
-            cells = output[:, self.prefix:]
+            cells = output[:, self.prefix :]
             if cells.shape[1] == self.grid[0] * self.grid[1]:
                 return cells.unflatten(1, self.grid).permute(0, 3, 1, 2)
         raise ShapeError(
             f"a layer output of shape {tuple(output.shape)} is not {self.order}"
-            + (f" with {self.prefix} prefix tokens and a {self.grid} grid" if self.order == "tokens" else " with 4 dimensions")
+            + (
+                f" with {self.prefix} prefix tokens and a {self.grid} grid"
+                if self.order == "tokens"
+                else " with 4 dimensions"
+            )
             + "; choose a layer whose output has one cell per image region"
         )
 

@@ -68,9 +68,13 @@ def write_clip(
                     yield picture
                 else:
                     yield overlay(
-                        heatmap, picture, scale=scale, style=style_of(options),
-                        boxes=boxes[i] or None, labels=labels[i] or None,
-                    )  # fmt: skip
+                        heatmap,
+                        picture,
+                        scale=scale,
+                        style=style_of(options),
+                        boxes=boxes[i] or None,
+                        labels=labels[i] or None,
+                    )
 
         name = first.name.partition("#")[0]
         suffix = ".mp4" if find_spec("av") else ".gif"

@@ -38,15 +38,38 @@ def run(options: Count, arguments: Sequence[str]) -> int:
     console, command = Console(stderr=True, quiet=options.quiet, highlight=False), shlex.join(["isotherm", *arguments])
     alarms = tell_warnings(console, premises)
     told: list[dict[str, Any]] = []
-    with progress_lines(console) as say, Run(
-        "count", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
-        model={"name": view.name, "asked_for": options.model, "chosen": reason, "premises": [asdict(p) for p in premises], "warnings": alarms, "hash": state_hash(view.model)}, category=options.category, strategy=options.strategy,
-    ) as record:  # fmt: skip
+    with (
+        progress_lines(console) as say,
+        Run(
+            "count",
+            out=options.out,
+            overwrite=options.overwrite,
+            command=["isotherm", *arguments],
+            model={
+                "name": view.name,
+                "asked_for": options.model,
+                "chosen": reason,
+                "premises": [asdict(p) for p in premises],
+                "warnings": alarms,
+                "hash": state_hash(view.model),
+            },
+            category=options.category,
+            strategy=options.strategy,
+        ) as record,
+    ):
         say(f"model: {reason}")
         alone = sources.total == 1
         for item in sources:
             try:
-                found = count(view, item.load(), options.category, strategy=options.strategy, config=config, crops=crops, say=say if alone else lambda line: None)
+                found = count(
+                    view,
+                    item.load(),
+                    options.category,
+                    strategy=options.strategy,
+                    config=config,
+                    crops=crops,
+                    say=say if alone else lambda line: None,
+                )
             except (InputError, OptionError, NonFiniteError) as error:
                 if alone and isinstance(error, OptionError):  # of several, a crop or a grid may not fit in one only
                     raise
@@ -54,15 +77,28 @@ def run(options: Count, arguments: Sequence[str]) -> int:
                 record.failed(item.name, said, source=item.source)
                 print(f"isotherm: {item.name}: {said}", file=sys.stderr)
                 continue
-            files = [save_picture(found.figure(title=f"{item.name}: {found.headline()}"), record.fpath(item.name, ".jpg"), command=command).name]
+            files = [
+                save_picture(
+                    found.figure(title=f"{item.name}: {found.headline()}"),
+                    record.fpath(item.name, ".jpg"),
+                    command=command,
+                ).name
+            ]
             files += [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in found.maps]
             facts = {"picture": item.name, "source": item.source, **found.to_json(), "command": command}
             with atomic_write(record.fpath(item.name, ".json")) as file:
                 file.write(json.dumps(facts, indent=1).encode())
             record.done(
-                item.name, source=item.source, count=found.count, exact=found.exact, estimate=found.estimate or None, doubts=list(found.doubts),
-                answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in found.looks}, files=files, notes=list(found.notes),
-            )  # fmt: skip
+                item.name,
+                source=item.source,
+                count=found.count,
+                exact=found.exact,
+                estimate=found.estimate or None,
+                doubts=list(found.doubts),
+                answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in found.looks},
+                files=files,
+                notes=list(found.notes),
+            )
             told.append(facts)
             for question in dict.fromkeys(one.prompt for one in found.looks):
                 answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in found.looks if one.prompt == question)
@@ -73,9 +109,12 @@ def run(options: Count, arguments: Sequence[str]) -> int:
                 say(f"step {len(told)} of {sources.total or len(told)}: {item.name}: {found.line()}")
             print(f"{item.name}: {found.line()}")
         summed = {
-            "model": view.name, "command": command, "counts": {t["picture"]: t["count"] for t in told},
-            "estimates": {t["picture"]: t["estimate"] for t in told if t["estimate"]}, "doubts": {t["picture"]: t["doubts"] for t in told if t["doubts"]},
-        }  # fmt: skip
+            "model": view.name,
+            "command": command,
+            "counts": {t["picture"]: t["count"] for t in told},
+            "estimates": {t["picture"]: t["estimate"] for t in told if t["estimate"]},
+            "doubts": {t["picture"]: t["doubts"] for t in told if t["doubts"]},
+        }
         with atomic_write(record.dpath / "counts.json") as file:
             file.write(json.dumps(summed, indent=1).encode())
         summary = record.finish()
@@ -92,7 +131,9 @@ def counting_view(options: CountingOptions) -> tuple[LanguageView, str]:
         raise OptionError(f"--trust {levels[0]}: counting does not judge its maps; isotherm explain --prompt does")
     opened = open_model(options)
     if not isinstance(opened.view, LanguageView):
-        raise AdapterError(f"{opened.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
+        raise AdapterError(
+            f"{opened.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
+        )
     return opened.view, opened.reason
 
 
@@ -103,7 +144,11 @@ def config_of(options: CountingOptions) -> CountingConfig:
         plain["prompts"] = CountPrompts(whole=options.prompt)
     if options.grid is not None:
         plain["grid"] = _grid(options.grid)
-    plain |= {name: value for name, value in {"overlap": options.overlap, "crop_side": options.crop_side}.items() if value is not None}
+    plain |= {
+        name: value
+        for name, value in {"overlap": options.overlap, "crop_side": options.crop_side}.items()
+        if value is not None
+    }
     config = from_plain(CountingConfig, plain, where="" if options.config is None else str(options.config))
     if not 0 <= config.overlap < 1:
         raise OptionError(f"--overlap {config.overlap:g}: expected a share of a cell's side, from 0 to less than 1")

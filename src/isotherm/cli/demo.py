@@ -24,13 +24,18 @@ from isotherm.errors import MissingExtraError, OptionError
 Part = Callable[[Run], tuple[Table, list[ReportEntry], str]]
 """Shows something: a table for the console, entries for the page, and the name of the model."""
 PARTS: dict[str, Part] = {
-    "photographs": show_photographs, "classes of generated scenes": show_classes, "findings in generated scenes": show_findings, "questions": ask_questions,
-}  # fmt: skip
+    "photographs": show_photographs,
+    "classes of generated scenes": show_classes,
+    "findings in generated scenes": show_findings,
+    "questions": ask_questions,
+}
 
 
 def run(options: Demo, arguments: Sequence[str]) -> int:
     _clear(options.out)
-    console = Console(quiet=options.quiet, highlight=False, width=None if sys.stdout.isatty() else 120)  # a pipe has no width that could cut names
+    console = Console(
+        quiet=options.quiet, highlight=False, width=None if sys.stdout.isatty() else 120
+    )  # a pipe has no width that could cut names
     tables: list[Table] = []
     entries: list[ReportEntry] = []
     models: list[str] = []
@@ -47,14 +52,19 @@ def run(options: Demo, arguments: Sequence[str]) -> int:
             models.append(model)
         record.note(model={"name": "; ".join(models)}, left_out=left_out)
         page = write_report(
-            entries, record.dpath / "index.html", title="isotherm demo", command="isotherm demo",
+            entries,
+            record.dpath / "index.html",
+            title="isotherm demo",
+            command="isotherm demo",
             facts={"models": "; ".join(models), **({"left out": "; ".join(left_out)} if left_out else {})},
-        )  # fmt: skip
+        )
     for table in tables:
         console.print(table)
     for line in left_out:
         print(f"left out: {line}")
-    print(f"\npictures: {record.dpath}/*.png; the commands in them and on the page run in {record.dpath}\nlook at   {page}")
+    print(
+        f"\npictures: {record.dpath}/*.png; the commands in them and on the page run in {record.dpath}\nlook at   {page}"
+    )
     return 0
 
 

@@ -31,22 +31,30 @@ def show_photographs(record: Run) -> tuple[Table, list[ReportEntry], str]:
     """
     fpaths = [photograph.fpath for photograph in PHOTOGRAPHS]  # what is missing is noticed before the work
     opened = open_view("imagenet")
-    table = Table(title=f"{opened.view.name}: its likeliest classes, and share of positive relevance in a box around the object", box=None)
+    table = Table(
+        title=f"{opened.view.name}: its likeliest classes, and share of positive relevance in a box around the object",
+        box=None,
+    )
     for column in ("photograph", "class", "box covers", "in the box", "verdict"):
         table.add_column(column)
     entries = []
     for photograph, fpath in zip(PHOTOGRAPHS, fpaths, strict=True):
         explanation = explain(opened, fpath, target=TopK(CLASSES), name=fpath.name)
         command = f"isotherm explain {fpath.name} --model imagenet --top {CLASSES}"
-        panel = comparison_grid([[m] for m in explanation], explanation.picture, column_names=[str(explanation[0].meta["method"])])
+        panel = comparison_grid(
+            [[m] for m in explanation], explanation.picture, column_names=[str(explanation[0].meta["method"])]
+        )
         save_picture(panel, record.fpath(f"{fpath.stem}-maps.png", ".png"), command=command)
         shutil.copyfile(fpath, record.dpath / fpath.name)
         for cells in _rows(photograph, explanation):
             table.add_row(*cells)
         record.done(
-            fpath.name, source=photograph.source, licence=photograph.licence,
-            classes=[{"class": m.label, "probability": m.meta["probability"]} for m in explanation], trust=list(explanation.trust_lines),
-        )  # fmt: skip
+            fpath.name,
+            source=photograph.source,
+            licence=photograph.licence,
+            classes=[{"class": m.label, "probability": m.meta["probability"]} for m in explanation],
+            trust=list(explanation.trust_lines),
+        )
         entry = entry_of(explanation, fpath.name, command)
         entries.append(replace(entry, notes=[f"photograph: {photograph.source} ({photograph.licence})", *entry.notes]))
     return table, entries, opened.view.name

@@ -34,7 +34,9 @@ def ask_questions(record: Run) -> tuple[Table, list[ReportEntry], str]:
     opened = open_view("tiny-vlm")
     view = opened.view
     assert isinstance(view, LanguageView)
-    table = Table(title=f"{view.name}: what it answered, and share of positive relevance on what the answer rests on", box=None)
+    table = Table(
+        title=f"{view.name}: what it answered, and share of positive relevance on what the answer rests on", box=None
+    )
     for column in ("question", "answer", "truth", "it covers", *METHODS):
         table.add_column(column)
     entries = []
@@ -42,13 +44,17 @@ def ask_questions(record: Run) -> tuple[Table, list[ReportEntry], str]:
         q = make_question(HELD_OUT[index], kind)
         fpath = record.fpath(f"shapes-{number}.png", ".png")
         Image.fromarray(q.picture).save(fpath)
-        command = f"isotherm explain {fpath.name} --model tiny-vlm --prompt {q.question!r} --compare {','.join(METHODS)}"
+        command = (
+            f"isotherm explain {fpath.name} --model tiny-vlm --prompt {q.question!r} --compare {','.join(METHODS)}"
+        )
         explanation = explain(opened, fpath, prompt=q.question, method=list(METHODS), name=fpath.name)
         maps = [_enlarged(m) for m in explanation]
         assert maps[0].picture is not None
         panel = comparison_grid([[_truth(q), *maps]], maps[0].picture, column_names=["truth", *METHODS])
         save_picture(panel, record.fpath(f"shapes-{number}-maps.png", ".png"), command=command)
-        table.add_row(q.question, explanation.answer or "nothing", q.answer, f"{q.evidence.mean():.0%}", *_shares(q, explanation))
+        table.add_row(
+            q.question, explanation.answer or "nothing", q.answer, f"{q.evidence.mean():.0%}", *_shares(q, explanation)
+        )
         record.done(fpath.name, question=q.question, answer=explanation.answer, trust=list(explanation.trust_lines))
         entries.append(entry_of(explanation, fpath.name, command))
     return table, entries, view.name
@@ -63,7 +69,12 @@ def _enlarged(heatmap: Heatmap) -> Heatmap:
 
 def _truth(q: ShapeQuestion) -> Heatmap:
     evidence = torch.from_numpy(q.evidence).float()
-    return Heatmap(evidence, Frame.resize((SCALE * evidence.shape[0], SCALE * evidence.shape[1]), (evidence.shape[0], evidence.shape[1])), "relevance", label=q.question)
+    return Heatmap(
+        evidence,
+        Frame.resize((SCALE * evidence.shape[0], SCALE * evidence.shape[1]), (evidence.shape[0], evidence.shape[1])),
+        "relevance",
+        label=q.question,
+    )
 
 
 def _shares(q: ShapeQuestion, explanation: Explanation) -> list[str]:

@@ -39,7 +39,9 @@ def show_classes(record: Run) -> tuple[Table, list[ReportEntry], str]:
         scene = picture.scene
         labels = [scene.names[i] for i in scene.labels]
         explanation = explain(opened, fpath, target=labels, method=METHODS, name=fpath.name)
-        command = f"isotherm explain {fpath.name} --model scenes --class {','.join(labels)} --compare {','.join(METHODS)}"
+        command = (
+            f"isotherm explain {fpath.name} --model scenes --class {','.join(labels)} --compare {','.join(METHODS)}"
+        )
         rows = [list(explanation[i : i + len(METHODS)]) for i in range(0, len(explanation), len(METHODS))]
         panel = comparison_grid(rows, explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]])
         save_picture(panel, record.fpath(f"{fpath.stem}-maps.png", ".png"), command=command)
@@ -64,11 +66,18 @@ def show_findings(record: Run) -> tuple[Table, list[ReportEntry], str]:
         command = f"isotherm explain {fpath.name} --model detector"
         if len(explanation):
             boxes = [[heatmap.meta["box"]] for heatmap in explanation]
-            panel = comparison_grid([[m] for m in explanation], explanation.picture, column_names=[str(explanation[0].meta["method"])], boxes=boxes)
+            panel = comparison_grid(
+                [[m] for m in explanation],
+                explanation.picture,
+                column_names=[str(explanation[0].meta["method"])],
+                boxes=boxes,
+            )
             save_picture(panel, record.fpath(f"{fpath.stem}-findings.png", ".png"), command=command)
         for cells in _found(fpath.name, picture.scene, explanation):
             table.add_row(*cells)
-        record.done(explanation.name, findings=[f.label for f in explanation.findings], trust=list(explanation.trust_lines))
+        record.done(
+            explanation.name, findings=[f.label for f in explanation.findings], trust=list(explanation.trust_lines)
+        )
         entries.append(entry_of(explanation, fpath.name, command))
     return table, entries, detector.view.name
 

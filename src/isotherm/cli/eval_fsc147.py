@@ -29,11 +29,19 @@ def run(options: EvalFsc147, arguments: Sequence[str]) -> int:
     with progress_lines(console) as say:
         say(f"model: {reason}")
         results = evaluate_counting(
-            view, pictures, options.out, strategy=options.strategy, config=config, data=f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}",
-            command=shlex.join(["isotherm", *arguments]), say=say,
-        )  # fmt: skip
+            view,
+            pictures,
+            options.out,
+            strategy=options.strategy,
+            config=config,
+            data=f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}",
+            command=shlex.join(["isotherm", *arguments]),
+            say=say,
+        )
     print("\n".join([*alarms, table_of(results)]))
-    print(f"\n{results['model']}, {options.strategy}; a line for each picture and the figures in {options.out / RESULTS}")
+    print(
+        f"\n{results['model']}, {options.strategy}; a line for each picture and the figures in {options.out / RESULTS}"
+    )
     return 0
 
 
@@ -42,6 +50,17 @@ def table_of(results: dict[str, Any]) -> str:
     rows = [("objects", "pictures", "MAE", "RMSE", "bias", "right", "no count", "dot recall", "dot precision")]
     for name, of in {"all": results, **results["ranges"]}.items():
         shares = ["-" if of[key] is None else f"{of[key]:.1%}" for key in ("dot_recall", "dot_precision")]
-        rows.append((name, str(of["pictures"]), f"{of['mae']:.2f}", f"{of['rmse']:.2f}", f"{of['bias']:+.2f}", f"{of['exact']:.1%}", str(of["uncounted"]), *shares))
+        rows.append(
+            (
+                name,
+                str(of["pictures"]),
+                f"{of['mae']:.2f}",
+                f"{of['rmse']:.2f}",
+                f"{of['bias']:+.2f}",
+                f"{of['exact']:.1%}",
+                str(of["uncounted"]),
+                *shares,
+            )
+        )
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)

@@ -51,11 +51,36 @@ def run(options: EvalKeypoints, arguments: Sequence[str]) -> int:
         kind = _kind(options, trained, say)
         if not len(kind):
             raise InputError("there are no pictures to judge by; give --data with annotations")
-        with Run("eval", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments], model=which, data=str(options.data or "the run's own")) as record:
-            data = cache_keypoints(kind, record.dpath.parent / ".cache", side=max(trained.size), margin=trained.margin, skip_bad=options.skip_bad, say=say)
-            judged = judge(trained.model, trained.objective, data, kind, size=trained.size, covariance_scale=trained.covariance_scale)
-            with Tracking(to=options.track).tracker(record.dpath, {"run": str(options.run), "data": str(options.data)}, job="eval") as tracker:
-                tracker.log({"step": 0, **{f"eval {name}": value for name, value in logged_figures(judged.report).items()}})
+        with Run(
+            "eval",
+            out=options.out,
+            overwrite=options.overwrite,
+            command=["isotherm", *arguments],
+            model=which,
+            data=str(options.data or "the run's own"),
+        ) as record:
+            data = cache_keypoints(
+                kind,
+                record.dpath.parent / ".cache",
+                side=max(trained.size),
+                margin=trained.margin,
+                skip_bad=options.skip_bad,
+                say=say,
+            )
+            judged = judge(
+                trained.model,
+                trained.objective,
+                data,
+                kind,
+                size=trained.size,
+                covariance_scale=trained.covariance_scale,
+            )
+            with Tracking(to=options.track).tracker(
+                record.dpath, {"run": str(options.run), "data": str(options.data)}, job="eval"
+            ) as tracker:
+                tracker.log(
+                    {"step": 0, **{f"eval {name}": value for name, value in logged_figures(judged.report).items()}}
+                )
             write_evaluation(judged, record.dpath / "evaluation.json", model=which, command=command)
             _write_rows(judged, data, kind, record.dpath / "pictures.csv")
             _write_figures(judged, data, kind, record.dpath, command)
@@ -73,7 +98,9 @@ def _kind(options: EvalKeypoints, trained: TrainedKeypoints, say: Say) -> Keypoi
         source = Source(file=str(options.data), images="" if options.images is None else str(options.images))
         found = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)
         if found.names != trained.names:
-            raise OptionError(f"{options.data} has the points {', '.join(found.names)}; the model was trained on {', '.join(trained.names)}")
+            raise OptionError(
+                f"{options.data} has the points {', '.join(found.names)}; the model was trained on {', '.join(trained.names)}"
+            )
         for message in found.skipped:
             say(f"skipped: {message}")
         return replace(found, lines=dict(trained.lines), exchangeable=trained.exchangeable, swaps=trained.swaps)
@@ -95,27 +122,60 @@ def _write_rows(judged: Judged, data: CachedKeypoints, kind: KeypointSet, fpath:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["picture", "group", "px_per_cm", "mean_error_px", *(f"{name}_error_px" for name in kind.names)])
     for record, mean, of_points in zip(data.records, judged.errors.tolist(), each.tolist(), strict=True):
-        rows.writerow([record.name, record.group, record.px_per_cm or "", *("" if v != v else f"{v:.4f}" for v in [mean, *of_points])])
+        rows.writerow(
+            [
+                record.name,
+                record.group,
+                record.px_per_cm or "",
+                *("" if v != v else f"{v:.4f}" for v in [mean, *of_points]),
+            ]
+        )
     with atomic_write(fpath) as file:
         file.write(text.getvalue().encode())
 
 
 def _write_figures(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, command: str) -> None:
     truth = truth_of(data)
-    curves = {"all": (THRESHOLDS.tolist(), pck_curve(judged.points, truth, THRESHOLDS, exchangeable=kind.exchangeable).tolist())}
+    curves = {
+        "all": (
+            THRESHOLDS.tolist(),
+            pck_curve(judged.points, truth, THRESHOLDS, exchangeable=kind.exchangeable).tolist(),
+        )
+    }
     for group in sorted(set(data.group)) if len(set(data.group)) > 1 else []:
         rows = torch.tensor([group == of for of in data.group])
-        part = KeypointTruth(truth.points[rows], truth.state[rows], truth.px_per_cm[rows], truth.area[rows], (group,) * int(rows.sum()), truth.sizes[rows])
-        curves[group] = (THRESHOLDS.tolist(), pck_curve(judged.points[rows], part, THRESHOLDS, exchangeable=kind.exchangeable).tolist())
+        part = KeypointTruth(
+            truth.points[rows],
+            truth.state[rows],
+            truth.px_per_cm[rows],
+            truth.area[rows],
+            (group,) * int(rows.sum()),
+            truth.sizes[rows],
+        )
+        curves[group] = (
+            THRESHOLDS.tolist(),
+            pck_curve(judged.points[rows], part, THRESHOLDS, exchangeable=kind.exchangeable).tolist(),
+        )
     figure = curve_figure(curves, x="error / square root of the area", y="share of points", title="PCK")
     save_picture(figure, dpath / "pck.png", command=command)
     if kind.lines:
         known = line_lengths(data.points, kind.lines)
         found = line_lengths(judged.points.xy, kind.lines)
         pairs = {name: (known[:, i].tolist(), found[:, i].tolist()) for i, name in enumerate(kind.lines)}
-        save_picture(scatter_figure(pairs, x="true length in px", y="predicted length in px"), dpath / "lines.png", command=command)
+        save_picture(
+            scatter_figure(pairs, x="true length in px", y="predicted length in px"),
+            dpath / "lines.png",
+            command=command,
+        )
     if judged.points.covariance is not None:
         inside = [coverage(*matched(judged, data, kind), level=level) for level in LEVELS]
-        figure = curve_figure({"observed": (LEVELS, inside)}, x="probability of the ellipse", y="share of points inside", title="calibration", diagonal=True, size=(4.2, 4.0))
+        figure = curve_figure(
+            {"observed": (LEVELS, inside)},
+            x="probability of the ellipse",
+            y="share of points inside",
+            title="calibration",
+            diagonal=True,
+            size=(4.2, 4.0),
+        )
         save_picture(figure, dpath / "calibration.png", command=command)
     (dpath / "table.txt").write_text(judged.table() + "\n")

@@ -49,20 +49,50 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     premises = premises_of(opened.view)
     alarms = tell_warnings(console, premises)
     job: dict[str, Any] = {
-        "target": score, "method": names if question else methods, "layers": layers, "fuse": options.fuse, "smooth": options.smooth, "trust": level, "seed": options.seed, **question,
-    }  # fmt: skip
+        "target": score,
+        "method": names if question else methods,
+        "layers": layers,
+        "fuse": options.fuse,
+        "smooth": options.smooth,
+        "trust": level,
+        "seed": options.seed,
+        **question,
+    }
     with Run(
-        "explain", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments],
-        model={"name": opened.view.name, "asked_for": options.model, "chosen": opened.reason, "premises": [asdict(p) for p in premises], "warnings": alarms, "hash": state_hash(opened.view.model)},
-        method=[m.name for m in methods], target=repr(score), question={k: v for k, v in question.items() if k != "mask"} or None, layers=layers, fuse=options.fuse, smooth=options.smooth, seed=options.seed,
-    ) as record:  # fmt: skip
+        "explain",
+        out=options.out,
+        overwrite=options.overwrite,
+        command=["isotherm", *arguments],
+        model={
+            "name": opened.view.name,
+            "asked_for": options.model,
+            "chosen": opened.reason,
+            "premises": [asdict(p) for p in premises],
+            "warnings": alarms,
+            "hash": state_hash(opened.view.model),
+        },
+        method=[m.name for m in methods],
+        target=repr(score),
+        question={k: v for k, v in question.items() if k != "mask"} or None,
+        layers=layers,
+        fuse=options.fuse,
+        smooth=options.smooth,
+        seed=options.seed,
+    ) as record:
         work = _Work(options, opened, job, record, command, console, len(methods))
         with _progress(console, sources.total) as tick:
             entries = work.entries(iter(sources), tick)
             write_report(
-                entries, record.dpath / "report.html", title=f"isotherm explain: {opened.view.name}", command=command,
-                facts={"model": opened.view.name, "methods": ", ".join(m.name for m in methods), **({"warning": " ".join(alarms)} if alarms else {})},
-            )  # fmt: skip
+                entries,
+                record.dpath / "report.html",
+                title=f"isotherm explain: {opened.view.name}",
+                command=command,
+                facts={
+                    "model": opened.view.name,
+                    "methods": ", ".join(m.name for m in methods),
+                    **({"warning": " ".join(alarms)} if alarms else {}),
+                },
+            )
         summary = record.finish("interrupted" if work.interrupted else "finished")
     if work.fatal is not None:
         raise work.fatal
@@ -71,7 +101,9 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     if work.interrupted:
         return 130
     if summary.done == 0:
-        raise InputError(f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {record.dpath / 'items.jsonl'}")
+        raise InputError(
+            f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {record.dpath / 'items.jsonl'}"
+        )
     return 1 if summary.failed else 0
 
 
@@ -80,7 +112,9 @@ def _methods(names: list[str] | None, opened: Opened, options: Explain) -> list[
     if not isinstance(opened.view, LanguageView):
         return list(resolve_methods(names, opened.view))
     if options.prompt is None:
-        raise OptionError(f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'")
+        raise OptionError(
+            f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'"
+        )
     return list(token_methods(names)[0])
 
 
@@ -88,7 +122,14 @@ class _Work:
     """The loop over items: explains, writes, and yields the report's entries as they come."""
 
     def __init__(
-        self, options: Explain, opened: Opened, job: dict[str, Any], run: Run, command: str, console: Console, methods: int
+        self,
+        options: Explain,
+        opened: Opened,
+        job: dict[str, Any],
+        run: Run,
+        command: str,
+        console: Console,
+        methods: int,
     ) -> None:
         self.options, self.opened, self.job, self.run = options, opened, job, run
         self.command, self.console, self.methods = command, console, methods
@@ -168,7 +209,9 @@ class _Work:
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
         fps = _rate([item for item, _ in group])
         try:
-            (explanation,) = explain_many(self.opened, [[p for _, p in group]], titles=[name], video_fps=fps, **self.job)
+            (explanation,) = explain_many(
+                self.opened, [[p for _, p in group]], titles=[name], video_fps=fps, **self.job
+            )
             if fps is None and any(item.kind == "frame" for item, _ in group):
                 line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
                 explanation = replace(explanation, chosen=(*explanation.chosen, line))
@@ -183,7 +226,11 @@ class _Work:
 
     def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
         held = list(stream) if self.options.shared_scale else stream
-        scale = shared_scale([m for _, e in held for m in e]) if isinstance(held, list) and any(len(e) for _, e in held) else None
+        scale = (
+            shared_scale([m for _, e in held for m in e])
+            if isinstance(held, list) and any(len(e) for _, e in held)
+            else None
+        )
         for item, explanation in held:
             files = write_maps(explanation, self.run, item.name, self.options, self.command, scale)
             panel = write_panel(explanation, self.run, item.name, self.methods, self.command, self.options)
@@ -239,7 +286,12 @@ def _progress(console: Console, total: int | None):
     if console.quiet or total == 1 or not console.is_terminal:
         return nullcontext(lambda: None)
     progress = Progress(
-        TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+        TextColumn("explaining"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
     )
 
     class _Ticking:

@@ -26,12 +26,16 @@ def refuse_repeated(arguments: Sequence[str], command: type) -> None:
     for i, word in enumerate(words):
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            values.setdefault(name.replace("_", "-"), []).append(value if equals else words[i + 1] if i + 1 < len(words) else "")
+            values.setdefault(name.replace("_", "-"), []).append(
+                value if equals else words[i + 1] if i + 1 < len(words) else ""
+            )
     single = _single(command)
     for name, given in values.items():
         if len(given) > 1 and name in single:
             advice = f"separate several by commas: --{name} {','.join(given)}" if name in LISTS else "give it once"
-            raise OptionError(f"--{name} is given {len(given)} times ({', '.join(given)}), and only the last would count; {advice}")
+            raise OptionError(
+                f"--{name} is given {len(given)} times ({', '.join(given)}), and only the last would count; {advice}"
+            )
 
 
 def _single(command: type) -> set[str]:

@@ -36,14 +36,27 @@ def layers_of(options: Explain) -> Any:
 def question_of(options: Explain) -> dict[str, Any]:
     """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing is."""
     if options.prompt is None:
-        for name, value in {"--answer": options.answer, "--together": options.together or None, "--mask": options.mask, "--fill": options.fill}.items():
+        for name, value in {
+            "--answer": options.answer,
+            "--together": options.together or None,
+            "--mask": options.mask,
+            "--fill": options.fill,
+        }.items():
             if value is not None:
                 raise OptionError(f"{name} goes with --prompt, the question that it is about")
         return {}
-    unfit = {"--class": options.cls, "--top": options.top, "--box": options.box, "--classes": options.classes, "--confidence": options.confidence}
+    unfit = {
+        "--class": options.cls,
+        "--top": options.top,
+        "--box": options.box,
+        "--classes": options.classes,
+        "--confidence": options.confidence,
+    }
     given = [name for name, value in unfit.items() if value is not None]
     if given:
-        raise OptionError(f"{', '.join(given)} and --prompt do not go together: a question is about an answer, not about classes or boxes")
+        raise OptionError(
+            f"{', '.join(given)} and --prompt do not go together: a question is about an answer, not about classes or boxes"
+        )
     if options.versus is not None and options.answer is None:
         raise OptionError("--versus contrasts two answers; give the first as --answer")
     if not options.prompt.strip():
@@ -63,7 +76,9 @@ def score_of(options: Explain) -> Any:
     check_numbers(options)
     if options.prompt is not None:
         target = None if options.target == "class" else options.target
-        answer_score(target, options.prompt, answer=options.answer, versus=options.versus)  # mistakes are found before the model is opened
+        answer_score(
+            target, options.prompt, answer=options.answer, versus=options.versus
+        )  # mistakes are found before the model is opened
         return target
     parts = _parts(options.target)
     asked = {"--class": options.cls, "--box": options.box, "--top": options.top}
@@ -90,7 +105,12 @@ def score_of(options: Explain) -> Any:
 
 def check_numbers(options: Explain) -> None:
     """Numbers out of range are refused before anything is loaded."""
-    for name, value, low in (("batch", options.batch, 1), ("every", options.every, 1), ("top", options.top, 1), ("max-frames", options.max_frames, 1)):
+    for name, value, low in (
+        ("batch", options.batch, 1),
+        ("every", options.every, 1),
+        ("top", options.top, 1),
+        ("max-frames", options.max_frames, 1),
+    ):
         if value is not None and value < low:
             raise OptionError(f"--{name} {value}: expected a whole number of at least {low}")
     if options.opacity is not None and not 0 <= options.opacity <= 1:
@@ -108,7 +128,9 @@ def style_of(options: Explain) -> Style:
     """
     try:
         style = as_style(options.style)
-        return replace(style, colormap=options.colormap, opacity=style.opacity if options.opacity is None else options.opacity)
+        return replace(
+            style, colormap=options.colormap, opacity=style.opacity if options.opacity is None else options.opacity
+        )
     except OptionError as error:
         what = "--style" if options.style not in STYLES else "--colormap"
         raise OptionError(f"{what}: {error}") from error
@@ -144,7 +166,9 @@ def _box(text: str, of: Any, keypoint: int | None) -> Detection:
             return Detection(index, of=of, keypoint=keypoint)
         x0, y0, x1, y1 = (float(n) for n in numbers)
     except ValueError as error:
-        raise OptionError(f"--box {text}: expected a finding's number from 0, or four numbers x0,y0,x1,y1 in picture pixels") from error
+        raise OptionError(
+            f"--box {text}: expected a finding's number from 0, or four numbers x0,y0,x1,y1 in picture pixels"
+        ) from error
     if not (x0 < x1 and y0 < y1):
         raise OptionError(f"--box {text}: x0 must be less than x1 and y0 less than y1")
     return Detection(box=(x0, y0, x1, y1), of=of, keypoint=keypoint)

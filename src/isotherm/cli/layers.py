@@ -16,7 +16,9 @@ def run(options: Layers, arguments: Sequence[str]) -> int:
     at = resolve(view.model, options.at)[0].name if options.at else ""
     print(tree(view.model, at, width=200))
     if isinstance(view, LanguageView):
-        print("\nauto: vision tokens\n      a model that answers is explained where its language model gets the pictures")
+        print(
+            "\nauto: vision tokens\n      a model that answers is explained where its language model gets the pictures"
+        )
         return 0
     choice = view.auto_layers()
     print(f"\nauto: {', '.join(choice.layers)}\n      {choice.reason}")

@@ -17,9 +17,19 @@ from isotherm.errors import IsothermError
 from isotherm.version import __version__
 
 RUNNERS = {
-    "Explain": "explain", "Layers": "layers", "Methods": "methods", "Show": "show", "Demo": "demo", "TrainKeypoints": "train_keypoints", "TrainTinyVlm": "train_tiny_vlm",
-    "Count": "count", "EvalFsc147": "eval_fsc147", "EvalKeypoints": "eval_keypoints", "PredictKeypoints": "predict_keypoints", "Sweep": "sweep",
-}  # fmt: skip
+    "Explain": "explain",
+    "Layers": "layers",
+    "Methods": "methods",
+    "Show": "show",
+    "Demo": "demo",
+    "TrainKeypoints": "train_keypoints",
+    "TrainTinyVlm": "train_tiny_vlm",
+    "Count": "count",
+    "EvalFsc147": "eval_fsc147",
+    "EvalKeypoints": "eval_keypoints",
+    "PredictKeypoints": "predict_keypoints",
+    "Sweep": "sweep",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}", file=sys.stderr)
         return 0 if {"-h", "--help"} & set(arguments) else 2
     try:
-        options: Common = tyro.cli(Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"])  # type: ignore[call-overload]
+        options: Common = tyro.cli(
+            Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"]
+        )  # type: ignore[call-overload]
     except SystemExit as stop:
         return _code(stop)
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
@@ -56,7 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # a fault of ours or of a model: still no traceback unless asked for
         if options.debug:
             traceback.print_exc()
-        print(f"isotherm: {type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.", file=sys.stderr)
+        print(
+            f"isotherm: {type(error).__name__}: {error}\nThis was not foreseen; run again with --debug for the traceback.",
+            file=sys.stderr,
+        )
         return 2
 
 

@@ -45,7 +45,9 @@ def parse_size(text: str) -> int | tuple[int, int]:
     """``640`` or ``480x640`` (h, w)."""
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
     if not match or not 16 <= int(match[1]) <= 8192 or (match[2] and not 16 <= int(match[2]) <= 8192):
-        raise OptionError(f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192")
+        raise OptionError(
+            f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192"
+        )
     return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 
@@ -59,7 +61,9 @@ def parse_device(text: str) -> str:
         device = torch.device(text)
     except RuntimeError as error:
         raise OptionError(f"--device {text}: expected auto, cpu, cuda, cuda:N or mps") from error
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(device.type)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(
+        device.type
+    )
     if not available or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise OptionError(f"--device {text}: there is no such device here; try --device auto")
     return text

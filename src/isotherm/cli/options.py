@@ -123,6 +123,19 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
 )
 
-COMMANDS = ("explain", "layers", "methods", "show", "demo", "train keypoints", "train tiny-vlm", "count", "eval keypoints", "eval fsc147", "predict keypoints", "sweep")
+COMMANDS = (
+    "explain",
+    "layers",
+    "methods",
+    "show",
+    "demo",
+    "train keypoints",
+    "train tiny-vlm",
+    "count",
+    "eval keypoints",
+    "eval fsc147",
+    "predict keypoints",
+    "sweep",
+)
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""

@@ -19,7 +19,9 @@ MOST_ROWS = 12
 """Findings in a panel; the report has all of them."""
 
 
-def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None) -> list[str]:
+def write_maps(
+    explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None
+) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
     picture = Image.fromarray(explanation.picture)
@@ -29,15 +31,28 @@ def write_maps(explanation: Explanation, run: Run, name: str, options: Explain, 
             written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
         box = heatmap.meta.get("box")
         drawn = overlay(
-            heatmap, picture, style=style_of(options), scale=scale, colour_bar=True,
-            boxes=None if box is None else [box], labels=None if box is None else [heatmap.label],
-            title=" · ".join([f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}", *([RANDOM] if explanation.warnings else []), *explanation.question_lines]),
-        )  # fmt: skip
+            heatmap,
+            picture,
+            style=style_of(options),
+            scale=scale,
+            colour_bar=True,
+            boxes=None if box is None else [box],
+            labels=None if box is None else [heatmap.label],
+            title=" · ".join(
+                [
+                    f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
+                    *([RANDOM] if explanation.warnings else []),
+                    *explanation.question_lines,
+                ]
+            ),
+        )
         written.append(save_picture(drawn, run.fpath(name, ".jpg", part=part), command=command).name)
     return written
 
 
-def write_panel(explanation: Explanation, run: Run, name: str, methods: int, command: str, options: Explain) -> str | None:
+def write_panel(
+    explanation: Explanation, run: Run, name: str, methods: int, command: str, options: Explain
+) -> str | None:
     """All maps at a glance: targets in rows, methods in columns."""
     if not len(explanation):
         return None
@@ -45,18 +60,34 @@ def write_panel(explanation: Explanation, run: Run, name: str, methods: int, com
     left = len(rows) - MOST_ROWS
     boxes = [[m[0].meta["box"]] if "box" in m[0].meta else None for m in rows[:MOST_ROWS]]
     panel = comparison_grid(
-        rows[:MOST_ROWS], explanation.picture, column_names=[str(m.meta["method"]) for m in rows[0]], boxes=boxes,
+        rows[:MOST_ROWS],
+        explanation.picture,
+        column_names=[str(m.meta["method"]) for m in rows[0]],
+        boxes=boxes,
         style=style_of(options),
-        title=" · ".join([explanation.name + (f" ({left} more in the report)" if left > 0 else ""), *([RANDOM] if explanation.warnings else []), *explanation.question_lines]),
-    )  # fmt: skip
+        title=" · ".join(
+            [
+                explanation.name + (f" ({left} more in the report)" if left > 0 else ""),
+                *([RANDOM] if explanation.warnings else []),
+                *explanation.question_lines,
+            ]
+        ),
+    )
     return save_picture(panel, run.fpath(name, ".jpg"), command=command).name
 
 
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
     """Provenance of one picture: the question and its answer, every map's facts, statistics and frame, every finding, every file."""
-    question = {} if explanation.prompt is None else {"question": explanation.prompt, "answer": explanation.answer, "forced": explanation.forced}
+    question = (
+        {}
+        if explanation.prompt is None
+        else {"question": explanation.prompt, "answer": explanation.answer, "forced": explanation.forced}
+    )
     return question | {
-        "maps": [_facts(m) | {"trust": t} for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)],
+        "maps": [
+            _facts(m) | {"trust": t}
+            for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)
+        ],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
         "chosen": list(explanation.chosen),
         "warnings": list(explanation.warnings),
@@ -75,7 +106,11 @@ def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry
         source=source,
         boxes=[f.box for f in explanation.findings] or None,
         labels=[f"{f.label} {f.confidence:.2f}" for f in explanation.findings] or None,
-        notes=[*explanation.warnings, *explanation.chosen, *(n for n in explanation.notes if n not in explanation.warnings)],
+        notes=[
+            *explanation.warnings,
+            *explanation.chosen,
+            *(n for n in explanation.notes if n not in explanation.warnings),
+        ],
         trust=lines or None,
         lines=explanation.question_lines,
     )
@@ -108,7 +143,10 @@ def _facts(heatmap: Heatmap) -> dict[str, Any]:
         "signed": heatmap.signed,
         "frame": frame_to_json(heatmap.frame),
         "statistics": {
-            "min": float(values.min()), "max": float(values.max()), "sum": float(values.sum()),
-            "entropy_nats": entropy, "peak_xy": [round(v, 2) for v in at.tolist()],
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "sum": float(values.sum()),
+            "entropy_nats": entropy,
+            "peak_xy": [round(v, 2) for v in at.tolist()],
         },
-    }  # fmt: skip
+    }

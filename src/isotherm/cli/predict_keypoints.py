@@ -43,7 +43,12 @@ def run(options: PredictKeypoints, arguments: Sequence[str]) -> int:
     trained.model.to(chosen_device(options.device))
     console, command = Console(stderr=True, quiet=options.quiet, highlight=False), shlex.join(["isotherm", *arguments])
     told: list[dict[str, Any]] = []
-    with progress_lines(console) as say, Run("predict", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments], model=which) as record:
+    with (
+        progress_lines(console) as say,
+        Run(
+            "predict", out=options.out, overwrite=options.overwrite, command=["isotherm", *arguments], model=which
+        ) as record,
+    ):
         say(which)
         if trained.covariance_scale is None:
             say("the model was trained without validation pictures, so its ellipses are not calibrated")
@@ -52,13 +57,30 @@ def run(options: PredictKeypoints, arguments: Sequence[str]) -> int:
             for k, (item, picture) in enumerate(group):
                 facts = described(trained, found[k : k + 1], options.px_per_cm)
                 points = Points(found.xy[k], covariance=None if found.covariance is None else found.covariance[k])
-                drawn = draw_points(picture.array, points, names=trained.names, lines=tuple(trained.lines.values()), level=options.level, title=_title(item.name, facts))
+                drawn = draw_points(
+                    picture.array,
+                    points,
+                    names=trained.names,
+                    lines=tuple(trained.lines.values()),
+                    level=options.level,
+                    title=_title(item.name, facts),
+                )
                 written = save_picture(drawn, record.fpath(item.name, ".jpg"), command=command)
                 record.done(item.name, source=item.source, picture=written.name)
                 told.append({"picture": item.name, "source": item.source, **facts})
                 say(f"step {len(told)} of {sources.total or len(told)}: {item.name}")
         with atomic_write(record.dpath / "points.json") as file:
-            file.write(json.dumps({"model": which, "command": command, "unit": "pixels from the picture's top left corner", "pictures": told}, indent=1).encode())
+            file.write(
+                json.dumps(
+                    {
+                        "model": which,
+                        "command": command,
+                        "unit": "pixels from the picture's top left corner",
+                        "pictures": told,
+                    },
+                    indent=1,
+                ).encode()
+            )
         summary = record.finish()
     print(summary)
     print(f"look at {record.dpath}/*.jpg; the numbers are in {record.dpath / 'points.json'}")
@@ -85,7 +107,10 @@ def described(trained: TrainedKeypoints, found: Points, px_per_cm: float | None)
 
 
 def _title(name: str, facts: dict[str, Any]) -> str:
-    lines = [f"{line} {length['cm']:.3f} cm" if "cm" in length else f"{line} {length['px']:.1f} px" for line, length in facts.get("lines", {}).items()]
+    lines = [
+        f"{line} {length['cm']:.3f} cm" if "cm" in length else f"{line} {length['px']:.1f} px"
+        for line, length in facts.get("lines", {}).items()
+    ]
     return "  ·  ".join([name, *lines])
 
 

@@ -21,12 +21,16 @@ def run(options: Show, arguments: Sequence[str]) -> int:
         print(f"  kind      {heatmap.kind}{', signed' if heatmap.signed else ''}")
         print(f"  shape     {tuple(heatmap.values.shape)} {heatmap.values.dtype}")
         if values.numel():
-            print(f"  values    {float(values.min()):.6g} to {float(values.max()):.6g}, mean {float(values.mean()):.6g}")
+            print(
+                f"  values    {float(values.min()):.6g} to {float(values.max()):.6g}, mean {float(values.mean()):.6g}"
+            )
         gaps, infinite = int(heatmap.values.isnan().sum()), int(heatmap.values.isinf().sum())
         if gaps:
             print(f"  gaps      {gaps} of {heatmap.values.numel()} cells are NaN: what was never seen")
         if infinite:
-            print(f"  infinite  {infinite} of {heatmap.values.numel()} cells: no scale holds them, and no map that isotherm explains has any")
+            print(
+                f"  infinite  {infinite} of {heatmap.values.numel()} cells: no scale holds them, and no map that isotherm explains has any"
+            )
         print(f"  frame     {heatmap.frame!r}")
         for key, value in heatmap.meta.items():
             print(f"  {key:<9} {value}")

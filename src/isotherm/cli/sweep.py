@@ -30,8 +30,12 @@ def run(options: Sweep, arguments: Sequence[str]) -> int:
     try:
         with progress_lines(console) as say:
             listed = config.listed()
-            say(f"{len(listed) if listed is not None else config.trials} trials in {dpath}; the same command goes on with them")
-            ended = run_trials(config, recipe, root=root, dpath=dpath, address=options.address, skip_bad=options.skip_bad, say=say)
+            say(
+                f"{len(listed) if listed is not None else config.trials} trials in {dpath}; the same command goes on with them"
+            )
+            ended = run_trials(
+                config, recipe, root=root, dpath=dpath, address=options.address, skip_bad=options.skip_bad, say=say
+            )
     finally:  # what is known is in the report, also after an interruption
         trials = trials_of(dpath, config.metric, ended)
         report = write_sweep_report(config, trials, dpath, command=command)

@@ -32,7 +32,15 @@ def run(options: TrainKeypoints, arguments: Sequence[str]) -> int:
 
     console = Console(stderr=True, quiet=options.quiet or not worker.first, highlight=False)
     with progress_lines(console) as say:
-        train_run(recipe, given or made, root=root, command=shlex.join(["isotherm", *arguments]), skip_bad=options.skip_bad, worker=worker, say=say)
+        train_run(
+            recipe,
+            given or made,
+            root=root,
+            command=shlex.join(["isotherm", *arguments]),
+            skip_bad=options.skip_bad,
+            worker=worker,
+            say=say,
+        )
     if worker.first:
         print(f"trained: {where[0]}\ntry it:  isotherm predict keypoints PICTURE --run {where[0]}")
     return 0
@@ -43,7 +51,13 @@ def recipe_of(options: TrainKeypoints) -> tuple[dict[str, Any], Path, str]:
     if sum(given is not None for given in (options.config, options.data, options.resume)) != 1:
         raise OptionError("give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN")
     if options.resume is not None:
-        for name, value in (("--out", options.out), ("--set", options.set), ("--steps", options.steps), ("--backbone", options.backbone), ("--images", options.images)):
+        for name, value in (
+            ("--out", options.out),
+            ("--set", options.set),
+            ("--steps", options.steps),
+            ("--backbone", options.backbone),
+            ("--images", options.images),
+        ):
             if value:
                 raise OptionError(f"{name} changes the run; --resume goes on with {options.resume} as it is")
         plain, root, where = kept_recipe(options.resume)
@@ -60,7 +74,9 @@ def recipe_of(options: TrainKeypoints) -> tuple[dict[str, Any], Path, str]:
     if options.resume is None and isinstance(model, dict) and isinstance(training, dict):
         # what the two say of each other must agree: a network that is made here is trained, one that is loaded is frozen
         model.setdefault("frozen", model.get("backbone", "conv") != "conv" and not training.get("backbone_rate"))
-        training.setdefault("backbone_rate", 0.0 if model["frozen"] else 1.0 if model.get("backbone", "conv") == "conv" else 0.1)
+        training.setdefault(
+            "backbone_rate", 0.0 if model["frozen"] else 1.0 if model.get("backbone", "conv") == "conv" else 0.1
+        )
     if options.steps is not None:
         set_at(plain, "training.steps", options.steps)
     if options.track is not None:
@@ -79,4 +95,8 @@ def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
         told, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
     except (OSError, ValueError) as error:
         raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
-    return {key: told[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})}, Path(started["root"]), str(dpath / "recipe.json")
+    return (
+        {key: told[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
+        Path(started["root"]),
+        str(dpath / "recipe.json"),
+    )

@@ -35,7 +35,12 @@ def run(options: TrainTinyVlm, arguments: Sequence[str]) -> int:
     with progress_lines(console) as say:
         model = train_tiny_vlm(config, folder, validation=VALIDATION[:VALIDATED], say=say)
     shares = accuracy(model, HELD_OUT[:JUDGED])
-    facts = {"command": shlex.join(["isotherm", *arguments]), "training": recipe_of(config)["training"], "held_out": shares, "held_out_questions": JUDGED}
+    facts = {
+        "command": shlex.join(["isotherm", *arguments]),
+        "training": recipe_of(config)["training"],
+        "held_out": shares,
+        "held_out_questions": JUDGED,
+    }
     fpath = save_tiny_vlm(model, dpath / "tiny-vlm.safetensors", **facts)
     with atomic_write(fpath.with_suffix(".json")) as file:
         file.write((json.dumps(facts, indent=1) + "\n").encode())

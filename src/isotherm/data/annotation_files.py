@@ -69,7 +69,9 @@ def read_text(fpath: Path) -> str:
     check_regular_file(fpath, "annotation file")
     size = fpath.stat().st_size
     if size > MAX_BYTES:
-        raise InputError(f"{fpath} has {size / 1e9:.2f} GB; at most {MAX_BYTES / 1e9:g} GB of annotations are read: split it")
+        raise InputError(
+            f"{fpath} has {size / 1e9:.2f} GB; at most {MAX_BYTES / 1e9:g} GB of annotations are read: split it"
+        )
     try:
         return fpath.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -91,7 +93,9 @@ def read_json(fpath: Path) -> dict[str, Any] | list[Entry]:
     try:
         return _Walk(fpath, text).whole()
     except json.JSONDecodeError as error:
-        raise InputError(f"{fpath}:{error.lineno}: column {error.colno}: not JSON: {error.msg}; check the file with a JSON editor") from error
+        raise InputError(
+            f"{fpath}:{error.lineno}: column {error.colno}: not JSON: {error.msg}; check the file with a JSON editor"
+        ) from error
     except RecursionError:
         raise InputError(f"{fpath}: its lists lie too deep within one another; expected annotations") from None
     except ValueError as error:  # a number of thousands of digits
@@ -120,7 +124,9 @@ class _Walk:
         elif start == "{":
             value = self.members()
         else:
-            raise InputError(f"{self.where()}: begins with {self.text[self.at : self.at + 20]!r}; expected a JSON object or list")
+            raise InputError(
+                f"{self.where()}: begins with {self.text[self.at : self.at + 20]!r}; expected a JSON object or list"
+            )
         if self.peek():
             raise json.JSONDecodeError("Extra data", self.text, self.at)
         return value
@@ -188,7 +194,9 @@ def read_csv(fpath: Path) -> list[Entry]:
             if not any(cell.strip() for cell in row):
                 continue
             if rows and len(row) != len(rows[0].value):
-                raise InputError(f"{where}: {len(row)} columns; the first row has {len(rows[0].value)}. Put quotes around cells with commas")
+                raise InputError(
+                    f"{where}: {len(row)} columns; the first row has {len(rows[0].value)}. Put quotes around cells with commas"
+                )
             rows.append(Entry(row, where))
     except csv.Error as error:
         raise InputError(f"{fpath}:{line}: not CSV: {error}") from error
@@ -216,7 +224,9 @@ def number(value: Any, where: str, what: str) -> float:
 def number_in_text(text: str, where: str, what: str) -> float:
     """A finite number written in decimal, such as a CSV cell holds."""
     if not _NUMBER.fullmatch(text.strip()):
-        raise InputError(f"{where}: {what} is {shown(text)}; expected a number such as 12.5, or nothing where it is not known")
+        raise InputError(
+            f"{where}: {what} is {shown(text)}; expected a number such as 12.5, or nothing where it is not known"
+        )
     return number(float(text), where, what)
 
 

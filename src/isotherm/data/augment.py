@@ -60,7 +60,9 @@ def frame_of_probes(boxes: Float[Tensor, "9 4"], source_size: Size, size: Size) 
     Raises:
         FrameError: the boxes did not move as one affine map would move them, or all fell together.
     """
-    before, after = (b.double().unflatten(1, (2, 2)).mean(1) for b in (torch.from_numpy(probe_boxes(source_size)), boxes.cpu()))
+    before, after = (
+        b.double().unflatten(1, (2, 2)).mean(1) for b in (torch.from_numpy(probe_boxes(source_size)), boxes.cpu())
+    )
     ones = torch.ones(len(before), 1, dtype=torch.float64)
     forward = torch.linalg.lstsq(torch.cat([before, ones], 1), after).solution.T
     error = float((torch.cat([before, ones], 1) @ forward.T - after).norm(dim=1).max())
@@ -99,8 +101,14 @@ def augment(
     probes = probe_boxes(size)
     said = transform(image=picture, bboxes=probes.astype(np.float32), **others)
     if not isinstance(said, Mapping) or "image" not in said or "bboxes" not in said:
-        raise InputError("the transform must return a dict with image and bboxes; give it bbox_params if it is a Compose of albumentations")
-    boxes = torch.as_tensor(np.asarray(said["bboxes"], np.float64).reshape(-1, np.asarray(said["bboxes"]).shape[-1] if len(said["bboxes"]) else 4)[:, :4])
+        raise InputError(
+            "the transform must return a dict with image and bboxes; give it bbox_params if it is a Compose of albumentations"
+        )
+    boxes = torch.as_tensor(
+        np.asarray(said["bboxes"], np.float64).reshape(
+            -1, np.asarray(said["bboxes"]).shape[-1] if len(said["bboxes"]) else 4
+        )[:, :4]
+    )
     if len(boxes) != len(probes):
         raise InputError(
             f"the transform kept {len(boxes)} of {len(probes)} boxes, so where the picture went cannot be read off; "

@@ -90,7 +90,9 @@ def read_beetles(
                 raise InputError(f"{where}: 'group' is {found!r}; expected one of {', '.join(GROUPS)}")
             if group in (None, found):
                 records.append(_record(entry, found, folder, seen, shift))
-    return KeypointSet(records=records, names=NAMES, exchangeable=EXCHANGEABLE, lines=LINES, skipped=tuple(skipped.messages))
+    return KeypointSet(
+        records=records, names=NAMES, exchangeable=EXCHANGEABLE, lines=LINES, skipped=tuple(skipped.messages)
+    )
 
 
 def _entries(fpath: Path, skipped: Skipped) -> list[Entry]:
@@ -99,13 +101,19 @@ def _entries(fpath: Path, skipped: Skipped) -> list[Entry]:
     if suffix == ".json":
         whole = read_json(fpath)
         if not isinstance(whole, list):
-            raise InputError(f"{fpath}: it is an object; expected a list of objects with picture, group, scale_bar and lines")
+            raise InputError(
+                f"{fpath}: it is an object; expected a list of objects with picture, group, scale_bar and lines"
+            )
         return whole
     if suffix != ".csv":
-        raise InputError(f"{fpath}: annotations of beetles end in .json or .csv, these in {suffix!r}; name or convert them so")
+        raise InputError(
+            f"{fpath}: annotations of beetles end in .json or .csv, these in {suffix!r}; name or convert them so"
+        )
     header, *rows = read_csv(fpath)
     if sorted(header.value) != sorted(COLUMNS):
-        raise InputError(f"{header.where}: the header has the columns {', '.join(header.value)}; expected {', '.join(COLUMNS)}")
+        raise InputError(
+            f"{header.where}: the header has the columns {', '.join(header.value)}; expected {', '.join(COLUMNS)}"
+        )
     entries = []
     for row in rows:
         with skipped.one():
@@ -154,22 +162,34 @@ def _record(entry: Entry, group: str, folder: PictureFolder, seen: dict[Path, st
     name = text_of(part_of(value, "picture", where, str, "the name of a file"), where, "'picture'")
     fpath, size = folder.find(name, where)
     if fpath in seen:
-        raise InputError(f"{where}: the picture {name} has an entry already, {seen[fpath]}; expected one beetle and one entry for each picture")
+        raise InputError(
+            f"{where}: the picture {name} has an entry already, {seen[fpath]}; expected one beetle and one entry for each picture"
+        )
     lines = part_of(value, "lines", where, dict, json.dumps({"length": [["x", "y"], ["x", "y"]]}))
     _refuse_unknown(lines, tuple(LINES), where, "'lines'")
     for needed in GROUPS[group]:
         if needed not in lines:
-            raise InputError(f"{where}: there is no line {needed!r} in 'lines'; every beetle of {group} has {' and '.join(GROUPS[group])}")
+            raise InputError(
+                f"{where}: there is no line {needed!r} in 'lines'; every beetle of {group} has {' and '.join(GROUPS[group])}"
+            )
     points = torch.full((len(NAMES), 2), torch.nan, dtype=torch.float64)
     state = torch.full((len(NAMES),), int(State.UNLABELLED), dtype=torch.long)
     for line, polyline in lines.items():
-        points[list(LINES[line])] = torch.tensor(_ends(polyline, where, f"the line {line!r}"), dtype=torch.float64) + shift
+        points[list(LINES[line])] = (
+            torch.tensor(_ends(polyline, where, f"the line {line!r}"), dtype=torch.float64) + shift
+        )
         state[list(LINES[line])] = int(State.LABELLED)
     px_per_cm = _px_per_cm(value, where)
     seen[fpath] = where
     points = points.float()
     return KeypointRecord(
-        picture=fpath, points=points, state=states_in(size, points, state), px_per_cm=px_per_cm, group=group, name=name, origin=where
+        picture=fpath,
+        points=points,
+        state=states_in(size, points, state),
+        px_per_cm=px_per_cm,
+        group=group,
+        name=name,
+        origin=where,
     )
 
 

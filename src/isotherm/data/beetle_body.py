@@ -86,7 +86,15 @@ class Part:
     colour: Float32[np.ndarray, "3"] | Float32[np.ndarray, "h w 3"]
 
 
-_COLOURS = ((0.10, 0.08, 0.07), (0.22, 0.12, 0.06), (0.36, 0.19, 0.08), (0.07, 0.20, 0.13), (0.08, 0.12, 0.24), (0.42, 0.10, 0.06), (0.24, 0.20, 0.10))
+_COLOURS = (
+    (0.10, 0.08, 0.07),
+    (0.22, 0.12, 0.06),
+    (0.36, 0.19, 0.08),
+    (0.07, 0.20, 0.13),
+    (0.08, 0.12, 0.24),
+    (0.42, 0.10, 0.06),
+    (0.24, 0.20, 0.10),
+)
 
 
 def random_body(rng: np.random.Generator) -> Body:
@@ -129,12 +137,23 @@ def random_body(rng: np.random.Generator) -> Body:
         u, v, r = rng.uniform(0.12, 0.85), half_width * rng.uniform(0.3, 0.75), rng.uniform(0.04, 0.1)
         spots += [(float(u), float(v), float(r)), (float(u), float(-v), float(r))]
     return Body(
-        half_width=half_width, widest=float(rng.uniform(0.4, 0.62)), shoulder=float(rng.uniform(0.6, 0.85)), blunt=float(rng.uniform(0, 0.8)),
-        thorax=thorax, head=head, legs=tuple(legs), antennae=tuple(antennae), leg_radius=float(rng.uniform(0.028, 0.042)),
-        wing=wing, front=front, limbs=near(front, 0.3) * np.float32(0.8),
+        half_width=half_width,
+        widest=float(rng.uniform(0.4, 0.62)),
+        shoulder=float(rng.uniform(0.6, 0.85)),
+        blunt=float(rng.uniform(0, 0.8)),
+        thorax=thorax,
+        head=head,
+        legs=tuple(legs),
+        antennae=tuple(antennae),
+        leg_radius=float(rng.uniform(0.028, 0.042)),
+        wing=wing,
+        front=front,
+        limbs=near(front, 0.3) * np.float32(0.8),
         mark=np.clip(np.array((0.85, 0.6, 0.2), np.float32) * np.float32(rng.uniform(0.7, 1.1)), 0, 1),
-        striae=int(rng.integers(0, 7)), spots=tuple(spots), gloss=float(rng.uniform(0.1, 0.7)),
-    )  # fmt: skip
+        striae=int(rng.integers(0, 7)),
+        spots=tuple(spots),
+        gloss=float(rng.uniform(0.1, 0.7)),
+    )
 
 
 def elytra_distance(body: Body, u: Plane, v: Plane) -> Plane:
@@ -163,7 +182,9 @@ def _oval(u: Plane, v: Plane, centre: float, half_u: float, half_v: float, taper
     return level / np.maximum(np.sqrt(du * du + dv * dv), np.float32(1 / half_v))
 
 
-def _dome(u: Plane, v: Plane, centre: tuple[float, float], half: tuple[float, float], light: Place, gloss: float) -> Plane:
+def _dome(
+    u: Plane, v: Plane, centre: tuple[float, float], half: tuple[float, float], light: Place, gloss: float
+) -> Plane:
     """Brightness of a rounded back under a light from (u, v) direction ``light``, with a highlight."""
     s, t = (u - np.float32(centre[0])) / np.float32(half[0]), (v - np.float32(centre[1])) / np.float32(half[1])
     lit = 1 + np.float32(0.4) * (s * np.float32(light[0]) + t * np.float32(light[1])) - np.float32(0.3) * t * t
@@ -178,7 +199,9 @@ def _lines(v: Plane, half: Plane, count: int) -> Plane:
     return np.maximum(0, 1 - np.float32(5) * np.abs(at - np.round(at))) * (at > np.float32(0.5))
 
 
-def draw_body(canvas: Canvas, body: Body, stance: Stance, light_angle: float, shadow: float) -> Float32[np.ndarray, "H W"]:
+def draw_body(
+    canvas: Canvas, body: Body, stance: Stance, light_angle: float, shadow: float
+) -> Float32[np.ndarray, "H W"]:
     """A beetle and its shadow onto the canvas, in place -> the coverage of its elytra."""
     h, w = canvas.shape[:2]
     size, length = (h, w), stance.length
@@ -197,7 +220,10 @@ def draw_body(canvas: Canvas, body: Body, stance: Stance, light_angle: float, sh
                     parts.append(Part(*drawn, body.limbs))
     (thorax, thorax_half), (head, head_half) = body.thorax, body.head
     head_at, thorax_at = -thorax - 0.42 * head, 0.01 - 0.5 * thorax
-    for centre, half, taper in ((head_at, (head * 0.62, head_half), 0.2), (thorax_at, (0.5 * thorax, thorax_half), 0.14)):
+    for centre, half, taper in (
+        (head_at, (head * 0.62, head_half), 0.2),
+        (thorax_at, (0.5 * thorax, thorax_half), 0.14),
+    ):
         corners = np.array([[centre + i * half[0] * 1.1, j * half[1] * 1.2] for i in (-1, 1) for j in (-1, 1)])
         patch = patch_around(stance.to_pixels(corners), 1, size)
         if patch is not None:
@@ -221,11 +247,15 @@ def draw_body(canvas: Canvas, body: Body, stance: Stance, light_angle: float, sh
     return elytra
 
 
-def _wing_colour(body: Body, u: Plane, v: Plane, depth_px: Plane, length: float, light: Place) -> Float32[np.ndarray, "h w 3"]:
+def _wing_colour(
+    body: Body, u: Plane, v: Plane, depth_px: Plane, length: float, light: Place
+) -> Float32[np.ndarray, "h w 3"]:
     half = np.float32(body.half_width)
     # each cover is a dome of its own under the dome of both, so the seam reads as a valley
     both = _dome(u, v, (0.5, 0), (0.5, body.half_width), light, 0.0)
-    each = _dome(u, np.abs(v), (0.5, 0.5 * body.half_width), (0.5, 0.5 * body.half_width), light * np.array([1, 0.3]), body.gloss)
+    each = _dome(
+        u, np.abs(v), (0.5, 0.5 * body.half_width), (0.5, 0.5 * body.half_width), light * np.array([1, 0.3]), body.gloss
+    )
     shade = np.float32(0.55) * both + np.float32(0.45) * each
     colour = np.broadcast_to(body.wing, (*shade.shape, 3))
     for at_u, at_v, radius in body.spots:
@@ -248,5 +278,9 @@ def _cast(canvas: Canvas, parts: list[Part], away: Place, strength: float) -> No
         np.maximum(whole[part.patch.at], part.alpha, out=whole[part.patch.at])
     span = float(np.sqrt((away * away).sum()))
     dx, dy = round(0.06 * float(away[0])), round(0.06 * float(away[1]))
-    whole = soften(np.pad(whole, ((max(dy, 0), max(-dy, 0)), (max(dx, 0), max(-dx, 0))), mode="edge"), max(1, round(0.03 * span)))
-    canvas *= (1 - np.float32(strength) * whole[max(-dy, 0) : max(-dy, 0) + h, max(-dx, 0) : max(-dx, 0) + w])[..., None]
+    whole = soften(
+        np.pad(whole, ((max(dy, 0), max(-dy, 0)), (max(dx, 0), max(-dx, 0))), mode="edge"), max(1, round(0.03 * span))
+    )
+    canvas *= (1 - np.float32(strength) * whole[max(-dy, 0) : max(-dy, 0) + h, max(-dx, 0) : max(-dx, 0) + w])[
+        ..., None
+    ]

@@ -39,11 +39,16 @@ def patch_around(places: Float64[np.ndarray, "k 2"], margin: float, size: Size) 
     top, bottom = max(0, int(y0)), min(size[0], int(y1))
     if left >= right or top >= bottom:
         return None
-    x, y = np.arange(left, right, dtype=np.float32) + np.float32(0.5), np.arange(top, bottom, dtype=np.float32) + np.float32(0.5)
+    x, y = (
+        np.arange(left, right, dtype=np.float32) + np.float32(0.5),
+        np.arange(top, bottom, dtype=np.float32) + np.float32(0.5),
+    )
     return Patch(slice(top, bottom), slice(left, right), x[None], y[:, None])
 
 
-def lay(canvas: Canvas, patch: Patch, colour: Colour | Float32[np.ndarray, "i j 3"], alpha: Float32[np.ndarray, "i j"]) -> None:
+def lay(
+    canvas: Canvas, patch: Patch, colour: Colour | Float32[np.ndarray, "i j 3"], alpha: Float32[np.ndarray, "i j"]
+) -> None:
     """Colour over the canvas, in place."""
     ground = canvas[patch.at]
     ground += (colour - ground) * alpha[..., None]
@@ -71,7 +76,8 @@ def bar(centre: Place, along: Place, half: tuple[float, float], size: Size) -> t
     x, y = patch.x - np.float32(centre[0]), patch.y - np.float32(centre[1])
     cos, sin = np.float32(along[0]), np.float32(along[1])
     covered = [
-        np.clip(np.float32(0.5 + h) - np.abs(t), 0, min(1.0, 2 * h)) for t, h in zip((x * cos + y * sin, y * cos - x * sin), half, strict=True)
+        np.clip(np.float32(0.5 + h) - np.abs(t), 0, min(1.0, 2 * h))
+        for t, h in zip((x * cos + y * sin, y * cos - x * sin), half, strict=True)
     ]
     return patch, (covered[0] * covered[1]).astype(np.float32)
 

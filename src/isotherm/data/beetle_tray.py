@@ -38,22 +38,48 @@ class Look:
 
 LOOKS = {
     "Hawaii": Look(
-        length=(0.36, 0.5), ground=(0.9, 0.9, 0.88), spread=0.05, mottle=0.04, speckle=0.02, clutter=(0, 1), second=0.0, light=(0.85, 1.05), blur=0.4
+        length=(0.36, 0.5),
+        ground=(0.9, 0.9, 0.88),
+        spread=0.05,
+        mottle=0.04,
+        speckle=0.02,
+        clutter=(0, 1),
+        second=0.0,
+        light=(0.85, 1.05),
+        blur=0.4,
     ),
     "BeetlePalooza": Look(
-        length=(0.26, 0.42), ground=(0.8, 0.7, 0.53), spread=0.08, mottle=0.18, speckle=0.14, clutter=(1, 4), second=0.1, light=(0.75, 1.1), blur=0.7,
+        length=(0.26, 0.42),
+        ground=(0.8, 0.7, 0.53),
+        spread=0.08,
+        mottle=0.18,
+        speckle=0.14,
+        clutter=(1, 4),
+        second=0.1,
+        light=(0.75, 1.1),
+        blur=0.7,
         width_labelled=False,
     ),
     "BioRepo": Look(
-        length=(0.15, 0.25), ground=(0.48, 0.46, 0.44), spread=0.08, mottle=0.12, speckle=0.06, clutter=(4, 9), second=0.4, light=(0.6, 0.95), blur=0.9
+        length=(0.15, 0.25),
+        ground=(0.48, 0.46, 0.44),
+        spread=0.08,
+        mottle=0.12,
+        speckle=0.06,
+        clutter=(4, 9),
+        second=0.4,
+        light=(0.6, 0.95),
+        blur=0.9,
     ),
-}  # fmt: skip
+}
 """The collections: large on plain paper; on sand, lengths only; small, dark and crowded in a tray."""
 
 
 def ground(rng: np.random.Generator, look: Look, size: Size) -> tuple[Canvas, Colour]:
     """The empty ground, and its mean colour."""
-    colour = np.clip(np.array(look.ground) + rng.uniform(-look.spread, look.spread) + rng.uniform(-0.02, 0.02, 3), 0, 1).astype(np.float32)
+    colour = np.clip(
+        np.array(look.ground) + rng.uniform(-look.spread, look.spread) + rng.uniform(-0.02, 0.02, 3), 0, 1
+    ).astype(np.float32)
     mix = np.float32(look.mottle) * (value_noise(rng, size, 4) - np.float32(0.5))
     mix = mix + np.float32(look.speckle) * (value_noise(rng, size, 40) - np.float32(0.5))
     return colour * (1 + mix)[..., None], colour
@@ -73,14 +99,30 @@ def clutter(canvas: Canvas, rng: np.random.Generator, keep_free: tuple[Place, fl
     if kind < 0.45:
         half = rng.uniform(0.07, 0.13) * side, rng.uniform(0.035, 0.06) * side
         _bar(canvas, centre + 0.015 * side, along, half, np.zeros(3, np.float32), 0.3)
-        _bar(canvas, centre, along, half, np.array([0.93, 0.92, 0.86], np.float32) * np.float32(rng.uniform(0.85, 1.05)))
+        _bar(
+            canvas, centre, along, half, np.array([0.93, 0.92, 0.86], np.float32) * np.float32(rng.uniform(0.85, 1.05))
+        )
         for at in (-0.5, 0.0, 0.5):
             ink = rng.uniform(0.4, 0.8)
-            _bar(canvas, centre + across * (at * half[1]) - along * (half[0] * (0.85 - ink)), along, (half[0] * ink, 0.006 * side), np.full(3, 0.25, np.float32), 0.8)
+            _bar(
+                canvas,
+                centre + across * (at * half[1]) - along * (half[0] * (0.85 - ink)),
+                along,
+                (half[0] * ink, 0.006 * side),
+                np.full(3, 0.25, np.float32),
+                0.8,
+            )
     elif kind < 0.65:
         length = rng.uniform(0.08, 0.2) * side
         for shift, colour, alpha in ((0.012 * side, 0.0, 0.3), (0.0, 0.75, 1.0)):
-            _limb(canvas, centre + shift, centre + along * length + shift, (0.006 * side, 0.004 * side), np.full(3, colour, np.float32), alpha)
+            _limb(
+                canvas,
+                centre + shift,
+                centre + along * length + shift,
+                (0.006 * side, 0.004 * side),
+                np.full(3, colour, np.float32),
+                alpha,
+            )
         _limb(canvas, centre, centre + 0.01, (0.018 * side, 0.018 * side), rng.uniform(0.1, 0.8, 3).astype(np.float32))
     else:
         shade = rng.uniform(0.1, 0.7)
@@ -90,7 +132,9 @@ def clutter(canvas: Canvas, rng: np.random.Generator, keep_free: tuple[Place, fl
             _limb(canvas, at, at + rng.uniform(-0.02, 0.02, 2) * side, (radius, radius), np.full(3, shade, np.float32))
 
 
-def draw_ruler(canvas: Canvas, ends: Float64[np.ndarray, "2 2"], tick_px: float, white: bool) -> Float32[np.ndarray, "H W"]:
+def draw_ruler(
+    canvas: Canvas, ends: Float64[np.ndarray, "2 2"], tick_px: float, white: bool
+) -> Float32[np.ndarray, "H W"]:
     """A line from end to end with a tick every ``tick_px`` pixels, in place -> its coverage without the ticks.
 
     Args:
@@ -124,7 +168,9 @@ def _apart(rng: np.random.Generator, size: Size, keep_free: tuple[Place, float])
     return places[free[0] if len(free) else int(far.argmax())]
 
 
-def _bar(canvas: Canvas, centre: Place, along: Place, half: tuple[float, float], colour: Colour, alpha: float = 1.0) -> None:
+def _bar(
+    canvas: Canvas, centre: Place, along: Place, half: tuple[float, float], colour: Colour, alpha: float = 1.0
+) -> None:
     drawn = bar(centre, along, half, canvas.shape[:2])
     if drawn is not None:
         lay(canvas, drawn[0], colour, drawn[1] * np.float32(alpha))

@@ -53,14 +53,22 @@ class BeetleConfig:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 32:
             raise OptionError(f"size is {self.size}; expected (h, w) of at least 32 pixels each")
-        if not self.groups or any(group not in LOOKS for group in self.groups) or len(set(self.groups)) < len(self.groups):
+        if (
+            not self.groups
+            or any(group not in LOOKS for group in self.groups)
+            or len(set(self.groups)) < len(self.groups)
+        ):
             raise OptionError(f"groups are {self.groups}; expected different names out of {', '.join(LOOKS)}")
         if not 0 < self.scale <= 1.6:
             raise OptionError(f"scale is {self.scale}; expected a factor in (0, 1.6]")
         if not (self.cut_off >= 0 and self.near_edge >= 0 and self.cut_off + self.near_edge <= 1):
-            raise OptionError(f"cut_off is {self.cut_off} and near_edge {self.near_edge}; expected probabilities whose sum is at most 1")
+            raise OptionError(
+                f"cut_off is {self.cut_off} and near_edge {self.near_edge}; expected probabilities whose sum is at most 1"
+            )
         if not (0 <= self.annotator_px < float("inf") and 0 <= self.grain < float("inf")):
-            raise OptionError(f"annotator_px is {self.annotator_px} and grain {self.grain}; expected finite deviations of at least 0")
+            raise OptionError(
+                f"annotator_px is {self.annotator_px} and grain {self.grain}; expected finite deviations of at least 0"
+            )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -132,7 +140,13 @@ def make_beetle(seed: int, config: BeetleConfig | None = None) -> Beetle:
         place = (stance.base + 0.5 * length * stance.axis) / np.array([w, h])
         corner = np.where(place < 0.5, 1.0, 0.0) * np.array([w, h])
         outward = np.array([cos(angle), sin(angle)])
-        draw_body(canvas, other, Stance(corner - 0.3 * length * outward, length * float(plan.uniform(0.8, 1.1)), outward), light.angle, light.shadow)
+        draw_body(
+            canvas,
+            other,
+            Stance(corner - 0.3 * length * outward, length * float(plan.uniform(0.8, 1.1)), outward),
+            light.angle,
+            light.shadow,
+        )
     covered = draw_body(canvas, body, stance, light.angle, light.shadow)
     over = draw_ruler(canvas, ruler, 0.1 * px_per_cm, white_ruler)
     canvas = blur(canvas, float(softness)) * np.float32(exposure)
@@ -142,13 +156,26 @@ def make_beetle(seed: int, config: BeetleConfig | None = None) -> Beetle:
     if not look.width_labelled:
         labels[:2], state[:2] = np.nan, int(State.UNLABELLED)
     record = KeypointRecord(
-        picture=picture, points=torch.from_numpy(labels.astype(np.float32)), state=torch.from_numpy(state),
-        px_per_cm=px_per_cm, group=group, name=f"beetle {seed}", origin=f"generated from seed {seed}",
-    )  # fmt: skip
+        picture=picture,
+        points=torch.from_numpy(labels.astype(np.float32)),
+        state=torch.from_numpy(state),
+        px_per_cm=px_per_cm,
+        group=group,
+        name=f"beetle {seed}",
+        origin=f"generated from seed {seed}",
+    )
     return Beetle(
-        picture=picture, record=record, points=points, outline=covered >= 0.5, axis=stance.axis,
-        ruler=ruler, ruler_mask=over >= 0.5, ruler_cm=ruler_cm, group=group, seed=seed,
-    )  # fmt: skip
+        picture=picture,
+        record=record,
+        points=points,
+        outline=covered >= 0.5,
+        axis=stance.axis,
+        ruler=ruler,
+        ruler_mask=over >= 0.5,
+        ruler_cm=ruler_cm,
+        group=group,
+        seed=seed,
+    )
 
 
 def beetles(seeds: Iterable[int], config: BeetleConfig | None = None) -> KeypointSet:
@@ -174,7 +201,9 @@ def _placed(rng: np.random.Generator, body: Body, length: float, config: BeetleC
     angle, chance = rng.uniform(0, 2 * pi), rng.uniform()
     axis = np.array([cos(angle), sin(angle)])
     size, side = np.array([config.size[1], config.size[0]], float), min(config.size)
-    places = Stance(np.zeros(2), length, axis).to_pixels(np.concatenate([body.points, [[-body.thorax[0] - body.head[0], 0]]]))
+    places = Stance(np.zeros(2), length, axis).to_pixels(
+        np.concatenate([body.points, [[-body.thorax[0] - body.head[0], 0]]])
+    )
     low, high = -places[:4].min(0), size - places[:4].max(0)
     margin = np.minimum(0.025 * side, (high - low) / 2)
     # the head is kept inside as well where there is room
@@ -192,7 +221,9 @@ def _placed(rng: np.random.Generator, body: Body, length: float, config: BeetleC
     return Stance(base, length, axis)
 
 
-def _ruler(rng: np.random.Generator, size: Size, length: float, centre: Place) -> tuple[Float64[np.ndarray, "2 2"], float, float]:
+def _ruler(
+    rng: np.random.Generator, size: Size, length: float, centre: Place
+) -> tuple[Float64[np.ndarray, "2 2"], float, float]:
     """A ruler's ends, its length in cm and the scale; along the edge that is farthest from the beetle."""
     (h, w), side = size, min(size)
     px_per_cm = length / float(rng.uniform(0.4, 1.2))

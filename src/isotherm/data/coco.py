@@ -24,10 +24,19 @@ from isotherm.points import State, from_coco_visibility
 
 PixelOrigin = Literal["centre", "edge"]
 _SIGMAS = {
-    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072,
-    "wrist": 0.062, "hip": 0.107, "knee": 0.087, "ankle": 0.089,
-}  # fmt: skip
-PERSON_SIGMAS = {part if part == "nose" else f"{side}_{part}": k for part, k in _SIGMAS.items() for side in ("left", "right")}
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+}
+PERSON_SIGMAS = {
+    part if part == "nose" else f"{side}_{part}": k for part, k in _SIGMAS.items() for side in ("left", "right")
+}
 """OKS constants of COCO's 17 points of a person (https://cocodataset.org/#keypoints-eval, section 1.3)."""
 
 
@@ -38,7 +47,9 @@ def pixel_shift(pixel: PixelOrigin) -> float:
         OptionError: neither "centre" nor "edge".
     """
     if pixel not in ("centre", "edge"):
-        raise OptionError(f"pixel is {pixel!r}; expected 'centre' (0 is the centre of the first pixel) or 'edge' (0 is the picture's edge)")
+        raise OptionError(
+            f"pixel is {pixel!r}; expected 'centre' (0 is the centre of the first pixel) or 'edge' (0 is the picture's edge)"
+        )
     return 0.5 if pixel == "centre" else 0.0
 
 
@@ -104,7 +115,9 @@ def read_coco(
     return KeypointSet(records=records, names=names, skipped=tuple(skipped.messages), **_relations(found, names))
 
 
-def write_coco(data: KeypointSet, fpath: str | os.PathLike[str], *, images_dpath: str | os.PathLike[str] | None = None) -> None:
+def write_coco(
+    data: KeypointSet, fpath: str | os.PathLike[str], *, images_dpath: str | os.PathLike[str] | None = None
+) -> None:
     """A set as a COCO keypoint file, one annotation a line, whole or not at all.
 
     COCO has no place for some of what a set knows, so an annotation gets the further keys ``px_per_cm`` and ``group``, and the
@@ -129,13 +142,21 @@ def write_coco(data: KeypointSet, fpath: str | os.PathLike[str], *, images_dpath
             images[name] = {"id": len(images) + 1, "file_name": name, "width": w, "height": h}
         annotations.append(_annotation(record, i + 1, images[name]["id"]))
     category = {
-        "id": 1, "name": "object", "keypoints": list(data.names), "skeleton": [[i + 1, j + 1] for i, j in data.lines.values()],
-        "exchangeable": data.exchangeable, "swaps": data.swaps, "lines": data.lines,
-    }  # fmt: skip
+        "id": 1,
+        "name": "object",
+        "keypoints": list(data.names),
+        "skeleton": [[i + 1, j + 1] for i, j in data.lines.values()],
+        "exchangeable": data.exchangeable,
+        "swaps": data.swaps,
+        "lines": data.lines,
+    }
     if data.oks_sigmas is not None:
         category["oks_sigmas"] = data.oks_sigmas
     sections = {"categories": [category], "images": list(images.values()), "annotations": annotations}
-    lists = (f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(one, allow_nan=False) for one in ones) + "\n]" for key, ones in sections.items())
+    lists = (
+        f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(one, allow_nan=False) for one in ones) + "\n]"
+        for key, ones in sections.items()
+    )
     with atomic_write(fpath) as file:
         file.write(("{\n" + ",\n".join(lists) + "\n}\n").encode())
 
@@ -148,10 +169,14 @@ def name_in_folder(record: KeypointRecord, root: str | os.PathLike[str]) -> str:
     """
     who = record.origin or record.name or "a record"
     if not isinstance(record.picture, Path):
-        raise InputError(f"{who}: its picture is in memory; save it to a file first, so that the annotations can name it")
+        raise InputError(
+            f"{who}: its picture is in memory; save it to a file first, so that the annotations can name it"
+        )
     name = os.path.relpath(record.picture, root)
     if Path(name).parts[0] == "..":
-        raise InputError(f"{who}: its picture {record.picture} lies outside of {root}; give a folder as images_dpath that all pictures are in")
+        raise InputError(
+            f"{who}: its picture {record.picture} lies outside of {root}; give a folder as images_dpath that all pictures are in"
+        )
     return Path(name).as_posix()
 
 
@@ -163,7 +188,14 @@ def _annotation(record: KeypointRecord, identity: int, image_id: int) -> dict[st
         visibility = v.get(State(state), 0)
         labelled += visibility > 0
         keypoints += [x - 0.5, y - 0.5, visibility] if visibility else [0, 0, 0]
-    made: dict[str, Any] = {"id": identity, "image_id": image_id, "category_id": 1, "iscrowd": 0, "num_keypoints": labelled, "keypoints": keypoints}
+    made: dict[str, Any] = {
+        "id": identity,
+        "image_id": image_id,
+        "category_id": 1,
+        "iscrowd": 0,
+        "num_keypoints": labelled,
+        "keypoints": keypoints,
+    }
     if record.box is not None:
         x0, y0, x1, y1 = record.box
         made["bbox"] = [x0, y0, x1 - x0, y1 - y0]
@@ -177,19 +209,26 @@ def _annotation(record: KeypointRecord, identity: int, image_id: int) -> dict[st
 def _entries(whole: Any, key: str, fpath: Path) -> list[Entry]:
     entries = whole.get(key) if isinstance(whole, dict) else None
     if not isinstance(entries, list):
-        raise InputError(f"{fpath}: there is no list {key!r} in it; expected COCO's JSON with images, annotations and categories")
+        raise InputError(
+            f"{fpath}: there is no list {key!r} in it; expected COCO's JSON with images, annotations and categories"
+        )
     return entries
 
 
 def _category(entries: list[Entry], category: str | int | None, fpath: Path) -> Entry:
-    known = [(part_of(e.value, "id", e.where, int, "a whole number"), part_of(e.value, "name", e.where, str, "text"), e) for e in entries]
+    known = [
+        (part_of(e.value, "id", e.where, int, "a whole number"), part_of(e.value, "name", e.where, str, "text"), e)
+        for e in entries
+    ]
     if len({identity for identity, _, _ in known}) < len(known):
         raise InputError(f"{fpath}: two categories have the same id; expected one each")
     with_points = [one for one in known if one[2].value.get("keypoints")]
     chosen = with_points if category is None else [one for one in known if category in one[:2]]
     listed = ", ".join(f"{name} ({identity})" for identity, name, _ in with_points) or "none"
     if len(chosen) != 1:
-        raise OptionError(f"{fpath}: category {category!r} is {'no' if not chosen else 'more than one'} category; those with keypoints: {listed}. Give one as category")
+        raise OptionError(
+            f"{fpath}: category {category!r} is {'no' if not chosen else 'more than one'} category; those with keypoints: {listed}. Give one as category"
+        )
     if chosen[0] not in with_points:
         raise OptionError(f"{fpath}: the category {category!r} has no keypoints; those with keypoints: {listed}")
     return chosen[0][2]
@@ -211,7 +250,9 @@ def _relations(category: Entry, names: tuple[str, ...]) -> dict[str, Any]:
     def indices(given: Any, what: str, *, first: int = 0, length: int | None = None) -> tuple[int, ...]:
         fits = isinstance(given, list) and all(type(i) is int and first <= i < n + first for i in given)
         if not fits or len(set(given)) < len(given) or (length is not None and len(given) != length):
-            raise InputError(f"{where}: {what} has {shown(given)}; expected {length or 'some'} different points, numbered {first} to {n - 1 + first}")
+            raise InputError(
+                f"{where}: {what} has {shown(given)}; expected {length or 'some'} different points, numbered {first} to {n - 1 + first}"
+            )
         return tuple(i - first for i in given)
 
     def each(key: str) -> Iterator[Any]:
@@ -223,13 +264,25 @@ def _relations(category: Entry, names: tuple[str, ...]) -> dict[str, Any]:
     else:
         bones = [indices(pair, "the skeleton", first=1, length=2) for pair in each("skeleton")]
         lines = {f"{names[i]} to {names[j]}": (i, j) for i, j in bones}
-    sigmas = tuple(above_zero(number(k, where, "one of oks_sigmas"), where, "one of oks_sigmas") for k in each("oks_sigmas")) or None
+    sigmas = (
+        tuple(above_zero(number(k, where, "one of oks_sigmas"), where, "one of oks_sigmas") for k in each("oks_sigmas"))
+        or None
+    )
     if sigmas is None and set(names) == set(PERSON_SIGMAS):
         sigmas = tuple(PERSON_SIGMAS[name] for name in names)
     if sigmas is not None and len(sigmas) != n:
         raise InputError(f"{where}: oks_sigmas has {len(sigmas)} numbers; expected {n}, one for every point")
-    swaps = tuple(indices(pair, "swaps", length=2) for pair in each("swaps")) if "swaps" in value else left_right_swaps(names)
-    return {"lines": lines, "oks_sigmas": sigmas, "swaps": swaps, "exchangeable": tuple(indices(group, "exchangeable") for group in each("exchangeable"))}
+    swaps = (
+        tuple(indices(pair, "swaps", length=2) for pair in each("swaps"))
+        if "swaps" in value
+        else left_right_swaps(names)
+    )
+    return {
+        "lines": lines,
+        "oks_sigmas": sigmas,
+        "swaps": swaps,
+        "exchangeable": tuple(indices(group, "exchangeable") for group in each("exchangeable")),
+    }
 
 
 class _Pictures:
@@ -244,7 +297,9 @@ class _Pictures:
                 identity = part_of(entry.value, "id", entry.where, int, "a whole number")
                 if identity in self.entries:
                     twice.add(identity)
-                    raise InputError(f"{entry.where}: image {identity}: the id occurs twice; which one is meant cannot be known")
+                    raise InputError(
+                        f"{entry.where}: image {identity}: the id occurs twice; which one is meant cannot be known"
+                    )
                 self.entries[identity] = entry
         for identity in twice:
             del self.entries[identity]
@@ -253,17 +308,35 @@ class _Pictures:
         entry = self.entries.get(image_id)
         if entry is None:
             raise InputError(f"{where}: there is no image {image_id} among the file's images; expected the id of one")
-        name = text_of(part_of(entry.value, "file_name", entry.where, str, "the name of a file"), entry.where, "'file_name'")
+        name = text_of(
+            part_of(entry.value, "file_name", entry.where, str, "the name of a file"), entry.where, "'file_name'"
+        )
         fpath, (h, w) = self.folder.find(name, where)
-        said = {key: part_of(entry.value, key, entry.where, int, "pixels, a whole number") for key in ("width", "height") if key in entry.value}
+        said = {
+            key: part_of(entry.value, key, entry.where, int, "pixels, a whole number")
+            for key in ("width", "height")
+            if key in entry.value
+        }
         if (said.get("width", w), said.get("height", h)) != (w, h):
-            turned = " The picture is turned by its EXIF data, the annotations may not be" if (said.get("width"), said.get("height")) == (h, w) else ""
-            raise InputError(f"{where}: the file says that {name} is {said.get('width', w)} x {said.get('height', h)} pixels; upright it is {w} x {h}.{turned}")
+            turned = (
+                " The picture is turned by its EXIF data, the annotations may not be"
+                if (said.get("width"), said.get("height")) == (h, w)
+                else ""
+            )
+            raise InputError(
+                f"{where}: the file says that {name} is {said.get('width', w)} x {said.get('height', h)} pixels; upright it is {w} x {h}.{turned}"
+            )
         return fpath, name, (h, w)
 
 
 def _record(
-    entry: Entry, category_id: int, names: tuple[str, ...], pictures: _Pictures, seen: set[int], shift: float, skipped: Skipped
+    entry: Entry,
+    category_id: int,
+    names: tuple[str, ...],
+    pictures: _Pictures,
+    seen: set[int],
+    shift: float,
+    skipped: Skipped,
 ) -> KeypointRecord | None:
     value, where = entry.value, entry.where
     if part_of(value, "category_id", where, int, "the id of a category") != category_id:
@@ -282,18 +355,28 @@ def _record(
     fpath, name, size = pictures.find(part_of(value, "image_id", where, int, "the id of an image"), where)
     flat = part_of(value, "keypoints", where, list, f"{3 * len(names)} numbers")
     if len(flat) != 3 * len(names):
-        raise InputError(f"{where}: 'keypoints' has {len(flat)} numbers; expected {3 * len(names)}, x, y and v of each: {', '.join(names)}")
-    if not (set(map(type, flat)) <= {int, float} and all(-1e30 < k < 1e30 for k in flat)):  # one by one only where something is odd
+        raise InputError(
+            f"{where}: 'keypoints' has {len(flat)} numbers; expected {3 * len(names)}, x, y and v of each: {', '.join(names)}"
+        )
+    if not (
+        set(map(type, flat)) <= {int, float} and all(-1e30 < k < 1e30 for k in flat)
+    ):  # one by one only where something is odd
         for i, k in enumerate(flat):
             number(k, where, f"{'xyv'[i % 3]} of {names[i // 3]}")
     xyv = np.array(flat, dtype=np.float64).reshape(-1, 3)
     if not set(flat[2::3]) <= {0, 1, 2}:
         i = next(i for i, v in enumerate(flat[2::3]) if v not in (0, 1, 2))
-        raise InputError(f"{where}: v of {names[i]} is {xyv[i, 2]:g}; expected 0 (not labelled), 1 (hidden) or 2 (visible)")
+        raise InputError(
+            f"{where}: v of {names[i]} is {xyv[i, 2]:g}; expected 0 (not labelled), 1 (hidden) or 2 (visible)"
+        )
     state = from_coco_visibility(torch.from_numpy(xyv[:, 2]).long())
     points = torch.from_numpy(xyv[:, :2] + shift).float()
     points[state == int(State.UNLABELLED)] = torch.nan
-    positive = {key: above_zero(number(value[key], where, repr(key)), where, repr(key)) for key in ("area", "px_per_cm") if key in value}
+    positive = {
+        key: above_zero(number(value[key], where, repr(key)), where, repr(key))
+        for key in ("area", "px_per_cm")
+        if key in value
+    }
     return KeypointRecord(
         picture=fpath,
         points=points,

@@ -33,7 +33,12 @@ class DemoPicture:
     @property
     def scene(self) -> Scene:
         """The scene that it was saved from, with all that is known about it."""
-        return make_scene(self.seed, SceneConfig(size=self.size, objects=(3, 3), clutter=(4, 8), radius=(0.15, 0.23), contrast=0.45, grain=0.006))
+        return make_scene(
+            self.seed,
+            SceneConfig(
+                size=self.size, objects=(3, 3), clutter=(4, 8), radius=(0.15, 0.23), contrast=0.45, grain=0.006
+            ),
+        )
 
 
 _FIRST = HELD_OUT[10_000]
@@ -52,7 +57,9 @@ def demo_picture_paths() -> list[Path]:
     for picture in DEMO_PICTURES:
         with as_file(files("isotherm") / "assets" / picture.name) as fpath:
             if not fpath.is_file():
-                raise InputError(f"{picture.name} is missing from this installation's assets; reinstall isotherm, or draw it: python -m isotherm.data.demo_pictures {fpath.parent}")
+                raise InputError(
+                    f"{picture.name} is missing from this installation's assets; reinstall isotherm, or draw it: python -m isotherm.data.demo_pictures {fpath.parent}"
+                )
             found.append(fpath)
     return found
 

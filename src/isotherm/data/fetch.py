@@ -82,7 +82,9 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip.is_site_local:
             return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local)
+    return ip.is_global and not (
+        ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local
+    )
 
 
 def fetch(
@@ -116,7 +118,9 @@ def fetch(
         if isinstance(answer, Fetched):
             return answer
         if here.lower().startswith("https:") and answer.lower().startswith("http:"):
-            raise InputError(f"{here} redirects from https to http ({answer}); give that address yourself if you trust it")
+            raise InputError(
+                f"{here} redirects from https to http ({answer}); give that address yourself if you trust it"
+            )
         here = answer
     raise InputError(f"{url} redirects more than {max_redirects} times; give the last address itself")
 
@@ -137,7 +141,11 @@ def split_url(url: str) -> tuple[str, str, int, str]:
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
-        host = (parts.hostname or "").encode("idna").decode("ascii") if ":" not in (parts.hostname or "") else parts.hostname
+        host = (
+            (parts.hostname or "").encode("idna").decode("ascii")
+            if ":" not in (parts.hostname or "")
+            else parts.hostname
+        )
     except (ValueError, UnicodeError) as error:
         raise InputError(f"{url!r} is not an address that can be fetched ({error})") from error
     if parts.scheme not in ("http", "https"):
@@ -145,7 +153,9 @@ def split_url(url: str) -> tuple[str, str, int, str]:
     if not host:
         raise InputError(f"{url!r} names no host; expected something like https://example.org/photo.jpg")
     if parts.username is not None or parts.password is not None:
-        raise InputError(f"the address at {host} holds a user name or password, which would end up in logs; leave them out")
+        raise InputError(
+            f"the address at {host} holds a user name or password, which would end up in logs; leave them out"
+        )
     if port == 0:
         raise InputError(f"{url!r} has the port 0; expected 1 to 65535")
     path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
@@ -154,7 +164,13 @@ def split_url(url: str) -> tuple[str, str, int, str]:
 
 
 def _get(
-    url: str, deadline: float, max_bytes: int, allow_private: bool, resolver: Resolver, tls: ssl.SSLContext | None, timeout_s: float
+    url: str,
+    deadline: float,
+    max_bytes: int,
+    allow_private: bool,
+    resolver: Resolver,
+    tls: ssl.SSLContext | None,
+    timeout_s: float,
 ) -> Fetched | str:
     scheme, host, port, path = split_url(url)
     addresses = list(resolver(host, port))
@@ -167,15 +183,24 @@ def _get(
                     f"{url} leads to {address}, which is not on the open internet; "
                     "only public addresses are fetched: download the file and give its path"
                 )
-    connection = _Pinned(host, port, addresses, deadline, (tls or ssl.create_default_context()) if scheme == "https" else None)
+    connection = _Pinned(
+        host, port, addresses, deadline, (tls or ssl.create_default_context()) if scheme == "https" else None
+    )
     # a socket's own timeout starts anew with every byte, so a server that drips would hold on for hours
     watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), connection.abort)
     watchdog.daemon = True
     watchdog.start()
     try:
         connection.request(
-            "GET", path, headers={"User-Agent": f"isotherm/{__version__}", "Accept": "image/*", "Accept-Encoding": "identity", "Connection": "close"}
-        )  # fmt: skip
+            "GET",
+            path,
+            headers={
+                "User-Agent": f"isotherm/{__version__}",
+                "Accept": "image/*",
+                "Accept-Encoding": "identity",
+                "Connection": "close",
+            },
+        )
         response = connection.getresponse()
         if response.status in _REDIRECTS:
             target = response.getheader("Location")
@@ -219,7 +244,9 @@ def _body(url: str, response: http.client.HTTPResponse, connection: _Pinned, max
 class _Pinned(http.client.HTTPConnection):
     """A connection to numeric addresses that were checked; Host and certificate are those of the name."""
 
-    def __init__(self, host: str, port: int, addresses: Sequence[str], deadline: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[str], deadline: float, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(host, port)
         self.default_port = 80 if tls is None else 443  # so that Host names the port only where it is unusual
         self.addresses, self.deadline, self.tls = addresses, deadline, tls
@@ -242,7 +269,9 @@ class _Pinned(http.client.HTTPConnection):
         else:
             raise error or OSError("no address")
         if self.tls is not None:
-            self.sock = self.live = self.tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = self.live = self.tls.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
             self.sock.do_handshake()
 
     def abort(self) -> None:

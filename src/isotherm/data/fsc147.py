@@ -25,7 +25,12 @@ from isotherm.data.names import near_names
 from isotherm.data.shape_questions import COLOURS, SHAPES, SIDE, draw_shapes
 from isotherm.errors import InputError, OptionError
 
-ANNOTATIONS, SPLITS, CLASSES, PICTURES = "annotation_FSC147_384.json", "Train_Test_Val_FSC_147.json", "ImageClasses_FSC147.txt", "images_384_VarV2"
+ANNOTATIONS, SPLITS, CLASSES, PICTURES = (
+    "annotation_FSC147_384.json",
+    "Train_Test_Val_FSC_147.json",
+    "ImageClasses_FSC147.txt",
+    "images_384_VarV2",
+)
 RADII = (4.0, 5.5)
 """Of generated shapes, as those that the small vision-language model was trained on."""
 
@@ -62,10 +67,14 @@ def read_fsc147(dpath: str | os.PathLike[str], split: str = "test") -> list[Coun
     """
     folder = Path(dpath)
     if not folder.is_dir():
-        raise InputError(f"expected a folder with {ANNOTATIONS}, {SPLITS}, {CLASSES} and {PICTURES}; there is no folder {folder}{near_names(folder)}")
+        raise InputError(
+            f"expected a folder with {ANNOTATIONS}, {SPLITS}, {CLASSES} and {PICTURES}; there is no folder {folder}{near_names(folder)}"
+        )
     missing = [name for name in (ANNOTATIONS, SPLITS, CLASSES, PICTURES) if not (folder / name).exists()]
     if missing:
-        raise InputError(f"{folder} has no {', '.join(missing)}; FSC-147 comes as {ANNOTATIONS}, {SPLITS}, {CLASSES} and the pictures in {PICTURES}")
+        raise InputError(
+            f"{folder} has no {', '.join(missing)}; FSC-147 comes as {ANNOTATIONS}, {SPLITS}, {CLASSES} and the pictures in {PICTURES}"
+        )
     splits = _object(folder / SPLITS)
     if split not in splits:
         raise OptionError(f"there is no split {split!r} in {folder / SPLITS}; it has {', '.join(splits)}")
@@ -79,20 +88,33 @@ def _picture(name: Any, folder: Path, annotations: dict[str, Any], classes: dict
         raise InputError(f"{folder / SPLITS}: {shown(name)} is not a picture's name")
     where = f"{folder / ANNOTATIONS}: {name}"
     if name not in annotations:
-        raise InputError(f"{folder / ANNOTATIONS} has nothing about {name}, which is in {SPLITS}; the files are of different versions")
+        raise InputError(
+            f"{folder / ANNOTATIONS} has nothing about {name}, which is in {SPLITS}; the files are of different versions"
+        )
     if name not in classes:
-        raise InputError(f"{folder / CLASSES} has no class of {name}; expected a line with its name, a tab and the class")
+        raise InputError(
+            f"{folder / CLASSES} has no class of {name}; expected a line with its name, a tab and the class"
+        )
     fpath = folder / PICTURES / name
     if not fpath.is_file():
         raise InputError(f"the picture {fpath} is missing; every picture of the split must be in {folder / PICTURES}")
     points = part_of(annotations[name], "points", where, list, "a list of places (x, y)")
-    boxes = part_of(annotations[name], "box_examples_coordinates", where, list, "a list of boxes, each of four corners (x, y)")
-    corners = [_numbers(corner, f"{where}: box {i}", 2) for i, box in enumerate(boxes) for corner in _four(box, f"{where}: box {i}")]
+    boxes = part_of(
+        annotations[name], "box_examples_coordinates", where, list, "a list of boxes, each of four corners (x, y)"
+    )
+    corners = [
+        _numbers(corner, f"{where}: box {i}", 2)
+        for i, box in enumerate(boxes)
+        for corner in _four(box, f"{where}: box {i}")
+    ]
     found = np.array(corners, np.float64).reshape(-1, 4, 2)
     return CountedPicture(
-        name, fpath, classes[name], np.array([_numbers(p, f"{where}: point {i}", 2) for i, p in enumerate(points)], np.float64).reshape(-1, 2),
+        name,
+        fpath,
+        classes[name],
+        np.array([_numbers(p, f"{where}: point {i}", 2) for i, p in enumerate(points)], np.float64).reshape(-1, 2),
         np.concatenate([found.min(1), found.max(1)], -1),
-    )  # fmt: skip
+    )
 
 
 def _object(fpath: Path) -> dict[str, Any]:
@@ -131,7 +153,15 @@ def _numbers(value: Any, where: str, n: int) -> list[float]:
     return [number(v, where, "a coordinate") for v in value]
 
 
-def write_generated_fsc147(dpath: str | os.PathLike[str], *, count: int = 12, seed: int = 0, side: int = 3 * SIDE, shapes: tuple[int, int] = (5, 20), least: int = 1) -> Path:
+def write_generated_fsc147(
+    dpath: str | os.PathLike[str],
+    *,
+    count: int = 12,
+    seed: int = 0,
+    side: int = 3 * SIDE,
+    shapes: tuple[int, int] = (5, 20),
+    least: int = 1,
+) -> Path:
     """A generated set in the same files: coloured shapes that do not touch, of which those of one colour are counted.
 
     Args:
@@ -148,7 +178,9 @@ def write_generated_fsc147(dpath: str | os.PathLike[str], *, count: int = 12, se
         (True, True)
     """
     if count < 1 or not 0 < least <= shapes[0] <= shapes[1] or seed < 0 or shapes[1] * 400 > side**2:
-        raise OptionError(f"{count} pictures of {side} pixels with {shapes[0]} to {shapes[1]} shapes, {least} of them counted at least: expected numbers above 0, and 400 square pixels a shape")
+        raise OptionError(
+            f"{count} pictures of {side} pixels with {shapes[0]} to {shapes[1]} shapes, {least} of them counted at least: expected numbers above 0, and 400 square pixels a shape"
+        )
     folder = Path(dpath)
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     names, annotations, classes = list(COLOURS), dict[str, Any](), []
@@ -158,17 +190,27 @@ def write_generated_fsc147(dpath: str | os.PathLike[str], *, count: int = 12, se
         wanted = int(rng.integers(least, n + 1))
         others = (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names)
         colours = np.where(np.arange(n) < wanted, asked, others)
-        picture, centres, masks = draw_shapes(rng, rng.integers(0, len(SHAPES), n), colours, rng.uniform(*RADII, n), side=side)
+        picture, centres, masks = draw_shapes(
+            rng, rng.integers(0, len(SHAPES), n), colours, rng.uniform(*RADII, n), side=side
+        )
         name = f"{i + 1}.png"
         with atomic_write(folder / PICTURES / name) as file:
             Image.fromarray(picture).save(file, "PNG")
         annotations[name] = {
-            "H": side, "W": side, "ratio_h": 1.0, "ratio_w": 1.0, "points": centres[colours == asked].round(3).tolist(),
+            "H": side,
+            "W": side,
+            "ratio_h": 1.0,
+            "ratio_w": 1.0,
+            "points": centres[colours == asked].round(3).tolist(),
             "box_examples_coordinates": [_corners(mask) for mask in masks[colours == asked][:3]],
-        }  # fmt: skip
+        }
         classes.append(f"{name}\t{names[asked]}\n")
     split = _split(list(annotations))
-    for fname, text in ((ANNOTATIONS, json.dumps(annotations)), (SPLITS, json.dumps(split)), (CLASSES, "".join(classes))):
+    for fname, text in (
+        (ANNOTATIONS, json.dumps(annotations)),
+        (SPLITS, json.dumps(split)),
+        (CLASSES, "".join(classes)),
+    ):
         with atomic_write(folder / fname) as file:
             file.write(text.encode())
     return folder
@@ -176,7 +218,11 @@ def write_generated_fsc147(dpath: str | os.PathLike[str], *, count: int = 12, se
 
 def _split(names: Sequence[str]) -> dict[str, list[str]]:
     half, quarter = (len(names) + 1) // 2, (len(names) + 1) // 4
-    return {"test": list(names[:half]), "val": list(names[half : half + quarter]), "train": list(names[half + quarter :])}
+    return {
+        "test": list(names[:half]),
+        "val": list(names[half : half + quarter]),
+        "train": list(names[half + quarter :]),
+    }
 
 
 def _corners(mask: np.ndarray) -> list[list[int]]:

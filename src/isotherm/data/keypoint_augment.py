@@ -48,7 +48,15 @@ class Augmentation:
         for name in ("flip", "grey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a probability from 0 to 1")
-        for name, most in (("degrees", 180.0), ("shift", 1.0), ("brightness", 1.0), ("contrast", 1.0), ("saturation", 1.0), ("hue", 0.5), ("noise", 1.0)):
+        for name, most in (
+            ("degrees", 180.0),
+            ("shift", 1.0),
+            ("brightness", 1.0),
+            ("contrast", 1.0),
+            ("saturation", 1.0),
+            ("hue", 0.5),
+            ("noise", 1.0),
+        ):
             if not 0 <= getattr(self, name) <= most:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a number from 0 to {most:g}")
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
@@ -73,7 +81,15 @@ class Drawn:
     noise_seed: Int[Tensor, " b"]
 
 
-def draw(augmentation: Augmentation, index: Int[Tensor, " b"], *, seed: int, epoch: int | Int[Tensor, " b"], cached: Size, size: Size) -> Drawn:
+def draw(
+    augmentation: Augmentation,
+    index: Int[Tensor, " b"],
+    *,
+    seed: int,
+    epoch: int | Int[Tensor, " b"],
+    cached: Size,
+    size: Size,
+) -> Drawn:
     """The random numbers of some pictures, each from a generator of its own.
 
     Args:
@@ -99,17 +115,28 @@ def draw(augmentation: Augmentation, index: Int[Tensor, " b"], *, seed: int, epo
     y0 = ch / 2 + shift[1] - yx * w / 2 - yy * h / 2
     matrix = torch.stack([torch.stack([xx, xy, x0], -1), torch.stack([yx, yy, y0], -1)], -2)
     colour = 1 + (2 * u[5:8].T - 1) * torch.tensor([a.brightness, a.contrast, a.saturation])
-    return Drawn(matrix, flipped, colour.float(), ((2 * u[8] - 1) * a.hue).float(), (u[9] < a.grey).float(), (u[10] * 2**31).long())
+    return Drawn(
+        matrix,
+        flipped,
+        colour.float(),
+        ((2 * u[8] - 1) * a.hue).float(),
+        (u[9] < a.grey).float(),
+        (u[10] * 2**31).long(),
+    )
 
 
-def warp(pictures: UInt8[Tensor, "b 3 s t"], frame: Frame, drawn: Drawn, size: Size) -> tuple[Float[Tensor, "b 3 h w"], Frame]:
+def warp(
+    pictures: UInt8[Tensor, "b 3 s t"], frame: Frame, drawn: Drawn, size: Size
+) -> tuple[Float[Tensor, "b 3 h w"], Frame]:
     """Pictures (0 to 1) in their new places, and the frames that lead back to the source pictures.
 
     Bilinear, cell centres on cell centres; beyond the cached picture it is black. The cached pictures are antialiased and hardly
     larger than the result, so nothing aliases.
     """
     (h, w), (s, t) = size, pictures.shape[-2:]
-    ys, xs = torch.meshgrid(torch.arange(h, dtype=torch.float64) + 0.5, torch.arange(w, dtype=torch.float64) + 0.5, indexing="ij")
+    ys, xs = torch.meshgrid(
+        torch.arange(h, dtype=torch.float64) + 0.5, torch.arange(w, dtype=torch.float64) + 0.5, indexing="ij"
+    )
     cells = torch.stack([xs, ys], -1).view(1, -1, 2)
     to = drawn.to_cells
     at = cells @ to[:, :, :2].mT + to[:, None, :, 2]
@@ -142,12 +169,16 @@ def recolour(pictures: Float[Tensor, "b 3 h w"], drawn: Drawn, augmentation: Aug
         pictures = torch.lerp(pictures, (pictures * luma).sum(1, keepdim=True).expand_as(pictures), gone)
     if augmentation.noise:
         shape = pictures.shape[1:]
-        noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(int(s))) for s in drawn.noise_seed])
+        noise = torch.stack(
+            [torch.randn(shape, generator=torch.Generator().manual_seed(int(s))) for s in drawn.noise_seed]
+        )
         pictures = (pictures + augmentation.noise * noise.to(pictures)).clamp(0, 1)
     return pictures
 
 
-def mirrored_points(points: Float[Tensor, "b n 2"], state: Int[Tensor, "b n"], flipped: Tensor, swaps: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor]:
+def mirrored_points(
+    points: Float[Tensor, "b n 2"], state: Int[Tensor, "b n"], flipped: Tensor, swaps: tuple[tuple[int, int], ...]
+) -> tuple[Tensor, Tensor]:
     """Left and right change names in mirrored pictures; the places stay, because frames carry the mirroring."""
     order = torch.arange(points.shape[1])
     for i, j in swaps:

@@ -101,13 +101,17 @@ def cache_keypoints(
     none = torch.zeros(0)
     return CachedKeypoints(
         pictures=whole if len(kept) == len(data) else whole[kept],
-        frame=Frame.stack(frames) if frames else Frame(torch.zeros(0, 2, 3), (side, side), torch.zeros(0, 2, dtype=torch.long)),
+        frame=Frame.stack(frames)
+        if frames
+        else Frame(torch.zeros(0, 2, 3), (side, side), torch.zeros(0, 2, dtype=torch.long)),
         points=torch.stack([r.points for r in records]).float() if records else none.view(0, len(data.names), 2),
         state=torch.stack([r.state for r in records]).long() if records else none.view(0, len(data.names)).long(),
         px_per_cm=torch.tensor([r.px_per_cm if r.px_per_cm is not None else float("nan") for r in records]),
         area=torch.tensor([_area(data[i], sizes[i]) for i in kept]),
-        group=tuple(r.group for r in records), records=records, skipped=(*data.skipped, *bad),
-    )  # fmt: skip
+        group=tuple(r.group for r in records),
+        records=records,
+        skipped=(*data.skipped, *bad),
+    )
 
 
 def region(record: KeypointRecord, size: Size, side: int, margin: float) -> Frame:
@@ -118,11 +122,20 @@ def region(record: KeypointRecord, size: Size, side: int, margin: float) -> Fram
     reach = max(x1 - x0, y1 - y0) * (1 + 2 * margin)
     scale = reach / side
     corner = ((x0 + x1 - reach) / 2, (y0 + y1 - reach) / 2)
-    return Frame.identity(size).warped(torch.tensor([[scale, 0, corner[0]], [0, scale, corner[1]]], dtype=torch.float64), (side, side))
+    return Frame.identity(size).warped(
+        torch.tensor([[scale, 0, corner[0]], [0, scale, corner[1]]], dtype=torch.float64), (side, side)
+    )
 
 
 def _build(
-    data: KeypointSet, fpath: Path, shape: tuple[int, int, int, int], sizes: list[Any], *, margin: float, skip_bad: bool, say: Callable[[str], None]
+    data: KeypointSet,
+    fpath: Path,
+    shape: tuple[int, int, int, int],
+    sizes: list[Any],
+    *,
+    margin: float,
+    skip_bad: bool,
+    say: Callable[[str], None],
 ) -> None:
     pictures = np.memmap(fpath, np.uint8, mode="r+" if sizes else "w+", shape=shape)
     for i in range(len(sizes), len(data)):
@@ -148,7 +161,9 @@ def picture_at(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.nd
     Args:
         picture: (h, w, 3). frame: upright, from :func:`region`.
     """
-    x0, y0, x1, y1 = frame.boxes_to_source(torch.tensor([[0.0, 0.0, frame.size[1], frame.size[0]]], dtype=torch.float64))[0].tolist()
+    x0, y0, x1, y1 = frame.boxes_to_source(
+        torch.tensor([[0.0, 0.0, frame.size[1], frame.size[0]]], dtype=torch.float64)
+    )[0].tolist()
     h, w = picture.shape[:2]
     inside = max(0.0, x0), max(0.0, y0), min(float(w), x1), min(float(h), y1)
     out = np.zeros((*frame.size, 3), np.uint8)
@@ -156,7 +171,10 @@ def picture_at(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.nd
         return out
     # the cells that the picture covers whole: cells are where the frame says, so none is stretched to meet the edge
     left, top, right, bottom = frame.boxes_from_source(torch.tensor([inside], dtype=torch.float64))[0].tolist()
-    columns, rows = (math.ceil(left - 1e-6), math.floor(right + 1e-6)), (math.ceil(top - 1e-6), math.floor(bottom + 1e-6))
+    columns, rows = (
+        (math.ceil(left - 1e-6), math.floor(right + 1e-6)),
+        (math.ceil(top - 1e-6), math.floor(bottom + 1e-6)),
+    )
     if columns[0] >= columns[1] or rows[0] >= rows[1]:
         return out
     corners = torch.tensor([[columns[0], rows[0], columns[1], rows[1]]], dtype=torch.float64)
@@ -200,7 +218,11 @@ def _noted(fpath: Path, shape: tuple[int, ...]) -> list[Any]:
         told = json.loads(note.read_text())
     except json.JSONDecodeError:
         return []
-    return [size if isinstance(size, str) else tuple(size) for size in told["sizes"]] if told.get("format") == FORMAT and told.get("shape") == list(shape) else []
+    return (
+        [size if isinstance(size, str) else tuple(size) for size in told["sizes"]]
+        if told.get("format") == FORMAT and told.get("shape") == list(shape)
+        else []
+    )
 
 
 def _note(fpath: Path, pictures: np.memmap, shape: tuple[int, ...], sizes: Sequence[Any]) -> None:

@@ -47,12 +47,18 @@ class KeypointRecord:
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[-1] != 2 or self.state.shape != self.points.shape[:1]:
-            raise ShapeError(f"{self.origin or self.name}: points have shape {tuple(self.points.shape)} and state {tuple(self.state.shape)}; expected (n, 2) and (n,)")
+            raise ShapeError(
+                f"{self.origin or self.name}: points have shape {tuple(self.points.shape)} and state {tuple(self.state.shape)}; expected (n, 2) and (n,)"
+            )
         known = (self.state != int(State.UNLABELLED)) & (self.state != int(State.ABSENT))
         if bool((known & ~torch.isfinite(self.points).all(-1)).any()):
-            raise InputError(f"{self.origin or self.name}: a point has a state that says where it is, and no finite place")
+            raise InputError(
+                f"{self.origin or self.name}: a point has a state that says where it is, and no finite place"
+            )
         if self.px_per_cm is not None and not 0 < self.px_per_cm < float("inf"):
-            raise InputError(f"{self.origin or self.name}: {self.px_per_cm} pixels per centimetre; expected a finite number above 0")
+            raise InputError(
+                f"{self.origin or self.name}: {self.px_per_cm} pixels per centimetre; expected a finite number above 0"
+            )
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise InputError(f"{self.origin or self.name}: the box {self.box} is empty; expected x0 < x1 and y0 < y1")
 
@@ -98,8 +104,14 @@ class KeypointSet:
         n = len(self.names)
         for record in self.records:
             if len(record.points) != n:
-                raise ShapeError(f"{record.origin or record.name}: {len(record.points)} points; the set has {n}: {', '.join(self.names)}")
-        for what, groups in (("exchangeable", self.exchangeable), ("swaps", self.swaps), ("lines", tuple(self.lines.values()))):
+                raise ShapeError(
+                    f"{record.origin or record.name}: {len(record.points)} points; the set has {n}: {', '.join(self.names)}"
+                )
+        for what, groups in (
+            ("exchangeable", self.exchangeable),
+            ("swaps", self.swaps),
+            ("lines", tuple(self.lines.values())),
+        ):
             for group in groups:
                 if any(not 0 <= i < n for i in group):
                     raise OptionError(f"{what} names the points {group}; there are {n}, numbered from 0")
@@ -138,9 +150,15 @@ def together(*sets: KeypointSet) -> KeypointSet:
     for other in sets[1:]:
         for what in ("names", "exchangeable", "swaps", "lines", "oks_sigmas"):
             if getattr(other, what) != getattr(first, what):
-                raise OptionError(f"the sets differ in {what}: {getattr(first, what)} and {getattr(other, what)}; expected the same")
+                raise OptionError(
+                    f"the sets differ in {what}: {getattr(first, what)} and {getattr(other, what)}; expected the same"
+                )
     return KeypointSet(
         records=[record for one in sets for record in one.records],
-        names=first.names, exchangeable=first.exchangeable, swaps=first.swaps, lines=first.lines, oks_sigmas=first.oks_sigmas,
+        names=first.names,
+        exchangeable=first.exchangeable,
+        swaps=first.swaps,
+        lines=first.lines,
+        oks_sigmas=first.oks_sigmas,
         skipped=tuple(message for one in sets for message in one.skipped),
-    )  # fmt: skip
+    )

@@ -9,7 +9,8 @@ import unicodedata
 from pathlib import Path, PurePath
 
 _RESERVED = frozenset(
-    ["run", "items", "index", "report", "con", "prn", "aux", "nul"] + [f"{d}{i}" for d in ("com", "lpt") for i in range(10)]
+    ["run", "items", "index", "report", "con", "prn", "aux", "nul"]
+    + [f"{d}{i}" for d in ("com", "lpt") for i in range(10)]
 )
 """Stems that the run itself uses, and those that Windows keeps for devices."""
 _MAX_BYTES = 120

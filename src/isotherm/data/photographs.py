@@ -41,17 +41,34 @@ class Photograph:
             raise MissingExtraError("scikit-image", "imagenet", f"the photograph {self.file}")
         fpath = Path(spec.submodule_search_locations[0]) / "data" / self.file
         if not fpath.is_file():
-            raise InputError(f"{self.file} is missing from this installation of scikit-image ({fpath.parent}); install it again: pip install --force-reinstall scikit-image")
+            raise InputError(
+                f"{self.file} is missing from this installation of scikit-image ({fpath.parent}); install it again: pip install --force-reinstall scikit-image"
+            )
         return fpath
 
 
 PHOTOGRAPHS: tuple[Photograph, ...] = (
     Photograph("cat", "chelsea.png", "Chelsea the cat, by Stefan van der Walt", "CC0", (20, 0, 392, 300)),
-    Photograph("coffee", "coffee.png", "coffee cup, by Rachel Michetti, courtesy of Pikolo Espresso Bar", "CC0", (172, 15, 418, 305)),
-    Photograph("rocket", "rocket.jpg", "Falcon 9 before launch, by SpaceX", "released into the public domain", (303, 124, 338, 410)),
     Photograph(
-        "motorcycle", "motorcycle_left.png", "Middlebury 2014 stereo benchmark, by D. Scharstein, H. Hirschmüller and others",
-        "published for research; no other licence is stated", (98, 60, 684, 452),
+        "coffee",
+        "coffee.png",
+        "coffee cup, by Rachel Michetti, courtesy of Pikolo Espresso Bar",
+        "CC0",
+        (172, 15, 418, 305),
     ),
-)  # fmt: skip
+    Photograph(
+        "rocket",
+        "rocket.jpg",
+        "Falcon 9 before launch, by SpaceX",
+        "released into the public domain",
+        (303, 124, 338, 410),
+    ),
+    Photograph(
+        "motorcycle",
+        "motorcycle_left.png",
+        "Middlebury 2014 stereo benchmark, by D. Scharstein, H. Hirschmüller and others",
+        "published for research; no other licence is stated",
+        (98, 60, 684, 452),
+    ),
+)
 """A cat, a cup of coffee, a rocket and a motorcycle."""

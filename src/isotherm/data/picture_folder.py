@@ -61,7 +61,9 @@ class PictureFolder:
         # by the names alone, not by what they resolve to: a folder of links is a usual way to keep a data set
         full = os.path.normpath(Path(self._root) / name.replace("\\", "/"))
         if os.path.commonpath([full, self._root]) != self._root or full == self._root:
-            raise InputError(f"the picture {name!r} lies outside of the folder {self.dpath}; give names relative to this folder")
+            raise InputError(
+                f"the picture {name!r} lies outside of the folder {self.dpath}; give names relative to this folder"
+            )
         fpath = self.dpath / os.path.relpath(full, self._root)
         try:
             missing = not fpath.exists()

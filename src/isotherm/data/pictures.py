@@ -26,7 +26,31 @@ from isotherm.frame import Size
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded: checked on the header, because a 20 KB file can open to half a gigabyte."""
 PICTURE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpx", ".avif", ".heic", ".heif", ".qoi", ".mpo"]
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".pfm",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".qoi",
+        ".mpo",
+    ]
 )
 _FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM")
 _SECOND = ("WEBP", "TIFF", "JPEG2000", "AVIF", "HEIF", "QOI")
@@ -100,7 +124,9 @@ def read_picture(
         except OSError as error:
             raise InputError(f"{fpath} cannot be opened ({error.strerror or error}); check its permissions") from error
     if not isinstance(source, BinaryFile) or not isinstance(source.read(0), bytes):
-        raise InputError(f"a picture was given as {type(source).__name__}; expected a path, bytes or a file opened with 'rb'")
+        raise InputError(
+            f"a picture was given as {type(source).__name__}; expected a path, bytes or a file opened with 'rb'"
+        )
     name = name or str(getattr(source, "name", "picture"))
     if not (isinstance(source, io.IOBase) and source.seekable()):
         source = io.BytesIO(source.read())  # a pipe
@@ -133,9 +159,13 @@ def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
     except InputError:
         raise
     except Exception as error:  # parsers of hostile bytes raise anything at all
-        raise InputError(f"{fpath} is damaged: its header cannot be read ({type(error).__name__}: {error}); copy or export it again") from error
+        raise InputError(
+            f"{fpath} is damaged: its header cannot be read ({type(error).__name__}: {error}); copy or export it again"
+        ) from error
     if not 0 < w * h <= max_pixels:
-        raise InputError(f"{fpath} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first")
+        raise InputError(
+            f"{fpath} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first"
+        )
     return (w, h) if orientation in (5, 6, 7, 8) else (h, w)
 
 
@@ -175,7 +205,9 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
         array, notes = values_to_rgb8(values.numpy(), usual="chw", layout=layout)
         return Picture(name, array, tuple(notes))
     if isinstance(picture, (list, tuple)):
-        raise InputError(f"a {type(picture).__name__} of {len(picture)} was given as one picture; pass its pictures one by one")
+        raise InputError(
+            f"a {type(picture).__name__} of {len(picture)} was given as one picture; pass its pictures one by one"
+        )
     raise InputError(
         f"a picture was given as {type(picture).__name__}; expected a path, a PIL image, "
         "an ndarray (H, W, 3) or a tensor (3, H, W)"
@@ -243,7 +275,9 @@ def _open(file: Any, name: str) -> Image.Image:
         raise InputError(f"{name} is empty (0 bytes); expected a picture")
     known = _format_of(prefix)
     if known is None:
-        raise InputError(f"{name} is not a picture that can be read: {_guess(prefix)}; expected JPEG, PNG, WebP, TIFF, BMP, GIF or the like")
+        raise InputError(
+            f"{name} is not a picture that can be read: {_guess(prefix)}; expected JPEG, PNG, WebP, TIFF, BMP, GIF or the like"
+        )
     file.seek(0)
     if known == "JPEG2000" and not _codestream_ends(file):
         raise InputError(f"{name} is cut short: its JPEG 2000 stream has no end marker; copy or export it again")
@@ -302,14 +336,23 @@ def _suffixes(known: str) -> set[str]:
 def _guess(prefix: bytes) -> str:
     signs: tuple[tuple[Callable[[bytes], bool], str], ...] = (
         (lambda p: p.lstrip().lower().startswith((b"<!doctype html", b"<html")), "it is a web page"),
-        (lambda p: p.lstrip().startswith((b"<svg", b"<?xml")), "it is SVG or XML, drawing instructions without pixels; export it as PNG"),
+        (
+            lambda p: p.lstrip().startswith((b"<svg", b"<?xml")),
+            "it is SVG or XML, drawing instructions without pixels; export it as PNG",
+        ),
         (lambda p: p.startswith(b"%PDF"), "it is a PDF; export the page as PNG"),
         (lambda p: p.startswith(b"version https://git-lfs"), "it is a Git LFS pointer; run git lfs pull"),
-        (lambda p: p[4:8] == b"ftyp" and p[8:12] in (b"heic", b"heix", b"mif1", b"msf1"), "it is HEIC; install pillow-heif and call pillow_heif.register_heif_opener(), or export it as JPEG"),
-        (lambda p: p[4:8] == b"ftyp" or p.startswith((b"\x1aE\xdf\xa3", b"RIFF")), "it looks like a video or sound file; give videos by a name that ends in .mp4 or the like"),
+        (
+            lambda p: p[4:8] == b"ftyp" and p[8:12] in (b"heic", b"heix", b"mif1", b"msf1"),
+            "it is HEIC; install pillow-heif and call pillow_heif.register_heif_opener(), or export it as JPEG",
+        ),
+        (
+            lambda p: p[4:8] == b"ftyp" or p.startswith((b"\x1aE\xdf\xa3", b"RIFF")),
+            "it looks like a video or sound file; give videos by a name that ends in .mp4 or the like",
+        ),
         (lambda p: p.startswith(b"PK\x03\x04"), "it is a zip archive; unpack it first"),
         (lambda p: p.startswith(b"\x93NUMPY"), "it is a NumPy array; load it and pass the array"),
-    )  # fmt: skip
+    )
     for fits, words in signs:
         if fits(prefix):
             return words
@@ -347,7 +390,9 @@ def _from_image(image: Image.Image, name: str, max_pixels: int) -> Picture:
         notes.append("16 bits per channel were reduced to 8")
     if getattr(image, "is_animated", False):
         frame = image.tell()
-        notes.append("there are several frames; " + ("the first one" if frame == 0 else f"number {frame + 1}") + " is used")
+        notes.append(
+            "there are several frames; " + ("the first one" if frame == 0 else f"number {frame + 1}") + " is used"
+        )
     try:
         image.load()
         array, changes = to_rgb8(image)

@@ -45,7 +45,9 @@ def stretch_to_uint8(values: Num[np.ndarray, "*shape"]) -> tuple[UInt8[np.ndarra
     wide = values.astype(np.float64)
     if not np.isfinite(wide).all():
         bad = int((~np.isfinite(wide)).sum())
-        raise InputError(f"the picture holds {bad} values that are NaN or infinite; replace them before it can be shown")
+        raise InputError(
+            f"the picture holds {bad} values that are NaN or infinite; replace them before it can be shown"
+        )
     low, high = float(wide.min()), float(wide.max())
     if low == high:
         return np.full(values.shape, 128, np.uint8), f"all values are {low:g}; shown as middle grey"
@@ -155,19 +157,27 @@ def values_to_rgb8(
     if values.ndim == 4:
         raise InputError(f"an array of shape {shape} is a batch; pass its pictures one by one, as x[0]")
     if values.ndim not in (2, 3) or 0 in shape:
-        raise InputError(f"an array of shape {shape} is not a picture; expected (H, W), (H, W, C) or a tensor (C, H, W)")
+        raise InputError(
+            f"an array of shape {shape} is not a picture; expected (H, W), (H, W, C) or a tensor (C, H, W)"
+        )
     if values.ndim == 3:
         first, last = shape[0] in _CHANNELS, shape[2] in _CHANNELS
         if layout is None and first and last:
-            raise InputError(f"an array of shape {shape} could be (H, W, C) or (C, H, W); say layout='hwc' or layout='chw'")
+            raise InputError(
+                f"an array of shape {shape} could be (H, W, C) or (C, H, W); say layout='hwc' or layout='chw'"
+            )
         if layout is None and (last, first)[usual == "chw"] is False:
             other = "chw" if usual == "hwc" else "hwc"
             kind = "an ndarray" if usual == "hwc" else "a tensor"
             hint = f"it looks like {other.upper()}: pass layout='{other}'" if first or last else "C must be 1, 3 or 4"
-            raise InputError(f"{kind} of shape {shape} was given; expected {'(H, W, C)' if usual == 'hwc' else '(C, H, W)'}; {hint}")
+            raise InputError(
+                f"{kind} of shape {shape} was given; expected {'(H, W, C)' if usual == 'hwc' else '(C, H, W)'}; {hint}"
+            )
         values = values.transpose(1, 2, 0) if (layout or usual) == "chw" else values
         if values.shape[2] not in _CHANNELS:
-            raise InputError(f"an array of shape {shape} has {values.shape[2]} channels in layout {layout}; expected 1, 3 or 4")
+            raise InputError(
+                f"an array of shape {shape} has {values.shape[2]} channels in layout {layout}; expected 1, 3 or 4"
+            )
     else:
         values = values[..., None]
     bytes_hwc, notes = _values_to_uint8(values)
@@ -188,7 +198,9 @@ def _values_to_uint8(values: np.ndarray) -> tuple[np.ndarray, Notes]:
     if values.dtype == np.uint16:
         return scale_to_uint8(values, 65535), ["16-bit values were scaled to 8 bits"]
     if not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"a picture of dtype {values.dtype} has no defined white; convert it to uint8 or to floating point in 0..1")
+        raise InputError(
+            f"a picture of dtype {values.dtype} has no defined white; convert it to uint8 or to floating point in 0..1"
+        )
     if not np.isfinite(values).all():
         raise InputError("the picture holds NaN or infinite values; replace them first")
     low, high = float(values.min()), float(values.max())

@@ -83,7 +83,9 @@ def read_point_table(
     return KeypointSet(records=records, names=order, swaps=left_right_swaps(order), skipped=tuple(skipped.messages))
 
 
-def write_point_table(data: KeypointSet, fpath: str | os.PathLike[str], *, images_dpath: str | os.PathLike[str] | None = None) -> None:
+def write_point_table(
+    data: KeypointSet, fpath: str | os.PathLike[str], *, images_dpath: str | os.PathLike[str] | None = None
+) -> None:
     """The records of a set as a long table in CSV, whole or not at all; coordinates count from the edge.
 
     Args:
@@ -99,7 +101,10 @@ def write_point_table(data: KeypointSet, fpath: str | os.PathLike[str], *, image
     writer.writerow(("picture", "object", "point", "x", "y", "state", *EXTRA[1:]))
     for i, record in enumerate(data):
         picture = name_in_folder(record, root)
-        further = ["" if value is None else value for value in (record.group, record.px_per_cm, record.area, *(record.box or [None] * 4))]
+        further = [
+            "" if value is None else value
+            for value in (record.group, record.px_per_cm, record.area, *(record.box or [None] * 4))
+        ]
         for name, xy, state in zip(data.names, record.points.tolist(), record.state.tolist(), strict=True):
             known = state not in (State.UNLABELLED, State.ABSENT)
             writer.writerow((picture, i + 1, name, *(xy if known else ("", "")), State(state).name.lower(), *further))
@@ -117,7 +122,6 @@ def _order(fpath: Path, found: Sequence[str], names: Sequence[str] | None) -> tu
     if unknown:
         raise InputError(f"{fpath}: it has the point {unknown[0]!r}, which is not among names: {', '.join(names)}")
     return tuple(names)
-
 
 
 @dataclass
@@ -149,11 +153,12 @@ class _Draft:
         wrong = (state == int(State.OUT_OF_FRAME)) & (seen != state)
         if bool(wrong.any()):
             i = int(wrong.long().argmax())
-            raise InputError(f"{places[i][3]}: {names[i]} is out_of_frame at {tuple(points[i].tolist())}, which is within the picture, {size[1]} x {size[0]}; expected labelled")
+            raise InputError(
+                f"{places[i][3]}: {names[i]} is out_of_frame at {tuple(points[i].tolist())}, which is within the picture, {size[1]} x {size[0]}; expected labelled"
+            )
         return KeypointRecord(
-            picture=fpath, points=points, state=seen, origin=self.where,
-            name=self.who, **self.further,
-        )  # fmt: skip
+            picture=fpath, points=points, state=seen, origin=self.where, name=self.who, **self.further
+        )
 
 
 def _wide_drafts(rows: list[Row], names: Sequence[str], skipped: Skipped) -> list[_Draft]:
@@ -182,13 +187,19 @@ def _long_drafts(rows: list[Row], wanted: Sequence[str] | None, skipped: Skipped
                 first = drafts.setdefault(key, draft)
                 for what in (*first.further, *draft.further):
                     if first.further.get(what) != draft.further.get(what):
-                        raise InputError(f"{row.where}: {what} of {draft.who} is {draft.further.get(what)}, but {first.further.get(what)} at {first.where}; expected the same")
+                        raise InputError(
+                            f"{row.where}: {what} of {draft.who} is {draft.further.get(what)}, but {first.further.get(what)} at {first.where}; expected the same"
+                        )
                 point = text_of(row.cells["point"], row.where, "column 'point'")
                 if wanted is not None and point not in wanted:
-                    raise InputError(f"{row.where}: column 'point' is {point!r}, which is not among names: {', '.join(wanted)}")
+                    raise InputError(
+                        f"{row.where}: column 'point' is {point!r}, which is not among names: {', '.join(wanted)}"
+                    )
                 names.setdefault(point)
                 if point in first.places:
-                    raise InputError(f"{row.where}: {point} of {draft.who} has a row already, {first.places[point][3]}; {draft.advice}")
+                    raise InputError(
+                        f"{row.where}: {point} of {draft.who} has a row already, {first.places[point][3]}; {draft.advice}"
+                    )
                 first.places[point] = _place(row, ("x", "y", "state"))
             except InputError:
                 # a record without one of its points would say that the point is not labelled
@@ -219,7 +230,9 @@ def _draft(row: Row) -> _Draft:
             raise InputError(f"{where}: {', '.join(BOX)} have {len(given)} numbers; expected all four, or none")
         x0, y0, x1, y1 = given
         if not (x0 < x1 and y0 < y1):
-            raise InputError(f"{where}: the box {(x0, y0, x1, y1)} is empty; expected box_x0 < box_x1 and box_y0 < box_y1")
+            raise InputError(
+                f"{where}: the box {(x0, y0, x1, y1)} is empty; expected box_x0 < box_x1 and box_y0 < box_y1"
+            )
         further["box"] = (x0, y0, x1, y1)
     return _Draft(picture, _item(row), where, further)
 
@@ -229,14 +242,19 @@ def _place(row: Row, columns: tuple[str, str, str]) -> tuple[float, float, State
     x, y = (row.number(column) for column in columns[:2])
     if (x is None) != (y is None):
         given, empty = columns[:2] if y is None else (columns[1], columns[0])
-        raise InputError(f"{where}: column {empty!r} is empty and {given!r} is not; expected both, or neither where the point is not known")
+        raise InputError(
+            f"{where}: column {empty!r} is empty and {given!r} is not; expected both, or neither where the point is not known"
+        )
     said = row.cells.get(columns[2])
     try:
         state = State[str(said).upper()] if said is not None else (State.UNLABELLED if x is None else State.LABELLED)
     except KeyError:
-        raise InputError(f"{where}: column {columns[2]!r} is {shown(said)}; expected {', '.join(one.name.lower() for one in State)}, or nothing") from None
+        raise InputError(
+            f"{where}: column {columns[2]!r} is {shown(said)}; expected {', '.join(one.name.lower() for one in State)}, or nothing"
+        ) from None
     known = state not in (State.UNLABELLED, State.ABSENT)
     if known != (x is not None):
-        raise InputError(f"{where}: column {columns[2]!r} is {said}, and there is {'no' if x is None else 'a'} place; expected one without the other")
+        raise InputError(
+            f"{where}: column {columns[2]!r} is {said}, and there is {'no' if x is None else 'a'} place; expected one without the other"
+        )
     return (math.nan, math.nan, state, where) if x is None or y is None else (x, y, state, where)
-

@@ -29,7 +29,17 @@ from isotherm.version import __version__
 
 FORMAT = "isotherm.run/1"
 RUN_FILE, ITEMS_FILE = "run.json", "items.jsonl"
-_PACKAGES = ("torch", "numpy", "pillow", "torchvision", "timm", "transformers", "ultralytics-opencv-headless", "ultralytics", "av")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "torchvision",
+    "timm",
+    "transformers",
+    "ultralytics-opencv-headless",
+    "ultralytics",
+    "av",
+)
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,12 @@ class Run:
 
     def _save(self) -> None:
         with atomic_write(self.dpath / RUN_FILE) as file:
-            file.write(json.dumps(self._record, indent=2, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace") + b"\n")
+            file.write(
+                json.dumps(self._record, indent=2, ensure_ascii=False, allow_nan=False).encode(
+                    errors="backslashreplace"
+                )
+                + b"\n"
+            )
 
 
 def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:
@@ -220,7 +235,9 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
         try:
             items.append(json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{fpath}, line {number}: not JSON ({error}); the file was changed by something else") from error
+            raise InputError(
+                f"{fpath}, line {number}: not JSON ({error}); the file was changed by something else"
+            ) from error
     return items
 
 
@@ -238,11 +255,7 @@ def versions() -> dict[str, str]:
 
 def frame_to_json(frame: Frame) -> dict[str, Any]:
     """A frame's matrix (cells to source pixels) and both sizes (h, w), as lists."""
-    return {
-        "to_source": frame.to_source.tolist(),
-        "size": list(frame.size),
-        "source_size": frame.source_size.tolist(),
-    }
+    return {"to_source": frame.to_source.tolist(), "size": list(frame.size), "source_size": frame.source_size.tolist()}
 
 
 def to_json(value: Any) -> Any:
@@ -288,7 +301,9 @@ def numbered(root: Path, job: str) -> Path:
             except FileExistsError:
                 number += 1
     except OSError as error:
-        raise InputError(f"no run folder can be made in {root} ({error.strerror or error}); give another with --out") from error
+        raise InputError(
+            f"no run folder can be made in {root} ({error.strerror or error}); give another with --out"
+        ) from error
 
 
 def _chosen(out: Path, overwrite: bool) -> Path:
@@ -300,7 +315,11 @@ def _chosen(out: Path, overwrite: bool) -> Path:
     except OSError as error:
         raise OptionError(f"--out {out} cannot be used ({error.strerror or error})") from error
     if holds and not overwrite:
-        what = "an earlier run" if RUN_FILE in holds else "other files (" + ", ".join(holds[:3]) + (", ...)" if len(holds) > 3 else ")")
+        what = (
+            "an earlier run"
+            if RUN_FILE in holds
+            else "other files (" + ", ".join(holds[:3]) + (", ...)" if len(holds) > 3 else ")")
+        )
         raise OptionError(f"--out {out} holds {what}; give an empty folder, or --overwrite to write among them")
     return out
 

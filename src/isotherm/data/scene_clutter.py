@@ -36,7 +36,9 @@ def _blob(rng: np.random.Generator) -> Distance:
 
     def distance(x: Plane, y: Plane) -> Plane:
         angle = np.arctan2(y, x)
-        radius = np.float32(0.78) + sum(np.float32(a) * np.cos(np.float32(k) * angle + np.float32(p)) for k, a, p in waves)
+        radius = np.float32(0.78) + sum(
+            np.float32(a) * np.cos(np.float32(k) * angle + np.float32(p)) for k, a, p in waves
+        )
         return np.hypot(x, y) - radius
 
     return distance

@@ -43,7 +43,9 @@ class Pose:
         """Points (x, y) in unit coordinates -> edge-origin pixels."""
         m = self.matrix
         x, y = points[:, 0], points[:, 1]
-        return np.stack([m[0, 0] * x + m[0, 1] * y + np.float32(self.x), m[1, 0] * x + m[1, 1] * y + np.float32(self.y)], 1)
+        return np.stack(
+            [m[0, 0] * x + m[0, 1] * y + np.float32(self.x), m[1, 0] * x + m[1, 1] * y + np.float32(self.y)], 1
+        )
 
 
 def random_pose(rng: np.random.Generator, x: float, y: float, radius: float, stretch: float) -> Pose:
@@ -92,7 +94,12 @@ def cover(distance: Distance, pose: Pose, size: Size) -> Cover:
 
 
 def place(
-    rng: np.random.Generator, size: Size, radius: float, reach: float, taken: list[tuple[float, float, float]], overlap: float
+    rng: np.random.Generator,
+    size: Size,
+    radius: float,
+    reach: float,
+    taken: list[tuple[float, float, float]],
+    overlap: float,
 ) -> tuple[float, float] | None:
     """A centre at which a disc of ``reach`` lies in the picture and overlaps those ``taken`` at most by ``overlap``.
 

@@ -30,7 +30,12 @@ class Light:
 
 def random_light(rng: np.random.Generator) -> Light:
     """Any direction, soft to strong."""
-    return Light(float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.0, 0.45)), float(rng.uniform(0.0, 0.35)))
+    return Light(
+        float(rng.uniform(0, 2 * np.pi)),
+        float(rng.uniform(0.05, 0.4)),
+        float(rng.uniform(0.0, 0.45)),
+        float(rng.uniform(0.0, 0.35)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,11 @@ class Finish:
 def random_finish(rng: np.random.Generator, ground: Colour, radius_px: float, apart: float) -> Finish:
     """Colours that both stand out from ``ground``, by ``apart`` or as far as they can."""
     first = contrasting(rng, ground, apart, (0.25, 0.95), (0.3, 1.0))
-    second = contrasting(rng, ground, apart * 0.8, (0.25, 0.95), (0.3, 1.0)) if rng.uniform() < 0.75 else first * np.float32(rng.uniform(0.6, 1.0))
+    second = (
+        contrasting(rng, ground, apart * 0.8, (0.25, 0.95), (0.3, 1.0))
+        if rng.uniform() < 0.75
+        else first * np.float32(rng.uniform(0.6, 1.0))
+    )
     outline = None
     if rng.uniform() < 0.35:
         outline = random_colour(rng, (0.0, 0.5), (0.05, 0.25) if rng.uniform() < 0.6 else (0.85, 1.0))

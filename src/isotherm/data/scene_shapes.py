@@ -171,9 +171,17 @@ SHAPES: tuple[Shape, ...] = (
     Shape("triangle", _triangle, _around(0.76, 3, "corner"), turns=3),
     Shape("gear", _gear, _around(0.85, 4, "tooth"), turns=8),
     Shape("crescent", _crescent, {"middle": (-0.5, 0.0), "upper horn": (0.3, -0.76), "lower horn": (0.3, 0.76)}),
-    Shape("arrow", _arrow, {"tip": (0.84, 0.0), "upper barb": (0.29, -0.5), "lower barb": (0.29, 0.5), "tail": (-0.83, 0.0)}),
+    Shape(
+        "arrow",
+        _arrow,
+        {"tip": (0.84, 0.0), "upper barb": (0.29, -0.5), "lower barb": (0.29, 0.5), "tail": (-0.83, 0.0)},
+    ),
     Shape("heart", _heart, {"tip": (0.0, 0.66), "left lobe": (-0.4, -0.35), "right lobe": (0.4, -0.35)}),
-    Shape("spiral", _spiral, {"inner end": _coil_point(0.0), "first lap": _coil_point(1.0), "outer end": _coil_point(_COIL[2])}),
+    Shape(
+        "spiral",
+        _spiral,
+        {"inner end": _coil_point(0.0), "first lap": _coil_point(1.0), "outer end": _coil_point(_COIL[2])},
+    ),
     Shape("bolt", _bolt, {"upper tip": (0.15, -0.65), "middle": (0.0, -0.02), "lower tip": (-0.15, 0.65)}),
 )
 CLASSES: tuple[str, ...] = tuple(shape.name for shape in SHAPES)

@@ -29,7 +29,9 @@ def contrast(a: Colour, b: Colour) -> float:
     return float(np.sqrt((d * d).sum() / 3) + abs(float((d * LUMA).sum())))
 
 
-def contrasting(rng: np.random.Generator, ground: Colour, least: float, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
+def contrasting(
+    rng: np.random.Generator, ground: Colour, least: float, saturation: tuple[float, float], value: tuple[float, float]
+) -> Colour:
     """The first of twelve random colours that stands out from ``ground`` by ``least``, else the one that does most."""
     best, most = ground, -1.0
     for _ in range(12):
@@ -72,7 +74,9 @@ def random_texture(rng: np.random.Generator, x: Plane, y: Plane, cell_px: float)
     kind = int(rng.integers(7))
     if kind == 0:  # plain, with a gradient
         angle = rng.uniform(0, 2 * np.pi)
-        return np.clip(np.float32(0.5) + np.float32(0.45 * np.cos(angle)) * x + np.float32(0.45 * np.sin(angle)) * y, 0, 1)
+        return np.clip(
+            np.float32(0.5) + np.float32(0.45 * np.cos(angle)) * x + np.float32(0.45 * np.sin(angle)) * y, 0, 1
+        )
     if kind == 1:
         return value_noise(rng, x.shape, rng.uniform(3, 9))
     waves = rng.uniform(5, 15)  # radians per unit
@@ -103,7 +107,9 @@ def background(rng: np.random.Generator, size: Size) -> tuple[Float32[np.ndarray
     if kind == 0:
         angle = rng.uniform(0, 2 * np.pi)
         along = np.linspace(-0.5, 0.5, w, dtype=np.float32)[None] * np.float32(np.cos(angle))
-        mix: np.ndarray = along + np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None] * np.float32(np.sin(angle)) + np.float32(0.5)
+        mix: np.ndarray = (
+            along + np.linspace(-0.5, 0.5, h, dtype=np.float32)[:, None] * np.float32(np.sin(angle)) + np.float32(0.5)
+        )
     elif kind in (1, 2):
         mix = value_noise(rng, size, rng.uniform(2, 6))
         mix = mix * np.float32(0.65) + value_noise(rng, size, rng.uniform(8, 26)) * np.float32(0.35)

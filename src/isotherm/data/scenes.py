@@ -74,13 +74,19 @@ class SceneConfig:
             if not 0 <= low <= high:
                 raise OptionError(f"{name} is {(low, high)}; expected (least, most) with 0 <= least <= most")
         if self.objects[1] > len(self.classes):
-            raise OptionError(f"objects is {self.objects}, but there are {len(self.classes)} classes and each object needs its own")
+            raise OptionError(
+                f"objects is {self.objects}, but there are {len(self.classes)} classes and each object needs its own"
+            )
         if not 0 < self.radius[0] <= self.radius[1] <= 0.5 / self.stretch:
-            raise OptionError(f"radius is {self.radius}; expected 0 < least <= most <= {0.5 / self.stretch:.3f} of the shorter side")
+            raise OptionError(
+                f"radius is {self.radius}; expected 0 < least <= most <= {0.5 / self.stretch:.3f} of the shorter side"
+            )
         if not 0 < self.visible <= 1:
             raise OptionError(f"visible is {self.visible}; expected a share in (0, 1]")
         if self.stretch < 1 or not 0 <= self.contrast <= 1 or self.grain < 0:
-            raise OptionError(f"stretch {self.stretch}, contrast {self.contrast}, grain {self.grain}; expected stretch >= 1, contrast in [0, 1], grain >= 0")
+            raise OptionError(
+                f"stretch {self.stretch}, contrast {self.contrast}, grain {self.grain}; expected stretch >= 1, contrast in [0, 1], grain >= 0"
+            )
 
 
 @dataclass(frozen=True, eq=False)

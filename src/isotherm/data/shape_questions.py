@@ -87,7 +87,12 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
 
 
 def draw_shapes(
-    rng: np.random.Generator, shapes: Int[np.ndarray, " n"], colours: Int[np.ndarray, " n"], radii: Float[np.ndarray, " n"], *, side: int = SIDE
+    rng: np.random.Generator,
+    shapes: Int[np.ndarray, " n"],
+    colours: Int[np.ndarray, " n"],
+    radii: Float[np.ndarray, " n"],
+    *,
+    side: int = SIDE,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "n 2"], Bool[np.ndarray, "n h w"]]:
     """A square picture of shapes that do not touch, on noise: the picture, their centres (x, y) and the pixels of each.
 

@@ -115,7 +115,9 @@ def expand(
         if value is not None and value < 1:
             raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
     if not args:
-        raise InputError("nothing was given to look at; give a picture, a folder, a video, an address or a camera's number")
+        raise InputError(
+            "nothing was given to look at; give a picture, a folder, a video, an address or a camera's number"
+        )
     parts: list[_Part] = []
     for given in args:
         parts += _parts_of(os.fspath(given), recursive, every, max_frames)
@@ -149,11 +151,15 @@ def _parts_of(given: str, recursive: bool, every: int, max_frames: int | None) -
     if suffix in LIST_SUFFIXES:
         return _list(path, every, max_frames)
     if suffix not in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not looks_like_picture(path):
-        raise InputError(f"{given} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)")
+        raise InputError(
+            f"{given} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)"
+        )
     return _files([(path, path.name)], every, max_frames, alone=True)
 
 
-def _files(found: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False) -> list[_Part]:
+def _files(
+    found: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False
+) -> list[_Part]:
     parts = []
     for path, name in found:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -219,7 +225,9 @@ def _address(url: str, every: int, max_frames: int | None, *, streams: bool = Tr
     scheme = url.partition(":")[0].lower()
     web = scheme in ("http", "https")
     if not web and not url.lower().startswith(STREAM_PREFIXES):
-        raise InputError(f"{url} has the scheme {scheme!r}; expected http or https (a picture), or rtsp, rtmp, udp (a stream)")
+        raise InputError(
+            f"{url} has the scheme {scheme!r}; expected http or https (a picture), or rtsp, rtmp, udp (a stream)"
+        )
     try:
         suffix = Path(urlsplit(url).path).suffix.lower()
     except ValueError as error:
@@ -227,7 +235,9 @@ def _address(url: str, every: int, max_frames: int | None, *, streams: bool = Tr
     if web and suffix not in _STREAM_SUFFIXES:
         return _url(url)
     if not streams:
-        raise InputError(f"{url} is a stream; streams are opened only where they are named on the command line, not from a list")
+        raise InputError(
+            f"{url} is a stream; streams are opened only where they are named on the command line, not from a list"
+        )
     return _video(url, Path(urlsplit(url).path).name or urlsplit(url).hostname or "stream", None, every, max_frames)
 
 
@@ -256,7 +266,9 @@ def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
         if unreadable:
             raise InputError(f"the folder {folder} cannot be read ({unreadable[0].strerror}); check its permissions")
         hint = f"; its {folders} folders were not searched: add --recursive" if folders else ""
-        raise InputError(f"the folder {folder} holds no picture or video ({others} other files){hint}; looked for {_expected()}")
+        raise InputError(
+            f"the folder {folder} holds no picture or video ({others} other files){hint}; looked for {_expected()}"
+        )
     return sorted(found, key=lambda pair: [natural_key(part) for part in Path(pair[1]).parts])
 
 
@@ -267,7 +279,9 @@ def _pattern(given: str, every: int, max_frames: int | None) -> list[_Part]:
     matches = sorted(found, key=natural_key)
     files = [Path(match) for match in matches if Path(match).is_file() and _known(Path(match).name)]
     if not files:
-        seen = f"it matches {len(matches)} files or folders, but no picture or video" if matches else "nothing matches it"
+        seen = (
+            f"it matches {len(matches)} files or folders, but no picture or video" if matches else "nothing matches it"
+        )
         raise InputError(f"the pattern {given!r} gives nothing: {seen}; looked for {_expected()}")
     root = Path(os.path.commonpath([path.parent for path in files]) if len(files) > 1 else files[0].parent)
     return _files([(path, path.relative_to(root).as_posix()) for path in files], every, max_frames)

@@ -55,7 +55,9 @@ def read_table(fpath: Path, ignore: Sequence[str]) -> Table:
     """
     suffix = fpath.suffix.lower()
     if suffix not in (".csv", ".parquet", ".pq"):
-        raise InputError(f"{fpath}: a table of points ends in .csv or .parquet, this one in {suffix!r}; name or export it so")
+        raise InputError(
+            f"{fpath}: a table of points ends in .csv or .parquet, this one in {suffix!r}; name or export it so"
+        )
     typed = suffix != ".csv"
     header, *entries = _read_parquet(fpath) if typed else read_csv(fpath)
     deeplabcut = not typed and header.value[0] == "scorer"
@@ -68,7 +70,9 @@ def read_table(fpath: Path, ignore: Sequence[str]) -> Table:
     known |= {*LONG, "state"} if names is None else {f"{name}_{part}" for name in names for part in ("x", "y", "state")}
     for column in kept:
         if column not in known:
-            raise InputError(f"{header.where}: column {column!r} is not known; expected {', '.join(sorted(known))}. Pass over it with ignore=[{column!r}]")
+            raise InputError(
+                f"{header.where}: column {column!r} is not known; expected {', '.join(sorted(known))}. Pass over it with ignore=[{column!r}]"
+            )
     rows = []
     for entry in entries:
         cells = dict(zip(columns, entry.value, strict=True))
@@ -85,7 +89,9 @@ def _names(columns: list[str], where: str) -> tuple[str, ...] | None:
     if twice:
         raise InputError(f"{where}: the column {min(twice)!r} occurs twice; expected each once")
     long_ones = [column for column in LONG[1:] if column in columns]
-    wide_ones = tuple(column[:-2] for column in columns if len(column) > 2 and column.endswith("_x") and f"{column[:-2]}_y" in columns)
+    wide_ones = tuple(
+        column[:-2] for column in columns if len(column) > 2 and column.endswith("_x") and f"{column[:-2]}_y" in columns
+    )
     if long_ones and wide_ones:
         raise InputError(
             f"{where}: the header could be a long table ({', '.join(long_ones)}) or a wide one ({wide_ones[0]}_x, {wide_ones[0]}_y); keep the columns of one"
@@ -104,19 +110,32 @@ def _deeplabcut(header: Entry, rows: list[Entry]) -> tuple[Entry, list[Entry]]:
     kinds = [row.value[0] for row in rows[:2]]
     if kinds != ["bodyparts", "coords"]:
         several = " Several animals are not read: export one" if "individuals" in kinds else ""
-        raise InputError(f"{header.where}: the header rows begin with {', '.join(['scorer', *kinds])}; expected scorer, bodyparts, coords.{several}")
+        raise InputError(
+            f"{header.where}: the header rows begin with {', '.join(['scorer', *kinds])}; expected scorer, bodyparts, coords.{several}"
+        )
     scorers, parts, coords = header.value, rows[0].value, rows[1].value
     if "likelihood" in coords:
-        raise InputError(f"{rows[1].where}: there are likelihoods, so these are predictions; expected labels (CollectedData_<scorer>.csv)")
+        raise InputError(
+            f"{rows[1].where}: there are likelihoods, so these are predictions; expected labels (CollectedData_<scorer>.csv)"
+        )
     lead = next((i for i, kind in enumerate(coords) if kind in ("x", "y")), len(coords))
     if len(set(scorers[lead:])) > 1:
         raise InputError(f"{header.where}: several scorers, {', '.join(sorted(set(scorers[lead:])))}; keep one")
-    if lead not in (1, 3) or (len(coords) - lead) % 2 or coords[lead:] != ["x", "y"] * ((len(coords) - lead) // 2) or parts[lead::2] != parts[lead + 1 :: 2]:
-        raise InputError(f"{rows[1].where}: coords are {shown(','.join(coords))}; expected x, y of one part after another, after 1 or 3 columns of the path")
+    if (
+        lead not in (1, 3)
+        or (len(coords) - lead) % 2
+        or coords[lead:] != ["x", "y"] * ((len(coords) - lead) // 2)
+        or parts[lead::2] != parts[lead + 1 :: 2]
+    ):
+        raise InputError(
+            f"{rows[1].where}: coords are {shown(','.join(coords))}; expected x, y of one part after another, after 1 or 3 columns of the path"
+        )
     columns = ["picture", *(f"{part}_{coord}" for part, coord in zip(parts[lead:], coords[lead:], strict=True))]
     if len(set(columns)) < len(columns):
         raise InputError(f"{rows[0].where}: a body part occurs twice; expected each once")
-    return Entry(columns, header.where), [Entry(["/".join(row.value[:lead]), *row.value[lead:]], row.where) for row in rows[2:]]
+    return Entry(columns, header.where), [
+        Entry(["/".join(row.value[:lead]), *row.value[lead:]], row.where) for row in rows[2:]
+    ]
 
 
 def _read_parquet(fpath: Path) -> list[Entry]:
@@ -135,7 +154,12 @@ def _read_parquet(fpath: Path) -> list[Entry]:
         try:
             columns = read(module)
         except Exception as error:  # three libraries, no common error
-            raise InputError(f"{fpath} is not Parquet that {module_name} can read ({type(error).__name__}: {error})") from error
+            raise InputError(
+                f"{fpath} is not Parquet that {module_name} can read ({type(error).__name__}: {error})"
+            ) from error
         rows = zip(*columns.values(), strict=True)
-        return [Entry(list(columns), f"{fpath}: header"), *(Entry(list(row), f"{fpath}: row {i + 1}") for i, row in enumerate(rows))]
+        return [
+            Entry(list(columns), f"{fpath}: header"),
+            *(Entry(list(row), f"{fpath}: row {i + 1}") for i, row in enumerate(rows)),
+        ]
     raise MissingExtraError("polars", "all", "reading a Parquet table")

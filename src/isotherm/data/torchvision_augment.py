@@ -33,7 +33,11 @@ def augment_v2(transform: Callable[..., Any], picture: Any) -> Augmented:
     """
     from torchvision import tv_tensors
 
-    image = tv_tensors.Image(picture) if isinstance(picture, torch.Tensor) and not isinstance(picture, tv_tensors.Image) else picture
+    image = (
+        tv_tensors.Image(picture)
+        if isinstance(picture, torch.Tensor) and not isinstance(picture, tv_tensors.Image)
+        else picture
+    )
     size = _size(image)
     # not clamped: a box that was cut off at the border would not say where its centre went
     probes = tv_tensors.BoundingBoxes(
@@ -47,7 +51,9 @@ def augment_v2(transform: Callable[..., Any], picture: Any) -> Augmented:
             "use the transforms of torchvision.transforms.v2"
         ) from error
     if not isinstance(boxes, tv_tensors.BoundingBoxes) or len(boxes) != len(probes):
-        raise InputError(f"{type(transform).__name__} dropped boxes, so where the picture went cannot be read off; leave SanitizeBoundingBoxes out")
+        raise InputError(
+            f"{type(transform).__name__} dropped boxes, so where the picture went cannot be read off; leave SanitizeBoundingBoxes out"
+        )
     return Augmented(new, frame_of_probes(boxes.as_subclass(torch.Tensor), size, _size(new)))
 
 
@@ -56,4 +62,6 @@ def _size(picture: Any) -> tuple[int, int]:
         return int(picture.shape[-2]), int(picture.shape[-1])
     if hasattr(picture, "height") and hasattr(picture, "width"):
         return int(picture.height), int(picture.width)
-    raise InputError(f"a {type(picture).__name__} is not a picture that torchvision transforms; give a PIL picture or a (c, h, w) tensor")
+    raise InputError(
+        f"a {type(picture).__name__} is not a picture that torchvision transforms; give a PIL picture or a (c, h, w) tensor"
+    )

@@ -18,7 +18,26 @@ from isotherm.data.pictures import MAX_PIXELS, check_regular_file
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.frame import Size
 
-VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".mjpeg", ".mjpg"])
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".m2ts",
+        ".wmv",
+        ".flv",
+        ".3gp",
+        ".ogv",
+        ".mjpeg",
+        ".mjpg",
+    ]
+)
 STREAM_PREFIXES = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")
 _DEVICE = re.compile(r"/dev/video\d+")
 
@@ -132,7 +151,9 @@ def camera(index: int) -> str:
     device = f"/dev/video{index}"
     if Path(device).exists():
         if not os.access(device, os.R_OK):
-            raise InputError(f"camera {index} ({device}) may not be opened by this user; add the user to the group video")
+            raise InputError(
+                f"camera {index} ({device}) may not be opened by this user; add the user to the group video"
+            )
         return device
     present = sorted(entry.name for entry in Path("/dev").iterdir() if re.fullmatch(r"video\d+", entry.name))
     found = f"there are {', '.join(present)}" if present else "this machine has no camera (no /dev/video*)"
@@ -165,14 +186,18 @@ class _opened:
         try:
             self.container = av.open(where, timeout=(15.0, 15.0), **options)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise InputError(f"{self.source} cannot be opened as a video ({_words(error)}); check it in a player") from error
+            raise InputError(
+                f"{self.source} cannot be opened as a video ({_words(error)}); check it in a player"
+            ) from error
         try:
             if not self.container.streams.video:
                 raise InputError(f"{self.source} has no picture track; expected a video")
             stream = self.container.streams.video[0]
             context = stream.codec_context
             if context.width * context.height > MAX_PIXELS:
-                raise InputError(f"{self.source} is {context.width} x {context.height} pixels; at most {MAX_PIXELS / 1e6:g} megapixels are read")
+                raise InputError(
+                    f"{self.source} is {context.width} x {context.height} pixels; at most {MAX_PIXELS / 1e6:g} megapixels are read"
+                )
             stream.thread_type = "AUTO"
             return self.container, stream
         except BaseException:
@@ -191,11 +216,15 @@ def _how_to_open(source: str) -> tuple[str, dict[str, Any]]:
     if source.startswith("camera:"):
         if sys.platform == "darwin":
             return source.removeprefix("camera:"), {"format": "avfoundation", "options": {"framerate": "30"}}
-        raise InputError("cameras are opened by number on Linux and macOS; on this system give a stream's address instead")
+        raise InputError(
+            "cameras are opened by number on Linux and macOS; on this system give a stream's address instead"
+        )
     if _DEVICE.fullmatch(source):
         av = _av()
         if "v4l2" not in av.formats_available:
-            raise InputError("this build of PyAV cannot open cameras (no v4l2); install PyAV against a system FFmpeg that can")
+            raise InputError(
+                "this build of PyAV cannot open cameras (no v4l2); install PyAV against a system FFmpeg that can"
+            )
         return source, {"format": "v4l2"}
     check_regular_file(Path(source), "video")
     # a playlist in a file may name addresses: those are not followed
@@ -210,14 +239,20 @@ def _frames(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
     try:
         for frame in container.decode(stream):
             if frame.width * frame.height > MAX_PIXELS:
-                raise InputError(f"{name} changes to {frame.width} x {frame.height} pixels at frame {index}; at most {MAX_PIXELS / 1e6:g} megapixels are read")
+                raise InputError(
+                    f"{name} changes to {frame.width} x {frame.height} pixels at frame {index}; at most {MAX_PIXELS / 1e6:g} megapixels are read"
+                )
             seconds = frame.time - start if frame.time is not None else index / rate if rate else math.nan
             yield VideoFrame(index, seconds, frame)
             index += 1
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{name} breaks off after {index} frames ({_words(error)}); it is damaged or cut short") from error
+        raise InputError(
+            f"{name} breaks off after {index} frames ({_words(error)}); it is damaged or cut short"
+        ) from error
     if (missing := _missing_bytes(name)) > 0:
-        raise InputError(f"{name} breaks off after {index} frames: {missing} bytes are missing at its end; copy it again")
+        raise InputError(
+            f"{name} breaks off after {index} frames: {missing} bytes are missing at its end; copy it again"
+        )
 
 
 def _missing_bytes(source: str) -> int:

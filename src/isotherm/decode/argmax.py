@@ -17,7 +17,9 @@ ANY: tuple[Kind, ...] = ("peak", "probability", "logits", "relevance")
 
 
 @also_arrays(arrays.argmax)
-def argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None) -> Points:
+def argmax(
+    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None
+) -> Points:
     """Decode maps by the centre of their largest cell; the first one of equals.
 
     Args:
@@ -37,7 +39,9 @@ def argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None
     return read.decoded(cell + 0.5, rounding(read, 1.0), top, found=torch.isfinite(top))
 
 
-def quarter_offset(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None) -> Points:
+def quarter_offset(
+    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None
+) -> Points:
     """Decode maps by their largest cell, moved a quarter of a cell towards the larger of its neighbours along each axis.
 
     For parity with published results; a cell at the border has one neighbour only and is not moved along that axis.
@@ -73,7 +77,9 @@ def largest(values: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b n"], F
     return top, torch.stack([row.argmax(-1), y], -1).to(values.dtype)
 
 
-def value_at(values: Float[Tensor, "*b n h w"], x: Int[Tensor, "*b n"], y: Int[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+def value_at(
+    values: Float[Tensor, "*b n h w"], x: Int[Tensor, "*b n"], y: Int[Tensor, "*b n"]
+) -> Float[Tensor, "*b n"]:
     """Values of one cell per map; a cell outside gives its nearest one's."""
     h, w = values.shape[-2:]
     return values.flatten(-2).gather(-1, (y.clamp(0, h - 1) * w + x.clamp(0, w - 1))[..., None])[..., 0]

@@ -20,7 +20,9 @@ KNOWN = (State.LABELLED, State.OCCLUDED, State.OUT_OF_FRAME)
 """States of points whose place is known."""
 
 
-def fit_temperature(maps: Heatmap | Float[Tensor, "*b n h w"], truth: Points, frame: Frame | None = None, *, sigma_cells: Sigma) -> float:
+def fit_temperature(
+    maps: Heatmap | Float[Tensor, "*b n h w"], truth: Points, frame: Frame | None = None, *, sigma_cells: Sigma
+) -> float:
     """The temperature by which logits must be divided so that their softmax is as wide as it should be.
 
     Minimises the cross-entropy against the training targets (Gaussians at the true places), which is convex in 1 / T: its
@@ -43,10 +45,14 @@ def fit_temperature(maps: Heatmap | Float[Tensor, "*b n h w"], truth: Points, fr
     read = read_maps(maps, frame, kinds=("logits",))
     values = read.values.detach().double()
     if tuple(truth.xy.shape[:-1]) != tuple(values.shape[:-2]):
-        raise ShapeError(f"maps have shape {tuple(values.shape)}, the true points {tuple(truth.xy.shape)}; expected one point per map")
+        raise ShapeError(
+            f"maps have shape {tuple(values.shape)}, the true points {tuple(truth.xy.shape)}; expected one point per map"
+        )
     use = _known(truth)
     if not bool(use.any()):
-        raise ShapeError("none of the true places is known, so there is nothing to fit to; give points whose state is LABELLED")
+        raise ShapeError(
+            "none of the true places is known, so there is nothing to fit to; give points whose state is LABELLED"
+        )
     cells = truth.to_cells(read.frame).xy.double()
     target = outer(*probability_vectors(cells, sigma_per_axis(sigma_cells, cells), read.frame.size))[use].flatten(-2)
     logits = values[use].flatten(-2)
@@ -90,7 +96,9 @@ def fit_covariance_scale(points: Points, truth: Points) -> float:
 def scale_covariance(points: Points, scale: float) -> Points:
     """The same points with their covariances times a factor, such as :func:`fit_covariance_scale`'s."""
     if points.covariance is None:
-        raise ShapeError("these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)")
+        raise ShapeError(
+            "these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)"
+        )
     return replace(points, covariance=points.covariance * scale)
 
 
@@ -151,7 +159,9 @@ def expected_calibration_error(points: Points, truth: Points, *, within: float, 
     use = _pairs(points, truth)
     score = points.score[use].detach().double()
     if bool(((score < 0) | (score > 1)).any()):
-        raise OptionError(f"scores run from {float(score.min()):g} to {float(score.max()):g}; expected 0 to 1 (moment_inverse and least_squares give such)")
+        raise OptionError(
+            f"scores run from {float(score.min()):g} to {float(score.max()):g}; expected 0 to 1 (moment_inverse and least_squares give such)"
+        )
     distance = (points.xy - truth.xy)[use].detach().double().norm(dim=-1)
     hit = (distance <= within).double()  # NaN is a miss
     index = (score * bins).long().clamp_max(bins - 1)
@@ -164,12 +174,18 @@ def expected_calibration_error(points: Points, truth: Points, *, within: float, 
 
 def _known(points: Points) -> Bool[Tensor, "*b n"]:
     finite = torch.isfinite(points.xy).all(-1)
-    return finite if points.state is None else finite & torch.isin(points.state, torch.tensor([int(s) for s in KNOWN], device=points.state.device))
+    return (
+        finite
+        if points.state is None
+        else finite & torch.isin(points.state, torch.tensor([int(s) for s in KNOWN], device=points.state.device))
+    )
 
 
 def _pairs(points: Points, truth: Points) -> Bool[Tensor, "*b n"]:
     if points.xy.shape != truth.xy.shape:
-        raise ShapeError(f"decoded points have shape {tuple(points.xy.shape)}, the true ones {tuple(truth.xy.shape)}; they must be the same points")
+        raise ShapeError(
+            f"decoded points have shape {tuple(points.xy.shape)}, the true ones {tuple(truth.xy.shape)}; they must be the same points"
+        )
     use = _known(truth)
     if not bool(use.any()):
         raise ShapeError("none of the true places is known; give points whose state is LABELLED")
@@ -179,7 +195,9 @@ def _pairs(points: Points, truth: Points) -> Bool[Tensor, "*b n"]:
 def _squared_distance(points: Points, truth: Points) -> Float[Tensor, " m"]:
     """Squared Mahalanobis distances of the pairs of which both places are known."""
     if points.covariance is None:
-        raise ShapeError("these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)")
+        raise ShapeError(
+            "these points have no covariance; use a decoder that gives one (moment_inverse, least_squares)"
+        )
     use = _pairs(points, truth) & _known(points)
     if not bool(use.any()):
         raise ShapeError("no point was found whose true place is known")

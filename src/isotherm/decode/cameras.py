@@ -34,7 +34,9 @@ class OrthographicView:
             if len(given) != 2 or given[0] not in "+-" or given[1] not in AXES:
                 raise OptionError(f"{name} is {given!r}; expected a sign and an axis, such as '+x' or '-z'")
         if self.columns[1] == self.rows[1]:
-            raise OptionError(f"columns {self.columns!r} and rows {self.rows!r} run along the same axis; a view shows two")
+            raise OptionError(
+                f"columns {self.columns!r} and rows {self.rows!r} run along the same axis; a view shows two"
+            )
 
 
 TOP = OrthographicView(columns="+x", rows="-y")
@@ -71,19 +73,30 @@ class Cameras:
         lead = tuple(self.intrinsics.shape[:-2])
         given = tuple(self.intrinsics.shape), tuple(self.rotation.shape), tuple(self.translation.shape)
         if not lead or given != ((*lead, 3, 3), (*lead, 3, 3), (*lead, 3)):
-            raise ShapeError(f"intrinsics, rotation and translation have shapes {given}; expected (*batch, v, 3, 3) twice and (*batch, v, 3)")
+            raise ShapeError(
+                f"intrinsics, rotation and translation have shapes {given}; expected (*batch, v, 3, 3) twice and (*batch, v, 3)"
+            )
         if torch.compiler.is_compiling():
             return
         last = torch.tensor([0.0, 0.0, 1.0]).to(self.intrinsics)
         if not bool((self.intrinsics[..., 2, :] == last).all()):
-            raise OptionError("the last row of intrinsics is not (0, 0, 1); expected K as fx, 0, cx; 0, fy, cy; 0, 0, 1")
+            raise OptionError(
+                "the last row of intrinsics is not (0, 0, 1); expected K as fx, 0, cx; 0, fy, cy; 0, 0, 1"
+            )
         product = self.rotation.double() @ self.rotation.double().transpose(-1, -2)
         upright = torch.linalg.det(self.rotation.double()) > 0
         if not bool(((product - torch.eye(3).to(product)).abs() < 1e-3).all()) or not bool(upright.all()):
-            raise OptionError("rotation is not a rotation: R R^T is not 1, or R mirrors; expected world to camera, without scale")
+            raise OptionError(
+                "rotation is not a rotation: R R^T is not 1, or R mirrors; expected world to camera, without scale"
+            )
 
     @classmethod
-    def from_opencv(cls, intrinsics: Float[Tensor, "*b v 3 3"], rotation: Float[Tensor, "*b v 3 3"], translation: Float[Tensor, "*b v 3"]) -> Cameras:
+    def from_opencv(
+        cls,
+        intrinsics: Float[Tensor, "*b v 3 3"],
+        rotation: Float[Tensor, "*b v 3 3"],
+        translation: Float[Tensor, "*b v 3"],
+    ) -> Cameras:
         """Cameras whose K puts the *centre* of the first pixel at 0, as OpenCV and COLMAP's exports for it do."""
         shift = torch.zeros_like(intrinsics)
         shift[..., :2, 2] = 0.5
@@ -108,4 +121,9 @@ class Cameras:
 
     def to(self, like: Tensor) -> Cameras:
         """The same cameras in the dtype and on the device of a tensor."""
-        return replace(self, intrinsics=self.intrinsics.to(like), rotation=self.rotation.to(like), translation=self.translation.to(like))
+        return replace(
+            self,
+            intrinsics=self.intrinsics.to(like),
+            rotation=self.rotation.to(like),
+            translation=self.translation.to(like),
+        )

@@ -25,7 +25,9 @@ BEYOND = 2.0
 
 
 @also_arrays(arrays.least_squares)
-def least_squares(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma | None = None) -> Points:
+def least_squares(
+    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma | None = None
+) -> Points:
     """Decode peak maps by fitting A exp(-|c - mu|^2 / (2 sigma^2)) to the cells around the largest one.
 
     Args:
@@ -157,16 +159,24 @@ def _refine(window: Tensor, state: _State, sigma_known: bool) -> _State:
     damping = torch.full_like(fit.gain, 1e-3)
     for _ in range(STEPS):
         diagonal = fit.normal.diagonal(dim1=-2, dim2=-1)
-        step = torch.linalg.solve_ex(fit.normal + torch.diag_embed(diagonal * damping[:, None]), fit.slope.unsqueeze(-1))[0].squeeze(-1)
+        step = torch.linalg.solve_ex(
+            fit.normal + torch.diag_embed(diagonal * damping[:, None]), fit.slope.unsqueeze(-1)
+        )[0].squeeze(-1)
         step = torch.where(torch.isfinite(step), step, 0.0)
         # no farther than a sigma at once: beyond it the linear model says nothing
         move = step[:, :2].clamp(-state.sigma, state.sigma)
-        sigma = state.sigma if sigma_known else (state.sigma * step[:, 2:].clamp(-0.5, 0.5).exp()).clamp(0.2, float(max(kh, kw)))
+        sigma = (
+            state.sigma
+            if sigma_known
+            else (state.sigma * step[:, 2:].clamp(-0.5, 0.5).exp()).clamp(0.2, float(max(kh, kw)))
+        )
         margin = BEYOND * sigma + 2
         tried = _State(torch.minimum(torch.maximum(state.mu + move, -margin), size + margin), sigma)
         new = _measure(window, tried, sigma_known)
         better = new.gain >= fit.gain
-        state = _State(torch.where(better[:, None], tried.mu, state.mu), torch.where(better[:, None], tried.sigma, state.sigma))
+        state = _State(
+            torch.where(better[:, None], tried.mu, state.mu), torch.where(better[:, None], tried.sigma, state.sigma)
+        )
         fit = _choose(better, new, fit)
         damping = torch.where(better, damping * 0.1, damping * 10)
     return state
@@ -203,12 +213,19 @@ def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
             [square, x_square, y_square, fourth],
         ]
     else:
-        rows = [[m[:, 0, 0], m[:, 0, 1], m[:, 1, 0]], [m[:, 0, 1], m[:, 0, 2], m[:, 1, 1]], [m[:, 1, 0], m[:, 1, 1], m[:, 2, 0]]]
+        rows = [
+            [m[:, 0, 0], m[:, 0, 1], m[:, 1, 0]],
+            [m[:, 0, 1], m[:, 0, 2], m[:, 1, 1]],
+            [m[:, 1, 0], m[:, 1, 1], m[:, 2, 0]],
+        ]
     logs = ys[:, :3] @ (weight * log) @ xs[:, :3].mT
     right = torch.stack([logs[:, 0, 0], logs[:, 0, 1], logs[:, 1, 0], logs[:, 0, 2] + logs[:, 2, 0]][: len(rows)], -1)
     if sigma is not None:  # the known quadratic part goes over to the logarithm
         s = sigma.to(wide)
-        bent_x, bent_y = torch.stack([m[:, 0, 2], m[:, 0, 3], m[:, 1, 2]], -1), torch.stack([m[:, 2, 0], m[:, 2, 1], m[:, 3, 0]], -1)
+        bent_x, bent_y = (
+            torch.stack([m[:, 0, 2], m[:, 0, 3], m[:, 1, 2]], -1),
+            torch.stack([m[:, 2, 0], m[:, 2, 1], m[:, 3, 0]], -1),
+        )
         right = right + 0.5 * (bent_x / s[:, :1].square() + bent_y / s[:, 1:].square())
     normal = torch.stack([torch.stack(row, -1) for row in rows], -2)
     normal = normal + 1e-14 * torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) + 1e-30)
@@ -230,7 +247,9 @@ def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
     largest_cell = _State(at_largest, plain.to(window))
     better = _measure(window, linear, True).gain >= _measure(window, largest_cell, True).gain
     better = better[:, None]
-    return _State(torch.where(better, linear.mu, largest_cell.mu), torch.where(better, linear.sigma, largest_cell.sigma))
+    return _State(
+        torch.where(better, linear.mu, largest_cell.mu), torch.where(better, linear.sigma, largest_cell.sigma)
+    )
 
 
 def _radius(values: Tensor, top: Tensor, sigma_cells: Sigma | None) -> tuple[int, int]:

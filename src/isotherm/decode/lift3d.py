@@ -89,12 +89,16 @@ def lift_orthographic(
     """
     read = read_maps(maps, frame, kinds=("logits", "probability"))
     if read.values.shape[-3] != len(views):
-        raise ShapeError(f"there are {read.values.shape[-3]} maps for {len(views)} views; expected (*batch, v, h, w) with one map per view")
+        raise ShapeError(
+            f"there are {read.values.shape[-3]} maps for {len(views)} views; expected (*batch, v, h, w) with one map per view"
+        )
     shown = {axis for view in views for axis in (view.columns[1], view.rows[1])}
     if shown != set(AXES):
         raise OptionError(f"the views show the axes {sorted(shown)}; a point needs views that together show x, y and z")
     if read.frame.batch_shape or not read.frame.is_upright:
-        raise FrameError(f"the maps have {read.frame!r}; orthographic views need a single upright frame over the box (resample the maps, or use lift_perspective)")
+        raise FrameError(
+            f"the maps have {read.frame!r}; orthographic views need a single upright frame over the box (resample the maps, or use lift_perspective)"
+        )
     voxels = _voxels(resolution, max(read.values.shape[-2:]))
 
     def tables(values: Tensor) -> _Tables:
@@ -139,7 +143,9 @@ def lift_perspective(
     lead = tuple(read.values.shape[:-2])
     given = tuple(cameras.translation.shape[:-1])
     if given != lead[len(lead) - len(given) :]:
-        raise ShapeError(f"there are cameras {given} for maps {tuple(read.values.shape)}; expected (v,) or (*batch, v), one camera per map")
+        raise ShapeError(
+            f"there are cameras {given} for maps {tuple(read.values.shape)}; expected (v,) or (*batch, v), one camera per map"
+        )
     voxels = _voxels(resolution, 0)
     batch = _count(lead[:-1])
     # source pixels -> cells, folded into the cameras
@@ -151,7 +157,9 @@ def lift_perspective(
     # voxel indices -> the world, folded in as well
     low, high = _corners(bounds, lead[:-1], matrix)
     step = (high - low) / matrix.new_tensor(voxels)
-    from_voxels = torch.cat([matrix[..., :3] * step[:, None, None], (matrix[..., :3] @ low[:, None, :, None]) + matrix[..., 3:]], -1)
+    from_voxels = torch.cat(
+        [matrix[..., :3] * step[:, None, None], (matrix[..., :3] @ low[:, None, :, None]) + matrix[..., 3:]], -1
+    )
 
     return _lift(read, bounds, voxels, fusion, lambda values: _Rays(values, from_voxels.to(values), voxels))
 
@@ -204,11 +212,15 @@ class _Rays(Field):
         shown = (depth[..., 0] > 0) & (cells >= 0).all(-1) & (cells <= size).all(-1)
         # grid_sample's -1 to 1 without align_corners is from edge to edge, as a frame's 0 to w
         grid = (2 * cells / size - 1).reshape(b * v, 1, -1, 2)
-        sampled = F.grid_sample(self.values.reshape(b * v, 1, h, w), grid, mode="bilinear", padding_mode="border", align_corners=False)
+        sampled = F.grid_sample(
+            self.values.reshape(b * v, 1, h, w), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         return torch.where(shown, sampled.reshape(b, v, -1), self.values.flatten(2).amin(-1, keepdim=True))
 
 
-def _lift(read: Maps, bounds: Bounds, voxels: tuple[int, int, int], fusion: Fusion, make: Callable[[Tensor], Field]) -> Lifted:
+def _lift(
+    read: Maps, bounds: Bounds, voxels: tuple[int, int, int], fusion: Fusion, make: Callable[[Tensor], Field]
+) -> Lifted:
     if fusion not in get_args(Fusion):
         raise OptionError(f"fusion is {fusion!r}; expected 'product' or 'mean'")
     lead = tuple(read.values.shape[:-3])
@@ -224,7 +236,13 @@ def _lift(read: Maps, bounds: Bounds, voxels: tuple[int, int, int], fusion: Fusi
     mean, covariance = moments(*marginals)
     low, high = (corner.to(mean) for corner in _corners(bounds, lead, mean))
     step = (high - low) / mean.new_tensor(voxels)
-    parts = (low + refined * step, low + mean * step, covariance * step[:, :, None] * step[:, None, :], score, shortfall)
+    parts = (
+        low + refined * step,
+        low + mean * step,
+        covariance * step[:, :, None] * step[:, None, :],
+        score,
+        shortfall,
+    )
     xyz, mean, covariance, score, shortfall = (p.to(values).reshape((*lead, *p.shape[1:])) for p in parts)
     return Lifted(xyz, mean, covariance, score, shortfall)
 
@@ -257,9 +275,15 @@ def _table(logs: Tensor, view: OrthographicView, voxels: tuple[int, int, int], f
 
 
 def _voxels(resolution: int | Sequence[int] | None, default: int) -> tuple[int, int, int]:
-    counts = [default if resolution is None else resolution] * 3 if resolution is None or isinstance(resolution, int) else list(resolution)
+    counts = (
+        [default if resolution is None else resolution] * 3
+        if resolution is None or isinstance(resolution, int)
+        else list(resolution)
+    )
     if len(counts) != 3 or min(counts) < 2:
-        raise OptionError(f"resolution is {resolution}; expected a number of voxels of at least 2, or three: along x, y and z")
+        raise OptionError(
+            f"resolution is {resolution}; expected a number of voxels of at least 2, or three: along x, y and z"
+        )
     return counts[0], counts[1], counts[2]
 
 
@@ -267,7 +291,9 @@ def _corners(bounds: Bounds, lead: tuple[int, ...], like: Tensor) -> tuple[Tenso
     """Lowest and highest corner, (b, 3) each, double."""
     corners = torch.as_tensor(bounds, dtype=torch.float64, device=like.device)
     if corners.shape[-2:] != (2, 3) or tuple(corners.shape[:-2]) not in ((), lead):
-        raise ShapeError(f"bounds have shape {tuple(corners.shape)}; expected (2, 3), lowest and highest (x, y, z), or {(*lead, 2, 3)}")
+        raise ShapeError(
+            f"bounds have shape {tuple(corners.shape)}; expected (2, 3), lowest and highest (x, y, z), or {(*lead, 2, 3)}"
+        )
     if not bool((corners[..., 0, :] < corners[..., 1, :]).all()):
         raise OptionError(f"bounds are {corners.tolist()}; the first corner must be below the second along every axis")
     corners = corners.expand(*lead, 2, 3).reshape(-1, 2, 3)

@@ -17,7 +17,13 @@ from isotherm.points import Points
 
 
 @also_arrays(arrays.moment_inverse)
-def moment_inverse(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma, kind: Kind | None = None) -> Points:
+def moment_inverse(
+    maps: Heatmap | Float[Tensor, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    sigma_cells: Sigma,
+    kind: Kind | None = None,
+) -> Points:
     """Decode maps that were trained by cross-entropy against Gaussians: exact at the border and beyond it; differentiable.
 
     The mean of a Gaussian normalised over the cells grows strictly with its centre, however much of it the border cuts

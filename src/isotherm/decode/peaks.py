@@ -16,7 +16,13 @@ from isotherm.points import Points
 
 
 def peaks(
-    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, most: int, threshold: float, radius: int = 2, kind: Kind | None = None
+    maps: Heatmap | Float[Tensor, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    most: int,
+    threshold: float,
+    radius: int = 2,
+    kind: Kind | None = None,
 ) -> Points:
     """Decode maps that hold several instances: the ``most`` strongest local maxima of every map.
 

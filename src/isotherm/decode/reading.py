@@ -13,9 +13,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.points import Points, State
 
-DECODER = {
-    "logits": "moment_inverse", "probability": "moment_inverse", "peak": "least_squares", "relevance": "peaks",
-}  # fmt: skip
+DECODER = {"logits": "moment_inverse", "probability": "moment_inverse", "peak": "least_squares", "relevance": "peaks"}
 """The decoder that belongs to each kind of map."""
 
 
@@ -32,7 +30,9 @@ class Maps:
     frame: Frame
     kind: Kind
 
-    def points(self, xy: Float[Tensor, "*b n 2"], covariance: Float[Tensor, "*b n 2 2"] | None = None, **parts: Tensor | None) -> Points:
+    def points(
+        self, xy: Float[Tensor, "*b n 2"], covariance: Float[Tensor, "*b n 2 2"] | None = None, **parts: Tensor | None
+    ) -> Points:
         """Points in cells -> source pixels, through each picture's own frame."""
         return Points.from_cells(self.frame, xy, covariance=covariance, **parts)
 
@@ -64,7 +64,9 @@ class Maps:
         )
 
 
-def read_maps(maps: Heatmap | Tensor, frame: Frame | None, *, kinds: tuple[Kind, ...], kind: Kind | None = None) -> Maps:
+def read_maps(
+    maps: Heatmap | Tensor, frame: Frame | None, *, kinds: tuple[Kind, ...], kind: Kind | None = None
+) -> Maps:
     """The arguments of a decoder.
 
     Args:
@@ -83,7 +85,9 @@ def read_maps(maps: Heatmap | Tensor, frame: Frame | None, *, kinds: tuple[Kind,
     else:
         values, kind = maps, kind or kinds[0]
         if values.ndim < 3 or not values.is_floating_point():
-            raise ShapeError(f"maps have shape {tuple(values.shape)} and dtype {values.dtype}; expected floating point (*batch, n, h, w)")
+            raise ShapeError(
+                f"maps have shape {tuple(values.shape)} and dtype {values.dtype}; expected floating point (*batch, n, h, w)"
+            )
         frame = Frame.identity((max(1, values.shape[-2]), max(1, values.shape[-1]))) if frame is None else frame
     if kind not in kinds:
         raise KindError(
@@ -95,8 +99,12 @@ def read_maps(maps: Heatmap | Tensor, frame: Frame | None, *, kinds: tuple[Kind,
     if min(values.shape[-2:]) < 1:
         raise ShapeError(f"maps have shape {tuple(values.shape)}: there are no cells to decode")
     if frame.size != tuple(values.shape[-2:]):
-        raise ShapeError(f"maps have {tuple(values.shape[-2:])} cells, the frame {frame.size}; give the frame of the maps' own grid")
+        raise ShapeError(
+            f"maps have {tuple(values.shape[-2:])} cells, the frame {frame.size}; give the frame of the maps' own grid"
+        )
     lead = tuple(frame.batch_shape)
     if lead != tuple(values.shape[:-3][: len(lead)]):
-        raise ShapeError(f"maps have shape {tuple(values.shape)}, the frame batch {lead}; it must be the first dimensions of the maps, or empty")
+        raise ShapeError(
+            f"maps have shape {tuple(values.shape)}, the frame batch {lead}; it must be the first dimensions of the maps, or empty"
+        )
     return Maps(values.to(torch.promote_types(values.dtype, torch.float32)), frame, kind)

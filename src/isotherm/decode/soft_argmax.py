@@ -18,7 +18,13 @@ from isotherm.points import Points
 
 
 @also_arrays(arrays.soft_argmax)
-def soft_argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, temperature: float = 1.0, kind: Kind | None = None) -> Points:
+def soft_argmax(
+    maps: Heatmap | Float[Tensor, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    temperature: float = 1.0,
+    kind: Kind | None = None,
+) -> Points:
     """Decode maps by their mean; for parity. It is pulled inwards at the border: :func:`moment_inverse` is not.
 
     Args:
@@ -53,7 +59,12 @@ def soft_argmax(maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None =
 
 
 def local_soft_argmax(
-    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, window: int = 5, temperature: float = 1.0, kind: Kind | None = None
+    maps: Heatmap | Float[Tensor, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    window: int = 5,
+    temperature: float = 1.0,
+    kind: Kind | None = None,
 ) -> Points:
     """Decode maps by the mean over a square window around their largest cell; for parity.
 

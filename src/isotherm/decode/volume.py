@@ -24,7 +24,9 @@ class Field(ABC):
         """Its value in each view at voxels (x, y, z)."""
 
 
-def walk(field: Field, ranked: Field, batch: int, voxels: tuple[int, int, int]) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+def walk(
+    field: Field, ranked: Field, batch: int, voxels: tuple[int, int, int]
+) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """The best voxel (b, 3) of ``ranked``, and the posterior of ``field`` over (y, x), (z, x) and (z, y), in one pass.
 
     Each slab is weighed against the largest score so far, as an online softmax does.
@@ -71,7 +73,9 @@ def moments(yx: Tensor, zx: Tensor, zy: Tensor) -> tuple[Tensor, Tensor]:
     off = [a - mean[:, i, None] for i, a in enumerate(axes)]
     xx, yy, zz = ((d * o.square()).sum(1) for d, o in zip(density, off, strict=True))
     xy, xz, yz = (torch.einsum("bij,bi,bj->b", p, off[i], off[j]) for p, i, j in ((yx, 1, 0), (zx, 2, 0), (zy, 2, 1)))
-    return mean, torch.stack([torch.stack([xx, xy, xz], -1), torch.stack([xy, yy, yz], -1), torch.stack([xz, yz, zz], -1)], -2)
+    return mean, torch.stack(
+        [torch.stack([xx, xy, xz], -1), torch.stack([xy, yy, yz], -1), torch.stack([xz, yz, zz], -1)], -2
+    )
 
 
 def within(ranked: Field, best: Tensor, voxels: tuple[int, int, int], *, logarithm: bool) -> Tensor:
@@ -93,7 +97,9 @@ def within(ranked: Field, best: Tensor, voxels: tuple[int, int, int], *, logarit
     second = [g[:, 2] - 2 * centre + g[:, 0] for g in lines]
     xy, xz, yz = ((g[:, 2, 2] - g[:, 2, 0] - g[:, 0, 2] + g[:, 0, 0]) / 4 for g in planes)
     xx, yy, zz = second
-    hessian = torch.stack([torch.stack([xx, xy, xz], -1), torch.stack([xy, yy, yz], -1), torch.stack([xz, yz, zz], -1)], -2)
+    hessian = torch.stack(
+        [torch.stack([xx, xy, xz], -1), torch.stack([xy, yy, yz], -1), torch.stack([xz, yz, zz], -1)], -2
+    )
     # rows and columns of axes on the border: a downward 1, so that they neither move nor pull
     both = inside[:, :, None] & inside[:, None, :]
     one = -torch.eye(3, dtype=f.dtype, device=f.device)

@@ -53,17 +53,28 @@ def overlay_frames(
     """
     if scale is None:
         if not isinstance(heatmaps, (Heatmap, list, tuple)):
-            raise OptionError("the heatmaps come as a stream, so their common scale is not known; pass scale=Scale(low, high), or a list")
+            raise OptionError(
+                "the heatmaps come as a stream, so their common scale is not known; pass scale=Scale(low, high), or a list"
+            )
         scale = shared_scale([heatmaps] if isinstance(heatmaps, Heatmap) else heatmaps)
     return _overlay_frames(heatmaps, pictures, boxes, labels, scale=scale, style=as_style(style), title=title)
 
 
 def _overlay_frames(heatmaps, pictures, boxes, labels, **style) -> Iterator[Picture]:
     endless = iter(lambda: None, 0)
-    streams = iter(heatmaps), iter(pictures), iter(boxes) if boxes is not None else endless, iter(labels) if labels is not None else endless
+    streams = (
+        iter(heatmaps),
+        iter(pictures),
+        iter(boxes) if boxes is not None else endless,
+        iter(labels) if labels is not None else endless,
+    )
     end = object()
     for index, (heatmap, picture, box, label) in enumerate(zip_until(streams, end)):
-        missing = [n for n, v in (("heatmap", heatmap), ("picture", picture), ("boxes entry", box), ("labels entry", label)) if v is end]
+        missing = [
+            n
+            for n, v in (("heatmap", heatmap), ("picture", picture), ("boxes entry", box), ("labels entry", label))
+            if v is end
+        ]
         if missing:
             raise ShapeError(f"frame {index} has no {' and no '.join(missing)}; there must be one of each a frame")
         yield overlay(heatmap, picture, boxes=box, labels=label, **style)
@@ -130,7 +141,9 @@ def _ready(frames: Iterable[Picture], command: str | None, side: int | None) -> 
         size = open_canvas(frame).size
         expected = expected or size
         if size != expected:
-            raise ShapeError(f"frame {index} is {size[0]} x {size[1]} (h x w) but the first is {expected[0]} x {expected[1]}; an animation has one size")
+            raise ShapeError(
+                f"frame {index} is {size[0]} x {size[1]} (h x w) but the first is {expected[0]} x {expected[1]}; an animation has one size"
+            )
         image = picture_tile(frame, fit(size, (side, side)) if side is not None and max(size) > side else size)
         yield add_footer(image, command) if command else image
 

@@ -28,7 +28,12 @@ from isotherm.ops.resample import source_raster
 
 
 def blend(
-    picture: Image.Image | Shaped[np.ndarray, "H W 3"], values: Float[Tensor, "h w"], frame: Frame, *, scale: Scale, ink: Ink
+    picture: Image.Image | Shaped[np.ndarray, "H W 3"],
+    values: Float[Tensor, "h w"],
+    frame: Frame,
+    *,
+    scale: Scale,
+    ink: Ink,
 ) -> Image.Image | Shaped[np.ndarray, "H W 3"]:
     """The picture with the map over it: :func:`blend_image` for 8 bits, :func:`blend_deep` for more."""
     if isinstance(picture, Image.Image) or picture.dtype == np.uint8:
@@ -37,7 +42,12 @@ def blend(
 
 
 def blend_image(
-    picture: Image.Image | UInt8[np.ndarray, "H W 3"], values: Float[Tensor, "h w"], frame: Frame, *, scale: Scale, ink: Ink
+    picture: Image.Image | UInt8[np.ndarray, "H W 3"],
+    values: Float[Tensor, "h w"],
+    frame: Frame,
+    *,
+    scale: Scale,
+    ink: Ink,
 ) -> Image.Image:
     """The picture with the map over it, in 8 bits.
 
@@ -59,7 +69,11 @@ def blend_image(
     out = Image.new("RGB", (w, h), None)  # every band of it is pasted
 
     def band(start: int, stop: int) -> None:
-        part = picture.crop((0, start, w, stop)) if isinstance(picture, Image.Image) else Image.fromarray(picture[start:stop])
+        part = (
+            picture.crop((0, start, w, stop))
+            if isinstance(picture, Image.Image)
+            else Image.fromarray(picture[start:stop])
+        )
         luma = np.asarray(part.convert("L"))
         layer = np.empty((stop - start, w), np.uint32)
         for y0, y1, index in levels.blocks(start, stop):

@@ -110,7 +110,14 @@ def _label(draw, text: str, box, colour: Colour, size: int, picture: tuple[int, 
     x0, y0, x1, y1 = box
     left = min(max(0, x0), max(0, w - lw))
     right = min(max(0, x1 + 1 - lw), max(0, w - lw))
-    spots = [(left, y0 - lh), (left, max(0, y0)), (left, y1 + 1), (right, y0 - lh), (right, max(0, y0)), (left, y1 + 1 - lh)]
+    spots = [
+        (left, y0 - lh),
+        (left, max(0, y0)),
+        (left, y1 + 1),
+        (right, y0 - lh),
+        (right, max(0, y0)),
+        (left, y1 + 1 - lh),
+    ]
     spots += [(left, max(0, y0) + k * lh) for k in range(1, 6)]
     inside = [(x, y) for x, y in spots if y >= 0 and y + lh <= h] or [(left, max(0, min(y0, h - lh)))]
     x, y = next((s for s in inside if not any(_overlap((*s, s[0] + lw, s[1] + lh), t) for t in taken)), inside[0])
@@ -122,4 +129,3 @@ def _label(draw, text: str, box, colour: Colour, size: int, picture: tuple[int, 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-

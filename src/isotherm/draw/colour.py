@@ -27,7 +27,26 @@ near 0 nothing is drawn, so the two ends need no common colour."""
 
 DIVERGING = frozenset(
     name + turned
-    for name in (DEFAULT_DIVERGING, *["BrBG", "PRGn", "PiYG", "PuOr", "RdBu", "RdGy", "RdYlBu", "RdYlGn", "Spectral", "berlin", "bwr", "coolwarm", "managua", "seismic", "vanimo"])
+    for name in (
+        DEFAULT_DIVERGING,
+        *[
+            "BrBG",
+            "PRGn",
+            "PiYG",
+            "PuOr",
+            "RdBu",
+            "RdGy",
+            "RdYlBu",
+            "RdYlGn",
+            "Spectral",
+            "berlin",
+            "bwr",
+            "coolwarm",
+            "managua",
+            "seismic",
+            "vanimo",
+        ],
+    )
     for turned in ("", "_r")
 )
 """Colour maps with two directions, whose middle always stands for 0 of a signed map."""
@@ -81,7 +100,9 @@ def default_colormap(*, signed: bool) -> str:
     return DEFAULT_DIVERGING if signed else DEFAULT
 
 
-def _between(start: tuple[float, float, float], end: tuple[float, float, float], count: int) -> Float[np.ndarray, "n 3"]:
+def _between(
+    start: tuple[float, float, float], end: tuple[float, float, float], count: int
+) -> Float[np.ndarray, "n 3"]:
     """``count`` colours in sRGB from one colour of Oklch to another; what no screen shows is cut to what it does."""
     light, chroma, hue = np.linspace(start, end, count).T
     return _srgb(light, chroma * np.cos(np.deg2rad(hue)), chroma * np.sin(np.deg2rad(hue))).astype(np.float32)
@@ -89,6 +110,24 @@ def _between(start: tuple[float, float, float], end: tuple[float, float, float],
 
 def _srgb(light: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Oklab -> sRGB in [0, 1] (Ottosson 2020)."""
-    cones = np.stack([light + 0.3963377774 * a + 0.2158037573 * b, light - 0.1055613458 * a - 0.0638541728 * b, light - 0.0894841775 * a - 1.2914855480 * b], -1) ** 3
-    linear = cones @ np.array([[4.0767416621, -1.2684380046, -0.0041960863], [-3.3077115913, 2.6097574011, -0.7034186147], [0.2309699292, -0.3413193965, 1.7076147010]])
-    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 1e-9, None) ** (1 / 2.4) - 0.055), 0, 1)
+    cones = (
+        np.stack(
+            [
+                light + 0.3963377774 * a + 0.2158037573 * b,
+                light - 0.1055613458 * a - 0.0638541728 * b,
+                light - 0.0894841775 * a - 1.2914855480 * b,
+            ],
+            -1,
+        )
+        ** 3
+    )
+    linear = cones @ np.array(
+        [
+            [4.0767416621, -1.2684380046, -0.0041960863],
+            [-3.3077115913, 2.6097574011, -0.7034186147],
+            [0.2309699292, -0.3413193965, 1.7076147010],
+        ]
+    )
+    return np.clip(
+        np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 1e-9, None) ** (1 / 2.4) - 0.055), 0, 1
+    )

@@ -18,7 +18,16 @@ INK, PALE = "#111827", "#e5e7eb"
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
-def curve_figure(curves: Mapping[str, Curve], *, x: str, y: str, title: str = "", diagonal: bool = False, log_y: bool = False, size: tuple[float, float] = (5.4, 3.8)) -> Image.Image:
+def curve_figure(
+    curves: Mapping[str, Curve],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    diagonal: bool = False,
+    log_y: bool = False,
+    size: tuple[float, float] = (5.4, 3.8),
+) -> Image.Image:
     """Named curves over one pair of axes.
 
     Args:
@@ -40,7 +49,15 @@ def curve_figure(curves: Mapping[str, Curve], *, x: str, y: str, title: str = ""
         if diagonal:
             axes.axline((0, 0), slope=1, color=PALE, linewidth=1.2, zorder=0)
         for i, (name, (xs, ys)) in enumerate(curves.items()):
-            axes.plot(xs, ys, STYLES[i // len(SERIES) % len(STYLES)], color=SERIES[i % len(SERIES)], linewidth=1.8, label=name, solid_capstyle="round")
+            axes.plot(
+                xs,
+                ys,
+                STYLES[i // len(SERIES) % len(STYLES)],
+                color=SERIES[i % len(SERIES)],
+                linewidth=1.8,
+                label=name,
+                solid_capstyle="round",
+            )
         if log_y:
             axes.set_yscale("log")
         if len(curves) > 1:
@@ -49,7 +66,9 @@ def curve_figure(curves: Mapping[str, Curve], *, x: str, y: str, title: str = ""
     return _drawn(draw, x, y, title, size)
 
 
-def scatter_figure(points: Mapping[str, Curve], *, x: str, y: str, title: str = "", size: tuple[float, float] = (4.4, 4.2)) -> Image.Image:
+def scatter_figure(
+    points: Mapping[str, Curve], *, x: str, y: str, title: str = "", size: tuple[float, float] = (4.4, 4.2)
+) -> Image.Image:
     """Named clouds of points with the line y = x, on equal axes: what was predicted over what is true.
 
     Args:
@@ -71,7 +90,15 @@ def scatter_figure(points: Mapping[str, Curve], *, x: str, y: str, title: str = 
 
 
 def matrix_figure(
-    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, x: str, y: str, title: str = "", less_is_better: bool = True, form: str = "{:.3g}"
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    less_is_better: bool = True,
+    form: str = "{:.3g}",
 ) -> Image.Image:
     """A table whose cells are coloured by their values; what is not known stays white.
 
@@ -93,12 +120,22 @@ def matrix_figure(
         for i, j in np.ndindex(*values.shape):
             share = (values[i, j] - low) / (high - low) if known[i, j] and high > low else 0.0
             dark = share < 0.6 if less_is_better else share > 0.4
-            axes.text(j, i, form.format(values[i, j]) if known[i, j] else "–", ha="center", va="center", fontsize=9, color="white" if known[i, j] and dark else INK)
+            axes.text(
+                j,
+                i,
+                form.format(values[i, j]) if known[i, j] else "–",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if known[i, j] and dark else INK,
+            )
         if known.any():
             best = np.unravel_index(np.nanargmin(shown) if less_is_better else np.nanargmax(shown), shown.shape)
             from matplotlib.patches import Rectangle
 
-            axes.add_patch(Rectangle((best[1] - 0.48, best[0] - 0.48), 0.96, 0.96, fill=False, edgecolor="#f59e0b", linewidth=2.5))
+            axes.add_patch(
+                Rectangle((best[1] - 0.48, best[0] - 0.48), 0.96, 0.96, fill=False, edgecolor="#f59e0b", linewidth=2.5)
+            )
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
         axes.grid(False)

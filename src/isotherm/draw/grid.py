@@ -55,12 +55,16 @@ def arrange(
     captions = [small_line if any(t and t.caption for t in row) else 0 for row in rows]
     left = gap + (line + gap // 2 if row_names else 0)
     top = gap + (line + gap // 3 if column_names else 0)
-    out = Image.new("RGB", (left + sum(widths) + gap * columns, top + sum(heights) + sum(captions) + gap * len(rows)), PAPER)
+    out = Image.new(
+        "RGB", (left + sum(widths) + gap * columns, top + sum(heights) + sum(captions) + gap * len(rows)), PAPER
+    )
     draw = ImageDraw.Draw(out)
     xs = [left + sum(widths[:c]) + gap * c for c in range(columns)]
     for c, name in enumerate(column_names or ()):
         font = font_for(name, font_size)
-        draw.text((xs[c] + widths[c] / 2, gap + line / 2), shorten(name, font, widths[c]), font=font, fill=INK, anchor="mm")
+        draw.text(
+            (xs[c] + widths[c] / 2, gap + line / 2), shorten(name, font, widths[c]), font=font, fill=INK, anchor="mm"
+        )
     y = top
     for r, row in enumerate(rows):
         if row_names:
@@ -74,7 +78,13 @@ def arrange(
             if tile.caption:
                 font = font_for(tile.caption, small)
                 text = shorten(tile.caption, font, widths[c])
-                draw.text((xs[c] + widths[c] / 2, y + heights[r] + small_line * 0.55), text, font=font, fill=MUTED, anchor="mm")
+                draw.text(
+                    (xs[c] + widths[c] / 2, y + heights[r] + small_line * 0.55),
+                    text,
+                    font=font,
+                    fill=MUTED,
+                    anchor="mm",
+                )
         y += heights[r] + captions[r] + gap
     return out
 

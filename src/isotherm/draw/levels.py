@@ -104,7 +104,9 @@ class _Upright:
         """The cells' rows at the pixels' columns, and what a whole step to the next row adds."""
         x = self.x
         mixed = cells[:, x.low] * (1 - x.weight) + cells[:, x.low + x.next] * x.weight
-        strip = np.ascontiguousarray(mixed, np.float32)  # indexing columns leaves them in column order, five times slower to read
+        strip = np.ascontiguousarray(
+            mixed, np.float32
+        )  # indexing columns leaves them in column order, five times slower to read
         return strip, np.diff(strip, axis=0, append=strip[-1:])
 
     def blocks(self, spans: Spans) -> Blocks:

@@ -68,7 +68,11 @@ class Marks:
                 samples = Samples.of(heatmap.values, heatmap.frame, size, scale)
                 if against:
                     lines = samples.lines(-scale.value_at(HALF, signed=True), below=True)
-                    found += _cased([d for line in lines for d in dashes(line, 3.5 * width, 2.5 * width)], (1.3 * width, _faint(DARK, 0.55)), (0.7 * width, AGAINST))
+                    found += _cased(
+                        [d for line in lines for d in dashes(line, 3.5 * width, 2.5 * width)],
+                        (1.3 * width, _faint(DARK, 0.55)),
+                        (0.7 * width, AGAINST),
+                    )
                 for share in style.lines:
                     lines = samples.lines(scale.value_at(share, signed=heatmap.signed))
                     if style.opacity:
@@ -120,13 +124,19 @@ def _line(lines: list[Line], share: float, width: float) -> list[Stroke]:
     return [Stroke(lines, 0.6 * width, GREY)]
 
 
-def _coloured(lines: list[Line], share: float, width: float, scale: Scale, style: Style, *, signed: bool) -> list[Stroke]:
+def _coloured(
+    lines: list[Line], share: float, width: float, scale: Scale, style: Style, *, signed: bool
+) -> list[Stroke]:
     """A line without colours below it, so it has that of its own value."""
     level = scale.value_at(share, signed=signed)
     at = round((level - scale.low) / (scale.high - scale.low) * (LEVELS - 1)) + 1
     r, g, b = Ink.of(style, scale, signed=signed).colour[at].mul(255).round().int().tolist()
     core = width if share == HALF else 0.6 * width
-    return _cased(lines, (core + 0.7 * width, _faint(DARK, 0.7)), (core, Paint((r, g, b)) if style.colormap or share != HALF else LIGHT))
+    return _cased(
+        lines,
+        (core + 0.7 * width, _faint(DARK, 0.7)),
+        (core, Paint((r, g, b)) if style.colormap or share != HALF else LIGHT),
+    )
 
 
 def peak_of(heatmap: Heatmap, scale: Scale) -> tuple[float, float] | None:
@@ -170,7 +180,9 @@ def _edge(heatmap: Heatmap, size: Size, width: float) -> list[Stroke]:
 def _is_inner(a: np.ndarray, b: np.ndarray, size: Size) -> bool:
     """False for a side of the frame that lies on the border of the picture."""
     h, w = size
-    outer = [(a[i] <= 0.5 and b[i] <= 0.5) or (a[i] >= side - 0.5 and b[i] >= side - 0.5) for i, side in enumerate((w, h))]
+    outer = [
+        (a[i] <= 0.5 and b[i] <= 0.5) or (a[i] >= side - 0.5 and b[i] >= side - 0.5) for i, side in enumerate((w, h))
+    ]
     return not any(outer) and not np.allclose(a, b)
 
 
@@ -184,5 +196,7 @@ def _label(image: Image.Image, line: Line, text: str, others: list[tuple[float, 
         room = np.minimum(room, np.hypot(*(line - other).T) / 2)
     x, y = line[int(room.argmax())]
     x, y = min(max(x, w / 2 + 2), image.width - w / 2 - 2), min(max(y, h / 2 + 2), image.height - h / 2 - 2)
-    ImageDraw.Draw(image).text((x, y), text, font=font, fill=LIGHT.colour, stroke_width=max(1, size // 7), stroke_fill=DARK.colour, anchor="mm")
+    ImageDraw.Draw(image).text(
+        (x, y), text, font=font, fill=LIGHT.colour, stroke_width=max(1, size // 7), stroke_fill=DARK.colour, anchor="mm"
+    )
     return x, y

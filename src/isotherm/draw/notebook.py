@@ -52,7 +52,13 @@ def heatmap_html(heatmap: Heatmap) -> str:
 
 
 def gallery_html(
-    heatmaps: Sequence[Heatmap], *, lines: Sequence[str] = (), trust_line: str | None = None, command: str | None = None, warnings: Sequence[str] = (), notes: Sequence[str] = ()
+    heatmaps: Sequence[Heatmap],
+    *,
+    lines: Sequence[str] = (),
+    trust_line: str | None = None,
+    command: str | None = None,
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> str:
     """Several heatmaps side by side as a piece of HTML, with a line on whether to believe them and the command.
 
@@ -97,7 +103,9 @@ def _draw(heatmap: Heatmap, side: int) -> Image.Image:
     size = fit(source, (side, side))
     if picture is None or list(picture.shape[:2]) != source:
         return map_tile(heatmap, size, scale=scale, style=as_style(None))
-    return overlay_tile(heatmap, picture_tile(picture, size), scale=scale, style=as_style(None), boxes=None if box is None else [box])
+    return overlay_tile(
+        heatmap, picture_tile(picture, size), scale=scale, style=as_style(None), boxes=None if box is None else [box]
+    )
 
 
 def _figure(heatmap: Heatmap, side: int) -> str:

@@ -143,4 +143,3 @@ def draw_chip(image: Image.Image, text: str, *, font_size: int | None = None) ->
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((x, y, x + w + 2 * pad, y + h + 2 * pad), radius=pad, fill=(17, 24, 39))
     draw.text((x + pad, y + pad + h / 2), text, font=font, fill=(249, 250, 251), anchor="lm")
-

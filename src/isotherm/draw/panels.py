@@ -54,9 +54,13 @@ def side_by_side(
     plain = picture_tile(picture, size)
     over = overlay_tile(heatmap, plain, scale=scale, style=style, boxes=boxes, labels=labels, font_size=font_size)
     alone = map_tile(heatmap, size, scale=scale, style=style, font_size=font_size)
-    bar = colour_bar(size[0], scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind], font_size=font_size)
+    bar = colour_bar(
+        size[0], scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind], font_size=font_size
+    )
     out = arrange(
-        [[Tile(plain), Tile(over), Tile(alone), Tile(bar)]], column_names=["picture", "overlay", "map", ""], font_size=font_size
+        [[Tile(plain), Tile(over), Tile(alone), Tile(bar)]],
+        column_names=["picture", "overlay", "map", ""],
+        font_size=font_size,
     )
     return _framed(out, title, footer)
 
@@ -99,7 +103,9 @@ def comparison_grid(
     for h in (h for row in rows for h in row if h is not None):
         single(h)
     columns = max(len(row) for row in rows)
-    per_row: list[Picture] = list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)] * len(rows)
+    per_row: list[Picture] = (
+        list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)] * len(rows)
+    )
     for what, given, expected in (
         ("pictures", per_row, len(rows)),
         ("row names", row_names, len(rows)),
@@ -108,7 +114,9 @@ def comparison_grid(
         ("column names", column_names, columns),
     ):
         if given is not None and len(given) != expected:
-            raise ShapeError(f"there are {len(given)} {what} for {len(rows)} rows and {columns} columns; expected {expected}")
+            raise ShapeError(
+                f"there are {len(given)} {what} for {len(rows)} rows and {columns} columns; expected {expected}"
+            )
     if row_names is None:
         firsts = [next((h.label for h in row if h is not None), "") for row in rows]
         row_names = firsts if all(firsts) else None
@@ -119,7 +127,11 @@ def comparison_grid(
     for r, row in enumerate(rows):
         size = fit(open_canvas(per_row[r]).size, (side, side))
         plain = picture_tile(per_row[r], size)
-        marks: dict[str, Any] = {"boxes": boxes[r] if boxes else None, "labels": labels[r] if labels else None, "font_size": max(11, font_size - 2)}
+        marks: dict[str, Any] = {
+            "boxes": boxes[r] if boxes else None,
+            "labels": labels[r] if labels else None,
+            "font_size": max(11, font_size - 2),
+        }
         line: list[Tile | None] = []
         if show_picture:
             line.append(Tile(plain))
@@ -138,7 +150,12 @@ def comparison_grid(
     if share == "all":
         first = next(h for row in rows for h in row if h is not None)
         bar = colour_bar(
-            out.height, next(iter(scales.values())), style=style, signed=first.signed, caption=CAPTIONS[first.kind], font_size=font_size
+            out.height,
+            next(iter(scales.values())),
+            style=style,
+            signed=first.signed,
+            caption=CAPTIONS[first.kind],
+            font_size=font_size,
         )
         out = beside(out, bar)
     return _framed(out, title, footer)
@@ -185,7 +202,9 @@ def contact_sheet(
             continue
         single(heatmap)
         tile = picture_tile(picture, fit(_checked(heatmap, picture), (side, side)))
-        tiles.append(Tile(overlay_tile(heatmap, tile, scale=scale or scale_of(heatmap), style=style, font_size=font_size), text))
+        tiles.append(
+            Tile(overlay_tile(heatmap, tile, scale=scale or scale_of(heatmap), style=style, font_size=font_size), text)
+        )
     wide = columns or min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * 1.4))))
     rows = [tiles[i : i + wide] for i in range(0, len(tiles), wide)]
     return _framed(arrange(rows, font_size=font_size), title, footer)
@@ -207,7 +226,9 @@ def _scales(rows: list[list[Heatmap | None]], share: str) -> dict[tuple[int, int
         for c, heatmap in enumerate(row):
             if heatmap is not None:
                 members.setdefault(groups[share](r, c), []).append((r, c))
-    return {at: s for places in members.values() for s in [shared_scale([rows[r][c] for r, c in places])] for at in places}
+    return {
+        at: s for places in members.values() for s in [shared_scale([rows[r][c] for r, c in places])] for at in places
+    }
 
 
 def _checked(heatmap: Heatmap, picture: Picture) -> tuple[int, int]:

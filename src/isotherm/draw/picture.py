@@ -51,12 +51,22 @@ def open_canvas(picture: object) -> Canvas:
             "(from a tensor (3, H, W) in 0..1: tensor.permute(1, 2, 0).cpu().numpy())"
         )
     if picture.dtype not in (np.uint8, np.uint16) and not np.issubdtype(picture.dtype, np.floating):
-        raise ShapeError(f"the picture has dtype {picture.dtype}; expected uint8, uint16, or floating point from 0 to 1")
+        raise ShapeError(
+            f"the picture has dtype {picture.dtype}; expected uint8, uint16, or floating point from 0 to 1"
+        )
     if picture.size == 0 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] not in (1, 3, 4)):
-        hint = "; move the channels last: picture.transpose(1, 2, 0)" if picture.ndim == 3 and picture.shape[0] in (1, 3, 4) else ""
-        raise ShapeError(f"the picture has shape {picture.shape}; expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA{hint}")
+        hint = (
+            "; move the channels last: picture.transpose(1, 2, 0)"
+            if picture.ndim == 3 and picture.shape[0] in (1, 3, 4)
+            else ""
+        )
+        raise ShapeError(
+            f"the picture has shape {picture.shape}; expected (H, W), (H, W, 3) RGB or (H, W, 4) RGBA{hint}"
+        )
     if np.issubdtype(picture.dtype, np.floating) and float(np.nanmax(picture)) > 1.001:
-        raise ShapeError(f"the picture has values up to {float(np.nanmax(picture)):.4g}; floating-point pictures go from 0 to 1, so divide by 255")
+        raise ShapeError(
+            f"the picture has values up to {float(np.nanmax(picture)):.4g}; floating-point pictures go from 0 to 1, so divide by 255"
+        )
     if picture.ndim == 2 or picture.shape[2] == 1:
         return Canvas(np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2))
     return Canvas(picture[..., :3], picture[..., 3] if picture.shape[2] == 4 else None)
@@ -105,7 +115,9 @@ def to_array(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     return out
 
 
-def like(canvas: Canvas, drawn: Image.Image, plain: Image.Image | Shaped[np.ndarray, "H W 3"], offset: tuple[int, int]) -> Picture:
+def like(
+    canvas: Canvas, drawn: Image.Image, plain: Image.Image | Shaped[np.ndarray, "H W 3"], offset: tuple[int, int]
+) -> Picture:
     """What was drawn in 8 bits, in the type and dtype of the canvas.
 
     Args:

@@ -59,12 +59,16 @@ def draw_points(
         raise OptionError(f"level is {level}; expected a probability between 0 and 1, such as 0.95")
     for what, given in (("points", points), ("truth", truth)):
         if given is not None and (given.xy.ndim != 2 or (given.xy.shape != points.xy.shape)):
-            raise ShapeError(f"{what} have shape {tuple(given.xy.shape)}; expected (n, 2) of one picture, as many as the others ({tuple(points.xy.shape)})")
+            raise ShapeError(
+                f"{what} have shape {tuple(given.xy.shape)}; expected (n, 2) of one picture, as many as the others ({tuple(points.xy.shape)})"
+            )
     if names is not None and len(names) != len(points.xy):
         raise ShapeError(f"there are {len(names)} names for {len(points.xy)} points")
     image = to_pil(open_canvas(picture).rgb)
     zoom = max(1, math.ceil(least_side / max(image.size)))
-    image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.LANCZOS if zoom > 1 else Image.Resampling.NEAREST)
+    image = image.resize(
+        (image.width * zoom, image.height * zoom), Image.Resampling.LANCZOS if zoom > 1 else Image.Resampling.NEAREST
+    )
     radius = max(2.5, 0.006 * math.sqrt(image.width * image.height))
     layer = Image.new("RGBA", (image.width * FINER, image.height * FINER), (0, 0, 0, 0))
     pen = _Pen(ImageDraw.Draw(layer), zoom * FINER, radius * FINER)

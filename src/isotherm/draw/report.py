@@ -42,9 +42,14 @@ UNSIGNED = (DEFAULT, "magma", "viridis", "cividis", "jet")
 SIGNED = (DEFAULT_DIVERGING, "RdBu_r", "PuOr_r")
 
 NUMBERS = {
-    "starts_at": STARTS_AT, "full_at": FULL_AT, "grey_at": GREY_AT,
-    "unseen_opacity": UNSEEN_OPACITY, "unseen_grey": UNSEEN_GREY, "clear": CLEAR, "line": LINE,
-}  # fmt: skip
+    "starts_at": STARTS_AT,
+    "full_at": FULL_AT,
+    "grey_at": GREY_AT,
+    "unseen_opacity": UNSEEN_OPACITY,
+    "unseen_grey": UNSEEN_GREY,
+    "clear": CLEAR,
+    "line": LINE,
+}
 """What drawing on the page and in Python must agree on, from where Python has it."""
 
 EXACT_CELLS = 1 << 16
@@ -181,7 +186,7 @@ def _head(title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="generator" content="isotherm {__version__}"><title>{_escape(title)}</title>'
-        f'<style>{_asset("page.css")}</style></head>\n<body>'
+        f"<style>{_asset('page.css')}</style></head>\n<body>"
     )
 
 
@@ -274,7 +279,8 @@ def _table(maps: Sequence[Heatmap], trust: Sequence[str]) -> str:
             **{name: text for name, text in facts.items() if name != "trust"},
             "kind": m.kind + (", signed" if m.signed else ""),
             "values": f"{low} to {high}",
-            "cells": f"{m.frame.size[1]} × {m.frame.size[0]}" + (", drawn from fewer in this page" if m.values.numel() > MOST_CELLS else ""),
+            "cells": f"{m.frame.size[1]} × {m.frame.size[0]}"
+            + (", drawn from fewer in this page" if m.values.numel() > MOST_CELLS else ""),
             "trust": belief.removeprefix("trust: "),
         }
         lines = "".join(f"<dt>{_escape(name)}</dt><dd>{_escape(text)}</dd>" for name, text in shown.items() if text)

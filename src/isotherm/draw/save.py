@@ -175,4 +175,6 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
             meta=header["meta"],
         )
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})"
+        ) from error

@@ -45,7 +45,9 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
-            raise OptionError(f"a scale from {self.low} to {self.high} cannot be drawn; expected two finite numbers, low <= high")
+            raise OptionError(
+                f"a scale from {self.low} to {self.high} cannot be drawn; expected two finite numbers, low <= high"
+            )
 
     @property
     def is_empty(self) -> bool:

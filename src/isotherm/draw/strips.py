@@ -29,7 +29,9 @@ def add_footer(image: Image.Image, text: str) -> Image.Image:
 def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
     width = max(image.width, LEAST_WIDTH)
     reference = min(image.height, 2 * width), width
-    size = text_size(*reference, share=0.026, smallest=13) if above else text_size(*reference, share=0.0165, smallest=11)
+    size = (
+        text_size(*reference, share=0.026, smallest=13) if above else text_size(*reference, share=0.0165, smallest=11)
+    )
     font = font_for(text, size)
     pad = max(6, round(size * 0.65))
     lines = wrap(text, font, width - 2 * pad)
@@ -44,9 +46,7 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
     return out
 
 
-def add_colour_bar(
-    image: Image.Image, scale: Scale, *, style: Style, signed: bool, caption: str = ""
-) -> Image.Image:
+def add_colour_bar(image: Image.Image, scale: Scale, *, style: Style, signed: bool, caption: str = "") -> Image.Image:
     """A new picture with the colour bar of ``scale`` to its right."""
     return beside(image, colour_bar(image.height, scale, style=style, signed=signed, caption=caption))
 
@@ -63,7 +63,12 @@ def on_larger_paper(image: Image.Image, size: tuple[int, int], corner: tuple[int
     out = Image.new("RGB", size, None)  # not filled first: of a large photo that takes half as long as colouring it
     x, y = corner
     w, h = size
-    for box in ((0, 0, w, y), (0, y + image.height, w, h), (0, y, x, y + image.height), (x + image.width, y, w, y + image.height)):
+    for box in (
+        (0, 0, w, y),
+        (0, y + image.height, w, h),
+        (0, y, x, y + image.height),
+        (x + image.width, y, w, y + image.height),
+    ):
         if box[2] > box[0] and box[3] > box[1]:
             out.paste(PAPER, box)
     image.load()
@@ -100,14 +105,23 @@ def colour_bar(
     else:
         ink = Ink.of(on_paper(style), scale, signed=signed)
         colour = (ink.colour * ink.alpha[:, None] + 1 - ink.alpha[:, None])[1:].mul(255).round().byte().flip(0)
-        bar = Image.fromarray(colour[:, None].contiguous().numpy()).resize((width, bottom - top), Image.Resampling.BILINEAR)
+        bar = Image.fromarray(colour[:, None].contiguous().numpy()).resize(
+            (width, bottom - top), Image.Resampling.BILINEAR
+        )
         out.paste(bar, (pad, top))
         draw.rectangle((pad, top, pad + width, bottom), outline=LINE)
         if scale.beyond:  # an arrow, as is usual: there are values below the lower end
-            draw.polygon([(pad, bottom), (pad + width, bottom), (pad + width / 2, bottom + 0.7 * pad)], fill=bar.getpixel((0, bar.height - 1)))
+            draw.polygon(
+                [(pad, bottom), (pad + width, bottom), (pad + width / 2, bottom + 0.7 * pad)],
+                fill=bar.getpixel((0, bar.height - 1)),
+            )
         for share in style.lines:
             y = bottom - (scale.value_at(share, signed=signed) - scale.low) / (scale.high - scale.low) * (bottom - top)
-            draw.line((pad, y, pad + width, y), fill=INK if share == HALF else MUTED, width=max(1, size // 6) if share == HALF else 1)
+            draw.line(
+                (pad, y, pad + width, y),
+                fill=INK if share == HALF else MUTED,
+                width=max(1, size // 6) if share == HALF else 1,
+            )
     for value, text in ticks:
         y = bottom - (value - scale.low) / (scale.high - scale.low) * (bottom - top)
         draw.line((pad + width, y, pad + width + pad // 4, y), fill=MUTED, width=max(1, size // 12))

@@ -105,7 +105,9 @@ class Strokes:
             drawn = self._numbers_in((x0, y0, min(x0 + side, w), min(y0 + side, h))).getbbox()
             if drawn is None:
                 return
-            left, top, right, bottom = (at // self.finer for at in (drawn[0], drawn[1], drawn[2] + self.finer - 1, drawn[3] + self.finer - 1))
+            left, top, right, bottom = (
+                at // self.finer for at in (drawn[0], drawn[1], drawn[2] + self.finer - 1, drawn[3] + self.finer - 1)
+            )
             box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
             numbers = np.asarray(self._numbers_in(box))
             at = numbers.astype(np.intp)

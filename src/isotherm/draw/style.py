@@ -78,20 +78,24 @@ class Style:
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} is {value}; expected a number from 0 to 1")
         if not all(0 < share < 1 for share in self.lines):
-            raise OptionError(f"lines are at {self.lines}; expected shares of the scale between 0 and 1, such as (0.25, 0.5, 0.75)")
+            raise OptionError(
+                f"lines are at {self.lines}; expected shares of the scale between 0 and 1, such as (0.25, 0.5, 0.75)"
+            )
         known_word(self.negative, get_args(Negative), "negative")
         if self.colormap is not None:
             colour_table(self.colormap)
 
 
-STYLES = MappingProxyType({
-    "isotherm": Style(),
-    "tint": Style(grey=False, lines=(), peak=False, negative="fill"),
-    "grey": Style(lines=(), peak=False, negative="fill"),
-    "lines": Style(opacity=0.0, grey=False, lines=(0.1, 0.25, HALF, 0.75, 0.9), labels=True),
-    "outline": Style(opacity=0.0, grey=False, lines=(HALF,), peak=False, negative="none"),
-    "even": Style(by_value=False, grey=False, lines=(), peak=False, negative="fill", unseen=False),
-})  # fmt: skip
+STYLES = MappingProxyType(
+    {
+        "isotherm": Style(),
+        "tint": Style(grey=False, lines=(), peak=False, negative="fill"),
+        "grey": Style(lines=(), peak=False, negative="fill"),
+        "lines": Style(opacity=0.0, grey=False, lines=(0.1, 0.25, HALF, 0.75, 0.9), labels=True),
+        "outline": Style(opacity=0.0, grey=False, lines=(HALF,), peak=False, negative="none"),
+        "even": Style(by_value=False, grey=False, lines=(), peak=False, negative="fill", unseen=False),
+    }
+)
 """Styles by name. ``isotherm``: colour, lines and peak over a grey picture. ``tint``: colour alone, over the picture's own.
 ``grey``: colour over the greyed picture. ``lines``: labelled lines of equal value alone. ``outline``: the half-maximum
 alone. ``even``: one opacity everywhere, as most scripts draw."""

@@ -45,7 +45,9 @@ def _load(name: str, size: int) -> Font | None:
 def _dejavu() -> str:
     """DejaVu Sans from matplotlib's files; found without importing matplotlib, which takes half a second."""
     spec = find_spec("matplotlib")
-    return str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf") if spec and spec.origin else ""
+    return (
+        str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf") if spec and spec.origin else ""
+    )
 
 
 def font_for(text: str, size: int) -> Font:

@@ -65,9 +65,7 @@ def overlay_tile(
     return out
 
 
-def map_tile(
-    heatmap: Heatmap, size: Size, *, scale: Scale, style: Style, font_size: int | None = None
-) -> Image.Image:
+def map_tile(heatmap: Heatmap, size: Size, *, scale: Scale, style: Style, font_size: int | None = None) -> Image.Image:
     """The map alone over its source at ``size`` (h, w), without its picture: full colours on paper, for and against."""
     ground = Image.new("RGB", (size[1], size[0]), UNSEEN)
     return overlay_tile(heatmap, ground, scale=scale, style=on_paper(style), font_size=font_size)

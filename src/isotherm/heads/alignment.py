@@ -39,7 +39,9 @@ def response_centre(
     return torch.stack([x, y]).cpu()
 
 
-def check_alignment(head: nn.Module, *, in_dim: int, grid: Size = (9, 12), tolerance_cells: float = 1.5, seed: int = 0) -> None:
+def check_alignment(
+    head: nn.Module, *, in_dim: int, grid: Size = (9, 12), tolerance_cells: float = 1.5, seed: int = 0
+) -> None:
     """Raise unless a change in a cell of the features moves the maps at that cell.
 
     Catches maps that are transposed, mirrored, shifted, or whose tokens were laid out behind the wrong prefix.
@@ -58,7 +60,9 @@ def check_alignment(head: nn.Module, *, in_dim: int, grid: Size = (9, 12), toler
     """
     h, w = grid
     if min(h, w) < 7 or h == w:
-        raise ShapeError(f"grid is {grid}; expected at least 7 cells along each axis, and not as many, or a transposed map would pass")
+        raise ShapeError(
+            f"grid is {grid}; expected at least 7 cells along each axis, and not as many, or a transposed map would pass"
+        )
     for cell in ((3, w - 4), (h - 4, 3)):
         centre = response_centre(head, in_dim=in_dim, grid=grid, cell=cell, seed=seed)
         away = centre - torch.tensor([cell[1] + 0.5, cell[0] + 0.5], dtype=centre.dtype)

@@ -73,14 +73,22 @@ class ConvexUpsample(Head):
     ) -> None:
         super().__init__()
         self.config = ConvexUpsampleConfig(
-            in_dim=in_dim, out_dim=out_dim, ratio=ratio, kernel=kernel, mask_scale=mask_scale,
-            hidden_dim=hidden_dim, batch_norm=batch_norm, padding=padding,
-        )  # fmt: skip
+            in_dim=in_dim,
+            out_dim=out_dim,
+            ratio=ratio,
+            kernel=kernel,
+            mask_scale=mask_scale,
+            hidden_dim=hidden_dim,
+            batch_norm=batch_norm,
+            padding=padding,
+        )
         self.ratio = ratio
         c = in_dim if hidden_dim is None else hidden_dim
         self.reduce = nn.Identity() if hidden_dim is None else nn.Conv2d(in_dim, c, 1)
         self.net_out = nn.Sequential(
-            *_convolution(c, 2 * c, batch_norm), *_convolution(2 * c, 2 * c, batch_norm), nn.Conv2d(2 * c, out_dim, 3, padding=1)
+            *_convolution(c, 2 * c, batch_norm),
+            *_convolution(2 * c, 2 * c, batch_norm),
+            nn.Conv2d(2 * c, out_dim, 3, padding=1),
         )
         self.net_mask = nn.Sequential(*_convolution(c, 2 * c, batch_norm), nn.Conv2d(2 * c, (kernel * ratio) ** 2, 1))
 
@@ -89,9 +97,13 @@ class ConvexUpsample(Head):
         reduced = self.reduce(features)
         options = self.config
         return convex_upsample(
-            self.net_out(reduced), self.net_mask(reduced),
-            ratio=options.ratio, kernel=options.kernel, mask_scale=options.mask_scale, padding=options.padding,
-        )  # fmt: skip
+            self.net_out(reduced),
+            self.net_mask(reduced),
+            ratio=options.ratio,
+            kernel=options.kernel,
+            mask_scale=options.mask_scale,
+            padding=options.padding,
+        )
 
 
 def _convolution(in_dim: int, out_dim: int, batch_norm: bool) -> list[nn.Module]:

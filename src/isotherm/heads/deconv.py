@@ -25,7 +25,9 @@ class DeconvHeadConfig:
         object.__setattr__(self, "widths", tuple(self.widths))
         check_at_least_one(in_dim=self.in_dim, out_dim=self.out_dim, groups=self.groups)
         if not self.widths or any(w < 1 or w % self.groups for w in self.widths):
-            raise OptionError(f"widths are {self.widths} and groups {self.groups}; expected at least one width, each a multiple of groups")
+            raise OptionError(
+                f"widths are {self.widths} and groups {self.groups}; expected at least one width, each a multiple of groups"
+            )
 
 
 class DeconvHead(Head):
@@ -56,7 +58,11 @@ class DeconvHead(Head):
         layers: list[nn.Module] = []
         before = in_dim
         for width in self.config.widths:
-            layers += [nn.ConvTranspose2d(before, width, 4, stride=2, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU()]
+            layers += [
+                nn.ConvTranspose2d(before, width, 4, stride=2, padding=1, bias=False),
+                nn.GroupNorm(groups, width),
+                nn.ReLU(),
+            ]
             before = width
         self.deconv = nn.Sequential(*layers)
         self.final = nn.Conv2d(before, out_dim, 1)

@@ -52,4 +52,6 @@ class LinearHead(Head):
         maps = self.final(features)
         if self.ratio == 1:
             return maps
-        return F.interpolate(maps, size=(maps.shape[-2] * self.ratio, maps.shape[-1] * self.ratio), mode="bilinear", align_corners=False)
+        return F.interpolate(
+            maps, size=(maps.shape[-2] * self.ratio, maps.shape[-1] * self.ratio), mode="bilinear", align_corners=False
+        )

@@ -31,9 +31,17 @@ def to_grid(tokens: Float[Tensor, "b t c"], *, grid: Size, prefix: int = 0) -> F
     """
     (h, w), t = grid, tokens.shape[1]
     if prefix < 0 or min(h, w) < 1:
-        raise OptionError(f"grid is {grid} and prefix {prefix}; expected (h, w) of at least 1 and a count of at least 0")
+        raise OptionError(
+            f"grid is {grid} and prefix {prefix}; expected (h, w) of at least 1 and a count of at least 0"
+        )
     if t != prefix + h * w:
         left = t - h * w
-        advice = f"a prefix of {left} would fit, if the first {left} tokens are class or register tokens" if left >= 0 else "there are too few tokens for this grid"
-        raise ShapeError(f"there are {t} tokens; a grid of {h} x {w} behind a prefix of {prefix} needs {prefix + h * w}: {advice}")
+        advice = (
+            f"a prefix of {left} would fit, if the first {left} tokens are class or register tokens"
+            if left >= 0
+            else "there are too few tokens for this grid"
+        )
+        raise ShapeError(
+            f"there are {t} tokens; a grid of {h} x {w} behind a prefix of {prefix} needs {prefix + h * w}: {advice}"
+        )
     return tokens[:, prefix:].transpose(1, 2).unflatten(2, (h, w))

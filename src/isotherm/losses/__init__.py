@@ -8,4 +8,14 @@ from isotherm.losses.gaussian_mse import gaussian_mse
 from isotherm.losses.groups import assign
 from isotherm.losses.maps import cross_entropy, mse
 
-__all__ = ["adaptive_wing", "assign", "cross_entropy", "focal", "gaussian_cross_entropy", "gaussian_mse", "js", "kl", "mse"]
+__all__ = [
+    "adaptive_wing",
+    "assign",
+    "cross_entropy",
+    "focal",
+    "gaussian_cross_entropy",
+    "gaussian_mse",
+    "js",
+    "kl",
+    "mse",
+]

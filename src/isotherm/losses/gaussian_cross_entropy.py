@@ -66,7 +66,9 @@ def gaussian_cross_entropy(
     """
     expect_reduction(reduction)
     if off_frame == "background":
-        raise OptionError("a distribution cannot say that there is nothing (off_frame='background'); use 'tail', 'clip' or 'drop', or gaussian_mse")
+        raise OptionError(
+            "a distribution cannot say that there is nothing (off_frame='background'); use 'tail', 'clip' or 'drop', or gaussian_mse"
+        )
     labels = read_labels(logits, points, frame, sigma_cells=sigma_cells, state=state, off_frame=off_frame)
     if groups:
         labels, weight = matched(logits, labels, weight, groups, loss="cross_entropy")
@@ -76,7 +78,10 @@ def gaussian_cross_entropy(
 
 
 def log_loss(
-    logits: Float[Tensor, "*b n h w"], px: Float[Tensor, "*b n w"], py: Float[Tensor, "*b n h"], active: Bool[Tensor, "*b n"]
+    logits: Float[Tensor, "*b n h w"],
+    px: Float[Tensor, "*b n w"],
+    py: Float[Tensor, "*b n h"],
+    active: Bool[Tensor, "*b n"],
 ) -> Float[Tensor, "*b n"]:
     """logsumexp(P) - py^T P px, one per map; 0 with gradients of 0 where a map is not active. py and px sum to 1."""
     keep = torch.is_grad_enabled() and logits.requires_grad

@@ -82,7 +82,10 @@ def gaussian_mse(
 
 
 def squared_error(
-    pred: Float[Tensor, "*b n h w"], gx: Float[Tensor, "*b n w"], gy: Float[Tensor, "*b n h"], active: Bool[Tensor, "*b n"]
+    pred: Float[Tensor, "*b n h w"],
+    gx: Float[Tensor, "*b n w"],
+    gy: Float[Tensor, "*b n h"],
+    active: Bool[Tensor, "*b n"],
 ) -> Float[Tensor, "*b n"]:
     """Sum over cells of (pred - gy gx^T)^2, one per map; 0 with gradients of 0 where a map is not active."""
     keep = torch.is_grad_enabled() and pred.requires_grad

@@ -66,13 +66,18 @@ def assign(
     return _order(maps, labels, weight, groups, loss)
 
 
-def matched(maps: Tensor, labels: Labels, weight: Tensor | None, groups: Groups, *, loss: Loss) -> tuple[Labels, Tensor | None]:
+def matched(
+    maps: Tensor, labels: Labels, weight: Tensor | None, groups: Groups, *, loss: Loss
+) -> tuple[Labels, Tensor | None]:
     """Labels and weights in the order of the maps that they are assigned to."""
     with torch.no_grad():
         order = _order(maps, labels, weight, groups, loss)
     pairs = order[..., None].expand(*order.shape, 2)
     moved = Labels(
-        labels.cells.gather(-2, pairs), labels.sigma.gather(-2, pairs), labels.active.gather(-1, order), labels.shown.gather(-1, order)
+        labels.cells.gather(-2, pairs),
+        labels.sigma.gather(-2, pairs),
+        labels.active.gather(-1, order),
+        labels.shown.gather(-1, order),
     )
     return moved, None if weight is None else weight.gather(-1, order)
 
@@ -84,7 +89,12 @@ def _order(maps: Tensor, labels: Labels, weight: Tensor | None, groups: Groups, 
     order = torch.arange(count, device=maps.device).expand(maps.shape[:-2]).clone()
     for group in groups:
         channels = torch.tensor(list(group), device=maps.device)
-        cost = _costs(maps[..., channels, :, :], Labels(*(part[..., channels, :] if part.ndim > order.ndim else part[..., channels] for part in labels)), size, loss)
+        cost = _costs(
+            maps[..., channels, :, :],
+            Labels(*(part[..., channels, :] if part.ndim > order.ndim else part[..., channels] for part in labels)),
+            size,
+            loss,
+        )
         if weight is not None:
             cost = cost * weight[..., None, channels].to(cost)
         order[..., channels] = channels[_least(cost)]

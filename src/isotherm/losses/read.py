@@ -51,7 +51,9 @@ def read_labels(
         )
     if frame is not None and tuple(frame.size if isinstance(frame, Frame) else frame) != size:
         given = tuple(frame.size if isinstance(frame, Frame) else frame)
-        raise ShapeError(f"the frame has {given} cells, the maps {size}; give the frame of the maps, such as frame.to_grid(stride=4)")
+        raise ShapeError(
+            f"the frame has {given} cells, the maps {size}; give the frame of the maps, such as frame.to_grid(stride=4)"
+        )
     at = place(points, frame if frame is not None else size, state=state, off_frame=off_frame)
     cells = at.cells.to(computing(maps))
     return Labels(cells, sigma_per_axis(sigma_cells, cells), at.state != int(State.UNLABELLED), at.shown)
@@ -64,7 +66,9 @@ def expect_maps(maps: Tensor) -> Size:
         ShapeError: they are not floating point (*batch, n, h, w), or have no cells.
     """
     if maps.ndim < 3 or not maps.is_floating_point() or 0 in maps.shape[-2:]:
-        raise ShapeError(f"maps have shape {tuple(maps.shape)} and dtype {maps.dtype}; expected floating point (*batch, n, h, w) with cells")
+        raise ShapeError(
+            f"maps have shape {tuple(maps.shape)} and dtype {maps.dtype}; expected floating point (*batch, n, h, w) with cells"
+        )
     return int(maps.shape[-2]), int(maps.shape[-1])
 
 

@@ -26,7 +26,12 @@ class Pair(NamedTuple):
 
 
 def read_target(
-    pred: Float[Tensor, "*b h w"], target: AnyTarget, *, state: Int[Tensor, "*b"] | None, kinds: tuple[Kind, ...], distribution: bool = False
+    pred: Float[Tensor, "*b h w"],
+    target: AnyTarget,
+    *,
+    state: Int[Tensor, "*b"] | None,
+    kinds: tuple[Kind, ...],
+    distribution: bool = False,
 ) -> Pair:
     """A prediction and a target of any form -> values to compare.
 
@@ -40,7 +45,9 @@ def read_target(
             needed.
     """
     if pred.ndim < 2 or not pred.is_floating_point() or 0 in pred.shape[-2:]:
-        raise ShapeError(f"pred has shape {tuple(pred.shape)} and dtype {pred.dtype}; expected floating point (*batch, h, w) with cells")
+        raise ShapeError(
+            f"pred has shape {tuple(pred.shape)} and dtype {pred.dtype}; expected floating point (*batch, h, w) with cells"
+        )
     lead = pred.shape[:-2]
     if isinstance(target, Target):
         if state is not None:

@@ -33,7 +33,9 @@ def reduced(
     each = torch.where(active, each, 0.0)
     if weight is not None:
         if weight.shape != active.shape:
-            raise ShapeError(f"weight has shape {tuple(weight.shape)}; expected {tuple(active.shape)}, one for every map")
+            raise ShapeError(
+                f"weight has shape {tuple(weight.shape)}; expected {tuple(active.shape)}, one for every map"
+            )
         each = each * torch.where(active, weight.to(each), 0.0)
     if reduction == "none":
         return each

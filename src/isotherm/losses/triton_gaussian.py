@@ -30,7 +30,16 @@ def squared_error_gradient(pred: Tensor, gx: Tensor, gy: Tensor, active: Tensor,
     """factor (pred - gy gx^T), factor being (*batch, n); shaped as pred, in its precision."""
     maps, parts = _laid_out(pred)
     gradient = torch.empty_like(maps)
-    _run(_squared_error_gradient, parts, maps, gx.contiguous(), gy.contiguous(), active.int(), factor.contiguous(), gradient)
+    _run(
+        _squared_error_gradient,
+        parts,
+        maps,
+        gx.contiguous(),
+        gy.contiguous(),
+        active.int(),
+        factor.contiguous(),
+        gradient,
+    )
     return gradient.view(pred.shape)
 
 

@@ -66,19 +66,34 @@ def assess(
     full = level == "full"
     units = maps.shape[1] * maps.shape[2]
     both = compare(
-        maps, pictures, score, fill=fill, grid=grid, orders=10 if full else FAST_ORDERS, steps=min(20 if full else FAST_STEPS, units),
+        maps,
+        pictures,
+        score,
+        fill=fill,
+        grid=grid,
+        orders=10 if full else FAST_ORDERS,
+        steps=min(20 if full else FAST_STEPS, units),
         centre=("deletion", "insertion") if full else ("deletion",),
-        picture=picture, region=region, seed=seed, batch=batch,
-    )  # fmt: skip
+        picture=picture,
+        region=region,
+        seed=seed,
+        batch=batch,
+    )
     nan = torch.full((len(maps),), torch.nan, dtype=torch.float64)
-    combined = road(maps, pictures, score, picture=picture, region=region, seed=seed, batch=batch).combined if full else nan
+    combined = (
+        road(maps, pictures, score, picture=picture, region=region, seed=seed, batch=batch).combined if full else nan
+    )
     check, similarity = None, nan
     if model is not None and explain is not None and len(maps):
         check, similarity = _weights(model, explain, maps, full, keep, seed)
     evidence = (maps.flatten(1) > 0).any(1).tolist()
     return tuple(
         Trust(
-            _beside(both.deletion, i), _beside(both.insertion, i), float(similarity[i]), evidence[i], float(combined[i]),
+            _beside(both.deletion, i),
+            _beside(both.insertion, i),
+            float(similarity[i]),
+            evidence[i],
+            float(combined[i]),
             () if check is None else tuple(zip(check.fractions, check.magnitude[:, i].tolist(), strict=True)),
             level,
         )
@@ -111,4 +126,6 @@ def _beside(comparison: Comparison, i: int) -> Beside:
 
 def _of(curves: Curves, i: int) -> Curves:
     """The curves of one target, with a dimension in front."""
-    return Curves(curves.fractions[i : i + 1], curves.scores[i : i + 1], curves.whole[i : i + 1], curves.empty[i : i + 1])
+    return Curves(
+        curves.fractions[i : i + 1], curves.scores[i : i + 1], curves.whole[i : i + 1], curves.empty[i : i + 1]
+    )

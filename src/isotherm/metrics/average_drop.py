@@ -57,7 +57,10 @@ def unit_maps(maps: Float[Tensor, "t h w"]) -> Float[Tensor, "t h w"]:
 
 
 def masked_pictures(
-    maps: Float[Tensor, "t h w"], pictures: Float[Tensor, "t c h w"], *, fill: Float[Tensor, " c"] | Float[Tensor, "t c h w"]
+    maps: Float[Tensor, "t h w"],
+    pictures: Float[Tensor, "t c h w"],
+    *,
+    fill: Float[Tensor, " c"] | Float[Tensor, "t c h w"],
 ) -> Float[Tensor, "t c h w"]:
     """Each picture seen through its map: m x + (1 - m) fill with m of :func:`unit_maps`.
 
@@ -100,7 +103,9 @@ def masked_scores(
 
     scores = score_stream(score, stream(), batch=batch)
     if len(scores) and (float(scores.min()) < 0 or float(scores.max()) > 1):
-        raise OptionError(f"scores lie from {float(scores.min()):.3g} to {float(scores.max()):.3g}; average drop needs probabilities, so pass softmax or sigmoid of the logit")
+        raise OptionError(
+            f"scores lie from {float(scores.min()):.3g} to {float(scores.max()):.3g}; average drop needs probabilities, so pass softmax or sigmoid of the logit"
+        )
     whole = scores[: len(rows)]
     masked = torch.full_like(whole, torch.nan)
     masked[torch.tensor(judged, dtype=torch.long)] = scores[len(rows) :]

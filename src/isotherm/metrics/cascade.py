@@ -85,10 +85,14 @@ def cascade(
     for fraction in fractions:
         found = []
         for seed in seeds:
-            with randomised(model, float(fraction), seed=seed, keep=keep, calibrate=explain if calibrate and norms else None) as what:
+            with randomised(
+                model, float(fraction), seed=seed, keep=keep, calibrate=explain if calibrate and norms else None
+            ) as what:
                 now = explain().detach()
             if now.shape != true.shape:
-                raise ShapeError(f"with random weights there are maps of {tuple(now.shape)}, with the true ones of {tuple(true.shape)}; explain must give maps of the same targets")
+                raise ShapeError(
+                    f"with random weights there are maps of {tuple(now.shape)}, with the true ones of {tuple(true.shape)}; explain must give maps of the same targets"
+                )
             measured = [_finite(f, true, now.to(true)) for f in (spearman, pearson, ssim)]
             found.append(torch.stack([*measured, measured[0].abs()]))
         counts.append(what.modules)

@@ -56,13 +56,19 @@ def linear_imputation(
         [[[[0.0, 1.5, 3.0]]]]
     """
     if tuple(removed.shape) != (len(pictures), *pictures.shape[-2:]):
-        raise ShapeError(f"removed is {tuple(removed.shape)}; expected {(len(pictures), *pictures.shape[-2:])}, a mask per picture")
+        raise ShapeError(
+            f"removed is {tuple(removed.shape)}; expected {(len(pictures), *pictures.shape[-2:])}, a mask per picture"
+        )
     if noise < 0 or tolerance <= 0:
-        raise OptionError(f"noise is {noise} and tolerance {tolerance}; noise must not be negative and the tolerance must be positive")
+        raise OptionError(
+            f"noise is {noise} and tolerance {tolerance}; noise must not be negative and the tolerance must be positive"
+        )
     if bool(removed.flatten(1).all(1).any()):
         raise OptionError("every pixel of a picture is removed, so there is nothing to fill it from; keep at least one")
     removed = removed.to(pictures.device)
-    together = max(1, (CACHE if pictures.device.type == "cpu" else 64 * CACHE) // removed[0].numel()) if len(removed) else 1
+    together = (
+        max(1, (CACHE if pictures.device.type == "cpu" else 64 * CACHE) // removed[0].numel()) if len(removed) else 1
+    )
     with torch.no_grad(), torch.autocast(pictures.device.type, enabled=False):
         solver: _Solver | None = None
         filled = []
@@ -126,7 +132,9 @@ class _Solver:
             if error < tolerance:
                 filled = torch.addcmul(mean, self.x, spread).to(pictures.dtype)
                 return torch.where(gone, filled, pictures)
-        raise MethodError(f"the imputation did not reach a tolerance of {tolerance} in {STEPS} steps; ask for a larger one")
+        raise MethodError(
+            f"the imputation did not reach a tolerance of {tolerance} in {STEPS} steps; ask for a larger one"
+        )
 
     def _pass(self, tolerance: float, steps: int) -> tuple[int, float]:
         """One pass: the correction for the residual; the steps it took and the error that it corrects, at its start.

@@ -37,9 +37,7 @@ class Interval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.n}{left_out})"
 
 
-def bootstrap(
-    values: Float[Tensor, " n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0
-) -> Interval:
+def bootstrap(values: Float[Tensor, " n"], *, level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
     """The mean of independent values with its bootstrap percentile interval.
 
     Args:
@@ -71,7 +69,9 @@ def bootstrap_nested(
     A picture with a NaN is left out.
     """
     if not 0 < level < 1 or draws < 1:
-        raise OptionError(f"level is {level} and draws {draws}; the level lies between 0 and 1, and at least one draw is needed")
+        raise OptionError(
+            f"level is {level} and draws {draws}; the level lies between 0 and 1, and at least one draw is needed"
+        )
     values = values.detach().cpu().double()
     good = values[~values.isnan().any(1)]
     (n, k), left_out = good.shape, len(values) - len(good)

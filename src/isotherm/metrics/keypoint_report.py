@@ -53,13 +53,23 @@ class KeypointTruth:
 
     def __post_init__(self) -> None:
         m, n = self.points.shape[:2]
-        if self.state.shape != (m, n) or self.px_per_cm.shape != (m,) or self.area.shape != (m,) or len(self.group) != m or self.sizes.shape != (m, 2):
+        if (
+            self.state.shape != (m, n)
+            or self.px_per_cm.shape != (m,)
+            or self.area.shape != (m,)
+            or len(self.group) != m
+            or self.sizes.shape != (m, 2)
+        ):
             raise ShapeError(f"the parts of the truth do not fit {m} pictures with {n} points")
         bad = place_known(self.state).any(1) & ~((self.area > 0) & torch.isfinite(self.area))
         if bool(bad.any()):
-            raise OptionError(f"the area of picture {int(bad.nonzero()[0])} is {float(self.area[bad][0])}; expected a finite number above 0")
+            raise OptionError(
+                f"the area of picture {int(bad.nonzero()[0])} is {float(self.area[bad][0])}; expected a finite number above 0"
+            )
         if "all" in self.group:
-            raise OptionError("a group is called 'all', which is the name of the row of all pictures; give it another name")
+            raise OptionError(
+                "a group is called 'all', which is the name of the row of all pictures; give it another name"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,15 +93,28 @@ class KeypointReport:
         names = list(self.rows[0].figures)
         lines = [heads, *([name, *(_shown(row.figures[name]) for row in self.rows)] for name in names)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-        return "\n".join("  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]).rstrip() for line in lines)
+        return "\n".join(
+            "  ".join(
+                [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+            ).rstrip()
+            for line in lines
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON can hold them; what could not be judged is null."""
 
         def told(value: Interval) -> dict[str, Any]:
-            return {key: v if math.isfinite(v) else None for key, v in (("mean", value.mean), ("low", value.low), ("high", value.high))} | {"n": value.n}
+            return {
+                key: v if math.isfinite(v) else None
+                for key, v in (("mean", value.mean), ("low", value.low), ("high", value.high))
+            } | {"n": value.n}
 
-        return {"groups": {row.group: {"n": row.n, **{name: told(value) for name, value in row.figures.items()}} for row in self.rows}}
+        return {
+            "groups": {
+                row.group: {"n": row.n, **{name: told(value) for name, value in row.figures.items()}}
+                for row in self.rows
+            }
+        }
 
 
 def report_keypoints(
@@ -125,12 +148,17 @@ def report_keypoints(
         ShapeError: parts that do not fit. InputError: a prediction that would be compared is not finite.
     """
     if predicted.xy.shape != truth.points.shape or len(names) != truth.points.shape[1]:
-        raise ShapeError(f"predicted has shape {tuple(predicted.xy.shape)}, the truth {tuple(truth.points.shape)}, and there are {len(names)} names; expected (m, n, 2) twice and n")
+        raise ShapeError(
+            f"predicted has shape {tuple(predicted.xy.shape)}, the truth {tuple(truth.points.shape)}, and there are {len(names)} names; expected (m, n, 2) twice and n"
+        )
     known, xy = place_known(truth.state), predicted.xy.detach().cpu().double()
     errors = point_errors(xy, truth.points, truth.state, exchangeable=exchangeable)
     order = match_exchangeable(xy, truth.points, known, exchangeable)
     found = reordered(xy, order)
-    each: dict[str, Tensor] = {"point_err_px": errors.nanmean(1), "point_err_cm": to_cm(errors, truth.px_per_cm).nanmean(1)}
+    each: dict[str, Tensor] = {
+        "point_err_px": errors.nanmean(1),
+        "point_err_cm": to_cm(errors, truth.px_per_cm).nanmean(1),
+    }
     if lines:
         lengths = length_errors(found, truth.points, truth.state, lines)
         in_cm = to_cm(lengths, truth.px_per_cm)
@@ -149,16 +177,23 @@ def report_keypoints(
     groups = list(dict.fromkeys(truth.group))
     rows = [_row("all", torch.ones(len(xy), dtype=torch.bool), each, seed, resamples)]
     if len(groups) > 1:
-        rows += [_row(group or "(no group)", torch.tensor([g == group for g in truth.group]), each, seed, resamples) for group in sorted(groups)]
+        rows += [
+            _row(group or "(no group)", torch.tensor([g == group for g in truth.group]), each, seed, resamples)
+            for group in sorted(groups)
+        ]
     return KeypointReport(tuple(rows))
 
 
 def errors_of(predicted: Points, truth: KeypointTruth, *, exchangeable: Groups = ()) -> Float[Tensor, " m"]:
     """The mean error of each picture in pixels, NaN where nothing is known of it; by it pictures are ranked."""
-    return point_errors(predicted.xy.detach().cpu().double(), truth.points, truth.state, exchangeable=exchangeable).nanmean(1)
+    return point_errors(
+        predicted.xy.detach().cpu().double(), truth.points, truth.state, exchangeable=exchangeable
+    ).nanmean(1)
 
 
-def pck_curve(predicted: Points, truth: KeypointTruth, thresholds: Float[Tensor, " t"], *, exchangeable: Groups = ()) -> Float[Tensor, " t"]:
+def pck_curve(
+    predicted: Points, truth: KeypointTruth, thresholds: Float[Tensor, " t"], *, exchangeable: Groups = ()
+) -> Float[Tensor, " t"]:
     """Share of all known points off by at most each threshold times the square root of the object's area."""
     errors = point_errors(predicted.xy.detach().cpu().double(), truth.points, truth.state, exchangeable=exchangeable)
     known = ~errors.isnan()
@@ -171,7 +206,9 @@ def _mahalanobis(apart: Tensor, covariance: Tensor, known: Tensor) -> tuple[Tens
     bad = known & ~torch.isfinite(covariance).all(-1).all(-1)
     if bool(bad.any()):
         picture, point = bad.nonzero()[0].tolist()
-        raise InputError(f"the covariance of point {point} of picture {picture} is not finite; expected one for every point whose place is known")
+        raise InputError(
+            f"the covariance of point {point} of picture {picture} is not finite; expected one for every point whose place is known"
+        )
     safe = torch.where(known[..., None, None], covariance, torch.eye(2, dtype=covariance.dtype))
     apart = torch.where(known[..., None], apart, 0.0)
     (a, b), (c, d) = (row.unbind(-1) for row in safe.unbind(-2))
@@ -181,7 +218,11 @@ def _mahalanobis(apart: Tensor, covariance: Tensor, known: Tensor) -> tuple[Tens
 
 
 def _row(group: str, rows: Tensor, each: Mapping[str, Tensor], seed: int, resamples: int) -> KeypointRow:
-    return KeypointRow(group, int(rows.sum()), {name: bootstrap(values[rows], draws=resamples, seed=seed) for name, values in each.items()})
+    return KeypointRow(
+        group,
+        int(rows.sum()),
+        {name: bootstrap(values[rows], draws=resamples, seed=seed) for name, values in each.items()},
+    )
 
 
 def _shown(value: Interval) -> str:

@@ -66,11 +66,7 @@ def energy_inside(
 
 
 def pointing_game(
-    maps: Float[Tensor, "t h w"],
-    regions: Bool[Tensor, "t h w"],
-    *,
-    tolerance: float = 0.0,
-    frame: Frame | None = None,
+    maps: Float[Tensor, "t h w"], regions: Bool[Tensor, "t h w"], *, tolerance: float = 0.0, frame: Frame | None = None
 ) -> Float[Tensor, " t"]:
     """Whether the strongest pixel hits the object: 1 or 0, or, where several are equally strong, the part of them that hits.
 
@@ -122,7 +118,9 @@ def top_overlap(
     """
     _check(maps, regions)
     if fraction is not None and not 0 < fraction <= 1:
-        raise OptionError(f"fraction is {fraction}; it is the part of all pixels that counts as strongest, above 0 to 1")
+        raise OptionError(
+            f"fraction is {fraction}; it is the part of all pixels that counts as strongest, above 0 to 1"
+        )
     flat, inside = maps.flatten(1), regions.flatten(1)
     area, pixels = inside.sum(1), flat.shape[1]
     room = area if fraction is None else torch.full_like(area, max(1, round(fraction * pixels)))
@@ -141,7 +139,9 @@ def top_overlap(
 
 def _check(maps: Tensor, regions: Tensor) -> None:
     if maps.shape != regions.shape:
-        raise ShapeError(f"maps are {tuple(maps.shape)} and regions {tuple(regions.shape)}; each map needs a region of its own size")
+        raise ShapeError(
+            f"maps are {tuple(maps.shape)} and regions {tuple(regions.shape)}; each map needs a region of its own size"
+        )
     check_maps(maps)
 
 
@@ -150,12 +150,20 @@ def _grown(regions: Tensor, tolerance: float, frame: Frame | None) -> Tensor:
     if frame is None:
         return torch.cat([_dilated(r[None], tolerance, tolerance) for r in regions]) if len(regions) else regions
     if frame.size != tuple(regions.shape[-2:]):
-        raise ShapeError(f"the frame has {frame.size} cells but the maps {tuple(regions.shape[-2:])}; give the maps' own frame")
+        raise ShapeError(
+            f"the frame has {frame.size} cells but the maps {tuple(regions.shape[-2:])}; give the maps' own frame"
+        )
     cells = frame.cell_size if frame.batch_shape else frame.cell_size.expand(len(regions), 2)
     if len(cells) != len(regions):
-        raise ShapeError(f"the frame is a batch of {len(cells)} for {len(regions)} maps; give one for all or one for each")
+        raise ShapeError(
+            f"the frame is a batch of {len(cells)} for {len(regions)} maps; give one for all or one for each"
+        )
     reach = (tolerance / cells.cpu()).tolist()
-    return torch.cat([_dilated(r[None], *radii) for r, radii in zip(regions, reach, strict=True)]) if len(regions) else regions
+    return (
+        torch.cat([_dilated(r[None], *radii) for r, radii in zip(regions, reach, strict=True)])
+        if len(regions)
+        else regions
+    )
 
 
 def _dilated(region: Tensor, ry: float, rx: float) -> Tensor:

@@ -11,14 +11,36 @@ from torch import Tensor
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.metrics.point_errors import place_known
 
-COCO_SIGMAS = (0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
+COCO_SIGMAS = (
+    0.026,
+    0.025,
+    0.025,
+    0.035,
+    0.035,
+    0.079,
+    0.079,
+    0.072,
+    0.072,
+    0.062,
+    0.062,
+    0.107,
+    0.107,
+    0.087,
+    0.087,
+    0.089,
+    0.089,
+)
 """Constants of COCO's seventeen points of a person, from the nose to the right ankle."""
 TINY = 2.220446049250313e-16
 """What COCO's evaluation adds to areas, so that none is 0."""
 
 
 def oks(
-    predicted: Float[Tensor, "m n 2"], truth: Float[Tensor, "m n 2"], state: Int[Tensor, "m n"], area: Float[Tensor, " m"], sigmas: Sequence[float]
+    predicted: Float[Tensor, "m n 2"],
+    truth: Float[Tensor, "m n 2"],
+    state: Int[Tensor, "m n"],
+    area: Float[Tensor, " m"],
+    sigmas: Sequence[float],
 ) -> Float[Tensor, " m"]:
     """The mean over known points of exp(-d^2 / (2 area (2 sigma)^2)).
 
@@ -42,7 +64,9 @@ def oks(
         0.7788007830714049
     """
     if predicted.shape != truth.shape or predicted.shape[:2] != state.shape:
-        raise ShapeError(f"predicted has shape {tuple(predicted.shape)}, the truth {tuple(truth.shape)} and the states {tuple(state.shape)}; expected (m, n, 2) twice and (m, n)")
+        raise ShapeError(
+            f"predicted has shape {tuple(predicted.shape)}, the truth {tuple(truth.shape)} and the states {tuple(state.shape)}; expected (m, n, 2) twice and (m, n)"
+        )
     variance = _expect(area, sigmas, state.shape[-1])
     squared = (predicted.double() - truth.double()).square().sum(-1)
     known = place_known(state)
@@ -50,7 +74,9 @@ def oks(
     lost = known & ~torch.isfinite(predicted).all(-1)
     if bool(lost.any()):
         row, point = lost.nonzero()[0].tolist()
-        raise InputError(f"the predicted point {point} of picture {row} is {predicted[row, point].tolist()}; expected a finite place, because the true one is known")
+        raise InputError(
+            f"the predicted point {point} of picture {row} is {predicted[row, point].tolist()}; expected a finite place, because the true one is known"
+        )
     each = torch.exp(-squared / variance / (area.double()[:, None] + TINY) / 2)
     return torch.where(known, each, torch.nan).nanmean(-1)
 
@@ -91,5 +117,7 @@ def _expect(area: Tensor, sigmas: Sequence[float], n: int) -> Tensor:
     if len(sigmas) != n:
         raise ShapeError(f"there are {len(sigmas)} sigmas for {n} points; expected one for each")
     if any(not s > 0 for s in sigmas) or bool((~(area >= 0)).any()):
-        raise OptionError(f"sigmas are {tuple(sigmas)} and the smallest area {float(area.min()) if len(area) else 0}; expected above 0, and at least 0")
+        raise OptionError(
+            f"sigmas are {tuple(sigmas)} and the smallest area {float(area.min()) if len(area) else 0}; expected above 0, and at least 0"
+        )
     return (2 * torch.tensor(sigmas, dtype=torch.float64, device=area.device)).square()

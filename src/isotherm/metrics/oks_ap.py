@@ -66,7 +66,9 @@ class OksPrecision:
     ar_large: float
 
 
-def oks_average_precision(truth: Sequence[OksTruth], predicted: Sequence[OksPredictions], *, sigmas: Sequence[float] = COCO_SIGMAS) -> OksPrecision:
+def oks_average_precision(
+    truth: Sequence[OksTruth], predicted: Sequence[OksPredictions], *, sigmas: Sequence[float] = COCO_SIGMAS
+) -> OksPrecision:
     """COCO's keypoint evaluation of some pictures.
 
     Predictions are matched greedily by score, each to the object of the largest similarity that is left; objects without labelled
@@ -82,7 +84,9 @@ def oks_average_precision(truth: Sequence[OksTruth], predicted: Sequence[OksPred
     "no object", is one here.
     """
     if len(truth) != len(predicted):
-        raise ShapeError(f"there are {len(truth)} pictures with truth and {len(predicted)} with predictions; expected one of each for every picture")
+        raise ShapeError(
+            f"there are {len(truth)} pictures with truth and {len(predicted)} with predictions; expected one of each for every picture"
+        )
     for i, p in enumerate(predicted):
         if not bool(torch.isfinite(p.points).all() & torch.isfinite(p.score).all()):
             raise InputError(f"a prediction of picture {i} is not finite; leave it out, or give it a place and a score")
@@ -90,9 +94,17 @@ def oks_average_precision(truth: Sequence[OksTruth], predicted: Sequence[OksPred
     figures = {name: _accumulated([_matched(*r, low_high) for r in ready]) for name, low_high in RANGES.items()}
     (precision, recall), at50, at75 = figures["all"], 0, 5
     return OksPrecision(
-        _mean(precision), _mean(precision[at50]), _mean(precision[at75]), _mean(figures["medium"][0]), _mean(figures["large"][0]),
-        _mean(recall), float(recall[at50]), float(recall[at75]), _mean(figures["medium"][1]), _mean(figures["large"][1]),
-    )  # fmt: skip
+        _mean(precision),
+        _mean(precision[at50]),
+        _mean(precision[at75]),
+        _mean(figures["medium"][0]),
+        _mean(figures["large"][0]),
+        _mean(recall),
+        float(recall[at50]),
+        float(recall[at75]),
+        _mean(figures["medium"][1]),
+        _mean(figures["large"][1]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +120,9 @@ class _Found:
     area: np.ndarray
 
 
-def _prepared(truth: OksTruth, predicted: OksPredictions, sigmas: Sequence[float]) -> tuple[np.ndarray, _Objects, _Found]:
+def _prepared(
+    truth: OksTruth, predicted: OksPredictions, sigmas: Sequence[float]
+) -> tuple[np.ndarray, _Objects, _Found]:
     """(similarities (p, g), objects, predictions), the predictions by falling score."""
     order = torch.from_numpy(np.argsort(-predicted.score.double().numpy(), kind="stable")[:MOST].copy())
     points = predicted.points[order]
@@ -116,10 +130,16 @@ def _prepared(truth: OksTruth, predicted: OksPredictions, sigmas: Sequence[float
     crowd = np.zeros(len(truth.area), bool) if truth.ignored is None else truth.ignored.numpy()
     unlabelled = ~place_known(truth.state).any(-1).numpy()
     extent = (points.double().amax(1) - points.double().amin(1)).prod(-1).numpy() if len(points) else np.zeros(0)
-    return similarity, _Objects(truth.area.double().numpy(), crowd | unlabelled, crowd), _Found(predicted.score[order].double().numpy(), extent)
+    return (
+        similarity,
+        _Objects(truth.area.double().numpy(), crowd | unlabelled, crowd),
+        _Found(predicted.score[order].double().numpy(), extent),
+    )
 
 
-def _matched(similarity: np.ndarray, objects: _Objects, found: _Found, limits: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _matched(
+    similarity: np.ndarray, objects: _Objects, found: _Found, limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """(scores (p), hits (t, p), to be left out (t, p), objects that count) of a picture in a range of areas."""
     low, high = limits
     ignored = objects.ignored | (objects.area < low) | (objects.area > high)
@@ -172,5 +192,3 @@ def _accumulated(pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, in
 def _mean(values: np.ndarray) -> float:
     known = values[values > -1]
     return float(known.mean()) if known.size else -1.0
-
-

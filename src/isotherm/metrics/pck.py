@@ -9,7 +9,9 @@ from torch import Tensor
 from isotherm.errors import OptionError, ShapeError
 
 
-def pck(errors: Float[Tensor, "m n"], scale: Float[Tensor, " m"], thresholds: Float[Tensor, " t"]) -> Float[Tensor, "t n"]:
+def pck(
+    errors: Float[Tensor, "m n"], scale: Float[Tensor, " m"], thresholds: Float[Tensor, " t"]
+) -> Float[Tensor, "t n"]:
     """The share of known points whose error is at most a threshold times the object's scale.
 
     Args:
@@ -74,9 +76,13 @@ def nme(errors: Float[Tensor, "m n"], scale: Float[Tensor, " m"]) -> Float[Tenso
 
 def _normalised(errors: Tensor, scale: Tensor) -> Tensor:
     if errors.ndim != 2 or scale.shape != errors.shape[:1]:
-        raise ShapeError(f"errors have shape {tuple(errors.shape)} and scale {tuple(scale.shape)}; expected (m, n) and (m,)")
+        raise ShapeError(
+            f"errors have shape {tuple(errors.shape)} and scale {tuple(scale.shape)}; expected (m, n) and (m,)"
+        )
     used = ~errors.isnan().all(1)
     bad = used & ~((scale > 0) & torch.isfinite(scale))
     if bool(bad.any()):
-        raise OptionError(f"the scale of row {int(bad.nonzero()[0])} is {float(scale[bad][0])}; expected a length above 0")
+        raise OptionError(
+            f"the scale of row {int(bad.nonzero()[0])} is {float(scale[bad][0])}; expected a length above 0"
+        )
     return errors / scale.to(errors)[:, None]

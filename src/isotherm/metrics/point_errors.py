@@ -55,14 +55,23 @@ def match_exchangeable(
         apart = torch.linalg.vector_norm(predicted[:, at, None].double() - truth[:, None, at].double(), dim=-1)
         cost = torch.where(known[:, None, at], apart, 0.0)  # (m, predicted, true)
         if len(group) <= FEW:
-            orders = torch.tensor(list(permutations(range(len(group)))), device=known.device)  # (p, k): true j <- predicted orders[p, j]
+            orders = torch.tensor(
+                list(permutations(range(len(group)))), device=known.device
+            )  # (p, k): true j <- predicted orders[p, j]
             sums = cost[:, orders, torch.arange(len(group), device=known.device)].sum(-1)
             best = orders[sums.argmin(-1)]
         else:
             from scipy.optimize import linear_sum_assignment  # a tenth of a second that few need
 
-            rows = [torch.from_numpy(linear_sum_assignment(one.T.cpu().numpy())[1]) for one in torch.nan_to_num(cost, nan=1e30)]
-            best = torch.stack(rows).to(known.device) if rows else torch.zeros(0, len(group), dtype=torch.long, device=known.device)
+            rows = [
+                torch.from_numpy(linear_sum_assignment(one.T.cpu().numpy())[1])
+                for one in torch.nan_to_num(cost, nan=1e30)
+            ]
+            best = (
+                torch.stack(rows).to(known.device)
+                if rows
+                else torch.zeros(0, len(group), dtype=torch.long, device=known.device)
+            )
         order[:, at] = at[best]
     return order
 
@@ -73,7 +82,11 @@ def reordered(values: Float[Tensor, "m n *rest"], order: Int[Tensor, "m n"]) -> 
 
 
 def point_errors(
-    predicted: Float[Tensor, "m n 2"], truth: Float[Tensor, "m n 2"], state: Int[Tensor, "m n"], *, exchangeable: Groups = ()
+    predicted: Float[Tensor, "m n 2"],
+    truth: Float[Tensor, "m n 2"],
+    state: Int[Tensor, "m n"],
+    *,
+    exchangeable: Groups = (),
 ) -> Float[Tensor, "m n"]:
     """Distances between predicted and true points, after points that may be exchanged have been matched.
 
@@ -116,7 +129,10 @@ def line_lengths(points: Float[Tensor, "m n 2"], lines: Mapping[str, tuple[int, 
 
 
 def length_errors(
-    predicted: Float[Tensor, "m n 2"], truth: Float[Tensor, "m n 2"], state: Int[Tensor, "m n"], lines: Mapping[str, tuple[int, int]]
+    predicted: Float[Tensor, "m n 2"],
+    truth: Float[Tensor, "m n 2"],
+    state: Int[Tensor, "m n"],
+    lines: Mapping[str, tuple[int, int]],
 ) -> Float[Tensor, "m k"]:
     """|predicted - true length| of named lines in pixels; NaN where the place of an end is not known.
 
@@ -142,10 +158,14 @@ def to_cm(errors: Float[Tensor, " m *n"], px_per_cm: Float[Tensor, " m"]) -> Flo
         ShapeError: not one scale per picture. OptionError: a scale that is 0, negative or infinite.
     """
     if px_per_cm.shape != errors.shape[:1]:
-        raise ShapeError(f"px_per_cm has shape {tuple(px_per_cm.shape)}; expected ({len(errors)},), one scale per picture")
+        raise ShapeError(
+            f"px_per_cm has shape {tuple(px_per_cm.shape)}; expected ({len(errors)},), one scale per picture"
+        )
     bad = (px_per_cm <= 0) | px_per_cm.isinf()
     if bool(bad.any()):
-        raise OptionError(f"px_per_cm is {float(px_per_cm[bad][0])}; expected a finite number above 0, or NaN where it is not known")
+        raise OptionError(
+            f"px_per_cm is {float(px_per_cm[bad][0])}; expected a finite number above 0, or NaN where it is not known"
+        )
     return errors / px_per_cm.view(-1, *[1] * (errors.ndim - 1)).to(errors)
 
 
@@ -160,7 +180,12 @@ def out_of_bounds(predicted: Float[Tensor, "m n 2"], sizes: Int[Tensor, "m 2"]) 
 
 
 def _expect_pair(predicted: Tensor, truth: Tensor, known: Tensor) -> None:
-    if predicted.ndim != 3 or predicted.shape[-1] != 2 or predicted.shape != truth.shape or known.shape != predicted.shape[:2]:
+    if (
+        predicted.ndim != 3
+        or predicted.shape[-1] != 2
+        or predicted.shape != truth.shape
+        or known.shape != predicted.shape[:2]
+    ):
         raise ShapeError(
             f"predicted has shape {tuple(predicted.shape)}, the truth {tuple(truth.shape)} and the states {tuple(known.shape)}; expected (m, n, 2) twice and (m, n)"
         )
@@ -169,7 +194,9 @@ def _expect_pair(predicted: Tensor, truth: Tensor, known: Tensor) -> None:
 def _expect_groups(exchangeable: Groups, n: int) -> None:
     taken = [i for group in exchangeable for i in group]
     if any(not 0 <= i < n for i in taken) or len(set(taken)) < len(taken):
-        raise OptionError(f"exchangeable is {tuple(map(tuple, exchangeable))}; expected points from 0 to {n - 1}, each in one group at most")
+        raise OptionError(
+            f"exchangeable is {tuple(map(tuple, exchangeable))}; expected points from 0 to {n - 1}, each in one group at most"
+        )
 
 
 def _expect_lines(lines: Mapping[str, tuple[int, int]], n: int) -> None:
@@ -186,4 +213,6 @@ def _expect_finite(predicted: Tensor, known: Tensor, exchangeable: Groups) -> No
     lost = compared & ~torch.isfinite(predicted).all(-1)
     if bool(lost.any()):
         picture, point = lost.nonzero()[0].tolist()
-        raise InputError(f"the predicted point {point} of picture {picture} is {predicted[picture, point].tolist()}; expected a finite place, because the true one is known")
+        raise InputError(
+            f"the predicted point {point} of picture {picture} is {predicted[picture, point].tolist()}; expected a finite place, because the true one is known"
+        )

@@ -57,7 +57,9 @@ def learned_modules(model: nn.Module, *, keep: Sequence[str] = ()) -> tuple[str,
     names = [n for n, m in modules.items() if any(p is not None for p in m._parameters.values()) or _is_frozen_norm(m)]
     for name in keep:
         if name not in modules:
-            raise OptionError(f"keep names {name!r}, which is no module of this model; name modules as model.named_modules() does")
+            raise OptionError(
+                f"keep names {name!r}, which is no module of this model; name modules as model.named_modules() does"
+            )
     return tuple(n for n in reversed(names) if not any(_within(n, k) for k in keep))
 
 
@@ -130,13 +132,17 @@ def _chosen(model: nn.Module, upto: float | Sequence[str], keep: Sequence[str]) 
     names = learned_modules(model, keep=keep)
     if isinstance(upto, int | float):
         if not 0 < upto <= 1:
-            raise OptionError(f"upto is {upto}; it is the part of the modules to randomise, counted from the output, above 0 to 1")
+            raise OptionError(
+                f"upto is {upto}; it is the part of the modules to randomise, counted from the output, above 0 to 1"
+            )
         names = names[: math.ceil(upto * len(names) - 1e-9)]
     else:
         given = [upto] if isinstance(upto, str) else list(upto)
         unknown = [n for n in given if n not in dict(model.named_modules())]
         if unknown:
-            raise OptionError(f"there is no module {', '.join(map(repr, unknown))} in this model; name modules as model.named_modules() does")
+            raise OptionError(
+                f"there is no module {', '.join(map(repr, unknown))} in this model; name modules as model.named_modules() does"
+            )
         names = tuple(n for n in names if any(_within(n, g) for g in given))
     if not names:
         raise OptionError("none of the modules asked for holds a parameter, so there is nothing to randomise")

@@ -25,11 +25,7 @@ class Ranking(NamedTuple):
 
 
 def rank_cells(
-    values: Float[Tensor, "h w"],
-    *,
-    cells: Size | None = None,
-    region: Bool[Tensor, "h w"] | None = None,
-    seed: int = 0,
+    values: Float[Tensor, "h w"], *, cells: Size | None = None, region: Bool[Tensor, "h w"] | None = None, seed: int = 0
 ) -> Ranking:
     """Rank pixels, or the cells of a coarser grid, from the most relevant to the least.
 
@@ -47,11 +43,15 @@ def rank_cells(
         flat, valid, unit = values.flatten(), inside.flatten(), None
     else:
         if not (1 <= cells[0] <= h and 1 <= cells[1] <= w):
-            raise OptionError(f"cells is {tuple(cells)}; a grid over {(h, w)} pixels has from 1 to that many rows and columns")
+            raise OptionError(
+                f"cells is {tuple(cells)}; a grid over {(h, w)} pixels has from 1 to that many rows and columns"
+            )
         rows = torch.arange(h, device=values.device) * cells[0] // h
         columns = torch.arange(w, device=values.device) * cells[1] // w
         unit = rows[:, None] * cells[1] + columns
-        total = values.new_zeros(cells[0] * cells[1], dtype=torch.float32).to(torch.promote_types(values.dtype, torch.float32))
+        total = values.new_zeros(cells[0] * cells[1], dtype=torch.float32).to(
+            torch.promote_types(values.dtype, torch.float32)
+        )
         count = torch.zeros_like(total)
         total.index_add_(0, unit[inside], values[inside].to(total))
         count.index_add_(0, unit[inside], torch.ones_like(values[inside], dtype=total.dtype))

@@ -28,7 +28,9 @@ def random_maps(
             maps of single pixels.
     """
     if not (1 <= grid[0] <= size[0] and 1 <= grid[1] <= size[1]):
-        raise OptionError(f"grid is {tuple(grid)}; the grid of a map over {tuple(size)} pixels has from 1 to that many cells")
+        raise OptionError(
+            f"grid is {tuple(grid)}; the grid of a map over {tuple(size)} pixels has from 1 to that many cells"
+        )
     fields = [
         torch.randn(1, 1, *grid, generator=torch.Generator().manual_seed(mix(seed, i)), dtype=torch.float32)
         for i in range(count)

@@ -37,7 +37,9 @@ def score_stream(
             pictures, target = torch.stack([p for p, _ in group]), torch.tensor([t for _, t in group])
             part = score(pictures, target)
             if tuple(part.shape) != (len(group),):
-                raise ShapeError(f"the score of {len(group)} pictures has shape {tuple(part.shape)}; expected ({len(group)},), one number each")
+                raise ShapeError(
+                    f"the score of {len(group)} pictures has shape {tuple(part.shape)}; expected ({len(group)},), one number each"
+                )
             parts.append(part.detach())
     return torch.cat(parts).cpu().double() if parts else torch.zeros(0, dtype=torch.float64)
 
@@ -46,7 +48,9 @@ def check_maps(maps: Float[Tensor, "t h w"]) -> None:
     """Raises KindError for maps with NaN or infinities, which have no order."""
     if not bool(torch.isfinite(maps).all()):
         bad = torch.nonzero(~torch.isfinite(maps).flatten(1).all(1)).flatten().tolist()
-        raise KindError(f"map(s) {bad} hold NaN or infinite values; relevance must be finite, so look at how they were made")
+        raise KindError(
+            f"map(s) {bad} hold NaN or infinite values; relevance must be finite, so look at how they were made"
+        )
 
 
 def picture_rows(

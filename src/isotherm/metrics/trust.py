@@ -17,8 +17,37 @@ MARGIN = 0.02
 UNTRAINED = "RANDOM WEIGHTS: nothing was learned that a map could show"
 
 # one-sided 5 % points of Student's t for 1, 2, ... degrees of freedom; 1.70 is that for 30 and a little safe beyond
-_T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753,
-        1.746, 1.740, 1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706, 1.703, 1.701, 1.699)  # fmt: skip
+_T95 = (
+    6.314,
+    2.920,
+    2.353,
+    2.132,
+    2.015,
+    1.943,
+    1.895,
+    1.860,
+    1.833,
+    1.812,
+    1.796,
+    1.782,
+    1.771,
+    1.761,
+    1.753,
+    1.746,
+    1.740,
+    1.734,
+    1.729,
+    1.725,
+    1.721,
+    1.717,
+    1.714,
+    1.711,
+    1.708,
+    1.706,
+    1.703,
+    1.701,
+    1.699,
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +156,12 @@ class Trust:
             return "not checked"
         if not ("better" in standings or self._leans):
             return "do not trust"
-        if standings != ("better", "better") or self.deletion.centre_is_better or self.depends_on_weights is None or self.untrained:
+        if (
+            standings != ("better", "better")
+            or self.deletion.centre_is_better
+            or self.depends_on_weights is None
+            or self.untrained
+        ):
             return "doubtful"
         return "believable"
 
@@ -150,7 +184,10 @@ class Trust:
         elif len(lost) == 2:
             pass
         elif "better" not in standings:
-            unknown, leaning = set(standings) == {"unknown"}, "not clearly better than random" if self._leans else "no better than random"
+            unknown, leaning = (
+                set(standings) == {"unknown"},
+                "not clearly better than random" if self._leans else "no better than random",
+            )
             out.append("cannot be judged on this picture" if unknown else leaning)
         elif standings != ("better", "better") and not lost:
             out.append(f"better than random in {'deletion' if standings[0] == 'better' else 'insertion'} only")

@@ -77,7 +77,9 @@ def _plain(values: Tensor, mask: Tensor, ratio: int, kernel: int, mask_scale: fl
     padded = F.pad(values.to(dtype), around)
     steps = [_step(k, kernel, h, w) for k in range(kernel**2)]
     # powers of 2 instead of e: a quarter less time when compiled, where the exponentials take most of it (measured)
-    logits = [m.to(dtype) * (mask_scale * math.log2(math.e)) for m in mask.unflatten(1, (kernel**2, ratio**2)).unbind(1)]
+    logits = [
+        m.to(dtype) * (mask_scale * math.log2(math.e)) for m in mask.unflatten(1, (kernel**2, ratio**2)).unbind(1)
+    ]
     if padding == "renorm":
         bias = F.pad(torch.zeros(1, h, w, dtype=dtype, device=values.device), around, value=float("-inf"))
         logits = [m + bias[:, ys, xs] for m, (ys, xs) in zip(logits, steps, strict=True)]
@@ -121,7 +123,11 @@ class _ConvexUpsample(torch.autograd.Function):
         ratio, kernel, scale, padding = ctx.options
         if torch.is_grad_enabled():  # create_graph=True: the gradient is to be differentiated again
             wanted = [part for part, need in zip((values, mask), ctx.needs_input_grad, strict=False) if need]
-            found = iter(torch.autograd.grad(_plain(values, mask, ratio, kernel, scale, padding), wanted, upstream, create_graph=True))
+            found = iter(
+                torch.autograd.grad(
+                    _plain(values, mask, ratio, kernel, scale, padding), wanted, upstream, create_graph=True
+                )
+            )
             return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None, None, None
         h, w = values.shape[-2:]
         dtype, edge = _computing(values, mask), kernel // 2
@@ -142,7 +148,9 @@ class _ConvexUpsample(torch.autograd.Function):
         return for_values, for_mask, None, None, None, None
 
 
-def _weights(mask: Tensor, ratio: int, kernel: int, scale: float, padding: str, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _weights(
+    mask: Tensor, ratio: int, kernel: int, scale: float, padding: str, dtype: torch.dtype
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Slices of the batch, their weights (part, kernel^2, ratio^2, h, w) in one buffer that the next slice overwrites, and what
     these sum to (part, 1, ratio^2, h, w): means are divided by it, because dividing the weights is one pass more."""
     count = mask.shape[0]
@@ -206,4 +214,6 @@ def check_convex(ratio: int, kernel: int, padding: str) -> None:
     if kernel < 1 or kernel % 2 == 0:
         raise OptionError(f"kernel is {kernel}; expected an odd number, such as 3, so that it has a centre")
     if padding not in get_args(Padding):
-        raise OptionError(f"padding is {padding!r}; expected 'renorm' (border cells have fewer neighbours) or 'zeros' (as published weights were trained)")
+        raise OptionError(
+            f"padding is {padding!r}; expected 'renorm' (border cells have fewer neighbours) or 'zeros' (as published weights were trained)"
+        )

@@ -78,7 +78,9 @@ def probability_vectors(
     return _per_axis(_probability, points, sigma, size)
 
 
-def _per_axis(vector: Callable[[Tensor, Tensor, int], Tensor], points: Tensor, sigma: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+def _per_axis(
+    vector: Callable[[Tensor, Tensor, int], Tensor], points: Tensor, sigma: Tensor, size: Size
+) -> tuple[Tensor, Tensor]:
     h, w = size
     return vector(points[..., 0], sigma[..., 0], w), vector(points[..., 1], sigma[..., 1], h)
 

@@ -22,7 +22,9 @@ def sha256_of(fpath: str | os.PathLike[str]) -> str:
         with Path(fpath).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{fpath} cannot be read ({error.strerror or error}); check the path and its permissions") from error
+        raise InputError(
+            f"{fpath} cannot be read ({error.strerror or error}); check the path and its permissions"
+        ) from error
 
 
 def state_hash(module: nn.Module) -> str:
@@ -51,7 +53,9 @@ def state_hash(module: nn.Module) -> str:
     for name, tensor in sorted(((n.replace("_orig_mod.", ""), t) for n, t in named), key=lambda pair: pair[0]):
         if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized:
             kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else str(tensor.layout)
-            raise ShapeError(f"{name} is a {kind} tensor, which has no plain bytes to hash; load or convert the model first")
+            raise ShapeError(
+                f"{name} is a {kind} tensor, which has no plain bytes to hash; load or convert the model first"
+            )
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(plain.view(torch.uint8).numpy().data)

@@ -67,7 +67,9 @@ def map_moments(probability: Float[Tensor, "*b n h w"]) -> Moments:
     return moments_of(*marginals(probability))
 
 
-def marginals(probability: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b n w"], Float[Tensor, "*b n h"], Float[Tensor, "*b n h"]]:
+def marginals(
+    probability: Float[Tensor, "*b n h w"],
+) -> tuple[Float[Tensor, "*b n w"], Float[Tensor, "*b n h"], Float[Tensor, "*b n h"]]:
     """All that moments need of maps that each sum to 1: sums of columns, sums of rows, and every row's sum times its distance
     from the middle column (one vector for all maps is half the time of one for each)."""
     w = probability.shape[-1]
@@ -75,7 +77,9 @@ def marginals(probability: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b
     return probability.sum(-2), probability.sum(-1), probability @ middle
 
 
-def moments_of(columns: Float[Tensor, "*b n w"], rows: Float[Tensor, "*b n h"], tilt: Float[Tensor, "*b n h"]) -> Moments:
+def moments_of(
+    columns: Float[Tensor, "*b n w"], rows: Float[Tensor, "*b n h"], tilt: Float[Tensor, "*b n h"]
+) -> Moments:
     """Moments of maps from their :func:`marginals`."""
     first_x, last_x, x = _axis(columns)
     first_y, last_y, y = _axis(rows)
@@ -92,7 +96,9 @@ def _axis(marginal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return first, last, cells - first[..., None]
 
 
-def truncated_gaussian(mu: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: int) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+def truncated_gaussian(
+    mu: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: int
+) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """Mean distance to the first cell and variance of Gaussians normalised over the cells of one axis.
 
     Args:
@@ -104,7 +110,14 @@ def truncated_gaussian(mu: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], leng
     return first, (p * (cells - first[..., None]).square()).sum(-1)
 
 
-def inverse_mean(first: Float[Tensor, "*b"], last: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: int, *, iterations: int = ITERATIONS) -> Float[Tensor, "*b"]:
+def inverse_mean(
+    first: Float[Tensor, "*b"],
+    last: Float[Tensor, "*b"],
+    sigma: Float[Tensor, "*b"],
+    length: int,
+    *,
+    iterations: int = ITERATIONS,
+) -> Float[Tensor, "*b"]:
     """Centres of the truncated Gaussians that have these means: mu with m(mu) = mean.
 
     Differentiable in ``first`` (the gradient is sigma^2 / Var, from the implicit function theorem) as often as asked;

@@ -68,4 +68,8 @@ def check_seed(seed: Any) -> None:
 
 def seeded(method: Any, seed: int) -> Any:
     """The same method with another seed, where it draws random numbers; else the method itself."""
-    return replace(method, seed=seed) if is_dataclass(method) and not isinstance(method, type) and hasattr(method, "seed") else method
+    return (
+        replace(method, seed=seed)
+        if is_dataclass(method) and not isinstance(method, type) and hasattr(method, "seed")
+        else method
+    )

@@ -99,7 +99,9 @@ def placed(points: Float[Tensor, "*b n 2"]) -> Float[Tensor, "*b n 2"]:
         ShapeError: they are not floating-point numbers (*batch, n, 2).
     """
     if points.ndim < 2 or points.shape[-1] != 2 or not points.is_floating_point():
-        raise ShapeError(f"points have shape {tuple(points.shape)} and dtype {points.dtype}; expected floating point (*batch, n, 2)")
+        raise ShapeError(
+            f"points have shape {tuple(points.shape)} and dtype {points.dtype}; expected floating point (*batch, n, 2)"
+        )
     return points.to(torch.promote_types(points.dtype, torch.float32))
 
 

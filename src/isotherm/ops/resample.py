@@ -83,7 +83,10 @@ def to_frame(
     if matrix.ndim == 2:
         return _resample(values, matrix, target.size, frame.limits, outside, mode)
     flat = values.reshape(-1, *values.shape[len(batch) :])
-    maps = [_resample(v, m, target.size, frame.limits, outside, mode) for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)]
+    maps = [
+        _resample(v, m, target.size, frame.limits, outside, mode)
+        for v, m in zip(flat, matrix.reshape(-1, 2, 3), strict=True)
+    ]
     return torch.stack(maps).reshape(*values.shape[:-2], *target.size)
 
 
@@ -150,7 +153,9 @@ def _resample(
         return out.to(values.dtype)
     # any affine: grid_sample reads normalised edge-origin coordinates
     ys, xs = torch.meshgrid(
-        torch.arange(size[0], dtype=torch.float64) + 0.5, torch.arange(size[1], dtype=torch.float64) + 0.5, indexing="ij"
+        torch.arange(size[0], dtype=torch.float64) + 0.5,
+        torch.arange(size[1], dtype=torch.float64) + 0.5,
+        indexing="ij",
     )
     cells = torch.stack([xs, ys], -1) @ matrix[:, :2].T + matrix[:, 2]
     grid = (cells / torch.tensor([w, h], dtype=torch.float64) * 2 - 1).to(values.device, dtype)

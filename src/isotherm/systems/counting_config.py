@@ -73,9 +73,13 @@ class CountingConfig:
         if self.by not in ("answer", "expected"):
             raise OptionError(f"by is {self.by!r}; expected answer or expected")
         if not 0 < self.dot_threshold < 1:
-            raise OptionError(f"dot_threshold is {self.dot_threshold}; expected a share of the map's largest value, between 0 and 1")
+            raise OptionError(
+                f"dot_threshold is {self.dot_threshold}; expected a share of the map's largest value, between 0 and 1"
+            )
         if not 0 < self.dot_radius_tokens < 100 or not 0 <= self.same_tokens < 100:
-            raise OptionError(f"dot_radius_tokens is {self.dot_radius_tokens} and same_tokens {self.same_tokens}; expected above 0 and from 0, in vision tokens")
+            raise OptionError(
+                f"dot_radius_tokens is {self.dot_radius_tokens} and same_tokens {self.same_tokens}; expected above 0 and from 0, in vision tokens"
+            )
         if self.crop_side is not None and not 16 <= self.crop_side <= 8192:
             raise OptionError(f"crop_side is {self.crop_side}; expected 16 to 8192 pixels")
         if self.answer_tokens < 1:
@@ -97,4 +101,6 @@ def _check_template(name: str, text: str) -> None:
     except ValueError as error:
         raise OptionError(f"the prompt {text!r} cannot be read ({error}); write {{{{ for a brace") from error
     if fields != ["category"] * max(1, len(fields)):
-        raise OptionError(f"the prompt {name} is {text!r}; it must have {{category}} where the category's name goes, and no other braces")
+        raise OptionError(
+            f"the prompt {name} is {text!r}; it must have {{category}} where the category's name goes, and no other braces"
+        )

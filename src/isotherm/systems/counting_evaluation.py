@@ -60,7 +60,14 @@ def evaluate_counting(
         raise OptionError("there are no pictures to judge by")
     if strategy not in ("global", "dense", "hybrid"):
         raise OptionError(f"the strategy {strategy} needs crops of each picture; judge global, dense or hybrid")
-    recipe = {"evaluation": FORMAT, "model": view.name, "weights": state_hash(view.model), "strategy": strategy, "config": asdict(config), "data": data}
+    recipe = {
+        "evaluation": FORMAT,
+        "model": view.name,
+        "weights": state_hash(view.model),
+        "strategy": strategy,
+        "config": asdict(config),
+        "data": data,
+    }
     folder = RunFolder(dpath, recipe)
     fpath = folder.dpath / LINES
     done = {row["name"]: row for row in read_rows(fpath)}
@@ -71,10 +78,20 @@ def evaluate_counting(
             start = time.monotonic()
             found = count(view, read_picture(one.fpath), one.category, strategy=strategy, config=config)
             done[one.name] = {
-                "name": one.name, "category": one.category, "true": one.count, "count": found.count, "exact": found.exact, "unplaced": found.unplaced,
-                "dots": len(found.dots.xy), "hits": dots_on_points(found.dots.xy.double().numpy(), one), "seconds": round(time.monotonic() - start, 3),
-                "views": [{"name": k.view.name, "answer": k.answer, "count": c, "expected": k.expected} for k, c in zip(found.looks, found.counts, strict=True)],
-            }  # fmt: skip
+                "name": one.name,
+                "category": one.category,
+                "true": one.count,
+                "count": found.count,
+                "exact": found.exact,
+                "unplaced": found.unplaced,
+                "dots": len(found.dots.xy),
+                "hits": dots_on_points(found.dots.xy.double().numpy(), one),
+                "seconds": round(time.monotonic() - start, 3),
+                "views": [
+                    {"name": k.view.name, "answer": k.answer, "count": c, "expected": k.expected}
+                    for k, c in zip(found.looks, found.counts, strict=True)
+                ],
+            }
             append_row(fpath, done[one.name])
         say(f"step {i + 1} of {len(pictures)}: mean error {_mean_error([done[p.name] for p in pictures[: i + 1]]):.2f}")
     rows = [done[p.name] for p in pictures]
@@ -110,10 +127,15 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     errors = _errors(rows)
     true, dots, hits = (sum(row[key] for row in rows) for key in ("true", "dots", "hits"))
     return {
-        "pictures": len(rows), "mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt((errors**2).mean())), "bias": float(errors.mean()),
-        "exact": float(np.mean([row["count"] == row["true"] for row in rows])), "uncounted": sum(row["count"] is None for row in rows),
-        "dot_recall": hits / true if true else None, "dot_precision": hits / dots if dots else None,
-    }  # fmt: skip
+        "pictures": len(rows),
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "bias": float(errors.mean()),
+        "exact": float(np.mean([row["count"] == row["true"] for row in rows])),
+        "uncounted": sum(row["count"] is None for row in rows),
+        "dot_recall": hits / true if true else None,
+        "dot_precision": hits / dots if dots else None,
+    }
 
 
 def _errors(rows: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, " n"]:
@@ -148,7 +170,9 @@ def read_rows(fpath: Path) -> list[dict[str, Any]]:
         try:
             rows.append(json.loads(line))
         except ValueError as error:
-            raise InputError(f"{fpath}:{i}: not JSON ({error}); the file was changed by something else: take the line out to count its picture again") from error
+            raise InputError(
+                f"{fpath}:{i}: not JSON ({error}); the file was changed by something else: take the line out to count its picture again"
+            ) from error
     if last:
         with fpath.open("r+b") as file:  # a line that follows it must begin at a line's start
             file.truncate(sum(len(line) + 1 for line in lines))

@@ -22,7 +22,15 @@ DOT: Colour = (255, 255, 255)
 
 
 def counting_figure(
-    picture: Picture, looks: Sequence[Look], counts: Sequence[float | None], dots: Points, *, title: str, additive: bool, side: int = 420, opacity: float = 0.6
+    picture: Picture,
+    looks: Sequence[Look],
+    counts: Sequence[float | None],
+    dots: Points,
+    *,
+    title: str,
+    additive: bool,
+    side: int = 420,
+    opacity: float = 0.6,
 ) -> Image.Image:
     """The whole picture with the dots that count and the crops, then every view with its map and its dots.
 
@@ -36,17 +44,29 @@ def counting_figure(
     maps = [one.own_map for one in looks]
     if additive:
         areas = [0.0 if one.heatmap is None else float(one.heatmap.frame.cell_size.prod()) for one in looks]
-        maps = [None if m is None else m.with_(values=m.values * (max(areas) / area)) for m, area in zip(maps, areas, strict=True)]
+        maps = [
+            None if m is None else m.with_(values=m.values * (max(areas) / area))
+            for m, area in zip(maps, areas, strict=True)
+        ]
     there = [m for m in maps if m is not None]
     scale = shared_scale(there) if there and additive else None
     font_size = text_size(side, side, share=0.05, smallest=12)
     first = _whole(picture, looks, dots, side, font_size)
     tiles: list[Tile] = [Tile(first, f"{len(dots.xy)} dots")]
     for i, (one, heatmap, counted) in enumerate(zip(looks, maps, counts, strict=True)):
-        tiles.append(Tile(_view(one, heatmap, counted, dots, i, scale, side, opacity, font_size), _caption(one, counted)))
+        tiles.append(
+            Tile(_view(one, heatmap, counted, dots, i, scale, side, opacity, font_size), _caption(one, counted))
+        )
     out = arrange(_rows(looks, tiles), font_size=font_size)
     if scale is not None:
-        bar = colour_bar(min(out.height, 2 * side), scale, style=Style(), signed=there[0].signed, caption="relevance for the expected number", font_size=font_size)
+        bar = colour_bar(
+            min(out.height, 2 * side),
+            scale,
+            style=Style(),
+            signed=there[0].signed,
+            caption="relevance for the expected number",
+            font_size=font_size,
+        )
         out = beside(out, bar)
     return add_title(out, title)
 
@@ -78,24 +98,48 @@ def _whole(picture: Picture, looks: Sequence[Look], dots: Points, side: int, fon
     return out
 
 
-def _view(one: Look, heatmap: Heatmap | None, counted: float | None, dots: Points, number: int, scale: Scale | None, side: int, opacity: float, font_size: int) -> Image.Image:
+def _view(
+    one: Look,
+    heatmap: Heatmap | None,
+    counted: float | None,
+    dots: Points,
+    number: int,
+    scale: Scale | None,
+    side: int,
+    opacity: float,
+    font_size: int,
+) -> Image.Image:
     h, w = (int(s) for s in one.picture.shape[:2])
     out = picture_tile(one.picture, fit((h, w), (side, side)))
     if heatmap is not None:
         # dots mark the peaks here
-        out = overlay_tile(heatmap, out, scale=scale or shared_scale([heatmap]), style=Style(opacity=opacity, peak=False), font_size=font_size)
+        out = overlay_tile(
+            heatmap,
+            out,
+            scale=scale or shared_scale([heatmap]),
+            style=Style(opacity=opacity, peak=False),
+            font_size=font_size,
+        )
     zoom = np.array([out.width / w, out.height / h])
     most = 0 if counted is None else int(np.floor(counted + 0.5))
     mine = one.peaks.xy[:most]
     kept = set() if dots.channel is None else {tuple(p) for p in dots.xy[dots.channel == number].tolist()}
-    for source, (x, y) in zip(mine.tolist(), (one.frame.points_from_source(mine.double()).numpy() * zoom).tolist(), strict=True):
+    for source, (x, y) in zip(
+        mine.tolist(), (one.frame.points_from_source(mine.double()).numpy() * zoom).tolist(), strict=True
+    ):
         _dot(out, x, y, DOT, filled=tuple(source) in kept or one.view.role == "beside")
     return out
 
 
 def _caption(one: Look, counted: float | None) -> str:
     expected = "" if one.expected is None else f", expected {one.expected:.1f}"
-    number = f"no count, {f'answers {one.answer!r}' if one.answer else 'no answer'}" if counted is None else f"{counted:g}" if one.said.value == counted else f"about {counted:.1f}"
+    number = (
+        f"no count, {f'answers {one.answer!r}' if one.answer else 'no answer'}"
+        if counted is None
+        else f"{counted:g}"
+        if one.said.value == counted
+        else f"about {counted:.1f}"
+    )
     return f"{one.view.name}: {number}{expected}"
 
 

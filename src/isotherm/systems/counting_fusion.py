@@ -105,7 +105,9 @@ def fuse(seen: Sequence[Seen], size: Size, *, same_px: float) -> Fused:
     return Fused(max(0.0, len(objects) + unplaced) if counted else None, view, peak, unplaced)
 
 
-def _objects(views: Sequence[CountView], dots: Sequence[Float[np.ndarray, "_ 2"]], size: Size, same_px: float) -> list[_Object]:
+def _objects(
+    views: Sequence[CountView], dots: Sequence[Float[np.ndarray, "_ 2"]], size: Size, same_px: float
+) -> list[_Object]:
     """Dots of several views, those that are partners as one, without those that no partner and no owner backs."""
     found: list[_Object] = []
     for i, xy in enumerate(dots):
@@ -127,14 +129,18 @@ def _objects(views: Sequence[CountView], dots: Sequence[Float[np.ndarray, "_ 2"]
     return [o for o, own in zip(found, owner, strict=True) if len(o.views) > 1 or own == o.view]
 
 
-def _partners(views: Sequence[CountView], found: list[_Object], i: int, xy: Float[np.ndarray, "k 2"], same_px: float) -> dict[int, _Object]:
+def _partners(
+    views: Sequence[CountView], found: list[_Object], i: int, xy: Float[np.ndarray, "k 2"], same_px: float
+) -> dict[int, _Object]:
     """For dots of view i the objects that other views have in the same place, one to one, the nearest together."""
     if not found or same_px <= 0:
         return {}
     at = np.stack([o.at for o in found])
     cost = np.linalg.norm(xy[:, None] - at[None], axis=-1)
     # both must see the place; a dot is off by about half of what may lie between two
-    both = within(views[i], at, same_px / 2)[None] & np.stack([within(views[o.views[-1]], xy, same_px / 2) for o in found], 1)
+    both = within(views[i], at, same_px / 2)[None] & np.stack(
+        [within(views[o.views[-1]], xy, same_px / 2) for o in found], 1
+    )
     cost = np.where(both & (cost <= same_px), cost, FAR)
     return {int(k): found[j] for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < FAR}
 

@@ -67,8 +67,13 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
     expected: float | None = None
     notes: list[str] = []
     try:
-        explained = explain_answer(model, [seen], prompt, score=keeping, methods=methods[:1], trust="off", name=view.name)
-        own_map = explained[0].with_(label=f"{explained[0].label}, {view.name}", meta={**explained[0].meta, "view": view.name, "box": list(view.box)})
+        explained = explain_answer(
+            model, [seen], prompt, score=keeping, methods=methods[:1], trust="off", name=view.name
+        )
+        own_map = explained[0].with_(
+            label=f"{explained[0].label}, {view.name}",
+            meta={**explained[0].meta, "view": view.name, "box": list(view.box)},
+        )
         expected = float(own_map.meta["score"])
         notes += explained.notes
     except (TargetError, MethodError) as error:
@@ -82,7 +87,20 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
     token_px = float(frame.cell_size.max()) * min(float(grid.frame.cell_size.max()) for grid in grids)
     heatmap = None if own_map is None else own_map.with_(frame=frame.then(own_map.frame), picture=picture)
     found = Points(torch.zeros(0, 2), score=torch.zeros(0)) if heatmap is None else peaks_of(heatmap, config, token_px)
-    return Look(view, prompt, answer, read_count(answer, category), expected, heatmap, own_map, seen, frame, found, token_px, tuple(notes))
+    return Look(
+        view,
+        prompt,
+        answer,
+        read_count(answer, category),
+        expected,
+        heatmap,
+        own_map,
+        seen,
+        frame,
+        found,
+        token_px,
+        tuple(notes),
+    )
 
 
 def cut_out(picture: Picture, view: CountView, side: int | None) -> tuple[Picture, Frame]:
@@ -112,7 +130,9 @@ def peaks_of(heatmap: Heatmap, config: CountingConfig, token_px: float) -> Point
     radius = max(1, round(config.dot_radius_tokens * token_px / float(heatmap.frame.cell_size.max())))
     most = min(MOST_DOTS, values.numel())
     # in units of its largest value, because attention's may be below what a logarithm is safe for
-    found = peaks(heatmap.with_(values=values / top, signed=False), most=most, threshold=config.dot_threshold, radius=radius)
+    found = peaks(
+        heatmap.with_(values=values / top, signed=False), most=most, threshold=config.dot_threshold, radius=radius
+    )
     assert found.score is not None
     real: Tensor = torch.isfinite(found.xy).all(-1)
     return Points(found.xy[real].float(), score=found.score[real] * top)

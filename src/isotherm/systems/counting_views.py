@@ -42,7 +42,14 @@ class CountView:
         return y1 - y0, x1 - x0
 
 
-def views_of(size: Size, strategy: str, *, grid: tuple[int, int] = (3, 3), overlap: float = 0.2, crops: Sequence[Sequence[float]] = ()) -> list[CountView]:
+def views_of(
+    size: Size,
+    strategy: str,
+    *,
+    grid: tuple[int, int] = (3, 3),
+    overlap: float = 0.2,
+    crops: Sequence[Sequence[float]] = (),
+) -> list[CountView]:
     """The views of a picture.
 
     - ``global``: the whole picture. ``comparison``: the whole beside one crop; without one, the middle half of each side.
@@ -70,12 +77,16 @@ def views_of(size: Size, strategy: str, *, grid: tuple[int, int] = (3, 3), overl
         return [whole]
     if strategy == "comparison":
         if len(boxes) > 1:
-            raise OptionError(f"a comparison has one crop and {len(boxes)} were given; take the strategy custom for several")
+            raise OptionError(
+                f"a comparison has one crop and {len(boxes)} were given; take the strategy custom for several"
+            )
         box = boxes[0] if boxes else checked_box((w // 4, h // 4, w - w // 4, h - h // 4), size)
         return [whole, CountView("crop" if boxes else "middle", box, "beside")]
     if strategy == "custom":
         if not boxes:
-            raise OptionError("the strategy custom counts in boxes of yours and none was given; give at least one, x0,y0,x1,y1 in pixels")
+            raise OptionError(
+                "the strategy custom counts in boxes of yours and none was given; give at least one, x0,y0,x1,y1 in pixels"
+            )
         return [CountView(f"crop {i + 1}", box) for i, box in enumerate(boxes)]
     rows, columns = (2, 2) if strategy == "hybrid" else grid
     crops_ = [CountView(name, box) for name, box in _grid(size, rows, columns, overlap)]
@@ -91,15 +102,23 @@ def checked_box(box: Sequence[float], size: Size) -> Box:
     h, w = size
     shown = ",".join(f"{v:g}" for v in box)
     if len(box) != 4 or not all(np.isfinite(box)):
-        raise OptionError(f"the crop {shown} has {len(box)} numbers; expected x0,y0,x1,y1, four finite numbers in pixels")
+        raise OptionError(
+            f"the crop {shown} has {len(box)} numbers; expected x0,y0,x1,y1, four finite numbers in pixels"
+        )
     x0, y0, x1, y1 = box
     if x0 >= x1 or y0 >= y1:
-        raise OptionError(f"the crop {shown} ends before it starts; expected x0,y0,x1,y1 with x0 < x1 and y0 < y1 (not x, y, width, height)")
+        raise OptionError(
+            f"the crop {shown} ends before it starts; expected x0,y0,x1,y1 with x0 < x1 and y0 < y1 (not x, y, width, height)"
+        )
     if x0 < 0 or y0 < 0 or x1 > w or y1 > h:
-        raise OptionError(f"the crop {shown} reaches outside of the picture, which is {w} x {h} pixels (width x height); expected a box within it")
+        raise OptionError(
+            f"the crop {shown} reaches outside of the picture, which is {w} x {h} pixels (width x height); expected a box within it"
+        )
     out = int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
     if min(out[2] - out[0], out[3] - out[1]) < LEAST:
-        raise OptionError(f"the crop {shown} is {out[2] - out[0]} x {out[3] - out[1]} pixels; a model sees nothing in less than {LEAST} x {LEAST}")
+        raise OptionError(
+            f"the crop {shown} is {out[2] - out[0]} x {out[3] - out[1]} pixels; a model sees nothing in less than {LEAST} x {LEAST}"
+        )
     return out
 
 
@@ -110,9 +129,15 @@ def _grid(size: Size, rows: int, columns: int, overlap: float) -> list[tuple[str
     if not 0 <= overlap < 1:
         raise OptionError(f"overlap is {overlap}; expected a share of a cell's side, from 0 to less than 1")
     if min(h / rows, w / columns) < LEAST:
-        raise OptionError(f"a grid of {rows} x {columns} over {w} x {h} pixels (width x height) has cells below {LEAST} pixels; take fewer rows or columns")
+        raise OptionError(
+            f"a grid of {rows} x {columns} over {w} x {h} pixels (width x height) has cells below {LEAST} pixels; take fewer rows or columns"
+        )
     ys, xs = _spans(h, rows, overlap), _spans(w, columns, overlap)
-    return [(f"row {r + 1}, column {c + 1}", (xs[c][0], ys[r][0], xs[c][1], ys[r][1])) for r in range(rows) for c in range(columns)]
+    return [
+        (f"row {r + 1}, column {c + 1}", (xs[c][0], ys[r][0], xs[c][1], ys[r][1]))
+        for r in range(rows)
+        for c in range(columns)
+    ]
 
 
 def _spans(total: int, parts: int, overlap: float) -> list[tuple[int, int]]:

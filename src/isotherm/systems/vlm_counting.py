@@ -70,7 +70,15 @@ class Counted:
 
     def figure(self, *, side: int = 420, title: str | None = None) -> Image.Image:
         """All looks at a glance: the dots and crops on the picture, and each view with its map, on one scale of colours."""
-        return counting_figure(self.picture, self.looks, self.counts, self.dots, title=title or self.headline(), additive=self.additive, side=side)
+        return counting_figure(
+            self.picture,
+            self.looks,
+            self.counts,
+            self.dots,
+            title=title or self.headline(),
+            additive=self.additive,
+            side=side,
+        )
 
     def headline(self) -> str:
         """The count in one line, with what makes it an estimate and what contradicts it."""
@@ -95,18 +103,40 @@ class Counted:
         assert channel is not None
         views = [
             {
-                "name": one.view.name, "role": one.view.role, "box": list(one.view.box), "prompt": one.prompt, "answer": one.answer, "said": one.said.value, "read": one.said.reason,
-                "expected": one.expected, "counted": counted, "frame": None if one.heatmap is None else frame_to_json(one.heatmap.frame), "notes": list(one.notes),
+                "name": one.view.name,
+                "role": one.view.role,
+                "box": list(one.view.box),
+                "prompt": one.prompt,
+                "answer": one.answer,
+                "said": one.said.value,
+                "read": one.said.reason,
+                "expected": one.expected,
+                "counted": counted,
+                "frame": None if one.heatmap is None else frame_to_json(one.heatmap.frame),
+                "notes": list(one.notes),
             }
             for one, counted in zip(self.looks, self.counts, strict=True)
-        ]  # fmt: skip
+        ]
         dots = [
-            {"x": round(x, 3), "y": round(y, 3), "score": float(f"{s:.6g}"), "view": int(v)} for (x, y), s, v in zip(self.dots.xy.tolist(), score.tolist(), channel.tolist(), strict=True)
+            {"x": round(x, 3), "y": round(y, 3), "score": float(f"{s:.6g}"), "view": int(v)}
+            for (x, y), s, v in zip(self.dots.xy.tolist(), score.tolist(), channel.tolist(), strict=True)
         ]
         return {
-            "format": FORMAT, "category": self.category, "strategy": self.strategy, "model": self.model, "size": list(self.picture.shape[:2]), "count": self.count, "exact": self.exact,
-            "estimate": self.estimate or None, "doubts": list(self.doubts), "unplaced": self.unplaced, "unit": "source pixels from the top left corner", "dots": dots, "views": views, "notes": list(self.notes),
-        }  # fmt: skip
+            "format": FORMAT,
+            "category": self.category,
+            "strategy": self.strategy,
+            "model": self.model,
+            "size": list(self.picture.shape[:2]),
+            "count": self.count,
+            "exact": self.exact,
+            "estimate": self.estimate or None,
+            "doubts": list(self.doubts),
+            "unplaced": self.unplaced,
+            "unit": "source pixels from the top left corner",
+            "dots": dots,
+            "views": views,
+            "notes": list(self.notes),
+        }
 
 
 def count(
@@ -132,7 +162,9 @@ def count(
     """
     config = (config or CountingConfig()).worded(view)
     if not isinstance(view, LanguageView):
-        raise AdapterError(f"{getattr(view, 'name', type(view).__name__)} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
+        raise AdapterError(
+            f"{getattr(view, 'name', type(view).__name__)} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
+        )
     picture = as_picture(image).array
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
@@ -149,9 +181,21 @@ def count(
     notes = list(dict.fromkeys([*words, *_notes(looks, counts, fused, whole, words)]))
     doubts = _doubts(view, category, looks, counts, fused, whole)
     return Counted(
-        category, strategy, view.name, whole, fused.count, tuple(looks), counts, _dots(looks, fused), fused.unplaced, tuple(notes), additive, picture,
-        estimate=_estimate(looks, counts), doubts=tuple(doubts),
-    )  # fmt: skip
+        category,
+        strategy,
+        view.name,
+        whole,
+        fused.count,
+        tuple(looks),
+        counts,
+        _dots(looks, fused),
+        fused.unplaced,
+        tuple(notes),
+        additive,
+        picture,
+        estimate=_estimate(looks, counts),
+        doubts=tuple(doubts),
+    )
 
 
 class VLMGradCAM:
@@ -169,9 +213,13 @@ class VLMGradCAM:
         self.view = open_model(model, **options)
         self.config = config or CountingConfig()
         if not isinstance(self.view, LanguageView):
-            raise AdapterError(f"{self.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct")
+            raise AdapterError(
+                f"{self.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
+            )
 
-    def count(self, image: Any, category: str, strategy: str = "hybrid", *, crops: Sequence[Sequence[float]] = ()) -> Counted:
+    def count(
+        self, image: Any, category: str, strategy: str = "hybrid", *, crops: Sequence[Sequence[float]] = ()
+    ) -> Counted:
         """:func:`count` by this model."""
         assert isinstance(self.view, LanguageView)
         return count(self.view, image, category, strategy=strategy, config=self.config, crops=crops)
@@ -182,17 +230,28 @@ class VLMGradCAM:
         Raises:
             TargetError: the answer has no number, so there is nothing to show.
         """
-        found = self.count(image, category, "global" if crop_bbox is None else "custom", crops=() if crop_bbox is None else (crop_bbox,))
+        found = self.count(
+            image,
+            category,
+            "global" if crop_bbox is None else "custom",
+            crops=() if crop_bbox is None else (crop_bbox,),
+        )
         (one,) = found.looks
         if one.heatmap is None:
             raise TargetError(f"{found.model} answers {one.answer!r}: {'; '.join(one.notes)}")
         return one.heatmap
 
-    def visualize_comparison(self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None) -> Counted:
+    def visualize_comparison(
+        self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None
+    ) -> Counted:
         """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was counted."""
-        return self._drawn(self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path)
+        return self._drawn(
+            self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path
+        )
 
-    def visualize_counting_attention(self, image: Any, category: str, strategy: str, output_path: str | os.PathLike[str]) -> Counted:
+    def visualize_counting_attention(
+        self, image: Any, category: str, strategy: str, output_path: str | os.PathLike[str]
+    ) -> Counted:
         """Draw all looks of a strategy on one scale of colours; returns what was counted."""
         return self._drawn(self.count(image, category, strategy), output_path)
 
@@ -225,13 +284,28 @@ def _estimate(looks: Sequence[Look], counts: Sequence[float | None]) -> str:
     expected = sum(counted is not None and counted != one.said.value for one, counted in views)
     reasons = []
     if silent:
-        reasons.append("the model did not answer with a number" if len(views) == 1 else f"{silent} of {len(views)} views did not answer with a number")
+        reasons.append(
+            "the model did not answer with a number"
+            if len(views) == 1
+            else f"{silent} of {len(views)} views did not answer with a number"
+        )
     if expected:
-        reasons.append("it is the expected number" if len(views) == 1 else f"{expected} of {len(views)} views give an expected number")
+        reasons.append(
+            "it is the expected number"
+            if len(views) == 1
+            else f"{expected} of {len(views)} views give an expected number"
+        )
     return ", ".join(reasons)
 
 
-def _doubts(view: LanguageView, category: str, looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None) -> list[str]:
+def _doubts(
+    view: LanguageView,
+    category: str,
+    looks: Sequence[Look],
+    counts: Sequence[float | None],
+    fused: Fused,
+    whole: int | None,
+) -> list[str]:
     """What contradicts a count."""
     if whole is None:
         return []
@@ -261,19 +335,27 @@ def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
     return found
 
 
-def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None, known: Sequence[str]) -> list[str]:
+def _notes(
+    looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None, known: Sequence[str]
+) -> list[str]:
     notes = []
     parts = [one for one in looks if one.view.role == "part"]
     spoke = looks[0].view.role == "whole" and counts[0] is not None
     for one, counted in zip(looks, counts, strict=True):
         if counted is None:
             stands_in = one.view.role == "part" and spoke
-            instead = "what no other crop sees there is counted by the whole picture's look" if stands_in else "what no other view sees there is not counted"
+            instead = (
+                "what no other crop sees there is counted by the whole picture's look"
+                if stands_in
+                else "what no other view sees there is not counted"
+            )
             notes.append(f"{one.view.name}: no count ({one.said.reason}); {instead}")
         elif one.said.value is None:
             notes.append(f"{one.view.name}: {one.said.reason}; its expected number {counted:.2f} stands in")
         elif one.expected is not None and _apart(one.said.value, one.expected):
-            notes.append(f"{one.view.name}: the model says {one.said.value:g} and expects {one.expected:.2f}, so it is not sure")
+            notes.append(
+                f"{one.view.name}: the model says {one.said.value:g} and expects {one.expected:.2f}, so it is not sure"
+            )
     notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes if note not in known)
     if abs(fused.unplaced) >= 0.5:
         notes.append(f"{fused.unplaced:.1f} of the count have no dot: the maps have fewer peaks than the model counts")
@@ -283,7 +365,9 @@ def _notes(looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, 
         x0, y0, x1, y1 = looks[-1].view.box
         inside = sum(x0 <= x <= x1 and y0 <= y <= y1 for x, y in looks[0].peaks.xy[fused.peak].tolist())
         if _apart(inside, counts[-1]):
-            notes.append(f"the look at the whole has {inside} dot(s) inside of the {looks[-1].view.name}, and the look at it alone counts {counts[-1]:g}: the views disagree")
+            notes.append(
+                f"the look at the whole has {inside} dot(s) inside of the {looks[-1].view.name}, and the look at it alone counts {counts[-1]:g}: the views disagree"
+            )
     return notes
 
 

@@ -59,7 +59,9 @@ class Annotation:
             object.__setattr__(self, "labels", ("",) * count)
         if len(self.labels) != count or (self.boxes is not None and len(self.boxes) != count):
             boxes = "no" if self.boxes is None else len(self.boxes)
-            raise ShapeError(f"{count} points, {boxes} boxes and {len(self.labels)} labels do not go together; give one of each per place")
+            raise ShapeError(
+                f"{count} points, {boxes} boxes and {len(self.labels)} labels do not go together; give one of each per place"
+            )
 
 
 def parse_annotation(
@@ -140,7 +142,9 @@ def from_annotation(
     if kind not in ("peak", "probability"):
         raise OptionError(f"kind is {kind!r}; expected 'peak' or 'probability'")
     if frame.batch_shape:
-        raise FrameError(f"the frame has batch {tuple(frame.batch_shape)}, and a text speaks of one picture; index the frame")
+        raise FrameError(
+            f"the frame has batch {tuple(frame.batch_shape)}, and a text speaks of one picture; index the frame"
+        )
     h, w = (int(v) for v in frame.source_size)
     points = parse_annotation(text, flag, normalised=normalised, size=(h, w), box_format=box_format).points
     how: Literal["mixture", "max"] = "mixture" if kind == "probability" else "max"
@@ -222,7 +226,9 @@ def number_rows(text: str, expected: str) -> list[Row]:
     return [found] if isinstance(found[0], Number) else found  # type: ignore[list-item, return-value]
 
 
-def points_found(text: str, rows: list[Row], extent: tuple[float, float], size: Size, labels: tuple[str, ...] = ()) -> Annotation:
+def points_found(
+    text: str, rows: list[Row], extent: tuple[float, float], size: Size, labels: tuple[str, ...] = ()
+) -> Annotation:
     """Rows (x, y) that run from 0 to ``extent`` (h, w) over a picture of ``size`` (h, w) -> source pixels."""
     for x, y in rows:
         _in_range(text, x, extent[1], "x")
@@ -231,15 +237,28 @@ def points_found(text: str, rows: list[Row], extent: tuple[float, float], size: 
 
 
 def boxes_found(
-    text: str, rows: list[Row], extent: tuple[float, float], size: Size, labels: tuple[str, ...] = (), *, box_format: BoxFormat
+    text: str,
+    rows: list[Row],
+    extent: tuple[float, float],
+    size: Size,
+    labels: tuple[str, ...] = (),
+    *,
+    box_format: BoxFormat,
 ) -> Annotation:
     """Rows of four that run from 0 to ``extent`` (h, w) over a picture of ``size`` (h, w) -> source pixels."""
     for a, b, c, d in rows:
         for number, limit, name in ((a, extent[1], "x"), (b, extent[0], "y"), (c, extent[1], "x"), (d, extent[0], "y")):
-            _in_range(text, number, limit, name if box_format == "x0y0x1y1" or number in (a, b) else "extent along " + name)
+            _in_range(
+                text, number, limit, name if box_format == "x0y0x1y1" or number in (a, b) else "extent along " + name
+            )
         if box_format == "x0y0x1y1" and (c.value < a.value or d.value < b.value):
             first, second, name = (a, c, "x") if c.value < a.value else (b, d, "y")
-            raise AnnotationError(text, second.position, f"{name}1 = {second.value:g} before {name}0 = {first.value:g}", "x0 <= x1 and y0 <= y1")
+            raise AnnotationError(
+                text,
+                second.position,
+                f"{name}1 = {second.value:g} before {name}0 = {first.value:g}",
+                "x0 <= x1 and y0 <= y1",
+            )
     corner, other = _scaled(rows, extent, size).view(-1, 2, 2).unbind(1)
     if box_format == "cxcywh":
         corner, other = corner - other / 2, corner + other / 2
@@ -253,7 +272,9 @@ def _in_range(text: str, number: Number, limit: float, name: str) -> None:
         raise AnnotationError(text, number.position, f"{name} = {number.value}", "a finite number")
     if not 0 <= number.value <= limit:
         hint = " (pixels need normalised=False)" if limit == 1 else ""
-        raise AnnotationError(text, number.position, f"{name} = {number.value:g}", f"a number from 0 to {limit:g}{hint}")
+        raise AnnotationError(
+            text, number.position, f"{name} = {number.value:g}", f"a number from 0 to {limit:g}{hint}"
+        )
 
 
 def _scaled(rows: list[Row], extent: tuple[float, float], size: Size) -> Tensor:

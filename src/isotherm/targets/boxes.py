@@ -178,9 +178,13 @@ def _at_cells(values: Tensor, cell: Tensor, area: Tensor, inside: Tensor, size: 
 
 def _expect_boxes(boxes: Tensor, classes: Tensor, count: int) -> None:
     if boxes.ndim < 2 or boxes.shape[-1] != 4 or not boxes.is_floating_point():
-        raise ShapeError(f"boxes have shape {tuple(boxes.shape)} and dtype {boxes.dtype}; expected floating point (*batch, n, 4)")
+        raise ShapeError(
+            f"boxes have shape {tuple(boxes.shape)} and dtype {boxes.dtype}; expected floating point (*batch, n, 4)"
+        )
     if classes.shape != boxes.shape[:-1]:
-        raise ShapeError(f"classes have shape {tuple(classes.shape)}; expected {tuple(boxes.shape[:-1])}, one for every box")
+        raise ShapeError(
+            f"classes have shape {tuple(classes.shape)}; expected {tuple(boxes.shape[:-1])}, one for every box"
+        )
     if count < 1:
         raise OptionError(f"count is {count}; expected at least one class")
 
@@ -190,7 +194,9 @@ def _expect_ready(boxes: Tensor, classes: Tensor, shown: Tensor, count: int) -> 
         return
     strange = shown & ((classes < 0) | (classes >= count))
     if bool(strange.any()):
-        raise OptionError(f"a box has the class {int(classes[strange][0])}; expected 0 to {count - 1}, as count={count} says")
+        raise OptionError(
+            f"a box has the class {int(classes[strange][0])}; expected 0 to {count - 1}, as count={count} says"
+        )
     turned = shown & (boxes[..., 2:] < boxes[..., :2]).any(-1)
     if bool(turned.any()):
         raise OptionError(f"a box is {boxes[turned][0].tolist()}; expected (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1")

@@ -55,7 +55,9 @@ def fixations(
     """
     sigma = _sigma_px(sigma_px, sigma_degrees, pixels_per_degree)
     xy = placed(points.xy if isinstance(points, Points) else points)
-    return mixture(points, frame, sigma_cells=_in_cells(sigma, frame, xy), weights=durations_s, state=state, off_frame=off_frame)
+    return mixture(
+        points, frame, sigma_cells=_in_cells(sigma, frame, xy), weights=durations_s, state=state, off_frame=off_frame
+    )
 
 
 def pixels_per_degree(*, screen_px: float, screen_cm: float, distance_cm: float) -> float:
@@ -69,7 +71,9 @@ def pixels_per_degree(*, screen_px: float, screen_cm: float, distance_cm: float)
         37.9
     """
     if not all(math.isfinite(v) and v > 0 for v in (screen_px, screen_cm, distance_cm)):
-        raise OptionError(f"screen_px, screen_cm and distance_cm are {screen_px}, {screen_cm} and {distance_cm}; expected finite numbers above 0")
+        raise OptionError(
+            f"screen_px, screen_cm and distance_cm are {screen_px}, {screen_cm} and {distance_cm}; expected finite numbers above 0"
+        )
     return 2 * distance_cm * math.tan(math.radians(0.5)) * screen_px / screen_cm
 
 
@@ -88,7 +92,9 @@ def _in_cells(sigma_px: float, frame: Frame, xy: Tensor) -> Float[Tensor, "*b m 
     if not torch.compiler.is_compiling():
         skew = (across * down).sum(-1).abs() / (across.norm(dim=-1) * down.norm(dim=-1))
         if bool((skew > 1e-6).any()):
-            raise FrameError("the cells of this frame are sheared in the source picture; resize before rotating, or use equal scales for x and y")
+            raise FrameError(
+                "the cells of this frame are sheared in the source picture; resize before rotating, or use equal scales for x and y"
+            )
     sigma = (sigma_px / frame.cell_size.flip(-1)).to(xy)
     lead = sigma.shape[:-1]
     return sigma.view(*lead, *[1] * (xy.ndim - 1 - len(lead)), 2).expand(xy.shape)

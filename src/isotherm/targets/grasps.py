@@ -82,7 +82,9 @@ def grasps(
     xy = points.xy if isinstance(points, Points) else points
     for name, value in (("angle_rad", angle_rad), ("width_px", width_px)):
         if value.shape != xy.shape[:-1]:
-            raise ShapeError(f"{name} has shape {tuple(value.shape)}; expected {tuple(xy.shape[:-1])}, one for every grasp")
+            raise ShapeError(
+                f"{name} has shape {tuple(value.shape)}; expected {tuple(xy.shape[:-1])}, one for every grasp"
+            )
     complete = torch.isfinite(angle_rad) & torch.isfinite(width_px)
     at = place(_without(points, complete), frame, state=state, off_frame=off_frame)
     if not torch.compiler.is_compiling() and bool((at.shown & (width_px < 0)).any()):
@@ -119,7 +121,9 @@ def _direction_in_cells(angle: Tensor, frame: Frame | Size) -> Float[Tensor, "*b
     return Points(ahead).to_cells(frame).xy - Points(here).to_cells(frame).xy
 
 
-def _nearest(cells: Tensor, sigma: Tensor, shown: Tensor, size: Size, within: float) -> tuple[Int[Tensor, "*b h w"], Bool[Tensor, "*b h w"]]:
+def _nearest(
+    cells: Tensor, sigma: Tensor, shown: Tensor, size: Size, within: float
+) -> tuple[Int[Tensor, "*b h w"], Bool[Tensor, "*b h w"]]:
     """Index of the nearest grasp of every cell, and whether it is near enough or the cell holds it."""
     h, w = size
     if cells.shape[-2] == 0:
@@ -128,7 +132,7 @@ def _nearest(cells: Tensor, sigma: Tensor, shown: Tensor, size: Size, within: fl
     x = torch.arange(w, device=cells.device, dtype=cells.dtype) + 0.5
     y = torch.arange(h, device=cells.device, dtype=cells.dtype) + 0.5
     dx, dy = x - cells[..., 0, None], y - cells[..., 1, None]
-    far = ((dx / sigma[..., 0, None]).square()[..., None, :] + (dy / sigma[..., 1, None]).square()[..., :, None])
+    far = (dx / sigma[..., 0, None]).square()[..., None, :] + (dy / sigma[..., 1, None]).square()[..., :, None]
     # a grasp on the far edge belongs to the last cell
     column, row = cells[..., 0].floor().clamp(max=w - 1), cells[..., 1].floor().clamp(max=h - 1)
     on_raster = ((cells >= 0) & (cells <= torch.tensor([w, h], device=cells.device))).all(-1)

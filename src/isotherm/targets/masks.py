@@ -58,13 +58,17 @@ def masks(
     if state is None:
         state = torch.full(masks.shape[:-2], int(State.LABELLED), device=masks.device)
     if state.shape != masks.shape[:-2]:
-        raise ShapeError(f"state has shape {tuple(state.shape)}; expected {tuple(masks.shape[:-2])}, one for every mask")
+        raise ShapeError(
+            f"state has shape {tuple(state.shape)}; expected {tuple(masks.shape[:-2])}, one for every mask"
+        )
     values = masks.to(torch.promote_types(masks.dtype, torch.float32) if masks.is_floating_point() else torch.float32)
     known = (state != int(State.UNLABELLED)) & (state != int(State.ABSENT))
     values = torch.where(known[..., None, None], values, 0.0)  # a mask that is not known may be NaN
     # written so that NaN is refused too
     if not torch.compiler.is_compiling() and not bool(((values >= 0) & (values <= 1)).all()):
-        raise OptionError("a mask has numbers outside of 0 to 1; divide masks of 0 and 255 by 255, or compare them with > 0")
+        raise OptionError(
+            "a mask has numbers outside of 0 to 1; divide masks of 0 and 255 by 255, or compare them with > 0"
+        )
     covered = _covered(values, frame)
     total = covered.sum((-2, -1))
     anything = (values > 0).flatten(-2).any(-1)
@@ -80,9 +84,13 @@ def masks(
 def _expect_sizes(masks: Tensor, frame: Frame) -> None:
     lead = tuple(frame.batch_shape)
     if lead != tuple(masks.shape[:-3][: len(lead)]):
-        raise ShapeError(f"the frame has batch {lead}, the masks have shape {tuple(masks.shape)}; the frame's batch must be their first dimensions, or empty")
+        raise ShapeError(
+            f"the frame has batch {lead}, the masks have shape {tuple(masks.shape)}; the frame's batch must be their first dimensions, or empty"
+        )
     if not bool((frame.source_size.cpu() == torch.tensor(masks.shape[-2:])).all()):
-        raise ShapeError(f"masks are {tuple(masks.shape[-2:])} pixels, the frame's source is {frame.source_size.tolist()}; both must be (h, w) of the source picture")
+        raise ShapeError(
+            f"masks are {tuple(masks.shape[-2:])} pixels, the frame's source is {frame.source_size.tolist()}; both must be (h, w) of the source picture"
+        )
 
 
 def _covered(values: Tensor, frame: Frame) -> Tensor:
@@ -109,7 +117,9 @@ def _one(values: Tensor, frame: Frame) -> Tensor:
     fine_h, fine_w = (max(1, math.ceil(2 * float(side))) for side in frame.cell_size)
     inner = torch.tensor([[1 / fine_w, 0, 0], [0, 1 / fine_h, 0]], dtype=torch.float64)
     fine = Frame(
-        compose_affine(frame.to_source.cpu(), inner), (frame.size[0] * fine_h, frame.size[1] * fine_w), frame.source_size.cpu()
+        compose_affine(frame.to_source.cpu(), inner),
+        (frame.size[0] * fine_h, frame.size[1] * fine_w),
+        frame.source_size.cpu(),
     )
     read = to_frame(values, Frame.identity(size), fine, mode="nearest")
     return F.avg_pool2d(read.reshape(-1, 1, *fine.size), (fine_h, fine_w)).reshape(*values.shape[:-2], *frame.size)

@@ -55,10 +55,14 @@ def mixture(
     if how not in ("mixture", "max"):
         raise OptionError(f"how is {how!r}; expected 'mixture' or 'max'")
     if how == "mixture" and off_frame == "background":
-        raise OptionError("a mixture sums to 1, so off_frame='background' has no meaning in it; use 'drop', 'tail' or 'clip'")
+        raise OptionError(
+            "a mixture sums to 1, so off_frame='background' has no meaning in it; use 'drop', 'tail' or 'clip'"
+        )
     at = place(points, frame, state=state, off_frame=off_frame)
     grid = raster(frame)
-    weights = torch.where(at.shown, torch.ones_like(at.cells[..., 0]) if weights is None else _weights(weights, at), 0.0)
+    weights = torch.where(
+        at.shown, torch.ones_like(at.cells[..., 0]) if weights is None else _weights(weights, at), 0.0
+    )
     sigma = sigma_per_axis(sigma_cells, at.cells)
     fused = _sum if how == "mixture" else _largest
     kind: Kind = "probability" if how == "mixture" else "peak"
@@ -81,7 +85,9 @@ def fused_state(state: Int[Tensor, "*b m"], counts: Bool[Tensor, "*b m"]) -> Int
 
 def _weights(weights: Tensor, at: Placed) -> Tensor:
     if weights.shape != at.shown.shape:
-        raise ShapeError(f"weights have shape {tuple(weights.shape)}; expected {tuple(at.shown.shape)}, one for every point")
+        raise ShapeError(
+            f"weights have shape {tuple(weights.shape)}; expected {tuple(at.shown.shape)}, one for every point"
+        )
     weights = weights.to(at.cells)
     # the weight of a point that is not shown may be anything
     if not torch.compiler.is_compiling():

@@ -63,7 +63,9 @@ def parse_molmo(text: str, *, size: Size) -> Annotation:
             if name not in given:
                 raise AnnotationError(text, start, f"a tag without {name}", _MOLMO)
         if not names or len(given) != 2 * count:
-            strange = next((name for name in given if name not in {n for pair in names for n in pair}), "no coordinates")
+            strange = next(
+                (name for name in given if name not in {n for pair in names for n in pair}), "no coordinates"
+            )
             raise AnnotationError(text, given.get(strange, ("", start))[1], strange, _MOLMO)
         for x, y in names:
             rows.append([_decimal(text, *given[x]), _decimal(text, *given[y])])
@@ -121,7 +123,9 @@ def parse_qwen(
     for item, position in _json_objects(text):
         here = [key for key in ("bbox_2d", "point_2d") if key in item]
         if len(here) != 1:
-            raise AnnotationError(text, position, " and ".join(here) or "an object with neither bbox_2d nor point_2d", _QWEN)
+            raise AnnotationError(
+                text, position, " and ".join(here) or "an object with neither bbox_2d nor point_2d", _QWEN
+            )
         key = here[0]
         keys.add(key)
         if len(keys) > 1:
@@ -130,7 +134,11 @@ def parse_qwen(
         if not isinstance(label, str):
             raise AnnotationError(text, position, "a label that is no text", _QWEN)
         # json reads true as bool; every number comes as float
-        if not isinstance(values, list) or len(values) != (4 if key == "bbox_2d" else 2) or not all(isinstance(v, float) for v in values):
+        if (
+            not isinstance(values, list)
+            or len(values) != (4 if key == "bbox_2d" else 2)
+            or not all(isinstance(v, float) for v in values)
+        ):
             raise AnnotationError(text, position, f"{key} = {json.dumps(values)[:40]}", _QWEN)
         rows.append([Number(v, position) for v in values])
         labels.append(label)
@@ -214,7 +222,9 @@ def parse_robopoint(text: str, *, size: Size) -> Annotation:
     rows = number_rows(text, _ROBOPOINT)
     for row in rows:
         if len(row) not in (2, 4) or len(row) != len(rows[0]):
-            raise AnnotationError(text, row[0].position, f"{len(row)} numbers together", _ROBOPOINT + ", all of one length")
+            raise AnnotationError(
+                text, row[0].position, f"{len(row)} numbers together", _ROBOPOINT + ", all of one length"
+            )
     if len(rows[0]) == 4:
         return boxes_found(text, rows, (1.0, 1.0), size, box_format="x0y0x1y1")
     return points_found(text, rows, (1.0, 1.0), size)

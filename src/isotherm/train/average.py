@@ -26,7 +26,9 @@ class WeightAverage:
             raise OptionError(f"decay is {decay}; expected a number from 0 to less than 1, such as 0.999")
         self.decay, self.step = decay, 0
         self.trained = [name for name, p in model.named_parameters() if p.requires_grad]
-        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        self.values: dict[str, Tensor] = {
+            name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad
+        }
         self.values |= {name: b.detach().clone() for name, b in model.named_buffers() if b.is_floating_point()}
 
     @torch.no_grad()

@@ -91,7 +91,9 @@ def detection_average_precision(
         [[0.5]]
     """
     if len(found) != len(true) or any(f.scores is None for f in found):
-        raise ShapeError(f"{len(found)} pictures were looked at and {len(true)} are labelled; expected as many, and a score for every finding")
+        raise ShapeError(
+            f"{len(found)} pictures were looked at and {len(true)} are labelled; expected as many, and a score for every finding"
+        )
     if not least or not all(0 < x <= 1 for x in least):
         raise OptionError(f"least is {tuple(least)}; expected overlaps above 0, up to 1")
     result = torch.full((classes, len(least)), torch.nan, dtype=torch.float64)
@@ -135,9 +137,11 @@ def shares(found: Sequence[Boxes], true: Sequence[Boxes], *, least: float = 0.5)
             if len(there):
                 seen, right = seen + 1, right + int(same[there[0], m])
     return {
-        "recall": hits / max(1, objects), "precision": hits / max(1, findings),
-        "mean_iou": overlap / max(1, hits), "class_accuracy": right / max(1, seen),
-    }  # fmt: skip
+        "recall": hits / max(1, objects),
+        "precision": hits / max(1, findings),
+        "mean_iou": overlap / max(1, hits),
+        "class_accuracy": right / max(1, seen),
+    }
 
 
 def _of_class(found: Boxes, k: int) -> tuple[Tensor, Tensor]:

@@ -40,7 +40,11 @@ class BoxedScenes:
 
 
 def draw_boxed_scenes(
-    seeds: Sequence[int], configs: Sequence[SceneConfig], preprocess: Preprocess, *, say: Callable[[str], None] = lambda line: None
+    seeds: Sequence[int],
+    configs: Sequence[SceneConfig],
+    preprocess: Preprocess,
+    *,
+    say: Callable[[str], None] = lambda line: None,
 ) -> BoxedScenes:
     """Scenes of the ``configs`` in turn, prepared as the detector's view prepares pictures, kept as bytes.
 
@@ -53,7 +57,9 @@ def draw_boxed_scenes(
     boxes, classes = torch.zeros(len(seeds), most, 4), torch.zeros(len(seeds), most, dtype=torch.long)
     state = torch.full((len(seeds), most), int(State.ABSENT))
     frames, began, threads = [], time.perf_counter(), torch.get_num_threads()
-    torch.set_num_threads(1)  # the parts are too small to share, and threads that wait for one another are many times slower
+    torch.set_num_threads(
+        1
+    )  # the parts are too small to share, and threads that wait for one another are many times slower
     try:
         for i, seed in enumerate(seeds):
             scene = make_scene(seed, configs[i % len(configs)])
@@ -61,7 +67,11 @@ def draw_boxed_scenes(
             frames.append(frame)
             pictures[i] = ((tensor * std + mean) * 255).round().to(torch.uint8)
             n = len(scene)
-            boxes[i, :n], classes[i, :n], state[i, :n] = torch.from_numpy(scene.boxes), torch.from_numpy(scene.labels), int(State.LABELLED)
+            boxes[i, :n], classes[i, :n], state[i, :n] = (
+                torch.from_numpy(scene.boxes),
+                torch.from_numpy(scene.labels),
+                int(State.LABELLED),
+            )
             if (i + 1) % 1000 == 0 or i + 1 == len(seeds):
                 say(f"drawn {i + 1}/{len(seeds)} scenes, {(i + 1) / (time.perf_counter() - began):.0f} a second")
     finally:
@@ -85,7 +95,13 @@ class SceneAugmentation:
 
 
 def scene_batch(
-    data: BoxedScenes, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], augmentation: SceneAugmentation, *, seed: int, device: torch.device
+    data: BoxedScenes,
+    index: Int[Tensor, " b"],
+    epoch: Int[Tensor, " b"],
+    augmentation: SceneAugmentation,
+    *,
+    seed: int,
+    device: torch.device,
 ) -> tuple[Float[Tensor, "b 3 h w"], Frame]:
     """Pictures by number, from 0 to 1, changed as the seed, each one's epoch and number say, and the frames that lead back to the
     scenes, whose boxes stay as they are."""
@@ -111,5 +127,6 @@ def quarter_turns(size: Size) -> Float[Tensor, "4 2 3"]:
     """
     h, w = float(size[0]), float(size[1])
     return torch.tensor(
-        [[[1, 0, 0], [0, 1, 0]], [[0, -1, h], [1, 0, 0]], [[-1, 0, w], [0, -1, h]], [[0, 1, 0], [-1, 0, w]]], dtype=torch.float64
+        [[[1, 0, 0], [0, 1, 0]], [[0, -1, h], [1, 0, 0]], [[-1, 0, w], [0, -1, h]], [[0, 1, 0], [-1, 0, w]]],
+        dtype=torch.float64,
     )

@@ -111,10 +111,14 @@ def chosen_device(name: str) -> torch.device:
         OptionError: no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise OptionError(f"there is no device {name!r} here ({str(error).splitlines()[0]}); expected auto, cpu, cuda, cuda:1 or mps") from error
+        raise OptionError(
+            f"there is no device {name!r} here ({str(error).splitlines()[0]}); expected auto, cpu, cuda, cuda:1 or mps"
+        ) from error
     return device

@@ -77,9 +77,13 @@ class DetectorTraining(LoopConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.seed < 1 << 20 or not 1 <= self.scenes <= 1 << 20:
-            raise OptionError(f"seed {self.seed} with {self.scenes} scenes; expected a seed below 2**20 and 1 to 2**20 scenes")
+            raise OptionError(
+                f"seed {self.seed} with {self.scenes} scenes; expected a seed below 2**20 and 1 to 2**20 scenes"
+            )
         if min(self.size_weight, self.offset_weight) < 0:
-            raise OptionError(f"size_weight is {self.size_weight}, offset_weight {self.offset_weight}; expected at least 0")
+            raise OptionError(
+                f"size_weight is {self.size_weight}, offset_weight {self.offset_weight}; expected at least 0"
+            )
 
     @property
     def seeds(self) -> range:
@@ -87,7 +91,9 @@ class DetectorTraining(LoopConfig):
         return TRAINING[self.seed << 20 :][: self.scenes]
 
 
-def detector_loss(maps: DetectorMaps, target: BoxTarget, *, typical: float, size_weight: float = 0.1, offset_weight: float = 1.0) -> Float[Tensor, ""]:
+def detector_loss(
+    maps: DetectorMaps, target: BoxTarget, *, typical: float, size_weight: float = 0.1, offset_weight: float = 1.0
+) -> Float[Tensor, ""]:
     """Focal loss on centres, and L1 errors of size and offset at the cells that hold one, over their number.
 
     Sizes are compared as logarithms, whose error is a share of the side; times ``typical`` it is in cells for a typical object, so
@@ -123,21 +129,46 @@ class DetectorTask(Task):
         state = self.data.state[index]
         return int((state == int(State.LABELLED)).sum()), state.numel()
 
-    def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
+    def part(
+        self,
+        forward: nn.Module,
+        index: Int[Tensor, " b"],
+        epoch: Int[Tensor, " b"],
+        *,
+        done: float,
+        device: torch.device,
+    ) -> Part:
         config, data = self.config, self.data
         pictures, frame = scene_batch(data, index, epoch, config.augmentation, seed=config.seed, device=device)
         maps: DetectorMaps = forward(pictures)
         with torch.autocast(device.type, enabled=False):
             target = targets.boxes(
-                data.boxes[index].to(device), self.output_frame(frame), classes=data.classes[index].to(device),
-                count=len(self.net.names), sigma=config.sigma, centre="cell", state=data.state[index].to(device),
-            )  # fmt: skip
-            loss = detector_loss(maps, target, typical=self.net.typical, size_weight=config.size_weight, offset_weight=config.offset_weight)
+                data.boxes[index].to(device),
+                self.output_frame(frame),
+                classes=data.classes[index].to(device),
+                count=len(self.net.names),
+                sigma=config.sigma,
+                centre="cell",
+                state=data.state[index].to(device),
+            )
+            loss = detector_loss(
+                maps,
+                target,
+                typical=self.net.typical,
+                size_weight=config.size_weight,
+                offset_weight=config.offset_weight,
+            )
         return Part(loss, maps.logits.float().amax(1, keepdim=True).sigmoid())
 
 
 def train_detector(
-    config: DetectorTraining, model: HeatmapDetector, data: BoxedScenes, folder: RunFolder, *, validate: Validate | None = None, say: Say = lambda line: None
+    config: DetectorTraining,
+    model: HeatmapDetector,
+    data: BoxedScenes,
+    folder: RunFolder,
+    *,
+    validate: Validate | None = None,
+    say: Say = lambda line: None,
 ) -> HeatmapDetector:
     """Train a detector, or go on with a run that was interrupted.
 
@@ -164,21 +195,31 @@ def found_boxes(model: HeatmapDetector, data: BoxedScenes, *, most: int = 20, ba
 def true_boxes(data: BoxedScenes) -> list[Boxes]:
     """The objects of scenes, in source pixels."""
     there = data.state == int(State.LABELLED)
-    return [Boxes(boxes[rows], classes[rows]) for boxes, classes, rows in zip(data.boxes, data.classes, there, strict=True)]
+    return [
+        Boxes(boxes[rows], classes[rows]) for boxes, classes, rows in zip(data.boxes, data.classes, there, strict=True)
+    ]
 
 
 def evaluate(model: HeatmapDetector, data: BoxedScenes, *, confidence: float = CONFIDENCE) -> dict[str, Any]:
     """Figures of merit: average precision over all findings, and shares of the findings that are at least as sure as ``confidence``."""
     found, true = found_boxes(model, data), true_boxes(data)
     precision = detection_average_precision(found, true, classes=len(model.config.names))
-    sure = [Boxes(f.boxes[f.scores >= confidence], f.classes[f.scores >= confidence], f.scores[f.scores >= confidence]) for f in found if f.scores is not None]
+    sure = [
+        Boxes(f.boxes[f.scores >= confidence], f.classes[f.scores >= confidence], f.scores[f.scores >= confidence])
+        for f in found
+        if f.scores is not None
+    ]
     return {
         "scenes": len(data),
-        "AP50": _rounded(precision[:, OVERLAPS.index(0.5)].nanmean()), "AP75": _rounded(precision[:, OVERLAPS.index(0.75)].nanmean()),
-        "AP50:95": _rounded(precision.nanmean()), "confidence": confidence,
+        "AP50": _rounded(precision[:, OVERLAPS.index(0.5)].nanmean()),
+        "AP75": _rounded(precision[:, OVERLAPS.index(0.75)].nanmean()),
+        "AP50:95": _rounded(precision.nanmean()),
+        "confidence": confidence,
         **{name: _rounded(value) for name, value in shares(sure, true).items()},
-        "AP50 of classes": {name: _rounded(p) for name, p in zip(model.config.names, precision[:, OVERLAPS.index(0.5)], strict=True)},
-    }  # fmt: skip
+        "AP50 of classes": {
+            name: _rounded(p) for name, p in zip(model.config.names, precision[:, OVERLAPS.index(0.5)], strict=True)
+        },
+    }
 
 
 def _rounded(value: float | Tensor) -> float:
@@ -216,8 +257,18 @@ def run(
     def validate(model: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(model, HeatmapDetector)
         found = evaluate(model.eval(), watched)
-        say(f"step {step}, validation: " + ", ".join(f"{key} {found[key]:.3f}" for key in ("AP50", "AP50:95", "recall", "mean_iou", "class_accuracy")))
-        return {"score": found["AP50:95"], "AP50": found["AP50"], "recall": found["recall"], "mean_iou": found["mean_iou"]}
+        say(
+            f"step {step}, validation: "
+            + ", ".join(
+                f"{key} {found[key]:.3f}" for key in ("AP50", "AP50:95", "recall", "mean_iou", "class_accuracy")
+            )
+        )
+        return {
+            "score": found["AP50:95"],
+            "AP50": found["AP50"],
+            "recall": found["recall"],
+            "mean_iou": found["mean_iou"],
+        }
 
     fitted = train_detector(config, random_detector(net, config.seed).train(), data, folder, validate=validate, say=say)
     seconds, processor_seconds = clock.read()
@@ -231,7 +282,11 @@ def run(
         "command": command_of("isotherm.train.heatmap_detector", config, OPTIONS, out),
         "training": asdict(config),
         "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {"fitted_on": ends(config.seeds), "validation": ends(VALIDATION[:held_out]), "held_out": ends(HELD_OUT[:held_out])},
+        "scenes": {
+            "fitted_on": ends(config.seeds),
+            "validation": ends(VALIDATION[:held_out]),
+            "held_out": ends(HELD_OUT[:held_out]),
+        },
         "results": results,
     }
     recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
@@ -241,14 +296,22 @@ def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m isotherm.train.heatmap_detector", description="Train the heatmap detector of generated scenes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m isotherm.train.heatmap_detector", description="Train the heatmap detector of generated scenes."
+    )
     defaults = DetectorTraining()
-    parser.add_argument("--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json"
+    )
     kinds: dict[str, Callable[[str], Any]] = {"rate": float}
     for name in OPTIONS[:-1]:
-        parser.add_argument(f"--{name}", type=kinds.get(name, int), default=getattr(defaults, name), help="default: %(default)s")
+        parser.add_argument(
+            f"--{name}", type=kinds.get(name, int), default=getattr(defaults, name), help="default: %(default)s"
+        )
     parser.add_argument("--precision", choices=["bfloat16", "float32"], default=defaults.precision)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number")
+    parser.add_argument(
+        "--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number"
+    )
     given = parser.parse_args(arguments)
     if given.threads < 1:
         parser.error(f"--threads is {given.threads}; expected at least 1")

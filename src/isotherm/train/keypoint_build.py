@@ -55,9 +55,13 @@ class ModelChoice:
         if self.head not in HEADS:
             raise OptionError(f"head is {self.head!r}; expected one of {', '.join(HEADS)}")
         if self.backbone == "conv" and self.frozen:
-            raise OptionError("the backbone 'conv' has random weights and would stay so if frozen; choose frozen=False, or another backbone")
+            raise OptionError(
+                "the backbone 'conv' has random weights and would stay so if frozen; choose frozen=False, or another backbone"
+            )
         if self.lora is not None and self.frozen:
-            raise OptionError("lora adapts the backbone, so it is not frozen; choose frozen=False (its own weights stay all the same)")
+            raise OptionError(
+                "lora adapts the backbone, so it is not frozen; choose frozen=False (its own weights stay all the same)"
+            )
 
 
 def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel:
@@ -87,7 +91,9 @@ def make_backbone(choice: ModelChoice, *, size: Size) -> Backbone:
     if "/" in choice.backbone:
         from isotherm.adapters import transformers_backbone
 
-        return transformers_backbone.load_backbone(choice.backbone, weights="auto" if choice.pretrained else "none", seed=choice.seed)
+        return transformers_backbone.load_backbone(
+            choice.backbone, weights="auto" if choice.pretrained else "none", seed=choice.seed
+        )
     from isotherm.adapters import timm_backbone
 
     return timm_backbone.load_backbone(choice.backbone, pretrained=choice.pretrained, size=size, seed=choice.seed)
@@ -118,11 +124,20 @@ class TrainedKeypoints:
 def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
     """Weights and everything else in one safetensors file, whole or not at all; a frozen backbone stays with its name."""
     frozen = {name for name, p in trained.model.named_parameters() if not p.requires_grad}
-    tensors = {name: value.contiguous().cpu() for name, value in trained.model.state_dict().items() if name not in frozen}
+    tensors = {
+        name: value.contiguous().cpu() for name, value in trained.model.state_dict().items() if name not in frozen
+    }
     told = {
-        "choice": asdict(trained.choice), "objective": asdict(trained.objective), "size": trained.size, "names": trained.names,
-        "exchangeable": trained.exchangeable, "swaps": trained.swaps, "lines": dict(trained.lines), "margin": trained.margin, "covariance_scale": trained.covariance_scale,
-    }  # fmt: skip
+        "choice": asdict(trained.choice),
+        "objective": asdict(trained.objective),
+        "size": trained.size,
+        "names": trained.names,
+        "exchangeable": trained.exchangeable,
+        "swaps": trained.swaps,
+        "lines": dict(trained.lines),
+        "margin": trained.margin,
+        "covariance_scale": trained.covariance_scale,
+    }
     with atomic_write(fpath) as file:
         file.write(save(tensors, metadata={"format": FORMAT, "keypoints": json.dumps(told)}))
     return Path(fpath)
@@ -138,18 +153,31 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         with safe_open(os.fspath(fpath), framework="pt") as file:
             told, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{fpath} cannot be read ({error}); expected a model.safetensors of a training run") from error
+        raise WeightsError(
+            f"{fpath} cannot be read ({error}); expected a model.safetensors of a training run"
+        ) from error
     if told.get("format") != FORMAT:
         raise WeightsError(f"{fpath} is of format {told.get('format')!r}; expected {FORMAT!r}: is it a keypoint model?")
     parts = json.loads(told["keypoints"])
-    choice, size, names = from_plain(ModelChoice, parts["choice"]), (int(parts["size"][0]), int(parts["size"][1])), tuple(parts["names"])
+    choice, size, names = (
+        from_plain(ModelChoice, parts["choice"]),
+        (int(parts["size"][0]), int(parts["size"][1])),
+        tuple(parts["names"]),
+    )
     model = make_model(choice, len(names), size=size)
     _fill(model, tensors, Path(fpath))
     return TrainedKeypoints(
-        model=model.eval(), choice=choice, objective=from_plain(Objective, parts["objective"]), size=size, names=names,
-        exchangeable=tuple(tuple(g) for g in parts["exchangeable"]), swaps=tuple((a, b) for a, b in parts["swaps"]),
-        lines={name: (a, b) for name, (a, b) in parts["lines"].items()}, margin=float(parts["margin"]), covariance_scale=parts["covariance_scale"],
-    )  # fmt: skip
+        model=model.eval(),
+        choice=choice,
+        objective=from_plain(Objective, parts["objective"]),
+        size=size,
+        names=names,
+        exchangeable=tuple(tuple(g) for g in parts["exchangeable"]),
+        swaps=tuple((a, b) for a, b in parts["swaps"]),
+        lines={name: (a, b) for name, (a, b) in parts["lines"].items()},
+        margin=float(parts["margin"]),
+        covariance_scale=parts["covariance_scale"],
+    )
 
 
 def _fill(model: KeypointModel, tensors: dict[str, Tensor], fpath: Path) -> None:
@@ -160,4 +188,6 @@ def _fill(model: KeypointModel, tensors: dict[str, Tensor], fpath: Path) -> None
     try:
         model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        raise WeightsError(f"{fpath} does not fit its own description: {str(error).splitlines()[-1].strip()}") from error
+        raise WeightsError(
+            f"{fpath} does not fit its own description: {str(error).splitlines()[-1].strip()}"
+        ) from error

@@ -56,7 +56,9 @@ class Source:
         if (self.format == "generated") == bool(self.file):
             raise OptionError("a source is a file of annotations, or format: generated; give one of the two")
         if self.split not in SPLITS or self.first < 0 or self.count < 1:
-            raise OptionError(f"split is {self.split!r}, first {self.first}, count {self.count}; expected one of {', '.join(SPLITS)}, at least 0, and at least 1")
+            raise OptionError(
+                f"split is {self.split!r}, first {self.first}, count {self.count}; expected one of {', '.join(SPLITS)}, at least 0, and at least 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +89,18 @@ class DataChoice:
 
     def __post_init__(self) -> None:
         if not self.train:
-            raise OptionError("there is no source to train on; give data.train, a list with a file of annotations or format: generated")
+            raise OptionError(
+                "there is no source to train on; give data.train, a list with a file of annotations or format: generated"
+            )
         if not 0 <= self.hold_out < 1 or self.margin < 0 or not 1 <= self.enlarged <= 4:
-            raise OptionError(f"hold_out is {self.hold_out}, margin {self.margin}, enlarged {self.enlarged}; expected 0 to less than 1, at least 0, and 1 to 4")
+            raise OptionError(
+                f"hold_out is {self.hold_out}, margin {self.margin}, enlarged {self.enlarged}; expected 0 to less than 1, at least 0, and 1 to 4"
+            )
 
 
-def read_data(choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None) -> tuple[KeypointSet, KeypointSet]:
+def read_data(
+    choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None
+) -> tuple[KeypointSet, KeypointSet]:
     """(what to train on, what to validate on; empty where nothing is held out).
 
     Args:
@@ -105,13 +113,20 @@ def read_data(choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Sa
     if choice.validation:
         return training, read_sources(choice.validation, choice, root=root, skip_bad=skip_bad, say=say)
     held_back = [_draw(record, choice.seed) < choice.hold_out for record in training]
-    parts = [dataclasses.replace(training, records=[r for r, held in zip(training, held_back, strict=True) if held == of]) for of in (False, True)]
+    parts = [
+        dataclasses.replace(training, records=[r for r, held in zip(training, held_back, strict=True) if held == of])
+        for of in (False, True)
+    ]
     if choice.hold_out:
-        say(f"held back for validation: {len(parts[1])} of {len(training)} records ({choice.hold_out:.0%} of the pictures)")
+        say(
+            f"held back for validation: {len(parts[1])} of {len(training)} records ({choice.hold_out:.0%} of the pictures)"
+        )
     return parts[0], parts[1]
 
 
-def read_sources(sources: tuple[Source, ...], choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None) -> KeypointSet:
+def read_sources(
+    sources: tuple[Source, ...], choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None
+) -> KeypointSet:
     """Sources joined into one set, with what the choice says about its points."""
     found = [_named(read_source(source, root=root, skip_bad=skip_bad, say=say), choice) for source in sources]
     whole = together(*found)
@@ -136,12 +151,26 @@ def read_source(source: Source, *, root: Path, skip_bad: bool = False, say: Say 
     images = root / source.images if source.images else fpath.parent
     form = recognised(fpath) if source.format == "auto" else source.format
     if form == "coco":
-        data = read_coco(fpath, images, category=source.category or None, skip_bad=skip_bad, **({} if source.pixel is None else {"pixel": source.pixel}))
+        data = read_coco(
+            fpath,
+            images,
+            category=source.category or None,
+            skip_bad=skip_bad,
+            **({} if source.pixel is None else {"pixel": source.pixel}),
+        )
     elif form == "beetles":
-        data = read_beetles(fpath, images, group=source.group or None, skip_bad=skip_bad, **({} if source.pixel is None else {"pixel": source.pixel}))
+        data = read_beetles(
+            fpath,
+            images,
+            group=source.group or None,
+            skip_bad=skip_bad,
+            **({} if source.pixel is None else {"pixel": source.pixel}),
+        )
     else:
         data = read_point_table(fpath, images, pixel=source.pixel, skip_bad=skip_bad)
-    say(f"{source.file}: {len(data)} records of {', '.join(data.names)} ({form}{', recognised by its content' if source.format == 'auto' else ''})")
+    say(
+        f"{source.file}: {len(data)} records of {', '.join(data.names)} ({form}{', recognised by its content' if source.format == 'auto' else ''})"
+    )
     return data
 
 

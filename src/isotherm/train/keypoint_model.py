@@ -79,7 +79,9 @@ class Objective:
             if value is not None and not 0 < value < float("inf"):
                 raise OptionError(f"{name} is {value}; expected a finite number of cells above 0")
         if self.coordinates < 0 or (self.coordinates > 0 and self.loss == "mse"):
-            raise OptionError(f"coordinates is {self.coordinates} with loss {self.loss}; expected at least 0, and 0 with 'mse', whose decoder follows no gradient far from the peak")
+            raise OptionError(
+                f"coordinates is {self.coordinates} with loss {self.loss}; expected at least 0, and 0 with 'mse', whose decoder follows no gradient far from the peak"
+            )
 
     def sigma_at(self, done: float) -> float:
         """Sigma when this share of the run is done."""
@@ -88,7 +90,13 @@ class Objective:
         return self.first_sigma * (self.sigma / self.first_sigma) ** min(max(done, 0.0), 1.0)
 
     def loss_of(
-        self, maps: Float[Tensor, "b n h w"], points: Points, frame: Frame, *, done: float, exchangeable: tuple[tuple[int, ...], ...]
+        self,
+        maps: Float[Tensor, "b n h w"],
+        points: Points,
+        frame: Frame,
+        *,
+        done: float,
+        exchangeable: tuple[tuple[int, ...], ...],
     ) -> Float[Tensor, ""]:
         """The loss of a batch.
 
@@ -115,7 +123,9 @@ class Objective:
             return decode.least_squares(maps, frame, sigma_cells=self.sigma)
         return decode.moment_inverse(maps, frame, sigma_cells=self.sigma)
 
-    def _distance(self, maps: Tensor, points: Points, frame: Frame, sigma: float, groups: tuple[tuple[int, ...], ...]) -> Tensor:
+    def _distance(
+        self, maps: Tensor, points: Points, frame: Frame, sigma: float, groups: tuple[tuple[int, ...], ...]
+    ) -> Tensor:
         at = place(points, frame)
         shown, cells = at.shown, at.cells
         if groups:

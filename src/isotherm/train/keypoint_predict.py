@@ -22,7 +22,11 @@ Box = tuple[float, float, float, float]
 
 
 def predict_pictures(
-    trained: TrainedKeypoints, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], boxes: Sequence[Box | None] | None = None, *, batch: int = 32
+    trained: TrainedKeypoints,
+    pictures: Sequence[UInt8[np.ndarray, "h w 3"]],
+    boxes: Sequence[Box | None] | None = None,
+    *,
+    batch: int = 32,
 ) -> Points:
     """The points of pictures, or of one object in each.
 
@@ -40,26 +44,53 @@ def predict_pictures(
         raise OptionError(f"there are {len(boxes)} boxes for {len(pictures)} pictures; give one for each, or None")
     side = max(trained.size)
     unknown = torch.full((1, 2), torch.nan), torch.zeros(1, dtype=torch.long)
-    records = [KeypointRecord(picture=p, points=unknown[0], state=unknown[1], box=None if boxes is None else boxes[i]) for i, p in enumerate(pictures)]
+    records = [
+        KeypointRecord(picture=p, points=unknown[0], state=unknown[1], box=None if boxes is None else boxes[i])
+        for i, p in enumerate(pictures)
+    ]
     frames = [region(r, (p.shape[0], p.shape[1]), side, trained.margin) for r, p in zip(records, pictures, strict=True)]
     parts = []
     for i in range(0, len(pictures), batch):
-        small = np.stack([picture_at(p, f).transpose(2, 0, 1) for p, f in zip(pictures[i : i + batch], frames[i : i + batch], strict=True)])
-        parts.append(_points(trained.model, trained.objective, torch.from_numpy(small), Frame.stack(frames[i : i + batch]), trained.size))
+        small = np.stack(
+            [
+                picture_at(p, f).transpose(2, 0, 1)
+                for p, f in zip(pictures[i : i + batch], frames[i : i + batch], strict=True)
+            ]
+        )
+        parts.append(
+            _points(
+                trained.model,
+                trained.objective,
+                torch.from_numpy(small),
+                Frame.stack(frames[i : i + batch]),
+                trained.size,
+            )
+        )
     found = _joined(parts, len(trained.names))
     return found if trained.covariance_scale is None else scale_covariance(found, trained.covariance_scale)
 
 
-def predict_cached(model: nn.Module, objective: Objective, data: CachedKeypoints, *, size: tuple[int, int], batch: int = 32) -> Points:
+def predict_cached(
+    model: nn.Module, objective: Objective, data: CachedKeypoints, *, size: tuple[int, int], batch: int = 32
+) -> Points:
     """The points of cached pictures, without augmentation: each shown whole, as training shows it on the average."""
     parts = [
-        _points(model, objective, torch.from_numpy(np.array(data.pictures[i : i + batch])), data.frame[i : i + batch], size) for i in range(0, len(data), batch)
+        _points(
+            model, objective, torch.from_numpy(np.array(data.pictures[i : i + batch])), data.frame[i : i + batch], size
+        )
+        for i in range(0, len(data), batch)
     ]
     return _joined(parts, data.points.shape[1])
 
 
 @torch.no_grad()
-def _points(model: nn.Module, objective: Objective, pictures: UInt8[torch.Tensor, "b 3 s t"], frame: Frame, size: tuple[int, int]) -> Points:
+def _points(
+    model: nn.Module,
+    objective: Objective,
+    pictures: UInt8[torch.Tensor, "b 3 s t"],
+    frame: Frame,
+    size: tuple[int, int],
+) -> Points:
     where = next(model.parameters()).device
     shown = pictures.to(where).float() / 255
     if tuple(pictures.shape[-2:]) != size:
@@ -70,6 +101,15 @@ def _points(model: nn.Module, objective: Objective, pictures: UInt8[torch.Tensor
 
 def _joined(parts: Sequence[Points], n: int) -> Points:
     if not parts:
-        return Points(torch.zeros(0, n, 2), covariance=torch.zeros(0, n, 2, 2), score=torch.zeros(0, n), state=torch.zeros(0, n, dtype=torch.long))
-    joined = {key: torch.cat([getattr(p, key) for p in parts]) for key in ("xy", "covariance", "score", "state") if getattr(parts[0], key) is not None}
+        return Points(
+            torch.zeros(0, n, 2),
+            covariance=torch.zeros(0, n, 2, 2),
+            score=torch.zeros(0, n),
+            state=torch.zeros(0, n, dtype=torch.long),
+        )
+    joined = {
+        key: torch.cat([getattr(p, key) for p in parts])
+        for key in ("xy", "covariance", "score", "state")
+        if getattr(parts[0], key) is not None
+    }
     return Points(**joined)

@@ -81,8 +81,12 @@ def train_run(
         dpath = dpath() if worker.first else Path()
     dpath = Path(worker.agree(str(dpath)))
     told(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
-    data, other = _cached(recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=told)
-    folder = RunFolder(dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]})
+    data, other = _cached(
+        recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=told
+    )
+    folder = RunFolder(
+        dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]}
+    )
     told(_described(model, recipe, training, validation))
 
     def kept(averaged: nn.Module, step: int) -> dict[str, float]:
@@ -94,7 +98,9 @@ def train_run(
         save_keypoints(replace(trained, covariance_scale=calibrated_scale(judged, other, training)), dpath / LAST)
         figures = logged_figures(judged.report)
         name, value = next(iter(figures.items()))
-        before = [row[f"validation {name}"] for row in folder.figures() if f"validation {name}" in row and row["step"] < step]
+        before = [
+            row[f"validation {name}"] for row in folder.figures() if f"validation {name}" in row and row["step"] < step
+        ]
         if value < min(before, default=math.inf):
             shutil.copy(dpath / LAST, dpath / f".{BEST}")
             (dpath / f".{BEST}").replace(dpath / BEST)
@@ -102,7 +108,10 @@ def train_run(
         heard(step, figures)
         return figures
 
-    with recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else _nobody() as tracker, _Started(dpath, worker, command=command, root=str(root.resolve()), tracking=asdict(recipe.tracking)):
+    with (
+        recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else _nobody() as tracker,
+        _Started(dpath, worker, command=command, root=str(root.resolve()), tracking=asdict(recipe.tracking)),
+    ):
         folder.also = tracker.log
         train_keypoints(config, model, data, training, folder, worker=worker, validate=kept, say=say)
         best = open_keypoints(dpath / (BEST if (dpath / BEST).is_file() else LAST))
@@ -129,7 +138,9 @@ def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:
     for name, why in ((BEST, "the best by validation"), (LAST, "the last one")):
         if (path / name).is_file():
             return open_keypoints(path / name), f"model {path / name}, {why}"
-    raise InputError(f"{path} holds no trained model ({BEST} or {LAST}); expected the folder of a training run, such as runs/keypoints-001")
+    raise InputError(
+        f"{path} holds no trained model ({BEST} or {LAST}); expected the folder of a training run, such as runs/keypoints-001"
+    )
 
 
 def write_evaluation(judged: Judged, fpath: Path, **facts: Any) -> None:
@@ -139,14 +150,24 @@ def write_evaluation(judged: Judged, fpath: Path, **facts: Any) -> None:
 
 
 def _cached(
-    recipe: KeypointRecipe, training: KeypointSet, validation: KeypointSet, dpath: Path, worker: Worker, *, skip_bad: bool, say: Say
+    recipe: KeypointRecipe,
+    training: KeypointSet,
+    validation: KeypointSet,
+    dpath: Path,
+    worker: Worker,
+    *,
+    skip_bad: bool,
+    say: Say,
 ) -> tuple[CachedKeypoints, CachedKeypoints]:
     largest = max(recipe.training.size)
     # augmentation looks around in what is kept, so it is larger; what is only judged is kept as it is shown
     sides = math.ceil(largest * recipe.data.enlarged), largest
 
     def both() -> tuple[CachedKeypoints, CachedKeypoints]:
-        found = [cache_keypoints(part, dpath, side=side, margin=recipe.data.margin, skip_bad=skip_bad, say=say) for part, side in zip((training, validation), sides, strict=True)]
+        found = [
+            cache_keypoints(part, dpath, side=side, margin=recipe.data.margin, skip_bad=skip_bad, say=say)
+            for part, side in zip((training, validation), sides, strict=True)
+        ]
         return found[0], found[1]
 
     if worker.world == 1:
@@ -160,13 +181,22 @@ def _cached(
 def _trained(model: nn.Module, recipe: KeypointRecipe, data: KeypointSet) -> TrainedKeypoints:
     assert isinstance(model, KeypointModel)
     return TrainedKeypoints(
-        model=model, choice=recipe.model, objective=recipe.training.objective, size=recipe.training.size, names=data.names,
-        exchangeable=data.exchangeable, swaps=data.swaps, lines=data.lines, margin=recipe.data.margin,
-    )  # fmt: skip
+        model=model,
+        choice=recipe.model,
+        objective=recipe.training.objective,
+        size=recipe.training.size,
+        names=data.names,
+        exchangeable=data.exchangeable,
+        swaps=data.swaps,
+        lines=data.lines,
+        margin=recipe.data.margin,
+    )
 
 
 def _described(model: KeypointModel, recipe: KeypointRecipe, training: KeypointSet, validation: KeypointSet) -> str:
-    trained, whole = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (True, False))
+    trained, whole = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (True, False)
+    )
     groups = ", ".join(f"{n} {name}" for name, n in training.groups.items() if name)
     decoder = "least squares" if recipe.training.objective.loss == "mse" else "moment inverse"
     return (
@@ -206,16 +236,25 @@ class _Started:
         if self.fpath.is_file():
             self.facts = json.loads(self.fpath.read_text())
         self.facts |= facts
-        self.facts["starts"].append({
-            "time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "revision": git_revision(),
-            "versions": versions(), "threads": torch.get_num_threads(), "device": str(worker.device), "processes": worker.world,
-        })  # fmt: skip
+        self.facts["starts"].append(
+            {
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": command,
+                "revision": git_revision(),
+                "versions": versions(),
+                "threads": torch.get_num_threads(),
+                "device": str(worker.device),
+                "processes": worker.world,
+            }
+        )
 
     def __enter__(self) -> None:
         self._note("running")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        status = "finished" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else f"failed: {error}"
+        status = (
+            "finished" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else f"failed: {error}"
+        )
         self.facts["starts"][-1]["seconds"] = round(time.perf_counter() - self.began, 1)
         self._note(status)
 

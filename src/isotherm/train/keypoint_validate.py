@@ -53,7 +53,17 @@ class Judged:
         return {**self.report.to_json(), "oks_ap": asdict(self.precision)}
 
 
-def judge(model: nn.Module, objective: Objective, data: CachedKeypoints, kind: KeypointSet, *, size: tuple[int, int], batch: int = 32, draws: int = 1000, covariance_scale: float | None = None) -> Judged:
+def judge(
+    model: nn.Module,
+    objective: Objective,
+    data: CachedKeypoints,
+    kind: KeypointSet,
+    *,
+    size: tuple[int, int],
+    batch: int = 32,
+    draws: int = 1000,
+    covariance_scale: float | None = None,
+) -> Judged:
     """Predict a set by the decoder that belongs to the loss, and compare with what is known.
 
     Args:
@@ -62,8 +72,18 @@ def judge(model: nn.Module, objective: Objective, data: CachedKeypoints, kind: K
     points = predict_cached(model, objective, data, size=size, batch=batch)
     points = points if covariance_scale is None else scale_covariance(points, covariance_scale)
     truth = truth_of(data)
-    report = report_keypoints(points, truth, names=kind.names, exchangeable=kind.exchangeable, lines=kind.lines, oks_sigmas=kind.oks_sigmas, resamples=draws)
-    return Judged(points, report, errors_of(points, truth, exchangeable=kind.exchangeable), _precision(points, data, kind))
+    report = report_keypoints(
+        points,
+        truth,
+        names=kind.names,
+        exchangeable=kind.exchangeable,
+        lines=kind.lines,
+        oks_sigmas=kind.oks_sigmas,
+        resamples=draws,
+    )
+    return Judged(
+        points, report, errors_of(points, truth, exchangeable=kind.exchangeable), _precision(points, data, kind)
+    )
 
 
 def _precision(points: Points, data: CachedKeypoints, kind: KeypointSet) -> OksPrecision:
@@ -76,7 +96,9 @@ def _precision(points: Points, data: CachedKeypoints, kind: KeypointSet) -> OksP
     truth, found = [], []
     for rows in of_picture.values():
         sizes = data.frame.source_size[rows].float()
-        boxes = torch.tensor([data.records[i].box or (0.0, 0.0, float(w), float(h)) for i, (h, w) in zip(rows, sizes, strict=True)])
+        boxes = torch.tensor(
+            [data.records[i].box or (0.0, 0.0, float(w), float(h)) for i, (h, w) in zip(rows, sizes, strict=True)]
+        )
         truth.append(OksTruth(data.points[rows], data.state[rows], data.area[rows], boxes))
         found.append(OksPredictions(xy[rows], score[rows]))
     return oks_average_precision(truth, found, sigmas=kind.oks_sigmas or (DEFAULT_SIGMA,) * len(kind.names))
@@ -84,7 +106,14 @@ def _precision(points: Points, data: CachedKeypoints, kind: KeypointSet) -> OksP
 
 def truth_of(data: CachedKeypoints) -> KeypointTruth:
     """What is known of cached pictures, in source pixels."""
-    return KeypointTruth(points=data.points, state=data.state, px_per_cm=data.px_per_cm, area=data.area, group=data.group, sizes=data.frame.source_size)
+    return KeypointTruth(
+        points=data.points,
+        state=data.state,
+        px_per_cm=data.px_per_cm,
+        area=data.area,
+        group=data.group,
+        sizes=data.frame.source_size,
+    )
 
 
 def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[Points, Points]:
@@ -92,7 +121,11 @@ def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[P
     points, known = judged.points, place_known(data.state)
     order = match_exchangeable(points.xy, data.points, known, kind.exchangeable)
     xy = points.xy.gather(1, order[..., None].expand(*order.shape, 2))
-    covariance = None if points.covariance is None else points.covariance.gather(1, order[..., None, None].expand(*order.shape, 2, 2))
+    covariance = (
+        None
+        if points.covariance is None
+        else points.covariance.gather(1, order[..., None, None].expand(*order.shape, 2, 2))
+    )
     return Points(xy, covariance=covariance), Points(data.points, state=data.state)
 
 
@@ -119,7 +152,9 @@ def ranked(errors: Float[Tensor, " m"]) -> list[int]:
     return [int(i) for i in known[errors[known].argsort(stable=True)]]
 
 
-def draw_judged(judged: Judged, data: CachedKeypoints, kind: KeypointSet, index: int, *, command: str | None = None) -> Image.Image:
+def draw_judged(
+    judged: Judged, data: CachedKeypoints, kind: KeypointSet, index: int, *, command: str | None = None
+) -> Image.Image:
     """One picture with what was found and, as white rings, what is known."""
     record = data.records[index]
     points, state = judged.points, data.state[index]
@@ -127,12 +162,19 @@ def draw_judged(judged: Judged, data: CachedKeypoints, kind: KeypointSet, index:
     error = float(judged.errors[index])
     cm = f", {error / record.px_per_cm:.4f} cm" if record.px_per_cm else ""
     return draw_points(
-        record.read(), found, names=kind.names, lines=tuple(kind.lines.values()), truth=Points(data.points[index], state=state),
-        title=f"{record.name or index}: {error:.2f} px{cm} on average", footer=command,
-    )  # fmt: skip
+        record.read(),
+        found,
+        names=kind.names,
+        lines=tuple(kind.lines.values()),
+        truth=Points(data.points[index], state=state),
+        title=f"{record.name or index}: {error:.2f} px{cm} on average",
+        footer=command,
+    )
 
 
-def write_extremes(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, *, count: int, command: str) -> list[Path]:
+def write_extremes(
+    judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpath: Path, *, count: int, command: str
+) -> list[Path]:
     """The best and the worst pictures as files, named by rank and error; earlier ones are replaced."""
     from isotherm.draw import save_picture
 
@@ -140,5 +182,10 @@ def write_extremes(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpa
     for old in [*dpath.glob("best-*.jpg"), *dpath.glob("worst-*.jpg")]:
         old.unlink()
     order = ranked(judged.errors)
-    chosen: Sequence[tuple[str, int, int]] = [("best", k, i) for k, i in enumerate(order[:count])] + [("worst", k, i) for k, i in enumerate(order[::-1][: min(count, len(order))])]
-    return [save_picture(draw_judged(judged, data, kind, i), dpath / f"{what}-{k + 1}.jpg", command=command) for what, k, i in chosen]
+    chosen: Sequence[tuple[str, int, int]] = [("best", k, i) for k, i in enumerate(order[:count])] + [
+        ("worst", k, i) for k, i in enumerate(order[::-1][: min(count, len(order))])
+    ]
+    return [
+        save_picture(draw_judged(judged, data, kind, i), dpath / f"{what}-{k + 1}.jpg", command=command)
+        for what, k, i in chosen
+    ]

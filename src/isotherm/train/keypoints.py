@@ -43,7 +43,13 @@ class Batch:
 
 
 def make_batch(
-    data: CachedKeypoints, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], config: KeypointTraining, *, swaps: tuple[tuple[int, int], ...], device: torch.device
+    data: CachedKeypoints,
+    index: Int[Tensor, " b"],
+    epoch: Int[Tensor, " b"],
+    config: KeypointTraining,
+    *,
+    swaps: tuple[tuple[int, int], ...],
+    device: torch.device,
 ) -> Batch:
     """Pictures by number, augmented as the seed, each one's epoch and number say."""
     drawn = draw(config.augmentation, index, seed=config.seed, epoch=epoch, cached=data.frame.size, size=config.size)
@@ -60,7 +66,9 @@ class KeypointTask(Task):
         data: pictures and points. kind: the set they came from, for which points may be exchanged and which change names in a mirror.
     """
 
-    def __init__(self, config: KeypointTraining, model: KeypointModel, data: CachedKeypoints, kind: KeypointSet) -> None:
+    def __init__(
+        self, config: KeypointTraining, model: KeypointModel, data: CachedKeypoints, kind: KeypointSet
+    ) -> None:
         self.config, self.model, self.data, self.kind = config, model, data, kind
         self.count = len(data)
         self.kind_of_map = "peak" if config.objective.loss == "mse" else "logits"
@@ -71,11 +79,21 @@ class KeypointTask(Task):
         counts = self.config.objective.counts(self.data.state[index])
         return int(counts.sum()), counts.numel()
 
-    def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
+    def part(
+        self,
+        forward: nn.Module,
+        index: Int[Tensor, " b"],
+        epoch: Int[Tensor, " b"],
+        *,
+        done: float,
+        device: torch.device,
+    ) -> Part:
         batch = make_batch(self.data, index, epoch, self.config, swaps=self.kind.swaps, device=device)
         maps: Float[Tensor, "b n h w"] = forward(batch.pictures)
         with torch.autocast(device.type, enabled=False):
-            loss = self.config.objective.loss_of(maps, batch.points, self.output_frame(batch.frame), done=done, exchangeable=self.kind.exchangeable)
+            loss = self.config.objective.loss_of(
+                maps, batch.points, self.output_frame(batch.frame), done=done, exchangeable=self.kind.exchangeable
+            )
         return Part(loss, maps)
 
 

@@ -24,9 +24,13 @@ def launched(devices: Devices, *, strategy: str = "ddp") -> FabricWorker:
     except ImportError as error:
         raise MissingExtraError("lightning", "train", "training on several devices") from error
     try:
-        fabric = Fabric(accelerator=devices.accelerator, devices=devices.devices, num_nodes=devices.nodes, strategy=strategy)
+        fabric = Fabric(
+            accelerator=devices.accelerator, devices=devices.devices, num_nodes=devices.nodes, strategy=strategy
+        )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
-        raise OptionError(f"{devices.devices} devices of {devices.accelerator!r} on {devices.nodes} machines: {str(error).splitlines()[0]}") from error
+        raise OptionError(
+            f"{devices.devices} devices of {devices.accelerator!r} on {devices.nodes} machines: {str(error).splitlines()[0]}"
+        ) from error
     fabric.launch()
     return FabricWorker(fabric)
 
@@ -54,7 +58,9 @@ class FabricWorker(Worker):
         return quiet
 
     def total(self, value: float) -> float:
-        return float(self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=self.device), reduce_op="sum"))
+        return float(
+            self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=self.device), reduce_op="sum")
+        )
 
     def agree(self, text: str) -> str:
         return str(self.fabric.broadcast(text))

@@ -83,9 +83,13 @@ class LoopConfig:
                 f"rate is {self.rate}, decay {self.decay}, backbone_rate {self.backbone_rate}, layer_decay {self.layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1"
             )
         if self.average is not None and not 0 <= self.average < 1:
-            raise OptionError(f"average is {self.average}; expected a number from 0 to less than 1, such as 0.999, or None")
+            raise OptionError(
+                f"average is {self.average}; expected a number from 0 to less than 1, such as 0.999, or None"
+            )
         if self.batch % self.accumulate:
-            raise OptionError(f"batch is {self.batch} and accumulate {self.accumulate}; the batch must be a multiple of its parts")
+            raise OptionError(
+                f"batch is {self.batch} and accumulate {self.accumulate}; the batch must be a multiple of its parts"
+            )
         if self.precision not in PRECISION:
             raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISION)}")
         if self.clip is not None and self.clip <= 0:
@@ -125,7 +129,15 @@ class Task(ABC):
         """Of pictures by number: how many things take part in the loss, and how many there could be."""
 
     @abstractmethod
-    def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
+    def part(
+        self,
+        forward: nn.Module,
+        index: Int[Tensor, " b"],
+        epoch: Int[Tensor, " b"],
+        *,
+        done: float,
+        device: torch.device,
+    ) -> Part:
         """Pictures by number, augmented as each one's epoch says, forward and loss; ``done``: share of the run."""
 
 
@@ -133,7 +145,10 @@ def rows_of(step: int, batch: int, count: int, seed: int) -> tuple[Int[Tensor, "
     """(numbers of pictures, their epochs) of a step: every epoch is a new order of all pictures, and none is cut short."""
     where = torch.arange(step * batch, (step + 1) * batch)
     epochs = where // count
-    orders = {int(e): torch.randperm(count, generator=torch.Generator().manual_seed((seed << 20) + int(e))) for e in epochs.unique()}
+    orders = {
+        int(e): torch.randperm(count, generator=torch.Generator().manual_seed((seed << 20) + int(e)))
+        for e in epochs.unique()
+    }
     return torch.stack([orders[int(e)][int(w) % count] for e, w in zip(epochs, where, strict=True)]), epochs
 
 
@@ -164,10 +179,19 @@ def run_loop(
     if task.count == 0:
         raise OptionError("there are no pictures to train on; look at what was skipped while reading")
     if config.batch % (config.accumulate * worker.world):
-        raise OptionError(f"batch is {config.batch} for {worker.world} devices with accumulate {config.accumulate}; it must be a multiple of {config.accumulate * worker.world}")
+        raise OptionError(
+            f"batch is {config.batch} for {worker.world} devices with accumulate {config.accumulate}; it must be a multiple of {config.accumulate * worker.world}"
+        )
     say = say if worker.first else lambda line: None
     model: Any = task.model.to(worker.device).train()
-    groups = parameter_groups(getattr(model, "backbone", None), model.head, rate=config.rate, decay=config.decay, backbone_rate=config.backbone_rate, layer_decay=config.layer_decay)
+    groups = parameter_groups(
+        getattr(model, "backbone", None),
+        model.head,
+        rate=config.rate,
+        decay=config.decay,
+        backbone_rate=config.backbone_rate,
+        layer_decay=config.layer_decay,
+    )
     trained = [p for group in groups for p in group["params"]]
     optimiser: Any = torch.optim.AdamW(groups)
     state = _State(model, optimiser, config, worker)
@@ -184,10 +208,18 @@ def run_loop(
         index, epoch = rows_of(step, config.batch, task.count, config.seed)
         loss, figures = 0.0, dict[str, float]()
         known, possible = task.labelled(index)
-        mine = list(zip(index.chunk(worker.world)[worker.rank].chunk(config.accumulate), epoch.chunk(worker.world)[worker.rank].chunk(config.accumulate), strict=True))
+        mine = list(
+            zip(
+                index.chunk(worker.world)[worker.rank].chunk(config.accumulate),
+                epoch.chunk(worker.world)[worker.rank].chunk(config.accumulate),
+                strict=True,
+            )
+        )
         for i, (part, of) in enumerate(mine):
             with worker.unfinished(forward, more=i + 1 < len(mine)):
-                with torch.autocast(worker.device.type, PRECISION[config.precision], enabled=config.precision != "float32"):
+                with torch.autocast(
+                    worker.device.type, PRECISION[config.precision], enabled=config.precision != "float32"
+                ):
                     told_of = task.part(forward, part, of, done=step / config.steps, device=worker.device)
                 # a mean over what is labelled in the whole batch, however the labels fall into its parts
                 share = task.labelled(part)[0] / max(1, known)
@@ -197,7 +229,9 @@ def run_loop(
                 figures = state.watch.look(told_of.maps, kind=task.kind_of_map, step=step)
         loss = worker.total(loss)
         if not math.isfinite(loss):  # before the weights are touched
-            raise DivergedError(f"the loss is {loss} at step {step + 1}; lower the rate, clip gradients or use float32. What was kept in {folder.dpath} is from before")
+            raise DivergedError(
+                f"the loss is {loss} at step {step + 1}; lower the rate, clip gradients or use float32. What was kept in {folder.dpath} is from before"
+            )
         state.scaler.unscale_(optimiser)
         norm = float(torch.nn.utils.clip_grad_norm_(trained, config.clip if config.clip is not None else float("inf")))
         state.scaler.step(optimiser)
@@ -215,11 +249,24 @@ def run_loop(
         last = done == config.steps
         if done % config.log_every == 0 or last:
             if worker.first:
-                folder.log({"step": done, "loss": loss, "rate": config.rate * factor, "gradient": norm, "labelled": known / max(1, possible), **figures})
-            say(f"step {done} of {config.steps}: loss {loss:.4f}, {(done - first) / (time.perf_counter() - began):.1f} steps a second")
+                folder.log(
+                    {
+                        "step": done,
+                        "loss": loss,
+                        "rate": config.rate * factor,
+                        "gradient": norm,
+                        "labelled": known / max(1, possible),
+                        **figures,
+                    }
+                )
+            say(
+                f"step {done} of {config.steps}: loss {loss:.4f}, {(done - first) / (time.perf_counter() - began):.1f} steps a second"
+            )
         if done % config.keep_every == 0 or last:
             if validate is not None and worker.first:
-                state.judge(found := validate(model.eval() if state.average is None else state.average.applied_to(model), done))
+                state.judge(
+                    found := validate(model.eval() if state.average is None else state.average.applied_to(model), done)
+                )
                 if found:
                     folder.log({"step": done, **{f"validation {key}": value for key, value in found.items()}})
                 model.train()
@@ -260,9 +307,13 @@ class _State:
     def keep(self, folder: RunFolder, step: int) -> None:
         frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}  # where they came from
         state = {
-            "step": step, "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
-            "optimiser": self.optimiser.state_dict(), "uniform": list(self.watch.uniform), "scaler": self.scaler.state_dict(), "scores": self.scores,
-        }  # fmt: skip
+            "step": step,
+            "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
+            "optimiser": self.optimiser.state_dict(),
+            "uniform": list(self.watch.uniform),
+            "scaler": self.scaler.state_dict(),
+            "scores": self.scores,
+        }
         if self.average is not None:
             state["average"] = self.average.state_dict()
         folder.keep(state)

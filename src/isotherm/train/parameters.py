@@ -10,7 +10,9 @@ from isotherm.adapters.backbone import Backbone
 from isotherm.errors import OptionError
 
 
-def parameter_groups(backbone: Backbone | None, head: nn.Module, *, rate: float, decay: float, backbone_rate: float, layer_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    backbone: Backbone | None, head: nn.Module, *, rate: float, decay: float, backbone_rate: float, layer_decay: float
+) -> list[dict[str, Any]]:
     """Groups for AdamW: parameters that are trained, by learning rate and by whether they decay.
 
     Args:
@@ -25,7 +27,9 @@ def parameter_groups(backbone: Backbone | None, head: nn.Module, *, rate: float,
     (CVPR 2019), section 3.1.
     """
     if rate <= 0 or decay < 0 or backbone_rate < 0 or not 0 < layer_decay <= 1:
-        raise OptionError(f"rate {rate}, decay {decay}, backbone_rate {backbone_rate}, layer_decay {layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1")
+        raise OptionError(
+            f"rate {rate}, decay {decay}, backbone_rate {backbone_rate}, layer_decay {layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1"
+        )
     rates: dict[int, float] = {id(p): rate for p in head.parameters()}
     modules = [head] if backbone is None else [backbone, head]
     names = {id(p): name for module in modules for name, p in module.named_parameters()}
@@ -43,7 +47,9 @@ def parameter_groups(backbone: Backbone | None, head: nn.Module, *, rate: float,
                 continue
             decays = decay if p.ndim >= 2 and "pos" not in names[id(p)] and "token" not in names[id(p)] else 0.0
             key = rates[id(p)], decays
-            groups.setdefault(key, {"params": [], "rate": key[0], "lr": key[0], "weight_decay": key[1]})["params"].append(p)
+            groups.setdefault(key, {"params": [], "rate": key[0], "lr": key[0], "weight_decay": key[1]})[
+                "params"
+            ].append(p)
     if not groups:
         raise OptionError("there is nothing to train: the backbone is frozen and the head has no parameters")
     return list(groups.values())

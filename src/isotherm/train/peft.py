@@ -29,7 +29,9 @@ class Lora:
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1:
-            raise OptionError(f"rank is {self.rank}, alpha {self.alpha}, dropout {self.dropout}; expected at least 1, at least 1, and 0 to less than 1")
+            raise OptionError(
+                f"rank is {self.rank}, alpha {self.alpha}, dropout {self.dropout}; expected at least 1, at least 1, and 0 to less than 1"
+            )
 
 
 def adapt(backbone: Backbone, lora: Lora, *, seed: int) -> None:
@@ -46,11 +48,15 @@ def adapt(backbone: Backbone, lora: Lora, *, seed: int) -> None:
     except ImportError as error:
         raise MissingExtraError("peft", "train", "low-rank adaptation") from error
     blocks = {id(module) for block in backbone.blocks() for module in block.modules()}
-    linear = [name for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and id(module) in blocks]
+    linear = [
+        name for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and id(module) in blocks
+    ]
     chosen = [name for name in linear if not lora.layers or name.endswith(lora.layers)]
     if not chosen:
         known = sorted({name.rpartition(".")[2] for name in linear})
-        raise OptionError(f"no linear layer of {type(backbone).__name__} ends in {', '.join(lora.layers) or 'anything'}; it has {', '.join(known) or 'none, so it cannot be adapted this way'}")
+        raise OptionError(
+            f"no linear layer of {type(backbone).__name__} ends in {', '.join(lora.layers) or 'anything'}; it has {', '.join(known) or 'none, so it cannot be adapted this way'}"
+        )
     backbone.requires_grad_(False)
     config = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=chosen)
     with torch.random.fork_rng(devices=[]):

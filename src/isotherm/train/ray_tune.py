@@ -52,7 +52,14 @@ class Job:
 
 
 def run_trials(
-    config: SweepConfig, recipe: Mapping[str, Any], *, root: Path, dpath: Path, address: str | None = None, skip_bad: bool = False, say: Say = lambda line: None
+    config: SweepConfig,
+    recipe: Mapping[str, Any],
+    *,
+    root: Path,
+    dpath: Path,
+    address: str | None = None,
+    skip_bad: bool = False,
+    say: Say = lambda line: None,
 ) -> dict[str, str]:
     """Run the trials that are not finished; returns how each ended, by the name of its folder.
 
@@ -71,11 +78,17 @@ def run_trials(
     except ImportError as error:
         raise MissingExtraError("ray", "ray", "a sweep") from error
     # what is started here listens to this machine alone
-    local = {"num_cpus": max(os.cpu_count() or 1, config.cpus), "_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
+    local = (
+        {"num_cpus": max(os.cpu_count() or 1, config.cpus), "_node_ip_address": "127.0.0.1"}
+        if address is None
+        else {"address": address}
+    )
     try:
         ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False, **local)
     except ConnectionError as error:
-        raise OptionError(f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or leave --address away") from error
+        raise OptionError(
+            f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or leave --address away"
+        ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # that its own tables are missing, twelve times
     job = Job(config, dict(recipe), str(root.resolve()), str(dpath.resolve()), skip_bad)
     ended: dict[str, str] = {}
@@ -85,11 +98,22 @@ def run_trials(
             tune.with_resources(tune.with_parameters(_trial, job=job), {"cpu": config.cpus, "gpu": config.gpus}),
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric=config.metric, mode="min", num_samples=samples, max_concurrent_trials=config.at_once, search_alg=search,
-                reuse_actors=True, scheduler=_scheduler(config), trial_dirname_creator=lambda trial: trial.trial_id,
+                metric=config.metric,
+                mode="min",
+                num_samples=samples,
+                max_concurrent_trials=config.at_once,
+                search_alg=search,
+                reuse_actors=True,
+                scheduler=_scheduler(config),
+                trial_dirname_creator=lambda trial: trial.trial_id,
             ),
-            run_config=tune.RunConfig(storage_path=str((dpath / "ray").resolve()), verbose=0, callbacks=[_teller(config, say, ended)], failure_config=tune.FailureConfig(max_failures=0)),
-        )  # fmt: skip
+            run_config=tune.RunConfig(
+                storage_path=str((dpath / "ray").resolve()),
+                verbose=0,
+                callbacks=[_teller(config, say, ended)],
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        )
         if samples:
             tuner.fit()
     finally:
@@ -117,7 +141,15 @@ def _trial(config: Values, *, job: Job) -> None:
             tune.report({metric: figures[metric], "step": step, "folder": dpath.name})
 
     recipe = from_plain(KeypointRecipe, with_values(job.recipe, values))
-    train_run(recipe, dpath, root=Path(job.root), cache_dpath=Path(job.dpath) / ".cache", command=f"a trial of {Path(job.dpath).name}", skip_bad=job.skip_bad, heard=heard)
+    train_run(
+        recipe,
+        dpath,
+        root=Path(job.root),
+        cache_dpath=Path(job.dpath) / ".cache",
+        command=f"a trial of {Path(job.dpath).name}",
+        skip_bad=job.skip_bad,
+        heard=heard,
+    )
 
 
 def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, int]:
@@ -133,16 +165,28 @@ def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, in
     from ray.tune.search.optuna import OptunaSearch
 
     space: dict[str, optuna.distributions.BaseDistribution] = {
-        path: optuna.distributions.IntDistribution(int(c.low), int(c.high), log=c.log) if isinstance(c, Range) and c.whole
-        else optuna.distributions.FloatDistribution(c.low, c.high, log=c.log) if isinstance(c, Range)
+        path: optuna.distributions.IntDistribution(int(c.low), int(c.high), log=c.log)
+        if isinstance(c, Range) and c.whole
+        else optuna.distributions.FloatDistribution(c.low, c.high, log=c.log)
+        if isinstance(c, Range)
         else optuna.distributions.CategoricalDistribution(list(c))
         for path, c in config.values.items()
-    }  # fmt: skip
+    }
     known = [t for t in trials_of(dpath, config.metric, {}) if (t.dpath / "evaluation.json").is_file()]
     begun = [t.values for t in trials_of(dpath, config.metric, {}) if not (t.dpath / "evaluation.json").is_file()]
-    past: dict[str, Any] = {"points_to_evaluate": [t.values for t in known], "evaluated_rewards": [t.best for t in known]} if known else {"points_to_evaluate": begun} if begun else {}
+    past: dict[str, Any] = (
+        {"points_to_evaluate": [t.values for t in known], "evaluated_rewards": [t.best for t in known]}
+        if known
+        else {"points_to_evaluate": begun}
+        if begun
+        else {}
+    )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return {}, OptunaSearch(space=space, metric=config.metric, mode="min", seed=config.seed, **past), max(0, config.trials - len(known))
+    return (
+        {},
+        OptunaSearch(space=space, metric=config.metric, mode="min", seed=config.seed, **past),
+        max(0, config.trials - len(known)),
+    )
 
 
 def _scheduler(config: SweepConfig) -> Any:
@@ -150,7 +194,12 @@ def _scheduler(config: SweepConfig) -> Any:
         return None
     from ray.tune.schedulers import ASHAScheduler
 
-    return ASHAScheduler(time_attr="training_iteration", grace_period=config.stop_early.grace, reduction_factor=config.stop_early.factor, max_t=10**9)
+    return ASHAScheduler(
+        time_attr="training_iteration",
+        grace_period=config.stop_early.grace,
+        reduction_factor=config.stop_early.factor,
+        max_t=10**9,
+    )
 
 
 def _teller(config: SweepConfig, say: Say, ended: dict[str, str]) -> Any:
@@ -167,8 +216,12 @@ def _teller(config: SweepConfig, say: Say, ended: dict[str, str]) -> Any:
             ended.pop(trial_dpath(Path(), values).name, None)
             say(f"trial {shown(values)} starts")
 
-        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-            say(f"trial {shown(trial.config.get('trial', trial.config))}: {config.metric} {result[config.metric]:.4g} at step {result['step']}")
+        def on_trial_result(
+            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        ) -> None:
+            say(
+                f"trial {shown(trial.config.get('trial', trial.config))}: {config.metric} {result[config.metric]:.4g} at step {result['step']}"
+            )
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             ended[trial_dpath(Path(), trial.config.get("trial", trial.config)).name] = STOPPED
@@ -202,4 +255,3 @@ def _noted(dpath: Path, values: Values) -> None:
     if not (folder / TRIAL).is_file():
         with atomic_write(folder / TRIAL) as file:
             file.write(json.dumps(values).encode())
-

@@ -40,8 +40,14 @@ def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "
         return TypeAdapter(config).validate_python(dict(plain))
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("dataclass", "function", "tuple", "literal")))
-        raise OptionError(f"{_at(where, path)}: {first['msg'].removeprefix('Value error, ')}; given {first['input']!r}") from error
+        path = ".".join(
+            str(part)
+            for part in first["loc"]
+            if not str(part).startswith(("dataclass", "function", "tuple", "literal"))
+        )
+        raise OptionError(
+            f"{_at(where, path)}: {first['msg'].removeprefix('Value error, ')}; given {first['input']!r}"
+        ) from error
     except OptionError as error:
         raise OptionError(f"{where}: {error}" if where else str(error)) from error
 
@@ -58,7 +64,9 @@ def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
             raise OptionError(f"{path} has {path.stat().st_size} bytes; a recipe has less than {LONGEST}")
         found = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise OptionError(f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml") from error
+        raise OptionError(
+            f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
@@ -95,4 +103,10 @@ def _known_inside(hint: Any, value: Any, where: str) -> None:
 
 
 def _at(where: str, path: str) -> str:
-    return f"{where}: {path}" if where and path and ":" not in where else f"{where}.{path}" if where and path else where or path
+    return (
+        f"{where}: {path}"
+        if where and path and ":" not in where
+        else f"{where}.{path}"
+        if where and path
+        else where or path
+    )

@@ -41,11 +41,15 @@ class RunFolder:
             before = json.loads(there.read_text())
             if before != told:
                 changed = sorted(key for key in {*before, *told} if before.get(key) != told.get(key))
-                raise OptionError(f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}")
+                raise OptionError(
+                    f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}"
+                )
         else:
             others = sorted(f.name for f in self.dpath.iterdir() if not f.name.startswith("."))
             if others:
-                raise OptionError(f"{self.dpath} holds other files ({', '.join(others[:3])}) and no run; give an empty folder, or one that does not exist")
+                raise OptionError(
+                    f"{self.dpath} holds other files ({', '.join(others[:3])}) and no run; give an empty folder, or one that does not exist"
+                )
             with atomic_write(there) as file:
                 file.write(json.dumps(told, indent=1).encode())
 
@@ -70,7 +74,9 @@ class RunFolder:
         try:
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise WeightsError(f"{self.checkpoint} cannot be read ({type(error).__name__}); move it away to start anew") from error
+            raise WeightsError(
+                f"{self.checkpoint} cannot be read ({type(error).__name__}); move it away to start anew"
+            ) from error
         return state
 
     def log(self, row: Mapping[str, float]) -> None:
@@ -109,7 +115,9 @@ class RunFolder:
             return
         columns = _columns(fpath)
         with fpath.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and int(row["step"]) <= step]
+            rows = [
+                row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and int(row["step"]) <= step
+            ]
         self._write(columns, [{key: value for key, value in row.items() if key and value} for row in rows])
 
     def _write(self, columns: list[str], rows: list[dict[str, Any]]) -> None:

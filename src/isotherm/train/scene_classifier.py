@@ -71,7 +71,9 @@ class SceneTraining:
             if getattr(self, name) < least:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected at least {least}")
         if not 0 <= self.seed < 1 << 20 or self.scenes + self.close_ups > 1 << 20:
-            raise OptionError(f"seed {self.seed} with {self.scenes} scenes and {self.close_ups} close-ups; expected a seed below 2**20 and at most 2**20 of them together")
+            raise OptionError(
+                f"seed {self.seed} with {self.scenes} scenes and {self.close_ups} close-ups; expected a seed below 2**20 and at most 2**20 of them together"
+            )
         if self.precision not in ("bfloat16", "float32"):
             raise OptionError(f"precision is {self.precision!r}; expected bfloat16 or float32")
 
@@ -89,7 +91,9 @@ class LabelledScenes:
     present: Bool[Tensor, "n k"]
 
 
-def draw_scenes(seeds: Sequence[int], configs: Sequence[SceneConfig], size: Size, *, say: Say = lambda line: None) -> LabelledScenes:
+def draw_scenes(
+    seeds: Sequence[int], configs: Sequence[SceneConfig], size: Size, *, say: Say = lambda line: None
+) -> LabelledScenes:
     """Scenes of the ``configs`` in turn, letterboxed to ``size`` as the view does it, kept in memory as bytes."""
     preprocess = scene_preprocess(size)
     pictures = torch.empty(len(seeds), 3, *size, dtype=torch.uint8)
@@ -101,11 +105,15 @@ def draw_scenes(seeds: Sequence[int], configs: Sequence[SceneConfig], size: Size
         pictures[i] = ((tensor * preprocess.std[0] + preprocess.mean[0]) * 255).round().to(torch.uint8)
         present[i, scene.labels] = True
         if (i + 1) % 1000 == 0 or i + 1 == len(seeds):
-            say(f"drawn {i + 1}/{len(seeds)} scenes of {size[0]} x {size[1]}, {(i + 1) / (time.perf_counter() - began):.0f} a second")
+            say(
+                f"drawn {i + 1}/{len(seeds)} scenes of {size[0]} x {size[1]}, {(i + 1) / (time.perf_counter() - began):.0f} a second"
+            )
     return LabelledScenes(pictures, present)
 
 
-def draw_lessons(config: SceneTraining, net: SceneNetConfig, *, say: Say = lambda line: None) -> list[tuple[LabelledScenes, int]]:
+def draw_lessons(
+    config: SceneTraining, net: SceneNetConfig, *, say: Say = lambda line: None
+) -> list[tuple[LabelledScenes, int]]:
     """What is learnt from, in order, and for how many epochs each: close-ups, then scenes."""
     half = (net.size[0] // 2, net.size[1] // 2)
     close_up = SceneConfig(size=half, classes=net.names, objects=(1, 1), radius=(0.26, 0.44), clutter=(0, 3))
@@ -119,7 +127,9 @@ def draw_lessons(config: SceneTraining, net: SceneNetConfig, *, say: Say = lambd
 def augmented(pictures: UInt8[Tensor, "b 3 h w"], generator: torch.Generator) -> UInt8[Tensor, "b 3 h w"]:
     """Each picture mirrored or not, its colour channels in another order; the batch turned by a multiple of 90 degrees."""
     turn = int(torch.randint(4, (), generator=generator))
-    pictures = torch.rot90(pictures, turn, (2, 3)) if pictures.shape[2] == pictures.shape[3] or turn % 2 == 0 else pictures
+    pictures = (
+        torch.rot90(pictures, turn, (2, 3)) if pictures.shape[2] == pictures.shape[3] or turn % 2 == 0 else pictures
+    )
     mirror = torch.rand(len(pictures), generator=generator) < 0.5
     pictures = torch.where(mirror[:, None, None, None], pictures.flip(3), pictures)
     order = torch.rand(len(pictures), 3, generator=generator).argsort(1)
@@ -159,10 +169,22 @@ def train(
         before = sum(len(data.pictures) for data in plan[:epoch])
         began = time.perf_counter()
         generator = torch.Generator().manual_seed((config.seed << 16) + epoch)
-        loss = _epoch(model, optimiser, plan[epoch], config, generator, lambda seen, at=before: config.rate * one_cycle((at + seen) / total))
+        loss = _epoch(
+            model,
+            optimiser,
+            plan[epoch],
+            config,
+            generator,
+            lambda seen, at=before: config.rate * one_cycle((at + seen) / total),
+        )
         say(f"epoch {epoch + 1}/{len(plan)}: loss {loss:.4f}, {time.perf_counter() - began:.0f} s")
         if checkpoint is not None:
-            state = {"recipe": _recipe(config, net), "epoch": epoch + 1, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            state = {
+                "recipe": _recipe(config, net),
+                "epoch": epoch + 1,
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
             with atomic_write(checkpoint) as file:
                 torch.save(state, file)
     return model.eval()
@@ -202,16 +224,22 @@ def _recipe(config: SceneTraining, net: SceneNetConfig) -> str:
     return json.dumps([asdict(config), asdict(net)])
 
 
-def _resume(checkpoint: Path, config: SceneTraining, net: SceneNetConfig, model: SceneNet, optimiser: torch.optim.Optimizer) -> int:
+def _resume(
+    checkpoint: Path, config: SceneTraining, net: SceneNetConfig, model: SceneNet, optimiser: torch.optim.Optimizer
+) -> int:
     try:
         state = torch.load(checkpoint, weights_only=True)
         if state["recipe"] != _recipe(config, net):
-            raise WeightsError(f"the checkpoint {checkpoint} is of another recipe ({state['recipe']}); delete it, or train with that one")
+            raise WeightsError(
+                f"the checkpoint {checkpoint} is of another recipe ({state['recipe']}); delete it, or train with that one"
+            )
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         return int(state["epoch"])
     except (KeyError, TypeError, ValueError, RuntimeError, EOFError, OSError) as error:
-        raise WeightsError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew") from error
+        raise WeightsError(
+            f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew"
+        ) from error
 
 
 def evaluate(model: SceneNet, data: LabelledScenes, batch: int = 100) -> dict[str, Any]:
@@ -262,7 +290,11 @@ def run(
         "command": command_of("isotherm.train.scene_classifier", config, OPTIONS, out),
         "training": asdict(config),
         "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {"fitted_on": ends(config.seeds), "validation": ends(VALIDATION[:held_out]), "held_out": ends(HELD_OUT[:held_out])},
+        "scenes": {
+            "fitted_on": ends(config.seeds),
+            "validation": ends(VALIDATION[:held_out]),
+            "held_out": ends(HELD_OUT[:held_out]),
+        },
         "results": results,
     }
     recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
@@ -272,14 +304,22 @@ def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m isotherm.train.scene_classifier", description="Train the classifier of generated scenes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m isotherm.train.scene_classifier", description="Train the classifier of generated scenes."
+    )
     defaults = SceneTraining()
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json"
+    )
     for name in ("close_ups", "close_up_epochs", "scenes", "epochs", "batch"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name), help="default: %(default)s")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name), help="default: %(default)s"
+        )
     parser.add_argument("--precision", choices=["bfloat16", "float32"], default=defaults.precision)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number")
+    parser.add_argument(
+        "--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number"
+    )
     given = parser.parse_args(arguments)
     if given.threads < 1:
         parser.error(f"--threads is {given.threads}; expected at least 1")

@@ -37,7 +37,9 @@ class Schedule:
         if self.shape not in get_args(Shape):
             raise OptionError(f"shape is {self.shape!r}; expected one of {', '.join(get_args(Shape))}")
         if self.warm_up < 0 or not 0 <= self.last <= 1 or not 0 < self.decline <= 1:
-            raise OptionError(f"warm_up is {self.warm_up}, last {self.last}, decline {self.decline}; expected at least 0, 0 to 1, and above 0 to 1")
+            raise OptionError(
+                f"warm_up is {self.warm_up}, last {self.last}, decline {self.decline}; expected at least 0, 0 to 1, and above 0 to 1"
+            )
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor at step 0, 1, ..., steps - 1."""

@@ -29,9 +29,14 @@ class Stopwatch:
 def write_recipe(out: Path, parts: Mapping[str, Any], *, seconds: float, processor_seconds: float) -> dict[str, Any]:
     """Write NAME.json beside NAME.safetensors, with what it was made with and its hash, and return all of it."""
     made_with = {
-        "isotherm": __version__, "torch": torch.__version__, "python": platform.python_version(), "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(), "seconds": round(seconds, 1), "processor_seconds": round(processor_seconds, 1),
-    }  # fmt: skip
+        "isotherm": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(processor_seconds, 1),
+    }
     recipe = {**parts, "made_with": made_with, "sha256": hashlib.sha256(out.read_bytes()).hexdigest()}
     with atomic_write(out.with_suffix(".json")) as file:
         file.write((json.dumps(recipe, indent=1) + "\n").encode())

@@ -103,17 +103,26 @@ class SweepConfig:
         if self.metric not in LOGGED:
             raise OptionError(f"metric is {self.metric!r}; expected one of {', '.join(LOGGED)}")
         if self.trials < 1 or self.cpus < 1 or self.gpus < 0 or (self.at_once is not None and self.at_once < 1):
-            raise OptionError(f"trials is {self.trials}, cpus {self.cpus}, gpus {self.gpus}, at_once {self.at_once}; expected at least 1, 1, 0 and 1")
+            raise OptionError(
+                f"trials is {self.trials}, cpus {self.cpus}, gpus {self.gpus}, at_once {self.at_once}; expected at least 1, 1, 0 and 1"
+            )
 
     def listed(self) -> list[Values] | None:
         """The values of every trial; None where they depend on what comes out."""
         if self.search == "tpe":
             return None
         if self.search == "grid":
-            return [dict(zip(self.values, chosen, strict=True)) for chosen in itertools.product(*(tuple(v) for v in self.values.values() if not isinstance(v, Range)))]
+            return [
+                dict(zip(self.values, chosen, strict=True))
+                for chosen in itertools.product(*(tuple(v) for v in self.values.values() if not isinstance(v, Range)))
+            ]
         random = np.random.default_rng(self.seed)
         return [
-            {path: c.at(float(random.uniform())) if isinstance(c, Range) else c[int(random.integers(len(c)))] for path, c in self.values.items()} for _ in range(self.trials)
+            {
+                path: c.at(float(random.uniform())) if isinstance(c, Range) else c[int(random.integers(len(c)))]
+                for path, c in self.values.items()
+            }
+            for _ in range(self.trials)
         ]
 
 
@@ -146,12 +155,17 @@ def read_sweep(fpath: Path) -> tuple[SweepConfig, dict[str, Any], Path]:
     config = from_plain(SweepConfig, plain, where=str(fpath))
     recipe_fpath = fpath.parent / config.recipe
     recipe = read_recipe(recipe_fpath)
-    tries = config.listed() or [{path: c.at(share) if isinstance(c, Range) else c[0] for path, c in config.values.items()} for share in (0.0, 1.0)]
+    tries = config.listed() or [
+        {path: c.at(share) if isinstance(c, Range) else c[0] for path, c in config.values.items()}
+        for share in (0.0, 1.0)
+    ]
     for values in tries:
         where = f"{recipe_fpath} with {shown(values)}"
         trial = from_plain(KeypointRecipe, with_values(recipe, values), where=where)
         if not trial.data.validation and not trial.data.hold_out:
-            raise OptionError(f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out")
+            raise OptionError(
+                f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out"
+            )
     return config, recipe, recipe_fpath.parent
 
 
@@ -165,7 +179,10 @@ def with_values(recipe: Mapping[str, Any], values: Values) -> dict[str, Any]:
 
 def shown(values: Values) -> str:
     """A trial's values, with the last parts of their paths, as in ``sigma=2, rate=0.001``."""
-    return ", ".join(f"{path.rpartition('.')[2]}={value:.6g}" if isinstance(value, float) else f"{path.rpartition('.')[2]}={value}" for path, value in values.items())
+    return ", ".join(
+        f"{path.rpartition('.')[2]}={value:.6g}" if isinstance(value, float) else f"{path.rpartition('.')[2]}={value}"
+        for path, value in values.items()
+    )
 
 
 def trial_dpath(dpath: Path, values: Values) -> Path:
@@ -187,7 +204,12 @@ def trials_of(dpath: Path, metric: str, ended: Mapping[str, str]) -> list[Trial]
         past = history(run, metric)
         step, best = min(past, key=lambda at: at[1], default=(0, math.nan))
         rows = [row for row in read_figures(run / "metrics.csv") if row.get("step") == step]
-        figures = {key.removeprefix("validation "): value for row in rows for key, value in row.items() if key.startswith("validation ")}
+        figures = {
+            key.removeprefix("validation "): value
+            for row in rows
+            for key, value in row.items()
+            if key.startswith("validation ")
+        }
         found.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
     return sorted(found, key=lambda t: (math.isnan(t.best), t.best))
 
@@ -208,7 +230,9 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
         raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
     if there.is_file():
         if json.loads(there.read_text()) != told:
-            raise OptionError(f"{dpath} holds another sweep; give another folder with --out, or go on with the one in {there}")
+            raise OptionError(
+                f"{dpath} holds another sweep; give another folder with --out, or go on with the one in {there}"
+            )
         return
     with atomic_write(there) as file:
         file.write(json.dumps(told, indent=1).encode())

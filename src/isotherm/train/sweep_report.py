@@ -36,12 +36,21 @@ def write_sweep_report(config: SweepConfig, trials: Sequence[Trial], dpath: Path
     matrix = matrix_picture(config, trials)
     if matrix is not None:
         pictures["matrix.png"] = matrix
-    curves = {shown(t.values): tuple(zip(*history(t.dpath, config.metric), strict=True)) for t in trials[:8] if history(t.dpath, config.metric)}
+    curves = {
+        shown(t.values): tuple(zip(*history(t.dpath, config.metric), strict=True))
+        for t in trials[:8]
+        if history(t.dpath, config.metric)
+    }
     if curves:
         several = max(len(xs) for xs, _ in curves.values()) > 1
         pictures["curves.png"] = curve_figure(
-            {name: (list(xs), list(ys)) for name, (xs, ys) in curves.items()}, x="step", y=config.metric, title="validation of the best trials" if several else "", log_y=several, size=(7.0, 4.2)
-        )  # fmt: skip
+            {name: (list(xs), list(ys)) for name, (xs, ys) in curves.items()},
+            x="step",
+            y=config.metric,
+            title="validation of the best trials" if several else "",
+            log_y=several,
+            size=(7.0, 4.2),
+        )
     for name, picture in pictures.items():
         save_picture(picture, dpath / name, command=command)
     _write_csv(config, trials, dpath / "trials.csv")
@@ -56,12 +65,21 @@ def matrix_picture(config: SweepConfig, trials: Sequence[Trial]) -> Image.Image 
     if len(varied) < 2 or config.search != "grid":
         return None
     row, column = varied[:2]
-    rows, columns = (sorted({t.values[path] for t in trials}, key=lambda v: (isinstance(v, str), v)) for path in (row, column))
+    rows, columns = (
+        sorted({t.values[path] for t in trials}, key=lambda v: (isinstance(v, str), v)) for path in (row, column)
+    )
     values = np.full((len(rows), len(columns)), math.nan)
     for trial in trials[::-1]:  # the best comes last and stays
         if not math.isnan(trial.best):
             values[rows.index(trial.values[row]), columns.index(trial.values[column])] = trial.best
-    return matrix_figure(values, [_text(v) for v in rows], [_text(v) for v in columns], x=column, y=row, title=f"{config.metric}, best validation")
+    return matrix_figure(
+        values,
+        [_text(v) for v in rows],
+        [_text(v) for v in columns],
+        x=column,
+        y=row,
+        title=f"{config.metric}, best validation",
+    )
 
 
 def table_rows(config: SweepConfig, trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
@@ -69,29 +87,50 @@ def table_rows(config: SweepConfig, trials: Sequence[Trial]) -> tuple[list[str],
     names = [name for name in dict.fromkeys(name for t in trials for name in t.figures) if name != config.metric]
     head = [*(path.rpartition(".")[2] for path in config.values), config.metric, "at step", *names, "status"]
     rows = [
-        [*(_text(t.values[path]) for path in config.values), "–" if math.isnan(t.best) else f"{t.best:.4g}", str(t.step or "–"), *(f"{t.figures[n]:.4g}" if n in t.figures else "–" for n in names), t.status]
+        [
+            *(_text(t.values[path]) for path in config.values),
+            "–" if math.isnan(t.best) else f"{t.best:.4g}",
+            str(t.step or "–"),
+            *(f"{t.figures[n]:.4g}" if n in t.figures else "–" for n in names),
+            t.status,
+        ]
         for t in trials
-    ]  # fmt: skip
+    ]
     return head, rows
 
 
 def _write_csv(config: SweepConfig, trials: Sequence[Trial], fpath: Path) -> None:
     head, rows = table_rows(config, trials)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[*head, "folder"], *([*row, t.dpath.name] for row, t in zip(rows, trials, strict=True))])
+    csv.writer(text, lineterminator="\n").writerows(
+        [[*head, "folder"], *([*row, t.dpath.name] for row, t in zip(rows, trials, strict=True))]
+    )
     with atomic_write(fpath) as file:
         file.write(text.getvalue().encode())
 
 
 def _page(config: SweepConfig, trials: Sequence[Trial], pictures: dict[str, Path], dpath: Path, command: str) -> str:
     head, rows = table_rows(config, trials)
-    count = {status: sum(t.status.partition(":")[0] == status for t in trials) for status in ("finished", "stopped early", "failed", "unfinished")}
+    count = {
+        status: sum(t.status.partition(":")[0] == status for t in trials)
+        for status in ("finished", "stopped early", "failed", "unfinished")
+    }
     told = ", ".join(f"{n} {status}" for status, n in count.items() if n)
     best = trials[0] if trials and not math.isnan(trials[0].best) else None
     cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-    body = "".join(f"<tr{' class=best' if t is best else ''}>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for t, row in zip(trials, rows, strict=True))
-    shown_pictures = "".join(f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(fpath.read_bytes()).decode()}"></p>' for name, fpath in pictures.items())
-    winner = f"<p>The best is <b>{html.escape(shown(best.values))}</b> with a {html.escape(config.metric)} of <b>{best.best:.4g}</b>: <code>isotherm predict keypoints PICTURE --run {html.escape(str(best.dpath))}</code></p>" if best else "<p>No trial has been validated yet.</p>"
+    body = "".join(
+        f"<tr{' class=best' if t is best else ''}>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>"
+        for t, row in zip(trials, rows, strict=True)
+    )
+    shown_pictures = "".join(
+        f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(fpath.read_bytes()).decode()}"></p>'
+        for name, fpath in pictures.items()
+    )
+    winner = (
+        f"<p>The best is <b>{html.escape(shown(best.values))}</b> with a {html.escape(config.metric)} of <b>{best.best:.4g}</b>: <code>isotherm predict keypoints PICTURE --run {html.escape(str(best.dpath))}</code></p>"
+        if best
+        else "<p>No trial has been validated yet.</p>"
+    )
     return (
         f"<!doctype html><meta charset=utf-8><meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>Sweep {html.escape(dpath.name)}</title><style>{STYLE}</style><h1>Sweep {html.escape(dpath.name)}</h1>"

@@ -39,7 +39,9 @@ class TinyVlmTraining(LoopConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.seed < 1 << 12 or self.steps * self.batch > 1 << 24:
-            raise OptionError(f"seed is {self.seed} and there are {self.steps * self.batch} questions; expected a seed below 4096 and at most 2**24 questions")
+            raise OptionError(
+                f"seed is {self.seed} and there are {self.steps * self.batch} questions; expected a seed below 4096 and at most 2**24 questions"
+            )
 
 
 def as_patches(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "p c"]:
@@ -47,13 +49,17 @@ def as_patches(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "p c"]:
     x = torch.from_numpy(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
     b, c, h, w = x.shape
     rows, columns = h // (PATCH * MERGE), w // (PATCH * MERGE)
-    x = x.view(b, c, rows, MERGE, PATCH, columns, MERGE, PATCH).permute(0, 2, 5, 3, 6, 1, 4, 7)  # b, row, column, in-block, c, in-patch
+    x = x.view(b, c, rows, MERGE, PATCH, columns, MERGE, PATCH).permute(
+        0, 2, 5, 3, 6, 1, 4, 7
+    )  # b, row, column, in-block, c, in-patch
     return x[..., None, :, :].expand(*x.shape[:6], 2, PATCH, PATCH).reshape(b * h * w // PATCH**2, c * 2 * PATCH**2)
 
 
 def as_inputs(asked: list[ShapeQuestion]) -> dict[str, Tensor]:
     """The inputs of the model for questions of equally many words, as the processor makes them."""
-    return _with_pictures(torch.tensor([[*PROMPT, *(NUMBER[word] for word in q.question.split())] for q in asked]), asked)
+    return _with_pictures(
+        torch.tensor([[*PROMPT, *(NUMBER[word] for word in q.question.split())] for q in asked]), asked
+    )
 
 
 def as_dialogues(asked: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str, Tensor], Int[Tensor, "b l"]]:
@@ -76,9 +82,12 @@ def _with_pictures(ids: Int[Tensor, "b l"], asked: list[ShapeQuestion]) -> dict[
     side = SIDE // PATCH
     return {
         # what is padded stands behind everything that is read, so no mask is needed
-        "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == NUMBER["<|image_pad|>"]).long(),
-        "pixel_values": as_patches(np.stack([q.picture for q in asked])), "image_grid_thw": torch.tensor([[1, side, side]] * len(asked)),
-    }  # fmt: skip
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "mm_token_type_ids": (ids == NUMBER["<|image_pad|>"]).long(),
+        "pixel_values": as_patches(np.stack([q.picture for q in asked])),
+        "image_grid_thw": torch.tensor([[1, side, side]] * len(asked)),
+    }
 
 
 class _Speaking(nn.Module):
@@ -96,12 +105,26 @@ class QuestionTask(Task):
     """Cross-entropy of the answers' words."""
 
     def __init__(self, config: TinyVlmTraining, model: _Speaking) -> None:
-        self.config, self.model, self.count, self.kind_of_map, self.cells = config, model, config.steps * config.batch, "logits", (1, 1)
+        self.config, self.model, self.count, self.kind_of_map, self.cells = (
+            config,
+            model,
+            config.steps * config.batch,
+            "logits",
+            (1, 1),
+        )
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
         return len(index), len(index)
 
-    def part(self, forward: nn.Module, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, done: float, device: torch.device) -> Part:
+    def part(
+        self,
+        forward: nn.Module,
+        index: Int[Tensor, " b"],
+        epoch: Int[Tensor, " b"],
+        *,
+        done: float,
+        device: torch.device,
+    ) -> Part:
         seeds = [TRAINING[(self.config.seed << 24) + i] for i in index.tolist()]
         inputs, answers = as_dialogues([make_question(s) for s in seeds], seeds)
         logits = forward({name: value.to(device) for name, value in inputs.items()})
@@ -122,7 +145,9 @@ def accuracy(model: Any, seeds: range, *, batch: int = 64) -> dict[str, float]:
     return found
 
 
-def train_tiny_vlm(config: TinyVlmTraining, folder: RunFolder, *, validation: range | None = None, say: Say = lambda line: None) -> Any:
+def train_tiny_vlm(
+    config: TinyVlmTraining, folder: RunFolder, *, validation: range | None = None, say: Say = lambda line: None
+) -> Any:
     """Train the model, or go on with an interrupted run; returns it with its averaged weights.
 
     Args:

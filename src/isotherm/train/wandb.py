@@ -32,13 +32,22 @@ class WandbTracker(Tracker):
         self.wandb = wandb
         try:
             self.run = wandb.init(
-                project=tracking.project, entity=tracking.entity, name=tracking.name or dpath.name, tags=list(tracking.tags),
-                mode="online" if tracking.online else "offline", dir=str(dpath), config=dict(recipe), job_type=job,
-                id=hashlib.sha256(f"{dpath.resolve()} {job}".encode()).hexdigest()[:12], resume="allow" if tracking.online else None,
+                project=tracking.project,
+                entity=tracking.entity,
+                name=tracking.name or dpath.name,
+                tags=list(tracking.tags),
+                mode="online" if tracking.online else "offline",
+                dir=str(dpath),
+                config=dict(recipe),
+                job_type=job,
+                id=hashlib.sha256(f"{dpath.resolve()} {job}".encode()).hexdigest()[:12],
+                resume="allow" if tracking.online else None,
                 settings=wandb.Settings(silent=True, console="off", x_disable_meta=True, x_disable_stats=True),
-            )  # fmt: skip
+            )
         except wandb.errors.Error as error:
-            raise OptionError(f"Weights & Biases does not start ({error}); run 'wandb login', or leave 'online' off and 'wandb sync' the run's folder later") from error
+            raise OptionError(
+                f"Weights & Biases does not start ({error}); run 'wandb login', or leave 'online' off and 'wandb sync' the run's folder later"
+            ) from error
         # steps that are made again after a run was killed must not be refused for being in the past
         self.run.define_metric("step")
         self.run.define_metric("*", step_metric="step")

@@ -107,27 +107,46 @@ class Asking:
     def again(self, prompt: str) -> Asking:
         """Another question about the same pictures, whose vision tokens are those of this one."""
         video = self.asked.video
-        asked = self.view.ask(self.asked.sources, prompt) if video is None else self.view.ask_video(video[0], prompt, fps=video[1])
+        asked = (
+            self.view.ask(self.asked.sources, prompt)
+            if video is None
+            else self.view.ask_video(video[0], prompt, fps=video[1])
+        )
         return Asking(self.view, asked, self.streams)
 
     def question(self) -> tuple[int, ...]:
         """The prompt's tokens that say something, without the vision tokens and the template's marks."""
         pictured = set(self.asked.positions.tolist())
         texts = self.view.vocabulary.texts()
-        return tuple(t for i, t in enumerate(self.asked.ids.tolist()) if i not in pictured and t < len(texts) and texts[t].strip())
+        return tuple(
+            t
+            for i, t in enumerate(self.asked.ids.tolist())
+            if i not in pictured and t < len(texts) and texts[t].strip()
+        )
 
     def logits(self, continuation: Sequence[int] = ()) -> Float[Tensor, "k v"]:
         """For the token after the prompt and after each of the continuation, in float32, without graph."""
         key = tuple(continuation)
         if key not in self._said:
             with torch.no_grad():
-                self._said[key] = self.read(self.streams, [key]).logits[0].float().detach()  # a model may put gradients on by itself
+                self._said[key] = (
+                    self.read(self.streams, [key]).logits[0].float().detach()
+                )  # a model may put gradients on by itself
         return self._said[key]
 
-    def read(self, streams: Streams, continuations: Sequence[tuple[int, ...]], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0) -> Reading:
+    def read(
+        self,
+        streams: Streams,
+        continuations: Sequence[tuple[int, ...]],
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        shared: int = 0,
+    ) -> Reading:
         """The language model on continuations of one length, one row each."""
         self.forwards += len(continuations)
-        given: Int[Tensor, "b k"] = torch.tensor([list(c) for c in continuations], dtype=torch.long).view(len(continuations), -1)
+        given: Int[Tensor, "b k"] = torch.tensor([list(c) for c in continuations], dtype=torch.long).view(
+            len(continuations), -1
+        )
         return self.view.read(self.asked, streams, given, hidden=hidden, shared=shared)
 
     def _alike(self, streams: Streams) -> int:
@@ -140,7 +159,14 @@ class Asking:
         alike = int(self.asked.positions[int(differs[0])])
         return alike if alike * SHARE >= len(self.asked.ids) else 0
 
-    def values(self, said: Sequence[Said], streams: Streams, *, hidden: Bool[Tensor, "b n"] | None = None, batch: int | None = None) -> Float[Tensor, "b t"]:
+    def values(
+        self,
+        said: Sequence[Said],
+        streams: Streams,
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        batch: int | None = None,
+    ) -> Float[Tensor, "b t"]:
         """Every target's number for b versions of the vision tokens, in whatever grad mode is on.
 
         Args:
@@ -155,10 +181,14 @@ class Asking:
             for i in range(0, versions, most):
                 some = tuple(s[i : i + most] for s in streams)
                 shared = 0 if hidden is not None else self._alike(some)
-                part = self.read(some, [row] * len(some[0]), hidden=None if hidden is None else hidden[i : i + most], shared=shared)
+                part = self.read(
+                    some, [row] * len(some[0]), hidden=None if hidden is None else hidden[i : i + most], shared=shared
+                )
                 parts.extend(part.logits.float().unbind(0))
             found[row] = parts
-        return torch.stack([torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)])
+        return torch.stack(
+            [torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)]
+        )
 
 
 def _grown(view: LanguageView, asked: Asked, notes: dict[str, None]) -> tuple[Tensor, Streams]:

@@ -52,7 +52,9 @@ class Attending:
             products = products.masked_fill(at > at[queries][:, None], -math.inf)
         return products.softmax(-1)
 
-    def gradient_rows(self, gradient: Float[Tensor, "a q f"], row: int, keys: Int[Tensor, " k"] | slice = slice(None)) -> Float[Tensor, "a q k"]:
+    def gradient_rows(
+        self, gradient: Float[Tensor, "a q f"], row: int, keys: Int[Tensor, " k"] | slice = slice(None)
+    ) -> Float[Tensor, "a q k"]:
         """Gradient at the probabilities of some queries on some keys from the gradient at the queries' outputs."""
         dtype = torch.promote_types(gradient.dtype, torch.float32)
         return gradient.to(dtype) @ self._heads(self.value[row][:, keys]).to(dtype).transpose(-2, -1)
@@ -112,7 +114,9 @@ class _Hide(TorchFunctionMode):
         query, key, value, mask, causal, scale = _arguments(*args, **kwargs)
         length = key.shape[-2]
         near = torch.eye(length, dtype=torch.bool, device=query.device)
-        seen = ~self.keys.to(query.device)[:, None, None, :] | near  # a token that sees nothing at all would be undefined
+        seen = (
+            ~self.keys.to(query.device)[:, None, None, :] | near
+        )  # a token that sees nothing at all would be undefined
         if causal:
             seen = seen & near.cumsum(-1).bool().T  # lower triangle
         if mask is not None:

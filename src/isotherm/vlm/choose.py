@@ -33,7 +33,9 @@ class NumberOrAnswer(ExpectedNumber):
         return [replace(said, note=note) for said in found]
 
 
-def answer_score(target: Any, prompt: str, *, answer: str | None = None, versus: str | None = None) -> tuple[AnswerScore, str | None]:
+def answer_score(
+    target: Any, prompt: str, *, answer: str | None = None, versus: str | None = None
+) -> tuple[AnswerScore, str | None]:
     """A score, and a line that says why it was chosen where it was.
 
     Args:
@@ -53,11 +55,15 @@ def answer_score(target: Any, prompt: str, *, answer: str | None = None, versus:
         return Answer(answer), "target: whole, the log p of the whole answer"
     if isinstance(target, str):
         return _named(target, answer), None
-    if isinstance(target, Answer | Contrast | Custom | ExpectedNumber | NextToken | Word) or hasattr(target, "__dataclass_fields__"):
+    if isinstance(target, Answer | Contrast | Custom | ExpectedNumber | NextToken | Word) or hasattr(
+        target, "__dataclass_fields__"
+    ):
         return target, None
     if callable(target):
         return Custom(target, text=answer or ""), None
-    raise OptionError(f"target is a {type(target).__name__}; expected {TARGETS}, a score such as ExpectedNumber(), or a function of the logits")
+    raise OptionError(
+        f"target is a {type(target).__name__}; expected {TARGETS}, a score such as ExpectedNumber(), or a function of the logits"
+    )
 
 
 def _named(target: str, answer: str | None) -> AnswerScore:
@@ -65,19 +71,28 @@ def _named(target: str, answer: str | None) -> AnswerScore:
     if name == "word" and word:
         return Word(word, text=answer)
     known: dict[str, AnswerScore] = {
-        "count": ExpectedNumber(), "answer": Answer(answer, per="word"), "whole": Answer(answer), "token": Answer(answer, per="token"), "next": NextToken(answer),
-    }  # fmt: skip
+        "count": ExpectedNumber(),
+        "answer": Answer(answer, per="word"),
+        "whole": Answer(answer),
+        "token": Answer(answer, per="token"),
+        "next": NextToken(answer),
+    }
     if colon or name not in known:
         raise OptionError(f"target {target!r}: a question's targets are {TARGETS}")
     if name == "count" and answer is not None:
-        raise OptionError("target count is about every number that the model might say, so it takes no answer; take the target whole")
+        raise OptionError(
+            "target count is about every number that the model might say, so it takes no answer; take the target whole"
+        )
     return known[name]
 
 
 def token_methods(given: Any) -> tuple[list[TokenMethod], str | None]:
     """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py``."""
     if given is None:
-        return [Propagation()], "method: propagation, whose maps lie best on the evidence in our comparison; attention_gradient takes half the time"
+        return (
+            [Propagation()],
+            "method: propagation, whose maps lie best on the evidence in our comparison; attention_gradient takes half the time",
+        )
     several: Sequence[Any] = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
     return [_method(m) if isinstance(m, str) else m for m in several], None
 
@@ -88,5 +103,7 @@ def method_names() -> list[str]:
 
 
 def _method(name: str) -> TokenMethod:
-    methods: dict[str, TokenMethod] = {made.name: made for made in (getattr(methods_module, n)() for n in methods_module.__all__)}
+    methods: dict[str, TokenMethod] = {
+        made.name: made for made in (getattr(methods_module, n)() for n in methods_module.__all__)
+    }
     return methods[known_method(name, list(methods), of=" for language models")]

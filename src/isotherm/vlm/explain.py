@@ -74,7 +74,12 @@ def explain_answer(
         traces = record(asking, said, needs)
         check_scores(traces)
         by_method = [guarded(method, traces) for method in methods]
-    notes = [*(str(p) for p in premises if p.alarming), *notes, *dict.fromkeys(s.note for s in said if s.note), *asking.notes]
+    notes = [
+        *(str(p) for p in premises if p.alarming),
+        *notes,
+        *dict.fromkeys(s.note for s in said if s.note),
+        *asking.notes,
+    ]
     # by now it is known unless the score did without
     answer = asking.words()
     forced = next((s.given for s in said if s.given is not None and not asking.says(s.given)), None)
@@ -97,9 +102,18 @@ def explain_answer(
         return _assess(found, said, len(asked.pictures), "full" if trust == "full" else "fast", fill, seed)
 
     return Explanation(
-        tuple(maps), pictures[0], name, (), tuple(chosen), tuple(notes), None if trust == "off" or not maps else assess, tuple(premises),
-        prompt=prompt, answer=answer, forced=forced,
-    )  # fmt: skip
+        tuple(maps),
+        pictures[0],
+        name,
+        (),
+        tuple(chosen),
+        tuple(notes),
+        None if trust == "off" or not maps else assess,
+        tuple(premises),
+        prompt=prompt,
+        answer=answer,
+        forced=forced,
+    )
 
 
 def by_picture(explanation: Explanation) -> list[Explanation]:
@@ -113,7 +127,9 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
         # trust is computed once for all of them, when it is first looked at
         assess = None if explanation.assess is None else lambda: tuple(explanation.trust[i] for i in places)
         which = f"{maps[0].meta['shown']} {number + 1} of {len(numbers)}"
-        return replace(explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {which}", assess=assess)
+        return replace(
+            explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {which}", assess=assess
+        )
 
     return [of(number) for number in numbers]
 
@@ -126,22 +142,47 @@ def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], s
         first, last = asked.first[i], asked.first[i + 1]
         laid, frame = lay_out(values[first:last], picture, additive=method.additive)
         meta = {
-            "model": trace.asking.view.name, "method": method.name, "layer": "vision tokens", "score": trace.score, "prompt": asked.prompt, "picture": i, "shown": shown,
+            "model": trace.asking.view.name,
+            "method": method.name,
+            "layer": "vision tokens",
+            "score": trace.score,
+            "prompt": asked.prompt,
+            "picture": i,
+            "shown": shown,
             "seed": seed,
             "seen": round(float(picture.seen().float().mean()), 4),
-        }  # fmt: skip
+        }
         where = f", {shown} {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
-        out.append(Heatmap(laid, frame, "relevance", signed=method.signed, label=f"{trace.said.label}{where}", meta=meta, picture=source))
+        out.append(
+            Heatmap(
+                laid,
+                frame,
+                "relevance",
+                signed=method.signed,
+                label=f"{trace.said.label}{where}",
+                meta=meta,
+                picture=source,
+            )
+        )
     return out
 
 
 def _assess(
-    found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]], said: Sequence[Said], pictures: int, level: Literal["fast", "full"], fill: Fill, seed: int
+    found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]],
+    said: Sequence[Said],
+    pictures: int,
+    level: Literal["fast", "full"],
+    fill: Fill,
+    seed: int,
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
     judged = said[:FAST_TARGETS] if level == "fast" else said
     for trace, method, values in found:
-        known = judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed) if trace.said in judged else None
+        known = (
+            judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed)
+            if trace.said in judged
+            else None
+        )
         out += [known] * pictures
     return tuple(out)
 

@@ -40,7 +40,9 @@ class _Frozen(TorchFunctionMode):
         return output.detach() if func in (torch.rsqrt, Tensor.rsqrt) else output
 
 
-def _layer_norm(x: Tensor, shape, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+def _layer_norm(
+    x: Tensor, shape, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
     out: Tensor = _LayerNorm.apply(x, tuple(shape), weight, bias, eps)
     return out
 
@@ -54,7 +56,9 @@ class _LayerNorm(torch.autograd.Function):
     """The fused kernel's values, bit for bit; only the divisors are kept."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> Tensor:
         out, _, divided = torch.native_layer_norm(x, list(shape), weight, bias, eps)
         ctx.save_for_backward(divided, weight)
         ctx.dims = tuple(range(-len(shape), 0))

@@ -37,5 +37,11 @@ def no_gradient(what: str, start: str, breaks: Sequence[Break], leaves: Sequence
     """
     # with frozen norms a reciprocal square root is a constant on purpose
     ends = ends_of([b for b in breaks if b.step != "rsqrt"], leaves)
-    why = f"on the way it ends at {ends}" if ends else "what is explained does not depend on them, or by a step that has none (an argmax or a count)"
-    return MethodError(f"{what} no gradient at {start}, and this method needs it: {why}; {INSTEAD.format(WITHOUT[start])}")
+    why = (
+        f"on the way it ends at {ends}"
+        if ends
+        else "what is explained does not depend on them, or by a step that has none (an argmax or a count)"
+    )
+    return MethodError(
+        f"{what} no gradient at {start}, and this method needs it: {why}; {INSTEAD.format(WITHOUT[start])}"
+    )

@@ -41,7 +41,9 @@ def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Flo
     looked = [_looked_at(method, trace) for trace in traces]
     sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
     every = method.together(traces) if sharing else [m(trace) for (m, _), trace in zip(looked, traces, strict=True)]  # type: ignore[attr-defined]
-    return [_checked(method, trace, values, notes) for trace, values, (_, notes) in zip(traces, every, looked, strict=True)]
+    return [
+        _checked(method, trace, values, notes) for trace, values, (_, notes) in zip(traces, every, looked, strict=True)
+    ]
 
 
 def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, list[str]]:
@@ -50,16 +52,27 @@ def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, lis
     used = method
     if (gradients := _gradients(method, trace)) is not None:
         notes += _streams(trace, gradients)
-    if isinstance(method, GradientActivation) and trace.gradients is not None and not method.centre and (left := cancellation(trace)) < CANCELS:
+    if (
+        isinstance(method, GradientActivation)
+        and trace.gradients is not None
+        and not method.centre
+        and (left := cancellation(trace)) < CANCELS
+    ):
         used = replace(method, centre=True)
-        notes.append(f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead")
+        notes.append(
+            f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead"
+        )
     notes += _saturated(trace)
     if isinstance(method, TokenActivation) and _blind(trace):
-        notes.append("the picture stands before the question and no token sees those behind it: what the vision tokens would say does not depend on the question")
+        notes.append(
+            "the picture stands before the question and no token sees those behind it: what the vision tokens would say does not depend on the question"
+        )
     return used, notes
 
 
-def _checked(method: TokenMethod, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]) -> tuple[Float[Tensor, " n"], list[str]]:
+def _checked(
+    method: TokenMethod, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]
+) -> tuple[Float[Tensor, " n"], list[str]]:
     if not bool(torch.isfinite(values).all()):
         raise values_not_finite(method.name, trace, values)
     if isinstance(method, READS_ATTENTION):
@@ -107,14 +120,25 @@ def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
 def _streams(trace: TokenTrace, gradients: Sequence[Tensor]) -> list[str]:
     silent = [i for i, g in enumerate(gradients) if not bool(g.any())]
     if len(silent) == len(gradients):
-        raise MethodError(f"no vision token changes the {trace.said.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast")
-    return [f"deepstack layer {i} has no gradient at all and adds nothing to the map" if i else "the merged tokens have no gradient; only deepstack adds to the map" for i in silent]
+        raise MethodError(
+            f"no vision token changes the {trace.said.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast"
+        )
+    return [
+        f"deepstack layer {i} has no gradient at all and adds nothing to the map"
+        if i
+        else "the merged tokens have no gradient; only deepstack adds to the map"
+        for i in silent
+    ]
 
 
 def _saturated(trace: TokenTrace) -> list[str]:
-    if not trace.said.label.startswith("log_prob") or trace.score < torch.tensor(SURE).log().item() * len(trace.said.steps):
+    if not trace.said.label.startswith("log_prob") or trace.score < torch.tensor(SURE).log().item() * len(
+        trace.said.steps
+    ):
         return []
-    return [f"the model is sure of this (log p = {trace.score:.1e}), so log p hardly moves with the picture; a logit, a contrast or the expected number says more"]
+    return [
+        f"the model is sure of this (log p = {trace.score:.1e}), so log p hardly moves with the picture; a logit, a contrast or the expected number says more"
+    ]
 
 
 def _blind(trace: TokenTrace) -> bool:

@@ -14,7 +14,9 @@ SIDE = 512
 """Longest side of a map that several tiles are merged into, in cells."""
 
 
-def lay_out(values: Float[Tensor, " n"], picture: PictureTokens, *, additive: bool) -> tuple[Float[Tensor, "h w"], Frame]:
+def lay_out(
+    values: Float[Tensor, " n"], picture: PictureTokens, *, additive: bool
+) -> tuple[Float[Tensor, "h w"], Frame]:
     """A picture's map and its frame.
 
     One grid is the map itself. Several, tiles, crops and the whole picture, lie over each other in unlike sizes: they are merged into

@@ -26,7 +26,9 @@ def localised(heatmap: Heatmap, mask: Bool[np.ndarray, "h w"], *, seed: int = 0)
     """
     h, w = (int(v) for v in heatmap.frame.source_size.tolist())
     if mask.shape != (h, w):
-        raise ShapeError(f"the mask is {mask.shape[0]} x {mask.shape[1]} and the picture {h} x {w}; give a mask of the picture's own size")
+        raise ShapeError(
+            f"the mask is {mask.shape[0]} x {mask.shape[1]} and the picture {h} x {w}; give a mask of the picture's own size"
+        )
     source = Frame.identity((h, w))
     drawn = to_frame(heatmap.values.nan_to_num(0.0), heatmap.frame, source, outside="zero")[None]
     rows, columns = heatmap.frame.size
@@ -35,7 +37,10 @@ def localised(heatmap: Heatmap, mask: Bool[np.ndarray, "h w"], *, seed: int = 0)
     centre = centre_map((h, w))[None]
     region = torch.from_numpy(mask)[None]
     everywhere = region.expand(RANDOM, -1, -1)
-    energies, hits = bootstrap(energy_inside(random, everywhere).double()), bootstrap(pointing_game(random, everywhere).double())
+    energies, hits = (
+        bootstrap(energy_inside(random, everywhere).double()),
+        bootstrap(pointing_game(random, everywhere).double()),
+    )
     middle = centre - centre.min()
     return (
         f"{heatmap.label}: energy in the mask {float(energy_inside(drawn, region)):.2f} (random {energies.mean:.2f} [{energies.low:.2f}, {energies.high:.2f}], centre {float(energy_inside(middle, region)):.2f}, "

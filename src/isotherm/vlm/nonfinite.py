@@ -37,11 +37,17 @@ def examined(asking: Asking) -> Iterator[None]:
     """
     pixels = next((v for v in tensors_in(asking.asked.inputs) if not is_finite(v)), None)
     if pixels is not None:
-        raise NonFiniteError(f"the model's input holds {describe(pixels)}, before any layer has run", advice="look at the mean and deviation that pictures are prepared with")
+        raise NonFiniteError(
+            f"the model's input holds {describe(pixels)}, before any layer has run",
+            advice="look at the mean and deviation that pictures are prepared with",
+        )
     for i, stream in enumerate(asking.streams):
         if not is_finite(stream):
             what = f"deepstack layer {i}'s vision tokens hold" if i else "the vision tokens hold"
-            raise _failed(f"{what} {describe(stream)}", forward_origin(asking.view.model, partial(asking.view.embed, asking.asked)))
+            raise _failed(
+                f"{what} {describe(stream)}",
+                forward_origin(asking.view.model, partial(asking.view.embed, asking.asked)),
+            )
     try:
         yield
     except NonFiniteError:
@@ -66,7 +72,9 @@ def check_scores(traces: Sequence[TokenTrace]) -> None:
     for trace in traces:
         score = torch.tensor(trace.score)
         if not is_finite(score):
-            raise _failed(f"the {trace.said.label} is {trace.score}", _in_language(trace.asking, trace.said.continuations[0]))
+            raise _failed(
+                f"the {trace.said.label} is {trace.score}", _in_language(trace.asking, trace.said.continuations[0])
+            )
 
 
 def values_not_finite(name: str, trace: TokenTrace, values: Float[Tensor, " n"]) -> NonFiniteError:
@@ -77,7 +85,11 @@ def values_not_finite(name: str, trace: TokenTrace, values: Float[Tensor, " n"])
         return trace.asking.values([trace.said], (tensor, *rest), batch=1)[0, 0]
 
     origin = backward_origin(trace.asking.view.model, first, read)
-    return _failed(f"the map of {name} for the {trace.said.label} holds {describe(values)}", origin, f"the score and its gradient are finite, so the sums of {name} overflow")
+    return _failed(
+        f"the map of {name} for the {trace.said.label} holds {describe(values)}",
+        origin,
+        f"the score and its gradient are finite, so the sums of {name} overflow",
+    )
 
 
 def _in_language(asking: Asking, continuation: tuple[int, ...] = ()) -> Origin | None:
@@ -89,6 +101,10 @@ def _read(asking: Asking, continuation: tuple[int, ...] = ()) -> object:
     return asking.view.read(asking.asked, asking.streams, given)
 
 
-def _failed(found: str, origin: Origin | None, otherwise: str = "what every layer puts out is finite, so it arises in what is made of the model's output") -> NonFiniteError:
+def _failed(
+    found: str,
+    origin: Origin | None,
+    otherwise: str = "what every layer puts out is finite, so it arises in what is made of the model's output",
+) -> NonFiniteError:
     origin = origin or Origin(otherwise, MADE)
     return NonFiniteError(f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer)

@@ -6,7 +6,28 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+UNITS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 GROUPS = {"dozen": 12, "couple": 2, "pair": 2, "single": 1}
@@ -19,11 +40,19 @@ _REFUSES = re.compile(
     r"|too many|countless|uncountable|innumerable|sorry)\b",
     re.IGNORECASE,
 )
-_NONE = re.compile(r"\b(none|nothing|no|not any|(?:are|is|do|does)(?:n't| not) (?:any|see any|contain any|have any)|without any)\b", re.IGNORECASE)
-_AN = re.compile(r"\b(?:there(?:'s| is)|i (?:can )?see|it (?:shows|has|contains)|only) an? (?!lot\b|few\b|number\b|bunch\b|large\b|group\b|pile\b|variety\b)[a-z]+", re.IGNORECASE)
+_NONE = re.compile(
+    r"\b(none|nothing|no|not any|(?:are|is|do|does)(?:n't| not) (?:any|see any|contain any|have any)|without any)\b",
+    re.IGNORECASE,
+)
+_AN = re.compile(
+    r"\b(?:there(?:'s| is)|i (?:can )?see|it (?:shows|has|contains)|only) an? (?!lot\b|few\b|number\b|bunch\b|large\b|group\b|pile\b|variety\b)[a-z]+",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(?:no|each|every|any|this|that|an?\s+[a-z]+|the\s+[a-z]+)\s+$", re.IGNORECASE)
 """Before a "one" that counts nothing: "no one", "a red one"."""
-_TOTAL = re.compile(r"\b(in total|total|altogether|all together|overall|in all|answer is|final answer|boxed)\b|=", re.IGNORECASE)
+_TOTAL = re.compile(
+    r"\b(in total|total|altogether|all together|overall|in all|answer is|final answer|boxed)\b|=", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +100,9 @@ def read_count(text: str, category: str = "") -> SaidCount:
         return SaidCount(None, "says nothing")
     marks = {m.start(1) for m in _LIST_MARK.finditer(text)}
     refuses = bool(_REFUSES.search(text))
-    found = sorted([f for f in _digits(text) if f.start not in marks] + _words(text, pronouns=refuses), key=lambda f: f.start)
+    found = sorted(
+        [f for f in _digits(text) if f.start not in marks] + _words(text, pronouns=refuses), key=lambda f: f.start
+    )
     ranged = _ranges(text, found)
     if ranged:
         return _chosen(text, ranged, category)
@@ -98,8 +129,15 @@ def _chosen(text: str, found: list[tuple[_Found, str]], category: str) -> SaidCo
         at = totals[-1]
         behind = [p for p in found if p[0].start >= at.end()]
         # "7 in total" stands before it, "the total is 7" and "= 7" behind
-        near = min(found, key=lambda p: min(abs(p[0].start - at.end()) + (0 if behind and at[0] == "=" else 1), abs(at.start() - p[0].end)))
-        near = behind[0] if behind and (at[0] == "=" or at[0].lower() in ("answer is", "final answer", "boxed")) else near
+        near = min(
+            found,
+            key=lambda p: min(
+                abs(p[0].start - at.end()) + (0 if behind and at[0] == "=" else 1), abs(at.start() - p[0].end)
+            ),
+        )
+        near = (
+            behind[0] if behind and (at[0] == "=" or at[0].lower() in ("answer is", "final answer", "boxed")) else near
+        )
         return SaidCount(near[0].value, f"{near[1]}, {among}: the one at {at[0]!r}")
     if stem := category.strip().casefold().removesuffix("s"):
         for f, reason in found:

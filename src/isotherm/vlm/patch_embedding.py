@@ -28,10 +28,26 @@ class _Patched(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _side_by_side(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1, **_: Any) -> bool:
+def _side_by_side(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    **_: Any,
+) -> bool:
     kernel = tuple(weight.shape[2:])
     unpadded = isinstance(padding, tuple) and not any(padding)
-    return unpadded and stride == kernel and all(d == 1 for d in dilation) and groups == 1 and x.ndim == weight.ndim and not weight.requires_grad
+    return (
+        unpadded
+        and stride == kernel
+        and all(d == 1 for d in dilation)
+        and groups == 1
+        and x.ndim == weight.ndim
+        and not weight.requires_grad
+    )
 
 
 class _Embedding(torch.autograd.Function):
@@ -47,7 +63,9 @@ class _Embedding(torch.autograd.Function):
         (weight,), (gradient,) = ctx.saved_tensors, gradients
         outputs, channels, *kernel = weight.shape
         batch, _, *grid = gradient.shape
-        cells = (gradient.movedim(1, -1).reshape(-1, outputs) @ weight.reshape(outputs, -1)).view(batch, *grid, channels, *kernel)
+        cells = (gradient.movedim(1, -1).reshape(-1, outputs) @ weight.reshape(outputs, -1)).view(
+            batch, *grid, channels, *kernel
+        )
         n = len(kernel)
         order = [0, 1 + n, *(i for pair in zip(range(1, 1 + n), range(2 + n, 2 + 2 * n), strict=True) for i in pair)]
         whole = cells.permute(order).reshape(batch, channels, *(g * k for g, k in zip(grid, kernel, strict=True)))

@@ -26,7 +26,9 @@ class TokenGrid:
 
     def __post_init__(self) -> None:
         if tuple(self.token.shape) != self.frame.size:
-            raise ShapeError(f"token has shape {tuple(self.token.shape)} and the frame {self.frame.size} cells; expected the same")
+            raise ShapeError(
+                f"token has shape {tuple(self.token.shape)} and the frame {self.frame.size} cells; expected the same"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,10 +39,14 @@ class LayerRows:
     def probabilities(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
         return self.attending.rows(self.row, self.queries if queries is None else queries)
 
-    def gradients(self, queries: Int[Tensor, " q"] | slice | None = None, keys: Int[Tensor, " k"] | slice = slice(None)) -> Float[Tensor, "a q k"]:
+    def gradients(
+        self, queries: Int[Tensor, " q"] | slice | None = None, keys: Int[Tensor, " k"] | slice = slice(None)
+    ) -> Float[Tensor, "a q k"]:
         if self.gradient is None:
             raise MethodError("this method needs the gradient at the attention, but the trace was recorded without")
-        return self.attending.gradient_rows(self.gradient[:, self.queries if queries is None else queries], self.row, keys)
+        return self.attending.gradient_rows(
+            self.gradient[:, self.queries if queries is None else queries], self.row, keys
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,10 @@ class TokenTrace:
     def means(self) -> tuple[Float[Tensor, "n d"], ...]:
         """For each token the mean over the tokens of its picture: what stands for "nothing in particular here"."""
         first = self.asking.asked.first
-        return tuple(torch.cat([a[i:j].mean(0, keepdim=True).expand(j - i, -1) for i, j in itertools.pairwise(first)]) for a in self.activations)
+        return tuple(
+            torch.cat([a[i:j].mean(0, keepdim=True).expand(j - i, -1) for i, j in itertools.pairwise(first)])
+            for a in self.activations
+        )
 
     def scores(self, streams: Streams, *, hidden: Bool[Tensor, "b n"] | None = None) -> Float[Tensor, " b"]:
         """The target's value for changed vision tokens, without graph."""
@@ -102,11 +109,15 @@ class TokenTrace:
         with torch.inference_mode(False), torch.enable_grad():
             leaves = tuple(s.detach().clone().requires_grad_() for s in streams)
             with kept_graph(self.asking.view.model, self.asking.notes, start=TOKENS) as keeper:
-                values = self.asking.values([self.said], tuple(leaf.clone() for leaf in leaves), batch=len(streams[0]))[:, 0]
+                values = self.asking.values([self.said], tuple(leaf.clone() for leaf in leaves), batch=len(streams[0]))[
+                    :, 0
+                ]
             found = differentiate(values.sum(), leaves, allow_unused=True) if values.requires_grad else ()
         if all(g is None for g in found):
             raise no_gradient(f"the {self.said.label} has", TOKENS, keeper.breaks, leaves)
-        return values.detach(), tuple(torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True))
+        return values.detach(), tuple(
+            torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True)
+        )
 
 
 @runtime_checkable
@@ -129,8 +140,7 @@ class TokenMethod(Protocol):
     @property
     def needs(self) -> frozenset[str]: ...
 
-    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        ...
+    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]: ...
 
 
 @runtime_checkable
@@ -169,29 +179,48 @@ def _read(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[T
         for length in lengths:
             rows = list(dict.fromkeys(c for s in said for c in s.continuations if len(c) == length))
             watch: AbstractContextManager[list[Attending]] = attending() if watching else nullcontext([])
-            kept: AbstractContextManager[GradientKeeper | None] = kept_graph(asking.view.model, asking.notes, start=TOKENS) if graph else nullcontext()
+            kept: AbstractContextManager[GradientKeeper | None] = (
+                kept_graph(asking.view.model, asking.notes, start=TOKENS) if graph else nullcontext()
+            )
             with watch as layers, kept as keeper:
                 reading = asking.read(tuple(leaf.clone() for leaf in leaves) if graph else leaves, rows)
             breaks += () if keeper is None else keeper.breaks
             if watching:
                 need_layers(layers, asking.view.layers, "this method")
-            found |= {row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)}
+            found |= {
+                row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)
+            }
         values = [s.value([found[c][0] for c in s.continuations]) for s in said]
         for s, value in zip(said, values, strict=True):
             if graph and not value.requires_grad:
                 raise no_gradient(f"the {s.label} has", TOKENS, breaks, leaves)
-        return [_trace(asking, s, v, found, leaves, needs, last=i == len(said) - 1) for i, (s, v) in enumerate(zip(said, values, strict=True))]
+        return [
+            _trace(asking, s, v, found, leaves, needs, last=i == len(said) - 1)
+            for i, (s, v) in enumerate(zip(said, values, strict=True))
+        ]
 
 
-def _trace(asking: Asking, said: Said, value: Tensor, found: dict, leaves: Streams, needs: frozenset[str], *, last: bool) -> TokenTrace:
-    outputs = [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []
+def _trace(
+    asking: Asking, said: Said, value: Tensor, found: dict, leaves: Streams, needs: frozenset[str], *, last: bool
+) -> TokenTrace:
+    outputs = (
+        [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []
+    )
     at = [*(leaves if "gradient" in needs else ()), *outputs]
     grads: list[Tensor | None] = [None] * len(at)
     traced = [i for i, tensor in enumerate(at) if tensor.requires_grad]
-    for i, g in zip(traced, differentiate(value, [at[i] for i in traced], retain_graph=not last, allow_unused=True) if traced else (), strict=True):
+    for i, g in zip(
+        traced,
+        differentiate(value, [at[i] for i in traced], retain_graph=not last, allow_unused=True) if traced else (),
+        strict=True,
+    ):
         grads[i] = g
     n = len(leaves) if "gradient" in needs else 0
-    gradients = tuple(torch.zeros_like(leaf[0]) if g is None else g[0] for g, leaf in zip(grads[:n], leaves, strict=False)) if n else None
+    gradients = (
+        tuple(torch.zeros_like(leaf[0]) if g is None else g[0] for g, leaf in zip(grads[:n], leaves, strict=False))
+        if n
+        else None
+    )
     if gradients is not None:
         gradients = tuple(g.to(torch.promote_types(g.dtype, torch.float32)) for g in gradients)
     rest, reads = iter(grads[n:]), []

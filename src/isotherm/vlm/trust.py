@@ -24,7 +24,13 @@ STEPS, ORDERS = {"fast": 6, "full": 20}, {"fast": 8, "full": 16}
 
 
 def judge(
-    trace: TokenTrace, values: Float[Tensor, " n"], again: Callable[[], Float[Tensor, " n"]] | None, *, level: Level = "fast", fill: Fill = "mask", seed: int = 0
+    trace: TokenTrace,
+    values: Float[Tensor, " n"],
+    again: Callable[[], Float[Tensor, " n"]] | None,
+    *,
+    level: Level = "fast",
+    fill: Fill = "mask",
+    seed: int = 0,
 ) -> Trust:
     """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random weights.
 
@@ -35,24 +41,48 @@ def judge(
     """
     known_word(level, get_args(Level), "level")
     steps, orders = min(STEPS[level], len(values)), ORDERS[level]
-    plan = [_ranked(values, seed), _ranked(-values, seed), *(_random(len(values), seed, i) for i in range(orders)), _ranked(-centre_distance(trace), seed)]
+    plan = [
+        _ranked(values, seed),
+        _ranked(-values, seed),
+        *(_random(len(values), seed, i) for i in range(orders)),
+        _ranked(-centre_distance(trace), seed),
+    ]
     curves = deletion_curves(trace, torch.stack(plan), steps=steps, fill=fill)
     area = curves.normalised_auc
     # inserting by an order is deleting by its reverse, read from the end; the second order deletes the least relevant first
     backwards = Curves(1 - curves.fractions.flip(-1), curves.scores.flip(-1), curves.whole, curves.empty).normalised_auc
     random, back = area[2:-1], backwards[2:-1]
     centre_in = deletion_curves(trace, plan[-1].flip(0)[None], steps=steps, fill=fill) if level == "full" else None
-    inserted = math.nan if centre_in is None else float(Curves(1 - centre_in.fractions.flip(-1), centre_in.scores.flip(-1), centre_in.whole, centre_in.empty).normalised_auc[0])
+    inserted = (
+        math.nan
+        if centre_in is None
+        else float(
+            Curves(
+                1 - centre_in.fractions.flip(-1), centre_in.scores.flip(-1), centre_in.whole, centre_in.empty
+            ).normalised_auc[0]
+        )
+    )
     lost = [lost_scores(_rows(curves, [i, *range(2, 2 + orders)])) for i in (0, 1)]
     return Trust(
         Beside(float(area[0]), float(random.mean()), float(random.std()), orders, float(area[-1]), lost=lost[0]),
-        Beside(float(backwards[1]), float(back.mean()), float(back.std()), orders, inserted, lower_is_better=False, lost=lost[1]),
+        Beside(
+            float(backwards[1]),
+            float(back.mean()),
+            float(back.std()),
+            orders,
+            inserted,
+            lower_is_better=False,
+            lost=lost[1],
+        ),
         similarity=math.nan if again is None else _similarity(trace, values, again, level, seed),
-        evidence=bool((values > 0).any()), level=level,
-    )  # fmt: skip
+        evidence=bool((values > 0).any()),
+        level=level,
+    )
 
 
-def deletion_curves(trace: TokenTrace, orders: Float[Tensor, "o n"] | Tensor, *, steps: int, fill: Fill = "mean") -> Curves:
+def deletion_curves(
+    trace: TokenTrace, orders: Float[Tensor, "o n"] | Tensor, *, steps: int, fill: Fill = "mean"
+) -> Curves:
     """The score as tokens go in each of some orders, in equal parts.
 
     Args:
@@ -100,4 +130,13 @@ def _similarity(trace: TokenTrace, values: Tensor, again: Callable[[], Tensor], 
         return again().detach().cpu().float()[None, None]
 
     seeds: Sequence[int] = (seed,) if level == "fast" else (seed, seed + 1, seed + 2)
-    return float(cascade(trace.asking.view.model, explain, maps=values.detach().cpu().float()[None, None], fractions=(1.0,), seeds=seeds, calibrate=False).similarity[0])
+    return float(
+        cascade(
+            trace.asking.view.model,
+            explain,
+            maps=values.detach().cpu().float()[None, None],
+            fractions=(1.0,),
+            seeds=seeds,
+            calibrate=False,
+        ).similarity[0]
+    )

@@ -125,7 +125,13 @@ class LanguageView(Protocol):
         ...
 
     def read(
-        self, asked: Asked, streams: Streams, continuation: Int[Tensor, "b k"], *, hidden: Bool[Tensor, "b n"] | None = None, shared: int = 0
+        self,
+        asked: Asked,
+        streams: Streams,
+        continuation: Int[Tensor, "b k"],
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        shared: int = 0,
     ) -> Reading:
         """The language model's part, in whatever grad mode is on.
 

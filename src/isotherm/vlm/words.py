@@ -15,7 +15,9 @@ SMALL = 64
 
 def unknown_words(view: LanguageView, text: str) -> list[str]:
     """Words of a text, between spaces, that the model's vocabulary has not, in order and once each."""
-    return [word for word in dict.fromkeys(text.split()) if not view.vocabulary.decode(view.vocabulary.encode(word)).strip()]
+    return [
+        word for word in dict.fromkeys(text.split()) if not view.vocabulary.decode(view.vocabulary.encode(word)).strip()
+    ]
 
 
 def note_unknown_words(view: LanguageView, text: str) -> list[str]:
@@ -27,8 +29,14 @@ def note_unknown_words(view: LanguageView, text: str) -> list[str]:
     unknown = unknown_words(view, text)
     left = [word for word in text.split() if word not in unknown and any(c.isalnum() for c in word)]
     if unknown and not left:
-        raise TargetError(f"the vocabulary of {view.name} has no word of {text!r}, so there is nothing to ask; {_known(view)}")
-    return [f"the vocabulary of {view.name} has no {', '.join(map(repr, unknown))}: give a prompt of words that it knows"] if unknown else []
+        raise TargetError(
+            f"the vocabulary of {view.name} has no word of {text!r}, so there is nothing to ask; {_known(view)}"
+        )
+    return (
+        [f"the vocabulary of {view.name} has no {', '.join(map(repr, unknown))}: give a prompt of words that it knows"]
+        if unknown
+        else []
+    )
 
 
 def _known(view: LanguageView) -> str:

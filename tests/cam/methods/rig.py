@@ -93,7 +93,9 @@ class PlainRerun:
             handle.remove()
 
     def hessian_vector(self, layer: int, vector: Tensor) -> Tensor:
-        rec = record(self.net, lambda: self.net(self.inputs.tensor[self.picture]), resolve(self.net, self.layers[layer]))
+        rec = record(
+            self.net, lambda: self.net(self.inputs.tensor[self.picture]), resolve(self.net, self.layers[layer])
+        )
         output = rec.calls[0].output
         with torch.enable_grad():
             score = self._pick(rec.raw, torch.arange(len(self.picture))).sum()

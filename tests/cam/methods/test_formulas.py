@@ -14,7 +14,17 @@ from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from oracles import cam_formulas as oracle
 
-GRADIENT_METHODS = ("gradcam", "hirescam", "gradcampp", "xgradcam", "layercam", "elementwisecam", "eigencam", "eigengradcam", "kpcacam")
+GRADIENT_METHODS = (
+    "gradcam",
+    "hirescam",
+    "gradcampp",
+    "xgradcam",
+    "layercam",
+    "elementwisecam",
+    "eigencam",
+    "eigengradcam",
+    "kpcacam",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,9 @@ def test_a_formula_equals_its_reference(trace, name):
     for layer, m in zip(trace.layers, maps, strict=True):
         assert m.values.dtype == torch.float64
         assert m.frame is layer.frame
-        want = np.stack([getattr(oracle, name)(a, g) for a, g in zip(layer.activation.numpy(), layer.gradient.numpy(), strict=True)])
+        want = np.stack(
+            [getattr(oracle, name)(a, g) for a, g in zip(layer.activation.numpy(), layer.gradient.numpy(), strict=True)]
+        )
         assert np.abs(want).max() > 1e-4  # not a comparison of zeros
         compare(m.values, want)
 
@@ -104,7 +116,10 @@ def test_hirescam_of_a_linear_head_sums_to_the_score_less_its_bias():
 
 def test_xgradcam_keeps_the_sum_of_hirescam_on_a_relu_layer(trace):
     torch.testing.assert_close(
-        methods.xgradcam(trace)[0].values.sum((1, 2)), methods.hirescam(trace)[0].values.sum((1, 2)), rtol=1e-5, atol=1e-6
+        methods.xgradcam(trace)[0].values.sum((1, 2)),
+        methods.hirescam(trace)[0].values.sum((1, 2)),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
@@ -201,7 +216,13 @@ def test_shapley_weights_of_a_quadratic_score_share_it_out_exactly():
     frame = Frame.identity((4, 4)).expanded(1).to_grid(size=(1, 1))
     from cam.methods.rig import make_inputs
 
-    one = Trace(score[None], torch.tensor([0]), make_inputs(torch.zeros(1, 3, 4, 4)), (LayerTrace("x", a, gradient, frame),), rerun=Quadratic())
+    one = Trace(
+        score[None],
+        torch.tensor([0]),
+        make_inputs(torch.zeros(1, 3, 4, 4)),
+        (LayerTrace("x", a, gradient, frame),),
+        rerun=Quadratic(),
+    )
     torch.testing.assert_close(shapleycam(one)[0].values.sum(), score)
     # with a plus sign, or without the half, it would not be the score
     assert not torch.allclose((gradient + 0.5 * (h @ flat).reshape(1, 3, 1, 1)).mul(a).sum(), score)
@@ -284,7 +305,12 @@ def test_fullgrad_of_one_cell_by_hand():
 
     x = torch.tensor([3.0, 1, 2, 0]).reshape(1, 1, 1, 4)
     inputs = make_inputs(x)
-    bias = LayerTrace("conv", torch.full((1, 1, 1, 2), -2.0), torch.tensor([1.0, 3]).reshape(1, 1, 1, 2), inputs.frame.to_grid(size=(1, 2)))
+    bias = LayerTrace(
+        "conv",
+        torch.full((1, 1, 1, 2), -2.0),
+        torch.tensor([1.0, 3]).reshape(1, 1, 1, 2),
+        inputs.frame.to_grid(size=(1, 2)),
+    )
     trace = Trace(x.sum((1, 2, 3)), torch.tensor([0]), inputs, rerun=Ones(), biases=(bias,))
     stretched = methods.fullgrad(trace)[0].values[0, 0]
     torch.testing.assert_close(stretched, torch.tensor([1, 1 / 3 + 0.25, 2 / 3 + 0.75, 1.0]))
@@ -297,7 +323,16 @@ def test_fullgrad_of_one_cell_by_hand():
 
 def test_every_name_is_a_method_and_says_what_it_needs():
     assert len(set(methods.ALL)) == len(methods.ALL)
-    known = {"activation", "gradient", "attention", "attention_gradient", "attention_own_gradient", "rerun", "hessian", "bias"}
+    known = {
+        "activation",
+        "gradient",
+        "attention",
+        "attention_gradient",
+        "attention_own_gradient",
+        "rerun",
+        "hessian",
+        "bias",
+    }
     for name in methods.ALL:
         method = getattr(methods, name)
         assert isinstance(method, Method), name

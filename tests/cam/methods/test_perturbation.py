@@ -119,13 +119,21 @@ def test_ablationcam_with_a_negative_score_still_counts_what_the_score_falls_wit
 
     inputs = make_inputs(torch.zeros(1, 3, 4, 4))
     a = torch.ones(1, 2, 2, 2)
-    trace = Trace(torch.tensor([-6.0]), torch.tensor([0]), inputs, (LayerTrace("l", a, None, inputs.frame.to_grid(size=(2, 2))),), rerun=Score())
+    trace = Trace(
+        torch.tensor([-6.0]),
+        torch.tensor([0]),
+        inputs,
+        (LayerTrace("l", a, None, inputs.frame.to_grid(size=(2, 2))),),
+        rerun=Score(),
+    )
     weights = methods.ablationcam.weights(trace, 0)
     torch.testing.assert_close(weights, torch.tensor([[4 / 6, 0.0]]))
     assert (-6 - -10) / -6 < 0  # what the paper's quotient gives
 
 
-@pytest.mark.parametrize(("window", "stride"), [((4, 4), (2, 2)), ((5, 3), (3, 2)), ((16, 12), (1, 1)), ((3, 3), (3, 3))])
+@pytest.mark.parametrize(
+    ("window", "stride"), [((4, 4), (2, 2)), ((5, 3), (3, 2)), ((16, 12), (1, 1)), ((3, 3), (3, 3))]
+)
 def test_occlusion_equals_its_reference(net, x, window, stride):
     trace = make_trace(net, x, [1, 4], blank=BLANK)
     got = Occlusion(window=window, stride=stride, batch=5)(trace)[0]
@@ -139,7 +147,10 @@ def test_occlusion_equals_captum(net, x, window, stride):
     from captum.attr import Occlusion as CaptumOcclusion
 
     trace = make_trace(net, x[:1], [1])
-    pair = ((window, window) if isinstance(window, int) else window, (stride, stride) if isinstance(stride, int) else stride)
+    pair = (
+        (window, window) if isinstance(window, int) else window,
+        (stride, stride) if isinstance(stride, int) else stride,
+    )
     want = CaptumOcclusion(net).attribute(x[:1], (3, *pair[0]), (3, *pair[1]), baselines=0.0, target=1)
     got = Occlusion(window=window, stride=stride)(trace)[0].values
     torch.testing.assert_close(got.float(), want[:, 0], rtol=0, atol=1e-5)  # captum answers in float32
@@ -223,7 +234,9 @@ def test_d_rise_is_rise_with_the_papers_settings():
     assert methods.drise.name == "D-RISE"
 
 
-@pytest.mark.parametrize("method", [ScoreCAM(batch=4), RISE(masks=20, batch=4), Occlusion(window=4, batch=4), AblationCAM(batch=4)])
+@pytest.mark.parametrize(
+    "method", [ScoreCAM(batch=4), RISE(masks=20, batch=4), Occlusion(window=4, batch=4), AblationCAM(batch=4)]
+)
 def test_memory_is_bounded_by_the_batch_whatever_the_number_of_masks(net, x, method):
     trace = make_trace(net, x, [1, 4, 2], picture=[0, 1, 0])
     method(trace)

@@ -29,7 +29,9 @@ def eigen_smooth(method: Method) -> LayerMethod | ChannelWeighted:
     """
     if not isinstance(method, LayerMethod | ChannelWeighted):
         name = getattr(method, "name", type(method).__name__)
-        raise MethodError(f"{name} does not sum weighted activations, so it cannot be eigen-smoothed; use a CAM such as gradcam or layercam")
+        raise MethodError(
+            f"{name} does not sum weighted activations, so it cannot be eigen-smoothed; use a CAM such as gradcam or layercam"
+        )
     if method.reduce is not type(method).reduce:
         raise MethodError(f"{method.name} is a projection already; smoothing it again would change nothing")
     if isinstance(method, ChannelWeighted):

@@ -42,7 +42,9 @@ class FinerCAM:
 
     def __post_init__(self) -> None:
         if not self.base.uses_gradient:
-            raise MethodError(f"FinerCAM contrasts gradients, and {self.base.name} uses none; give a gradient method such as gradcam")
+            raise MethodError(
+                f"FinerCAM contrasts gradients, and {self.base.name} uses none; give a gradient method such as gradcam"
+            )
         if self.similar < 1:
             raise MethodError(f"similar is {self.similar}; FinerCAM compares with at least 1 class")
 

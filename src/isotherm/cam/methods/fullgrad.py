@@ -81,7 +81,9 @@ def _stretched(product: Tensor) -> Tensor:
     low, high = product.amin((2, 3), keepdim=True), product.amax((2, 3), keepdim=True)
     extent = high - low
     flat = extent <= 32 * torch.finfo(product.dtype).eps * high
-    return torch.where(flat, torch.zeros_like(product), (product - low) / torch.where(flat, torch.ones_like(extent), extent))
+    return torch.where(
+        flat, torch.zeros_like(product), (product - low) / torch.where(flat, torch.ones_like(extent), extent)
+    )
 
 
 def _enlarged_with_total(summed: Tensor, bias: LayerTrace, trace: Trace) -> Tensor:

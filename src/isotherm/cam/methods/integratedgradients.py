@@ -108,7 +108,9 @@ class IntegratedGradients:
     def _rule(self) -> tuple[Tensor, Tensor]:
         """Positions in (0, 1) and weights that sum to 1."""
         if self.rule == "midpoint":
-            return (torch.arange(self.steps, dtype=torch.float64) + 0.5) / self.steps, torch.full((self.steps,), 1 / self.steps, dtype=torch.float64)
+            return (torch.arange(self.steps, dtype=torch.float64) + 0.5) / self.steps, torch.full(
+                (self.steps,), 1 / self.steps, dtype=torch.float64
+            )
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
 

@@ -57,7 +57,9 @@ class LeGrad:
     def _gradient(self, block: AttentionTrace) -> Tensor:
         if self.score == "final":
             if block.gradient is None:
-                raise MethodError(f"this method needs the score's gradient at the attention of {block.name}, but the trace was recorded without")
+                raise MethodError(
+                    f"this method needs the score's gradient at the attention of {block.name}, but the trace was recorded without"
+                )
             return block.gradient
         if block.own_gradient is None:
             raise MethodError(

@@ -69,9 +69,13 @@ class Occlusion:
         window = _pair(self.window) or (max(1, h // 8), max(1, w // 8))
         stride = _pair(self.stride) or (max(1, window[0] // 2), max(1, window[1] // 2))
         if not (1 <= window[0] <= h and 1 <= window[1] <= w):
-            raise MethodError(f"window {window} does not fit the input of {(h, w)} pixels; give one from 1 to the input's size")
+            raise MethodError(
+                f"window {window} does not fit the input of {(h, w)} pixels; give one from 1 to the input's size"
+            )
         if not (1 <= stride[0] <= window[0] and 1 <= stride[1] <= window[1]):
-            raise MethodError(f"stride {stride} is not between 1 and the window {window}: pixels would stay unexplained")
+            raise MethodError(
+                f"stride {stride} is not between 1 and the window {window}: pixels would stay unexplained"
+            )
         return window, stride
 
 

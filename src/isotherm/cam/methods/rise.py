@@ -74,7 +74,9 @@ class RISE:
         # a pixel that no mask has shown says nothing: 0, as does the mean
         seen = shown.clamp(min=torch.finfo(dtype).tiny)
         mean = (total / self.masks)[:, None, None]
-        return [LayerMap("input", torch.where(shown > 0, weighted / seen - mean, torch.zeros_like(weighted)), trace.frame)]
+        return [
+            LayerMap("input", torch.where(shown > 0, weighted / seen - mean, torch.zeros_like(weighted)), trace.frame)
+        ]
 
     def make_masks(
         self, size: tuple[int, int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"

@@ -48,7 +48,9 @@ class Rollout:
         if not 0 <= self.residual < 1:
             raise MethodError(f"residual is {self.residual}; it is the skip connection's share, from 0 to less than 1")
         if not 0 <= self.discard < 1:
-            raise MethodError(f"discard is {self.discard}; it is a share of the attention values, from 0 to less than 1")
+            raise MethodError(
+                f"discard is {self.discard}; it is a share of the attention values, from 0 to less than 1"
+            )
 
     def __call__(self, trace: Trace) -> list[LayerMap]:
         blocks = need_attention(trace)
@@ -82,7 +84,9 @@ def need_attention(trace: Trace) -> tuple[AttentionTrace, ...]:
         )
     sizes = {block.probabilities.shape[-1] for block in trace.attention}
     if len(sizes) > 1:
-        raise MethodError(f"the blocks attend over different numbers of tokens {sorted(sizes)}, so they cannot be chained; use a gradient method such as hirescam")
+        raise MethodError(
+            f"the blocks attend over different numbers of tokens {sorted(sizes)}, so they cannot be chained; use a gradient method such as hirescam"
+        )
     return trace.attention
 
 

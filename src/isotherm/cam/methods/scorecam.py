@@ -82,7 +82,9 @@ def _between_0_and_1(masks: Tensor) -> Tensor:
     """Each mask stretched to [0, 1] (eq. 7); one without contrast hides everything."""
     low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
     extent = high - low
-    return torch.where(extent > 0, (masks - low) / extent.clamp(min=torch.finfo(masks.dtype).tiny), torch.zeros_like(masks))
+    return torch.where(
+        extent > 0, (masks - low) / extent.clamp(min=torch.finfo(masks.dtype).tiny), torch.zeros_like(masks)
+    )
 
 
 scorecam = ScoreCAM()

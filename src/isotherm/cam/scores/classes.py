@@ -73,7 +73,9 @@ class TopK(Score):
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         p = need_classification(prediction, self)
         if not 1 <= self.k <= p.logits.shape[1]:
-            raise TargetError(f"top {self.k} of {p.logits.shape[1]} classes does not exist; k is from 1 to the number of classes")
+            raise TargetError(
+                f"top {self.k} of {p.logits.shape[1]} classes does not exist; k is from 1 to the number of classes"
+            )
         return _targets(p, p.logits.detach().topk(self.k, dim=1).indices)
 
 
@@ -99,7 +101,9 @@ class Contrast(Score):
         else:
             other = torch.full((len(best),), class_index(self.other, p.names))
         if bool((this == other).any()):
-            raise TargetError(f"a contrast of {p.names[int(this[0])]!r} with itself is 0 everywhere; give two different classes")
+            raise TargetError(
+                f"a contrast of {p.names[int(this[0])]!r} with itself is 0 everywhere; give two different classes"
+            )
 
         def read(q: Prediction, target: Tensor) -> Tensor:
             z = need_classification(q, self).logits
@@ -107,7 +111,9 @@ class Contrast(Score):
             return z[row, this.to(z.device)[index]] - z[row, other.to(z.device)[index]]
 
         everything = torch.arange(len(best))
-        labels = tuple(f"{p.names[a]} rather than {p.names[b]}" for a, b in zip(this.tolist(), other.tolist(), strict=True))
+        labels = tuple(
+            f"{p.names[a]} rather than {p.names[b]}" for a, b in zip(this.tolist(), other.tolist(), strict=True)
+        )
         return Targets(read(p, everything), everything, labels, read)
 
 
@@ -121,9 +127,13 @@ class Similarity(Score):
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         p = need_classification(prediction, self)
         if p.embedding is None:
-            raise TargetError("this model gives no embedding, so nothing can be compared with the reference; explain a class instead")
+            raise TargetError(
+                "this model gives no embedding, so nothing can be compared with the reference; explain a class instead"
+            )
         if self.reference.shape[-1] != p.embedding.shape[1]:
-            raise TargetError(f"the reference has {self.reference.shape[-1]} values, the model's embedding {p.embedding.shape[1]}")
+            raise TargetError(
+                f"the reference has {self.reference.shape[-1]} values, the model's embedding {p.embedding.shape[1]}"
+            )
         everything = torch.arange(len(p.embedding))
 
         def read(q: Prediction, target: Tensor) -> Tensor:

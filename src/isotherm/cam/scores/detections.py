@@ -19,7 +19,9 @@ from isotherm.cam.scores.targets import Score, Targets
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction
 from isotherm.errors import TargetError
 
-Part = Literal["class", "box", "left", "top", "right", "bottom", "width", "height", "size", "mask", "keypoint", "objectness"]
+Part = Literal[
+    "class", "box", "left", "top", "right", "bottom", "width", "height", "size", "mask", "keypoint", "objectness"
+]
 """What of a finding is explained.
 
 ``class`` its class logit; ``box`` its overlap (IoU) with where it is now; ``left`` ... ``bottom`` how far that
@@ -52,7 +54,9 @@ class Detection(Score):
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         if not isinstance(prediction, Detections):
-            raise TargetError(f"Detection is a score of detectors, but this model gives {type(prediction).__name__}; use ClassLogit or TopK for classifiers")
+            raise TargetError(
+                f"Detection is a score of detectors, but this model gives {type(prediction).__name__}; use ClassLogit or TopK for classifiers"
+            )
         finding = positions(prediction.picture)
         chosen = self._rows(prediction, inputs, finding)
         parts = self._parts(prediction)
@@ -68,14 +72,21 @@ class Detection(Score):
             return part_scores(p, tuple(part[i] for i in index.tolist()), fixed.take(index))
 
         labels = tuple(
-            f"{picked.names[c]} {q:.2f}" + ("" if what == "class" else f" {what}" + (f" {self.keypoint}" if what == "keypoint" else ""))
+            f"{picked.names[c]} {q:.2f}"
+            + ("" if what == "class" else f" {what}" + (f" {self.keypoint}" if what == "keypoint" else ""))
             for c, q, what in zip(picked.classes.tolist(), picked.confidence.tolist(), part, strict=True)
         )
         return Targets(
-            scores, picked.picture.cpu(), labels, read,
+            scores,
+            picked.picture.cpu(),
+            labels,
+            read,
             pins=Pins(picked.boxes.detach(), picked.classes.cpu(), picked.candidate.cpu()),
-            boxes=picked.boxes.detach(), finding=finding[rows], confidence=picked.confidence.detach(),
-            rows=rows, part=part,
+            boxes=picked.boxes.detach(),
+            finding=finding[rows],
+            confidence=picked.confidence.detach(),
+            rows=rows,
+            part=part,
         )
 
     def _rows(self, p: Detections, inputs: Inputs, finding: Tensor) -> list[int]:
@@ -98,7 +109,9 @@ class Detection(Score):
             if float(overlap[best]) >= self.min_iou:
                 rows.append(int(members[best]))
         if not rows:
-            raise TargetError(f"no finding overlaps the box {self.box} (source pixels) by IoU >= {self.min_iou}; the model found {len(p)} in all")
+            raise TargetError(
+                f"no finding overlaps the box {self.box} (source pixels) by IoU >= {self.min_iou}; the model found {len(p)} in all"
+            )
         return rows
 
     def _parts(self, p: Detections) -> tuple[Part, ...]:
@@ -115,7 +128,9 @@ class Detection(Score):
         if "keypoint" in parts:
             assert p.keypoints is not None
             if self.keypoint is None or not 0 <= self.keypoint < p.keypoints.shape[1]:
-                raise TargetError(f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}, numbered from 0")
+                raise TargetError(
+                    f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}, numbered from 0"
+                )
         return parts  # type: ignore[return-value]
 
 
@@ -132,7 +147,9 @@ def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:
     rows = torch.nonzero(p.classes.cpu() == index).flatten().tolist()
     if not rows:
         found = sorted({p.names[c] for c in p.classes.tolist()})
-        raise TargetError(f"the model did not find {p.names[index]!r}; it found {', '.join(found) or 'nothing'} (lower the confidence threshold?)")
+        raise TargetError(
+            f"the model did not find {p.names[index]!r}; it found {', '.join(found) or 'nothing'} (lower the confidence threshold?)"
+        )
     return rows
 
 

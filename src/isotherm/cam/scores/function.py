@@ -28,7 +28,9 @@ class Function(Score):
         scores = self.function(prediction)
         if not isinstance(scores, Tensor) or scores.shape != (len(inputs),):
             given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise TargetError(f"the score function returned {given}; expected one number per picture, a tensor of shape ({len(inputs)},)")
+            raise TargetError(
+                f"the score function returned {given}; expected one number per picture, a tensor of shape ({len(inputs)},)"
+            )
 
         def read(p: Prediction, target: Tensor) -> Tensor:
             return self.function(p)

@@ -21,7 +21,9 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     if isinstance(wanted, int) or (wanted.lstrip("-").isdigit() and wanted not in names):
         index = int(wanted)
         if not 0 <= index < len(names):
-            raise TargetError(f"class {index} does not exist: the model has {len(names)} classes, numbered from 0 to {len(names) - 1}")
+            raise TargetError(
+                f"class {index} does not exist: the model has {len(names)} classes, numbered from 0 to {len(names) - 1}"
+            )
         return index
     key = wanted.strip().casefold()
     whole = [i for i, name in enumerate(names) if key == name.strip().casefold()]
@@ -32,7 +34,9 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     if len(exact) == 1:
         return exact[0]
     if len(exact) > 1:
-        raise TargetError(f"class {wanted!r} fits {len(exact)} classes: {', '.join(f'{i} {names[i]!r}' for i in exact[:8])}; give the number")
+        raise TargetError(
+            f"class {wanted!r} fits {len(exact)} classes: {', '.join(f'{i} {names[i]!r}' for i in exact[:8])}; give the number"
+        )
     loose = [i for i, name in enumerate(names) if key in name.casefold()]
     # torchvision keeps the first of ImageNet's synonyms only: "tabby cat" can mean nothing but its "tabby"
     words = set(key.split())
@@ -41,9 +45,19 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
         if len(some) == 1:
             return some[0]
     flat = {part: names[i] for i, parts in enumerate(spelt) for part in parts}
-    holding = [names[i] for i, parts in enumerate(spelt) if any(key in part.split() for part in parts)]  # "cat" is in "tiger cat"
-    near = holding[:5] or [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)] or [names[i] for i in loose[:5]]
-    hint = f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?" if near else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
+    holding = [
+        names[i] for i, parts in enumerate(spelt) if any(key in part.split() for part in parts)
+    ]  # "cat" is in "tiger cat"
+    near = (
+        holding[:5]
+        or [flat[n] for n in difflib.get_close_matches(key, flat, n=5, cutoff=0.5)]
+        or [names[i] for i in loose[:5]]
+    )
+    hint = (
+        f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?"
+        if near
+        else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
+    )
     raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
 
 
@@ -72,10 +86,14 @@ def class_names(names: Sequence[Any] | Mapping[Any, Any]) -> tuple[str, ...]:
         ('cat', 'dog')
     """
     if isinstance(names, str):
-        raise OptionError(f"names is the text {names!r}; expected a list with one name per class, such as [{names!r}, ...]")
+        raise OptionError(
+            f"names is the text {names!r}; expected a list with one name per class, such as [{names!r}, ...]"
+        )
     if isinstance(names, Mapping):
         if set(names) != set(range(len(names))):
-            raise OptionError(f"names has the numbers {', '.join(map(str, list(names)[:8]))}; expected one name for each of 0 to {len(names) - 1}")
+            raise OptionError(
+                f"names has the numbers {', '.join(map(str, list(names)[:8]))}; expected one name for each of 0 to {len(names) - 1}"
+            )
         names = [names[i] for i in range(len(names))]
     other = next((n for n in names if not isinstance(n, str)), None)
     if other is not None:

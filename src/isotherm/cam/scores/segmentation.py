@@ -30,7 +30,9 @@ class SegmentationMask(Score):
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         if not isinstance(prediction, Segmentation):
-            raise TargetError(f"SegmentationMask is a score of segmenters, but this model gives {type(prediction).__name__}")
+            raise TargetError(
+                f"SegmentationMask is a score of segmenters, but this model gives {type(prediction).__name__}"
+            )
         logits = prediction.logits
         b, k = logits.shape[:2]
         said = said_classes(logits)
@@ -42,7 +44,9 @@ class SegmentationMask(Score):
             index = torch.stack([torch.bincount(s.flatten(), minlength=k).argmax() for s in said]).cpu()
         if self.mask is not None:
             if tuple(self.mask.shape) != tuple(logits.shape[-2:]):
-                raise TargetError(f"the mask is {tuple(self.mask.shape)}, the model's output {tuple(logits.shape[-2:])}; both are input pixels")
+                raise TargetError(
+                    f"the mask is {tuple(self.mask.shape)}, the model's output {tuple(logits.shape[-2:])}; both are input pixels"
+                )
             masks = self.mask.to(logits.device).expand(b, -1, -1)
         else:
             masks = said == index.to(said.device)[:, None, None]

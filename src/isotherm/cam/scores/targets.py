@@ -61,7 +61,10 @@ class Targets:
             tuple(self.labels[i] for i in index.tolist()),
             lambda prediction, target: read(prediction, index[target.cpu()]),
             None if self.pins is None else self.pins.take(index),
-            pick(self.boxes), pick(self.finding), pick(self.confidence), pick(self.rows),
+            pick(self.boxes),
+            pick(self.finding),
+            pick(self.confidence),
+            pick(self.rows),
             tuple(self.part[i] for i in index.tolist()) if self.part else (),
             pick(self.probability),
         )

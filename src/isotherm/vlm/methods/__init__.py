@@ -7,4 +7,17 @@ from isotherm.vlm.methods.propagation import Propagation
 from isotherm.vlm.methods.rollout import Chefer, Rollout
 from isotherm.vlm.methods.token_activation import TokenActivation
 
-__all__ = ["Attention", "AttentionGradient", "Chefer", "GradCam", "GradientActivation", "IntegratedGradients", "Propagation", "RelativeAttention", "Rise", "Rollout", "TokenActivation", "TokenOcclusion"]
+__all__ = [
+    "Attention",
+    "AttentionGradient",
+    "Chefer",
+    "GradCam",
+    "GradientActivation",
+    "IntegratedGradients",
+    "Propagation",
+    "RelativeAttention",
+    "Rise",
+    "Rollout",
+    "TokenActivation",
+    "TokenOcclusion",
+]

@@ -58,7 +58,10 @@ class AttentionGradient:
 
     def together(self, traces: Sequence[TokenTrace]) -> list[Float[Tensor, " n"]]:
         if self.queries == "answer":
-            return [mean_rows(trace, lambda layer: layer.probabilities() * layer.gradients().clamp(min=0)) for trace in traces]
+            return [
+                mean_rows(trace, lambda layer: layer.probabilities() * layer.gradients().clamp(min=0))
+                for trace in traces
+            ]
         # targets that were read in one row have the same probabilities
         alike: dict[tuple[int, int], list[tuple[int, LayerRows]]] = {}
         for i, trace in enumerate(traces):
@@ -68,7 +71,10 @@ class AttentionGradient:
         for several in alike.values():
             query = several[0][1].attending.query
             at = traces[several[0][0]].positions.to(query.device)
-            totals = [torch.zeros(len(at), dtype=torch.promote_types(query.dtype, torch.float32), device=query.device) for _ in several]
+            totals = [
+                torch.zeros(len(at), dtype=torch.promote_types(query.dtype, torch.float32), device=query.device)
+                for _ in several
+            ]
             for some in torch.arange(query.shape[-2]).split(CHUNK):
                 looked = several[0][1].probabilities(some)[..., at]
                 for total, (_, layer) in zip(totals, several, strict=True):

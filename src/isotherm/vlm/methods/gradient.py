@@ -49,7 +49,11 @@ class GradCam:
     needs: frozenset[str] = frozenset({"gradient"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        return torch.stack([a @ g.mean(0) for g, a in zip(trace.need_gradients(), trace.centred(), strict=True)]).sum(0).clamp(min=0)
+        return (
+            torch.stack([a @ g.mean(0) for g, a in zip(trace.need_gradients(), trace.centred(), strict=True)])
+            .sum(0)
+            .clamp(min=0)
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,9 @@ class IntegratedGradients:
         total = [torch.zeros_like(a) for a in apart]
         for some in ((torch.arange(self.steps) + 0.5) / self.steps).split(self.batch):
             at = some.to(apart[0])[:, None, None]
-            _, gradients = trace.scores_and_gradients(tuple((m + at * d).to(s.dtype) for m, d, s in zip(start, apart, trace.asking.streams, strict=True)))
+            _, gradients = trace.scores_and_gradients(
+                tuple((m + at * d).to(s.dtype) for m, d, s in zip(start, apart, trace.asking.streams, strict=True))
+            )
             for sum_, g in zip(total, gradients, strict=True):
                 sum_ += g.to(sum_).sum(0)
         return torch.stack([(g * d).sum(-1) / self.steps for g, d in zip(total, apart, strict=True)]).sum(0)

@@ -63,7 +63,9 @@ class Rise:
 
     def __post_init__(self) -> None:
         if self.masks < 2 or not 0 < self.keep < 1 or self.cells < 1:
-            raise OptionError(f"masks is {self.masks}, keep {self.keep} and cells {self.cells}; expected at least 2 masks, keep between 0 and 1, at least 1 cell")
+            raise OptionError(
+                f"masks is {self.masks}, keep {self.keep} and cells {self.cells}; expected at least 2 masks, keep between 0 and 1, at least 1 cell"
+            )
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         kept = self._masks(trace)
@@ -80,8 +82,16 @@ class Rise:
             for grid in picture.grids:
                 h, w = grid.frame.size
                 coarse = torch.rand(self.masks, 1, min(self.cells, h) + 1, min(self.cells, w) + 1, generator=generator)
-                smooth = F.interpolate((coarse < self.keep).float(), (h + h // self.cells, w + w // self.cells), mode="bilinear", align_corners=False)
-                shift = torch.randint(0, max(1, h // self.cells) + 1, (1,), generator=generator), torch.randint(0, max(1, w // self.cells) + 1, (1,), generator=generator)
+                smooth = F.interpolate(
+                    (coarse < self.keep).float(),
+                    (h + h // self.cells, w + w // self.cells),
+                    mode="bilinear",
+                    align_corners=False,
+                )
+                shift = (
+                    torch.randint(0, max(1, h // self.cells) + 1, (1,), generator=generator),
+                    torch.randint(0, max(1, w // self.cells) + 1, (1,), generator=generator),
+                )
                 cut = smooth[:, 0, int(shift[0]) :, int(shift[1]) :][:, :h, :w]
                 chance = torch.rand(cut.shape, generator=generator)
                 kept[:, start + grid.token.flatten()] = (chance < cut).flatten(1)

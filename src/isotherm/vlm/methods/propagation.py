@@ -39,7 +39,14 @@ class Propagation:
         out = []
         for i, trace in enumerate(traces):
             # a stream without a graph does not depend on the pixels
-            reached, given = zip(*((s, g[None].to(s)) for g, s in zip(trace.need_frozen_gradients(), streams, strict=True) if s.requires_grad), strict=True)
+            reached, given = zip(
+                *(
+                    (s, g[None].to(s))
+                    for g, s in zip(trace.need_frozen_gradients(), streams, strict=True)
+                    if s.requires_grad
+                ),
+                strict=True,
+            )
             (gradient,) = differentiate(reached, [pixels], grad_outputs=given, retain_graph=i < len(traces) - 1)
             assert gradient is not None
             values = asking.view.positive_per_token(asking.asked, pixels.detach(), gradient)

@@ -43,7 +43,11 @@ class Chefer:
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        return _followed(trace, lambda layer, some: (layer.probabilities(some) * layer.gradients(some)).clamp(min=0).mean(0), keep=1.0)
+        return _followed(
+            trace,
+            lambda layer, some: (layer.probabilities(some) * layer.gradients(some)).clamp(min=0).mean(0),
+            keep=1.0,
+        )
 
 
 def _followed(trace: TokenTrace, matrix, *, keep: float) -> Float[Tensor, " n"]:

@@ -39,7 +39,10 @@ class TokenActivation:
                 continue
             before = [*asking.question(), *given[:step]]
             activation = (seen @ asking.view.column(token).to(seen)).clamp(min=0)
-            others = torch.stack([(seen @ asking.view.column(t).to(seen)).clamp(min=0) for t in before if t != token] or [torch.zeros_like(activation)])
+            others = torch.stack(
+                [(seen @ asking.view.column(t).to(seen)).clamp(min=0) for t in before if t != token]
+                or [torch.zeros_like(activation)]
+            )
             weight = torch.softmax(others.norm(dim=-1), 0)
             common = weight @ others
             scale = (activation @ common / (common @ common).clamp(min=1e-12)).clamp(min=0)
@@ -56,7 +59,9 @@ def ranked(asking, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     for start, picture in zip(asking.asked.first, asking.asked.pictures, strict=False):
         for grid in picture.grids:
             at = (start + grid.token).to(values.device)
-            around = torch.nn.functional.unfold(torch.nn.functional.pad(values[at][None, None], (1, 1, 1, 1), mode="replicate"), 3)[0]
+            around = torch.nn.functional.unfold(
+                torch.nn.functional.pad(values[at][None, None], (1, 1, 1, 1), mode="replicate"), 3
+            )[0]
             order = around.sort(0).values
             middle = torch.arange(9, device=values.device) - 4.0
             # how unlike the neighbours are says how far around the median to look

@@ -33,7 +33,16 @@ class NextToken:
         _check_of(self.of)
         token = int(asking.logits().argmax()) if self.text is None else encoded(asking, self.text)[0]
         word = asking.view.vocabulary.decode([token]) or f"token {token}"
-        return [Said(f"{self.of} of {word.strip()!r} next", ((),), steps_value({0: token}, self.of), ((0, 0),), (token,), self.text)]
+        return [
+            Said(
+                f"{self.of} of {word.strip()!r} next",
+                ((),),
+                steps_value({0: token}, self.of),
+                ((0, 0),),
+                (token,),
+                self.text,
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,10 @@ class Answer:
         if self.per == "answer":
             groups = [(whole, range(len(tokens)))]
         elif self.per == "token":
-            groups = [(asking.view.vocabulary.decode([t]).strip() or f"token {t}", range(i, i + 1)) for i, t in enumerate(tokens)]
+            groups = [
+                (asking.view.vocabulary.decode([t]).strip() or f"token {t}", range(i, i + 1))
+                for i, t in enumerate(tokens)
+            ]
         else:
             groups = words_of(asking, tokens)
         return [_said(text, tokens, steps, self.of, whole, self.text) for text, steps in groups]
@@ -86,7 +98,9 @@ class Word:
         whole = asking.view.vocabulary.decode(tokens).strip()
         found = [(text, steps) for text, steps in words_of(asking, tokens) if _bare(text) == _bare(self.word)]
         if not 0 <= self.number < len(found):
-            raise TargetError(f"the answer {whole!r} has the word {self.word!r} {len(found)} time(s), so there is none with number {self.number}")
+            raise TargetError(
+                f"the answer {whole!r} has the word {self.word!r} {len(found)} time(s), so there is none with number {self.number}"
+            )
         return [_said(*(found[self.number][0], tokens, found[self.number][1]), self.of, whole, self.text)]
 
 
@@ -108,7 +122,16 @@ class Span:
         if not 0 <= self.start < self.stop <= len(tokens):
             raise TargetError(f"the answer has {len(tokens)} tokens; {self.start} to {self.stop} is no part of it")
         whole = asking.view.vocabulary.decode(tokens).strip()
-        return [_said(asking.view.vocabulary.decode(tokens[self.start : self.stop]).strip(), tokens, range(self.start, self.stop), self.of, whole, self.text)]
+        return [
+            _said(
+                asking.view.vocabulary.decode(tokens[self.start : self.stop]).strip(),
+                tokens,
+                range(self.start, self.stop),
+                self.of,
+                whole,
+                self.text,
+            )
+        ]
 
 
 def encoded(asking: Asking, text: str) -> tuple[int, ...]:
@@ -116,7 +139,9 @@ def encoded(asking: Asking, text: str) -> tuple[int, ...]:
     tokens = tuple(asking.view.vocabulary.encode(text))
     said = asking.view.vocabulary.decode(tokens)
     if not tokens or not said.strip():
-        raise TargetError(f"the vocabulary of {asking.view.name} has no tokens for {text!r}; give a word that it can say")
+        raise TargetError(
+            f"the vocabulary of {asking.view.name} has no tokens for {text!r}; give a word that it can say"
+        )
     return tokens
 
 
@@ -125,7 +150,9 @@ def answered(asking: Asking, text: str | None, most: int) -> tuple[int, ...]:
     tokens = asking.answer(most=most) if text is None else encoded(asking, text)
     if not tokens:
         why = "".join(f"; {line}" for line in note_unknown_words(asking.view, asking.asked.prompt))
-        raise TargetError(f"{asking.view.name} says nothing to {asking.asked.prompt!r}{why}; or give it an answer to explain")
+        raise TargetError(
+            f"{asking.view.name} says nothing to {asking.asked.prompt!r}{why}; or give it an answer to explain"
+        )
     return tokens
 
 
@@ -140,7 +167,9 @@ def words_of(asking: Asking, tokens: tuple[int, ...]) -> list[tuple[str, range]]
             starts.append(i)
         before = now
     ends = [*starts[1:], len(tokens)]
-    return [(decode(tokens[i:j]).strip() or f"token {tokens[i]}", range(i, j)) for i, j in zip(starts, ends, strict=True)]
+    return [
+        (decode(tokens[i:j]).strip() or f"token {tokens[i]}", range(i, j)) for i, j in zip(starts, ends, strict=True)
+    ]
 
 
 def steps_value(wanted: dict[int, int], of: Of) -> Value:
@@ -156,7 +185,14 @@ def steps_value(wanted: dict[int, int], of: Of) -> Value:
 def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, given: str | None) -> Said:
     label = f"{of} of {text!r}" + (f" in {whole!r}" if text != whole else "")
     # what comes behind the last token that is read changes nothing
-    return Said(label, (tokens[:-1],), steps_value({i: tokens[i] for i in steps}, of), tuple((0, i) for i in steps), tuple(tokens[i] for i in steps), given)
+    return Said(
+        label,
+        (tokens[:-1],),
+        steps_value({i: tokens[i] for i in steps}, of),
+        tuple((0, i) for i in steps),
+        tuple(tokens[i] for i in steps),
+        given,
+    )
 
 
 def _bare(word: str) -> str:

@@ -29,7 +29,18 @@ class Contrast:
         while same < min(len(a), len(b)) and a[same] == b[same]:
             same += 1
         if same == len(a) or same == len(b):
-            raise TargetError(f"{self.a!r} and {self.b!r} are the same tokens to {asking.view.name}; contrast two answers that differ")
+            raise TargetError(
+                f"{self.a!r} and {self.b!r} are the same tokens to {asking.view.name}; contrast two answers that differ"
+            )
         first, second = a[same], b[same]
         # the normaliser is the same for both, so logits do
-        return [Said(f"{self.a!r} rather than {self.b!r}", (a[:same],), lambda rows: rows[0][same, first] - rows[0][same, second], ((0, same),), (first,), self.a)]
+        return [
+            Said(
+                f"{self.a!r} rather than {self.b!r}",
+                (a[:same],),
+                lambda rows: rows[0][same, first] - rows[0][same, second],
+                ((0, same),),
+                (first,),
+                self.a,
+            )
+        ]

@@ -31,7 +31,18 @@ class Custom:
         logits = asking.logits(given)
         found = self.function(logits)
         if not isinstance(found, Tensor) or found.numel() != 1:
-            raise TargetError(f"the score's function gives {type(found).__name__} {tuple(getattr(found, 'shape', ()))}; expected one number as a tensor")
+            raise TargetError(
+                f"the score's function gives {type(found).__name__} {tuple(getattr(found, 'shape', ()))}; expected one number as a tensor"
+            )
         likeliest = tuple(int(t) for t in logits.argmax(-1))
         steps = tuple((0, i) for i in range(len(given) + 1))
-        return [Said(self.label, (given,), lambda rows: self.function(rows[0]).reshape(()), steps, likeliest, self.text or None)]
+        return [
+            Said(
+                self.label,
+                (given,),
+                lambda rows: self.function(rows[0]).reshape(()),
+                steps,
+                likeliest,
+                self.text or None,
+            )
+        ]

@@ -11,7 +11,29 @@ from torch import Tensor
 from isotherm.errors import OptionError, TargetError
 from isotherm.vlm.asking import Asking, Said
 
-WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 LIKELY = 0.01
 """Least probability of the digits so far for what follows them to be looked at."""
 
@@ -57,7 +79,9 @@ class ExpectedNumber:
         at = next((i for i, t in enumerate(tokens) if t in numbers), None)
         if at is None:
             said = asking.view.vocabulary.decode(tokens)
-            raise TargetError(f"the model answers {said!r}, which has no number; ask how many there are, or explain the answer")
+            raise TargetError(
+                f"the model answers {said!r}, which has no number; ask how many there are, or explain the answer"
+            )
         return tokens[:at]
 
     def _tree(self, asking: Asking, before: tuple[int, ...], numbers: dict[int, str]) -> list[_Node]:
@@ -106,7 +130,9 @@ def _expectation(logits: dict[tuple[int, ...], Tensor], tree: list[_Node], numbe
             else:
                 leaves.append(i)
         index = torch.tensor(leaves, dtype=torch.long, device=here.device)
-        worth = torch.tensor([float(node.digits + numbers[node.more[i]]) for i in leaves], dtype=here.dtype, device=here.device)
+        worth = torch.tensor(
+            [float(node.digits + numbers[node.more[i]]) for i in leaves], dtype=here.dtype, device=here.device
+        )
         mass.append(here[index].sum())
         total.append((here[index] * worth).sum())
     return torch.stack(total).sum() / torch.stack(mass).sum()
@@ -130,4 +156,8 @@ def _more(asking: Asking, row: tuple[int, ...], numbers: dict[int, str]) -> tupl
     texts, so_far = vocabulary.texts(), vocabulary.decode(row)
     if not so_far[-1:].isdigit():
         return ()
-    return tuple(t for t in numbers if texts[t].isascii() and texts[t].isdigit() and vocabulary.decode((*row, t)) == so_far + texts[t])
+    return tuple(
+        t
+        for t in numbers
+        if texts[t].isascii() and texts[t].isdigit() and vocabulary.decode((*row, t)) == so_far + texts[t]
+    )
