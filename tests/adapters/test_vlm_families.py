@@ -11,17 +11,11 @@ import torch
 import transformers as hf
 from PIL import Image
 
-from adapters.vlm_models import COLOURS, FAMILIES, asked
+from adapters.vlm_models import COLOURS, FAMILIES, asked, family
 from isotherm.adapters.transformers_vlm_families import FAMILIES as KNOWN
 from isotherm.adapters.transformers_vlm_families import layout_of, proved_layout
 from isotherm.adapters.transformers_vlm_onevision import OneVisionLayout, PaddedLayout
-from isotherm.adapters.transformers_vlm_proof import (
-    image_token_id,
-    picture_positions,
-    prove,
-    prove_by_model,
-    video_token_id,
-)
+from isotherm.adapters.transformers_vlm_proof import image_token_id, picture_positions, prove, prove_by_model
 from isotherm.adapters.transformers_vlm_tiles import InternLayout
 from isotherm.adapters.vlm_qwen import QwenLayout
 from isotherm.adapters.vlm_raster import CentreCropLayout, PanAndScanLayout, SquashedLayout
@@ -33,12 +27,6 @@ SIZES = [[(48, 56)], [(60, 33)], [(37, 90)], [(96, 60)], [(70, 20)], [(48, 56), 
 QWENS = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@cache
-def family(name):
-    model, processor = FAMILIES[name]()
-    return model, processor, layout_of(model.config.model_type, model.config, processor)
 
 
 def coordinates(sizes):
@@ -479,28 +467,6 @@ def test_llava_with_padding():
     assert prove(layout, processor, "llava") < 0.2
     (picture,) = layout.pictures({}, [(32, 64)])
     assert picture.grids[0].frame.boxes_to_source(torch.tensor([[0.0, 2.0, 8.0, 6.0]])).tolist() == [[0, 0, 64, 32]]
-
-
-# --- tokens in prompts -----------------------------------------------------------------------------------------------------------------------
-
-
-def test_numbers_of_tokens():
-    for name in FAMILIES:
-        config, processor = family(name)[0].config, family(name)[1]
-        assert processor.tokenizer.convert_ids_to_tokens(image_token_id(config)) in (
-            "<|image_pad|>",
-            "<image>",
-            "<image_soft_token>",
-            "<IMG_CONTEXT>",
-        )
-    assert video_token_id(family("qwen3_vl")[0].config) == 8
-    assert video_token_id(SimpleNamespace(video_token_index=4)) == 4
-    assert video_token_id(family("paligemma")[0].config) is None
-    with pytest.raises(AdapterError, match="of 'talker' names no token for pictures"):
-        image_token_id(SimpleNamespace(model_type="talker"))
-    assert picture_positions(torch.tensor([[7, 3, 3, 1]]), 3).tolist() == [1, 2]
-    with pytest.raises(ShapeError, match=r"shape \(2, 3\); expected one prompt"):
-        picture_positions(torch.zeros(2, 3, dtype=torch.long), 0)
 
 
 def test_all_known_families_are_tried_here():

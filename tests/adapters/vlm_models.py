@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from unittest import mock
 
 import torch
@@ -10,6 +11,7 @@ import transformers as hf
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from isotherm.adapters.transformers_tiny_vlm import WORDS, random_tiny_vlm, tiny_processor
+from isotherm.adapters.transformers_vlm_families import layout_of
 
 HALF = [0.5, 0.5, 0.5]
 COLOURS = {"image_mean": HALF, "image_std": HALF}
@@ -438,3 +440,9 @@ def asked(processor, family, pictures, text="how many red ?", **options):
     return processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=True, return_dict=True, return_tensors="pt", **options
     )
+
+
+@cache
+def family(name):
+    model, processor = FAMILIES[name]()
+    return model, processor, layout_of(model.config.model_type, model.config, processor)

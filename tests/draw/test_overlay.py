@@ -154,6 +154,17 @@ def test_large_pictures_are_coloured_from_a_table_as_small_ones_are_directly(sty
     assert (directly != p).any()
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_white_stays_white_under_white(style):
+    """Colour times opacity is never above opacity, though both are rounded: their sum with the rest of a white pixel would be 256."""
+    for colormap in ("gray", "inferno", "viridis", "coolwarm"):
+        for opacity in (0.1, 0.37, 0.5, 0.83, 1.0):
+            ink = Ink.of(replace(STYLES[style], colormap=colormap, opacity=opacity), Scale(0.0, 1.0), signed=False)
+            levels, lumas = np.indices((len(ink.alpha), 256))
+            pixels = ink.layer(levels, lumas.astype(np.uint8)).view(np.uint8).reshape(-1, 4)
+            assert (pixels[:, :3] <= pixels[:, 3:]).all()
+
+
 def test_pil_gives_the_same_pixels_as_an_array():
     m, p = heatmap("letterbox", holes=True), picture()
     for style in (PLAIN, None):

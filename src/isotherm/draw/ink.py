@@ -62,7 +62,8 @@ class Ink:
         own = self.colour.numpy().astype(np.float32) * (255 * alpha)[:, None] + 0.5  # so that cutting rounds
         light = greyed[level] * luma
         pixels = np.empty((*light.shape, 4), np.uint8)
-        for channel in range(3):
-            pixels[..., channel] = own[:, channel][level] + light
         pixels[..., 3] = (255 * (alpha + greyed) + 0.5)[level]
+        for channel in range(3):
+            # never above the opacity, or white would turn black where Pillow adds up
+            pixels[..., channel] = np.minimum(own[:, channel][level] + light, pixels[..., 3])
         return pixels.view(np.uint32)[..., 0]

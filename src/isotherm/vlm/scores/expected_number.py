@@ -10,30 +10,9 @@ from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
 from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.numbers import TENS, UNITS
 
-WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
+WORDS = [*UNITS, TENS[0]]
 LIKELY = 0.01
 """Least probability of the digits so far for what follows them to be looked at."""
 
