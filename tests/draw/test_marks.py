@@ -178,6 +178,21 @@ def test_the_strong_line_stands_outside_of_the_half_maximum():
     assert changed[inside].max() <= 12
 
 
+def test_no_line_crosses_the_half_maximum_where_the_map_ends_in_it():
+    """Of a centre crop whose warmest place is at its edge, the regions of all levels end on one line."""
+    frame = Frame.identity(SOURCE).cropped((50, 0, 350, 300)).resized((15, 15))
+    values = torch.linspace(1.0, 0.0, 15).expand(15, 15)
+    p = Image.new("RGB", (SOURCE[1], SOURCE[0]), (90, 90, 90))
+    style = Style(lines=(0.25, 0.5), peak=False)
+    m = Heatmap(values.clone(), frame, "relevance")
+    drawn, plain = (np.asarray(overlay(m, p, style=s)).astype(int) for s in (style, replace(style, lines=())))
+    changed = np.abs(drawn - plain).max(-1)
+    inside = to_source(m.values.double(), m.frame, outside="nan").nan_to_num(nan=-1).numpy() >= 0.5
+    assert inside[:, 50].all()
+    assert changed[~inside].max() > 100
+    assert changed[inside].max() <= 12
+
+
 def test_what_is_against_gets_a_broken_line_and_no_colour():
     values = bump().values.roll(-5, 1) - 0.9 * bump().values.roll(5, 1)
     m = Heatmap(values, Frame.resize(SOURCE, (15, 20)), "relevance", signed=True)

@@ -120,6 +120,8 @@ def _line(lines: list[Line], share: float, width: float) -> list[Stroke]:
             Stroke([outward(line, 0.5 * width + CLEAR) for line in lines], width, LIGHT),
         ]
     if share < HALF:
+        # outside of what it encloses as well: where the map ends, both regions end on one and the same line
+        lines = [outward(line, 0.45 * width + CLEAR) for line in lines]
         return _cased(lines, (0.9 * width, _faint(DARK, 0.35)), (0.4 * width, _faint(LIGHT, 0.7)))
     return [Stroke(lines, 0.6 * width, GREY)]
 

@@ -20,8 +20,9 @@ const Marks = (() => {
       stroke(over, lines.map((l) => Contours.outward(l, 1.25 * width + k.clear)), 0.7 * width, DARK, 0.8);
       stroke(over, lines.map((l) => Contours.outward(l, 0.5 * width + k.clear)), width, LIGHT);
     } else if (share < 0.5) {
-      stroke(over, lines, 0.9 * width, DARK, 0.35);
-      stroke(over, lines, 0.4 * width, LIGHT, 0.7);
+      const outer = lines.map((l) => Contours.outward(l, 0.45 * width + k.clear));
+      stroke(over, outer, 0.9 * width, DARK, 0.35);
+      stroke(over, outer, 0.4 * width, LIGHT, 0.7);
     } else stroke(tint, lines, 0.6 * width, GREY);
   }
 
