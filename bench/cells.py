@@ -20,13 +20,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "cells.md"
 
 def offsets(seed: int, count: int) -> dict[str, list[tuple[float, float]]]:
     """(x, y) offsets in input pixels of every object's map, by how its cells are placed."""
-    from isotherm.adapters.embedded import load_embedded
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
     from isotherm.cam.scores import Classes
     from isotherm.data.scenes import held_out_scenes
+    from isotherm.zoo.scenes.view import load_scenes
 
-    view = load_embedded(seed)
+    view = load_scenes(seed)
     found: dict[str, list[tuple[float, float]]] = {"where they lie": [], "spread evenly": []}
     for scene in islice(held_out_scenes(count), count):
         inputs = view.prepare([scene.picture])

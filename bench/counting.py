@@ -44,10 +44,10 @@ WAYS = (
 
 def judged(seed: int, way: Way, count: int) -> dict[str, Any]:
     """One model's figures for one way."""
-    from isotherm.adapters.embedded_vlm import load
     from isotherm.data.fsc147 import read_fsc147
     from isotherm.systems.counting_config import CountingConfig
     from isotherm.systems.counting_evaluation import evaluate_counting
+    from isotherm.zoo.tiny_vlm.view import load
 
     run = WORK / f"{count}-{seed}-{WAYS.index(way)}"
     run.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,6 @@ def measure(
     seed: int, count: int, names: Sequence[str], *, random_weights: bool = False
 ) -> dict[str, list[tuple[float, float]]]:
     """(energy, pointing) of every explained class, by method."""
-    from isotherm.adapters.embedded import load_embedded
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
     from isotherm.cam.scores import Classes
@@ -56,8 +55,9 @@ def measure(
     from isotherm.metrics.randomisation import randomised
     from isotherm.metrics.references import centre_map, random_maps
     from isotherm.ops.resample import to_source
+    from isotherm.zoo.scenes.view import load_scenes
 
-    view = load_embedded(seed)
+    view = load_scenes(seed)
     chosen = [methods.RISE(masks=500, batch=50) if n == "rise" else getattr(methods, n) for n in names]
     found: dict[str, list[tuple[float, float]]] = {m.name: [] for m in chosen}
     extra = {} if random_weights else {"random field": [], "centre": [], "the object's area": []}

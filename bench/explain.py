@@ -40,10 +40,10 @@ def gradient_methods(batch: int, repeats: int, size: int) -> dict[str, float]:
     from captum.attr import LayerGradCam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    from isotherm.adapters.torchvision import wrap
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
     from isotherm.cam.scores import ClassLogit
+    from isotherm.models.torchvision.view import wrap
 
     torch.manual_seed(0)
     model = torchvision.models.resnet50(weights=None).eval()
@@ -99,7 +99,7 @@ threads(2)
 torch.manual_seed(0)
 model = torchvision.models.resnet18(weights=None).eval()
 picture = np.random.default_rng(0).integers(0, 255, ({size}, {size}, 3), dtype=np.uint8)
-from isotherm.adapters.torchvision import wrap
+from isotherm.models.torchvision.view import wrap
 view = wrap(model)
 inputs = view.prepare([picture])
 with torch.no_grad():
@@ -144,11 +144,11 @@ def perturbation_methods(size: int) -> list[list[object]]:
 
 def growth(count: int) -> float:
     """Growth of resident memory over many explanations, MB."""
-    from isotherm.adapters.embedded import load_embedded
     from isotherm.cam import methods
     from isotherm.cam.attribute import attribute
+    from isotherm.zoo.scenes.view import load_scenes
 
-    view = load_embedded()
+    view = load_scenes()
     picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
 
     def once() -> None:

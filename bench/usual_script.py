@@ -30,7 +30,7 @@ def usual_script(model: Any, inputs: dict[str, Any], *, ordered: bool = False) -
     values = (activation @ gradient.mean(0)).clamp(min=0)
     _, h, w = inputs["image_grid_thw"][0].tolist()
     if ordered:
-        from isotherm.adapters.vlm_qwen import raster_order
+        from isotherm.models.transformers.vlm.layouts.qwen import raster_order
 
         values = values[raster_order(h, w, model.config.vision_config.spatial_merge_size)]
     return values.view(h, w)

@@ -81,7 +81,6 @@ def auc(values: Tensor, positive: Tensor) -> float:
 
 def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     """Figures of every row for one trained model."""
-    from isotherm.adapters.embedded_vlm import load
     from isotherm.metrics.randomisation import randomised
     from isotherm.vlm import methods
     from isotherm.vlm.asking import Asking
@@ -89,6 +88,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.scores import Answer, ExpectedNumber, NextToken
     from isotherm.vlm.trace import record
+    from isotherm.zoo.tiny_vlm.view import load
 
     view = load(f"tiny-vlm-{seed}")
     scores: dict[str, Callable[..., Any]] = {"largest logit": NextToken(), "log p": Answer()}

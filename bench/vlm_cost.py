@@ -32,8 +32,8 @@ def make_view(*, quick: bool = False) -> Any:
         Qwen3VLVideoProcessor,
     )
 
-    from isotherm.adapters.transformers_tiny_vlm import SPECIAL, WORDS, tiny_processor
-    from isotherm.adapters.transformers_vlm import TransformersVlm
+    from isotherm.models.transformers.vlm.view import TransformersVlm
+    from isotherm.zoo.tiny_vlm.network import SPECIAL, WORDS, tiny_processor
 
     layers = 2 if quick else 12
     number = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}

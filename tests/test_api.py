@@ -285,7 +285,7 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
     )
     assert [(e[0].label, e.name) for e in several] == [("cow", "one"), ("cow", "two")]
 
-    from isotherm.adapters import choose
+    from isotherm.models import choose
 
     fpath = tmp_path / "weights.pt"
     fpath.write_bytes(b"")

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
-from isotherm.adapters.choose import Opened, open_view, open_with
 from isotherm.cam import methods as methods_module
 from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
 from isotherm.cam.augment import attribute_augmented, augment_again
@@ -30,6 +29,7 @@ from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.pictures import as_picture
 from isotherm.errors import NonFiniteError, OptionError, TargetError
+from isotherm.models.choose import Opened, open_view, open_with
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
 from isotherm.vlm.choose import answer_score, method_names, token_methods
 from isotherm.vlm.explain import explain_answer
@@ -123,7 +123,7 @@ def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:
 def open_model(model: str | Path | Any, **options: Any) -> View | LanguageView:
     """A model by name, file or object, as a View that can be explained again and again.
 
-    See :func:`isotherm.adapters.choose.open_view` for names and options.
+    See :func:`isotherm.models.choose.open_view` for names and options.
     """
     return open_view(model, **options).view
 

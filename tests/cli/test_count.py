@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.cli import main
 from isotherm.data.fsc147 import PICTURES, write_generated_fsc147
 from isotherm.data.runs import read_items, read_run
 from isotherm.draw import read_command
 from isotherm.heatmap import Heatmap
+from isotherm.models.transformers.vlm.view import TransformersVlm
 
 MODEL = ["--model", "tiny-vlm", "--weights", "none", "--prompt", "how many {category} ?", "--quiet"]
 

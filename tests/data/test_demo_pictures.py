@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.adapters.embedded import SEEDS, load_embedded
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths, main, save_demo_pictures
 from isotherm.data.scene_shapes import CLASSES
 from isotherm.data.scenes import HELD_OUT
+from isotherm.zoo.scenes.view import SEEDS, load_scenes
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_they_are_held_out_and_show_every_class(shown):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_shipped_classifiers_see_what_is_in_them(shown, seed):
-    view = load_embedded(seed)
+    view = load_scenes(seed)
     with torch.no_grad():
         logits = view.run(view.prepare([pixels for _, _, pixels in shown])).logits
     for row, (_, scene, _) in zip(logits, shown, strict=True):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.adapters.transformers_tiny_vlm import random_tiny_vlm, tiny_processor
-from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.data.fsc147 import CountedPicture, read_fsc147, write_generated_fsc147
 from isotherm.errors import InputError, OptionError
+from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.points import Points
 from isotherm.systems import counting_evaluation
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.counting_evaluation import dots_on_points, evaluate_counting, read_rows, summarised
+from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 CONFIG = CountingConfig(prompts=CountPrompts(whole="how many {category} ?"))
 
@@ -171,7 +171,7 @@ def test_a_real_look_at_a_picture_is_written_down(tiny, pictures, tmp_path):
 @pytest.mark.slow
 def test_crops_count_better_than_one_look(pictures, tmp_path):
     """The shipped model says at most 5, and was taught on pictures a third as wide: crops of a third are what it knows."""
-    from isotherm.adapters.embedded_vlm import load
+    from isotherm.zoo.tiny_vlm.view import load
 
     view = load()
     whole = evaluate_counting(view, pictures, tmp_path / "global", strategy="global", config=CONFIG)

@@ -9,13 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.adapters.transformers_tiny_vlm import random_tiny_vlm, tiny_processor
-from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.api import open_model
 from isotherm.draw import overlay
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.points import Points
 from isotherm.systems import counting_figure as counting_figure_module
 from isotherm.systems import vlm_counting
@@ -24,6 +23,7 @@ from isotherm.systems.counting_look import Look, cut_out, look, peaks_of
 from isotherm.systems.counting_views import CountView
 from isotherm.systems.vlm_counting import VLMGradCAM, count
 from isotherm.vlm.numbers import SaidCount
+from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 TINY = CountPrompts(whole="how many {category} ?")
 CONFIG = CountingConfig(prompts=TINY)

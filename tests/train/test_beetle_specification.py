@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from isotherm import decode, targets
-from isotherm.adapters.transformers_backbone import backbone_of
 from isotherm.data.beetles import HELD_OUT, TRAINING, beetles
 from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.frame import Frame
 from isotherm.heads import DeconvHead
 from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
+from isotherm.models.transformers.backbone import backbone_of
 from isotherm.points import Points, State
 from isotherm.train.keypoint_build import ModelChoice, make_model
 from isotherm.train.keypoint_model import KeypointModel, Objective

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from isotherm import targets
-from isotherm.adapters.embedded_detector import detector_preprocess
-from isotherm.adapters.heatmap_detector import DetectorMaps, HeatmapDetectorConfig, load_detector, random_detector
 from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError
-from isotherm.train.detector_scenes import SceneAugmentation, draw_boxed_scenes, quarter_turns, scene_batch
-from isotherm.train.heatmap_detector import (
+from isotherm.train.run_folder import RunFolder
+from isotherm.train.schedule import Schedule
+from isotherm.zoo.detector.boxed_scenes import SceneAugmentation, draw_boxed_scenes, quarter_turns, scene_batch
+from isotherm.zoo.detector.network import DetectorMaps, HeatmapDetectorConfig, load_detector, random_detector
+from isotherm.zoo.detector.training import (
     OPTIONS,
     DetectorTask,
     DetectorTraining,
@@ -29,9 +30,8 @@ from isotherm.train.heatmap_detector import (
     train_detector,
     true_boxes,
 )
-from isotherm.train.run_folder import RunFolder
-from isotherm.train.schedule import Schedule
-from isotherm.train.shipped import command_of
+from isotherm.zoo.detector.view import detector_preprocess
+from isotherm.zoo.shipped import command_of
 
 NET = HeatmapDetectorConfig(
     names=("ring", "star", "bolt"), size=(64, 64), widths=(8, 16), depth=1, hidden=8, typical=5.0
@@ -266,7 +266,7 @@ def test_command_line(tmp_path, capsys):
 
 def test_the_recipes_command_says_it_all(tmp_path):
     command = command_of(
-        "isotherm.train.heatmap_detector", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors"
+        "isotherm.zoo.detector.training", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors"
     )
     for part in ("--seed 2", "--steps 7", "--scenes 12", "--out x.safetensors", "--threads"):
         assert part in command

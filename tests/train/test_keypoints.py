@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.adapters.backbone import ConvBackbone, ConvBackboneConfig
 from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.errors import OptionError, WeightsError
 from isotherm.frame import Frame
 from isotherm.heads import DeconvHead
+from isotherm.models.backbone import ConvBackbone, ConvBackboneConfig
 from isotherm.points import Points, State
 from isotherm.train.collapse import CollapseWatch
 from isotherm.train.keypoint_model import KeypointModel, Objective

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from isotherm.adapters.backbone import ConvBackbone, ConvBackboneConfig
 from isotherm.errors import OptionError
 from isotherm.heads import DeconvHead
+from isotherm.models.backbone import ConvBackbone, ConvBackboneConfig
 from isotherm.train.average import WeightAverage
 from isotherm.train.parameters import parameter_groups
 from isotherm.train.schedule import Schedule

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from isotherm.adapters.backbone import check_backbone
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.errors import OptionError
+from isotherm.models.backbone import check_backbone
 from isotherm.train.keypoint_build import ModelChoice, TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoints import train_keypoints

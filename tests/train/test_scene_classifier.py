@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from isotherm.adapters.embedded import SceneNet, SceneNetConfig, load_embedded, load_scene_net
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError, WeightsError
-from isotherm.train.scene_classifier import (
+from isotherm.zoo.scenes.network import SceneNet, SceneNetConfig, load_scene_net
+from isotherm.zoo.scenes.training import (
     OPTIONS,
     SceneTraining,
     augmented,
@@ -24,7 +24,8 @@ from isotherm.train.scene_classifier import (
     to_input,
     train,
 )
-from isotherm.train.shipped import command_of
+from isotherm.zoo.scenes.view import load_scenes
+from isotherm.zoo.shipped import command_of
 
 NET = SceneNetConfig(names=("ring", "star", "bolt"), size=(64, 64), widths=(4, 6, 8, 8))
 SMALL = SceneTraining(seed=3, close_ups=12, close_up_epochs=1, scenes=20, epochs=2, batch=8, sizes=((64, 64), (48, 64)))
@@ -124,7 +125,7 @@ def test_training_seeds_use_different_scenes():
 
 def test_what_is_learnt_from_is_what_the_view_feeds():
     """Bytes kept in memory and normalised again are the view's own input, letterboxed scenes too."""
-    view = load_embedded()
+    view = load_scenes()
     for size in ((128, 128), (96, 128), (240, 100)):
         config = SceneConfig(size=size)
         data = draw_scenes([5], [config], (128, 128))
@@ -192,10 +193,7 @@ def test_command_line(tmp_path, capsys):
 
 def test_the_recipes_command_says_it_all(tmp_path):
     command = command_of(
-        "isotherm.train.scene_classifier",
-        replace(SceneTraining(), seed=2, epochs=3),
-        OPTIONS,
-        tmp_path / "x.safetensors",
+        "isotherm.zoo.scenes.training", replace(SceneTraining(), seed=2, epochs=3), OPTIONS, tmp_path / "x.safetensors"
     )
     for part in ("--seed 2", "--epochs 3", "--close-ups", "--out x.safetensors", "--threads"):
         assert part in command

@@ -8,22 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.adapters.transformers_tiny_vlm import (
-    SPECIAL,
-    WORDS,
-    load_tiny_vlm,
-    random_tiny_vlm,
-    save_tiny_vlm,
-    tiny_processor,
-)
-from isotherm.adapters.vlm_qwen import QwenLayout
-from isotherm.adapters.vlm_tokens import check_layout, coordinate_picture
 from isotherm.cli import main
 from isotherm.data.shape_questions import VALIDATION, further_questions, make_question
 from isotherm.errors import OptionError, WeightsError
+from isotherm.models.transformers.vlm.layouts.layout import check_layout, coordinate_picture
+from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
-from isotherm.train.tiny_vlm import (
+from isotherm.zoo.tiny_vlm.network import SPECIAL, WORDS, load_tiny_vlm, random_tiny_vlm, save_tiny_vlm, tiny_processor
+from isotherm.zoo.tiny_vlm.training import (
     NUMBER,
     TinyVlmTraining,
     accuracy,

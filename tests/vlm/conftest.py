@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "adapters")]
+sys.path[:0] = [str(Path(__file__).parent)]
 
 
 @cache
 def _opened(family: str):
+    from isotherm.models.transformers.vlm.view import TransformersVlm
     from vlm_models import FAMILIES
-
-    from isotherm.adapters.transformers_vlm import TransformersVlm
 
     return TransformersVlm(*FAMILIES[family]())
 

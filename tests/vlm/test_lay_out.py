@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.adapters.vlm_raster import CentreCropLayout, PanAndScanLayout
 from isotherm.draw import Style, overlay
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from isotherm.models.transformers.vlm.layouts.squares import CentreCropLayout, PanAndScanLayout
 from isotherm.vlm.lay_out import lay_out, token_centres
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 

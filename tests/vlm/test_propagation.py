@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isotherm.adapters.vlm_patches import positive_per_patch
 from isotherm.api import explain
 from isotherm.errors import MethodError
+from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.vlm.asking import Asking
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.guards import guarded

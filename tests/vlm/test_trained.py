@@ -10,13 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isotherm.adapters.embedded_vlm import load
 from isotherm.api import explain
 from isotherm.data.shape_questions import HELD_OUT, make_question
 from isotherm.errors import AdapterError, TargetError, WeightsError
 from isotherm.metrics.localisation import pointing_game
-from isotherm.train.tiny_vlm import accuracy
 from isotherm.vlm.methods import AttentionGradient, Propagation
+from isotherm.zoo.tiny_vlm.training import accuracy
+from isotherm.zoo.tiny_vlm.view import load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

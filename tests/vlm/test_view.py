@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from vlm_models import FAMILIES
 
-from isotherm.adapters.transformers_vlm import TransformersVlm
 from isotherm.api import explain, open_model
 from isotherm.data.shape_questions import HELD_OUT, make_question
 from isotherm.errors import AdapterError, MethodError, OptionError
 from isotherm.metrics.localisation import energy_inside
+from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.ops.resample import to_source
 from isotherm.vlm import methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
+from vlm_models import FAMILIES
 
 NOTHING = torch.zeros(1, 0, dtype=torch.long)
 
@@ -282,7 +282,7 @@ def test_bad_questions(families):
 
 
 def test_a_model_without_a_tokeniser_is_refused():
-    from isotherm.adapters.transformers import wrap
+    from isotherm.models.transformers.view import wrap
 
     model, processor = FAMILIES["qwen2_vl"]()
     with pytest.raises(AdapterError, match="no processor with a tokeniser"):

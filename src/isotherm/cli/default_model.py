@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from isotherm.adapters.choose import Opened, open_view
-from isotherm.adapters.imagenet import need_imagenet
 from isotherm.cli.common_options import ModelOptions
 from isotherm.errors import OptionError
+from isotherm.models.choose import Opened, open_view
+from isotherm.zoo.imagenet.view import need_imagenet
 
 DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"

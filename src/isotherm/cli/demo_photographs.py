@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from rich.table import Table
 
-from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores import TopK
@@ -17,6 +16,7 @@ from isotherm.data.photographs import PHOTOGRAPHS, Photograph
 from isotherm.data.runs import Run
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.metrics.localisation import box_coverage, energy_inside
+from isotherm.models.choose import open_view
 from isotherm.ops.resample import seen, to_source
 
 CLASSES = 2

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from rich.table import Table
 
-from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.outputs import entry_of
@@ -19,6 +18,7 @@ from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.localisation import energy_inside
+from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
 from isotherm.vlm.view import LanguageView
 

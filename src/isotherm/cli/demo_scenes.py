@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 from rich.table import Table
 
-from isotherm.adapters.choose import open_view
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores.detections import iou
@@ -23,6 +22,7 @@ from isotherm.data.runs import Run
 from isotherm.data.scenes import Scene
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.metrics.localisation import energy_inside
+from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
 
 METHODS = ("hirescam", "gradcam", "layercam", "eigencam", "scorecam")

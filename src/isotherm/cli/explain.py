@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isotherm.adapters.choose import Opened
 from isotherm.api import explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
@@ -26,6 +25,7 @@ from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
+from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture

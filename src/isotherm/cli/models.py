@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from isotherm.adapters.choose import Opened, open_view
 from isotherm.cam.premises import Premise
 from isotherm.cli.common_options import AUTO, ModelOptions
 from isotherm.cli.default_model import open_default
 from isotherm.errors import OptionError
+from isotherm.models.choose import Opened, open_view
 from isotherm.ops.names import known_word
 
 ALARM = "bold white on red"

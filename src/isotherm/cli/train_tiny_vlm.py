@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from isotherm.adapters.transformers_tiny_vlm import save_tiny_vlm
 from isotherm.atomic import atomic_write
 from isotherm.cli.progress import progress_lines
 from isotherm.cli.vlm_options import TrainTinyVlm
 from isotherm.data.shape_questions import HELD_OUT, VALIDATION
 from isotherm.errors import OptionError
 from isotherm.train.run_folder import RunFolder
-from isotherm.train.tiny_vlm import TinyVlmTraining, accuracy, recipe_of, train_tiny_vlm
+from isotherm.zoo.tiny_vlm.network import save_tiny_vlm
+from isotherm.zoo.tiny_vlm.training import TinyVlmTraining, accuracy, recipe_of, train_tiny_vlm
 
 VALIDATED, JUDGED = 300, 1500
 """Questions of each kind, at checkpoints and in the end."""

@@ -14,11 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from isotherm.adapters.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 from isotherm.atomic import atomic_write
 from isotherm.errors import OptionError, WeightsError
 from isotherm.frame import Size
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
+from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.peft import Lora, adapt
 from isotherm.train.recipe import from_plain
@@ -89,12 +89,12 @@ def make_backbone(choice: ModelChoice, *, size: Size) -> Backbone:
             torch.manual_seed(choice.seed)
             return ConvBackbone(ConvBackboneConfig(widths=choice.widths, depth=choice.depth))
     if "/" in choice.backbone:
-        from isotherm.adapters import transformers_backbone
+        from isotherm.models.transformers import backbone as transformers_backbone
 
         return transformers_backbone.load_backbone(
             choice.backbone, weights="auto" if choice.pretrained else "none", seed=choice.seed
         )
-    from isotherm.adapters import timm_backbone
+    from isotherm.models.timm import backbone as timm_backbone
 
     return timm_backbone.load_backbone(choice.backbone, pretrained=choice.pretrained, size=size, seed=choice.seed)
 

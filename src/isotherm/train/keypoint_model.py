@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from isotherm import decode
-from isotherm.adapters.backbone import Backbone
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heads import Head
 from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
+from isotherm.models.backbone import Backbone
 from isotherm.ops.place import place
 from isotherm.points import Points, State
 

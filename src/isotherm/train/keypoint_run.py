@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from isotherm.adapters.backbone import check_backbone
 from isotherm.atomic import atomic_write
 from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.data.runs import to_json, versions
 from isotherm.errors import InputError
+from isotherm.models.backbone import check_backbone
 from isotherm.train.devices import Worker
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data

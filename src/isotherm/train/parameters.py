@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from isotherm.adapters.backbone import Backbone
 from isotherm.errors import OptionError
+from isotherm.models.backbone import Backbone
 
 
 def parameter_groups(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from isotherm.adapters.backbone import Backbone
 from isotherm.errors import MissingExtraError, OptionError
+from isotherm.models.backbone import Backbone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,183 @@
+"""Which family reads a model: the one that recognises it most surely, by its name or by the class of an object.
+
+Every choice comes back with a line that says what was chosen and why, because the same name may exist in
+several packages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from isotherm.cam.capture import original_module
+from isotherm.cam.scores.naming import class_names
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, MissingExtraError, OptionError
+from isotherm.models.family import Family, Fit, Match, families
+from isotherm.ops.names import near_names
+from isotherm.vlm.view import LanguageView
+
+EXAMPLES = (
+    "imagenet",
+    "resnet50",
+    "timm:vit_small_patch16_224",
+    "yolo11n.pt",
+    "yoloe-11s-seg.pt",
+    "facebook/detr-resnet-50",
+    "scenes",
+    "detector",
+    "tiny-vlm",
+)
+WEIGHTS_ONLY = {".safetensors", ".pth", ".bin", ".onnx", ".engine", ".tflite", ".ckpt"}
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A view and the line that says how it was chosen."""
+
+    view: View | LanguageView
+    reason: str
+
+
+def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **options: Any) -> Opened:
+    """A view of a model given by name, by file, or as an object.
+
+    Args:
+        model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
+            local folder, ``imagenet`` for a network that was really trained, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
+        options: what the family takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
+            An option that the family does not know is an error.
+
+    Raises:
+        AdapterError: nothing fits; the message has the nearest names.
+    """
+    return open_with(model, options)
+
+
+def open_with(model: Any, options: Mapping[str, Any], *, seed: int | None = None, also: Sequence[str] = ()) -> Opened:
+    """:func:`open_view` for a front door that has options of its own.
+
+    Args:
+        model: as there, or one that is open already. seed: of random weights, for families that make any; not an option
+            that the others refuse. also: the front door's own options, which a misspelt one may have meant.
+    """
+    if isinstance(model, str | Path):
+        family, match = family_of_name(str(model))
+        load = family.loader()
+        if seed is not None and "seed" in inspect.signature(load).parameters:
+            options = {**options, "seed": seed}
+        return Opened(_call(family, load, match.name or str(model), options, also), match.reason)
+    if isinstance(model, Opened) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
+        if options:
+            raise OptionError(
+                f"a ready view takes no options ({', '.join(options)}){near_names(list(options), also)}; set them where the view is made"
+            )
+        if isinstance(model, Opened):
+            return model
+        return Opened(model, f"view {type(model).__name__} as given")
+    inner = model if not isinstance(model, nn.Module) else original_module(model)
+    family, match = family_of_object(inner)
+    return Opened(_call(family, family.wrapper(), inner, options, also), match.reason)
+
+
+def family_of_object(model: object) -> tuple[Family, Match]:
+    """The family that reads a model object, and why."""
+    surest = _surest({family: match for family in families().values() if (match := family.matches(model)) is not None})
+    if surest is None:
+        raise AdapterError(
+            f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
+            "or an object that fulfils isotherm.cam.view.View"
+        )
+    return surest
+
+
+def family_of_name(name: str) -> tuple[Family, Match]:
+    """The family that opens a model by its name or path, and why.
+
+    Raises:
+        AdapterError: no family knows it; the message says what is wrong with a path, or has the nearest names.
+        MissingExtraError: the package that may know it is not installed.
+    """
+    prefix, colon, rest = name.partition(":")
+    if colon:
+        for family in families().values():
+            if prefix in (family.name, *family.prefixes):
+                return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
+    matches = {family: match for family in families().values() if (match := family.matches(name)) is not None}
+    surest = _surest(matches)
+    if surest is None or surest[1].fit == Fit.FALLBACK:
+        _check_path(name)
+    if surest is None:
+        raise _unknown(name)
+    return surest
+
+
+def _surest(matches: Mapping[Family, Match]) -> tuple[Family, Match] | None:
+    """The match of the highest fit; of several the first, since other packages' families come first and were installed on purpose."""
+    return max(matches.items(), key=lambda pair: pair[1].fit, default=None)
+
+
+def _check_path(name: str) -> None:
+    """Raises AdapterError for a path that nothing can open, with what is wrong with it."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise AdapterError(
+            f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name"
+        )
+    if path.suffix in WEIGHTS_ONLY:
+        raise AdapterError(
+            f"{name} holds weights, not a model; name the model and give the file as its weights, such as --model resnet50 --weights {name}"
+        )
+    if path.suffix in {".pt", ".yaml", ".yml"}:
+        raise AdapterError(
+            f"there is no file {name}, and it is not the name of an ultralytics model such as yolo11n.pt or yoloe-11s-seg.pt"
+        )
+
+
+def _call(
+    family: Family, function: Callable[..., Any], first: Any, options: Mapping[str, Any], also: Sequence[str] = ()
+) -> View | LanguageView:
+    given = {k: v for k, v in options.items() if v is not None}
+    known = list(inspect.signature(function).parameters)[1:]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        who = f"{family.name}, which ships with isotherm, takes" if family.shipped else f"{family.name} models take"
+        raise OptionError(
+            f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
+        )
+    if "names" in given:
+        given["names"] = class_names(given["names"])
+    return function(first, **given)
+
+
+def _unknown(name: str) -> AdapterError | MissingExtraError:
+    """The error for a name that no family knows: the nearest names, or the package that might know it and is missing."""
+    catalogues = [family for family in families().values() if family.has_catalogue]
+    missing = [family for family in catalogues if not family.is_installed]
+    known = list(EXAMPLES)
+    for family in families().values():
+        if family.is_installed:
+            known += family.names()
+    # where a package cannot be asked, only what is clearly a slip is taken for one
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=5, cutoff=0.75 if missing else 0.5)
+    if missing and not near:
+        return missing[0].missing(
+            f"{name!r} is not a file or folder, nor a model that ships with isotherm; looking it up among {missing[0].name}'s models"
+        )
+    return AdapterError(
+        f"there is no model {name!r}: not a file or folder, nor a name in {' or '.join(f.name for f in catalogues)}"
+        + (
+            f" (but {', '.join(f.name for f in missing)} could not be asked, not being installed: pip install 'isotherm[models]')"
+            if missing
+            else ""
+        )
+        + "; "
+        + (f"did you mean {', '.join(near)}? " if near else "")
+        + f"Examples: {', '.join(EXAMPLES)}"
+    )

@@ -1,0 +1,176 @@
+"""A family of models: how its models are recognised, opened by name, and read as objects.
+
+Families are found through the entry point group ``isotherm.models``, isotherm's own as well as those of other packages, so
+that a package can add one without a change here (docs/adding_models.md).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from isotherm.errors import AdapterError, MissingExtraError
+
+GROUP = "isotherm.models"
+OURS = "isotherm"
+
+
+class Fit(IntEnum):
+    """How surely a model belongs to a family; the surest family reads it."""
+
+    FALLBACK = 0
+    """It has a form that the family can read, where nobody else claims it."""
+    LIKELY = 1
+    """The family knows the name, but others use such names as well."""
+    NAMED = 2
+    """The family knows the name, or the class is derived from one of its own."""
+    OWN = 3
+    """It is the family's own class, file or shipped model."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """That a model belongs to a family.
+
+    Args:
+        fit: how surely.
+        reason: why, as a clause such as "resnet50 is a torchvision model"; it is shown beside every map.
+        name: what ``load`` is given, where that is not the name as it was asked for.
+    """
+
+    fit: Fit
+    reason: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Family:
+    """Models that are opened and read in one way.
+
+    Functions may be given as ``"module:function"``, which is imported when it is first needed, so that naming a family costs nothing.
+
+    Args:
+        name: also the prefix that asks for it, as in ``timm:resnet50``.
+        matches: given a model's name or path (str) or a model object; None where the family does not know it. It must be cheap,
+            must not open anything, and is only called for names where ``package`` is installed.
+        load: ``load(name, *, ...) -> View | LanguageView``. Its keywords are the options that the family takes, such as weights,
+            device, seed, names, size; an option that it has not is refused with the nearest ones that it has.
+        wrap: ``wrap(model, *, ...) -> View | LanguageView`` of an object; None for families that are opened by name alone.
+        prefixes: further prefixes.
+        package, extra: what has to be installed, and the extra of isotherm that installs it; None where nothing is.
+        names: the names that ``load`` knows, for messages that suggest the nearest.
+        shipped: its models come with isotherm.
+    """
+
+    name: str
+    matches: Callable[[Any], Match | None]
+    load: str | Callable[..., Any]
+    wrap: str | Callable[..., Any] | None = None
+    prefixes: tuple[str, ...] = ()
+    package: str | None = None
+    extra: str | None = None
+    names: Callable[[], Iterable[str]] = field(default=tuple)
+    shipped: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that its models come from is there."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
+
+    @property
+    def has_catalogue(self) -> bool:
+        """Whether its models have names of their own in a package that can be asked."""
+        return self.package is not None and self.names is not tuple
+
+    def loader(self) -> Callable[..., Any]:
+        """The function that opens a model by name. Raises IsothermError where the family's package is not installed."""
+        self._need()
+        return _imported(self.load)
+
+    def wrapper(self) -> Callable[..., Any]:
+        """The function that reads a model object. Raises IsothermError where that is not possible."""
+        self._need()
+        if self.wrap is None:
+            raise AdapterError(f"models of the family {self.name} are opened by name; objects of it cannot be read")
+        return _imported(self.wrap)
+
+    def missing(self, job: str) -> AdapterError | MissingExtraError:
+        """The error for a job that needs the package, which is not installed."""
+        assert self.package is not None
+        if self.extra is None:
+            return AdapterError(f"{job} needs the package {self.package}, which is not installed; install it with pip")
+        # what the extra installs is not always called as what is imported
+        package = "ultralytics-opencv-headless" if self.package == "ultralytics" else self.package
+        return MissingExtraError(package, self.extra, job)
+
+    def _need(self) -> None:
+        if not self.is_installed:
+            raise self.missing(f"opening a model of {self.name}")
+
+
+def class_match(model: object, package: str) -> Match | None:
+    """The match of a model whose class is of a package, or is derived from one of it."""
+    kind = type(model).__name__
+    for base in type(model).__mro__:
+        if base.__module__.partition(".")[0] == package:
+            if base is type(model):
+                return Match(Fit.OWN, f"{kind} is a class of {package}, so the {package} adapter reads it")
+            return Match(
+                Fit.NAMED, f"{kind} is a subclass of {package}'s {base.__name__}, so the {package} adapter reads it"
+            )
+    return None
+
+
+@cache
+def families() -> dict[str, Family]:
+    """All families that are installed, isotherm's own last, by name.
+
+    A family of another package that cannot be imported is left out with a warning, so that it does not take the others with it.
+
+    Raises:
+        AdapterError: two packages have a family of one name, or isotherm's own are missing from the installation.
+    """
+    found: dict[str, tuple[Family, EntryPoint]] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (_owner(p) == OURS, p.name)):
+        try:
+            family = point.load()
+            if not isinstance(family, Family):
+                raise TypeError(f"it is a {type(family).__name__}, expected an isotherm.models.family.Family")
+        except Exception as error:
+            if _owner(point) == OURS:
+                raise
+            warnings.warn(
+                f"the model family {point.name} of {_owner(point)} cannot be used ({type(error).__name__}: {error}); "
+                "update or remove that package",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            continue
+        if family.name in found and found[family.name][1].value != point.value:
+            others = " and ".join(_owner(p) for p in (found[family.name][1], point))
+            raise AdapterError(f"{others} both have a model family called {family.name}; uninstall one of them")
+        found[family.name] = (family, point)
+    if not any(_owner(point) == OURS for _, point in found.values()):
+        raise AdapterError(
+            "isotherm's own model families are not registered; install the package (pip install -e . in a source tree), "
+            "so that its entry points are found"
+        )
+    return {name: family for name, (family, _) in found.items()}
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value
+
+
+def _imported(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)

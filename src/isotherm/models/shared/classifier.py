@@ -1,0 +1,197 @@
+"""The view of any image classifier: what torchvision's, timm's and a user's own have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isotherm.cam.capture import evaluating
+from isotherm.cam.layers import resolve
+from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
+from isotherm.errors import AdapterError
+from isotherm.frame import Size
+from isotherm.models.shared.grids import Tokens, layout_of
+from isotherm.models.shared.places import Places
+from isotherm.models.shared.preprocess import Pictures, Preprocess
+from isotherm.models.shared.probe import noise_inputs, settled
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierOutput:
+    """What a classifier's forward pass left: (b, k) logits and, where a linear layer makes them, (b, d) its input."""
+
+    logits: Float[Tensor, "b k"]
+    embedding: Float[Tensor, "b d"] | None
+
+
+class ClassifierView:
+    """Fulfils :class:`isotherm.cam.view.View` for a module that maps (b, c, h, w) to (b, k) logits.
+
+    Args:
+        model: eager module. name: one line for people. names: k class names.
+        preprocess: from pictures to inputs.
+        heads: linear layers whose mean output is the logits (one, or two in distilled transformers); the
+            embedding is what they read.
+        known: the layer to explain and the reason, where the family is known; None: found by running once.
+        tokens: input size -> what a transformer declares about its tokens.
+        four: order of the family's 4-dimensional outputs where nothing else says it.
+        embeds: the model has no classes: its answer is the embedding itself.
+        premises: what is taken for granted of its input and names. random_weights: set where isotherm made the weights.
+        exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
+    """
+
+    random_weights: RandomWeights | None = None
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        name: str,
+        names: Sequence[str],
+        preprocess: Preprocess,
+        heads: Sequence[nn.Module] = (),
+        known: LayerChoice | None = None,
+        tokens: Callable[[Size], Tokens | None] = lambda size: None,
+        four: str = "nchw",
+        embeds: bool = False,
+        exclusive: bool = False,
+        default_method: str = "gradcam",
+        premises: Sequence[Premise] = (),
+    ) -> None:
+        self.model = model
+        self.name = name
+        self.premises = tuple(premises)
+        self.names: Sequence[str] = tuple(names)
+        self.preprocess = preprocess
+        self.default_method = default_method
+        self._heads = tuple(heads)
+        self._known = known
+        self._tokens = tokens
+        self._four = four
+        self._embeds = embeds
+        self.exclusive = exclusive
+        self._choice: LayerChoice | None = None
+        self.places = Places(model, self.run, self._declared)
+        if known is not None:
+            self.places.trusted = frozenset(ref.name for ref in resolve(model, list(known.layers)))
+
+    def prepare(self, pictures: Pictures) -> Inputs:
+        """Pictures of any sizes -> one batch, by the evaluation transform of the weights."""
+        device, dtype = where_it_lives(self.model)
+        return self.preprocess.batch(pictures, device=device, dtype=dtype)
+
+    def run(self, inputs: Inputs) -> ClassifierOutput:
+        """The forward pass; what the last linear layer reads is kept beside the logits."""
+        read: list[tuple[Tensor, Tensor]] = []
+
+        def keep(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
+                read.append((args[0], output))
+
+        handles = [head.register_forward_hook(keep) for head in self._heads]
+        try:
+            logits = self.model(inputs.tensor)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            given = f"a tensor {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+            raise AdapterError(
+                f"{self.name} puts out {given}; a classifier puts out (pictures, classes) logits. "
+                "Wrap models of other jobs by their own adapter, or with a forward that returns the logits"
+            )
+        embedding = None
+        if read and len(read) == len(self._heads) and all(r.ndim == 2 for r, _ in read):
+            made = torch.stack([o for _, o in read]).mean(0) if len(read) > 1 else read[0][1]
+            # only if these layers really made the answer is their input its embedding
+            if made.shape == logits.shape and torch.allclose(made.detach(), logits.detach(), rtol=1e-2, atol=1e-3):
+                embedding = torch.stack([r for r, _ in read]).mean(0) if len(read) > 1 else read[0][0]
+        elif self._embeds:
+            embedding = logits
+        return ClassifierOutput(logits, embedding)
+
+    def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
+        """The logits with their names."""
+        if raw.logits.shape[1] != len(self.names):
+            raise AdapterError(
+                f"{self.name} puts out {raw.logits.shape[1]} logits, but {len(self.names)} class names were given; "
+                "pass names= with one name per logit"
+            )
+        return Classification(raw.logits, self.names, raw.embedding, self.exclusive)
+
+    def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
+        """The same as :meth:`find`: a classifier's answers cannot be reordered."""
+        return self.find(raw, inputs)
+
+    def auto_layers(self) -> LayerChoice:
+        """The layer known to be right for the family, or the one that running the model once shows to be."""
+        if self._choice is None:
+            tokens = self._tokens(self.preprocess.size)
+            # tokens that are cut from the picture itself are certain; what lies under others is tried
+            check = tokens is not None and tokens.patch is None
+            key = (type(self).__name__, self.preprocess.size)
+            self._choice = settled(self.places, lambda raw: raw.logits, self._noise, self._known, key=key, check=check)
+        return self._choice
+
+    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How a layer's output lies over the input; refuses what it cannot place."""
+        (ref,) = resolve(self.model, layer)
+        return self.places.layout(ref.name, output, inputs)
+
+    def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
+        """What the model, its modules and arithmetic say of a layer."""
+        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
+        return layout_of(
+            name, self.model.get_submodule(name), output, inputs, tokens=self._tokens(size), four=self._four
+        )
+
+    def _noise(self) -> Inputs:
+        import numpy as np
+
+        return noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
+
+
+class TransformerView(ClassifierView):
+    """A classifier's view that also fulfils :class:`isotherm.cam.view.TokenReader`.
+
+    Args:
+        blocks: names of the blocks, in order of execution.
+        head: a block's output (b, n, d) -> (logits, embedding): the model's own final norm, pooling and classifier.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        blocks: Sequence[str],
+        head: Callable[[Tensor], tuple[Tensor, Tensor]],
+        **arguments: Any,
+    ) -> None:
+        super().__init__(model, default_method="hirescam", **arguments)
+        self.blocks: Sequence[str] = tuple(blocks)
+        self._head = head
+
+    def read_tokens(self, tokens: Float[Tensor, "b n d"], inputs: Inputs) -> Classification:
+        """What the model would answer if the tokens behind a block were those behind its last."""
+        with evaluating(self.model):  # this runs behind the forward pass, and heads may drop out
+            logits, embedding = self._head(tokens)
+        return Classification(logits, self.names, embedding)
+
+
+def where_it_lives(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Device and floating-point type of a model's parameters."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return parameter.device, parameter.dtype
+    return torch.device("cpu"), torch.float32
+
+
+def numbered(k: int, what: str = "class") -> list[str]:
+    """Names for classes that nobody named."""
+    return [f"{what} {i}" for i in range(k)]

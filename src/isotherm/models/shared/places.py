@@ -1,0 +1,266 @@
+"""Which positions of a layer's output are places of the picture: proved by moving a square of noise.
+
+Shapes alone do not tell. (1, 8, 49, 96) is 8 heads of 49 tokens in one model and a map of 8 x 49 cells in none, but 8 heads of 8 tokens look like
+a square map, and 50 tokens may be 7 x 7 and one in front, or 6 x 8 and two. So the input is filled with noise, a square of stronger noise is
+put on it in five places, and a reading of the output as rows and columns is right if what changes moves along with the square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from isotherm.cam.capture import evaluating
+from isotherm.cam.receptive import Follower, followed_dims
+from isotherm.cam.view import Inputs, Layout
+from isotherm.errors import LayerError, ShapeError
+from isotherm.frame import Size
+from isotherm.models.shared.grids import CHANNELS_FIRST, NotDeclaredError, fits
+
+SQUARES = ((1, 1), (1, 7), (4, 4), (7, 1), (7, 7))
+"""Where the centres of the squares are, (y, x) in eighths of the input: four in the corners and one in the middle, so that y and x are unrelated."""
+LEAST = 0.9
+"""Least correlation between where the square is and where the output changes, in rows and in columns; of right readings, networks with random
+weights showed .97 to 1.00 at every layer tried, of wrong ones at least one of the two is below .5."""
+EDGE = 1.5
+"""Least ratio of the first row's changes."""
+MOST_PREFIX = 8
+"""Tokens in front that are no cells, of models that do not declare their number."""
+
+Run = Callable[[Inputs], Any]
+Declare = Callable[[str, Tensor, Inputs], Layout]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A layout and how well the output's changes followed the square when read by it.
+
+    Args:
+        agreement: the lower of the correlations in rows and in columns, from -1 to 1; -1 where nothing changes.
+        edge: how many times more the first row changes with the squares at the top than with those at the bottom. Everything else still follows
+            where a whole row of tokens too many was taken for cells, but that row changes with all alike.
+    """
+
+    layout: Layout
+    agreement: float
+    edge: float
+
+    @property
+    def proved(self) -> bool:
+        """Whether the square proves the reading."""
+        return self.agreement >= LEAST and self.edge >= EDGE
+
+
+def square_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
+    """Six rows: faint noise, and the same with a square of strong noise at each of the five places."""
+    one = like.take([0])
+    generator = torch.Generator().manual_seed(seed)
+    faint, strong = (torch.randn(one.tensor.shape, generator=generator) * scale for scale in (0.5, 2.0))
+    h, w = int(faint.shape[-2]), int(faint.shape[-1])
+    rows = [faint]
+    for y, x in SQUARES:
+        top, bottom, left, right = (round((at + d) * side / 8) for at, side in ((y, h), (x, w)) for d in (-1, 1))
+        row = faint.clone()
+        row[..., top:bottom, left:right] = strong[..., top:bottom, left:right]
+        rows.append(row)
+    return one.take([0] * len(rows)).with_tensor(torch.cat(rows).to(one.tensor))
+
+
+def judged(grid: Float[Tensor, "n c h w"], layout: Layout) -> Reading:
+    """How well the changes of a grid, read by a layout, followed the square."""
+    change = (grid[1:].double() - grid[:1].double()).square().sum(1)
+    total = change.sum((1, 2))
+    if not bool((total > 0).all()) or not bool(total.isfinite().all()):
+        return Reading(layout, -1.0, 1.0)
+    at = torch.tensor(SQUARES, dtype=torch.float64, device=change.device)
+    found = []
+    for axis, other in ((1, 2), (2, 1)):
+        cells = torch.arange(change.shape[axis], dtype=torch.float64, device=change.device)
+        centre = change.sum(other) @ cells / total
+        found.append(_correlation(centre, at[:, axis - 1]))
+    first = change[:, 0].sum(1) / total
+    return Reading(layout, min(found), float(first[:2].sum() / first[-2:].sum().clamp_min(1e-12)))
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    length = float(a.norm() * b.norm())
+    return float(a @ b) / length if length > 1e-12 else 0.0
+
+
+def readings(output: Tensor, size: Size) -> Iterator[Layout]:
+    """Every way to read an output of (b, ...) as a grid over an input of ``size`` that its shape allows."""
+    shape = tuple(output.shape)
+    if output.ndim == 4:
+        if min(shape[2:]) > 1 and fits((shape[2], shape[3]), size):
+            yield Layout("nchw")
+        if min(shape[1:3]) > 1 and fits((shape[1], shape[2]), size):
+            yield Layout("nhwc")
+    elif output.ndim == 3:
+        for prefix in range(min(MOST_PREFIX, shape[1]) + 1):
+            cells = shape[1] - prefix
+            for h in range(2, cells // 2 + 1):
+                if cells % h == 0 and _of_one_patch((h, cells // h), size):
+                    yield Layout("tokens", prefix, (h, cells // h))
+
+
+def _of_one_patch(grid: Size, size: Size) -> bool:
+    """True where square patches of one side, the last of each row whole, padded or dropped, make this grid of an input of that size."""
+    least = max(n / (g + 1) for g, n in zip(grid, size, strict=True))
+    most = min(n / (g - 1) if g > 1 else n for g, n in zip(grid, size, strict=True))
+    return least < most
+
+
+def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
+    """The reading that the square proves, of the rows of :func:`square_inputs`, or else the best of them; None where there is none to try.
+
+    Of several numbers of tokens in front that are proved, the least is right: with a whole row of cells left out the rest still follows.
+    """
+    found: list[Reading] = []
+    for layout in layouts:
+        try:
+            found.append(judged(layout.to_grid(outputs), layout))
+        except ShapeError:
+            continue
+    proved = [reading for reading in found if reading.proved]
+    if proved:
+        return min(proved, key=lambda reading: (reading.layout.prefix, -reading.agreement))
+    return max(found, key=lambda reading: reading.agreement, default=None)
+
+
+def followed_layout(module: nn.Module, output: Tensor, follower: Follower) -> Layout | None:
+    """The layout of a map whose cells need no proof: followed from the input, or made by convolutions on a grid that was.
+
+    A network that regroups its cells for a while and then goes on with convolutions may have mixed them so much that no square is seen any
+    more; rows and columns they still are.
+    """
+    field = follower.of(output)
+    if field is None or field.dims not in ((1, 2), (2, 3)):
+        return None
+    if field.followed or (field.dims == (2, 3) and any(isinstance(m, CHANNELS_FIRST) for m in module.modules())):
+        return Layout("nchw" if field.dims == (2, 3) else "nhwc")
+    return None
+
+
+def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layout]]) -> dict[str, Reading]:
+    """The best reading of each layer, from one pass over :func:`square_inputs`; layers without any are left out.
+
+    Args:
+        layers: names, and the layouts to try; those that the shape allows are tried beside them.
+    """
+    squares = square_inputs(like)
+    size = (int(squares.tensor.shape[-2]), int(squares.tensor.shape[-1]))
+    found: dict[str, Reading] = {}
+    follower = Follower(squares.tensor)
+
+    def hook_of(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, _args: Any, output: Any) -> None:
+            if (
+                not isinstance(output, Tensor)
+                or name in found
+                or output.ndim not in (3, 4)
+                or len(output) != len(squares)
+            ):
+                return
+            layout = followed_layout(module, output, follower) if output.ndim == 4 else None
+            if layout is not None:
+                found[name] = Reading(layout, 1.0, torch.inf)
+                return
+            best = best_reading(
+                output.detach(), [*layers[name], *(r for r in readings(output, size) if r not in layers[name])]
+            )
+            if best is not None:
+                found[name] = best
+
+        return hook
+
+    handles = [model.get_submodule(name).register_forward_hook(hook_of(name)) for name in layers]
+    try:
+        with torch.no_grad(), evaluating(model), follower:
+            run(squares)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+_proved: WeakKeyDictionary[nn.Module, dict[tuple[str, Size | None], Layout]] = WeakKeyDictionary()
+
+
+class Places:
+    """The layouts of one model's layers, each declared, followed or proved, and proved once.
+
+    Args:
+        model: whose layers are asked about. run: its forward pass.
+        declare: what modules and arithmetic say of a layer's output; raises LayerError where it is no grid or not declared.
+    """
+
+    def __init__(self, model: nn.Module, run: Run, declare: Declare) -> None:
+        self.model, self.run, self.declare = model, run, declare
+        self.trusted: frozenset[str] = frozenset()
+        """Layers of families that are known, whose declared layout needs no proof."""
+        self._known = _proved.setdefault(model, {})
+
+    def remember(self, name: str, layout: Layout, size: Size) -> None:
+        """Keep a layout that was proved; the order of a map's dimensions holds for inputs of any size."""
+        self._known[name, size if layout.order == "tokens" else None] = layout
+
+    def layout(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How the output of a layer lies over the input.
+
+        Declared tokens are taken as declared. The dimensions of a map are known where its cells were followed from the input; otherwise the
+        square decides, once per layer.
+
+        Raises:
+            LayerError: no reading of the output as rows and columns is right.
+        """
+        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
+        try:
+            declared = self.declare(name, output, inputs)
+        except NotDeclaredError:
+            if output.shape[0] != len(inputs) or not any(True for _ in readings(output, size)):
+                raise
+            if (name, size) not in self._known:
+                self._prove(name, inputs, [])
+            proved = self._known.get((name, size))
+            if (
+                proved is None
+                or proved.grid is None
+                or proved.prefix + proved.grid[0] * proved.grid[1] != output.shape[1]
+            ):
+                raise
+            return proved
+        if name in self.trusted or declared.declared or declared.order == "tokens":
+            return declared
+        if (name, None) in self._known:
+            return self._known[name, None]
+        dims = followed_dims(self.model, name, size)
+        if dims in ((1, 2), (2, 3)):
+            return replace(declared, order="nchw" if dims == (2, 3) else "nhwc")
+        self._prove(name, inputs, [declared])
+        if (name, None) not in self._known:
+            raise no_places(name, output, declared)
+        return self._known[name, None]
+
+    def _prove(self, name: str, inputs: Inputs, tried: list[Layout]) -> None:
+        """Remember the reading that the square proves, if there is one."""
+        reading = moved(self.model, self.run, inputs, {name: tried}).get(name)
+        if reading is not None and reading.proved:
+            self.remember(name, reading.layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
+
+
+def no_places(name: str, output: Tensor, layout: Layout) -> LayerError:
+    """The error of an output whose dimensions, read as rows and columns, are no places."""
+    h, w = (output.shape[d] for d in layout.cell_dims)
+    around = name.rpartition(".")[0]
+    return LayerError(
+        f"layer {name} puts out {tuple(output.shape)}: read as a map of {h} x {w} cells, what changes in it does not move along with a square that is "
+        "moved over the input, so these are no places (heads x tokens, or channels); choose the block around it"
+        + (f", such as {around}" if around else "")
+    )

@@ -1,0 +1,282 @@
+"""Finding the layer to explain by running the model: for architectures that nobody described.
+
+The layer wanted is the last one that still has one cell per image region *and* whose every cell the answer
+depends on. The second half is what peers leave out: behind the last block of a transformer that reads its class
+token, the patches' gradient is exactly zero, and a map of it is noise. Whether an output's positions are regions at
+all is proved and not read off its shape (:mod:`isotherm.models.shared.places`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from isotherm.cam.capture import evaluating, record
+from isotherm.cam.layers import LayerRef, resolve
+from isotherm.cam.receptive import Follower
+from isotherm.cam.view import Inputs, LayerChoice, Layout
+from isotherm.errors import LayerError, ShapeError
+from isotherm.models.shared.places import Places, followed_layout, moved, readings
+
+TRIED = 12
+"""How many layers from the end are tried; behind the last grid there are rarely more than two without gradient."""
+
+Answer = Callable[[Any], Tensor]
+Candidate = tuple[LayerRef, tuple[int, int]]
+"""A layer and the (h, w) of its grid."""
+Among = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The layer that was found.
+
+    Args:
+        name: of the layer. grid: (h, w) of its cells. passed: how many later grids were passed over for want of gradient.
+        moved: that its cells are places was proved by a square that moved. proved: it was proved at all.
+        share: of the layers that run in front of it, among all whose output has more than one place, from 0 to 1.
+        alive: share of its cells that carry gradient.
+    """
+
+    name: str
+    grid: tuple[int, int]
+    passed: int
+    moved: bool = False
+    proved: bool = True
+    share: float = 1.0
+    alive: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Output:
+    """What a layer put out, which may be a grid.
+
+    Args:
+        layouts: ways to read it. sure: the first of them needs no proof. rank: of the layer in the order of execution.
+    """
+
+    ref: LayerRef
+    shape: tuple[int, ...]
+    layouts: list[Layout]
+    sure: bool
+    rank: int
+
+    def grid(self, layout: Layout) -> tuple[int, int]:
+        """(h, w) by one of its layouts."""
+        y, x = layout.cell_dims
+        return layout.grid or (self.shape[y], self.shape[x])
+
+
+def noise_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
+    """Seeded normal noise in place of the pictures: nothing in it is constant, so no gradient vanishes by accident."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(like.tensor.shape, generator=generator)
+    return like.with_tensor(noise.to(like.tensor))
+
+
+@torch.inference_mode(False)  # whatever the caller has on, this has gradients
+def last_grid(places: Places, answer: Answer, inputs: Inputs, *, among: Among = lambda candidates: candidates) -> Found:
+    """The last layer in order of execution with a grid of cells that all carry gradient.
+
+    Args:
+        places: the model and what is known of its layouts; what is proved on the way is remembered there.
+        answer: raw output -> (b, ...) whose largest value per picture is explained. inputs: one picture.
+        among: which of the grids, the last first, may be chosen; all unless given.
+
+    Raises:
+        LayerError: no layer of this model puts out a grid.
+    """
+    kind = type(places.model).__name__
+    outputs, count = _outputs(places, inputs)
+    if not outputs:
+        raise LayerError(f"no layer of this {kind} puts out one cell per image region; name a layer yourself")
+    unsure = {o.ref.name: o.layouts for o in outputs if not o.sure}
+    proofs = moved(places.model, places.run, inputs, unsure) if unsure else {}
+    right = [(o, o.layouts[0]) for o in outputs if o.sure or (o.ref.name in proofs and proofs[o.ref.name].proved)]
+    right = [(o, layout if o.sure else proofs[o.ref.name].layout) for o, layout in right]
+    # where nothing can be proved, what modules and arithmetic say is better than nothing, and is said to be no more than that
+    guessed = [(o, o.layouts[0]) for o in outputs if o.layouts[0].order != "tokens"]
+    best: Found | None = None
+    most = 0.0
+    for proved, chosen in ((True, right), (False, guessed)):
+        allowed = [ref.name for ref, _ in among([(o.ref, o.grid(layout)) for o, layout in chosen])] if chosen else []
+        for passed, (o, layout) in enumerate([pair for pair in chosen if pair[0].ref.name in allowed][:TRIED]):
+            alive = _alive(places, answer, inputs, o.ref, layout)
+            if alive > most:
+                best, most = Found(o.ref.name, o.grid(layout), passed, not o.sure, proved, o.rank / count, alive), alive
+                places.remember(o.ref.name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
+            if alive == 1.0:
+                break
+        if best is not None:
+            return best
+    raise LayerError(
+        f"none of the last {TRIED} grids of this {kind} carries gradient of its answer; name an earlier layer yourself"
+    )
+
+
+def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout: Layout) -> float:
+    """The share of the layer's cells with gradient of the answer's largest value."""
+    recording = record(places.model, lambda: places.run(inputs), [ref])
+    output = answer(recording.raw)
+    if not output.requires_grad:
+        return 0.0
+    scores = output.flatten(1).float().amax(1)
+    (gradient,) = torch.autograd.grad(scores.sum(), recording.calls[0].output, allow_unused=True)
+    return 0.0 if gradient is None else float((layout.to_grid(gradient) != 0).any(1).float().mean())
+
+
+def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
+    """Every module that ran once and may have put out a grid larger than one cell, the last first; and how many ran with more than one place.
+
+    Of modules that put out the very same tensor (a stage and its last block) the outermost stands for all.
+    """
+    model, size = places.model, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
+    ran: list[tuple[str, nn.Module, Tensor]] = []
+    times: dict[str, int] = {}
+    handles = []
+
+    def hook_of(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, _args: Any, output: Any) -> None:
+            times[name] = times.get(name, 0) + 1
+            if (
+                isinstance(output, Tensor)
+                and output.ndim > 2
+                and output[0].numel() > max(output.shape[1], output.shape[-1])
+            ):
+                ran.append((name, module, output))
+
+        return hook
+
+    follower = Follower(inputs.tensor)
+    try:
+        for name, module in model.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(hook_of(name)))
+        with torch.no_grad(), evaluating(model), follower:
+            places.run(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found: list[_Output] = []
+    seen: set[int] = set()
+    for rank, (name, module, output) in reversed(list(enumerate(ran, 1))):
+        if times[name] > 1 or id(output) in seen or output.shape[0] != len(inputs):
+            continue
+        layouts, sure = _ways(places, name, output, inputs, size, follower)
+        if layouts:
+            seen.add(id(output))
+            found.append(_Output(LayerRef(name, module), tuple(output.shape), layouts, sure, rank))
+    return found, len(ran)
+
+
+def _ways(
+    places: Places, name: str, output: Tensor, inputs: Inputs, size: tuple[int, int], follower: Follower
+) -> tuple[list[Layout], bool]:
+    """The layouts that an output may have, what is declared first; and whether that one is sure, since its cells were followed from the input."""
+    try:
+        declared = places.declare(name, output, inputs)
+        if min(declared.to_grid(output).shape[2:]) == 1:
+            return [], False
+    except (LayerError, ShapeError):
+        # what is refused as a map is none; tokens whose grid nobody declared may have one
+        return (list(readings(output, size)), False) if output.ndim == 3 else ([], False)
+    module = places.model.get_submodule(name)
+    layout = followed_layout(module, output, follower) if output.ndim == 4 else None
+    return ([declared], False) if layout is None else ([layout], True)
+
+
+def refusal(places: Places, answer: Answer, inputs: Inputs, layers: Sequence[str]) -> str | None:
+    """Why layers that were chosen by what is known of a family cannot be explained; None where they can.
+
+    One forward and one backward pass: each must have a layout, and gradient must reach one of them.
+    """
+    try:
+        recording = record(places.model, lambda: places.run(inputs), resolve(places.model, list(layers)))
+        layouts = [places.layout(call.layer.name, call.output, inputs) for call in recording.calls]
+        for call, layout in zip(recording.calls, layouts, strict=True):
+            rows, columns = layout.to_grid(call.output).shape[2:]
+            layout.frame(inputs, (int(rows), int(columns)))
+    except (LayerError, ShapeError) as error:
+        return str(error)
+    output = answer(recording.raw)
+    scores = output.flatten(1).float().amax(1)  # not the sum, which a last normalisation makes constant
+    gradients = (
+        torch.autograd.grad(scores.sum(), [c.output for c in recording.calls], allow_unused=True)
+        if output.requires_grad
+        else ()
+    )
+    cells = [layout.to_grid(g) for layout, g in zip(layouts, gradients, strict=False) if g is not None]
+    return None if any(bool(c.any()) for c in cells) else "no gradient of the answer reaches its cells"
+
+
+def found_choice(found: Found, kind: str) -> LayerChoice:
+    """The choice of a layer that was found, with its reason in words. kind: of the model."""
+    why = (
+        f"the last layer of this {kind} that still has one cell per image region "
+        f"({found.grid[0]} x {found.grid[1]}) and of which {'every cell carries' if found.alive == 1 else f'{found.alive:.0%} of the cells carry'} gradient, "
+        "found by running the model once"
+    )
+    if found.moved and found.proved:
+        why += "; that its cells are places was proved by moving a square over the input"
+    if found.passed:
+        why += f"; {found.passed} later one{'s were' if found.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
+    if not found.proved:
+        why += "; CAUTION: nothing could prove that its cells are places of the picture (they do not follow a square that is moved over the input)"
+    if found.share < 0.5:
+        why += (
+            f"; CAUTION: it is an early layer, {1 - found.share:.0%} of the layers run behind it and may move evidence away from its cells; "
+            "name a later one if you know one"
+        )
+    return LayerChoice((found.name,), why)
+
+
+_chosen: WeakKeyDictionary[nn.Module, dict[object, LayerChoice]] = WeakKeyDictionary()
+
+
+def settled(
+    places: Places,
+    answer: Answer,
+    make_inputs: Callable[[], Inputs],
+    known: LayerChoice | None,
+    *,
+    key: object,
+    check: bool = True,
+    among: Among = lambda candidates: candidates,
+) -> LayerChoice:
+    """The layers to explain: the known ones if they can be explained, else what running the model shows.
+
+    Args:
+        make_inputs: one picture of noise. known: the choice of the family, None where it is not known.
+        key: what beside the model the choice depends on; it is made once for each. check: try the known choice first; otherwise it is trusted.
+        among: which grids may be chosen, as in :func:`last_grid`.
+
+    Raises:
+        LayerError: no layer of this model puts out a grid.
+    """
+    choices = _chosen.setdefault(places.model, {})
+    key = (
+        key,
+        hash(tuple(name for name, _ in places.model.named_modules())),
+    )  # a model that was rebuilt meanwhile is looked at anew
+    if key not in choices:
+        why_not = refusal(places, answer, make_inputs(), known.layers) if known is not None and check else None
+        if known is not None and why_not is None:
+            choices[key] = known
+        else:
+            choice = found_choice(last_grid(places, answer, make_inputs(), among=among), type(places.model).__name__)
+            if known is not None:
+                choice = LayerChoice(
+                    choice.layers,
+                    f"{choice.reason}; the usual choice, {', '.join(known.layers)}, was passed over: {why_not}",
+                )
+            choices[key] = choice
+    trusted = known is not None and choices[key].layers == known.layers
+    places.trusted = (
+        frozenset(ref.name for ref in resolve(places.model, list(choices[key].layers))) if trusted else frozenset()
+    )
+    return choices[key]

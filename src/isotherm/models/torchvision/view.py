@@ -1,0 +1,413 @@
+"""torchvision's models as views: classifiers here; segmentation models and detectors by their own files.
+
+``wrap`` takes a model that the user has, ``load`` a name from torchvision's list. Any other module that maps
+pictures to logits can be wrapped too: its layer is then found by running it once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isotherm.cam.capture import original_module
+from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
+from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
+from isotherm.models.shared.dense import DenseView, dense_logits
+from isotherm.models.shared.premises import (
+    CAN_BE_GIVEN,
+    NAMES_CAN_BE_GIVEN,
+    assumed,
+    fed_as_imagenet,
+    input_premises,
+    names_premise,
+)
+from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
+from isotherm.models.weights.files import load_fitting, open_weights
+
+IMAGENET_CLASSES = 1000
+OWN_TRANSFORM = "the model's own transform"
+"""Who declares a detector's input: a part of the model, whatever its weights are."""
+
+
+def wrap(
+    model: nn.Module,
+    *,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    geometry: Geometry | None = None,
+    confidence: float | None = None,
+    weights: Any = None,
+) -> View:
+    """A view of a torchvision model, or of any module that maps (b, 3, h, w) to (b, k) logits.
+
+    A module of one's own may also put out logits for every pixel, (b, k, h', w'): then it is read as a segmenter.
+
+    Args:
+        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
+        names: class names, one per logit. Without: those of ``weights``; ImageNet's for a classifier of 1000
+            classes that is fed as ImageNet's networks are (VOC's and COCO's for segmenters and detectors of their number),
+            which is an assumption and called one; otherwise "class 0", ...
+        size: one side or (h, w) of the input; that of ``weights``, of the model where it is fixed, or 224.
+        mean, std: of pixels in [0, 1]; ImageNet's unless ``weights`` say otherwise. What of the input nobody says is an
+            assumption, and is called one in the view's ``premises``.
+        geometry: how a picture of another aspect ratio is fitted, see :data:`isotherm.models.shared.preprocess.Geometry`;
+            "crop" for classifiers and "shorter" for segmenters unless given; detectors scale by themselves.
+        confidence: least confidence of a detector's findings, on top of its own threshold.
+        weights: a member of one of torchvision's weights enums, whose evaluation transform is then used to the bit.
+
+    Raises:
+        AdapterError: a model of another job (video, optical flow), traced or quantised.
+    """
+    _need_torchvision()
+    from torchvision.models.detection.fcos import FCOS
+    from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+    from torchvision.models.detection.retinanet import RetinaNet
+    from torchvision.models.detection.ssd import SSD
+    from torchvision.models.segmentation import LRASPP
+    from torchvision.models.segmentation._utils import _SimpleSegmentationModel
+
+    model = original_module(model)
+    if isinstance(model, GeneralizedRCNN | SSD | RetinaNet | FCOS):
+        from isotherm.models.torchvision.detectors import wrap_detector
+
+        if geometry is not None:
+            raise OptionError(
+                "torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out"
+            )
+        return wrap_detector(model, names=names, size=size, mean=mean, std=std, weights=weights, confidence=confidence)
+    if confidence is not None:
+        raise OptionError(
+            "confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters"
+        )
+    if isinstance(model, _SimpleSegmentationModel | LRASPP):
+        from isotherm.models.torchvision.segmentation import wrap_segmenter
+
+        return wrap_segmenter(model, names=names, size=size, mean=mean, std=std, geometry=geometry, weights=weights)
+    return wrap_classifier(model, names=names, size=size, mean=mean, std=std, geometry=geometry, weights=weights)
+
+
+def wrap_classifier(
+    model: nn.Module,
+    *,
+    names: Sequence[str] | None,
+    size: int | Sequence[int] | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    geometry: Geometry | None,
+    weights: Any,
+) -> ClassifierView | DenseView:
+    """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of :func:`wrap`."""
+    from torchvision.models import VisionTransformer
+
+    from isotherm.models.torchvision.layers import known_layer, order_of, token_head, token_rule
+
+    if type(model).__module__.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
+        raise AdapterError(
+            f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors"
+        )
+    linear = _last_linear(model)
+    part = None if weights is not None else declaring_part(model)
+    own = preprocess_of(model, weights) if part is None else part.preprocess
+    preprocess = own.with_size(size).with_colours(mean, std)
+    if geometry is not None:
+        from dataclasses import replace
+
+        keep = preprocess.resize if geometry == "crop" else preprocess.size
+        preprocess = replace(preprocess, geometry=geometry, resize=keep)
+    if isinstance(model, VisionTransformer) and preprocess.size != (model.image_size, model.image_size):
+        raise OptionError(
+            f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out"
+        )
+    count = _count_of_classes(model, linear)
+    premises = _input_premises(model, preprocess, weights, part, size=size, mean=mean, std=std, geometry=geometry)
+    if names is None:
+        names, whose = _names(count, weights, preprocess)
+        premises += whose
+    elif count is not None and len(names) != count:
+        raise OptionError(
+            f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit"
+        )
+    arguments: dict[str, Any] = dict(
+        name=f"{type(model).__name__} (torchvision)"
+        if type(model).__module__.startswith("torchvision.")
+        else type(model).__name__,
+        names=names or (),
+        preprocess=preprocess,
+        heads=() if linear is None else (linear,),
+        known=known_layer(model),
+        tokens=token_rule(model),
+        four=order_of(model),
+        premises=premises,
+    )
+    if isinstance(model, VisionTransformer):
+        return TransformerView(model, **arguments, **token_head(model))
+    view = ClassifierView(model, **arguments)
+    if not type(model).__module__.startswith("torchvision."):
+        # only running a foreign module tells whether it answers for the picture or for every pixel
+        raw = _run_once(view)
+        dense = dense_logits(raw)
+        if dense is not None:
+            return DenseView(
+                model,
+                name=arguments["name"],
+                names=names or numbered(dense.shape[1]),
+                preprocess=preprocess,
+                premises=premises,
+            )
+        if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
+            count = raw.shape[1]
+    if names is None:
+        # a module of which only running it tells how many classes there are
+        found, whose = _names(count or _count_by_running(view), weights, preprocess)
+        view.names, view.premises = tuple(found or ()), premises + whose
+    return view
+
+
+def load(
+    name: str,
+    *,
+    weights: str | os.PathLike[str] = "auto",
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    trust: Any = None,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    geometry: Geometry | None = None,
+    confidence: float | None = None,
+) -> View:
+    """A view of one of torchvision's models, by name.
+
+    Args:
+        name: as in ``torchvision.models.list_models()``, such as ``resnet50``.
+        weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random ones;
+            anything else is the path of a state dict, whose number of classes the model then gets.
+        seed: of random weights. device: where the model goes. trust: passed on to the weights reader.
+        names, size, mean, std, geometry, confidence: as in :func:`wrap`.
+
+    Raises:
+        AdapterError: no such model; the message has the nearest names.
+        WeightsError: the weights cannot be downloaded, read, or do not fit.
+    """
+    _need_torchvision()
+    from torchvision.models import get_model, get_model_weights, list_models
+
+    if name.lower() not in list_models():
+        near = difflib.get_close_matches(name.lower(), list_models(), n=5, cutoff=0.4)
+        raise AdapterError(
+            f"torchvision has no model {name!r}; "
+            + (f"did you mean {', '.join(near)}?" if near else "see torchvision.models.list_models()")
+        )
+    members = list(get_model_weights(name))
+    best = get_model_weights(name).DEFAULT if members else None
+    if weights == "auto":
+        if best is None:
+            raise WeightsError(
+                f"torchvision offers no weights for {name}; pass the path of a state dict, or weights='none' for random ones"
+            )
+        try:
+            model = get_model(name, weights=best)
+        except (OSError, RuntimeError) as error:  # no network, full disk, broken download
+            raise WeightsError(
+                f"the weights of {name} could not be fetched from {best.url} ({type(error).__name__}: {error}); "
+                "check the network, pass the path of a state dict, or weights='none' for random ones"
+            ) from error
+    elif weights == "none":
+        model = _build(name, seed)
+    else:
+        model = _fitted(
+            name,
+            open_weights(Path(weights), trust=trust),
+            Path(weights),
+            seed,
+            len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES,
+        )
+    # a fine-tuned file keeps the geometry and colours of the family, but not the names of its classes
+    view = wrap(
+        model.to(device).eval(),
+        names=names,
+        size=size,
+        mean=mean,
+        std=std,
+        geometry=geometry,
+        confidence=confidence,
+        weights=best,
+    )
+    if weights == "none":
+        view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[attr-defined]
+    if weights != "auto" and best is not None:
+        _assume(
+            view,
+            f"there are no trained weights; it is what those of {best} are fed"
+            if weights == "none"
+            else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}",
+        )
+    if weights == "auto" and isinstance(view, ClassifierView):
+        view.exclusive = True  # all of torchvision's own weights of classifiers come from cross-entropy
+    view.name = f"{name} (torchvision, {'random weights' if weights == 'none' else best if weights == 'auto' else Path(weights).name})"
+    return view
+
+
+def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
+    """The evaluation transform of the weights; without weights the one that torchvision's first ImageNet weights share."""
+    if weights is not None:
+        preset = weights.transforms()
+        mean, std = tuple(preset.mean), tuple(preset.std)
+        if hasattr(preset, "crop_size"):
+            crop, scaled = (_pair(preset.crop_size), _pair(preset.resize_size))
+            return Preprocess(size=crop, resize=scaled, interpolation=preset.interpolation.value, mean=mean, std=std)
+    side = int(getattr(model, "image_size", 0)) or (299 if type(model).__name__ == "Inception3" else 224)
+    # 256 : 224 is the share that torchvision's V1 weights are evaluated with
+    return Preprocess(size=(side, side), resize=(round(side * 256 / 224),) * 2)
+
+
+def _input_premises(
+    model: nn.Module, preprocess: Preprocess, weights: Any, part: DeclaringPart | None, **given: Any
+) -> tuple[Premise, ...]:
+    """Where the input of a classifier comes from: weights say what they are fed, modules do not."""
+    if weights is not None:
+        return input_premises(preprocess, source="declared", why=f"the transforms of {weights}", **given)
+    kind = type(model).__name__
+    if part is not None and not part.name:
+        return input_premises(preprocess, source="declared", why=f"its own configuration, {part.label}", **given)
+    if part is not None:
+        return input_premises(
+            preprocess,
+            source="assumed",
+            why=f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
+            **given,
+        )
+    if type(model).__module__.startswith("torchvision."):
+        why = f"a module of torchvision does not say which weights it holds; it is what torchvision's first ImageNet weights are fed; weights, {CAN_BE_GIVEN}"
+    else:
+        why = f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}"
+    return input_premises(preprocess, source="assumed", why=why, **given)
+
+
+def _assume(view: Any, why: str) -> None:
+    """Call an assumption what the view says that weights declare which it does not have."""
+    named = assumed(view.premises, "class names", f"the model has as many outputs; {NAMES_CAN_BE_GIVEN}")
+    view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
+
+
+def names_of(
+    count: int | None, weights: Any, defaults: Mapping[int, Any]
+) -> tuple[list[str] | None, tuple[Premise, ...]]:
+    """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number of classes.
+
+    Args:
+        defaults: number of classes -> (name of a data set, weights that were trained on it).
+    """
+    categories = None if weights is None else weights.meta.get("categories")
+    if categories is not None and count in (None, len(categories)):
+        return list(categories), (
+            Premise(
+                about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"
+            ),
+        )
+    if count is None:
+        return None, ()
+    if count in defaults:
+        data_set, trained = defaults[count]
+        return list(trained.meta["categories"]), (names_premise(data_set, count),)
+    return numbered(count), ()
+
+
+def _names(count: int | None, weights: Any, preprocess: Preprocess) -> tuple[list[str] | None, tuple[Premise, ...]]:
+    from torchvision.models import ResNet18_Weights
+
+    # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
+    return names_of(
+        count,
+        weights,
+        {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)} if fed_as_imagenet(preprocess) else {},
+    )
+
+
+def _pair(length: Any) -> tuple[int, int]:
+    values = [length] if isinstance(length, int) else list(length)
+    return size_of(values[0] if len(values) == 1 else values)
+
+
+def _last_linear(model: nn.Module) -> nn.Module | None:
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return linears[-1] if linears else None
+
+
+def _count_of_classes(model: nn.Module, linear: nn.Module | None) -> int | None:
+    """How many logits the model puts out, where its structure says it."""
+    from torchvision.models import SqueezeNet
+
+    if isinstance(model, SqueezeNet):
+        return int(model.classifier[1].out_channels)
+    if linear is None or not type(model).__module__.startswith("torchvision."):
+        return None
+    return int(linear.out_features)  # type: ignore[arg-type]
+
+
+def _run_once(view: ClassifierView) -> Any:
+    """What the module itself puts out for a black picture."""
+    import numpy as np
+
+    from isotherm.cam.capture import evaluating
+
+    with torch.no_grad(), evaluating(view.model):
+        return view.model(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)]).tensor)
+
+
+def _count_by_running(view: ClassifierView) -> int:
+    import numpy as np
+
+    from isotherm.cam.capture import evaluating
+
+    with torch.no_grad(), evaluating(view.model):
+        return view.run(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)])).logits.shape[1]
+
+
+def _build(name: str, seed: int, **config: Any) -> nn.Module:
+    """The model with seeded random weights; the surrounding random state stays as it is."""
+    import inspect
+
+    from torchvision.models import get_model, get_model_builder
+
+    if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
+        config["weights_backbone"] = None  # detectors would fetch an ImageNet backbone otherwise
+    if name.lower() in ("googlenet", "inception_v3"):
+        config.setdefault("init_weights", True)  # asked for explicitly, else torchvision warns
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_model(name, weights=None, **config)
+
+
+def _fitted(name: str, state: Mapping[str, Tensor], fpath: Path, seed: int, default_classes: int) -> nn.Module:
+    """The model with a state dict's weights, and with as many classes as the state dict has."""
+    model = _build(name, seed)
+    own = model.state_dict()
+    wrong = [key for key in own if key in state and own[key].ndim and own[key].shape[0] != state[key].shape[0]]
+    if wrong:
+        # every layer that grows with the classes has a multiple of them (anchors, box sides), so the ratio says how many there are
+        count, rest = divmod(len(state[wrong[0]]) * default_classes, len(own[wrong[0]]))
+        if rest == 0:
+            model = _build(name, seed, num_classes=count)
+    # auxiliary heads serve training only, and many files leave them out
+    load_fitting(model, state, name, fpath, optional=("aux", "AuxLogits"))
+    return model
+
+
+def _need_torchvision() -> None:
+    try:
+        import torchvision  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("torchvision", "models", "reading a torchvision model") from error

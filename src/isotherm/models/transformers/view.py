@@ -1,0 +1,200 @@
+"""transformers' vision models as views: which view fits which model.
+
+``wrap`` takes a model (and processor) that the user has, ``load`` the name of a hub repository or a folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from isotherm.cam.capture import original_module
+from isotherm.cam.premises import RandomWeights, Source
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, OptionError
+from isotherm.models.shared.dtypes import dtype_of
+from isotherm.models.transformers.classify import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
+from isotherm.models.transformers.detect import QueryDetectorView, label_names
+from isotherm.models.transformers.detect_text import GROUNDED, OWL, GroundedView, OwlView, prompts
+from isotherm.models.transformers.layers import trained_size
+from isotherm.models.transformers.load import (
+    default_processor,
+    need_transformers,
+    open_config,
+    open_model,
+    open_processor,
+)
+from isotherm.models.transformers.prepare import Preparer, image_processor_of
+from isotherm.models.transformers.segment import SegmenterView
+from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.vlm.view import LanguageView
+
+READS = "image classifiers, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
+
+
+def wrap(
+    model: Any,
+    *,
+    processor: Any = None,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    classes: str | Sequence[str] | None = None,
+    confidence: float | None = None,
+) -> View | LanguageView:
+    """A view of a transformers vision model.
+
+    Args:
+        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
+        processor: what ``AutoProcessor`` or ``AutoImageProcessor`` gives for it. Without: the family's default, at
+            the size that the model was made for; the view's name says so.
+        names: class names by label number, in place of the configuration's.
+        size: of the input, one side or (h, w), in place of the processor's;
+            see :func:`isotherm.models.transformers.prepare.resized_settings`.
+        classes: in words, of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
+            embedding is explained). A list, or one string with full stops between.
+        confidence: least confidence of a detector's findings; the processor's own default unless given.
+
+    Raises:
+        AdapterError: a model of another job, or whose processor cannot be followed.
+    """
+    need_transformers()
+    model = original_module(model)
+    config, kind = model.config, type(model).__name__
+    family = str(config.model_type)
+    if kind.endswith("ForConditionalGeneration"):
+        return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
+    label, given = f"{kind} (transformers", size is not None
+    source: Source = "declared"
+    why = ""
+    if processor is None:
+        source, why = (
+            "assumed",
+            f"no processor came with it, so it is the default of {family} models, at the size that its configuration names; a processor can be given",
+        )
+        processor = default_processor(config)
+        label += f", default {type(processor).__name__}"
+        size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
+    label += ")"
+    preparer = Preparer(image_processor_of(processor), size=size, given=given, source=source, why=why)
+    paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
+    if classes is not None and not paired and family not in (*GROUNDED, *OWL):
+        raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
+    if confidence is not None and not kind.endswith(("ObjectDetection", "ForSegmentation")):
+        raise OptionError(f"confidence is for detectors, but {kind} is none; leave it out")
+    if kind.endswith("ForObjectDetection") or kind in ("DetrForSegmentation", "ConditionalDetrForSegmentation"):
+        if family in (*GROUNDED, *OWL):
+            texts = prompts(classes, kind)
+            view = GroundedView if family in GROUNDED else OwlView
+            if getattr(processor, "tokenizer", None) is None:
+                raise AdapterError(
+                    f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
+                )
+            return view(model, name=label, texts=texts, preparer=preparer, processor=processor, confidence=confidence)
+        own = label_names(config, _columns(model))
+        return QueryDetectorView(
+            model,
+            name=label,
+            names=_named(names, own, kind),
+            preparer=preparer,
+            processor=image_processor_of(processor),
+            confidence=confidence,
+        )
+    if kind.endswith("ForSemanticSegmentation"):
+        return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if "ForImageClassification" in kind:
+        return ImageClassifierView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if paired and classes is not None:
+        texts = prompts(classes, kind)
+        return ZeroShotView(
+            model,
+            name=label,
+            names=_named(names, texts, kind),
+            preparer=preparer,
+            tokens=tokenise(processor, texts, family),
+        )
+    if paired or (kind.endswith("Model") and model.main_input_name == "pixel_values"):
+        return EmbeddingView(model, name=label, names=names or (), preparer=preparer)
+    raise AdapterError(f"{kind} is a model of another job; of transformers isotherm reads {READS}")
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] = "auto",
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    trust: Any = None,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    classes: str | Sequence[str] | None = None,
+    confidence: float | None = None,
+    dtype: str = "float32",
+) -> View | LanguageView:
+    """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
+
+    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run, and a
+    ``config.json`` is checked before anything is built from it, see :mod:`isotherm.models.weights.configs`.
+
+    Args:
+        name: hub name or folder; a folder needs no network.
+        weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
+        seed: of random weights. device: where the model goes. trust: a weights file that may run code while it is opened, or a
+            ``config.json`` that may hand arguments on.
+        names, size, classes, confidence: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
+
+    Raises:
+        WeightsError: nothing there, no network, broken or incomplete weights.
+        AdapterError: not a model that isotherm or this transformers reads.
+    """
+    need_transformers()
+    name = os.fspath(name)
+    config = open_config(name, trust=trust)
+    model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=dtype_of(dtype)).to(device)
+    view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
+    if weights == "none":
+        view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]
+    view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
+    return view
+
+
+def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView:
+    """A model that answers in words about pictures."""
+    if not hasattr(model.config, "vision_config"):
+        raise AdapterError(f"{type(model).__name__} sees no pictures; of transformers isotherm reads {READS}")
+    unfit = [name for name, value in given.items() if value is not None]
+    if unfit:
+        raise OptionError(f"{type(model).__name__} answers questions and takes no {', '.join(unfit)}; give a prompt")
+    if getattr(processor, "tokenizer", None) is None:
+        raise AdapterError(
+            f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
+        )
+    return TransformersVlm(model, processor)
+
+
+def _columns(model: Any) -> int | None:
+    """How many logits a query has, by the last linear layer of the classifier."""
+    tops = ("class_labels_classifier", "class_embed", "model.decoder.class_embed", "detr.class_labels_classifier")
+    for top in tops:
+        try:
+            module = model.get_submodule(top)
+        except AttributeError:
+            continue
+        linears = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+        if linears:
+            return int(linears[-1].out_features)
+    return None
+
+
+def _named(given: Sequence[str] | None, own: Sequence[str], kind: str) -> list[str]:
+    if given is None:
+        return list(own)
+    if len(given) == len(own) - 1 and own[-1] == "no object":
+        return [*given, own[-1]]
+    if len(given) != len(own):
+        raise OptionError(
+            f"{len(given)} class names were given for the {len(own)} classes of this {kind}; give one per class"
+        )
+    return list(given)

@@ -1,0 +1,382 @@
+"""Vision-language models of transformers, of the families whose vision tokens have a proved layout."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from isotherm.cam.capture import evaluating
+from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError, OptionError
+from isotherm.models.transformers.recompute import recomputed_layers
+from isotherm.models.transformers.vlm.families import layout_of
+from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
+from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
+from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
+from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
+from isotherm.vlm.attention import hidden_keys
+from isotherm.vlm.patch_embedding import embedding_by_products
+from isotherm.vlm.tokens import PictureTokens, TokenGrid
+from isotherm.vlm.view import Asked, Reading, Streams
+
+PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
+"""Inputs with a value per token, and that of a token of the answer."""
+PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+
+
+class TokenizerVocabulary:
+    """Fulfils :class:`isotherm.vlm.view.Vocabulary` by a tokenizer of transformers."""
+
+    def __init__(self, tokenizer: Any, ends: Sequence[int], size: int) -> None:
+        self.tokenizer, self._ends, self._size = tokenizer, frozenset(ends), size
+        self._texts: list[str] | None = None
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def texts(self) -> Sequence[str]:
+        if self._texts is None:
+            self._texts = self.tokenizer.batch_decode([[i] for i in range(self._size)], skip_special_tokens=True)
+        return self._texts
+
+    @property
+    def ends(self) -> frozenset[int]:
+        return self._ends
+
+    def __len__(self) -> int:
+        return self._size
+
+
+class TransformersVlm:
+    """Fulfils :class:`isotherm.vlm.view.LanguageView`.
+
+    Args:
+        model: a ``...ForConditionalGeneration``. processor: its processor, which has the image processor and the tokenizer.
+        layout: which pixels its vision tokens stand for; None: that of its family. count_prompt: how it was taught to be asked for a number.
+
+    Raises:
+        AdapterError: a family whose layout is not known or does not prove itself.
+    """
+
+    random_weights: RandomWeights | None = None
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        layout: VisionLayout | None = None,
+        name: str | None = None,
+        count_prompt: str | None = None,
+    ) -> None:
+        self.model, self.processor = model, processor
+        pixels = type(getattr(processor, "image_processor", processor)).__name__
+        self.premises = (
+            Premise(
+                about="input",
+                value=f"pictures as {pixels} cuts and scales them",
+                source="declared",
+                why="its processor",
+            ),
+        )
+        self.family = str(model.config.model_type)
+        self.name = name or f"{self.family} ({type(model).__name__})"
+        self.layout = layout or layout_of(self.family, model.config, processor, model=model)
+        text = model.config.get_text_config()
+        self.count_prompt = count_prompt
+        self.layers = int(text.num_hidden_layers)
+        self.causal = not (self.family == "paligemma" or getattr(text, "use_bidirectional_attention", None))
+        ends = model.generation_config.eos_token_id
+        ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+        self.vocabulary = TokenizerVocabulary(
+            processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
+        )
+        self.decoder = model.get_decoder()
+        self.shares = self.family in PLAIN
+        self._token = image_token_id(model.config)
+
+    def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
+        from PIL import Image
+
+        check_question(pictures, prompt)
+        images = [Image.fromarray(p) for p in pictures]
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # PaliGemma's processor makes labels in a way that numpy dislikes
+            inputs = self._placed(
+                self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt")
+            )
+        known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
+        return self._asked(inputs, prompt, pictures, known, self._token)
+
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
+        check_question(frames, prompt)
+        check_video(frames, fps)
+        token = video_token_id(self.model.config)
+        if token is None:
+            raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
+        facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
+        text = self._text("video", 1, prompt)
+        inputs = self._placed(
+            self.processor(
+                text=[text],
+                videos=[np.stack(frames)],
+                video_metadata=[facts],
+                do_sample_frames=False,
+                return_tensors="pt",
+            )
+        )
+        (video,) = self.layout.videos(inputs, [(frames[0].shape[0], frames[0].shape[1])])
+        moments, first = [], 0
+        for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
+            grids = tuple(TokenGrid(grid.frame, grid.token - first) for grid in moment.grids)
+            first += moment.count
+            moments.append(PictureTokens(moment.size, grids, moment.count))
+        moments[-1] = replace(
+            moments[-1], count=moments[-1].count + video.count - first
+        )  # what ends a video stands for no place
+        step = -(-len(frames) // len(moments))
+        return replace(self._asked(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
+
+    def _placed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs on the model's device and in its type, without what a forward pass does not take."""
+        inputs = {name: value for name, value in given.items() if name not in ("labels", "video_metadata")}
+        inputs = {
+            name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
+        }
+        return {
+            name: value.to(self.model.dtype)
+            if isinstance(value, Tensor) and value.is_floating_point() and name != "second_per_grid_ts"
+            else value
+            for name, value in inputs.items()
+        }
+
+    def _asked(
+        self,
+        inputs: dict[str, Any],
+        prompt: str,
+        sources: Sequence[Picture],
+        known: Sequence[PictureTokens],
+        token: int,
+    ) -> Asked:
+        ids = inputs["input_ids"][0].cpu()
+        positions = picture_positions(ids, token)
+        if len(positions) != sum(p.count for p in known):
+            raise AdapterError(
+                f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}"
+            )
+        return Asked(inputs, ids, prompt, tuple(sources), tuple(known), positions)
+
+    def _text(self, what: str, n: int, prompt: str) -> str:
+        """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
+        if getattr(self.processor, "chat_template", None):
+            text, without = self._chat(what, n, prompt), self._chat(what, 0, prompt)
+            if text.split() == without.split():
+                kind = "pictures" if what == "image" else "videos"
+                instead = "" if what == "image" else "; or ask about the frames as pictures"
+                raise AdapterError(
+                    f"the chat template of {self.name} writes nothing for {{'type': {what!r}}}, so the prompt has no place for {kind}; "
+                    f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
+                )
+            return text
+        mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(
+            self._token
+        )
+        return f"{mark}" * n + prompt
+
+    def _chat(self, what: str, n: int, prompt: str) -> str:
+        content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
+        return str(
+            self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+        )
+
+    def embed(self, asked: Asked) -> Streams:
+        with torch.no_grad():
+            return tuple(s.clone() for s in self._embedded(asked.inputs, asked))
+
+    def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
+        with embedding_by_products(), recomputed_layers(self.model):
+            return self._embedded(dict(asked.inputs) | {_fed(asked): pixels}, asked)
+
+    def _embedded(self, inputs: Mapping[str, Any], asked: Asked) -> Streams:
+        """The model's own forward pass up to its language model."""
+        kept: dict[str, Any] = {}
+
+        def stop(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+            kept.update(kwargs)
+            raise _Embedded
+
+        with self._quiet(), self._before_decoder(stop), suppress(_Embedded):
+            self.model(**inputs, use_cache=False, logits_to_keep=1)
+        if "inputs_embeds" not in kept:
+            raise AdapterError(
+                f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens"
+            )
+        merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
+        return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
+
+    def answer(self, asked: Asked, *, most: int) -> list[int]:
+        with torch.no_grad(), self._quiet():
+            found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[
+                0, len(asked.ids) :
+            ].tolist()
+        end = next((i for i, token in enumerate(found) if token in self.vocabulary.ends), len(found))
+        return found[:end]
+
+    def read(
+        self,
+        asked: Asked,
+        streams: Streams,
+        continuation: Int[Tensor, "b k"],
+        *,
+        hidden: Bool[Tensor, "b n"] | None = None,
+        shared: int = 0,
+    ) -> Reading:
+        b, k = continuation.shape
+        positions = asked.positions.to(self.model.device)
+        inputs = self._repeated(asked, continuation)
+        length = inputs["input_ids"].shape[1]
+        kept: list[Tensor] = []
+        last: dict[str, Any] = {}
+
+        def put(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            embeds = kwargs["inputs_embeds"]
+            changed = {"inputs_embeds": embeds.index_copy(1, positions, streams[0].expand(b, -1, -1).to(embeds))}
+            if len(streams) > 1:
+                where = torch.zeros(b, length, dtype=torch.bool, device=embeds.device)
+                where[:, positions] = True
+                changed |= {
+                    "visual_pos_masks": where,
+                    "deepstack_visual_embeds": [
+                        s.expand(b, -1, -1).to(embeds).reshape(-1, s.shape[-1]) for s in streams[1:]
+                    ],
+                }
+            if shared:
+                last.update(kwargs | changed)
+                raise _Embedded
+            return args, kwargs | changed
+
+        def keep(_module: Any, _args: Any, output: Any) -> None:
+            kept.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+        seen: Any = nullcontext()
+        if hidden is not None:
+            keys = torch.zeros(b, length, dtype=torch.bool, device=positions.device)
+            keys[:, positions] = hidden.to(keys)
+            seen = hidden_keys(keys)
+        after = self.decoder.register_forward_hook(keep)
+        try:
+            with self._quiet(), self._before_decoder(put), seen:
+                logits = self.model(**inputs, use_cache=False, logits_to_keep=k + 1).logits
+        except _Embedded:
+            with self._quiet():
+                return Reading(
+                    read_after(self.decoder, self.model.get_output_embeddings(), last, shared, k + 1),
+                    last["inputs_embeds"][:, :0],
+                )
+        finally:
+            after.remove()
+        return Reading(logits[:, -(k + 1) :], kept[0])
+
+    def pixels(self, asked: Asked) -> Tensor:
+        return asked.inputs[_fed(asked)]
+
+    def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+        patch = self.model.config.vision_config.patch_size
+        side = int(patch[0] if isinstance(patch, list | tuple) else patch)
+        kept = positive_per_patch(pixels.float(), gradient.float(), side)
+        if asked.video is not None:
+            moments = self.layout.video_pixels(dict(asked.inputs) | {_fed(asked): kept}, [asked.pictures[0].size])
+            found = moments[0]
+        else:
+            found = torch.cat(
+                self.layout.pixels(dict(asked.inputs) | {_fed(asked): kept}, [p.size for p in asked.pictures])
+            )
+        values = found.nan_to_num(0.0).sum(-1)
+        # the layout gives means; as much relevance as there is in the patches is in the tokens
+        return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
+
+    def column(self, token: int) -> Float[Tensor, " d"]:
+        return self.model.get_output_embeddings().weight[token].detach()
+
+    def _repeated(self, asked: Asked, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
+        """The prompt without its pixels, b times, and the answer behind it."""
+        b, k = continuation.shape
+        given: dict[str, Any] = {
+            "input_ids": torch.cat([asked.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)
+        }
+        for name, fill in PER_TOKEN.items():
+            if (value := asked.inputs.get(name)) is not None:
+                # what PaliGemma answers is a suffix, in which no token sees those behind it
+                fill = 1 if name == "token_type_ids" and self.family == "paligemma" else fill
+                given[name] = torch.cat([value.expand(b, -1), value.new_full((b, k), fill)], 1)
+        for name in PER_PICTURE:
+            if (value := asked.inputs.get(name)) is not None:
+                given[name] = value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
+        return given
+
+    @contextmanager
+    def _before_decoder(self, hook: Callable[..., Any]) -> Iterator[None]:
+        handle = self.decoder.register_forward_pre_hook(hook, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Evaluation mode; what a model remembers of its last prompt is put back."""
+        inner = getattr(self.model, "model", None)
+        deltas = getattr(inner, "rope_deltas", None)
+        with evaluating(self.model):
+            try:
+                yield
+            finally:
+                if inner is not None and hasattr(inner, "rope_deltas"):
+                    inner.rope_deltas = deltas
+
+
+def check_question(pictures: Sequence[Picture], prompt: str) -> None:
+    """Refuse a question without pictures or words."""
+    if not len(pictures):
+        raise OptionError("a question needs at least one picture")
+    if not prompt.strip():
+        raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
+
+
+def check_video(frames: Sequence[Picture], fps: float) -> None:
+    """Refuse frames that are no video: a rate of nothing, a single frame, frames of several sizes."""
+    if not fps > 0:
+        raise OptionError(f"fps is {fps}; expected frames per second, above 0")
+    if len(frames) < 2:
+        raise OptionError(
+            "a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames"
+        )
+    if len(sizes := list(dict.fromkeys((f.shape[0], f.shape[1]) for f in frames))) > 1:
+        shown = " and ".join(f"{w} x {h}" for h, w in sizes[:2])
+        raise OptionError(
+            f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps"
+        )
+
+
+def _fed(asked: Asked) -> str:
+    return "pixel_values" if asked.video is None else "pixel_values_videos"
+
+
+class _Embedded(Exception):
+    """The vision tower has done its part."""

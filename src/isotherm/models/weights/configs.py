@@ -1,0 +1,429 @@
+"""Configurations in model folders, read as plain data and checked before a package builds anything from them.
+
+A ``config.json`` looks like numbers, but parts of it are handed on as arguments: transformers calls
+``timm.create_model(architecture, **model_args)``, and ``checkpoint_path`` among them opens any file; a ``backbone``
+may be another folder whose own configuration nobody has looked at; an attention implementation may be a kernel that is
+downloaded and run. So the file is read here first. Arguments that are handed on must be on a list of harmless ones, and
+values must be numbers, truth values and short words that name no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from isotherm.errors import AdapterError, WeightsError
+from isotherm.models.weights.permission import Say, authorise, to_stderr
+
+MAX_BYTES = 20_000_000
+"""Largest configuration that is read; one with the names of 21,000 classes has two million."""
+MAX_DEPTH = 20
+
+CODE = {"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate"}
+"""What names Python code beside the weights."""
+PACKAGES = {
+    "quantization_config": "quantised weights",
+    "compression_config": "compressed weights",
+    "fusion_config": "replaced modules",
+    "audio_tokenizer": "a second model",
+}
+"""What hands the model to another package with arguments of its own."""
+IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
+OWN_IMPLEMENTATIONS = {"eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm"}
+"""Those that are part of transformers and torch; any other may be fetched from the hub and run."""
+TEXT = {
+    "id2label",
+    "label2id",
+    "label_names",
+    "label_descriptions",
+    "labels",
+    "license",
+    "description",
+    "paper_name",
+    "paper_ids",
+    "origin_url",
+    "notes",
+    "citation",
+    "tag",
+    "task_specific_params",
+    "chat_template",
+    "prompt",
+    "prefix",
+    "_name_or_path",
+    "name_or_path",
+    "title_sep",
+    "doc_sep",
+}
+"""What people read; no package opens or evaluates it."""
+HANDED_ON = re.compile(
+    r"model_args|pretrained_cfg|pretrained_cfg_overlay|backbone_kwargs|timm_\w*(kwargs|args)|\w*_kwargs"
+)
+"""Keys whose entries become a function's arguments."""
+FILES = re.compile(
+    r"(^|_)(checkpoints?|ckpt|files?|filename|paths?|urls?|uri|dir|directory|folder|repo|hub_id|state_dict|weights)(_|$)"
+)
+"""Keys that name what is opened."""
+ARGUMENTS = {
+    "num_classes",
+    "in_chans",
+    "in_channels",
+    "img_size",
+    "patch_size",
+    "patch_sizes",
+    "global_pool",
+    "pool_size",
+    "output_stride",
+    "out_indices",
+    "features_only",
+    "embed_dim",
+    "embed_dims",
+    "depth",
+    "depths",
+    "num_heads",
+    "mlp_ratio",
+    "mlp_ratios",
+    "qkv_bias",
+    "qk_norm",
+    "qk_scale",
+    "init_values",
+    "proj_bias",
+    "mlp_bias",
+    "class_token",
+    "dist_token",
+    "distilled",
+    "no_embed_class",
+    "reg_tokens",
+    "num_reg_tokens",
+    "pos_embed",
+    "pos_embed_grid_size",
+    "use_abs_pos_emb",
+    "use_rel_pos_bias",
+    "use_rot_pos_emb",
+    "use_shared_rel_pos_bias",
+    "rope_type",
+    "rope_theta",
+    "rope_temperature",
+    "ref_feat_shape",
+    "pre_norm",
+    "final_norm",
+    "fc_norm",
+    "use_fc_norm",
+    "pool_include_prefix",
+    "dynamic_img_size",
+    "dynamic_img_pad",
+    "strict_img_size",
+    "drop_rate",
+    "drop_path_rate",
+    "attn_drop_rate",
+    "proj_drop_rate",
+    "pos_drop_rate",
+    "patch_drop_rate",
+    "drop_block_rate",
+    "norm_layer",
+    "embed_norm_layer",
+    "act_layer",
+    "mlp_layer",
+    "attn_layer",
+    "aa_layer",
+    "norm_eps",
+    "layers",
+    "channels",
+    "dims",
+    "kernel_sizes",
+    "stem_type",
+    "stem_width",
+    "stem_size",
+    "stem_chs",
+    "stem_stride",
+    "deep_stem",
+    "avg_down",
+    "base_width",
+    "cardinality",
+    "width",
+    "width_mult",
+    "depth_mult",
+    "channel_multiplier",
+    "channel_divisor",
+    "conv_mlp",
+    "conv_bias",
+    "ls_init_value",
+    "layer_scale_init_value",
+    "head_init_scale",
+    "head_norm_first",
+    "head_hidden_size",
+    "use_grn",
+    "window_size",
+    "window_sizes",
+    "always_partition",
+    "ape",
+    "patch_norm",
+    "scriptable",
+    "exportable",
+    "no_jit",
+    "use_checkpoint",
+    "dilation",
+    "pad_type",
+    "freeze_batch_norm_2d",
+    "weight_init",
+    "num_features",
+    "backbone_type",
+    "use_timm_backbone",
+    "out_features",
+    "stage_names",
+    "num_channels",
+    "scale_mlp_norm",
+    "swiglu_mlp",
+    "inference_mode",
+}
+"""Arguments of timm's models that shape a network and open nothing."""
+DESCRIPTIONS = {
+    "architecture",
+    "custom_load",
+    "input_size",
+    "test_input_size",
+    "min_input_size",
+    "fixed_input_size",
+    "interpolation",
+    "crop_pct",
+    "test_crop_pct",
+    "crop_mode",
+    "mean",
+    "std",
+    "num_classes",
+    "label_offset",
+    "pool_size",
+    "test_pool_size",
+    "first_conv",
+    "classifier",
+    "model_args",
+    "pretrained_cfg",
+}
+"""Entries of timm's ``pretrained_cfg`` that say how a model was trained."""
+ALLOWED = ARGUMENTS | DESCRIPTIONS | TEXT
+WORD = re.compile(r"[\w <>|+\-.,()=%]{0,100}")
+FILE_NAME = re.compile(
+    r"\.(pth?|pt2|bin|ckpt|pkl|pickle|npz|npy|pyc?|so|dll|json|safetensors|onnx|ts|jit|gguf|h5|msgpack|tar|zip|gz|model|txt|ya?ml)$",
+    re.IGNORECASE,
+)
+
+
+def read_checked(
+    fpath: Path,
+    *,
+    trust: str | os.PathLike[str] | None = None,
+    say: Say = to_stderr,
+    check: Callable[[Any, object], None] | None = None,
+) -> dict[str, Any]:
+    """A configuration as plain data, checked, or as it is where the user trusts the file.
+
+    Args:
+        fpath: the .json file. trust: a file that may do as it likes, as the user said.
+        say: where the line with the SHA-256 goes when ``trust`` names this file.
+        check: what raises RefusedConfigError; :func:`check_config` unless given.
+
+    Raises:
+        WeightsError: it cannot be read as JSON. AdapterError: something in it could open files or run code; the message says
+            what, where, what was expected and how to allow it.
+    """
+    content = read_bytes(fpath)
+    try:
+        found = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"the configuration {fpath} cannot be read as JSON ({type(error).__name__}: {str(error)[:200]}); copy or download it again"
+        ) from error
+    if not isinstance(found, dict):
+        raise WeightsError(f"the configuration {fpath} holds {_shown(found)}; expected keys with values")
+    try:
+        (check or check_config)(found, fpath)
+    except RefusedConfigError as refused:
+        if not authorise(fpath, hashlib.sha256(content).hexdigest(), trust, say):
+            raise AdapterError(
+                f"{refused}. It would reach code that opens files or runs programs, so nothing was built. "
+                f"If you know who made the model, pass --trust {fpath} (in Python trust=)"
+            ) from refused
+    return found
+
+
+def read_bytes(fpath: Path) -> bytes:
+    """What is in a configuration file; WeightsError where it cannot be read or is far too long."""
+    try:
+        with fpath.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"the configuration {fpath} cannot be read ({getattr(error, 'strerror', None) or error}); check the path"
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise WeightsError(
+            f"the configuration {fpath} has more than {MAX_BYTES} bytes, which no model needs; copy or download it again"
+        )
+    return content
+
+
+class RefusedConfigError(AdapterError):
+    """A configuration holds something that could open files or run code."""
+
+
+def check_config(found: Any, named: object) -> None:
+    """Raise unless a configuration, all that is nested in it included, opens nothing and runs nothing.
+
+    Args:
+        found: as plain data. named: the file, for messages.
+
+    Raises:
+        RefusedConfigError: the first thing that does; the message says what, where, and what was expected.
+
+    Example:
+        >>> check_config({"model_type": "vit", "hidden_size": 32, "id2label": {"0": "n/a"}}, "config.json")
+        >>> check_config({"backbone_config": {"model_args": {"checkpoint_path": "x"}}}, "config.json")
+        Traceback (most recent call last):
+        isotherm.models.weights.configs.RefusedConfigError: config.json has backbone_config.model_args.checkpoint_path 'x'; expected ...
+    """
+    _check_value(found, "", named, handed=False, depth=0)
+
+
+def check_settings(found: Any, named: object) -> None:
+    """Raise where the settings of a processor, a tokeniser or of generation name code or hand arguments on.
+
+    Their texts are tokens and templates, which may look like paths; nothing opens them.
+    """
+    _check_settings(found, "", named, 0)
+
+
+def _check_settings(value: Any, where: str, named: object, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _refused(named, where, value, f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            place = f"{where}.{key[:100]}".lstrip(".")
+            if key in CODE | PACKAGES.keys() | {"init_inputs", "model_args", "pretrained_cfg"} and inner:
+                _check_entry(key, inner, place, named, handed=key == "init_inputs", depth=depth)
+            else:
+                _check_settings(inner, place, named, depth + 1)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_settings(inner, f"{where}[{number}]", named, depth + 1)
+
+
+def check_adapter(found: Any, named: object) -> None:
+    """Raise: the settings of an adapter name modules to import and another model to open."""
+    raise RefusedConfigError(
+        f"{named} is an adapter's (it holds {_shown(found)}); expected a model without one: merge it and save the model again"
+    )
+
+
+def check_index(fpath: Path) -> None:
+    """Raise AdapterError where an index of weights names files outside of its folder."""
+    try:
+        names = set(json.loads(read_bytes(fpath))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(
+            f"the index of weights {fpath} cannot be read ({type(error).__name__}: {str(error)[:200]}); copy or download it again"
+        ) from error
+    for name in names:
+        if not is_name_inside(name):
+            raise AdapterError(
+                f"the index of weights {fpath} names {_shown(name)}; expected the name of a file in the same folder. Copy the files there, and correct the index"
+            )
+
+
+def _check_value(value: Any, where: str, named: object, *, handed: bool, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _refused(named, where, value, f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_entry(key, inner, f"{where}.{key[:100]}".lstrip("."), named, handed=handed, depth=depth)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_value(inner, f"{where}[{number}]", named, handed=handed, depth=depth + 1)
+    elif isinstance(value, str) and not _is_word(value):
+        raise _refused(named, where, value, "a number or a short word that names no file, folder or address")
+
+
+def _check_entry(key: str, value: Any, where: str, named: object, *, handed: bool, depth: int) -> None:
+    if key in CODE and value:
+        raise _refused(
+            named,
+            where,
+            value,
+            "none: Python code beside the weights would have to be run, and isotherm never does that",
+        )
+    if key in PACKAGES and value:
+        raise _refused(
+            named, where, value, f"none: {PACKAGES[key]} are another package's work, with arguments of its own"
+        )
+    if key in IMPLEMENTATIONS:
+        kinds = value.values() if isinstance(value, dict) else (value,)
+        if not all(kind is None or (isinstance(kind, str) and kind in OWN_IMPLEMENTATIONS) for kind in kinds):
+            raise _refused(
+                named, where, value, f"one of {', '.join(sorted(OWN_IMPLEMENTATIONS))}; others may be fetched and run"
+            )
+    elif key == "transformers_weights":
+        if value is not None and not is_name_inside(value):
+            raise _refused(named, where, value, "the name of a file in the model's own folder")
+    elif key in TEXT or key.endswith(("_token", "_tokens")):
+        if not _is_text(value, depth):
+            raise _refused(named, where, value, "texts")
+    elif FILES.search(key.lower()) and _holds_text(value, depth):
+        raise _refused(named, where, value, "none: a model's files are those of its own folder")
+    elif handed and key not in ALLOWED:
+        raise _refused(
+            named, where, value, "an argument that shapes the network, such as img_size, depth, embed_dim or drop_rate"
+        )
+    elif key == "custom_load" and value:
+        raise _refused(named, where, value, "false: weights are read as plain tensors")
+    else:
+        _check_value(value, where, named, handed=handed or HANDED_ON.fullmatch(key) is not None, depth=depth + 1)
+
+
+def is_name_inside(value: Any) -> bool:
+    """True for the name of a file in the folder itself: no path leads out of it."""
+    return isinstance(value, str) and re.fullmatch(r"[\w\-][\w.\- ]{0,200}", value) is not None
+
+
+def _is_word(value: str) -> bool:
+    return (
+        WORD.fullmatch(value) is not None
+        and ".." not in value
+        and not value.startswith(".")
+        and FILE_NAME.search(value) is None
+    )
+
+
+def _is_text(value: Any, depth: int) -> bool:
+    """True for texts, numbers, and lists and mappings of those."""
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(value, dict):
+        return all(_is_text(v, depth + 1) for v in value.values())
+    if isinstance(value, list):
+        return all(_is_text(v, depth + 1) for v in value)
+    return value is None or isinstance(value, str | int | float)
+
+
+def _holds_text(value: Any, depth: int) -> bool:
+    """True where there is a text that is not empty in a value, or something nested too deep to look at."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > MAX_DEPTH or any(_holds_text(v, depth + 1) for v in inner)
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _refused(named: object, where: str, value: Any, expected: str) -> RefusedConfigError:
+    return RefusedConfigError(f"{named} has {where} {_shown(value)}; expected {expected}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        text = "{" + ", ".join(repr(k) for k in list(value)[:5]) + (", ...}" if len(value) > 5 else "}")
+    elif isinstance(value, list):
+        text = f"a list of {len(value)}"
+    else:
+        text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

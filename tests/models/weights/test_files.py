@@ -1,0 +1,443 @@
+"""No weights file runs code unless the user named that very file with those very bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import zipfile
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from isotherm.errors import WeightsError
+from isotherm.models.weights.files import open_weights, open_yolo, sha256_of
+from isotherm.models.weights.permission import authorise, config_dpath, trust_fpath, trusted_files
+
+STATE = {
+    "a.weight": torch.arange(6.0).reshape(2, 3),
+    "a.bias": torch.ones(2, dtype=torch.bfloat16),
+    "steps": torch.tensor(7),
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+class Evil:
+    """Makes a marker folder when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def crafted(fpath, how, marker):
+    content = {"a": torch.ones(2), "evil": Evil(marker)}
+    if how == "zip":
+        torch.save(content, fpath)
+    elif how == "legacy":
+        torch.save(content, fpath, _use_new_zipfile_serialization=False)
+    else:
+        fpath.write_bytes(pickle.dumps(content["evil"], protocol=int(how)))
+    return fpath
+
+
+def same(found, expected):
+    return found.keys() == expected.keys() and all(
+        torch.equal(found[k], v) and found[k].dtype == v.dtype for k, v in expected.items()
+    )
+
+
+# --- what is safe is opened ---------------------------------------------------------------------------------
+
+
+def test_every_safe_format(tmp_path):
+    save_file(STATE, tmp_path / "a.safetensors")
+    torch.save(STATE, tmp_path / "a.pt")
+    torch.save(STATE, tmp_path / "legacy.pth", _use_new_zipfile_serialization=False)
+    shutil.copy(tmp_path / "a.safetensors", tmp_path / "misnamed.bin")
+    shutil.copy(tmp_path / "a.pt", tmp_path / "misnamed.safetensors")
+    for fpath in tmp_path.glob("*.*"):
+        assert same(open_weights(fpath), STATE), fpath
+
+
+def test_checkpoints_that_hold_one_state_dict(tmp_path):
+    optimiser = {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]}
+    torch.save({"epoch": 3, "model": STATE, "optimizer": optimiser, "best": torch.tensor(0.5)}, tmp_path / "a.pt")
+    assert same(open_weights(tmp_path / "a.pt"), STATE)
+    ema = {k: v + 1 for k, v in STATE.items()}
+    torch.save({"model": STATE, "model_ema": ema}, tmp_path / "b.pt")
+    with pytest.raises(WeightsError, match=r"several state dicts \(model, model_ema\); say which with key="):
+        open_weights(tmp_path / "b.pt")
+    assert same(open_weights(tmp_path / "b.pt", key="model_ema"), ema)
+    with pytest.raises(WeightsError, match="no state dict 'none'; it has model, model_ema"):
+        open_weights(tmp_path / "b.pt", key="none")
+
+
+# --- what is not is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["zip", "legacy", "2", "3", "4", "5"])
+def test_a_crafted_pickle_is_refused_and_does_nothing(tmp_path, how, home):
+    marker = tmp_path / "marker"
+    fpath = crafted(tmp_path / "evil.pt", how, marker)
+    words = rf"asks for (posix|nt)\.mkdir and could run any code.*pass --trust {fpath}"
+    with pytest.raises(WeightsError, match=words):
+        open_weights(fpath)
+    other = tmp_path / "other.pt"
+    torch.save(STATE, other)
+    with pytest.raises(WeightsError, match=words):
+        open_weights(fpath, trust=other)  # trust holds for the named file alone
+    assert not marker.exists()
+    assert not home.exists()
+    pickle.loads(pickle.dumps(Evil(marker)))  # the craft itself works: this test can fail
+    assert marker.exists()
+
+
+BAD = {
+    "missing": (None, "there is no weights file"),
+    "empty": (b"", r"is empty \(0 bytes\)"),
+    "words": (b"these are only words, no weights", "is no weights file that can be read: its first bytes are"),
+    "page": (b"<!DOCTYPE html><title>Log in</title>", "it is a web page"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "run git lfs pull"),
+    "keras": (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "it is HDF5"),
+    "gguf": (b"GGUF\3\0\0\0" + b"\0" * 50, "it is GGUF"),
+    "gzip": (b"\x1f\x8b\x08" + b"\0" * 50, "it is gzip"),
+    "terabyte header": (
+        struct.pack("<Q", 1 << 40) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        "claims a header of 1099511627776 bytes",
+    ),
+    "header longer than file": (
+        struct.pack("<Q", 5000) + b"{" + b" " * 100,
+        "claims a header of 5000 bytes but has 109",
+    ),
+    "header is no json": (struct.pack("<Q", 4) + b"{{{{" + b"\0" * 50, "is damaged or cut short"),
+    "terabyte tensor": (
+        (lambda h: struct.pack("<Q", len(h)) + h)(
+            b'{"a":{"dtype":"F32","shape":[274877906944],"data_offsets":[0,1099511627776]}}'
+        ),
+        "is damaged or cut short",
+    ),
+    "broken zip": (b"PK\x03\x04" + b"\0" * 200, "is damaged or cut short"),
+    "broken pickle": (b"\x80\x02" + b"\xff" * 50, "is damaged or cut short"),
+    "oldest pickle": (b"cos\nsystem\n(S'exit 1'\ntR.", "is no weights file that can be read"),
+    "cut pickle": (b"\x80\x02}q\x00", "is damaged or cut short"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files(tmp_path, case):
+    content, words = BAD[case]
+    for suffix in (".pt", ".safetensors"):
+        fpath = tmp_path / f"bad{suffix}"
+        if content is not None:
+            fpath.write_bytes(content)
+        if (
+            suffix == ".safetensors"
+            and case not in ("missing", "empty", "broken zip")
+            and not content.startswith((b"PK", b"\x80\x02"))
+        ):
+            words = "claims a header|damaged"
+        with pytest.raises(WeightsError, match=words) as caught:
+            open_weights(fpath)
+        assert str(fpath) in str(caught.value)
+
+
+def test_folders_and_programs(tmp_path):
+    with pytest.raises(WeightsError, match="is a folder; expected a weights file"):
+        open_weights(tmp_path)
+    torch.save(torch.ones(3), tmp_path / "bare.pt")
+    with pytest.raises(WeightsError, match="holds a Tensor; expected a state dict"):
+        open_weights(tmp_path / "bare.pt")
+    torch.save({"epoch": 3, "args": {"lr": 0.1}}, tmp_path / "none.pt")
+    with pytest.raises(WeightsError, match="no state dict, only epoch, args"):
+        open_weights(tmp_path / "none.pt")
+    with zipfile.ZipFile(tmp_path / "photos.pt", "w") as archive:
+        archive.writestr("cat.jpg", b"no")
+    with pytest.raises(WeightsError, match=r"zip archive without weights \(cat\.jpg\)"):
+        open_weights(tmp_path / "photos.pt")
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
+        archive.writestr("m/constants.pkl", b"")
+        archive.writestr("m/data.pkl", b"")
+    with pytest.raises(WeightsError, match="TorchScript program"):
+        open_weights(tmp_path / "script.pt")
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path):
+    torch.save(STATE, tmp_path / "a.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as whole,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name) if not name.endswith("/0") else b"\0" * 50_000_000)
+    assert (tmp_path / "bomb.pt").stat().st_size < 100_000
+    with pytest.raises(WeightsError, match="would unpack to 500"):
+        open_weights(tmp_path / "bomb.pt")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_cut_and_damaged_files_are_refused_or_whole(kind, data, tmp_path):
+    fpath = tmp_path / "x.bin"
+    if kind == "safetensors":
+        save_file(STATE, fpath)
+    else:
+        torch.save(STATE, fpath, _use_new_zipfile_serialization=kind == "zip")
+    content = bytearray(fpath.read_bytes())
+    fpath.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(WeightsError):
+        open_weights(fpath)
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    fpath.write_bytes(content)
+    try:
+        found = open_weights(fpath)
+    except WeightsError:
+        return
+    assert all(isinstance(t, torch.Tensor) for t in found.values())
+
+
+# --- trust -----------------------------------------------------------------------------------------------------
+
+
+class Marked(nn.Linear):
+    """A whole module in a file, as torch.save(model) makes it: harmless, and still a program."""
+
+
+def test_trust_holds_for_a_path_and_its_bytes(tmp_path):
+    fpath, said = tmp_path / "model.pt", []
+    torch.save({"model": Marked(2, 2), "note": "x"}, fpath)
+    with pytest.raises(WeightsError, match=r"asks for \S*Marked"):
+        open_weights(fpath)
+    found = open_weights(fpath, trust=fpath, say=said.append)
+    assert found.keys() == {"weight", "bias"}
+    assert said == [f"trusting {fpath} to run code while it is opened, sha256 {sha256_of(fpath)}"]
+    assert trusted_files() == {str(fpath.resolve()): sha256_of(fpath)}
+    assert same(open_weights(fpath), found)  # remembered
+    assert len(said) == 1
+    before = sha256_of(fpath)
+    torch.save({"model": Marked(2, 2), "note": "y"}, fpath)
+    with pytest.raises(
+        WeightsError, match=f"has changed since it was trusted: sha256 was {before}, is {sha256_of(fpath)}"
+    ):
+        open_weights(fpath)
+    assert not same(open_weights(fpath, trust=str(fpath), say=said.append), found)
+    open_weights(fpath)
+    copy = shutil.copy(fpath, tmp_path / "copy.pt")
+    with pytest.raises(WeightsError, match="asks for"):
+        open_weights(copy)
+
+
+def test_trust_follows_links_and_needs_the_file(tmp_path):
+    fpath = tmp_path / "model.pt"
+    torch.save(Marked(2, 2), fpath)
+    (tmp_path / "link.pt").symlink_to(fpath)
+    with pytest.raises(WeightsError, match=r"the file to trust, .*none\.pt, cannot be found"):
+        open_weights(fpath, trust=tmp_path / "none.pt")
+    open_weights(tmp_path / "link.pt", trust=fpath, say=lambda _: None)
+    assert list(trusted_files()) == [str(fpath.resolve())]
+
+
+def test_a_hash_is_printed_where_nobody_says_otherwise(tmp_path, capsys):
+    fpath = tmp_path / "model.pt"
+    torch.save(Marked(2, 2), fpath)
+    open_weights(fpath, trust=fpath)
+    captured = capsys.readouterr()
+    assert sha256_of(fpath) in captured.err
+    assert captured.out == ""
+
+
+def test_a_damaged_record_trusts_nothing_and_can_be_renewed(tmp_path, home):
+    fpath = tmp_path / "model.pt"
+    torch.save(Marked(2, 2), fpath)
+    home.mkdir()
+    for content in (
+        "",
+        "[]",
+        '{"format": "other"}',
+        '{"format": "isotherm.trust/1", "files": {"a": 3}}',
+        "[" * 100_000,
+    ):
+        trust_fpath().write_text(content)
+        with pytest.raises(WeightsError, match=r"record of trusted files .* cannot be read"):
+            open_weights(fpath)
+    open_weights(fpath, trust=fpath, say=lambda _: None)
+    open_weights(fpath)
+    assert json.loads(trust_fpath().read_text())["format"] == "isotherm.trust/1"
+
+
+def test_trust_that_cannot_be_remembered_holds_once(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "file" / "below"))
+    fpath, said = tmp_path / "model.pt", []
+    torch.save(Marked(2, 2), fpath)
+    assert authorise(fpath, "00", fpath, said.append)
+    assert "could not be remembered" in said[1]
+
+
+def test_where_the_record_lies(monkeypatch, tmp_path):
+    assert config_dpath() == tmp_path / "home"
+    monkeypatch.delenv("ISOTHERM_HOME")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert trust_fpath() == tmp_path / "xdg" / "isotherm" / "trusted.json"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config_dpath() == tmp_path / ".config" / "isotherm"
+
+
+# --- ultralytics -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    pytest.importorskip("ultralytics", reason="the yolo extra is not installed")
+    from ultralytics import YOLO
+
+    fpath = tmp_path_factory.mktemp("yolo") / "tiny.pt"
+    torch.manual_seed(0)
+    YOLO("yolov8n.yaml").save(fpath)
+    return fpath
+
+
+@pytest.fixture(params=[True, False], ids=["imported safe", "imported unsafe"])
+def imported(request, monkeypatch):
+    """As if the package had been imported before, with its safe mode on or off, and its installer on."""
+    pytest.importorskip("ultralytics", reason="the yolo extra is not installed")
+    from ultralytics.nn import tasks
+    from ultralytics.utils import checks
+
+    monkeypatch.setattr(tasks, "SAFE_LOAD", request.param)
+    monkeypatch.setattr(checks, "AUTOINSTALL", True)
+    installed = []  # recorded, because the package swallows what its installer raises
+    monkeypatch.setattr(checks.subprocess, "check_output", lambda *a, **k: installed.append(a) or "")
+    monkeypatch.setattr(checks, "ONLINE", True)
+    yield
+    assert installed == []
+    assert (request.param, True) == (tasks.SAFE_LOAD, checks.AUTOINSTALL)
+
+
+def test_a_normal_checkpoint_opens(checkpoint, imported, home):
+    from ultralytics import YOLO
+
+    yolo = open_yolo(checkpoint)
+    assert isinstance(yolo, YOLO)
+    assert (yolo.task, yolo.ckpt_path, yolo.model.pt_path) == ("detect", str(checkpoint), str(checkpoint))
+    assert not home.exists()
+
+
+def evil_checkpoint(checkpoint, fpath, how, marker):
+    if how == "module":
+        content = {"model": Evil(marker), "train_args": {}}
+        torch.save(content, fpath)
+    elif how == "beside":
+        content = torch.load(checkpoint, weights_only=False)
+        torch.save({**content, "extra": Evil(marker)}, fpath)
+    else:
+        crafted(fpath, how, marker)
+    return fpath
+
+
+@pytest.mark.parametrize("how", ["module", "beside", "legacy", "2", "4"])
+def test_a_crafted_checkpoint_is_refused(checkpoint, tmp_path, how, imported):
+    marker = tmp_path / "marker"
+    fpath = evil_checkpoint(checkpoint, tmp_path / "evil.pt", how, marker)
+    with pytest.raises(WeightsError, match=rf"asks for (posix|nt)\.mkdir and could run any code.*pass --trust {fpath}"):
+        open_yolo(fpath)
+    assert not marker.exists()
+
+
+def test_a_module_that_is_not_installed_is_not_installed(checkpoint, tmp_path, imported):
+    fpath = tmp_path / "needs.pt"
+    content = pickle.dumps({"model": 1}, protocol=2).replace(b"K\x01", b"cno_such_package_here\nThing\n")
+    with zipfile.ZipFile(checkpoint) as whole, zipfile.ZipFile(fpath, "w") as made:
+        for name in whole.namelist():
+            made.writestr(name, content if name.endswith("data.pkl") else whole.read(name))
+    with pytest.raises(WeightsError, match=r"asks for no_such_package_here\.Thing"):
+        open_yolo(fpath)
+    with pytest.raises(WeightsError, match="needs the package no_such_package_here, which is not installed"):
+        open_yolo(fpath, trust=fpath, say=lambda _: None)
+
+
+def test_a_trusted_checkpoint_opens_under_its_own_name(checkpoint, tmp_path, imported):
+    marker, said = tmp_path / "marker", []
+    fpath = evil_checkpoint(checkpoint, tmp_path / "mine.pt", "beside", marker)
+    yolo = open_yolo(fpath, trust=fpath, say=said.append)
+    marker.rmdir()  # it did run, because it was trusted
+    assert (yolo.ckpt_path, yolo.model.pt_path, yolo.overrides["model"]) == (str(fpath),) * 3
+    assert sha256_of(fpath) in said[0]
+    assert open_yolo(fpath).task == "detect"  # remembered
+    evil_checkpoint(checkpoint, fpath, "module", tmp_path / "second")
+    with pytest.raises(WeightsError, match="has changed since it was trusted"):
+        open_yolo(fpath)
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("name", ["o'brien.pt", "yolov5n.pt", " padded.pt"])
+def test_names_that_the_package_would_change(checkpoint, tmp_path, name, imported):
+    """It would look for obrien.pt, yolov5nu.pt or padded.pt, and download what it does not find."""
+    fpath = tmp_path / name
+    shutil.copy(checkpoint, fpath)
+    assert open_yolo(fpath).ckpt_path == str(fpath)
+
+
+def test_a_published_model_that_cannot_be_downloaded(tmp_path, monkeypatch, imported):
+    monkeypatch.chdir(tmp_path)
+    from ultralytics.utils import SETTINGS
+
+    monkeypatch.setitem(SETTINGS, "weights_dir", str(tmp_path / "none"))
+    for name in ("yolo11n.pt", "yolo11n"):
+        with pytest.raises(
+            WeightsError, match=r"yolo11n\.pt is not here and could not be downloaded .*ConnectionError.*give its path"
+        ):
+            open_yolo(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("yolo11m.tp", "publishes no model of that name; did you mean yolo11m.pt"),
+        ("nothing/yolo11n.pt", r"give the bare name yolo11n\.pt"),
+        ("my-own-model.pt", "there is no weights file my-own-model.pt"),
+        ("https://x.example/a.pt", "is an address; download the file"),
+    ],
+)
+def test_wrong_names(name, words, imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=words):
+        open_yolo(name)
+
+
+def test_bad_checkpoints(checkpoint, tmp_path, imported):
+    whole = checkpoint.read_bytes()
+    buffer = io.BytesIO()
+    torch.save(STATE, buffer)
+    cases = {
+        "cut.pt": (whole[: len(whole) // 2], "damaged, cut short or no ultralytics checkpoint"),
+        "empty.pt": (b"", "is empty"),
+        "words.pt": (b"only words", "damaged, cut short or no ultralytics checkpoint"),
+        "state.pt": (buffer.getvalue(), "damaged, cut short or no ultralytics checkpoint"),
+        "model.onnx": (b"\x08\x07", "expected a .pt file"),
+    }
+    for name, (content, words) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match=words):
+            open_yolo(tmp_path / name)
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(WeightsError, match="is a folder"):
+        open_yolo(tmp_path / "folder.pt")
