@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -286,22 +288,22 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
     assert [(e[0].label, e.name) for e in several] == [("cow", "one"), ("cow", "two")]
 
     from isotherm.models import choose
+    from isotherm.models.family import Family, Fit, Match
 
     fpath = tmp_path / "weights.pt"
     fpath.write_bytes(b"")
     passed = {}
 
-    class Package:
-        @staticmethod
-        def load(name, *, trust=None, fuse=True, prompt=None, seed=0):
-            passed.update(trust=trust, fuse=fuse, prompt=prompt, seed=seed)
-            return TinyClassifier()
+    def load(name, *, allow_code=None, fuse=True, prompt=None, seed=0):
+        passed.update(allow_code=allow_code, fuse=fuse, prompt=prompt, seed=seed)
+        return TinyClassifier()
 
-    monkeypatch.setattr(choose, "adapter", lambda package: Package)
-    assert explain("scenes", PICTURE, trust=str(fpath), fuse=False, prompt=("a prompt of words",), seed=5).trust
-    assert passed == {"trust": fpath, "fuse": False, "prompt": ("a prompt of words",), "seed": 5}
-    assert explain("scenes", PICTURE, trust=["off", fpath]).trust == ()
-    assert passed == {"trust": fpath, "fuse": True, "prompt": None, "seed": 0}
+    family = Family(name="tiny", matches=lambda model: None, load=load)
+    monkeypatch.setattr(choose, "family_of_name", lambda name: (family, Match(Fit.OWN, "it is named")))
+    assert explain("scenes", PICTURE, allow_code=str(fpath), fuse=False, prompt=("a prompt of words",), seed=5).trust
+    assert passed == {"allow_code": str(fpath), "fuse": False, "prompt": ("a prompt of words",), "seed": 5}
+    assert explain("scenes", PICTURE, trust="off", allow_code=fpath).trust == ()
+    assert passed == {"allow_code": fpath, "fuse": True, "prompt": None, "seed": 0}
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -311,10 +313,12 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
         ({"fuse": "maximum"}, "fuse is 'maximum'; did you mean 'max'"),
         ({"fuse": None}, "fuse is None; it takes mean, max"),
         ({"smooth": "eigne"}, "smooth is 'eigne'; did you mean 'eigen'"),
-        ({"trust": "fsat"}, "trust is 'fsat'; did you mean 'fast'.*, or the path of a weights file"),
-        ({"trust": "no-such-file.pt"}, "trust is 'no-such-file.pt'; it takes fast, full, off, or the path"),
+        ({"trust": "fsat"}, "trust is 'fsat'; did you mean 'fast'"),
+        ({"trust": "no-such-file.pt"}, "trust is 'no-such-file.pt'; it takes fast, full, off"),
+        ({"trust": __file__}, "trust is how thoroughly maps are judged .*allow_code="),
+        ({"trust": Path(__file__)}, "trust is how thoroughly maps are judged .*allow_code="),
         ({"trust": True}, "trust is True; it takes"),
-        ({"trust": ["fast", "full"]}, "one level, one weights file"),
+        ({"trust": ["fast", "full"]}, "trust is .*it takes fast, full, off"),
         ({"seed": -1}, "seed is -1; it takes a whole number"),
         ({"seed": 0.5}, "seed is 0.5; it takes"),
         ({"fill": "maen", "prompt": "How many?"}, "fill is 'maen'; did you mean 'mean'"),
@@ -442,7 +446,7 @@ def test_a_name_that_a_missing_package_may_know_names_the_extra(monkeypatch):
     for name in ("resnet50", "vit_small_patch16_224"):
         with pytest.raises(
             MissingExtraError,
-            match=rf"'{name}' is not a file or folder.*needs the package torchvision, which is not installed; run: pip install 'isotherm\[models\]'",
+            match=rf"'{name}' is not a file or folder.*needs the package timm, which is not installed; run: pip install 'isotherm\[models\]'",
         ):
             open_model(name)
     with pytest.raises(AdapterError, match=r"'scnes'.*not being installed.*isotherm\[models\].*did you mean scenes"):

@@ -38,7 +38,7 @@ from isotherm.vlm.view import LanguageView
 
 Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
-Trusting = Literal["fast", "full", "off"]
+TrustLevel = Literal["fast", "full", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class _Job:
     """What the front doors are asked for, checked before any model is opened.
 
     Args:
-        level: how thoroughly maps are judged. options: for the adapter. Others: as of :func:`explain`.
+        options: for the model's family. Others: as of :func:`explain`.
     """
 
     target: Any
@@ -54,7 +54,7 @@ class _Job:
     layers: Layers
     fuse: Fuse
     smooth: Smooth
-    level: Trusting
+    trust: TrustLevel
     seed: int | None
     prompt: str | None
     answer: str | None
@@ -65,24 +65,23 @@ class _Job:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, options: dict[str, Any], *, trust: Any, **front: Any) -> _Job:
+    def of(cls, options: dict[str, Any], **front: Any) -> _Job:
         """The job of a front door's arguments.
 
-        Three words mean something to the front doors and something else to adapters: ``trust`` is a level or a file,
-        ``prompt`` a question or what a YOLOE looks for, ``fuse`` a word or whether a YOLO's batch norms are merged. The
-        value tells which.
+        Two words mean something to the front doors and something else to families of models: ``prompt`` a question or what a
+        YOLOE looks for, ``fuse`` a word or whether a YOLO's batch norms are merged. The value tells which.
         """
-        level, fpath = _level_and_file(trust)
-        passed = dict(options) if fpath is None else {**options, "trust": fpath}
+        passed = dict(options)
         if isinstance(front["fuse"], bool):
             passed["fuse"], front["fuse"] = front["fuse"], "mean"
         if front["prompt"] is not None and not isinstance(front["prompt"], str):
             passed["prompt"], front["prompt"] = front["prompt"], None
-        return cls(level=level, options=passed, **front)
+        return cls(options=passed, **front)
 
     def __post_init__(self) -> None:
         known_word(self.fuse, get_args(Fuse), "fuse")
         known_word(self.smooth, get_args(Smooth), "smooth")
+        _check_trust(self.trust)
         check_seed(self.seed)
         if self.prompt is None:
             for what in ("answer", "versus", "mask", "fill", "video_fps"):
@@ -105,19 +104,16 @@ class _Job:
                     known_method(name, list(method_names()), of=" for language models")
 
 
-def _level_and_file(trust: Any) -> tuple[Trusting, Path | None]:
-    """How thoroughly to judge, and the weights file that may run code, out of a level, a file, or both."""
-    given = list(trust) if isinstance(trust, list | tuple) else [trust]
-    levels: list[Any] = [t for t in given if isinstance(t, str) and t in get_args(Trusting)]
-    files = [t for t in given if not (isinstance(t, str) and t in get_args(Trusting))]
-    for one in files:
-        if not (isinstance(one, str | os.PathLike) and Path(one).expanduser().is_file()):
-            known_word(
-                one, get_args(Trusting), "trust", also="the path of a weights file that may run code while it is opened"
-            )
-    if len(levels) > 1 or len(files) > 1:
-        raise OptionError(f"trust is {trust!r}; it takes one level, one weights file, or one of each")
-    return levels[0] if levels else "fast", Path(files[0]).expanduser() if files else None
+def _check_trust(trust: Any) -> None:
+    """Raises OptionError for anything but a level; a file is told how files are allowed to run code."""
+    if isinstance(trust, str) and trust in get_args(TrustLevel):
+        return
+    if isinstance(trust, os.PathLike) or (isinstance(trust, str) and Path(trust).expanduser().is_file()):
+        raise OptionError(
+            f"trust is how thoroughly maps are judged ({', '.join(get_args(TrustLevel))}), not {os.fspath(trust)}; "
+            "a file that may run code while it is opened is named with allow_code="
+        )
+    known_word(trust, get_args(TrustLevel), "trust")
 
 
 def open_model(model: str | Path | Any, **options: Any) -> View | LanguageView:
@@ -137,7 +133,7 @@ def explain(
     layers: Layers = "auto",
     fuse: Fuse | bool = "mean",
     smooth: Smooth = "none",
-    trust: Trusting | str | Path | Sequence[str | Path] = "fast",
+    trust: TrustLevel = "fast",
     seed: int | None = None,
     name: str = "picture",
     prompt: Any = None,
@@ -163,8 +159,7 @@ def explain(
         fuse: how several layers become one map.
         smooth: ``eigen`` projects weighted activations on their first principal direction, ``augment`` averages
             over mirrored and brightened copies.
-        trust: how thoroughly ``.trust`` judges the maps, fast, full or off; it is computed when it is first looked at. Or the
-            path of a weights file that may run code while it is opened; or both in a list.
+        trust: how thoroughly ``.trust`` judges the maps, fast, full or off; it is computed when it is first looked at.
         seed: of everything random: the orders and weights that maps are judged by, the masks of random methods, and the
             weights of a model that is opened without its own. The same seed gives the same numbers; None: 0, and methods
             given as objects keep their own.
@@ -174,8 +169,8 @@ def explain(
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.
         video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
-        options: for the adapter: weights, names (of classes), classes, confidence, size, device, ... One that it does not
-            know is an error.
+        options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a weights
+            file that may run code while it is opened), ... One that it does not know is an error.
 
     Returns:
         An Explanation: a sequence of Heatmaps that shows itself in a notebook.
@@ -217,7 +212,7 @@ def explain_many(
     layers: Layers = "auto",
     fuse: Fuse | bool = "mean",
     smooth: Smooth = "none",
-    trust: Trusting | str | Path | Sequence[str | Path] = "fast",
+    trust: TrustLevel = "fast",
     seed: int | None = None,
     batch: int = 8,
     titles: Iterable[str] | None = None,
@@ -311,8 +306,8 @@ def _explained(
             premises=premises,
             seed=seed,
             assess=None
-            if job.level == "off"
-            else assessor(attribution, methods, job.layers, job.fuse, job.level, again=again, seed=seed),
+            if job.trust == "off"
+            else assessor(attribution, methods, job.layers, job.fuse, job.trust, again=again, seed=seed),
         )
 
 
@@ -340,7 +335,7 @@ def _questions(opened: Opened, images: Iterable[Any], titles: Iterator[str], job
             job.prompt,
             score=score,
             methods=methods,
-            trust=job.level,
+            trust=job.trust,
             fill=job.fill or "mask",
             mask=None if job.mask is None else as_mask(job.mask),
             video_fps=job.video_fps,

@@ -85,7 +85,19 @@ CASES = {
     "missing weights": (["good.jpg", "--model", "yolo99.pt"], "yolo99.pt"),
     "weights without a model": (["good.jpg", "--model", "half.safetensors"], "not a model"),
     "broken weights": (["good.jpg", "--model", "resnet18", "--weights", "half.safetensors"], "half.safetensors"),
-    "weights that run code": (["good.jpg", "--model", "evil.pt"], "trust|refused|safe"),
+    "weights that run code": (
+        ["good.jpg", "--model", "evil.pt"],
+        "could run any code while it is opened.*--allow-code evil.pt",
+    ),
+    "allowing it in the old spelling": (
+        ["good.jpg", "--model", "evil.pt", "--trust=evil.pt"],
+        "named with --allow-code evil.pt",
+    ),
+    "allowing a file that is not there": (
+        ["good.jpg", "--model", "evil.pt", "--allow-code", "nowhere.pt"],
+        "nowhere.pt",
+    ),
+    "an unknown level of trust": (["good.jpg", "--model", "scenes", "--trust", "fsat"], "did you mean 'fast'"),
     "folder without a model": (["good.jpg", "--model", "nothing"], "config.json"),
     "hub name without a network": (["good.jpg", "--model", "nobody/nothing"], "nobody/nothing"),
     "unknown prefix name": (["good.jpg", "--model", "timm:resnet_fifty"], "resnet"),

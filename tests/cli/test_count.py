@@ -257,10 +257,7 @@ PICTURE = f"shapes/{PICTURES}/1.png"
             "it must have {category}",
         ),
         (["count", PICTURE, "--category", "red", "--model", "scenes"], "answers no questions"),
-        (
-            ["count", PICTURE, "--category", "red", "--trust", "full", *MODEL],
-            "--trust full: counting does not judge its maps",
-        ),
+        (["count", PICTURE, "--category", "red", "--trust", "mine.pt", *MODEL], "named with --allow-code mine.pt"),
         (["count", "nothing.png", "--category", "red", *MODEL], "nothing.png"),
         (["count", "broken.png", "--category", "red", *MODEL], "none of the pictures could be counted"),
         (["eval"], "say what, as in: isotherm eval keypoints | isotherm eval fsc147"),

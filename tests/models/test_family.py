@@ -86,7 +86,7 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
     assert wrapped.startswith("model: LeafNet is a class of leafkit | (8, 8)")
     assert "leafkit models take no option sise; did you mean size?" in option
     assert "there is no model 'leafnett'" in unknown
-    command = [sys.executable, "-m", "isotherm.cli.main", "layers", "--model", "leafnet"]
+    command = [sys.executable, "-c", "from isotherm.cli.main import entry; entry()", "layers", "--model", "leafnet"]
     shown = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert shown.returncode == 0, shown.stderr
     assert "features.3" in shown.stdout

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
-
-from tyro.conf import UseAppendAction
 
 AUTO = "auto"
 """The model's name where none is given."""
@@ -37,6 +36,7 @@ class ModelOptions(Common):
     """auto, cpu, cuda, cuda:1, mps."""
     seed: int = 0
     """Of random weights, masks and orders."""
-    trust: UseAppendAction[tuple[str, ...]] = ()
-    """How thoroughly to judge the maps: fast, full or off. Or a weights FILE that needs full unpickling: it can run
-    any code, so name only files that you trust; its SHA-256 is printed and remembered. May be given twice."""
+    allow_code: Path | None = None
+    """A file that runs code while it is opened (a weights file that needs full unpickling, or a configuration that hands
+    arguments on) and that you allow to: it can do anything, so name only one whose maker you know. Its SHA-256 is printed
+    and remembered."""

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from isotherm.atomic import atomic_write
 from isotherm.cam.premises import premises_of
-from isotherm.cli.models import LEVELS, open_model, split, tell_warnings
+from isotherm.cli.models import open_model, split, tell_warnings
 from isotherm.cli.progress import progress_lines
 from isotherm.cli.vlm_options import Count, CountingOptions
 from isotherm.data.runs import Run
@@ -127,8 +127,6 @@ def run(options: Count, arguments: Sequence[str]) -> int:
 
 def counting_view(options: CountingOptions) -> tuple[LanguageView, str]:
     """The model, if it answers questions, and why it was chosen."""
-    if levels := [t for t in options.trust if t in LEVELS]:
-        raise OptionError(f"--trust {levels[0]}: counting does not judge its maps; isotherm explain --prompt does")
     opened = open_model(options)
     if not isinstance(opened.view, LanguageView):
         raise AdapterError(

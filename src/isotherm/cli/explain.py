@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isotherm.api import explain_many, resolve_methods
+from isotherm.api import TrustLevel, explain_many, resolve_methods
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
 from isotherm.cli.clip import write_clip
 from isotherm.cli.job import layers_of, methods_of, question_of, score_of
-from isotherm.cli.models import open_model, tell_warnings, trust_level
+from isotherm.cli.models import open_model, tell_warnings
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.data.runs import Run
@@ -27,6 +27,7 @@ from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
 from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
+from isotherm.ops.names import known_word
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView
@@ -39,7 +40,7 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     question = question_of(options)
     score = score_of(options)
     names = methods_of(options)
-    level = trust_level(options)
+    level = known_word(options.trust, get_args(TrustLevel), "--trust")
     layers = layers_of(options)
     sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
     opened = open_model(options)

@@ -13,6 +13,7 @@ import tyro
 from isotherm.cli.common_options import Common
 from isotherm.cli.given_twice import refuse_repeated
 from isotherm.cli.options import COMMANDS, PAIRS, Command
+from isotherm.cli.renamed import refuse_renamed
 from isotherm.errors import IsothermError
 from isotherm.version import __version__
 
@@ -42,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
         print(f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}", file=sys.stderr)
         return 0 if {"-h", "--help"} & set(arguments) else 2
+    try:
+        refuse_renamed(arguments)
+    except IsothermError as error:
+        print(f"isotherm: {error}", file=sys.stderr)
+        return 2
     try:
         options: Common = tyro.cli(
             Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"]

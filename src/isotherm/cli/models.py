@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,30 +14,9 @@ from isotherm.cli.common_options import AUTO, ModelOptions
 from isotherm.cli.default_model import open_default
 from isotherm.errors import OptionError
 from isotherm.models.choose import Opened, open_view
-from isotherm.ops.names import known_word
 
 ALARM = "bold white on red"
 """How a line looks that nobody should overlook."""
-LEVELS = ("fast", "full", "off")
-
-
-def trust_level(options: ModelOptions) -> str:
-    """How thoroughly to judge maps: what of ``--trust`` is not a file."""
-    levels = [t for t in options.trust if t in LEVELS]
-    if len(set(levels)) > 1:
-        raise OptionError(f"--trust was given as {' and '.join(levels)}; give one level")
-    return levels[0] if levels else "fast"
-
-
-def trusted_file(options: ModelOptions) -> Path | None:
-    """The weights file that the user vouches for, if any."""
-    files = [t for t in options.trust if t not in LEVELS]
-    for given in files:
-        if not Path(given).is_file():
-            known_word(given, LEVELS, "--trust", also="the path of a weights file that may run code while it is opened")
-    if len(files) > 1:
-        raise OptionError(f"--trust names {len(files)} files; one model has one weights file")
-    return Path(files[0]) if files else None
 
 
 def parse_size(text: str) -> int | tuple[int, int]:
@@ -78,7 +56,7 @@ def open_model(options: ModelOptions) -> Opened:
         "classes": None if options.classes is None else split(options.classes, "--classes"),
         "confidence": options.confidence,
         "size": None if options.size is None else parse_size(options.size),
-        "trust": trusted_file(options),
+        "allow_code": options.allow_code,
         "dtype": options.dtype,
         "device": parse_device(options.device),
         "seed": options.seed,

@@ -54,6 +54,8 @@ class Explain(ModelOptions):
     """How several layers become one map."""
     smooth: Literal["none", "eigen", "augment", "both"] = "none"
     """Smoothing by principal direction, by augmentation, or both."""
+    trust: str = "fast"
+    """How thoroughly to judge the maps: fast, full or off."""
     shared_scale: bool = False
     """One colour scale for all pictures and frames, so that colours can be compared."""
     style: str = "isotherm"

@@ -51,7 +51,7 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
     Args:
         model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
             local folder, ``imagenet`` for a network that was really trained, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
-        options: what the family takes: weights, trust, classes/text, confidence, size, names, device, seed, ...
+        options: what the family takes: weights, allow_code, classes/text, confidence, size, names, device, seed, ...
             An option that the family does not know is an error.
 
     Raises:
@@ -147,6 +147,10 @@ def _call(
     known = list(inspect.signature(function).parameters)[1:]
     unknown = sorted(set(given) - set(known))
     if unknown:
+        if "trust" in unknown:
+            raise OptionError(
+                f"trust is how thoroughly maps are judged; a file that may run code while it is opened is named with allow_code={given['trust']!s:.80}"
+            )
         who = f"{family.name}, which ships with isotherm, takes" if family.shipped else f"{family.name} models take"
         raise OptionError(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
@@ -160,7 +164,7 @@ def _unknown(name: str) -> AdapterError | MissingExtraError:
     """The error for a name that no family knows: the nearest names, or the package that might know it and is missing."""
     catalogues = [family for family in families().values() if family.has_catalogue]
     missing = [family for family in catalogues if not family.is_installed]
-    known = list(EXAMPLES)
+    known = [example for example in EXAMPLES if example != name]
     for family in families().values():
         if family.is_installed:
             known += family.names()

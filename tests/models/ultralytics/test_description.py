@@ -17,7 +17,7 @@ from isotherm.models.ultralytics.description import check_description, is_activa
 from isotherm.models.ultralytics.models import open_model
 from isotherm.models.ultralytics.view import load
 from isotherm.models.weights.files import open_yolo
-from isotherm.models.weights.permission import trusted_files
+from isotherm.models.weights.permission import allowed_files
 
 PLAIN = "nc: 2\nbackbone:\n  - [-1, 1, Conv, [8, 3, 2]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"
 
@@ -84,7 +84,7 @@ def test_nothing_runs_whatever_was_imported_and_set(tmp_path, order, safe):
     assert not marker.exists()
     for name in bad:
         assert "expected" in said[str(tmp_path / name)]
-        assert f"pass --trust {tmp_path / name}" in said[str(tmp_path / name)]
+        assert f"pass --allow-code {tmp_path / name}" in said[str(tmp_path / name)]
     assert "has activation" in said[str(checkpoint)]
     assert "asks for posix.mkdir" in said[str(tmp_path / "pickle.pt")]
     assert said[str(tmp_path / "yolo-fine.yaml")] == "opened"
@@ -196,7 +196,7 @@ def test_what_no_description_needs_is_refused(tmp_path, case):
     )
     fpath = tmp_path / "yolo.yaml"
     fpath.write_text(f"{line}\n{kept}")
-    with pytest.raises(WeightsError, match=rf"{words}.*pass --trust {fpath} \(in Python trust=\)") as caught:
+    with pytest.raises(WeightsError, match=rf"{words}.*pass --allow-code {fpath} \(in Python allow_code=\)") as caught:
         load(fpath)
     assert "expected" in str(caught.value)
 
@@ -236,17 +236,17 @@ def test_addresses_and_missing_files(tmp_path, monkeypatch):
 # --- when the user knows who made it ----------------------------------------------------------------------------
 
 
-def test_a_trusted_description_is_built_as_it_is(tmp_path, capsys):
+def test_an_allowed_description_is_built_as_it_is(tmp_path, capsys):
     marker, fpath = tmp_path / "marker", tmp_path / "yolo.yaml"
     fpath.write_text(f'activation: "{evil_activation(marker)}"\n{PLAIN}')
-    load(fpath, trust=fpath)
-    assert "trusting" in capsys.readouterr().err
+    load(fpath, allow_code=fpath)
+    assert "may run code while it is opened" in capsys.readouterr().err
     marker.rmdir()  # the craft works: this test can fail
     load(fpath)
     marker.rmdir()
-    assert list(trusted_files()) == [str(fpath.resolve())]
+    assert list(allowed_files()) == [str(fpath.resolve())]
     fpath.write_text(f'activation: "{evil_activation(marker)} "\n{PLAIN}')
-    with pytest.raises(WeightsError, match="has changed since it was trusted"):
+    with pytest.raises(WeightsError, match="has changed since it was allowed to run code"):
         load(fpath)
     assert not marker.exists()
 
@@ -256,9 +256,9 @@ def test_the_description_in_a_checkpoint(tmp_path, monkeypatch):
 
     marker = tmp_path / "marker"
     fpath = evil_checkpoint(tmp_path / "evil.pt", marker)
-    with pytest.raises(WeightsError, match=rf"has activation .*would evaluate or open it.*pass --trust {fpath}"):
+    with pytest.raises(WeightsError, match=rf"has activation .*would evaluate or open it.*pass --allow-code {fpath}"):
         open_yolo(fpath)
-    yolo = open_yolo(fpath, trust=fpath, say=lambda _: None)
+    yolo = open_yolo(fpath, allow_code=fpath, say=lambda _: None)
     assert not marker.exists()
     monkeypatch.setattr(tasks, "SAFE_LOAD", False)
     type(yolo.model)(yolo.model.yaml, verbose=False)  # as the package does before it trains

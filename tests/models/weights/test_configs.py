@@ -170,7 +170,8 @@ def test_nothing_is_handed_on_unchecked(tmp_path, marker, case):
     config, words = HANDED_ON[case]
     folder = written(tmp_path / "model", config)
     with pytest.raises(
-        AdapterError, match=rf"config\.json has {words}.*pass --trust {folder / 'config.json'} \(in Python trust=\)"
+        AdapterError,
+        match=rf"config\.json has {words}.*pass --allow-code {folder / 'config.json'} \(in Python allow_code=\)",
     ) as caught:
         load(folder, weights="none")
     assert "expected" in str(caught.value)
@@ -200,7 +201,7 @@ def test_what_lies_beside_the_configuration(tmp_path, case):
     name, content, words = BESIDE[case]
     folder = written(tmp_path / "model", make("vit").config.to_dict())
     written(folder, content, name)
-    with pytest.raises(AdapterError, match=rf"{name} .*{words}.*pass --trust {folder / name}"):
+    with pytest.raises(AdapterError, match=rf"{name} .*{words}.*pass --allow-code {folder / name}"):
         load(folder, weights="none")
     check_settings(
         {"bos_token": "</s>", "chat_template": "{{ '/' }}", "vocab_file": "/home/somebody/vocab.txt", "auto_map": {}},
@@ -303,22 +304,22 @@ def test_a_harmless_folder_of_timm_opens(tmp_path, form):
     own = model.state_dict()
     config = open_config(str(tmp_path))
     assert config.name_or_path == str(tmp_path)
-    loaded = open_model(str(tmp_path), config, weights="auto", seed=0, trust=None)
+    loaded = open_model(str(tmp_path), config, weights="auto", seed=0, allow_code=None)
     assert all(torch.equal(v, own[k]) for k, v in loaded.state_dict().items())
     assert loaded.timm_model.patch_embed.img_size == (96, 96)
     with pytest.raises(AdapterError, match=r"its pixels are timm's affair.*--model timm:test_vit"):
         load(tmp_path)
 
 
-def test_a_trusted_configuration_is_handed_on_as_it_is(tmp_path, marker, capsys):
+def test_an_allowed_configuration_is_handed_on_as_it_is(tmp_path, marker, capsys):
     fpath = written(tmp_path / "model", {**WRAPPER, "model_args": {"checkpoint_path": "payload.pth"}}) / "config.json"
     with pytest.raises(Exception, match="timm was asked for a model"):
-        load(fpath.parent, weights="none", trust=fpath)
-    assert "trusting" in capsys.readouterr().err
+        load(fpath.parent, weights="none", allow_code=fpath)
+    assert "may run code while it is opened" in capsys.readouterr().err
     marker.rmdir()
     assert read_checked(fpath)["model_args"] == {"checkpoint_path": "payload.pth"}  # remembered, with these bytes
     written(fpath.parent, {**WRAPPER, "model_args": {"checkpoint_path": "other.pth"}})
-    with pytest.raises(WeightsError, match="has changed since it was trusted"):
+    with pytest.raises(WeightsError, match="has changed since it was allowed to run code"):
         load(fpath.parent, weights="none")
     assert not marker.exists()
 
@@ -328,7 +329,7 @@ def test_other_versions_of_the_configuration_are_not_read(tmp_path, marker):
     written(folder, {**WRAPPER, "model_args": {"checkpoint_path": "payload.pth"}}, "config.4.0.0.json")
     with pytest.raises(AdapterError, match="has configuration_files a list of 1; expected none"):
         load(folder, weights="none")
-    assert load(folder, weights="none", trust=folder / "config.json").model.config.model_type == "vit"
+    assert load(folder, weights="none", allow_code=folder / "config.json").model.config.model_type == "vit"
     assert not marker.exists()
 
 
@@ -360,7 +361,7 @@ def test_a_hub_model_of_timm_is_built_from_what_was_checked(tmp_path, monkeypatc
         {"url": "https://x.example/a.pth"},
     ):
         written(snapshot, {**HUB, **bad})
-        with pytest.raises(AdapterError, match=rf"{snapshot / 'config.json'} has .*pass --trust"):
+        with pytest.raises(AdapterError, match=rf"{snapshot / 'config.json'} has .*pass --allow-code"):
             timm_adapter.load("hf-hub:someone/model")
     assert asked == [("someone/model", None)] * 3
     written(snapshot, HUB)

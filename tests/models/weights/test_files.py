@@ -19,7 +19,7 @@ from torch import nn
 
 from isotherm.errors import WeightsError
 from isotherm.models.weights.files import open_weights, open_yolo, sha256_of
-from isotherm.models.weights.permission import authorise, config_dpath, trust_fpath, trusted_files
+from isotherm.models.weights.permission import allowed_files, authorise, config_dpath, permissions_fpath
 
 STATE = {
     "a.weight": torch.arange(6.0).reshape(2, 3),
@@ -94,13 +94,13 @@ def test_checkpoints_that_hold_one_state_dict(tmp_path):
 def test_a_crafted_pickle_is_refused_and_does_nothing(tmp_path, how, home):
     marker = tmp_path / "marker"
     fpath = crafted(tmp_path / "evil.pt", how, marker)
-    words = rf"asks for (posix|nt)\.mkdir and could run any code.*pass --trust {fpath}"
+    words = rf"asks for (posix|nt)\.mkdir and could run any code.*pass --allow-code {fpath}"
     with pytest.raises(WeightsError, match=words):
         open_weights(fpath)
     other = tmp_path / "other.pt"
     torch.save(STATE, other)
     with pytest.raises(WeightsError, match=words):
-        open_weights(fpath, trust=other)  # trust holds for the named file alone
+        open_weights(fpath, allow_code=other)  # trust holds for the named file alone
     assert not marker.exists()
     assert not home.exists()
     pickle.loads(pickle.dumps(Evil(marker)))  # the craft itself works: this test can fail
@@ -212,57 +212,57 @@ def test_cut_and_damaged_files_are_refused_or_whole(kind, data, tmp_path):
     assert all(isinstance(t, torch.Tensor) for t in found.values())
 
 
-# --- trust -----------------------------------------------------------------------------------------------------
+# --- permission-------------------------------------------------------------------------------------------------
 
 
 class Marked(nn.Linear):
     """A whole module in a file, as torch.save(model) makes it: harmless, and still a program."""
 
 
-def test_trust_holds_for_a_path_and_its_bytes(tmp_path):
+def test_permission_holds_for_a_path_and_its_bytes(tmp_path):
     fpath, said = tmp_path / "model.pt", []
     torch.save({"model": Marked(2, 2), "note": "x"}, fpath)
     with pytest.raises(WeightsError, match=r"asks for \S*Marked"):
         open_weights(fpath)
-    found = open_weights(fpath, trust=fpath, say=said.append)
+    found = open_weights(fpath, allow_code=fpath, say=said.append)
     assert found.keys() == {"weight", "bias"}
-    assert said == [f"trusting {fpath} to run code while it is opened, sha256 {sha256_of(fpath)}"]
-    assert trusted_files() == {str(fpath.resolve()): sha256_of(fpath)}
+    assert said == [f"{fpath} may run code while it is opened, sha256 {sha256_of(fpath)}"]
+    assert allowed_files() == {str(fpath.resolve()): sha256_of(fpath)}
     assert same(open_weights(fpath), found)  # remembered
     assert len(said) == 1
     before = sha256_of(fpath)
     torch.save({"model": Marked(2, 2), "note": "y"}, fpath)
     with pytest.raises(
-        WeightsError, match=f"has changed since it was trusted: sha256 was {before}, is {sha256_of(fpath)}"
+        WeightsError, match=f"has changed since it was allowed to run code: sha256 was {before}, is {sha256_of(fpath)}"
     ):
         open_weights(fpath)
-    assert not same(open_weights(fpath, trust=str(fpath), say=said.append), found)
+    assert not same(open_weights(fpath, allow_code=str(fpath), say=said.append), found)
     open_weights(fpath)
     copy = shutil.copy(fpath, tmp_path / "copy.pt")
     with pytest.raises(WeightsError, match="asks for"):
         open_weights(copy)
 
 
-def test_trust_follows_links_and_needs_the_file(tmp_path):
+def test_permission_follows_links_and_needs_the_file(tmp_path):
     fpath = tmp_path / "model.pt"
     torch.save(Marked(2, 2), fpath)
     (tmp_path / "link.pt").symlink_to(fpath)
-    with pytest.raises(WeightsError, match=r"the file to trust, .*none\.pt, cannot be found"):
-        open_weights(fpath, trust=tmp_path / "none.pt")
-    open_weights(tmp_path / "link.pt", trust=fpath, say=lambda _: None)
-    assert list(trusted_files()) == [str(fpath.resolve())]
+    with pytest.raises(WeightsError, match=r"the file that may run code, .*none\.pt, cannot be found"):
+        open_weights(fpath, allow_code=tmp_path / "none.pt")
+    open_weights(tmp_path / "link.pt", allow_code=fpath, say=lambda _: None)
+    assert list(allowed_files()) == [str(fpath.resolve())]
 
 
 def test_a_hash_is_printed_where_nobody_says_otherwise(tmp_path, capsys):
     fpath = tmp_path / "model.pt"
     torch.save(Marked(2, 2), fpath)
-    open_weights(fpath, trust=fpath)
+    open_weights(fpath, allow_code=fpath)
     captured = capsys.readouterr()
     assert sha256_of(fpath) in captured.err
     assert captured.out == ""
 
 
-def test_a_damaged_record_trusts_nothing_and_can_be_renewed(tmp_path, home):
+def test_a_damaged_record_allows_nothing_and_can_be_renewed(tmp_path, home):
     fpath = tmp_path / "model.pt"
     torch.save(Marked(2, 2), fpath)
     home.mkdir()
@@ -270,18 +270,18 @@ def test_a_damaged_record_trusts_nothing_and_can_be_renewed(tmp_path, home):
         "",
         "[]",
         '{"format": "other"}',
-        '{"format": "isotherm.trust/1", "files": {"a": 3}}',
+        '{"format": "isotherm.permission/1", "files": {"a": 3}}',
         "[" * 100_000,
     ):
-        trust_fpath().write_text(content)
-        with pytest.raises(WeightsError, match=r"record of trusted files .* cannot be read"):
+        permissions_fpath().write_text(content)
+        with pytest.raises(WeightsError, match=r"record of allowed files .* cannot be read"):
             open_weights(fpath)
-    open_weights(fpath, trust=fpath, say=lambda _: None)
+    open_weights(fpath, allow_code=fpath, say=lambda _: None)
     open_weights(fpath)
-    assert json.loads(trust_fpath().read_text())["format"] == "isotherm.trust/1"
+    assert json.loads(permissions_fpath().read_text())["format"] == "isotherm.permission/1"
 
 
-def test_trust_that_cannot_be_remembered_holds_once(tmp_path, monkeypatch):
+def test_permission_that_cannot_be_remembered_holds_once(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "file" / "below"))
     fpath, said = tmp_path / "model.pt", []
@@ -294,7 +294,7 @@ def test_where_the_record_lies(monkeypatch, tmp_path):
     assert config_dpath() == tmp_path / "home"
     monkeypatch.delenv("ISOTHERM_HOME")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert trust_fpath() == tmp_path / "xdg" / "isotherm" / "trusted.json"
+    assert permissions_fpath() == tmp_path / "xdg" / "isotherm" / "permissions.json"
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert config_dpath() == tmp_path / ".config" / "isotherm"
@@ -356,7 +356,9 @@ def evil_checkpoint(checkpoint, fpath, how, marker):
 def test_a_crafted_checkpoint_is_refused(checkpoint, tmp_path, how, imported):
     marker = tmp_path / "marker"
     fpath = evil_checkpoint(checkpoint, tmp_path / "evil.pt", how, marker)
-    with pytest.raises(WeightsError, match=rf"asks for (posix|nt)\.mkdir and could run any code.*pass --trust {fpath}"):
+    with pytest.raises(
+        WeightsError, match=rf"asks for (posix|nt)\.mkdir and could run any code.*pass --allow-code {fpath}"
+    ):
         open_yolo(fpath)
     assert not marker.exists()
 
@@ -370,19 +372,19 @@ def test_a_module_that_is_not_installed_is_not_installed(checkpoint, tmp_path, i
     with pytest.raises(WeightsError, match=r"asks for no_such_package_here\.Thing"):
         open_yolo(fpath)
     with pytest.raises(WeightsError, match="needs the package no_such_package_here, which is not installed"):
-        open_yolo(fpath, trust=fpath, say=lambda _: None)
+        open_yolo(fpath, allow_code=fpath, say=lambda _: None)
 
 
-def test_a_trusted_checkpoint_opens_under_its_own_name(checkpoint, tmp_path, imported):
+def test_an_allowed_checkpoint_opens_under_its_own_name(checkpoint, tmp_path, imported):
     marker, said = tmp_path / "marker", []
     fpath = evil_checkpoint(checkpoint, tmp_path / "mine.pt", "beside", marker)
-    yolo = open_yolo(fpath, trust=fpath, say=said.append)
-    marker.rmdir()  # it did run, because it was trusted
+    yolo = open_yolo(fpath, allow_code=fpath, say=said.append)
+    marker.rmdir()  # it did run, because it was allowed to
     assert (yolo.ckpt_path, yolo.model.pt_path, yolo.overrides["model"]) == (str(fpath),) * 3
     assert sha256_of(fpath) in said[0]
     assert open_yolo(fpath).task == "detect"  # remembered
     evil_checkpoint(checkpoint, fpath, "module", tmp_path / "second")
-    with pytest.raises(WeightsError, match="has changed since it was trusted"):
+    with pytest.raises(WeightsError, match="has changed since it was allowed to run code"):
         open_yolo(fpath)
     assert not (tmp_path / "second").exists()
 

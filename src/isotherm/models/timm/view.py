@@ -112,7 +112,7 @@ def load(
     weights: str | os.PathLike[str] = "auto",
     seed: int = 0,
     device: str | torch.device = "cpu",
-    trust: Any = None,
+    allow_code: Any = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
@@ -126,7 +126,7 @@ def load(
             ``hf-hub:owner/name``.
         weights: "auto" downloads timm's (or takes them from the cache); "none" leaves seeded random ones; anything else is
             the path of a state dict, whose number of classes the model then gets.
-        seed: of random weights. device: where the model goes. trust: a weights file that may run code while it is opened, or the
+        seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or the
             ``config.json`` of a model on a hub that may hand arguments on.
         names, size, mean, std, geometry: as in :func:`wrap`. Transformers of a fixed size are built for ``size``.
 
@@ -152,7 +152,7 @@ def load(
         built["img_size"] = size_of(size)
     if weights == "auto":
         try:
-            model = timm.create_model(_checked(name, trust) if on_hub else name, pretrained=True, **built)
+            model = timm.create_model(_checked(name, allow_code) if on_hub else name, pretrained=True, **built)
         except (AdapterError, WeightsError):
             raise
         except Exception as error:  # timm lets its downloaders' many kinds of error through
@@ -163,7 +163,7 @@ def load(
     elif weights == "none":
         model = build(name, seed, **built)
     else:
-        model = _fitted(name, open_weights(Path(weights), trust=trust), Path(weights), seed, built)
+        model = _fitted(name, open_weights(Path(weights), allow_code=allow_code), Path(weights), seed, built)
     view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)
@@ -180,7 +180,7 @@ def load(
     return view
 
 
-def _checked(name: str, trust: Any) -> str:
+def _checked(name: str, allow_code: Any) -> str:
     """The name of a model on a hub with the very revision whose configuration was checked.
 
     The configuration's ``model_args`` become arguments of the model, and ``checkpoint_path`` among them would open any file.
@@ -189,7 +189,7 @@ def _checked(name: str, trust: Any) -> str:
 
     repository, _, revision = name.partition(":")[2].partition("@")
     fpath = Path(hf_hub_download(repository, "config.json", revision=revision or None))
-    read_checked(fpath, trust=trust)
+    read_checked(fpath, allow_code=allow_code)
     return f"hf-hub:{repository}@{fpath.parent.name}"  # the cache has one folder per revision, named after it
 
 

@@ -180,7 +180,7 @@ def load(
     weights: str | os.PathLike[str] = "auto",
     seed: int = 0,
     device: str | torch.device = "cpu",
-    trust: Any = None,
+    allow_code: Any = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
@@ -194,7 +194,7 @@ def load(
         name: as in ``torchvision.models.list_models()``, such as ``resnet50``.
         weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random ones;
             anything else is the path of a state dict, whose number of classes the model then gets.
-        seed: of random weights. device: where the model goes. trust: passed on to the weights reader.
+        seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
         names, size, mean, std, geometry, confidence: as in :func:`wrap`.
 
     Raises:
@@ -229,7 +229,7 @@ def load(
     else:
         model = _fitted(
             name,
-            open_weights(Path(weights), trust=trust),
+            open_weights(Path(weights), allow_code=allow_code),
             Path(weights),
             seed,
             len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES,

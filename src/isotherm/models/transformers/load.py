@@ -45,11 +45,11 @@ def need_transformers() -> None:
         raise MissingExtraError("transformers", "models", "reading a transformers model") from error
 
 
-def open_config(name: str, *, trust: Any = None) -> Any:
+def open_config(name: str, *, allow_code: Any = None) -> Any:
     """The configuration of a hub name or folder, checked as plain data before the package sees it.
 
     Args:
-        name: of the folder or repository. trust: the ``config.json`` that may hand arguments on, as the user said.
+        name: of the folder or repository. allow_code: the ``config.json`` that may hand arguments on, as the user said.
 
     Raises:
         AdapterError: something in it could open files or run code, and nobody allowed that. WeightsError: there is none.
@@ -58,8 +58,8 @@ def open_config(name: str, *, trust: Any = None) -> Any:
 
     try:
         fpath = _file_of(name, "config.json", needed=True) or Path(name)
-        found = read_checked(fpath, trust=trust)
-        check_beside(name, trust)
+        found = read_checked(fpath, allow_code=allow_code)
+        check_beside(name, allow_code)
         found.pop("configuration_files", None)  # names other files for other versions, which nobody has looked at
         with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
             (Path(dpath) / "config.json").write_text(json.dumps(found), "utf-8")  # what was checked is what is read
@@ -82,12 +82,12 @@ def _file_of(name: str, file_name: str, *, needed: bool = False) -> Path | None:
     return None if found is None else Path(found)
 
 
-def check_beside(name: str, trust: Any) -> None:
+def check_beside(name: str, allow_code: Any) -> None:
     """Raise AdapterError where a file beside the configuration leads out of a folder or to code."""
     for file_name, check in BESIDE.items():
         fpath = _file_of(name, file_name)
         if fpath is not None:
-            read_checked(fpath, trust=trust, check=check)
+            read_checked(fpath, allow_code=allow_code, check=check)
     for index in INDEXES:
         if (fpath := Path(name) / index).is_file():
             check_index(fpath)
@@ -130,7 +130,7 @@ def open_model(
     *,
     weights: str | os.PathLike[str],
     seed: int,
-    trust: Any,
+    allow_code: Any,
     dtype: torch.dtype = torch.float32,
 ) -> Any:
     """The model with the weights of its hub name or folder, with seeded random ones, or with those of a file or folder."""
@@ -143,12 +143,12 @@ def open_model(
             return model_class(config).to(dtype).eval()
     source = name if weights == "auto" else os.fspath(weights)
     if weights != "auto" and Path(source).is_dir():
-        check_beside(source, trust)
+        check_beside(source, allow_code)
     state = None
     if weights != "auto" and not Path(source).is_dir():
         from isotherm.models.weights.files import open_weights
 
-        state = open_weights(Path(source), trust=trust)
+        state = open_weights(Path(source), allow_code=allow_code)
     return _pretrained(model_class, config, source, state, dtype)
 
 
@@ -225,7 +225,7 @@ def _translated(name: str, what: str, error: Exception) -> AdapterError | Weight
     if isinstance(error, pickle.UnpicklingError):
         return WeightsError(
             f"the {what} of {name} are a broken pickle, or one that asks for more than tensors, which could run code; it was not opened. "
-            "Save them as safetensors, or give the file as weights= and, if you trust it, as trust="
+            "Save them as safetensors, or give the file as weights= and, if you trust it, as allow_code="
         )
     if Path(name).exists():
         return WeightsError(

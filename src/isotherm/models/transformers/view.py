@@ -126,7 +126,7 @@ def load(
     weights: str | os.PathLike[str] = "auto",
     seed: int = 0,
     device: str | torch.device = "cpu",
-    trust: Any = None,
+    allow_code: Any = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     classes: str | Sequence[str] | None = None,
@@ -141,7 +141,7 @@ def load(
     Args:
         name: hub name or folder; a folder needs no network.
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
-        seed: of random weights. device: where the model goes. trust: a weights file that may run code while it is opened, or a
+        seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or a
             ``config.json`` that may hand arguments on.
         names, size, classes, confidence: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
 
@@ -151,8 +151,10 @@ def load(
     """
     need_transformers()
     name = os.fspath(name)
-    config = open_config(name, trust=trust)
-    model = open_model(name, config, weights=weights, seed=seed, trust=trust, dtype=dtype_of(dtype)).to(device)
+    config = open_config(name, allow_code=allow_code)
+    model = open_model(name, config, weights=weights, seed=seed, allow_code=allow_code, dtype=dtype_of(dtype)).to(
+        device
+    )
     view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]

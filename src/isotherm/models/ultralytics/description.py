@@ -178,7 +178,7 @@ def explained(refused: RefusedDescriptionError, source: Path) -> str:
     """What is said of a description that was refused: what was found, why it matters, and how to allow it."""
     return (
         f"{refused}. ultralytics would evaluate or open it, so nothing was built. "
-        f"If you know who made the file, pass --trust {source} (in Python trust=)"
+        f"If you know who made the file, pass --allow-code {source} (in Python allow_code=)"
     )
 
 

@@ -127,10 +127,10 @@ def is_description(name: str | os.PathLike[str]) -> bool:
     return Path(name).suffix.lower() in {".yaml", ".yml"}
 
 
-def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> Any:
+def open_model(name: str, allow_code: str | os.PathLike[str] | None, seed: int) -> Any:
     """The package's object for a name or file: random weights for an architecture, safe mode for a file."""
     if not is_description(name):
-        return open_yolo(name, trust=trust)
+        return open_yolo(name, allow_code=allow_code)
     package = need_ultralytics()
     source = find_description(name)
     content = _content(source)
@@ -142,7 +142,7 @@ def open_model(name: str, trust: str | os.PathLike[str] | None, seed: int) -> An
             copy.write_text(yaml.safe_dump(read_description(content, source), sort_keys=False), "utf-8")
             safe = True
         except RefusedDescriptionError as refused:
-            if not authorise(source, hashlib.sha256(content).hexdigest(), trust):
+            if not authorise(source, hashlib.sha256(content).hexdigest(), allow_code):
                 raise WeightsError(explained(refused, source)) from refused
             copy.write_bytes(content)
             safe = False

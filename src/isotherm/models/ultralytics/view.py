@@ -266,7 +266,7 @@ def load(
     name: str | os.PathLike[str],
     *,
     weights: str = "auto",
-    trust: str | os.PathLike[str] | None = None,
+    allow_code: str | os.PathLike[str] | None = None,
     seed: int = 0,
     fuse: bool = True,
     device: str | torch.device | None = None,
@@ -286,7 +286,7 @@ def load(
         name: ``yolo11n.pt`` (a file, or a released model that the package downloads) or ``yolo11n.yaml`` (the
             architecture with random weights).
         weights: "auto" for those in the file; "none" leaves the architecture's seeded random ones.
-        trust: a file that may be unpickled in full; others are opened in safe mode.
+        allow_code: a file that may be unpickled in full; others are opened in safe mode.
         seed: of random weights. fuse: merge convolutions with their batch norms, as predict does.
         device: where to put the model. The others: see :func:`wrap`.
 
@@ -294,7 +294,7 @@ def load(
         MissingExtraError: the package is not installed. WeightsError: the file cannot be opened safely.
     """
     file = _architecture(name, weights)
-    yolo = open_model(file, trust, seed)
+    yolo = open_model(file, allow_code, seed)
     model = inner_model(yolo)
     if device is not None:
         model.to(device)

@@ -34,15 +34,15 @@ _loading = threading.RLock()
 
 
 def open_yolo(
-    fpath: str | os.PathLike[str], *, trust: str | os.PathLike[str] | None = None, say: Say = to_stderr
+    fpath: str | os.PathLike[str], *, allow_code: str | os.PathLike[str] | None = None, say: Say = to_stderr
 ) -> Any:
     """An ``ultralytics.YOLO`` (or YOLOE, YOLOWorld, RTDETR, as the file says) from a checkpoint.
 
     Args:
         fpath: a .pt file, or the bare name of a model that the package publishes (``"yolo11n.pt"``, ``"yolo11n"``),
             which it downloads into the working folder when it is not there.
-        trust: a file whose content may run code on this machine, as the user said.
-        say: where the line goes that names a trusted file's SHA-256.
+        allow_code: a file whose content may run code on this machine, as the user said.
+        say: where the line goes that names an allowed file's SHA-256.
 
     Returns:
         The object of the package; the module is its ``.model``.
@@ -67,12 +67,12 @@ def open_yolo(
             return _load(package, local if kept else Path(shutil.copyfile(local, copy)), local, safe=True)
         except (_RefusedError, RefusedDescriptionError) as refused:
             shutil.copyfile(local, copy)  # a private copy: what is hashed is what is opened
-            if not authorise(local, sha256_of(copy), trust, say):
+            if not authorise(local, sha256_of(copy), allow_code, say):
                 if isinstance(refused, RefusedDescriptionError):
                     raise WeightsError(explained(refused, local)) from refused
                 raise WeightsError(
                     f"{local} asks for {refused} and could run any code while it is opened, so it was not; "
-                    f"if you know who made it, pass --trust {local}"
+                    f"if you know who made it, pass --allow-code {local}"
                 ) from refused
             return _load(package, copy, local, safe=False)
 

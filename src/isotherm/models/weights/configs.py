@@ -215,15 +215,15 @@ FILE_NAME = re.compile(
 def read_checked(
     fpath: Path,
     *,
-    trust: str | os.PathLike[str] | None = None,
+    allow_code: str | os.PathLike[str] | None = None,
     say: Say = to_stderr,
     check: Callable[[Any, object], None] | None = None,
 ) -> dict[str, Any]:
-    """A configuration as plain data, checked, or as it is where the user trusts the file.
+    """A configuration as plain data, checked, or as it is where the user allowed the file.
 
     Args:
-        fpath: the .json file. trust: a file that may do as it likes, as the user said.
-        say: where the line with the SHA-256 goes when ``trust`` names this file.
+        fpath: the .json file. allow_code: a file that may do as it likes, as the user said.
+        say: where the line with the SHA-256 goes when ``allow_code`` names this file.
         check: what raises RefusedConfigError; :func:`check_config` unless given.
 
     Raises:
@@ -242,10 +242,10 @@ def read_checked(
     try:
         (check or check_config)(found, fpath)
     except RefusedConfigError as refused:
-        if not authorise(fpath, hashlib.sha256(content).hexdigest(), trust, say):
+        if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
             raise AdapterError(
                 f"{refused}. It would reach code that opens files or runs programs, so nothing was built. "
-                f"If you know who made the model, pass --trust {fpath} (in Python trust=)"
+                f"If you know who made the model, pass --allow-code {fpath} (in Python allow_code=)"
             ) from refused
     return found
 

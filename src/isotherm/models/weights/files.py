@@ -37,21 +37,21 @@ MAX_HEADER_BYTES = 100_000_000
 def open_weights(
     fpath: str | os.PathLike[str],
     *,
-    trust: str | os.PathLike[str] | None = None,
+    allow_code: str | os.PathLike[str] | None = None,
     key: str | None = None,
     say: Say = to_stderr,
 ) -> dict[str, Tensor]:
     """Tensors by name from a weights file, on the CPU.
 
     What the file is decides its first bytes, not its name. safetensors and torch files of plain tensors are opened
-    without running anything. A torch file that asks for other Python objects is refused, unless ``trust`` names it
-    or it was trusted before with the same bytes.
+    without running anything. A torch file that asks for other Python objects is refused, unless ``allow_code`` names it
+    or it was allowed before with the same bytes.
 
     Args:
         fpath: a safetensors or torch (.pt, .pth, .bin, .ckpt) file.
-        trust: a file whose content may run code on this machine, as the user said.
+        allow_code: a file whose content may run code on this machine, as the user said.
         key: which state dict, where a checkpoint holds several (``"model"``, ``"model_ema"``).
-        say: where the line goes that names a trusted file's SHA-256.
+        say: where the line goes that names an allowed file's SHA-256.
 
     Raises:
         WeightsError: missing, damaged, cut short, another format, unsafe, or without one clear state dict.
@@ -82,24 +82,24 @@ def open_weights(
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # hostile bytes raise anything at all
             asked = unsafe_globals(fpath, str(error))
-            if not asked and not is_same_file(fpath, trust):
+            if not asked and not is_same_file(fpath, allow_code):
                 raise damaged(fpath, error) from error
-            loaded = _unpickled(fpath, asked, trust, say)
+            loaded = _unpickled(fpath, asked, allow_code, say)
     return _state_dict(loaded, fpath, key)
 
 
-def _unpickled(fpath: Path, asked: list[str], trust: str | os.PathLike[str] | None, say: Say) -> Any:
+def _unpickled(fpath: Path, asked: list[str], allow_code: str | os.PathLike[str] | None, say: Say) -> Any:
     content = fpath.read_bytes()  # once: what is hashed is what is opened
-    if not authorise(fpath, hashlib.sha256(content).hexdigest(), trust, say):
+    if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
         raise WeightsError(
             f"{fpath} asks for {', '.join(asked)} and could run any code while it is opened, so it was not; "
-            f"if you know who made it, pass --trust {fpath}, or save it as safetensors"
+            f"if you know who made it, pass --allow-code {fpath}, or save it as safetensors"
         )
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     except Exception as error:
         raise WeightsError(
-            f"{fpath} is trusted but cannot be opened ({type(error).__name__}: {error}); is its package installed?"
+            f"{fpath} may run code but cannot be opened ({type(error).__name__}: {error}); is its package installed?"
         ) from error
 
 

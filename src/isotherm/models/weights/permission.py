@@ -15,7 +15,7 @@ from pathlib import Path
 from isotherm.atomic import atomic_write
 from isotherm.errors import IsothermError, WeightsError
 
-FORMAT = "isotherm.trust/1"
+FORMAT = "isotherm.permission/1"
 Say = Callable[[str], None]
 
 
@@ -32,18 +32,18 @@ def config_dpath() -> Path:
     return (Path(shared) if shared else Path.home() / ".config") / "isotherm"
 
 
-def trust_fpath() -> Path:
-    """The file that remembers what was trusted."""
-    return config_dpath() / "trusted.json"
+def permissions_fpath() -> Path:
+    """The file that remembers what was allowed."""
+    return config_dpath() / "permissions.json"
 
 
-def trusted_files() -> dict[str, str]:
-    """Absolute path to SHA-256 of every file that was trusted.
+def allowed_files() -> dict[str, str]:
+    """Absolute path to SHA-256 of every file that may run code.
 
     Raises:
         WeightsError: the record exists and cannot be read.
     """
-    fpath = trust_fpath()
+    fpath = permissions_fpath()
     try:
         record = json.loads(fpath.read_text("utf-8"))
         if record["format"] != FORMAT:
@@ -53,58 +53,58 @@ def trusted_files() -> dict[str, str]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
-            f"the record of trusted files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and trust again"
+            f"the record of allowed files {fpath} cannot be read ({type(error).__name__}: {error}); delete it and allow them again"
         ) from error
 
 
-def is_same_file(fpath: Path, trust: str | os.PathLike[str] | None) -> bool:
-    """True where ``trust`` names this very file, links followed."""
-    if trust is None:
+def is_same_file(fpath: Path, allow_code: str | os.PathLike[str] | None) -> bool:
+    """True where ``allow_code`` names this very file, links followed."""
+    if allow_code is None:
         return False
     try:
-        return fpath.samefile(trust)
+        return fpath.samefile(allow_code)
     except OSError as error:
         raise WeightsError(
-            f"the file to trust, {os.fspath(trust)}, cannot be found ({error.strerror or error}); check the path"
+            f"the file that may run code, {os.fspath(allow_code)}, cannot be found ({error.strerror or error}); check the path"
         ) from error
 
 
-def authorise(fpath: Path, sha256: str, trust: str | os.PathLike[str] | None, say: Say = to_stderr) -> bool:
+def authorise(fpath: Path, sha256: str, allow_code: str | os.PathLike[str] | None, say: Say = to_stderr) -> bool:
     """Whether this file with these bytes may run code, remembering it when the user has just said so.
 
     Args:
         fpath: the file that wants to be opened.
         sha256: of the bytes that will be opened.
-        trust: the file that the user trusts, if any.
-        say: where the line with the hash goes when ``trust`` names this file.
+        allow_code: the file that the user allows to, if any.
+        say: where the line with the hash goes when ``allow_code`` names this file.
 
     Raises:
-        WeightsError: the file was trusted before with other bytes, and ``trust`` does not name it now.
+        WeightsError: the file was allowed before with other bytes, and ``allow_code`` does not name it now.
     """
     where = str(fpath.resolve())
-    if is_same_file(fpath, trust):
-        say(f"trusting {fpath} to run code while it is opened, sha256 {sha256}")
+    if is_same_file(fpath, allow_code):
+        say(f"{fpath} may run code while it is opened, sha256 {sha256}")
         try:
             _remember(where, sha256)
         except (OSError, IsothermError) as error:
             say(f"this could not be remembered ({error}); it holds for this time only")
         return True
-    before = trusted_files().get(where)
+    before = allowed_files().get(where)
     if before is not None and before != sha256:
         raise WeightsError(
-            f"{fpath} has changed since it was trusted: sha256 was {before}, is {sha256}; "
-            f"find out why, and pass --trust {fpath} if it is as it should be"
+            f"{fpath} has changed since it was allowed to run code: sha256 was {before}, is {sha256}; "
+            f"find out why, and pass --allow-code {fpath} if it is as it should be"
         )
     return before == sha256
 
 
 def _remember(where: str, sha256: str) -> None:
-    fpath = trust_fpath()
+    fpath = permissions_fpath()
     try:
-        files = json.loads(fpath.read_text("utf-8"))["files"] if trusted_files() else {}
+        files = json.loads(fpath.read_text("utf-8"))["files"] if allowed_files() else {}
     except WeightsError:
         files = {}  # damaged: what the user says now counts, the rest is asked again
-    files[where] = {"sha256": sha256, "trusted_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    files[where] = {"sha256": sha256, "allowed_at": datetime.now(UTC).isoformat(timespec="seconds")}
     fpath.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(fpath) as file:
         file.write(json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n")

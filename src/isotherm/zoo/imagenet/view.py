@@ -52,7 +52,7 @@ def load(
     weights: str | os.PathLike[str] = "auto",
     seed: int = 0,
     device: str | torch.device = "cpu",
-    trust: str | os.PathLike[str] | None = None,
+    allow_code: str | os.PathLike[str] | None = None,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
@@ -65,7 +65,7 @@ def load(
         name: ``imagenet``; there is one.
         weights: "auto" takes the package's; "none" leaves seeded random ones; anything else is the path of a state dict
             with timm's names.
-        seed: of random weights. device: where the model goes. trust: passed on to the weights reader.
+        seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
         names, size, mean, std, geometry: as in :func:`isotherm.models.timm.view.wrap`.
 
     Raises:
@@ -84,7 +84,7 @@ def load(
             weights=weights,
             seed=seed,
             device=device,
-            trust=trust,
+            allow_code=allow_code,
             names=names,
             size=size,
             mean=mean,
