@@ -256,7 +256,7 @@ def explain_many(
 def _explained(
     model: Any, images: Iterable[Any], job: _Job, *, batch: int, titles: Iterable[str] | None
 ) -> Iterator[Explanation]:
-    opened = open_with(model, job.options, seed=job.seed, also=FRONT)
+    opened = open_with(model, job.options, where_taken={"seed": job.seed}, also=FRONT)
     named = iter(titles) if titles is not None else (f"picture {i}" for i in count())
     if isinstance(opened.view, LanguageView):
         if (job.layers, job.fuse, job.smooth) != ("auto", "mean", "none"):

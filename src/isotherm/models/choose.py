@@ -60,18 +60,21 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
     return open_with(model, options)
 
 
-def open_with(model: Any, options: Mapping[str, Any], *, seed: int | None = None, also: Sequence[str] = ()) -> Opened:
+def open_with(
+    model: Any, options: Mapping[str, Any], *, where_taken: Mapping[str, Any] | None = None, also: Sequence[str] = ()
+) -> Opened:
     """:func:`open_view` for a front door that has options of its own.
 
     Args:
-        model: as there, or one that is open already. seed: of random weights, for families that make any; not an option
-            that the others refuse. also: the front door's own options, which a misspelt one may have meant.
+        model: as there, or one that is open already. where_taken: options of models that are opened by name, which families that
+            do not take them do without, such as the seed of random weights. also: the front door's own options, which a
+            misspelt one may have meant.
     """
     if isinstance(model, str | Path):
         family, match = family_of_name(str(model))
         load = family.loader()
-        if seed is not None and "seed" in inspect.signature(load).parameters:
-            options = {**options, "seed": seed}
+        taken = inspect.signature(load).parameters
+        options = {**options, **{k: v for k, v in (where_taken or {}).items() if k in taken}}
         return Opened(_call(family, load, match.name or str(model), options, also), match.reason)
     if isinstance(model, Opened) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
         if options:
@@ -164,7 +167,7 @@ def _unknown(name: str) -> AdapterError | MissingExtraError:
     """The error for a name that no family knows: the nearest names, or the package that might know it and is missing."""
     catalogues = [family for family in families().values() if family.has_catalogue]
     missing = [family for family in catalogues if not family.is_installed]
-    known = [example for example in EXAMPLES if example != name]
+    known = [example for example in EXAMPLES if not example.endswith(name)]
     for family in families().values():
         if family.is_installed:
             known += family.names()
