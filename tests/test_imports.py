@@ -23,10 +23,12 @@ STEPS = [
     {"heads", "cam", "gaze"},
     {"vlm"},
     {"models", "data"},
+    {"runs"},
     {"api"},
     {"train"},
     {"zoo"},
     {"systems"},
+    {"jobs"},
     {"studio", "scale"},
     {"cli"},
 ]

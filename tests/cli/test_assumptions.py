@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from isotherm.cli import main
-from isotherm.data.runs import read_items, read_run
+from isotherm.runs.read import read_items, read_run
 
 WARNING = "WARNING: RANDOM WEIGHTS. The weights are random (seed 0)"
 

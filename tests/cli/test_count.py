@@ -11,10 +11,10 @@ from PIL import Image
 
 from isotherm.cli import main
 from isotherm.data.fsc147 import PICTURES, write_generated_fsc147
-from isotherm.data.runs import read_items, read_run
 from isotherm.draw import read_command
 from isotherm.heatmap import Heatmap
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.runs.read import read_items, read_run
 
 MODEL = ["--model", "tiny-vlm", "--weights", "none", "--prompt", "how many {category} ?", "--quiet"]
 

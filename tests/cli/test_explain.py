@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from isotherm.cli import main
-from isotherm.data.runs import read_items, read_run
 from isotherm.draw import read_command
 from isotherm.heatmap import Heatmap
+from isotherm.runs.read import read_items, read_run
 
 SCENES = ["--model", "scenes", "--trust", "off"]
 

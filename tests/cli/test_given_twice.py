@@ -9,8 +9,8 @@ from isotherm.cli import main
 from isotherm.cli.count import Count
 from isotherm.cli.given_twice import refuse_repeated
 from isotherm.cli.options import Explain
-from isotherm.data.runs import read_items
 from isotherm.errors import OptionError
+from isotherm.runs.read import read_items
 
 
 def test_two_classes_in_two_options_are_refused_with_the_way_to_ask_for_both(capsys):

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import nn
 
 from isotherm.cli import main
-from isotherm.data.runs import read_items, read_run
 from isotherm.data.shape_questions import make_question
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.models.choose import Opened
+from isotherm.runs.read import read_items, read_run
 from isotherm.zoo.detector.network import save_detector
 from isotherm.zoo.detector.view import load
 from tiny import TinyClassifier, TinyNet

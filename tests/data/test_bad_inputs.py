@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isotherm.data.runs import Run, read_items, read_run
 from isotherm.data.sources import expand
 from isotherm.errors import InputError
+from isotherm.runs.read import read_items, read_run
+from isotherm.runs.record import Run
 
 PHOTO = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
 

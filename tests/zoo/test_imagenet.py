@@ -235,7 +235,7 @@ def energy_and_share(heatmap, box, view):
 
 def test_without_a_model_the_command_line_uses_it_and_says_so(tmp_path, monkeypatch, capsys):
     from isotherm.cli import main
-    from isotherm.data.runs import read_items, read_run
+    from isotherm.runs.read import read_items, read_run
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(PHOTOGRAPHS[1].fpath, "photo.png")

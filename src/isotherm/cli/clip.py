@@ -14,10 +14,10 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cli.job import style_of
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import combined, entry_of, record_of
-from isotherm.data.runs import Run
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
 from isotherm.heatmap import Heatmap
+from isotherm.runs.record import Run
 
 SHOWN = 12
 """Frames of a clip that the report shows, evenly spread over the first ones; the clip has all."""

@@ -16,11 +16,11 @@ from isotherm.cam.premises import premises_of
 from isotherm.cli.models import open_model, split, tell_warnings
 from isotherm.cli.progress import progress_lines
 from isotherm.cli.vlm_options import Count, CountingOptions
-from isotherm.data.runs import Run
 from isotherm.data.sources import expand
 from isotherm.draw import save_picture
 from isotherm.errors import AdapterError, InputError, NonFiniteError, OptionError
 from isotherm.ops.hashing import state_hash
+from isotherm.runs.record import Run
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.vlm_counting import count
 from isotherm.train.recipe import from_plain, read_recipe

@@ -17,9 +17,9 @@ from isotherm.cli.demo_photographs import show_photographs
 from isotherm.cli.demo_questions import ask_questions
 from isotherm.cli.demo_scenes import show_classes, show_findings
 from isotherm.cli.options import Demo
-from isotherm.data.runs import Run
 from isotherm.draw import ReportEntry, write_report
 from isotherm.errors import MissingExtraError, OptionError
+from isotherm.runs.record import Run
 
 Part = Callable[[Run], tuple[Table, list[ReportEntry], str]]
 """Shows something: a table for the console, entries for the page, and the name of the model."""

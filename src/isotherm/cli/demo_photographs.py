@@ -13,11 +13,11 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores import TopK
 from isotherm.cli.outputs import entry_of
 from isotherm.data.photographs import PHOTOGRAPHS, Photograph
-from isotherm.data.runs import Run
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.metrics.localisation import box_coverage, energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import seen, to_source
+from isotherm.runs.record import Run
 
 CLASSES = 2
 """How many of a photograph's likeliest classes get a map."""

@@ -12,7 +12,6 @@ from rich.table import Table
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cli.outputs import entry_of
-from isotherm.data.runs import Run
 from isotherm.data.shape_questions import HELD_OUT, Kind, ShapeQuestion, make_question
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.frame import Frame
@@ -20,6 +19,7 @@ from isotherm.heatmap import Heatmap
 from isotherm.metrics.localisation import energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
+from isotherm.runs.record import Run
 from isotherm.vlm.view import LanguageView
 
 QUESTIONS: Sequence[tuple[Kind, int]] = (("count", 28), ("count", 20), ("where", 18))

@@ -18,12 +18,12 @@ from isotherm.cam.scores.detections import iou
 from isotherm.cam.view import View
 from isotherm.cli.outputs import entry_of
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
-from isotherm.data.runs import Run
 from isotherm.data.scenes import Scene
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.metrics.localisation import energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
+from isotherm.runs.record import Run
 
 METHODS = ("hirescam", "gradcam", "layercam", "eigencam", "scorecam")
 

@@ -18,13 +18,13 @@ from isotherm.cli.progress import progress_lines
 from isotherm.cli.train_keypoints import kept_recipe
 from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
-from isotherm.data.runs import Run
 from isotherm.decode import coverage
 from isotherm.draw import save_picture
 from isotherm.draw.figures import curve_figure, scatter_figure
 from isotherm.errors import InputError, OptionError
 from isotherm.metrics.keypoint_report import KeypointTruth, pck_curve
 from isotherm.metrics.point_errors import line_lengths, point_errors
+from isotherm.runs.record import Run
 from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_data import DataChoice, Source, read_data, read_source, read_sources

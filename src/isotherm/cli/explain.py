@@ -21,13 +21,13 @@ from isotherm.cli.job import layers_of, methods_of, question_of, score_of
 from isotherm.cli.models import open_model, tell_warnings
 from isotherm.cli.options import Explain
 from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
-from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
 from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
 from isotherm.ops.names import known_word
+from isotherm.runs.record import Run
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView

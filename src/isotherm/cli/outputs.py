@@ -11,9 +11,10 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.cli.job import style_of
 from isotherm.cli.options import Explain
-from isotherm.data.runs import Run, frame_to_json
 from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
 from isotherm.heatmap import Heatmap
+from isotherm.runs.record import Run
+from isotherm.runs.values import frame_to_json
 
 MOST_ROWS = 12
 """Findings in a panel; the report has all of them."""

@@ -17,11 +17,11 @@ from isotherm.cli.keypoint_options import PredictKeypoints
 from isotherm.cli.models import split
 from isotherm.cli.progress import progress_lines
 from isotherm.data.pictures import Picture
-from isotherm.data.runs import Run
 from isotherm.data.sources import Item, expand
 from isotherm.draw import draw_points, save_picture
 from isotherm.errors import InputError, OptionError
 from isotherm.points import Points
+from isotherm.runs.record import Run
 from isotherm.train.devices import chosen_device
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_predict import predict_pictures

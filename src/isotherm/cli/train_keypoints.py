@@ -12,8 +12,8 @@ from rich.console import Console
 
 from isotherm.cli.keypoint_options import TrainKeypoints
 from isotherm.cli.progress import progress_lines
-from isotherm.data.runs import numbered
 from isotherm.errors import OptionError
+from isotherm.runs.folder import numbered
 from isotherm.train.keypoint_recipe import KeypointRecipe, set_at, with_settings
 from isotherm.train.keypoint_run import train_run
 from isotherm.train.recipe import from_plain, read_recipe

@@ -18,9 +18,9 @@ from scipy.optimize import linear_sum_assignment
 from isotherm.atomic import atomic_write
 from isotherm.data.fsc147 import CountedPicture
 from isotherm.data.pictures import read_picture
-from isotherm.data.runs import to_json
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.hashing import state_hash
+from isotherm.runs.values import to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.vlm_counting import count
 from isotherm.train.run_folder import RunFolder

@@ -16,11 +16,11 @@ from isotherm.api import open_model
 from isotherm.cam.premises import premises_of
 from isotherm.cam.view import Picture
 from isotherm.data.pictures import as_picture
-from isotherm.data.runs import frame_to_json
 from isotherm.draw import save_picture
 from isotherm.errors import AdapterError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
+from isotherm.runs.values import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_figure import counting_figure
 from isotherm.systems.counting_fusion import Fused, Seen, fuse

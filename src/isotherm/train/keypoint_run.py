@@ -25,9 +25,10 @@ from torch import nn
 from isotherm.atomic import atomic_write
 from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
-from isotherm.data.runs import to_json, versions
 from isotherm.errors import InputError
 from isotherm.models.backbone import check_backbone
+from isotherm.runs.values import to_json
+from isotherm.runs.versions import versions
 from isotherm.train.devices import Worker
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data

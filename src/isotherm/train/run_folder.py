@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from isotherm.atomic import atomic_write
-from isotherm.data.runs import to_json
 from isotherm.errors import InputError, OptionError, WeightsError
+from isotherm.runs.values import to_json
 
 FORMAT = "isotherm.training/1"
 

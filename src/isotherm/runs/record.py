@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import platform
 import re
 import shlex
 import sys
@@ -17,29 +15,17 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.data.names import Stems, shortened
-from isotherm.errors import InputError, IsothermError, OptionError
-from isotherm.frame import Frame
-from isotherm.version import __version__
+from isotherm.errors import IsothermError, OptionError
+from isotherm.runs.folder import ITEMS_FILE, RUN_FILE, chosen, numbered
+from isotherm.runs.values import to_json
+from isotherm.runs.versions import versions
 
 FORMAT = "isotherm.run/1"
-RUN_FILE, ITEMS_FILE = "run.json", "items.jsonl"
-_PACKAGES = (
-    "torch",
-    "numpy",
-    "pillow",
-    "torchvision",
-    "timm",
-    "transformers",
-    "ultralytics-opencv-headless",
-    "ultralytics",
-    "av",
-)
 
 
 @dataclass(frozen=True)
@@ -87,6 +73,7 @@ class Run:
 
     Example:
         >>> import tempfile
+        >>> from isotherm.runs.read import read_items, read_run
         >>> root = Path(tempfile.mkdtemp())
         >>> with Run("explain", root=root, model="resnet50") as run:
         ...     _ = run.fpath("a/cat.jpg", ".txt").write_text("warm")
@@ -118,7 +105,7 @@ class Run:
             "versions": versions(),
             **to_json(facts),
         }
-        self.dpath = numbered(Path(root), job) if out is None else _chosen(Path(out), overwrite)
+        self.dpath = numbered(Path(root), job) if out is None else chosen(Path(out), overwrite)
         self._stems, self._claimed = Stems(), dict[str, str]()
         self._done, self._failed, self._start = 0, list[tuple[str, str]](), time.monotonic()
         self._save()
@@ -199,129 +186,6 @@ class Run:
                 )
                 + b"\n"
             )
-
-
-def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:
-    """The record of a run; ``status`` is ``"running"`` where it was killed.
-
-    Raises:
-        InputError: the folder holds no run of this program.
-    """
-    fpath = Path(dpath) / RUN_FILE
-    try:
-        record = json.loads(fpath.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{dpath} holds no {RUN_FILE}; expected the folder of a run") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{fpath} cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise InputError(f"{fpath} is not the record of a run; expected the format {FORMAT!r}")
-    return record
-
-
-def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The items of a run, also of one that was killed: a last line without an end is left out.
-
-    Raises:
-        InputError: the file is missing, or a whole line of it is not JSON.
-    """
-    fpath = Path(dpath) / ITEMS_FILE
-    try:
-        *lines, _ = fpath.read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"{fpath} cannot be read ({error.strerror or error}); expected the folder of a run") from error
-    items = []
-    for number, line in enumerate(lines, 1):
-        try:
-            items.append(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{fpath}, line {number}: not JSON ({error}); the file was changed by something else"
-            ) from error
-    return items
-
-
-def versions() -> dict[str, str]:
-    """Versions of isotherm, Python and of the packages that shape a result, as far as installed."""
-    found = {"isotherm": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for package in _PACKAGES:
-        try:
-            # a module that is loaded knows its build as well (torch: +cu132), its package does not
-            found[package] = str(getattr(sys.modules.get(package), "__version__", "")) or metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def frame_to_json(frame: Frame) -> dict[str, Any]:
-    """A frame's matrix (cells to source pixels) and both sizes (h, w), as lists."""
-    return {"to_source": frame.to_source.tolist(), "size": list(frame.size), "source_size": frame.source_size.tolist()}
-
-
-def to_json(value: Any) -> Any:
-    """A value as JSON can hold it: paths as text, tensors and arrays as lists, numbers that JSON lacks as words.
-
-    Raises:
-        TypeError: a value without such a form, named by its type.
-    """
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): to_json(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_json(inner) for inner in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(to_json(inner) for inner in value)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Frame):
-        return frame_to_json(value)
-    if hasattr(value, "tolist"):  # tensors, arrays and their scalars
-        return to_json(value.detach().cpu().tolist() if hasattr(value, "detach") else value.tolist())
-    raise TypeError(f"a record cannot hold a {type(value).__name__}; pass text, numbers, lists or a frame")
-
-
-def numbered(root: Path, job: str) -> Path:
-    """A new folder ``root/job-001`` and so on, made so that no two processes get the same.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        pattern = re.compile(rf"{re.escape(job)}-([0-9]+)")
-        number = 1 + max((int(m[1]) for e in root.iterdir() if (m := pattern.fullmatch(e.name))), default=0)
-        while True:
-            dpath = root / f"{job}-{number:03d}"
-            try:
-                dpath.mkdir()  # fails where another process was faster: no two runs share a folder
-                return dpath
-            except FileExistsError:
-                number += 1
-    except OSError as error:
-        raise InputError(
-            f"no run folder can be made in {root} ({error.strerror or error}); give another with --out"
-        ) from error
-
-
-def _chosen(out: Path, overwrite: bool) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        holds = sorted(entry.name for entry in out.iterdir())
-    except FileExistsError:
-        raise OptionError(f"--out {out} is a file; expected a folder") from None
-    except OSError as error:
-        raise OptionError(f"--out {out} cannot be used ({error.strerror or error})") from error
-    if holds and not overwrite:
-        what = (
-            "an earlier run"
-            if RUN_FILE in holds
-            else "other files (" + ", ".join(holds[:3]) + (", ...)" if len(holds) > 3 else ")")
-        )
-        raise OptionError(f"--out {out} holds {what}; give an empty folder, or --overwrite to write among them")
-    return out
 
 
 def _now() -> str:

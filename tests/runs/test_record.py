@@ -15,10 +15,12 @@ import pytest
 import torch
 from torch import nn
 
-from isotherm.data.runs import Run, read_items, read_run, to_json
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.ops.hashing import sha256_of, state_hash
+from isotherm.runs.read import read_items, read_run
+from isotherm.runs.record import Run
+from isotherm.runs.values import to_json
 
 
 def test_runs_are_numbered_and_never_written_over(tmp_path):
@@ -148,7 +150,7 @@ def test_a_folder_of_ones_own(tmp_path):
 KILLED = """
 import sys, numpy as np
 from isotherm.atomic import atomic_write
-from isotherm.data.runs import Run
+from isotherm.runs.record import Run
 run = Run("explain", root=sys.argv[1])
 for i in range(10**9):
     name = f"folder/picture {i}.png"
