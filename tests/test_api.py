@@ -11,10 +11,11 @@ from PIL import Image
 from torch import nn
 
 from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, explain_many, open_model
-from isotherm.api import resolve_methods, resolve_score
 from isotherm.cam.methods import RISE, gradcam, hirescam
 from isotherm.cam.scores import Function, Named
 from isotherm.errors import AdapterError, MethodError, MissingExtraError, OptionError, TargetError
+from isotherm.explain_options import resolve_score
+from isotherm.explaining import resolve_methods
 from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)

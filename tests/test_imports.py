@@ -24,6 +24,8 @@ STEPS = [
     {"vlm"},
     {"models", "data"},
     {"runs"},
+    {"explain_options"},
+    {"explaining"},
     {"api"},
     {"train"},
     {"zoo"},

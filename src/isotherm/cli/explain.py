@@ -13,7 +13,7 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isotherm.api import TrustLevel, explain_many, resolve_methods
+from isotherm.api import explain_many
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
 from isotherm.cli.clip import write_clip
@@ -24,6 +24,8 @@ from isotherm.cli.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
+from isotherm.explain_options import TrustLevel
+from isotherm.explaining import resolve_methods
 from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
 from isotherm.ops.names import known_word

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from isotherm.api import resolve_score
 from isotherm.cam.scores import Contrast, Detection, TopK
 from isotherm.cam.scores.detections import Part
 from isotherm.cli.models import split
@@ -15,6 +14,7 @@ from isotherm.data.pictures import read_picture
 from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
 from isotherm.errors import OptionError
+from isotherm.explain_options import resolve_score
 from isotherm.vlm.choose import answer_score
 
 
