@@ -12,7 +12,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "isotherm"
 STEPS = [
     {"version"},
-    {"errors"},
+    {"errors", "progress"},
     {"atomic"},
     {"frame"},
     {"heatmap", "points"},

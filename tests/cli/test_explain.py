@@ -157,9 +157,9 @@ def test_safetensors_and_own_folder(place):
 
 
 def test_interruption_keeps_what_is_finished(place, monkeypatch, capsys):
-    from isotherm.cli import explain as module
+    from isotherm.jobs.explain import run as module
 
-    real, calls = module.explain_many, []
+    real, calls = module.explain_pictures, []
 
     def second_time_interrupted(*args, **kwargs):
         if calls:
@@ -167,7 +167,7 @@ def test_interruption_keeps_what_is_finished(place, monkeypatch, capsys):
         calls.append(1)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(module, "explain_many", second_time_interrupted)
+    monkeypatch.setattr(module, "explain_pictures", second_time_interrupted)
     assert main(["explain", "scene-1.jpg", "scene-4.jpg", *SCENES]) == 130
     dpath = run_of(place)
     assert read_run(dpath)["status"] == "interrupted"

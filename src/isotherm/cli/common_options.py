@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
-AUTO = "auto"
-"""The model's name where none is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,27 +11,3 @@ class Common:
     """Show the traceback of an error."""
     quiet: bool = False
     """Print only the summary and errors."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions(Common):
-    model: str
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
-    weights: str | None = None
-    """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
-    classes: str | None = None
-    """Open-vocabulary detectors: what to look for, separated by commas."""
-    confidence: float | None = None
-    """Detectors: least confidence of a finding, 0 to 1."""
-    size: str | None = None
-    """Model input size: 640, or 480x640 (height x width)."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """Of a hub model's weights and sums. Default: float32."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    seed: int = 0
-    """Of random weights, masks and orders."""
-    allow_code: Path | None = None
-    """A file that runs code while it is opened (a weights file that needs full unpickling, or a configuration that hands
-    arguments on) and that you allow to: it can do anything, so name only one whose maker you know. Its SHA-256 is printed
-    and remembered."""

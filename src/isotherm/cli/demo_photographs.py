@@ -11,9 +11,9 @@ from rich.table import Table
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores import TopK
-from isotherm.cli.outputs import entry_of
 from isotherm.data.photographs import PHOTOGRAPHS, Photograph
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
+from isotherm.jobs.explain.outputs import entry_of
 from isotherm.metrics.localisation import box_coverage, energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import seen, to_source

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
-from isotherm.cli.outputs import entry_of
 from isotherm.data.shape_questions import HELD_OUT, Kind, ShapeQuestion, make_question
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from isotherm.jobs.explain.outputs import entry_of
 from isotherm.metrics.localisation import energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source

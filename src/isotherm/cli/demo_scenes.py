@@ -16,10 +16,10 @@ from isotherm.api import explain
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.scores.detections import iou
 from isotherm.cam.view import View
-from isotherm.cli.outputs import entry_of
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
 from isotherm.data.scenes import Scene
 from isotherm.draw import ReportEntry, comparison_grid, save_picture
+from isotherm.jobs.explain.outputs import entry_of
 from isotherm.metrics.localisation import energy_inside
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source

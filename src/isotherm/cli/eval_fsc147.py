@@ -1,44 +1,20 @@
-"""``isotherm eval fsc147``: a model's counts judged on pictures whose objects are all marked."""
+"""``isotherm eval fsc147``: the job on the console, and its table."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
-from isotherm.cam.premises import premises_of
-from isotherm.cli.count import config_of, counting_view
-from isotherm.cli.models import tell_warnings
-from isotherm.cli.progress import progress_lines
+from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.vlm_options import EvalFsc147
-from isotherm.data.fsc147 import read_fsc147
-from isotherm.errors import OptionError
-from isotherm.systems.counting_evaluation import RESULTS, evaluate_counting
+from isotherm.jobs.evaluate.fsc147 import run as run_job
+from isotherm.systems.counting_evaluation import RESULTS
 
 
 def run(options: EvalFsc147, arguments: Sequence[str]) -> int:
-    if options.limit is not None and options.limit < 1:
-        raise OptionError(f"--limit {options.limit}: expected at least 1")
-    config = config_of(options)
-    pictures = read_fsc147(options.data, options.split)[: options.limit]
-    view, reason = counting_view(options)
-    console = Console(stderr=True, quiet=options.quiet, highlight=False)
-    alarms = tell_warnings(console, premises_of(view))
-    with progress_lines(console) as say:
-        say(f"model: {reason}")
-        results = evaluate_counting(
-            view,
-            pictures,
-            options.out,
-            strategy=options.strategy,
-            config=config,
-            data=f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}",
-            command=shlex.join(["isotherm", *arguments]),
-            say=say,
-        )
-    print("\n".join([*alarms, table_of(results)]))
+    with ConsoleReporter(options, by_lines=True) as reporter:
+        results = run_job(options, reporter, command=["isotherm", *arguments])
+    print("\n".join([*reporter.alarms, table_of(results)]))
     print(
         f"\n{results['model']}, {options.strategy}; a line for each picture and the figures in {options.out / RESULTS}"
     )

@@ -9,6 +9,8 @@ from typing import Literal
 from tyro.conf import Positional, UseAppendAction
 
 from isotherm.cli.common_options import Common
+from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
+from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 
 Track = Literal["csv", "wandb", "tensorboard"]
 
@@ -46,53 +48,13 @@ class TrainKeypoints(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalKeypoints(Common):
+class EvalKeypoints(Common, EvalKeypointsJob):
     """Judge a trained model on labelled pictures: a table, figures, the best and the worst pictures."""
-
-    run: Path
-    """The folder of a training run, or a .safetensors file of one."""
-    data: Path | None = None
-    """Annotations to judge by. Default: what the run validates on."""
-    images: Path | None = None
-    """The folder that the pictures of --data are named relative to. Default: that of the file."""
-    out: Path | None = None
-    """Folder for the results. Default: a new one, runs/eval-001 and so on."""
-    overwrite: bool = False
-    """Let --out hold something already: files of the same name are replaced, others stay."""
-    extremes: int = 8
-    """How many of the best and of the worst pictures to draw."""
-    skip_bad: bool = False
-    """Leave out pictures and annotations that cannot be read, and say so, instead of stopping."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    track: Track = "csv"
-    """Tell wandb (offline) or tensorboard of the figures as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictKeypoints(Common):
+class PredictKeypoints(Common, PredictKeypointsJob):
     """Find keypoints: drawn with the ellipses that hold them with 95 %, and as JSON."""
-
-    sources: Positional[tuple[str, ...]]
-    """Pictures, folders, "globs", lists (.txt), videos, http(s) addresses."""
-    run: Path
-    """The folder of a training run, or a .safetensors file of one."""
-    box: str | None = None
-    """Where the object is in every picture: x0,y0,x1,y1 in its pixels. Default: the whole picture."""
-    level: float = 0.95
-    """Probability of the ellipses."""
-    px_per_cm: float | None = None
-    """Pixels per centimetre, to measure lines in centimetres as well."""
-    batch: int = 16
-    """Pictures per forward pass."""
-    recursive: bool = False
-    """Look into the folders within folders."""
-    out: Path | None = None
-    """Folder for the results. Default: a new one, runs/predict-001 and so on."""
-    overwrite: bool = False
-    """Let --out hold something already: files of the same name are replaced, others stay."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,15 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if {"-h", "--help"} & set(arguments) else 2
     try:
         refuse_renamed(arguments)
-    except IsothermError as error:
-        print(f"isotherm: {error}", file=sys.stderr)
-        return 2
-    try:
         options: Common = tyro.cli(
             Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"]
         )  # type: ignore[call-overload]
     except SystemExit as stop:
         return _code(stop)
+    except IsothermError as error:  # options that do not go together, or are out of range
+        if "--debug" in arguments:
+            traceback.print_exc()
+        print(f"isotherm: {error}", file=sys.stderr)
+        return 2
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     try:
         refuse_repeated(arguments, type(options))

@@ -4,85 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional, subcommand
 
-from isotherm.cli.common_options import AUTO, Common, ModelOptions
+from isotherm.cli.common_options import Common
 from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
 from isotherm.cli.vlm_options import Count, EvalFsc147, TrainTinyVlm
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.model_options import ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explain(ModelOptions):
+class Explain(Common, ExplainJob):
     """Heatmaps of what speaks for what a model sees: one per detection, or of a classifier's classes."""
 
-    sources: Positional[tuple[str, ...]]
-    """Pictures, folders, "globs", lists (.txt), videos, webcam numbers, http(s) addresses."""
-    model: str = AUTO
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with
-    isotherm). Default: imagenet, a network trained on ImageNet's photographs."""
-    cls: Annotated[str | None, arg(name="class")] = None
-    """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
-    versus: str | None = None
-    """Classifiers: explain the class rather than this other one. Questions: --answer rather than this other answer."""
-    prompt: str | None = None
-    """Vision-language models: the question. All maps are then of its answer."""
-    answer: str | None = None
-    """Questions: explain this answer. Default: what the model itself says."""
-    mask: Path | None = None
-    """Questions: a picture, white where the answer should rest; how well each map fits is then told."""
-    fill: Literal["mean", "blur", "mask"] | None = None
-    """Questions: what a vision token becomes where it is taken away to judge the maps. Default: mask, nobody attends to it."""
-    together: bool = False
-    """Questions: ask about all pictures, or about a video's frames as a video, in one prompt, rather than about each."""
-    top: int | None = None
-    """Classifiers: explain the K most likely classes."""
-    box: str | None = None
-    """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
-    target: str = "class"
-    """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
-    keypoint:K, or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next, word:WORD;
-    default: count where the prompt asks how many, else whole."""
-    method: str | None = None
-    """One method, such as hirescam, gradcam, eigencam, scorecam. Default: the best for this kind of model."""
-    compare: str | None = None
-    """Several methods side by side, separated by commas."""
-    layer: str = "auto"
-    """Target layers separated by commas, such as layer4[-1] or model.16; auto chooses and says why."""
-    fuse: Literal["mean", "max"] = "mean"
-    """How several layers become one map."""
-    smooth: Literal["none", "eigen", "augment", "both"] = "none"
-    """Smoothing by principal direction, by augmentation, or both."""
-    trust: str = "fast"
-    """How thoroughly to judge the maps: fast, full or off."""
-    shared_scale: bool = False
-    """One colour scale for all pictures and frames, so that colours can be compared."""
-    style: str = "isotherm"
-    """How maps are drawn: isotherm (colour over a picture that keeps its light and shade, lines of equal value, the peak),
-    tint, grey, lines, outline, or even (one opacity everywhere)."""
-    colormap: str | None = None
-    """Any matplotlib colour map, such as jet. Default: isotherm's own."""
-    opacity: float | None = None
-    """Of the strongest values, 0 to 1. Default: that of the style."""
-    batch: int = 1
-    """Pictures per forward pass."""
-    every: int = 1
-    """Videos: explain every n-th frame."""
-    max_frames: int | None = None
-    """Videos and webcams: stop after so many frames."""
-    recursive: bool = False
-    """Look into the folders within folders."""
-    out: Path | None = None
-    """Folder for the results. Default: a new one, runs/explain-001 and so on."""
-    overwrite: bool = False
-    """Let --out hold something already: files of the same name are replaced, others stay."""
-    raw: Literal["npz", "safetensors", "none"] = "npz"
-    """Format of the raw maps."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Layers(ModelOptions):
+class Layers(Common, ModelOptions):
     """The layers that a model can be explained at, as a tree, and which one is chosen automatically."""
 
     at: str = ""

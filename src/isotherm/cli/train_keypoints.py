@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from isotherm.cli.keypoint_options import TrainKeypoints
 from isotherm.cli.progress import progress_lines
 from isotherm.errors import OptionError
+from isotherm.jobs.train.kept import kept_recipe
 from isotherm.runs.folder import numbered
 from isotherm.train.keypoint_recipe import KeypointRecipe, set_at, with_settings
 from isotherm.train.keypoint_run import train_run
@@ -83,20 +83,3 @@ def recipe_of(options: TrainKeypoints) -> tuple[dict[str, Any], Path, str]:
         set_at(plain, "tracking.to", options.track)
     set_at(plain, "devices", {"accelerator": options.device, "devices": options.devices, "nodes": options.nodes})
     return with_settings(plain, options.set), root, where
-
-
-def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
-    """The recipe that a run's folder holds, as :func:`recipe_of` returns it.
-
-    Raises:
-        OptionError: there is none.
-    """
-    try:
-        told, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
-    return (
-        {key: told[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
-        Path(started["root"]),
-        str(dpath / "recipe.json"),
-    )

@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,14 @@ class Summary:
         done: items that came through.
         failed: (name, reason) of each that did not.
         seconds: wall time.
+        status: running, finished, interrupted, cancelled, or stopped and why.
     """
 
     dpath: Path
     done: int
     failed: tuple[tuple[str, str], ...]
     seconds: float
+    status: str = "running"
 
     def __str__(self) -> str:
         lines = [f"{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
@@ -131,26 +133,31 @@ class Run:
         middle = shortened(re.sub(r"[^\w-]+", "_", part), MOST_PART_BYTES)
         return self.dpath / f"{self._claimed[name]}{'.' + middle if middle else ''}{suffix}"
 
-    def done(self, name: str, **facts: Any) -> None:
-        """Record that an item came through, with whatever belongs to it; on disk when this returns."""
-        self._append({"name": name, "status": "done", **facts})
+    def done(self, name: str, **facts: Any) -> dict[str, Any]:
+        """Record that an item came through, with whatever belongs to it; on disk when this returns, which it does with the record."""
+        line = self._append({"name": name, "status": "done", **facts})
         self._done += 1
+        return line
 
-    def failed(self, name: str, reason: str | BaseException, **facts: Any) -> None:
-        """Record that an item did not, and why."""
+    def failed(self, name: str, reason: str | BaseException, **facts: Any) -> dict[str, Any]:
+        """Record that an item did not, and why; returns the record."""
         words = str(reason) if isinstance(reason, (str, IsothermError)) else f"{type(reason).__name__}: {reason}"
-        self._append({"name": name, "status": "failed", "reason": words, **facts})
+        line = self._append({"name": name, "status": "failed", "reason": words, **facts})
         self._failed.append((name, words))
+        return line
 
     def summary(self) -> Summary:
         """How it went so far."""
-        return Summary(self.dpath, self._done, tuple(self._failed), time.monotonic() - self._start)
+        return Summary(
+            self.dpath, self._done, tuple(self._failed), time.monotonic() - self._start, self._record["status"]
+        )
 
     def finish(self, status: str = "finished") -> Summary:
         """Write the end into ``run.json``; a second call changes nothing."""
         summary = self.summary()
         if self._open:
             self._open = False
+            summary = replace(summary, status=status)
             os.fsync(self._items)
             os.close(self._items)
             failed = [{"name": name, "reason": reason} for name, reason in self._failed]
@@ -170,13 +177,15 @@ class Run:
         else:
             self.finish(f"stopped: {kind.__name__}: {error}")
 
-    def _append(self, facts: Mapping[str, Any]) -> None:
+    def _append(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         if not self._open:
             raise OptionError(f"the run {self.dpath} has ended; start another to record more")
-        line = json.dumps({**to_json(facts), "time": _now()}, ensure_ascii=False, allow_nan=False) + "\n"
-        data = line.encode(errors="backslashreplace")  # a file name that is not UTF-8 becomes a JSON escape
+        line = {**to_json(facts), "time": _now()}
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+        data = text.encode(errors="backslashreplace")  # a file name that is not UTF-8 becomes a JSON escape
         while data:  # one call writes a whole line; the loop is for a disk that takes part of it
             data = data[os.write(self._items, data) :]
+        return line
 
     def _save(self) -> None:
         with atomic_write(self.dpath / RUN_FILE) as file:

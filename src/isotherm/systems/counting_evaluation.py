@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from isotherm.data.fsc147 import CountedPicture
 from isotherm.data.pictures import read_picture
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.hashing import state_hash
+from isotherm.progress import Progress, Say, silent
 from isotherm.runs.values import to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.vlm_counting import count
@@ -41,7 +42,7 @@ def evaluate_counting(
     config: CountingConfig | None = None,
     data: str = "",
     command: str = "",
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Count in every picture and judge the counts; pictures that the folder has already are not asked about again.
 
@@ -93,7 +94,8 @@ def evaluate_counting(
                 ],
             }
             append_row(fpath, done[one.name])
-        say(f"step {i + 1} of {len(pictures)}: mean error {_mean_error([done[p.name] for p in pictures[: i + 1]]):.2f}")
+        error = _mean_error([done[p.name] for p in pictures[: i + 1]])
+        say(Progress(step=i + 1, total=len(pictures), text=f"mean error {error:.2f}", stage="counting"))
     rows = [done[p.name] for p in pictures]
     told = {k: v for k, v in recipe.items() if k != "evaluation"}
     results: dict[str, Any] = to_json({"format": FORMAT, **told, "command": command, **summarised(rows)})

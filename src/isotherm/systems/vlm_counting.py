@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from isotherm.draw import save_picture
 from isotherm.errors import AdapterError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
+from isotherm.progress import Progress, Say, silent
 from isotherm.runs.values import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_figure import counting_figure
@@ -147,7 +148,7 @@ def count(
     strategy: str = "hybrid",
     config: CountingConfig | None = None,
     crops: Sequence[Sequence[float]] = (),
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = silent,
 ) -> Counted:
     """Count the objects of a category in a picture.
 
@@ -172,7 +173,7 @@ def count(
     words = [*(str(p) for p in premises_of(view) if p.alarming), *_unknown_words(view, category, config)]
     looks = []
     for i, one in enumerate(views):
-        say(f"step {i + 1} of {len(views)}: {one.name}")
+        say(Progress(step=i + 1, total=len(views), text=one.name, stage="looking"))
         looks.append(look(view, picture, one, category, config))
     counts = tuple(_counted(one, config) for one in looks)
     seen = [Seen(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]

@@ -1,22 +1,17 @@
-"""A command's model options -> an opened view."""
+"""A job's model options -> an opened view."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from rich.console import Console
 
-from isotherm.cam.premises import Premise
-from isotherm.cli.common_options import AUTO, ModelOptions
-from isotherm.cli.default_model import open_default
 from isotherm.errors import OptionError
-from isotherm.models.choose import Opened, open_view
-
-ALARM = "bold white on red"
-"""How a line looks that nobody should overlook."""
+from isotherm.jobs.default_model import open_default
+from isotherm.jobs.lists import split
+from isotherm.jobs.model_options import AUTO, ModelOptions
+from isotherm.models.choose import Opened, open_with
 
 
 def parse_size(text: str) -> int | tuple[int, int]:
@@ -48,9 +43,7 @@ def parse_device(text: str) -> str:
 
 
 def open_model(options: ModelOptions) -> Opened:
-    """The model that a command names. Only options that were given are passed on, so an adapter can refuse them."""
-    if options.confidence is not None and not 0 <= options.confidence <= 1:
-        raise OptionError(f"--confidence {options.confidence}: expected a number from 0 to 1")
+    """The model that a job names. Only options that were given are passed on, so that a family can refuse them."""
     given: dict[str, Any] = {
         "weights": options.weights,
         "classes": None if options.classes is None else split(options.classes, "--classes"),
@@ -58,23 +51,14 @@ def open_model(options: ModelOptions) -> Opened:
         "size": None if options.size is None else parse_size(options.size),
         "allow_code": options.allow_code,
         "dtype": options.dtype,
-        "device": parse_device(options.device),
-        "seed": options.seed,
     }
-    return open_default(options, given) if options.model == AUTO else open_view(options.model, **given)
-
-
-def tell_warnings(console: Console, premises: Sequence[Premise]) -> list[str]:
-    """Print, where nobody can overlook it, what nobody should look at a result without knowing; returns the lines."""
-    lines = [str(p) for p in premises if p.alarming]
-    for line in lines:
-        console.print(line, markup=False, style=ALARM, soft_wrap=True)
-    return lines
-
-
-def split(text: str, option: str) -> tuple[str, ...]:
-    """A comma-separated list; brackets and empty entries are looked at."""
-    parts = tuple(part.strip() for part in text.split(","))
-    if not all(parts):
-        raise OptionError(f"{option} {text!r}: there is an empty entry; separate entries by single commas")
-    return parts
+    # what every job gives: a family that does not take it does without, but is not left on another device than was asked for
+    device = parse_device(options.device)
+    where_taken: dict[str, Any] = {"seed": options.seed}
+    if device == "cpu":
+        where_taken["device"] = device
+    else:
+        given["device"] = device
+    if options.model == AUTO:
+        return open_default(options, given, where_taken)
+    return open_with(options.model, given, where_taken=where_taken)

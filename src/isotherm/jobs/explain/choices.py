@@ -1,4 +1,4 @@
-"""An explain command's options -> scores, methods, layers: all checked before the model is loaded."""
+"""An explain job's words -> scores, methods, layers, style: all checked before the model is loaded."""
 
 from __future__ import annotations
 
@@ -8,17 +8,36 @@ from typing import Any, get_args
 
 from isotherm.cam.scores import Contrast, Detection, TopK
 from isotherm.cam.scores.detections import Part
-from isotherm.cli.models import split
-from isotherm.cli.options import Explain
 from isotherm.data.pictures import read_picture
 from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
 from isotherm.errors import OptionError
-from isotherm.explain_options import resolve_score
+from isotherm.explain_options import ExplainOptions, resolve_score
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.lists import split
 from isotherm.vlm.choose import answer_score
 
 
-def methods_of(options: Explain) -> list[str] | None:
+def explain_options(options: ExplainJob) -> ExplainOptions:
+    """What to explain and how, as Python's front door takes it.
+
+    Raises:
+        OptionError, TargetError, MethodError: words that are not known, or options that do not go together, in the command line's words.
+    """
+    question, target = question_of(options), score_of(options)
+    return ExplainOptions(
+        target=target,
+        method=methods_of(options),
+        layers=layers_of(options),
+        fuse=options.fuse,
+        smooth=options.smooth,
+        trust=options.trust,
+        seed=options.seed,
+        **question,
+    )
+
+
+def methods_of(options: ExplainJob) -> list[str] | None:
     """Names of the methods asked for; None leaves the choice to the adapter."""
     if options.method and options.compare:
         raise OptionError("--method is one method and --compare several; give one of the two")
@@ -27,13 +46,13 @@ def methods_of(options: Explain) -> list[str] | None:
     return None if options.method is None else [options.method]
 
 
-def layers_of(options: Explain) -> Any:
+def layers_of(options: ExplainJob) -> Any:
     """Names of the target layers, or auto."""
     names = split(options.layer, "--layer")
     return "auto" if names == ("auto",) else list(names)
 
 
-def question_of(options: Explain) -> dict[str, Any]:
+def question_of(options: ExplainJob) -> dict[str, Any]:
     """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing is."""
     if options.prompt is None:
         for name, value in {
@@ -71,9 +90,8 @@ def read_mask(fpath: Path) -> Any:
     return picture.mean(-1) >= 128
 
 
-def score_of(options: Explain) -> Any:
+def score_of(options: ExplainJob) -> Any:
     """What to explain; None leaves it to the kind of prediction, or to the prompt."""
-    check_numbers(options)
     if options.prompt is not None:
         target = None if options.target == "class" else options.target
         answer_score(
@@ -103,24 +121,7 @@ def score_of(options: Explain) -> Any:
     return resolve_score(list(names)) if len(names) > 1 else resolve_score(names[0])
 
 
-def check_numbers(options: Explain) -> None:
-    """Numbers out of range are refused before anything is loaded."""
-    for name, value, low in (
-        ("batch", options.batch, 1),
-        ("every", options.every, 1),
-        ("top", options.top, 1),
-        ("max-frames", options.max_frames, 1),
-    ):
-        if value is not None and value < low:
-            raise OptionError(f"--{name} {value}: expected a whole number of at least {low}")
-    if options.opacity is not None and not 0 <= options.opacity <= 1:
-        raise OptionError(f"--opacity {options.opacity}: expected a number from 0 to 1")
-    style_of(options)
-    if not 0 <= options.seed < 2**63:
-        raise OptionError(f"--seed {options.seed}: expected a whole number from 0 to 2^63 - 1")
-
-
-def style_of(options: Explain) -> Style:
+def style_of(options: ExplainJob) -> Style:
     """How the maps are drawn.
 
     Raises:

@@ -9,10 +9,10 @@ from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
-from isotherm.cli.job import style_of
-from isotherm.cli.options import Explain
 from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
 from isotherm.heatmap import Heatmap
+from isotherm.jobs.explain.choices import style_of
+from isotherm.jobs.explain.options import ExplainJob
 from isotherm.runs.record import Run
 from isotherm.runs.values import frame_to_json
 
@@ -21,7 +21,7 @@ MOST_ROWS = 12
 
 
 def write_maps(
-    explanation: Explanation, run: Run, name: str, options: Explain, command: str, scale: Scale | None
+    explanation: Explanation, run: Run, name: str, options: ExplainJob, command: str, scale: Scale | None
 ) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
@@ -52,7 +52,7 @@ def write_maps(
 
 
 def write_panel(
-    explanation: Explanation, run: Run, name: str, methods: int, command: str, options: Explain
+    explanation: Explanation, run: Run, name: str, methods: int, command: str, options: ExplainJob
 ) -> str | None:
     """All maps at a glance: targets in rows, methods in columns."""
     if not len(explanation):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from isotherm.cli.common_options import ModelOptions
 from isotherm.errors import OptionError
-from isotherm.models.choose import Opened, open_view
+from isotherm.jobs.model_options import ModelOptions
+from isotherm.models.choose import Opened, open_with
 from isotherm.zoo.imagenet.view import need_imagenet
 
 DEFAULT = "imagenet"
@@ -21,11 +21,11 @@ NEEDS: dict[str, str] = {
 """Options that ask for a model of another kind than the default one, which is a classifier with its own weights."""
 
 
-def open_default(options: ModelOptions, given: dict[str, Any]) -> Opened:
+def open_default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str, Any]) -> Opened:
     """The default model, with a reason that says that it is the default.
 
     Args:
-        given: the options as the adapter takes them.
+        given: the options as the model's family takes them. where_taken: those that it may do without.
 
     Raises:
         OptionError: an option asks for another kind of model. MissingExtraError: the model's package is not installed.
@@ -34,5 +34,5 @@ def open_default(options: ModelOptions, given: dict[str, Any]) -> Opened:
         if getattr(options, name, None) is not None:
             raise OptionError(why)
     need_imagenet("explaining pictures without --model")
-    opened = open_view(DEFAULT, **given)
+    opened = open_with(DEFAULT, given, where_taken=where_taken)
     return Opened(opened.view, f"{opened.reason}; it is the default, since no --model was given")

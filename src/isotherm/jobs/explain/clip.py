@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
 from isotherm.cam.explanation import Explanation
-from isotherm.cli.job import style_of
-from isotherm.cli.options import Explain
-from isotherm.cli.outputs import combined, entry_of, record_of
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
 from isotherm.heatmap import Heatmap
+from isotherm.jobs.explain.choices import style_of
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.explain.outputs import combined, entry_of
+from isotherm.jobs.reporter import JobCancelled
 from isotherm.runs.record import Run
 
 SHOWN = 12
@@ -24,18 +25,26 @@ SHOWN = 12
 
 
 def write_clip(
-    stream: Iterator[tuple[Item, Explanation]], run: Run, source: str, options: Explain, command: str
+    stream: Iterator[tuple[Item, Explanation]],
+    run: Run,
+    source: str,
+    options: ExplainJob,
+    command: str,
+    done: Callable[[Item, Explanation, list[str]], None],
 ) -> Iterator[ReportEntry]:
     """Write the overlays of a stream's frames as one MP4 (GIF where PyAV is missing), and yield report entries.
 
     One scale for all frames is known only when all are explained, so the frames wait in a temporary file as JPEG and
     the maps, which are small, in memory. An interruption ends the stream; what came through is written.
+
+    Args:
+        done: called for every frame as soon as it is explained, with the files that are its own, of which there are none.
     """
     maps: list[Heatmap | None] = []
     boxes: list[list[tuple[float, float, float, float]]] = []
     labels: list[list[str]] = []
     times: list[float] = []
-    stopped = False
+    stopped: BaseException | None = None
     with tempfile.TemporaryFile() as spool:
         ends = [0]
         first: Item | None = None
@@ -48,14 +57,14 @@ def write_clip(
                 boxes.append([f.box for f in explanation.findings])
                 labels.append([f"{f.label} {f.confidence:.2f}" for f in explanation.findings])
                 times.append(item.time_s or 0.0)
-                run.done(item.name, source=item.source, time_s=item.time_s, **record_of(explanation, []))
+                done(item, explanation, [])
                 if len(maps) <= SHOWN:
                     yield entry_of(explanation, f"{item.source} at {item.time_s or 0:.2f} s", command)
-        except KeyboardInterrupt:
-            stopped = True
+        except (KeyboardInterrupt, JobCancelled) as stop:
+            stopped = stop
         if first is None:
-            if stopped:
-                raise KeyboardInterrupt
+            if stopped is not None:
+                raise stopped
             return
         some = [m for m in maps if m is not None]
         scale = shared_scale(some) if some else None
@@ -79,8 +88,8 @@ def write_clip(
         name = first.name.partition("#")[0]
         suffix = ".mp4" if find_spec("av") else ".gif"
         save_animation(frames(), run.fpath(name, suffix), fps=_rate(times), command=command, side=1280)
-    if stopped:
-        raise KeyboardInterrupt
+    if stopped is not None:
+        raise stopped
 
 
 def _rate(times: list[float]) -> float:

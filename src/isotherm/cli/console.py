@@ -1,0 +1,79 @@
+"""A job on the console: a bar where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from isotherm.cli.common_options import Common
+from isotherm.jobs.reporter import Kind, Reporter
+from isotherm.progress import Progress
+
+ALARM = "bold white on red"
+"""How a line looks that nobody should overlook."""
+EVERY_S = 10.0
+"""Without a terminal, a line of progress at most so often."""
+
+
+class ConsoleReporter(Reporter):
+    """Prints what a job tells: failures always, the rest unless quiet.
+
+    Args:
+        options: of the command. by_lines: without a terminal, tell progress in lines; jobs that print their results do not need it.
+
+    Attributes:
+        alarms: the lines that nobody should look at a result without knowing.
+    """
+
+    def __init__(self, options: Common, *, by_lines: bool = False) -> None:
+        super().__init__()
+        self.console = Console(stderr=True, quiet=options.quiet, highlight=False)
+        self.alarms: list[str] = []
+        self._debug, self._by_lines, self._last = options.debug, by_lines, 0.0
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> ConsoleReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def progress(self, progress: Progress) -> None:
+        if self.console.quiet or progress.total == 1:
+            return
+        if not self.console.is_terminal:
+            if self._by_lines and (progress.last or time.monotonic() - self._last >= EVERY_S):
+                self._last = time.monotonic()
+                self.console.print(str(progress), markup=False, soft_wrap=True)
+            return
+        if self._bar is None:
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Bar(*columns, console=self.console, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=progress.total)
+        self._bar.update(
+            self._task, completed=progress.step, total=progress.total, description=progress.text or progress.stage
+        )
+
+    def message(self, text: str, kind: Kind = "note") -> None:
+        if kind == "failure":
+            print(f"isotherm: {text}", file=sys.stderr)
+            return
+        if kind == "alarm":
+            self.alarms.append(text)
+        self.console.print(text, markup=False, soft_wrap=True, style=ALARM if kind == "alarm" else None)
+
+    def error(self, error: BaseException) -> None:
+        if self._debug:
+            self.console.print_exception()

@@ -1,0 +1,58 @@
+"""A counting job's words -> a model that answers questions, a configuration, crops."""
+
+from __future__ import annotations
+
+from isotherm.errors import AdapterError, OptionError
+from isotherm.jobs.count.options import CountingOptions
+from isotherm.jobs.lists import split
+from isotherm.jobs.open_model import open_model
+from isotherm.models.choose import Opened
+from isotherm.systems.counting_config import CountingConfig, CountPrompts
+from isotherm.train.recipe import from_plain, read_recipe
+from isotherm.vlm.choose import token_methods
+from isotherm.vlm.view import LanguageView
+
+
+def counting_view(options: CountingOptions, opened: Opened | None = None) -> tuple[LanguageView, str]:
+    """The model, if it answers questions, and why it was chosen; ``opened`` where it is open already."""
+    opened = open_model(options) if opened is None else opened
+    if not isinstance(opened.view, LanguageView):
+        raise AdapterError(
+            f"{opened.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
+        )
+    return opened.view, opened.reason
+
+
+def config_of(options: CountingOptions) -> CountingConfig:
+    """The file's configuration, and what the options change in it; all checked before the model is loaded."""
+    plain = {} if options.config is None else read_recipe(options.config)
+    if options.prompt is not None:
+        plain["prompts"] = CountPrompts(whole=options.prompt)
+    if options.grid is not None:
+        plain["grid"] = _grid(options.grid)
+    plain |= {
+        name: value
+        for name, value in {"overlap": options.overlap, "crop_side": options.crop_side}.items()
+        if value is not None
+    }
+    config = from_plain(CountingConfig, plain, where="" if options.config is None else str(options.config))
+    if not 0 <= config.overlap < 1:
+        raise OptionError(f"--overlap {config.overlap:g}: expected a share of a cell's side, from 0 to less than 1")
+    token_methods(config.method)
+    return config
+
+
+def crop_of(text: str) -> tuple[float, float, float, float]:
+    """``x0,y0,x1,y1``."""
+    try:
+        x0, y0, x1, y1 = (float(n) for n in split(text, "--crop"))
+    except ValueError as error:
+        raise OptionError(f"--crop {text}: expected four numbers x0,y0,x1,y1 in picture pixels") from error
+    return x0, y0, x1, y1
+
+
+def _grid(text: str) -> tuple[int, int]:
+    rows, cross, columns = text.lower().partition("x")
+    if not (cross and rows.strip().isdigit() and columns.strip().isdigit()):
+        raise OptionError(f"--grid {text}: expected rows x columns, such as 3x3")
+    return int(rows), int(columns)

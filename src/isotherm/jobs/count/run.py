@@ -1,0 +1,135 @@
+"""The job behind ``isotherm count``: counts of pictures, drawn and as JSON; one bad picture does not stop a folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from isotherm.atomic import atomic_write
+from isotherm.cam.premises import premises_of
+from isotherm.data.sources import Item, expand
+from isotherm.draw import save_picture
+from isotherm.errors import InputError, NonFiniteError, OptionError
+from isotherm.jobs.count.choices import config_of, counting_view, crop_of
+from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.models.choose import Opened
+from isotherm.ops.hashing import state_hash
+from isotherm.progress import Progress, silent
+from isotherm.runs.record import Run, Summary
+from isotherm.systems.vlm_counting import Counted, count
+
+
+def run(
+    options: CountJob,
+    reporter: Reporter | None = None,
+    *,
+    opened: Opened | None = None,
+    command: Sequence[str] | None = None,
+) -> Summary:
+    """Count in every source, and write a drawing, maps and numbers of each, and ``counts.json`` of all.
+
+    Args, Returns: as of :func:`isotherm.jobs.explain.run.run`.
+
+    Raises:
+        OptionError, AdapterError: options that do not fit the model, or the only picture.
+    """
+    reporter = Reporter() if reporter is None else reporter
+    words = options.command_line() if command is None else list(command)
+    line = shlex.join(words)
+    config, crops = config_of(options), [crop_of(text) for text in options.crop]
+    sources = expand(options.sources, recursive=options.recursive)
+    view, reason = counting_view(options, opened)
+    premises = premises_of(view)
+    alarms = [str(p) for p in premises if p.alarming]
+    for alarm in alarms:
+        reporter.message(alarm, "alarm")
+    results: list[dict[str, Any]] = []
+    with Run(
+        "count",
+        out=options.out,
+        overwrite=options.overwrite,
+        command=words,
+        options=options.to_json(),
+        model={
+            "name": view.name,
+            "asked_for": options.model,
+            "chosen": reason,
+            "premises": [asdict(p) for p in premises],
+            "warnings": alarms,
+            "hash": state_hash(view.model),
+        },
+        category=options.category,
+        strategy=options.strategy,
+    ) as record:
+        reporter.message(f"model: {reason}")
+        alone, status = sources.total == 1, "finished"
+        for number, item in enumerate(sources, 1):
+            try:
+                reporter.check()
+                found = count(
+                    view,
+                    item.load(),
+                    options.category,
+                    strategy=options.strategy,
+                    config=config,
+                    crops=crops,
+                    say=reporter.say if alone else silent,
+                )
+            except JobCancelled:
+                status = "cancelled"
+                break
+            except (InputError, OptionError, NonFiniteError) as error:
+                if alone and isinstance(error, OptionError):  # of several, a crop or a grid may not fit in one only
+                    raise
+                reason = error.on_command_line() if isinstance(error, NonFiniteError) else str(error)
+                reporter.item(record.failed(item.name, reason, source=item.source))
+                reporter.message(f"{item.name}: {reason}", "failure")
+                reporter.error(error)
+            else:
+                results.append(_write(found, item, record, reporter, line))
+            if not alone:
+                reporter.progress(Progress(step=number, total=sources.total, text=item.name, stage="counting"))
+        summed = {
+            "model": view.name,
+            "command": line,
+            "counts": {of["picture"]: of["count"] for of in results},
+            "estimates": {of["picture"]: of["estimate"] for of in results if of["estimate"]},
+            "doubts": {of["picture"]: of["doubts"] for of in results if of["doubts"]},
+        }
+        with atomic_write(record.dpath / "counts.json") as file:
+            file.write(json.dumps(summed, indent=1).encode())
+        return record.finish(status)
+
+
+def _write(found: Counted, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
+    """The files and the line of one picture; its numbers."""
+    title = f"{item.name}: {found.headline()}"
+    drawn = save_picture(found.figure(title=title), record.fpath(item.name, ".jpg"), command=command)
+    maps = [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in found.maps]
+    facts = {"picture": item.name, "source": item.source, **found.to_json(), "command": command}
+    with atomic_write(record.fpath(item.name, ".json")) as file:
+        file.write(json.dumps(facts, indent=1).encode())
+    reporter.item(
+        record.done(
+            item.name,
+            source=item.source,
+            count=found.count,
+            exact=found.exact,
+            estimate=found.estimate or None,
+            doubts=list(found.doubts),
+            answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in found.looks},
+            files=[drawn.name, *maps],
+            notes=list(found.notes),
+        )
+    )
+    for question in dict.fromkeys(one.prompt for one in found.looks):
+        answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in found.looks if one.prompt == question)
+        reporter.message(f"  question: {question!r}; answers: {answers}")
+    for note in found.notes:
+        reporter.message(f"  note: {note}")
+    reporter.message(f"{item.name}: {found.line()}", "result")
+    return facts

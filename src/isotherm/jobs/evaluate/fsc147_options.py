@@ -1,0 +1,36 @@
+"""What ``isotherm eval fsc147`` is asked for. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from tyro.conf import Positional
+
+from isotherm.errors import OptionError
+from isotherm.jobs.count.options import CountingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalFsc147Job(CountingOptions):
+    """Judge a model's counts on FSC-147; stopped at any moment, the same command goes on with it."""
+
+    words: ClassVar[tuple[str, ...]] = ("eval", "fsc147")
+    positional: ClassVar[tuple[str, ...]] = ("data",)
+
+    data: Positional[Path]
+    """The folder with annotation_FSC147_384.json, Train_Test_Val_FSC_147.json, ImageClasses_FSC147.txt and images_384_VarV2."""
+    split: str = "test"
+    """train, val, test, val_coco or test_coco."""
+    strategy: Literal["global", "dense", "hybrid"] = "hybrid"
+    """global: the whole picture; dense: a grid of crops; hybrid: the whole and four quadrants."""
+    limit: int | None = None
+    """Only the first so many pictures of the split."""
+    out: Path
+    """Folder for the results: a line for each picture as soon as it is done, and the figures at the end."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.limit is not None and self.limit < 1:
+            raise OptionError(f"--limit {self.limit}: expected at least 1")

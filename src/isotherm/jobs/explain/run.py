@@ -1,0 +1,281 @@
+"""The job behind ``isotherm explain``: one failing picture does not stop a folder, and what is finished is kept."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
+from typing import Any
+
+from isotherm.cam.explanation import Explanation
+from isotherm.cam.premises import premises_of
+from isotherm.data.sources import Item, expand
+from isotherm.draw import ReportEntry, shared_scale, write_report
+from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
+from isotherm.explain_options import ExplainOptions
+from isotherm.explaining import explain_pictures, resolve_methods
+from isotherm.jobs.explain.choices import explain_options, style_of
+from isotherm.jobs.explain.clip import write_clip
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.explain.outputs import entry_of, record_of, write_maps, write_panel
+from isotherm.jobs.explain.words import lines_of
+from isotherm.jobs.open_model import open_model
+from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.models.choose import Opened
+from isotherm.ops.hashing import state_hash
+from isotherm.progress import Progress
+from isotherm.runs.record import Run, Summary
+from isotherm.vlm.choose import token_methods
+from isotherm.vlm.explain import by_picture
+from isotherm.vlm.view import LanguageView
+
+FATAL = (LayerError, MethodError, AdapterError, OptionError)
+"""Mistakes that every picture would meet in the same way: the run stops at the first."""
+
+
+def run(
+    options: ExplainJob,
+    reporter: Reporter | None = None,
+    *,
+    opened: Opened | None = None,
+    command: Sequence[str] | None = None,
+) -> Summary:
+    """Explain every source, and write maps, overlays, panels, clips, a report and a record.
+
+    Args:
+        options: what and how. reporter: takes what is told on the way, and may cancel; silent where None.
+        opened: the model, where it is open already; ``options.model`` is then not looked at.
+        command: the words that ask for this again, printed under every picture; by default those of the options.
+
+    Returns:
+        The record's summary, also of a run that was interrupted or cancelled: its ``status`` says so.
+
+    Raises:
+        OptionError, AdapterError, LayerError, MethodError: what every picture would meet; what was finished before is kept.
+    """
+    reporter = Reporter() if reporter is None else reporter
+    words = options.command_line() if command is None else list(command)
+    explaining = explain_options(options)
+    style_of(options)
+    sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
+    opened = open_model(options) if opened is None else opened
+    methods = _methods(explaining, opened)
+    premises = premises_of(opened.view)
+    alarms = [str(p) for p in premises if p.alarming]
+    for line in alarms:
+        reporter.message(line, "alarm")
+    with Run(
+        "explain",
+        out=options.out,
+        overwrite=options.overwrite,
+        command=words,
+        options=options.to_json(),
+        model={
+            "name": opened.view.name,
+            "asked_for": options.model,
+            "chosen": opened.reason,
+            "premises": [asdict(p) for p in premises],
+            "warnings": alarms,
+            "hash": state_hash(opened.view.model),
+        },
+        method=[m.name for m in methods],
+        target=repr(explaining.target),
+        question=_question(explaining),
+        layers=explaining.layers,
+        fuse=options.fuse,
+        smooth=options.smooth,
+        seed=options.seed,
+    ) as record:
+        # methods by name are resolved once, so that what is random in them goes on from picture to picture
+        if explaining.prompt is None:
+            explaining = replace(explaining, method=methods)
+        work = _Work(options, explaining, opened, record, reporter, shlex.join(words), len(methods), sources.total)
+        write_report(
+            work.entries(iter(sources)),
+            record.dpath / "report.html",
+            title=f"isotherm explain: {opened.view.name}",
+            command=work.command,
+            facts={
+                "model": opened.view.name,
+                "methods": ", ".join(m.name for m in methods),
+                **({"warning": " ".join(alarms)} if alarms else {}),
+            },
+        )
+        summary = record.finish(work.status)
+    if work.fatal is not None:
+        raise work.fatal
+    return summary
+
+
+def _question(explaining: ExplainOptions) -> dict[str, Any] | None:
+    if explaining.prompt is None:
+        return None
+    return {name: getattr(explaining, name) for name in ("prompt", "answer", "versus", "fill")}
+
+
+def _methods(explaining: ExplainOptions, opened: Opened) -> list[Any]:
+    """The methods asked for, or the default ones of the model and the question."""
+    if not isinstance(opened.view, LanguageView):
+        return list(resolve_methods(explaining.method, opened.view))
+    if explaining.prompt is None:
+        raise OptionError(
+            f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'"
+        )
+    return list(token_methods(explaining.method)[0])
+
+
+class _Work:
+    """The loop over items: explains, writes, and yields the report's entries as they come."""
+
+    def __init__(
+        self,
+        options: ExplainJob,
+        explaining: ExplainOptions,
+        opened: Opened,
+        record: Run,
+        reporter: Reporter,
+        command: str,
+        methods: int,
+        total: int | None,
+    ) -> None:
+        self.options, self.explaining, self.opened, self.record = options, explaining, opened, record
+        self.reporter, self.command, self.methods, self.total = reporter, command, methods, total
+        self.status = "finished"
+        self.fatal: Exception | None = None
+        self._items = 0
+        self._shown: set[str] = set()
+
+    def entries(self, items: Iterator[Item]) -> Iterator[ReportEntry]:
+        try:
+            if self.options.together:
+                yield from self._pictures(self._explained(items))
+                return
+            for source, group in groupby(items, key=lambda item: item.source if item.kind == "frame" else None):
+                stream = self._explained(group)
+                if source is None:
+                    yield from self._pictures(stream)
+                else:
+                    yield from write_clip(stream, self.record, source, self.options, self.command, self._done)
+        except KeyboardInterrupt:
+            self.status = "interrupted"
+        except JobCancelled:
+            self.status = "cancelled"
+        except FATAL as error:
+            self.fatal = error
+
+    def _explained(self, items: Iterator[Item]) -> Iterator[tuple[Item, Explanation]]:
+        """Items with their explanations, ``batch`` at a time; a batch that fails is tried one by one."""
+        group: list[tuple[Item, Any]] = []
+        for item in items:
+            self.reporter.check()
+            try:
+                picture = item.load()
+            except InputError as error:
+                self._fail(item.name, item.source, error)
+                continue
+            for note in picture.notes:
+                self._once(f"{item.name}: {note}")
+            group.append((item, picture))
+            if len(group) == self.options.batch and not self.options.together:
+                yield from self._together(group)
+                group = []
+        yield from self._together(group)
+
+    def _together(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
+        if not group:
+            return
+        if self.options.together:
+            yield from self._one_question(group)
+            return
+        pictures, titles = [picture for _, picture in group], [item.name for item, _ in group]
+        try:
+            found = list(explain_pictures(self.opened, pictures, self.explaining, batch=len(group), titles=titles))
+        except (*FATAL, JobCancelled):
+            raise
+        except Exception as error:
+            if len(group) > 1:
+                for one in group:
+                    yield from self._together([one])
+            else:
+                self._fail(group[0][0].name, group[0][0].source, error)
+            return
+        for (item, _), explanation in zip(group, found, strict=True):
+            self.reporter.check()
+            try:
+                _ = explanation.trust  # judged before anything is written, so that a picture that fails leaves no files
+            except FATAL:
+                raise
+            except Exception as error:
+                self._fail(item.name, item.source, error)
+                continue
+            for line in explanation.chosen:
+                self._once(line)
+            yield item, explanation
+
+    def _one_question(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
+        """All pictures, or a video's frames, in one prompt."""
+        name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
+        fps = _rate([item for item, _ in group])
+        try:
+            (explanation,) = explain_pictures(
+                self.opened, [[picture for _, picture in group]], replace(self.explaining, video_fps=fps), titles=[name]
+            )
+            if fps is None and any(item.kind == "frame" for item, _ in group):
+                line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
+                explanation = replace(explanation, chosen=(*explanation.chosen, line))
+            _ = explanation.trust
+        except NonFiniteError as error:
+            self._fail(name, group[0][0].source, error)
+            return
+        for line in explanation.chosen:
+            self._once(line)
+        parts = by_picture(explanation)
+        for i, part in enumerate(parts):
+            yield group[i * len(group) // len(parts)][0], part
+
+    def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
+        held = list(stream) if self.options.shared_scale else stream
+        scale = (
+            shared_scale([m for _, e in held for m in e])
+            if isinstance(held, list) and any(len(e) for _, e in held)
+            else None
+        )
+        for item, explanation in held:
+            files = write_maps(explanation, self.record, item.name, self.options, self.command, scale)
+            panel = write_panel(explanation, self.record, item.name, self.methods, self.command, self.options)
+            self._done(item, explanation, files + ([panel] if panel else []))
+            for line in lines_of(explanation):
+                self.reporter.message(line, "result")
+            yield entry_of(explanation, item.source, self.command)
+
+    def _done(self, item: Item, explanation: Explanation, files: list[str]) -> None:
+        """An item's line in the record, and the news of it."""
+        time = {} if item.time_s is None else {"time_s": item.time_s}
+        facts = self.record.done(item.name, source=item.source, **time, **record_of(explanation, files))
+        self.reporter.item(facts)
+        self._tick(item.name)
+
+    def _fail(self, name: str, source: str, error: Exception) -> None:
+        reason = error.on_command_line() if isinstance(error, NonFiniteError) else error
+        self.reporter.item(self.record.failed(name, reason, source=source))
+        self.reporter.message(f"{name}: {reason}", "failure")
+        self.reporter.error(error)
+        self._tick(name)
+
+    def _tick(self, name: str) -> None:
+        self._items += 1
+        self.reporter.progress(Progress(step=self._items, total=self.total, text=name, stage="explaining"))
+
+    def _once(self, line: str) -> None:
+        if line not in self._shown:
+            self._shown.add(line)
+            self.reporter.message(line)
+
+
+def _rate(items: Sequence[Item]) -> float | None:
+    """Frames a second, where the items are the frames of one video and not of several."""
+    times = [item.time_s for item in items if item.kind == "frame" and item.time_s is not None]
+    if len(times) < max(2, len(items)) or len({item.source for item in items}) > 1 or times[-1] <= times[0]:
+        return None
+    return (len(times) - 1) / (times[-1] - times[0])

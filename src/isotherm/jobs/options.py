@@ -1,0 +1,106 @@
+"""Options of a job: frozen, checked, and the same as a command line, a web request or a cluster task."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from isotherm.errors import OptionError
+from isotherm.ops.names import known_word
+
+Options = TypeVar("Options", bound="JobOptions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What a job is asked for. Everything in it is text, a number, a switch, a path, or a tuple of those.
+
+    Attributes:
+        words: how the command line calls the job. positional: the options that it takes without a name. names: options that it
+            calls otherwise than Python does.
+
+    Raises:
+        OptionError: a word that an option does not know.
+    """
+
+    words: ClassVar[tuple[str, ...]] = ()
+    positional: ClassVar[tuple[str, ...]] = ()
+    names: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            choices = _words_of(hints[field.name])
+            value = getattr(self, field.name)
+            if choices and value is not None:
+                known_word(value, choices, self.flag(field.name))
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """An option's name on the command line, ``--max-frames``."""
+        return f"--{cls.names.get(name, name).replace('_', '-')}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The options that differ from their defaults, as JSON can hold them."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != _default(f)}
+
+    @classmethod
+    def from_json(cls: type[Options], data: Mapping[str, Any] | str) -> Options:
+        """The options that :meth:`to_json` wrote, as a mapping or as text.
+
+        Raises:
+            OptionError: no JSON object, an option that there is not (the nearest one is named), or a value of a wrong kind.
+        """
+        from isotherm.train.recipe import from_plain
+
+        if isinstance(data, str):
+            try:
+                data = json.loads(data)
+            except (ValueError, RecursionError) as error:
+                raise OptionError(f"the options of the job {' '.join(cls.words)} are no JSON ({error})") from error
+        if not isinstance(data, Mapping):
+            raise OptionError(
+                f"the options of the job {' '.join(cls.words)} are a {type(data).__name__}; expected a JSON object"
+            )
+        return from_plain(cls, data, where=" ".join(cls.words))
+
+    def command_line(self) -> list[str]:
+        """The command that asks for the same, word by word."""
+        line = ["isotherm", *self.words]
+        for name in self.positional:
+            value = getattr(self, name)
+            line += [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in self.positional or value == _default(field) or value is None:
+                continue
+            flag = self.flag(field.name)
+            if value is True:
+                line.append(flag)
+            elif value is False:
+                line.append(f"--no-{flag[2:]}")
+            else:
+                for one in value if isinstance(value, tuple) else (value,):
+                    line += [f"{flag}={one}"] if str(one).startswith("-") else [flag, str(one)]
+        return line
+
+
+def _default(field: Any) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _words_of(hint: Any) -> tuple[str, ...]:
+    """The words that a type admits: of ``Literal["a", "b"] | None`` a and b."""
+    if get_origin(hint) is Literal:
+        return tuple(word for word in get_args(hint) if isinstance(word, str))
+    found = [word for part in get_args(hint) if part is not type(None) for word in _words_of(part)]
+    return tuple(found) if get_origin(hint) is not tuple else ()

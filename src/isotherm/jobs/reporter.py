@@ -1,0 +1,66 @@
+"""What a job tells while it runs, and how it is cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from isotherm.errors import IsothermError
+from isotherm.progress import Progress
+
+Kind = Literal["note", "result", "alarm", "failure"]
+"""note: what was chosen, or what a person should know; result: of one item; alarm: what nobody should look at a result without
+knowing; failure: why an item failed."""
+
+
+class JobCancelled(IsothermError):
+    """A job was cancelled; what was finished is kept."""
+
+
+class Reporter:
+    """Takes what a job tells. This one keeps silent; a console, a web page or a cluster task overrides what it shows.
+
+    A job may be cancelled from any thread: it ends after the item or the step that it is at, and its record says so.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+
+    def progress(self, progress: Progress) -> None:
+        """How far the job has come."""
+
+    def say(self, message: Progress | str) -> None:
+        """Progress or a remark, as work below the jobs tells it (:data:`isotherm.progress.Say`).
+
+        Raises:
+            JobCancelled: the job was asked to end, so that work which nobody else can stop ends here.
+        """
+        self.check()
+        if isinstance(message, Progress):
+            self.progress(message)
+        else:
+            self.message(message)
+
+    def message(self, text: str, kind: Kind = "note") -> None:
+        """A line for a person."""
+
+    def item(self, facts: Mapping[str, Any]) -> None:
+        """An item is done or has failed; as its line in the run's ``items.jsonl``."""
+
+    def error(self, error: BaseException) -> None:
+        """The exception behind a failed item, for those who look for its traceback."""
+
+    def cancel(self) -> None:
+        """Ask the job to end."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was asked to end."""
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raises JobCancelled where the job was asked to end."""
+        if self.cancelled:
+            raise JobCancelled("the job was cancelled; what was finished is kept")

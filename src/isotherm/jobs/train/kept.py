@@ -1,0 +1,26 @@
+"""The recipe that a run of training holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from isotherm.errors import OptionError
+
+
+def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
+    """The recipe that a run's folder holds, the folder that its paths start from, and what to call it in messages.
+
+    Raises:
+        OptionError: there is none.
+    """
+    try:
+        told, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
+    return (
+        {key: told[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
+        Path(started["root"]),
+        str(dpath / "recipe.json"),
+    )

@@ -1,0 +1,134 @@
+"""Jobs without a console: what they tell, how they are cancelled, what they leave behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isotherm.errors import LayerError
+from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.count.run import run as count
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.explain.run import run as explain
+from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.models.choose import Opened
+from isotherm.runs.read import read_items, read_run
+from tiny import TinyClassifier
+
+
+class Listening(Reporter):
+    """Keeps everything; cancels behind so many items."""
+
+    def __init__(self, cancel_after: int | None = None) -> None:
+        super().__init__()
+        self.steps, self.messages, self.items, self.errors = [], [], [], []
+        self._cancel_after = cancel_after
+
+    def progress(self, progress):
+        self.steps.append(progress)
+
+    def message(self, text, kind="note"):
+        self.messages.append((kind, text))
+
+    def item(self, facts):
+        self.items.append(facts)
+        if len(self.items) == self._cancel_after:
+            self.cancel()
+
+    def error(self, error):
+        self.errors.append(error)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(f"{name}.png")
+    Path("broken.png").write_bytes(b"no picture")
+    return ("a.png", "broken.png", "b.png", "c.png")
+
+
+def given() -> Opened:
+    return Opened(TinyClassifier(), "given by the test")
+
+
+def test_items_come_as_they_are_done_and_are_the_records_lines(pictures):
+    reporter = Listening()
+    options = ExplainJob(sources=pictures, model="not looked at", trust="off")
+    summary = explain(options, reporter, opened=given())
+    assert (summary.status, summary.done, len(summary.failed)) == ("finished", 3, 1)
+    assert [(i["name"], i["status"]) for i in reporter.items] == [
+        ("a.png", "done"), ("broken.png", "failed"), ("b.png", "done"), ("c.png", "done"),
+    ]  # fmt: skip
+    assert read_items(summary.dpath) == json.loads(json.dumps(reporter.items))
+    assert [(p.step, p.total, p.text, p.stage) for p in reporter.steps] == [
+        (i + 1, 4, name, "explaining") for i, name in enumerate(pictures)
+    ]
+    assert next(text for kind, text in reporter.messages if kind == "failure").startswith("broken.png: ")
+    assert len(reporter.errors) == 1
+    record = read_run(summary.dpath)
+    assert ExplainJob.from_json(record["options"]) == options
+    assert record["command"] == "isotherm explain a.png broken.png b.png c.png --model 'not looked at' --trust off"
+
+
+def test_a_job_needs_nobody_to_listen(pictures):
+    assert explain(ExplainJob(sources=("a.png",), trust="off", out=Path("here")), opened=given()).done == 1
+    assert Path("here/report.html").is_file()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_cancelled_job_keeps_what_is_finished_and_says_so(pictures, batch):
+    reporter = Listening(cancel_after=2)
+    summary = explain(ExplainJob(sources=pictures, batch=batch, trust="off"), reporter, opened=given())
+    assert summary.status == read_run(summary.dpath)["status"] == "cancelled"
+    assert len(read_items(summary.dpath)) == 2
+    assert summary.done == 1
+    assert (summary.dpath / "report.html").is_file()
+
+
+def test_a_job_that_is_cancelled_before_it_begins_does_nothing(pictures):
+    reporter = Listening()
+    reporter.cancel()
+    summary = explain(ExplainJob(sources=pictures, trust="off"), reporter, opened=given())
+    assert (summary.status, summary.done, reporter.items) == ("cancelled", 0, [])
+    with pytest.raises(JobCancelled):
+        reporter.check()
+
+
+def test_what_every_picture_would_meet_ends_the_job_with_its_error(pictures):
+    with pytest.raises(LayerError):
+        explain(ExplainJob(sources=pictures, layer="nowhere", trust="off"), Listening(), opened=given())
+
+
+def test_random_weights_are_an_alarm(pictures):
+    reporter = Listening()
+    explain(ExplainJob(sources=("a.png",), model="scenes", weights="none", trust="off"), reporter)
+    alarms = [text for kind, text in reporter.messages if kind == "alarm"]
+    assert len(alarms) == 1
+    assert "RANDOM WEIGHTS" in alarms[0]
+
+
+def test_counting_can_be_cancelled_between_pictures(tmp_path, monkeypatch):
+    from isotherm.data.shape_questions import make_question
+
+    monkeypatch.chdir(tmp_path)
+    for i in range(3):
+        Image.fromarray(make_question(i).picture).save(f"{i}.png")
+    options = CountJob(
+        sources=("0.png", "1.png", "2.png"),
+        category="red",
+        model="tiny-vlm",
+        strategy="global",
+        prompt="how many {category} ?",
+    )
+    reporter = Listening(cancel_after=1)
+    summary = count(options, reporter)
+    assert (summary.status, summary.done) == ("cancelled", 1)
+    assert read_run(summary.dpath)["status"] == "cancelled"
+    assert list(json.loads((summary.dpath / "counts.json").read_text())["counts"]) == ["0.png"]
+    assert CountJob.from_json(read_run(summary.dpath)["options"]) == options

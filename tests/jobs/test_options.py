@@ -1,0 +1,176 @@
+"""Options of jobs: as JSON and back, as a command line and back, checked whichever way they came."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import tyro
+
+from isotherm.cli.main import _paired
+from isotherm.cli.options import Command
+from isotherm.errors import OptionError
+from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
+from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.options import JobOptions
+from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
+
+EVERYTHING = [
+    ExplainJob(sources=("a.jpg", "b c.jpg")),
+    ExplainJob(
+        sources=("a.jpg",),
+        model="yolo11n.pt",
+        weights="none",
+        classes="bus, person",
+        confidence=0.25,
+        size="480x640",
+        dtype="bfloat16",
+        device="cpu",
+        seed=7,
+        allow_code=Path("whole model.pt"),
+        box="-3,0,20.5,30",
+        target="mask,keypoint:3",
+        compare="gradcam,hirescam",
+        layer="model.16,layer4[-1]",
+        fuse="max",
+        smooth="both",
+        trust="full",
+        shared_scale=True,
+        style="lines",
+        colormap="jet",
+        opacity=0.4,
+        batch=4,
+        every=2,
+        max_frames=9,
+        recursive=True,
+        out=Path("results/here"),
+        overwrite=True,
+        raw="safetensors",
+    ),
+    ExplainJob(sources=("a.jpg",), cls="tabby cat", versus="7", method="eigencam"),
+    ExplainJob(sources=("a.jpg",), top=3),
+    ExplainJob(
+        sources=("a.jpg", "b.jpg"),
+        model="tiny-vlm",
+        prompt="how many 'red' ?",
+        answer="2",
+        versus="3",
+        mask=Path("mask.png"),
+        fill="blur",
+        together=True,
+        target="word:red",
+    ),
+    CountJob(sources=("a.jpg",), category="peaches", model="tiny-vlm"),
+    CountJob(
+        sources=("a.jpg",),
+        category="red circles",
+        model="tiny-vlm",
+        strategy="custom",
+        crop=("0,0,9,9", "-1,2,30,40"),
+        prompt="how many {category} ?",
+        grid="3x3",
+        overlap=0.3,
+        crop_side=200,
+        config=Path("counting.yaml"),
+        recursive=True,
+        out=Path("o"),
+        overwrite=True,
+    ),
+    EvalFsc147Job(data=Path("fsc"), out=Path("o"), model="tiny-vlm", split="val", strategy="dense", limit=3),
+    EvalKeypointsJob(
+        run=Path("runs/keypoints-001"),
+        data=Path("d.json"),
+        images=Path("i"),
+        extremes=0,
+        track="wandb",
+        out=Path("o"),
+        overwrite=True,
+        skip_bad=True,
+        device="cpu",
+    ),
+    PredictKeypointsJob(
+        sources=("a.jpg",),
+        run=Path("m.safetensors"),
+        box="0,0,9,9",
+        level=0.5,
+        px_per_cm=12.5,
+        batch=4,
+        recursive=True,
+        out=Path("o"),
+        overwrite=True,
+        device="cpu",
+    ),
+]
+KINDS = {type(options) for options in EVERYTHING}
+
+
+def named(options: JobOptions) -> str:
+    return f"{type(options).__name__}{EVERYTHING.index(options)}"
+
+
+@pytest.mark.parametrize("options", EVERYTHING, ids=named)
+def test_json_gives_the_same_options_back(options):
+    text = json.dumps(options.to_json())
+    assert type(options).from_json(text) == options
+    assert type(options).from_json(json.loads(text)) == options
+
+
+@pytest.mark.parametrize("options", EVERYTHING, ids=named)
+def test_the_command_line_asks_for_the_same(options):
+    line = options.command_line()
+    assert line[: 1 + len(options.words)] == ["isotherm", *options.words]
+    parsed = tyro.cli(Command, prog="isotherm", args=_paired(line[1:]))  # type: ignore[call-overload]
+    assert {f.name: getattr(parsed, f.name) for f in fields(options)} == {
+        f.name: getattr(options, f.name) for f in fields(options)
+    }
+
+
+def test_every_option_of_every_job_is_tried():
+    for kind in KINDS:
+        # what a job has from another one is tried there
+        base = kind.__mro__[1] if kind is not ExplainJob else JobOptions
+        inherited = {f.name for f in fields(base)}
+        tried = [options for options in EVERYTHING if type(options) is kind]
+        for field in (f for f in fields(kind) if f.name not in inherited):
+            values = {str(getattr(options, field.name)) for options in tried}
+            assert values - {str(field.default)}, f"{kind.__name__}.{field.name}"
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{", "the options of the job explain are no JSON"),
+        ([], "are a list; expected a JSON object"),
+        ({"sources": ["a"], "smoth": "none"}, "explain: smoth is not an option; did you mean 'smooth'"),
+        ({"sources": ["a"], "fuse": "maximum"}, "fuse"),
+        ({"sources": ["a"], "batch": "many"}, "batch"),
+        ({"sources": ["a"], "batch": 0}, "--batch 0: expected a whole number of at least 1"),
+        ({"sources": ["a"], "confidence": 3}, "--confidence 3"),
+        ({}, "sources"),
+    ],
+)
+def test_json_that_is_wrong_is_refused_with_the_place(data, message):
+    with pytest.raises(OptionError, match=message.replace("(", r"\(")):
+        ExplainJob.from_json(data)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fuse": "maximum"}, "--fuse is 'maximum'; did you mean 'max'"),
+        ({"trust": "fsat"}, "--trust is 'fsat'; did you mean 'fast'"),
+        ({"dtype": "float8"}, "--dtype is 'float8'"),
+        ({"opacity": 1.5}, "--opacity 1.5"),
+        ({"max_frames": 0}, "--max-frames 0"),
+        ({"seed": -1}, "--seed -1"),
+    ],
+)
+def test_every_literal_is_checked_on_construction(options, message):
+    with pytest.raises(OptionError, match=message):
+        ExplainJob(sources=("a.jpg",), **options)
