@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from isotherm.data.coco import PERSON_SIGMAS, left_right_swaps, read_coco, write_coco
+from isotherm.data.coco import PERSON_SIGMAS, left_right_swaps, read_coco
+from isotherm.data.coco_writer import write_coco
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
 from keypoint_sets import assert_same_records, made, parts, save_pictures

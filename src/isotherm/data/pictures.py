@@ -19,41 +19,13 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from isotherm.data.picture_formats import PICTURE_SUFFIXES, format_of, guess_of, suffixes_of
 from isotherm.data.pixels import ORIENTATION, to_rgb8, upright, values_to_rgb8
 from isotherm.errors import InputError
 from isotherm.frame import Size
 
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded: checked on the header, because a 20 KB file can open to half a gigabyte."""
-PICTURE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".gif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".pfm",
-        ".jp2",
-        ".j2k",
-        ".jpx",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".qoi",
-        ".mpo",
-    ]
-)
-_FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM")
-_SECOND = ("WEBP", "TIFF", "JPEG2000", "AVIF", "HEIF", "QOI")
 
 
 @runtime_checkable
@@ -233,7 +205,7 @@ def check_regular_file(fpath: Path, what: str) -> None:
 def looks_like_picture(fpath: Path) -> bool:
     """True where the first bytes are those of a picture format that is read here."""
     with fpath.open("rb") as file:
-        return _format_of(file.read(32)) is not None
+        return format_of(file.read(32)) is not None
 
 
 # --- files -----------------------------------------------------------------------------------------------
@@ -242,7 +214,7 @@ def looks_like_picture(fpath: Path) -> bool:
 def _read(file: Any, name: str, max_pixels: int) -> Picture:
     picture = _decoded(lambda: _open(file, name), name, max_pixels)
     suffix = Path(name).suffix.lower()
-    if suffix in PICTURE_SUFFIXES and suffix not in _suffixes(picture.format):
+    if suffix in PICTURE_SUFFIXES and suffix not in suffixes_of(picture.format):
         return replace(picture, notes=(*picture.notes, f"the name ends in {suffix} but the file is {picture.format}"))
     return picture
 
@@ -273,10 +245,10 @@ def _open(file: Any, name: str) -> Image.Image:
     prefix = file.read(32)
     if not prefix:
         raise InputError(f"{name} is empty (0 bytes); expected a picture")
-    known = _format_of(prefix)
+    known = format_of(prefix)
     if known is None:
         raise InputError(
-            f"{name} is not a picture that can be read: {_guess(prefix)}; expected JPEG, PNG, WebP, TIFF, BMP, GIF or the like"
+            f"{name} is not a picture that can be read: {guess_of(prefix)}; expected JPEG, PNG, WebP, TIFF, BMP, GIF or the like"
         )
     file.seek(0)
     if known == "JPEG2000" and not _codestream_ends(file):
@@ -313,50 +285,6 @@ def _codestream_ends(file: Any) -> bool:
         return False
     file.seek(max(0, stop - 2))
     return file.read(2) == b"\xff\xd9"
-
-
-def _format_of(prefix: bytes) -> str | None:
-    Image.preinit()
-    for names, prepare in ((_FIRST, None), (_SECOND, Image.init)):
-        if prepare is not None:
-            prepare()
-        for known in names:
-            _, accept = Image.OPEN.get(known, (None, None))
-            if accept is not None and accept(prefix) is True:
-                return known
-    return None
-
-
-def _suffixes(known: str) -> set[str]:
-    return {suffix for suffix, owner in Image.EXTENSION.items() if owner == known} | (
-        {".jpg", ".jpeg", ".mpo"} if known in ("JPEG", "MPO") else set()
-    )
-
-
-def _guess(prefix: bytes) -> str:
-    signs: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-        (lambda p: p.lstrip().lower().startswith((b"<!doctype html", b"<html")), "it is a web page"),
-        (
-            lambda p: p.lstrip().startswith((b"<svg", b"<?xml")),
-            "it is SVG or XML, drawing instructions without pixels; export it as PNG",
-        ),
-        (lambda p: p.startswith(b"%PDF"), "it is a PDF; export the page as PNG"),
-        (lambda p: p.startswith(b"version https://git-lfs"), "it is a Git LFS pointer; run git lfs pull"),
-        (
-            lambda p: p[4:8] == b"ftyp" and p[8:12] in (b"heic", b"heix", b"mif1", b"msf1"),
-            "it is HEIC; install pillow-heif and call pillow_heif.register_heif_opener(), or export it as JPEG",
-        ),
-        (
-            lambda p: p[4:8] == b"ftyp" or p.startswith((b"\x1aE\xdf\xa3", b"RIFF")),
-            "it looks like a video or sound file; give videos by a name that ends in .mp4 or the like",
-        ),
-        (lambda p: p.startswith(b"PK\x03\x04"), "it is a zip archive; unpack it first"),
-        (lambda p: p.startswith(b"\x93NUMPY"), "it is a NumPy array; load it and pass the array"),
-    )
-    for fits, words in signs:
-        if fits(prefix):
-            return words
-    return f"its first bytes are {prefix[:8]!r}"
 
 
 _decoding = threading.RLock()

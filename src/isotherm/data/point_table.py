@@ -19,7 +19,8 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.data.annotation_files import Skipped, above_zero, shown, text_of
-from isotherm.data.coco import PixelOrigin, left_right_swaps, name_in_folder, pixel_shift
+from isotherm.data.coco import PixelOrigin, left_right_swaps, pixel_shift
+from isotherm.data.coco_writer import name_in_folder
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.data.table_forms import BOX, EXTRA, Row, read_table

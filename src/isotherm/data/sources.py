@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from isotherm.data.fetch import fetch_picture
 from isotherm.data.names import natural_key, near_names
-from isotherm.data.pictures import PICTURE_SUFFIXES, Picture, check_regular_file, looks_like_picture, read_picture
+from isotherm.data.picture_formats import PICTURE_SUFFIXES
+from isotherm.data.pictures import Picture, check_regular_file, looks_like_picture, read_picture
 from isotherm.data.video import (
     STREAM_PREFIXES,
     VIDEO_SUFFIXES,

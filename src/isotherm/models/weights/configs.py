@@ -18,198 +18,23 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.errors import AdapterError, WeightsError
+from isotherm.models.weights.config_words import (
+    ALLOWED,
+    CODE,
+    FILE_NAME,
+    FILES,
+    HANDED_ON,
+    IMPLEMENTATIONS,
+    OWN_IMPLEMENTATIONS,
+    PACKAGES,
+    TEXT,
+    WORD,
+)
 from isotherm.models.weights.permission import Say, authorise, to_stderr
 
 MAX_BYTES = 20_000_000
 """Largest configuration that is read; one with the names of 21,000 classes has two million."""
 MAX_DEPTH = 20
-
-CODE = {"auto_map", "trust_remote_code", "custom_pipelines", "custom_generate"}
-"""What names Python code beside the weights."""
-PACKAGES = {
-    "quantization_config": "quantised weights",
-    "compression_config": "compressed weights",
-    "fusion_config": "replaced modules",
-    "audio_tokenizer": "a second model",
-}
-"""What hands the model to another package with arguments of its own."""
-IMPLEMENTATIONS = {"attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation"}
-OWN_IMPLEMENTATIONS = {"eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm"}
-"""Those that are part of transformers and torch; any other may be fetched from the hub and run."""
-TEXT = {
-    "id2label",
-    "label2id",
-    "label_names",
-    "label_descriptions",
-    "labels",
-    "license",
-    "description",
-    "paper_name",
-    "paper_ids",
-    "origin_url",
-    "notes",
-    "citation",
-    "tag",
-    "task_specific_params",
-    "chat_template",
-    "prompt",
-    "prefix",
-    "_name_or_path",
-    "name_or_path",
-    "title_sep",
-    "doc_sep",
-}
-"""What people read; no package opens or evaluates it."""
-HANDED_ON = re.compile(
-    r"model_args|pretrained_cfg|pretrained_cfg_overlay|backbone_kwargs|timm_\w*(kwargs|args)|\w*_kwargs"
-)
-"""Keys whose entries become a function's arguments."""
-FILES = re.compile(
-    r"(^|_)(checkpoints?|ckpt|files?|filename|paths?|urls?|uri|dir|directory|folder|repo|hub_id|state_dict|weights)(_|$)"
-)
-"""Keys that name what is opened."""
-ARGUMENTS = {
-    "num_classes",
-    "in_chans",
-    "in_channels",
-    "img_size",
-    "patch_size",
-    "patch_sizes",
-    "global_pool",
-    "pool_size",
-    "output_stride",
-    "out_indices",
-    "features_only",
-    "embed_dim",
-    "embed_dims",
-    "depth",
-    "depths",
-    "num_heads",
-    "mlp_ratio",
-    "mlp_ratios",
-    "qkv_bias",
-    "qk_norm",
-    "qk_scale",
-    "init_values",
-    "proj_bias",
-    "mlp_bias",
-    "class_token",
-    "dist_token",
-    "distilled",
-    "no_embed_class",
-    "reg_tokens",
-    "num_reg_tokens",
-    "pos_embed",
-    "pos_embed_grid_size",
-    "use_abs_pos_emb",
-    "use_rel_pos_bias",
-    "use_rot_pos_emb",
-    "use_shared_rel_pos_bias",
-    "rope_type",
-    "rope_theta",
-    "rope_temperature",
-    "ref_feat_shape",
-    "pre_norm",
-    "final_norm",
-    "fc_norm",
-    "use_fc_norm",
-    "pool_include_prefix",
-    "dynamic_img_size",
-    "dynamic_img_pad",
-    "strict_img_size",
-    "drop_rate",
-    "drop_path_rate",
-    "attn_drop_rate",
-    "proj_drop_rate",
-    "pos_drop_rate",
-    "patch_drop_rate",
-    "drop_block_rate",
-    "norm_layer",
-    "embed_norm_layer",
-    "act_layer",
-    "mlp_layer",
-    "attn_layer",
-    "aa_layer",
-    "norm_eps",
-    "layers",
-    "channels",
-    "dims",
-    "kernel_sizes",
-    "stem_type",
-    "stem_width",
-    "stem_size",
-    "stem_chs",
-    "stem_stride",
-    "deep_stem",
-    "avg_down",
-    "base_width",
-    "cardinality",
-    "width",
-    "width_mult",
-    "depth_mult",
-    "channel_multiplier",
-    "channel_divisor",
-    "conv_mlp",
-    "conv_bias",
-    "ls_init_value",
-    "layer_scale_init_value",
-    "head_init_scale",
-    "head_norm_first",
-    "head_hidden_size",
-    "use_grn",
-    "window_size",
-    "window_sizes",
-    "always_partition",
-    "ape",
-    "patch_norm",
-    "scriptable",
-    "exportable",
-    "no_jit",
-    "use_checkpoint",
-    "dilation",
-    "pad_type",
-    "freeze_batch_norm_2d",
-    "weight_init",
-    "num_features",
-    "backbone_type",
-    "use_timm_backbone",
-    "out_features",
-    "stage_names",
-    "num_channels",
-    "scale_mlp_norm",
-    "swiglu_mlp",
-    "inference_mode",
-}
-"""Arguments of timm's models that shape a network and open nothing."""
-DESCRIPTIONS = {
-    "architecture",
-    "custom_load",
-    "input_size",
-    "test_input_size",
-    "min_input_size",
-    "fixed_input_size",
-    "interpolation",
-    "crop_pct",
-    "test_crop_pct",
-    "crop_mode",
-    "mean",
-    "std",
-    "num_classes",
-    "label_offset",
-    "pool_size",
-    "test_pool_size",
-    "first_conv",
-    "classifier",
-    "model_args",
-    "pretrained_cfg",
-}
-"""Entries of timm's ``pretrained_cfg`` that say how a model was trained."""
-ALLOWED = ARGUMENTS | DESCRIPTIONS | TEXT
-WORD = re.compile(r"[\w <>|+\-.,()=%]{0,100}")
-FILE_NAME = re.compile(
-    r"\.(pth?|pt2|bin|ckpt|pkl|pickle|npz|npy|pyc?|so|dll|json|safetensors|onnx|ts|jit|gguf|h5|msgpack|tar|zip|gz|model|txt|ya?ml)$",
-    re.IGNORECASE,
-)
 
 
 def read_checked(
