@@ -21,8 +21,14 @@ ROOT = Path(__file__).parents[1]
 BEFORE = "fbee0d0813f83d9da228c18699e6d0d24ce7630c"
 """The commit before anything was moved."""
 
-MEANT: dict[str, str] = {}
-"""Arrays, by the beginning of their names, that differ from before on purpose, and why."""
+MEANT: dict[str, str] = {
+    "arrays/least_squares/noise": (
+        "mean score 1.19 before, 0.15 now, and the places with it: NumPy arrays had an algorithm of their own, which fitted the whole "
+        "map and scored by amplitude alone; they run that of tensors, which fits around the peak and counts what the fit explains"
+    ),
+    "arrays/": "up to 3e-14 of a pixel, where there was an algorithm of its own: NumPy arrays run that of tensors, in another order of sums",
+}
+"""Arrays, by the beginning of their names (the first that fits), that differ from before on purpose: before, now, and why."""
 
 
 def answers_of(source: Path, fpath: Path) -> dict[str, np.ndarray]:

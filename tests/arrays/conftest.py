@@ -25,6 +25,12 @@ def make(request):
 
 
 @pytest.fixture
+def jax32():
+    """JAX in float32, its own precision."""
+    return pytest.importorskip("jax", reason="JAX is not installed")
+
+
+@pytest.fixture
 def jax64():
     """JAX in float64."""
     jax = pytest.importorskip("jax", reason="JAX is not installed")

@@ -1,4 +1,4 @@
-"""Decoders of arrays: by hand, beside the tensors' versions in two precisions, compiled, and with gradients."""
+"""Decoders of arrays: by hand, beside those of tensors in two precisions, compiled, and with gradients."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_bad_input():
     maps = np.zeros((2, 3, 9, 12))
     with pytest.raises(KindError, match=r"least_squares"):
         arrays.soft_argmax(maps, kind="peak")
-    with pytest.raises(KindError, match=r"argmax"):
+    with pytest.raises(KindError, match=r"decode\.peaks"):
         arrays.moment_inverse(maps, sigma_cells=1, kind="relevance")
     with pytest.raises(OptionError, match="above 0"):
         arrays.soft_argmax(maps, temperature=0)
@@ -183,11 +183,9 @@ def test_bad_input():
         arrays.moment_inverse(maps, sigma_cells=-1)
     with pytest.raises(ShapeError, match="give the frame of the maps' own grid"):
         arrays.argmax(maps, Frame.identity((9, 9)))
-    with pytest.raises(ShapeError, match="must be their first dimensions"):
+    with pytest.raises(ShapeError, match="must be the first dimensions"):
         arrays.argmax(maps[:1], FRAMES)
     with pytest.raises(ShapeError, match="floating point"):
         arrays.argmax(maps.astype(int))
-    with pytest.raises(ShapeError, match="at least one cell"):
+    with pytest.raises(ShapeError, match="no cells"):
         arrays.argmax(np.zeros((3, 0, 4)))
-    with pytest.raises(ShapeError, match=r"isotherm\.targets, losses or decode"):
-        arrays.argmax(torch.zeros(1, 2, 2))

@@ -169,9 +169,9 @@ def test_bad_input():
         loss = getattr(arrays, name)
         with pytest.raises(ShapeError, match=r"points \(2, 3, 2\)"):
             loss(maps, points[:, :3], sigma_cells=1)
-        with pytest.raises(ShapeError, match="own grid"):
+        with pytest.raises(ShapeError, match="give the frame of the maps"):
             loss(maps, points, Frame.identity((3, 3)), sigma_cells=1)
-        with pytest.raises(OptionError, match="'mean' or 'sum' or 'none'"):
+        with pytest.raises(OptionError, match="one of mean, sum, none"):
             loss(maps, points, sigma_cells=1, reduction="max")
         with pytest.raises(ShapeError, match="one for every map"):
             loss(maps, points, sigma_cells=1, weight=np.ones(4))

@@ -216,6 +216,32 @@ def decoders() -> Arrays:
     return out
 
 
+def arrays() -> Arrays:
+    """What NumPy arrays give: targets, losses and decoders, on clean maps that reach beyond the border, and on noise."""
+    from isotherm import Frame, decode, targets
+    from isotherm import losses as of
+
+    random = np.random.default_rng(2)
+    points = random.uniform([-1, -1], [65, 49], (2, 5, 2))
+    frame = Frame.resize((48, 64), (12, 16))
+    clean, noise = targets.gaussian(points, frame, sigma_cells=1.2), random.random((2, 5, 12, 16))
+    out: Arrays = {"gaussian": clean}
+    for kind, maps in (("clean", clean), ("noise", noise)):
+        logits = np.log(maps + 1e-6)
+        for name, found in (
+            ("argmax", decode.argmax(maps, frame)),
+            ("least_squares", decode.least_squares(maps, frame, sigma_cells=1.2)),
+            ("moment_inverse", decode.moment_inverse(logits, frame, sigma_cells=1.2)),
+            ("soft_argmax", decode.soft_argmax(logits, frame)),
+        ):
+            out[f"{name}/{kind}/xy"], out[f"{name}/{kind}/score"] = np.asarray(found.xy), np.asarray(found.score)
+        out[f"gaussian_mse/{kind}"] = np.asarray(of.gaussian_mse(maps, points, frame, sigma_cells=1.2))
+        out[f"gaussian_cross_entropy/{kind}"] = np.asarray(
+            of.gaussian_cross_entropy(logits, points, frame, sigma_cells=1.2)
+        )
+    return out
+
+
 def _points(found) -> np.ndarray:
     return torch.cat([found.xy.double(), found.score.double()[..., None]], -1).numpy()
 
@@ -280,6 +306,7 @@ CASES: tuple[Callable[[], Arrays], ...] = (
     families,
     losses,
     decoders,
+    arrays,
     training,
 )
 

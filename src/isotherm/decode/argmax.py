@@ -6,28 +6,30 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.reading import Maps, read_maps
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.jax.argmax import argmax as jax_argmax
+from isotherm.ops.arrays import also_arrays
 from isotherm.points import Points
 
 ANY: tuple[Kind, ...] = ("peak", "probability", "logits", "relevance")
 
 
-@also_arrays(arrays.argmax)
+@also_arrays(jax_argmax)
 def argmax(
     maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None
 ) -> Points:
     """Decode maps by the centre of their largest cell; the first one of equals.
 
     Args:
-        maps: of any kind, a Heatmap or values (*batch, n, h, w). frame: of plain values; left out, points come out in cells.
+        maps: of any kind, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
+        frame: of plain values; left out, points come out in cells.
         kind: of plain values.
 
     Returns:
-        Points in source pixels. ``covariance``: of rounding alone, 1/12 cell squared per axis; what noise does is not in
+        Points in source pixels; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays. ``covariance``:
+        of rounding alone, 1/12 cell squared per axis; what noise does is not in
         it. ``score``: the largest value.
 
     Example:

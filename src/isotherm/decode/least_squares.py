@@ -9,35 +9,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.argmax import largest
 from isotherm.decode.reading import read_maps
 from isotherm.frame import Frame
-from isotherm.heatmap import Heatmap
+from isotherm.heatmap import Heatmap, Kind
+from isotherm.jax.least_squares import least_squares as jax_least_squares
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, axis_exponent, sigma_per_axis
+from isotherm.ops.squares import BEYOND, STEPS
 from isotherm.points import Points
 
-STEPS = 6
-"""Damped Gauss-Newton steps after the start, which is exact already on clean maps."""
-BEYOND = 2.0
-"""How far outside of the raster a centre may be found: this many sigma and 2 cells."""
 
-
-@also_arrays(arrays.least_squares)
+@also_arrays(jax_least_squares)
 def least_squares(
-    maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, sigma_cells: Sigma | None = None
+    maps: Heatmap | Float[Tensor, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    sigma_cells: Sigma | None = None,
+    kind: Kind | None = None,
 ) -> Points:
     """Decode peak maps by fitting A exp(-|c - mu|^2 / (2 sigma^2)) to the cells around the largest one.
 
     Args:
-        maps: peak maps, a Heatmap or values (*batch, n, h, w). frame: of plain values; left out, points come out in cells.
+        maps: peak maps, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
+        frame: of plain values; left out, points come out in cells.
         sigma_cells: standard deviation of the training targets in cells: one number, (*batch, n), or (x, y)
             (*batch, n, 2). None fits one for every map, which costs accuracy at the border, where a centre farther out and
             a wider Gaussian look alike.
+        kind: of plain values: 'peak'.
 
     Returns:
-        Points in source pixels, one per map. ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
+        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
+        ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
         from the residual; a few hundredths of a cell squared where the fit is good, large where the map is no Gaussian.
         ``score``: the fitted amplitude (at most 1) times the share of the squares that the fit explains. ``state``:
         OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive. xy is differentiable in the map (the gradient of a
@@ -56,7 +59,7 @@ def least_squares(
         >>> [round(v, 3) for v in least_squares(peak, sigma_cells=2.0).xy[0].tolist()]
         [-1.5, 40.0]
     """
-    read = read_maps(maps, frame, kinds=("peak",))
+    read = read_maps(maps, frame, kinds=("peak",), kind=kind)
     values, (h, w) = read.values, read.frame.size
     lead = values.shape[:-2]
     top, cell = largest(values)

@@ -6,17 +6,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.reading import read_maps
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.jax.moment_inverse import moment_inverse as jax_moment_inverse
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, axis_exponent, sigma_per_axis
 from isotherm.ops.moments import ITERATIONS, clean_variance, inverse_mean, map_moments
 from isotherm.points import Points
 
 
-@also_arrays(arrays.moment_inverse)
+@also_arrays(jax_moment_inverse)
 def moment_inverse(
     maps: Heatmap | Float[Tensor, "*b n h w"],
     frame: Frame | None = None,
@@ -30,14 +30,16 @@ def moment_inverse(
     off, so the centre is found back from the mean by Newton's method, and differentiated by the implicit function theorem.
 
     Args:
-        maps: logits or probabilities, a Heatmap or values (*batch, n, h, w). Probabilities are normalised over the cells.
+        maps: logits or probabilities, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
+            Probabilities are normalised over the cells.
         frame: of plain values; left out, points come out in cells.
         sigma_cells: standard deviation of the *training targets* in cells: one number, (*batch, n), or (x, y) (*batch, n, 2).
             Inside of the raster it hardly matters; at the border everything hangs on it.
         kind: of plain values, 'logits' (the default) or 'probability'.
 
     Returns:
-        Points in source pixels, one per map. ``covariance``: the map's own second moment with the truncation undone: each
+        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
+        ``covariance``: the map's own second moment with the truncation undone: each
         axis widened by sigma^2 over the variance that a clean map has at this place, the correlation kept. A clean map
         has sigma^2, a map that wavers between places more. ``score``: how much of the map lies at the decoded place,
         weighted by a Gaussian and as a share of what a clean map has there; 0 to 1, and near 0 where the map has two

@@ -6,18 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.decode.argmax import largest
 from isotherm.decode.reading import read_maps
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap, Kind
+from isotherm.jax.soft_argmax import soft_argmax as jax_soft_argmax
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.moments import map_moments
 from isotherm.points import Points
 
 
-@also_arrays(arrays.soft_argmax)
+@also_arrays(jax_soft_argmax)
 def soft_argmax(
     maps: Heatmap | Float[Tensor, "*b n h w"],
     frame: Frame | None = None,
@@ -28,13 +28,14 @@ def soft_argmax(
     """Decode maps by their mean; for parity. It is pulled inwards at the border: :func:`moment_inverse` is not.
 
     Args:
-        maps: logits or probabilities, a Heatmap or values (*batch, n, h, w). frame: of plain values; left out, points come
-            out in cells.
+        maps: logits or probabilities, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
+        frame: of plain values; left out, points come out in cells.
         temperature: logits are divided by it, probabilities taken to the power of 1 over it.
         kind: of plain values, 'logits' (the default) or 'probability'.
 
     Returns:
-        Points in source pixels, differentiable. ``covariance``: the map's second moment. ``score``: the largest probability.
+        Points in source pixels, differentiable; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
+        ``covariance``: the map's second moment. ``score``: the largest probability.
 
     Raises:
         KindError: peak or relevance maps: a softmax over a map whose peak is 1 gives its middle, 18 cells off on 64 x 64.

@@ -8,21 +8,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
+from isotherm.jax.losses import gaussian_cross_entropy as jax_gaussian_cross_entropy
 from isotherm.losses.blocks import by_blocks, cleared, may_keep
 from isotherm.losses.groups import Groups, matched
 from isotherm.losses.kernels import kernels_for
 from isotherm.losses.read import read_labels
 from isotherm.losses.reduce import Reduction, expect_reduction, reduced
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, probability_vectors
 from isotherm.ops.place import OffFrame
 from isotherm.points import Points
 
 
-@also_arrays(arrays.gaussian_cross_entropy)
+@also_arrays(jax_gaussian_cross_entropy)
 def gaussian_cross_entropy(
     logits: Float[Tensor, "*b n h w"],
     points: Points | Float[Tensor, "*b n 2"],
@@ -42,8 +42,8 @@ def gaussian_cross_entropy(
     a cut Gaussian would be all zeros and the loss silently 0.
 
     Args:
-        logits: (*batch, n, h, w) in any precision; sums are in float32 or more. NumPy and JAX arrays work too (with
-            ``off_frame`` and ``groups`` left out), see :mod:`isotherm.arrays`.
+        logits: (*batch, n, h, w) in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX array; then the
+            other arguments are arrays of the same library. ``groups`` is not for JAX.
         points, frame, sigma_cells, weight, groups: as of :func:`isotherm.losses.gaussian_mse`.
         state: (*batch, n) of :class:`isotherm.points.State`. UNLABELLED and ABSENT maps take no part: a distribution must
             lie somewhere. To learn absence, supervise a score beside the map, or use peak maps.
@@ -51,7 +51,8 @@ def gaussian_cross_entropy(
         reduction: 'mean' over the maps that take part, 'sum', or 'none': (*batch, n).
 
     Returns:
-        The loss, in nats, differentiable in logits, points and sigma_cells, twice too. Its floor is the entropy of the target,
+        The loss, in nats, differentiable in logits, points and sigma_cells, twice too: a Tensor. Of JAX
+        arrays a JAX array; of NumPy arrays a NumPy number, or an array where ``reduction`` is 'none'. Its floor is the entropy of the target,
         ln(2 pi e sigma^2) for a Gaussian well inside, and not 0; a collapsed, uniform map has ln(h w).
 
     Raises:

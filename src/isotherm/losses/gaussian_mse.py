@@ -8,20 +8,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.frame import Frame, Size
+from isotherm.jax.losses import gaussian_mse as jax_gaussian_mse
 from isotherm.losses.blocks import by_blocks, cleared, may_keep
 from isotherm.losses.groups import Groups, matched
 from isotherm.losses.kernels import kernels_for
 from isotherm.losses.read import read_labels
 from isotherm.losses.reduce import Reduction, expect_reduction, reduced
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, peak_vectors
 from isotherm.ops.place import OffFrame
 from isotherm.points import Points
 
 
-@also_arrays(arrays.gaussian_mse)
+@also_arrays(jax_gaussian_mse)
 def gaussian_mse(
     pred: Float[Tensor, "*b n h w"],
     points: Points | Float[Tensor, "*b n 2"],
@@ -40,8 +40,8 @@ def gaussian_mse(
     prediction and its gradient it takes memory for h + w numbers per map.
 
     Args:
-        pred: (*batch, n, h, w) peak maps in any precision; sums are in float32 or more. NumPy and JAX arrays work too
-            (with ``off_frame`` and ``groups`` left out), see :mod:`isotherm.arrays`.
+        pred: (*batch, n, h, w) peak maps in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX array;
+            then the other arguments are arrays of the same library. ``groups`` is not for JAX.
         points: (*batch, n, 2) (x, y) in source pixels, edge-origin, or Points with states of their own.
         frame: of the maps, single or batched as their first dimensions. None or a size (h, w): the points are in cells.
         sigma_cells: standard deviation in cells: a number, (*batch, n), or (*batch, n, 2) along x and y.
@@ -56,7 +56,8 @@ def gaussian_mse(
             over the cells of each.
 
     Returns:
-        The loss, differentiable in pred, points and sigma_cells, twice too.
+        The loss, differentiable in pred, points and sigma_cells, twice too: a Tensor. Of JAX
+        arrays a JAX array; of NumPy arrays a NumPy number, or an array where ``reduction`` is 'none'.
 
     Raises:
         ShapeError: parts that do not fit one another. OptionError: sigma, policy, groups or reduction.

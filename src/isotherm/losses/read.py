@@ -11,7 +11,7 @@ from torch import Tensor
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.ops.gaussian import Sigma, sigma_per_axis
-from isotherm.ops.place import OffFrame, place
+from isotherm.ops.place import OffFrame, place, placed
 from isotherm.points import Points, State
 
 
@@ -44,7 +44,7 @@ def read_labels(
         ShapeError: maps, points, frame or states that do not fit one another. OptionError: sigma or policy.
     """
     size = expect_maps(maps)
-    xy = points.xy if isinstance(points, Points) else points
+    xy = points.xy if isinstance(points, Points) else placed(points)
     if tuple(maps.shape[:-2]) != tuple(xy.shape[:-1]):
         raise ShapeError(
             f"maps have shape {tuple(maps.shape)}, points {tuple(xy.shape)}; expected (*batch, n, h, w) and (*batch, n, 2), one map per point"

@@ -98,6 +98,10 @@ def placed(points: Float[Tensor, "*b n 2"]) -> Float[Tensor, "*b n 2"]:
     Raises:
         ShapeError: they are not floating-point numbers (*batch, n, 2).
     """
+    if not isinstance(points, Tensor):
+        raise ShapeError(
+            f"points are a {type(points).__qualname__}; expected floating-point numbers (*batch, n, 2) in a tensor or an array"
+        )
     if points.ndim < 2 or points.shape[-1] != 2 or not points.is_floating_point():
         raise ShapeError(
             f"points have shape {tuple(points.shape)} and dtype {points.dtype}; expected floating point (*batch, n, 2)"

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm import arrays
-from isotherm.arrays.dispatch import also_arrays
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.heatmap import Heatmap
+from isotherm.jax.gaussian import gaussian as jax_gaussian
+from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, axis_exponent, outer, peak_vectors, probability_vectors, sigma_per_axis
 from isotherm.ops.place import OffFrame, Placed, place, raster
 from isotherm.points import Points
@@ -22,7 +22,7 @@ from isotherm.target import Target
 GaussianKind = Literal["peak", "probability"]
 
 
-@also_arrays(arrays.gaussian)
+@also_arrays(jax_gaussian)
 def gaussian(
     points: Points | Float[Tensor, "*b n 2"],
     frame: Frame | Size,
@@ -49,9 +49,9 @@ def gaussian(
             outside keeps a target. None: no cut.
 
     Returns:
-        Target of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in sigma_cells. NumPy and
-        JAX arrays go to :func:`isotherm.arrays.gaussian`, which returns the values alone and knows neither ``off_frame``
-        nor ``cut_sigmas``.
+        Of tensors and Points a Target of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in
+        sigma_cells. Of NumPy or JAX points the maps alone, (*batch, n, h, w), an array of the same library and precision
+        (float32 at least); ``cut_sigmas`` is not for JAX.
 
     Raises:
         OptionError: another kind or policy, a sigma or cut that is not a positive number, 'background' with probabilities.

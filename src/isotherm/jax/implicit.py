@@ -6,17 +6,17 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from isotherm.arrays.namespace import Array
+from isotherm.jax.module import Array
 
 
 @functools.cache
 def differentiable(solve: Callable[..., Array], slope: Callable[..., Array]) -> Callable[..., Array]:
     """``solve`` as a function that JAX differentiates by ``slope``, in its first argument alone.
 
-    Called only with JAX arrays at hand. The tangent is made from the solution itself, so it can be differentiated again.
+    The tangent is made from the solution itself, so it can be differentiated again.
 
     Args:
-        solve: (namespace, first, last, sigma, length, iterations) -> mu. slope: (namespace, mu, sigma, length) -> dmu / dfirst.
+        solve: (first, last, sigma, length, iterations) -> mu. slope: (mu, sigma, length) -> dmu / dfirst.
 
     Returns:
         A function (first, last, sigma, length, iterations) -> mu.
@@ -25,7 +25,7 @@ def differentiable(solve: Callable[..., Array], slope: Callable[..., Array]) -> 
 
     @functools.partial(jax.custom_jvp, nondiff_argnums=(3, 4))
     def inverse(first: Array, last: Array, sigma: Array, length: int, iterations: int) -> Array:
-        return solve(jax.numpy, first, last, sigma, length, iterations)
+        return solve(first, last, sigma, length, iterations)
 
     @inverse.defjvp
     def _tangent(
@@ -33,6 +33,6 @@ def differentiable(solve: Callable[..., Array], slope: Callable[..., Array]) -> 
     ) -> tuple[Array, Array]:
         first, last, sigma = primals
         mu = inverse(first, last, sigma, length, iterations)
-        return mu, slope(jax.numpy, mu, sigma, length) * tangents[0]
+        return mu, slope(mu, sigma, length) * tangents[0]
 
     return inverse

@@ -1,44 +1,27 @@
-"""What the decoders of arrays take and give."""
+"""What the decoders of JAX arrays take and give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
-from isotherm.arrays.namespace import Array, Namespace, floating, namespace, softmax
-from isotherm.arrays.places import grid_size, to_source
 from isotherm.errors import KindError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.heatmap import Kind
+from isotherm.jax.module import Array, floating, jnp, softmax
+from isotherm.jax.places import grid_size, to_source
+from isotherm.ops.decoded import Decoded
 from isotherm.points import State
 
 DECODER = {"logits": "moment_inverse", "probability": "moment_inverse", "peak": "least_squares", "relevance": "argmax"}
-"""The decoder that belongs to each kind of map, of those for arrays."""
-
-
-class Decoded(NamedTuple):
-    """Places found in maps, as :class:`isotherm.points.Points` of NumPy or JAX arrays.
-
-    Args:
-        xy: (*batch, n, 2) edge-origin source pixels; NaN where there is nothing.
-        covariance: (*batch, n, 2, 2) in source pixels squared.
-        score: (*batch, n); what it is, the decoder says.
-        state: (*batch, n) of :class:`isotherm.points.State`.
-    """
-
-    xy: Float[Array, "*b n 2"]
-    covariance: Float[Array, "*b n 2 2"]
-    score: Float[Array, "*b n"]
-    state: Int[Array, "*b n"]
+"""The decoder that belongs to each kind of map, of those that take JAX arrays."""
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Maps ready to be decoded: (*batch, n, h, w) values of at least float32, their namespace, frame and kind."""
+    """Maps ready to be decoded: (*batch, n, h, w) values of at least float32, their frame, size and kind."""
 
-    xp: Namespace
     values: Float[Array, "*b n h w"]
     frame: Frame | None
     size: Size
@@ -46,11 +29,11 @@ class Maps:
 
     def probability(self, *, temperature: float = 1.0) -> Float[Array, "*b n h w"]:
         """Maps that each sum to 1: logits divided by the temperature, probabilities to the power of 1 over it."""
-        xp, values = self.xp, self.values
+        values = self.values
         if self.kind == "logits":
-            return softmax(xp, values.reshape(*values.shape[:-2], -1) / temperature).reshape(values.shape)
+            return softmax(values.reshape(*values.shape[:-2], -1) / temperature).reshape(values.shape)
         power = values if temperature == 1 else values ** (1 / temperature)
-        return power / xp.sum(power, axis=(-2, -1), keepdims=True)
+        return power / jnp.sum(power, axis=(-2, -1), keepdims=True)
 
     def decoded(
         self,
@@ -65,18 +48,18 @@ class Maps:
         LABELLED inside of the raster, OUT_OF_FRAME beyond its edges, and ABSENT, with NaN for a place and a score of 0,
         where ``found`` is False or the place is not a finite number.
         """
-        xp, (h, w) = self.xp, self.size
-        there = xp.all(xp.isfinite(xy), axis=-1)
+        h, w = self.size
+        there = jnp.all(jnp.isfinite(xy), axis=-1)
         there = there if found is None else found & there
         x, y = xy[..., 0], xy[..., 1]
         inside = (x >= 0) & (x <= w) & (y >= 0) & (y <= h)
-        state = xp.where(inside, int(State.LABELLED), int(State.OUT_OF_FRAME))
+        state = jnp.where(inside, int(State.LABELLED), int(State.OUT_OF_FRAME))
         source, spread = to_source(self.frame, xy, covariance)
         return Decoded(
-            xp.where(there[..., None], source, xp.nan),
-            xp.where(there[..., None, None], spread, xp.nan),
-            xp.where(there, score, xp.zeros_like(score)),
-            xp.where(there, state, int(State.ABSENT)),
+            jnp.where(there[..., None], source, jnp.nan),
+            jnp.where(there[..., None, None], spread, jnp.nan),
+            jnp.where(there, score, 0.0),
+            jnp.where(there, state, int(State.ABSENT)),
         )
 
 
@@ -89,15 +72,15 @@ def read_maps(maps: Array, frame: Frame | None, *, kinds: tuple[Kind, ...], kind
 
     Raises:
         KindError: maps of another kind; the message names the decoder that is right for them.
-        ShapeError: no NumPy or JAX array (*batch, n, h, w), no cells, or a frame that does not fit.
+        ShapeError: no (*batch, n, h, w), no cells, or a frame that does not fit.
     """
-    xp, kind = namespace(maps), kind or kinds[0]
+    kind = kind or kinds[0]
     if maps.ndim < 3 or min(maps.shape[-2:]) < 1:
         raise ShapeError(f"maps have shape {tuple(maps.shape)}; expected (*batch, n, h, w) with at least one cell")
     if kind not in kinds:
         raise KindError(
             f"these maps are of kind {kind!r}, and this decoder reads {' or '.join(map(repr, kinds))}; "
-            f"use isotherm.arrays.{DECODER.get(kind, 'argmax')}, which is right for them"
+            f"use isotherm.decode.{DECODER.get(kind, 'argmax')}, which is right for them"
         )
     values = floating(maps, "maps", "(*batch, n, h, w)")
-    return Maps(xp, values, frame, grid_size(frame, values.shape), kind)
+    return Maps(values, frame, grid_size(frame, values.shape), kind)

@@ -1,0 +1,186 @@
+"""The Gaussian that fits a peak map best, for maps that are JAX arrays: the algorithm of :mod:`isotherm.decode.least_squares`."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from isotherm.frame import Frame
+from isotherm.heatmap import Kind
+from isotherm.jax.argmax import largest
+from isotherm.jax.gaussian import Sigma, axis_exponent, sigma_per_axis
+from isotherm.jax.module import Array, is_traced, jnp, matmul, stopped
+from isotherm.jax.reading import read_maps
+from isotherm.jax.squares_start import start
+from isotherm.ops.decoded import Decoded
+from isotherm.ops.squares import BEYOND, STEPS
+
+
+def least_squares(
+    maps: Float[Array, "*b n h w"],
+    frame: Frame | None = None,
+    *,
+    sigma_cells: Sigma | None = None,
+    kind: Kind | None = None,
+) -> Decoded:
+    """Decode peak maps by the Gaussian with the least squared error, as :func:`isotherm.decode.least_squares`.
+
+    Around the largest cell only, where the size of that window is known: under jax.jit it is for a sigma that is a plain
+    number, and otherwise the whole raster is fitted, as a compiled graph of tensors does.
+
+    Raises:
+        KindError: maps of another kind. OptionError: sigma is not positive. ShapeError: the maps, the frame or sigma.
+    """
+    read = read_maps(maps, frame, kinds=("peak",), kind=kind)
+    values, (h, w) = read.values, read.size
+    lead = values.shape[:-2]
+    top, cell = largest(values)
+    found = jnp.isfinite(top) & (top > 0)
+    known = sigma_cells is not None
+    sigma = None if sigma_cells is None else stopped(sigma_per_axis(sigma_cells, cell)).reshape(-1, 2)
+    flat, origin = _window(values.reshape(-1, h, w), cell.reshape(-1, 2), _radius(values, top, sigma_cells))
+    # a map of nothing would divide by nothing; it is ABSENT whatever comes out
+    flat = jnp.where(found.reshape(-1)[:, None, None], flat, 0.0)
+    height = top.reshape(-1)
+    window = stopped(flat) / jnp.maximum(height, _tiny(flat))[:, None, None]
+    mu, sigmas = _refine(window, *start(window, cell.reshape(-1, 2) + 0.5 - origin, sigma, measure), known)
+    fit = measure(window, mu, sigmas, known)
+    # the gradient of a Gauss-Newton step: exact where the residual is 0
+    again = measure(flat / height[:, None, None], mu, sigmas, known)
+    step = jnp.linalg.solve(fit.normal, again.slope[..., None])[..., 0][:, :2]
+    xy = mu + step - stopped(step)
+    residual = _residual(window, mu, sigmas)
+    count = flat.shape[-1] * flat.shape[-2] - (3 if known else 4)
+    bound = jnp.linalg.inv(fit.normal)[:, :2, :2] * (residual / max(count, 1))[:, None, None]
+    explained = 1 - residual / jnp.maximum(jnp.sum(window**2, axis=(-2, -1)), _tiny(window))
+    score = jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1)
+    return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), found=found)
+
+
+class Fit(NamedTuple):
+    """How well Gaussians fit: the best amplitude (m), the gain in squares (m), and the normal equations of
+    (mu_x, mu_y[, ln sigma]) with the amplitude projected out: (m, k, k) and (m, k)."""
+
+    amplitude: Array
+    gain: Array
+    normal: Array
+    slope: Array
+
+
+def measure(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> Fit:
+    """The fit of Gaussians at (m, 2) places of (m, 2) widths, in cells from the windows' corners."""
+    kh, kw = window.shape[-2:]
+    tiny = _tiny(window)
+    bases = []
+    scales = []
+    for axis, length in enumerate((kw, kh)):
+        vectors = _axis(mu[:, axis], sigma[:, axis], length)
+        # Gaussians far outside of the window are all small: scale them, which changes the amplitude and nothing else
+        scale = jnp.maximum(jnp.max(vectors[0], axis=-1, keepdims=True), tiny)
+        bases.append(jnp.stack([v / scale for v in vectors], axis=1))
+        scales.append(scale[:, 0])
+    xs, ys = bases
+    gram_x, gram_y = (matmul(b, jnp.swapaxes(b, -1, -2)) for b in (xs, ys))
+    forms = matmul(matmul(ys, window), jnp.swapaxes(xs, -1, -2))  # [i, j] = y_i^T W x_j
+    gg = jnp.maximum(gram_x[:, 0, 0] * gram_y[:, 0, 0], tiny)
+    wg = forms[:, 0, 0]
+    amplitude = wg / gg
+    # the derivatives are sums of outer products: d/dmu_x = y dx, d/dmu_y = dy x, d/dln sigma = y sx + sy x
+    terms = [[(0, 1)], [(1, 0)]] + ([] if sigma_known else [[(0, 2), (2, 0)]])
+
+    def inner(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> Array:
+        return sum(gram_y[:, i, k] * gram_x[:, j, m] for i, j in a for k, m in b)
+
+    with_g = jnp.stack([inner(t, [(0, 0)]) for t in terms], axis=-1)
+    with_w = jnp.stack([sum(forms[:, i, j] for i, j in t) for t in terms], axis=-1)
+    gram = jnp.stack([jnp.stack([inner(a, b) for b in terms], axis=-1) for a in terms], axis=-2)
+    normal = (gram - with_g[:, :, None] * with_g[:, None, :] / gg[:, None, None]) * (amplitude**2)[:, None, None]
+    slope = (with_w - amplitude[:, None] * with_g) * amplitude[:, None]
+    ridge = jnp.finfo(window.dtype).eps * jnp.trace(normal, axis1=-2, axis2=-1) + tiny
+    normal = normal + ridge[:, None, None] * jnp.eye(len(terms), dtype=window.dtype)
+    return Fit(amplitude / (scales[0] * scales[1]), jnp.maximum(wg, 0) ** 2 / gg, normal, slope)
+
+
+def _residual(window: Array, mu: Array, sigma: Array) -> Array:
+    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would cancel."""
+    kh, kw = window.shape[-2:]
+    vectors = (_axis(mu[:, 0], sigma[:, 0], kw)[0], _axis(mu[:, 1], sigma[:, 1], kh)[0])
+    x, y = (v / jnp.maximum(jnp.max(v, axis=-1, keepdims=True), _tiny(v)) for v in vectors)
+    there = matmul(matmul(y[:, None, :], window), x[:, :, None])[:, 0]
+    amplitude = there / (jnp.sum(x**2, axis=-1) * jnp.sum(y**2, axis=-1))[:, None]
+    return jnp.sum((window - (amplitude * y)[:, :, None] * x[:, None, :]) ** 2, axis=(-2, -1))
+
+
+def _axis(mu: Array, sigma: Array, length: int) -> tuple[Array, Array, Array]:
+    """A Gaussian's vector, its derivative by mu and by ln sigma."""
+    exponent = axis_exponent(mu, sigma, length)
+    g = jnp.exp(jnp.maximum(exponent, -80))
+    cells = jnp.arange(length, dtype=mu.dtype) + 0.5
+    return g, g * (cells - mu[:, None]) / sigma[:, None] ** 2, g * -2 * exponent
+
+
+def _refine(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> tuple[Array, Array]:
+    """Levenberg and Marquardt's method, a fixed number of steps; a step that gains nothing is taken back."""
+    kh, kw = window.shape[-2:]
+    size = jnp.asarray([kw, kh], dtype=window.dtype)
+    fit = measure(window, mu, sigma, sigma_known)
+    damping = jnp.full_like(fit.gain, 1e-3)
+    for _ in range(STEPS):
+        diagonal = jnp.diagonal(fit.normal, axis1=-2, axis2=-1)
+        damped = fit.normal + (diagonal * damping[:, None])[:, :, None] * jnp.eye(
+            diagonal.shape[-1], dtype=window.dtype
+        )
+        step = jnp.linalg.solve(damped, fit.slope[..., None])[..., 0]
+        step = jnp.where(jnp.isfinite(step), step, 0.0)
+        # no farther than a sigma at once: beyond it the linear model says nothing
+        move = jnp.clip(step[:, :2], -sigma, sigma)
+        wider = sigma
+        if not sigma_known:
+            wider = jnp.clip(sigma * jnp.exp(jnp.clip(step[:, 2:], -0.5, 0.5)), 0.2, float(max(kh, kw)))
+        margin = BEYOND * wider + 2
+        tried = jnp.clip(mu + move, -margin, size + margin)
+        new = measure(window, tried, wider, sigma_known)
+        better = new.gain >= fit.gain
+        mu, sigma = jnp.where(better[:, None], tried, mu), jnp.where(better[:, None], wider, sigma)
+        fit = Fit(*(jnp.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, o) for n, o in zip(new, fit, strict=True)))
+        damping = jnp.where(better, damping * 0.1, damping * 10)
+    return mu, sigma
+
+
+def _radius(values: Array, top: Array, sigma_cells: Sigma | None) -> tuple[int, int]:
+    """(x, y) cells around the largest one that hold all of the Gaussian that matters; the whole raster where that is not known."""
+    h, w = values.shape[-2:]
+    if isinstance(sigma_cells, int | float):
+        widest = float(sigma_cells)
+    elif is_traced(values) or is_traced(sigma_cells) or values.size == 0:
+        return w, h
+    elif sigma_cells is None:
+        # half of the peak's height covers 2 pi ln 2 sigma^2 cells; the border may hide three quarters of them
+        area = jnp.max(jnp.sum(values >= top[..., None, None] / 2, axis=(-2, -1)))
+        widest = 1.5 * math.sqrt(float(area) / (2 * math.pi * math.log(2)))
+    else:
+        widest = float(np.max(np.asarray(sigma_cells)))
+    radius = math.ceil(3 * widest) + 1
+    return min(radius, w), min(radius, h)
+
+
+def _window(values: Array, cell: Array, radius: tuple[int, int]) -> tuple[Array, Array]:
+    """Equal windows around cells, moved inwards at the border so that every cell is a real one; and their corners."""
+    h, w = values.shape[-2:]
+    kw, kh = min(2 * radius[0] + 1, w), min(2 * radius[1] + 1, h)
+    index = cell.astype("int32")
+    x0, y0 = jnp.clip(index[:, 0] - radius[0], 0, w - kw), jnp.clip(index[:, 1] - radius[1], 0, h - kh)
+    origin = jnp.stack([x0, y0], axis=-1).astype(values.dtype)
+    if (kh, kw) == (h, w):
+        return values, origin
+    rows = (y0[:, None] + jnp.arange(kh))[:, :, None]
+    columns = (x0[:, None] + jnp.arange(kw))[:, None, :]
+    taken = jnp.take_along_axis(values.reshape(-1, h * w), (rows * w + columns).reshape(-1, kh * kw), axis=1)
+    return taken.reshape(-1, kh, kw), origin
+
+
+def _tiny(array: Array) -> Array:
+    return jnp.finfo(array.dtype).tiny
