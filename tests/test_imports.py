@@ -14,7 +14,7 @@ STEPS = [
     {"version"},
     {"errors", "progress"},
     {"atomic"},
-    {"frame"},
+    {"frame", "headed"},
     {"heatmap", "points"},
     {"target"},
     {"ops"},

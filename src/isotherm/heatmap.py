@@ -19,16 +19,18 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import FrameError, InputError, KindError, ShapeError
+from isotherm.errors import InputError, KindError, ShapeError
 from isotherm.frame import NO_MARGIN, Frame
+from isotherm.headed import Headed, HeadedFile
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
 """What the numbers are: unnormalised log-probabilities, a distribution or per-cell probability,
 a map whose peak is 1 (trained by regression), or how much each cell speaks for a score."""
 
-FORMAT = "isotherm.heatmap/1"
 MAX_VALUES = 1 << 28
 """Largest map that is read from a file, in values: a header of a terabyte must not allocate one."""
+FILE = HeadedFile(format="isotherm.heatmap/1", noun="a heatmap of isotherm", error=InputError, most=MAX_VALUES)
+"""The .safetensors form; the .npz one has the same header and arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,18 +127,14 @@ class Heatmap:
         Values keep their dtype in safetensors; npz has no bfloat16, which is widened to float32.
         """
         fpath = Path(fpath)
-        header = json.dumps(
-            {
-                "format": FORMAT,
-                "kind": self.kind,
-                "signed": self.signed,
-                "label": self.label,
-                "size": self.frame.size,
-                "margin": self.frame.margin,
-                "meta": dict(self.meta),
-            },
-            default=str,
-        )
+        header = {
+            "kind": self.kind,
+            "signed": self.signed,
+            "label": self.label,
+            "size": self.frame.size,
+            "margin": self.frame.margin,
+            "meta": dict(self.meta),
+        }
         tensors = {
             "values": self.values.detach().cpu().contiguous(),
             "to_source": self.frame.to_source.detach().cpu().contiguous(),
@@ -147,13 +145,11 @@ class Heatmap:
                 tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
             )
             arrays = {name: t.numpy() for name, t in tensors.items()}
+            text = json.dumps({"format": FILE.format, **header}, default=str)
             with atomic_write(fpath) as file:
-                np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+                np.savez(file, header=np.frombuffer(text.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         elif fpath.suffix == ".safetensors":
-            from safetensors.torch import save
-
-            with atomic_write(fpath) as file:
-                file.write(save(tensors, metadata={"isotherm": header}))
+            FILE.write(fpath, tensors, header)
         else:
             raise InputError(f"cannot save a heatmap as {fpath.name!r}; the name must end in .npz or .safetensors")
         return fpath
@@ -164,15 +160,11 @@ class Heatmap:
         fpath = Path(fpath)
         if not fpath.is_file():
             raise InputError(f"there is no heatmap file {fpath}; check the path")
-        readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
-        if fpath.suffix not in readers:
+        if fpath.suffix not in (".npz", ".safetensors"):
             raise InputError(f"cannot read {fpath.name!r} as a heatmap; expected .npz or .safetensors")
-        try:
-            header, tensors = readers[fpath.suffix](fpath)
-            if header.get("format") != FORMAT:
-                raise InputError(
-                    f"{fpath} is not an isotherm heatmap: its format is {header.get('format')!r}, expected {FORMAT!r}"
-                )
+        with FILE.reading(fpath):
+            found = _read_npz(fpath) if fpath.suffix == ".npz" else FILE.read(fpath)
+            header, tensors = found.header, found.tensors
             frame = Frame(
                 tensors["to_source"],
                 tuple(header["size"]),
@@ -187,10 +179,6 @@ class Heatmap:
                 label=str(header["label"]),
                 meta=header["meta"],
             )
-        except (KeyError, TypeError, ValueError, OSError, EOFError, FrameError) as error:
-            raise InputError(
-                f"{fpath} cannot be read as a heatmap ({type(error).__name__}: {error}); it may be cut short or of another program"
-            ) from error
 
     # --- notebooks: the one place where the core reaches for drawing, lazily -----------------------------
 
@@ -211,7 +199,7 @@ def _check_count(shape: tuple[int, ...], name: str) -> None:
         raise InputError(f"array {name!r} claims {count} values; at most {MAX_VALUES} are read from a file")
 
 
-def _read_npz(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
+def _read_npz(fpath: Path) -> Headed:
     import zipfile
 
     arrays = {}
@@ -231,17 +219,5 @@ def _read_npz(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
     except zipfile.BadZipFile as error:
         raise ValueError(str(error)) from error
     header = json.loads(arrays.pop("header").tobytes())
-    return header, {name: torch.from_numpy(a) for name, a in arrays.items()}
-
-
-def _read_safetensors(fpath: Path) -> tuple[dict, dict[str, Tensor]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(fpath, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["isotherm"])
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                _check_count(tuple(file.get_slice(name).get_shape()), name)
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+    FILE.check_format(header.pop("format", None), fpath)
+    return Headed(header, {name: torch.from_numpy(a) for name, a in arrays.items()})

@@ -121,10 +121,13 @@ def test_files_come_back_as_they_went(tmp_path):
 
 
 def test_files_that_are_no_detector_are_refused(tmp_path):
-    with pytest.raises(WeightsError, match="no weights file"):
+    with pytest.raises(
+        WeightsError,
+        match=r"there is no file .*missing\.safetensors, expected a heatmap detector.*isotherm train detector",
+    ):
         load_detector(tmp_path / "missing.safetensors")
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="not a heatmap detector"):
+    with pytest.raises(WeightsError, match="is not a heatmap detector of isotherm: its format is None"):
         load_detector(tmp_path / "other.safetensors")
     whole = save_detector(random_detector(CONFIG, 1), tmp_path / "net.safetensors").read_bytes()
     (tmp_path / "broken.safetensors").write_bytes(whole[:1000])

@@ -170,10 +170,13 @@ def test_files_come_back_as_they_went(tmp_path):
 def test_files_that_are_no_scene_classifier_are_refused(tmp_path):
     from safetensors.torch import save_file
 
-    with pytest.raises(WeightsError, match="no weights file"):
+    with pytest.raises(
+        WeightsError,
+        match=r"there is no file .*missing\.safetensors, expected a scene classifier.*isotherm train scenes",
+    ):
         load_scene_net(tmp_path / "missing.safetensors")
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="not a scene classifier"):
+    with pytest.raises(WeightsError, match="is not a scene classifier of isotherm: its format is None"):
         load_scene_net(tmp_path / "other.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(asset("scenes-0.safetensors").read_bytes()[:1000])
     with pytest.raises(WeightsError, match="cannot be read"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,20 +9,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
-from isotherm.atomic import atomic_write
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import OptionError
 from isotherm.frame import Size
+from isotherm.headed import HeadedFile
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.peft import Lora, adapt
 from isotherm.train.recipe import from_plain
 
-FORMAT = "isotherm.keypoints/1"
+FILE = HeadedFile(
+    format="isotherm.keypoints/1",
+    noun="a keypoint model of isotherm",
+    advice="expected a model.safetensors of a training run",
+)
 HEADS = {"deconv": DeconvHead, "convex": ConvexUpsample, "pixel_shuffle": PixelShuffleHead, "linear": LinearHead}
 
 
@@ -124,10 +124,8 @@ class TrainedKeypoints:
 def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
     """Weights and everything else in one safetensors file, whole or not at all; a frozen backbone stays with its name."""
     frozen = {name for name, p in trained.model.named_parameters() if not p.requires_grad}
-    tensors = {
-        name: value.contiguous().cpu() for name, value in trained.model.state_dict().items() if name not in frozen
-    }
-    told = {
+    tensors = {name: value for name, value in trained.model.state_dict().items() if name not in frozen}
+    header = {
         "choice": asdict(trained.choice),
         "objective": asdict(trained.objective),
         "size": trained.size,
@@ -138,9 +136,7 @@ def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> 
         "margin": trained.margin,
         "covariance_scale": trained.covariance_scale,
     }
-    with atomic_write(fpath) as file:
-        file.write(save(tensors, metadata={"format": FORMAT, "keypoints": json.dumps(told)}))
-    return Path(fpath)
+    return FILE.write(fpath, tensors, header)
 
 
 def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
@@ -149,45 +145,27 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
     Raises:
         WeightsError: the file is missing, damaged, of another format, or does not fit its own description.
     """
-    try:
-        with safe_open(os.fspath(fpath), framework="pt") as file:
-            told, tensors = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"{fpath} cannot be read ({error}); expected a model.safetensors of a training run"
-        ) from error
-    if told.get("format") != FORMAT:
-        raise WeightsError(f"{fpath} is of format {told.get('format')!r}; expected {FORMAT!r}: is it a keypoint model?")
-    parts = json.loads(told["keypoints"])
-    choice, size, names = (
-        from_plain(ModelChoice, parts["choice"]),
-        (int(parts["size"][0]), int(parts["size"][1])),
-        tuple(parts["names"]),
-    )
+    found = FILE.read(fpath)
+    with FILE.reading(fpath):
+        header = dict(found.header)
+        choice = from_plain(ModelChoice, header.pop("choice"))
+        objective = from_plain(Objective, header.pop("objective"))
+        size, names = (int(header["size"][0]), int(header["size"][1])), tuple(header["names"])
+        exchangeable = tuple(tuple(g) for g in header["exchangeable"])
+        swaps = tuple((a, b) for a, b in header["swaps"])
+        lines = {name: (a, b) for name, (a, b) in header["lines"].items()}
+        margin, covariance_scale = float(header["margin"]), header["covariance_scale"]
     model = make_model(choice, len(names), size=size)
-    _fill(model, tensors, Path(fpath))
+    FILE.fill(model, found.tensors, fpath, spare={name for name, p in model.named_parameters() if not p.requires_grad})
     return TrainedKeypoints(
         model=model.eval(),
         choice=choice,
-        objective=from_plain(Objective, parts["objective"]),
+        objective=objective,
         size=size,
         names=names,
-        exchangeable=tuple(tuple(g) for g in parts["exchangeable"]),
-        swaps=tuple((a, b) for a, b in parts["swaps"]),
-        lines={name: (a, b) for name, (a, b) in parts["lines"].items()},
-        margin=float(parts["margin"]),
-        covariance_scale=parts["covariance_scale"],
+        exchangeable=exchangeable,
+        swaps=swaps,
+        lines=lines,
+        margin=margin,
+        covariance_scale=covariance_scale,
     )
-
-
-def _fill(model: KeypointModel, tensors: dict[str, Tensor], fpath: Path) -> None:
-    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
-    missing, unknown = sorted(wanted - set(tensors)), sorted(set(tensors) - set(model.state_dict()))
-    if missing or unknown:
-        raise WeightsError(f"{fpath} does not fit its own description: missing {missing[:3]}, unknown {unknown[:3]}")
-    try:
-        model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"{fpath} does not fit its own description: {str(error).splitlines()[-1].strip()}"
-        ) from error

@@ -6,7 +6,6 @@ for the scene classifier.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import asdict, dataclass
@@ -18,12 +17,17 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.atomic import atomic_write
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
+from isotherm.headed import HeadedFile
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 
-FORMAT = "isotherm.heatmap_detector/1"
+FILE = HeadedFile(
+    format="isotherm.heatmap_detector/1",
+    noun="a heatmap detector of isotherm",
+    advice="check the path, or train one: isotherm train detector --out {fpath}",
+    half=True,
+)
 STRIDE = 4
 """Input pixels per cell of the maps."""
 PRIOR = 0.1
@@ -210,13 +214,7 @@ def random_detector(config: HeatmapDetectorConfig, seed: int) -> HeatmapDetector
 
 def save_detector(model: HeatmapDetector, fpath: str | os.PathLike[str]) -> Path:
     """Weights in half precision and the network's configuration, as one safetensors file, whole or not at all."""
-    from safetensors.torch import save
-
-    fpath = Path(fpath)
-    tensors = {k: v.detach().half().cpu().contiguous() for k, v in model.state_dict().items()}
-    with atomic_write(fpath) as file:
-        file.write(save(tensors, metadata={"isotherm": json.dumps({"format": FORMAT, **asdict(model.config)})}))
-    return fpath
+    return FILE.write(fpath, model.state_dict(), asdict(model.config))
 
 
 def load_detector(fpath: str | os.PathLike[str]) -> HeatmapDetector:
@@ -225,26 +223,9 @@ def load_detector(fpath: str | os.PathLike[str]) -> HeatmapDetector:
     Raises:
         WeightsError: no such file, or not one of these.
     """
-    from safetensors import SafetensorError, safe_open
-
-    fpath = Path(fpath)
-    if not fpath.is_file():
-        raise WeightsError(
-            f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.zoo.detector.training --out {fpath}"
-        )
-    try:
-        with safe_open(fpath, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("isotherm", "{}"))
-            told = header.pop("format", None)
-            if told != FORMAT:
-                raise WeightsError(
-                    f"{fpath} is not a heatmap detector of isotherm: its format is {told!r}, expected {FORMAT!r}"
-                )
-            lists = {key: tuple(header[key]) for key in ("names", "size", "widths")}
-            model = HeatmapDetector(HeatmapDetectorConfig(**{**header, **lists}))
-            model.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118 (a safetensors file is no dict)
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError, OptionError) as error:
-        raise WeightsError(
-            f"{fpath} cannot be read as a heatmap detector ({type(error).__name__}: {error}); it may be cut short or of another program"
-        ) from error
+    found = FILE.read(fpath)
+    with FILE.reading(fpath):
+        lists = {key: tuple(found.header[key]) for key in ("names", "size", "widths")}
+        model = HeatmapDetector(HeatmapDetectorConfig(**{**found.header, **lists}))
+    FILE.fill(model, found.tensors, fpath)
     return model.eval()

@@ -6,9 +6,8 @@ a picture, so that an explanation can be right or wrong and not merely pretty.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -16,12 +15,17 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.atomic import atomic_write
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import OptionError
 from isotherm.frame import Size
+from isotherm.headed import HeadedFile
 from isotherm.models.shared.preprocess import Preprocess
 
-FORMAT = "isotherm.scene_classifier/1"
+FILE = HeadedFile(
+    format="isotherm.scene_classifier/1",
+    noun="a scene classifier of isotherm",
+    advice="check the path, or train one: isotherm train scenes --out {fpath}",
+    half=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +104,7 @@ def scene_preprocess(size: Size) -> Preprocess:
 
 def save_scene_net(model: SceneNet, fpath: str | os.PathLike[str]) -> Path:
     """Weights in half precision and the network's configuration, as one safetensors file, whole or not at all."""
-    from safetensors.torch import save
-
-    fpath = Path(fpath)
-    tensors = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in model.state_dict().items()}
-    header = {"format": FORMAT, "names": model.config.names, "size": model.config.size, "widths": model.config.widths}
-    with atomic_write(fpath) as file:
-        file.write(save(tensors, metadata={"isotherm": json.dumps(header)}))
-    return fpath
+    return FILE.write(fpath, model.state_dict(), asdict(model.config))
 
 
 def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
@@ -116,30 +113,11 @@ def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
     Raises:
         WeightsError: no such file, or not one of these.
     """
-    from safetensors import SafetensorError, safe_open
-
-    fpath = Path(fpath)
-    if not fpath.is_file():
-        raise WeightsError(
-            f"there is no weights file {fpath}; check the path, or train one: python -m isotherm.zoo.scenes.training --out {fpath}"
-        )
-    try:
-        with safe_open(fpath, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("isotherm", "{}"))
-            if header.get("format") != FORMAT:
-                raise WeightsError(
-                    f"{fpath} is not a scene classifier of isotherm: its format is {header.get('format')!r}, expected {FORMAT!r}"
-                )
-            config = SceneNetConfig(
-                names=tuple(header["names"]), size=tuple(header["size"]), widths=tuple(header["widths"])
-            )
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors file is no dict)
-        model = SceneNet(config)
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError, RuntimeError, OptionError) as error:
-        raise WeightsError(
-            f"{fpath} cannot be read as a scene classifier ({type(error).__name__}: {error}); it may be cut short or of another program"
-        ) from error
+    found = FILE.read(fpath)
+    with FILE.reading(fpath):
+        lists = {key: tuple(found.header[key]) for key in ("names", "size", "widths")}
+        model = SceneNet(SceneNetConfig(**{**found.header, **lists}))
+    FILE.fill(model, found.tensors, fpath)
     return model.eval()
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from isotherm.atomic import atomic_write
-from isotherm.errors import MissingExtraError, WeightsError
+from isotherm.errors import MissingExtraError
+from isotherm.headed import HeadedFile
 
 SPECIAL = (
     "<pad>",
@@ -63,7 +60,14 @@ LEAST_PX, MOST_PX = 16 * 16, 192 * 192
 """Pixels of a picture or a frame, within which it is resized to whole tokens and not otherwise."""
 VIDEO_PICTURES = 4
 """A whole video has as many pixels as so many of the largest pictures; more frames are smaller ones."""
-FORMAT = "isotherm.tiny_vlm/1"
+FILE = HeadedFile(
+    format="isotherm.tiny_vlm/1",
+    noun="a trained tiny-vlm",
+    advice="check the path, or train one: isotherm train tiny-vlm --out {fpath}",
+    half=True,
+)
+TIED = "lm_head.weight"
+"""The embedding once more, which is kept once."""
 
 
 def tiny_processor() -> Any:
@@ -165,12 +169,8 @@ def random_tiny_vlm(seed: int = 0) -> Any:
 
 def save_tiny_vlm(model: Any, fpath: str | os.PathLike[str], **facts: Any) -> Path:
     """Weights in float16, each once, with facts about them, in one safetensors file."""
-    tensors = {
-        name: value.half().contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"
-    }  # tied to the embedding
-    with atomic_write(fpath) as file:
-        file.write(save(tensors, metadata={"format": FORMAT, "facts": json.dumps(facts)}))
-    return Path(fpath)
+    tensors = {name: value for name, value in model.state_dict().items() if name != TIED}
+    return FILE.write(fpath, tensors, facts)
 
 
 def load_tiny_vlm(fpath: str | os.PathLike[str] | None = None, *, seed: int = 0) -> Any:
@@ -187,15 +187,7 @@ def load_tiny_vlm(fpath: str | os.PathLike[str] | None = None, *, seed: int = 0)
         if fpath is None
         else Path(fpath)
     )
-    try:
-        with safe_open(path, framework="pt") as file:
-            told, tensors = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read ({error}); expected the file of a trained tiny-vlm") from error
-    if told.get("format") != FORMAT:
-        raise WeightsError(f"{path} is of format {told.get('format')!r}; expected {FORMAT!r}")
+    found = FILE.read(path)
     model = random_tiny_vlm(0)
-    missing, unknown = model.load_state_dict(tensors, strict=False)
-    if set(missing) - {"lm_head.weight"} or unknown:
-        raise WeightsError(f"{path} does not fit: missing {list(missing)[:3]}, unknown {list(unknown)[:3]}")
+    FILE.fill(model, found.tensors, path, spare={TIED})
     return model.eval()
