@@ -108,7 +108,7 @@ def test_a_run_writes_a_line_for_each_picture_and_the_figures(tiny, pictures, co
         "isotherm eval",
     )
     assert found["config"]["prompts"]["whole"] == "how many {category} ?"
-    assert lines[-1].startswith("step 5 of 5: mean error")
+    assert str(lines[-1]).startswith("counting, 5 of 5: mean error")
 
 
 def test_a_run_that_was_stopped_goes_on(tiny, pictures, counter, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.points import Points
+from isotherm.progress import Progress
 from isotherm.systems import counting_figure as counting_figure_module
 from isotherm.systems import vlm_counting
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
@@ -472,4 +473,7 @@ def test_a_model_is_asked_as_it_was_taught_unless_told(tiny, noise):
 def test_looks_are_told(tiny, noise):
     lines: list[str] = []
     count(tiny, noise[:48, :48], "red", strategy="comparison", config=CONFIG, say=lines.append)
-    assert lines == ["step 1 of 2: whole picture", "step 2 of 2: middle"]
+    assert lines == [
+        Progress(step=1, total=2, text="whole picture", stage="looking"),
+        Progress(step=2, total=2, text="middle", stage="looking"),
+    ]

@@ -14,6 +14,7 @@ from isotherm import targets
 from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError
+from isotherm.progress import Progress
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.zoo.detector.boxed_scenes import SceneAugmentation, draw_boxed_scenes, quarter_turns, scene_batch
@@ -177,7 +178,7 @@ def test_a_killed_run_ends_in_the_same_bits(data, tmp_path, after):
     whole = fit(SMALL, data, tmp_path / "whole")
 
     def kill(line):
-        if line.startswith(f"step {after} of"):
+        if isinstance(line, Progress) and line.step == after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -209,8 +210,9 @@ def test_training_learns_to_find_one_scene(tmp_path):
 def test_the_watch_sees_one_map_of_the_largest_class(data):
     task = DetectorTask(SMALL, random_detector(NET, 0), data)
     part = task.part(task.model, torch.arange(4), torch.zeros(4, dtype=torch.long), done=0.0, device=CPU)
-    assert task.kind_of_map == "peak"
-    assert tuple(part.maps.shape) == (4, 1, *task.cells)
+    watch = task.watch()
+    assert watch.kind == "peak"
+    assert tuple(part.maps.shape) == (4, 1, *watch.cells)
     maps = part.maps.detach()
     assert 0 < float(maps.min()) <= float(maps.max()) < 1
     assert task.labelled(torch.arange(4)) == (sum(len(t.classes) for t in true_boxes(data)[:4]), 12)
@@ -231,8 +233,9 @@ def test_run_writes_weights_and_a_recipe_that_was_measured(tmp_path):
     again = evaluate(load_detector(tmp_path / "net.safetensors"), held_out)
     assert json.dumps(again) == json.dumps(recipe["results"]["held_out"])
     assert len(found_boxes(load_detector(tmp_path / "net.safetensors"), held_out)) == 6
-    assert any(line.startswith("drawn 12/12") for line in said)
-    assert sum("validation" in line for line in said) == 3
+    assert any(line.stage == "drawing scenes" and line.last for line in said if isinstance(line, Progress))
+    assert [line.step for line in said if isinstance(line, Progress) and line.stage == "training"] == [1, 2, 3, 4, 5, 6]
+    assert sum("validation" in line for line in said if isinstance(line, str)) == 3
 
 
 def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(tmp_path, monkeypatch):

@@ -49,21 +49,21 @@ def parts():
 def test_weights_decay_and_norms_and_biases_do_not():
     backbone, head = parts()
     groups = parameter_groups(backbone, head, rate=1e-3, decay=0.1, backbone_rate=0.0, layer_decay=1.0)
-    assert {g["weight_decay"] for g in groups} == {0.0, 0.1}
+    assert {g.decay for g in groups} == {0.0, 0.1}
     for group in groups:
-        assert all((p.ndim >= 2) == (group["weight_decay"] > 0) for p in group["params"])
-    trained = {id(p) for g in groups for p in g["params"]}
+        assert all((p.ndim >= 2) == (group.decay > 0) for p in group.parameters)
+    trained = {id(p) for g in groups for p in g.parameters}
     assert trained == {id(p) for p in head.parameters()}  # the backbone is frozen
 
 
 def test_rates_fall_towards_the_input():
     backbone, head = parts()
     groups = parameter_groups(backbone, head, rate=1e-3, decay=0.0, backbone_rate=0.1, layer_decay=0.5)
-    rate = {id(p): g["rate"] for g in groups for p in g["params"]}
+    rate = {id(p): g.rate for g in groups for p in g.parameters}
     assert {rate[id(p)] for p in head.parameters()} == {1e-3}
     assert {rate[id(p)] for p in backbone.stages[1].parameters()} == {1e-4}
     assert {rate[id(p)] for p in backbone.stages[0].parameters()} == {5e-5}
-    assert sum(len(g["params"]) for g in groups) == len(list(backbone.parameters())) + len(list(head.parameters()))
+    assert sum(len(g.parameters) for g in groups) == len(list(backbone.parameters())) + len(list(head.parameters()))
 
 
 def test_nothing_to_train():

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from isotherm.atomic import atomic_write
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame, Size
+from isotherm.progress import Progress, Say, silent
 
 FORMAT = "isotherm.keypoint_cache/1"
 KEPT_EVERY = 64
@@ -65,7 +66,7 @@ def cache_keypoints(
     side: int,
     margin: float = 0.0,
     skip_bad: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = silent,
 ) -> CachedKeypoints:
     """Decode and resize every record's region once, or find it done.
 
@@ -74,7 +75,7 @@ def cache_keypoints(
         side: cells of the square raster that every region is letterboxed into. margin: of a record's box that is kept around
             it, as a share of its longer side; records without a box keep the whole picture.
         skip_bad: leave out records whose picture cannot be read, and say so in ``skipped``, instead of raising.
-        say: called with lines of progress.
+        say: told how far it is.
 
     Raises:
         InputError: a picture cannot be read. OptionError: side or margin.
@@ -135,7 +136,7 @@ def _build(
     *,
     margin: float,
     skip_bad: bool,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     pictures = np.memmap(fpath, np.uint8, mode="r+" if sizes else "w+", shape=shape)
     for i in range(len(sizes), len(data)):
@@ -152,7 +153,7 @@ def _build(
             sizes.append(size)
         if len(sizes) % KEPT_EVERY == 0 or len(sizes) == len(data):
             _note(fpath, pictures, shape, sizes)
-            say(f"read {len(sizes)} of {len(data)} pictures")
+            say(Progress(step=len(sizes), total=len(data), stage="reading pictures"))
 
 
 def picture_at(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.ndarray, "s s 3"]:

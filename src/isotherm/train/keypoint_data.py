@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,11 +17,11 @@ from isotherm.data.coco import PixelOrigin, read_coco
 from isotherm.data.keypoints import KeypointRecord, KeypointSet, together
 from isotherm.data.point_table import read_point_table
 from isotherm.errors import InputError, OptionError
+from isotherm.progress import Say, silent
 
 Format = Literal["auto", "coco", "table", "beetles", "generated"]
 Split = Literal["training", "validation", "held_out"]
 SPLITS = {"training": TRAINING, "validation": VALIDATION, "held_out": HELD_OUT}
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class DataChoice:
 
 
 def read_data(
-    choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None
+    choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = silent
 ) -> tuple[KeypointSet, KeypointSet]:
     """(what to train on, what to validate on; empty where nothing is held out).
 
@@ -125,7 +125,7 @@ def read_data(
 
 
 def read_sources(
-    sources: tuple[Source, ...], choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None
+    sources: tuple[Source, ...], choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = silent
 ) -> KeypointSet:
     """Sources joined into one set, with what the choice says about its points."""
     found = [_named(read_source(source, root=root, skip_bad=skip_bad, say=say), choice) for source in sources]
@@ -135,7 +135,7 @@ def read_sources(
     return whole
 
 
-def read_source(source: Source, *, root: Path, skip_bad: bool = False, say: Say = lambda line: None) -> KeypointSet:
+def read_source(source: Source, *, root: Path, skip_bad: bool = False, say: Say = silent) -> KeypointSet:
     """One set.
 
     Raises:

@@ -27,6 +27,7 @@ from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.errors import InputError
 from isotherm.models.backbone import check_backbone
+from isotherm.progress import Say, silent
 from isotherm.runs.values import to_json
 from isotherm.runs.versions import versions
 from isotherm.train.devices import Worker
@@ -36,7 +37,6 @@ from isotherm.train.keypoint_model import KeypointModel
 from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_validate import Judged, calibrated_scale, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
-from isotherm.train.loop import Say
 from isotherm.train.run_folder import RunFolder
 
 LAST, BEST = "model.safetensors", "best.safetensors"
@@ -54,7 +54,7 @@ def train_run(
     skip_bad: bool = False,
     worker: Worker | None = None,
     heard: Callable[[int, Mapping[str, float]], None] = lambda step, figures: None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> TrainedKeypoints:
     """Train what a recipe says in a folder, or go on with it; a run that is finished is opened and left as it is.
 
@@ -71,7 +71,7 @@ def train_run(
         As :func:`isotherm.train.loop.run_loop` and the readers of the data.
     """
     worker = recipe.devices.worker() if worker is None else worker
-    told = say if worker.first else lambda line: None
+    told = say if worker.first else silent
     training, validation = read_data(recipe.data, root=root, skip_bad=skip_bad, say=told)
     if not len(training):
         raise InputError("no pictures are left to train on; look at what was skipped, and at hold_out")

@@ -14,15 +14,19 @@ from isotherm.data.keypoint_cache import CachedKeypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.frame import Frame, Size
 from isotherm.points import Points
+from isotherm.progress import Say, silent
+from isotherm.train.backbone_training import BackboneTraining
+from isotherm.train.collapse import CollapseWatch
 from isotherm.train.devices import Worker
 from isotherm.train.keypoint_model import KeypointModel, Objective
-from isotherm.train.loop import LoopConfig, Part, Say, Task, Validate, run_loop
+from isotherm.train.loop import Part, Task, Validate, run_loop
+from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeypointTraining(LoopConfig):
-    """A recipe; the rest of it is in :class:`isotherm.train.loop.LoopConfig`.
+class KeypointTraining(BackboneTraining):
+    """A recipe; the rest of it is in :class:`isotherm.train.backbone_training.BackboneTraining`.
 
     Args:
         size: (h, w) of the model's input. objective: loss, sigma, decoder. augmentation: how pictures are changed.
@@ -71,9 +75,15 @@ class KeypointTask(Task):
     ) -> None:
         self.config, self.model, self.data, self.kind = config, model, data, kind
         self.count = len(data)
-        self.kind_of_map = "peak" if config.objective.loss == "mse" else "logits"
-        self.cells = model.output_frame(Frame.identity(config.size)).size
-        self.output_frame = model.output_frame
+        self.net, self.output_frame = model, model.output_frame
+
+    def groups(self) -> list[ParameterGroup]:
+        return self.config.groups(self.net.backbone, self.net.head)
+
+    def watch(self) -> CollapseWatch:
+        """Maps of keypoints collapse together."""
+        cells = self.output_frame(Frame.identity(self.config.size)).size
+        return CollapseWatch("peak" if self.config.objective.loss == "mse" else "logits", cells)
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
         counts = self.config.objective.counts(self.data.state[index])
@@ -106,7 +116,7 @@ def train_keypoints(
     *,
     worker: Worker | None = None,
     validate: Validate | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> KeypointModel:
     """Train a keypoint model, or go on with a run that was interrupted.
 

@@ -19,15 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.errors import IsothermError, OptionError
+from isotherm.progress import Progress, Say, silent
 from isotherm.train.average import WeightAverage
-from isotherm.train.collapse import CollapseWatch
 from isotherm.train.devices import Alone, Worker
-from isotherm.train.parameters import parameter_groups
+from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
+from isotherm.train.watch import Watch
 
 PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-Say = Callable[[str], None]
 Validate = Callable[[nn.Module, int], dict[str, float]]
 
 
@@ -46,14 +46,13 @@ class LoopConfig:
     Args:
         seed: of order and augmentation (and of weights, where they are made from it). steps: of the optimiser.
         batch: pictures per step, over all devices. accumulate: parts that it is worked on in, to save memory.
-        rate: peak learning rate of the head (AdamW). decay: weight decay, on weights alone. backbone_rate: factor for the
-            backbone; 0: frozen. layer_decay: factor per block towards the input. schedule: of the rate over the run.
+        rate: peak learning rate (AdamW). decay: weight decay. What they hold for is in the task's groups. schedule: of the rate over the run.
         average: decay of the moving average of weights, or None. clip: largest norm of the gradient, or None.
         precision: of the forward pass; sums of losses are in float32 always.
         compiled: through torch.compile.
         log_every, keep_every: steps between lines of figures, and between checkpoints with their validation.
         patience: validations without an improvement after which the run ends, or None.
-        stop_collapsed: stop, and say so, where the maps have become uniform; otherwise it is only said.
+        stop_collapsed: stop, and say so, where the task's watch is alarmed, as by uniform maps; otherwise it is only said.
     """
 
     seed: int = 0
@@ -62,8 +61,6 @@ class LoopConfig:
     accumulate: int = 1
     rate: float = 1e-3
     decay: float = 0.1
-    backbone_rate: float = 0.0
-    layer_decay: float = 1.0
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=50))
     average: float | None = 0.999
     clip: float | None = 1.0
@@ -78,10 +75,8 @@ class LoopConfig:
         for name in ("steps", "batch", "accumulate", "log_every", "keep_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if self.rate <= 0 or self.decay < 0 or self.backbone_rate < 0 or not 0 < self.layer_decay <= 1:
-            raise OptionError(
-                f"rate is {self.rate}, decay {self.decay}, backbone_rate {self.backbone_rate}, layer_decay {self.layer_decay}; expected above 0, at least 0, at least 0, and above 0 to 1"
-            )
+        if self.rate <= 0 or self.decay < 0:
+            raise OptionError(f"rate is {self.rate} and decay {self.decay}; expected above 0, and at least 0")
         if self.average is not None and not 0 <= self.average < 1:
             raise OptionError(
                 f"average is {self.average}; expected a number from 0 to less than 1, such as 0.999, or None"
@@ -103,8 +98,7 @@ class Part:
     """What a task says of a part of a batch.
 
     Args:
-        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the watch, logits or peaks as ``kind_of_map`` says; None
-            where there are none to watch.
+        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the task's watch; None where there is nothing to see.
     """
 
     loss: Float[Tensor, ""]
@@ -112,17 +106,33 @@ class Part:
 
 
 class Task(ABC):
-    """Abstract: what a loop trains.
+    """Abstract: what a loop trains. The loop knows nothing of the model but that it has weights.
 
     Args:
-        model: with a ``head``, and with a ``backbone`` if one is trained at another rate or frozen; its forward is called through ``forward`` alone, which may be compiled or wrapped.
-        count: pictures. kind_of_map: 'logits' of one softmax per map, or 'peak'. cells: (h, w) of the maps.
+        model: its forward is called through ``forward`` alone, which may be compiled or wrapped. count: pictures.
     """
 
     model: nn.Module
     count: int
-    kind_of_map: Literal["logits", "peak"]
-    cells: tuple[int, int]
+
+    @abstractmethod
+    def groups(self) -> list[ParameterGroup]:
+        """What is trained, how fast and with how much decay; what is in no group is frozen.
+
+        Raises:
+            OptionError: there is nothing to train.
+        """
+
+    def watch(self) -> Watch | None:
+        """A new watch that looks at the maps of every step, or None."""
+        return None
+
+    def rows(self, step: int, config: LoopConfig) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
+        """(numbers of pictures, their epochs) of a step, a function of the step and the configuration alone.
+
+        All pictures in a new order in every epoch (:func:`rows_of`), unless a task says otherwise.
+        """
+        return rows_of(step, config.batch, self.count, config.seed)
 
     @abstractmethod
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
@@ -159,7 +169,7 @@ def run_loop(
     *,
     worker: Worker | None = None,
     validate: Validate | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> nn.Module:
     """Train a task's model, or go on with a run that was interrupted.
 
@@ -182,30 +192,26 @@ def run_loop(
         raise OptionError(
             f"batch is {config.batch} for {worker.world} devices with accumulate {config.accumulate}; it must be a multiple of {config.accumulate * worker.world}"
         )
-    say = say if worker.first else lambda line: None
+    say = say if worker.first else silent
     model: Any = task.model.to(worker.device).train()
-    groups = parameter_groups(
-        getattr(model, "backbone", None),
-        model.head,
-        rate=config.rate,
-        decay=config.decay,
-        backbone_rate=config.backbone_rate,
-        layer_decay=config.layer_decay,
+    groups = task.groups()
+    trained = [p for group in groups for p in group.parameters]
+    optimiser: Any = torch.optim.AdamW(
+        [{"params": g.parameters, "rate": g.rate, "lr": g.rate, "weight_decay": g.decay} for g in groups]
     )
-    trained = [p for group in groups for p in group["params"]]
-    optimiser: Any = torch.optim.AdamW(groups)
-    state = _State(model, optimiser, config, worker)
+    watch = task.watch()
+    state = _State(model, optimiser, config, worker, watch)
     first = state.resume(folder, write=worker.first)
     if first:
         say(f"going on from step {first}")
     whole: Any = torch.compile(model) if config.compiled else model
     forward, optimiser = worker.set_up(whole, optimiser)
-    told, began, stopped = False, time.perf_counter(), state.ended(config)
+    warned, began, stopped = False, time.perf_counter(), state.ended(config)
     for step in range(first, first if stopped else config.steps):
         factor = config.schedule(step, config.steps)
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * factor
-        index, epoch = rows_of(step, config.batch, task.count, config.seed)
+        index, epoch = task.rows(step, config)
         loss, figures = 0.0, dict[str, float]()
         known, possible = task.labelled(index)
         mine = list(
@@ -220,13 +226,13 @@ def run_loop(
                 with torch.autocast(
                     worker.device.type, PRECISION[config.precision], enabled=config.precision != "float32"
                 ):
-                    told_of = task.part(forward, part, of, done=step / config.steps, device=worker.device)
+                    found = task.part(forward, part, of, done=step / config.steps, device=worker.device)
                 # a mean over what is labelled in the whole batch, however the labels fall into its parts
                 share = task.labelled(part)[0] / max(1, known)
-                worker.backward(state.scaler.scale(told_of.loss * (share * worker.world)))
-            loss += float(told_of.loss.detach()) * share
-            if not figures and told_of.maps is not None:
-                figures = state.watch.look(told_of.maps, kind=task.kind_of_map, step=step)
+                worker.backward(state.scaler.scale(found.loss * (share * worker.world)))
+            loss += float(found.loss.detach()) * share
+            if watch is not None and not figures and found.maps is not None:
+                figures = watch.look(found.maps, step=step)
         loss = worker.total(loss)
         if not math.isfinite(loss):  # before the weights are touched
             raise DivergedError(
@@ -240,10 +246,10 @@ def run_loop(
         if state.average is not None:
             state.average.update(model)
         done = step + 1
-        if not told and worker.total(float(state.watch.collapsed)):
-            message = state.watch.message(loss, task.cells)
+        if watch is not None and not warned and worker.total(float(watch.alarmed)):
+            message = watch.message(loss)
             say(message)
-            told = True
+            warned = True
             if config.stop_collapsed:
                 raise CollapsedError(message)
         last = done == config.steps
@@ -259,16 +265,15 @@ def run_loop(
                         **figures,
                     }
                 )
-            say(
-                f"step {done} of {config.steps}: loss {loss:.4f}, {(done - first) / (time.perf_counter() - began):.1f} steps a second"
-            )
+            pace = (done - first) / (time.perf_counter() - began)
+            text = f"loss {loss:.4f}, {pace:.1f} steps a second"
+            say(Progress(step=done, total=config.steps, text=text, stage="training"))
         if done % config.keep_every == 0 or last:
             if validate is not None and worker.first:
-                state.judge(
-                    found := validate(model.eval() if state.average is None else state.average.applied_to(model), done)
-                )
-                if found:
-                    folder.log({"step": done, **{f"validation {key}": value for key, value in found.items()}})
+                judged = validate(model.eval() if state.average is None else state.average.applied_to(model), done)
+                state.judge(judged)
+                if judged:
+                    folder.log({"step": done, **{f"validation {key}": value for key, value in judged.items()}})
                 model.train()
             if worker.first:
                 state.keep(folder, done)
@@ -285,10 +290,9 @@ def run_loop(
 class _State:
     """Everything that a checkpoint holds."""
 
-    def __init__(self, model: Any, optimiser: Any, config: LoopConfig, worker: Worker) -> None:
-        self.model, self.optimiser = model, optimiser
+    def __init__(self, model: Any, optimiser: Any, config: LoopConfig, worker: Worker, watch: Watch | None) -> None:
+        self.model, self.optimiser, self.watch = model, optimiser, watch
         self.average = None if config.average is None else WeightAverage(model, decay=config.average)
-        self.watch = CollapseWatch()
         self.scaler = torch.amp.GradScaler(worker.device.type, enabled=config.precision == "float16")
         self.scores: list[float] = []
 
@@ -310,7 +314,7 @@ class _State:
             "step": step,
             "model": {name: value for name, value in self.model.state_dict().items() if name not in frozen},
             "optimiser": self.optimiser.state_dict(),
-            "uniform": list(self.watch.uniform),
+            "watch": None if self.watch is None else self.watch.state_dict(),
             "scaler": self.scaler.state_dict(),
             "scores": self.scores,
         }
@@ -327,7 +331,8 @@ class _State:
             self.scaler.load_state_dict(state["scaler"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-            self.watch.uniform.extend(state["uniform"])
+            if self.watch is not None:
+                self.watch.load_state_dict(state["watch"])
             self.scores = list(state["scores"])
         if write:
             folder.forget_after(step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -10,10 +10,23 @@ from isotherm.errors import OptionError
 from isotherm.models.backbone import Backbone
 
 
+@dataclass(frozen=True, kw_only=True)
+class ParameterGroup:
+    """Parameters that are trained alike. What is in no group is frozen.
+
+    Args:
+        rate: peak learning rate. decay: weight decay. parameters: in the order of the model.
+    """
+
+    rate: float
+    decay: float
+    parameters: list[nn.Parameter] = field(default_factory=list)
+
+
 def parameter_groups(
     backbone: Backbone | None, head: nn.Module, *, rate: float, decay: float, backbone_rate: float, layer_decay: float
-) -> list[dict[str, Any]]:
-    """Groups for AdamW: parameters that are trained, by learning rate and by whether they decay.
+) -> list[ParameterGroup]:
+    """Parameters that are trained, by learning rate and by whether they decay.
 
     Args:
         backbone: what lies in front of the head, or None. rate: peak learning rate of the head. decay: weight decay of weights with two or more dimensions; norms, biases and
@@ -40,16 +53,14 @@ def parameter_groups(
         for depth, block in enumerate(blocks):
             for p in block.parameters():
                 rates[id(p)] = rate * backbone_rate * layer_decay ** (len(blocks) - 1 - depth)
-    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    groups: dict[tuple[float, float], ParameterGroup] = {}
     for module in modules:
         for p in module.parameters():
             if id(p) not in rates or not p.requires_grad:
                 continue
             decays = decay if p.ndim >= 2 and "pos" not in names[id(p)] and "token" not in names[id(p)] else 0.0
             key = rates[id(p)], decays
-            groups.setdefault(key, {"params": [], "rate": key[0], "lr": key[0], "weight_decay": key[1]})[
-                "params"
-            ].append(p)
+            groups.setdefault(key, ParameterGroup(rate=key[0], decay=key[1])).parameters.append(p)
     if not groups:
         raise OptionError("there is nothing to train: the backbone is frozen and the head has no parameters")
     return list(groups.values())

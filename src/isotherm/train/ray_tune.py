@@ -14,21 +14,11 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import MissingExtraError, OptionError
+from isotherm.progress import Say, silent
 from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_run import train_run
 from isotherm.train.recipe import from_plain
-from isotherm.train.sweep import (
-    TRIAL,
-    Range,
-    Say,
-    SweepConfig,
-    Values,
-    history,
-    shown,
-    trial_dpath,
-    trials_of,
-    with_values,
-)
+from isotherm.train.sweep import TRIAL, Range, SweepConfig, Values, history, shown, trial_dpath, trials_of, with_values
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
@@ -59,7 +49,7 @@ def run_trials(
     dpath: Path,
     address: str | None = None,
     skip_bad: bool = False,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> dict[str, str]:
     """Run the trials that are not finished; returns how each ended, by the name of its folder.
 

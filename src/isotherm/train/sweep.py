@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,6 @@ from isotherm.train.keypoint_validate import LOGGED
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.train.run_folder import read_figures
 
-Say = Callable[[str], None]
 Values = dict[str, Any]
 TRIAL = ".trial.json"
 """In every trial's folder: its values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,6 +15,7 @@ from isotherm.data.scenes import SceneConfig, make_scene
 from isotherm.frame import Frame, Size, compose_affine
 from isotherm.models.shared.preprocess import Preprocess
 from isotherm.points import State
+from isotherm.progress import Progress, Say, silent
 
 ORDERS = torch.tensor([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
 """All orders of three channels."""
@@ -40,11 +41,7 @@ class BoxedScenes:
 
 
 def draw_boxed_scenes(
-    seeds: Sequence[int],
-    configs: Sequence[SceneConfig],
-    preprocess: Preprocess,
-    *,
-    say: Callable[[str], None] = lambda line: None,
+    seeds: Sequence[int], configs: Sequence[SceneConfig], preprocess: Preprocess, *, say: Say = silent
 ) -> BoxedScenes:
     """Scenes of the ``configs`` in turn, prepared as the detector's view prepares pictures, kept as bytes.
 
@@ -73,7 +70,8 @@ def draw_boxed_scenes(
                 int(State.LABELLED),
             )
             if (i + 1) % 1000 == 0 or i + 1 == len(seeds):
-                say(f"drawn {i + 1}/{len(seeds)} scenes, {(i + 1) / (time.perf_counter() - began):.0f} a second")
+                pace = f"{(i + 1) / (time.perf_counter() - began):.0f} a second"
+                say(Progress(step=i + 1, total=len(seeds), text=pace, stage="drawing scenes"))
     finally:
         torch.set_num_threads(threads)
     return BoxedScenes(pictures, Frame.stack(frames), boxes, classes, state)

@@ -23,9 +23,13 @@ from isotherm.data.scenes import CLASSES, HELD_OUT, TRAINING, VALIDATION, SceneC
 from isotherm.errors import IsothermError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.points import State
+from isotherm.progress import Say, silent
 from isotherm.targets.boxes import BoxTarget
+from isotherm.train.backbone_training import BackboneTraining
+from isotherm.train.collapse import CollapseWatch
 from isotherm.train.detection_precision import OVERLAPS, Boxes, detection_average_precision, shares
-from isotherm.train.loop import LoopConfig, Part, Say, Task, Validate, run_loop
+from isotherm.train.loop import Part, Task, Validate, run_loop
+from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.zoo.detector.boxed_scenes import BoxedScenes, SceneAugmentation, draw_boxed_scenes, scene_batch
@@ -47,8 +51,8 @@ OPTIONS = ("seed", "scenes", "steps", "batch", "rate", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectorTraining(LoopConfig):
-    """A recipe; the rest of it is in :class:`isotherm.train.loop.LoopConfig`.
+class DetectorTraining(BackboneTraining):
+    """A recipe; the rest of it is in :class:`isotherm.train.backbone_training.BackboneTraining`.
 
     Args:
         scenes: how many different ones are learnt from. sizes: (h, w) of scenes in turn; all are letterboxed as the view
@@ -121,9 +125,13 @@ class DetectorTask(Task):
 
     def __init__(self, config: DetectorTraining, model: HeatmapDetector, data: BoxedScenes) -> None:
         self.config, self.model, self.data, self.count = config, model, data, len(data)
-        self.kind_of_map = "peak"
-        self.net, self.output_frame = model.config, model.output_frame
-        self.cells = model.output_frame(Frame.identity(model.config.size)).size
+        self.detector, self.net, self.output_frame = model, model.config, model.output_frame
+
+    def groups(self) -> list[ParameterGroup]:
+        return self.config.groups(self.detector.backbone, self.detector.head)
+
+    def watch(self) -> CollapseWatch:
+        return CollapseWatch("peak", self.output_frame(Frame.identity(self.net.size)).size)
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
         state = self.data.state[index]
@@ -168,7 +176,7 @@ def train_detector(
     folder: RunFolder,
     *,
     validate: Validate | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> HeatmapDetector:
     """Train a detector, or go on with a run that was interrupted.
 

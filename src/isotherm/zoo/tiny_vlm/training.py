@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from isotherm.data.shape_questions import KINDS, SIDE, TRAINING, ShapeQuestion, further_questions, make_question
 from isotherm.errors import OptionError
-from isotherm.train.loop import LoopConfig, Part, Say, Task, run_loop
+from isotherm.progress import Say, silent
+from isotherm.train.loop import LoopConfig, Part, Task, run_loop
+from isotherm.train.parameters import ParameterGroup, parameter_groups
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.zoo.tiny_vlm.network import MERGE, PATCH, SPECIAL, WORDS, random_tiny_vlm
@@ -90,27 +92,16 @@ def _with_pictures(ids: Int[Tensor, "b l"], asked: list[ShapeQuestion]) -> dict[
     }
 
 
-class _Speaking(nn.Module):
-    """A language model as the loop has it: all of it is trained as a head is."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.head = model
-
-    def forward(self, inputs: dict[str, Tensor]) -> Float[Tensor, "b l v"]:
-        return self.head(**inputs).logits
-
-
 class QuestionTask(Task):
     """Cross-entropy of the answers' words."""
 
-    def __init__(self, config: TinyVlmTraining, model: _Speaking) -> None:
-        self.config, self.model, self.count, self.kind_of_map, self.cells = (
-            config,
-            model,
-            config.steps * config.batch,
-            "logits",
-            (1, 1),
+    def __init__(self, config: TinyVlmTraining, model: nn.Module) -> None:
+        self.config, self.model, self.count = config, model, config.steps * config.batch
+
+    def groups(self) -> list[ParameterGroup]:
+        config = self.config
+        return parameter_groups(
+            None, self.model, rate=config.rate, decay=config.decay, backbone_rate=0.0, layer_decay=1.0
         )
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
@@ -127,7 +118,7 @@ class QuestionTask(Task):
     ) -> Part:
         seeds = [TRAINING[(self.config.seed << 24) + i] for i in index.tolist()]
         inputs, answers = as_dialogues([make_question(s) for s in seeds], seeds)
-        logits = forward({name: value.to(device) for name, value in inputs.items()})
+        logits = forward(**{name: value.to(device) for name, value in inputs.items()}).logits
         return Part(F.cross_entropy(logits.flatten(0, 1).float(), answers.flatten().to(device)), None)
 
 
@@ -146,23 +137,23 @@ def accuracy(model: Any, seeds: range, *, batch: int = 64) -> dict[str, float]:
 
 
 def train_tiny_vlm(
-    config: TinyVlmTraining, folder: RunFolder, *, validation: range | None = None, say: Say = lambda line: None
+    config: TinyVlmTraining, folder: RunFolder, *, validation: range | None = None, say: Say = silent
 ) -> Any:
     """Train the model, or go on with an interrupted run; returns it with its averaged weights.
 
     Args:
         validation: seeds of questions that are asked at every checkpoint, or None.
     """
-    model = _Speaking(random_tiny_vlm(config.seed))
+    model = random_tiny_vlm(config.seed)
 
     def validate(averaged: Any, step: int) -> dict[str, float]:
         if validation is None:
             return {}
-        shares = accuracy(averaged.head, validation)
+        shares = accuracy(averaged, validation)
         say(f"validation at step {step}: " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()))
         return {"wrong": 1 - sum(shares.values()) / len(shares), **shares}
 
-    return run_loop(config, QuestionTask(config, model), folder, validate=validate, say=say).head
+    return run_loop(config, QuestionTask(config, model), folder, validate=validate, say=say)
 
 
 def recipe_of(config: TinyVlmTraining) -> dict[str, Any]:
