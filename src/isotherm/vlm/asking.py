@@ -33,7 +33,7 @@ class Said:
         label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
         value: of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
         tokens: the token that is looked for at each of the steps. given: an answer that the model is made to say, where it is not its own. note: what a person should
-            know about how this came to be explained.
+            know about how this came to be explained. of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
     """
 
     label: str
@@ -43,6 +43,7 @@ class Said:
     tokens: tuple[int, ...]
     given: str | None = None
     note: str = ""
+    of: str | None = None
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from isotherm.errors import OptionError, TargetError
@@ -55,12 +55,10 @@ def answer_score(
         return Answer(answer), "target: whole, the log p of the whole answer"
     if isinstance(target, str):
         return _named(target, answer), None
-    if isinstance(target, Answer | Contrast | Custom | ExpectedNumber | NextToken | Word) or hasattr(
-        target, "__dataclass_fields__"
-    ):
-        return target, None
     if callable(target):
-        return Custom(target, text=answer or ""), None
+        # a score is a frozen dataclass, worth printing; anything else is a function of the logits
+        score: AnswerScore = target if is_dataclass(target) else Custom(target, text=answer or "")  # type: ignore[assignment]
+        return score, None
     raise OptionError(
         f"target is a {type(target).__name__}; expected {TARGETS}, a score such as ExpectedNumber(), or a function of the logits"
     )

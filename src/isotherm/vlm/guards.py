@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import MethodError
-from isotherm.vlm.methods import (
-    Attention,
-    AttentionGradient,
-    Chefer,
-    GradientActivation,
-    RelativeAttention,
-    Rollout,
-    TokenActivation,
-)
 from isotherm.vlm.nonfinite import values_not_finite
-from isotherm.vlm.trace import SharingMethod, TokenMethod, TokenTrace
+from isotherm.vlm.trace import CentringMethod, SharingMethod, TokenMethod, TokenTrace
 
 CANCELS = 1e-3
 """|sum_c g a| over sum_c |g a| below which the sum over channels is rounding."""
@@ -28,8 +19,6 @@ SURE = 0.9999
 """Probability from which log p hardly moves any more."""
 SINK_SHARE, SINK_VALUE = 0.1, 0.3
 """A sink gets at least this share of the attention on the pictures, and its value vector is at most this part of the median's length."""
-
-READS_ATTENTION = (Attention, AttentionGradient, Chefer, RelativeAttention, Rollout)
 
 
 def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Float[Tensor, " n"], list[str]]]:
@@ -52,18 +41,14 @@ def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, lis
     used = method
     if (gradients := _gradients(method, trace)) is not None:
         notes += _streams(trace, gradients)
-    if (
-        isinstance(method, GradientActivation)
-        and trace.gradients is not None
-        and not method.centre
-        and (left := cancellation(trace)) < CANCELS
-    ):
-        used = replace(method, centre=True)
+    cancels = isinstance(method, CentringMethod) and trace.gradients is not None and not method.centre
+    if cancels and (left := cancellation(trace)) < CANCELS:
+        used = method.centred()  # type: ignore[attr-defined]
         notes.append(
             f"gradient x activation sums to {left:.0e} of its parts here, because a norm follows that does not see a token's scale; the mean was taken off instead"
         )
     notes += _saturated(trace)
-    if isinstance(method, TokenActivation) and _blind(trace):
+    if "hidden" in method.needs and _blind(trace):
         notes.append(
             "the picture stands before the question and no token sees those behind it: what the vision tokens would say does not depend on the question"
         )
@@ -75,7 +60,7 @@ def _checked(
 ) -> tuple[Float[Tensor, " n"], list[str]]:
     if not bool(torch.isfinite(values).all()):
         raise values_not_finite(method.name, trace, values)
-    if isinstance(method, READS_ATTENTION):
+    if "attention" in method.needs:
         sinks = attention_sinks(trace)
         if bool(sinks.any()) and not bool(sinks.all()):
             values = torch.where(sinks.to(values.device), values[~sinks.to(values.device)].median(), values)
@@ -132,9 +117,7 @@ def _streams(trace: TokenTrace, gradients: Sequence[Tensor]) -> list[str]:
 
 
 def _saturated(trace: TokenTrace) -> list[str]:
-    if not trace.said.label.startswith("log_prob") or trace.score < torch.tensor(SURE).log().item() * len(
-        trace.said.steps
-    ):
+    if trace.said.of != "log_prob" or trace.score < math.log(SURE) * len(trace.said.steps):
         return []
     return [
         f"the model is sure of this (log p = {trace.score:.1e}), so log p hardly moves with the picture; a logit, a contrast or the expected number says more"

@@ -128,7 +128,7 @@ class TokenMethod(Protocol):
         name: the field's name. signed: negative values mean evidence against.
         additive: a token's value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree, and is averaged.
         needs: any of ``gradient`` (at the vision tokens), ``frozen_gradient`` (there, through :func:`~isotherm.vlm.frozen.frozen_norms`), ``attention`` (rows of the
-            target's queries), ``attention_gradient``, ``tower`` (the graph from the pixels to the vision tokens), ``rerun``.
+            target's queries), ``attention_gradient``, ``hidden`` (the vision tokens behind the last layer), ``tower`` (the graph from the pixels to the vision tokens), ``rerun``.
     """
 
     @property
@@ -141,6 +141,22 @@ class TokenMethod(Protocol):
     def needs(self) -> frozenset[str]: ...
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]: ...
+
+
+@runtime_checkable
+class CentringMethod(TokenMethod, Protocol):
+    """A method that can take the mean of a picture's tokens off, where its sum would be rounding without.
+
+    Attributes:
+        centre: whether it does.
+    """
+
+    @property
+    def centre(self) -> bool: ...
+
+    def centred(self) -> TokenMethod:
+        """The same method with the mean taken off."""
+        ...
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,10 @@ class GradientActivation:
     signed: bool = True
     additive: bool = True
     needs: frozenset[str] = frozenset({"gradient"})
+
+    def centred(self) -> GradientActivation:
+        """The same with the mean taken off."""
+        return replace(self, centre=True)
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         activations = trace.centred() if self.centre else trace.activations

@@ -26,7 +26,7 @@ class TokenActivation:
     name: str = "token_activation"
     signed: bool = False
     additive: bool = False
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset({"hidden"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         asking = trace.asking

@@ -41,6 +41,7 @@ class NextToken:
                 ((0, 0),),
                 (token,),
                 self.text,
+                of=self.of,
             )
         ]
 
@@ -192,6 +193,7 @@ def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, 
         tuple((0, i) for i in steps),
         tuple(tokens[i] for i in steps),
         given,
+        of=of,
     )
 
 
