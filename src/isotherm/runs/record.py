@@ -9,23 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import sys
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isotherm.atomic import atomic_write
 from isotherm.data.names import Stems, shortened
 from isotherm.errors import IsothermError, OptionError
+from isotherm.runs.file import RunFile, ending, now
 from isotherm.runs.folder import ITEMS_FILE, RUN_FILE, chosen, numbered
 from isotherm.runs.values import to_json
-from isotherm.runs.versions import versions
-
-FORMAT = "isotherm.run/1"
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ class Run:
         >>> root = Path(tempfile.mkdtemp())
         >>> with Run("explain", root=root, model="resnet50") as run:
         ...     _ = run.fpath("a/cat.jpg", ".txt").write_text("warm")
-        ...     run.done("a/cat.jpg", score=0.5)
+        ...     _ = run.done("a/cat.jpg", score=0.5)
         >>> [r["name"] for r in read_items(run.dpath)], read_run(run.dpath)["status"], run.summary().done
         (['a/cat.jpg'], 'finished', 1)
     """
@@ -96,29 +90,19 @@ class Run:
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", job):
             raise OptionError(f"a run's job is {job!r}; expected lower-case letters, digits and hyphens")
-        words = list(sys.argv if command is None else command)
-        self._record: dict[str, Any] = {
-            "format": FORMAT,
-            "job": job,
-            "status": "running",
-            "command": shlex.join(words),
-            "directory": str(Path.cwd()),
-            "started": _now(),
-            "versions": versions(),
-            **to_json(facts),
-        }
         self.dpath = numbered(Path(root), job) if out is None else chosen(Path(out), overwrite)
+        if out is not None:
+            (self.dpath / RUN_FILE).unlink(missing_ok=True)  # a run is made anew here, not gone on with
+        self._file = RunFile(self.dpath, job, command=list(sys.argv if command is None else command), **facts)
         self._stems, self._claimed = Stems(), dict[str, str]()
-        self._done, self._failed, self._start = 0, list[tuple[str, str]](), time.monotonic()
-        self._save()
+        self._done, self._failed = 0, list[tuple[str, str]]()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
         self._items = os.open(self.dpath / ITEMS_FILE, flags, 0o644)
         self._open = True
 
     def note(self, **facts: Any) -> None:
         """Add facts to ``run.json`` that became known later, such as the layers that were chosen."""
-        self._record.update(to_json(facts))
-        self._save()
+        self._file.note(**facts)
 
     def fpath(self, name: str, suffix: str, *, part: str = "") -> Path:
         """Where an item's output goes: its own stem, a part, a suffix, never that of another item.
@@ -148,54 +132,30 @@ class Run:
 
     def summary(self) -> Summary:
         """How it went so far."""
-        return Summary(
-            self.dpath, self._done, tuple(self._failed), time.monotonic() - self._start, self._record["status"]
-        )
+        return Summary(self.dpath, self._done, tuple(self._failed), self._file.seconds, self._file.record["status"])
 
     def finish(self, status: str = "finished") -> Summary:
         """Write the end into ``run.json``; a second call changes nothing."""
-        summary = self.summary()
         if self._open:
             self._open = False
-            summary = replace(summary, status=status)
             os.fsync(self._items)
             os.close(self._items)
             failed = [{"name": name, "reason": reason} for name, reason in self._failed]
-            self._record |= {"status": status, "ended": _now(), "seconds": round(summary.seconds, 3)}
-            self._record["summary"] = {"done": self._done, "failed": failed}
-            self._save()
-        return summary
+            self._file.end(status, summary={"done": self._done, "failed": failed})
+        return self.summary()
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if kind is None:
-            self.finish()
-        elif issubclass(kind, (KeyboardInterrupt, SystemExit)):
-            self.finish("interrupted")
-        else:
-            self.finish(f"stopped: {kind.__name__}: {error}")
+        self.finish(ending(kind, error))
 
     def _append(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         if not self._open:
             raise OptionError(f"the run {self.dpath} has ended; start another to record more")
-        line = {**to_json(facts), "time": _now()}
+        line = {**to_json(facts), "time": now()}
         text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
         data = text.encode(errors="backslashreplace")  # a file name that is not UTF-8 becomes a JSON escape
         while data:  # one call writes a whole line; the loop is for a disk that takes part of it
             data = data[os.write(self._items, data) :]
         return line
-
-    def _save(self) -> None:
-        with atomic_write(self.dpath / RUN_FILE) as file:
-            file.write(
-                json.dumps(self._record, indent=2, ensure_ascii=False, allow_nan=False).encode(
-                    errors="backslashreplace"
-                )
-                + b"\n"
-            )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,136 @@
+"""``run.json``: how a run was started, with what, and how it went; one schema for everything that is run.
+
+| key | what it holds |
+|---|---|
+| format | ``isotherm.run/1`` |
+| job | what is done: ``explain``, ``count``, ``predict``, ``eval``, ``train``, ``sweep``, ``demo`` |
+| status | ``running`` (also of a run that was killed), ``finished``, ``interrupted``, ``cancelled``, or ``stopped: `` and why |
+| command, directory | the command line that asks for the same, and where it was given |
+| started, ended, seconds | the first start, the last end, and the wall time of all starts together |
+| versions | of what it was last started with |
+| starts | every start: when, by which command, with which versions, how it went; more than one where a run was gone on with |
+| summary | how many items are done, and which failed and why; where a run has items |
+
+Everything else is the job's own: options, model, method, data.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isotherm.atomic import atomic_write
+from isotherm.errors import InputError
+from isotherm.runs.folder import RUN_FILE
+from isotherm.runs.values import to_json
+from isotherm.runs.versions import versions
+
+FORMAT = "isotherm.run/1"
+
+
+class RunFile:
+    """The ``run.json`` of a folder while its run is at work; on disk, whole, behind every call.
+
+    Args:
+        dpath: the run's folder, which exists. A record of the same job in it is gone on with: this is another start.
+        job: what is done.
+        command: the command line as a list of words.
+        write: False in processes that only help another one, which writes.
+        start: facts of this start alone, such as threads and device.
+        **facts: of the run: anything that JSON can hold, and paths, tensors, arrays, frames.
+    """
+
+    def __init__(
+        self,
+        dpath: Path,
+        job: str,
+        *,
+        command: Sequence[str],
+        write: bool = True,
+        start: dict[str, Any] | None = None,
+        **facts: Any,
+    ) -> None:
+        self._fpath, self._write, self._began = dpath / RUN_FILE, write, time.monotonic()
+        line, moment, made_with = shlex.join(command), now(), versions()
+        before = _before(self._fpath, job)
+        self._before_s = float(before.get("seconds", 0.0))
+        self.record: dict[str, Any] = {
+            "format": FORMAT,
+            "job": job,
+            "status": "running",
+            "command": line,
+            "directory": str(Path.cwd()),
+            "started": before.get("started", moment),
+            "versions": made_with,
+            "starts": [
+                *before.get("starts", []),
+                {
+                    "started": moment,
+                    "command": line,
+                    "versions": made_with,
+                    "status": "running",
+                    **to_json(start or {}),
+                },
+            ],
+            **to_json(facts),
+        }
+        self._save()
+
+    def note(self, **facts: Any) -> None:
+        """Add facts that became known later, such as the layers that were chosen."""
+        self.record.update(to_json(facts))
+        self._save()
+
+    def end(self, status: str, **facts: Any) -> None:
+        """Write how this start ended."""
+        moment, seconds = now(), time.monotonic() - self._began
+        self.record["starts"][-1] |= {"status": status, "ended": moment, "seconds": round(seconds, 3)}
+        self.record |= {"status": status, "ended": moment, "seconds": round(self._before_s + seconds, 3)}
+        self.note(**facts)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of this start so far."""
+        return time.monotonic() - self._began
+
+    def _save(self) -> None:
+        if self._write:
+            text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False)
+            with atomic_write(self._fpath) as file:
+                # a file name that is not UTF-8 becomes a JSON escape
+                file.write(text.encode(errors="backslashreplace") + b"\n")
+
+
+def ending(kind: type[BaseException] | None, error: BaseException | None) -> str:
+    """The status of a run that a ``with`` block left so."""
+    if kind is None:
+        return "finished"
+    return "interrupted" if issubclass(kind, (KeyboardInterrupt, SystemExit)) else f"stopped: {kind.__name__}: {error}"
+
+
+def now() -> str:
+    """The time of day, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _before(fpath: Path, job: str) -> dict[str, Any]:
+    """What the folder's record says so far; nothing where there is none, or one of another job, whose folder is used again.
+
+    Raises:
+        InputError: the file is damaged, so that nobody knows what the folder holds.
+    """
+    try:
+        record = json.loads(fpath.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{fpath} cannot be read ({type(error).__name__}: {error}); move it away, or give another folder"
+        ) from error
+    same = isinstance(record, dict) and record.get("format") == FORMAT and record.get("job") == job
+    return record if same else {}
