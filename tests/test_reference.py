@@ -24,6 +24,9 @@ PACKAGES = (
     "isotherm.decode",
     "isotherm.vlm.methods",
     "isotherm.vlm.scores",
+    "isotherm.coordinates",
+    "isotherm.methods",
+    "isotherm.scores",
 )
 
 

@@ -3,6 +3,21 @@
 The face is lazy: ``import isotherm`` imports no torch, and no model library until a model of it is used.
 """
 
+import sys
+from typing import Any
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+MOVED = {"Target": "TrainingMap"}
+"""Names that have changed, and what they are now."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MOVED:
+        return _lazy(name)
+    message = f"isotherm.{name} is isotherm.{MOVED[name]}; give the new name"
+    # "from isotherm import Target" asks through the import machinery, which would put words of its own in place of these
+    importing = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
+    raise (ImportError if importing else AttributeError)(message)

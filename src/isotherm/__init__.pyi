@@ -1,38 +1,80 @@
-from . import arrays, decode, draw, heads, losses, metrics, targets
+from . import arrays, coordinates, decode, draw, errors, heads, losses, methods, metrics, scores, targets
 from .api import Explanation, explain, explain_many, open_model
 from .cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
-from .errors import IsothermError
+from .cam.view import View
+from .errors import (
+    AdapterError,
+    AnnotationError,
+    FrameError,
+    InputError,
+    IsothermError,
+    KindError,
+    LayerError,
+    MethodError,
+    MissingExtraError,
+    NonFiniteError,
+    OptionError,
+    ShapeError,
+    TargetError,
+    WeightsError,
+)
 from .frame import Frame
 from .heatmap import Heatmap
 from .points import Points, State
-from .target import Target
+from .training_map import TrainingMap
 from .version import __version__
+from .vlm.scores import Answer, ExpectedNumber, NextToken, Span, Word
+from .vlm.view import LanguageView
 
 __all__ = [
+    "AdapterError",
+    "AnnotationError",
+    "Answer",
     "ClassLogit",
     "Classes",
     "Contrast",
     "Detection",
+    "ExpectedNumber",
     "Explanation",
     "Frame",
+    "FrameError",
     "Function",
     "Heatmap",
+    "InputError",
     "IsothermError",
+    "KindError",
+    "LanguageView",
+    "LayerError",
+    "MethodError",
+    "MissingExtraError",
+    "NextToken",
+    "NonFiniteError",
+    "OptionError",
     "Points",
     "SegmentationMask",
+    "ShapeError",
     "Similarity",
+    "Span",
     "State",
-    "Target",
+    "TargetError",
     "TopK",
+    "TrainingMap",
+    "View",
+    "WeightsError",
+    "Word",
     "__version__",
     "arrays",
+    "coordinates",
     "decode",
     "draw",
+    "errors",
     "explain",
     "explain_many",
     "heads",
     "losses",
+    "methods",
     "metrics",
     "open_model",
+    "scores",
     "targets",
 ]

@@ -21,7 +21,7 @@ def mse(
 
     Args:
         pred: (*batch, h, w) in any precision; sums are in float32 or more.
-        target: a :class:`isotherm.target.Target`, a Heatmap of kind 'peak' or 'relevance', or values shaped as pred. It is
+        target: a :class:`isotherm.training_map.TrainingMap`, a Heatmap of kind 'peak' or 'relevance', or values shaped as pred. It is
             not differentiated.
         state: (*batch) of :class:`isotherm.points.State`; UNLABELLED maps take no part. weight: (*batch), see
             :func:`isotherm.losses.gaussian_mse`.
@@ -57,7 +57,7 @@ def cross_entropy(
     view pay for the others.
 
     Args:
-        logits: (*batch, h, w). target: a Target, a Heatmap of kind 'probability', or values shaped as the logits, each map
+        logits: (*batch, h, w). target: a TrainingMap, a Heatmap of kind 'probability', or values shaped as the logits, each map
             summing to 1. It is not differentiated.
         state: (*batch); UNLABELLED and ABSENT maps take no part. weight, reduction: as of
             :func:`isotherm.losses.gaussian_cross_entropy`, which for Gaussians of points is many times faster.

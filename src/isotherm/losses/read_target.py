@@ -12,9 +12,9 @@ from isotherm.errors import OptionError, ShapeError
 from isotherm.heatmap import Heatmap, Kind
 from isotherm.losses.read import computing
 from isotherm.points import State
-from isotherm.target import Target
+from isotherm.training_map import TrainingMap
 
-AnyTarget = Target | Heatmap | Tensor
+AnyTarget = TrainingMap | Heatmap | Tensor
 
 
 class Pair(NamedTuple):
@@ -36,7 +36,7 @@ def read_target(
     """A prediction and a target of any form -> values to compare.
 
     Args:
-        target: a Target (its states are read), a Heatmap, or plain values that are taken to be of the right kind.
+        target: a TrainingMap (its states are read), a Heatmap, or plain values that are taken to be of the right kind.
         state: (*batch). UNLABELLED maps take no part. kinds: that a Heatmap may be of.
         distribution: the target must sum to 1, so ABSENT maps take no part, and neither do OUT_OF_FRAME ones of zeros.
 
@@ -49,9 +49,9 @@ def read_target(
             f"pred has shape {tuple(pred.shape)} and dtype {pred.dtype}; expected floating point (*batch, h, w) with cells"
         )
     lead = pred.shape[:-2]
-    if isinstance(target, Target):
+    if isinstance(target, TrainingMap):
         if state is not None:
-            raise ShapeError("a Target has states of its own; leave state out")
+            raise ShapeError("a TrainingMap has states of its own; leave state out")
         # states of many points that were fused into one map are one per map; of other makers the losses cannot tell
         state, target = target.state, target.heatmap
     values = target.expect(*kinds).values if isinstance(target, Heatmap) else target

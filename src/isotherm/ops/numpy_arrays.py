@@ -11,7 +11,7 @@ from torch import Tensor
 from isotherm.errors import ShapeError
 from isotherm.ops.decoded import Decoded
 from isotherm.points import Points
-from isotherm.target import Target
+from isotherm.training_map import TrainingMap
 
 
 def as_tensor(array: np.ndarray, name: str = "array") -> Tensor:
@@ -49,7 +49,7 @@ def as_tensor(array: np.ndarray, name: str = "array") -> Tensor:
 
 def as_arrays(result: Any) -> Any:
     """What a function of tensors returns, of NumPy arrays: a Tensor as an array on the same memory (a single number as
-    NumPy's, such as numpy.float32, which is what NumPy's own sums return), Points as :class:`Decoded`, a Target as the values of its maps.
+    NumPy's, such as numpy.float32, which is what NumPy's own sums return), Points as :class:`Decoded`, a TrainingMap as the values of its maps.
 
     Example:
         >>> as_arrays(torch.tensor([1.0, 2.0]))
@@ -59,7 +59,7 @@ def as_arrays(result: Any) -> Any:
         return result.detach().cpu().contiguous().numpy()[()]
     if isinstance(result, Points):
         return Decoded(*(as_arrays(part) for part in (result.xy, result.covariance, result.score, result.state)))
-    if isinstance(result, Target):
+    if isinstance(result, TrainingMap):
         return as_arrays(result.heatmap.values)
     return result
 

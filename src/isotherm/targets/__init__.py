@@ -1,6 +1,5 @@
 """Targets: points, boxes, masks, grasps, fixations and annotation text as the maps that a model shall predict."""
 
-from isotherm.target import Target
 from isotherm.targets.annotation import Annotation, from_annotation, parse_annotation
 from isotherm.targets.boxes import BoxTarget, boxes, centre_radius
 from isotherm.targets.fixations import fixations, pixels_per_degree
@@ -9,12 +8,13 @@ from isotherm.targets.masks import masks
 from isotherm.targets.mixture import mixture
 from isotherm.targets.points import gaussian, multi_scale
 from isotherm.targets.vlm_text import parse_molmo, parse_paligemma, parse_qwen, parse_robopoint
+from isotherm.training_map import TrainingMap
 
 __all__ = [
     "Annotation",
     "BoxTarget",
     "GraspTarget",
-    "Target",
+    "TrainingMap",
     "boxes",
     "centre_radius",
     "fixations",

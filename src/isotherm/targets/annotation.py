@@ -19,9 +19,9 @@ from isotherm.errors import AnnotationError, FrameError, OptionError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.ops.gaussian import Sigma
 from isotherm.ops.place import OffFrame
-from isotherm.target import Target
 from isotherm.targets.mixture import mixture
 from isotherm.targets.points import GaussianKind
+from isotherm.training_map import TrainingMap
 
 Flag = Literal["detection_1", "detection_2", "single_point", "grasp_point"]
 """What a text is. detection_1: one box. detection_2: one box or more. single_point: one point. grasp_point: one or more."""
@@ -117,7 +117,7 @@ def from_annotation(
     kind: GaussianKind = "probability",
     box_format: BoxFormat | None = None,
     off_frame: OffFrame = "tail",
-) -> Target:
+) -> TrainingMap:
     """The target of an annotation text: all places that it names, in one map.
 
     Args:
@@ -128,7 +128,7 @@ def from_annotation(
         off_frame: as of :func:`isotherm.targets.mixture`.
 
     Returns:
-        Target of (1, h, w) maps and (1,) states.
+        TrainingMap of (1, h, w) maps and (1,) states.
 
     Raises:
         AnnotationError, OptionError: as :func:`parse_annotation` and :func:`isotherm.targets.mixture`.

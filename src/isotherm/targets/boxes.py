@@ -15,8 +15,8 @@ from isotherm.heatmap import Heatmap
 from isotherm.ops.gaussian import Sigma, outer, peak_vectors, sigma_per_axis
 from isotherm.ops.place import OffFrame, place, raster
 from isotherm.points import Points, State
-from isotherm.target import Target
 from isotherm.targets.mixture import fused_state
+from isotherm.training_map import TrainingMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +24,13 @@ class BoxTarget:
     """What a detector of centres shall predict.
 
     Args:
-        centres: Target of (*batch, count, h, w) peak maps, one per class, and (*batch, count) states.
+        centres: TrainingMap of (*batch, count, h, w) peak maps, one per class, and (*batch, count) states.
         size: (*batch, 2, h, w), the (w, h) of the box in cells, at the cell that holds its centre; 0 elsewhere.
         offset: (*batch, 2, h, w), the (x, y) of the centre from that cell's top-left edge, from 0 to 1: place = cell + offset.
         supervised: (*batch, h, w), the cells at which size and offset are to be learned.
     """
 
-    centres: Target
+    centres: TrainingMap
     size: Float[Tensor, "*b 2 h w"]
     offset: Float[Tensor, "*b 2 h w"]
     supervised: Bool[Tensor, "*b h w"]
@@ -99,7 +99,7 @@ def boxes(
     maps = _largest_per_class(outer(gx * at.shown[..., None], gy), classes.clamp(0, count - 1), count)
     of_class = classes[..., None, :] == torch.arange(count, device=classes.device)[:, None]
     states = torch.where(of_class, at.state[..., None, :], int(State.ABSENT))
-    centres = Target(Heatmap(maps, grid, "peak"), fused_state(states, of_class & at.shown[..., None, :]))
+    centres = TrainingMap(Heatmap(maps, grid, "peak"), fused_state(states, of_class & at.shown[..., None, :]))
     values, supervised = _at_cells(torch.cat([extent, at.cells - cell], -1), cell, extent.prod(-1), inside, grid.size)
     return BoxTarget(centres, values[..., :2, :, :], values[..., 2:, :, :], supervised)
 

@@ -12,8 +12,8 @@ from isotherm.errors import FrameError, OptionError
 from isotherm.frame import Frame
 from isotherm.ops.place import OffFrame, placed
 from isotherm.points import Points
-from isotherm.target import Target
 from isotherm.targets.mixture import mixture
+from isotherm.training_map import TrainingMap
 
 
 def fixations(
@@ -26,7 +26,7 @@ def fixations(
     pixels_per_degree: float | None = None,
     state: Int[Tensor, "*b m"] | None = None,
     off_frame: OffFrame = "drop",
-) -> Target:
+) -> TrainingMap:
     """Where somebody looked, as a probability map: a mixture of Gaussians with the durations for weights.
 
     Args:
@@ -38,7 +38,7 @@ def fixations(
         state: as of :func:`isotherm.targets.gaussian`. off_frame: gaze beside the picture is dropped unless told otherwise.
 
     Returns:
-        Target of (*batch, h, w) probability maps and (*batch) states: UNLABELLED, with a map of zeros, where no fixation
+        TrainingMap of (*batch, h, w) probability maps and (*batch) states: UNLABELLED, with a map of zeros, where no fixation
         has any duration.
 
     Raises:

@@ -14,8 +14,8 @@ from isotherm.heatmap import Heatmap
 from isotherm.ops.gaussian import Sigma, outer, peak_vectors, sigma_per_axis
 from isotherm.ops.place import OffFrame, place, raster
 from isotherm.points import Points
-from isotherm.target import Target
 from isotherm.targets.mixture import fused_state
+from isotherm.training_map import TrainingMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +23,14 @@ class GraspTarget:
     """What a network shall say of grasps at every cell.
 
     Args:
-        quality: Target of (*batch, h, w) peak maps and (*batch) states: 1 at the grasps.
+        quality: TrainingMap of (*batch, h, w) peak maps and (*batch) states: 1 at the grasps.
         cos2, sin2: (*batch, h, w), cosine and sine of twice the angle of the nearest grasp; 0 where not supervised. Twice,
             because a gripper turned by half a turn is the same grasp.
         width: (*batch, h, w) opening in cells; 0 where not supervised.
         supervised: (*batch, h, w), the cells at which angle and width are to be learned.
     """
 
-    quality: Target
+    quality: TrainingMap
     cos2: Float[Tensor, "*b h w"]
     sin2: Float[Tensor, "*b h w"]
     width: Float[Tensor, "*b h w"]
@@ -93,7 +93,7 @@ def grasps(
     gx, gy = peak_vectors(at.cells, sigma, grid.size)
     maps = outer(gx * at.shown[..., None], gy)
     quality = maps.amax(-3) if maps.shape[-3] else maps.new_zeros(*maps.shape[:-3], *grid.size)
-    target = Target(Heatmap(quality, grid, "peak"), fused_state(at.state, at.shown))
+    target = TrainingMap(Heatmap(quality, grid, "peak"), fused_state(at.state, at.shown))
     angle, width = (torch.where(complete, v, 0.0).to(at.cells) for v in (angle_rad, width_px))
     ahead = _direction_in_cells(angle, frame)
     length = ahead.norm(dim=-1)

@@ -15,7 +15,7 @@ from isotherm.frame import Frame, compose_affine
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
 from isotherm.points import State
-from isotherm.target import Target
+from isotherm.training_map import TrainingMap
 
 
 def masks(
@@ -24,7 +24,7 @@ def masks(
     *,
     kind: Literal["peak", "probability"] = "peak",
     state: Int[Tensor, "*b n"] | None = None,
-) -> Target:
+) -> TrainingMap:
     """The share of every cell that a mask covers.
 
     Args:
@@ -35,7 +35,7 @@ def masks(
             zeros.
 
     Returns:
-        Target of (*batch, n, h, w) maps and (*batch, n) states. A mask without a pixel is ABSENT, one with pixels of which
+        TrainingMap of (*batch, n, h, w) maps and (*batch, n) states. A mask without a pixel is ABSENT, one with pixels of which
         the frame shows none OUT_OF_FRAME, both with a map of zeros. Differentiable in masks that are numbers.
 
     Raises:
@@ -78,7 +78,7 @@ def masks(
     state = torch.where(known & (total == 0), missing, state)
     if kind == "probability":
         covered = covered / torch.where(total > 0, total, 1.0)[..., None, None]
-    return Target(Heatmap(covered, frame, kind), state)
+    return TrainingMap(Heatmap(covered, frame, kind), state)
 
 
 def _expect_sizes(masks: Tensor, frame: Frame) -> None:

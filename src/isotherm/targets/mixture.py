@@ -14,7 +14,7 @@ from isotherm.heatmap import Heatmap, Kind
 from isotherm.ops.gaussian import Sigma, outer, peak_vectors, probability_vectors, sigma_per_axis
 from isotherm.ops.place import OffFrame, Placed, place, raster
 from isotherm.points import Points, State
-from isotherm.target import Target
+from isotherm.training_map import TrainingMap
 
 
 def mixture(
@@ -26,7 +26,7 @@ def mixture(
     how: Literal["mixture", "max"] = "mixture",
     state: Int[Tensor, "*b m"] | None = None,
     off_frame: OffFrame = "tail",
-) -> Target:
+) -> TrainingMap:
     """One map of many points.
 
     Args:
@@ -36,7 +36,7 @@ def mixture(
             the points' peaks scaled by w / max w, a peak map. Points that are not shown have no weight.
 
     Returns:
-        Target of (*batch, h, w) maps and (*batch) states: LABELLED where any point has weight; otherwise the map is zeros,
+        TrainingMap of (*batch, h, w) maps and (*batch) states: LABELLED where any point has weight; otherwise the map is zeros,
         and the state UNLABELLED if any point is, else OUT_OF_FRAME if any is, else ABSENT.
 
     Raises:
@@ -66,7 +66,9 @@ def mixture(
     sigma = sigma_per_axis(sigma_cells, at.cells)
     fused = _sum if how == "mixture" else _largest
     kind: Kind = "probability" if how == "mixture" else "peak"
-    return Target(Heatmap(fused(at.cells, sigma, weights, grid.size), grid, kind), fused_state(at.state, weights > 0))
+    return TrainingMap(
+        Heatmap(fused(at.cells, sigma, weights, grid.size), grid, kind), fused_state(at.state, weights > 0)
+    )
 
 
 def fused_state(state: Int[Tensor, "*b m"], counts: Bool[Tensor, "*b m"]) -> Int[Tensor, "*b"]:

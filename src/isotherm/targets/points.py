@@ -17,7 +17,7 @@ from isotherm.ops.arrays import also_arrays
 from isotherm.ops.gaussian import Sigma, axis_exponent, outer, peak_vectors, probability_vectors, sigma_per_axis
 from isotherm.ops.place import OffFrame, Placed, place, raster
 from isotherm.points import Points
-from isotherm.target import Target
+from isotherm.training_map import TrainingMap
 
 GaussianKind = Literal["peak", "probability"]
 
@@ -32,7 +32,7 @@ def gaussian(
     state: Int[Tensor, "*b n"] | None = None,
     off_frame: OffFrame = "tail",
     cut_sigmas: float | None = None,
-) -> Target:
+) -> TrainingMap:
     """One Gaussian map per point, centred where the point is, not at the nearest cell.
 
     Args:
@@ -49,7 +49,7 @@ def gaussian(
             outside keeps a target. None: no cut.
 
     Returns:
-        Of tensors and Points a Target of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in
+        Of tensors and Points a TrainingMap of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in
         sigma_cells. Of NumPy or JAX points the maps alone, (*batch, n, h, w), an array of the same library and precision
         (float32 at least); ``cut_sigmas`` is not for JAX.
 
@@ -69,7 +69,7 @@ def gaussian(
     at = place(points, frame, state=state, off_frame=off_frame)
     grid = raster(frame)
     values = gaussian_maps(at, sigma_per_axis(sigma_cells, at.cells), grid.size, kind=kind, cut_sigmas=cut_sigmas)
-    return Target(Heatmap(values, grid, kind), at.state)
+    return TrainingMap(Heatmap(values, grid, kind), at.state)
 
 
 def multi_scale(
@@ -81,7 +81,7 @@ def multi_scale(
     kind: GaussianKind = "peak",
     state: Int[Tensor, "*b n"] | None = None,
     off_frame: OffFrame = "tail",
-) -> Target:
+) -> TrainingMap:
     """Gaussian maps of points at several widths, side by side or made one.
 
     Args:
@@ -90,7 +90,7 @@ def multi_scale(
             1; the maximum does so for peaks alone.
 
     Returns:
-        Target of (*batch, n, s, h, w) maps and (*batch, n, s) states, or, reduced, (*batch, n, h, w) and (*batch, n).
+        TrainingMap of (*batch, n, s, h, w) maps and (*batch, n, s) states, or, reduced, (*batch, n, h, w) and (*batch, n).
 
     Raises:
         OptionError: no sigmas, another reduction, the maximum of probabilities. And as :func:`gaussian`.
@@ -114,7 +114,7 @@ def multi_scale(
     else:
         stacked, states = torch.stack(scales), at.state
         values = stacked.mean(0) if reduce == "mean" else stacked.amax(0)
-    return Target(Heatmap(values, grid, kind), states)
+    return TrainingMap(Heatmap(values, grid, kind), states)
 
 
 def gaussian_maps(

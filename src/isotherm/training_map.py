@@ -1,4 +1,4 @@
-"""Target: the maps that a model shall predict, and beside them what is known of each; the type that every maker returns."""
+"""TrainingMap: the maps that a model shall predict, and beside them what is known of each; the type that every maker returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isotherm.points import State
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class TrainingMap:
     """Maps to be predicted.
 
     Args:

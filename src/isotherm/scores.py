@@ -1,0 +1,39 @@
+"""Scores in one place, what to explain: of pictures by their names, and under ``answers`` those of a model's words.
+
+Example:
+    >>> from isotherm import scores
+    >>> scores.TopK(3).k
+    3
+    >>> scores.answers.Word("red").word
+    'red'
+"""
+
+from isotherm.cam.scores import (
+    Classes,
+    ClassLogit,
+    Contrast,
+    Detection,
+    Function,
+    Named,
+    Score,
+    SegmentationMask,
+    Similarity,
+    Targets,
+    TopK,
+)
+from isotherm.vlm import scores as answers
+
+__all__ = [
+    "ClassLogit",
+    "Classes",
+    "Contrast",
+    "Detection",
+    "Function",
+    "Named",
+    "Score",
+    "SegmentationMask",
+    "Similarity",
+    "Targets",
+    "TopK",
+    "answers",
+]
