@@ -89,7 +89,7 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
     command = [sys.executable, "-c", "from isotherm.cli.main import entry; entry()", "layers", "--model", "leafnet"]
     shown = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert "features.3" in shown.stdout
+    assert "features: Sequential (4 inside)" in shown.stdout
 
 
 def view_stub(name: str, *, size: int = 1) -> object:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import tyro
 
+from isotherm.cli.arguments import refuse_renamed, refuse_repeated
 from isotherm.cli.common_options import Common
-from isotherm.cli.given_twice import refuse_repeated
 from isotherm.cli.options import COMMANDS, PAIRS, Command
-from isotherm.cli.renamed import refuse_renamed
 from isotherm.errors import IsothermError
 from isotherm.version import __version__
 

@@ -91,7 +91,7 @@ def open_with(
 
 def family_of_object(model: object) -> tuple[Family, Match]:
     """The family that reads a model object, and why."""
-    surest = _surest({family: match for family in families().values() if (match := family.matches(model)) is not None})
+    surest = _surest(model)
     if surest is None:
         raise AdapterError(
             f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
@@ -112,8 +112,7 @@ def family_of_name(name: str) -> tuple[Family, Match]:
         for family in families().values():
             if prefix in (family.name, *family.prefixes):
                 return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
-    matches = {family: match for family in families().values() if (match := family.matches(name)) is not None}
-    surest = _surest(matches)
+    surest = _surest(name)
     if surest is None or surest[1].fit == Fit.FALLBACK:
         _check_path(name)
     if surest is None:
@@ -121,9 +120,16 @@ def family_of_name(name: str) -> tuple[Family, Match]:
     return surest
 
 
-def _surest(matches: Mapping[Family, Match]) -> tuple[Family, Match] | None:
-    """The match of the highest fit; of several the first, since other packages' families come first and were installed on purpose."""
-    return max(matches.items(), key=lambda pair: pair[1].fit, default=None)
+def _surest(model: Any) -> tuple[Family, Match] | None:
+    """The family whose match has the highest fit; of several the first, since other packages' families come first and were installed on purpose."""
+    surest: tuple[Family, Match] | None = None
+    for family in families().values():
+        match = family.matches(model)
+        if match is not None and (surest is None or match.fit > surest[1].fit):
+            surest = family, match
+        if surest is not None and surest[1].fit == Fit.OWN:
+            break  # nobody can be surer
+    return surest
 
 
 def _check_path(name: str) -> None:

@@ -130,7 +130,7 @@ def class_match(model: object, package: str) -> Match | None:
 
 @cache
 def families() -> dict[str, Family]:
-    """All families that are installed, isotherm's own last, by name.
+    """All families that are installed, by name: those of other packages, those that ship with isotherm, and those of the model libraries.
 
     A family of another package that cannot be imported is left out with a warning, so that it does not take the others with it.
 
@@ -138,7 +138,7 @@ def families() -> dict[str, Family]:
         AdapterError: two packages have a family of one name, or isotherm's own are missing from the installation.
     """
     found: dict[str, tuple[Family, EntryPoint]] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (_owner(p) == OURS, p.name)):
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (_owner(p) == OURS, ".zoo." not in p.value, p.name)):
         try:
             family = point.load()
             if not isinstance(family, Family):

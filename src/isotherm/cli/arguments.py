@@ -1,9 +1,11 @@
-"""Options that are given twice: only the last would count, and nobody would be told."""
+"""A command line's words, before they are options: given twice, of which only the last would count, or in an old spelling."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from isotherm.errors import OptionError
@@ -45,3 +47,18 @@ def _single(command: type) -> set[str]:
     names = {"cls": "class"}
     found: dict[str, Any] = {names.get(f.name, f.name): hints[f.name] for f in fields(command)}
     return {name.replace("_", "-") for name, hint in found.items() if hint is not bool and "tuple" not in str(hint)}
+
+
+def refuse_renamed(arguments: Sequence[str]) -> None:
+    """Refuse a command line in an old spelling.
+
+    Raises:
+        OptionError: ``--trust FILE``, which is how a file was once allowed to run code.
+    """
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--trust=") else [word])]
+    for option, value in pairwise(words):
+        if option == "--trust" and (Path(value).suffix or Path(value).is_file()):
+            raise OptionError(
+                f"--trust {value}: --trust is only how thoroughly maps are judged; "
+                f"a file that may run code while it is opened is named with --allow-code {value}"
+            )
