@@ -15,24 +15,22 @@ from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError
 from isotherm.progress import Progress
+from isotherm.train.loop import run_loop
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.zoo.detector.boxed_scenes import SceneAugmentation, draw_boxed_scenes, quarter_turns, scene_batch
 from isotherm.zoo.detector.network import DetectorMaps, HeatmapDetectorConfig, load_detector, random_detector
+from isotherm.zoo.detector.recipe import DetectorRecipe
 from isotherm.zoo.detector.training import (
-    OPTIONS,
     DetectorTask,
     DetectorTraining,
     detector_loss,
     evaluate,
     found_boxes,
-    main,
-    run,
-    train_detector,
     true_boxes,
 )
 from isotherm.zoo.detector.view import detector_preprocess
-from isotherm.zoo.shipped import command_of
+from isotherm.zoo.shipped import train_shipped
 
 NET = HeatmapDetectorConfig(
     names=("ring", "star", "bolt"), size=(64, 64), widths=(8, 16), depth=1, hidden=8, typical=5.0
@@ -71,9 +69,8 @@ def same(a, b) -> bool:
 
 
 def fit(config, data, dpath, say=lambda line: None):
-    return weights(
-        train_detector(config, random_detector(NET, config.seed).train(), data, RunFolder(dpath, {}), say=say)
-    )
+    task = DetectorTask(config, random_detector(NET, config.seed).train(), data)
+    return weights(run_loop(config, task, RunFolder(dpath, {}), say=say))
 
 
 def test_the_loss_by_hand():
@@ -199,7 +196,7 @@ def test_training_learns_to_find_one_scene(tmp_path):
         config.seeds, [SceneConfig(size=net.size, classes=net.names)], detector_preprocess(net.size)
     )
     before = evaluate(random_detector(net, 3), data)
-    model = train_detector(config, random_detector(net, 3).train(), data, RunFolder(tmp_path, {}))
+    model = run_loop(config, DetectorTask(config, random_detector(net, 3).train(), data), RunFolder(tmp_path, {}))
     after = evaluate(model, data)
     assert before["AP50"] < 0.3
     assert after["AP50"] > 0.9
@@ -218,30 +215,33 @@ def test_the_watch_sees_one_map_of_the_largest_class(data):
     assert task.labelled(torch.arange(4)) == (sum(len(t.classes) for t in true_boxes(data)[:4]), 12)
 
 
-def test_run_writes_weights_and_a_recipe_that_was_measured(tmp_path):
-    said = []
-    recipe = run(SMALL, tmp_path / "net.safetensors", net=NET, validated=4, held_out=6, say=said.append)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.json", "net.run", "net.safetensors"]
-    assert not (tmp_path / "net.run" / "checkpoint.pt").exists()
-    assert json.loads((tmp_path / "net.json").read_text()) == json.loads(json.dumps(recipe))
-    assert recipe["scenes"]["fitted_on"] == [SMALL.seeds[0], SMALL.seeds[-1]]
-    assert recipe["scenes"]["fitted_on"][1] in TRAINING
-    assert recipe["scenes"]["validation"][0] in VALIDATION
-    assert recipe["scenes"]["held_out"][0] in HELD_OUT
+def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
+    said, heard = [], []
+    recipe = DetectorRecipe(training=SMALL, network=NET, validated=4, held_out=6)
+    found = train_shipped(
+        recipe, tmp_path, say=said.append, heard=lambda step, figures: heard.append((step, set(figures)))
+    )
+    assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json"} == {
+        p.name for p in tmp_path.iterdir()
+    }
+    assert found["scenes"]["fitted_on"] == [SMALL.seeds[0], SMALL.seeds[-1]]
+    assert found["scenes"]["fitted_on"][1] in TRAINING
+    assert found["scenes"]["validation"][0] in VALIDATION
+    assert found["scenes"]["held_out"][0] in HELD_OUT
     square = [SceneConfig(size=NET.size, classes=NET.names)]
     held_out = draw_boxed_scenes(HELD_OUT[:6], square, detector_preprocess(NET.size))
-    again = evaluate(load_detector(tmp_path / "net.safetensors"), held_out)
-    assert json.dumps(again) == json.dumps(recipe["results"]["held_out"])
-    assert len(found_boxes(load_detector(tmp_path / "net.safetensors"), held_out)) == 6
+    model = load_detector(tmp_path / "model.safetensors")
+    assert json.dumps(evaluate(model, held_out)) == json.dumps(found["results"]["held_out"])
+    assert len(found_boxes(model, held_out)) == 6
     assert any(line.stage == "drawing scenes" and line.last for line in said if isinstance(line, Progress))
     assert [line.step for line in said if isinstance(line, Progress) and line.stage == "training"] == [1, 2, 3, 4, 5, 6]
-    assert sum("validation" in line for line in said if isinstance(line, str)) == 3
+    assert heard == [(step, {"score", "AP50", "recall", "mean_iou"}) for step in (2, 4, 6)]
 
 
-def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(tmp_path, monkeypatch):
+def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(monkeypatch):
     monkeypatch.setattr(DetectorTraining, "seeds", property(lambda self: HELD_OUT[:12]))
     with pytest.raises(AssertionError, match="fitted on"):
-        run(SMALL, tmp_path / "net.safetensors", net=NET, held_out=4)
+        DetectorRecipe(training=SMALL, network=NET, validated=4, held_out=4)
 
 
 def test_training_seeds_use_different_scenes():
@@ -256,20 +256,3 @@ def test_training_seeds_use_different_scenes():
 def test_wrong_recipes_are_refused(change, unchecked):
     with pytest.raises(OptionError):
         replace(SMALL, **change)
-
-
-def test_command_line(tmp_path, capsys):
-    for out, said in ((tmp_path / "net.bin", ".safetensors"), (tmp_path / "nowhere" / "net.safetensors", "no folder")):
-        with pytest.raises(SystemExit) as ended:
-            main(["--out", str(out)])
-        assert ended.value.code == 2
-        assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of(
-        "isotherm.zoo.detector.training", replace(SMALL, seed=2, steps=7), OPTIONS, tmp_path / "x.safetensors"
-    )
-    for part in ("--seed 2", "--steps 7", "--scenes 12", "--out x.safetensors", "--threads"):
-        assert part in command

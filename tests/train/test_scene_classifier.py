@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
 
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
-from isotherm.errors import OptionError, WeightsError
-from isotherm.zoo.scenes.network import SceneNet, SceneNetConfig, load_scene_net
+from isotherm.errors import OptionError
+from isotherm.progress import Progress
+from isotherm.train.loop import run_loop
+from isotherm.train.run_folder import RunFolder
+from isotherm.train.schedule import Schedule
+from isotherm.zoo.scenes.network import SceneNetConfig, load_scene_net, random_scene_net
+from isotherm.zoo.scenes.recipe import SceneRecipe
 from isotherm.zoo.scenes.training import (
-    OPTIONS,
+    SceneTask,
     SceneTraining,
     augmented,
     draw_lessons,
     draw_scenes,
     evaluate,
-    main,
-    one_cycle,
-    run,
     to_input,
-    train,
 )
 from isotherm.zoo.scenes.view import load_scenes
-from isotherm.zoo.shipped import command_of
+from isotherm.zoo.shipped import train_shipped
 
 NET = SceneNetConfig(names=("ring", "star", "bolt"), size=(64, 64), widths=(4, 6, 8, 8))
-SMALL = SceneTraining(seed=3, close_ups=12, close_up_epochs=1, scenes=20, epochs=2, batch=8, sizes=((64, 64), (48, 64)))
+SMALL = SceneTraining(
+    seed=3,
+    steps=8,
+    close_ups=12,
+    close_up_steps=3,
+    scenes=20,
+    batch=8,
+    keep_every=2,
+    log_every=1,
+    schedule=Schedule(warm_up=2),
+    sizes=((64, 64), (48, 64)),
+)
+RECIPE = SceneRecipe(training=SMALL, network=NET, validated=4, held_out=6)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,7 +51,12 @@ def lessons():
     return draw_lessons(SMALL, NET)
 
 
-def weights(model: SceneNet) -> list[torch.Tensor]:
+def fit(config, lessons, dpath, say=lambda message: None):
+    """All weights and running statistics after a run."""
+    model = run_loop(
+        config, SceneTask(config, random_scene_net(NET, config.seed), lessons), RunFolder(dpath, {}), say=say
+    )
+    assert not any(m.training for m in model.modules())
     return [v.clone() for v in model.state_dict().values()]
 
 
@@ -47,74 +64,87 @@ def same(a, b) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_the_same_seed_gives_the_same_weights(lessons):
+def test_the_same_seed_gives_the_same_weights(lessons, tmp_path):
     torch.manual_seed(5)
-    first = weights(train(SMALL, lessons, NET))
+    first = fit(SMALL, lessons, tmp_path / "a")
     torch.manual_seed(6)
-    assert same(first, weights(train(SMALL, lessons, NET)))
-    assert not same(first, weights(train(replace(SMALL, seed=4), lessons, NET)))
+    assert same(first, fit(SMALL, lessons, tmp_path / "b"))
+    assert not same(first, fit(replace(SMALL, seed=4), lessons, tmp_path / "c"))
 
 
-@pytest.mark.parametrize("after", [1, 2])
-def test_an_interrupted_run_ends_in_the_same_weights(lessons, tmp_path, after):
-    whole = weights(train(SMALL, lessons, NET))
-    checkpoint = tmp_path / "run.checkpoint"
-    done = 0
+@pytest.mark.parametrize("after", [3, 5, 7], ids=["among close-ups", "where scenes begin", "among scenes"])
+def test_an_interrupted_run_ends_in_the_same_bits(lessons, tmp_path, after):
+    whole = fit(SMALL, lessons, tmp_path / "whole")
 
-    def interrupt(line):
-        nonlocal done
-        if line.startswith("epoch"):
-            done += 1
-            if done > after:
-                raise KeyboardInterrupt
+    def interrupt(message):
+        if isinstance(message, Progress) and message.step == after:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(SMALL, lessons, NET, checkpoint=checkpoint, say=interrupt)
+        fit(SMALL, lessons, tmp_path / "cut", say=interrupt)
     said = []
-    resumed = weights(train(SMALL, lessons, NET, checkpoint=checkpoint, say=said.append))
-    assert said[0].endswith(f"after epoch {after}")
-    assert len(said) == 1 + 3 - after
-    assert same(whole, resumed)
+    assert same(whole, fit(SMALL, lessons, tmp_path / "cut", say=said.append))
+    assert said[0] == f"going on from step {after - 1}"
 
 
-def test_a_checkpoint_of_another_recipe_or_a_broken_one_is_refused(lessons, tmp_path):
-    checkpoint = tmp_path / "run.checkpoint"
-    train(SMALL, lessons, NET, checkpoint=checkpoint)
-    with pytest.raises(WeightsError, match="another recipe"):
-        train(replace(SMALL, rate=1e-3), lessons, NET, checkpoint=checkpoint)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    with pytest.raises(WeightsError, match="delete it"):
-        train(SMALL, lessons, NET, checkpoint=checkpoint)
+def test_close_ups_come_first_and_then_every_scene_once_an_epoch(lessons):
+    task = SceneTask(SMALL, random_scene_net(NET, 0), lessons)
+    steps = [task.rows(step, SMALL) for step in range(8)]
+    assert all(bool((index < 12).all()) for index, _ in steps[:3])
+    scenes = torch.cat([index for index, _ in steps[3:]])
+    assert sorted(scenes[:20].tolist()) == list(range(12, 32))
+    assert task.count == 32
+    part = task.part(task.model, steps[0][0], steps[0][1], done=0.0, device=torch.device("cpu"))
+    logits = task.model(to_input(augmented(lessons[0].pictures[steps[0][0]], *steps[0], seed=3)))
+    wanted = lessons[0].present[steps[0][0]].float()
+    by_hand = (logits.clamp(min=0) - logits * wanted + torch.log1p(torch.exp(-logits.abs()))).mean()
+    assert part.loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert part.maps is None
 
 
-def test_training_lowers_the_loss_and_leaves_the_network_in_eval_mode(lessons):
+def test_it_learns(lessons, tmp_path):
+    """One class of three is in every picture; the classifier finds which, on pictures that it has learnt from."""
+    config = replace(
+        SMALL, steps=250, close_up_steps=0, batch=20, rate=1e-2, precision="float32", keep_every=250, log_every=10
+    )
     said = []
-    model = train(SMALL, [(lessons[1][0], 25)], NET, say=said.append)
-    losses = [float(line.split("loss ")[1].split(",")[0]) for line in said]
-    assert losses[-1] < losses[0] - 0.05
-    assert not any(m.training for m in model.modules())
+    net = replace(NET, widths=(8, 12, 16, 24))
+    model = random_scene_net(net, 3)
+    before = evaluate(model, lessons[1])["mean_average_precision"]
+    task = SceneTask(config, model, lessons)
+    trained = run_loop(config, task, folder := RunFolder(tmp_path, {}), say=said.append)
+    losses = [row["loss"] for row in folder.figures()]
+    assert sum(losses[-3:]) < 0.6 * sum(losses[:3])
+    assert evaluate(trained, lessons[1])["mean_average_precision"] > max(0.85, before + 0.1)
 
 
-def test_run_writes_weights_and_a_recipe_that_was_measured(tmp_path):
+def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     said = []
-    recipe = run(SMALL, tmp_path / "net.safetensors", net=NET, held_out=6, say=said.append)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.json", "net.safetensors"]
-    assert json.loads((tmp_path / "net.json").read_text()) == json.loads(json.dumps(recipe))
-    fitted_on = range(recipe["scenes"]["fitted_on"][0], recipe["scenes"]["fitted_on"][1] + 1)
+    found = train_shipped(RECIPE, tmp_path, command="by hand", say=said.append)
+    assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json"} == {
+        p.name for p in tmp_path.iterdir()
+    }
+    fitted_on = range(found["scenes"]["fitted_on"][0], found["scenes"]["fitted_on"][1] + 1)
     assert len(fitted_on) == 32
     assert fitted_on[0] in TRAINING
-    assert recipe["scenes"]["validation"][0] in VALIDATION
-    assert recipe["scenes"]["held_out"][0] in HELD_OUT
+    assert found["scenes"]["validation"][0] in VALIDATION
+    assert found["scenes"]["held_out"][0] in HELD_OUT
     square = SceneConfig(size=NET.size, classes=NET.names)
-    again = evaluate(load_scene_net(tmp_path / "net.safetensors"), draw_scenes(HELD_OUT[:6], [square], NET.size))
-    assert again == recipe["results"]["held_out"]
-    assert any("drawn 20/20" in line for line in said)
+    model = load_scene_net(tmp_path / "model.safetensors")
+    assert evaluate(model, draw_scenes(HELD_OUT[:6], [square], NET.size)) == found["results"]["held_out"]
+    assert found["command"] == "by hand"
+    drawn = [m for m in said if isinstance(m, Progress) and m.stage == "drawing scenes"]
+    assert [(m.step, m.total) for m in drawn] == [(12, 12), (20, 20)]
+    # a run that is finished is left as it is
+    before = (tmp_path / "model.safetensors").stat().st_mtime_ns
+    assert train_shipped(RECIPE, tmp_path, command="again") == found
+    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(tmp_path, monkeypatch):
+def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(monkeypatch):
     monkeypatch.setattr(SceneTraining, "seeds", property(lambda self: VALIDATION[:32]))
     with pytest.raises(AssertionError, match="fitted on"):
-        run(SMALL, tmp_path / "net.safetensors", net=NET, held_out=4)
+        replace(RECIPE)
 
 
 def test_training_seeds_use_different_scenes():
@@ -134,12 +164,14 @@ def test_what_is_learnt_from_is_what_the_view_feeds():
         assert set(data.present[0].nonzero().flatten().tolist()) == set(scene.labels.tolist())
 
 
-def test_augmentation_moves_pixels_and_channels_only():
+def test_augmentation_moves_pixels_and_channels_only_and_of_each_picture_alone():
     pictures = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    generator = torch.Generator().manual_seed(1)
+    index = torch.arange(6)
     seen = set()
-    for _ in range(10):
-        new = augmented(pictures, generator)
+    for epoch in range(10):
+        epochs = torch.full((6,), epoch)
+        new = augmented(pictures, index, epochs, seed=1)
+        assert torch.equal(augmented(pictures[2:4], index[2:4], epochs[2:4], seed=1), new[2:4])
         for before, after in zip(pictures, new, strict=True):
             candidates = {
                 (turn, flip, order): torch.rot90(before, turn, (1, 2)).flip(2)[list(order)]
@@ -153,21 +185,16 @@ def test_augmentation_moves_pixels_and_channels_only():
             assert len(matches) == 1
             seen.add(matches[0])
     assert len(seen) > 20
-
-
-def test_learning_rate_goes_up_and_down():
-    assert one_cycle(0.05) == pytest.approx(0.5)
-    assert one_cycle(0.1) == pytest.approx(1)
-    assert one_cycle(0.55) == pytest.approx(0.5)
-    assert one_cycle(1.0) == pytest.approx(0, abs=1e-12)
+    assert len({turn for turn, _, _ in seen}) == 4
+    assert not torch.equal(augmented(pictures, index, epochs, seed=2), new)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"scenes": 0},
-        {"epochs": 0},
-        {"close_up_epochs": -1},
+        {"steps": 0},
+        {"close_up_steps": -1},
         {"batch": 1},
         {"seed": -1},
         {"seed": 1 << 20},
@@ -178,22 +205,3 @@ def test_learning_rate_goes_up_and_down():
 def test_wrong_recipes_are_refused(change, unchecked):
     with pytest.raises(OptionError):
         replace(SceneTraining(), **change)
-
-
-def test_command_line(tmp_path, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["--out", str(tmp_path / "net.bin")])
-    assert ended.value.code == 2
-    assert ".safetensors" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as ended:
-        main(["--out", str(tmp_path / "nowhere" / "net.safetensors")])
-    assert ended.value.code == 2
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_recipes_command_says_it_all(tmp_path):
-    command = command_of(
-        "isotherm.zoo.scenes.training", replace(SceneTraining(), seed=2, epochs=3), OPTIONS, tmp_path / "x.safetensors"
-    )
-    for part in ("--seed 2", "--epochs 3", "--close-ups", "--out x.safetensors", "--threads"):
-        assert part in command

@@ -13,10 +13,12 @@ import time
 import numpy as np
 import pytest
 
+from isotherm.cli.recipe_modules import MODULES, recipe_module
 from isotherm.errors import OptionError
 from isotherm.train.sweep import (
     EarlyStopping,
     Range,
+    Sweep,
     SweepConfig,
     Trial,
     keep_sweep,
@@ -53,9 +55,11 @@ def folder(tmp_path):
 
 
 def test_a_grid_has_every_combination(folder):
-    config, recipe, root = read_sweep(folder / "toy_sweep.yaml")
-    assert root == folder
-    listed = config.listed()
+    sweep = read_sweep(folder / "toy_sweep.yaml", recipe_module)
+    recipe = sweep.recipe
+    assert sweep.root == folder
+    assert (sweep.metric, sweep.better) == ("point_err_px", "less")
+    listed = sweep.config.listed()
     assert len(listed) == 12
     assert listed[1] == {"training.objective.sigma": 1.0, "training.rate": 3e-4}
     changed = with_values(recipe, listed[1])
@@ -106,17 +110,41 @@ def test_trials_are_read_from_their_folders_and_reported(tmp_path):
     assert trials[3].status == "finished"  # as it is told
     assert trials[0].status == "unfinished"
     config = SweepConfig(recipe="x", values={"a.sigma": (1.0, 2.0), "b.rate": (0.1, 0.2)})
-    head, rows = table_rows(config, trials)
+    sweep = Sweep(config, {}, tmp_path, recipe_module("keypoints"), "point_err_px")
+    head, rows = table_rows(sweep, trials)
     assert head == ["sigma", "rate", "point_err_px", "at step", "oks", "status"]
     assert rows[0] == ["1", "0.1", "3", "20", "0.5", "unfinished"]
     assert rows[3][2] == "–"
-    page = write_sweep_report(config, trials, tmp_path, command="isotherm sweep <x>.yaml").read_text()
+    page = write_sweep_report(sweep, trials, tmp_path, command="isotherm sweep <x>.yaml").read_text()
     assert "isotherm sweep &lt;x&gt;.yaml" in page
     assert "sigma=1, rate=0.1" in page
+    assert "less point_err_px is better" in page
+    assert f"isotherm predict keypoints PICTURE --run {trials[0].dpath}" in page
     assert {"report.html", "trials.csv", "matrix.png", "curves.png"} <= {f.name for f in tmp_path.iterdir()}
-    assert matrix_picture(config, trials[:1]) is None  # one value is no picture
+    assert matrix_picture(sweep, trials[:1]) is None  # one value is no picture
     nothing = [Trial({"a.sigma": 1.0, "b.rate": 0.1}, tmp_path, math.nan, 0, "failed: why")]
-    assert "No trial has been validated yet" in write_sweep_report(config, nothing, tmp_path, command="x").read_text()
+    assert "No trial has been validated yet" in write_sweep_report(sweep, nothing, tmp_path, command="x").read_text()
+
+
+def test_where_more_is_better_the_largest_is_the_best(tmp_path):
+    made_trials(tmp_path)
+    found = trials_of(tmp_path, "point_err_px", {}, better="more")
+    assert [t.best for t in found[:3]] == [7.0, 6.0, 5.0]
+    assert [t.step for t in found[:3]] == [30, 30, 30]
+    assert math.isnan(found[3].best)
+
+
+@pytest.mark.parametrize("task", MODULES)
+def test_every_kind_of_recipe_offers_what_a_sweep_needs(task, tmp_path):
+    module = recipe_module(task)
+    assert set(module.METRICS.values()) <= {"less", "more"}
+    assert str(tmp_path) in module.usage_of(tmp_path)
+    plain = {"data": {"train": [{"format": "generated"}]}} if task == "keypoints" else {}
+    plain["training"] = {"rate": 0.5, **({"backbone_rate": 1.0} if task == "keypoints" else {})}
+    assert module.recipe_from(plain, where="here", judged=True).training.rate == 0.5
+    with pytest.raises(OptionError, match=r"here: training\.colour is not an option"):
+        module.recipe_from({**plain, "training": {"colour": 1}}, where="here")
+    assert callable(module.train_run)
 
 
 def test_another_sweep_is_refused(tmp_path):
@@ -134,11 +162,14 @@ def test_bad_sweeps(folder):
         ("recipe: toy.yaml\nvalues: {training.rate: [-1]}\n", "with rate=-1.*rate is -1"),
         ("recipe: toy.yaml\nvalues: {training.steps: [0]}\n", "steps is 0"),
         ("recipe: toy.yaml\nvalues: {training.rate: [1]}\nmetric: beauty\n", "metric is 'beauty'"),
+        ("recipe: toy.yaml\ntask: scones\nvalues: {training.rate: [1]}\n", "task is 'scones'; did you mean 'scenes'"),
+        ("recipe: toy.yaml\ntask: scenes\nvalues: {training.rate: [1]}\n", "data is not an option"),
+        ("recipe: toy.yaml\nvalues: {data.validation: [[]], data.hold_out: [0]}\n", "nothing validates"),
         ("recipe: toy.yaml\nvalues: {training.rate: [1]}\nstop_early: {factor: 1}\n", "factor 1"),
     ]:
         (folder / "bad.yaml").write_text(text)
         with pytest.raises(OptionError, match=says):
-            read_sweep(folder / "bad.yaml")
+            read_sweep(folder / "bad.yaml", recipe_module)
     with pytest.raises(OptionError, match="grace is 0"):
         EarlyStopping(grace=0)
 
@@ -194,3 +225,31 @@ def test_an_estimator_chooses_and_bad_trials_end_early(folder):
     assert len(trials) == 4, said
     assert len({t.values["training.rate"] for t in trials}) == 4
     assert said.count("finished") + said.count("stopped early") == 4, said
+
+
+SCENES = """
+training: {steps: 6, close_up_steps: 2, close_ups: 12, scenes: 20, batch: 4, keep_every: 2, log_every: 2, sizes: [[64, 64]]}
+network: {size: [64, 64], widths: [4, 6, 8, 8]}
+validated: 12
+held_out: 4
+"""
+
+
+@pytest.mark.slow
+def test_scenes_are_swept_as_keypoints_are(folder):
+    (folder / "scenes.yaml").write_text(SCENES)
+    (folder / "toy_sweep.yaml").write_text(
+        "recipe: scenes.yaml\ntask: scenes\nvalues: {training.rate: [1.0e-6, 1.0e-2]}\nat_once: 1\n"
+    )
+    said, _ = start(folder).communicate(timeout=500)
+    sweep = folder / "runs" / "toy_sweep"
+    trials = trials_of(sweep, "score", {}, better="more")
+    assert len(trials) == 2, said
+    assert said.count("finished") == 2, said
+    assert trials[0].best >= trials[1].best > 0
+    page = (sweep / "report.html").read_text()
+    assert "more score is better" in page
+    assert f"isotherm explain PICTURE --model scenes --weights {sweep.relative_to(folder) / 'trials'}" in page
+    before = {t.dpath: (t.dpath / "model.safetensors").stat().st_mtime_ns for t in trials}
+    start(folder).communicate(timeout=500)  # what is finished is not trained again
+    assert before == {dpath: (dpath / "model.safetensors").stat().st_mtime_ns for dpath in before}

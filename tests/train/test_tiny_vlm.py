@@ -8,24 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.cli import main
 from isotherm.data.shape_questions import VALIDATION, further_questions, make_question
 from isotherm.errors import OptionError, WeightsError
 from isotherm.models.transformers.vlm.layouts.layout import check_layout, coordinate_picture
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
 from isotherm.progress import Progress
+from isotherm.train.loop import run_loop
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.zoo.tiny_vlm.network import SPECIAL, WORDS, load_tiny_vlm, random_tiny_vlm, save_tiny_vlm, tiny_processor
-from isotherm.zoo.tiny_vlm.training import (
-    NUMBER,
-    TinyVlmTraining,
-    accuracy,
-    as_dialogues,
-    as_inputs,
-    recipe_of,
-    train_tiny_vlm,
-)
+from isotherm.zoo.tiny_vlm.training import NUMBER, QuestionTask, TinyVlmTraining, accuracy, as_dialogues, as_inputs
 
 CONFIG = TinyVlmTraining(steps=6, batch=8, log_every=2, keep_every=3, schedule=Schedule(warm_up=2))
 
@@ -69,19 +61,23 @@ def test_random_weights_follow_the_seed_and_know_nothing():
     assert accuracy(one, VALIDATION[:40])["where"] < 0.4
 
 
+def fit(config, dpath, **options):
+    return run_loop(config, QuestionTask(config, random_tiny_vlm(config.seed)), RunFolder(dpath, {}), **options)
+
+
 def test_a_run_in_pieces_ends_in_the_same_bits(tmp_path):
     torch.set_num_threads(1)
-    whole = train_tiny_vlm(CONFIG, RunFolder(tmp_path / "whole", recipe_of(CONFIG)))
+    whole = fit(CONFIG, tmp_path / "whole")
     said = []
 
-    def stop(line):
-        said.append(line)
-        if isinstance(line, Progress) and line.step == 4:
+    def stop(message):
+        said.append(message)
+        if isinstance(message, Progress) and message.step == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_tiny_vlm(CONFIG, RunFolder(tmp_path / "cut", recipe_of(CONFIG)), say=stop)
-    again = train_tiny_vlm(CONFIG, RunFolder(tmp_path / "cut", recipe_of(CONFIG)), say=said.append)
+        fit(CONFIG, tmp_path / "cut", say=stop)
+    again = fit(CONFIG, tmp_path / "cut", say=said.append)
     assert "going on from step 3" in said
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
 
@@ -108,17 +104,6 @@ def test_kept_and_opened_again(tmp_path):
         load_tiny_vlm(tmp_path / "bad.safetensors")
     with pytest.raises(WeightsError, match=r"there is no file .*missing\.safetensors, expected a trained tiny-vlm"):
         load_tiny_vlm(tmp_path / "missing.safetensors")
-
-
-def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("isotherm.cli.train_tiny_vlm.JUDGED", 8)
-    assert main(["train", "tiny-vlm", "--steps", "2", "--quiet"]) == 0
-    said = capsys.readouterr().out
-    assert "held out: count " in said
-    load_tiny_vlm(tmp_path / "runs" / "tiny-vlm-0" / "tiny-vlm.safetensors")
-    assert main(["train", "tiny-vlm", "--threads", "0"]) == 2
-    assert main(["train", "tiny-vlm", "--seed", "-1"]) == 2
 
 
 def test_dialogues_ask_for_answers_and_their_ends():

@@ -10,7 +10,8 @@ from tyro.conf import Positional, subcommand
 
 from isotherm.cli.common_options import Common
 from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
-from isotherm.cli.vlm_options import Count, EvalFsc147, TrainTinyVlm
+from isotherm.cli.train_options import TrainDetector, TrainScenes, TrainTinyVlm
+from isotherm.cli.vlm_options import Count, EvalFsc147
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.model_options import ModelOptions
 
@@ -56,6 +57,8 @@ Command = (
     | Annotated[Show, subcommand("show")]
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
+    | Annotated[TrainScenes, subcommand("train scenes")]
+    | Annotated[TrainDetector, subcommand("train detector")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
     | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
@@ -71,6 +74,8 @@ COMMANDS = (
     "show",
     "demo",
     "train keypoints",
+    "train scenes",
+    "train detector",
     "train tiny-vlm",
     "count",
     "eval keypoints",

@@ -13,17 +13,19 @@ from rich.table import Table
 
 from isotherm.cli.keypoint_options import Sweep
 from isotherm.cli.progress import progress_lines
+from isotherm.cli.recipe_modules import recipe_module
 from isotherm.train.ray_tune import run_trials
 from isotherm.train.sweep import keep_sweep, read_sweep, trials_of
 from isotherm.train.sweep_report import table_rows, write_sweep_report
 
 
 def run(options: Sweep, arguments: Sequence[str]) -> int:
-    config, recipe, root = read_sweep(options.recipe)
+    sweep = read_sweep(options.recipe, recipe_module)
     if options.at_once is not None:
-        config = replace(config, at_once=options.at_once)
+        sweep = replace(sweep, config=replace(sweep.config, at_once=options.at_once))
+    config = sweep.config
     dpath = options.out or Path("runs") / options.recipe.stem
-    keep_sweep(dpath, asdict(config), recipe)
+    keep_sweep(dpath, asdict(config), sweep.recipe)
     command = shlex.join(["isotherm", *arguments])
     console = Console(stderr=True, quiet=options.quiet, highlight=False)
     ended: dict[str, str] = {}
@@ -33,14 +35,12 @@ def run(options: Sweep, arguments: Sequence[str]) -> int:
             say(
                 f"{len(listed) if listed is not None else config.trials} trials in {dpath}; the same command goes on with them"
             )
-            ended = run_trials(
-                config, recipe, root=root, dpath=dpath, address=options.address, skip_bad=options.skip_bad, say=say
-            )
+            ended = run_trials(sweep, dpath=dpath, address=options.address, skip_bad=options.skip_bad, say=say)
     finally:  # what is known is in the report, also after an interruption
-        trials = trials_of(dpath, config.metric, ended)
-        report = write_sweep_report(config, trials, dpath, command=command)
+        trials = trials_of(dpath, sweep.metric, ended, better=sweep.better)
+        report = write_sweep_report(sweep, trials, dpath, command=command)
     table = Table(box=None)
-    head, rows = table_rows(config, trials)
+    head, rows = table_rows(sweep, trials)
     for name in head:
         table.add_column(name, justify="right")
     for row in rows:

@@ -25,7 +25,7 @@ from torch import nn
 from isotherm.atomic import atomic_write
 from isotherm.data.keypoint_cache import CachedKeypoints, cache_keypoints
 from isotherm.data.keypoints import KeypointSet
-from isotherm.errors import InputError
+from isotherm.errors import InputError, OptionError
 from isotherm.models.backbone import check_backbone
 from isotherm.progress import Say, silent
 from isotherm.runs.values import to_json
@@ -35,10 +35,14 @@ from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_key
 from isotherm.train.keypoint_data import read_data
 from isotherm.train.keypoint_model import KeypointModel
 from isotherm.train.keypoint_recipe import KeypointRecipe
-from isotherm.train.keypoint_validate import Judged, calibrated_scale, judge, logged_figures, write_extremes
+from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
+from isotherm.train.recipe import from_plain
+from isotherm.train.recipe_module import Better, Heard
 from isotherm.train.run_folder import RunFolder
 
+METRICS: Mapping[str, Better] = {name: "more" if name in ("oks", "inside_95") else "less" for name in LOGGED}
+"""As :class:`isotherm.train.recipe_module.RecipeModule` has it, which this module fulfils."""
 LAST, BEST = "model.safetensors", "best.safetensors"
 EXTREMES = 8
 """Best pictures, and worst ones, that a run keeps."""
@@ -53,7 +57,7 @@ def train_run(
     command: str = "",
     skip_bad: bool = False,
     worker: Worker | None = None,
-    heard: Callable[[int, Mapping[str, float]], None] = lambda step, figures: None,
+    heard: Heard = lambda step, figures: None,
     say: Say = silent,
 ) -> TrainedKeypoints:
     """Train what a recipe says in a folder, or go on with it; a run that is finished is opened and left as it is.
@@ -125,6 +129,28 @@ def train_run(
         if worker.first:
             folder.write_parquet()
     return best
+
+
+def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = False) -> KeypointRecipe:
+    """The checked recipe of nested dictionaries.
+
+    Args:
+        where: what to call it in messages. judged: refuse a recipe that nothing validates.
+
+    Raises:
+        OptionError: an option that does not exist, a value out of range, or nothing that validates.
+    """
+    recipe = from_plain(KeypointRecipe, plain, where=where)
+    if judged and not recipe.data.validation and not recipe.data.hold_out:
+        raise OptionError(
+            f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out"
+        )
+    return recipe
+
+
+def usage_of(dpath: Path) -> str:
+    """The command that finds keypoints by the trained model of a run's folder."""
+    return f"isotherm predict keypoints PICTURE --run {dpath}"
 
 
 def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:

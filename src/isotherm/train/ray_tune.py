@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -15,10 +16,18 @@ import torch
 from isotherm.atomic import atomic_write
 from isotherm.errors import MissingExtraError, OptionError
 from isotherm.progress import Say, silent
-from isotherm.train.keypoint_recipe import KeypointRecipe
-from isotherm.train.keypoint_run import train_run
-from isotherm.train.recipe import from_plain
-from isotherm.train.sweep import TRIAL, Range, SweepConfig, Values, history, shown, trial_dpath, trials_of, with_values
+from isotherm.train.sweep import (
+    TRIAL,
+    Range,
+    Sweep,
+    SweepConfig,
+    Values,
+    history,
+    shown,
+    trial_dpath,
+    trials_of,
+    with_values,
+)
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
@@ -28,6 +37,7 @@ ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # 15 by default: beside any other work the trials would stand still
 }
 FINISHED, STOPPED = "finished", "stopped early"
+MODE = {"less": "min", "more": "max"}
 
 
 @dataclass(frozen=True)
@@ -36,30 +46,26 @@ class Job:
 
     config: SweepConfig
     recipe: Mapping[str, Any]
+    module: str
+    metric: str
     root: str
     dpath: str
     skip_bad: bool
 
 
 def run_trials(
-    config: SweepConfig,
-    recipe: Mapping[str, Any],
-    *,
-    root: Path,
-    dpath: Path,
-    address: str | None = None,
-    skip_bad: bool = False,
-    say: Say = silent,
+    sweep: Sweep, *, dpath: Path, address: str | None = None, skip_bad: bool = False, say: Say = silent
 ) -> dict[str, str]:
     """Run the trials that are not finished; returns how each ended, by the name of its folder.
 
     Args:
-        root: where the recipe's paths start. dpath: the sweep's folder; on a cluster, the same place for all machines.
+        dpath: the sweep's folder; on a cluster, the same place for all machines.
         address: of a cluster; None: Ray is started here and ended afterwards.
 
     Raises:
         MissingExtraError: Ray is not installed. OptionError: the cluster does not answer.
     """
+    config = sweep.config
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
@@ -80,16 +86,19 @@ def run_trials(
             f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or leave --address away"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # that its own tables are missing, twelve times
-    job = Job(config, dict(recipe), str(root.resolve()), str(dpath.resolve()), skip_bad)
+    module = getattr(sweep.module, "__name__", "")  # a module goes to other processes by its name
+    job = Job(
+        config, dict(sweep.recipe), module, sweep.metric, str(sweep.root.resolve()), str(dpath.resolve()), skip_bad
+    )
     ended: dict[str, str] = {}
     try:
-        space, search, samples = _searched(config, dpath)
+        space, search, samples = _searched(sweep, dpath)
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(_trial, job=job), {"cpu": config.cpus, "gpu": config.gpus}),
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric=config.metric,
-                mode="min",
+                metric=sweep.metric,
+                mode=MODE[sweep.better],
                 num_samples=samples,
                 max_concurrent_trials=config.at_once,
                 search_alg=search,
@@ -100,7 +109,7 @@ def run_trials(
             run_config=tune.RunConfig(
                 storage_path=str((dpath / "ray").resolve()),
                 verbose=0,
-                callbacks=[_teller(config, say, ended)],
+                callbacks=[_teller(sweep.metric, say, ended)],
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
@@ -117,7 +126,7 @@ def _trial(config: Values, *, job: Job) -> None:
 
     torch.set_num_threads(job.config.cpus)
     values = config.get("trial", config)
-    dpath, metric = trial_dpath(Path(job.dpath), values), job.config.metric
+    dpath, metric = trial_dpath(Path(job.dpath), values), job.metric
     _noted(Path(job.dpath), values)
     told = history(dpath, metric)
     for step, value in told:
@@ -130,9 +139,9 @@ def _trial(config: Values, *, job: Job) -> None:
         if step > done and metric in figures:
             tune.report({metric: figures[metric], "step": step, "folder": dpath.name})
 
-    recipe = from_plain(KeypointRecipe, with_values(job.recipe, values))
-    train_run(
-        recipe,
+    module: Any = importlib.import_module(job.module)
+    module.train_run(
+        module.recipe_from(with_values(job.recipe, values), where=shown(values)),
         dpath,
         root=Path(job.root),
         cache_dpath=Path(job.dpath) / ".cache",
@@ -142,10 +151,11 @@ def _trial(config: Values, *, job: Job) -> None:
     )
 
 
-def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, int]:
+def _searched(sweep: Sweep, dpath: Path) -> tuple[dict[str, Any], Any, int]:
     """(parameter space, search algorithm or None, samples) of what is left to be tried."""
     from ray import tune
 
+    config = sweep.config
     listed = config.listed()
     if listed is not None:
         for values in listed:
@@ -162,8 +172,9 @@ def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, in
         else optuna.distributions.CategoricalDistribution(list(c))
         for path, c in config.values.items()
     }
-    known = [t for t in trials_of(dpath, config.metric, {}) if (t.dpath / "evaluation.json").is_file()]
-    begun = [t.values for t in trials_of(dpath, config.metric, {}) if not (t.dpath / "evaluation.json").is_file()]
+    there = trials_of(dpath, sweep.metric, {}, better=sweep.better)
+    known = [t for t in there if (t.dpath / "evaluation.json").is_file()]
+    begun = [t.values for t in there if not (t.dpath / "evaluation.json").is_file()]
     past: dict[str, Any] = (
         {"points_to_evaluate": [t.values for t in known], "evaluated_rewards": [t.best for t in known]}
         if known
@@ -174,7 +185,7 @@ def _searched(config: SweepConfig, dpath: Path) -> tuple[dict[str, Any], Any, in
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return (
         {},
-        OptunaSearch(space=space, metric=config.metric, mode="min", seed=config.seed, **past),
+        OptunaSearch(space=space, metric=sweep.metric, mode=MODE[sweep.better], seed=config.seed, **past),
         max(0, config.trials - len(known)),
     )
 
@@ -192,7 +203,7 @@ def _scheduler(config: SweepConfig) -> Any:
     )
 
 
-def _teller(config: SweepConfig, say: Say, ended: dict[str, str]) -> Any:
+def _teller(metric: str, say: Say, ended: dict[str, str]) -> Any:
     from ray.tune import Callback
 
     class Teller(Callback):
@@ -210,7 +221,7 @@ def _teller(config: SweepConfig, say: Say, ended: dict[str, str]) -> Any:
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
         ) -> None:
             say(
-                f"trial {shown(trial.config.get('trial', trial.config))}: {config.metric} {result[config.metric]:.4g} at step {result['step']}"
+                f"trial {shown(trial.config.get('trial', trial.config))}: {metric} {result[metric]:.4g} at step {result['step']}"
             )
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

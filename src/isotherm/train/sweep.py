@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +20,9 @@ import numpy as np
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.names import known_word
-from isotherm.train.keypoint_recipe import KeypointRecipe, set_at
-from isotherm.train.keypoint_validate import LOGGED
+from isotherm.train.keypoint_recipe import set_at
 from isotherm.train.recipe import from_plain, read_recipe
+from isotherm.train.recipe_module import Better, RecipeModule, chosen_metric
 from isotherm.train.run_folder import read_figures
 
 Values = dict[str, Any]
@@ -72,18 +72,20 @@ class SweepConfig:
     """A sweep.
 
     Args:
-        recipe: the file of the recipe, relative to the sweep's. values: path in the recipe, such as ``training.rate``, -> a list of
+        recipe: the file of the recipe, relative to the sweep's. task: what kind of recipe that is, by the name of its module
+            (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, scenes, detector, tiny-vlm. values: path in the recipe, such as ``training.rate``, -> a list of
             values, or a range ({low, high, log, whole}; not for a grid).
         search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen estimator choose.
-        metric: of the validation, less is better. stop_early: ends bad trials, or None.
+        metric: of the validation; None: the first that the task has. stop_early: ends bad trials, or None.
         at_once: trials at the same time; None: as many as there are processors for. cpus, gpus: for each. seed: of the search.
     """
 
     recipe: str
+    task: str = "keypoints"
     values: Mapping[str, tuple[Any, ...] | Range]
     search: Literal["grid", "random", "tpe"] = "grid"
     trials: int = 12
-    metric: str = LOGGED[0]
+    metric: str | None = None
     stop_early: EarlyStopping | None = None
     at_once: int | None = None
     cpus: int = 1
@@ -99,8 +101,6 @@ class SweepConfig:
                 raise OptionError(f"{path} is a range; a grid needs a list of values")
             if not isinstance(choice, Range) and not choice:
                 raise OptionError(f"{path} has no values")
-        if self.metric not in LOGGED:
-            raise OptionError(f"metric is {self.metric!r}; expected one of {', '.join(LOGGED)}")
         if self.trials < 1 or self.cpus < 1 or self.gpus < 0 or (self.at_once is not None and self.at_once < 1):
             raise OptionError(
                 f"trials is {self.trials}, cpus {self.cpus}, gpus {self.gpus}, at_once {self.at_once}; expected at least 1, 1, 0 and 1"
@@ -142,8 +142,32 @@ class Trial:
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def read_sweep(fpath: Path) -> tuple[SweepConfig, dict[str, Any], Path]:
-    """(the sweep, its recipe as nested dictionaries, the folder that the recipe's paths start from); every trial's recipe is checked.
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep with everything that its trials need.
+
+    Args:
+        config: as its file says. recipe: as nested dictionaries. root: the folder that the recipe's paths start from. module: of
+            the kind of recipe. metric: what trials are compared by.
+    """
+
+    config: SweepConfig
+    recipe: Mapping[str, Any]
+    root: Path
+    module: RecipeModule
+    metric: str
+
+    @property
+    def better(self) -> Better:
+        """Whether less of the metric is better, or more."""
+        return self.module.METRICS[self.metric]
+
+
+def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
+    """A sweep from its file; every trial's recipe is checked.
+
+    Args:
+        find: the module of a kind of recipe, by name.
 
     Raises:
         OptionError: a file that is missing or wrong, or values that the recipe does not take.
@@ -152,6 +176,8 @@ def read_sweep(fpath: Path) -> tuple[SweepConfig, dict[str, Any], Path]:
     if isinstance(plain.get("values"), dict):
         plain["values"] = {path: _choice(choice, f"{fpath}: values.{path}") for path, choice in plain["values"].items()}
     config = from_plain(SweepConfig, plain, where=str(fpath))
+    module = find(config.task)
+    metric = chosen_metric(module, config.metric)
     recipe_fpath = fpath.parent / config.recipe
     recipe = read_recipe(recipe_fpath)
     tries = config.listed() or [
@@ -159,13 +185,8 @@ def read_sweep(fpath: Path) -> tuple[SweepConfig, dict[str, Any], Path]:
         for share in (0.0, 1.0)
     ]
     for values in tries:
-        where = f"{recipe_fpath} with {shown(values)}"
-        trial = from_plain(KeypointRecipe, with_values(recipe, values), where=where)
-        if not trial.data.validation and not trial.data.hold_out:
-            raise OptionError(
-                f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out"
-            )
-    return config, recipe, recipe_fpath.parent
+        module.recipe_from(with_values(recipe, values), where=f"{recipe_fpath} with {shown(values)}", judged=True)
+    return Sweep(config, recipe, recipe_fpath.parent, module, metric)
 
 
 def with_values(recipe: Mapping[str, Any], values: Values) -> dict[str, Any]:
@@ -195,13 +216,13 @@ def history(dpath: Path, metric: str) -> list[tuple[int, float]]:
     return [(int(row["step"]), row[name]) for row in read_figures(dpath / "metrics.csv") if name in row]
 
 
-def trials_of(dpath: Path, metric: str, ended: Mapping[str, str]) -> list[Trial]:
+def trials_of(dpath: Path, metric: str, ended: Mapping[str, str], *, better: Better = "less") -> list[Trial]:
     """What the folders of a sweep's trials hold, the best first; ``ended``: name of a folder -> how it ended."""
-    found = []
+    found, sign = [], 1 if better == "less" else -1
     for folder in sorted((dpath / "trials").glob(f"*/{TRIAL}")):
         values, run = json.loads(folder.read_text()), folder.parent
         past = history(run, metric)
-        step, best = min(past, key=lambda at: at[1], default=(0, math.nan))
+        step, best = min(past, key=lambda at: sign * at[1], default=(0, math.nan))
         rows = [row for row in read_figures(run / "metrics.csv") if row.get("step") == step]
         figures = {
             key.removeprefix("validation "): value
@@ -210,7 +231,7 @@ def trials_of(dpath: Path, metric: str, ended: Mapping[str, str]) -> list[Trial]
             if key.startswith("validation ")
         }
         found.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
-    return sorted(found, key=lambda t: (math.isnan(t.best), t.best))
+    return sorted(found, key=lambda t: (math.isnan(t.best), sign * t.best))
 
 
 def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:

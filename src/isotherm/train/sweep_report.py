@@ -16,7 +16,7 @@ from PIL import Image
 from isotherm.atomic import atomic_write
 from isotherm.draw.figures import curve_figure, matrix_figure
 from isotherm.draw.save import save_picture
-from isotherm.train.sweep import SweepConfig, Trial, history, shown
+from isotherm.train.sweep import Sweep, Trial, history, shown
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #111827; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -26,43 +26,43 @@ img { max-width: 100%; margin: .5rem 0 } code { background: #f3f4f6; padding: .1
 """
 
 
-def write_sweep_report(config: SweepConfig, trials: Sequence[Trial], dpath: Path, *, command: str) -> Path:
+def write_sweep_report(sweep: Sweep, trials: Sequence[Trial], dpath: Path, *, command: str) -> Path:
     """``report.html``, ``trials.csv`` and the pictures of a sweep; whatever is not known yet is left open in them.
 
     Args:
         trials: the best first. dpath: the sweep's folder. command: printed on the page.
     """
     pictures = {}
-    matrix = matrix_picture(config, trials)
+    matrix = matrix_picture(sweep, trials)
     if matrix is not None:
         pictures["matrix.png"] = matrix
     curves = {
-        shown(t.values): tuple(zip(*history(t.dpath, config.metric), strict=True))
+        shown(t.values): tuple(zip(*history(t.dpath, sweep.metric), strict=True))
         for t in trials[:8]
-        if history(t.dpath, config.metric)
+        if history(t.dpath, sweep.metric)
     }
     if curves:
         several = max(len(xs) for xs, _ in curves.values()) > 1
         pictures["curves.png"] = curve_figure(
             {name: (list(xs), list(ys)) for name, (xs, ys) in curves.items()},
             x="step",
-            y=config.metric,
+            y=sweep.metric,
             title="validation of the best trials" if several else "",
             log_y=several,
             size=(7.0, 4.2),
         )
     for name, picture in pictures.items():
         save_picture(picture, dpath / name, command=command)
-    _write_csv(config, trials, dpath / "trials.csv")
+    _write_csv(sweep, trials, dpath / "trials.csv")
     with atomic_write(dpath / "report.html") as file:
-        file.write(_page(config, trials, {name: dpath / name for name in pictures}, dpath, command).encode())
+        file.write(_page(sweep, trials, {name: dpath / name for name in pictures}, dpath, command).encode())
     return dpath / "report.html"
 
 
-def matrix_picture(config: SweepConfig, trials: Sequence[Trial]) -> Image.Image | None:
+def matrix_picture(sweep: Sweep, trials: Sequence[Trial]) -> Image.Image | None:
     """The metric over two varied values, the best of the trials that share them; None where fewer than two values vary."""
-    varied = [path for path in config.values if len({repr(t.values[path]) for t in trials}) > 1]
-    if len(varied) < 2 or config.search != "grid":
+    varied = [path for path in sweep.config.values if len({repr(t.values[path]) for t in trials}) > 1]
+    if len(varied) < 2 or sweep.config.search != "grid":
         return None
     row, column = varied[:2]
     rows, columns = (
@@ -78,17 +78,17 @@ def matrix_picture(config: SweepConfig, trials: Sequence[Trial]) -> Image.Image 
         [_text(v) for v in columns],
         x=column,
         y=row,
-        title=f"{config.metric}, best validation",
+        title=f"{sweep.metric}, best validation",
     )
 
 
-def table_rows(config: SweepConfig, trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
+def table_rows(sweep: Sweep, trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
     """(headings, rows) of the table, the best trial first."""
-    names = [name for name in dict.fromkeys(name for t in trials for name in t.figures) if name != config.metric]
-    head = [*(path.rpartition(".")[2] for path in config.values), config.metric, "at step", *names, "status"]
+    names = [name for name in dict.fromkeys(name for t in trials for name in t.figures) if name != sweep.metric]
+    head = [*(path.rpartition(".")[2] for path in sweep.config.values), sweep.metric, "at step", *names, "status"]
     rows = [
         [
-            *(_text(t.values[path]) for path in config.values),
+            *(_text(t.values[path]) for path in sweep.config.values),
             "–" if math.isnan(t.best) else f"{t.best:.4g}",
             str(t.step or "–"),
             *(f"{t.figures[n]:.4g}" if n in t.figures else "–" for n in names),
@@ -99,8 +99,8 @@ def table_rows(config: SweepConfig, trials: Sequence[Trial]) -> tuple[list[str],
     return head, rows
 
 
-def _write_csv(config: SweepConfig, trials: Sequence[Trial], fpath: Path) -> None:
-    head, rows = table_rows(config, trials)
+def _write_csv(sweep: Sweep, trials: Sequence[Trial], fpath: Path) -> None:
+    head, rows = table_rows(sweep, trials)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
         [[*head, "folder"], *([*row, t.dpath.name] for row, t in zip(rows, trials, strict=True))]
@@ -109,8 +109,8 @@ def _write_csv(config: SweepConfig, trials: Sequence[Trial], fpath: Path) -> Non
         file.write(text.getvalue().encode())
 
 
-def _page(config: SweepConfig, trials: Sequence[Trial], pictures: dict[str, Path], dpath: Path, command: str) -> str:
-    head, rows = table_rows(config, trials)
+def _page(sweep: Sweep, trials: Sequence[Trial], pictures: dict[str, Path], dpath: Path, command: str) -> str:
+    head, rows = table_rows(sweep, trials)
     count = {
         status: sum(t.status.partition(":")[0] == status for t in trials)
         for status in ("finished", "stopped early", "failed", "unfinished")
@@ -127,14 +127,14 @@ def _page(config: SweepConfig, trials: Sequence[Trial], pictures: dict[str, Path
         for name, fpath in pictures.items()
     )
     winner = (
-        f"<p>The best is <b>{html.escape(shown(best.values))}</b> with a {html.escape(config.metric)} of <b>{best.best:.4g}</b>: <code>isotherm predict keypoints PICTURE --run {html.escape(str(best.dpath))}</code></p>"
+        f"<p>The best is <b>{html.escape(shown(best.values))}</b> with a {html.escape(sweep.metric)} of <b>{best.best:.4g}</b>: <code>{html.escape(sweep.module.usage_of(best.dpath))}</code></p>"
         if best
         else "<p>No trial has been validated yet.</p>"
     )
     return (
         f"<!doctype html><meta charset=utf-8><meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>Sweep {html.escape(dpath.name)}</title><style>{STYLE}</style><h1>Sweep {html.escape(dpath.name)}</h1>"
-        f"<p class=quiet>{len(trials)} trials ({html.escape(told)}), {html.escape(config.search)} search; less {html.escape(config.metric)} is better.</p>"
+        f"<p class=quiet>{len(trials)} trials ({html.escape(told)}), {html.escape(sweep.config.search)} search; {sweep.better} {html.escape(sweep.metric)} is better.</p>"
         f"{winner}{shown_pictures}<table><tr>{cells}</tr>{body}</table><p class=quiet>Made by <code>{html.escape(command)}</code></p>\n"
     )
 

@@ -1,4 +1,4 @@
-"""Training of the heatmap detector that ships: ``python -m isotherm.zoo.detector.training --seed 0 --out detector-0.safetensors``.
+"""Training of the heatmap detector that ships: its recipe, its loss, the task that the loop runs, and its figures of merit.
 
 Centres of objects per class, their sizes and offsets, from generated scenes, in the same loop as all other heatmaps. Everything
 random is a function of the seed and of the step, so a run that was killed and started again ends in the same weights.
@@ -6,12 +6,8 @@ random is a function of the seed and of the step, so a run that was killed and s
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -19,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm import losses, targets
-from isotherm.data.scenes import CLASSES, HELD_OUT, TRAINING, VALIDATION, SceneConfig
-from isotherm.errors import IsothermError, OptionError
+from isotherm.data.scenes import TRAINING
+from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.points import State
 from isotherm.progress import Say, silent
@@ -32,22 +28,8 @@ from isotherm.train.loop import Part, Task, Validate, run_loop
 from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
-from isotherm.zoo.detector.boxed_scenes import BoxedScenes, SceneAugmentation, draw_boxed_scenes, scene_batch
-from isotherm.zoo.detector.network import (
-    CONFIDENCE,
-    DetectorMaps,
-    HeatmapDetector,
-    HeatmapDetectorConfig,
-    find_centres,
-    load_detector,
-    random_detector,
-    save_detector,
-)
-from isotherm.zoo.detector.view import detector_preprocess
-from isotherm.zoo.shipped import Stopwatch, command_of, ends, write_recipe
-
-OPTIONS = ("seed", "scenes", "steps", "batch", "rate", "precision")
-"""What of a recipe the command line sets."""
+from isotherm.zoo.detector.boxed_scenes import BoxedScenes, SceneAugmentation, scene_batch
+from isotherm.zoo.detector.network import CONFIDENCE, DetectorMaps, HeatmapDetector, find_centres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +172,9 @@ def train_detector(
 @torch.no_grad()
 def found_boxes(model: HeatmapDetector, data: BoxedScenes, *, most: int = 20, batch: int = 50) -> list[Boxes]:
     """What a detector finds in scenes, however unsure, in source pixels and float32; ``most`` findings in each."""
-    found = []
+    found, device = [], next(model.parameters()).device
     for rows in torch.arange(len(data)).split(batch):
-        maps = model(data.pictures[rows].float() / 255)
+        maps = DetectorMaps(*(part.cpu() for part in model(data.pictures[rows].to(device).float() / 255)))
         centres = find_centres(maps.logits, most=most)
         for i, row in enumerate(rows.tolist()):
             boxes = model.boxes_at(maps, torch.full_like(centres.cell[i], i), centres.cell[i])
@@ -232,105 +214,3 @@ def evaluate(model: HeatmapDetector, data: BoxedScenes, *, confidence: float = C
 
 def _rounded(value: float | Tensor) -> float:
     return round(float(value), 5)
-
-
-def run(
-    config: DetectorTraining,
-    out: Path,
-    *,
-    net: HeatmapDetectorConfig | None = None,
-    validated: int = 300,
-    held_out: int = 1000,
-    say: Say = lambda line: print(line, flush=True),
-) -> dict[str, Any]:
-    """Draw, fit, measure, write ``out`` (safetensors) and the recipe with its results beside it (``.json``).
-
-    Checkpoints and figures go to a folder beside ``out`` (``.run``); the checkpoint is removed at the end.
-    """
-    net = net or HeatmapDetectorConfig(names=CLASSES)
-    if out.suffix != ".safetensors":
-        raise OptionError(f"--out is {out}; the name must end in .safetensors")
-    if not out.parent.is_dir():
-        raise OptionError(f"there is no folder {out.parent} for --out; create it first")
-    if not set(config.seeds).isdisjoint([*VALIDATION[:held_out], *HELD_OUT[:held_out]]):
-        raise AssertionError("scenes that figures are reported on are among those fitted on")
-    clock = Stopwatch()
-    folder = RunFolder(out.with_suffix(".run"), {"training": asdict(config), "network": asdict(net)})
-    preprocess = detector_preprocess(net.size)
-    scenes = [SceneConfig(size=size, classes=net.names) for size in config.sizes]
-    data = draw_boxed_scenes(config.seeds, scenes, preprocess, say=say)
-    square = [SceneConfig(size=net.size, classes=net.names)]
-    watched = draw_boxed_scenes(VALIDATION[:validated], square, preprocess)
-
-    def validate(model: nn.Module, step: int) -> dict[str, float]:
-        assert isinstance(model, HeatmapDetector)
-        found = evaluate(model.eval(), watched)
-        say(
-            f"step {step}, validation: "
-            + ", ".join(
-                f"{key} {found[key]:.3f}" for key in ("AP50", "AP50:95", "recall", "mean_iou", "class_accuracy")
-            )
-        )
-        return {
-            "score": found["AP50:95"],
-            "AP50": found["AP50"],
-            "recall": found["recall"],
-            "mean_iou": found["mean_iou"],
-        }
-
-    fitted = train_detector(config, random_detector(net, config.seed).train(), data, folder, validate=validate, say=say)
-    seconds, processor_seconds = clock.read()
-    save_detector(fitted, out)
-    model = load_detector(out)  # what is measured is what ships, rounded to half precision
-    results = {
-        "validation": evaluate(model, draw_boxed_scenes(VALIDATION[:held_out], square, preprocess)),
-        "held_out": evaluate(model, draw_boxed_scenes(HELD_OUT[:held_out], square, preprocess)),
-    }
-    parts = {
-        "command": command_of("isotherm.zoo.detector.training", config, OPTIONS, out),
-        "training": asdict(config),
-        "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {
-            "fitted_on": ends(config.seeds),
-            "validation": ends(VALIDATION[:held_out]),
-            "held_out": ends(HELD_OUT[:held_out]),
-        },
-        "results": results,
-    }
-    recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
-    folder.checkpoint.unlink(missing_ok=True)
-    say(f"{out}: held-out AP50 {results['held_out']['AP50']:.4f}, {seconds:.0f} s")
-    return recipe
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m isotherm.zoo.detector.training", description="Train the heatmap detector of generated scenes."
-    )
-    defaults = DetectorTraining()
-    parser.add_argument(
-        "--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json"
-    )
-    kinds: dict[str, Callable[[str], Any]] = {"rate": float}
-    for name in OPTIONS[:-1]:
-        parser.add_argument(
-            f"--{name}", type=kinds.get(name, int), default=getattr(defaults, name), help="default: %(default)s"
-        )
-    parser.add_argument("--precision", choices=["bfloat16", "float32"], default=defaults.precision)
-    parser.add_argument(
-        "--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number"
-    )
-    given = parser.parse_args(arguments)
-    if given.threads < 1:
-        parser.error(f"--threads is {given.threads}; expected at least 1")
-    torch.set_num_threads(given.threads)
-    try:
-        run(DetectorTraining(**{name: getattr(given, name) for name in OPTIONS}), given.out)
-    except IsothermError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        parser.exit(130, "\ninterrupted; the same command goes on from the last checkpoint\n")
-
-
-if __name__ == "__main__":
-    main()

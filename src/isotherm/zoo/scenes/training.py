@@ -1,81 +1,75 @@
-"""Training of the classifier that ships: ``python -m isotherm.zoo.scenes.training --seed 0 --out scenes-0.safetensors``.
+"""Training of the classifier that ships: its recipe, its scenes, and the task that the loop runs.
 
-About a hundred thousand views of generated scenes, six minutes on two cores. Everything random is a function of
-the seed and of the epoch, so a run that was interrupted and started again ends in the same weights.
+Everything random is a function of the seed, the step and each picture's number, so a run that was interrupted and started again
+ends in the same weights.
+
+The weights in ``isotherm/assets`` are from before the classifier was trained in the loop of all tasks. The scenes, the network, the
+optimiser and the length were these; the order of pictures and the draws of their augmentation were others (each batch was turned
+as a whole, from one generator per epoch), so this recipe gives a classifier like them and not their bits.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
 
-from isotherm.atomic import atomic_write
-from isotherm.data.scenes import CLASSES, HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
-from isotherm.errors import IsothermError, OptionError, WeightsError
+from isotherm.data.keypoint_augment import Augmentation, draw
+from isotherm.data.scenes import TRAINING, SceneConfig, make_scene
+from isotherm.errors import OptionError
 from isotherm.frame import Size
+from isotherm.progress import Progress, Say, silent
 from isotherm.train.average_precision import average_precision
-from isotherm.zoo.scenes.network import (
-    SceneNet,
-    SceneNetConfig,
-    load_scene_net,
-    random_scene_net,
-    save_scene_net,
-    scene_preprocess,
-)
-from isotherm.zoo.shipped import Stopwatch, command_of, ends, write_recipe
-
-Say = Callable[[str], None]
-OPTIONS = ("seed", "close_ups", "close_up_epochs", "scenes", "epochs", "batch", "precision")
-"""What of a recipe the command line sets."""
+from isotherm.train.loop import LoopConfig, Part, Task, rows_of
+from isotherm.train.parameters import ParameterGroup
+from isotherm.train.schedule import Schedule
+from isotherm.zoo.detector.boxed_scenes import ORDERS
+from isotherm.zoo.scenes.network import SceneNet, SceneNetConfig, scene_preprocess
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneTraining:
-    """A recipe.
+class SceneTraining(LoopConfig):
+    """A recipe; the rest of it is in :class:`isotherm.train.loop.LoopConfig`.
 
     Args:
-        seed: of the weights, of the order of scenes, of augmentation, and of which scenes are drawn.
         close_ups: how many scenes of one large object and little clutter come first, a quarter of the input's area
-            in size, and close_up_epochs how often: shapes are learnt four times as fast where they fill the picture.
-        scenes: how many different ones follow. epochs: how often each is seen, turned, mirrored and recoloured anew.
-        batch: pictures per step. rate: peak learning rate (AdamW, one cycle). decay: weight decay.
+            in size, and close_up_steps for how long: shapes are learnt four times as fast where they fill the picture.
+        scenes: how many different ones follow, for the rest of the steps. Whenever one is seen, it is turned, mirrored and
+            recoloured anew.
         sizes: (h, w) of scenes in turn; all are letterboxed as the view letterboxes, so that padding is nothing new.
         precision: of the convolutions in training; results are always measured in float32.
     """
 
-    seed: int = 0
-    close_ups: int = 8_000
-    close_up_epochs: int = 8
-    scenes: int = 10_000
-    epochs: int = 10
+    steps: int = 2560
     batch: int = 64
     rate: float = 4e-3
     decay: float = 0.05
+    schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=256))
+    average: float | None = None
+    clip: float | None = None
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    log_every: int = 100
+    keep_every: int = 500
+    close_ups: int = 8_000
+    close_up_steps: int = 1000
+    scenes: int = 10_000
     sizes: tuple[Size, ...] = ((128, 128), (96, 128), (128, 96), (128, 128))
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
 
     def __post_init__(self) -> None:
-        for name, least in (("close_ups", 1), ("close_up_epochs", 0), ("scenes", 1), ("epochs", 1), ("batch", 2)):
+        super().__post_init__()
+        for name, least in (("close_ups", 1), ("close_up_steps", 0), ("scenes", 1), ("batch", 2)):
             if getattr(self, name) < least:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected at least {least}")
         if not 0 <= self.seed < 1 << 20 or self.scenes + self.close_ups > 1 << 20:
             raise OptionError(
                 f"seed {self.seed} with {self.scenes} scenes and {self.close_ups} close-ups; expected a seed below 2**20 and at most 2**20 of them together"
             )
-        if self.precision not in ("bfloat16", "float32"):
-            raise OptionError(f"precision is {self.precision!r}; expected bfloat16 or float32")
 
     @property
     def seeds(self) -> range:
@@ -90,9 +84,12 @@ class LabelledScenes:
     pictures: UInt8[Tensor, "n 3 h w"]
     present: Bool[Tensor, "n k"]
 
+    def __len__(self) -> int:
+        return len(self.pictures)
+
 
 def draw_scenes(
-    seeds: Sequence[int], configs: Sequence[SceneConfig], size: Size, *, say: Say = lambda line: None
+    seeds: Sequence[int], configs: Sequence[SceneConfig], size: Size, *, say: Say = silent
 ) -> LabelledScenes:
     """Scenes of the ``configs`` in turn, letterboxed to ``size`` as the view does it, kept in memory as bytes."""
     preprocess = scene_preprocess(size)
@@ -105,35 +102,40 @@ def draw_scenes(
         pictures[i] = ((tensor * preprocess.std[0] + preprocess.mean[0]) * 255).round().to(torch.uint8)
         present[i, scene.labels] = True
         if (i + 1) % 1000 == 0 or i + 1 == len(seeds):
-            say(
-                f"drawn {i + 1}/{len(seeds)} scenes of {size[0]} x {size[1]}, {(i + 1) / (time.perf_counter() - began):.0f} a second"
-            )
+            pace = f"{size[0]} x {size[1]} pixels, {(i + 1) / (time.perf_counter() - began):.0f} a second"
+            say(Progress(step=i + 1, total=len(seeds), text=pace, stage="drawing scenes"))
     return LabelledScenes(pictures, present)
 
 
 def draw_lessons(
-    config: SceneTraining, net: SceneNetConfig, *, say: Say = lambda line: None
-) -> list[tuple[LabelledScenes, int]]:
-    """What is learnt from, in order, and for how many epochs each: close-ups, then scenes."""
+    config: SceneTraining, net: SceneNetConfig, *, say: Say = silent
+) -> tuple[LabelledScenes, LabelledScenes]:
+    """What is learnt from: close-ups, and then scenes."""
     half = (net.size[0] // 2, net.size[1] // 2)
     close_up = SceneConfig(size=half, classes=net.names, objects=(1, 1), radius=(0.26, 0.44), clutter=(0, 3))
     whole = [SceneConfig(size=size, classes=net.names) for size in config.sizes]
-    return [
-        (draw_scenes(config.seeds[: config.close_ups], [close_up], half, say=say), config.close_up_epochs),
-        (draw_scenes(config.seeds[config.close_ups :], whole, net.size, say=say), config.epochs),
-    ]
-
-
-def augmented(pictures: UInt8[Tensor, "b 3 h w"], generator: torch.Generator) -> UInt8[Tensor, "b 3 h w"]:
-    """Each picture mirrored or not, its colour channels in another order; the batch turned by a multiple of 90 degrees."""
-    turn = int(torch.randint(4, (), generator=generator))
-    pictures = (
-        torch.rot90(pictures, turn, (2, 3)) if pictures.shape[2] == pictures.shape[3] or turn % 2 == 0 else pictures
+    return (
+        draw_scenes(config.seeds[: config.close_ups], [close_up], half, say=say),
+        draw_scenes(config.seeds[config.close_ups :], whole, net.size, say=say),
     )
-    mirror = torch.rand(len(pictures), generator=generator) < 0.5
-    pictures = torch.where(mirror[:, None, None, None], pictures.flip(3), pictures)
-    order = torch.rand(len(pictures), 3, generator=generator).argsort(1)
-    return pictures.gather(1, order[:, :, None, None].expand_as(pictures))
+
+
+def augmented(
+    pictures: UInt8[Tensor, "b 3 h w"], index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, seed: int
+) -> UInt8[Tensor, "b 3 h w"]:
+    """Each picture mirrored or not, its colour channels in another order, and turned by a multiple of 90 degrees (of 180, where it
+    is not square), as the seed, its epoch and its number say, whatever else is in the batch."""
+    size = pictures.shape[2], pictures.shape[3]
+    drawn = draw(Augmentation(flip=0.5), index, seed=seed, epoch=epoch, cached=size, size=size)
+    turn = drawn.noise_seed % 4 if size[0] == size[1] else drawn.noise_seed % 2 * 2
+    turned = pictures.clone()
+    for quarters in (1, 2, 3):
+        rows = turn == quarters
+        if bool(rows.any()):
+            turned[rows] = torch.rot90(pictures[rows], quarters, (2, 3))
+    mirrored = torch.where(drawn.flipped[:, None, None, None], turned.flip(3), turned)
+    order = ORDERS[drawn.noise_seed // 4 % 6]
+    return mirrored.gather(1, order[:, :, None, None].expand_as(mirrored))
 
 
 def to_input(pictures: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -141,111 +143,56 @@ def to_input(pictures: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     return ((pictures.float() / 255 - 0.5) / 0.25).contiguous(memory_format=torch.channels_last)
 
 
-def train(
-    config: SceneTraining,
-    lessons: Sequence[tuple[LabelledScenes, int]],
-    net: SceneNetConfig,
-    *,
-    checkpoint: Path | None = None,
-    say: Say = lambda line: None,
-) -> SceneNet:
-    """Fit a network; with a ``checkpoint`` each epoch is kept there and a later call goes on from it.
+class SceneTask(Task):
+    """Which classes are in a picture, each by a binary cross-entropy.
+
+    Pictures are numbered through: the close-ups first, then the scenes. A batch is of one kind, because they differ in size.
 
     Args:
-        lessons: scenes and for how many epochs, in order. checkpoint: a file that need not exist yet.
-
-    Raises:
-        WeightsError: the checkpoint is of another recipe, or cannot be read.
+        lessons: close-ups and scenes, as of :func:`draw_lessons`.
     """
-    model = random_scene_net(net, config.seed).to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=config.decay)
-    start = 0
-    if checkpoint is not None and checkpoint.is_file():
-        start = _resume(checkpoint, config, net, model, optimiser)
-        say(f"going on from {checkpoint} after epoch {start}")
-    plan = [data for data, epochs in lessons for _ in range(epochs)]
-    total = sum(len(data.pictures) for data in plan)
-    for epoch in range(start, len(plan)):
-        before = sum(len(data.pictures) for data in plan[:epoch])
-        began = time.perf_counter()
-        generator = torch.Generator().manual_seed((config.seed << 16) + epoch)
-        loss = _epoch(
-            model,
-            optimiser,
-            plan[epoch],
-            config,
-            generator,
-            lambda seen, at=before: config.rate * one_cycle((at + seen) / total),
-        )
-        say(f"epoch {epoch + 1}/{len(plan)}: loss {loss:.4f}, {time.perf_counter() - began:.0f} s")
-        if checkpoint is not None:
-            state = {
-                "recipe": _recipe(config, net),
-                "epoch": epoch + 1,
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-            }
-            with atomic_write(checkpoint) as file:
-                torch.save(state, file)
-    return model.eval()
 
+    def __init__(self, config: SceneTraining, model: SceneNet, lessons: tuple[LabelledScenes, LabelledScenes]) -> None:
+        self.config, self.model, self.lessons = config, model.to(memory_format=torch.channels_last), lessons
+        self.count = sum(len(lesson) for lesson in lessons)
 
-def _epoch(
-    model: SceneNet,
-    optimiser: torch.optim.Optimizer,
-    data: LabelledScenes,
-    config: SceneTraining,
-    generator: torch.Generator,
-    rate: Callable[[int], float],
-) -> float:
-    """One pass over ``data`` in a new order; ``rate`` maps pictures seen to a learning rate. Returns the mean loss."""
-    seen, total = 0, 0.0
-    for rows in torch.randperm(len(data.pictures), generator=generator).split(config.batch):
-        for group in optimiser.param_groups:
-            group["lr"] = rate(seen)
-        x = to_input(augmented(data.pictures[rows], generator))
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = model(x)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), data.present[rows].float())
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        seen += len(rows)
-        total += float(loss.detach()) * len(rows)
-    return total / seen
+    def groups(self) -> list[ParameterGroup]:
+        """All weights alike, norms and biases too."""
+        return [ParameterGroup(rate=self.config.rate, decay=self.config.decay, parameters=[*self.model.parameters()])]
 
+    def rows(self, step: int, config: LoopConfig) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
+        first = self.config.close_up_steps
+        if step < first:
+            return rows_of(step, config.batch, len(self.lessons[0]), config.seed)
+        index, epoch = rows_of(step - first, config.batch, len(self.lessons[1]), config.seed)
+        return index + len(self.lessons[0]), epoch
 
-def one_cycle(progress: float) -> float:
-    """Learning rate as a share of its peak: up in the first tenth, down along a cosine to 0."""
-    return progress / 0.1 if progress < 0.1 else 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+    def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
+        return len(index), len(index)
 
-
-def _recipe(config: SceneTraining, net: SceneNetConfig) -> str:
-    return json.dumps([asdict(config), asdict(net)])
-
-
-def _resume(
-    checkpoint: Path, config: SceneTraining, net: SceneNetConfig, model: SceneNet, optimiser: torch.optim.Optimizer
-) -> int:
-    try:
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] != _recipe(config, net):
-            raise WeightsError(
-                f"the checkpoint {checkpoint} is of another recipe ({state['recipe']}); delete it, or train with that one"
-            )
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        return int(state["epoch"])
-    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, OSError) as error:
-        raise WeightsError(
-            f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew"
-        ) from error
+    def part(
+        self,
+        forward: nn.Module,
+        index: Int[Tensor, " b"],
+        epoch: Int[Tensor, " b"],
+        *,
+        done: float,
+        device: torch.device,
+    ) -> Part:
+        close_up = int(index[0]) < len(self.lessons[0])
+        lesson, rows = (self.lessons[0], index) if close_up else (self.lessons[1], index - len(self.lessons[0]))
+        pictures = augmented(lesson.pictures[rows], index, epoch, seed=self.config.seed)
+        logits = forward(to_input(pictures.to(device)))
+        with torch.autocast(device.type, enabled=False):
+            loss = F.binary_cross_entropy_with_logits(logits.float(), lesson.present[rows].float().to(device))
+        return Part(loss, None)
 
 
 def evaluate(model: SceneNet, data: LabelledScenes, batch: int = 100) -> dict[str, Any]:
     """Figures of merit in float32: mean average precision, exact sets, likeliest class."""
+    device = model.head.weight.device
     with torch.no_grad():
-        logits = torch.cat([model(to_input(part)) for part in data.pictures.split(batch)])
+        logits = torch.cat([model(to_input(part.to(device))).cpu() for part in data.pictures.split(batch)])
     precision = average_precision(logits, data.present)
     likeliest = data.present[torch.arange(len(logits)), logits.argmax(1)]
     return {
@@ -255,83 +202,3 @@ def evaluate(model: SceneNet, data: LabelledScenes, batch: int = 100) -> dict[st
         "all_objects_and_no_other": round(float(((logits > 0) == data.present).all(1).double().mean()), 5),
         "likeliest_class_is_there": round(float(likeliest.double().mean()), 5),
     }
-
-
-def run(
-    config: SceneTraining,
-    out: Path,
-    *,
-    net: SceneNetConfig | None = None,
-    held_out: int = 1000,
-    say: Say = lambda line: print(line, flush=True),
-) -> dict[str, Any]:
-    """Draw, fit, measure, write ``out`` (safetensors) and the recipe with its results beside it (``.json``)."""
-    net = net or SceneNetConfig(names=CLASSES)
-    if out.suffix != ".safetensors":
-        raise OptionError(f"--out is {out}; the name must end in .safetensors")
-    if not out.parent.is_dir():
-        raise OptionError(f"there is no folder {out.parent} for --out; create it first")
-    reported = [*VALIDATION[:held_out], *HELD_OUT[:held_out]]
-    if not set(config.seeds).isdisjoint(reported):
-        raise AssertionError("scenes that figures are reported on are among those fitted on")
-    clock = Stopwatch()
-    lessons = draw_lessons(config, net, say=say)
-    checkpoint = out.with_suffix(".checkpoint")
-    fitted = train(config, lessons, net, checkpoint=checkpoint, say=say)
-    seconds, processor_seconds = clock.read()
-    save_scene_net(fitted, out)
-    model = load_scene_net(out)  # what is measured is what ships, rounded to half precision
-    square = [SceneConfig(size=net.size, classes=net.names)]
-    results = {
-        "validation": evaluate(model, draw_scenes(VALIDATION[:held_out], square, net.size)),
-        "held_out": evaluate(model, draw_scenes(HELD_OUT[:held_out], square, net.size)),
-    }
-    parts = {
-        "command": command_of("isotherm.zoo.scenes.training", config, OPTIONS, out),
-        "training": asdict(config),
-        "network": {**asdict(net), "parameters": sum(p.numel() for p in model.parameters())},
-        "scenes": {
-            "fitted_on": ends(config.seeds),
-            "validation": ends(VALIDATION[:held_out]),
-            "held_out": ends(HELD_OUT[:held_out]),
-        },
-        "results": results,
-    }
-    recipe = write_recipe(out, parts, seconds=seconds, processor_seconds=processor_seconds)
-    checkpoint.unlink(missing_ok=True)
-    say(f"{out}: held-out mean average precision {results['held_out']['mean_average_precision']:.4f}, {seconds:.0f} s")
-    return recipe
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m isotherm.zoo.scenes.training", description="Train the classifier of generated scenes."
-    )
-    defaults = SceneTraining()
-    parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="weights to write, NAME.safetensors; the recipe goes to NAME.json"
-    )
-    for name in ("close_ups", "close_up_epochs", "scenes", "epochs", "batch"):
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name), help="default: %(default)s"
-        )
-    parser.add_argument("--precision", choices=["bfloat16", "float32"], default=defaults.precision)
-    parser.add_argument(
-        "--threads", type=int, default=min(2, os.cpu_count() or 1), help="results are the same for the same number"
-    )
-    given = parser.parse_args(arguments)
-    if given.threads < 1:
-        parser.error(f"--threads is {given.threads}; expected at least 1")
-    torch.set_num_threads(given.threads)
-    try:
-        config = SceneTraining(**{name: getattr(given, name) for name in OPTIONS})
-        run(config, given.out)
-    except IsothermError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        parser.exit(130, "\ninterrupted; the same command goes on from the last whole epoch\n")
-
-
-if __name__ == "__main__":
-    main()

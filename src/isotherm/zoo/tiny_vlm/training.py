@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from isotherm.data.shape_questions import KINDS, SIDE, TRAINING, ShapeQuestion, further_questions, make_question
 from isotherm.errors import OptionError
-from isotherm.progress import Say, silent
-from isotherm.train.loop import LoopConfig, Part, Task, run_loop
+from isotherm.train.loop import LoopConfig, Part, Task
 from isotherm.train.parameters import ParameterGroup, parameter_groups
-from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
-from isotherm.zoo.tiny_vlm.network import MERGE, PATCH, SPECIAL, WORDS, random_tiny_vlm
+from isotherm.zoo.tiny_vlm.network import MERGE, PATCH, SPECIAL, WORDS
 
 NUMBER = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}
 TOKENS = (SIDE // (PATCH * MERGE)) ** 2
@@ -130,32 +128,8 @@ def accuracy(model: Any, seeds: range, *, batch: int = 64) -> dict[str, float]:
         right = 0
         for i in range(0, len(seeds), batch):
             asked = [make_question(s, kind) for s in seeds[i : i + batch]]
-            said = model(**as_inputs(asked), logits_to_keep=1).logits[:, -1].argmax(-1)
-            right += int((said == torch.tensor([NUMBER[q.answer] for q in asked])).sum())
+            inputs = {name: value.to(model.device) for name, value in as_inputs(asked).items()}
+            answers = model(**inputs, logits_to_keep=1).logits[:, -1].argmax(-1).cpu()
+            right += int((answers == torch.tensor([NUMBER[q.answer] for q in asked])).sum())
         found[kind] = right / len(seeds)
     return found
-
-
-def train_tiny_vlm(
-    config: TinyVlmTraining, folder: RunFolder, *, validation: range | None = None, say: Say = silent
-) -> Any:
-    """Train the model, or go on with an interrupted run; returns it with its averaged weights.
-
-    Args:
-        validation: seeds of questions that are asked at every checkpoint, or None.
-    """
-    model = random_tiny_vlm(config.seed)
-
-    def validate(averaged: Any, step: int) -> dict[str, float]:
-        if validation is None:
-            return {}
-        shares = accuracy(averaged, validation)
-        say(f"validation at step {step}: " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares.items()))
-        return {"wrong": 1 - sum(shares.values()) / len(shares), **shares}
-
-    return run_loop(config, QuestionTask(config, model), folder, validate=validate, say=say)
-
-
-def recipe_of(config: TinyVlmTraining) -> dict[str, Any]:
-    """What a run's folder writes down."""
-    return {"training": asdict(config), "model": "tiny-vlm"}

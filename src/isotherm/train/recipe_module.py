@@ -1,0 +1,68 @@
+"""What the module of a kind of recipe has to offer, so that a sweep can train it: any module that has these four names is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from isotherm.ops.names import known_word
+from isotherm.progress import Say
+
+Better = Literal["less", "more"]
+Heard = Callable[[int, Mapping[str, float]], None]
+"""Called with the step and the figures of every validation."""
+
+
+@runtime_checkable
+class RecipeModule(Protocol):
+    """A module such as :mod:`isotherm.train.keypoint_run`.
+
+    A run that is finished has the file ``evaluation.json`` in its folder, and ``metrics.csv`` has its validations.
+    """
+
+    @property
+    def METRICS(self) -> Mapping[str, Better]:
+        """Figures of a validation, and whether less of them is better or more; the first judges a run."""
+
+    def recipe_from(self, plain: Mapping[str, Any], *, where: str = "", judged: bool = False) -> Any:
+        """The checked recipe of nested dictionaries, as YAML has them.
+
+        Args:
+            where: what to call it in messages. judged: refuse a recipe of which no validation would come.
+
+        Raises:
+            OptionError: an option that does not exist, a value out of range, or nothing that validates.
+        """
+
+    def train_run(
+        self,
+        recipe: Any,
+        dpath: Path,
+        *,
+        root: Path,
+        cache_dpath: Path | None = None,
+        command: str = "",
+        skip_bad: bool = False,
+        heard: Heard = ...,
+        say: Say = ...,
+    ) -> Any:
+        """Train in a folder, or go on with what is there; a run that is finished is left as it is.
+
+        Args:
+            root: where relative paths of the recipe start. cache_dpath: for what several runs on the same data share. command:
+                what is noted as having made the run. skip_bad: leave out pictures that cannot be read.
+        """
+
+    def usage_of(self, dpath: Path) -> str:
+        """The command that uses the trained model of a run's folder."""
+
+
+def chosen_metric(module: RecipeModule, name: str | None) -> str:
+    """The figure that trials are compared by; None: the first.
+
+    Raises:
+        OptionError: a validation has no such figure.
+    """
+    names = tuple(module.METRICS)
+    return names[0] if name is None else known_word(name, names, "metric")
