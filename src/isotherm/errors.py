@@ -110,3 +110,7 @@ class MissingExtraError(IsothermError):
         )
         self.package = package
         self.extra = extra
+
+
+class JobCancelled(IsothermError):
+    """A job was asked to end; what was finished is kept."""

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isotherm.errors import LayerError
+from isotherm.errors import JobCancelled, LayerError
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.count.run import run as count
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.run import run as explain
-from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.jobs.reporter import Reporter
+from isotherm.jobs.train.shipped import run as train
+from isotherm.jobs.train.shipped_options import TrainDetectorJob
 from isotherm.models.choose import Opened
 from isotherm.runs.read import read_items, read_run
 from tiny import TinyClassifier
@@ -132,3 +134,34 @@ def test_counting_can_be_cancelled_between_pictures(tmp_path, monkeypatch):
     assert read_run(summary.dpath)["status"] == "cancelled"
     assert list(json.loads((summary.dpath / "counts.json").read_text())["counts"]) == ["0.png"]
     assert CountJob.from_json(read_run(summary.dpath)["options"]) == options
+
+
+def test_training_can_be_cancelled_and_gone_on_with(tmp_path, monkeypatch):
+    """Every kind of training stops at its next word, keeps its record, and ends in the bits of one that was never cancelled."""
+    monkeypatch.chdir(tmp_path)
+    short = (
+        "training.scenes=24",
+        "training.batch=4",
+        "training.keep_every=2",
+        "training.log_every=1",
+        "validated=4",
+        "held_out=4",
+    )
+
+    class Stopping(Reporter):
+        def progress(self, progress):
+            if progress.stage == "training" and progress.step == 3:
+                self.cancel()
+
+    def job(name):
+        return TrainDetectorJob(seed=1, steps=4, set=short, out=Path(f"{name}.safetensors"), threads=1)
+
+    with pytest.raises(JobCancelled):
+        train(job("stopped"), Stopping())
+    record = read_run(Path("stopped.run"))
+    assert (record["job"], record["status"], record["recipe"]) == ("train", "cancelled", "detector")
+    train(job("stopped"))
+    train(job("whole"))
+    assert Path("stopped.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+    record = read_run(Path("stopped.run"))
+    assert [start["status"] for start in record["starts"]] == ["cancelled", "finished"]

@@ -13,8 +13,8 @@ import time
 import numpy as np
 import pytest
 
-from isotherm.cli.recipe_modules import MODULES, recipe_module
 from isotherm.errors import OptionError
+from isotherm.jobs.train.recipe_modules import MODULES, recipe_module
 from isotherm.train.sweep import (
     EarlyStopping,
     Range,

@@ -33,8 +33,9 @@ class ConsoleReporter(Reporter):
         super().__init__()
         self.console = Console(stderr=True, quiet=options.quiet, highlight=False)
         self.alarms: list[str] = []
-        self._debug, self._by_lines, self._last = options.debug, by_lines, 0.0
+        self._debug, self._by_lines, self._last = options.debug, by_lines, -EVERY_S
         self._bar: Bar | None = None
+        self._stage = ""
         self._task = TaskID(0)
 
     def __enter__(self) -> ConsoleReporter:
@@ -62,6 +63,9 @@ class ConsoleReporter(Reporter):
             self._bar = Bar(*columns, console=self.console, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=progress.total)
+        if progress.stage != self._stage:  # another stage takes another time
+            self._bar.reset(self._task)
+            self._stage = progress.stage
         self._bar.update(
             self._task, completed=progress.step, total=progress.total, description=progress.text or progress.stage
         )

@@ -1,85 +1,17 @@
-"""``isotherm train keypoints``: a recipe, or annotations and a backbone, to a run's folder."""
+"""``isotherm train keypoints``: the job on the console."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-
+from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.keypoint_options import TrainKeypoints
-from isotherm.cli.progress import progress_lines
-from isotherm.errors import OptionError
-from isotherm.jobs.train.kept import kept_recipe
-from isotherm.runs.folder import numbered
-from isotherm.train.keypoint_recipe import KeypointRecipe, set_at, with_settings
-from isotherm.train.keypoint_run import train_run
-from isotherm.train.recipe import from_plain, read_recipe
+from isotherm.jobs.train.keypoints import run as run_job
 
 
 def run(options: TrainKeypoints, arguments: Sequence[str]) -> int:
-    plain, root, name = recipe_of(options)
-    recipe = from_plain(KeypointRecipe, plain, where=name)
-    worker = recipe.devices.worker()
-    given = options.resume or options.out
-    where: list[Path] = [] if given is None else [given]
-
-    def made() -> Path:
-        where.append(numbered(Path("runs"), "keypoints"))
-        return where[0]
-
-    console = Console(stderr=True, quiet=options.quiet or not worker.first, highlight=False)
-    with progress_lines(console) as say:
-        train_run(
-            recipe,
-            given or made,
-            root=root,
-            command=shlex.join(["isotherm", *arguments]),
-            skip_bad=options.skip_bad,
-            worker=worker,
-            say=say,
-        )
-    if worker.first:
-        print(f"trained: {where[0]}\ntry it:  isotherm predict keypoints PICTURE --run {where[0]}")
+    with ConsoleReporter(options, by_lines=True) as reporter:
+        dpath = run_job(options, reporter, command=["isotherm", *arguments])
+    if dpath is not None:
+        print(f"trained: {dpath}\ntry it:  isotherm predict keypoints PICTURE --run {dpath}")
     return 0
-
-
-def recipe_of(options: TrainKeypoints) -> tuple[dict[str, Any], Path, str]:
-    """(the recipe as nested dictionaries, the folder that its paths start from, what to call it in messages)."""
-    if sum(given is not None for given in (options.config, options.data, options.resume)) != 1:
-        raise OptionError("give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN")
-    if options.resume is not None:
-        for name, value in (
-            ("--out", options.out),
-            ("--set", options.set),
-            ("--steps", options.steps),
-            ("--backbone", options.backbone),
-            ("--images", options.images),
-        ):
-            if value:
-                raise OptionError(f"{name} changes the run; --resume goes on with {options.resume} as it is")
-        plain, root, where = kept_recipe(options.resume)
-    elif options.config is not None:
-        if options.images is not None:
-            raise OptionError("--images goes with --data; a recipe says where its pictures are")
-        plain, root, where = read_recipe(options.config), options.config.parent, str(options.config)
-    else:
-        source = {"file": str(options.data), **({"images": str(options.images)} if options.images is not None else {})}
-        plain, root, where = {"data": {"train": [source]}}, Path(), "the recipe made of the options"
-    if options.backbone is not None:
-        set_at(plain, "model.backbone", options.backbone)
-    model, training = plain.setdefault("model", {}), plain.setdefault("training", {})
-    if options.resume is None and isinstance(model, dict) and isinstance(training, dict):
-        # what the two say of each other must agree: a network that is made here is trained, one that is loaded is frozen
-        model.setdefault("frozen", model.get("backbone", "conv") != "conv" and not training.get("backbone_rate"))
-        training.setdefault(
-            "backbone_rate", 0.0 if model["frozen"] else 1.0 if model.get("backbone", "conv") == "conv" else 0.1
-        )
-    if options.steps is not None:
-        set_at(plain, "training.steps", options.steps)
-    if options.track is not None:
-        set_at(plain, "tracking.to", options.track)
-    set_at(plain, "devices", {"accelerator": options.device, "devices": options.devices, "nodes": options.nodes})
-    return with_settings(plain, options.set), root, where

@@ -6,16 +6,12 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from isotherm.errors import IsothermError
+from isotherm.errors import JobCancelled
 from isotherm.progress import Progress
 
 Kind = Literal["note", "result", "alarm", "failure"]
 """note: what was chosen, or what a person should know; result: of one item; alarm: what nobody should look at a result without
 knowing; failure: why an item failed."""
-
-
-class JobCancelled(IsothermError):
-    """A job was cancelled; what was finished is kept."""
 
 
 class Reporter:

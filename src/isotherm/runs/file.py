@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import InputError
+from isotherm.errors import InputError, JobCancelled
 from isotherm.runs.folder import RUN_FILE
 from isotherm.runs.values import to_json
 from isotherm.runs.versions import versions
@@ -110,6 +110,8 @@ def ending(kind: type[BaseException] | None, error: BaseException | None) -> str
     """The status of a run that a ``with`` block left so."""
     if kind is None:
         return "finished"
+    if issubclass(kind, JobCancelled):
+        return "cancelled"
     return "interrupted" if issubclass(kind, (KeyboardInterrupt, SystemExit)) else f"stopped: {kind.__name__}: {error}"
 
 

@@ -12,10 +12,8 @@ import json
 import math
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,6 @@ from isotherm.errors import InputError, OptionError
 from isotherm.models.backbone import check_backbone
 from isotherm.progress import Say, silent
 from isotherm.runs.values import to_json
-from isotherm.runs.versions import versions
 from isotherm.train.devices import Worker
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data
@@ -115,7 +112,20 @@ def train_run(
 
     with (
         recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else _nobody() as tracker,
-        _Started(dpath, worker, command=command, root=str(root.resolve()), tracking=asdict(recipe.tracking)),
+        folder.started(
+            "train",
+            command=command,
+            write=worker.first,
+            start={
+                "revision": git_revision(),
+                "threads": torch.get_num_threads(),
+                "device": str(worker.device),
+                "processes": worker.world,
+            },
+            recipe="keypoints",
+            root=str(root.resolve()),
+            tracking=asdict(recipe.tracking),
+        ),
     ):
         folder.also = tracker.log
         train_keypoints(config, model, data, training, folder, worker=worker, validate=kept, say=say)
@@ -251,44 +261,6 @@ def _nobody() -> Any:
     from isotherm.train.tracking import NoTracker
 
     return NoTracker()
-
-
-class _Started:
-    """Notes a start in ``run.json`` and how it ended."""
-
-    def __init__(self, dpath: Path, worker: Worker, *, command: str, **facts: Any) -> None:
-        self.fpath, self.write = dpath / "run.json", worker.first
-        self.began = time.perf_counter()
-        self.facts: dict[str, Any] = {"job": "train keypoints", "starts": []}
-        if self.fpath.is_file():
-            self.facts = json.loads(self.fpath.read_text())
-        self.facts |= facts
-        self.facts["starts"].append(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": command,
-                "revision": git_revision(),
-                "versions": versions(),
-                "threads": torch.get_num_threads(),
-                "device": str(worker.device),
-                "processes": worker.world,
-            }
-        )
-
-    def __enter__(self) -> None:
-        self._note("running")
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        status = (
-            "finished" if kind is None else "interrupted" if issubclass(kind, KeyboardInterrupt) else f"failed: {error}"
-        )
-        self.facts["starts"][-1]["seconds"] = round(time.perf_counter() - self.began, 1)
-        self._note(status)
-
-    def _note(self, status: str) -> None:
-        if self.write:
-            with atomic_write(self.fpath) as file:
-                file.write(json.dumps({**self.facts, "status": status}, indent=1).encode())
 
 
 def git_revision() -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
+from isotherm.runs.file import RunFile, ending
 from isotherm.runs.values import to_json
 
 FORMAT = "isotherm.training/1"
 
 
 class RunFolder:
-    """A folder that holds ``recipe.json``, ``metrics.csv`` and ``checkpoint.pt``.
+    """A folder that holds ``recipe.json``, ``metrics.csv``, ``checkpoint.pt``, and ``run.json`` (:meth:`started`).
 
     Args:
         dpath: made if it is not there. recipe: everything that decides the numbers of the run, as JSON.
@@ -52,6 +55,23 @@ class RunFolder:
                 )
             with atomic_write(there) as file:
                 file.write(json.dumps(told, indent=1).encode())
+
+    @contextmanager
+    def started(
+        self, job: str, *, command: str = "", write: bool = True, start: dict[str, Any] | None = None, **facts: Any
+    ) -> Iterator[RunFile]:
+        """While the block runs, the folder's ``run.json`` says so; behind it, how it ended.
+
+        Args:
+            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`. command: the command line that asks for the run.
+        """
+        file = RunFile(self.dpath, job, command=shlex.split(command), write=write, start=start, **facts)
+        try:
+            yield file
+        except BaseException as error:
+            file.end(ending(type(error), error))
+            raise
+        file.end("finished")
 
     @property
     def checkpoint(self) -> Path:

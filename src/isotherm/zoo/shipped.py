@@ -123,16 +123,20 @@ def train_shipped(
             return figures
 
         told = recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else nullcontext(NoTracker())
-        with told as tracker:
+        start = {"threads": torch.get_num_threads(), "device": str(worker.device), "processes": worker.world}
+        with (
+            folder.started("train", command=command, write=worker.first, start=start, recipe=recipe.name),
+            told as tracker,
+        ):
             folder.also = tracker.log
             model = run_loop(recipe.config, task, folder, worker=worker, validate=validate, say=say)
-        if worker.first:
-            seconds = clock.read()
-            recipe.save(model, dpath / MODEL)
-            results = {"command": command, **recipe.measured(dpath / MODEL), "made_with": made_with(*seconds)}
-            with atomic_write(dpath / EVALUATION) as file:
-                file.write((json.dumps(to_json(results), indent=1) + "\n").encode())
-            folder.checkpoint.unlink(missing_ok=True)
+            if worker.first:
+                seconds = clock.read()
+                recipe.save(model, dpath / MODEL)
+                results = {"command": command, **recipe.measured(dpath / MODEL), "made_with": made_with(*seconds)}
+                with atomic_write(dpath / EVALUATION) as file:
+                    file.write((json.dumps(to_json(results), indent=1) + "\n").encode())
+                folder.checkpoint.unlink(missing_ok=True)
         worker.agree("measured")
     kept: dict[str, Any] = json.loads((dpath / EVALUATION).read_text())
     return kept

@@ -12,10 +12,10 @@ from isotherm.atomic import atomic_write
 from isotherm.cam.premises import premises_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import save_picture
-from isotherm.errors import InputError, NonFiniteError, OptionError
+from isotherm.errors import InputError, JobCancelled, NonFiniteError, OptionError
 from isotherm.jobs.count.choices import config_of, counting_view, crop_of
 from isotherm.jobs.count.options import CountJob
-from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, silent

@@ -13,11 +13,11 @@ from PIL import Image
 from isotherm.cam.explanation import Explanation
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
+from isotherm.errors import JobCancelled
 from isotherm.heatmap import Heatmap
 from isotherm.jobs.explain.choices import style_of
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import combined, entry_of
-from isotherm.jobs.reporter import JobCancelled
 from isotherm.runs.record import Run
 
 SHOWN = 12

@@ -12,7 +12,7 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
-from isotherm.errors import AdapterError, InputError, LayerError, MethodError, NonFiniteError, OptionError
+from isotherm.errors import AdapterError, InputError, JobCancelled, LayerError, MethodError, NonFiniteError, OptionError
 from isotherm.explain_options import ExplainOptions
 from isotherm.explaining import explain_pictures, resolve_methods
 from isotherm.jobs.explain.choices import explain_options, style_of
@@ -21,7 +21,7 @@ from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.jobs.explain.words import lines_of
 from isotherm.jobs.open_model import open_model
-from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import Opened
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress

@@ -14,10 +14,10 @@ from isotherm.atomic import atomic_write
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import Item, expand
 from isotherm.draw import draw_points, save_picture
-from isotherm.errors import InputError, OptionError
+from isotherm.errors import InputError, JobCancelled, OptionError
 from isotherm.jobs.lists import split
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
-from isotherm.jobs.reporter import JobCancelled, Reporter
+from isotherm.jobs.reporter import Reporter
 from isotherm.points import Points
 from isotherm.progress import Progress
 from isotherm.runs.record import Run, Summary
