@@ -39,6 +39,7 @@ from isotherm.train.keypoint_build import ModelChoice, make_backbone, make_model
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoints import KeypointTraining, make_batch, train_keypoints
 from isotherm.train.loop import Part, Task, run_loop
+from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 
@@ -116,15 +117,11 @@ class CoordinateTask(Task):
     """L1 distance of places, the better of both orders of each line's ends."""
 
     def __init__(self, config: KeypointTraining, model: Coordinates, data: CachedKeypoints, kind: KeypointSet) -> None:
-        self.config, self.model, self.data, self.kind, self.count, self.kind_of_map, self.cells = (
-            config,
-            model,
-            data,
-            kind,
-            len(data),
-            "peak",
-            (1, 1),
-        )
+        self.config, self.model, self.data, self.kind, self.count = config, model, data, kind, len(data)
+        self.net = model
+
+    def groups(self) -> list[ParameterGroup]:
+        return self.config.groups(self.net.backbone, self.net.head)
 
     def labelled(self, index: Tensor) -> tuple[int, int]:
         counts = self.config.objective.counts(self.data.state[index])
