@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,11 +16,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, KindError, ShapeError
-from isotherm.frame import NO_MARGIN, Frame
+from isotherm.frame import NO_MARGIN, Frame, Size
 from isotherm.headed import Headed, HeadedFile
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
@@ -180,7 +181,73 @@ class Heatmap:
                 meta=header["meta"],
             )
 
-    # --- notebooks: the one place where the core reaches for drawing, lazily -----------------------------
+    # --- for others: as an array, on the picture's pixels, in notebooks; the one place that reaches upwards, lazily ---
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """The values as NumPy has them, so that ``numpy.asarray(heatmap)`` and what builds on it work.
+
+        On the same memory where that is possible: values on the CPU, of a type that NumPy has (bfloat16 becomes float32).
+        Gradients end here.
+
+        Args:
+            dtype: another type. copy: True always copies, None where it must be, False never.
+
+        Raises:
+            ValueError: ``copy=False`` where a copy is needed, as NumPy's protocol has it.
+
+        Example:
+            >>> heatmap = Heatmap(torch.tensor([[0.0, 1.0]]), Frame.resize((2, 4), (1, 2)), "relevance")
+            >>> np.asarray(heatmap)
+            array([[0., 1.]], dtype=float32)
+        """
+        values = self.values.detach()
+        here = values.float() if values.dtype == torch.bfloat16 else values
+        here = here.cpu()
+        array = here.numpy()
+        changed = here is not values and here.data_ptr() != values.data_ptr()
+        other_type = dtype is not None and np.dtype(dtype) != array.dtype
+        if copy is False and (changed or other_type):
+            wanted = f"as {np.dtype(dtype)}" if other_type else "as NumPy has them"
+            raise ValueError(
+                f"the values are {values.dtype} on {values.device}: {wanted} they must be copied; leave copy=False out"
+            )
+        if other_type:
+            return array.astype(dtype)
+        return array.copy() if copy and not changed else array
+
+    def at_source(
+        self,
+        size: Size | None = None,
+        *,
+        region: Sequence[float] | None = None,
+        outside: Literal["nan", "edge"] = "nan",
+    ) -> Float[Tensor, "*b H W"]:
+        """The values on the picture's own pixels, interpolated through the frame; what drawing lays over the picture.
+
+        Args:
+            size: (H, W) of the result; unless given, one value per pixel of the picture, or of the region.
+            region: (x0, y0, x1, y1) in source pixels, the part that the result is of; the whole picture unless given.
+                Without a size, a side that is no whole number has as many values as the nearest one.
+            outside: what pixels get that the map says nothing about, which a crop of the model's input left out or which
+                lie beyond the picture's edge: NaN, or the value of the nearest cell.
+
+        Returns:
+            (*batch, H, W), of the values' type, on their device, differentiable in them.
+
+        Raises:
+            OptionError: another word for ``outside``, or a region without width or height.
+            ShapeError: source pictures of several sizes; take the heatmap of one, ``heatmap[0]``.
+
+        Example:
+            >>> heatmap = Heatmap(torch.tensor([[0.0, 1.0]]), Frame.resize((2, 4), (1, 2)), "relevance")
+            >>> heatmap.at_source().tolist()
+            [[0.0, 0.25, 0.75, 1.0], [0.0, 0.25, 0.75, 1.0]]
+            >>> heatmap.at_source(region=(2, 0, 5, 1)).tolist()   # beyond the edge there is no picture
+            [[0.75, 1.0, nan]]
+        """
+        from isotherm.ops.resample import on_picture
+
+        return on_picture(self.values, self.frame, size=size, region=region, outside=outside)
 
     def _repr_png_(self) -> bytes | None:
         from isotherm.draw.notebook import heatmap_png

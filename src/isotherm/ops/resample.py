@@ -7,6 +7,8 @@ products: a 20x20 map over 12 megapixels costs tens of milliseconds, and nothing
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -14,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from isotherm.errors import ShapeError
+from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame, Size, compose_affine
 from isotherm.ops.names import known_word
 
@@ -109,6 +111,49 @@ def to_source(
 ) -> Float[Tensor, "*b H W"]:
     """The values over the source picture itself, (*batch, H, W); ``size`` asks for another raster over it."""
     return to_frame(values, frame, source_raster(frame, size), outside=outside)
+
+
+def on_picture(
+    values: Float[Tensor, "*b h w"],
+    frame: Frame,
+    *,
+    size: Size | None,
+    region: Sequence[float] | None,
+    outside: Literal["nan", "edge"],
+) -> Float[Tensor, "*b H W"]:
+    """The values over the picture or a part of it; of :meth:`isotherm.Heatmap.at_source`, which says what the arguments are."""
+    known_word(outside, ("nan", "edge"), "outside")
+    picture = source_raster(frame)
+    if region is None:
+        return to_frame(values, frame, source_raster(frame, size), outside=outside)
+    x0, y0, x1, y1 = _box(region)
+    rows, columns = size or (max(1, round(y1 - y0)), max(1, round(x1 - x0)))
+    to_picture = torch.tensor([[(x1 - x0) / columns, 0, x0], [0, (y1 - y0) / rows, y0]], dtype=torch.float64)
+    target = picture.warped(to_picture, (rows, columns))
+    out = to_frame(values, frame, target, outside=outside)
+    if outside == "edge":
+        return out
+    h, w = picture.size
+    centres = torch.stack(
+        torch.meshgrid(*(torch.arange(n, dtype=torch.float64) + 0.5 for n in target.size), indexing="ij")[::-1], -1
+    )
+    x, y = target.points_to_source(centres.reshape(-1, 2)).reshape(*target.size, 2).unbind(-1)
+    beyond = (x < 0) | (x > w) | (y < 0) | (y > h)
+    return out.masked_fill(beyond.to(out.device), torch.nan)
+
+
+def _box(region: Sequence[float]) -> tuple[float, float, float, float]:
+    numbers = [float(number) for number in region]
+    if (
+        len(numbers) != 4
+        or not all(map(math.isfinite, numbers))
+        or numbers[0] >= numbers[2]
+        or numbers[1] >= numbers[3]
+    ):
+        raise OptionError(
+            f"region is {tuple(numbers)}; expected (x0, y0, x1, y1) in source pixels with x0 below x1 and y0 below y1"
+        )
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 def seen(frame: Frame, size: Size | None = None) -> Bool[Tensor, "*b H W"]:
