@@ -10,32 +10,16 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "isotherm"
-STEPS = [
-    {"version"},
-    {"errors", "progress"},
-    {"atomic"},
-    {"frame", "headed"},
-    {"heatmap", "points"},
-    {"training_map"},
-    {"ops"},
-    {"jax", "coordinates"},
-    {"targets", "decode", "losses", "metrics", "draw"},
-    {"arrays"},
-    {"heads", "cam", "gaze"},
-    {"vlm"},
-    {"methods", "scores"},
-    {"models", "data"},
-    {"runs"},
-    {"explain_options"},
-    {"explaining"},
-    {"api"},
-    {"train"},
-    {"zoo"},
-    {"systems"},
-    {"jobs"},
-    {"studio", "scale"},
-    {"cli"},
-]
+PAGE = SRC.parents[1] / "docs" / "architecture.md"
+
+
+def steps_of(page: str) -> list[set[str]]:
+    """The steps of the page's diagram of imports, each with the parts of the package that stand on it."""
+    diagram = page.split("<!-- imports: start -->")[1].split("<!-- imports: end -->")[0]
+    return [set(line.removeprefix("→ ").split(", ")) for line in diagram.strip("`\n ").splitlines()]
+
+
+STEPS = steps_of(PAGE.read_text())
 STEP = {name: i for i, names in enumerate(STEPS) for name in names}
 HEAVY = {
     "torchvision": ("torchvision",),
@@ -98,6 +82,12 @@ def test_heavy_packages_stay_where_they_belong(fpath):
             assert any(room.startswith(owners) for room in rooms), f"{fpath.name}:{line} imports {module}"
     for line, module in imports(fpath, top_level=True):
         assert module.partition(".")[0] not in HEAVY, f"{fpath.name}:{line} imports {module} before it is needed"
+
+
+def test_the_diagram_has_every_part_once():
+    parts = [part(f) for f in FILES if part(f) != "__init__"]
+    shown = [name for names in STEPS for name in names]
+    assert sorted(shown) == sorted(set(parts))
 
 
 def test_no_star_imports_and_no_rooms_without_a_name():
