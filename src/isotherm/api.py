@@ -52,7 +52,9 @@ def explain(
 
     Args:
         model: a name, a file, a module, a YOLO object, or a View from :func:`open_model`.
-        image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the prompt's order.
+        image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the prompt's order. For
+            a model that sees several moments a clip: a video file, pictures or frames in order, an array (t, H, W, 3); each
+            heatmap then holds a map per moment.
         target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
             name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
             ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map per
@@ -72,7 +74,7 @@ def explain(
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.
-        video_fps: the list of pictures is a video of so many frames a second, for models that take videos.
+        video_fps: the pictures are a video of so many frames a second, for models that take videos.
         options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a weights
             file that may run code while it is opened), ... One that it does not know is an error.
 

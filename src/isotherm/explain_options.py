@@ -40,11 +40,11 @@ class ExplainOptions:
         smooth: none, eigen, augment or both.
         trust: how thoroughly maps are judged, fast, full or off.
         seed: of everything random, from 0; None: 0, and methods given as objects keep their own.
-        prompt: what a vision-language model is asked. The rest goes with it:
+        prompt: what a vision-language model is asked. The rest goes with it, but for the last:
         answer, versus: explain why it says ``answer`` (None: what it says itself) rather than ``versus``.
         mask: (H, W) bool, the pixels that the answer should rest on.
         fill: what a vision token becomes where it is taken away for the trust line: mask, mean or blur; None: mask.
-        video_fps: the pictures are frames of a video, so many a second.
+        video_fps: the pictures are frames of a video, so many a second; also of a clip, for models that see several moments.
 
     Raises:
         OptionError, TargetError, MethodError: a word that is not known, with the nearest ones; options that do not go together.
@@ -86,7 +86,7 @@ class ExplainOptions:
         _check_trust(self.trust)
         check_seed(self.seed)
         if self.prompt is None:
-            for what in ("answer", "versus", "mask", "fill", "video_fps"):
+            for what in ("answer", "versus", "mask", "fill"):
                 if getattr(self, what) is not None:
                     raise OptionError(f"{what} goes with prompt, the question that it is about")
             resolve_score(self.target)

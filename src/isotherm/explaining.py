@@ -13,12 +13,14 @@ from jaxtyping import Bool
 from isotherm.cam import methods as methods_module
 from isotherm.cam.attribute import Attribution, attribute, attribute_again
 from isotherm.cam.augment import attribute_augmented, augment_again
+from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.premises import premises_of
 from isotherm.cam.trace import Method
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import View
+from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
 from isotherm.errors import NonFiniteError, OptionError
 from isotherm.explain_options import ExplainOptions, resolve_score
@@ -40,7 +42,8 @@ def explain_pictures(
     """One Explanation a picture, in order, ``batch`` at a time; of a question one for each picture, or list of pictures.
 
     Args:
-        opened: the model. images: paths, PIL pictures, arrays (H, W, 3), tensors. titles: the pictures' names, one each.
+        opened: the model. images: paths, PIL pictures, arrays (H, W, 3), tensors; of a model that sees several moments clips, as
+            :func:`isotherm.data.clips.as_clip` takes them. titles: the pictures' names, one each.
 
     Raises:
         OptionError: options that this kind of model does not take. NonFiniteError: of a picture, which is named.
@@ -57,6 +60,11 @@ def explain_pictures(
     if options.prompt is not None:
         raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
     view = opened.view
+    of_clips = isinstance(view, ClipView)
+    if options.video_fps is not None and not of_clips:
+        raise OptionError(
+            f"video_fps is for models that see several moments, or are asked about them with prompt, but {view.name} sees one picture"
+        )
     premises = premises_of(view)
     chosen = [f"model: {opened.reason}", *(str(p) for p in premises if not p.alarming)]
     methods = resolve_methods(options.method, view)
@@ -77,7 +85,9 @@ def explain_pictures(
     score, seed = resolve_score(options.target), options.seed or 0
     queue = iter(images)
     while group := list(islice(queue, batch)):
-        pictures = [as_picture(image).array for image in group]
+        pictures: list[Any] = [
+            as_clip(image, fps=options.video_fps) if of_clips else as_picture(image).array for image in group
+        ]
         inputs = view.prepare(pictures)
         called = list(islice(named, len(group)))
         try:

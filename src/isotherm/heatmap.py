@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -23,6 +23,7 @@ from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, KindError, ShapeError
 from isotherm.frame import NO_MARGIN, Frame, Size
 from isotherm.headed import Headed, HeadedFile
+from isotherm.moments import Moments
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
 """What the numbers are: unnormalised log-probabilities, a distribution or per-cell probability,
@@ -48,10 +49,12 @@ class Heatmap:
             diverging colour map around 0.
         label: what this map is of, one line for a person.
         meta: anything JSON can hold about how it was made: method, layer, score, versions.
-        picture: (H, W, 3) uint8 source picture, so that a single map can show itself; not saved.
+        picture: (H, W, 3) uint8 source picture, so that a single map can show itself; of a clip (m, H, W, 3), one per moment.
+            Not saved.
+        moments: of a clip: when each map is, along the last dimension in front of (h, w), or when a single map is; None of a picture.
 
     Raises:
-        ShapeError: values are not floating point, or their size is not the frame's.
+        ShapeError: values are not floating point, their size is not the frame's, or there is not one map per moment.
         KindError: the kind is not one of the four, or the values contradict it.
     """
 
@@ -61,7 +64,8 @@ class Heatmap:
     signed: bool = False
     label: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    picture: UInt8[np.ndarray, "H W 3"] | None = field(default=None, repr=False)
+    picture: UInt8[np.ndarray, "*m H W 3"] | None = field(default=None, repr=False)
+    moments: Moments | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -76,6 +80,12 @@ class Heatmap:
         batch = tuple(self.values.shape[:-2])
         if tuple(self.frame.batch_shape) != batch[: len(self.frame.batch_shape)]:
             raise ShapeError(f"values have batch {batch} but the frame has batch {tuple(self.frame.batch_shape)}")
+        maps = batch[-1] if batch else 1
+        if self.moments is not None and len(self.moments) != maps:
+            raise ShapeError(
+                f"values have shape {tuple(self.values.shape)}, {maps} map(s) one after the other, but there are "
+                f"{len(self.moments)} moments; expected one per map, along the last dimension in front of (h, w)"
+            )
         if self.signed and self.kind != "relevance":
             raise KindError(f"a {self.kind} map is not signed; only relevance can be")
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
@@ -109,7 +119,16 @@ class Heatmap:
         if self.values.ndim < 3:
             raise ShapeError("this heatmap is a single map, so it cannot be indexed")
         frame = self.frame[index] if self.frame.batch_shape else self.frame
-        return replace(self, values=self.values[index], frame=frame)
+        along_time = self.moments is not None and self.values.ndim == 3
+        return replace(
+            self,
+            values=self.values[index],
+            frame=frame,
+            moments=self.moments.take(index) if self.moments is not None and along_time else self.moments,
+            picture=self.picture[index]
+            if self.picture is not None and self.picture.ndim == 4 and along_time
+            else self.picture,
+        )
 
     def __iter__(self) -> Iterator[Heatmap]:
         return (self[i] for i in range(len(self)))
@@ -118,7 +137,8 @@ class Heatmap:
         finite = self.values[torch.isfinite(self.values)]
         extent = f"{finite.min():.4g} to {finite.max():.4g}" if finite.numel() else "no finite value"
         label = f"{self.label!r}, " if self.label else ""
-        return f"Heatmap({label}{self.kind}{', signed' if self.signed else ''}, {tuple(self.values.shape)}, {extent}, {self.frame!r})"
+        when = "" if self.moments is None else f", {len(self.moments)} moment(s) from {self.moments.names[0]}"
+        return f"Heatmap({label}{self.kind}{', signed' if self.signed else ''}, {tuple(self.values.shape)}, {extent}, {self.frame!r}{when})"
 
     # --- files -----------------------------------------------------------------------------------------
 
@@ -135,6 +155,7 @@ class Heatmap:
             "size": self.frame.size,
             "margin": self.frame.margin,
             "meta": dict(self.meta),
+            **({} if self.moments is None else {"moments": asdict(self.moments)}),
         }
         tensors = {
             "values": self.values.detach().cpu().contiguous(),
@@ -179,6 +200,7 @@ class Heatmap:
                 signed=bool(header["signed"]),
                 label=str(header["label"]),
                 meta=header["meta"],
+                moments=_moments(header.get("moments")),
             )
 
     # --- for others: as an array, on the picture's pixels, in notebooks; the one place that reaches upwards, lazily ---
@@ -258,6 +280,17 @@ class Heatmap:
         from isotherm.draw.notebook import heatmap_html
 
         return heatmap_html(self)
+
+
+def _moments(header: Mapping[str, Any] | None) -> Moments | None:
+    """The moments of a file's header, where it has any."""
+    if header is None:
+        return None
+    frames, times = (
+        None if header[name] is None else tuple((float(a), float(b)) for a, b in header[name])
+        for name in ("frames", "times_s")
+    )
+    return Moments(frames or (), tuple(int(f) for f in header["shown"]), times)
 
 
 def _check_count(shape: tuple[int, ...], name: str) -> None:

@@ -105,6 +105,7 @@ def attribute(
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
+    check_clips(inputs, methods)
     inputs, refs = _usual(inputs), target_layers(view, layers)
     with examined(view, inputs):
         kept = observe(view, inputs, methods, refs)
@@ -152,6 +153,16 @@ def attribute_again(
     )
     rerun = ViewRerun(view, inputs, again, kept.refs, kept.layouts)
     return _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+
+
+def check_clips(inputs: Inputs, methods: Sequence[Method]) -> None:
+    """Raises MethodError for methods of pictures where the inputs are clips."""
+    unfit = [m.name for m in methods if not getattr(m, "clips", False)] if inputs.timelines else []
+    if unfit:
+        raise MethodError(
+            f"{', '.join(unfit)} cannot explain clips: it looks at single pictures; choose a method of a layer's activations and "
+            "gradients, such as hirescam, gradcam, gradcampp, layercam, eigencam or ablationcam"
+        )
 
 
 def _usual(inputs: Inputs) -> Inputs:
@@ -214,7 +225,7 @@ def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[L
     layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
     lying = (*layouts, *(Layout() for _ in recording.every))
     fields = tuple(
-        place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.grid)
+        place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.cells)
         for call, layout in zip((*recording.calls, *recording.every), lying, strict=True)
     )
     calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()
@@ -252,7 +263,7 @@ def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
     if len(trace):
         return fuse(list(method(trace)), how)
     last = trace.layers[-1]
-    return LayerMap(last.name, last.activation[:, 0], last.frame)
+    return last.map_of(last.activation[:, 0])
 
 
 def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:
@@ -290,7 +301,8 @@ def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
         activation = rows_of(layout.to_grid(call.output.detach()), picture)
         grad = layout.to_grid(grads[i]) if grads else None
         frame = layout.frame(inputs, (activation.shape[-2], activation.shape[-1]), kept.fields[i])[picture]
-        layers.append(LayerTrace(str(call), activation, grad, frame))
+        time = layout.time_axis(inputs, activation.shape[2], kept.fields[i])
+        layers.append(LayerTrace(str(call), activation, grad, frame, time))
     every = slice(n_layers, n_layers + n_every)
     biases = bias_traces(recording.every, grads[every], kept.fields[every], inputs, picture) if grads else ()
     attention: tuple[AttentionTrace, ...] = ()
@@ -322,7 +334,7 @@ def _own_gradients(kept: Observation, rerun: ViewRerun) -> list[Float[Tensor, "t
     return own_score_gradients(kept.attention, [behind[name] for name in reader.blocks], read, rows)
 
 
-def rows_of(values: Float[Tensor, "b c h w"], picture: Int[Tensor, " t"]) -> Float[Tensor, "t c h w"]:
+def rows_of(values: Float[Tensor, "b c *m h w"], picture: Int[Tensor, " t"]) -> Float[Tensor, "t c *m h w"]:
     """``values[picture]`` without copying where every picture has one target or there is one picture."""
     if torch.equal(picture, torch.arange(len(values))):
         return values
@@ -362,4 +374,5 @@ def _join(maps: Sequence[LayerMap], order: Tensor) -> LayerMap:
     if len(maps) == 1 and torch.equal(order, torch.arange(len(order))):
         return maps[0]
     values = torch.cat([m.values for m in maps])
-    return LayerMap(maps[0].name, values[order.to(values.device)], Frame.cat([m.frame for m in maps])[order])
+    frame = Frame.cat([m.frame for m in maps])[order]
+    return LayerMap(maps[0].name, values[order.to(values.device)], frame, time=maps[0].time)

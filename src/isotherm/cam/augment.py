@@ -82,8 +82,8 @@ def _mean(many: LayerMap, copies: int) -> LayerMap:
     """Mean over the copies on the cells of the first, which is not mirrored."""
     t = len(many.values) // copies
     frame = many.frame[:t]
-    total: Float[Tensor, "t h w"] = torch.zeros_like(many.values[:t])
+    total: Float[Tensor, "t *m h w"] = torch.zeros_like(many.values[:t])
     for k in range(copies):
         part = slice(k * t, (k + 1) * t)
         total = total + to_frame(many.values[part], many.frame[part], frame, outside="edge")
-    return LayerMap(many.name, total / copies, frame, None if many.sizes is None else many.sizes[:t])
+    return LayerMap(many.name, total / copies, frame, None if many.sizes is None else many.sizes[:t], many.time)

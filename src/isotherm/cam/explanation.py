@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import torch
 
 from isotherm.cam.attribute import Attribution
+from isotherm.cam.clips import Clip, sampling
 from isotherm.cam.premises import RANDOM, Premise
 from isotherm.cam.trace import Method
 from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
@@ -44,6 +45,8 @@ class Explanation(Sequence[Heatmap]):
         premises: what is taken for granted of the model: its input, its class names, random weights.
         prompt: the question, where the model was asked one. answer: what the model itself says to it, at least the beginning. forced: the answer that the
             maps are of, where the model did not give it.
+        clip: of a model that sees several moments: all frames. Each heatmap then holds a map per moment, and ``picture`` is
+            the first frame that the model was fed.
     """
 
     maps: tuple[Heatmap, ...]
@@ -57,6 +60,7 @@ class Explanation(Sequence[Heatmap]):
     prompt: str | None = None
     answer: str | None = None
     forced: str | None = None
+    clip: Clip | None = field(default=None, repr=False)
 
     @overload
     def __getitem__(self, index: int) -> Heatmap: ...
@@ -134,7 +138,7 @@ class Explanation(Sequence[Heatmap]):
 def explanations(
     view: View,
     attribution: Attribution,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Any],
     methods: Sequence[Method],
     *,
     names: Sequence[str],
@@ -143,10 +147,10 @@ def explanations(
     seed: int = 0,
     assess: Callable[[int], Callable[[], tuple[Trust | None, ...]]] | None = None,
 ) -> list[Explanation]:
-    """One Explanation per picture from the maps of a batch.
+    """One Explanation per picture, or per clip, from the maps of a batch.
 
     Args:
-        seed: of everything random; it goes into the maps' facts.
+        pictures: as they were given to the view: pictures, or clips. seed: of everything random; it goes into the maps' facts.
         assess: picture's row -> a function that computes the trust of that picture's maps.
     """
     found = _findings(attribution, view)
@@ -169,13 +173,16 @@ def explanations(
         out.append(
             Explanation(
                 tuple(maps),
-                picture,
+                picture.frames[attribution.rerun.inputs.timelines[row].fed[0]]
+                if isinstance(picture, Clip)
+                else picture,
                 names[row],
                 tuple(found[row]),
-                tuple(chosen),
+                (*chosen, *(sampling(t) for t in attribution.rerun.inputs.timelines[row : row + 1])),
                 tuple(notes),
                 None if assess is None or not maps else assess(row),
                 tuple(premises),
+                clip=picture if isinstance(picture, Clip) else None,
             )
         )
     return out
@@ -204,7 +211,7 @@ def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:
     return found
 
 
-def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Picture, seed: int) -> Heatmap:
+def _heatmap(view: View, a: Attribution, t: int, m, method: Method, source: Picture | Clip, seed: int) -> Heatmap:
     targets = a.targets
     meta = {
         "model": view.name,
@@ -223,6 +230,8 @@ def _heatmap(view: View, a: Attribution, t: int, m, method: Method, picture: Pic
     if targets.probability is not None:
         meta["probability"] = float(targets.probability[t])
     values = m.values[t].detach().to("cpu", torch.float32)
-    return Heatmap(
-        values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta, picture=picture
-    )
+    made = Heatmap(values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta)
+    if not isinstance(source, Clip):
+        return made.with_(picture=source)
+    moments = a.rerun.inputs.timelines[int(targets.picture[t])].moments(m.time.first, m.time.stride, len(values))
+    return made.with_(picture=source.frames[list(moments.shown)], moments=moments)

@@ -162,7 +162,7 @@ def _origin_of_map(rerun: ViewRerun, method: Method, m: LayerMap, again: Again) 
     )
 
 
-def _read(rerun: ViewRerun, tensor: Float[Tensor, "1 c h w"]) -> Tensor:
+def _read(rerun: ViewRerun, tensor: Float[Tensor, "1 *time c h w"]) -> Tensor:
     """The first target's score of another input of its picture, with graph."""
     first = torch.zeros(1, dtype=torch.long)
     inputs = rerun.inputs.take(rerun.targets.picture[:1]).with_tensor(tensor)
@@ -185,15 +185,15 @@ class _Watching(ViewRerun):
     def take(self, index: Int[Tensor, " m"]) -> _Watching:
         return _Watching(self.view, self.inputs, self.targets.take(index), self.layers, self.layouts)
 
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def scores(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         return self._seen(super().scores(tensor, target), tensor, target)
 
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         return self._seen(super().scores_of_each(tensor, target), tensor, target[:1].expand(len(tensor)))
 
     def input_gradient(
-        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
+        self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n *time c h w"]]:
         scores, gradient = super().input_gradient(tensor, target)
         return self._seen(scores, tensor, target), self._seen(gradient, tensor, target)
 
@@ -209,7 +209,7 @@ class _Watching(ViewRerun):
             )
         return scores
 
-    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
+    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t c *m h w"]:
         product = super().hessian_vector(layer, vector)
         if not is_finite(product):
             raise _Stray(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from isotherm.frame import Size
-
 aten = torch.ops.aten
+
+Cells = tuple[int, ...]
+"""How many cells there are: (h, w) of a picture, (moments, h, w) of a clip."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,29 @@ class Field:
     """Where a tensor's cells lie.
 
     Args:
-        dims: which dimensions of the tensor are rows and columns.
+        axes: rows and columns, in input pixels; of a clip time in front of them, in frames that the model is fed.
+        dims: which dimensions of the tensor they are.
         followed: from the input to this very tensor, so that its dimensions are known; False where a grid of the same size spoke for it.
     """
 
-    y: Axis
-    x: Axis
-    dims: tuple[int, int] = (2, 3)
+    axes: tuple[Axis, ...]
+    dims: tuple[int, ...] = (2, 3)
     followed: bool = True
+
+    @property
+    def y(self) -> Axis:
+        """The rows."""
+        return self.axes[-2]
+
+    @property
+    def x(self) -> Axis:
+        """The columns."""
+        return self.axes[-1]
+
+    @property
+    def time(self) -> Axis | None:
+        """The moments of a clip; None of a picture."""
+        return self.axes[0] if len(self.axes) == 3 else None
 
     @property
     def first(self) -> tuple[float, float]:
@@ -77,8 +94,13 @@ class Field:
         """(y, x) between cells in input pixels."""
         return self.y.stride, self.x.stride
 
-    def size_in(self, tensor: Tensor) -> Size:
-        return tensor.shape[self.dims[0]], tensor.shape[self.dims[1]]
+    def size_in(self, tensor: Tensor) -> Cells:
+        """How many cells there are along each axis."""
+        return tuple(tensor.shape[d] for d in self.dims)
+
+    def moved(self, move: Callable[..., Axis], *amounts: Sequence[Any]) -> Field:
+        """Every axis moved, each by its own of the amounts."""
+        return replace(self, axes=tuple(move(axis, *of) for axis, *of in zip(self.axes, *amounts, strict=True)))
 
 
 class Follower(TorchDispatchMode):
@@ -92,35 +114,41 @@ class Follower(TorchDispatchMode):
     def __init__(self, source: Tensor) -> None:
         super().__init__()
         self._fields: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self._by_size: dict[Size, Field | None] = {}
-        self._set(source, Field(Axis(0.5, 1.0), Axis(0.5, 1.0)))
+        self._by_size: dict[Cells, Field | None] = {}
+        dims = source_dims(source)
+        self._ndim, self._channels_first, self._channels_last = source.ndim, *usual_dims(len(dims))
+        self._set(source, Field((Axis(0.5, 1.0),) * len(dims), dims))
 
-    def of(self, tensor: Tensor, dims: tuple[int, int] = (2, 3)) -> Field | None:
-        """Where the cells of a 4-dimensional tensor lie, or None where that was lost on the way.
+    def of(self, tensor: Tensor, dims: tuple[int, ...] | None = None) -> Field | None:
+        """Where the cells of a tensor with as many dimensions as the input lie, or None where that was lost on the way.
 
         Args:
-            dims: which of its dimensions are rows and columns, should the tensor itself have been lost sight of.
+            dims: which of its dimensions are cells, should the tensor itself have been lost sight of; channels first unless given.
         """
         if tensor in self._fields:
             return self._fields[tensor]
-        return self.of_size((tensor.shape[dims[0]], tensor.shape[dims[1]]), dims)
+        dims = dims or self._channels_first
+        return self.of_size(tuple(tensor.shape[d] for d in dims), dims)
 
-    def of_size(self, size: Size, dims: tuple[int, int] = (2, 3)) -> Field | None:
+    def of_size(self, size: Cells, dims: tuple[int, ...] | None = None) -> Field | None:
         """Where the cells of the latest grid of that size lie."""
+        dims = dims or self._channels_first
         if size in self._by_size:
             latest = self._by_size[size]
             return None if latest is None else replace(latest, dims=dims, followed=False)
-        h, w = size
+        (*before, h, w) = size
         # nothing but regrouping (patch merging by reshape) makes a size that no followed operation made, and it never overlaps
-        for (rows, columns), field in reversed(self._by_size.items()):
-            if field is not None and rows > h and rows % h == 0 and columns % w == 0 and rows // h == columns // w:
-                return Field(field.y.stretched(rows, h), field.x.stretched(columns, w), dims, followed=False)
+        for (*moments, rows, columns), field in reversed(self._by_size.items()):
+            merged = rows > h and rows % h == 0 and columns % w == 0 and rows // h == columns // w
+            if field is not None and moments == before and merged:
+                axes = (*field.axes[:-2], field.y.stretched(rows, h), field.x.stretched(columns, w))
+                return Field(axes, dims, followed=False)
         return None
 
     def _set(self, tensor: Tensor, field: Field | None) -> None:
         self._fields[tensor] = field
-        size = (tensor.shape[2], tensor.shape[3]) if field is None else field.size_in(tensor)
-        if size != (1, 1):
+        size = tuple(tensor.shape[d] for d in self._channels_first) if field is None else field.size_in(tensor)
+        if any(side != 1 for side in size):
             self._by_size.pop(size, None)  # so that the latest comes last
             self._by_size[size] = field
 
@@ -136,12 +164,13 @@ class Follower(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         inputs = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
         for result in out if isinstance(out, list | tuple) else [out]:
-            if not isinstance(result, Tensor) or result.ndim != 4:
+            if not isinstance(result, Tensor) or result.ndim != self._ndim:
                 continue
             if rule is None:
                 field = self._same(inputs, result)
             else:
-                before = self._before(inputs[0], func.overloadpacket in ANY_ORDER) if inputs[0].ndim == 4 else None
+                same = inputs[0].ndim == self._ndim
+                before = self._before(inputs[0], func.overloadpacket in ANY_ORDER) if same else None
                 field = None if before is None else rule(before, inputs[0], result, args)
             if field is not None or rule is not None:
                 self._set(result, field)  # what moves lost cells makes lost cells, and no size speaks for them
@@ -149,7 +178,7 @@ class Follower(TorchDispatchMode):
 
     def _before(self, tensor: Tensor, any_order: bool) -> Field | None:
         """Where the cells of an operation's input lie; what merely cuts or turns it may find its rows and columns first."""
-        return self.of(tensor) or (self.of(tensor, (1, 2)) if any_order else None)
+        return self.of(tensor) or (self.of(tensor, self._channels_last) if any_order else None)
 
     def _same(self, inputs: Sequence[Tensor], result: Tensor) -> Field | None:
         """Operations that move nothing: the mean of the inputs that have a place and the result's size."""
@@ -157,63 +186,66 @@ class Follower(TorchDispatchMode):
         fields = [f for t, f in placed if _matches(t, f, result)]
         if not fields:
             return None
-        n = len(fields)
-        y = Axis(sum(f.y.first for f in fields) / n, sum(f.y.stride for f in fields) / n)
-        x = Axis(sum(f.x.first for f in fields) / n, sum(f.x.stride for f in fields) / n)
-        return Field(y, x, fields[0].dims, all(f.followed for f in fields))
+        return Field(
+            tuple(_mean(axes) for axes in zip(*(f.axes for f in fields), strict=True)),
+            fields[0].dims,
+            all(f.followed for f in fields),
+        )
+
+
+def _mean(axes: Sequence[Axis]) -> Axis:
+    return Axis(sum(a.first for a in axes) / len(axes), sum(a.stride for a in axes) / len(axes))
+
+
+def source_dims(source: Tensor) -> tuple[int, ...]:
+    """Which dimensions of a model's input are cells: rows and columns of (b, c, h, w), time as well of a clip, (b, t, c, h, w)."""
+    return (1, 3, 4) if source.ndim == 5 else (2, 3)
+
+
+def usual_dims(count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which dimensions of a feature map are its ``count`` axes, with channels first and with channels last."""
+    return tuple(range(2, count + 2)), tuple(range(1, count + 1))
 
 
 def _matches(tensor: Tensor, field: Field, result: Tensor) -> bool:
     size = field.size_in(tensor)
-    return size != (1, 1) and size == field.size_in(result)
+    return any(side != 1 for side in size) and size == field.size_in(result)
 
 
 Move = Callable[[Field, Tensor, Tensor, Sequence[Any]], Field | None]
 
 
 def _convolution(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    weight, stride, padding, dilation, transposed = args[1], *args[3:7]
-    ky, kx = weight.shape[-2:]
-    (sy, sx), (py, px), (dy, dx) = _pair(stride), _pair(padding), _pair(dilation)
-    if transposed:
-        return replace(f, y=f.y.spread(ky, sy, py, dy), x=f.x.spread(kx, sx, px, dx))
-    return replace(f, y=f.y.windows(ky, sy, py, dy), x=f.x.windows(kx, sx, px, dx))
+    kernel, n = args[1].shape[2:], len(f.axes)
+    stride, padding, dilation = (_each(value, n) for value in args[3:6])
+    return f.moved(Axis.spread if args[6] else Axis.windows, kernel, stride, padding, dilation)
 
 
 def _pool(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    (ky, kx), (sy, sx) = _pair(args[1]), _pair(args[2] if len(args) > 2 and args[2] else args[1])
-    py, px = _pair(args[3]) if len(args) > 3 else (0, 0)
-    return replace(f, y=f.y.windows(ky, sy, py), x=f.x.windows(kx, sx, px))
+    n = len(f.axes)
+    kernel, stride = _each(args[1], n), _each(args[2] if len(args) > 2 and args[2] else args[1], n)
+    return f.moved(Axis.windows, kernel, stride, _each(args[3] if len(args) > 3 else 0, n))
 
 
 def _max_pool(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
-    dy, dx = _pair(args[4]) if len(args) > 4 else (1, 1)
-    (ky, kx) = _pair(args[1])
-    return _pool(
-        f,
-        x,
-        out,
-        [x, [dy * (ky - 1) + 1, dx * (kx - 1) + 1], args[2] if len(args) > 2 and args[2] else [ky, kx], *args[3:4]],
-    )
+    n = len(f.axes)
+    dilation = _each(args[4] if len(args) > 4 else 1, n)
+    kernel = _each(args[1], n)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    return _pool(f, x, out, [x, reach, args[2] if len(args) > 2 and args[2] else kernel, *args[3:4]])
 
 
 def _stretch(f: Field, x: Tensor, out: Tensor, args: Sequence[Any], *, align_corners: bool = False) -> Field:
-    (h, w), (new_h, new_w) = f.size_in(x), f.size_in(out)
-    return replace(
-        f,
-        y=f.y.stretched(h, new_h, align_corners=align_corners),
-        x=f.x.stretched(w, new_w, align_corners=align_corners),
-    )
+    return f.moved(partial(Axis.stretched, align_corners=align_corners), f.size_in(x), f.size_in(out))
 
 
 def _interpolate(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
     return _stretch(f, x, out, args, align_corners=len(args) > 2 and args[2] is True)
 
 
-def _pad(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field | None:
-    amounts = [*args[1], 0, 0, 0, 0]  # from the last dimension on, before and after
-    last = [3 - d for d in f.dims]
-    return replace(f, y=f.y.cut(-amounts[2 * last[0]]), x=f.x.cut(-amounts[2 * last[1]]))
+def _pad(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field | None:
+    amounts = [*args[1], *[0] * (2 * x.ndim)]  # from the last dimension on, before and after
+    return f.moved(Axis.cut, [-amounts[2 * (x.ndim - 1 - d)] for d in f.dims])
 
 
 def _slice(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
@@ -222,27 +254,26 @@ def _slice(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
     )
     length = x.shape[dim]
     start = 0 if start is None else max(0, start + length if start < 0 else start)
-    if dim % 4 == f.dims[0]:
-        return replace(f, y=f.y.cut(start, step))
-    return replace(f, x=f.x.cut(start, step)) if dim % 4 == f.dims[1] else f
+    return f.moved(lambda axis, d: axis.cut(start, step) if d == dim % x.ndim else axis, f.dims)
 
 
-def _permute(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    order = [d % 4 for d in args[1]]
-    return replace(f, dims=(order.index(f.dims[0]), order.index(f.dims[1])))
+def _permute(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
+    order = [d % x.ndim for d in args[1]]
+    return replace(f, dims=tuple(order.index(d) for d in f.dims))
 
 
 def _transpose(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
-    order = list(range(4))
-    a, b = args[1] % 4, args[2] % 4
+    order = list(range(x.ndim))
+    a, b = args[1] % x.ndim, args[2] % x.ndim
     order[a], order[b] = b, a
     return _permute(f, x, out, [x, order])
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _each(value: Any, count: int) -> tuple[int, ...]:
+    """One number for each of ``count`` axes."""
     if isinstance(value, int):
-        return value, value
-    return (value[0], value[0]) if len(value) == 1 else (value[0], value[1])
+        return (value,) * count
+    return tuple(value) * count if len(value) == 1 else tuple(value)
 
 
 MOVES: dict[Any, Move] = {
@@ -250,10 +281,16 @@ MOVES: dict[Any, Move] = {
     aten._convolution: _convolution,
     aten.max_pool2d: _max_pool,
     aten.max_pool2d_with_indices: _max_pool,
+    aten.max_pool3d: _max_pool,
+    aten.max_pool3d_with_indices: _max_pool,
     aten.avg_pool2d: _pool,
+    aten.avg_pool3d: _pool,
     aten._adaptive_avg_pool2d: _stretch,
     aten.adaptive_avg_pool2d: _stretch,
     aten.adaptive_max_pool2d: _stretch,
+    aten._adaptive_avg_pool3d: _stretch,
+    aten.adaptive_avg_pool3d: _stretch,
+    aten.adaptive_max_pool3d: _stretch,
     aten.pixel_shuffle: _stretch,
     aten.pixel_unshuffle: _stretch,
     aten.upsample_nearest2d: _stretch,
@@ -265,6 +302,7 @@ MOVES: dict[Any, Move] = {
     aten.constant_pad_nd: _pad,
     aten.reflection_pad2d: _pad,
     aten.replication_pad2d: _pad,
+    aten.replication_pad3d: _pad,
     aten.slice: _slice,
     aten.permute: _permute,
     aten.transpose: _transpose,
@@ -273,15 +311,15 @@ MOVES: dict[Any, Move] = {
 ANY_ORDER = {aten.slice, aten.permute, aten.transpose, aten.constant_pad_nd}
 """Operations that also act on tensors with channels last."""
 
-_known: WeakKeyDictionary[nn.Module, dict[tuple[str, Size], Field | None]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, dict[tuple[str, Cells], Field | None]] = WeakKeyDictionary()
 
 
 @runtime_checkable
 class Lookup(Protocol):
-    """Where a call's cells lie. dims: rows and columns of an output of 4 dimensions. grid: (h, w) of a sequence of tokens."""
+    """Where a call's cells lie. dims: the cells of an output with as many dimensions as the input. grid: of a sequence of tokens."""
 
     def __call__(
-        self, name: str, output: Tensor, *, dims: tuple[int, int] = (2, 3), grid: Size | None = None
+        self, name: str, output: Tensor, *, dims: tuple[int, ...] | None = None, grid: Cells | None = None
     ) -> Field | None: ...
 
 
@@ -293,18 +331,22 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
     and input size, because a model's operations do not change from picture to picture.
 
     Args:
-        source: (b, c, h, w) the very tensor that the model is fed. names: of the calls that will be asked for.
+        source: (b, c, h, w), or (b, t, c, h, w) of clips: the very tensor that the model is fed. names: of the calls that
+            will be asked for.
     """
-    size = int(source.shape[-2]), int(source.shape[-1])
+    size = tuple(int(source.shape[d]) for d in source_dims(source))
     known = _known.setdefault(model, {})
     if all((name, size) in known for name in names):
-        yield lambda name, output, *, dims=(2, 3), grid=None: known[name, size]
+        yield lambda name, output, *, dims=None, grid=None: known[name, size]
         return
     follower = Follower(source)
 
-    def lookup(name: str, output: Tensor, *, dims: tuple[int, int] = (2, 3), grid: Size | None = None) -> Field | None:
-        field = follower.of(output, dims) if output.ndim == 4 else follower.of_size(grid) if grid else None
-        cells = grid or (0, 0) if output.ndim != 4 or field is None else field.size_in(output)
+    def lookup(
+        name: str, output: Tensor, *, dims: tuple[int, ...] | None = None, grid: Cells | None = None
+    ) -> Field | None:
+        whole = output.ndim == source.ndim
+        field = follower.of(output, dims) if whole else follower.of_size(grid) if grid else None
+        cells = grid or (0,) * len(size) if not whole or field is None else field.size_in(output)
         known[name, size] = field if field is not None and _spans(field, cells, size) else None
         return known[name, size]
 
@@ -312,11 +354,11 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
         yield lookup
 
 
-def followed_dims(model: nn.Module, name: str, size: Size) -> tuple[int, int] | None:
-    """Which dimensions of a layer's output are rows and columns, if the last pass over an input of that size followed it all the way.
+def followed_dims(model: nn.Module, name: str, size: Cells) -> tuple[int, ...] | None:
+    """Which dimensions of a layer's output are cells, if the last pass over an input of that size followed it all the way.
 
     Args:
-        name: the layer, whichever of its calls. size: (h, w) of the input.
+        name: the layer, whichever of its calls. size: of the input: (h, w), or (frames, h, w) of clips.
     """
     for (call, of), field in _known.get(model, {}).items():
         if of == size and field is not None and field.followed and call.rpartition("@")[0] == name:
@@ -324,11 +366,9 @@ def followed_dims(model: nn.Module, name: str, size: Size) -> tuple[int, int] | 
     return None
 
 
-def _spans(field: Field, cells: Size, size: Size) -> bool:
+def _spans(field: Field, cells: Cells, size: Cells) -> bool:
     """Whether cells there cover the input but for a few at the border: otherwise something was mistaken for them."""
-    starts = all(-2.5 * s <= a <= 2.5 * s for a, s in zip(field.first, field.stride, strict=True))
-    ends = all(
-        abs(a + (n - 0.5) * s - have) <= 3.5 * s
-        for a, s, n, have in zip(field.first, field.stride, cells, size, strict=True)
+    return all(
+        -2.5 * a.stride <= a.first <= 2.5 * a.stride and abs(a.first + (n - 0.5) * a.stride - have) <= 3.5 * a.stride
+        for a, n, have in zip(field.axes, cells, size, strict=True)
     )
-    return starts and ends

@@ -52,14 +52,14 @@ class ViewRerun:
         prediction = self.view.find(raw, inputs) if pins is None else self.view.refind(raw, inputs, pins)
         return self.targets.read(prediction, target.cpu())
 
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def scores(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Scores of changed model inputs, without graph."""
         inputs = self._inputs(tensor, target)
         self.forwards += len(inputs)
         with torch.no_grad(), evaluating(self.view.model):
             return self._score(inputs, self.view.run(inputs), target).float()
 
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
         inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
         self.forwards += len(inputs)
@@ -69,8 +69,8 @@ class ViewRerun:
         return torch.stack(columns, dim=1)
 
     def input_gradient(
-        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
+        self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n *time c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
         with (
             torch.inference_mode(False),
@@ -136,7 +136,7 @@ class ViewRerun:
         plain = self._with_channels(layer, keep, target, rows=len(target))
         return quick.shape == plain.shape and bool(torch.allclose(quick, plain, rtol=1e-3, atol=1e-4))
 
-    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
+    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t c *m h w"]:
         """Second derivative of each target's score at a target layer, times ``vector``; one row per target."""
         everything = torch.arange(len(self.targets))
         inputs = self.inputs.take(self.targets.picture)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm.cam.receptive import Axis
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame, Size
@@ -25,20 +26,26 @@ class LayerTrace:
 
     Args:
         name: the layer (and call).
-        activation: (t, c, h, w), detached. gradient: (t, c, h, w) of each target's score, or None where the
-            method did not ask for it.
+        activation: (t, c, h, w), detached; of clips (t, c, m, h, w) with m moments. gradient: of each target's score, of the
+            same shape, or None where the method did not ask for it.
         frame: batch (t,), this layer's cells -> source pixels.
+        time: of clips: where the moments lie, in frames that the model is fed.
     """
 
     name: str
-    activation: Float[Tensor, "t c h w"]
-    gradient: Float[Tensor, "t c h w"] | None
+    activation: Float[Tensor, "t c *m h w"]
+    gradient: Float[Tensor, "t c *m h w"] | None
     frame: Frame
+    time: Axis | None = None
 
-    def need_gradient(self) -> Float[Tensor, "t c h w"]:
+    def need_gradient(self) -> Float[Tensor, "t c *m h w"]:
         if self.gradient is None:
             raise MethodError(f"this method needs the gradient at {self.name}, but the trace was recorded without")
         return self.gradient
+
+    def map_of(self, values: Float[Tensor, "t *m h w"]) -> LayerMap:
+        """Values of this layer's cells as what a method returns."""
+        return LayerMap(self.name, values, self.frame, time=self.time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +73,13 @@ class Rerun(Protocol):
     ``target`` has one entry per row: which of the trace's targets that row is scored for.
     """
 
-    def scores(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def scores(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Scores of changed model inputs, without graph."""
         ...
 
     def input_gradient(
-        self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " n"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c h w"]]:
+        self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n *time c h w"]]:
         """Scores and their gradient at the model's input."""
         ...
 
@@ -82,7 +89,7 @@ class Rerun(Protocol):
         """Scores when the channels of the trace's ``layer``-th layer are multiplied by ``keep``, without graph."""
         ...
 
-    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c h w"]) -> Float[Tensor, "t c h w"]:
+    def hessian_vector(self, layer: int, vector: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t c *m h w"]:
         """Second derivative of each target's score at the trace's ``layer``-th layer, times ``vector``."""
         ...
 
@@ -114,7 +121,7 @@ class Trace:
         """Input pixels -> source pixels of each target's picture, batch (t,)."""
         return self.inputs.frame[self.picture.cpu()]
 
-    def input_of(self, target: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+    def input_of(self, target: Int[Tensor, " n"]) -> Float[Tensor, "n *time c h w"]:
         """The model input of each target's picture."""
         return self.inputs.tensor[self.picture.to(self.inputs.tensor.device)[target]]
 
@@ -136,13 +143,16 @@ class LayerMap:
     """What a method returns for one layer (or for the input): raw values, (t, h, w), and their frame, batch (t,).
 
     Args:
+        values: of clips (t, m, h, w), a map per moment.
         sizes: (h, w) of each target's map before all were brought to one grid; None where nothing was enlarged.
+        time: of clips: where the moments lie, in frames that the model is fed.
     """
 
     name: str
-    values: Float[Tensor, "t h w"]
+    values: Float[Tensor, "t *m h w"]
     frame: Frame
     sizes: tuple[Size, ...] | None = None
+    time: Axis | None = None
 
 
 @runtime_checkable
@@ -151,7 +161,8 @@ class Method(Protocol):
 
     Attributes:
         name: the field's name. source: paper and equation.
-        signed: negative values mean evidence against.
+        signed: negative values mean evidence against. Methods with a true attribute ``clips`` take layers of clips, (t, c, m, h, w),
+            as well as of pictures; the others are refused for clips.
         needs: what the trace must hold: any of ``activation``, ``gradient``, ``attention``,
             ``attention_gradient``, ``attention_own_gradient`` (of each block's own score), ``rerun``, ``hessian``
             (of rerun), ``bias``.
@@ -172,7 +183,8 @@ class LayerMethod:
     """A method that is one formula per layer.
 
     Args:
-        weighted: (activation, gradient), both (t, c, h, w) -> (t, c, h, w) whose channel sum is the map.
+        weighted: (activation, gradient), both (t, c, h, w) -> (t, c, h, w) whose channel sum is the map; any number of
+            dimensions may follow the channels, for clips a third one of moments.
         local: True where a cell's value needs only that cell, so that patches can be explained by themselves.
         reduce: how channels become one map; the sum, unless the method projects.
     """
@@ -182,27 +194,25 @@ class LayerMethod:
     signed: bool
     local: bool = False
     uses_gradient: bool = True
-    reduce: Callable[[Float[Tensor, "t c h w"]], Float[Tensor, "t h w"]] = lambda product: product.sum(1)
+    reduce: Callable[[Float[Tensor, "t c *m h w"]], Float[Tensor, "t *m h w"]] = lambda product: product.sum(1)
+
+    clips: ClassVar[bool] = True
 
     @property
     def needs(self) -> frozenset[str]:
         return frozenset({"activation", "gradient"} if self.uses_gradient else {"activation"})
 
     def map(
-        self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None
-    ) -> Float[Tensor, "t h w"]:
-        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w)."""
+        self, activation: Float[Tensor, "t c *m h w"], gradient: Float[Tensor, "t c *m h w"] | None = None
+    ) -> Float[Tensor, "t *m h w"]:
+        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w), of clips (t, c, m, h, w) -> (t, m, h, w)."""
         dtype = torch.promote_types(activation.dtype, torch.float32)
         product = self.weighted(activation.to(dtype), None if gradient is None else gradient.to(dtype))
         return self.reduce(product)
 
     def __call__(self, trace: Trace) -> list[LayerMap]:
         return [
-            LayerMap(
-                layer.name,
-                self.map(layer.activation, layer.need_gradient() if self.uses_gradient else None),
-                layer.frame,
-            )
+            layer.map_of(self.map(layer.activation, layer.need_gradient() if self.uses_gradient else None))
             for layer in trace.need_layers()
         ]
 
@@ -229,15 +239,16 @@ class PooledMethod(LayerMethod):
         """The method of a term."""
 
         def weighted(activation: Tensor, gradient: Tensor) -> Tensor:
-            total = activation.sum((2, 3), keepdim=True)
-            return term(activation, gradient, total, activation[0, 0].numel()).sum((2, 3), keepdim=True) * activation
+            cells = cell_dims(activation)
+            total = activation.sum(cells, keepdim=True)
+            return term(activation, gradient, total, activation.shape[2:].numel()).sum(cells, keepdim=True) * activation
 
         return cls(name, weighted, signed, term=term)
 
     def weights(
         self,
-        activation: Float[Tensor, "t c i j"],
-        gradient: Float[Tensor, "t c i j"],
+        activation: Float[Tensor, "t c *m i j"],
+        gradient: Float[Tensor, "t c *m i j"],
         total: Float[Tensor, "t c"],
         cells: int,
     ) -> Float[Tensor, "t c"]:
@@ -248,18 +259,24 @@ class PooledMethod(LayerMethod):
         """
         dtype = torch.promote_types(activation.dtype, torch.float32)
         assert self.term is not None
-        return self.term(activation.to(dtype), gradient.to(dtype), total[:, :, None, None].to(dtype), cells).sum((2, 3))
+        dims = cell_dims(activation)
+        total = total.to(dtype).unflatten(1, (-1, *[1] * len(dims)))
+        return self.term(activation.to(dtype), gradient.to(dtype), total, cells).sum(dims)
 
     def map(
-        self, activation: Float[Tensor, "t c h w"], gradient: Float[Tensor, "t c h w"] | None = None
-    ) -> Float[Tensor, "t h w"]:
+        self, activation: Float[Tensor, "t c *m h w"], gradient: Float[Tensor, "t c *m h w"] | None = None
+    ) -> Float[Tensor, "t *m h w"]:
         """The formula itself; as a product of matrices, which does not keep the weighted activations."""
         assert gradient is not None
-        t, _, h, w = activation.shape
+        wide = torch.promote_types(activation.dtype, torch.float32)
         weights = self.weights(
-            activation,
-            gradient,
-            activation.sum((2, 3), dtype=torch.promote_types(activation.dtype, torch.float32)),
-            h * w,
+            activation, gradient, activation.sum(cell_dims(activation), dtype=wide), activation.shape[2:].numel()
         )
-        return torch.bmm(weights[:, None], activation.to(weights.dtype).flatten(2)).view(t, h, w)
+        return torch.bmm(weights[:, None], activation.to(weights.dtype).flatten(2)).view(
+            len(activation), *activation.shape[2:]
+        )
+
+
+def cell_dims(values: Float[Tensor, "t c *m h w"]) -> tuple[int, ...]:
+    """The dimensions of a layer's activations behind the channels: rows and columns, and the moments of clips in front of them."""
+    return tuple(range(2, values.ndim))

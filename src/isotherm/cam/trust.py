@@ -8,11 +8,12 @@ from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
-from isotherm.cam.fuse import Fuse
+from isotherm.cam.fuse import Fuse, at_moments
+from isotherm.cam.receptive import Axis
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.trace import LayerMap, Method
@@ -29,6 +30,8 @@ Window = tuple[slice, slice]
 
 FAST_TARGETS = 2
 """Targets per picture that the fast check judges, those of the highest scores: every one costs dozens of forward passes."""
+CLIP_BATCH = 4
+"""Changed clips that go through the model together: one takes the memory of as many pictures as it has frames."""
 WINDOW = (16, 16)
 """Cells that maps are compared on where they are 0 nearly everywhere."""
 
@@ -112,7 +115,7 @@ def _judge(bench: _Bench, m: LayerMap, index: Tensor) -> tuple[Trust, ...]:
     # one set of random weights serves all maps that can stand in one tensor
     groups: dict[Any, list[int]] = {}
     for i, (one, window) in enumerate(zip(shown, windows, strict=True)):
-        groups.setdefault(one.frame.size if window is None else WINDOW, []).append(i)
+        groups.setdefault(one.values.shape[1:] if window is None else WINDOW, []).append(i)
     for some in groups.values():
         check = _against_random_weights(bench, [shown[i] for i in some], [windows[i] for i in some], index[some])
         stages = () if bench.level == "fast" else check.fractions
@@ -126,25 +129,50 @@ def _own(bench: _Bench, m: LayerMap, target: int) -> LayerMap:
     """One target's map on its own grid: what was enlarged for the sake of other findings is made again without them."""
     if m.sizes is not None and m.sizes[target] != m.frame.size:
         return bench.alone(target)
-    return LayerMap(m.name, m.values[target : target + 1], m.frame[target : target + 1])
+    return LayerMap(m.name, m.values[target : target + 1], m.frame[target : target + 1], time=m.time)
 
 
 def _against_random(bench: _Bench, m: LayerMap, target: int) -> Trust:
     a = bench.attribution
     targets, inputs = a.targets.take(torch.tensor([target])), a.rerun.inputs
     row = inputs.take(targets.picture)
-    fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[1])
-    (trust,) = assess(
+    fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[-3])
+    maps, score = (
         to_frame(m.values, m.frame, row.frame, outside="edge").float(),
-        row.tensor,
         ViewRerun(a.rerun.view, inputs, targets).scores,
+    )
+    region = inside(row.frame)
+    if m.time is None:
+        (trust,) = assess(
+            maps,
+            row.tensor,
+            score,
+            fill=fill.to(inputs.tensor),
+            grid=m.frame.size,
+            level=bench.level,
+            region=region,
+            seed=bench.seed,
+        )
+        return trust
+    frames = int(row.tensor.shape[1])
+    (trust,) = assess(
+        stacked(at_moments(maps, m.time, Axis(0.5, 1.0), frames)),
+        stacked(row.tensor.movedim(1, 2)),
+        lambda tall, target: score(tall.unflatten(2, (frames, -1)).movedim(2, 1), target),
         fill=fill.to(inputs.tensor),
-        grid=m.frame.size,
+        grid=(int(m.values.shape[1]), *m.frame.size),
         level=bench.level,
-        region=inside(row.frame),
+        region=stacked(region[:, None].expand(-1, frames, -1, -1)),
+        frames=frames,
         seed=bench.seed,
+        batch=CLIP_BATCH,
     )
     return trust
+
+
+def stacked(values: Shaped[Tensor, "*b m h w"]) -> Shaped[Tensor, "*b mh w"]:
+    """A clip's moments below each other, as one tall picture."""
+    return values.flatten(-3, -2)
 
 
 def _against_random_weights(
@@ -179,20 +207,20 @@ def inside(frame: Frame) -> Bool[Tensor, "t h w"]:
     return torch.stack(parts)
 
 
-def _window(values: Float[Tensor, "h w"]) -> Window | None:
+def _window(values: Float[Tensor, "*m h w"]) -> Window | None:
     """Where a map is not 0, if that is less than a quarter of the grid; else None.
 
     A finding explained on its own level has a map that is 0 but for a few cells around its anchor, whatever the
     weights are. Compared over the whole grid, those zeros would always agree.
     """
     at = torch.nonzero(values)
-    if not len(at) or len(at) * 4 > values.numel():
+    if values.ndim > 2 or not len(at) or len(at) * 4 > values.numel():
         return None
     (y0, x0), (y1, x1) = at.amin(0).tolist(), at.amax(0).tolist()
     return slice(y0, y1 + 1), slice(x0, x1 + 1)
 
 
-def _compared(values: Float[Tensor, "1 h w"], window: Window | None) -> Float[Tensor, "1 i j"]:
+def _compared(values: Float[Tensor, "1 *m h w"], window: Window | None) -> Float[Tensor, "1 i j"]:
     if window is None:
-        return values
+        return stacked(values) if values.ndim > 3 else values
     return F.interpolate(values[:, *window][None].float(), WINDOW, mode="bilinear", align_corners=False)[0]

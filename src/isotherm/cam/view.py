@@ -18,9 +18,10 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from isotherm.cam.receptive import Field
+from isotherm.cam.receptive import Axis, Field
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
+from isotherm.moments import Timeline
 from isotherm.ops.names import known_word
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
@@ -32,26 +33,36 @@ class Inputs:
     """What a model is fed, and where each of its pixels comes from.
 
     Args:
-        tensor: (b, c, h, w), preprocessed, on the model's device and in its dtype.
+        tensor: (b, c, h, w), preprocessed, on the model's device and in its dtype; of clips (b, t, c, h, w).
         frame: batch (b,), ``frame.size == (h, w)``: input pixels -> source pixels.
         extra: further arguments of the forward pass; a tensor value has a leading dimension b.
         blank: (c,) the input value that stands for "nothing there" (what the dataset's mean colour becomes
             after preprocessing); perturbation methods fill with it.
+        timelines: of clips, one each: which of their frames the t are; empty for pictures.
     """
 
-    tensor: Float[Tensor, "b c h w"]
+    tensor: Float[Tensor, "b *time c h w"]
     frame: Frame
     extra: Mapping[str, Any] = field(default_factory=dict)
     blank: Float[Tensor, " c"] | None = None
+    timelines: tuple[Timeline, ...] = ()
 
     def __post_init__(self) -> None:
+        fed = {len(timeline.fed) for timeline in self.timelines}
+        if self.tensor.ndim == 5 and (len(self.timelines) != len(self.tensor) or fed != {self.tensor.shape[1]}):
+            raise ShapeError(
+                f"input tensor {tuple(self.tensor.shape)} is of clips, but there are {len(self.timelines)} timelines of "
+                f"{sorted(fed)} frames; expected one per clip, of as many frames as it has"
+            )
+        if self.tensor.ndim == 4 and self.timelines:
+            raise ShapeError(f"input tensor {tuple(self.tensor.shape)} is of pictures, which have no timelines")
         if tuple(self.frame.batch_shape) != (self.tensor.shape[0],) or self.frame.size != tuple(self.tensor.shape[-2:]):
             raise ShapeError(f"input tensor {tuple(self.tensor.shape)} does not go with {self.frame!r}")
 
     def __len__(self) -> int:
         return self.tensor.shape[0]
 
-    def with_tensor(self, tensor: Float[Tensor, "b c h w"]) -> Inputs:
+    def with_tensor(self, tensor: Float[Tensor, "b *time c h w"]) -> Inputs:
         """The same pictures in other pixels (masked, blurred, stepped towards a baseline)."""
         return replace(self, tensor=tensor)
 
@@ -60,7 +71,8 @@ class Inputs:
         index = torch.as_tensor(rows, dtype=torch.long)
         on = index.to(self.tensor.device)
         extra = {k: v[on.to(v.device)] if isinstance(v, Tensor) and v.ndim else v for k, v in self.extra.items()}
-        return replace(self, tensor=self.tensor[on], frame=self.frame[index], extra=extra)
+        timelines = tuple(self.timelines[i] for i in index.tolist()) if self.timelines else ()
+        return replace(self, tensor=self.tensor[on], frame=self.frame[index], extra=extra, timelines=timelines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,11 +213,16 @@ class Layout:
         return 1 if self.order == "nchw" else -1
 
     @property
-    def cell_dims(self) -> tuple[int, int]:
+    def cell_dims(self) -> tuple[int, ...]:
         """Indices of rows and columns in a raw output of 4 dimensions."""
         return (1, 2) if self.order == "nhwc" else (2, 3)
 
-    def to_grid(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c h w"]:
+    @property
+    def cells(self) -> tuple[int, ...] | None:
+        """How many cells the tokens behind the prefix are, along each axis; None for maps."""
+        return self.grid
+
+    def to_grid(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c *time h w"]:
         """Raw output (or its gradient) -> (b, c, h, w). Linear, so it serves both."""
         if self.order == "nchw" and output.ndim == 4:
             return output
@@ -229,6 +246,10 @@ class Layout:
     def declared(self) -> bool:
         """True where the model says where its cells lie, so that nobody needs to look."""
         return self.spans or self.stride is not None
+
+    def time_axis(self, inputs: Inputs, count: int, field: Field | None = None) -> Axis | None:
+        """Where the moments of a clip's layer lie (:class:`isotherm.cam.clips.ClipLayout`); a picture's layer has none."""
+        return None
 
     def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:
         """The frame of this layer's grid, batch (b,).
@@ -266,8 +287,8 @@ class View(Protocol):
     default_method: str
     """Name in :mod:`isotherm.cam.methods` of the method to use unless told."""
 
-    def prepare(self, pictures: Sequence[Picture]) -> Inputs:
-        """Pictures of any sizes -> one batch."""
+    def prepare(self, pictures: Sequence[Any]) -> Inputs:
+        """Pictures of any sizes (or clips, see :class:`isotherm.cam.clips.ClipView`) -> one batch."""
         ...
 
     def run(self, inputs: Inputs) -> Any:

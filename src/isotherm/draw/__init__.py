@@ -6,6 +6,7 @@
 from isotherm.draw.animation import overlay_frames, save_animation
 from isotherm.draw.boxes import draw_boxes
 from isotherm.draw.colour import colour_table
+from isotherm.draw.moments import moment_sheet
 from isotherm.draw.notebook import gallery_html, heatmap_html, heatmap_png
 from isotherm.draw.overlay import overlay
 from isotherm.draw.panels import comparison_grid, contact_sheet, side_by_side
@@ -29,6 +30,7 @@ __all__ = [
     "heatmap_html",
     "heatmap_png",
     "load_map16",
+    "moment_sheet",
     "overlay",
     "overlay_frames",
     "read_command",

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
+from isotherm.draw.moments import each_frame
 from isotherm.draw.overlay import overlay
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, shared_scale
@@ -40,7 +41,8 @@ def overlay_frames(
     """Overlays, one at a time, all of one scale: a colour means the same in every frame.
 
     Args:
-        heatmaps: a heatmap of (t, h, w), or single maps, one a picture.
+        heatmaps: a heatmap of (t, h, w), or single maps, one a picture; or a heatmap of a clip, whose moments are spread over
+            all frames of the clip.
         pictures: the frames of a video; none is kept.
         scale: for all frames. By default the shared scale of all heatmaps, which therefore must all be there
             (a list, not an iterator); for a stream pass one.
@@ -57,6 +59,8 @@ def overlay_frames(
                 "the heatmaps come as a stream, so their common scale is not known; pass scale=Scale(low, high), or a list"
             )
         scale = shared_scale([heatmaps] if isinstance(heatmaps, Heatmap) else heatmaps)
+    if isinstance(heatmaps, Heatmap) and heatmaps.moments is not None:
+        heatmaps = each_frame(heatmaps)
     return _overlay_frames(heatmaps, pictures, boxes, labels, scale=scale, style=as_style(style), title=title)
 
 

@@ -43,8 +43,9 @@ def facts_of(heatmap: Heatmap) -> dict[str, str]:
 
 
 def line_of(heatmap: Heatmap) -> str:
-    """One line: what the map is, how it was made, and whether it has anything to say."""
-    parts = [text for name, text in facts_of(heatmap).items() if name in ("method", "layer")]
+    """One line: when it is, of a clip; what the map is, how it was made, and whether it has anything to say."""
+    parts = [*heatmap.moments.names] if heatmap.moments is not None and heatmap.values.ndim == 2 else []
+    parts += [text for name, text in facts_of(heatmap).items() if name in ("method", "layer")]
     parts.append("signed" if heatmap.signed and parts else heatmap.kind + (", signed" if heatmap.signed else ""))
     if is_silent(heatmap):
         parts.append(silence_of(heatmap))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
 from isotherm.draw.grid import Tile, arrange
-from isotherm.draw.scale import scale_of
+from isotherm.draw.scale import Scale, scale_of, shared_scale
 from isotherm.draw.style import as_style
 from isotherm.draw.text import text_size
 from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
@@ -34,9 +34,18 @@ def heatmap_png(heatmap: Heatmap) -> bytes:
     """The heatmap as a PNG: over its picture where it has one, alone otherwise; several maps become a sheet."""
     maps = _singles(heatmap)
     if len(maps) == 1:
-        return _png(_draw(maps[0], SIDE))
+        return _png(_draw(maps[0], SIDE, None))
     side = SIDE // 2
-    tiles = [Tile(_draw(m, side), (title_of(m, "") and f"{title_of(m)} [{i}]") or f"[{i}]") for i, m in enumerate(maps)]
+    names = (
+        heatmap.moments.names
+        if heatmap.moments is not None and heatmap.values.ndim == 3
+        else [f"[{i}]" for i in range(len(maps))]
+    )
+    scale = _scale_of_all(heatmap)
+    tiles = [
+        Tile(_draw(m, side, scale), f"{title_of(m, '')} {name}".strip())
+        for m, name in zip(maps, names[: len(maps)], strict=True)
+    ]
     columns = min(4, len(tiles))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     return _png(arrange(rows, font_size=text_size(side, side, share=0.055, smallest=12)))
@@ -46,7 +55,7 @@ def heatmap_html(heatmap: Heatmap) -> str:
     """The heatmap as a piece of HTML that needs nothing from elsewhere: its picture with label and facts below."""
     maps = _singles(heatmap)
     total = _count(heatmap)
-    figures = "".join(_figure(m, SIDE if total == 1 else SIDE // 2) for m in maps)
+    figures = "".join(_figure(m, SIDE if total == 1 else SIDE // 2, _scale_of_all(heatmap)) for m in maps)
     more = f'<div style="{_MUTED}">{total - len(maps)} more not drawn</div>' if total > len(maps) else ""
     return f'<div class="isotherm">{figures}{more}</div>'
 
@@ -70,9 +79,9 @@ def gallery_html(
         warnings: lines above everything, in red. notes: what else a person should know, below.
     """
     total = sum(_count(h) for h in heatmaps)
-    maps = list(islice((m for h in heatmaps for m in _singles(h)), MOST))
+    maps = list(islice(((m, _scale_of_all(h)) for h in heatmaps for m in _singles(h)), MOST))
     side = SIDE if total == 1 else SIDE * 2 // 3
-    figures = "".join(_figure(m, side) for m in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
+    figures = "".join(_figure(m, side, scale) for m, scale in maps) or f'<span style="{_MUTED}">no heatmaps</span>'
     alarms = "".join(f'<div role="alert" style="{_ALARM}">{html.escape(line)}</div>' for line in warnings)
     above = "".join(f'<div style="{_LINE}">{html.escape(line)}</div>' for line in lines)
     below = []
@@ -96,9 +105,14 @@ def _singles(heatmap: Heatmap) -> list[Heatmap]:
     return list(islice((s for m in heatmap for s in _singles(m)), MOST))
 
 
-def _draw(heatmap: Heatmap, side: int) -> Image.Image:
+def _scale_of_all(heatmap: Heatmap) -> Scale | None:
+    """The scale that the moments of a clip share; None where each map has its own."""
+    return None if heatmap.moments is None else shared_scale([heatmap])
+
+
+def _draw(heatmap: Heatmap, side: int, scale: Scale | None) -> Image.Image:
     source = heatmap.frame.source_size.tolist()
-    scale = scale_of(heatmap)
+    scale = scale or scale_of(heatmap)
     picture, box = heatmap.picture, box_of(heatmap)
     size = fit(source, (side, side))
     if picture is None or list(picture.shape[:2]) != source:
@@ -108,8 +122,8 @@ def _draw(heatmap: Heatmap, side: int) -> Image.Image:
     )
 
 
-def _figure(heatmap: Heatmap, side: int) -> str:
-    data = base64.b64encode(_png(_draw(heatmap, side))).decode()
+def _figure(heatmap: Heatmap, side: int, scale: Scale | None) -> str:
+    data = base64.b64encode(_png(_draw(heatmap, side, scale))).decode()
     title, line, trust = title_of(heatmap), line_of(heatmap), facts_of(heatmap).get("trust", "")
     belief = f'<div style="{_MUTED}">{html.escape(trust)}</div>' if trust else ""
     return (

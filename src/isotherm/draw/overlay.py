@@ -118,7 +118,7 @@ def single(heatmap: Heatmap) -> None:
     if heatmap.values.ndim > 2:
         raise ShapeError(
             f"this heatmap holds maps of shape {tuple(heatmap.values.shape)}; an overlay draws one. "
-            "Index it (heatmap[0]), or draw all of them with comparison_grid, contact_sheet or overlay_frames"
+            "Index it (heatmap[0]), or draw all of them with comparison_grid, contact_sheet, moment_sheet or overlay_frames"
         )
 
 

@@ -30,13 +30,14 @@ def assess(
     score: Score,
     *,
     fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
-    grid: Size,
+    grid: Size | tuple[int, int, int],
     level: Literal["fast", "full"] = "fast",
     picture: Int[Tensor, " t"] | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
     model: nn.Module | None = None,
     explain: Callable[[], Float[Tensor, "t h w"]] | None = None,
     keep: Sequence[str] = (),
+    frames: int = 1,
     seed: int = 0,
     batch: int = 32,
 ) -> tuple[Trust, ...]:
@@ -52,7 +53,8 @@ def assess(
             twelve explanations.
         model, explain: the module to randomise and how to make the maps anew with whatever weights it has; without
             them the weights are not checked, and the verdict says so.
-        keep: modules that are never randomised. seed: of everything random. Random maps and orders depend on it and on
+        keep: modules that are never randomised. frames: of clips, see :func:`isotherm.metrics.perturbation.compare`; they have
+            no ROAD, which fills pixels from their neighbours. seed: of everything random. Random maps and orders depend on it and on
             the picture, so a map is judged alike alone and among others.
 
     Returns:
@@ -76,12 +78,15 @@ def assess(
         centre=("deletion", "insertion") if full else ("deletion",),
         picture=picture,
         region=region,
+        frames=frames,
         seed=seed,
         batch=batch,
     )
     nan = torch.full((len(maps),), torch.nan, dtype=torch.float64)
     combined = (
-        road(maps, pictures, score, picture=picture, region=region, seed=seed, batch=batch).combined if full else nan
+        road(maps, pictures, score, picture=picture, region=region, seed=seed, batch=batch).combined
+        if full and frames == 1
+        else nan
     )
     check, similarity = None, nan
     if model is not None and explain is not None and len(maps):

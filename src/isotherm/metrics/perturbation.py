@@ -21,7 +21,7 @@ from isotherm.frame import Size
 from isotherm.metrics.fills import as_fill
 from isotherm.metrics.intervals import Interval, bootstrap_nested
 from isotherm.metrics.ranking import cuts, rank_cells
-from isotherm.metrics.references import centre_map, mix, random_maps
+from isotherm.metrics.references import Cells, centre_map, mix, random_maps
 from isotherm.metrics.scoring import Score, check_maps, picture_keys, picture_rows, score_stream
 from isotherm.ops.names import known_word
 
@@ -162,13 +162,14 @@ def compare(
     score: Score,
     *,
     fill: Float[Tensor, " c"] | Float[Tensor, "b c h w"],
-    grid: Size,
+    grid: Cells,
     orders: int = 5,
     centre: Sequence[Literal["deletion", "insertion"]] = ("deletion", "insertion"),
     steps: int = 16,
     picture: Int[Tensor, " t"] | None = None,
     cells: Size | None = None,
     region: Bool[Tensor, "t h w"] | None = None,
+    frames: int = 1,
     seed: int = 0,
     batch: int = 32,
 ) -> Comparisons:
@@ -179,8 +180,10 @@ def compare(
     the picture alone: all maps of one picture on the same grid meet the same ones, whatever else is compared.
 
     Args:
-        grid: (h, w) of the maps before they were enlarged to the model's input.
+        grid: (h, w) of the maps before they were enlarged to the model's input; of clips (moments, h, w).
         orders: random maps per target. centre: where to compare with the centre as well.
+        frames: of clips, whose frames lie below each other in pictures and maps of (c, frames * h, w) and (frames * h, w); random
+            maps then vary along time as the map does, and the centre is each frame's.
         others: as of :func:`deletion`.
 
     Returns:
@@ -192,10 +195,13 @@ def compare(
         known_word(word, ("deletion", "insertion"), "centre")
     run = _Run(maps, pictures, score, fill, steps, picture, cells, region, batch)
     t, size = len(maps), (int(maps.shape[1]), int(maps.shape[2]))
-    blob = centre_map(size, device=maps.device)
+    one = (size[0] // frames, size[1])
+    blob = centre_map(one, device=maps.device).repeat(frames, 1)
+    volume: Cells = one if len(grid) == 2 else (frames, *one)
 
     def field(i: int, j: int) -> Tensor:
-        return random_maps(1, size, grid=grid, seed=mix(seed, run.keys[i], j), device=maps.device)[0]
+        made = random_maps(1, volume, grid=grid, seed=mix(seed, run.keys[i], j), device=maps.device)
+        return made.reshape(size)
 
     plan = [run.order(i, maps[i], seed) for i in range(t)]
     plan += [run.order(i, maps[i], seed, insert=True) for i in range(t)]

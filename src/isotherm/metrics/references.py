@@ -16,18 +16,21 @@ from torch import Tensor
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 
+Cells = Size | tuple[int, int, int]
+"""(h, w), or (frames or moments, h, w) of clips."""
+
 
 def random_maps(
-    count: int, size: Size, *, grid: Size, seed: int = 0, device: torch.device | str = "cpu"
-) -> Float[Tensor, "count h w"]:
+    count: int, size: Cells, *, grid: Cells, seed: int = 0, device: torch.device | str = "cpu"
+) -> Float[Tensor, "count *time h w"]:
     """Smooth random fields: independent normal values on the map's own grid, enlarged bilinearly as maps are.
 
     Args:
         count: how many; field i depends on (seed, i) only.
-        size: (h, w) of the model's input in pixels. grid: (h, w) of the map before it was enlarged; ``size`` for
-            maps of single pixels.
+        size: (h, w) of the model's input in pixels, of clips (frames, h, w). grid: (h, w) of the map before it was enlarged, of
+            clips (moments, h, w); ``size`` for maps of single pixels.
     """
-    if not (1 <= grid[0] <= size[0] and 1 <= grid[1] <= size[1]):
+    if len(grid) != len(size) or not all(1 <= cells <= pixels for cells, pixels in zip(grid, size, strict=True)):
         raise OptionError(
             f"grid is {tuple(grid)}; the grid of a map over {tuple(size)} pixels has from 1 to that many cells"
         )
@@ -37,7 +40,8 @@ def random_maps(
     ]
     if not fields:
         return torch.zeros(0, *size, device=device)
-    return F.interpolate(torch.cat(fields).to(device), tuple(size), mode="bilinear", align_corners=False)[:, 0]
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    return F.interpolate(torch.cat(fields).to(device), tuple(size), mode=mode, align_corners=False)[:, 0]
 
 
 def centre_map(size: Size, *, device: torch.device | str = "cpu") -> Float[Tensor, "h w"]:

@@ -29,11 +29,11 @@ MAX_KERNEL_CELLS = 10_000
 """A kernel matrix of so many cells squared takes 400 MB; more is refused."""
 
 
-def first_component(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+def first_component(features: Float[Tensor, "b c *m h w"]) -> Float[Tensor, "b *m h w"]:
     """Projection of each cell's centred features on their first right singular vector.
 
     Args:
-        features: (b, c, h, w). Half precision is widened to float32.
+        features: (b, c, h, w), or of clips (b, c, m, h, w). Half precision is widened to float32.
 
     Returns:
         (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal. A map
@@ -54,12 +54,12 @@ def first_component(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"
         energy = (top[:, None] @ gram @ top[:, :, None])[:, 0].clamp(min=0)
         component = top * energy.sqrt()
     component = (_oriented(component, x_bcn) * scale_b[:, None]).masked_fill(~known_b[:, None], torch.nan)
-    return component.reshape(b, *features.shape[-2:])
+    return component.reshape(b, *features.shape[2:])
 
 
 def first_kernel_component(
-    features: Float[Tensor, "b c h w"], *, kernel: Kernel = "sigmoid", gamma: float | None = None
-) -> Float[Tensor, "b h w"]:
+    features: Float[Tensor, "b c *m h w"], *, kernel: Kernel = "sigmoid", gamma: float | None = None
+) -> Float[Tensor, "b *m h w"]:
     """First component of kernel PCA over each map's cells.
 
     Args:
@@ -80,7 +80,7 @@ def first_kernel_component(
     b, c, n = x_bcn.shape
     if n > MAX_KERNEL_CELLS:
         raise ShapeError(
-            f"a layer of {features.shape[-2]} x {features.shape[-1]} cells needs a kernel matrix of {n} x {n}; "
+            f"a layer of {' x '.join(map(str, features.shape[2:]))} cells needs a kernel matrix of {n} x {n}; "
             f"at most {MAX_KERNEL_CELLS} cells are taken: choose a deeper layer, or EigenCAM, which has no such matrix"
         )
     gamma = 1.0 / c if gamma is None else gamma
@@ -104,7 +104,7 @@ def first_kernel_component(
         value = top @ (k @ top)
         # cells that are all alike leave nothing but rounding behind the centring
         maps.append(top * torch.where(value > rounding, value, torch.zeros_like(value)).sqrt())
-    return _oriented(torch.stack(maps), x_bcn).reshape(b, *features.shape[-2:])
+    return _oriented(torch.stack(maps), x_bcn).reshape(b, *features.shape[2:])
 
 
 def top_eigenvector(matrix: Float[Tensor, "b n n"]) -> Float[Tensor, "b n"]:

@@ -347,7 +347,7 @@ def test_load_a_file_finds_its_number_of_classes(tmp_path, monkeypatch):
         (lambda: adapter.wrap(small_vit(), confidence=0.5), OptionError, "detector's findings"),
         (lambda: adapter.wrap(small_vit(), std=(1, 0, 1)), OptionError, "above 0"),
         (lambda: adapter.wrap(tv.resnet18(), size=(0, 5)), OptionError, "at least 1"),
-        (lambda: adapter.wrap(tv.video.r3d_18(num_classes=2)), AdapterError, "VideoResNet does not map one picture"),
+        (lambda: adapter.wrap(tv.optical_flow.raft_small()), AdapterError, "RAFT does not map one picture"),
         (lambda: adapter.wrap(tv.resnet18()).prepare([]), InputError, "list is empty"),
         (
             lambda: check_picture(np.zeros((4, 4), np.uint8)),

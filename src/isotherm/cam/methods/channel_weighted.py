@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMap, LayerTrace, Trace
+from isotherm.cam.trace import LayerMap, LayerTrace, Trace, cell_dims
 
 
-def channel_sum(product: Float[Tensor, "t c h w"]) -> Float[Tensor, "t h w"]:
+def channel_sum(product: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t *m h w"]:
     """How weighted activations become one map, unless they are projected."""
     return product.sum(1)
 
@@ -27,7 +27,7 @@ class ChannelWeighted(ABC):
         reduce: how the weighted channels become one map; :func:`isotherm.cam.methods.eigen_smooth` changes it.
     """
 
-    reduce: Callable[[Float[Tensor, "t c h w"]], Float[Tensor, "t h w"]] = channel_sum
+    reduce: Callable[[Float[Tensor, "t c *m h w"]], Float[Tensor, "t *m h w"]] = channel_sum
 
     name: ClassVar[str]
     signed: ClassVar[bool] = True
@@ -43,4 +43,4 @@ class ChannelWeighted(ABC):
     def _map(self, trace: Trace, i: int, layer: LayerTrace) -> LayerMap:
         activation = layer.activation.to(torch.promote_types(layer.activation.dtype, torch.float32))
         weights = self.weights(trace, i).to(activation)
-        return LayerMap(layer.name, self.reduce(weights[:, :, None, None] * activation), layer.frame)
+        return layer.map_of(self.reduce(weights.unflatten(1, (-1, *[1] * len(cell_dims(activation)))) * activation))

@@ -39,6 +39,7 @@ class FinerCAM:
     name: ClassVar[str] = "FinerCAM"
     signed: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient"})
+    clips: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.base.uses_gradient:
@@ -55,7 +56,7 @@ class FinerCAM:
             gradient = layer.need_gradient()
             gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
             contrast = torch.tensordot(mix.to(gradient), gradient, dims=1)
-            maps.append(LayerMap(layer.name, self.base.map(layer.activation, contrast), layer.frame))
+            maps.append(layer.map_of(self.base.map(layer.activation, contrast)))
         return maps
 
     def contrast(self, trace: Trace) -> Float[Tensor, "t t"]:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.methods.channel_weighted import ChannelWeighted
-from isotherm.cam.trace import Trace
+from isotherm.cam.trace import Trace, cell_dims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,13 @@ class ShapleyCAM(ChannelWeighted):
 
     name: ClassVar[str] = "ShapleyCAM"
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient", "hessian"})
+    clips: ClassVar[bool] = True
 
     def weights(self, trace: Trace, layer: int) -> Float[Tensor, "t c"]:
         at = trace.need_layers()[layer]
         gradient = at.need_gradient()
         curvature = trace.need_rerun().hessian_vector(layer, at.activation)
-        return (gradient - 0.5 * curvature.to(gradient)).mean((2, 3))
+        return (gradient - 0.5 * curvature.to(gradient)).mean(cell_dims(gradient))
 
 
 shapleycam = ShapleyCAM()

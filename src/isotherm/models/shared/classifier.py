@@ -86,6 +86,10 @@ class ClassifierView:
         device, dtype = where_it_lives(self.model)
         return self.preprocess.batch(pictures, device=device, dtype=dtype)
 
+    def fed(self, inputs: Inputs) -> Tensor:
+        """What the model is called with."""
+        return inputs.tensor
+
     def run(self, inputs: Inputs) -> ClassifierOutput:
         """The forward pass; what the last linear layer reads is kept beside the logits."""
         read: list[tuple[Tensor, Tensor]] = []
@@ -96,7 +100,7 @@ class ClassifierView:
 
         handles = [head.register_forward_hook(keep) for head in self._heads]
         try:
-            logits = self.model(inputs.tensor)
+            logits = self.model(self.fed(inputs))
         finally:
             for handle in handles:
                 handle.remove()

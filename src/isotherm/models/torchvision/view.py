@@ -31,6 +31,7 @@ from isotherm.models.shared.premises import (
     names_premise,
 )
 from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
+from isotherm.models.torchvision.video import is_video_model, wrap_video
 from isotherm.models.weights.files import load_fitting, open_weights
 
 IMAGENET_CLASSES = 1000
@@ -47,6 +48,7 @@ def wrap(
     std: Sequence[float] | None = None,
     geometry: Geometry | None = None,
     confidence: float | None = None,
+    frames: int | None = None,
     weights: Any = None,
 ) -> View:
     """A view of a torchvision model, or of any module that maps (b, 3, h, w) to (b, k) logits.
@@ -64,10 +66,11 @@ def wrap(
         geometry: how a picture of another aspect ratio is fitted, see :data:`isotherm.models.shared.preprocess.Geometry`;
             "crop" for classifiers and "shorter" for segmenters unless given; detectors scale by themselves.
         confidence: least confidence of a detector's findings, on top of its own threshold.
+        frames: how many frames of a clip a video classifier is fed; as many as torchvision evaluates it with unless given.
         weights: a member of one of torchvision's weights enums, whose evaluation transform is then used to the bit.
 
     Raises:
-        AdapterError: a model of another job (video, optical flow), traced or quantised.
+        AdapterError: a model of another job (optical flow), traced or quantised.
     """
     _need_torchvision()
     from torchvision.models.detection.fcos import FCOS
@@ -89,6 +92,14 @@ def wrap(
     if confidence is not None:
         raise OptionError(
             "confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters"
+        )
+    if is_video_model(model):
+        return wrap_video(
+            model, names=names, size=size, mean=mean, std=std, geometry=geometry, frames=frames, weights=weights
+        )
+    if frames is not None:
+        raise OptionError(
+            f"frames= is for video models, and this {type(model).__name__} sees one picture; leave it out"
         )
     if isinstance(model, _SimpleSegmentationModel | LRASPP):
         from isotherm.models.torchvision.segmentation import wrap_segmenter
@@ -112,9 +123,9 @@ def wrap_classifier(
 
     from isotherm.models.torchvision.layers import known_layer, order_of, token_head, token_rule
 
-    if type(model).__module__.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
+    if type(model).__module__.startswith("torchvision.models.optical_flow"):
         raise AdapterError(
-            f"{type(model).__name__} does not map one picture to class logits; isotherm explains image classifiers, segmenters and detectors"
+            f"{type(model).__name__} does not map one picture to class logits; isotherm explains classifiers of pictures and clips, segmenters and detectors"
         )
     linear = _last_linear(model)
     part = None if weights is not None else declaring_part(model)
@@ -187,6 +198,7 @@ def load(
     std: Sequence[float] | None = None,
     geometry: Geometry | None = None,
     confidence: float | None = None,
+    frames: int | None = None,
 ) -> View:
     """A view of one of torchvision's models, by name.
 
@@ -195,7 +207,7 @@ def load(
         weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random ones;
             anything else is the path of a state dict, whose number of classes the model then gets.
         seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
-        names, size, mean, std, geometry, confidence: as in :func:`wrap`.
+        names, size, mean, std, geometry, confidence, frames: as in :func:`wrap`.
 
     Raises:
         AdapterError: no such model; the message has the nearest names.
@@ -243,6 +255,7 @@ def load(
         std=std,
         geometry=geometry,
         confidence=confidence,
+        frames=frames,
         weights=best,
     )
     if weights == "none":

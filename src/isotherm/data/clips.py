@@ -1,0 +1,121 @@
+"""Clips from whatever a caller holds: a video file, frames as they were decoded, pictures, an array."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotherm.cam.clips import Clip
+from isotherm.data.pictures import as_picture
+from isotherm.data.video import VIDEO_SUFFIXES, VideoFrame, read_frames
+from isotherm.errors import InputError, OptionError
+
+MAX_BYTES = 2 << 30
+"""Most memory that the frames of one clip may take as pixels: 42 seconds of 640 x 480 at 60 frames a second."""
+
+
+def as_clip(clip: Any, *, fps: float | None = None) -> Clip:
+    """A Clip from whatever a caller holds, or an error wherever the meaning would be a guess.
+
+    Args:
+        clip: a Clip; the path of a video file; frames of a video in order, such as ``read_frames`` gives, whose times are
+            kept; a list of pictures of one size, each as :func:`isotherm.data.pictures.as_picture` takes it; an array
+            (t, H, W, 3) or a tensor (t, 3, H, W), each frame as there.
+        fps: frames a second, where the clip does not know its times; unknown times are counted in frames.
+
+    Raises:
+        InputError: a single picture, frames of several sizes, no frames, more than memory should hold.
+        OptionError: fps that is not above 0, or for a clip that knows its times.
+
+    Example:
+        >>> as_clip(np.zeros((3, 24, 32, 3), np.uint8), fps=10).edges_s
+        (0.0, 0.1, 0.2, 0.3)
+    """
+    if fps is not None and not fps > 0:
+        raise OptionError(f"fps is {fps}; expected frames a second, above 0")
+    made = _clip(clip)
+    if fps is None:
+        return made
+    if made.edges_s is not None:
+        raise OptionError("this clip knows the times of its frames; leave fps out")
+    return Clip(made.frames, tuple(i / fps for i in range(len(made) + 1)))
+
+
+def _clip(clip: Any) -> Clip:
+    if isinstance(clip, Clip):
+        return clip
+    if isinstance(clip, str | os.PathLike):
+        if Path(clip).suffix.lower() not in VIDEO_SUFFIXES:
+            raise InputError(
+                f"{os.fspath(clip)} is no video, and this model sees several moments; give a video file, a list of pictures in "
+                "order, or an array (t, H, W, 3); a single picture goes as [picture]"
+            )
+        return read_clip(clip)
+    if isinstance(clip, list | tuple):
+        frames: Sequence[Any] = clip
+    elif hasattr(clip, "ndim") and hasattr(clip, "shape"):
+        if clip.ndim != 4:
+            raise InputError(
+                f"a clip of shape {tuple(clip.shape)} was given to a model that sees several moments; expected (t, H, W, 3), or a "
+                "tensor (t, 3, H, W); a single picture goes as [picture]"
+            )
+        frames = list(clip)
+    elif isinstance(clip, Iterable) and not isinstance(clip, bytes):
+        frames = list(clip)
+    else:
+        raise InputError(
+            f"a clip was given as {type(clip).__name__}; expected a video file, frames or pictures in order, or an array (t, H, W, 3)"
+        )
+    if not frames:
+        raise InputError("a clip without frames was given; expected at least one picture")
+    times = [frame.time_s for frame in frames if isinstance(frame, VideoFrame)]
+    return _joined(frames, times if len(times) == len(frames) else [])
+
+
+def read_clip(source: str | os.PathLike[str], *, every: int = 1, max_frames: int | None = None) -> Clip:
+    """All frames of a video file, or each n-th, with their times.
+
+    Args:
+        source, every, max_frames: as of :func:`isotherm.data.video.read_frames`.
+
+    Raises:
+        InputError: the file cannot be read, or its frames take more memory than a clip should.
+    """
+    arrays, times, taken = [], [], 0
+    for frame in read_frames(source, every=every, max_frames=max_frames):
+        arrays.append(frame.array())
+        times.append(frame.time_s)
+        taken += arrays[-1].nbytes
+        if taken > MAX_BYTES:
+            raise InputError(
+                f"{source} has more than {len(arrays)} frames of {arrays[0].shape[1]} x {arrays[0].shape[0]} pixels, which is over "
+                f"{MAX_BYTES >> 30} GiB; take fewer of them, such as read_clip(..., every={2 * every}), or a shorter part"
+            )
+    return _joined(arrays, times)
+
+
+def _joined(frames: Sequence[Any], times_s: Sequence[float]) -> Clip:
+    arrays = [as_picture(frame.array() if isinstance(frame, VideoFrame) else frame).array for frame in frames]
+    sizes = sorted({array.shape[:2] for array in arrays})
+    if len(sizes) > 1:
+        raise InputError(f"the frames of a clip have different sizes {sizes}; expected one size (h, w) for all of them")
+    return Clip(np.stack(arrays), edges_of(times_s))
+
+
+def edges_of(times_s: Sequence[float]) -> tuple[float, ...] | None:
+    """When each frame begins, and when the last one ends if it lasts as long as those before it on average; None for fewer than two.
+
+    Example:
+        >>> edges_of([0.0, 0.5, 1.5])
+        (0.0, 0.5, 1.5, 2.25)
+    """
+    if len(times_s) < 2:
+        return None
+    if not all(a < b for a, b in pairwise(times_s)):
+        return None  # a broken recording; frames are then counted
+    return (*times_s, times_s[-1] + (times_s[-1] - times_s[0]) / (len(times_s) - 1))
