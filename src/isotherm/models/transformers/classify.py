@@ -110,9 +110,9 @@ class ImageClassifierView(EncoderView):
 
     def run(self, inputs: Inputs) -> ClassifierOutput:
         """The forward pass; what the last linear layers read is kept beside the logits."""
-        with reading(_heads(self.model)) as read:
+        with reading(heads_of(self.model)) as read:
             logits = self.call(inputs).logits
-        return ClassifierOutput(logits, _embedding(read, logits))
+        return ClassifierOutput(logits, embedding_of(read, logits))
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
         """The logits with their names; probabilities where the configuration says that one class excludes the others."""
@@ -220,14 +220,14 @@ def reading(heads: Sequence[nn.Module]) -> Iterator[list[tuple[Tensor, Tensor]]]
             handle.remove()
 
 
-def _heads(model: nn.Module) -> list[nn.Module]:
+def heads_of(model: nn.Module) -> list[nn.Module]:
     """The last linear layer of each classifier of the model; distilled ones have two."""
     tops = [module for name, module in model.named_children() if "classifier" in name or name in ("head", "fc")]
     linears = [[m for m in top.modules() if isinstance(m, nn.Linear)] for top in tops]
     return [found[-1] for found in linears if found]
 
 
-def _embedding(read: Sequence[tuple[Tensor, Tensor]], logits: Tensor) -> Tensor | None:
+def embedding_of(read: Sequence[tuple[Tensor, Tensor]], logits: Tensor) -> Tensor | None:
     """What the heads read, if their mean output really is the answer."""
     if not read or any(given.ndim != 2 or made.shape != logits.shape for given, made in read):
         return None

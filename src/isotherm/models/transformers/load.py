@@ -111,6 +111,7 @@ def class_of(config: Any) -> Any:
         "ZeroShotObjectDetection",
         "SemanticSegmentation",
         "ImageClassification",
+        "VideoClassification",
         "ImageTextToText",
     )
     for auto in autos:
@@ -120,7 +121,7 @@ def class_of(config: Any) -> Any:
             return found[0] if isinstance(found, tuple) else found
     raise AdapterError(
         f"the configuration names {', '.join(map(str, config.architectures or ())) or 'no model class'} of type {config.model_type!r}, which this "
-        "transformers does not have as an image classifier, segmenter, detector or vision-language model"
+        "transformers does not have as a classifier of pictures or clips, segmenter, detector or vision-language model"
     )
 
 

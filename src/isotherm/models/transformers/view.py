@@ -29,10 +29,11 @@ from isotherm.models.transformers.load import (
 )
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
+from isotherm.models.transformers.video import wrap_video
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.view import LanguageView
 
-READS = "image classifiers, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
+READS = "classifiers of pictures and clips, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
 
 
 def wrap(
@@ -43,6 +44,7 @@ def wrap(
     size: int | Sequence[int] | None = None,
     classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
+    frames: int | None = None,
 ) -> View | LanguageView:
     """A view of a transformers vision model.
 
@@ -56,6 +58,7 @@ def wrap(
         classes: in words, of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
             embedding is explained). A list, or one string with full stops between.
         confidence: least confidence of a detector's findings; the processor's own default unless given.
+        frames: how many frames of a clip a video classifier is fed, see :func:`isotherm.models.transformers.video.wrap_video`.
 
     Raises:
         AdapterError: a model of another job, or whose processor cannot be followed.
@@ -64,6 +67,12 @@ def wrap(
     model = original_module(model)
     config, kind = model.config, type(model).__name__
     family = str(config.model_type)
+    if kind.endswith("ForVideoClassification"):
+        _refuse_of_video(kind, classes=classes, confidence=confidence)
+        own = _named(names, label_names(config), kind)
+        return wrap_video(model, processor=processor, names=own, size=size, frames=frames)
+    if frames is not None:
+        raise OptionError(f"frames is for video classifiers, and {kind} is none; leave it out")
     if kind.endswith("ForConditionalGeneration"):
         return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
     label, given = f"{kind} (transformers", size is not None
@@ -132,6 +141,7 @@ def load(
     classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
     dtype: str = "float32",
+    frames: int | None = None,
 ) -> View | LanguageView:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
 
@@ -143,7 +153,7 @@ def load(
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
         seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or a
             ``config.json`` that may hand arguments on.
-        names, size, classes, confidence: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
+        names, size, classes, confidence, frames: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.
@@ -155,7 +165,15 @@ def load(
     model = open_model(name, config, weights=weights, seed=seed, allow_code=allow_code, dtype=dtype_of(dtype)).to(
         device
     )
-    view = wrap(model, processor=open_processor(name), names=names, size=size, classes=classes, confidence=confidence)
+    view = wrap(
+        model,
+        processor=open_processor(name),
+        names=names,
+        size=size,
+        classes=classes,
+        confidence=confidence,
+        frames=frames,
+    )
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")
@@ -174,6 +192,12 @@ def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView
             f"{type(model).__name__} reads words, but there is no processor with a tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
         )
     return TransformersVlm(model, processor)
+
+
+def _refuse_of_video(kind: str, **given: Any) -> None:
+    unfit = [name for name, value in given.items() if value is not None]
+    if unfit:
+        raise OptionError(f"{kind} has learned its classes and takes no {' or '.join(unfit)}; leave it out")
 
 
 def _columns(model: Any) -> int | None:
