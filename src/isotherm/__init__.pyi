@@ -22,6 +22,8 @@ from .errors import (
 from .frame import Frame
 from .heatmap import Heatmap
 from .points import Points, State
+from .systems.prediction import predict
+from .systems.vlm_counting import count
 from .training_map import TrainingMap
 from .version import __version__
 from .vlm.scores import Answer, ExpectedNumber, NextToken, Span, Word
@@ -67,6 +69,7 @@ __all__ = [
     "__version__",
     "arrays",
     "coordinates",
+    "count",
     "decode",
     "draw",
     "errors",
@@ -77,6 +80,7 @@ __all__ = [
     "methods",
     "metrics",
     "open_model",
+    "predict",
     "scores",
     "targets",
 ]

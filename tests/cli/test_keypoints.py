@@ -17,6 +17,7 @@ from PIL import Image
 
 from isotherm.cli import main
 from isotherm.data.beetles import HELD_OUT, make_beetle
+from isotherm.errors import OptionError
 from isotherm.train.keypoint_run import open_run
 from isotherm.train.run_folder import read_figures
 
@@ -340,3 +341,17 @@ def test_mistakes_get_their_message(place, arguments, says, capsys):
     assert "Traceback" not in said
     assert sorted(f.name for f in (place / "runs").iterdir()) == runs  # nothing half-made stays
     assert [f.name for f in (place / "other").iterdir()] == ["mine.txt"]
+
+
+def test_the_top_of_the_package_predicts_by_a_runs_folder(place):
+    import isotherm
+
+    picture = make_beetle(HELD_OUT[0]).picture
+    run = place / "runs" / "keypoints-001"
+    one = isotherm.predict(run, picture)
+    assert one.xy.shape == (1, 4, 2)
+    both = isotherm.predict(open_run(run)[0], [picture, Image.fromarray(picture)], boxes=[(0, 0, 60, 60), None])
+    torch.testing.assert_close(both.xy[1], one.xy[0])
+    assert not torch.allclose(both.xy[0], one.xy[0])
+    with pytest.raises(OptionError, match="1 boxes for 2 pictures"):
+        isotherm.predict(run, [picture, picture], boxes=[None])

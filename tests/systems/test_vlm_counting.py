@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from isotherm.api import open_model
+from isotherm.data.shape_questions import make_question
 from isotherm.draw import overlay
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
 from isotherm.frame import Frame
@@ -477,3 +478,13 @@ def test_looks_are_told(tiny, noise):
         Progress(step=1, total=2, text="whole picture", stage="looking"),
         Progress(step=2, total=2, text="middle", stage="looking"),
     ]
+
+
+def test_the_top_of_the_package_counts_by_a_models_name():
+    import isotherm
+
+    question = make_question(3)
+    by_name = isotherm.count("tiny-vlm", question.picture, question.colour)
+    assert by_name.count == count(open_model("tiny-vlm"), question.picture, question.colour).count
+    with pytest.raises(AdapterError, match="answers no questions"):
+        isotherm.count("scenes", question.picture, "red")

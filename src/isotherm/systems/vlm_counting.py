@@ -141,7 +141,7 @@ class Counted:
 
 
 def count(
-    view: LanguageView,
+    model: str | Path | LanguageView | Any,
     image: Any,
     category: str,
     *,
@@ -153,7 +153,7 @@ def count(
     """Count the objects of a category in a picture.
 
     Args:
-        view: a vision-language model, opened. image: a path, PIL picture or (h, w, 3) uint8. category: what to count, as the prompt has it: "peaches".
+        model: a vision-language model: its name, a module, or a view from :func:`isotherm.open_model`. image: a path, PIL picture or (h, w, 3) uint8. category: what to count, as the prompt has it: "peaches".
         strategy: ``global``, ``comparison``, ``dense``, ``hybrid`` or ``custom``; see :func:`isotherm.systems.counting_views.views_of`. The count of global and
             comparison is that of the whole picture; of the others that of their crops, put together by :mod:`isotherm.systems.counting_fusion`.
         crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom. say: is told of every look.
@@ -161,11 +161,12 @@ def count(
     Raises:
         OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word of the question. AdapterError: not a model that answers questions.
     """
-    config = (config or CountingConfig()).worded(view)
+    view = open_model(model)
     if not isinstance(view, LanguageView):
         raise AdapterError(
             f"{getattr(view, 'name', type(view).__name__)} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
         )
+    config = (config or CountingConfig()).worded(view)
     picture = as_picture(image).array
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
