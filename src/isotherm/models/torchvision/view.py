@@ -31,8 +31,9 @@ from isotherm.models.shared.premises import (
     names_premise,
 )
 from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
+from isotherm.models.torchvision.build import build, fitted
 from isotherm.models.torchvision.video import is_video_model, wrap_video
-from isotherm.models.weights.files import load_fitting, open_weights
+from isotherm.models.weights.files import open_weights
 
 IMAGENET_CLASSES = 1000
 OWN_TRANSFORM = "the model's own transform"
@@ -237,9 +238,9 @@ def load(
                 "check the network, pass the path of a state dict, or weights='none' for random ones"
             ) from error
     elif weights == "none":
-        model = _build(name, seed)
+        model = build(name, seed)
     else:
-        model = _fitted(
+        model = fitted(
             name,
             open_weights(Path(weights), allow_code=allow_code),
             Path(weights),
@@ -387,36 +388,6 @@ def _count_by_running(view: ClassifierView) -> int:
 
     with torch.no_grad(), evaluating(view.model):
         return view.run(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)])).logits.shape[1]
-
-
-def _build(name: str, seed: int, **config: Any) -> nn.Module:
-    """The model with seeded random weights; the surrounding random state stays as it is."""
-    import inspect
-
-    from torchvision.models import get_model, get_model_builder
-
-    if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
-        config["weights_backbone"] = None  # detectors would fetch an ImageNet backbone otherwise
-    if name.lower() in ("googlenet", "inception_v3"):
-        config.setdefault("init_weights", True)  # asked for explicitly, else torchvision warns
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return get_model(name, weights=None, **config)
-
-
-def _fitted(name: str, state: Mapping[str, Tensor], fpath: Path, seed: int, default_classes: int) -> nn.Module:
-    """The model with a state dict's weights, and with as many classes as the state dict has."""
-    model = _build(name, seed)
-    own = model.state_dict()
-    wrong = [key for key in own if key in state and own[key].ndim and own[key].shape[0] != state[key].shape[0]]
-    if wrong:
-        # every layer that grows with the classes has a multiple of them (anchors, box sides), so the ratio says how many there are
-        count, rest = divmod(len(state[wrong[0]]) * default_classes, len(own[wrong[0]]))
-        if rest == 0:
-            model = _build(name, seed, num_classes=count)
-    # auxiliary heads serve training only, and many files leave them out
-    load_fitting(model, state, name, fpath, optional=("aux", "AuxLogits"))
-    return model
 
 
 def _need_torchvision() -> None:
