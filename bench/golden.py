@@ -6,7 +6,6 @@ What differs on purpose stands in :data:`MEANT`, with the reason; everything els
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,11 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.earlier import BEFORE, ROOT, earlier, environment_of
 from bench.measure import table, write
-
-ROOT = Path(__file__).parents[1]
-BEFORE = "fbee0d0813f83d9da228c18699e6d0d24ce7630c"
-"""The commit before anything was moved."""
 
 MEANT: dict[str, str] = {
     "arrays/least_squares/noise": (
@@ -33,7 +29,7 @@ MEANT: dict[str, str] = {
 
 def answers_of(source: Path, fpath: Path) -> dict[str, np.ndarray]:
     """What the code in a folder answers."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(source), str(ROOT / "tests")])}
+    environment = environment_of(source, ROOT / "tests")
     subprocess.run([sys.executable, "-m", "golden.cases", str(fpath)], check=True, env=environment, cwd=ROOT)
     with np.load(fpath) as file:
         return {name: file[name] for name in file.files}
@@ -65,20 +61,9 @@ def _distance(a: np.ndarray | None, b: np.ndarray | None) -> float:
 
 
 def main(quick: bool = False) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        parent = Path(name) / "before"
-        subprocess.run(
-            ["git", "worktree", "add", "--detach", str(parent), BEFORE],
-            check=True,
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            before = answers_of(parent / "src", Path(name) / "before.npz")
-            after = answers_of(ROOT / "src", Path(name) / "after.npz")
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(parent)], check=True, cwd=ROOT)
+    with tempfile.TemporaryDirectory() as name, earlier() as source:
+        before = answers_of(source, Path(name) / "before.npz")
+        after = answers_of(ROOT / "src", Path(name) / "after.npz")
     rows = compared(before, after)
     columns = ["case", "arrays", "the same bits", "largest difference", "meant"]
     print(table(f"Answers beside those of {BEFORE[:7]}", columns, rows), flush=True)

@@ -10,13 +10,17 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench.measure import table, write
+from bench.earlier import BEFORE, ROOT, earlier, environment_of
+from bench.measure import insert, table, write
+
+PAGE = ROOT / "docs" / "architecture.md"
 
 
 def route(arguments: list[str]) -> dict[str, Any]:
@@ -64,21 +68,40 @@ def route(arguments: list[str]) -> dict[str, Any]:
     }
 
 
-def main(*, quick: bool = False) -> None:
+def here() -> dict[str, Any]:
+    """The route of the first photograph through the code of this process."""
     from isotherm.data.photographs import PHOTOGRAPHS
 
     with tempfile.TemporaryDirectory() as folder:
         photo = str(PHOTOGRAPHS[0].fpath)
-        found = route(["explain", photo, "--trust", "off", "--out", f"{folder}/out", "--overwrite"])
-    print(
-        table(
-            "a photograph through `isotherm explain`",
-            ["files", "functions", "moves"],
-            [[str(found[k]) for k in ("files", "functions", "moves")]],
-        )
+        return route(["explain", photo, "--trust", "off", "--out", f"{folder}/out", "--overwrite"])
+
+
+def of(source: Path) -> dict[str, Any]:
+    """The route through the code in a folder, in a process of its own."""
+    code = "import json; from bench.route import here; print(json.dumps(here()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=environment_of(source, ROOT),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
-    print(json.dumps(found["by_folder"]))
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def main(*, quick: bool = False) -> None:
+    with earlier() as source:
+        found = {f"before ({BEFORE[:7]})": of(source), "now": of(ROOT / "src")}
+    columns = ["", "files", "functions", "moves"]
+    rows = [[name, *(str(one[key]) for key in columns[1:])] for name, one in found.items()]
+    text = table("A photograph through `isotherm explain`", columns, rows)
+    print(text)
     write("route", found, quick=quick)
+    if not quick:
+        insert(PAGE, "route", text.partition("\n\n")[2].rstrip())
 
 
 if __name__ == "__main__":
