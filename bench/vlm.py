@@ -83,7 +83,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     """Figures of every row for one trained model."""
     from isotherm.metrics.randomisation import randomised
     from isotherm.vlm import methods
-    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.asking import Question
     from isotherm.vlm.fills import filled
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.scores import Answer, ExpectedNumber, NextToken
@@ -112,7 +112,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         )
 
     for q in questions(kind, count):
-        asking = Asking.of(view, view.ask([q.picture], q.question))
+        asking = Question.of(view, view.ask([q.picture], q.question))
         (said,) = Answer()(asking)
         (plain,) = record(asking, [said], frozenset())
         for name, score in scores.items():
@@ -134,7 +134,7 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         method, score = BEST[kind]
         chosen = next(m for m in every if m.name == method)
         with randomised(view.model, 1.0, seed=seed):
-            other = Asking.of(view, asking.asked)
+            other = Question.of(view, asking.asked)
             (trace,) = record(other, scores[score](asking), chosen.needs)
             shuffled = guarded(chosen, [trace])[0][0].detach().view(6, 6)
         keep("random weights", shuffled, q, plain)

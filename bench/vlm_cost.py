@@ -89,7 +89,7 @@ def make_view(*, quick: bool = False) -> Any:
 
 def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
     """Each job from the processed question on: pixels to logits, or to values per token."""
-    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.asking import Question
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
     from isotherm.vlm.scores import Answer, NextToken
@@ -105,7 +105,7 @@ def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
             return view.model(**asked.inputs, use_cache=False, logits_to_keep=1).logits
 
     def explained(method: Any, score: Any) -> Any:
-        asking = Asking.of(view, asked, tower="tower" in method.needs)
+        asking = Question.of(view, asked, tower="tower" in method.needs)
         return guarded(method, record(asking, score(asking), method.needs))
 
     first = NextToken("2", of="log_prob")

@@ -41,7 +41,7 @@ def square_clips(size: tuple[int, int], frames: int, squares: Sequence[Square], 
 
 
 @dataclass(frozen=True)
-class Seen:
+class Sighting:
     """One map of a clip: (m, h, w) values, the frame, the moments, and the square that it should have seen."""
 
     values: torch.Tensor
@@ -50,7 +50,7 @@ class Seen:
     square: Square
 
 
-def changes(view, layers: Sequence[str], clips: Sequence[Clip], squares: Sequence[Square]) -> dict[str, list[Seen]]:
+def changes(view, layers: Sequence[str], clips: Sequence[Clip], squares: Sequence[Square]) -> dict[str, list[Sighting]]:
     """How much each cell of some layers changes from the first clip to each of the others."""
     inputs = view.prepare(clips)
     refs = resolve(view.model, list(layers))
@@ -67,7 +67,9 @@ def changes(view, layers: Sequence[str], clips: Sequence[Clip], squares: Sequenc
         frame = layout.frame(inputs, tuple(grid.shape[-2:]), field)[0]
         time = layout.time_axis(inputs, change.shape[1], field)
         moments = inputs.timelines[0].moments(time.first, time.stride, change.shape[1])
-        found[layer] = [Seen(values, frame, moments, square) for values, square in zip(change, squares, strict=True)]
+        found[layer] = [
+            Sighting(values, frame, moments, square) for values, square in zip(change, squares, strict=True)
+        ]
     return found
 
 
@@ -86,7 +88,7 @@ class Miss:
     time: int
 
 
-def miss_of(seen: Seen) -> Miss:
+def miss_of(seen: Sighting) -> Miss:
     """Where the peak of a clip's map is, seen from where the square is; moments that it lasts in are no miss."""
     moment, row, column = peak_of(seen.values)
     x, y = seen.frame.points_from_source(torch.tensor([list(seen.square.at)], dtype=torch.float64))[0].tolist()
@@ -94,7 +96,7 @@ def miss_of(seen: Seen) -> Miss:
     return Miss(column + 0.5 - x, row + 0.5 - y, min((moment - t for t in true), key=abs))
 
 
-def assert_follows(seen: Sequence[Seen], *, exact: float = 0.9, cells: float = 1.0) -> None:
+def assert_follows(seen: Sequence[Sighting], *, exact: float = 0.9, cells: float = 1.0) -> None:
     """Every peak is within ``cells`` cells of the middle of the square and one moment of it.
 
     On average it is within half a cell, and a share ``exact`` of them in a moment that the square lasts in.
@@ -108,29 +110,29 @@ def assert_follows(seen: Sequence[Seen], *, exact: float = 0.9, cells: float = 1
 # --- ways to get it wrong, each of which must be seen ---------------------------------------------------------------
 
 
-def shifted_right(seen: Seen) -> Seen:
+def shifted_right(seen: Sighting) -> Sighting:
     h, w = seen.frame.size
     return replace(seen, frame=seen.frame.cropped((-1, 0, w - 1, h)))
 
 
-def shifted_down(seen: Seen) -> Seen:
+def shifted_down(seen: Sighting) -> Sighting:
     h, w = seen.frame.size
     return replace(seen, frame=seen.frame.cropped((0, -1, w, h - 1)))
 
 
-def shifted_in_time(seen: Seen) -> Seen:
+def shifted_in_time(seen: Sighting) -> Sighting:
     return replace(seen, values=seen.values.roll(1, 0))
 
 
-def backwards(seen: Seen) -> Seen:
+def backwards(seen: Sighting) -> Sighting:
     return replace(seen, values=seen.values.flip(0))
 
 
-def mirrored(seen: Seen) -> Seen:
+def mirrored(seen: Sighting) -> Sighting:
     return replace(seen, values=seen.values.flip(2))
 
 
-def uncropped(seen: Seen) -> Seen:
+def uncropped(seen: Sighting) -> Sighting:
     """The frame forgets that the sides were cut off."""
     return replace(seen, frame=Frame.resize(seen.frame.source_size.tolist(), seen.frame.size))
 

@@ -24,7 +24,7 @@ from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
 from isotherm.errors import NonFiniteError, OptionError
 from isotherm.explain_options import ExplainOptions, resolve_score
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.ops.names import known_method, seeded
 from isotherm.vlm.choose import answer_score, token_methods
 from isotherm.vlm.explain import explain_answer
@@ -32,7 +32,7 @@ from isotherm.vlm.view import LanguageView
 
 
 def explain_pictures(
-    opened: Opened,
+    opened: OpenModel,
     images: Iterable[Any],
     options: ExplainOptions,
     *,
@@ -112,7 +112,7 @@ def explain_pictures(
 
 
 def _questions(
-    opened: Opened, images: Iterable[Any], titles: Iterator[str], options: ExplainOptions
+    opened: OpenModel, images: Iterable[Any], titles: Iterator[str], options: ExplainOptions
 ) -> Iterator[Explanation]:
     """One question about each picture, or about several together."""
     view = opened.view

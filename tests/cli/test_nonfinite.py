@@ -12,7 +12,7 @@ from isotherm.cli import main
 from isotherm.data.shape_questions import make_question
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.runs.read import read_items, read_run
 from isotherm.zoo.detector.network import save_detector
 from isotherm.zoo.detector.view import load
@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def opens(monkeypatch, view):
-    monkeypatch.setattr("isotherm.jobs.explain.run.open_model", lambda options: Opened(view, "given"))
+    monkeypatch.setattr("isotherm.jobs.explain.run.open_model", lambda options: OpenModel(view, "given"))
 
 
 @pytest.mark.parametrize("trust", ["off", "fast"])
@@ -191,7 +191,7 @@ def test_counting_goes_on_behind_a_broken_answer(folder, monkeypatch, capsys):
     view = open_model("tiny-vlm", weights="none")
     with torch.no_grad():
         view.model.get_output_embeddings().weight[0] = torch.inf
-    monkeypatch.setattr("isotherm.jobs.count.choices.open_model", lambda options: Opened(view, "given"))
+    monkeypatch.setattr("isotherm.jobs.count.choices.open_model", lambda options: OpenModel(view, "given"))
     assert (
         main(["count", "in", "--model", "tiny-vlm", "--category", "red", "--strategy", "global", "--out", "out"]) == 2
     )

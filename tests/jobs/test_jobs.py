@@ -17,7 +17,7 @@ from isotherm.jobs.explain.run import run as explain
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.shipped import run as train
 from isotherm.jobs.train.shipped_options import TrainDetectorJob
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.runs.read import read_items, read_run
 from tiny import TinyClassifier
 
@@ -55,8 +55,8 @@ def pictures(tmp_path, monkeypatch):
     return ("a.png", "broken.png", "b.png", "c.png")
 
 
-def given() -> Opened:
-    return Opened(TinyClassifier(), "given by the test")
+def given() -> OpenModel:
+    return OpenModel(TinyClassifier(), "given by the test")
 
 
 def test_items_come_as_they_are_done_and_are_the_records_lines(pictures):

@@ -23,12 +23,12 @@ def _opened(family: str):
 @pytest.fixture
 def families():
     """A view of a family and a question in work."""
-    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.asking import Question
 
     def make(family: str, *, count: int = 1, prompt: str = "how many red ?"):
         view = _opened(family)
         rng = np.random.default_rng(0)
         pictures = [rng.integers(0, 255, (50, 70 - 20 * i, 3), dtype=np.uint8) for i in range(count)]
-        return view, Asking.of(view, view.ask(pictures, prompt))
+        return view, Question.of(view, view.ask(pictures, prompt))
 
     return make

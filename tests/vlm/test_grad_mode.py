@@ -16,7 +16,7 @@ from toy import Toy
 from cam.grad_mode_nets import BLOCKS
 from isotherm.api import explain
 from isotherm.errors import LayerError, MethodError
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import PIXELS, kept_graph
@@ -94,7 +94,7 @@ class Blocked(Toy):
 
 
 def maps_of(view, methods=METHODS, text=""):
-    asking = Asking.of(view, view.ask([view.picture()], "a ?"), tower=True)
+    asking = Question.of(view, view.ask([view.picture()], "a ?"), tower=True)
     said = [
         *Custom(lambda logits: logits[0, 0], text=text)(asking),
         *Custom(lambda logits: logits[-1, 1].square(), text=text)(asking),
@@ -201,7 +201,7 @@ def test_a_tower_that_ends_the_graph_and_a_score_without_gradient_are_refused():
     ):
         maps_of(Cut(), METHODS[-1:])
     view = Blocked()
-    asking = Asking.of(view, view.ask([view.picture()], "a ?"))
+    asking = Question.of(view, view.ask([view.picture()], "a ?"))
     with pytest.raises(MethodError, match=r"own score has no gradient at the vision tokens.*an argmax or a count"):
         record(asking, Custom(lambda logits: logits[0].argmax())(asking), frozenset({"gradient"}))
 

@@ -9,7 +9,7 @@ import torch
 from toy import Toy
 
 from isotherm.errors import MethodError, NonFiniteError
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.attention import Attending
 from isotherm.vlm.guards import attention_sinks, cancellation, guarded
 from isotherm.vlm.methods import Attention, GradientActivation, TokenActivation
@@ -21,7 +21,7 @@ TOKENS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 
 def trace_of(rule, score=None, needs=frozenset({"gradient"}), streams=None):
     view = Toy(rule, ["a", "b", "?"], streams or (TOKENS,), (2, 2))
-    asking = Asking.of(view, view.ask([view.picture()], "?"))
+    asking = Question.of(view, view.ask([view.picture()], "?"))
     return record(asking, (score or Custom(lambda logits: logits[0, 0]))(asking), needs)[0]
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from toy import Toy
 
 from isotherm.errors import MethodError, OptionError
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.attention import attending, hidden_keys
 from isotherm.vlm.fills import filled
 from isotherm.vlm.methods import (
@@ -41,7 +41,7 @@ def trace_of(rule, needs=frozenset({"gradient"}), *, index: int = 0, streams=Non
         torch.ones(4, 3) * torch.tensor([[1.0], [2.0], [0.0], [1.0]]),
     )
     view = Toy(rule, ["a", "?"], given, (2, 2))
-    asking = Asking.of(view, view.ask([view.picture()], "what ?"))
+    asking = Question.of(view, view.ask([view.picture()], "what ?"))
     (trace,) = record(asking, Custom(lambda logits: logits[0, index])(asking), needs)
     return trace
 

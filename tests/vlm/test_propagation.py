@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from isotherm.api import explain
 from isotherm.errors import MethodError
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
@@ -110,7 +110,7 @@ def test_propagation_through_a_video(families):
 
 def of_picture(view, score=None):
     picture = np.random.default_rng(3).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    asking = Asking.of(view, view.ask([picture], "how many red ?"))
+    asking = Question.of(view, view.ask([picture], "how many red ?"))
     return asking, (score or Answer("2 red circle", per="token"))(asking)
 
 
@@ -179,12 +179,12 @@ def test_the_vision_tower_runs_once_and_its_graph_is_given_away(families):
     runs: list[int] = []
     handle = view.model.model.visual.blocks[0].register_forward_hook(lambda *_: runs.append(1))
     try:
-        asking = Asking.of(view, asked, tower=True)
+        asking = Question.of(view, asked, tower=True)
         said = Answer("2")(asking)
         guarded(Propagation(), record(asking, said, Propagation().needs))
     finally:
         handle.remove()
     assert len(runs) == 1  # computing a layer again for its gradient does not go through its hooks
     assert asking._tower is None
-    for with_graph, without in zip(asking.streams, Asking.of(view, asked).streams, strict=True):
+    for with_graph, without in zip(asking.streams, Question.of(view, asked).streams, strict=True):
         torch.testing.assert_close(with_graph, without, rtol=0, atol=0)

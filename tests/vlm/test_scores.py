@@ -7,7 +7,7 @@ import torch
 from toy import Toy
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.choose import answer_score
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Span, Word
 
@@ -27,12 +27,12 @@ def rules(table: dict[tuple[int, ...], dict[int, float]]):
     return rule
 
 
-def asking(table, ends=END) -> Asking:
+def asking(table, ends=END) -> Question:
     view = Toy(rules(table), TEXTS, (torch.ones(4, 3),), (2, 2), ends=ends)
-    return Asking.of(view, view.ask([view.picture()], "how many ?"))
+    return Question.of(view, view.ask([view.picture()], "how many ?"))
 
 
-def value(a: Asking, said) -> float:
+def value(a: Question, said) -> float:
     return float(a.values([said], a.streams)[0, 0])
 
 

@@ -96,14 +96,14 @@ def test_maps_of_places_lie_on_what_is_placed(view):
 
 
 def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
-    from isotherm.vlm.asking import Asking
+    from isotherm.vlm.asking import Question
     from isotherm.vlm.scores import ExpectedNumber
     from isotherm.vlm.trace import record
     from isotherm.vlm.trust import judge
 
     right, wrong = [], []
     for q in questions("count", 6):
-        asking = Asking.of(view, view.ask([q.picture], q.question))
+        asking = Question.of(view, view.ask([q.picture], q.question))
         method = AttentionGradient()
         (trace,) = record(asking, ExpectedNumber()(asking), method.needs)
         values = method(trace)

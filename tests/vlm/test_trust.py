@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy import Toy
 
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.methods import GradientActivation
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
@@ -25,7 +25,7 @@ def trace_of(worth=WORTH):
     view = Toy(
         lambda seen, said: torch.stack([(seen[:, 0] * signs * worth).sum(), seen.sum()]), ["a", "?"], (tokens,), (6, 6)
     )
-    asking = Asking.of(view, view.ask([view.picture()], "?"))
+    asking = Question.of(view, view.ask([view.picture()], "?"))
     (trace,) = record(asking, Custom(lambda logits: logits[0, 0])(asking), frozenset({"gradient"}))
     return trace
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from isotherm.frame import Frame
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
-from isotherm.vlm.view import Asked, Reading
+from isotherm.vlm.view import PromptInputs, Reading
 
 Rule = Callable[[Tensor, list[int]], Tensor]
 """(n, d) vision tokens and the tokens said so far -> (v) logits of the next one."""
@@ -66,7 +66,7 @@ class Toy:
     def picture(self) -> np.ndarray:
         return np.full((8 * self.grid[0], 8 * self.grid[1], 3), 128, np.uint8)
 
-    def ask(self, pictures, prompt: str) -> Asked:
+    def ask(self, pictures, prompt: str) -> PromptInputs:
         known = []
         for source in pictures:
             h, w = source.shape[0] // 8, source.shape[1] // 8
@@ -78,7 +78,7 @@ class Toy:
                 )
             )
         n = sum(p.count for p in known)
-        return Asked(
+        return PromptInputs(
             {},
             torch.tensor([0] * n + [len(self.vocabulary) - 1]),
             prompt,
@@ -87,13 +87,13 @@ class Toy:
             torch.arange(n),
         )
 
-    def ask_video(self, frames, prompt: str, *, fps: float) -> Asked:
+    def ask_video(self, frames, prompt: str, *, fps: float) -> PromptInputs:
         raise NotImplementedError
 
-    def embed(self, asked: Asked):
+    def embed(self, asked: PromptInputs):
         return tuple(s[None].clone() for s in self.streams)
 
-    def answer(self, asked: Asked, *, most: int) -> list[int]:
+    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
         said: list[int] = []
         while len(said) < most:
             token = int(self.rule(torch.stack(self.streams).sum(0), said).argmax())
@@ -102,7 +102,7 @@ class Toy:
             said.append(token)
         return said
 
-    def read(self, asked: Asked, streams, continuation, *, hidden=None, shared=0) -> Reading:
+    def read(self, asked: PromptInputs, streams, continuation, *, hidden=None, shared=0) -> Reading:
         b, k = continuation.shape
         seen = torch.stack([s.expand(b, -1, -1) for s in streams]).sum(0)
         if hidden is not None:
@@ -111,13 +111,13 @@ class Toy:
         states = torch.cat([seen, torch.zeros(b, 1 + k, seen.shape[-1])], 1)
         return Reading(torch.stack(rows), states)
 
-    def pixels(self, asked: Asked):
+    def pixels(self, asked: PromptInputs):
         raise NotImplementedError
 
-    def embed_pixels(self, asked: Asked, pixels):
+    def embed_pixels(self, asked: PromptInputs, pixels):
         raise NotImplementedError
 
-    def positive_per_token(self, asked: Asked, pixels, gradient):
+    def positive_per_token(self, asked: PromptInputs, pixels, gradient):
         raise NotImplementedError
 
     def column(self, token: int) -> Tensor:

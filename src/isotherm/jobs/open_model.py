@@ -10,7 +10,7 @@ import torch
 from isotherm.errors import OptionError
 from isotherm.jobs.lists import split
 from isotherm.jobs.model_options import AUTO, ModelOptions
-from isotherm.models.choose import Opened, open_with
+from isotherm.models.choose import OpenModel, open_with
 from isotherm.zoo.imagenet.view import need_imagenet
 
 DEFAULT = "imagenet"
@@ -53,7 +53,7 @@ def parse_device(text: str) -> str:
     return text
 
 
-def open_model(options: ModelOptions) -> Opened:
+def open_model(options: ModelOptions) -> OpenModel:
     """The model that a job names. Only options that were given are passed on, so that a family can refuse them."""
     given: dict[str, Any] = {
         "weights": options.weights,
@@ -75,7 +75,7 @@ def open_model(options: ModelOptions) -> Opened:
     return open_with(options.model, given, where_taken=where_taken)
 
 
-def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str, Any]) -> Opened:
+def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:
     """The default model, with a reason that says that it is the default.
 
     Args:
@@ -89,4 +89,4 @@ def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str
             raise OptionError(why)
     need_imagenet("explaining pictures without --model")
     opened = open_with(DEFAULT, given, where_taken=where_taken)
-    return Opened(opened.view, f"{opened.reason}; it is the default, since no --model was given")
+    return OpenModel(opened.view, f"{opened.reason}; it is the default, since no --model was given")

@@ -38,14 +38,14 @@ WEIGHTS_ONLY = {".safetensors", ".pth", ".bin", ".onnx", ".engine", ".tflite", "
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenModel:
     """A view and the line that says how it was chosen."""
 
     view: View | LanguageView
     reason: str
 
 
-def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **options: Any) -> Opened:
+def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **options: Any) -> OpenModel:
     """A view of a model given by name, by file, or as an object.
 
     Args:
@@ -62,7 +62,7 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
 
 def open_with(
     model: Any, options: Mapping[str, Any], *, where_taken: Mapping[str, Any] | None = None, also: Sequence[str] = ()
-) -> Opened:
+) -> OpenModel:
     """:func:`open_view` for a front door that has options of its own.
 
     Args:
@@ -75,18 +75,18 @@ def open_with(
         load = family.loader()
         taken = inspect.signature(load).parameters
         options = {**options, **{k: v for k, v in (where_taken or {}).items() if k in taken}}
-        return Opened(_call(family, load, match.name or str(model), options, also), match.reason)
-    if isinstance(model, Opened) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
+        return OpenModel(_call(family, load, match.name or str(model), options, also), match.reason)
+    if isinstance(model, OpenModel) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
         if options:
             raise OptionError(
                 f"a ready view takes no options ({', '.join(options)}){near_names(list(options), also)}; set them where the view is made"
             )
-        if isinstance(model, Opened):
+        if isinstance(model, OpenModel):
             return model
-        return Opened(model, f"view {type(model).__name__} as given")
+        return OpenModel(model, f"view {type(model).__name__} as given")
     inner = model if not isinstance(model, nn.Module) else original_module(model)
     family, match = family_of_object(inner)
-    return Opened(_call(family, family.wrapper(), inner, options, also), match.reason)
+    return OpenModel(_call(family, family.wrapper(), inner, options, also), match.reason)
 
 
 def family_of_object(model: object) -> tuple[Family, Match]:

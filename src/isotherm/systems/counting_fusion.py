@@ -26,7 +26,7 @@ FAR = 1e9
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Sighting:
     """One view's part in a count.
 
     Args:
@@ -49,7 +49,7 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Fused:
+class FusedCount:
     """A count of the whole.
 
     Args:
@@ -71,7 +71,7 @@ class _Object:
     views: list[int] = field(default_factory=list)
 
 
-def fuse(seen: Sequence[Seen], size: Size, *, same_px: float) -> Fused:
+def fuse(seen: Sequence[Sighting], size: Size, *, same_px: float) -> FusedCount:
     """One count of several views: of the parts, or of the whole where there are none.
 
     Args:
@@ -79,7 +79,7 @@ def fuse(seen: Sequence[Seen], size: Size, *, same_px: float) -> Fused:
 
     Example:
         >>> left, right = CountView("left", (0, 0, 60, 50)), CountView("right", (40, 0, 100, 50))
-        >>> one = fuse([Seen(left, 1.0, np.array([[49.0, 25.0]])), Seen(right, 1.0, np.array([[52.0, 25.0]]))], (50, 100), same_px=5)
+        >>> one = fuse([Sighting(left, 1.0, np.array([[49.0, 25.0]])), Sighting(right, 1.0, np.array([[52.0, 25.0]]))], (50, 100), same_px=5)
         >>> one.count, one.view.tolist()
         (1.0, [1])
     """
@@ -102,7 +102,7 @@ def fuse(seen: Sequence[Seen], size: Size, *, same_px: float) -> Fused:
         unplaced += seen[whole].left * _unseen(views, size)
         counted = True
     view, peak = (np.array([getattr(o, name) for o in objects], np.int64) for name in ("view", "peak"))
-    return Fused(max(0.0, len(objects) + unplaced) if counted else None, view, peak, unplaced)
+    return FusedCount(max(0.0, len(objects) + unplaced) if counted else None, view, peak, unplaced)
 
 
 def _objects(

@@ -17,7 +17,7 @@ from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_views import CountView
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import AnswerScore, explain_answer
 from isotherm.vlm.numbers import SaidCount, read_count
@@ -143,9 +143,9 @@ class _Keeping:
 
     def __init__(self, score: AnswerScore, answer_tokens: int) -> None:
         self.score, self.answer_tokens = score, answer_tokens
-        self.asking: Asking | None = None
+        self.asking: Question | None = None
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         self.asking = asking
         asking.answer(most=self.answer_tokens)
         return self.score(asking)

@@ -24,7 +24,7 @@ from isotherm.progress import Progress, Say, silent
 from isotherm.runs.values import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_figure import counting_figure
-from isotherm.systems.counting_fusion import Fused, Seen, fuse
+from isotherm.systems.counting_fusion import FusedCount, Sighting, fuse
 from isotherm.systems.counting_look import Look, look
 from isotherm.systems.counting_views import views_of
 from isotherm.vlm.choose import token_methods
@@ -37,7 +37,7 @@ APART = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class CountResult:
     """How many there are in a picture, and why.
 
     Args:
@@ -149,7 +149,7 @@ def count(
     config: CountingConfig | None = None,
     crops: Sequence[Sequence[float]] = (),
     say: Say = silent,
-) -> Counted:
+) -> CountResult:
     """Count the objects of a category in a picture.
 
     Args:
@@ -177,12 +177,12 @@ def count(
         say(Progress(step=i + 1, total=len(views), text=one.name, stage="looking"))
         looks.append(look(view, picture, one, category, config))
     counts = tuple(_counted(one, config) for one in looks)
-    seen = [Seen(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]
+    seen = [Sighting(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]
     fused = fuse(seen, size, same_px=config.same_tokens * max(one.token_px for one in looks))
     whole = None if fused.count is None else int(np.floor(fused.count + 0.5))
     notes = list(dict.fromkeys([*words, *_notes(looks, counts, fused, whole, words)]))
     doubts = _doubts(view, category, looks, counts, fused, whole)
-    return Counted(
+    return CountResult(
         category,
         strategy,
         view.name,
@@ -221,7 +221,7 @@ class VLMGradCAM:
 
     def count(
         self, image: Any, category: str, strategy: str = "hybrid", *, crops: Sequence[Sequence[float]] = ()
-    ) -> Counted:
+    ) -> CountResult:
         """:func:`count` by this model."""
         assert isinstance(self.view, LanguageView)
         return count(self.view, image, category, strategy=strategy, config=self.config, crops=crops)
@@ -245,7 +245,7 @@ class VLMGradCAM:
 
     def visualize_comparison(
         self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None
-    ) -> Counted:
+    ) -> CountResult:
         """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was counted."""
         return self._drawn(
             self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path
@@ -253,11 +253,11 @@ class VLMGradCAM:
 
     def visualize_counting_attention(
         self, image: Any, category: str, strategy: str, output_path: str | os.PathLike[str]
-    ) -> Counted:
+    ) -> CountResult:
         """Draw all looks of a strategy on one scale of colours; returns what was counted."""
         return self._drawn(self.count(image, category, strategy), output_path)
 
-    def _drawn(self, found: Counted, output_path: str | os.PathLike[str]) -> Counted:
+    def _drawn(self, found: CountResult, output_path: str | os.PathLike[str]) -> CountResult:
         save_picture(found.figure(), output_path)
         return found
 
@@ -268,7 +268,7 @@ def _counted(one: Look, config: CountingConfig) -> float | None:
     return second if first is None else first
 
 
-def _dots(looks: Sequence[Look], fused: Fused) -> Points:
+def _dots(looks: Sequence[Look], fused: FusedCount) -> Points:
     """The dots that count; their channel is the number of the look that found them."""
     pairs = list(zip(fused.view.tolist(), fused.peak.tolist(), strict=True))
     xy = torch.stack([looks[v].peaks.xy[k] for v, k in pairs]) if pairs else torch.zeros(0, 2)
@@ -305,7 +305,7 @@ def _doubts(
     category: str,
     looks: Sequence[Look],
     counts: Sequence[float | None],
-    fused: Fused,
+    fused: FusedCount,
     whole: int | None,
 ) -> list[str]:
     """What contradicts a count."""
@@ -338,7 +338,7 @@ def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
 
 
 def _notes(
-    looks: Sequence[Look], counts: Sequence[float | None], fused: Fused, whole: int | None, known: Sequence[str]
+    looks: Sequence[Look], counts: Sequence[float | None], fused: FusedCount, whole: int | None, known: Sequence[str]
 ) -> list[str]:
     notes = []
     parts = [one for one in looks if one.view.role == "part"]

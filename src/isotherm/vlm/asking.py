@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.vlm.graph import PIXELS, kept_graph, no_gradient
-from isotherm.vlm.view import Asked, LanguageView, Reading, Streams
+from isotherm.vlm.view import LanguageView, PromptInputs, Reading, Streams
 
 Value = Callable[[Sequence[Tensor]], Tensor]
 """(k + 1, v) logits of each continuation that is read, in float32 -> one number, with graph."""
@@ -26,7 +26,7 @@ CELLS = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class AnswerTarget:
     """Something to explain: a number that is read from what the model says.
 
     Args:
@@ -47,7 +47,7 @@ class Said:
 
 
 @dataclass(eq=False)
-class Asking:
+class Question:
     """A question whose vision tokens are computed once.
 
     Args:
@@ -56,7 +56,7 @@ class Asking:
     """
 
     view: LanguageView
-    asked: Asked
+    asked: PromptInputs
     streams: Streams
     forwards: int = 0
     notes: dict[str, None] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Asking:
     _tower: tuple[Tensor, Streams] | None = None
 
     @classmethod
-    def of(cls, view: LanguageView, asked: Asked, *, tower: bool = False) -> Asking:
+    def of(cls, view: LanguageView, asked: PromptInputs, *, tower: bool = False) -> Question:
         """Compute the vision tokens.
 
         Args:
@@ -105,7 +105,7 @@ class Asking:
             return True
         return own.startswith(given) and not (own[len(given) :][:1].isalnum() and given[-1:].isalnum())
 
-    def again(self, prompt: str) -> Asking:
+    def again(self, prompt: str) -> Question:
         """Another question about the same pictures, whose vision tokens are those of this one."""
         video = self.asked.video
         asked = (
@@ -113,7 +113,7 @@ class Asking:
             if video is None
             else self.view.ask_video(video[0], prompt, fps=video[1])
         )
-        return Asking(self.view, asked, self.streams)
+        return Question(self.view, asked, self.streams)
 
     def question(self) -> tuple[int, ...]:
         """The prompt's tokens that say something, without the vision tokens and the template's marks."""
@@ -162,7 +162,7 @@ class Asking:
 
     def values(
         self,
-        said: Sequence[Said],
+        said: Sequence[AnswerTarget],
         streams: Streams,
         *,
         hidden: Bool[Tensor, "b n"] | None = None,
@@ -192,7 +192,7 @@ class Asking:
         )
 
 
-def _grown(view: LanguageView, asked: Asked, notes: dict[str, None]) -> tuple[Tensor, Streams]:
+def _grown(view: LanguageView, asked: PromptInputs, notes: dict[str, None]) -> tuple[Tensor, Streams]:
     with torch.inference_mode(False), torch.enable_grad():
         pixels = view.pixels(asked).detach().clone().requires_grad_()
         with kept_graph(view.model, notes, start=PIXELS) as keeper:

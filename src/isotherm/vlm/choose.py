@@ -11,7 +11,7 @@ from typing import Any
 from isotherm.errors import OptionError, TargetError
 from isotherm.ops.names import known_method
 from isotherm.vlm import methods as methods_module
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.explain import AnswerScore
 from isotherm.vlm.methods import Propagation
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
@@ -25,7 +25,7 @@ COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa
 class NumberOrAnswer(ExpectedNumber):
     """The expected number, or the whole answer where it has no number, which a note then says."""
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         with suppress(TargetError):
             return super().__call__(asking)
         found = Answer()(asking)  # refused, where the model says nothing

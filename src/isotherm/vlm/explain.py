@@ -19,7 +19,7 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
@@ -30,7 +30,7 @@ from isotherm.vlm.trust import judge
 from isotherm.vlm.view import LanguageView
 from isotherm.vlm.words import note_unknown_words
 
-AnswerScore = Callable[[Asking], list[Said]]
+AnswerScore = Callable[[Question], list[AnswerTarget]]
 FAST_TARGETS = 2
 """Targets that the fast check judges, the first ones: an answer's words have an order of their own, and the surest of them say least."""
 
@@ -68,7 +68,7 @@ def explain_answer(
     notes = note_unknown_words(view, prompt)
     asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     needs = frozenset().union(*(m.needs for m in methods))
-    asking = Asking.of(view, asked, tower="tower" in needs)
+    asking = Question.of(view, asked, tower="tower" in needs)
     with examined(asking):
         said = score(asking)
         traces = record(asking, said, needs)
@@ -169,7 +169,7 @@ def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], s
 
 def _assess(
     found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]],
-    said: Sequence[Said],
+    said: Sequence[AnswerTarget],
     pictures: int,
     level: Literal["fast", "full"],
     fill: Fill,
@@ -189,7 +189,7 @@ def _assess(
 
 def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
     """The same map with the weights that the model has now."""
-    asking = Asking.of(trace.asking.view, trace.asking.asked, tower="tower" in method.needs)
+    asking = Question.of(trace.asking.view, trace.asking.asked, tower="tower" in method.needs)
     try:
         ((values, _),) = guarded(method, record(asking, [trace.said], method.needs))
         return values

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.trace import TokenTrace
 from isotherm.vlm.view import Streams
 
@@ -41,7 +41,7 @@ def filled(trace: TokenTrace, gone: Bool[Tensor, "b n"], fill: Fill) -> Float[Te
     return trace.scores(tuple(torch.where(away, f, s) for f, s in zip(stand_ins(trace, fill), streams, strict=True)))
 
 
-def _blurred(asking: Asking, values: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def _blurred(asking: Question, values: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     out = values.clone()
     for start, picture in zip(asking.asked.first, asking.asked.pictures, strict=False):
         for grid in picture.grids:

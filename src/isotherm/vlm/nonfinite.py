@@ -22,12 +22,12 @@ from isotherm.cam.origin import (
     tensors_in,
 )
 from isotherm.errors import NonFiniteError
-from isotherm.vlm.asking import Asking
+from isotherm.vlm.asking import Question
 from isotherm.vlm.trace import TokenTrace
 
 
 @contextmanager
-def examined(asking: Asking) -> Iterator[None]:
+def examined(asking: Question) -> Iterator[None]:
     """Refuse pixels and vision tokens that are not finite, and look at the logits where the block ends in any other error.
 
     An answer that is read from logits without order says nothing, and the complaint that it has no number would be beside the point.
@@ -92,11 +92,11 @@ def values_not_finite(name: str, trace: TokenTrace, values: Float[Tensor, " n"])
     )
 
 
-def _in_language(asking: Asking, continuation: tuple[int, ...] = ()) -> Origin | None:
+def _in_language(asking: Question, continuation: tuple[int, ...] = ()) -> Origin | None:
     return forward_origin(asking.view.model, partial(_read, asking, continuation))
 
 
-def _read(asking: Asking, continuation: tuple[int, ...] = ()) -> object:
+def _read(asking: Question, continuation: tuple[int, ...] = ()) -> object:
     given = torch.tensor([list(continuation)], dtype=torch.long).view(1, -1)
     return asking.view.read(asking.asked, asking.streams, given)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from isotherm.cam.breaks import Break, differentiate
 from isotherm.cam.grad_mode import GradientKeeper
 from isotherm.errors import MethodError
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.attention import Attending, attending, need_layers
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient
@@ -60,8 +60,8 @@ class TokenTrace:
         hidden: (l, d) behind the language model's final norm, of the target's first row.
     """
 
-    asking: Asking
-    said: Said
+    asking: Question
+    said: AnswerTarget
     score: float
     gradients: tuple[Float[Tensor, "n d"], ...] | None
     reads: tuple[tuple[LayerRows, ...], ...]
@@ -168,7 +168,7 @@ class SharingMethod(TokenMethod, Protocol):
         ...
 
 
-def record(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[TokenTrace]:
+def record(asking: Question, said: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
     """Read all targets in as few forward passes as there are lengths of continuations, and take each one's gradients.
 
     The graph starts at the vision tokens; no weight gets a gradient.
@@ -184,7 +184,7 @@ def record(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[
     return [replace(t, frozen_gradients=g) for t, g in zip(traces, gradients, strict=True)]
 
 
-def _read(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[TokenTrace]:
+def _read(asking: Question, said: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
     graph = bool(needs & {"gradient", "attention_gradient"})
     watching = bool(needs & {"attention", "attention_gradient"})
     lengths = sorted({len(c) for s in said for c in s.continuations})
@@ -217,7 +217,14 @@ def _read(asking: Asking, said: Sequence[Said], needs: frozenset[str]) -> list[T
 
 
 def _trace(
-    asking: Asking, said: Said, value: Tensor, found: dict, leaves: Streams, needs: frozenset[str], *, last: bool
+    asking: Question,
+    said: AnswerTarget,
+    value: Tensor,
+    found: dict,
+    leaves: Streams,
+    needs: frozenset[str],
+    *,
+    last: bool,
 ) -> TokenTrace:
     outputs = (
         [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []

@@ -22,7 +22,7 @@ Streams = tuple[Float[Tensor, "b n d"], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class PromptInputs:
     """A question about one or more pictures, processed.
 
     Args:
@@ -104,11 +104,11 @@ class LanguageView(Protocol):
         """Its words."""
         ...
 
-    def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
+    def ask(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
         """A prompt with pictures in front of it, as the model's own template has them."""
         ...
 
-    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
         """A prompt with one video; its moments are the pictures, each shown as its first frame.
 
         Args:
@@ -116,17 +116,17 @@ class LanguageView(Protocol):
         """
         ...
 
-    def embed(self, asked: Asked) -> Streams:
+    def embed(self, asked: PromptInputs) -> Streams:
         """The vision tower's part, without graph: b = 1."""
         ...
 
-    def answer(self, asked: Asked, *, most: int) -> list[int]:
+    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
         """The model's own answer, greedily, without the token that ends it; at most so many tokens."""
         ...
 
     def read(
         self,
-        asked: Asked,
+        asked: PromptInputs,
         streams: Streams,
         continuation: Int[Tensor, "b k"],
         *,
@@ -141,11 +141,11 @@ class LanguageView(Protocol):
         """
         ...
 
-    def pixels(self, asked: Asked) -> Tensor:
+    def pixels(self, asked: PromptInputs) -> Tensor:
         """What the vision tower is fed, as the processor made it."""
         ...
 
-    def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
+    def embed_pixels(self, asked: PromptInputs, pixels: Tensor) -> Streams:
         """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants.
 
         Gradients stay on through the model's own blocks; where a mode of the adapter's own changes operations (:func:`~isotherm.vlm.frozen.frozen_norms`
@@ -153,7 +153,7 @@ class LanguageView(Protocol):
         """
         ...
 
-    def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+    def positive_per_token(self, asked: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each vision token's patches."""
         ...
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.clip_checks import WRONG, Seen, Square, assert_follows, changes, square_clips
+from tests.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.clips import Clip, ClipView
@@ -58,7 +58,7 @@ def test_what_changes_follows_a_square_in_space_and_time(name, layer, moments):
     assert_follows(seen, exact=0.5 if name == "mc3_18" else 0.9)
 
 
-def evenly(seen: Seen) -> Seen:
+def evenly(seen: Sighting) -> Sighting:
     """Moments as if the cells divided the clip evenly, which those of strided convolutions do not."""
     n = len(seen.moments)
     return replace(seen, moments=Moments(tuple((32 * i / n, 32 * (i + 1) / n) for i in range(n)), seen.moments.shown))
@@ -91,7 +91,7 @@ def test_the_maps_of_an_explanation_follow_the_square(seed):
             trust="off",
         )
         assert [m.moments.frames for m in after] == [((0, 9), (9, 32))] * 3
-        seen += [Seen(b.values - a.values, b.frame, b.moments, square) for a, b in zip(before, after, strict=True)]
+        seen += [Sighting(b.values - a.values, b.frame, b.moments, square) for a, b in zip(before, after, strict=True)]
     assert_follows(seen)
 
 

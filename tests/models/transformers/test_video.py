@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.clip_checks import WRONG, Seen, Square, assert_follows, changes, square_clips
+from tests.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.clips import Clip, ClipView
@@ -57,7 +57,7 @@ def model_of(family: str, seed: int):
 
 
 @cache
-def seen_by(family: str) -> list[Seen]:
+def seen_by(family: str) -> list[Sighting]:
     found = []
     for seed in range(3):
         view = open_model(model_of(family, seed))
@@ -72,14 +72,16 @@ def test_what_changes_follows_a_square_in_space_and_time(family, grid):
     assert_follows(seen_by(family), cells=CELLS)
 
 
-def transposed(seen: Seen) -> Seen:
+def transposed(seen: Sighting) -> Sighting:
     """Rows read as columns."""
-    return Seen(seen.values.mT, seen.frame, seen.moments, seen.square)
+    return Sighting(seen.values.mT, seen.frame, seen.moments, seen.square)
 
 
-def time_last(seen: Seen) -> Seen:
+def time_last(seen: Sighting) -> Sighting:
     """The tokens of one place taken for those of one moment."""
-    return Seen(seen.values.flatten().unflatten(0, (8, 8, -1)).permute(2, 0, 1), seen.frame, seen.moments, seen.square)
+    return Sighting(
+        seen.values.flatten().unflatten(0, (8, 8, -1)).permute(2, 0, 1), seen.frame, seen.moments, seen.square
+    )
 
 
 @pytest.mark.parametrize("wrong", [*WRONG, transposed, time_last])
@@ -103,7 +105,7 @@ def test_the_maps_of_an_explanation_follow_the_square(family):
                 view, [base, clip], target=lambda p, along=along: p.embedding @ along, trust="off"
             )
             assert after[0].moments.frames == ((0, 4), (4, 8), (8, 12), (12, 16))
-            seen.append(Seen(after[0].values - before[0].values, after[0].frame, after[0].moments, square))
+            seen.append(Sighting(after[0].values - before[0].values, after[0].frame, after[0].moments, square))
     assert_follows(seen, exact=1.0, cells=CELLS)
 
 

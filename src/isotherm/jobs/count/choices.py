@@ -6,14 +6,14 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.jobs.count.options import CountingOptions
 from isotherm.jobs.lists import split
 from isotherm.jobs.open_model import open_model
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
 
 
-def counting_view(options: CountingOptions, opened: Opened | None = None) -> tuple[LanguageView, str]:
+def counting_view(options: CountingOptions, opened: OpenModel | None = None) -> tuple[LanguageView, str]:
     """The model, if it answers questions, and why it was chosen; ``opened`` where it is open already."""
     opened = open_model(options) if opened is None else opened
     if not isinstance(opened.view, LanguageView):

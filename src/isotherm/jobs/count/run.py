@@ -16,18 +16,18 @@ from isotherm.errors import InputError, JobCancelled, NonFiniteError, OptionErro
 from isotherm.jobs.count.choices import config_of, counting_view, crop_of
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.reporter import Reporter
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, silent
 from isotherm.runs.record import Run, Summary
-from isotherm.systems.vlm_counting import Counted, count
+from isotherm.systems.vlm_counting import CountResult, count
 
 
 def run(
     options: CountJob,
     reporter: Reporter | None = None,
     *,
-    opened: Opened | None = None,
+    opened: OpenModel | None = None,
     command: Sequence[str] | None = None,
 ) -> Summary:
     """Count in every source, and write a drawing, maps and numbers of each, and ``counts.json`` of all.
@@ -105,7 +105,7 @@ def run(
         return record.finish(status)
 
 
-def _write(found: Counted, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
+def _write(found: CountResult, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
     """The files and the line of one picture; its numbers."""
     title = f"{item.name}: {found.headline()}"
     drawn = save_picture(found.figure(title=title), record.fpath(item.name, ".jpg"), command=command)

@@ -11,7 +11,7 @@ from isotherm.data.fsc147 import read_fsc147
 from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_evaluation import evaluate_counting
 
 
@@ -19,7 +19,7 @@ def run(
     options: EvalFsc147Job,
     reporter: Reporter | None = None,
     *,
-    opened: Opened | None = None,
+    opened: OpenModel | None = None,
     command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Judge a model's counts; what the folder has already is not asked about again.

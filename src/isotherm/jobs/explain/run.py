@@ -22,7 +22,7 @@ from isotherm.jobs.explain.outputs import entry_of, record_of, write_maps, write
 from isotherm.jobs.explain.words import lines_of
 from isotherm.jobs.open_model import open_model
 from isotherm.jobs.reporter import Reporter
-from isotherm.models.choose import Opened
+from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress
 from isotherm.runs.record import Run, Summary
@@ -38,7 +38,7 @@ def run(
     options: ExplainJob,
     reporter: Reporter | None = None,
     *,
-    opened: Opened | None = None,
+    opened: OpenModel | None = None,
     command: Sequence[str] | None = None,
 ) -> Summary:
     """Explain every source, and write maps, overlays, panels, clips, a report and a record.
@@ -114,7 +114,7 @@ def _question(explaining: ExplainOptions) -> dict[str, Any] | None:
     return {name: getattr(explaining, name) for name in ("prompt", "answer", "versus", "fill")}
 
 
-def _methods(explaining: ExplainOptions, opened: Opened) -> list[Any]:
+def _methods(explaining: ExplainOptions, opened: OpenModel) -> list[Any]:
     """The methods asked for, or the default ones of the model and the question."""
     if not isinstance(opened.view, LanguageView):
         return list(resolve_methods(explaining.method, opened.view))
@@ -132,7 +132,7 @@ class _Work:
         self,
         options: ExplainJob,
         explaining: ExplainOptions,
-        opened: Opened,
+        opened: OpenModel,
         record: Run,
         reporter: Reporter,
         command: str,

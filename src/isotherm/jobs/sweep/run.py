@@ -17,7 +17,7 @@ from isotherm.train.sweep_report import write_sweep_report
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweepResult:
     """A sweep that has ended: what it was, its trials, and its report."""
 
     sweep: Sweep
@@ -25,7 +25,7 @@ class Swept:
     report: Path
 
 
-def run(options: SweepJob, reporter: Reporter | None = None, *, command: Sequence[str] | None = None) -> Swept:
+def run(options: SweepJob, reporter: Reporter | None = None, *, command: Sequence[str] | None = None) -> SweepResult:
     """Train every trial, or go on with a sweep; what is known is in the report, also after an interruption.
 
     Args: as of :func:`isotherm.jobs.explain.run.run`.
@@ -57,4 +57,4 @@ def run(options: SweepJob, reporter: Reporter | None = None, *, command: Sequenc
         trials = trials_of(dpath, sweep.metric, ended, better=sweep.better)
         report = write_sweep_report(sweep, trials, dpath, command=shlex.join(words))
         file.end(status)
-    return Swept(sweep, trials, report)
+    return SweepResult(sweep, trials, report)

@@ -17,14 +17,14 @@ from isotherm.zoo.shipped import ship
 
 
 @dataclass(frozen=True)
-class Shipped:
+class ShippedWeights:
     """A network that was trained: its weights, and everything that stands beside them in NAME.json."""
 
     fpath: Path
     facts: dict[str, Any]
 
 
-def run(options: TrainShippedJob, reporter: Reporter | None = None) -> Shipped:
+def run(options: TrainShippedJob, reporter: Reporter | None = None) -> ShippedWeights:
     """Train by the recipe of a network that ships, or go on with it; the command is noted as the recipe says it.
 
     Args: as of :func:`isotherm.jobs.explain.run.run`.
@@ -41,7 +41,7 @@ def run(options: TrainShippedJob, reporter: Reporter | None = None) -> Shipped:
     if out is None:
         out = Path("runs") / f"{task}-{recipe.training.seed}.safetensors"
         out.parent.mkdir(exist_ok=True)
-    return Shipped(out, ship(recipe, out, say=reporter.say))
+    return ShippedWeights(out, ship(recipe, out, say=reporter.say))
 
 
 def plain_recipe(options: TrainShippedJob) -> dict[str, Any]:

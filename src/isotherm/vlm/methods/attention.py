@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.ops.names import known_word
-from isotherm.vlm.asking import Said
+from isotherm.vlm.asking import AnswerTarget
 from isotherm.vlm.trace import LayerRows, TokenTrace, record
 
 CHUNK = 256
@@ -103,7 +103,7 @@ class RelativeAttention:
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         asking = trace.asking
         here = Attention()(trace)
-        plain = Said("generic", ((),), lambda rows: rows[0].sum(), ((0, 0),), (0,))
+        plain = AnswerTarget("generic", ((),), lambda rows: rows[0].sum(), ((0, 0),), (0,))
         (generic,) = record(asking.again(self.generic), [plain], frozenset({"attention"}))
         there = Attention()(generic)
         return here / there.clamp(min=torch.finfo(there.dtype).tiny)

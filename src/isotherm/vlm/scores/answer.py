@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import Asking, Said, Value
+from isotherm.vlm.asking import AnswerTarget, Question, Value
 from isotherm.vlm.words import note_unknown_words
 
 Of = Literal["log_prob", "logit"]
@@ -29,12 +29,12 @@ class NextToken:
     text: str | None = None
     of: Of = "logit"
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         _check_of(self.of)
         token = int(asking.logits().argmax()) if self.text is None else encoded(asking, self.text)[0]
         word = asking.view.vocabulary.decode([token]) or f"token {token}"
         return [
-            Said(
+            AnswerTarget(
                 f"{self.of} of {word.strip()!r} next",
                 ((),),
                 steps_value({0: token}, self.of),
@@ -63,7 +63,7 @@ class Answer:
     of: Of = "log_prob"
     most: int = MOST
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         _check_of(self.of)
         if self.per not in ("answer", "word", "token"):
             raise OptionError(f"per is {self.per!r}; expected answer, word or token")
@@ -94,7 +94,7 @@ class Word:
     text: str | None = None
     of: Of = "log_prob"
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         tokens = answered(asking, self.text, MOST)
         whole = asking.view.vocabulary.decode(tokens).strip()
         found = [(text, steps) for text, steps in words_of(asking, tokens) if _bare(text) == _bare(self.word)]
@@ -118,7 +118,7 @@ class Span:
     text: str | None = None
     of: Of = "log_prob"
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         tokens = answered(asking, self.text, MOST)
         if not 0 <= self.start < self.stop <= len(tokens):
             raise TargetError(f"the answer has {len(tokens)} tokens; {self.start} to {self.stop} is no part of it")
@@ -135,7 +135,7 @@ class Span:
         ]
 
 
-def encoded(asking: Asking, text: str) -> tuple[int, ...]:
+def encoded(asking: Question, text: str) -> tuple[int, ...]:
     """The tokens of a text; refused where the model's vocabulary has no word for it."""
     tokens = tuple(asking.view.vocabulary.encode(text))
     said = asking.view.vocabulary.decode(tokens)
@@ -146,7 +146,7 @@ def encoded(asking: Asking, text: str) -> tuple[int, ...]:
     return tokens
 
 
-def answered(asking: Asking, text: str | None, most: int) -> tuple[int, ...]:
+def answered(asking: Question, text: str | None, most: int) -> tuple[int, ...]:
     """The tokens of a given answer, or of the model's own."""
     tokens = asking.answer(most=most) if text is None else encoded(asking, text)
     if not tokens:
@@ -157,7 +157,7 @@ def answered(asking: Asking, text: str | None, most: int) -> tuple[int, ...]:
     return tokens
 
 
-def words_of(asking: Asking, tokens: tuple[int, ...]) -> list[tuple[str, range]]:
+def words_of(asking: Question, tokens: tuple[int, ...]) -> list[tuple[str, range]]:
     """The words of an answer, each with the numbers of its tokens: a word begins where the text has a space."""
     decode = asking.view.vocabulary.decode
     starts, before = [], ""
@@ -183,10 +183,10 @@ def steps_value(wanted: dict[int, int], of: Of) -> Value:
     return value
 
 
-def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, given: str | None) -> Said:
+def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, given: str | None) -> AnswerTarget:
     label = f"{of} of {text!r}" + (f" in {whole!r}" if text != whole else "")
     # what comes behind the last token that is read changes nothing
-    return Said(
+    return AnswerTarget(
         label,
         (tokens[:-1],),
         steps_value({i: tokens[i] for i in steps}, of),

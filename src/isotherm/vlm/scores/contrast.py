@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isotherm.errors import TargetError
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
@@ -20,7 +20,7 @@ class Contrast:
     a: str
     b: str
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         a, b = encoded(asking, self.a), encoded(asking, self.b)
         ends = sorted(asking.view.vocabulary.ends)
         if ends:
@@ -35,7 +35,7 @@ class Contrast:
         first, second = a[same], b[same]
         # the normaliser is the same for both, so logits do
         return [
-            Said(
+            AnswerTarget(
                 f"{self.a!r} rather than {self.b!r}",
                 (a[:same],),
                 lambda rows: rows[0][same, first] - rows[0][same, second],

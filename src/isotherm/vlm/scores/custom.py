@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.errors import TargetError
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
@@ -26,7 +26,7 @@ class Custom:
     text: str = ""
     label: str = "own score"
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         given = encoded(asking, self.text) if self.text else ()
         logits = asking.logits(given)
         found = self.function(logits)
@@ -37,7 +37,7 @@ class Custom:
         likeliest = tuple(int(t) for t in logits.argmax(-1))
         steps = tuple((0, i) for i in range(len(given) + 1))
         return [
-            Said(
+            AnswerTarget(
                 self.label,
                 (given,),
                 lambda rows: self.function(rows[0]).reshape(()),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import Asking, Said
+from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.numbers import TENS, UNITS
 
 WORDS = [*UNITS, TENS[0]]
@@ -32,7 +32,7 @@ class ExpectedNumber:
 
     digits: int = 3
 
-    def __call__(self, asking: Asking) -> list[Said]:
+    def __call__(self, asking: Question) -> list[AnswerTarget]:
         if self.digits < 1:
             raise OptionError(f"digits is {self.digits}; a number has at least one")
         numbers = number_tokens(asking)
@@ -48,9 +48,9 @@ class ExpectedNumber:
         likeliest = max(numbers, key=lambda token: float(p[token]))
         steps = tuple((i, len(row)) for i, row in enumerate(rows))
         now = float(value([asking.logits(row) for row in rows]))
-        return [Said(f"expected number ({now:.2f})", rows, value, steps, (likeliest,) * len(rows))]
+        return [AnswerTarget(f"expected number ({now:.2f})", rows, value, steps, (likeliest,) * len(rows))]
 
-    def _before(self, asking: Asking, numbers: dict[int, str]) -> tuple[int, ...]:
+    def _before(self, asking: Question, numbers: dict[int, str]) -> tuple[int, ...]:
         """The tokens of the answer before its number. Numbers that are likely where the model says something else are no count of its."""
         if int(asking.logits()[-1].argmax()) in numbers:
             return ()
@@ -63,7 +63,7 @@ class ExpectedNumber:
             )
         return tokens[:at]
 
-    def _tree(self, asking: Asking, before: tuple[int, ...], numbers: dict[int, str]) -> list[_Node]:
+    def _tree(self, asking: Question, before: tuple[int, ...], numbers: dict[int, str]) -> list[_Node]:
         """The rows to read, each with the tokens that its number may go on with; shorter ones first."""
         tree = [_Node(before, "", tuple(sorted(numbers)))]
         level = [(tree[0], 1.0)]
@@ -117,7 +117,7 @@ def _expectation(logits: dict[tuple[int, ...], Tensor], tree: list[_Node], numbe
     return torch.stack(total).sum() / torch.stack(mass).sum()
 
 
-def number_tokens(asking: Asking) -> dict[int, str]:
+def number_tokens(asking: Question) -> dict[int, str]:
     """Every token that is a number by itself, in digits or in words, with its digits."""
     found = {}
     for i, text in enumerate(asking.view.vocabulary.texts()):
@@ -129,7 +129,7 @@ def number_tokens(asking: Asking) -> dict[int, str]:
     return found
 
 
-def _more(asking: Asking, row: tuple[int, ...], numbers: dict[int, str]) -> tuple[int, ...]:
+def _more(asking: Question, row: tuple[int, ...], numbers: dict[int, str]) -> tuple[int, ...]:
     """Tokens that go on with the number at the end of a row: digits that stand next to its own, without a space."""
     vocabulary = asking.view.vocabulary
     texts, so_far = vocabulary.texts(), vocabulary.decode(row)

@@ -26,7 +26,7 @@ from isotherm.models.transformers.vlm.proof import image_token_id, picture_posit
 from isotherm.vlm.attention import hidden_keys
 from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
-from isotherm.vlm.view import Asked, Reading, Streams
+from isotherm.vlm.view import PromptInputs, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 """Inputs with a value per token, and that of a token of the answer."""
@@ -107,7 +107,7 @@ class TransformersVlm:
         self.shares = self.family in PLAIN
         self._token = image_token_id(model.config)
 
-    def ask(self, pictures: Sequence[Picture], prompt: str) -> Asked:
+    def ask(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
         from PIL import Image
 
         check_question(pictures, prompt)
@@ -122,7 +122,7 @@ class TransformersVlm:
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._asked(inputs, prompt, pictures, known, self._token)
 
-    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> Asked:
+    def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
         check_question(frames, prompt)
         check_video(frames, fps)
         token = video_token_id(self.model.config)
@@ -171,14 +171,14 @@ class TransformersVlm:
         sources: Sequence[Picture],
         known: Sequence[PictureTokens],
         token: int,
-    ) -> Asked:
+    ) -> PromptInputs:
         ids = inputs["input_ids"][0].cpu()
         positions = picture_positions(ids, token)
         if len(positions) != sum(p.count for p in known):
             raise AdapterError(
                 f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}"
             )
-        return Asked(inputs, ids, prompt, tuple(sources), tuple(known), positions)
+        return PromptInputs(inputs, ids, prompt, tuple(sources), tuple(known), positions)
 
     def _text(self, what: str, n: int, prompt: str) -> str:
         """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
@@ -205,15 +205,15 @@ class TransformersVlm:
             )
         )
 
-    def embed(self, asked: Asked) -> Streams:
+    def embed(self, asked: PromptInputs) -> Streams:
         with torch.no_grad():
             return tuple(s.clone() for s in self._embedded(asked.inputs, asked))
 
-    def embed_pixels(self, asked: Asked, pixels: Tensor) -> Streams:
+    def embed_pixels(self, asked: PromptInputs, pixels: Tensor) -> Streams:
         with embedding_by_products(), recomputed_layers(self.model):
             return self._embedded(dict(asked.inputs) | {_fed(asked): pixels}, asked)
 
-    def _embedded(self, inputs: Mapping[str, Any], asked: Asked) -> Streams:
+    def _embedded(self, inputs: Mapping[str, Any], asked: PromptInputs) -> Streams:
         """The model's own forward pass up to its language model."""
         kept: dict[str, Any] = {}
 
@@ -230,7 +230,7 @@ class TransformersVlm:
         merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
         return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
 
-    def answer(self, asked: Asked, *, most: int) -> list[int]:
+    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
             found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[
                 0, len(asked.ids) :
@@ -240,7 +240,7 @@ class TransformersVlm:
 
     def read(
         self,
-        asked: Asked,
+        asked: PromptInputs,
         streams: Streams,
         continuation: Int[Tensor, "b k"],
         *,
@@ -293,10 +293,10 @@ class TransformersVlm:
             after.remove()
         return Reading(logits[:, -(k + 1) :], kept[0])
 
-    def pixels(self, asked: Asked) -> Tensor:
+    def pixels(self, asked: PromptInputs) -> Tensor:
         return asked.inputs[_fed(asked)]
 
-    def positive_per_token(self, asked: Asked, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+    def positive_per_token(self, asked: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         patch = self.model.config.vision_config.patch_size
         side = int(patch[0] if isinstance(patch, list | tuple) else patch)
         kept = positive_per_patch(pixels.float(), gradient.float(), side)
@@ -314,7 +314,7 @@ class TransformersVlm:
     def column(self, token: int) -> Float[Tensor, " d"]:
         return self.model.get_output_embeddings().weight[token].detach()
 
-    def _repeated(self, asked: Asked, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
+    def _repeated(self, asked: PromptInputs, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
         """The prompt without its pixels, b times, and the answer behind it."""
         b, k = continuation.shape
         given: dict[str, Any] = {
@@ -374,7 +374,7 @@ def check_video(frames: Sequence[Picture], fps: float) -> None:
         )
 
 
-def _fed(asked: Asked) -> str:
+def _fed(asked: PromptInputs) -> str:
     return "pixel_values" if asked.video is None else "pixel_values_videos"
 
 
