@@ -94,7 +94,7 @@ def test_a_clip_has_pixels_and_times_that_grow():
     [
         (4, None, "all of its 4 frames are fed to the model; their times are not known"),
         (2, 10, "2 of its 4 frames are fed to the model, evenly spread over all of it; it lasts from 0 to 0.4 s"),
-        (8, None, "are fed to the model as 8, each several times"),
+        (8, None, "are fed to the model as 8, some more than once"),
     ],
 )
 def test_the_sampling_is_said(fed, fps, words):

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.draw import heatmap_html, heatmap_png, moment_sheet, overlay, overlay_frames, shared_scale
+from isotherm.draw import (
+    ReportEntry,
+    heatmap_html,
+    heatmap_png,
+    moment_sheet,
+    overlay,
+    overlay_frames,
+    shared_scale,
+    write_report,
+)
 from isotherm.draw.describe import line_of
 from isotherm.draw.moments import each_frame
 from isotherm.errors import ShapeError
@@ -62,3 +71,11 @@ def test_a_notebook_shows_each_moment_with_its_time():
     assert "0.62 to 2 s" in html
     assert line_of(HEATMAP[1]).startswith("0.62 to 2 s")
     assert heatmap_png(HEATMAP)[:4] == b"\x89PNG"
+
+
+def test_a_report_draws_the_moments_of_a_clip_on_one_scale(tmp_path):
+    weak = HEATMAP[0].with_(picture=None)
+    for scale, high in ((None, 1.0), (shared_scale([HEATMAP]), 4.0)):
+        entry = ReportEntry(picture=FRAMES[0], heatmaps=[weak], title="swims", scale=scale)
+        page = write_report([entry], tmp_path / "report.html").read_text().replace("&quot;", '"').replace('": ', '":')
+        assert f'"high":{high}' in page

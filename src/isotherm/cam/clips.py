@@ -57,9 +57,7 @@ def sampling(timeline: Timeline) -> str:
     elif fed < timeline.count:
         which = f"{fed} of its {timeline.count} frames are fed to the model, evenly spread over all of it"
     else:
-        which = (
-            f"its {timeline.count} frame(s) are fed to the model as {fed}, each several times, because it sees no fewer"
-        )
+        which = f"its {timeline.count} frame(s) are fed to the model as {fed}, some more than once, because it sees no fewer"
     if timeline.edges_s is None:
         return f"clip: {which}; their times are not known, so moments are counted in frames"
     return f"clip: {which}; it lasts from {timeline.edges_s[0]:.3g} to {timeline.edges_s[-1]:.3g} s"

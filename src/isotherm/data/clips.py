@@ -73,8 +73,7 @@ def _clip(clip: Any) -> Clip:
         )
     if not frames:
         raise InputError("a clip without frames was given; expected at least one picture")
-    times = [frame.time_s for frame in frames if isinstance(frame, VideoFrame)]
-    return _joined(frames, times if len(times) == len(frames) else [])
+    return clip_of((f.array(), f.time_s) if isinstance(f, VideoFrame) else (f, None) for f in frames)
 
 
 def read_clip(source: str | os.PathLike[str], *, every: int = 1, max_frames: int | None = None) -> Clip:
@@ -86,25 +85,37 @@ def read_clip(source: str | os.PathLike[str], *, every: int = 1, max_frames: int
     Raises:
         InputError: the file cannot be read, or its frames take more memory than a clip should.
     """
+    frames = read_frames(source, every=every, max_frames=max_frames)
+    return clip_of(((frame.array(), frame.time_s) for frame in frames), os.fspath(source))
+
+
+def clip_of(frames: Iterable[tuple[Any, float | None]], name: str = "the clip") -> Clip:
+    """The clip of pictures and their times in seconds, as they come.
+
+    Args:
+        frames: each as :func:`isotherm.data.pictures.as_picture` takes it; times that are not all known count for nothing.
+        name: of the clip, for messages.
+
+    Raises:
+        InputError: frames of several sizes, none at all, or more than memory should hold.
+    """
     arrays, times, taken = [], [], 0
-    for frame in read_frames(source, every=every, max_frames=max_frames):
-        arrays.append(frame.array())
-        times.append(frame.time_s)
+    for frame, time_s in frames:
+        arrays.append(as_picture(frame).array)
+        times += [] if time_s is None else [time_s]
         taken += arrays[-1].nbytes
         if taken > MAX_BYTES:
+            h, w = arrays[0].shape[:2]
             raise InputError(
-                f"{source} has more than {len(arrays)} frames of {arrays[0].shape[1]} x {arrays[0].shape[0]} pixels, which is over "
-                f"{MAX_BYTES >> 30} GiB; take fewer of them, such as read_clip(..., every={2 * every}), or a shorter part"
+                f"{name} has more than {len(arrays)} frames of {w} x {h} pixels, which is over {MAX_BYTES >> 30} GiB; take every second "
+                "one of them (every=2, --every 2), or a shorter part (max_frames, --max-frames)"
             )
-    return _joined(arrays, times)
-
-
-def _joined(frames: Sequence[Any], times_s: Sequence[float]) -> Clip:
-    arrays = [as_picture(frame.array() if isinstance(frame, VideoFrame) else frame).array for frame in frames]
+    if not arrays:
+        raise InputError(f"{name} holds no frame; expected at least one picture")
     sizes = sorted({array.shape[:2] for array in arrays})
     if len(sizes) > 1:
         raise InputError(f"the frames of a clip have different sizes {sizes}; expected one size (h, w) for all of them")
-    return Clip(np.stack(arrays), edges_of(times_s))
+    return Clip(np.stack(arrays), edges_of(times) if len(times) == len(arrays) else None)
 
 
 def edges_of(times_s: Sequence[float]) -> tuple[float, ...] | None:

@@ -30,7 +30,7 @@ from isotherm.draw.describe import box_of, facts_of, line_of, title_of
 from isotherm.draw.marks import CLEAR, LINE
 from isotherm.draw.overlay import check_size, silence_of
 from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import scale_of
+from isotherm.draw.scale import Scale, scale_of
 from isotherm.draw.style import FULL_AT, GREY_AT, OPACITY, STARTS_AT, STYLES, UNSEEN_GREY, UNSEEN_OPACITY
 from isotherm.draw.tile import fit, picture_tile
 from isotherm.errors import ShapeError
@@ -75,6 +75,7 @@ class ReportEntry:
         labels: one a box.
         notes: lines below the table.
         trust: one line a map on whether to believe it; by default the maps' own ``meta["trust"]``.
+        scale: of all its maps, such as the one that the moments of a clip share; by default each map has its own.
     """
 
     picture: Picture | None
@@ -86,6 +87,7 @@ class ReportEntry:
     notes: Sequence[str] = ()
     trust: Sequence[str] | None = None
     lines: Sequence[str] = ()
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if self.picture is None and not len(self.heatmaps):
@@ -242,7 +244,7 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
     data = {
         "h": h,
         "w": w,
-        "maps": [_map(m) for m in maps],
+        "maps": [_map(m, entry.scale) for m in maps],
         "boxes": [] if entry.boxes is None else as_boxes(entry.boxes).tolist(),
         "labels": [str(label) for label in entry.labels or ()],
     }
@@ -303,8 +305,8 @@ def _range(heatmap: Heatmap) -> tuple[str, str]:
     return (f"{float(finite.min()):.4g}", f"{float(finite.max()):.4g}") if finite.numel() else ("no value", "no value")
 
 
-def _map(heatmap: Heatmap) -> dict[str, Any]:
-    scale = scale_of(heatmap)
+def _map(heatmap: Heatmap, scale: Scale | None = None) -> dict[str, Any]:
+    scale = scale or scale_of(heatmap)
     values, frame = heatmap.values.detach().cpu().float(), heatmap.frame
     if values.numel() > MOST_CELLS:
         factor = (MOST_CELLS / values.numel()) ** 0.5

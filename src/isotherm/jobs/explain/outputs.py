@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -135,19 +137,21 @@ def _facts(heatmap: Heatmap) -> dict[str, Any]:
     positive = values.clamp(min=0).flatten()
     share = positive / positive.sum() if float(positive.sum()) > 0 else positive
     entropy = float(-(share[share > 0] * share[share > 0].log()).sum())
-    peak = divmod(int(values.argmax()), values.shape[1])
-    at = heatmap.frame.points_to_source(torch.tensor([[peak[1] + 0.5, peak[0] + 0.5]], dtype=torch.float64))[0]
+    *moment, row, column = (int(i) for i in np.unravel_index(int(values.argmax()), tuple(values.shape)))
+    at = heatmap.frame.points_to_source(torch.tensor([[column + 0.5, row + 0.5]], dtype=torch.float64))[0]
     return {
         "label": heatmap.label,
         **dict(heatmap.meta),
         "kind": heatmap.kind,
         "signed": heatmap.signed,
         "frame": frame_to_json(heatmap.frame),
+        **({} if heatmap.moments is None else {"moments": asdict(heatmap.moments)}),
         "statistics": {
             "min": float(values.min()),
             "max": float(values.max()),
             "sum": float(values.sum()),
             "entropy_nats": entropy,
             "peak_xy": [round(v, 2) for v in at.tolist()],
+            **({"peak_moment": moment[-1]} if moment else {}),
         },
     }

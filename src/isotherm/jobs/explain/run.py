@@ -6,10 +6,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
+from isotherm.data.clips import clip_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, JobCancelled, LayerError, MethodError, NonFiniteError, OptionError
@@ -17,6 +20,7 @@ from isotherm.explain_options import ExplainOptions
 from isotherm.explaining import explain_pictures, resolve_methods
 from isotherm.jobs.explain.choices import explain_options, style_of
 from isotherm.jobs.explain.clip import write_clip
+from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import entry_of, record_of, write_maps, write_panel
 from isotherm.jobs.explain.words import lines_of
@@ -152,6 +156,9 @@ class _Work:
                 yield from self._pictures(self._explained(items))
                 return
             for source, group in groupby(items, key=lambda item: item.source if item.kind == "frame" else None):
+                if isinstance(self.opened.view, ClipView):
+                    yield from self._moments(source, group)
+                    continue
                 stream = self._explained(group)
                 if source is None:
                     yield from self._pictures(stream)
@@ -248,6 +255,41 @@ class _Work:
             for line in lines_of(explanation):
                 self.reporter.message(line, "result")
             yield entry_of(explanation, item.source, self.command)
+
+    def _moments(self, source: str | None, items: Iterator[Item]) -> Iterator[ReportEntry]:
+        """One explanation of all frames of a source together, by a model that sees several moments."""
+        if source is None:
+            for item in items:
+                kind = "this model sees several moments, and this is one picture; give a video"
+                self._fail(item.name, item.source, InputError(kind))
+            return
+        seen: list[Item] = []
+
+        def frames() -> Iterator[tuple[Any, float | None]]:
+            for item in items:
+                self.reporter.check()
+                if seen:
+                    self._tick(seen[-1].name)
+                seen.append(item)
+                yield item.load(), item.time_s
+
+        name = Path(source).name
+        try:
+            clip = clip_of(frames(), name)
+            (explanation,) = explain_pictures(self.opened, [clip], self.explaining, titles=[name])
+            _ = explanation.trust  # judged before anything is written, so that a clip that fails leaves no files
+        except (*FATAL, JobCancelled):
+            raise
+        except Exception as error:
+            self._fail(name, source, error)
+            return
+        for line in explanation.chosen:
+            self._once(line)
+        files = write_moments(explanation, self.record, self.options, self.command)
+        self._done(replace(seen[0], name=name, time_s=None), explanation, files)
+        for line in lines_of(explanation):
+            self.reporter.message(line, "result")
+        yield from entries_of_moments(explanation, source, self.command)
 
     def _done(self, item: Item, explanation: Explanation, files: list[str]) -> None:
         """An item's line in the record, and the news of it."""

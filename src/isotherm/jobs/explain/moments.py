@@ -1,0 +1,54 @@
+"""A video explained as one clip, by a model that sees several moments: its maps over all frames, a sheet, a part of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from isotherm.cam.explanation import Explanation
+from isotherm.cam.premises import RANDOM
+from isotherm.draw import ReportEntry, moment_sheet, overlay_frames, save_animation, save_picture, shared_scale
+from isotherm.jobs.explain.choices import style_of
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.runs.record import Run
+
+
+def write_moments(explanation: Explanation, run: Run, options: ExplainJob, command: str) -> list[str]:
+    """Of every map the values, an animation of all frames under it (GIF where PyAV is missing), and a sheet; the files' names."""
+    clip, name, written = explanation.clip, explanation.name, []
+    assert clip is not None
+    rate = 10.0 if clip.edges_s is None else len(clip) / (clip.edges_s[-1] - clip.edges_s[0])
+    suffix, style = ".mp4" if find_spec("av") else ".gif", style_of(options)
+    for i, heatmap in enumerate(explanation):
+        part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
+        words = [f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}"]
+        title = " · ".join([*words, *([RANDOM] if explanation.warnings else [])])
+        if options.raw != "none":
+            written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
+        frames = overlay_frames(heatmap, iter(clip.frames), style=style)
+        fpath = run.fpath(name, suffix, part=part)
+        save_animation(frames, fpath, fps=min(60.0, max(0.5, rate)), command=command, side=1280)
+        sheet = moment_sheet(heatmap, style=style, title=title)
+        written += [fpath.name, save_picture(sheet, run.fpath(name, ".jpg", part=part), command=command).name]
+    return written
+
+
+def entries_of_moments(explanation: Explanation, source: str, command: str) -> Iterator[ReportEntry]:
+    """The clip's part of the report: every moment of every map over its frame, with the verdict on the whole map."""
+    verdicts = list(explanation.trust_lines)
+    notes = [*explanation.warnings, *explanation.chosen]
+    notes += [note for note in explanation.notes if note not in explanation.warnings]
+    for i, heatmap in enumerate(explanation):
+        assert heatmap.moments is not None
+        scale = shared_scale([heatmap])
+        for moment, when in zip(heatmap, heatmap.moments.names, strict=True):
+            meta = {**moment.meta, "command": command}
+            yield ReportEntry(
+                picture=moment.picture,
+                heatmaps=[moment.with_(meta=meta, picture=None, label=f"{moment.label}, {when}")],
+                title=f"{explanation.name}, {when}",
+                source=source,
+                notes=notes,
+                trust=[verdicts[i]] if verdicts else None,
+                scale=scale,
+            )
