@@ -10,11 +10,12 @@ from isotherm.cam.layers import resolve
 from isotherm.cam.locality import Refused
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
-from isotherm.cam.patches import level_map, patch_gradients, patch_maps
+from isotherm.cam.patches import level_map, patch_gradients
 from isotherm.cam.scores import ClassLogit, Detection
 from isotherm.cam.scores.targets import Targets
 from isotherm.models.ultralytics.anchors import locate
 from isotherm.models.ultralytics.view import wrap
+from patch_maps import patch_maps
 from yolo_models import TINY_RTDETR, bus, made
 
 
@@ -230,3 +231,29 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
         assert one[0] == other[0]
         torch.testing.assert_close(one[1], other[1])
         assert one[2] == pytest.approx(other[2])
+
+
+def test_the_integral_over_a_box_side_survives_random_weights(monkeypatch):
+    """Its weights are 0 to 15, no result of training; with others in their place a verdict would be about another way of reading boxes."""
+    view, inputs, *_ = explained("yolo11n.yaml", "class")
+    from isotherm.cam import trust as module
+    from isotherm.cam.attribute import attribute
+    from isotherm.metrics.cascade import Cascade
+    from isotherm.metrics.randomisation import randomised
+
+    (name,) = view.constants
+    integral = dict(view.model.named_modules())[name].conv
+    assert integral.weight.flatten().tolist() == list(range(16))
+    seen = []
+
+    def cascade(model, explain, *, maps, keep, **_):
+        with randomised(model, 1.0, seed=0, keep=keep):
+            seen.append(integral.weight.flatten().tolist())
+        with randomised(model, 1.0, seed=0):
+            seen.append(integral.weight.flatten().tolist())
+        return Cascade((1.0,), (1,), *torch.zeros(4, 1, len(maps)).unbind(0))
+
+    monkeypatch.setattr(module, "cascade", cascade)
+    a = attribute(view, inputs, methods=[gradcam], score=Detection(0))
+    module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
+    assert seen[0] == list(range(16)) != seen[1]

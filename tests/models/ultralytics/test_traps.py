@@ -12,11 +12,11 @@ from torch import nn
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods.hirescam import hirescam
-from isotherm.cam.patches import patch_maps
 from isotherm.cam.scores import Detection
 from isotherm.errors import AdapterError
 from isotherm.models.ultralytics.head import borrowed
 from isotherm.models.ultralytics.view import EmbeddingPrompt, wrap
+from patch_maps import patch_maps
 from yolo_models import TINY_RTDETR, bus, embeddings, made, make_yolo, predict
 
 

@@ -158,8 +158,16 @@ class UltralyticsView:
             )
         return Layout(spans=self.kind != "classify")
 
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Modules whose weights are no result of training: the integral over a box side's distribution (DFL), whose weights are 0 to 15.
+
+        Randomising them would ask about another way of reading boxes, not about other weights.
+        """
+        return tuple(name for name, module in self.model.named_modules() if type(module).__name__ == "DFL")
+
     def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
-        """How :func:`isotherm.cam.patches.patch_maps` explains targets of ``found`` in one small pass, or why it cannot."""
+        """How :mod:`isotherm.cam.patches` explains targets of ``found`` in one small pass, or why it cannot."""
         if not isinstance(raw, AnchorOutput) or not isinstance(found, Detections):
             what = (
                 "queries of RT-DETR look at the whole picture"
