@@ -122,3 +122,29 @@ def test_the_face_is_light():
 
 def test_the_command_line_answers_without_torch():
     assert "torch" not in loaded_by("import isotherm.cli")
+
+
+def reaches() -> dict[str, set[str]]:
+    """Which modules of the package each one imports, at the top or later."""
+    names = {}
+    for fpath in FILES:
+        words = fpath.relative_to(SRC.parent).with_suffix("").parts
+        names[".".join(words[:-1] if words[-1] == "__init__" else words)] = fpath
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for name, fpath in names.items():
+        for node in ast.walk(ast.parse(fpath.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                wanted = [f"{node.module}.{alias.name}" for alias in node.names]
+                found[name] |= {full if full in names else node.module for full in wanted} & set(names)
+            elif isinstance(node, ast.Import):
+                found[name] |= {alias.name for alias in node.names} & set(names)
+    # the exceptions: a heatmap shows itself in a notebook, and says its values at picture resolution
+    found["isotherm.heatmap"] -= {"isotherm.draw.notebook", "isotherm.ops.resample"}
+    return found
+
+
+def test_no_circle_of_imports_not_even_a_lazy_one():
+    left = reaches()
+    while free := {name for name, others in left.items() if not (others & set(left)) - {name}}:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert not left, f"these import each other in a circle, or what does: {sorted(left)}"

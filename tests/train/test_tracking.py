@@ -11,7 +11,8 @@ import pytest
 
 from isotherm.errors import OptionError
 from isotherm.train.recipe import from_plain
-from isotherm.train.tracking import NoTracker, Tracking
+from isotherm.train.tracker import NoTracker
+from isotherm.train.tracking import Tracking
 
 
 def test_tensorboard_reads_what_was_logged(tmp_path):

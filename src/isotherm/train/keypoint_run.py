@@ -27,7 +27,6 @@ from isotherm.errors import InputError, OptionError
 from isotherm.models.backbone import check_backbone
 from isotherm.progress import Say, silent
 from isotherm.runs.values import to_json
-from isotherm.train.devices import Worker
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data
 from isotherm.train.keypoint_model import KeypointModel
@@ -37,6 +36,7 @@ from isotherm.train.keypoints import train_keypoints
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, Heard
 from isotherm.train.run_folder import RunFolder
+from isotherm.train.worker import Worker
 
 METRICS: Mapping[str, Better] = {name: "more" if name in ("oks", "inside_95") else "less" for name in LOGGED}
 """As :class:`isotherm.train.recipe_module.RecipeModule` has it, which this module fulfils."""
@@ -258,7 +258,7 @@ def _rgb(fpath: Path) -> Any:
 
 
 def _nobody() -> Any:
-    from isotherm.train.tracking import NoTracker
+    from isotherm.train.tracker import NoTracker
 
     return NoTracker()
 

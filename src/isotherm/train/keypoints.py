@@ -17,11 +17,11 @@ from isotherm.points import Points
 from isotherm.progress import Say, silent
 from isotherm.train.backbone_training import BackboneTraining
 from isotherm.train.collapse import CollapseWatch
-from isotherm.train.devices import Worker
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.loop import Part, Task, Validate, run_loop
 from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
+from isotherm.train.worker import Worker
 
 
 @dataclass(frozen=True, kw_only=True)

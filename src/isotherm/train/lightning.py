@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.errors import MissingExtraError, OptionError
-from isotherm.train.devices import Devices, Worker
+from isotherm.train.worker import Worker
 
 
-def launched(devices: Devices, *, strategy: str = "ddp") -> FabricWorker:
+def launched(accelerator: str, devices: int, nodes: int, *, strategy: str = "ddp") -> FabricWorker:
     """Start the other processes, or join those that torchrun or SLURM started.
+
+    Args: as of :class:`isotherm.train.devices.Devices`; ``devices`` a machine.
 
     Raises:
         MissingExtraError: Lightning is not installed. OptionError: there are not so many devices.
@@ -24,12 +26,10 @@ def launched(devices: Devices, *, strategy: str = "ddp") -> FabricWorker:
     except ImportError as error:
         raise MissingExtraError("lightning", "train", "training on several devices") from error
     try:
-        fabric = Fabric(
-            accelerator=devices.accelerator, devices=devices.devices, num_nodes=devices.nodes, strategy=strategy
-        )
+        fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise OptionError(
-            f"{devices.devices} devices of {devices.accelerator!r} on {devices.nodes} machines: {str(error).splitlines()[0]}"
+            f"{devices} devices of {accelerator!r} on {nodes} machines: {str(error).splitlines()[0]}"
         ) from error
     fabric.launch()
     return FabricWorker(fabric)

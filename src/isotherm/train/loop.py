@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from isotherm.errors import IsothermError, OptionError
 from isotherm.progress import Progress, Say, silent
 from isotherm.train.average import WeightAverage
-from isotherm.train.devices import Alone, Worker
 from isotherm.train.parameters import ParameterGroup
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
 from isotherm.train.watch import Watch
+from isotherm.train.worker import Alone, Worker
 
 PRECISION = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Validate = Callable[[nn.Module, int], dict[str, float]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from isotherm.errors import MissingExtraError
-from isotherm.train.tracking import Tracker
+from isotherm.train.tracker import Tracker
 
 
 class TensorBoardTracker(Tracker):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from isotherm.errors import OptionError
+from isotherm.train.tracker import NoTracker, Tracker
 
 Name = Literal["csv", "wandb", "tensorboard"]
 
@@ -45,44 +43,18 @@ class Tracking:
         if self.to == "wandb":
             from isotherm.train import wandb
 
-            return wandb.WandbTracker(self, dpath, recipe, job=job)
+            return wandb.WandbTracker(
+                dpath,
+                recipe,
+                job=job,
+                project=self.project,
+                entity=self.entity,
+                name=self.name,
+                tags=self.tags,
+                online=self.online,
+            )
         if self.to == "tensorboard":
             from isotherm.train import tensorboard
 
             return tensorboard.TensorBoardTracker(dpath)
         return NoTracker()
-
-
-class Tracker(ABC):
-    """Abstract: takes figures and pictures. Finished at the end of the ``with`` block, also after an error."""
-
-    @abstractmethod
-    def log(self, row: Mapping[str, float]) -> None:
-        """Figures with their 'step'."""
-
-    @abstractmethod
-    def picture(self, name: str, rgb: np.ndarray, step: int) -> None:
-        """A picture (h, w, 3) uint8."""
-
-    @abstractmethod
-    def finish(self, *, failed: bool) -> None:
-        """Close it."""
-
-    def __enter__(self) -> Tracker:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self.finish(failed=kind is not None)
-
-
-class NoTracker(Tracker):
-    """Nothing beside metrics.csv."""
-
-    def log(self, row: Mapping[str, float]) -> None:
-        pass
-
-    def picture(self, name: str, rgb: np.ndarray, step: int) -> None:
-        pass
-
-    def finish(self, *, failed: bool) -> None:
-        pass

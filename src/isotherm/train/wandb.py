@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isotherm.errors import MissingExtraError, OptionError
-from isotherm.train.tracking import Tracker, Tracking
+from isotherm.train.tracker import Tracker
 
 
 class WandbTracker(Tracker):
     """A run there.
 
     Args:
-        tracking: names. dpath: the run's folder; its path decides the id, so a run that is gone on with is one run there too.
-        recipe: shown as the run's configuration. job: 'train' or 'eval'.
+        dpath: the run's folder; its path decides the id, so a run that is gone on with is one run there too.
+        recipe: shown as the run's configuration. job: 'train' or 'eval'. Others: as of :class:`isotherm.train.tracking.Tracking`.
 
     Raises:
         MissingExtraError: wandb is not installed. OptionError: it refuses to start, such as online without a key.
     """
 
-    def __init__(self, tracking: Tracking, dpath: Path, recipe: Mapping[str, Any], *, job: str) -> None:
+    def __init__(
+        self,
+        dpath: Path,
+        recipe: Mapping[str, Any],
+        *,
+        job: str,
+        project: str,
+        entity: str | None,
+        name: str | None,
+        tags: Sequence[str],
+        online: bool,
+    ) -> None:
         try:
             import wandb
         except ImportError as error:
@@ -32,16 +43,16 @@ class WandbTracker(Tracker):
         self.wandb = wandb
         try:
             self.run = wandb.init(
-                project=tracking.project,
-                entity=tracking.entity,
-                name=tracking.name or dpath.name,
-                tags=list(tracking.tags),
-                mode="online" if tracking.online else "offline",
+                project=project,
+                entity=entity,
+                name=name or dpath.name,
+                tags=list(tags),
+                mode="online" if online else "offline",
                 dir=str(dpath),
                 config=dict(recipe),
                 job_type=job,
                 id=hashlib.sha256(f"{dpath.resolve()} {job}".encode()).hexdigest()[:12],
-                resume="allow" if tracking.online else None,
+                resume="allow" if online else None,
                 settings=wandb.Settings(silent=True, console="off", x_disable_meta=True, x_disable_stats=True),
             )
         except wandb.errors.Error as error:

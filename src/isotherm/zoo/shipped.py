@@ -26,11 +26,13 @@ from isotherm.atomic import atomic_write
 from isotherm.errors import OptionError
 from isotherm.progress import Say, silent
 from isotherm.runs.values import to_json
-from isotherm.train.devices import Devices, Worker
+from isotherm.train.devices import Devices
 from isotherm.train.loop import LoopConfig, Task, run_loop
 from isotherm.train.recipe_module import Heard
 from isotherm.train.run_folder import RunFolder
-from isotherm.train.tracking import NoTracker, Tracking
+from isotherm.train.tracker import NoTracker
+from isotherm.train.tracking import Tracking
+from isotherm.train.worker import Worker
 from isotherm.version import __version__
 
 MODEL, EVALUATION = "model.safetensors", "evaluation.json"

@@ -17,7 +17,7 @@ from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.premises import CAN_BE_GIVEN, input_premises
 from isotherm.models.shared.preprocess import Geometry, Pictures, Preprocess
-from isotherm.models.torchvision.view import names_of
+from isotherm.models.torchvision.premises import names_of
 
 SHORTER_SIDE = 520
 """What torchvision's segmentation weights are evaluated at (references/segmentation)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,14 @@ from isotherm.errors import AdapterError, MissingExtraError, OptionError, Weight
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView, dense_logits
-from isotherm.models.shared.premises import (
-    CAN_BE_GIVEN,
-    NAMES_CAN_BE_GIVEN,
-    assumed,
-    fed_as_imagenet,
-    input_premises,
-    names_premise,
-)
+from isotherm.models.shared.premises import CAN_BE_GIVEN, NAMES_CAN_BE_GIVEN, assumed, fed_as_imagenet, input_premises
 from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
 from isotherm.models.torchvision.build import build, fitted
+from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.video import is_video_model, wrap_video
 from isotherm.models.weights.files import open_weights
 
 IMAGENET_CLASSES = 1000
-OWN_TRANSFORM = "the model's own transform"
-"""Who declares a detector's input: a part of the model, whatever its weights are."""
 
 
 def wrap(
@@ -83,7 +75,7 @@ def wrap(
 
     model = original_module(model)
     if isinstance(model, GeneralizedRCNN | SSD | RetinaNet | FCOS):
-        from isotherm.models.torchvision.detectors import wrap_detector
+        from isotherm.models.torchvision.detect import wrap_detector
 
         if geometry is not None:
             raise OptionError(
@@ -314,29 +306,6 @@ def _assume(view: Any, why: str) -> None:
     """Call an assumption what the view says that weights declare which it does not have."""
     named = assumed(view.premises, "class names", f"the model has as many outputs; {NAMES_CAN_BE_GIVEN}")
     view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
-
-
-def names_of(
-    count: int | None, weights: Any, defaults: Mapping[int, Any]
-) -> tuple[list[str] | None, tuple[Premise, ...]]:
-    """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number of classes.
-
-    Args:
-        defaults: number of classes -> (name of a data set, weights that were trained on it).
-    """
-    categories = None if weights is None else weights.meta.get("categories")
-    if categories is not None and count in (None, len(categories)):
-        return list(categories), (
-            Premise(
-                about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"
-            ),
-        )
-    if count is None:
-        return None, ()
-    if count in defaults:
-        data_set, trained = defaults[count]
-        return list(trained.meta["categories"]), (names_premise(data_set, count),)
-    return numbered(count), ()
 
 
 def _names(count: int | None, weights: Any, preprocess: Preprocess) -> tuple[list[str] | None, tuple[Premise, ...]]:
