@@ -219,8 +219,8 @@ class Heatmap:
 
         Example:
             >>> heatmap = Heatmap(torch.tensor([[0.0, 1.0]]), Frame.resize((2, 4), (1, 2)), "relevance")
-            >>> np.asarray(heatmap)
-            array([[0., 1.]], dtype=float32)
+            >>> np.asarray(heatmap).tolist()
+            [[0.0, 1.0]]
         """
         values = self.values.detach()
         here = values.float() if values.dtype == torch.bfloat16 else values

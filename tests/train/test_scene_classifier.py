@@ -121,7 +121,7 @@ def test_it_learns(lessons, tmp_path):
 def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     said = []
     found = train_shipped(RECIPE, tmp_path, command="by hand", say=said.append)
-    assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json"} == {
+    assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json", "run.json"} == {
         p.name for p in tmp_path.iterdir()
     }
     fitted_on = range(found["scenes"]["fitted_on"][0], found["scenes"]["fitted_on"][1] + 1)

@@ -174,7 +174,8 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
             label=header["label"],
             meta=header["meta"],
         )
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    # ultralytics replaces Image.open by one that wants further packages for what is no picture
+    except (OSError, ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})"
         ) from error

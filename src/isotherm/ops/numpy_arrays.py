@@ -52,8 +52,8 @@ def as_arrays(result: Any) -> Any:
     NumPy's, such as numpy.float32, which is what NumPy's own sums return), Points as :class:`Decoded`, a TrainingMap as the values of its maps.
 
     Example:
-        >>> as_arrays(torch.tensor([1.0, 2.0]))
-        array([1., 2.], dtype=float32)
+        >>> as_arrays(torch.tensor([1.0, 2.0])).tolist()
+        [1.0, 2.0]
     """
     if isinstance(result, Tensor):
         return result.detach().cpu().contiguous().numpy()[()]

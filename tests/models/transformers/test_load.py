@@ -166,5 +166,5 @@ def test_a_model_of_another_job_is_refused(tmp_path):
     hf.BertConfig(
         hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=30
     ).save_pretrained(tmp_path)
-    with pytest.raises(AdapterError, match="image classifier"):
+    with pytest.raises(AdapterError, match="classifier of pictures or clips"):
         load(tmp_path, weights="none")
