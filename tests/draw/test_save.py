@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import isotherm
 from isotherm.draw import Scale, load_map16, read_command, save_map16, save_picture
 from isotherm.errors import InputError, ShapeError
 from isotherm.frame import Frame
@@ -117,5 +120,29 @@ def test_16_bit_maps_refuse_what_they_cannot_hold(tmp_path):
     for name in ("p.png", "broken.png", "missing.png"):
         with pytest.raises(InputError, match="16-bit map"):
             load_map16(tmp_path / name)
-    with pytest.raises(InputError, match="cannot read"):
-        read_command(tmp_path / "broken.png")
+    for name in ("broken.png", "missing.png"):
+        with pytest.raises(InputError, match="cannot read"):
+            read_command(tmp_path / name)
+
+
+def test_files_are_read_whatever_other_packages_make_of_pillows_opener(tmp_path, monkeypatch):
+    """Ultralytics replaces Image.open by one that imports a package, which may be missing, where a file is no picture."""
+
+    def replaced(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr(Image, "open", replaced)
+    for suffix in (".png", ".jpg", ".webp"):
+        assert read_command(save_picture(photo(), tmp_path / f"p{suffix}", command="isotherm")) == "isotherm"
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "p.png").read_bytes()[:20])
+    for name in ("broken.png", "cut.png"):
+        with pytest.raises(InputError, match="cannot read"):
+            read_command(tmp_path / name)
+        with pytest.raises(InputError, match="16-bit map"):
+            load_map16(tmp_path / name)
+
+
+def test_no_file_of_the_package_calls_pillows_opener():
+    files = Path(isotherm.__file__).parent.rglob("*.py")
+    assert not [str(f) for f in files if "Image.open(" in f.read_text()]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.overlay import single
@@ -22,6 +24,11 @@ from isotherm.version import __version__
 
 JPEG_QUALITY = 92
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_BEGINS = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
 _DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
 _MAP_KEY = "isotherm:map"
 _TOP = 65535
@@ -69,7 +76,7 @@ def save_picture(
 def read_command(fpath: str | os.PathLike[str]) -> str | None:
     """The command that :func:`save_picture` kept in a file, or None."""
     try:
-        with Image.open(fpath) as image:
+        with Path(fpath).open("rb") as file, open_written(file) as image:
             if image.format == "PNG":
                 return image.info.get("Comment")
             if image.format == "JPEG":
@@ -78,8 +85,31 @@ def read_command(fpath: str | os.PathLike[str]) -> str | None:
             description = image.getexif().get(_DESCRIPTION)
             # EXIF text is bytes; Pillow reads them as latin-1
             return description.encode("latin-1", "replace").decode("utf-8", "replace") if description else None
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # Pillow calls broken bytes a syntax error
         raise InputError(f"cannot read {fpath} as a picture ({error}); expected PNG, JPEG or WebP") from error
+
+
+def open_written(file: BinaryIO) -> Image.Image:
+    """Open a picture that :func:`save_picture` or :func:`save_map16` wrote: PNG, JPEG or WebP.
+
+    Not Image.open: a program that imports ultralytics has it replaced by one that asks for further packages where
+    a file is not a picture.
+
+    Args:
+        file: open for reading bytes, at its start; it must stay open as long as the picture's pixels are wanted.
+
+    Raises:
+        OSError, SyntaxError: the bytes are none of the three formats, or are damaged.
+    """
+    prefix = file.read(12)
+    file.seek(0)
+    for form, begins in _BEGINS.items():
+        if begins.match(prefix):
+            Image.preinit()
+            if form not in Image.OPEN:
+                Image.init()
+            return Image.OPEN[form][0](file, "")
+    raise UnidentifiedImageError("its first bytes are of no such format")
 
 
 def _options(form: str, command: str | None, quality: int) -> dict:
@@ -156,7 +186,7 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
         InputError: the file is missing, is not a PNG, or has no scale in it.
     """
     try:
-        with Image.open(fpath) as image:
+        with Path(fpath).open("rb") as file, open_written(file) as image:
             header = json.loads(image.info[_MAP_KEY])
             grey = np.asarray(image).astype(np.float64)
         values = header["low"] + (grey - 1) / (_TOP - 1) * (header["high"] - header["low"])
@@ -174,8 +204,7 @@ def load_map16(fpath: str | os.PathLike[str]) -> Heatmap:
             label=header["label"],
             meta=header["meta"],
         )
-    # ultralytics replaces Image.open by one that wants further packages for what is no picture
-    except (OSError, ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SyntaxError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{fpath} is not a 16-bit map written by isotherm ({type(error).__name__}: {error})"
         ) from error

@@ -13,6 +13,7 @@ from PIL import Image
 from isotherm.cam.explanation import Explanation
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
+from isotherm.draw.save import open_written
 from isotherm.errors import JobCancelled
 from isotherm.heatmap import Heatmap
 from isotherm.jobs.explain.choices import style_of
@@ -72,7 +73,7 @@ def write_clip(
         def frames() -> Iterator[np.ndarray]:
             for i, heatmap in enumerate(maps):
                 spool.seek(ends[i])
-                picture = np.asarray(Image.open(io.BytesIO(spool.read(ends[i + 1] - ends[i]))).convert("RGB"))
+                picture = np.asarray(open_written(io.BytesIO(spool.read(ends[i + 1] - ends[i]))))
                 if heatmap is None:
                     yield picture
                 else:
