@@ -14,8 +14,7 @@ from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, ex
 from isotherm.cam.methods import RISE, gradcam, hirescam
 from isotherm.cam.scores import Function, Named
 from isotherm.errors import AdapterError, MethodError, MissingExtraError, OptionError, TargetError
-from isotherm.explain_options import resolve_score
-from isotherm.explaining import resolve_methods
+from isotherm.explaining import resolve_methods, resolve_score
 from tiny import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)

@@ -13,8 +13,7 @@ from isotherm.cam.fuse import Fuse
 from isotherm.cam.trace import Method
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.explain_options import ExplainOptions, Smooth, Target, TrustLevel
-from isotherm.explaining import explain_pictures
+from isotherm.explaining import ExplainOptions, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.models.choose import open_view, open_with
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from isotherm.cli import main
-from isotherm.cli.arguments import refuse_repeated
 from isotherm.cli.count import Count
+from isotherm.cli.main import refuse_repeated
 from isotherm.cli.options import Explain
 from isotherm.errors import OptionError
 from isotherm.runs.read import read_items

@@ -18,9 +18,9 @@ from torch import nn
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.ops.hashing import sha256_of, state_hash
+from isotherm.runs.file import to_json
 from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import Run
-from isotherm.runs.values import to_json
 
 
 def test_runs_are_numbered_and_never_written_over(tmp_path):

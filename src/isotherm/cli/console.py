@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from isotherm.cli.common_options import Common
+from isotherm.cli.options import Common
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.vlm_options import Count
+from isotherm.cli.options import Count
 from isotherm.errors import InputError
 from isotherm.jobs.count.run import run as run_job
 from isotherm.jobs.reporter import Kind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.vlm_options import EvalFsc147
+from isotherm.cli.options import EvalFsc147
 from isotherm.jobs.evaluate.fsc147 import run as run_job
 from isotherm.systems.counting_evaluation import RESULTS
 

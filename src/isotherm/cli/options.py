@@ -1,4 +1,4 @@
-"""What each command takes. No torch here: ``isotherm --help`` must answer at once."""
+"""What each command takes: a job's options, and what a console adds. No torch here: ``isotherm --help`` must answer at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from typing import Annotated
 
 from tyro.conf import Positional, subcommand
 
-from isotherm.cli.common_options import Common
-from isotherm.cli.keypoint_options import EvalKeypoints, PredictKeypoints, Sweep, TrainKeypoints
-from isotherm.cli.train_options import TrainDetector, TrainScenes, TrainTinyVlm
-from isotherm.cli.vlm_options import Count, EvalFsc147
+from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
+from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.model_options import ModelOptions
+from isotherm.jobs.options import ModelOptions
+from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
+from isotherm.jobs.sweep.options import SweepJob
+from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
+from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyVlmJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every command takes."""
+
+    debug: bool = False
+    """Show the traceback of an error."""
+    quiet: bool = False
+    """Print only the summary and errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +61,51 @@ class Demo(Common):
 
     out: Path = Path("demo")
     """Folder for the results; an earlier demo in it is replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainScenes(Common, TrainScenesJob):
+    """Train the classifier of generated scenes; the same command goes on with a run that was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDetector(Common, TrainDetectorJob):
+    """Train the heatmap detector of generated scenes; the same command goes on with a run that was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTinyVlm(Common, TrainTinyVlmJob):
+    """Train the small vision-language model on questions about shapes; the same command goes on with a run that was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainKeypoints(Common, TrainKeypointsJob):
+    """Train a model that finds keypoints; killed at any moment, it goes on with --resume."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalKeypoints(Common, EvalKeypointsJob):
+    """Judge a trained model on labelled pictures: a table, figures, the best and the worst pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictKeypoints(Common, PredictKeypointsJob):
+    """Find keypoints: drawn with the ellipses that hold them with 95 %, and as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Common, SweepJob):
+    """Train a recipe many times with other values; killed at any moment, the same command goes on with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count(Common, CountJob):
+    """Count things with a vision-language model: the count, a dot for each, and where in the picture the numbers come from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalFsc147(Common, EvalFsc147Job):
+    """Judge a model's counts on FSC-147; stopped at any moment, the same command goes on with it."""
 
 
 Command = (

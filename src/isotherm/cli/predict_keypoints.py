@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.keypoint_options import PredictKeypoints
+from isotherm.cli.options import PredictKeypoints
 from isotherm.errors import InputError
 from isotherm.jobs.predict.keypoints import run as run_job
 

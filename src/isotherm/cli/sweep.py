@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.keypoint_options import Sweep
+from isotherm.cli.options import Sweep
 from isotherm.jobs.sweep.run import run as run_job
 from isotherm.train.sweep_report import table_rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.train_options import TrainDetector, TrainScenes, TrainTinyVlm
+from isotherm.cli.options import TrainDetector, TrainScenes, TrainTinyVlm
 from isotherm.jobs.train.shipped import run as run_job
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from isotherm.errors import OptionError
-from isotherm.jobs.lists import split
-from isotherm.jobs.model_options import AUTO, ModelOptions
+from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.zoo.imagenet.view import need_imagenet
 

@@ -1,4 +1,4 @@
-"""Options of a job: frozen, checked, and the same as a command line, a web request or a cluster task."""
+"""Options of a job, and of the model that it works with: frozen, checked, and the same as a command line, a web request or a cluster task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
 
 Options = TypeVar("Options", bound="JobOptions")
+AUTO = "auto"
+"""The model's name where none is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,51 @@ class JobOptions:
                 for one in value if isinstance(value, tuple) else (value,):
                     line += [f"{flag}={one}"] if str(one).startswith("-") else [flag, str(one)]
         return line
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(JobOptions):
+    """Which model a job works with."""
+
+    model: str
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
+    weights: str | None = None
+    """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
+    classes: str | None = None
+    """Open-vocabulary detectors: what to look for, separated by commas."""
+    confidence: float | None = None
+    """Detectors: least confidence of a finding, 0 to 1."""
+    size: str | None = None
+    """Model input size: 640, or 480x640 (height x width)."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Of a hub model's weights and sums. Default: float32."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    seed: int = 0
+    """Of random weights, masks and orders."""
+    allow_code: Path | None = None
+    """A file that runs code while it is opened (a weights file that needs full unpickling, or a configuration that hands
+    arguments on) and that you allow to: it can do anything, so name only one whose maker you know. Its SHA-256 is printed
+    and remembered."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise OptionError(f"--confidence {self.confidence}: expected a number from 0 to 1")
+        if not 0 <= self.seed < 2**63:
+            raise OptionError(f"--seed {self.seed}: expected a whole number from 0 to 2^63 - 1")
+
+
+def split(text: str, option: str) -> tuple[str, ...]:
+    """The entries of an option that is a comma-separated list.
+
+    Raises:
+        OptionError: an entry is empty.
+    """
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise OptionError(f"{option} {text!r}: there is an empty entry; separate entries by single commas")
+    return parts
 
 
 def _default(field: Any) -> Any:

@@ -17,20 +17,37 @@ Everything else is the job's own: options, model, method, data.
 from __future__ import annotations
 
 import json
+import math
+import os
+import platform
 import shlex
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, JobCancelled
-from isotherm.runs.folder import RUN_FILE
-from isotherm.runs.values import to_json
-from isotherm.runs.versions import versions
+from isotherm.frame import Frame
+from isotherm.version import __version__
 
 FORMAT = "isotherm.run/1"
+RUN_FILE = "run.json"
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "torchvision",
+    "timm",
+    "transformers",
+    "ultralytics-opencv-headless",
+    "ultralytics",
+    "av",
+)
+"""Packages whose versions shape a result."""
 
 
 class RunFile:
@@ -136,3 +153,45 @@ def _before(fpath: Path, job: str) -> dict[str, Any]:
         ) from error
     same = isinstance(record, dict) and record.get("format") == FORMAT and record.get("job") == job
     return record if same else {}
+
+
+def frame_to_json(frame: Frame) -> dict[str, Any]:
+    """A frame's matrix (cells to source pixels) and both sizes (h, w), as lists."""
+    return {"to_source": frame.to_source.tolist(), "size": list(frame.size), "source_size": frame.source_size.tolist()}
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON can hold it: paths as text, tensors and arrays as lists, numbers that JSON lacks as words.
+
+    Raises:
+        TypeError: a value without such a form, named by its type.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(inner) for inner in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(to_json(inner) for inner in value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Frame):
+        return frame_to_json(value)
+    if hasattr(value, "tolist"):  # tensors, arrays and their scalars
+        return to_json(value.detach().cpu().tolist() if hasattr(value, "detach") else value.tolist())
+    raise TypeError(f"a record cannot hold a {type(value).__name__}; pass text, numbers, lists or a frame")
+
+
+def versions() -> dict[str, str]:
+    """Versions of isotherm, Python and of the packages that shape a result, as far as installed."""
+    made_with = {"isotherm": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            # a module that is loaded knows its build as well (torch: +cu132), its package does not
+            made_with[package] = str(getattr(sys.modules.get(package), "__version__", "")) or metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return made_with

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.errors import InputError
-from isotherm.runs.file import FORMAT
-from isotherm.runs.folder import ITEMS_FILE, RUN_FILE
+from isotherm.runs.file import FORMAT, RUN_FILE
+from isotherm.runs.record import ITEMS_FILE
 
 
 def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:

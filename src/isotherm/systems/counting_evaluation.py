@@ -21,7 +21,7 @@ from isotherm.data.pictures import read_picture
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, Say, silent
-from isotherm.runs.values import to_json
+from isotherm.runs.file import to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.vlm_counting import count
 from isotherm.train.run_folder import RunFolder

@@ -21,7 +21,7 @@ from isotherm.errors import AdapterError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.progress import Progress, Say, silent
-from isotherm.runs.values import frame_to_json
+from isotherm.runs.file import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_figure import counting_figure
 from isotherm.systems.counting_fusion import FusedCount, Sighting, fuse

@@ -26,7 +26,7 @@ from isotherm.data.keypoints import KeypointSet
 from isotherm.errors import InputError, OptionError
 from isotherm.models.backbone import check_backbone
 from isotherm.progress import Say, silent
-from isotherm.runs.values import to_json
+from isotherm.runs.file import to_json
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data
 from isotherm.train.keypoint_model import KeypointModel

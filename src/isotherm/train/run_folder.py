@@ -15,8 +15,7 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
-from isotherm.runs.file import RunFile, ending
-from isotherm.runs.values import to_json
+from isotherm.runs.file import RunFile, ending, to_json
 
 FORMAT = "isotherm.training/1"
 

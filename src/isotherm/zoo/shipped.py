@@ -25,7 +25,7 @@ from torch import nn
 from isotherm.atomic import atomic_write
 from isotherm.errors import OptionError
 from isotherm.progress import Say, silent
-from isotherm.runs.values import to_json
+from isotherm.runs.file import to_json
 from isotherm.train.devices import Devices
 from isotherm.train.loop import LoopConfig, Task, run_loop
 from isotherm.train.recipe_module import Heard

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from isotherm.errors import AdapterError, OptionError
 from isotherm.jobs.count.options import CountingOptions
-from isotherm.jobs.lists import split
 from isotherm.jobs.open_model import open_model
+from isotherm.jobs.options import split
 from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.train.recipe import from_plain, read_recipe

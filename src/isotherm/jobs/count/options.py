@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from tyro.conf import Positional, UseAppendAction
 
 from isotherm.errors import OptionError
-from isotherm.jobs.model_options import ModelOptions
+from isotherm.jobs.options import ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)

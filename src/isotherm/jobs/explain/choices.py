@@ -12,9 +12,9 @@ from isotherm.data.pictures import read_picture
 from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
 from isotherm.errors import OptionError
-from isotherm.explain_options import ExplainOptions, resolve_score
+from isotherm.explaining import ExplainOptions, resolve_score
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.lists import split
+from isotherm.jobs.options import split
 from isotherm.vlm.choose import answer_score
 
 

@@ -16,10 +16,7 @@ from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
 from isotherm.draw.save import open_written
 from isotherm.errors import JobCancelled
 from isotherm.heatmap import Heatmap
-from isotherm.jobs.explain.choices import style_of
-from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.explain.outputs import combined, entry_of
-from isotherm.runs.record import Run
+from isotherm.jobs.explain.outputs import Outputs, combined, entry_of
 
 SHOWN = 12
 """Frames of a clip that the report shows, evenly spread over the first ones; the clip has all."""
@@ -27,10 +24,8 @@ SHOWN = 12
 
 def write_clip(
     stream: Iterator[tuple[Item, Explanation]],
-    run: Run,
     source: str,
-    options: ExplainJob,
-    command: str,
+    outputs: Outputs,
     done: Callable[[Item, Explanation, list[str]], None],
 ) -> Iterator[ReportEntry]:
     """Write the overlays of a stream's frames as one MP4 (GIF where PyAV is missing), and yield report entries.
@@ -60,7 +55,7 @@ def write_clip(
                 times.append(item.time_s or 0.0)
                 done(item, explanation, [])
                 if len(maps) <= SHOWN:
-                    yield entry_of(explanation, f"{item.source} at {item.time_s or 0:.2f} s", command)
+                    yield entry_of(explanation, f"{item.source} at {item.time_s or 0:.2f} s", outputs.command)
         except (KeyboardInterrupt, JobCancelled) as stop:
             stopped = stop
         if first is None:
@@ -81,14 +76,14 @@ def write_clip(
                         heatmap,
                         picture,
                         scale=scale,
-                        style=style_of(options),
+                        style=outputs.style,
                         boxes=boxes[i] or None,
                         labels=labels[i] or None,
                     )
 
         name = first.name.partition("#")[0]
         suffix = ".mp4" if find_spec("av") else ".gif"
-        save_animation(frames(), run.fpath(name, suffix), fps=_rate(times), command=command, side=1280)
+        save_animation(frames(), outputs.run.fpath(name, suffix), fps=_rate(times), command=outputs.command, side=1280)
     if stopped is not None:
         raise stopped
 

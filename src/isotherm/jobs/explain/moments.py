@@ -8,28 +8,29 @@ from importlib.util import find_spec
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.draw import ReportEntry, moment_sheet, overlay_frames, save_animation, save_picture, shared_scale
-from isotherm.jobs.explain.choices import style_of
-from isotherm.jobs.explain.options import ExplainJob
-from isotherm.runs.record import Run
+from isotherm.jobs.explain.outputs import Outputs
 
 
-def write_moments(explanation: Explanation, run: Run, options: ExplainJob, command: str) -> list[str]:
+def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
     """Of every map the values, an animation of all frames under it (GIF where PyAV is missing), and a sheet; the files' names."""
     clip, name, written = explanation.clip, explanation.name, []
     assert clip is not None
     rate = 10.0 if clip.edges_s is None else len(clip) / (clip.edges_s[-1] - clip.edges_s[0])
-    suffix, style = ".mp4" if find_spec("av") else ".gif", style_of(options)
+    suffix, style = ".mp4" if find_spec("av") else ".gif", outputs.style
     for i, heatmap in enumerate(explanation):
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
         words = [f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}"]
         title = " · ".join([*words, *([RANDOM] if explanation.warnings else [])])
-        if options.raw != "none":
-            written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
+        if outputs.raw != "none":
+            written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
         frames = overlay_frames(heatmap, iter(clip.frames), style=style)
-        fpath = run.fpath(name, suffix, part=part)
-        save_animation(frames, fpath, fps=min(60.0, max(0.5, rate)), command=command, side=1280)
+        fpath = outputs.run.fpath(name, suffix, part=part)
+        save_animation(frames, fpath, fps=min(60.0, max(0.5, rate)), command=outputs.command, side=1280)
         sheet = moment_sheet(heatmap, style=style, title=title)
-        written += [fpath.name, save_picture(sheet, run.fpath(name, ".jpg", part=part), command=command).name]
+        written += [
+            fpath.name,
+            save_picture(sheet, outputs.run.fpath(name, ".jpg", part=part), command=outputs.command).name,
+        ]
     return written
 
 

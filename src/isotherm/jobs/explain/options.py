@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 from isotherm.errors import OptionError
-from isotherm.jobs.model_options import AUTO, ModelOptions
+from isotherm.jobs.options import AUTO, ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""What is written for one explained picture: overlays, a panel, raw maps, a record, an entry of the report."""
+"""What is written for one explained picture: overlays, a panel, raw maps, a record, an entry of the report, lines for a console."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,32 +11,43 @@ from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
-from isotherm.draw import ReportEntry, Scale, comparison_grid, overlay, save_picture
+from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, save_picture
 from isotherm.heatmap import Heatmap
-from isotherm.jobs.explain.choices import style_of
-from isotherm.jobs.explain.options import ExplainJob
 from isotherm.runs.record import Run
-from isotherm.runs.values import frame_to_json
 
 MOST_ROWS = 12
 """Findings in a panel; the report has all of them."""
 
 
-def write_maps(
-    explanation: Explanation, run: Run, name: str, options: ExplainJob, command: str, scale: Scale | None
-) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Where a job's outputs go, and how they look.
+
+    Args:
+        run: the record that names the files. style: how maps are drawn. raw: format of the raw maps, npz, safetensors or none.
+        command: the words that ask for this again, printed under every picture. methods: how many there are for each target.
+    """
+
+    run: Run
+    style: Style
+    raw: str
+    command: str
+    methods: int
+
+
+def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Scale | None) -> list[str]:
     """Raw maps and one overlay each; returns the files' names."""
     written = []
     picture = Image.fromarray(explanation.picture)
     for i, heatmap in enumerate(explanation):
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
-        if options.raw != "none":
-            written.append(heatmap.save(run.fpath(name, f".{options.raw}", part=part)).name)
+        if outputs.raw != "none":
+            written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
         box = heatmap.meta.get("box")
         drawn = overlay(
             heatmap,
             picture,
-            style=style_of(options),
+            style=outputs.style,
             scale=scale,
             colour_bar=True,
             boxes=None if box is None else [box],
@@ -49,17 +60,15 @@ def write_maps(
                 ]
             ),
         )
-        written.append(save_picture(drawn, run.fpath(name, ".jpg", part=part), command=command).name)
+        written.append(save_picture(drawn, outputs.run.fpath(name, ".jpg", part=part), command=outputs.command).name)
     return written
 
 
-def write_panel(
-    explanation: Explanation, run: Run, name: str, methods: int, command: str, options: ExplainJob
-) -> str | None:
+def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | None:
     """All maps at a glance: targets in rows, methods in columns."""
     if not len(explanation):
         return None
-    rows = [list(explanation[i : i + methods]) for i in range(0, len(explanation), methods)]
+    rows = [list(explanation[i : i + outputs.methods]) for i in range(0, len(explanation), outputs.methods)]
     left = len(rows) - MOST_ROWS
     boxes = [[m[0].meta["box"]] if "box" in m[0].meta else None for m in rows[:MOST_ROWS]]
     panel = comparison_grid(
@@ -67,7 +76,7 @@ def write_panel(
         explanation.picture,
         column_names=[str(m.meta["method"]) for m in rows[0]],
         boxes=boxes,
-        style=style_of(options),
+        style=outputs.style,
         title=" · ".join(
             [
                 explanation.name + (f" ({left} more in the report)" if left > 0 else ""),
@@ -76,7 +85,7 @@ def write_panel(
             ]
         ),
     )
-    return save_picture(panel, run.fpath(name, ".jpg"), command=command).name
+    return save_picture(panel, outputs.run.fpath(name, ".jpg"), command=outputs.command).name
 
 
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
@@ -119,6 +128,17 @@ def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry
     )
 
 
+def lines_of(explanation: Explanation) -> list[str]:
+    """The lines for a console or a log: its name, its question and answer, every map with its verdict, its notes."""
+    lines = [f"\n{explanation.name}", *(f"  {line}" for line in explanation.question_lines)]
+    verdicts = list(explanation.trust_lines)
+    for i, heatmap in enumerate(explanation):
+        lines.append(f"  {i:2d}  {heatmap.label}  ({heatmap.meta['method']})")
+        if verdicts:
+            lines.append(f"      {verdicts[i]}")
+    return [*lines, *(f"  note: {note}" for note in explanation.notes)]
+
+
 def combined(explanation: Explanation) -> Heatmap | None:
     """One map for a whole frame of a video: the largest positive value of all findings' maps of the first method."""
     if not len(explanation):
@@ -144,7 +164,7 @@ def _facts(heatmap: Heatmap) -> dict[str, Any]:
         **dict(heatmap.meta),
         "kind": heatmap.kind,
         "signed": heatmap.signed,
-        "frame": frame_to_json(heatmap.frame),
+        "frame": heatmap.frame,
         **({} if heatmap.moments is None else {"moments": asdict(heatmap.moments)}),
         "statistics": {
             "min": float(values.min()),

@@ -16,14 +16,12 @@ from isotherm.data.clips import clip_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import AdapterError, InputError, JobCancelled, LayerError, MethodError, NonFiniteError, OptionError
-from isotherm.explain_options import ExplainOptions
-from isotherm.explaining import explain_pictures, resolve_methods
+from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
 from isotherm.jobs.explain.choices import explain_options, style_of
 from isotherm.jobs.explain.clip import write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.explain.outputs import entry_of, record_of, write_maps, write_panel
-from isotherm.jobs.explain.words import lines_of
+from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, write_maps, write_panel
 from isotherm.jobs.open_model import open_model
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
@@ -61,7 +59,7 @@ def run(
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
     explaining = explain_options(options)
-    style_of(options)
+    style = style_of(options)
     sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
     opened = open_model(options) if opened is None else opened
     methods = _methods(explaining, opened)
@@ -94,12 +92,13 @@ def run(
         # methods by name are resolved once, so that what is random in them goes on from picture to picture
         if explaining.prompt is None:
             explaining = replace(explaining, method=methods)
-        work = _Work(options, explaining, opened, record, reporter, shlex.join(words), len(methods), sources.total)
+        outputs = Outputs(run=record, style=style, raw=options.raw, command=shlex.join(words), methods=len(methods))
+        work = _Work(options, explaining, opened, outputs, reporter, sources.total)
         write_report(
             work.entries(iter(sources)),
             record.dpath / "report.html",
             title=f"isotherm explain: {opened.view.name}",
-            command=work.command,
+            command=outputs.command,
             facts={
                 "model": opened.view.name,
                 "methods": ", ".join(m.name for m in methods),
@@ -137,14 +136,12 @@ class _Work:
         options: ExplainJob,
         explaining: ExplainOptions,
         opened: OpenModel,
-        record: Run,
+        outputs: Outputs,
         reporter: Reporter,
-        command: str,
-        methods: int,
         total: int | None,
     ) -> None:
-        self.options, self.explaining, self.opened, self.record = options, explaining, opened, record
-        self.reporter, self.command, self.methods, self.total = reporter, command, methods, total
+        self.options, self.explaining, self.opened = options, explaining, opened
+        self.outputs, self.reporter, self.total = outputs, reporter, total
         self.status = "finished"
         self.fatal: Exception | None = None
         self._items = 0
@@ -163,7 +160,7 @@ class _Work:
                 if source is None:
                     yield from self._pictures(stream)
                 else:
-                    yield from write_clip(stream, self.record, source, self.options, self.command, self._done)
+                    yield from write_clip(stream, source, self.outputs, self._done)
         except KeyboardInterrupt:
             self.status = "interrupted"
         except JobCancelled:
@@ -249,12 +246,12 @@ class _Work:
             else None
         )
         for item, explanation in held:
-            files = write_maps(explanation, self.record, item.name, self.options, self.command, scale)
-            panel = write_panel(explanation, self.record, item.name, self.methods, self.command, self.options)
+            files = write_maps(explanation, item.name, self.outputs, scale)
+            panel = write_panel(explanation, item.name, self.outputs)
             self._done(item, explanation, files + ([panel] if panel else []))
             for line in lines_of(explanation):
                 self.reporter.message(line, "result")
-            yield entry_of(explanation, item.source, self.command)
+            yield entry_of(explanation, item.source, self.outputs.command)
 
     def _moments(self, source: str | None, items: Iterator[Item]) -> Iterator[ReportEntry]:
         """One explanation of all frames of a source together, by a model that sees several moments."""
@@ -285,22 +282,22 @@ class _Work:
             return
         for line in explanation.chosen:
             self._once(line)
-        files = write_moments(explanation, self.record, self.options, self.command)
+        files = write_moments(explanation, self.outputs)
         self._done(replace(seen[0], name=name, time_s=None), explanation, files)
         for line in lines_of(explanation):
             self.reporter.message(line, "result")
-        yield from entries_of_moments(explanation, source, self.command)
+        yield from entries_of_moments(explanation, source, self.outputs.command)
 
     def _done(self, item: Item, explanation: Explanation, files: list[str]) -> None:
         """An item's line in the record, and the news of it."""
         time = {} if item.time_s is None else {"time_s": item.time_s}
-        facts = self.record.done(item.name, source=item.source, **time, **record_of(explanation, files))
+        facts = self.outputs.run.done(item.name, source=item.source, **time, **record_of(explanation, files))
         self.reporter.item(facts)
         self._tick(item.name)
 
     def _fail(self, name: str, source: str, error: Exception) -> None:
         reason = error.on_command_line() if isinstance(error, NonFiniteError) else error
-        self.reporter.item(self.record.failed(name, reason, source=source))
+        self.reporter.item(self.outputs.run.failed(name, reason, source=source))
         self.reporter.message(f"{name}: {reason}", "failure")
         self.reporter.error(error)
         self._tick(name)

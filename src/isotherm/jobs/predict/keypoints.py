@@ -15,7 +15,7 @@ from isotherm.data.pictures import Picture
 from isotherm.data.sources import Item, expand
 from isotherm.draw import draw_points, save_picture
 from isotherm.errors import InputError, JobCancelled, OptionError
-from isotherm.jobs.lists import split
+from isotherm.jobs.options import split
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.points import Points

@@ -11,7 +11,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.progress import silent
-from isotherm.runs.folder import numbered
+from isotherm.runs.record import numbered
 from isotherm.train.keypoint_recipe import KeypointRecipe, set_at, with_settings
 from isotherm.train.keypoint_run import train_run
 from isotherm.train.recipe import from_plain, read_recipe
