@@ -74,13 +74,16 @@ def blend_image(
             if isinstance(picture, Image.Image)
             else Image.fromarray(picture[start:stop])
         )
-        luma = np.asarray(part.convert("L"))
-        layer = np.empty((stop - start, w), np.uint32)
-        for y0, y1, index in levels.blocks(start, stop):
-            here = slice(y0 - start, y1 - start)
-            pixel_of(index, luma[here], layer[here])
-        colours = Image.frombuffer("RGBa", (w, stop - start), layer, "raw", "RGBa", 0, 1)
-        part.paste(colours, (0, 0), colours)
+        x0, x1 = columns = levels.columns(start, stop, ink.clear)
+        if x0 < x1:
+            box = (x0, 0, x1, stop - start)
+            luma = np.asarray(part.crop(box).convert("L"))
+            layer = np.empty(luma.shape, np.uint32)
+            for y0, y1, index in levels.blocks(start, stop, columns):
+                here = slice(y0 - start, y1 - start)
+                pixel_of(index, luma[here], layer[here])
+            colours = Image.frombuffer("RGBa", (x1 - x0, stop - start), layer, "raw", "RGBa", 0, 1)
+            part.paste(colours, box, colours)
         out.paste(part, (0, start))
 
     in_bands((h, w), band)
@@ -98,18 +101,20 @@ def blend_deep(
     colour, opacity, greying = ink.colour.numpy(), ink.alpha.numpy()[:, None], ink.grey.numpy()[:, None]
 
     def mix(start: int, stop: int) -> None:
-        for y0, y1, index in levels.blocks(start, stop):
+        result[start:stop] = picture[start:stop]
+        x0, x1 = columns = levels.columns(start, stop, ink.clear)
+        for y0, y1, index in levels.blocks(start, stop, columns) if x0 < x1 else ():
             alpha, grey = opacity[index], greying[index]
-            own = picture[y0:y1]
+            own = picture[y0:y1, x0:x1]
             luma = own @ np.array(LUMA, np.float32)
             mixed = (own * (1 - grey) + luma[..., None] * grey) * (1 - alpha) + colour[index] * (alpha * white)
-            result[y0:y1] = mixed if white == 1 else np.rint(mixed)
+            result[y0:y1, x0:x1] = mixed if white == 1 else np.rint(mixed)
 
     in_bands(size, mix)
     return result
 
 
-Lookup = Callable[[Int32[np.ndarray, "n W"], UInt8[np.ndarray, "n W"], UInt32[np.ndarray, "n W"]], None]
+Lookup = Callable[[Int32[np.ndarray, "n w"], UInt8[np.ndarray, "n w"], UInt32[np.ndarray, "n w"]], None]
 """From levels, which may be overwritten, and lumas to pixels of the layer."""
 
 
@@ -117,8 +122,7 @@ def _lookup(ink: Ink, pixels: int) -> Lookup:
     """How a pixel of the layer is found: in a table of all of them, where the picture has more pixels than that."""
     if pixels < len(ink.alpha) * SHADES:
         return lambda level, luma, out: np.copyto(out, ink.layer(level, luma))
-    levels, lumas = np.indices((len(ink.alpha), SHADES))
-    table = ink.layer(levels, lumas.astype(np.uint8)).ravel()
+    table = ink.layer(np.arange(len(ink.alpha))[:, None], np.arange(SHADES, dtype=np.uint8)[None]).ravel()
 
     def look(level: np.ndarray, luma: np.ndarray, out: np.ndarray) -> None:
         # in 32 bits, which takes half the time, up to the very last

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -52,7 +54,19 @@ class Ink:
             torch.cat([grey.new_tensor([unseen[1]]), grey]),
         )
 
-    def layer(self, level: Int[np.ndarray, "*n"], luma: UInt8[np.ndarray, "*n"]) -> UInt32[np.ndarray, "*n"]:
+    @cached_property
+    def clear(self) -> tuple[int, int] | None:
+        """The first and the last of the longest run of levels, from 1 on, that leave a picture as it is; None where none does."""
+        none = ((self.alpha == 0) & (self.grey == 0))[1:].tolist()
+        runs = [(len(list(run)), is_clear) for is_clear, run in groupby(none)]
+        ends = np.cumsum([length for length, _ in runs]).tolist()
+        return max(
+            ((end - length + 1, end) for (length, is_clear), end in zip(runs, ends, strict=True) if is_clear),
+            key=lambda run: run[1] - run[0],
+            default=None,
+        )
+
+    def layer(self, level: Int[np.ndarray, "*#n"], luma: UInt8[np.ndarray, "*#n"]) -> UInt32[np.ndarray, "*n"]:
         """What lies over 8-bit pixels of these levels and lumas: red, green and blue times opacity, and opacity, as the bytes of one number.
 
         Greying and colouring in one: the opacity is ``1 - (1 - alpha) (1 - grey)``.

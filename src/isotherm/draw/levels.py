@@ -9,6 +9,7 @@ Blocks of rows are small enough for the cache; the bands of a picture that threa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,8 +24,14 @@ from isotherm.ops.resample import to_frame
 BLOCK_PIXELS = 1 << 15
 """Pixels in a block of rows: all of its arrays together fit a processor core's second-level cache."""
 
-Block = tuple[int, int, Int32[np.ndarray, "n W"]]
+Block = tuple[int, int, Int32[np.ndarray, "n w"]]
 """First row, row after the last, and the levels between; overwritten by the next block."""
+
+Columns = tuple[int, int]
+"""The first column, and the one after the last."""
+
+Clear = tuple[int, int]
+"""The first and the last of a run of levels, from 1 on."""
 
 
 class LevelMap:
@@ -54,15 +61,20 @@ class LevelMap:
         reader = _Upright if frame.is_upright and raster.is_upright else _Turned
         self._read = reader(ready, None if known.all() else known, frame, raster)
 
-    def blocks(self, start: int, stop: int) -> Iterator[Block]:
-        """The levels of rows ``start`` to ``stop``, block by block, in order."""
-        rows = max(1, BLOCK_PIXELS // self._width)
+    def columns(self, start: int, stop: int, clear: Clear | None) -> Columns:
+        """Between which columns of rows ``start`` to ``stop`` other levels than those of ``clear`` may be; all, where that is not known."""
+        return (0, self._width) if self._read is None or clear is None else self._read.columns(start, stop, clear)
+
+    def blocks(self, start: int, stop: int, columns: Columns) -> Iterator[Block]:
+        """The levels of rows ``start`` to ``stop`` between two columns, block by block, in order."""
+        width = columns[1] - columns[0]
+        rows = max(1, BLOCK_PIXELS // width)
         spans = [(y0, min(stop, y0 + rows)) for y0 in range(start, stop, rows)]
-        levels = np.zeros((min(rows, stop - start), self._width), np.int32)
+        levels = np.zeros((min(rows, stop - start), width), np.int32)
         if self._read is None:
             yield from ((y0, y1, levels[: y1 - y0]) for y0, y1 in spans)
             return
-        for (y0, y1), (block, seen) in zip(spans, self._read.blocks(spans), strict=True):
+        for (y0, y1), (block, seen) in zip(spans, self._read.blocks(spans, columns), strict=True):
             np.clip(block, 1, LEVELS, out=block)
             out = levels[: y1 - y0]
             np.copyto(out, block, casting="unsafe")
@@ -72,7 +84,10 @@ class LevelMap:
 
 
 Spans = list[tuple[int, int]]
-Blocks = Iterator[tuple[Float[np.ndarray, "n W"], Bool[np.ndarray, "n W"] | None]]
+Blocks = Iterator[tuple[Float[np.ndarray, "n w"], Bool[np.ndarray, "n w"] | None]]
+
+EDGE = 0.01
+"""In levels: more than rounding adds to a value that lies between two others."""
 
 
 class _Axis:
@@ -109,24 +124,44 @@ class _Upright:
         )  # indexing columns leaves them in column order, five times slower to read
         return strip, np.diff(strip, axis=0, append=strip[-1:])
 
-    def blocks(self, spans: Spans) -> Blocks:
-        shape = (max(y1 - y0 for y0, y1 in spans), len(self.x.low))
-        buffers = [np.empty((2, *shape), np.float32) for _ in self.strips]
+    def columns(self, start: int, stop: int, clear: Clear) -> Columns:
+        width = len(self.x.low)
+        if self.known is not None or not self.covered:
+            return 0, width
+        first, last = clear
+        # interpolated values lie between those of the rows above and below
+        rows = self.strips[0][0][self.y.low[start] : self.y.low[stop - 1] + 1 + self.y.next]
+        least, most = rows.min(0), rows.max(0)
+        others = np.flatnonzero((least < first + EDGE) & (first > 1) | (most > last + 1 - EDGE) & (last < LEVELS))
+        return (int(others[0]), int(others[-1]) + 1) if len(others) else (0, 0)
+
+    def blocks(self, spans: Spans, columns: Columns) -> Blocks:
+        here = slice(*columns)
+        shape = (max(y1 - y0 for y0, y1 in spans), columns[1] - columns[0])
+        buffers = [np.empty(shape, np.float32) for _ in self.strips]
         for y0, y1 in spans:
-            mixed = []
-            for (strip, step), buffer in zip(self.strips, buffers, strict=True):
-                here, there = buffer[:, : y1 - y0]
-                np.take(strip, self.y.low[y0:y1], axis=0, out=here, mode="clip")
-                np.take(step, self.y.low[y0:y1], axis=0, out=there, mode="clip")
-                there *= self.weight[y0:y1]
-                here += there
-                mixed.append(here)
-            seen = None if self.covered else self.y.inside[y0:y1, None] & self.x.inside
+            mixed = [
+                self._mix(strip, y0, y1, here, out[: y1 - y0]) for strip, out in zip(self.strips, buffers, strict=True)
+            ]
+            seen = None if self.covered else self.y.inside[y0:y1, None] & self.x.inside[here]
             if self.known is not None:
                 np.divide(mixed[0], mixed[1], out=mixed[0], where=mixed[1] > 0)
-                held = self.known[self.y.nearest[y0:y1, None], self.x.nearest]
+                held = self.known[self.y.nearest[y0:y1, None], self.x.nearest[here]]
                 seen = held if seen is None else held & seen
             yield mixed[0], seen
+
+    def _mix(
+        self, strip: tuple[np.ndarray, np.ndarray], y0: int, y1: int, columns: slice, out: np.ndarray
+    ) -> np.ndarray:
+        """The cells interpolated at the pixels of rows y0 to y1, in ``out``."""
+        rows, step = (a[:, columns] for a in strip)
+        # pixels between the same two rows of cells at once
+        turns = [y0, *(y0 + 1 + np.flatnonzero(np.diff(self.y.low[y0:y1]))).tolist(), y1]
+        for start, stop in pairwise(turns):
+            part, low = out[start - y0 : stop - y0], self.y.low[start]
+            np.multiply(step[low], self.weight[start:stop], out=part)
+            part += rows[low]
+        return out
 
 
 class _Turned:
@@ -136,9 +171,12 @@ class _Turned:
         self.partly = known is not None
         self.held = torch.ones(frame.size) if known is None else torch.from_numpy(known).float()
 
-    def blocks(self, spans: Spans) -> Blocks:
+    def columns(self, start: int, stop: int, clear: Clear) -> Columns:
+        return 0, self.raster.size[1]
+
+    def blocks(self, spans: Spans, columns: Columns) -> Blocks:
         for y0, y1 in spans:
-            part = self.raster.cropped((0, y0, self.raster.size[1], y1))
+            part = self.raster.cropped((columns[0], y0, columns[1], y1))
             block = to_frame(self.cells, self.frame, part, outside="edge").numpy()
             if self.partly:
                 weight = to_frame(self.held, self.frame, part, outside="edge").numpy()

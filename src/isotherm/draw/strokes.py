@@ -118,7 +118,9 @@ class Strokes:
                 pixels = np.take(table.ravel(), at, mode="clip")
             else:
                 pixels = np.take(table[:, 0], at, mode="clip")
-            layer = Image.frombuffer("RGBa", at.shape[::-1], pixels, "raw", "RGBa", 0, 1).reduce(self.finer)
+            layer = Image.frombuffer("RGBa", at.shape[::-1], pixels, "raw", "RGBa", 0, 1)
+            if self.finer > 1:
+                layer = layer.reduce(self.finer)
             image.paste(layer, box, layer)
 
         in_threads(lay, [(x, y) for y in range(0, h, side) for x in range(0, w, side)])
