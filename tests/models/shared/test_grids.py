@@ -15,8 +15,8 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError
 from isotherm.frame import Frame
 from isotherm.models.shared.grids import Tokens, layout_of
-from isotherm.models.shared.places import SQUARES, best_reading, judged, readings, square_inputs
 from isotherm.models.shared.probe import settled
+from isotherm.models.shared.squares import SQUARES, best_reading, judged, readings, square_inputs
 from isotherm.models.timm import view as timm_adapter
 from isotherm.models.torchvision import view as adapter
 

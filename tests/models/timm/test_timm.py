@@ -352,7 +352,6 @@ def test_load_builds_transformers_for_the_size_asked_for():
 
 
 def test_load_a_file_finds_its_number_of_classes(tmp_path):
-    pytest.importorskip("isotherm.models.weights.files", reason="the weights reader is not there yet")
     from safetensors.torch import save_file
 
     trained = timm.create_model("resnet10t", num_classes=7)

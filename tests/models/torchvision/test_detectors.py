@@ -349,7 +349,6 @@ def test_names_are_cocos_for_its_number_of_labels():
 def test_a_file_with_other_classes_is_fitted(tmp_path):
     from safetensors.torch import save_file
 
-    pytest.importorskip("isotherm.models.weights.files", reason="the weights reader is not there yet")
     fpath = tmp_path / "mine.safetensors"
     save_file(build("ssdlite").state_dict(), fpath)
     view = adapter.load("ssdlite320_mobilenet_v3_large", weights=fpath)

@@ -332,7 +332,6 @@ def test_load_a_file_finds_its_number_of_classes(tmp_path, monkeypatch):
     trained = tv.mobilenet_v3_small(num_classes=7)
     fpath = tmp_path / "mine.safetensors"
     save_file(trained.state_dict(), fpath)
-    pytest.importorskip("isotherm.models.weights.files", reason="the weights reader is not there yet")
     view = adapter.load("mobilenet_v3_small", weights=fpath)
     assert list(view.names) == [f"class {i}" for i in range(7)]
     assert all(torch.equal(a, b) for a, b in zip(view.model.parameters(), trained.parameters(), strict=True))

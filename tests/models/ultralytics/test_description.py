@@ -16,7 +16,7 @@ from isotherm.errors import AdapterError, WeightsError
 from isotherm.models.ultralytics.description import check_description, is_activation, is_text_model, read_description
 from isotherm.models.ultralytics.models import open_model
 from isotherm.models.ultralytics.view import load
-from isotherm.models.weights.files import open_yolo
+from isotherm.models.ultralytics.weights import open_yolo
 from isotherm.models.weights.permission import allowed_files
 
 PLAIN = "nc: 2\nbackbone:\n  - [-1, 1, Conv, [8, 3, 2]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"

@@ -18,8 +18,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from isotherm.errors import WeightsError
-from isotherm.models.weights.files import open_weights, open_yolo, sha256_of
+from isotherm.models.ultralytics.weights import open_yolo
+from isotherm.models.weights.files import open_weights
 from isotherm.models.weights.permission import allowed_files, authorise, config_dpath, permissions_fpath
+from isotherm.ops.hashing import sha256_of
 
 STATE = {
     "a.weight": torch.arange(6.0).reshape(2, 3),

@@ -17,9 +17,8 @@ from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
 from isotherm.models.shared.grids import Tokens, layout_of
-from isotherm.models.shared.places import Places
 from isotherm.models.shared.preprocess import Pictures, Preprocess
-from isotherm.models.shared.probe import noise_inputs, settled
+from isotherm.models.shared.probe import Places, noise_inputs, settled
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,8 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import AdapterError
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.places import Places
 from isotherm.models.shared.preprocess import Pictures, Preprocess
-from isotherm.models.shared.probe import Candidate, last_grid, noise_inputs
+from isotherm.models.shared.probe import Candidate, Places, last_grid, noise_inputs
 
 COARSEST = 32
 """Input pixels per cell beyond which a grid is no stage of an encoder but the inside of a pyramid pooling."""

@@ -1,5 +1,5 @@
-"""How a layer's output lies over the input: from what the modules declare and from exact arithmetic, never from a
-square root of a token count.
+"""How a layer's output lies over the input: from what the modules declare, from exact arithmetic, and from cells that were followed from
+the input, never from a square root of a token count.
 
 A wrong answer here would draw a plausible map in the wrong place, so whatever is not certain is refused.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from isotherm.cam.receptive import Follower
 from isotherm.cam.view import Inputs, Layout
 from isotherm.errors import LayerError
 from isotherm.frame import Size
@@ -140,3 +141,17 @@ def _of_tokens(name: str, shape: tuple[int, ...], size: Size, tokens: Tokens | N
             "give a size= that is a multiple of the patch"
         )
     return Layout("tokens", prefix, tokens.grid, tokens.patch)
+
+
+def followed_layout(module: nn.Module, output: Tensor, follower: Follower) -> Layout | None:
+    """The layout of a map whose cells need no proof: followed from the input, or made by convolutions on a grid that was.
+
+    A network that regroups its cells for a while and then goes on with convolutions may have mixed them so much that no square is seen any
+    more; rows and columns they still are.
+    """
+    field = follower.of(output)
+    if field is None or field.dims not in ((1, 2), (2, 3)):
+        return None
+    if field.followed or (field.dims == (2, 3) and any(isinstance(m, CHANNELS_FIRST) for m in module.modules())):
+        return Layout("nchw" if field.dims == (2, 3) else "nhwc")
+    return None

@@ -1,4 +1,5 @@
-"""Preprocess: pictures of any size -> one model input, and the frame that says where each input pixel comes from.
+"""Preprocess: pictures of any size -> one model input, the frame that says where each input pixel comes from, and in words what is
+taken for granted of it.
 
 Resizing is Pillow's, because that is what the evaluation transforms of torchvision and timm run on a decoded
 picture: bit for bit the same input, so that what is explained is what the model is known to score.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import Inputs
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame, Size
@@ -36,6 +38,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "ham
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_COLOURS = ((IMAGENET_MEAN, IMAGENET_STD), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
+"""Means and deviations that networks of ImageNet are fed with: those of its pixels, and those of the Inception networks."""
+CAN_BE_GIVEN = "size, mean, std and geometry can be given"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,3 +195,49 @@ def cut_centre(
 
 def _column(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)[:, None, None]
+
+
+def input_premises(preprocess: Preprocess, *, source: Source, why: str, **given: Any) -> tuple[Premise, ...]:
+    """What a model is fed: what the user gave, and the rest with where it comes from.
+
+    Args:
+        source, why: of what was not given. given: size, mean, std and geometry, as the user gave them or None.
+    """
+    words = _words(preprocess)
+    theirs = [words.pop(name) for name, value in given.items() if value is not None]
+    if source == "assumed" and all(given.get(name) is not None for name in ("size", "mean", "std")):
+        source, why = (
+            "default",
+            "geometry can be given",
+        )  # what is left is how a picture is fitted, which is no claim about the model
+    found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
+    return (*found, Premise(about="input", value=", ".join(words.values()), source=source, why=why))
+
+
+def fed_as_imagenet(preprocess: Preprocess) -> bool:
+    """True where the colours are normalised as those of networks that were trained on ImageNet."""
+    return (preprocess.mean, preprocess.std) in IMAGENET_COLOURS
+
+
+def _words(preprocess: Preprocess) -> dict[str, str]:
+    (h, w), (rows, columns) = preprocess.size, preprocess.resize or preprocess.size
+    return {
+        "size": f"shorter side {min(rows, columns)} pixels"
+        if preprocess.geometry == "shorter"
+        else f"{h} x {w} pixels",
+        "geometry": {
+            "crop": f"scaled to cover {rows} x {columns} and cut in the centre",
+            "squash": f"stretched to {rows} x {columns}"
+            + ("" if (rows, columns) == (h, w) else " and cut in the centre"),
+            "letterbox": f"scaled to fit into {rows} x {columns}, the rest filled with the mean colour",
+            "shorter": "nothing cut off",
+        }[preprocess.geometry],
+        "interpolation": preprocess.interpolation,
+        "mean": f"mean {numbers(preprocess.mean)}",
+        "std": f"std {numbers(preprocess.std)}",
+    }
+
+
+def numbers(values: Sequence[float]) -> str:
+    """A few numbers in a line of words."""
+    return " ".join(f"{v:.4g}" for v in values)

@@ -1,15 +1,15 @@
-"""Finding the layer to explain by running the model: for architectures that nobody described.
+"""What running a model shows of its layers: where their cells lie, and which one to explain where nobody described the architecture.
 
 The layer wanted is the last one that still has one cell per image region *and* whose every cell the answer
 depends on. The second half is what peers leave out: behind the last block of a transformer that reads its class
 token, the patches' gradient is exactly zero, and a map of it is noise. Whether an output's positions are regions at
-all is proved and not read off its shape (:mod:`isotherm.models.shared.places`).
+all is proved and not read off its shape (:mod:`isotherm.models.shared.squares`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,18 +18,97 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating, record
 from isotherm.cam.layers import LayerRef, resolve
-from isotherm.cam.receptive import Follower
+from isotherm.cam.receptive import Follower, followed_dims
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
-from isotherm.models.shared.places import Places, followed_layout, moved, readings
+from isotherm.frame import Size
+from isotherm.models.shared.grids import NotDeclaredError, followed_layout
+from isotherm.models.shared.squares import Run, moved, readings
 
 TRIED = 12
 """How many layers from the end are tried; behind the last grid there are rarely more than two without gradient."""
 
 Answer = Callable[[Any], Tensor]
+Declare = Callable[[str, Tensor, Inputs], Layout]
 Candidate = tuple[LayerRef, tuple[int, int]]
 """A layer and the (h, w) of its grid."""
 Among = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+
+
+_proved: WeakKeyDictionary[nn.Module, dict[tuple[str, Size | None], Layout]] = WeakKeyDictionary()
+
+
+class Places:
+    """The layouts of one model's layers, each declared, followed or proved, and proved once.
+
+    Args:
+        model: whose layers are asked about. run: its forward pass.
+        declare: what modules and arithmetic say of a layer's output; raises LayerError where it is no grid or not declared.
+    """
+
+    def __init__(self, model: nn.Module, run: Run, declare: Declare) -> None:
+        self.model, self.run, self.declare = model, run, declare
+        self.trusted: frozenset[str] = frozenset()
+        """Layers of families that are known, whose declared layout needs no proof."""
+        self._known = _proved.setdefault(model, {})
+
+    def remember(self, name: str, layout: Layout, size: Size) -> None:
+        """Keep a layout that was proved; the order of a map's dimensions holds for inputs of any size."""
+        self._known[name, size if layout.order == "tokens" else None] = layout
+
+    def layout(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
+        """How the output of a layer lies over the input.
+
+        Declared tokens are taken as declared. The dimensions of a map are known where its cells were followed from the input; otherwise the
+        square decides, once per layer.
+
+        Raises:
+            LayerError: no reading of the output as rows and columns is right.
+        """
+        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
+        try:
+            declared = self.declare(name, output, inputs)
+        except NotDeclaredError:
+            if output.shape[0] != len(inputs) or not any(True for _ in readings(output, size)):
+                raise
+            if (name, size) not in self._known:
+                self._prove(name, inputs, [])
+            proved = self._known.get((name, size))
+            if (
+                proved is None
+                or proved.grid is None
+                or proved.prefix + proved.grid[0] * proved.grid[1] != output.shape[1]
+            ):
+                raise
+            return proved
+        if name in self.trusted or declared.declared or declared.order == "tokens":
+            return declared
+        if (name, None) in self._known:
+            return self._known[name, None]
+        dims = followed_dims(self.model, name, size)
+        if dims in ((1, 2), (2, 3)):
+            return replace(declared, order="nchw" if dims == (2, 3) else "nhwc")
+        self._prove(name, inputs, [declared])
+        if (name, None) not in self._known:
+            raise no_places(name, output, declared)
+        return self._known[name, None]
+
+    def _prove(self, name: str, inputs: Inputs, tried: list[Layout]) -> None:
+        """Remember the reading that the square proves, if there is one."""
+        reading = moved(self.model, self.run, inputs, {name: tried}).get(name)
+        if reading is not None and reading.proved:
+            self.remember(name, reading.layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
+
+
+def no_places(name: str, output: Tensor, layout: Layout) -> LayerError:
+    """The error of an output whose dimensions, read as rows and columns, are no places."""
+    h, w = (output.shape[d] for d in layout.cell_dims)
+    around = name.rpartition(".")[0]
+    return LayerError(
+        f"layer {name} puts out {tuple(output.shape)}: read as a map of {h} x {w} cells, what changes in it does not move along with a square that is "
+        "moved over the input, so these are no places (heads x tokens, or channels); choose the block around it"
+        + (f", such as {around}" if around else "")
+    )
 
 
 @dataclass(frozen=True)

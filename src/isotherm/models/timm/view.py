@@ -21,8 +21,8 @@ from isotherm.cam.capture import original_module
 from isotherm.cam.premises import Premise, RandomWeights, Source
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
-from isotherm.models.shared.premises import CAN_BE_GIVEN, assumed, input_premises, names_premise
-from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
+from isotherm.models.shared.premises import assumed, names_premise
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, input_premises, size_of
 from isotherm.models.weights.configs import read_checked
 from isotherm.models.weights.files import load_fitting, open_weights
 

@@ -9,8 +9,7 @@ from typing import Any
 from isotherm.cam.premises import Premise
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.models.shared.premises import numbers
-from isotherm.models.shared.preprocess import size_of
+from isotherm.models.shared.preprocess import numbers, size_of
 from isotherm.models.torchvision.anchors import AnchorView
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.rcnn import RCNNView

@@ -15,8 +15,7 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import OptionError
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.premises import CAN_BE_GIVEN, input_premises
-from isotherm.models.shared.preprocess import Geometry, Pictures, Preprocess
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Pictures, Preprocess, input_premises
 from isotherm.models.torchvision.premises import names_of
 
 SHORTER_SIDE = 520

@@ -16,8 +16,15 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.classifier import numbered
 from isotherm.models.shared.clip_classifier import ClipClassifierView
-from isotherm.models.shared.premises import CAN_BE_GIVEN, input_premises, names_premise
-from isotherm.models.shared.preprocess import Geometry, Preprocess, cut_centre, scaled_size
+from isotherm.models.shared.premises import names_premise
+from isotherm.models.shared.preprocess import (
+    CAN_BE_GIVEN,
+    Geometry,
+    Preprocess,
+    cut_centre,
+    input_premises,
+    scaled_size,
+)
 
 KINETICS = 400
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)

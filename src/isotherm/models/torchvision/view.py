@@ -22,8 +22,15 @@ from isotherm.errors import AdapterError, MissingExtraError, OptionError, Weight
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView, dense_logits
-from isotherm.models.shared.premises import CAN_BE_GIVEN, NAMES_CAN_BE_GIVEN, assumed, fed_as_imagenet, input_premises
-from isotherm.models.shared.preprocess import Geometry, Preprocess, size_of
+from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed
+from isotherm.models.shared.preprocess import (
+    CAN_BE_GIVEN,
+    Geometry,
+    Preprocess,
+    fed_as_imagenet,
+    input_premises,
+    size_of,
+)
 from isotherm.models.torchvision.build import build, fitted
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.video import is_video_model, wrap_video

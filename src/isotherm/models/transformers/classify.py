@@ -17,8 +17,7 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.models.shared.classifier import ClassifierOutput, numbered, where_it_lives
-from isotherm.models.shared.places import Places
-from isotherm.models.shared.probe import Candidate, noise_inputs, settled
+from isotherm.models.shared.probe import Candidate, Places, noise_inputs, settled
 from isotherm.models.transformers.layers import (
     BEFORE_ATTENTION,
     forward_options,

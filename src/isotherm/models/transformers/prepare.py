@@ -21,8 +21,7 @@ from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import Inputs
 from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.frame import Frame, Size
-from isotherm.models.shared.premises import numbers
-from isotherm.models.shared.preprocess import IMAGENET_MEAN, check_picture, size_of
+from isotherm.models.shared.preprocess import IMAGENET_MEAN, check_picture, numbers, size_of
 
 PROBE: Size = (96, 168)
 """(h, w) of the pictures that the geometry is measured with: neither square nor a common aspect ratio."""

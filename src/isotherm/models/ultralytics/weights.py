@@ -26,8 +26,9 @@ from isotherm.models.ultralytics.description import (
     check_text_model,
     explained,
 )
+from isotherm.models.weights.files import check_weights_file
 from isotherm.models.weights.permission import Say, authorise, to_stderr
-from isotherm.models.weights.pickles import check_weights_file, unsafe_globals
+from isotherm.models.weights.pickles import unsafe_globals
 from isotherm.ops.hashing import sha256_of
 
 _loading = threading.RLock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -15,20 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.errors import WeightsError
-from isotherm.models.ultralytics.weights import open_yolo
 from isotherm.models.weights.permission import Say, authorise, is_same_file, to_stderr
-from isotherm.models.weights.pickles import check_weights_file, damaged, unsafe_globals
-from isotherm.ops.hashing import sha256_of, state_hash
-
-__all__ = [
-    "check_weights_file",
-    "load_fitting",
-    "open_weights",
-    "open_yolo",
-    "sha256_of",
-    "state_hash",
-    "unsafe_globals",
-]
+from isotherm.models.weights.pickles import damaged, unsafe_globals
 
 MAX_HEADER_BYTES = 100_000_000
 """Largest safetensors header, as in the format's own reader."""
@@ -86,6 +75,24 @@ def open_weights(
                 raise damaged(fpath, error) from error
             loaded = _unpickled(fpath, asked, allow_code, say)
     return _state_dict(loaded, fpath, key)
+
+
+def check_weights_file(fpath: Path) -> None:
+    """Raise WeightsError unless ``fpath`` is a file with something in it."""
+    try:
+        status = fpath.stat()
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path"
+        ) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise WeightsError(
+            f"{fpath} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'no regular file'}; expected a weights file"
+        )
+    if not os.access(fpath, os.R_OK):
+        raise WeightsError(f"{fpath} may not be read by this user; check its permissions")
+    if status.st_size == 0:
+        raise WeightsError(f"{fpath} is empty (0 bytes); copy or download it again")
 
 
 def _unpickled(fpath: Path, asked: list[str], allow_code: str | os.PathLike[str] | None, say: Say) -> Any:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import pickletools
 import re
-import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,24 +16,6 @@ _OF_WEIGHTS = re.compile(
     r"|collections\.(OrderedDict|Counter|defaultdict)"
 )
 """Names that files of plain tensors hold; only for telling a person what else there is, never for allowing it."""
-
-
-def check_weights_file(fpath: Path) -> None:
-    """Raise WeightsError unless ``fpath`` is a file with something in it."""
-    try:
-        found = fpath.stat()
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path"
-        ) from None
-    if not stat.S_ISREG(found.st_mode):
-        raise WeightsError(
-            f"{fpath} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'no regular file'}; expected a weights file"
-        )
-    if not os.access(fpath, os.R_OK):
-        raise WeightsError(f"{fpath} may not be read by this user; check its permissions")
-    if found.st_size == 0:
-        raise WeightsError(f"{fpath} is empty (0 bytes); copy or download it again")
 
 
 def unsafe_globals(fpath: Path, message: str = "") -> list[str]:

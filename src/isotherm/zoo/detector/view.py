@@ -15,8 +15,7 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.frame import Size
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.premises import input_premises
-from isotherm.models.shared.preprocess import Pictures, Preprocess
+from isotherm.models.shared.preprocess import Pictures, Preprocess, input_premises
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import (
     CONFIDENCE,

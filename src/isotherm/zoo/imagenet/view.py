@@ -21,7 +21,8 @@ from isotherm.errors import MissingExtraError, WeightsError
 from isotherm.models.shared.classifier import ClassifierView
 from isotherm.models.shared.preprocess import Geometry
 from isotherm.models.timm import view as timm_adapter
-from isotherm.models.weights.files import open_weights, sha256_of
+from isotherm.models.weights.files import open_weights
+from isotherm.ops.hashing import sha256_of
 
 ARCHITECTURE = "tf_efficientnet_lite0"
 """timm's name of the network; its configuration also says how a picture becomes the input (mean and std .5, bicubic, crop .875)."""

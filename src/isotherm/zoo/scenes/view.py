@@ -11,7 +11,7 @@ from isotherm.cam.premises import RandomWeights
 from isotherm.cam.view import LayerChoice
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.shared.classifier import ClassifierView
-from isotherm.models.shared.premises import input_premises
+from isotherm.models.shared.preprocess import input_premises
 from isotherm.zoo.assets import asset
 from isotherm.zoo.scenes.network import SceneNet, load_scene_net, random_scene_net, scene_preprocess
 

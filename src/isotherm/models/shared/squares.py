@@ -8,20 +8,19 @@ put on it in five places, and a reading of the output as rows and columns is rig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.receptive import Follower, followed_dims
+from isotherm.cam.receptive import Follower
 from isotherm.cam.view import Inputs, Layout
-from isotherm.errors import LayerError, ShapeError
+from isotherm.errors import ShapeError
 from isotherm.frame import Size
-from isotherm.models.shared.grids import CHANNELS_FIRST, NotDeclaredError, fits
+from isotherm.models.shared.grids import fits, followed_layout
 
 SQUARES = ((1, 1), (1, 7), (4, 4), (7, 1), (7, 7))
 """Where the centres of the squares are, (y, x) in eighths of the input: four in the corners and one in the middle, so that y and x are unrelated."""
@@ -34,7 +33,6 @@ MOST_PREFIX = 8
 """Tokens in front that are no cells, of models that do not declare their number."""
 
 Run = Callable[[Inputs], Any]
-Declare = Callable[[str, Tensor, Inputs], Layout]
 
 
 @dataclass(frozen=True)
@@ -134,20 +132,6 @@ def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
     return max(found, key=lambda reading: reading.agreement, default=None)
 
 
-def followed_layout(module: nn.Module, output: Tensor, follower: Follower) -> Layout | None:
-    """The layout of a map whose cells need no proof: followed from the input, or made by convolutions on a grid that was.
-
-    A network that regroups its cells for a while and then goes on with convolutions may have mixed them so much that no square is seen any
-    more; rows and columns they still are.
-    """
-    field = follower.of(output)
-    if field is None or field.dims not in ((1, 2), (2, 3)):
-        return None
-    if field.followed or (field.dims == (2, 3) and any(isinstance(m, CHANNELS_FIRST) for m in module.modules())):
-        return Layout("nchw" if field.dims == (2, 3) else "nhwc")
-    return None
-
-
 def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layout]]) -> dict[str, Reading]:
     """The best reading of each layer, from one pass over :func:`square_inputs`; layers without any are left out.
 
@@ -188,79 +172,3 @@ def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layou
         for handle in handles:
             handle.remove()
     return found
-
-
-_proved: WeakKeyDictionary[nn.Module, dict[tuple[str, Size | None], Layout]] = WeakKeyDictionary()
-
-
-class Places:
-    """The layouts of one model's layers, each declared, followed or proved, and proved once.
-
-    Args:
-        model: whose layers are asked about. run: its forward pass.
-        declare: what modules and arithmetic say of a layer's output; raises LayerError where it is no grid or not declared.
-    """
-
-    def __init__(self, model: nn.Module, run: Run, declare: Declare) -> None:
-        self.model, self.run, self.declare = model, run, declare
-        self.trusted: frozenset[str] = frozenset()
-        """Layers of families that are known, whose declared layout needs no proof."""
-        self._known = _proved.setdefault(model, {})
-
-    def remember(self, name: str, layout: Layout, size: Size) -> None:
-        """Keep a layout that was proved; the order of a map's dimensions holds for inputs of any size."""
-        self._known[name, size if layout.order == "tokens" else None] = layout
-
-    def layout(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
-        """How the output of a layer lies over the input.
-
-        Declared tokens are taken as declared. The dimensions of a map are known where its cells were followed from the input; otherwise the
-        square decides, once per layer.
-
-        Raises:
-            LayerError: no reading of the output as rows and columns is right.
-        """
-        size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-        try:
-            declared = self.declare(name, output, inputs)
-        except NotDeclaredError:
-            if output.shape[0] != len(inputs) or not any(True for _ in readings(output, size)):
-                raise
-            if (name, size) not in self._known:
-                self._prove(name, inputs, [])
-            proved = self._known.get((name, size))
-            if (
-                proved is None
-                or proved.grid is None
-                or proved.prefix + proved.grid[0] * proved.grid[1] != output.shape[1]
-            ):
-                raise
-            return proved
-        if name in self.trusted or declared.declared or declared.order == "tokens":
-            return declared
-        if (name, None) in self._known:
-            return self._known[name, None]
-        dims = followed_dims(self.model, name, size)
-        if dims in ((1, 2), (2, 3)):
-            return replace(declared, order="nchw" if dims == (2, 3) else "nhwc")
-        self._prove(name, inputs, [declared])
-        if (name, None) not in self._known:
-            raise no_places(name, output, declared)
-        return self._known[name, None]
-
-    def _prove(self, name: str, inputs: Inputs, tried: list[Layout]) -> None:
-        """Remember the reading that the square proves, if there is one."""
-        reading = moved(self.model, self.run, inputs, {name: tried}).get(name)
-        if reading is not None and reading.proved:
-            self.remember(name, reading.layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
-
-
-def no_places(name: str, output: Tensor, layout: Layout) -> LayerError:
-    """The error of an output whose dimensions, read as rows and columns, are no places."""
-    h, w = (output.shape[d] for d in layout.cell_dims)
-    around = name.rpartition(".")[0]
-    return LayerError(
-        f"layer {name} puts out {tuple(output.shape)}: read as a map of {h} x {w} cells, what changes in it does not move along with a square that is "
-        "moved over the input, so these are no places (heads x tokens, or channels); choose the block around it"
-        + (f", such as {around}" if around else "")
-    )
