@@ -1,4 +1,4 @@
-"""All of a plan's patches as maps, put together as :mod:`isotherm.cam.own_level` does for one method."""
+"""All of a plan's patches as maps, put together as :mod:`isotherm.cam.attribute` does for one method."""
 
 from __future__ import annotations
 

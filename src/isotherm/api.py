@@ -9,8 +9,7 @@ from typing import Any
 
 from isotherm.cam.attribute import Layers
 from isotherm.cam.explanation import Explanation
-from isotherm.cam.fuse import Fuse
-from isotherm.cam.trace import Method
+from isotherm.cam.trace import Fuse, Method
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
 from isotherm.explaining import ExplainOptions, Smooth, Target, TrustLevel, explain_pictures

@@ -19,16 +19,14 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from isotherm.cam import methods as methods_module
-from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
-from isotherm.cam.augment import attribute_augmented, augment_again
+from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again, attribute_augmented, augment_again
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
-from isotherm.cam.fuse import Fuse
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.premises import premises_of
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.scores.targets import Score
-from isotherm.cam.trace import Method
+from isotherm.cam.trace import Fuse, Method
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.clips import as_clip

@@ -8,15 +8,13 @@ import torch
 from torch import nn
 
 from isotherm.cam import attribute as attribute_module
-from isotherm.cam.attribute import attribute
-from isotherm.cam.augment import attribute_augmented
-from isotherm.cam.biases import effective_bias
-from isotherm.cam.fuse import fuse
+from isotherm.cam.attribute import attribute, attribute_augmented
 from isotherm.cam.methods.finercam import finercam
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
+from isotherm.cam.observation import effective_bias
 from isotherm.cam.scores import Classes, Contrast, Detection, TopK
-from isotherm.cam.trace import LayerMap
+from isotherm.cam.trace import LayerMap, fuse
 from isotherm.errors import LayerError, MethodError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isotherm.cam.fuse import fuse
 from isotherm.cam.methods import RISE, gradcam
-from isotherm.cam.trace import LayerMap
+from isotherm.cam.trace import LayerMap, fuse
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Layout
 from isotherm.decode.dark import dark

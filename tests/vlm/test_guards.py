@@ -9,8 +9,8 @@ import torch
 from toy import Toy
 
 from isotherm.errors import MethodError, NonFiniteError
+from isotherm.relevance.attention import FusedRows
 from isotherm.vlm.asking import Question
-from isotherm.vlm.attention import Attending
 from isotherm.vlm.guards import attention_sinks, cancellation, guarded
 from isotherm.vlm.methods import Attention, GradientActivation, TokenActivation
 from isotherm.vlm.scores import Answer, Custom
@@ -90,7 +90,7 @@ def with_attention(share, lengths):
     query[..., 0] = 1.0
     value = torch.zeros(1, 1, n + 1, 2)
     value[0, 0, :n, 0] = lengths
-    layer = Attending(query, key, value, torch.zeros(1, 1, n + 1, 2), None, True, 1.0)
+    layer = FusedRows(value, torch.zeros(1, 1, n + 1, 2), query, key, None, True, 1.0)
     asked = replace(trace.asking.asked, positions=torch.arange(n))
     trace.asking.asked = asked
     return replace(trace, reads=((LayerRows(layer, 0, torch.tensor([n]), None),),))

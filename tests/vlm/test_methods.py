@@ -8,10 +8,13 @@ import torch.nn.functional as F
 from toy import Toy
 
 from isotherm.errors import MethodError, OptionError
+from isotherm.relevance.attention import hidden_keys, watched_attention
 from isotherm.vlm.asking import Question
-from isotherm.vlm.attention import attending, hidden_keys
 from isotherm.vlm.fills import filled
+from isotherm.vlm.guards import attention_sinks
 from isotherm.vlm.methods import (
+    Attention,
+    AttentionGradient,
     Chefer,
     GradCam,
     GradientActivation,
@@ -143,7 +146,7 @@ def test_rows_and_gradients_of_fused_attention(groups, masked):
     p, out = attend(q, k, v, mask, causal)
     weight = torch.randn_like(out)
     (out * weight).sum().backward()
-    with attending() as kept:
+    with watched_attention() as kept:
         fused = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=groups != 4)
     torch.testing.assert_close(fused, out, atol=1e-5, rtol=1e-4)
     (g,) = torch.autograd.grad((fused * weight).sum(), kept[0].output)
@@ -185,8 +188,6 @@ def test_followed_attention_is_a_row_of_the_product(families):
     at = trace.positions
     torch.testing.assert_close(Rollout()(trace), rolled[-1][at], atol=1e-5, rtol=1e-3)
     torch.testing.assert_close(Chefer()(trace), relevance[-1][at], atol=1e-5, rtol=1e-3)
-    from isotherm.vlm.methods import Attention, AttentionGradient
-
     torch.testing.assert_close(Attention()(trace), torch.stack(matrices).mean((0, 1))[-1][at], atol=1e-5, rtol=1e-3)
     expected = torch.stack([p * g.clamp(min=0) for p, g in zip(matrices, gradients, strict=True)]).mean((0, 1))[-1][at]
     torch.testing.assert_close(AttentionGradient(queries="answer")(trace), expected, atol=1e-6, rtol=1e-3)
@@ -196,25 +197,41 @@ def test_followed_attention_is_a_row_of_the_product(families):
     torch.testing.assert_close(AttentionGradient()(trace), everyone, atol=1e-6, rtol=1e-3)
 
 
-def test_attention_that_cannot_be_read_is_refused(families):
-    view, asking = families("llava")
+def test_attention_that_cannot_be_read_is_refused():
     with pytest.raises(MethodError, match="0 of 1 layers of this language model go through"):
         record(
             trace_of(linear).asking,
             Custom(lambda logits: logits[0, 0])(trace_of(linear).asking),
             frozenset({"attention"}),
         )
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_vl"])
+def test_attention_that_is_written_out_gives_the_maps_of_fused_attention(families, family):
+    view, asking = families(family)
+    target = Custom(lambda logits: logits[0, 7])
+    methods = [Attention(), AttentionGradient(), AttentionGradient(queries="answer"), Rollout(), Chefer()]
+    gone = torch.zeros(2, asking.tokens, dtype=torch.bool)
+    gone[0, :2], gone[1, 3] = True, True
+
+    def read():
+        (trace,) = record(asking, target(asking), frozenset({"attention", "attention_gradient"}))
+        return [*(method(trace) for method in methods), attention_sinks(trace), filled(trace, gone, "mask")]
+
+    fused = read()
     view.model.set_attn_implementation("eager")
     try:
-        with pytest.raises(MethodError, match="attn_implementation='sdpa'"):
-            record(asking, Custom(lambda logits: logits[0, 0])(asking), frozenset({"attention"}))
+        written = read()
     finally:
         view.model.set_attn_implementation("sdpa")
+    for ours, theirs in zip(written, fused, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-3)
+    assert len(set(fused[-1].tolist())) == 2
 
 
 def eager_attention(view, asking, token):
     """Every layer's probabilities and the gradient of a logit at them, from attention that is written out."""
-    from isotherm.cam.attention import recorded_attention
+    from isotherm.relevance.attention import recorded_attention
 
     with torch.enable_grad(), recorded_attention(view.model, gradient=True) as calls:
         reading = view.read(asking.asked, asking.streams, torch.zeros(1, 0, dtype=torch.long))

@@ -1,42 +1,35 @@
 """From a view, pictures, a score and methods to maps: the one place where the parts of ``cam`` meet.
 
-One forward pass and one backward pass serve every gradient method that is asked for.
+One forward pass and one backward pass serve every gradient method. All findings of a detector that were each made on one level of
+features come from one batch of patches, where that is exact. Augmentation smoothing is the mean map over mirrored and brightened
+copies, all in one batch; mirrored copies come back through their Frame, so the maps are averaged on the same cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.attention import (
-    AttentionCall,
-    attention_traces,
-    global_attention,
-    own_score_gradients,
-    recorded_attention,
-)
-from isotherm.cam.biases import bias_layers, bias_traces
-from isotherm.cam.capture import Recording, record
-from isotherm.cam.fuse import Fuse, fuse
 from isotherm.cam.layers import LayerRef, resolve
+from isotherm.cam.locality import Refused
 from isotherm.cam.nonfinite import check_answer, check_maps, check_scores, examined
-from isotherm.cam.own_level import own_level_maps
-from isotherm.cam.receptive import Field, following
+from isotherm.cam.observation import Observation, observe, trace_of
+from isotherm.cam.origin import is_finite
+from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.scores.targets import Score, Targets
-from isotherm.cam.trace import AttentionTrace, LayerMap, LayerTrace, Method, Trace
-from isotherm.cam.view import Classification, Detections, Inputs, Layout, Prediction, TokenReader, View
+from isotherm.cam.trace import Fuse, LayerMap, LayerMethod, Method, Trace, fuse
+from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
+from isotherm.ops.resample import to_frame
 
-WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})
 Layers = str | nn.Module | Sequence[str | nn.Module]
 
 CHUNK = 1 << 27
@@ -182,66 +175,6 @@ def _maps(
     return maps, tuple(dict.fromkeys((*notes, *more, *kept.recording.notes, *rerun.notes)))
 
 
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """One forward pass with everything that the methods need from it, graph attached.
-
-    Args:
-        recording: the target layers, the biases. attention: every self-attention, if any method reads it.
-        refs, layouts: of the target layers. needs: of all methods together.
-        fields: where the cells of the recording's ``calls``, and then of its ``every``, lie.
-    """
-
-    recording: Recording
-    attention: tuple[AttentionCall, ...]
-    refs: tuple[LayerRef, ...]
-    layouts: tuple[Layout, ...]
-    fields: tuple[Field | None, ...]
-    needs: frozenset[str]
-
-    @property
-    def has_graph(self) -> bool:
-        return bool(self.needs & WITH_GRAPH)
-
-
-def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[LayerRef, ...]) -> Observation:
-    """Run the model once and keep what the methods need."""
-    needs: frozenset[str] = frozenset().union(*(m.needs for m in methods))
-    graph = bool(needs & WITH_GRAPH)
-    every = bias_layers(view.model) if "bias" in needs else ()
-    if "attention_own_gradient" in needs:
-        every = (*every, *resolve(view.model, list(token_reader(view).blocks)))
-    listening = any(need.startswith("attention") for need in needs)
-    listener: AbstractContextManager[list[AttentionCall]] = (
-        recorded_attention(view.model, gradient=graph) if listening else nullcontext([])
-    )
-    with (
-        listener as attention,
-        following(view.model, inputs.tensor, [f"{ref.name}@{ref.call or 0}" for ref in (*refs, *every)]) as place,
-    ):
-        recording = record(view.model, partial(view.run, inputs), refs, every_call=every, gradient=graph)
-    for call in recording.calls:
-        place(f"{call.layer.name}@{call.index}", call.output)  # before the layouts, which ask what was followed
-    layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
-    lying = (*layouts, *(Layout() for _ in recording.every))
-    fields = tuple(
-        place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.cells)
-        for call, layout in zip((*recording.calls, *recording.every), lying, strict=True)
-    )
-    calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()
-    return Observation(recording, calls, refs, layouts, fields, needs)
-
-
-def token_reader(view: View) -> TokenReader:
-    """The view, if it can read a score from the tokens behind any block."""
-    if not isinstance(view, TokenReader):
-        raise MethodError(
-            f"LeGrad asks every block for its own score, and the adapter of {view.name} cannot read a score from the tokens "
-            "behind a block; use legrad_final, which takes the model's score for all blocks"
-        )
-    return view
-
-
 def method_maps(
     kept: Observation, rerun: ViewRerun, methods: Sequence[Method], how: Fuse
 ) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
@@ -250,7 +183,7 @@ def method_maps(
     notes: list[str] = []
     turns = _turns(kept, rerun.targets)
     for number, index in enumerate(turns):
-        trace = _trace(kept, rerun.take(index), keep=number < len(turns) - 1)
+        trace = trace_of(kept, rerun.take(index), keep=number < len(turns) - 1)
         if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
         parts.append(tuple(_none_or(method, trace, how) for method in methods))
@@ -287,62 +220,6 @@ def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:
     return [torch.cat(turn) if turn else torch.arange(0) for turn in turns]
 
 
-def _trace(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
-    targets, inputs, recording = rerun.targets, rerun.inputs, kept.recording
-    picture = targets.picture.cpu()
-    n_layers, n_every = len(recording.calls), len(recording.every)
-    own = "attention_own_gradient" in kept.needs
-    grads: list[Tensor] = []
-    if kept.has_graph and len(targets):
-        also = [*(c.output for c in recording.every), *(a.probabilities for a in kept.attention)]
-        grads = recording.gradients(targets.scores, picture, also=also, keep_graph=keep or own)
-    layers = []
-    for i, (call, layout) in enumerate(zip(recording.calls, kept.layouts, strict=True)):
-        activation = rows_of(layout.to_grid(call.output.detach()), picture)
-        grad = layout.to_grid(grads[i]) if grads else None
-        frame = layout.frame(inputs, (activation.shape[-2], activation.shape[-1]), kept.fields[i])[picture]
-        time = layout.time_axis(inputs, activation.shape[2], kept.fields[i])
-        layers.append(LayerTrace(str(call), activation, grad, frame, time))
-    every = slice(n_layers, n_layers + n_every)
-    biases = bias_traces(recording.every, grads[every], kept.fields[every], inputs, picture) if grads else ()
-    attention: tuple[AttentionTrace, ...] = ()
-    if kept.attention:
-        attention = attention_traces(
-            kept.attention,
-            kept.layouts[-1],
-            inputs,
-            picture,
-            field=kept.fields[n_layers - 1],
-            gradients=grads[n_layers + n_every :] if grads else None,
-            own_gradients=_own_gradients(kept, rerun) if own and len(targets) else None,
-        )
-    return Trace(
-        targets.scores.detach().float(), picture, inputs, tuple(layers), attention=attention, rerun=rerun, biases=biases
-    )
-
-
-def _own_gradients(kept: Observation, rerun: ViewRerun) -> list[Float[Tensor, "t a n n"]]:
-    reader, targets = token_reader(rerun.view), rerun.targets
-    behind = {call.layer.name: call.output for call in kept.recording.every}
-    rows = targets.picture.cpu()
-
-    def read(tokens: Float[Tensor, "b n d"]) -> Float[Tensor, " t"]:
-        inputs = rerun.inputs.take(rows)
-        prediction = reader.read_tokens(tokens[rows.to(tokens.device)], inputs)
-        return targets.read(prediction, torch.arange(len(targets)))
-
-    return own_score_gradients(kept.attention, [behind[name] for name in reader.blocks], read, rows)
-
-
-def rows_of(values: Float[Tensor, "b c *m h w"], picture: Int[Tensor, " t"]) -> Float[Tensor, "t c *m h w"]:
-    """``values[picture]`` without copying where every picture has one target or there is one picture."""
-    if torch.equal(picture, torch.arange(len(values))):
-        return values
-    if len(values) == 1:
-        return values.expand(len(picture), *values.shape[1:])
-    return values[picture.to(values.device)]
-
-
 def _lost_layers(kept: Observation) -> list[str]:
     """Layers whose cells could be somewhat beside where they are drawn."""
     lost = [
@@ -376,3 +253,104 @@ def _join(maps: Sequence[LayerMap], order: Tensor) -> LayerMap:
     values = torch.cat([m.values for m in maps])
     frame = Frame.cat([m.frame for m in maps])[order]
     return LayerMap(maps[0].name, values[order.to(values.device)], frame, time=maps[0].time)
+
+
+@runtime_checkable
+class PatchedView(Protocol):
+    """A view of a detector whose findings are each made on one level of features, from a few cells."""
+
+    def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
+        """How to explain targets of ``found`` by patches, or why that is not exact."""
+        ...
+
+
+def own_level_maps(
+    rerun: ViewRerun, raw: Any, prediction: Prediction, methods: Sequence[Method]
+) -> tuple[dict[int, LayerMap], tuple[str, ...]]:
+    """Maps of all findings from one batch of patches through the head, by position in ``methods``.
+
+    Serves gradient methods of views whose findings are each made on one level of features; each finding is explained
+    at that level. Where that is not exact nothing comes back but a note that says why.
+    """
+    view, targets, inputs = rerun.view, rerun.targets, rerun.inputs
+    local: dict[int, LayerMethod] = {
+        i: m for i, m in enumerate(methods) if isinstance(m, LayerMethod) and m.uses_gradient
+    }
+    if not isinstance(view, PatchedView) or not local or not len(targets):
+        return {}, ()
+    plan = view.patch_plan(raw, prediction, targets)
+    gradients = plan if isinstance(plan, Refused) else patch_gradients(plan)
+    if isinstance(plan, Refused) or isinstance(gradients, Refused):
+        reason = gradients.reason if isinstance(gradients, Refused) else ""
+        return {}, (f"explained one finding at a time, through all layers at once, because {reason}",)
+    members = [g.group.targets for g in gradients]
+    maps = {i: join_maps([level_map(g, m, inputs) for g in gradients], members, plan.count) for i, m in local.items()}
+    named = {i: replace(m, name=f"own level of {m.name}") for i, m in maps.items()}
+    return named, ("each finding is explained at the level of features that it was made on, all of them in one pass",)
+
+
+GAINS = (0.9, 1.0, 1.1)
+
+
+def attribute_augmented(
+    view: View,
+    inputs: Inputs,
+    *,
+    methods: Sequence[Method],
+    score: Score | None = None,
+    layers: Layers = "auto",
+    how: Fuse = "mean",
+    gains: Sequence[float] = GAINS,
+) -> Attribution:
+    """As :func:`isotherm.cam.attribute.attribute`, averaged over copies of each picture.
+
+    Classifiers see each picture at every gain and mirrored, 2 x len(gains) copies; detectors at every gain only,
+    because a mirrored picture has its finding at another anchor. The preprocessed input is multiplied by the gain.
+    """
+    plain = attribute(view, inputs, methods=methods, score=score, layers=layers, how=how)
+    if not len(plain.targets):
+        return plain
+    rows = inputs.take(plain.targets.picture)
+    maps, notes = augment_again(view, rows, plain.targets, methods=methods, layers=layers, how=how, gains=gains)
+    for gain in () if all(is_finite(m.values.float()) for m in maps) else gains:
+        # a brighter copy can overflow where the picture itself does not: say so of that copy
+        attribute(view, inputs.with_tensor(inputs.tensor * gain), methods=methods, score=score, layers=layers, how=how)
+    check_maps(plain.rerun, maps, methods, lambda rerun, method: None)
+    return replace(plain, maps=maps, notes=tuple(dict.fromkeys((*plain.notes, *notes))))
+
+
+def augment_again(
+    view: View,
+    inputs: Inputs,
+    targets: Targets,
+    *,
+    methods: Sequence[Method],
+    layers: Layers = "auto",
+    how: Fuse = "mean",
+    gains: Sequence[float] = GAINS,
+) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
+    """As :func:`isotherm.cam.attribute.attribute_again`, averaged over copies: ``inputs`` has one row per target."""
+    mirror = targets.pins is None
+    copies = [(gain, flip) for flip in ((False, True) if mirror else (False,)) for gain in gains]
+    index = torch.arange(len(targets)).repeat(len(copies))
+    batch = replace(
+        inputs.take(index),
+        tensor=torch.cat([(inputs.tensor.flip(-1) if flip else inputs.tensor) * gain for gain, flip in copies]),
+        frame=Frame.cat([inputs.frame.flipped() if flip else inputs.frame for _, flip in copies]),
+    )
+    maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
+    said = f"smoothed over {len(copies)} copies of the picture" + (
+        "" if mirror else " (brightness only: a detection has no mirrored anchor)"
+    )
+    return tuple(_mean(m, len(copies)) for m in maps), (*notes, said)
+
+
+def _mean(many: LayerMap, copies: int) -> LayerMap:
+    """Mean over the copies on the cells of the first, which is not mirrored."""
+    t = len(many.values) // copies
+    frame = many.frame[:t]
+    total: Float[Tensor, "t *m h w"] = torch.zeros_like(many.values[:t])
+    for k in range(copies):
+        part = slice(k * t, (k + 1) * t)
+        total = total + to_frame(many.values[part], many.frame[part], frame, outside="edge")
+    return LayerMap(many.name, total / copies, frame, None if many.sizes is None else many.sizes[:t], many.time)

@@ -21,12 +21,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.batchnorm import exact_batch_norm
-from isotherm.cam.breaks import Break, differentiate, layer_advice
-from isotherm.cam.grad_mode import GradientKeeper, gradients_kept
 from isotherm.cam.layers import LayerRef
-from isotherm.cam.modules import modules_of
 from isotherm.errors import AdapterError, LayerError
+from isotherm.relevance.breaks import Break, differentiate, layer_advice
+from isotherm.relevance.grad_mode import GradientKeeper, gradients_kept
+from isotherm.relevance.modules import exact_batch_norm, modules_of
 
 
 @dataclass(frozen=True, eq=False)

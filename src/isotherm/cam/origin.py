@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.grad_mode import gradients_kept
-from isotherm.cam.modules import parameters_of
+from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.modules import parameters_of
 
 MADE = "look at the score that is asked for, and at how the model's output is read"
 HIDDEN = "the answer and the map are finite only because what follows hides the broken values of a layer"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from isotherm.cam.modules import modules_of
+from isotherm.relevance.modules import modules_of
 
 Source = Literal["given", "declared", "default", "assumed", "random"]
 """Where a premise comes from: the user; the model, its weights or its processor; isotherm's own choice, because nobody

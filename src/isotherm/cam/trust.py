@@ -12,11 +12,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
-from isotherm.cam.fuse import Fuse, at_moments
 from isotherm.cam.receptive import Axis
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import LayerMap, Method
+from isotherm.cam.trace import Fuse, LayerMap, Method, at_moments
 from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
 from isotherm.metrics.cascade import Cascade, cascade

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from isotherm.cam.breaks import Break, ends_of
-from isotherm.cam.grad_mode import GradientKeeper, gradients_kept
 from isotherm.errors import MethodError
+from isotherm.relevance.breaks import Break, ends_of
+from isotherm.relevance.grad_mode import GradientKeeper, gradients_kept
 
 PIXELS, TOKENS = "the pixels", "the vision tokens"
 INSTEAD = "choose a method that needs no gradient there, such as {}"

@@ -92,9 +92,9 @@ def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
     share, lengths = [], []
     for read in trace.reads:
         for layer in read:
-            at = trace.positions.to(layer.attending.query.device)
+            at = trace.positions.to(layer.call.value.device)
             share.append(layer.probabilities()[..., at].mean((0, 1)))
-            lengths.append(layer.attending.value[layer.row][:, at].float().norm(dim=-1).mean(0))
+            lengths.append(layer.call.value[layer.row][:, at].float().norm(dim=-1).mean(0))
     if not share:
         return torch.zeros(trace.asking.tokens, dtype=torch.bool)
     looked = torch.stack(share).mean(0)

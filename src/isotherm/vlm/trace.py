@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from isotherm.cam.breaks import Break, differentiate
-from isotherm.cam.grad_mode import GradientKeeper
 from isotherm.errors import MethodError
+from isotherm.relevance.attention import AttentionRows, need_layers, watched_attention
+from isotherm.relevance.breaks import Break, differentiate
+from isotherm.relevance.grad_mode import GradientKeeper
 from isotherm.vlm.asking import AnswerTarget, Question
-from isotherm.vlm.attention import Attending, attending, need_layers
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient
 from isotherm.vlm.view import Streams
@@ -27,26 +27,24 @@ class LayerRows:
     """What the queries of a target do in one layer.
 
     Args:
-        attending: the layer. row: of its batch. queries: positions whose logits the target reads.
+        call: the attention of the layer. row: of its batch. queries: positions whose logits the target reads.
         gradient: (a, l, f) of the target at the layer's output, or None where no method asked.
     """
 
-    attending: Attending
+    call: AttentionRows
     row: int
     queries: Int[Tensor, " q"]
     gradient: Float[Tensor, "a l f"] | None
 
     def probabilities(self, queries: Int[Tensor, " q"] | slice | None = None) -> Float[Tensor, "a q l"]:
-        return self.attending.rows(self.row, self.queries if queries is None else queries)
+        return self.call.rows(self.row, self.queries if queries is None else queries)
 
     def gradients(
         self, queries: Int[Tensor, " q"] | slice | None = None, keys: Int[Tensor, " k"] | slice = slice(None)
     ) -> Float[Tensor, "a q k"]:
         if self.gradient is None:
             raise MethodError("this method needs the gradient at the attention, but the trace was recorded without")
-        return self.attending.gradient_rows(
-            self.gradient[:, self.queries if queries is None else queries], self.row, keys
-        )
+        return self.call.gradient_rows(self.gradient[:, self.queries if queries is None else queries], self.row, keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,11 +188,11 @@ def _read(asking: Question, said: Sequence[AnswerTarget], needs: frozenset[str])
     lengths = sorted({len(c) for s in said for c in s.continuations})
     with torch.inference_mode(False), torch.set_grad_enabled(graph), frozen_weights(asking.view.model):
         leaves = tuple(s.detach().clone().requires_grad_(graph) for s in asking.streams)
-        found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[Attending], int]] = {}
+        found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[AttentionRows], int]] = {}
         breaks: list[Break] = []
         for length in lengths:
             rows = list(dict.fromkeys(c for s in said for c in s.continuations if len(c) == length))
-            watch: AbstractContextManager[list[Attending]] = attending() if watching else nullcontext([])
+            watch: AbstractContextManager[list[AttentionRows]] = watched_attention() if watching else nullcontext([])
             kept: AbstractContextManager[GradientKeeper | None] = (
                 kept_graph(asking.view.model, asking.notes, start=TOKENS) if graph else nullcontext()
             )

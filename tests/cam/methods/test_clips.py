@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from isotherm.cam import methods
-from isotherm.cam.fuse import at_moments, fuse
 from isotherm.cam.methods import FinerCAM, eigen_smooth
 from isotherm.cam.receptive import Axis
-from isotherm.cam.trace import LayerMap, LayerTrace, Trace
+from isotherm.cam.trace import LayerMap, LayerTrace, Trace, at_moments, fuse
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError, ShapeError
 from isotherm.frame import Frame

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.scores.naming import class_index, class_indices, percent
+from isotherm.cam.scores.naming import class_index, class_indices
 from isotherm.cam.scores.targets import Score, Targets, rows
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
@@ -158,3 +158,15 @@ class Classes(Score):
         p = need_classification(prediction, self)
         index = torch.tensor(class_indices(self.which, p.names))
         return _targets(p, index.expand(len(p.logits), -1))
+
+
+def percent(probability: float) -> str:
+    """A probability in whole per cent; never 0 or 100, which a softmax cannot reach.
+
+    Example:
+        >>> percent(0.3941), percent(0.001), percent(0.9999)
+        ('39 %', '<1 %', '>99 %')
+    """
+    if probability < 0.005:
+        return "<1 %"
+    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"

@@ -1,4 +1,4 @@
-"""Class names -> indices, with the nearest names when there is no such class; and how sure the model is, in words."""
+"""Class names -> indices, with the nearest names when there is no such class."""
 
 from __future__ import annotations
 
@@ -99,15 +99,3 @@ def class_names(names: Sequence[Any] | Mapping[Any, Any]) -> tuple[str, ...]:
     if other is not None:
         raise OptionError(f"names holds {other!r}, a {type(other).__name__}; expected texts, one per class")
     return tuple(names)
-
-
-def percent(probability: float) -> str:
-    """A probability in whole per cent; never 0 or 100, which a softmax cannot reach.
-
-    Example:
-        >>> percent(0.3941), percent(0.001), percent(0.9999)
-        ('39 %', '<1 %', '>99 %')
-    """
-    if probability < 0.005:
-        return "<1 %"
-    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"

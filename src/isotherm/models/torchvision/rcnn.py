@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.grad_mode import without_gradients
 from isotherm.cam.view import Detections, Inputs, Pins
 from isotherm.frame import Size
 from isotherm.models.torchvision.detectors import (
@@ -24,6 +23,7 @@ from isotherm.models.torchvision.detectors import (
     suppress,
 )
 from isotherm.ops.resample import interpolation_matrix
+from isotherm.relevance.grad_mode import without_gradients
 
 NOWHERE = -1e4
 """Mask logit outside of a finding's box, where the model pastes probability 0: sigmoid gives exactly 0, and float16 holds it."""

@@ -66,16 +66,18 @@ class AttentionGradient:
         alike: dict[tuple[int, int], list[tuple[int, LayerRows]]] = {}
         for i, trace in enumerate(traces):
             for layer in (layer for read in trace.reads for layer in read):
-                alike.setdefault((id(layer.attending), layer.row), []).append((i, layer))
+                alike.setdefault((id(layer.call), layer.row), []).append((i, layer))
         found: list[list[Tensor]] = [[] for _ in traces]
         for several in alike.values():
-            query = several[0][1].attending.query
-            at = traces[several[0][0]].positions.to(query.device)
+            call = several[0][1].call
+            at = traces[several[0][0]].positions.to(call.value.device)
             totals = [
-                torch.zeros(len(at), dtype=torch.promote_types(query.dtype, torch.float32), device=query.device)
+                torch.zeros(
+                    len(at), dtype=torch.promote_types(call.value.dtype, torch.float32), device=call.value.device
+                )
                 for _ in several
             ]
-            for some in torch.arange(query.shape[-2]).split(CHUNK):
+            for some in torch.arange(call.tokens).split(CHUNK):
                 looked = several[0][1].probabilities(some)[..., at]
                 for total, (_, layer) in zip(totals, several, strict=True):
                     total += layer.gradients(some, at).clamp_(min=0).mul_(looked).sum((0, 1)) / len(looked)

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.breaks import differentiate
 from isotherm.cam.origin import is_finite
+from isotherm.relevance.breaks import differentiate
 from isotherm.vlm.trace import TokenTrace
 
 

@@ -23,7 +23,7 @@ from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
 from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
-from isotherm.vlm.attention import hidden_keys
+from isotherm.relevance.attention import hidden_keys
 from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import PromptInputs, Reading, Streams

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.modules import buffers_of, modules_of, parameters_of
+from isotherm.relevance.modules import buffers_of, modules_of, parameters_of
 
 
 def shared() -> nn.Module:

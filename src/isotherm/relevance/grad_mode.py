@@ -26,7 +26,8 @@ from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_m
 from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import CheckpointFunction
 
-from isotherm.cam.breaks import (
+from isotherm.errors import LayerError
+from isotherm.relevance.breaks import (
     ELSEWHERE,
     LATER,
     MOST,
@@ -38,8 +39,7 @@ from isotherm.cam.breaks import (
     running_function,
     tensors_of,
 )
-from isotherm.cam.modules import buffers_of
-from isotherm.errors import LayerError
+from isotherm.relevance.modules import buffers_of
 
 _set_grad_enabled = torch._C._set_grad_enabled
 FIRST = "the first target layer"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from isotherm.cam.batchnorm import exact_batch_norm, plain_strides
+from isotherm.relevance.modules import exact_batch_norm, plain_strides
 
 
 def tokens_gradient(batch: int, exact: bool):

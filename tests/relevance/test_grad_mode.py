@@ -13,13 +13,13 @@ from torch.overrides import _get_current_function_mode_stack
 
 from cam.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
 from cam.test_attention import torchvision_vit
-from isotherm.cam.attention import recorded_attention
 from isotherm.cam.attribute import attribute_again
 from isotherm.cam.capture import record
-from isotherm.cam.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods import IntegratedGradients, eigencam, gradcam, hirescam
 from isotherm.errors import LayerError
+from isotherm.relevance.attention import recorded_attention
+from isotherm.relevance.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
 from tiny import TinyClassifier, TinyNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")

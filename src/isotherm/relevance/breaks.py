@@ -31,7 +31,7 @@ CHECKPOINTED = (
     "torch.utils.checkpoint computes this part of the model a second time in the backward pass; switch checkpointing off for "
     "the explanation (model.set_grad_checkpointing(False) in timm, model.gradient_checkpointing_disable() in transformers)"
 )
-_PASSED_OVER = ("torch", "isotherm.cam.breaks", "isotherm.cam.grad_mode", "jaxtyping")
+_PASSED_OVER = ("torch", "isotherm.relevance.breaks", "isotherm.relevance.grad_mode", "jaxtyping")
 """Modules whose code is never the place that a person is told: what stands between the model and torch."""
 
 

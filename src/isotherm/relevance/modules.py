@@ -1,4 +1,4 @@
-"""Right gradients through batch normalisation where torch's own CPU kernel gives wrong ones.
+"""A model's modules: walked without names, which every explanation does several times, and their batch norms with right gradients.
 
 torch 2.15 reads the gradient of an eval-mode batch norm with the wrong strides when the batch is one picture and the
 gradient comes as (1, c, h, w) with a batch stride that no layout has, which is what ``flatten(2).transpose(1, 2)``
@@ -14,7 +14,27 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotherm.cam.modules import modules_of
+
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """Every module once, in no order that may be relied on; ten times faster than ``model.modules()``, which builds a path of words for each."""
+    modules: dict[nn.Module, None] = {model: None}
+    left = [model]
+    while left:
+        for child in left.pop()._modules.values():
+            if child is not None and child not in modules:
+                modules[child] = None
+                left.append(child)
+    return list(modules)
+
+
+def parameters_of(model: nn.Module) -> Iterator[Tensor]:
+    """Every parameter, a shared one as often as it is shared."""
+    return (p for m in modules_of(model) for p in m._parameters.values() if p is not None)
+
+
+def buffers_of(model: nn.Module) -> Iterator[Tensor]:
+    """Every buffer, a shared one as often as it is shared."""
+    return (b for m in modules_of(model) for b in m._buffers.values() if b is not None)
 
 
 def plain_strides(gradient: Tensor) -> Tensor:

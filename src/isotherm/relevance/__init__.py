@@ -1,0 +1,1 @@
+"""What explaining pictures and explaining answers have in common: methods, scores, attention, gradients that stay on, and the judge of maps."""
