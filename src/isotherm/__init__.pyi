@@ -22,6 +22,7 @@ from .errors import (
 from .frame import Frame
 from .heatmap import Heatmap
 from .points import Points, State
+from .runs.read import list_runs, read_items, read_run
 from .systems.prediction import predict
 from .systems.vlm_counting import count
 from .training_map import TrainingMap
@@ -76,11 +77,14 @@ __all__ = [
     "explain",
     "explain_many",
     "heads",
+    "list_runs",
     "losses",
     "methods",
     "metrics",
     "open_model",
     "predict",
+    "read_items",
+    "read_run",
     "scores",
     "targets",
 ]

@@ -10,10 +10,11 @@ from PIL import Image
 
 from clips import write_clip
 from isotherm.data import sources
-from isotherm.data.names import Stems, natural_key
+from isotherm.data.names import natural_key
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import expand
 from isotherm.errors import InputError, MissingExtraError, OptionError
+from isotherm.runs.record import Stems
 
 
 def save(fpath, value=0):

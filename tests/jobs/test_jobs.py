@@ -18,7 +18,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.shipped import run as train
 from isotherm.jobs.train.shipped_options import TrainDetectorJob
 from isotherm.models.choose import OpenModel
-from isotherm.runs.read import read_items, read_run
+from isotherm.runs.read import list_runs, read_items, read_run
 from tiny import TinyClassifier
 
 
@@ -76,6 +76,8 @@ def test_items_come_as_they_are_done_and_are_the_records_lines(pictures):
     record = read_run(summary.dpath)
     assert ExplainJob.from_json(record["options"]) == options
     assert record["command"] == "isotherm explain a.png broken.png b.png c.png --model 'not looked at' --trust off"
+    (entry,) = list_runs(summary.dpath.parent)
+    assert (entry.command, entry.done, entry.failed) == (record["command"], 3, 1)
 
 
 def test_a_job_needs_nobody_to_listen(pictures):
@@ -134,6 +136,8 @@ def test_counting_can_be_cancelled_between_pictures(tmp_path, monkeypatch):
     assert read_run(summary.dpath)["status"] == "cancelled"
     assert list(json.loads((summary.dpath / "counts.json").read_text())["counts"]) == ["0.png"]
     assert CountJob.from_json(read_run(summary.dpath)["options"]) == options
+    (entry,) = list_runs(summary.dpath.parent)
+    assert (entry.job, entry.status, entry.done) == ("count", "cancelled", 1)
 
 
 def test_training_can_be_cancelled_and_gone_on_with(tmp_path, monkeypatch):
@@ -165,3 +169,6 @@ def test_training_can_be_cancelled_and_gone_on_with(tmp_path, monkeypatch):
     assert Path("stopped.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
     record = read_run(Path("stopped.run"))
     assert [start["status"] for start in record["starts"]] == ["cancelled", "finished"]
+    assert {(e.dpath.name, e.job, e.status) for e in list_runs(".")} == {
+        ("stopped.run", "train", "finished"), ("whole.run", "train", "finished"),
+    }  # fmt: skip

@@ -23,6 +23,7 @@ RUNNERS = {
     "Layers": "layers",
     "Methods": "methods",
     "Show": "show",
+    "Runs": "runs",
     "Demo": "demo",
     "TrainKeypoints": "train_keypoints",
     "TrainScenes": "train_shipped",

@@ -56,6 +56,16 @@ class Show(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Runs(Common):
+    """The runs in a folder, the newest first: when, what, how it went, where, and the command that asks for the same."""
+
+    dpath: Positional[Path] = Path("runs")
+    """The folder with the runs; those in folders below it are listed as well."""
+    json: bool = False
+    """As JSON, with the folders that were skipped and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demo(Common):
     """Explain what the shipped model finds on the shipped pictures; writes pictures and a page."""
 
@@ -113,6 +123,7 @@ Command = (
     | Annotated[Layers, subcommand("layers")]
     | Annotated[Methods, subcommand("methods")]
     | Annotated[Show, subcommand("show")]
+    | Annotated[Runs, subcommand("runs")]
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
     | Annotated[TrainScenes, subcommand("train scenes")]
@@ -130,6 +141,7 @@ COMMANDS = (
     "layers",
     "methods",
     "show",
+    "runs",
     "demo",
     "train keypoints",
     "train scenes",

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from isotherm.errors import OptionError
+from isotherm.errors import MissingExtraError, OptionError
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
-from isotherm.zoo.imagenet.view import need_imagenet
 
 DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"
@@ -86,6 +85,8 @@ def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str
     for name, why in NEEDS.items():
         if getattr(options, name, None) is not None:
             raise OptionError(why)
-    need_imagenet("explaining pictures without --model")
-    opened = open_with(DEFAULT, given, where_taken=where_taken)
+    try:
+        opened = open_with(DEFAULT, given, where_taken=where_taken)
+    except MissingExtraError as error:
+        raise MissingExtraError(error.package, error.extra, "explaining pictures without --model") from error
     return OpenModel(opened.view, f"{opened.reason}; it is the default, since no --model was given")

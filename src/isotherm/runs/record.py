@@ -6,20 +6,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from isotherm.data.names import Stems, shortened
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.runs.file import RUN_FILE, RunFile, ending, now, to_json
 
 ITEMS_FILE = "items.jsonl"
+RESERVED = frozenset(
+    ["run", "items", "index", "report", "con", "prn", "aux", "nul"]
+    + [f"{d}{i}" for d in ("com", "lpt") for i in range(10)]
+)
+"""Stems that the run itself uses, and those that Windows keeps for devices."""
+MOST_STEM_BYTES = 120
+"""Of a stem, without its number."""
+MOST_PART_BYTES = 80
+"""Of a part in a file's name; with the stem and the suffix that stays below what file systems take."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,6 @@ class Summary:
     def __str__(self) -> str:
         lines = [f"{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
         return "\n".join(lines + [f"  failed: {name}: {reason}" for name, reason in self.failed])
-
-
-MOST_PART_BYTES = 80
-"""Of a part in a file's name; with the stem and the suffix that stays below what file systems take."""
 
 
 class Run:
@@ -205,3 +211,55 @@ def chosen(out: Path, overwrite: bool) -> Path:
         )
         raise OptionError(f"--out {out} holds {what}; give an empty folder, or --overwrite to write among them")
     return out
+
+
+class Stems:
+    """File stems for outputs, one for each item, never the same twice.
+
+    ``a/cat.jpg`` and then ``b/cat.png`` become ``cat`` and ``cat-2``: the first come keeps the plain stem, later
+    ones are numbered in the order in which they come. Upper and lower case count as one, because some file
+    systems think so. A stem holds no dot, so that ``stem.part.png`` says where it ends.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set(RESERVED)
+
+    def claim(self, name: str) -> str:
+        """A stem for an item of this name that no other item has.
+
+        Example:
+            >>> stems = Stems()
+            >>> [stems.claim(n) for n in ("a/cat.jpg", "b/Cat.png", "clip.mp4#000030", "https://x.org/a%20b.png?q=1")]
+            ['cat', 'Cat-2', 'clip_mp4_000030', 'a_20b']
+        """
+        plain = _stem(name)
+        stem, number = plain, 1
+        while stem.casefold() in self._taken:
+            number += 1
+            stem = f"{plain}-{number}"
+        self._taken.add(stem.casefold())
+        return stem
+
+
+def _stem(name: str) -> str:
+    if "://" in name:
+        name = name.partition("://")[2].partition("?")[0].partition("#")[0]
+    last = PurePath(name.replace("\\", "/").rstrip("/")).name
+    last = last if "#" in last else PurePath(last).stem  # a frame's name ends in its number, not in a suffix
+    safe = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", last)).strip("_-") or "picture"
+    return shortened(safe, MOST_STEM_BYTES)
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """Text of at most so many bytes; what is longer ends in a few digits of its hash, so that two texts stay two.
+
+    File systems stop at 255 bytes a name.
+
+    Example:
+        >>> shortened("cat", 20), shortened("3 " * 50, 20)
+        ('cat', '3 3 3 3 3 3-bf454916')
+    """
+    if len(text.encode()) <= most_bytes:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text.encode()[: most_bytes - 9].decode(errors='ignore')}-{digest}"
