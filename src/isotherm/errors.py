@@ -48,14 +48,14 @@ class NonFiniteError(IsothermError):
     """
 
     def __init__(
-        self, found: str, *, advice: str = "", option: str = "", layer: str | None = None, rows: tuple[int, ...] = ()
+        self, problem: str, *, advice: str = "", option: str = "", layer: str | None = None, rows: tuple[int, ...] = ()
     ) -> None:
-        super().__init__(f"{found}; {advice}" if advice else found)
-        self.found, self.advice, self.option, self.layer, self.rows = found, advice, option or advice, layer, rows
+        super().__init__(f"{problem}; {advice}" if advice else problem)
+        self.problem, self.advice, self.option, self.layer, self.rows = problem, advice, option or advice, layer, rows
 
     def on_command_line(self) -> str:
         """The message in the command line's words."""
-        return f"{self.found}; {self.option}" if self.option else self.found
+        return f"{self.problem}; {self.option}" if self.option else self.problem
 
     def of_pictures(self, names: Sequence[str]) -> NonFiniteError:
         """The same, with the names of the pictures that have failed in front; a batch of one needs none.
@@ -66,8 +66,8 @@ class NonFiniteError(IsothermError):
         failed = [names[row] for row in self.rows]
         if len(names) == 1 or not failed:
             return self
-        found = f"{', '.join(failed)}: {self.found}"
-        return NonFiniteError(found, advice=self.advice, option=self.option, layer=self.layer, rows=self.rows)
+        problem = f"{', '.join(failed)}: {self.problem}"
+        return NonFiniteError(problem, advice=self.advice, option=self.option, layer=self.layer, rows=self.rows)
 
 
 class AnnotationError(IsothermError):
@@ -76,13 +76,13 @@ class AnnotationError(IsothermError):
     ``line`` and ``column`` count from 1, and name the first character that is wrong.
     """
 
-    def __init__(self, text: str, position: int, found: str, expected: str) -> None:
+    def __init__(self, text: str, position: int, actual: str, expected: str) -> None:
         before = text[:position]
         self.line, self.column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
         where = f"line {self.line}, column {self.column}" if "\n" in text else f"column {self.column}"
         # a quarter of a page of model output would hide the message
         shown = text if len(text) <= 60 else f"{text[:57]}..."
-        super().__init__(f"{where} of {shown!r}: found {found}; expected {expected}")
+        super().__init__(f"{where} of {shown!r}: found {actual}; expected {expected}")
 
 
 class AdapterError(IsothermError):

@@ -32,8 +32,8 @@ Margin = tuple[float, float, float, float]
 NO_MARGIN: Margin = (0.0, 0.0, 0.0, 0.0)
 
 
-def _size(given: Sequence[int] | Tensor, what: str) -> Size:
-    values = [int(v) for v in given]
+def _size(size: Sequence[int] | Tensor, what: str) -> Size:
+    values = [int(v) for v in size]
     if len(values) != 2 or min(values) < 1:
         raise FrameError(f"{what} is {values}; a size is (h, w), two whole numbers of at least 1")
     return values[0], values[1]
@@ -375,12 +375,12 @@ def _one_size(frames: Sequence[Frame]) -> tuple[Size, Margin]:
 
 
 def _margin(margin: Sequence[float], size: Size) -> Margin:
-    given = tuple(float(m) for m in margin)
-    if len(given) != 4 or not all(map(math.isfinite, given)):
+    sides = tuple(float(m) for m in margin)
+    if len(sides) != 4 or not all(map(math.isfinite, sides)):
         raise FrameError(f"margin is {tuple(margin)}; expected four finite numbers (left, top, right, bottom) in cells")
-    left, top, right, bottom = given
+    left, top, right, bottom = sides
     if size[1] + left + right <= 0 or size[0] + top + bottom <= 0:
-        raise FrameError(f"margin {given} leaves nothing of a raster of {size} cells")
+        raise FrameError(f"margin {sides} leaves nothing of a raster of {size} cells")
     return left, top, right, bottom
 
 

@@ -185,8 +185,8 @@ class Heatmap:
         if fpath.suffix not in (".npz", ".safetensors"):
             raise InputError(f"cannot read {fpath.name!r} as a heatmap; expected .npz or .safetensors")
         with FILE.reading(fpath):
-            found = _read_npz(fpath) if fpath.suffix == ".npz" else FILE.read(fpath)
-            header, tensors = found.header, found.tensors
+            content = _read_npz(fpath) if fpath.suffix == ".npz" else FILE.read(fpath)
+            header, tensors = content.header, content.tensors
             frame = Frame(
                 tensors["to_source"],
                 tuple(header["size"]),

@@ -19,6 +19,9 @@ from golden.written import VALUES, sampled
 TOLERANCE = 1e-5
 """Of an array's largest number; processors differ in the last bits."""
 
+NOTHING = 1e-30
+"""Numbers below it are what is left where float32 underflows, such as a Gaussian far from its centre: no two processors agree on them."""
+
 DRIFT = 0.05
 """Of the norm of trained weights: sixty steps multiply what the last bits begin with."""
 
@@ -50,5 +53,5 @@ def test_answers_are_those_written_down(case, answers):
         assert np.linalg.norm(ours - theirs) < DRIFT * np.linalg.norm(theirs)
         return
     for name, value in numbers.items():
-        atol = TOLERANCE * float(np.abs(value[np.isfinite(value)]).max(initial=0.0))
+        atol = max(NOTHING, TOLERANCE * float(np.abs(value[np.isfinite(value)]).max(initial=0.0)))
         np.testing.assert_allclose(sampled(got[name]), value, rtol=0, atol=atol, err_msg=name)

@@ -219,7 +219,7 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     said, heard = [], []
     recipe = DetectorRecipe(training=SMALL, network=NET, validated=4, held_out=6)
     found = train_shipped(
-        recipe, tmp_path, say=said.append, heard=lambda step, figures: heard.append((step, set(figures)))
+        recipe, tmp_path, say=said.append, on_validation=lambda step, figures: heard.append((step, set(figures)))
     )
     assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json", "run.json"} == {
         p.name for p in tmp_path.iterdir()

@@ -110,12 +110,12 @@ class _Walk:
         self.decode = json.JSONDecoder(object_pairs_hook=self.once).raw_decode
 
     def once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        members = dict(pairs)
+        if len(members) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
             raise InputError(f"{self.where()}: the key {twice!r} occurs twice in one object; keep one")
-        return found
+        return members
 
     def whole(self) -> dict[str, Any] | list[Entry]:
         start = self.peek()
@@ -159,8 +159,8 @@ class _Walk:
             self.expect(",")
 
     def value(self) -> Any:
-        found, self.at = self.decode(self.text, self.at)
-        return found
+        entry, self.at = self.decode(self.text, self.at)
+        return entry
 
     def peek(self) -> str:
         space = _SPACE.match(self.text, self.at)
@@ -213,12 +213,12 @@ def number(value: Any, where: str, what: str) -> float:
     if type(value) not in (int, float):
         raise InputError(f"{where}: {what} is {shown(value)}; expected a number")
     try:
-        found = float(value)
+        number_read = float(value)
     except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
-        raise InputError(f"{where}: {what} is {found}; expected a finite number")
-    return found
+        number_read = math.inf
+    if not math.isfinite(number_read):
+        raise InputError(f"{where}: {what} is {number_read}; expected a finite number")
+    return number_read
 
 
 def number_in_text(text: str, where: str, what: str) -> float:
@@ -250,13 +250,13 @@ def part_of(value: Any, key: str, where: str, kind: type, expected: str) -> Any:
         raise InputError(f"{where}: found {shown(value)}; expected an object with the key {key!r}")
     if key not in value:
         raise InputError(f"{where}: there is no {key!r}; expected {expected}")
-    found = value[key]
-    if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-        raise InputError(f"{where}: {key!r} is {shown(found)}; expected {expected}")
-    return found
+    part = value[key]
+    if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
+        raise InputError(f"{where}: {key!r} is {shown(part)}; expected {expected}")
+    return part
 
 
 def shown(value: Any) -> str:
     """A value as a message shows it: short."""
-    said = repr(value)
-    return said if len(said) <= 60 else f"{said[:57]}..."
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -99,14 +99,14 @@ def augment(
     """
     size = picture.shape[0], picture.shape[1]
     probes = probe_boxes(size)
-    said = transform(image=picture, bboxes=probes.astype(np.float32), **others)
-    if not isinstance(said, Mapping) or "image" not in said or "bboxes" not in said:
+    result = transform(image=picture, bboxes=probes.astype(np.float32), **others)
+    if not isinstance(result, Mapping) or "image" not in result or "bboxes" not in result:
         raise InputError(
             "the transform must return a dict with image and bboxes; give it bbox_params if it is a Compose of albumentations"
         )
     boxes = torch.as_tensor(
-        np.asarray(said["bboxes"], np.float64).reshape(
-            -1, np.asarray(said["bboxes"]).shape[-1] if len(said["bboxes"]) else 4
+        np.asarray(result["bboxes"], np.float64).reshape(
+            -1, np.asarray(result["bboxes"]).shape[-1] if len(result["bboxes"]) else 4
         )[:, :4]
     )
     if len(boxes) != len(probes):
@@ -114,5 +114,5 @@ def augment(
             f"the transform kept {len(boxes)} of {len(probes)} boxes, so where the picture went cannot be read off; "
             "it must keep every box: min_area=0, min_visibility=0, clip=False, filter_invalid_bboxes=False"
         )
-    new = said["image"]
+    new = result["image"]
     return Augmented(new, frame_of_probes(boxes, size, (int(new.shape[0]), int(new.shape[1]))))

@@ -85,11 +85,13 @@ def read_beetles(
     for entry in _entries(fpath, skipped):
         with skipped.one():
             where = entry.where
-            found = text_of(part_of(entry.value, "group", where, str, f"one of {', '.join(GROUPS)}"), where, "'group'")
-            if found not in GROUPS:
-                raise InputError(f"{where}: 'group' is {found!r}; expected one of {', '.join(GROUPS)}")
-            if group in (None, found):
-                records.append(_record(entry, found, folder, seen, shift))
+            its_group = text_of(
+                part_of(entry.value, "group", where, str, f"one of {', '.join(GROUPS)}"), where, "'group'"
+            )
+            if its_group not in GROUPS:
+                raise InputError(f"{where}: 'group' is {its_group!r}; expected one of {', '.join(GROUPS)}")
+            if group in (None, its_group):
+                records.append(_record(entry, its_group, folder, seen, shift))
     return KeypointSet(
         records=records, names=NAMES, exchangeable=EXCHANGEABLE, lines=LINES, skipped=tuple(skipped.messages)
     )
@@ -122,15 +124,15 @@ def _entries(fpath: Path, skipped: Skipped) -> list[Entry]:
 
 
 def _from_cells(cells: dict[str, str], where: str) -> dict[str, Any]:
-    given = {column: cell for column, cell in cells.items() if cell.strip()}
-    lines = {name: _polyline(given[name], where, name) for name in LINES if name in given}
-    made: dict[str, Any] = {key: given[key] for key in ("picture", "group") if key in given} | {"lines": lines}
-    if ("scale_bar" in given) != ("scale_bar_cm" in given):
+    filled = {column: cell for column, cell in cells.items() if cell.strip()}
+    lines = {name: _polyline(filled[name], where, name) for name in LINES if name in filled}
+    made: dict[str, Any] = {key: filled[key] for key in ("picture", "group") if key in filled} | {"lines": lines}
+    if ("scale_bar" in filled) != ("scale_bar_cm" in filled):
         raise InputError(f"{where}: one of 'scale_bar' and 'scale_bar_cm' is empty; expected both, or neither")
-    if "scale_bar" in given:
+    if "scale_bar" in filled:
         made["scale_bar"] = {
-            "points": _polyline(given["scale_bar"], where, "scale_bar"),
-            "cm": number_in_text(given["scale_bar_cm"], where, "column 'scale_bar_cm'"),
+            "points": _polyline(filled["scale_bar"], where, "scale_bar"),
+            "cm": number_in_text(filled["scale_bar_cm"], where, "column 'scale_bar_cm'"),
         }
     return made
 

@@ -96,20 +96,20 @@ def read_coco(
     json_fpath, shift, skipped = Path(json_fpath), pixel_shift(pixel), Skipped(allowed=skip_bad)
     whole = read_json(json_fpath)
     sections = {key: _entries(whole, key, json_fpath) for key in ("categories", "images", "annotations")}
-    found = _category(sections["categories"], category, json_fpath)
-    names = _names(found)
+    kind = _category(sections["categories"], category, json_fpath)
+    names = _names(kind)
     pictures = _Pictures(sections["images"], PictureFolder(images_dpath), skipped)
     records, unlabelled, seen = [], 0, set[int]()
     for entry in sections["annotations"]:
         with skipped.one():
-            made = _record(entry, found.value["id"], names, pictures, seen, shift, skipped)
+            made = _record(entry, kind.value["id"], names, pictures, seen, shift, skipped)
             if made is not None and bool((made.state == int(State.UNLABELLED)).all()):
                 unlabelled += 1
             elif made is not None:
                 records.append(made)
     if unlabelled:
         skipped.messages.append(f"{json_fpath}: {unlabelled} annotations without any labelled point were left out")
-    return KeypointSet(records=records, names=names, skipped=tuple(skipped.messages), **_relations(found, names))
+    return KeypointSet(records=records, names=names, skipped=tuple(skipped.messages), **_relations(kind, names))
 
 
 def _entries(whole: Any, key: str, fpath: Path) -> list[Entry]:
@@ -153,20 +153,20 @@ def _relations(category: Entry, names: tuple[str, ...]) -> dict[str, Any]:
     """What the category says of its points together; keys are those of KeypointSet."""
     value, where, n = category.value, category.where, len(names)
 
-    def indices(given: Any, what: str, *, first: int = 0, length: int | None = None) -> tuple[int, ...]:
-        fits = isinstance(given, list) and all(type(i) is int and first <= i < n + first for i in given)
-        if not fits or len(set(given)) < len(given) or (length is not None and len(given) != length):
+    def indices(entries: Any, what: str, *, first: int = 0, length: int | None = None) -> tuple[int, ...]:
+        fits = isinstance(entries, list) and all(type(i) is int and first <= i < n + first for i in entries)
+        if not fits or len(set(entries)) < len(entries) or (length is not None and len(entries) != length):
             raise InputError(
-                f"{where}: {what} has {shown(given)}; expected {length or 'some'} different points, numbered {first} to {n - 1 + first}"
+                f"{where}: {what} has {shown(entries)}; expected {length or 'some'} different points, numbered {first} to {n - 1 + first}"
             )
-        return tuple(i - first for i in given)
+        return tuple(i - first for i in entries)
 
     def each(key: str) -> Iterator[Any]:
         yield from part_of({key: []} | value, key, where, list, "a list")
 
     if "lines" in value:
-        given = part_of(value, "lines", where, dict, "an object of pairs of points")
-        lines = {name: indices(pair, f"the line {name!r}", length=2) for name, pair in given.items()}
+        pairs = part_of(value, "lines", where, dict, "an object of pairs of points")
+        lines = {name: indices(pair, f"the line {name!r}", length=2) for name, pair in pairs.items()}
     else:
         bones = [indices(pair, "the skeleton", first=1, length=2) for pair in each("skeleton")]
         lines = {f"{names[i]} to {names[j]}": (i, j) for i, j in bones}
@@ -218,19 +218,19 @@ class _Pictures:
             part_of(entry.value, "file_name", entry.where, str, "the name of a file"), entry.where, "'file_name'"
         )
         fpath, (h, w) = self.folder.find(name, where)
-        said = {
+        properties = {
             key: part_of(entry.value, key, entry.where, int, "pixels, a whole number")
             for key in ("width", "height")
             if key in entry.value
         }
-        if (said.get("width", w), said.get("height", h)) != (w, h):
+        if (properties.get("width", w), properties.get("height", h)) != (w, h):
             turned = (
                 " The picture is turned by its EXIF data, the annotations may not be"
-                if (said.get("width"), said.get("height")) == (h, w)
+                if (properties.get("width"), properties.get("height")) == (h, w)
                 else ""
             )
             raise InputError(
-                f"{where}: the file says that {name} is {said.get('width', w)} x {said.get('height', h)} pixels; upright it is {w} x {h}.{turned}"
+                f"{where}: the file says that {name} is {properties.get('width', w)} x {properties.get('height', h)} pixels; upright it is {w} x {h}.{turned}"
             )
         return fpath, name, (h, w)
 
@@ -298,10 +298,10 @@ def _record(
 def _box(value: dict[str, Any], where: str) -> tuple[float, float, float, float] | None:
     if "bbox" not in value:
         return None
-    given = part_of(value, "bbox", where, list, "[x, y, width, height]")
-    if len(given) != 4:
-        raise InputError(f"{where}: 'bbox' is {shown(given)}; expected [x, y, width, height]")
-    x, y, w, h = (number(k, where, "a number of 'bbox'") for k in given)
+    corners = part_of(value, "bbox", where, list, "[x, y, width, height]")
+    if len(corners) != 4:
+        raise InputError(f"{where}: 'bbox' is {shown(corners)}; expected [x, y, width, height]")
+    x, y, w, h = (number(k, where, "a number of 'bbox'") for k in corners)
     if not (x < x + w and y < y + h):
-        raise InputError(f"{where}: 'bbox' is {shown(given)}, which is empty; expected a width and a height above 0")
+        raise InputError(f"{where}: 'bbox' is {shown(corners)}, which is empty; expected a width and a height above 0")
     return x, y, x + w, y + h

@@ -53,15 +53,15 @@ DEMO_PICTURES: tuple[DemoPicture, ...] = (
 
 def demo_picture_paths() -> list[Path]:
     """The shipped pictures' files, in the order of :data:`DEMO_PICTURES`. Raises InputError where one is missing."""
-    found = []
+    fpaths = []
     for picture in DEMO_PICTURES:
         with as_file(files("isotherm") / "assets" / picture.name) as fpath:
             if not fpath.is_file():
                 raise InputError(
                     f"{picture.name} is missing from this installation's assets; reinstall isotherm, or draw it: python -m isotherm.data.demo_pictures {fpath.parent}"
                 )
-            found.append(fpath)
-    return found
+            fpaths.append(fpath)
+    return fpaths
 
 
 def save_demo_pictures(folder: Path) -> list[Path]:
@@ -76,10 +76,10 @@ def save_demo_pictures(folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1 or not Path(given[0]).is_dir():
+    words = sys.argv[1:] if arguments is None else arguments
+    if len(words) != 1 or not Path(words[0]).is_dir():
         sys.exit("usage: python -m isotherm.data.demo_pictures FOLDER (which must exist)")
-    for fpath in save_demo_pictures(Path(given[0])):
+    for fpath in save_demo_pictures(Path(words[0])):
         print(fpath)
 
 

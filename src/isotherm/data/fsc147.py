@@ -107,26 +107,26 @@ def _picture(name: Any, folder: Path, annotations: dict[str, Any], classes: dict
         for i, box in enumerate(boxes)
         for corner in _four(box, f"{where}: box {i}")
     ]
-    found = np.array(corners, np.float64).reshape(-1, 4, 2)
+    rectangles = np.array(corners, np.float64).reshape(-1, 4, 2)
     return CountedPicture(
         name,
         fpath,
         classes[name],
         np.array([_numbers(p, f"{where}: point {i}", 2) for i, p in enumerate(points)], np.float64).reshape(-1, 2),
-        np.concatenate([found.min(1), found.max(1)], -1),
+        np.concatenate([rectangles.min(1), rectangles.max(1)], -1),
     )
 
 
 def _object(fpath: Path) -> dict[str, Any]:
     try:
-        found = json.loads(read_text(fpath))
+        content = json.loads(read_text(fpath))
     except json.JSONDecodeError as error:
         raise InputError(f"{fpath}:{error.lineno}: column {error.colno}: not JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{fpath}: not JSON that can be read ({error})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{fpath} holds {shown(found)}; expected an object with a key for each picture or split")
-    return found
+    if not isinstance(content, dict):
+        raise InputError(f"{fpath} holds {shown(content)}; expected an object with a key for each picture or split")
+    return content
 
 
 def _classes(fpath: Path) -> dict[str, str]:
@@ -186,10 +186,10 @@ def write_generated_fsc147(
     names, annotations, classes = list(COLOURS), dict[str, Any](), []
     for i in range(count):
         rng = np.random.Generator(np.random.PCG64([seed, i]))
-        n, asked = int(rng.integers(shapes[0], shapes[1] + 1)), int(rng.integers(len(names)))
+        n, chosen = int(rng.integers(shapes[0], shapes[1] + 1)), int(rng.integers(len(names)))
         wanted = int(rng.integers(least, n + 1))
-        others = (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names)
-        colours = np.where(np.arange(n) < wanted, asked, others)
+        others = (chosen + 1 + rng.integers(0, len(names) - 1, n)) % len(names)
+        colours = np.where(np.arange(n) < wanted, chosen, others)
         picture, centres, masks = draw_shapes(
             rng, rng.integers(0, len(SHAPES), n), colours, rng.uniform(*RADII, n), side=side
         )
@@ -201,10 +201,10 @@ def write_generated_fsc147(
             "W": side,
             "ratio_h": 1.0,
             "ratio_w": 1.0,
-            "points": centres[colours == asked].round(3).tolist(),
-            "box_examples_coordinates": [_corners(mask) for mask in masks[colours == asked][:3]],
+            "points": centres[colours == chosen].round(3).tolist(),
+            "box_examples_coordinates": [_corners(mask) for mask in masks[colours == chosen][:3]],
         }
-        classes.append(f"{name}\t{names[asked]}\n")
+        classes.append(f"{name}\t{names[chosen]}\n")
     split = _split(list(annotations))
     for fname, text in (
         (ANNOTATIONS, json.dumps(annotations)),

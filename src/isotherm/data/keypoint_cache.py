@@ -202,11 +202,11 @@ def _key(data: KeypointSet, side: int, margin: float) -> str:
     for record in data:
         if isinstance(record.picture, np.ndarray):
             digest.update(record.picture.tobytes())
-            told: Sequence[object] = record.picture.shape
+            identity: Sequence[object] = record.picture.shape
         else:
             there = record.picture.stat() if record.picture.is_file() else None
-            told = [str(record.picture.absolute()), there and there.st_size, there and there.st_mtime_ns]
-        digest.update(json.dumps([*told, record.box]).encode())
+            identity = [str(record.picture.absolute()), there and there.st_size, there and there.st_mtime_ns]
+        digest.update(json.dumps([*identity, record.box]).encode())
     return digest.hexdigest()[:20]
 
 
@@ -216,12 +216,12 @@ def _noted(fpath: Path, shape: tuple[int, ...]) -> list[Any]:
     if not note.is_file() or not fpath.is_file() or fpath.stat().st_size != math.prod(shape):
         return []
     try:
-        told = json.loads(note.read_text())
+        note_content = json.loads(note.read_text())
     except json.JSONDecodeError:
         return []
     return (
-        [size if isinstance(size, str) else tuple(size) for size in told["sizes"]]
-        if told.get("format") == FORMAT and told.get("shape") == list(shape)
+        [size if isinstance(size, str) else tuple(size) for size in note_content["sizes"]]
+        if note_content.get("format") == FORMAT and note_content.get("shape") == list(shape)
         else []
     )
 

@@ -46,16 +46,16 @@ class PictureFolder:
         Raises:
             InputError: outside of the folder, missing, or not a picture whose header can be read.
         """
-        found = self._seen.get(name)
-        if found is None:
+        match = self._seen.get(name)
+        if match is None:
             try:
-                found = self._find(name)
+                match = self._find(name)
             except InputError as error:
-                found = error
-            self._seen[name] = found
-        if isinstance(found, InputError):
-            raise InputError(f"{where}: {found}") from found
-        return found
+                match = error
+            self._seen[name] = match
+        if isinstance(match, InputError):
+            raise InputError(f"{where}: {match}") from match
+        return match
 
     def _find(self, name: str) -> tuple[Path, Size]:
         # by the names alone, not by what they resolve to: a folder of links is a usual way to keep a data set

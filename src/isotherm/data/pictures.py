@@ -166,8 +166,8 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
     if isinstance(picture, (str, os.PathLike, bytes)):
         return read_picture(picture, name=None if not isinstance(picture, bytes) else name)
     if isinstance(picture, Image.Image):
-        given = getattr(picture, "filename", "") if name == "picture" else name
-        return _decoded(lambda: picture, str(given or name), MAX_PIXELS)
+        label = getattr(picture, "filename", "") if name == "picture" else name
+        return _decoded(lambda: picture, str(label or name), MAX_PIXELS)
     if isinstance(picture, np.ndarray):
         array, notes = values_to_rgb8(picture, usual="hwc", layout=layout)
         return Picture(name, array, tuple(notes))
@@ -189,16 +189,16 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
 def check_regular_file(fpath: Path, what: str) -> None:
     """Raise InputError unless ``fpath`` is a file with something in it: a pipe would block, a folder has no bytes."""
     try:
-        found = fpath.stat()
+        status = fpath.stat()
     except FileNotFoundError:
         raise InputError(f"there is no {what} {fpath}; check the path") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{str(fpath)!r} cannot be opened as a {what} ({error})") from error
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{fpath} is a folder; expected a {what} file")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{fpath} is not a regular file; expected a {what} file")
-    if found.st_size == 0:
+    if status.st_size == 0:
         raise InputError(f"{fpath} is empty (0 bytes); expected a {what}")
 
 
@@ -232,8 +232,8 @@ def _decoded(opened: Callable[[], Image.Image], name: str, max_pixels: int) -> P
                     f"{name} is damaged or cut short and was not read ({type(error).__name__}: {error}); "
                     "copy or export it again"
                 ) from error
-    said = tuple(dict.fromkeys(f"while reading: {w.message}" for w in caught))
-    return replace(picture, notes=picture.notes + said)
+    remarks = tuple(dict.fromkeys(f"while reading: {w.message}" for w in caught))
+    return replace(picture, notes=picture.notes + remarks)
 
 
 def _open(file: Any, name: str) -> Image.Image:

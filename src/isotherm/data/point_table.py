@@ -71,12 +71,12 @@ def read_point_table(
     table = read_table(fpath, ignore)
     shift = pixel_shift(pixel or ("centre" if table.deeplabcut else "edge"))
     folder, skipped = PictureFolder(fpath.parent if images_dpath is None else images_dpath), Skipped(allowed=skip_bad)
-    found: Sequence[str]
+    point_names: Sequence[str]
     if table.point_names is None:
-        drafts, found = _long_drafts(table.rows, names, skipped)
+        drafts, point_names = _long_drafts(table.rows, names, skipped)
     else:
-        drafts, found = _wide_drafts(table.rows, table.point_names, skipped), table.point_names
-    order = _order(fpath, found, names)
+        drafts, point_names = _wide_drafts(table.rows, table.point_names, skipped), table.point_names
+    order = _order(fpath, point_names, names)
     records = []
     for draft in drafts:
         with skipped.one():
@@ -116,10 +116,10 @@ def write_point_table(
 # --- records -------------------------------------------------------------------------------------------------
 
 
-def _order(fpath: Path, found: Sequence[str], names: Sequence[str] | None) -> tuple[str, ...]:
+def _order(fpath: Path, point_names: Sequence[str], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
-        return tuple(found)
-    unknown = [name for name in found if name not in names]
+        return tuple(point_names)
+    unknown = [name for name in point_names if name not in names]
     if unknown:
         raise InputError(f"{fpath}: it has the point {unknown[0]!r}, which is not among names: {', '.join(names)}")
     return tuple(names)
@@ -225,11 +225,11 @@ def _draft(row: Row) -> _Draft:
         if value is not None:
             further[column] = above_zero(value, where, f"column {column!r}")
     corners = [row.number(column) for column in BOX]
-    given = [corner for corner in corners if corner is not None]
-    if given:
-        if len(given) < 4:
-            raise InputError(f"{where}: {', '.join(BOX)} have {len(given)} numbers; expected all four, or none")
-        x0, y0, x1, y1 = given
+    numbers = [corner for corner in corners if corner is not None]
+    if numbers:
+        if len(numbers) < 4:
+            raise InputError(f"{where}: {', '.join(BOX)} have {len(numbers)} numbers; expected all four, or none")
+        x0, y0, x1, y1 = numbers
         if not (x0 < x1 and y0 < y1):
             raise InputError(
                 f"{where}: the box {(x0, y0, x1, y1)} is empty; expected box_x0 < box_x1 and box_y0 < box_y1"
@@ -242,20 +242,24 @@ def _place(row: Row, columns: tuple[str, str, str]) -> tuple[float, float, State
     where = row.where
     x, y = (row.number(column) for column in columns[:2])
     if (x is None) != (y is None):
-        given, empty = columns[:2] if y is None else (columns[1], columns[0])
+        filled, empty = columns[:2] if y is None else (columns[1], columns[0])
         raise InputError(
-            f"{where}: column {empty!r} is empty and {given!r} is not; expected both, or neither where the point is not known"
+            f"{where}: column {empty!r} is empty and {filled!r} is not; expected both, or neither where the point is not known"
         )
-    said = row.cells.get(columns[2])
+    state_cell = row.cells.get(columns[2])
     try:
-        state = State[str(said).upper()] if said is not None else (State.UNLABELLED if x is None else State.LABELLED)
+        state = (
+            State[str(state_cell).upper()]
+            if state_cell is not None
+            else (State.UNLABELLED if x is None else State.LABELLED)
+        )
     except KeyError:
         raise InputError(
-            f"{where}: column {columns[2]!r} is {shown(said)}; expected {', '.join(one.name.lower() for one in State)}, or nothing"
+            f"{where}: column {columns[2]!r} is {shown(state_cell)}; expected {', '.join(one.name.lower() for one in State)}, or nothing"
         ) from None
     known = state not in (State.UNLABELLED, State.ABSENT)
     if known != (x is not None):
         raise InputError(
-            f"{where}: column {columns[2]!r} is {said}, and there is {'no' if x is None else 'a'} place; expected one without the other"
+            f"{where}: column {columns[2]!r} is {state_cell}, and there is {'no' if x is None else 'a'} place; expected one without the other"
         )
     return (math.nan, math.nan, state, where) if x is None or y is None else (x, y, state, where)

@@ -66,23 +66,31 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
     rng = np.random.Generator(np.random.PCG64(seed))
     chosen = KINDS[int(rng.integers(len(KINDS)))] if kind is None else kind
     names, n = list(COLOURS), int(rng.integers(1, MOST + 1))
-    asked, wanted = int(rng.integers(len(names))), int(rng.integers(0, MOST + 1))
+    colour_index, wanted = int(rng.integers(len(names))), int(rng.integers(0, MOST + 1))
     if chosen == "count":  # every answer is as frequent
         n = int(rng.integers(max(1, wanted), MOST + 1))
     colours = rng.integers(0, len(names), n)
     if chosen == "count":
-        colours = np.where(np.arange(n) < wanted, asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names))
+        colours = np.where(
+            np.arange(n) < wanted, colour_index, (colour_index + 1 + rng.integers(0, len(names) - 1, n)) % len(names)
+        )
     elif chosen == "where":  # one of the colour alone, so that there is one answer
-        colours = np.where(np.arange(n) == 0, asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names))
+        colours = np.where(
+            np.arange(n) == 0, colour_index, (colour_index + 1 + rng.integers(0, len(names) - 1, n)) % len(names)
+        )
     elif rng.uniform() < 0.5:
-        colours = np.where(colours == asked, (asked + 1 + rng.integers(0, len(names) - 1, n)) % len(names), colours)
+        colours = np.where(
+            colours == colour_index, (colour_index + 1 + rng.integers(0, len(names) - 1, n)) % len(names), colours
+        )
     else:
-        colours[0] = asked
+        colours[0] = colour_index
     radii, shapes = rng.uniform(4.0, 5.5, n), rng.integers(0, len(SHAPES), n)
     picture, centres, masks = draw_shapes(rng, shapes, colours, radii)
-    evidence = masks[colours == asked].any(0) if (colours == asked).any() else np.zeros((SIDE, SIDE), bool)
-    colour = names[asked]
-    question, answer = _said(chosen, asked, colours, centres)
+    evidence = (
+        masks[colours == colour_index].any(0) if (colours == colour_index).any() else np.zeros((SIDE, SIDE), bool)
+    )
+    colour = names[colour_index]
+    question, answer = _worded(chosen, colour_index, colours, centres)
     return ShapeQuestion(picture, question, answer, chosen, colour, masks, colours, shapes, centres, evidence)
 
 
@@ -118,17 +126,21 @@ def further_questions(first: ShapeQuestion, seed: int) -> list[tuple[str, str]]:
     """
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     names, out = list(COLOURS), []
-    for asked in rng.permutation(len(names)).tolist():
-        if names[asked] != first.colour:
+    for colour_index in rng.permutation(len(names)).tolist():
+        if names[colour_index] != first.colour:
             # where only one is, place is what is hardest to learn
-            shares = [0.25, 0.5, 0.25] if int((first.colours == asked).sum()) == 1 else [0.5, 0.0, 0.5]
-            out.append(_said(KINDS[int(rng.choice(len(KINDS), p=shares))], asked, first.colours, first.centres))
+            shares = [0.25, 0.5, 0.25] if int((first.colours == colour_index).sum()) == 1 else [0.5, 0.0, 0.5]
+            out.append(
+                _worded(KINDS[int(rng.choice(len(KINDS), p=shares))], colour_index, first.colours, first.centres)
+            )
     return out
 
 
-def _said(kind: Kind, asked: int, colours: Int[np.ndarray, " n"], centres: Float[np.ndarray, "n 2"]) -> tuple[str, str]:
+def _worded(
+    kind: Kind, colour_index: int, colours: Int[np.ndarray, " n"], centres: Float[np.ndarray, "n 2"]
+) -> tuple[str, str]:
     """Question and answer about a colour; where: of its first shape."""
-    colour, which = list(COLOURS)[asked], np.flatnonzero(colours == asked)
+    colour, which = list(COLOURS)[colour_index], np.flatnonzero(colours == colour_index)
     if kind == "count":
         return f"how many {colour} ?", str(len(which))
     if kind == "exists":

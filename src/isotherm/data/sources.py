@@ -120,8 +120,8 @@ def expand(
             "nothing was given to look at; give a picture, a folder, a video, an address or a camera's number"
         )
     parts: list[_Part] = []
-    for given in args:
-        parts += _parts_of(os.fspath(given), recursive, every, max_frames)
+    for source in args:
+        parts += _parts_of(os.fspath(source), recursive, every, max_frames)
     counts = [part.count for part in parts]
     return Sources(None if None in counts else sum(c for c in counts if c is not None), parts)
 
@@ -129,40 +129,40 @@ def expand(
 # --- one argument ----------------------------------------------------------------------------------------------
 
 
-def _parts_of(given: str, recursive: bool, every: int, max_frames: int | None) -> list[_Part]:
-    if _SCHEME.match(given):
-        return [_address(given, every, max_frames)]
-    if not given.strip():
+def _parts_of(source: str, recursive: bool, every: int, max_frames: int | None) -> list[_Part]:
+    if _SCHEME.match(source):
+        return [_address(source, every, max_frames)]
+    if not source.strip():
         raise InputError("an empty name was given; give a picture, a folder (. for this one), a video or an address")
-    path = Path(given)
-    if re.fullmatch(r"[0-9]+", given):
+    path = Path(source)
+    if re.fullmatch(r"[0-9]+", source):
         if path.exists():
-            raise InputError(f"{given} is both a camera's number and a file here; write ./{given} for the file")
-        return [_video(camera(int(given)), f"camera{given}", None, every, max_frames)]
+            raise InputError(f"{source} is both a camera's number and a file here; write ./{source} for the file")
+        return [_video(camera(int(source)), f"camera{source}", None, every, max_frames)]
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return _pattern(given, every, max_frames)
+        return _pattern(source, every, max_frames)
     if stat.S_ISDIR(mode):
         return _files(_listed(path, recursive), every, max_frames)
-    if stat.S_ISCHR(mode) and re.fullmatch(r"/dev/video[0-9]+", given):
-        return [_video(given, path.name, None, every, max_frames)]
+    if stat.S_ISCHR(mode) and re.fullmatch(r"/dev/video[0-9]+", source):
+        return [_video(source, path.name, None, every, max_frames)]
     check_regular_file(path, "picture or video")
     suffix = path.suffix.lower()
     if suffix in LIST_SUFFIXES:
         return _list(path, every, max_frames)
     if suffix not in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not looks_like_picture(path):
         raise InputError(
-            f"{given} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)"
+            f"{source} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)"
         )
     return _files([(path, path.name)], every, max_frames, alone=True)
 
 
 def _files(
-    found: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False
+    files: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False
 ) -> list[_Part]:
     parts = []
-    for path, name in found:
+    for path, name in files:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             parts.append(_picture(path, name))
             continue
@@ -250,40 +250,40 @@ def _known(name: str) -> bool:
 
 
 def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
-    found, folders, others = [], 0, 0
+    files, folders, others = [], 0, 0
     unreadable: list[OSError] = []
     for here, inner, names in os.walk(folder, onerror=unreadable.append):
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in names:
             path = Path(here, name)
             if _known(name):
-                found.append((path, path.relative_to(folder).as_posix()))
+                files.append((path, path.relative_to(folder).as_posix()))
             else:
                 others += 1
         if not recursive:
             folders = len(inner)
             break
-    if not found:
+    if not files:
         if unreadable:
             raise InputError(f"the folder {folder} cannot be read ({unreadable[0].strerror}); check its permissions")
         hint = f"; its {folders} folders were not searched: add --recursive" if folders else ""
         raise InputError(
             f"the folder {folder} holds no picture or video ({others} other files){hint}; looked for {_expected()}"
         )
-    return sorted(found, key=lambda pair: [natural_key(part) for part in Path(pair[1]).parts])
+    return sorted(files, key=lambda pair: [natural_key(part) for part in Path(pair[1]).parts])
 
 
-def _pattern(given: str, every: int, max_frames: int | None) -> list[_Part]:
-    if not glob.has_magic(given):
-        raise InputError(f"there is no file or folder {given!r}{near_names(Path(given))}")
-    found = glob.glob(given, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-    matches = sorted(found, key=natural_key)
+def _pattern(pattern: str, every: int, max_frames: int | None) -> list[_Part]:
+    if not glob.has_magic(pattern):
+        raise InputError(f"there is no file or folder {pattern!r}{near_names(Path(pattern))}")
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    matches = sorted(names, key=natural_key)
     files = [Path(match) for match in matches if Path(match).is_file() and _known(Path(match).name)]
     if not files:
         seen = (
             f"it matches {len(matches)} files or folders, but no picture or video" if matches else "nothing matches it"
         )
-        raise InputError(f"the pattern {given!r} gives nothing: {seen}; looked for {_expected()}")
+        raise InputError(f"the pattern {pattern!r} gives nothing: {seen}; looked for {_expected()}")
     root = Path(os.path.commonpath([path.parent for path in files]) if len(files) > 1 else files[0].parent)
     return _files([(path, path.relative_to(root).as_posix()) for path in files], every, max_frames)
 

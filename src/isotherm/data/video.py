@@ -156,21 +156,21 @@ def camera(index: int) -> str:
             )
         return device
     present = sorted(entry.name for entry in Path("/dev").iterdir() if re.fullmatch(r"video\d+", entry.name))
-    found = f"there are {', '.join(present)}" if present else "this machine has no camera (no /dev/video*)"
-    raise InputError(f"there is no camera {index}: {found}; plug one in or give a picture, folder or video")
+    cameras = f"there are {', '.join(present)}" if present else "this machine has no camera (no /dev/video*)"
+    raise InputError(f"there is no camera {index}: {cameras}; plug one in or give a picture, folder or video")
 
 
 def _chosen(source: str | os.PathLike[str], every: int, max_frames: int | None) -> Iterator[VideoFrame]:
     with _opened(source) as (container, stream):
-        given = 0
+        count = 0
         for frame in _frames(container, stream, os.fspath(source)):
             if frame.index % every:
                 continue
             yield frame
-            given += 1
-            if given == max_frames:
+            count += 1
+            if count == max_frames:
                 return
-        if not given:
+        if not count:
             raise InputError(f"{source} holds no frame that can be decoded")
 
 

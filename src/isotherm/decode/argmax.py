@@ -38,7 +38,7 @@ def argmax(
     """
     read = read_maps(maps, frame, kinds=ANY, kind=kind)
     top, cell = largest(read.values)
-    return read.decoded(cell + 0.5, rounding(read, 1.0), top, found=torch.isfinite(top))
+    return read.decoded(cell + 0.5, rounding(read, 1.0), top, valid=torch.isfinite(top))
 
 
 def quarter_offset(
@@ -67,7 +67,7 @@ def quarter_offset(
     dx = value_at(read.values, x + 1, y) - value_at(read.values, x - 1, y)
     dy = value_at(read.values, x, y + 1) - value_at(read.values, x, y - 1)
     moved = torch.stack([torch.where((x > 0) & (x < w - 1), dx, 0.0), torch.where((y > 0) & (y < h - 1), dy, 0.0)], -1)
-    return read.decoded(cell + 0.5 + 0.25 * moved.sign(), rounding(read, 0.5), top, found=torch.isfinite(top))
+    return read.decoded(cell + 0.5 + 0.25 * moved.sign(), rounding(read, 0.5), top, valid=torch.isfinite(top))
 
 
 def largest(values: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n 2"]]:

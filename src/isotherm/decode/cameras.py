@@ -30,9 +30,9 @@ class OrthographicView:
     rows: str
 
     def __post_init__(self) -> None:
-        for name, given in (("columns", self.columns), ("rows", self.rows)):
-            if len(given) != 2 or given[0] not in "+-" or given[1] not in AXES:
-                raise OptionError(f"{name} is {given!r}; expected a sign and an axis, such as '+x' or '-z'")
+        for name, value in (("columns", self.columns), ("rows", self.rows)):
+            if len(value) != 2 or value[0] not in "+-" or value[1] not in AXES:
+                raise OptionError(f"{name} is {value!r}; expected a sign and an axis, such as '+x' or '-z'")
         if self.columns[1] == self.rows[1]:
             raise OptionError(
                 f"columns {self.columns!r} and rows {self.rows!r} run along the same axis; a view shows two"
@@ -71,10 +71,10 @@ class Cameras:
 
     def __post_init__(self) -> None:
         lead = tuple(self.intrinsics.shape[:-2])
-        given = tuple(self.intrinsics.shape), tuple(self.rotation.shape), tuple(self.translation.shape)
-        if not lead or given != ((*lead, 3, 3), (*lead, 3, 3), (*lead, 3)):
+        value = tuple(self.intrinsics.shape), tuple(self.rotation.shape), tuple(self.translation.shape)
+        if not lead or value != ((*lead, 3, 3), (*lead, 3, 3), (*lead, 3)):
             raise ShapeError(
-                f"intrinsics, rotation and translation have shapes {given}; expected (*batch, v, 3, 3) twice and (*batch, v, 3)"
+                f"intrinsics, rotation and translation have shapes {value}; expected (*batch, v, 3, 3) twice and (*batch, v, 3)"
             )
         if torch.compiler.is_compiling():
             return

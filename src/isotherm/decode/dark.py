@@ -90,7 +90,7 @@ def dark(
     step = torch.where(solvable[..., None], -(inverse @ gradient[..., None])[..., 0], 0.0)
     is_peak = solvable & (determinant > 0) & (xx < 0)
     covariance = torch.where(is_peak[..., None, None], -inverse, torch.nan)
-    return read.decoded(cell + 0.5 + step, covariance, top, found=torch.isfinite(top) & (top > 0))
+    return read.decoded(cell + 0.5 + step, covariance, top, valid=torch.isfinite(top) & (top > 0))
 
 
 def _band(length: int, kernel: int, sigma: float, like: Tensor) -> Tensor:

@@ -63,12 +63,12 @@ def least_squares(
     values, (h, w) = read.values, read.frame.size
     lead = values.shape[:-2]
     top, cell = largest(values)
-    found = torch.isfinite(top) & (top > 0)
+    valid = torch.isfinite(top) & (top > 0)
     sigma = None if sigma_cells is None else sigma_per_axis(sigma_cells, cell).reshape(-1, 2)
     radius = _radius(values.detach(), top, sigma_cells)
     flat, origin = _window(values.reshape(-1, h, w), cell.reshape(-1, 2).long(), radius)
     # a map of nothing would divide by nothing; it is ABSENT whatever comes out
-    flat = torch.where(found.reshape(-1)[:, None, None], flat, torch.zeros_like(flat))
+    flat = torch.where(valid.reshape(-1)[:, None, None], flat, torch.zeros_like(flat))
     window = flat.detach() / top.reshape(-1)[:, None, None].clamp_min(torch.finfo(flat.dtype).tiny)
     state = _refine(window, _start(window, cell.reshape(-1, 2) + 0.5 - origin, sigma), sigma is not None)
     fit = _measure(window, state, sigma is not None)
@@ -85,7 +85,7 @@ def least_squares(
     explained = 1 - residual / window.square().sum((-2, -1)).clamp_min(torch.finfo(window.dtype).tiny)
     score = amplitude.clamp(0, 1) * explained.clamp(0, 1)
     xy = (mu + origin).reshape(*lead, 2)
-    return read.decoded(xy, bound.reshape(*lead, 2, 2), score.reshape(lead), found=found)
+    return read.decoded(xy, bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
 
 
 @dataclass(frozen=True)
@@ -232,17 +232,17 @@ def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
         right = right + 0.5 * (bent_x / s[:, :1].square() + bent_y / s[:, 1:].square())
     normal = torch.stack([torch.stack(row, -1) for row in rows], -2)
     normal = normal + 1e-14 * torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) + 1e-30)
-    found = torch.linalg.solve_ex(normal, right[:, :, None])[0].squeeze(-1)
+    solution = torch.linalg.solve_ex(normal, right[:, :, None])[0].squeeze(-1)
     if sigma is None:
         area = (window >= 0.5).to(wide).sum((-2, -1)) / (2 * math.pi * math.log(2))
         roughly = area.sqrt().clamp_min(0.5)
-        curved = found[:, 3] < 0
-        fitted = torch.where(curved, (-0.5 / torch.where(curved, found[:, 3], -1.0)).sqrt(), roughly)
+        curved = solution[:, 3] < 0
+        fitted = torch.where(curved, (-0.5 / torch.where(curved, solution[:, 3], -1.0)).sqrt(), roughly)
         fitted = torch.where(torch.isfinite(fitted), fitted, roughly).clamp(0.3, float(max(kh, kw)))
         s, plain = fitted[:, None].expand(-1, 2), roughly[:, None].expand(-1, 2)
     else:
         plain = s
-    move = s.square() * found[:, 1:3]
+    move = s.square() * solution[:, 1:3]
     usable = torch.isfinite(move).all(-1, keepdim=True)
     # the largest cell may be an end of the raster and the centre well beyond it
     move = torch.where(usable, move, 0.0).clamp(-(BEYOND * s + 2), BEYOND * s + 2)

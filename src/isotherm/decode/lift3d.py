@@ -141,10 +141,10 @@ def lift_perspective(
         read = read_maps(maps[..., None, :, :], frame, kinds=("logits", "probability"))
     read = Maps(read.values.squeeze(-3), read.frame, read.kind)
     lead = tuple(read.values.shape[:-2])
-    given = tuple(cameras.translation.shape[:-1])
-    if given != lead[len(lead) - len(given) :]:
+    rig = tuple(cameras.translation.shape[:-1])
+    if rig != lead[len(lead) - len(rig) :]:
         raise ShapeError(
-            f"there are cameras {given} for maps {tuple(read.values.shape)}; expected (v,) or (*batch, v), one camera per map"
+            f"there are cameras {rig} for maps {tuple(read.values.shape)}; expected (v,) or (*batch, v), one camera per map"
         )
     voxels = _voxels(resolution, 0)
     batch = _count(lead[:-1])

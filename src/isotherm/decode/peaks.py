@@ -78,9 +78,9 @@ def peaks(
     xy = torch.stack([cell_x + 0.5 + step_x, cell_y + 0.5 + step_y], -1)
     channel = torch.arange(n, device=values.device)[:, None].expand(*lead, n, most).flatten(-2)
     shape = (*lead, n * most)
-    found = (score > -torch.inf).reshape(shape)
+    valid = (score > -torch.inf).reshape(shape)
     covariance = torch.diag_embed(torch.stack([var_x, var_y], -1)).reshape(*shape, 2, 2)
-    return read.decoded(xy.reshape(*shape, 2), covariance, score.reshape(shape), found=found, channel=channel)
+    return read.decoded(xy.reshape(*shape, 2), covariance, score.reshape(shape), valid=valid, channel=channel)
 
 
 def _parabola(left: Tensor, centre: Tensor, right: Tensor, has_both: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,7 @@ class Maps:
         covariance: Float[Tensor, "*b n 2 2"],
         score: Float[Tensor, "*b n"],
         *,
-        found: Bool[Tensor, "*b n"] | None = None,
+        valid: Bool[Tensor, "*b n"] | None = None,
         channel: Int[Tensor, "*b n"] | None = None,
     ) -> Points:
         """What a decoder found, in cells -> Points in source pixels with their states.
@@ -50,7 +50,7 @@ class Maps:
         LABELLED inside of the raster, OUT_OF_FRAME beyond its edges, and ABSENT, with NaN for a place and a score of 0,
         where ``found`` is False or the place is not a finite number (a map with NaN in it, or nothing at all).
         """
-        there = torch.isfinite(xy).all(-1) if found is None else found & torch.isfinite(xy).all(-1)
+        there = torch.isfinite(xy).all(-1) if valid is None else valid & torch.isfinite(xy).all(-1)
         h, w = self.frame.size
         x, y = xy.unbind(-1)
         inside = (x >= 0) & (x <= w) & (y >= 0) & (y <= h)

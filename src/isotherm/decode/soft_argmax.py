@@ -104,7 +104,7 @@ def local_soft_argmax(
     weights = torch.where(near_y[..., :, None] & near_x[..., None, :], weights, 0.0)
     total = weights.sum((-2, -1), keepdim=True)
     moments = map_moments(weights / total)
-    return read.decoded(moments.mean, moments.covariance, top, found=torch.isfinite(top))
+    return read.decoded(moments.mean, moments.covariance, top, valid=torch.isfinite(top))
 
 
 def _near(cell: Tensor, length: int, window: int) -> Tensor:

@@ -70,9 +70,9 @@ def draw_boxes(
         ShapeError: boxes that are not boxes, or labels or colours that are not one a box.
     """
     corners = as_boxes(boxes)
-    for name, given in (("labels", labels), ("colours", colours)):
-        if given is not None and len(given) != len(corners):
-            raise ShapeError(f"there are {len(corners)} boxes but {len(given)} {name}; expected one a box")
+    for name, values in (("labels", labels), ("colours", colours)):
+        if values is not None and len(values) != len(corners):
+            raise ShapeError(f"there are {len(corners)} boxes but {len(values)} {name}; expected one a box")
     w, h = image.size
     draw = ImageDraw.Draw(image)
     stroke = max(2, round(text_size(h, w, share=0.0034, smallest=2)))

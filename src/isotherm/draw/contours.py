@@ -58,9 +58,9 @@ class Samples:
         padded = np.where(known, field, np.where(np.isnan(field), at - 1.0, np.minimum(field, 2 * at - field)))
         h, w = self.values.shape
         scale = np.array([self.size[1] / w, self.size[0] / h])
-        found: list[Line] = contourpy.contour_generator(z=padded, name="serial").lines(at)  # type: ignore[assignment]
+        lines: list[Line] = contourpy.contour_generator(z=padded, name="serial").lines(at)  # type: ignore[assignment]
         # a sample's place in the padded array is one to the right of its centre's, less half a sample to its edge
-        return [np.clip((line - 0.5) * scale, 0, [self.size[1], self.size[0]]) for line in found if len(line) > 2]
+        return [np.clip((line - 0.5) * scale, 0, [self.size[1], self.size[0]]) for line in lines if len(line) > 2]
 
 
 def outward(line: Line, distance: float) -> Line:

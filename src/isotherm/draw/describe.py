@@ -33,13 +33,13 @@ def text_of(value: Any) -> str:
 def facts_of(heatmap: Heatmap) -> dict[str, str]:
     """Method, layer, score and trust line from ``meta``, where they are there; keys ``layers`` count as ``layer``."""
     meta = heatmap.meta
-    found = {
+    facts = {
         "method": meta.get("method"),
         "layer": meta.get("layer", meta.get("layers")),
         "score": meta.get("score"),
         "trust": meta.get("trust"),
     }
-    return {name: text_of(value) for name, value in found.items() if value not in (None, "", [])}
+    return {name: text_of(value) for name, value in facts.items() if value not in (None, "", [])}
 
 
 def line_of(heatmap: Heatmap) -> str:

@@ -57,18 +57,18 @@ class Marks:
     @classmethod
     def of(cls, heatmap: Heatmap, scale: Scale, style: Style, size: Size) -> Marks:
         """The marks for a picture of (h, w) pixels, which is the whole source picture at any size."""
-        found: list[Stroke] = []
+        strokes: list[Stroke] = []
         labels: list[tuple[str, Line]] = []
         width = line_width(size)
         if not scale.is_empty:
             if style.unseen:
-                found += _edge(heatmap, size, width)
+                strokes += _edge(heatmap, size, width)
             against = style.negative != "none" and heatmap.signed and scale.low < 0
             if style.lines or against:
                 samples = Samples.of(heatmap.values, heatmap.frame, size, scale)
                 if against:
                     lines = samples.lines(-scale.value_at(HALF, signed=True), below=True)
-                    found += _cased(
+                    strokes += _cased(
                         [d for line in lines for d in dashes(line, 3.5 * width, 2.5 * width)],
                         (1.3 * width, _faint(DARK, 0.55)),
                         (0.7 * width, AGAINST),
@@ -76,14 +76,14 @@ class Marks:
                 for share in style.lines:
                     lines = samples.lines(scale.value_at(share, signed=heatmap.signed))
                     if style.opacity:
-                        found += _line(lines, share, width)
+                        strokes += _line(lines, share, width)
                     else:
-                        found += _coloured(lines, share, width, scale, style, signed=heatmap.signed)
+                        strokes += _coloured(lines, share, width, scale, style, signed=heatmap.signed)
                     if style.labels and lines:
                         labels.append((f"{100 * share:.0f} %", max(lines, key=len)))
             if style.peak:
-                found += _peak(heatmap, size, width, scale, coloured=style.opacity > 0)
-        return cls(Strokes(found, (size[1], size[0])), labels)
+                strokes += _peak(heatmap, size, width, scale, coloured=style.opacity > 0)
+        return cls(Strokes(strokes, (size[1], size[0])), labels)
 
     def lay_on(self, image: Image.Image) -> None:
         """Draw them over an RGB picture of their size, changed in place."""

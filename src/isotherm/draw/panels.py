@@ -106,16 +106,16 @@ def comparison_grid(
     per_row: list[Picture] = (
         list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)] * len(rows)
     )
-    for what, given, expected in (
+    for what, values, expected in (
         ("pictures", per_row, len(rows)),
         ("row names", row_names, len(rows)),
         ("lists of boxes", boxes, len(rows)),
         ("lists of labels", labels, len(rows)),
         ("column names", column_names, columns),
     ):
-        if given is not None and len(given) != expected:
+        if values is not None and len(values) != expected:
             raise ShapeError(
-                f"there are {len(given)} {what} for {len(rows)} rows and {columns} columns; expected {expected}"
+                f"there are {len(values)} {what} for {len(rows)} rows and {columns} columns; expected {expected}"
             )
     if row_names is None:
         firsts = [next((h.label for h in row if h is not None), "") for row in rows]
@@ -188,9 +188,9 @@ def contact_sheet(
         raise ShapeError("a contact sheet needs at least one picture; none was given")
     maps = list(heatmaps) if heatmaps is not None else [None] * len(pictures)
     texts = list(captions) if captions is not None else [h.label if h is not None else "" for h in maps]
-    for what, given in (("heatmaps", maps), ("captions", texts)):
-        if len(given) != len(pictures):
-            raise ShapeError(f"there are {len(pictures)} pictures but {len(given)} {what}; expected one a picture")
+    for what, values in (("heatmaps", maps), ("captions", texts)):
+        if len(values) != len(pictures):
+            raise ShapeError(f"there are {len(pictures)} pictures but {len(values)} {what}; expected one a picture")
     if columns is not None and columns < 1:
         raise OptionError(f"columns is {columns}; expected at least 1")
     tiles = []

@@ -57,10 +57,10 @@ def draw_points(
     """
     if not 0 < level < 1:
         raise OptionError(f"level is {level}; expected a probability between 0 and 1, such as 0.95")
-    for what, given in (("points", points), ("truth", truth)):
-        if given is not None and (given.xy.ndim != 2 or (given.xy.shape != points.xy.shape)):
+    for what, other in (("points", points), ("truth", truth)):
+        if other is not None and (other.xy.ndim != 2 or (other.xy.shape != points.xy.shape)):
             raise ShapeError(
-                f"{what} have shape {tuple(given.xy.shape)}; expected (n, 2) of one picture, as many as the others ({tuple(points.xy.shape)})"
+                f"{what} have shape {tuple(other.xy.shape)}; expected (n, 2) of one picture, as many as the others ({tuple(points.xy.shape)})"
             )
     if names is not None and len(names) != len(points.xy):
         raise ShapeError(f"there are {len(names)} names for {len(points.xy)} points")

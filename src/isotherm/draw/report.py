@@ -92,12 +92,12 @@ class ReportEntry:
     def __post_init__(self) -> None:
         if self.picture is None and not len(self.heatmaps):
             raise ShapeError("a report entry needs a picture or a heatmap; it has neither")
-        for name, given, expected in (
+        for name, values, expected in (
             ("labels", self.labels, 0 if self.boxes is None else len(as_boxes(self.boxes))),
             ("trust lines", self.trust, len(self.maps)),
         ):
-            if given is not None and len(given) != expected:
-                raise ShapeError(f"a report entry has {len(given)} {name}; expected {expected}")
+            if values is not None and len(values) != expected:
+                raise ShapeError(f"a report entry has {len(values)} {name}; expected {expected}")
         size = self.size
         for heatmap in self.heatmaps:
             for single in _singles(heatmap):

@@ -20,7 +20,7 @@ def argmax(maps: Float[Array, "*b n h w"], frame: Frame | None = None, *, kind: 
     read = read_maps(maps, frame, kinds=("peak", "probability", "logits", "relevance"), kind=kind)
     top, cell = largest(read.values)
     covariance = jnp.broadcast_to(jnp.eye(2, dtype=top.dtype) / 12, (*top.shape, 2, 2))
-    return read.decoded(cell + 0.5, covariance, top, found=jnp.isfinite(top))
+    return read.decoded(cell + 0.5, covariance, top, valid=jnp.isfinite(top))
 
 
 def largest(values: Float[Array, "*b n h w"]) -> tuple[Float[Array, "*b n"], Float[Array, "*b n 2"]]:

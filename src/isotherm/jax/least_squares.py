@@ -38,12 +38,12 @@ def least_squares(
     values, (h, w) = read.values, read.size
     lead = values.shape[:-2]
     top, cell = largest(values)
-    found = jnp.isfinite(top) & (top > 0)
+    valid = jnp.isfinite(top) & (top > 0)
     known = sigma_cells is not None
     sigma = None if sigma_cells is None else stopped(sigma_per_axis(sigma_cells, cell)).reshape(-1, 2)
     flat, origin = _window(values.reshape(-1, h, w), cell.reshape(-1, 2), _radius(values, top, sigma_cells))
     # a map of nothing would divide by nothing; it is ABSENT whatever comes out
-    flat = jnp.where(found.reshape(-1)[:, None, None], flat, 0.0)
+    flat = jnp.where(valid.reshape(-1)[:, None, None], flat, 0.0)
     height = top.reshape(-1)
     window = stopped(flat) / jnp.maximum(height, _tiny(flat))[:, None, None]
     mu, sigmas = _refine(window, *start(window, cell.reshape(-1, 2) + 0.5 - origin, sigma, measure), known)
@@ -57,7 +57,7 @@ def least_squares(
     bound = jnp.linalg.inv(fit.normal)[:, :2, :2] * (residual / max(count, 1))[:, None, None]
     explained = 1 - residual / jnp.maximum(jnp.sum(window**2, axis=(-2, -1)), _tiny(window))
     score = jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1)
-    return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), found=found)
+    return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
 
 
 class Fit(NamedTuple):

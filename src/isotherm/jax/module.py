@@ -69,8 +69,8 @@ def floating(array: Array, what: str, dims: str) -> Array:
     """
     dtype = getattr(array, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        given = f"have dtype {dtype}" if dtype is not None else f"are a {type(array).__qualname__}"
-        raise ShapeError(f"{what} {given}; expected a JAX array of floating-point numbers {dims}")
+        kind = f"have dtype {dtype}" if dtype is not None else f"are a {type(array).__qualname__}"
+        raise ShapeError(f"{what} {kind}; expected a JAX array of floating-point numbers {dims}")
     return array.astype(jnp.promote_types(dtype, jnp.float32))
 
 

@@ -41,7 +41,7 @@ class Maps:
         covariance: Float[Array, "*b n 2 2"],
         score: Float[Array, "*b n"],
         *,
-        found: Bool[Array, "*b n"] | None = None,
+        valid: Bool[Array, "*b n"] | None = None,
     ) -> Decoded:
         """What a decoder found, in cells -> source pixels with states.
 
@@ -50,7 +50,7 @@ class Maps:
         """
         h, w = self.size
         there = jnp.all(jnp.isfinite(xy), axis=-1)
-        there = there if found is None else found & there
+        there = there if valid is None else valid & there
         x, y = xy[..., 0], xy[..., 1]
         inside = (x >= 0) & (x <= w) & (y >= 0) & (y <= h)
         state = jnp.where(inside, int(State.LABELLED), int(State.OUT_OF_FRAME))

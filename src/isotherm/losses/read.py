@@ -50,9 +50,9 @@ def read_labels(
             f"maps have shape {tuple(maps.shape)}, points {tuple(xy.shape)}; expected (*batch, n, h, w) and (*batch, n, 2), one map per point"
         )
     if frame is not None and tuple(frame.size if isinstance(frame, Frame) else frame) != size:
-        given = tuple(frame.size if isinstance(frame, Frame) else frame)
+        size_read = tuple(frame.size if isinstance(frame, Frame) else frame)
         raise ShapeError(
-            f"the frame has {given} cells, the maps {size}; give the frame of the maps, such as frame.to_grid(stride=4)"
+            f"the frame has {size_read} cells, the maps {size}; give the frame of the maps, such as frame.to_grid(stride=4)"
         )
     at = place(points, frame if frame is not None else size, state=state, off_frame=off_frame)
     cells = at.cells.to(computing(maps))

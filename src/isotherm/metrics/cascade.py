@@ -83,7 +83,7 @@ def cascade(
     norms = any(m._buffers.get("running_mean") is not None for m in model.modules())
     counts, stages = [], []
     for fraction in fractions:
-        found = []
+        figures = []
         for seed in seeds:
             with randomised(
                 model, float(fraction), seed=seed, keep=keep, calibrate=explain if calibrate and norms else None
@@ -94,9 +94,9 @@ def cascade(
                     f"with random weights there are maps of {tuple(now.shape)}, with the true ones of {tuple(true.shape)}; explain must give maps of the same targets"
                 )
             measured = [_finite(f, true, now.to(true)) for f in (spearman, pearson, ssim)]
-            found.append(torch.stack([*measured, measured[0].abs()]))
+            figures.append(torch.stack([*measured, measured[0].abs()]))
         counts.append(what.modules)
-        stages.append(torch.stack(found).mean(0))
+        stages.append(torch.stack(figures).mean(0))
     by_stage = torch.stack(stages).cpu()
     return Cascade(tuple(float(f) for f in fractions), tuple(counts), *by_stage.unbind(1))
 

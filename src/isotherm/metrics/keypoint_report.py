@@ -103,7 +103,7 @@ class KeypointReport:
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON can hold them; what could not be judged is null."""
 
-        def told(value: Interval) -> dict[str, Any]:
+        def interval(value: Interval) -> dict[str, Any]:
             return {
                 key: v if math.isfinite(v) else None
                 for key, v in (("mean", value.mean), ("low", value.low), ("high", value.high))
@@ -111,7 +111,7 @@ class KeypointReport:
 
         return {
             "groups": {
-                row.group: {"n": row.n, **{name: told(value) for name, value in row.figures.items()}}
+                row.group: {"n": row.n, **{name: interval(value) for name, value in row.figures.items()}}
                 for row in self.rows
             }
         }
@@ -154,13 +154,13 @@ def report_keypoints(
     known, xy = place_known(truth.state), predicted.xy.detach().cpu().double()
     errors = point_errors(xy, truth.points, truth.state, exchangeable=exchangeable)
     order = match_exchangeable(xy, truth.points, known, exchangeable)
-    found = reordered(xy, order)
+    predictions = reordered(xy, order)
     each: dict[str, Tensor] = {
         "point_err_px": errors.nanmean(1),
         "point_err_cm": to_cm(errors, truth.px_per_cm).nanmean(1),
     }
     if lines:
-        lengths = length_errors(found, truth.points, truth.state, lines)
+        lengths = length_errors(predictions, truth.points, truth.state, lines)
         in_cm = to_cm(lengths, truth.px_per_cm)
         each |= {"line_err_px": lengths.nanmean(1), "line_err_cm": in_cm.nanmean(1)}
         each |= {f"{name}_line_err_cm": in_cm[:, i] for i, name in enumerate(lines)}
@@ -168,10 +168,10 @@ def report_keypoints(
     share = errors / truth.area.double().sqrt()[:, None]
     for at in PCK_AT:
         each[f"pck@{at:g}"] = torch.where(known, (share <= at).double(), torch.nan).nanmean(1)
-    each["oks"] = oks(found, truth.points, truth.state, truth.area, oks_sigmas or (DEFAULT_SIGMA,) * len(names))
+    each["oks"] = oks(predictions, truth.points, truth.state, truth.area, oks_sigmas or (DEFAULT_SIGMA,) * len(names))
     if predicted.covariance is not None:
         covariance = reordered(predicted.covariance.detach().cpu().double(), order)
-        squared, log_det = _mahalanobis(found - truth.points.double(), covariance, known)
+        squared, log_det = _mahalanobis(predictions - truth.points.double(), covariance, known)
         each["inside_95"] = torch.where(known, (squared <= ELLIPSE_95).double(), torch.nan).nanmean(1)
         each["nll"] = torch.where(known, squared / 2 + log_det / 2 + math.log(2 * math.pi), torch.nan).nanmean(1)
     groups = list(dict.fromkeys(truth.group))

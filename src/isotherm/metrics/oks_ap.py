@@ -138,18 +138,18 @@ def _prepared(
 
 
 def _matched(
-    similarity: np.ndarray, objects: _Objects, found: _Found, limits: tuple[float, float]
+    similarity: np.ndarray, objects: _Objects, predictions: _Found, limits: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """(scores (p), hits (t, p), to be left out (t, p), objects that count) of a picture in a range of areas."""
     low, high = limits
     ignored = objects.ignored | (objects.area < low) | (objects.area > high)
     order = np.argsort(ignored, kind="stable")
     ignored, crowd, similarity = ignored[order], objects.crowd[order], similarity[:, order]
-    hit = np.zeros((len(THRESHOLDS), len(found.score)), bool)
+    hit = np.zeros((len(THRESHOLDS), len(predictions.score)), bool)
     left_out = np.zeros_like(hit)
     for t, threshold in enumerate(THRESHOLDS):
         taken = np.zeros(len(ignored), bool)
-        for p in range(len(found.score)):
+        for p in range(len(predictions.score)):
             best, at = min(threshold, 1 - 1e-10), -1
             for g in range(len(ignored)):
                 if taken[g] and not crowd[g]:
@@ -161,8 +161,8 @@ def _matched(
             if at > -1:
                 taken[at] = hit[t, p] = True
                 left_out[t, p] = ignored[at]
-    left_out |= ~hit & ((found.area < low) | (found.area > high))
-    return found.score, hit, left_out, int((~ignored).sum())
+    left_out |= ~hit & ((predictions.area < low) | (predictions.area > high))
+    return predictions.score, hit, left_out, int((~ignored).sum())
 
 
 def _accumulated(pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, int]]) -> tuple[np.ndarray, np.ndarray]:

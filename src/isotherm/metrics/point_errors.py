@@ -110,8 +110,8 @@ def point_errors(
     _expect_pair(predicted, truth, known)
     _expect_groups(exchangeable, known.shape[1])
     _expect_finite(predicted, known, exchangeable)
-    found = reordered(predicted.double(), match_exchangeable(predicted, truth, known, exchangeable))
-    return torch.where(known, torch.linalg.vector_norm(found - truth.double(), dim=-1), torch.nan)
+    ordered = reordered(predicted.double(), match_exchangeable(predicted, truth, known, exchangeable))
+    return torch.where(known, torch.linalg.vector_norm(ordered - truth.double(), dim=-1), torch.nan)
 
 
 def line_lengths(points: Float[Tensor, "m n 2"], lines: Mapping[str, tuple[int, int]]) -> Float[Tensor, "m k"]:

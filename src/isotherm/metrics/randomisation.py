@@ -137,13 +137,13 @@ def _chosen(model: nn.Module, upto: float | Sequence[str], keep: Sequence[str]) 
             )
         names = names[: math.ceil(upto * len(names) - 1e-9)]
     else:
-        given = [upto] if isinstance(upto, str) else list(upto)
-        unknown = [n for n in given if n not in dict(model.named_modules())]
+        prefixes = [upto] if isinstance(upto, str) else list(upto)
+        unknown = [n for n in prefixes if n not in dict(model.named_modules())]
         if unknown:
             raise OptionError(
                 f"there is no module {', '.join(map(repr, unknown))} in this model; name modules as model.named_modules() does"
             )
-        names = tuple(n for n in names if any(_within(n, g) for g in given))
+        names = tuple(n for n in names if any(_within(n, g) for g in prefixes))
     if not names:
         raise OptionError("none of the modules asked for holds a parameter, so there is nothing to randomise")
     return names

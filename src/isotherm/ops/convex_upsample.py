@@ -123,12 +123,12 @@ class _ConvexUpsample(torch.autograd.Function):
         ratio, kernel, scale, padding = ctx.options
         if torch.is_grad_enabled():  # create_graph=True: the gradient is to be differentiated again
             wanted = [part for part, need in zip((values, mask), ctx.needs_input_grad, strict=False) if need]
-            found = iter(
+            gradients = iter(
                 torch.autograd.grad(
                     _plain(values, mask, ratio, kernel, scale, padding), wanted, upstream, create_graph=True
                 )
             )
-            return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None, None, None
+            return *(next(gradients) if need else None for need in ctx.needs_input_grad[:2]), None, None, None, None
         h, w = values.shape[-2:]
         dtype, edge = _computing(values, mask), kernel // 2
         padded = F.pad(values.to(dtype), [edge] * 4)

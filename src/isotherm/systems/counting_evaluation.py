@@ -78,28 +78,28 @@ def evaluate_counting(
         for i, one in enumerate(pictures):
             if one.name not in done:
                 start = time.monotonic()
-                found = count(view, read_picture(one.fpath), one.category, strategy=strategy, config=config)
+                result = count(view, read_picture(one.fpath), one.category, strategy=strategy, config=config)
                 done[one.name] = {
                     "name": one.name,
                     "category": one.category,
                     "true": one.count,
-                    "count": found.count,
-                    "exact": found.exact,
-                    "unplaced": found.unplaced,
-                    "dots": len(found.dots.xy),
-                    "hits": dots_on_points(found.dots.xy.double().numpy(), one),
+                    "count": result.count,
+                    "exact": result.exact,
+                    "unplaced": result.unplaced,
+                    "dots": len(result.dots.xy),
+                    "hits": dots_on_points(result.dots.xy.double().numpy(), one),
                     "seconds": round(time.monotonic() - start, 3),
                     "views": [
                         {"name": k.view.name, "answer": k.answer, "count": c, "expected": k.expected}
-                        for k, c in zip(found.looks, found.counts, strict=True)
+                        for k, c in zip(result.looks, result.counts, strict=True)
                     ],
                 }
                 append_row(fpath, done[one.name])
             error = _mean_error([done[p.name] for p in pictures[: i + 1]])
             say(Progress(step=i + 1, total=len(pictures), text=f"mean error {error:.2f}", stage="counting"))
         rows = [done[p.name] for p in pictures]
-        told = {k: v for k, v in recipe.items() if k != "evaluation"}
-        results: dict[str, Any] = to_json({"format": FORMAT, **told, "command": command, **summarised(rows)})
+        rest = {k: v for k, v in recipe.items() if k != "evaluation"}
+        results: dict[str, Any] = to_json({"format": FORMAT, **rest, "command": command, **summarised(rows)})
         with atomic_write(folder.dpath / RESULTS) as file:
             file.write(json.dumps(results, indent=1).encode())
     return results

@@ -137,7 +137,7 @@ def _caption(one: Look, counted: float | None) -> str:
         f"no count, {f'answers {one.answer!r}' if one.answer else 'no answer'}"
         if counted is None
         else f"{counted:g}"
-        if one.said.value == counted
+        if one.answer_count.value == counted
         else f"about {counted:.1f}"
     )
     return f"{one.view.name}: {number}{expected}"

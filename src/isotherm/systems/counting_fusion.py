@@ -109,40 +109,40 @@ def _objects(
     views: Sequence[CountView], dots: Sequence[Float[np.ndarray, "_ 2"]], size: Size, same_px: float
 ) -> list[_Object]:
     """Dots of several views, those that are partners as one, without those that no partner and no owner backs."""
-    found: list[_Object] = []
+    objects: list[_Object] = []
     for i, xy in enumerate(dots):
         if not len(xy):
             continue
         deep = depths(views, size, xy)[i]
-        partner = _partners(views, found, i, xy, same_px)
+        partner = _partners(views, objects, i, xy, same_px)
         for k, at in enumerate(xy):
             known = partner.get(k)
             if known is None:
-                found.append(_Object(i, k, at, float(deep[k]), [i]))
+                objects.append(_Object(i, k, at, float(deep[k]), [i]))
                 continue
             known.views.append(i)
             if deep[k] > known.deep:  # the one that sees more around it knows better where it is
                 known.view, known.peak, known.at, known.deep = i, k, at, float(deep[k])
-    if not found:
+    if not objects:
         return []
-    owner = owners(views, size, np.stack([o.at for o in found]))
-    return [o for o, own in zip(found, owner, strict=True) if len(o.views) > 1 or own == o.view]
+    owner = owners(views, size, np.stack([o.at for o in objects]))
+    return [o for o, own in zip(objects, owner, strict=True) if len(o.views) > 1 or own == o.view]
 
 
 def _partners(
-    views: Sequence[CountView], found: list[_Object], i: int, xy: Float[np.ndarray, "k 2"], same_px: float
+    views: Sequence[CountView], objects: list[_Object], i: int, xy: Float[np.ndarray, "k 2"], same_px: float
 ) -> dict[int, _Object]:
     """For dots of view i the objects that other views have in the same place, one to one, the nearest together."""
-    if not found or same_px <= 0:
+    if not objects or same_px <= 0:
         return {}
-    at = np.stack([o.at for o in found])
+    at = np.stack([o.at for o in objects])
     cost = np.linalg.norm(xy[:, None] - at[None], axis=-1)
     # both must see the place; a dot is off by about half of what may lie between two
     both = within(views[i], at, same_px / 2)[None] & np.stack(
-        [within(views[o.views[-1]], xy, same_px / 2) for o in found], 1
+        [within(views[o.views[-1]], xy, same_px / 2) for o in objects], 1
     )
     cost = np.where(both & (cost <= same_px), cost, FAR)
-    return {int(k): found[j] for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < FAR}
+    return {int(k): objects[j] for k, j in zip(*linear_sum_assignment(cost), strict=True) if cost[k, j] < FAR}
 
 
 def _unseen(views: Sequence[CountView], size: Size) -> float:

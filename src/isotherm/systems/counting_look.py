@@ -32,7 +32,7 @@ class Look:
     """What the model says of one view.
 
     Args:
-        view: what was looked at. prompt, answer: in words. said: the count in the answer.
+        view: what was looked at. prompt, answer: in words. answer_count: the count in the answer.
         expected: sum k p(k), or None where the answer has no number. heatmap: of the expected number, over the whole picture. own_map: the same over the view's own pixels.
         picture: the view's own pixels as the model got them. frame: from them to the whole picture.
         peaks: (n, 2) local maxima of the map in pixels of the whole picture, strongest first; score: the map's value.
@@ -42,7 +42,7 @@ class Look:
     view: CountView
     prompt: str
     answer: str
-    said: SaidCount
+    answer_count: SaidCount
     expected: float | None
     heatmap: Heatmap | None
     own_map: Heatmap | None
@@ -77,16 +77,16 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
         expected = float(own_map.meta["score"])
         notes += explained.notes
     except (TargetError, MethodError) as error:
-        if keeping.asking is None:
+        if keeping.question is None:
             raise
         notes.append(f"no map: {error}")
-    asking = keeping.asking
-    assert asking is not None  # the score is the first to run
-    answer = model.vocabulary.decode(asking.answer(most=config.answer_tokens)).strip()
-    grids = asking.asked.pictures[0].grids
+    question = keeping.question
+    assert question is not None  # the score is the first to run
+    answer = model.vocabulary.decode(question.answer(most=config.answer_tokens)).strip()
+    grids = question.asked.pictures[0].grids
     token_px = float(frame.cell_size.max()) * min(float(grid.frame.cell_size.max()) for grid in grids)
     heatmap = None if own_map is None else own_map.with_(frame=frame.then(own_map.frame), picture=picture)
-    found = Points(torch.zeros(0, 2), score=torch.zeros(0)) if heatmap is None else peaks_of(heatmap, config, token_px)
+    dots = Points(torch.zeros(0, 2), score=torch.zeros(0)) if heatmap is None else peaks_of(heatmap, config, token_px)
     return Look(
         view,
         prompt,
@@ -97,7 +97,7 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
         own_map,
         seen,
         frame,
-        found,
+        dots,
         token_px,
         tuple(notes),
     )
@@ -130,12 +130,12 @@ def peaks_of(heatmap: Heatmap, config: CountingConfig, token_px: float) -> Point
     radius = max(1, round(config.dot_radius_tokens * token_px / float(heatmap.frame.cell_size.max())))
     most = min(MOST_DOTS, values.numel())
     # in units of its largest value, because attention's may be below what a logarithm is safe for
-    found = peaks(
+    maxima = peaks(
         heatmap.with_(values=values / top, signed=False), most=most, threshold=config.dot_threshold, radius=radius
     )
-    assert found.score is not None
-    real: Tensor = torch.isfinite(found.xy).all(-1)
-    return Points(found.xy[real].float(), score=found.score[real] * top)
+    assert maxima.score is not None
+    real: Tensor = torch.isfinite(maxima.xy).all(-1)
+    return Points(maxima.xy[real].float(), score=maxima.score[real] * top)
 
 
 class _Keeping:
@@ -143,9 +143,9 @@ class _Keeping:
 
     def __init__(self, score: AnswerScore, answer_tokens: int) -> None:
         self.score, self.answer_tokens = score, answer_tokens
-        self.asking: Question | None = None
+        self.question: Question | None = None
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
-        self.asking = asking
-        asking.answer(most=self.answer_tokens)
-        return self.score(asking)
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        self.question = question
+        question.answer(most=self.answer_tokens)
+        return self.score(question)

@@ -109,8 +109,8 @@ class CountResult:
                 "box": list(one.view.box),
                 "prompt": one.prompt,
                 "answer": one.answer,
-                "said": one.said.value,
-                "read": one.said.reason,
+                "said": one.answer_count.value,
+                "read": one.answer_count.reason,
                 "expected": one.expected,
                 "counted": counted,
                 "frame": None if one.heatmap is None else frame_to_json(one.heatmap.frame),
@@ -232,15 +232,15 @@ class VLMGradCAM:
         Raises:
             TargetError: the answer has no number, so there is nothing to show.
         """
-        found = self.count(
+        result = self.count(
             image,
             category,
             "global" if crop_bbox is None else "custom",
             crops=() if crop_bbox is None else (crop_bbox,),
         )
-        (one,) = found.looks
+        (one,) = result.looks
         if one.heatmap is None:
-            raise TargetError(f"{found.model} answers {one.answer!r}: {'; '.join(one.notes)}")
+            raise TargetError(f"{result.model} answers {one.answer!r}: {'; '.join(one.notes)}")
         return one.heatmap
 
     def visualize_comparison(
@@ -257,14 +257,16 @@ class VLMGradCAM:
         """Draw all looks of a strategy on one scale of colours; returns what was counted."""
         return self._drawn(self.count(image, category, strategy), output_path)
 
-    def _drawn(self, found: CountResult, output_path: str | os.PathLike[str]) -> CountResult:
-        save_picture(found.figure(), output_path)
-        return found
+    def _drawn(self, result: CountResult, output_path: str | os.PathLike[str]) -> CountResult:
+        save_picture(result.figure(), output_path)
+        return result
 
 
 def _counted(one: Look, config: CountingConfig) -> float | None:
     """A view's count; each of answer and expected number stands in where the other is missing."""
-    first, second = (one.said.value, one.expected) if config.by == "answer" else (one.expected, one.said.value)
+    first, second = (
+        (one.answer_count.value, one.expected) if config.by == "answer" else (one.expected, one.answer_count.value)
+    )
     return second if first is None else first
 
 
@@ -283,7 +285,7 @@ def _estimate(looks: Sequence[Look], counts: Sequence[float | None]) -> str:
     if parts and all(counted is not None for _, counted in parts):
         views = parts  # the whole stands in for nobody
     silent = sum(counted is None for _, counted in views)
-    expected = sum(counted is not None and counted != one.said.value for one, counted in views)
+    expected = sum(counted is not None and counted != one.answer_count.value for one, counted in views)
     reasons = []
     if silent:
         reasons.append(
@@ -311,11 +313,11 @@ def _doubts(
     """What contradicts a count."""
     if whole is None:
         return []
-    found = []
+    doubts = []
     if unread := unknown_words(view, category):
-        found.append(f"the model has no word for {', '.join(map(repr, unread))}")
+        doubts.append(f"the model has no word for {', '.join(map(repr, unread))}")
     looked = counts[0] if looks[0].view.role == "whole" and any(one.view.role == "part" for one in looks) else None
-    return found + contradictions(whole, len(fused.view), looked)
+    return doubts + contradictions(whole, len(fused.view), looked)
 
 
 def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
@@ -328,13 +330,13 @@ def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
         >>> contradictions(5, 2, 2.0)
         ['it has 2 dots', 'asked about the whole picture, the model says 2']
     """
-    found = []
+    reasons = []
     agreed = whole == dots != count  # two that agree against a third are believed, however near it is
     if _apart(count, dots) or agreed:
-        found.append(f"it has {'no dots' if dots == 0 else '1 dot' if dots == 1 else f'{dots} dots'}")
+        reasons.append(f"it has {'no dots' if dots == 0 else '1 dot' if dots == 1 else f'{dots} dots'}")
     if whole is not None and (_apart(count, whole) or agreed):
-        found.append(f"asked about the whole picture, the model says {whole:g}")
-    return found
+        reasons.append(f"asked about the whole picture, the model says {whole:g}")
+    return reasons
 
 
 def _notes(
@@ -351,12 +353,12 @@ def _notes(
                 if stands_in
                 else "what no other view sees there is not counted"
             )
-            notes.append(f"{one.view.name}: no count ({one.said.reason}); {instead}")
-        elif one.said.value is None:
-            notes.append(f"{one.view.name}: {one.said.reason}; its expected number {counted:.2f} stands in")
-        elif one.expected is not None and _apart(one.said.value, one.expected):
+            notes.append(f"{one.view.name}: no count ({one.answer_count.reason}); {instead}")
+        elif one.answer_count.value is None:
+            notes.append(f"{one.view.name}: {one.answer_count.reason}; its expected number {counted:.2f} stands in")
+        elif one.expected is not None and _apart(one.answer_count.value, one.expected):
             notes.append(
-                f"{one.view.name}: the model says {one.said.value:g} and expects {one.expected:.2f}, so it is not sure"
+                f"{one.view.name}: the model says {one.answer_count.value:g} and expects {one.expected:.2f}, so it is not sure"
             )
     notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes if note not in known)
     if abs(fused.unplaced) >= 0.5:

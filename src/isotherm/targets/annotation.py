@@ -103,8 +103,8 @@ def parse_annotation(
             raise AnnotationError(text, row[0].position, f"{len(row)} numbers together", _FORM[flag])
     extent = (1.0, 1.0) if normalised else (float(size[0]), float(size[1]))
     if of_boxes:
-        return boxes_found(text, rows, extent, size, box_format=box_format or _BOX_FORMAT[flag])
-    return points_found(text, rows, extent, size)
+        return boxes_of_rows(text, rows, extent, size, box_format=box_format or _BOX_FORMAT[flag])
+    return points_of_rows(text, rows, extent, size)
 
 
 def from_annotation(
@@ -181,8 +181,8 @@ def number_rows(text: str, expected: str) -> list[Row]:
     short_enough(text)
     position = 0
 
-    def wrong(at: int, found: str) -> NoReturn:
-        raise AnnotationError(text, at, found, expected)
+    def wrong(at: int, actual: str) -> NoReturn:
+        raise AnnotationError(text, at, actual, expected)
 
     def following() -> tuple[str, str, int]:
         """(which, text, where) of the next token; position moves behind it."""
@@ -220,13 +220,13 @@ def number_rows(text: str, expected: str) -> list[Row]:
     _, token, at = following()
     if token not in _CLOSING:
         wrong(at, repr(token))
-    found = listed(token, at, 0)
+    rows = listed(token, at, 0)
     if rest := text[position:].strip():
         wrong(len(text) - len(text[position:].lstrip()), repr(rest[:12]))
-    return [found] if isinstance(found[0], Number) else found  # type: ignore[list-item, return-value]
+    return [rows] if isinstance(rows[0], Number) else rows  # type: ignore[list-item, return-value]
 
 
-def points_found(
+def points_of_rows(
     text: str, rows: list[Row], extent: tuple[float, float], size: Size, labels: tuple[str, ...] = ()
 ) -> Annotation:
     """Rows (x, y) that run from 0 to ``extent`` (h, w) over a picture of ``size`` (h, w) -> source pixels."""
@@ -236,7 +236,7 @@ def points_found(
     return Annotation(_scaled(rows, extent, size), None, labels)
 
 
-def boxes_found(
+def boxes_of_rows(
     text: str,
     rows: list[Row],
     extent: tuple[float, float],

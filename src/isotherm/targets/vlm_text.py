@@ -13,7 +13,15 @@ from typing import Any, Literal
 
 from isotherm.errors import AnnotationError, OptionError
 from isotherm.frame import Size
-from isotherm.targets.annotation import Annotation, Number, Row, boxes_found, number_rows, points_found, short_enough
+from isotherm.targets.annotation import (
+    Annotation,
+    Number,
+    Row,
+    boxes_of_rows,
+    number_rows,
+    points_of_rows,
+    short_enough,
+)
 
 _MOLMO = '<point x="10.5" y="20" alt="...">...</point> or <points x1="..." y1="..." x2="..." y2="..." ...>...</points>'
 _MOLMO_TAG = re.compile(r'<(points?)((?:\s+\w+\s*=\s*"[^"]*")*)\s*/?>')
@@ -51,28 +59,28 @@ def parse_molmo(text: str, *, size: Size) -> Annotation:
         tag = _MOLMO_TAG.match(text, start)
         if tag is None:
             raise AnnotationError(text, start, "a tag that cannot be read", _MOLMO)
-        given: dict[str, tuple[str, int]] = {}
+        attributes: dict[str, tuple[str, int]] = {}
         for attribute in _MOLMO_ATTRIBUTE.finditer(text, tag.start(2), tag.end(2)):
-            if attribute[1] in given:
+            if attribute[1] in attributes:
                 raise AnnotationError(text, attribute.start(), f"{attribute[1]} twice", _MOLMO)
-            given[attribute[1]] = (attribute[2], attribute.start(2))
-        label = html.unescape(given.pop("alt", ("", 0))[0])
-        count = 1 if tag[1] == "point" else (len(given) + 1) // 2
+            attributes[attribute[1]] = (attribute[2], attribute.start(2))
+        label = html.unescape(attributes.pop("alt", ("", 0))[0])
+        count = 1 if tag[1] == "point" else (len(attributes) + 1) // 2
         names = [("x", "y")] if tag[1] == "point" else [(f"x{i}", f"y{i}") for i in range(1, count + 1)]
         for name in (n for pair in names for n in pair):
-            if name not in given:
+            if name not in attributes:
                 raise AnnotationError(text, start, f"a tag without {name}", _MOLMO)
-        if not names or len(given) != 2 * count:
+        if not names or len(attributes) != 2 * count:
             strange = next(
-                (name for name in given if name not in {n for pair in names for n in pair}), "no coordinates"
+                (name for name in attributes if name not in {n for pair in names for n in pair}), "no coordinates"
             )
-            raise AnnotationError(text, given.get(strange, ("", start))[1], strange, _MOLMO)
+            raise AnnotationError(text, attributes.get(strange, ("", start))[1], strange, _MOLMO)
         for x, y in names:
-            rows.append([_decimal(text, *given[x]), _decimal(text, *given[y])])
+            rows.append([_decimal(text, *attributes[x]), _decimal(text, *attributes[y])])
             labels.append(label)
     if not rows:
         raise AnnotationError(text, 0, "no <point> and no <points>", _MOLMO)
-    return points_found(text, rows, (100.0, 100.0), size, tuple(labels))
+    return points_of_rows(text, rows, (100.0, 100.0), size, tuple(labels))
 
 
 def _decimal(text: str, value: str, position: int) -> Number:
@@ -143,8 +151,8 @@ def parse_qwen(
         rows.append([Number(v, position) for v in values])
         labels.append(label)
     if keys == {"bbox_2d"}:
-        return boxes_found(text, rows, extent, size, tuple(labels), box_format="x0y0x1y1")
-    return points_found(text, rows, extent, size, tuple(labels))
+        return boxes_of_rows(text, rows, extent, size, tuple(labels), box_format="x0y0x1y1")
+    return points_of_rows(text, rows, extent, size, tuple(labels))
 
 
 def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:
@@ -154,7 +162,7 @@ def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:
     if fence and text.endswith("```", fence.end(), end):
         position, end = fence.end(), end - 3
     decoder = json.JSONDecoder(parse_int=float, parse_constant=_no_constant, object_pairs_hook=_no_twins)
-    found: list[tuple[dict[str, Any], int]] = []
+    objects: list[tuple[dict[str, Any], int]] = []
 
     def skip(at: int) -> int:
         return end - len(text[at:end].lstrip())
@@ -174,7 +182,7 @@ def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:
             raise AnnotationError(text, error.pos, f"no JSON ({error.msg})", _QWEN) from error
         except (ValueError, RecursionError) as error:
             raise AnnotationError(text, position, str(error) or "lists within lists", _QWEN) from error
-        found.append((item, position))
+        objects.append((item, position))
         position = skip(after)
         if listed and text[position:end].startswith(","):
             position = skip(position + 1)
@@ -186,7 +194,7 @@ def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:
         position = skip(position + 1)
     if position < end:
         raise wrong(position)
-    return found
+    return objects
 
 
 def _no_constant(name: str) -> float:
@@ -226,8 +234,8 @@ def parse_robopoint(text: str, *, size: Size) -> Annotation:
                 text, row[0].position, f"{len(row)} numbers together", _ROBOPOINT + ", all of one length"
             )
     if len(rows[0]) == 4:
-        return boxes_found(text, rows, (1.0, 1.0), size, box_format="x0y0x1y1")
-    return points_found(text, rows, (1.0, 1.0), size)
+        return boxes_of_rows(text, rows, (1.0, 1.0), size, box_format="x0y0x1y1")
+    return points_of_rows(text, rows, (1.0, 1.0), size)
 
 
 def parse_paligemma(text: str, *, size: Size) -> Annotation:
@@ -271,4 +279,4 @@ def parse_paligemma(text: str, *, size: Size) -> Annotation:
         if text[position] != ";":
             raise AnnotationError(text, position, repr(text[position : position + 12]), _PALIGEMMA)
         position += 1
-    return boxes_found(text, rows, (1024.0, 1024.0), size, tuple(labels), box_format="x0y0x1y1")
+    return boxes_of_rows(text, rows, (1024.0, 1024.0), size, tuple(labels), box_format="x0y0x1y1")

@@ -32,7 +32,7 @@ def average_precision(scores: Float[Tensor, "n k"], present: Bool[Tensor, "n k"]
         if not len(positives):
             results.append(torch.nan)
             continue
-        found = (positives[None] >= positives[:, None]).sum(1).double()
+        ranks = (positives[None] >= positives[:, None]).sum(1).double()
         returned = (score[None] >= positives[:, None]).sum(1).double()
-        results.append(float((found / returned).mean()))
+        results.append(float((ranks / returned).mean()))
     return torch.tensor(results, dtype=torch.float64)

@@ -45,15 +45,15 @@ def overlaps(a: Float[Tensor, "n 4"], b: Float[Tensor, "m 4"]) -> Float[Tensor, 
     return inter / (area_a[:, None] + area_b[None] - inter).clamp(min=1e-12)
 
 
-def match(found: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
+def match(overlaps: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
     """Which of the findings, the surest first, hit an object of their own: each takes the object left that it overlaps most.
 
     Args:
         found: (n, m) overlaps of findings with objects. least: overlap for a hit.
     """
-    hits = torch.zeros(found.shape[0], dtype=torch.bool)
-    left = found.clone()
-    for i in range(found.shape[0]):
+    hits = torch.zeros(overlaps.shape[0], dtype=torch.bool)
+    left = overlaps.clone()
+    for i in range(overlaps.shape[0]):
         if not left.shape[1]:
             break
         best = int(left[i].argmax())
@@ -64,7 +64,7 @@ def match(found: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
 
 
 def detection_average_precision(
-    found: Sequence[Boxes], true: Sequence[Boxes], *, classes: int, least: Sequence[float] = OVERLAPS
+    predictions: Sequence[Boxes], true: Sequence[Boxes], *, classes: int, least: Sequence[float] = OVERLAPS
 ) -> Float[Tensor, "k t"]:
     """Average precision of each class at each overlap, as COCO defines it; NaN for a class that has no object.
 
@@ -90,9 +90,9 @@ def detection_average_precision(
         >>> detection_average_precision([found], [true], classes=1, least=(0.5,)).tolist()
         [[0.5]]
     """
-    if len(found) != len(true) or any(f.scores is None for f in found):
+    if len(predictions) != len(true) or any(f.scores is None for f in predictions):
         raise ShapeError(
-            f"{len(found)} pictures were looked at and {len(true)} are labelled; expected as many, and a score for every finding"
+            f"{len(predictions)} pictures were looked at and {len(true)} are labelled; expected as many, and a score for every finding"
         )
     if not least or not all(0 < x <= 1 for x in least):
         raise OptionError(f"least is {tuple(least)}; expected overlaps above 0, up to 1")
@@ -102,7 +102,7 @@ def detection_average_precision(
         if not objects:
             continue
         scores, hits = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(len(least), 0, dtype=torch.bool)]
-        for f, t in zip(found, true, strict=True):
+        for f, t in zip(predictions, true, strict=True):
             mine, score = _of_class(f, k)
             shared = overlaps(mine, t.boxes[t.classes == k])
             scores.append(score)
@@ -113,7 +113,7 @@ def detection_average_precision(
     return result
 
 
-def shares(found: Sequence[Boxes], true: Sequence[Boxes], *, least: float = 0.5) -> dict[str, float]:
+def shares(predictions: Sequence[Boxes], true: Sequence[Boxes], *, least: float = 0.5) -> dict[str, float]:
     """Plain shares of findings that were made at one threshold of confidence.
 
     Returns:
@@ -122,7 +122,7 @@ def shares(found: Sequence[Boxes], true: Sequence[Boxes], *, least: float = 0.5)
     """
     objects = findings = hits = seen = right = 0
     overlap = 0.0
-    for f, t in zip(found, true, strict=True):
+    for f, t in zip(predictions, true, strict=True):
         assert f.scores is not None
         order = f.scores.argsort(descending=True, stable=True)
         shared = overlaps(f.boxes[order], t.boxes)
@@ -144,12 +144,12 @@ def shares(found: Sequence[Boxes], true: Sequence[Boxes], *, least: float = 0.5)
     }
 
 
-def _of_class(found: Boxes, k: int) -> tuple[Tensor, Tensor]:
+def _of_class(predictions: Boxes, k: int) -> tuple[Tensor, Tensor]:
     """Boxes and scores of one class, the surest first."""
-    assert found.scores is not None
-    rows = torch.nonzero(found.classes == k).flatten()
-    rows = rows[found.scores[rows].argsort(descending=True, stable=True)]
-    return found.boxes[rows], found.scores[rows].double()
+    assert predictions.scores is not None
+    rows = torch.nonzero(predictions.classes == k).flatten()
+    rows = rows[predictions.scores[rows].argsort(descending=True, stable=True)]
+    return predictions.boxes[rows], predictions.scores[rows].double()
 
 
 def _area(hits: Bool[Tensor, " n"], objects: int) -> float:

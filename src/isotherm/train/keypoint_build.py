@@ -145,9 +145,9 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
     Raises:
         WeightsError: the file is missing, damaged, of another format, or does not fit its own description.
     """
-    found = FILE.read(fpath)
+    weights = FILE.read(fpath)
     with FILE.reading(fpath):
-        header = dict(found.header)
+        header = dict(weights.header)
         choice = from_plain(ModelChoice, header.pop("choice"))
         objective = from_plain(Objective, header.pop("objective"))
         size, names = (int(header["size"][0]), int(header["size"][1])), tuple(header["names"])
@@ -156,7 +156,9 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         lines = {name: (a, b) for name, (a, b) in header["lines"].items()}
         margin, covariance_scale = float(header["margin"]), header["covariance_scale"]
     model = make_model(choice, len(names), size=size)
-    FILE.fill(model, found.tensors, fpath, spare={name for name, p in model.named_parameters() if not p.requires_grad})
+    FILE.fill(
+        model, weights.tensors, fpath, spare={name for name, p in model.named_parameters() if not p.requires_grad}
+    )
     return TrainedKeypoints(
         model=model.eval(),
         choice=choice,

@@ -128,8 +128,8 @@ def read_sources(
     sources: tuple[Source, ...], choice: DataChoice, *, root: Path, skip_bad: bool = False, say: Say = silent
 ) -> KeypointSet:
     """Sources joined into one set, with what the choice says about its points."""
-    found = [_named(read_source(source, root=root, skip_bad=skip_bad, say=say), choice) for source in sources]
-    whole = together(*found)
+    sets = [_named(read_source(source, root=root, skip_bad=skip_bad, say=say), choice) for source in sources]
+    whole = together(*sets)
     for message in whole.skipped:
         say(f"skipped: {message}")
     return whole

@@ -131,6 +131,6 @@ class Objective:
         if groups:
             order = assign(maps, points, frame, groups=groups, loss="cross_entropy", sigma_cells=sigma)
             cells, shown = cells.gather(-2, order[..., None].expand(*order.shape, 2)), shown.gather(-1, order)
-        found = decode.moment_inverse(maps, sigma_cells=sigma).xy
-        apart = torch.linalg.vector_norm(torch.where(shown[..., None], found - cells, 0.0) + 1e-12, dim=-1)
+        decoded = decode.moment_inverse(maps, sigma_cells=sigma).xy
+        apart = torch.linalg.vector_norm(torch.where(shown[..., None], decoded - cells, 0.0) + 1e-12, dim=-1)
         return torch.where(shown, apart, 0.0).sum() / shown.sum().clamp(min=1)

@@ -66,8 +66,8 @@ def predict_pictures(
                 trained.size,
             )
         )
-    found = _joined(parts, len(trained.names))
-    return found if trained.covariance_scale is None else scale_covariance(found, trained.covariance_scale)
+    points = _joined(parts, len(trained.names))
+    return points if trained.covariance_scale is None else scale_covariance(points, trained.covariance_scale)
 
 
 def predict_cached(

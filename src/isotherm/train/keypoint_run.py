@@ -34,7 +34,7 @@ from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.recipe import from_plain
-from isotherm.train.recipe_module import Better, Heard
+from isotherm.train.recipe_module import Better, OnValidation
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.worker import Worker
 
@@ -54,7 +54,7 @@ def train_run(
     command: str = "",
     skip_bad: bool = False,
     worker: Worker | None = None,
-    heard: Heard = lambda step, figures: None,
+    on_validation: OnValidation = lambda step, figures: None,
     say: Say = silent,
 ) -> TrainedKeypoints:
     """Train what a recipe says in a folder, or go on with it; a run that is finished is opened and left as it is.
@@ -62,7 +62,7 @@ def train_run(
     Args:
         dpath: the run's folder, or a function that makes one, called when the data have been read. root: where relative paths of the data start. cache_dpath: for decoded pictures; by default the
             folder ``.cache`` beside the run, which runs on the same data share. command: what is noted as having made the run.
-        skip_bad: leave out pictures and annotations that cannot be read. worker: this process, if several share the work. heard: called with the step and
+        skip_bad: leave out pictures and annotations that cannot be read. worker: this process, if several share the work. on_validation: called with the step and
             the figures of every validation.
 
     Returns:
@@ -72,8 +72,8 @@ def train_run(
         As :func:`isotherm.train.loop.run_loop` and the readers of the data.
     """
     worker = recipe.devices.worker() if worker is None else worker
-    told = say if worker.first else silent
-    training, validation = read_data(recipe.data, root=root, skip_bad=skip_bad, say=told)
+    announce = say if worker.first else silent
+    training, validation = read_data(recipe.data, root=root, skip_bad=skip_bad, say=announce)
     if not len(training):
         raise InputError("no pictures are left to train on; look at what was skipped, and at hold_out")
     config, names = recipe.training, training.names
@@ -82,14 +82,14 @@ def train_run(
     if callable(dpath):
         dpath = dpath() if worker.first else Path()
     dpath = Path(worker.agree(str(dpath)))
-    told(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
+    announce(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
     data, other = _cached(
-        recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=told
+        recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=announce
     )
     folder = RunFolder(
         dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]}
     )
-    told(_described(model, recipe, training, validation))
+    announce(_described(model, recipe, training, validation))
 
     def kept(averaged: nn.Module, step: int) -> dict[str, float]:
         trained = _trained(averaged, recipe, training)
@@ -106,8 +106,8 @@ def train_run(
         if value < min(before, default=math.inf):
             shutil.copy(dpath / LAST, dpath / f".{BEST}")
             (dpath / f".{BEST}").replace(dpath / BEST)
-        told(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
-        heard(step, figures)
+        announce(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        on_validation(step, figures)
         return figures
 
     with (
@@ -135,7 +135,7 @@ def train_run(
             write_evaluation(judged, dpath / "evaluation.json")
             for fpath in write_extremes(judged, other, training, dpath / "pictures", count=EXTREMES, command=command):
                 tracker.picture(fpath.stem, _rgb(fpath), config.steps)
-            told(judged.table())
+            announce(judged.table())
         if worker.first:
             folder.write_parquet()
     return best
@@ -201,11 +201,11 @@ def _cached(
     sides = math.ceil(largest * recipe.data.enlarged), largest
 
     def both() -> tuple[CachedKeypoints, CachedKeypoints]:
-        found = [
+        sources = [
             cache_keypoints(part, dpath, side=side, margin=recipe.data.margin, skip_bad=skip_bad, say=say)
             for part, side in zip((training, validation), sides, strict=True)
         ]
-        return found[0], found[1]
+        return sources[0], sources[1]
 
     if worker.world == 1:
         return both()

@@ -93,15 +93,15 @@ def _precision(points: Points, data: CachedKeypoints, kind: KeypointSet) -> OksP
     of_picture: dict[str, list[int]] = {}
     for i, record in enumerate(data.records):
         of_picture.setdefault(str(record.picture) if isinstance(record.picture, Path) else str(i), []).append(i)
-    truth, found = [], []
+    truth, predictions = [], []
     for rows in of_picture.values():
         sizes = data.frame.source_size[rows].float()
         boxes = torch.tensor(
             [data.records[i].box or (0.0, 0.0, float(w), float(h)) for i, (h, w) in zip(rows, sizes, strict=True)]
         )
         truth.append(OksTruth(data.points[rows], data.state[rows], data.area[rows], boxes))
-        found.append(OksPredictions(xy[rows], score[rows]))
-    return oks_average_precision(truth, found, sigmas=kind.oks_sigmas or (DEFAULT_SIGMA,) * len(kind.names))
+        predictions.append(OksPredictions(xy[rows], score[rows]))
+    return oks_average_precision(truth, predictions, sigmas=kind.oks_sigmas or (DEFAULT_SIGMA,) * len(kind.names))
 
 
 def truth_of(data: CachedKeypoints) -> KeypointTruth:
@@ -134,16 +134,16 @@ def calibrated_scale(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -
 
     Least-squares and moment covariances know of the map's width and noise, not of what the model mistakes for what.
     """
-    found, truth = matched(judged, data, kind)
-    if found.covariance is None or not bool(place_known(data.state).any()):
+    predictions, truth = matched(judged, data, kind)
+    if predictions.covariance is None or not bool(place_known(data.state).any()):
         return 1.0
-    return fit_covariance_scale(found, truth)
+    return fit_covariance_scale(predictions, truth)
 
 
 def logged_figures(report: KeypointReport) -> dict[str, float]:
     """The figures of all pictures that are logged, without those that could not be judged."""
-    found = {name: report.rows[0].figures[name].mean for name in LOGGED if name in report.rows[0].figures}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    figures = {name: report.rows[0].figures[name].mean for name in LOGGED if name in report.rows[0].figures}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
 def ranked(errors: Float[Tensor, " m"]) -> list[int]:
@@ -158,12 +158,12 @@ def draw_judged(
     """One picture with what was found and, as white rings, what is known."""
     record = data.records[index]
     points, state = judged.points, data.state[index]
-    found = Points(points.xy[index], covariance=None if points.covariance is None else points.covariance[index])
+    predictions = Points(points.xy[index], covariance=None if points.covariance is None else points.covariance[index])
     error = float(judged.errors[index])
     cm = f", {error / record.px_per_cm:.4f} cm" if record.px_per_cm else ""
     return draw_points(
         record.read(),
-        found,
+        predictions,
         names=kind.names,
         lines=tuple(kind.lines.values()),
         truth=Points(data.points[index], state=state),

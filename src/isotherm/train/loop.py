@@ -226,13 +226,13 @@ def run_loop(
                 with torch.autocast(
                     worker.device.type, PRECISION[config.precision], enabled=config.precision != "float32"
                 ):
-                    found = task.part(forward, part, of, done=step / config.steps, device=worker.device)
+                    result = task.part(forward, part, of, done=step / config.steps, device=worker.device)
                 # a mean over what is labelled in the whole batch, however the labels fall into its parts
                 share = task.labelled(part)[0] / max(1, known)
-                worker.backward(state.scaler.scale(found.loss * (share * worker.world)))
-            loss += float(found.loss.detach()) * share
-            if watch is not None and not figures and found.maps is not None:
-                figures = watch.look(found.maps, step=step)
+                worker.backward(state.scaler.scale(result.loss * (share * worker.world)))
+            loss += float(result.loss.detach()) * share
+            if watch is not None and not figures and result.maps is not None:
+                figures = watch.look(result.maps, step=step)
         loss = worker.total(loss)
         if not math.isfinite(loss):  # before the weights are touched
             raise DivergedError(

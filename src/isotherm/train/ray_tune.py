@@ -128,14 +128,14 @@ def _trial(config: Values, *, job: Job) -> None:
     values = config.get("trial", config)
     dpath, metric = trial_dpath(Path(job.dpath), values), job.metric
     _noted(Path(job.dpath), values)
-    told = history(dpath, metric)
-    for step, value in told:
+    reports = history(dpath, metric)
+    for step, value in reports:
         tune.report({metric: value, "step": step, "folder": dpath.name})
     if (dpath / "evaluation.json").is_file():
         return
-    done = max((step for step, _ in told), default=0)
+    done = max((step for step, _ in reports), default=0)
 
-    def heard(step: int, figures: Mapping[str, float]) -> None:
+    def on_validation(step: int, figures: Mapping[str, float]) -> None:
         if step > done and metric in figures:
             tune.report({metric: figures[metric], "step": step, "folder": dpath.name})
 
@@ -147,7 +147,7 @@ def _trial(config: Values, *, job: Job) -> None:
         cache_dpath=Path(job.dpath) / ".cache",
         command=f"a trial of {Path(job.dpath).name}",
         skip_bad=job.skip_bad,
-        heard=heard,
+        on_validation=on_validation,
     )
 
 

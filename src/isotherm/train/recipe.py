@@ -62,7 +62,7 @@ def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if path.stat().st_size > LONGEST:
             raise OptionError(f"{path} has {path.stat().st_size} bytes; a recipe has less than {LONGEST}")
-        found = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise OptionError(
             f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml"
@@ -71,9 +71,9 @@ def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         raise OptionError(f"{place}: no YAML ({getattr(error, 'problem', None) or error})") from error
-    if not isinstance(found, dict):
-        raise OptionError(f"{path} holds {type(found).__name__}; expected names with values, such as 'seed: 0'")
-    return found
+    if not isinstance(content, dict):
+        raise OptionError(f"{path} holds {type(content).__name__}; expected names with values, such as 'seed: 0'")
+    return content
 
 
 def _known_keys(config: Any, plain: Any, where: str) -> None:

@@ -10,7 +10,7 @@ from isotherm.ops.names import known_word
 from isotherm.progress import Say
 
 Better = Literal["less", "more"]
-Heard = Callable[[int, Mapping[str, float]], None]
+OnValidation = Callable[[int, Mapping[str, float]], None]
 """Called with the step and the figures of every validation."""
 
 
@@ -44,7 +44,7 @@ class RecipeModule(Protocol):
         cache_dpath: Path | None = None,
         command: str = "",
         skip_bad: bool = False,
-        heard: Heard = ...,
+        on_validation: OnValidation = ...,
         say: Say = ...,
     ) -> Any:
         """Train in a folder, or go on with what is there; a run that is finished is left as it is.

@@ -37,12 +37,12 @@ class RunFolder:
             self.dpath.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the folder {self.dpath} cannot be made ({error.strerror})") from error
-        told = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
+        content = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
         there = self.dpath / "recipe.json"
         if there.is_file():
             before = json.loads(there.read_text())
-            if before != told:
-                changed = sorted(key for key in {*before, *told} if before.get(key) != told.get(key))
+            if before != content:
+                changed = sorted(key for key in {*before, *content} if before.get(key) != content.get(key))
                 raise OptionError(
                     f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}"
                 )
@@ -53,7 +53,7 @@ class RunFolder:
                     f"{self.dpath} holds other files ({', '.join(others[:3])}) and no run; give an empty folder, or one that does not exist"
                 )
             with atomic_write(there) as file:
-                file.write(json.dumps(told, indent=1).encode())
+                file.write(json.dumps(content, indent=1).encode())
 
     @contextmanager
     def started(

@@ -218,7 +218,7 @@ def history(dpath: Path, metric: str) -> list[tuple[int, float]]:
 
 def trials_of(dpath: Path, metric: str, ended: Mapping[str, str], *, better: Better = "less") -> list[Trial]:
     """What the folders of a sweep's trials hold, the best first; ``ended``: name of a folder -> how it ended."""
-    found, sign = [], 1 if better == "less" else -1
+    trials, sign = [], 1 if better == "less" else -1
     for folder in sorted((dpath / "trials").glob(f"*/{TRIAL}")):
         values, run = json.loads(folder.read_text()), folder.parent
         past = history(run, metric)
@@ -230,8 +230,8 @@ def trials_of(dpath: Path, metric: str, ended: Mapping[str, str], *, better: Bet
             for key, value in row.items()
             if key.startswith("validation ")
         }
-        found.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
-    return sorted(found, key=lambda t: (math.isnan(t.best), sign * t.best))
+        trials.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
+    return sorted(trials, key=lambda t: (math.isnan(t.best), sign * t.best))
 
 
 def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
@@ -240,22 +240,22 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
     Raises:
         OptionError: it holds another. InputError: it cannot be made.
     """
-    told = json.loads(json.dumps({"sweep": config, "recipe": recipe}))
+    content = json.loads(json.dumps({"sweep": config, "recipe": recipe}))
     # how much runs at the same time changes no trial
-    told["sweep"] = {key: value for key, value in told["sweep"].items() if key not in ("at_once", "cpus", "gpus")}
+    content["sweep"] = {key: value for key, value in content["sweep"].items() if key not in ("at_once", "cpus", "gpus")}
     there = dpath / "sweep.json"
     try:
         (dpath / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
     if there.is_file():
-        if json.loads(there.read_text()) != told:
+        if json.loads(there.read_text()) != content:
             raise OptionError(
                 f"{dpath} holds another sweep; give another folder with --out, or go on with the one in {there}"
             )
         return
     with atomic_write(there) as file:
-        file.write(json.dumps(told, indent=1).encode())
+        file.write(json.dumps(content, indent=1).encode())
 
 
 def _choice(choice: Any, where: str) -> Any:

@@ -115,7 +115,7 @@ def _page(sweep: Sweep, trials: Sequence[Trial], pictures: dict[str, Path], dpat
         status: sum(t.status.partition(":")[0] == status for t in trials)
         for status in ("finished", "stopped early", "failed", "unfinished")
     }
-    told = ", ".join(f"{n} {status}" for status, n in count.items() if n)
+    counts = ", ".join(f"{n} {status}" for status, n in count.items() if n)
     best = trials[0] if trials and not math.isnan(trials[0].best) else None
     cells = "".join(f"<th>{html.escape(h)}</th>" for h in head)
     body = "".join(
@@ -134,7 +134,7 @@ def _page(sweep: Sweep, trials: Sequence[Trial], pictures: dict[str, Path], dpat
     return (
         f"<!doctype html><meta charset=utf-8><meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>Sweep {html.escape(dpath.name)}</title><style>{STYLE}</style><h1>Sweep {html.escape(dpath.name)}</h1>"
-        f"<p class=quiet>{len(trials)} trials ({html.escape(told)}), {html.escape(sweep.config.search)} search; {sweep.better} {html.escape(sweep.metric)} is better.</p>"
+        f"<p class=quiet>{len(trials)} trials ({html.escape(counts)}), {html.escape(sweep.config.search)} search; {sweep.better} {html.escape(sweep.metric)} is better.</p>"
         f"{winner}{shown_pictures}<table><tr>{cells}</tr>{body}</table><p class=quiet>Made by <code>{html.escape(command)}</code></p>\n"
     )
 

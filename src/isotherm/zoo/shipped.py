@@ -28,7 +28,7 @@ from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.devices import Devices
 from isotherm.train.loop import LoopConfig, Task, run_loop
-from isotherm.train.recipe_module import Heard
+from isotherm.train.recipe_module import OnValidation
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.tracker import NoTracker
 from isotherm.train.tracking import Tracking
@@ -96,14 +96,14 @@ def train_shipped(
     command: str = "",
     skip_bad: bool = False,
     worker: Worker | None = None,
-    heard: Heard = lambda step, figures: None,
+    on_validation: OnValidation = lambda step, figures: None,
     say: Say = silent,
 ) -> dict[str, Any]:
     """Train what a recipe says in a folder, or go on with it; a run that is finished is left as it is.
 
     Args:
         dpath: gets the weights (``model.safetensors``), what they reach (``evaluation.json``), figures and checkpoint. command: noted
-            with the results. worker: this process, if several share the work. heard: called with the step and the figures of
+            with the results. worker: this process, if several share the work. on_validation: called with the step and the figures of
             every validation. root, cache_dpath, skip_bad: nothing is read, so they say nothing here.
 
     Returns:
@@ -121,7 +121,7 @@ def train_shipped(
         def validate(model: nn.Module, step: int) -> dict[str, float]:
             figures = recipe.judged(model.eval())
             say(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
-            heard(step, figures)
+            on_validation(step, figures)
             return figures
 
         told = recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else nullcontext(NoTracker())
