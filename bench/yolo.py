@@ -72,7 +72,7 @@ class _FirstTensor(torch.nn.Module):
 def _prepare(view: Any, size: int) -> Any:
     """The photo on the full square: predict would cut the empty margin off, and the figures would be of a smaller input."""
     from isotherm.models.ultralytics.input import letterbox
-    from yolo_models import bus
+    from rigs.yolo_models import bus
 
     return letterbox([bus()], (size, size), stride=32, like=next(view.model.parameters()), square=True)
 
@@ -80,7 +80,7 @@ def _prepare(view: Any, size: int) -> Any:
 def _view(config: str, size: int) -> Any:
     """A view whose confidence threshold lets :data:`FINDINGS` findings through predict's own suppression."""
     from isotherm.models.ultralytics.view import wrap
-    from yolo_models import make_yolo
+    from rigs.yolo_models import make_yolo
 
     yolo = make_yolo(config, size=size)
     view = wrap(yolo, size=size, confidence=0.0, max_detections=FINDINGS)

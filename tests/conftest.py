@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cache
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -11,6 +12,7 @@ os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
 # otherwise torch's compiler first compiles programs that try the vector instructions which the processor lists
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
+import numpy as np
 import pytest
 import torch
 
@@ -53,3 +55,25 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@cache
+def _opened(family: str):
+    from isotherm.models.transformers.vlm.view import TransformersVlm
+    from rigs.vlm_models import FAMILIES
+
+    return TransformersVlm(*FAMILIES[family]())
+
+
+@pytest.fixture
+def families():
+    """A view of a family of vision-language models, each opened once, and a question in work."""
+    from isotherm.vlm.asking import Question
+
+    def make(family: str, *, count: int = 1, prompt: str = "how many red ?"):
+        view = _opened(family)
+        rng = np.random.default_rng(0)
+        pictures = [rng.integers(0, 255, (50, 70 - 20 * i, 3), dtype=np.uint8) for i in range(count)]
+        return view, Question.of(view, view.ask(pictures, prompt))
+
+    return make

@@ -15,7 +15,7 @@ from isotherm.cam.methods import RISE, gradcam, hirescam
 from isotherm.cam.scores import Function, Named
 from isotherm.errors import AdapterError, MethodError, MissingExtraError, OptionError, TargetError
 from isotherm.explaining import resolve_methods, resolve_score
-from tiny import TinyClassifier, TinyDetector, TinyNet
+from rigs.tiny_views import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 

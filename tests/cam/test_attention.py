@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
 
-from cam.methods.rig import make_inputs
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods import LeGrad, Rollout, legrad, legrad_final, rollout
@@ -19,6 +18,7 @@ from isotherm.cam.view import Layout
 from isotherm.errors import MethodError
 from isotherm.relevance.attention import attention_probabilities, recorded_attention
 from oracles import cam_formulas as oracle
+from rigs.plain_classifier import make_inputs
 
 
 def timm_vit(**given):

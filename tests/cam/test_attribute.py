@@ -18,7 +18,7 @@ from isotherm.cam.trace import LayerMap, fuse
 from isotherm.errors import LayerError, MethodError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame
-from tiny import TinyClassifier, TinyDetector, TinyNet
+from rigs.tiny_views import TinyClassifier, TinyDetector, TinyNet
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40, 60 + 8 * i, 3), dtype=np.uint8) for i in range(3)]
 

@@ -11,7 +11,7 @@ from isotherm import Contrast, TopK, explain, explain_many
 from isotherm.cam.methods import ALL, RISE, Occlusion, make_gradcampp
 from isotherm.cam.origin import backward_origin, forward_origin, is_finite
 from isotherm.errors import NonFiniteError, TargetError
-from tiny import TinyClassifier, TinyDetector, TinyNet
+from rigs.tiny_views import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 NAN, INF = torch.nan, torch.inf

@@ -16,7 +16,7 @@ from isotherm.cam.trace import LayerMap, LayerMethod
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
-from patch_maps import patch_maps
+from rigs.patch_maps import patch_maps
 
 CORNERS_AND_MORE = [(0, 0), (0, 6), (5, 0), (5, 6), (2, 3), (1, 1), (0, 3), (5, 5)]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.tiny import TinyClassifier, TinyNet
 from torch import nn
 
 from isotherm.cam import receptive
@@ -14,6 +13,7 @@ from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import gradcam
 from isotherm.cam.receptive import Follower, following
 from isotherm.cam.view import Layout
+from rigs.tiny_views import TinyClassifier, TinyNet
 
 
 def follow(run, size=(64, 96)):

@@ -14,7 +14,7 @@ from isotherm.cam.scores.detections import iou, self_iou
 from isotherm.cam.scores.naming import class_index, class_indices, class_names
 from isotherm.cam.view import Pins, Segmentation
 from isotherm.errors import OptionError, TargetError
-from tiny import TinyClassifier, TinyDetector
+from rigs.tiny_views import TinyClassifier, TinyDetector
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (40 + 8 * i, 60, 3), dtype=np.uint8) for i in range(2)]
 

@@ -16,7 +16,7 @@ from isotherm.models.choose import OpenModel
 from isotherm.runs.read import read_items, read_run
 from isotherm.zoo.detector.network import save_detector
 from isotherm.zoo.detector.view import load
-from tiny import TinyClassifier, TinyNet
+from rigs.tiny_views import TinyClassifier, TinyNet
 
 
 class Picky(TinyNet):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from isotherm.data.beetle_annotations import read_beetles
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
-from keypoint_sets import save_pictures
+from rigs.keypoint_sets import save_pictures
 
 HAWAII = {
     "picture": "one.png",

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.clips import write_clip
 
 from isotherm.cam.clips import Clip, sampling
 from isotherm.data import clips
 from isotherm.data.clips import as_clip, edges_of, read_clip
 from isotherm.data.video import read_frames
 from isotherm.errors import InputError, OptionError, ShapeError
+from rigs.videos import write_clip
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, 24, 32, 3), dtype=np.uint8)
 

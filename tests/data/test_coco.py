@@ -17,8 +17,8 @@ from isotherm.data.coco import PERSON_SIGMAS, left_right_swaps, read_coco
 from isotherm.data.coco_writer import write_coco
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
-from keypoint_sets import assert_same_records, made, parts, save_pictures
 from oracles.annotations import coco_points
+from rigs.keypoint_sets import assert_same_records, made, parts, save_pictures
 
 NAN = float("nan")
 GOOD = {

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from isotherm.data.point_table import read_point_table, write_point_table
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.points import State
-from keypoint_sets import assert_same_records, made, parts, save_pictures
+from rigs.keypoint_sets import assert_same_records, made, parts, save_pictures
 
 LONG = """picture,point,x,y,state,px_per_cm,group
 one.png,tip,1.5,2,,80,north

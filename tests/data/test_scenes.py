@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn):
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
     again = [make_scene(seed) for seed in reversed(SEEDS)][::-1]
     assert [digest(s) for s in again] == [digest(s) for s in drawn]
-    script = "import sys; sys.path.insert(0, 'tests/data')\nfrom isotherm.data.scenes import make_scene\nprint(make_scene(11).picture.tobytes().hex()[:20000])"
+    script = "from isotherm.data.scenes import make_scene\nprint(make_scene(11).picture.tobytes().hex()[:20000])"
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
     assert other == drawn[11].picture.tobytes().hex()[:20000]
     assert len({digest(s) for s in drawn}) == len(SEEDS)

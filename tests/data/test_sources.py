@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clips import write_clip
 from isotherm.data import sources
 from isotherm.data.names import natural_key
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import expand
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.runs.record import Stems
+from rigs.videos import write_clip
 
 
 def save(fpath, value=0):

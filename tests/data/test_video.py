@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from clips import turn_clip, write_clip
 from isotherm.data.video import camera, count_frames, expected_frames, probe_video, read_frames
 from isotherm.errors import InputError, MissingExtraError, OptionError
+from rigs.videos import turn_clip, write_clip
 
 
 @pytest.fixture

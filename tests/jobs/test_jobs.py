@@ -19,7 +19,7 @@ from isotherm.jobs.train.shipped import run as train
 from isotherm.jobs.train.shipped_options import TrainDetectorJob
 from isotherm.models.choose import OpenModel
 from isotherm.runs.read import list_runs, read_items, read_run
-from tiny import TinyClassifier
+from rigs.tiny_views import TinyClassifier
 
 
 class Listening(Reporter):

@@ -36,7 +36,7 @@ def why(*given, **options) -> NonFiniteError:
     ],
 )
 def test_torchvision(name, layer):
-    from models.torchvision.test_detectors import PICTURES, build
+    from models.torchvision.test_detect import PICTURES, build
 
     assert why(spoilt(build(name), layer), PICTURES[0]).layer == layer
 
@@ -45,7 +45,7 @@ def test_torchvision(name, layer):
 def test_yolo(layer):
     """One level of three, or only the boxes, is enough: what is missing on it nobody would see."""
     from isotherm.api import open_model
-    from yolo_models import bus
+    from rigs.yolo_models import bus
 
     view = open_model("yolo11n.yaml", weights="none", size=160)
     spoilt(view.model, layer)
@@ -63,8 +63,8 @@ def test_yolo(layer):
 )
 def test_transformers(family, layer):
     """Fused attention makes finite numbers of keys that are NaN; the weights are looked at as well."""
-    from transformers_models import make, picture
-    from transformers_rig import view_of
+    from rigs.transformers_models import make, picture
+    from rigs.transformers_views import view_of
 
     model = make(family)
     assert why(view_of(family, model=spoilt(model, layer)), picture(90, 150)).layer == layer
@@ -73,8 +73,8 @@ def test_transformers(family, layer):
 @pytest.mark.parametrize("family", ["detr", "grounding_dino"])
 def test_finite_models_are_explained_as_they_were(family):
     """Grounding DINO's padded tokens have logits of minus infinity, and mean it."""
-    from transformers_models import make, picture
-    from transformers_rig import view_of
+    from rigs.transformers_models import make, picture
+    from rigs.transformers_views import view_of
 
     found = explain(
         view_of(family, model=make(family), confidence=0.99), picture(90, 150), trust="off", method="eigencam"

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 
-from cam.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
 from cam.test_attention import torchvision_vit
 from isotherm.cam.attribute import attribute_again
 from isotherm.cam.capture import record
@@ -20,7 +19,8 @@ from isotherm.cam.methods import IntegratedGradients, eigencam, gradcam, hiresca
 from isotherm.errors import LayerError
 from isotherm.relevance.attention import recorded_attention
 from isotherm.relevance.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
-from tiny import TinyClassifier, TinyNet
+from rigs.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
+from rigs.tiny_views import TinyClassifier, TinyNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,9 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from toy import Toy
 
-from cam.grad_mode_nets import BLOCKS
 from isotherm.api import explain
 from isotherm.errors import LayerError, MethodError
 from isotherm.vlm.asking import Question
@@ -24,6 +22,8 @@ from isotherm.vlm.guards import guarded
 from isotherm.vlm.methods import GradCam, GradientActivation, IntegratedGradients, Propagation, TokenOcclusion
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
+from rigs.grad_mode_nets import BLOCKS
+from rigs.toy_language_view import Toy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

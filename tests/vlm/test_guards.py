@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy import Toy
 
 from isotherm.errors import MethodError, NonFiniteError
 from isotherm.relevance.attention import FusedRows
@@ -15,6 +14,7 @@ from isotherm.vlm.guards import attention_sinks, cancellation, guarded
 from isotherm.vlm.methods import Attention, GradientActivation, TokenActivation
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import LayerRows, record
+from rigs.toy_language_view import Toy
 
 TOKENS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 

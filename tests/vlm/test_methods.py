@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from toy import Toy
 
 from isotherm.errors import MethodError, OptionError
 from isotherm.relevance.attention import hidden_keys, watched_attention
@@ -26,6 +25,7 @@ from isotherm.vlm.methods import (
 )
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
+from rigs.toy_language_view import Toy
 
 WEIGHT = torch.tensor([1.0, -2.0, 0.5])
 

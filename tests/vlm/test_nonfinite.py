@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from toy import Toy
 
 from isotherm import explain
 from isotherm.errors import NonFiniteError, TargetError
 from isotherm.vlm.methods import GradientActivation, TokenOcclusion
 from isotherm.vlm.scores import Answer, Custom, ExpectedNumber
+from rigs.toy_language_view import Toy
 
 TOKENS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 

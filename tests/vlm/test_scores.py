@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from toy import Toy
 
 from isotherm.errors import OptionError, TargetError
 from isotherm.vlm.asking import Question
 from isotherm.vlm.choose import answer_score
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Span, Word
+from rigs.toy_language_view import Toy
 
 TEXTS = ["<end>", "1", "2", "3", "two", " ca", "t", " dog", "0", "?"]
 END = frozenset({0})

@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 import torch
-from toy import Toy
 
 from isotherm.vlm.asking import Question
 from isotherm.vlm.methods import GradientActivation
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
 from isotherm.vlm.trust import centre_distance, deletion_curves, judge
+from rigs.toy_language_view import Toy
 
 WORTH = torch.zeros(36)
 WORTH[[7, 8, 13, 14]] = torch.tensor([4.0, 3.0, 2.0, 1.0])

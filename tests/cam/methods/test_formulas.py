@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from cam.methods.rig import make_net, make_trace
 from isotherm.cam import methods
 from isotherm.cam.methods import FinerCAM, FullGrad, eigen_smooth, make_gradcampp, make_kpcacam, shapleycam
 from isotherm.cam.trace import LayerMethod, LayerTrace, Method, Trace
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from oracles import cam_formulas as oracle
+from rigs.plain_classifier import make_net, make_trace
 
 GRADIENT_METHODS = (
     "gradcam",
@@ -214,7 +214,7 @@ def test_shapley_weights_of_a_quadratic_score_share_it_out_exactly():
     score = b @ flat + flat @ h @ flat / 2
     gradient = (b + h @ flat).reshape(1, 3, 1, 1)
     frame = Frame.identity((4, 4)).expanded(1).to_grid(size=(1, 1))
-    from cam.methods.rig import make_inputs
+    from rigs.plain_classifier import make_inputs
 
     one = Trace(
         score[None],
@@ -293,7 +293,7 @@ def test_full_gradients_of_a_relu_network_sum_to_the_score():
 def test_fullgrad_of_one_cell_by_hand():
     """x = 3, 1, 2, 0 with gradient 1: |xg| stretched is 1, 1/3, 2/3, 0. Bias -2 with gradient (1, 3) over the left and
     right half: |bg| = 2, 6, stretched 0, 1, enlarged to four columns: 0, 1/4, 3/4, 1."""
-    from cam.methods.rig import make_inputs
+    from rigs.plain_classifier import make_inputs
 
     class Ones:
         def input_gradient(self, tensor, target):
@@ -344,7 +344,7 @@ def test_every_name_is_a_method_and_says_what_it_needs():
 
 @pytest.mark.parametrize("name", [n for n in methods.ALL])
 def test_a_trace_without_what_is_needed_is_refused_with_advice(name):
-    from cam.methods.rig import make_inputs
+    from rigs.plain_classifier import make_inputs
 
     bare = Trace(torch.zeros(1), torch.tensor([0]), make_inputs(torch.zeros(1, 3, 8, 8)))
     if name == "finercam":

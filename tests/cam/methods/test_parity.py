@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from cam.methods.rig import make_net, make_trace
 from isotherm.cam import methods
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods import AblationCAM, ScoreCAM, eigen_smooth, make_gradcampp
 from isotherm.errors import LayerError
 from oracles import cam_formulas as oracle
+from rigs.plain_classifier import make_net, make_trace
 
 pgc = pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is a test extra")
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: E402

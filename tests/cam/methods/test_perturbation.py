@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cam.methods.rig import PlainRerun, SharingRerun, make_inputs, make_net, make_trace
 from isotherm.cam import methods
 from isotherm.cam.methods import DRISE, RISE, AblationCAM, IntegratedGradients, Occlusion, ScoreCAM, SharedRerun
 from isotherm.cam.trace import Trace
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from oracles import cam_formulas as oracle
+from rigs.plain_classifier import PlainRerun, SharingRerun, make_inputs, make_net, make_trace
 
 BLANK = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64)
 

@@ -8,7 +8,6 @@ import torch
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from torch import nn
 
-from adapter_checks import alive_cells, assert_block_moves_its_cell, noise_picture, record_at
 from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import hirescam
 from isotherm.cam.view import Inputs, LayerChoice, Layout
@@ -19,6 +18,7 @@ from isotherm.models.shared.probe import settled
 from isotherm.models.shared.squares import SQUARES, best_reading, judged, readings, square_inputs
 from isotherm.models.timm import view as timm_adapter
 from isotherm.models.torchvision import view as adapter
+from rigs.view_checks import alive_cells, assert_block_moves_its_cell, noise_picture, record_at
 
 VIT = {"embed_dim": 64, "depth": 2, "num_heads": 16, "num_classes": 6, "img_size": 64}
 

@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.clips import Clip, ClipView
 from isotherm.errors import AdapterError, InputError, LayerError, MethodError, OptionError
 from isotherm.moments import Moments
+from rigs.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 SIZE = (120, 150)
 """(h, w) of the frames: stretched to 73 x 98 pixels, of which the middle 64 x 64 are fed."""

@@ -9,7 +9,6 @@ import pytest
 import torch
 import transformers as hf
 
-from adapter_checks import assert_one_channel
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
@@ -17,8 +16,9 @@ from isotherm.cam.methods import hirescam
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
 from isotherm.models.transformers.view import wrap
-from transformers_models import make, picture
-from transformers_rig import TEXTS, activation, hit, processor, view_of
+from rigs.transformers_models import make, picture
+from rigs.transformers_views import TEXTS, activation, hit, processor, view_of
+from rigs.view_checks import assert_one_channel
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

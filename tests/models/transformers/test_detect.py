@@ -17,8 +17,8 @@ from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.transformers.detect import overlaps
 from isotherm.models.transformers.view import wrap
-from transformers_models import make, picture
-from transformers_rig import LABELLED, activation, hit, processor, view_of
+from rigs.transformers_models import make, picture
+from rigs.transformers_views import LABELLED, activation, hit, processor, view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

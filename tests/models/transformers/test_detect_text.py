@@ -14,8 +14,8 @@ from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.detect_text import joined, prompts, spans
 from isotherm.models.transformers.view import wrap
-from transformers_models import make, picture
-from transformers_rig import PROMPTED, TEXTS, hit, processor, view_of
+from rigs.transformers_models import make, picture
+from rigs.transformers_views import PROMPTED, TEXTS, hit, processor, view_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,8 +10,8 @@ import transformers as hf
 
 from isotherm.errors import AdapterError, WeightsError
 from isotherm.models.transformers.view import load
-from transformers_models import make, picture
-from transformers_rig import TEXTS, processor
+from rigs.transformers_models import make, picture
+from rigs.transformers_views import TEXTS, processor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

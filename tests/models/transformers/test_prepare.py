@@ -9,7 +9,7 @@ import transformers as hf
 
 from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.models.transformers.prepare import Preparer
-from transformers_models import picture
+from rigs.transformers_models import picture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.clips import Clip, ClipView
 from isotherm.errors import AdapterError, LayerError, OptionError
+from rigs.clip_checks import WRONG, Sighting, Square, assert_follows, changes, square_clips
 
 transformers = pytest.importorskip("transformers")
 SMALL = dict(num_hidden_layers=2, num_attention_heads=2, num_labels=5)

@@ -12,7 +12,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame
 from isotherm.models.ultralytics.input import GREY, letterbox, letterbox_pads
 from isotherm.models.ultralytics.view import wrap
-from yolo_models import TINY_RTDETR, bus, made
+from rigs.yolo_models import TINY_RTDETR, bus, made
 
 
 def picture(h: int, w: int, seed: int = 0) -> np.ndarray:

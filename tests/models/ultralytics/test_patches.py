@@ -15,8 +15,8 @@ from isotherm.cam.scores import ClassLogit, Detection
 from isotherm.cam.scores.targets import Targets
 from isotherm.models.ultralytics.anchors import locate
 from isotherm.models.ultralytics.view import wrap
-from patch_maps import patch_maps
-from yolo_models import TINY_RTDETR, bus, made
+from rigs.patch_maps import patch_maps
+from rigs.yolo_models import TINY_RTDETR, bus, made
 
 
 def explained(config: str, part, *, end_to_end: bool | None = None, confidence: float = 0.3, **more):

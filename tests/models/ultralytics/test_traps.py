@@ -16,8 +16,8 @@ from isotherm.cam.scores import Detection
 from isotherm.errors import AdapterError
 from isotherm.models.ultralytics.head import borrowed
 from isotherm.models.ultralytics.view import EmbeddingPrompt, wrap
-from patch_maps import patch_maps
-from yolo_models import TINY_RTDETR, bus, embeddings, made, make_yolo, predict
+from rigs.patch_maps import patch_maps
+from rigs.yolo_models import TINY_RTDETR, bus, embeddings, made, make_yolo, predict
 
 
 def explain_all(view):

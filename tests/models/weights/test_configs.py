@@ -15,7 +15,7 @@ from isotherm.models.timm import view as timm_adapter
 from isotherm.models.transformers.load import class_of, open_config, open_model
 from isotherm.models.transformers.view import load
 from isotherm.models.weights.configs import check_config, check_settings, read_checked
-from transformers_models import make
+from rigs.transformers_models import make
 
 WRAPPER = {
     "model_type": "timm_wrapper",

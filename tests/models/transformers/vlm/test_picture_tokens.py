@@ -9,7 +9,7 @@ import torch
 
 from isotherm.errors import AdapterError, ShapeError
 from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
-from vlm_models import FAMILIES, family
+from rigs.vlm_models import FAMILIES, family
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,7 +21,7 @@ from isotherm.cam.methods import (
     xgradcam,
 )
 from isotherm.cam.scores import Classes
-from tiny import TinyClassifier
+from rigs.tiny_views import TinyClassifier
 
 PICTURES = [np.random.default_rng(i).integers(0, 255, (32, 48, 3), dtype=np.uint8) for i in range(2)]
 METHODS = [

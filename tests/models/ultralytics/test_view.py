@@ -13,7 +13,7 @@ from isotherm.cam.layers import resolve
 from isotherm.cam.view import Classification, Detections, Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.ultralytics.view import load, wrap
-from yolo_models import TINY_RTDETR, bus, made, predict
+from rigs.yolo_models import TINY_RTDETR, bus, made, predict
 
 DETECTORS = [
     ("yolo11n.yaml", {"conf": 0.4}),

@@ -21,7 +21,7 @@ from isotherm.models.transformers.vlm.layouts.squares import CentreCropLayout, P
 from isotherm.models.transformers.vlm.layouts.tiles import InternLayout
 from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, prove, prove_by_model
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
-from vlm_models import COLOURS, FAMILIES, asked, family
+from rigs.vlm_models import COLOURS, FAMILIES, asked, family
 
 SIZES = [[(48, 56)], [(60, 33)], [(37, 90)], [(96, 60)], [(70, 20)], [(48, 56), (37, 90)]]
 QWENS = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]

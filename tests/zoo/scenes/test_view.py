@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from adapter_checks import assert_block_moves_its_cell, assert_state_unchanged, state_of
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
 from isotherm.cam.methods import gradcam, hirescam
@@ -22,6 +21,7 @@ from isotherm.ops.resample import to_source
 from isotherm.zoo.assets import asset
 from isotherm.zoo.scenes.network import SceneNetConfig, load_scene_net, random_scene_net, save_scene_net
 from isotherm.zoo.scenes.view import SEEDS, load, load_scenes, wrap
+from rigs.view_checks import assert_block_moves_its_cell, assert_state_unchanged, state_of
 
 
 @pytest.fixture(scope="module")

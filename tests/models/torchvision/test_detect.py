@@ -9,14 +9,6 @@ from torchvision.models import detection as tvd
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from adapter_checks import (
-    assert_block_moves_its_cell,
-    assert_state_unchanged,
-    noise_picture,
-    record_at,
-    state_of,
-    top_scores,
-)
 from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
@@ -24,6 +16,14 @@ from isotherm.cam.view import Detections, Pins, View
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.torchvision import view as adapter
 from isotherm.models.torchvision.rcnn import NOWHERE, _Pasted
+from rigs.view_checks import (
+    assert_block_moves_its_cell,
+    assert_state_unchanged,
+    noise_picture,
+    record_at,
+    state_of,
+    top_scores,
+)
 
 SMALL = {"min_size": 96, "max_size": 160}
 TWO_STAGE = {**SMALL, "rpn_pre_nms_top_n_test": 100, "rpn_post_nms_top_n_test": 30, "box_score_thresh": 0.3}

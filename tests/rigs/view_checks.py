@@ -1,4 +1,4 @@
-"""What every adapter's view must do, as functions that the adapters' tests call."""
+"""What every view of a model must do, as functions that the tests of each family call."""
 
 from __future__ import annotations
 

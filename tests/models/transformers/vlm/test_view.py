@@ -16,7 +16,7 @@ from isotherm.vlm import methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
-from vlm_models import FAMILIES
+from rigs.vlm_models import FAMILIES
 
 NOTHING = torch.zeros(1, 0, dtype=torch.long)
 

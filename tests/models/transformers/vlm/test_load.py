@@ -10,7 +10,7 @@ from isotherm.api import explain
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.choose import open_view
 from isotherm.models.transformers.vlm.view import TransformersVlm
-from vlm_models import FAMILIES
+from rigs.vlm_models import FAMILIES
 
 
 @pytest.fixture(scope="module", params=["qwen3_vl", "llava", "idefics3"])

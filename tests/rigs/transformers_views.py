@@ -13,7 +13,7 @@ import transformers as hf
 from isotherm.cam.capture import record
 from isotherm.cam.layers import resolve
 from isotherm.models.transformers.view import wrap
-from transformers_models import bert_tokenizer, clip_tokenizer, make
+from rigs.transformers_models import bert_tokenizer, clip_tokenizer, make
 
 EDGES = {"shortest_edge": 96, "longest_edge": 160}
 SQUARE = {"height": 64, "width": 64}

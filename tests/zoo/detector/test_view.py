@@ -12,14 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from adapter_checks import (
-    assert_block_moves_its_cell,
-    assert_state_unchanged,
-    noise_picture,
-    record_at,
-    state_of,
-    top_scores,
-)
 from isotherm import explain, open_model
 from isotherm.cam import methods
 from isotherm.cam.capture import record
@@ -36,6 +28,14 @@ from isotherm.train.detection_precision import Boxes, detection_average_precisio
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import HeatmapDetectorConfig, find_centres, random_detector, save_detector
 from isotherm.zoo.detector.view import SEEDS, HeatmapDetectorView, load, wrap
+from rigs.view_checks import (
+    assert_block_moves_its_cell,
+    assert_state_unchanged,
+    noise_picture,
+    record_at,
+    state_of,
+    top_scores,
+)
 
 SMALL = HeatmapDetectorConfig(names=("a", "b"), size=(64, 64), widths=(8, 16), depth=1, hidden=8)
 

@@ -9,7 +9,11 @@ import torchvision.models as tv
 from PIL import Image
 from torch import nn
 
-from adapter_checks import (
+from isotherm.cam.view import Classification, Pins, Segmentation, TokenReader, View
+from isotherm.errors import AdapterError, InputError, LayerError, OptionError, WeightsError
+from isotherm.models.shared.preprocess import check_picture
+from isotherm.models.torchvision import view as adapter
+from rigs.view_checks import (
     alive_cells,
     assert_block_moves_its_cell,
     assert_one_channel,
@@ -18,10 +22,6 @@ from adapter_checks import (
     record_at,
     state_of,
 )
-from isotherm.cam.view import Classification, Pins, Segmentation, TokenReader, View
-from isotherm.errors import AdapterError, InputError, LayerError, OptionError, WeightsError
-from isotherm.models.shared.preprocess import check_picture
-from isotherm.models.torchvision import view as adapter
 
 
 def small_vit():

@@ -8,14 +8,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-from adapter_checks import (
-    alive_cells,
-    assert_block_moves_its_cell,
-    assert_state_unchanged,
-    noise_picture,
-    record_at,
-    state_of,
-)
 from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import hirescam, legrad_final, rollout
 from isotherm.cam.view import Inputs, TokenReader, View
@@ -23,6 +15,14 @@ from isotherm.errors import AdapterError, LayerError, OptionError, WeightsError
 from isotherm.frame import Frame
 from isotherm.models.timm import view as adapter
 from isotherm.models.timm.layers import patch_of
+from rigs.view_checks import (
+    alive_cells,
+    assert_block_moves_its_cell,
+    assert_state_unchanged,
+    noise_picture,
+    record_at,
+    state_of,
+)
 
 VIT = {"embed_dim": 48, "depth": 2, "num_heads": 2, "num_classes": 6}
 FAMILIES = {

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-TINY_RTDETR = str(Path(__file__).parent / "data" / "rtdetr-tiny.yaml")
+TINY_RTDETR = str(Path(__file__).parent / "rtdetr-tiny.yaml")
 
 
 @cache

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tests.clips import write_clip
 
 from isotherm.cli import main
 from isotherm.heatmap import Heatmap
+from rigs.videos import write_clip
 
 R3D = ("--model", "r3d_18", "--weights", "none", "--size", "32", "--trust", "off", "--layer", "layer3")
 

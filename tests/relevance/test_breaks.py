@@ -11,11 +11,11 @@ from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils.checkpoint import checkpoint
 
-from cam.grad_mode_nets import assert_same, maps_of
 from isotherm import explain
 from isotherm.cam.methods import IntegratedGradients, hirescam
 from isotherm.errors import LayerError, MethodError
-from tiny import TinyNet
+from rigs.grad_mode_nets import assert_same, maps_of
+from rigs.tiny_views import TinyNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +57,7 @@ def test_a_graph_that_ends_is_refused_with_the_step_and_a_later_layer(cut, step)
         net.requires_grad_("no gradient" not in says)
         with pytest.raises(
             LayerError,
-            match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_grad_mode_breaks.py, line \d+\).*choose a later layer",
+            match=rf"{says}.*the gradient ends at {step} in .*lambda.* \(test_breaks.py, line \d+\).*choose a later layer",
         ):
             maps_of(net, layers, [hirescam])
     with pytest.raises(
@@ -96,7 +96,7 @@ def test_a_step_without_derivative_is_refused_with_its_place():
 
     with pytest.raises(
         LayerError,
-        match=r"clamp_ in .*Unbinding.forward \(test_grad_mode_breaks.py, line \d+\) cannot be differentiated.*choose a later layer",
+        match=r"clamp_ in .*Unbinding.forward \(test_breaks.py, line \d+\) cannot be differentiated.*choose a later layer",
     ):
         maps_of(Unbinding(), "first", [hirescam])
     assert maps_of(Unbinding(), "second", [hirescam]).maps[0].values.abs().max() > 0

@@ -1,4 +1,4 @@
-"""A small classifier, its Trace and its Rerun, without any adapter: the ground on which methods are tested."""
+"""A small classifier, its Trace and its Rerun, without any view: the ground on which methods are tested."""
 
 from __future__ import annotations
 
