@@ -83,9 +83,9 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
     """Figures of every row for one trained model."""
     from isotherm.metrics.randomisation import randomised
     from isotherm.vlm import methods
-    from isotherm.vlm.asking import Question
     from isotherm.vlm.fills import filled
     from isotherm.vlm.guards import guarded
+    from isotherm.vlm.question import Question
     from isotherm.vlm.scores import Answer, ExpectedNumber, NextToken
     from isotherm.vlm.trace import record
     from isotherm.zoo.tiny_vlm.view import load
@@ -112,11 +112,11 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
         )
 
     for q in questions(kind, count):
-        asking = Question.of(view, view.ask([q.picture], q.question))
-        (said,) = Answer()(asking)
-        (plain,) = record(asking, [said], frozenset())
+        question = Question.of(view, view.ask([q.picture], q.question))
+        (target,) = Answer()(question)
+        (plain,) = record(question, [target], frozenset())
         for name, score in scores.items():
-            (trace,) = record(asking, score(asking), needs)
+            (trace,) = record(question, score(question), needs)
             for method in every:
                 keep(f"{method.name} | {name}", guarded(method, [trace])[0][0].detach().view(6, 6), q, plain)
         keep("random", torch.rand(6, 6, generator=generator), q, plain)
@@ -126,16 +126,18 @@ def of_seed(seed: int, kind: str, count: int) -> dict[str, dict[str, float]]:
             q,
             plain,
         )
-        apart = asking.asked.inputs["pixel_values"] - asking.asked.inputs["pixel_values"].mean(0)
+        apart = question.prompt.inputs["pixel_values"] - question.prompt.inputs["pixel_values"].mean(0)
         keep("contrast", apart.norm(dim=-1).view(36, 4).mean(1).view(6, 6), q, plain)
         keep("oracle", F.avg_pool2d(torch.from_numpy(q.evidence).float()[None, None], 8)[0, 0], q, plain)
-        keep("usual script", usual_script(view.model, dict(asking.asked.inputs)), q, plain)
-        keep("usual script, right order", usual_script(view.model, dict(asking.asked.inputs), ordered=True), q, plain)
+        keep("usual script", usual_script(view.model, dict(question.prompt.inputs)), q, plain)
+        keep(
+            "usual script, right order", usual_script(view.model, dict(question.prompt.inputs), ordered=True), q, plain
+        )
         method, score = BEST[kind]
         chosen = next(m for m in every if m.name == method)
         with randomised(view.model, 1.0, seed=seed):
-            other = Question.of(view, asking.asked)
-            (trace,) = record(other, scores[score](asking), chosen.needs)
+            other = Question.of(view, question.prompt)
+            (trace,) = record(other, scores[score](question), chosen.needs)
             shuffled = guarded(chosen, [trace])[0][0].detach().view(6, 6)
         keep("random weights", shuffled, q, plain)
     view.model.zero_grad(set_to_none=True)

@@ -89,29 +89,29 @@ def make_view(*, quick: bool = False) -> Any:
 
 def make_jobs(view: Any) -> dict[str, Callable[[], Any]]:
     """Each job from the processed question on: pixels to logits, or to values per token."""
-    from isotherm.vlm.asking import Question
     from isotherm.vlm.guards import guarded
     from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
+    from isotherm.vlm.question import Question
     from isotherm.vlm.scores import Answer, NextToken
     from isotherm.vlm.trace import record
 
     picture = np.random.default_rng(0).integers(0, 256, (384, 576, 3), dtype=np.uint8)
-    asked = view.ask([picture], "how many red ?")
-    assert int(asked.inputs["image_grid_thw"].prod()) == 864
+    prompt = view.ask([picture], "how many red ?")
+    assert int(prompt.inputs["image_grid_thw"].prod()) == 864
     words = ("2", "red", "circle", "top", "left", "blue", "square", "right")[:ANSWER]
 
     def forward() -> Any:
         with torch.no_grad():
-            return view.model(**asked.inputs, use_cache=False, logits_to_keep=1).logits
+            return view.model(**prompt.inputs, use_cache=False, logits_to_keep=1).logits
 
     def explained(method: Any, score: Any) -> Any:
-        asking = Question.of(view, asked, tower="tower" in method.needs)
-        return guarded(method, record(asking, score(asking), method.needs))
+        question = Question.of(view, prompt, tower="tower" in method.needs)
+        return guarded(method, record(question, score(question), method.needs))
 
     first = NextToken("2", of="log_prob")
     return {
         "forward, no gradients": forward,
-        "usual script": lambda: usual_script(view.model, asked.inputs),
+        "usual script": lambda: usual_script(view.model, prompt.inputs),
         "isotherm attention_gradient": lambda: explained(AttentionGradient(), first),
         "isotherm propagation": lambda: explained(Propagation(), first),
         "isotherm gradient_activation": lambda: explained(GradientActivation(), first),

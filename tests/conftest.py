@@ -68,7 +68,7 @@ def _opened(family: str):
 @pytest.fixture
 def families():
     """A view of a family of vision-language models, each opened once, and a question in work."""
-    from isotherm.vlm.asking import Question
+    from isotherm.vlm.question import Question
 
     def make(family: str, *, count: int = 1, prompt: str = "how many red ?"):
         view = _opened(family)

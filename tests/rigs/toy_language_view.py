@@ -90,10 +90,10 @@ class Toy:
     def ask_video(self, frames, prompt: str, *, fps: float) -> PromptInputs:
         raise NotImplementedError
 
-    def embed(self, asked: PromptInputs):
+    def embed(self, prompt: PromptInputs):
         return tuple(s[None].clone() for s in self.streams)
 
-    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
+    def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         said: list[int] = []
         while len(said) < most:
             token = int(self.rule(torch.stack(self.streams).sum(0), said).argmax())
@@ -102,7 +102,7 @@ class Toy:
             said.append(token)
         return said
 
-    def read(self, asked: PromptInputs, streams, continuation, *, hidden=None, shared=0) -> Reading:
+    def read(self, prompt: PromptInputs, streams, continuation, *, hidden=None, shared=0) -> Reading:
         b, k = continuation.shape
         seen = torch.stack([s.expand(b, -1, -1) for s in streams]).sum(0)
         if hidden is not None:
@@ -111,13 +111,13 @@ class Toy:
         states = torch.cat([seen, torch.zeros(b, 1 + k, seen.shape[-1])], 1)
         return Reading(torch.stack(rows), states)
 
-    def pixels(self, asked: PromptInputs):
+    def pixels(self, prompt: PromptInputs):
         raise NotImplementedError
 
-    def embed_pixels(self, asked: PromptInputs, pixels):
+    def embed_pixels(self, prompt: PromptInputs, pixels):
         raise NotImplementedError
 
-    def positive_per_token(self, asked: PromptInputs, pixels, gradient):
+    def positive_per_token(self, prompt: PromptInputs, pixels, gradient):
         raise NotImplementedError
 
     def column(self, token: int) -> Tensor:

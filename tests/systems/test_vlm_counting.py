@@ -24,7 +24,7 @@ from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.counting_look import Look, cut_out, look, peaks_of
 from isotherm.systems.counting_views import CountView
 from isotherm.systems.vlm_counting import VLMGradCAM, count
-from isotherm.vlm.numbers import SaidCount
+from isotherm.vlm.numbers import TextCount
 from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 TINY = CountPrompts(whole="how many {category} ?")
@@ -63,7 +63,7 @@ def true_look(model, picture, view, category, config):
         view,
         "how many?",
         str(n),
-        SaidCount(float(n), f"the number {n}"),
+        TextCount(float(n), f"the number {n}"),
         float(n),
         own_map.with_(frame=frame.then(own)),
         own_map,
@@ -119,7 +119,7 @@ def changed(monkeypatch, **by_name):
 
 REFUSES = {
     "answer": "I cannot tell",
-    "answer_count": SaidCount(None, "gives no number: 'I cannot tell'"),
+    "answer_count": TextCount(None, "gives no number: 'I cannot tell'"),
     "expected": None,
     "heatmap": None,
     "own_map": None,
@@ -159,12 +159,12 @@ def test_no_count_at_all_is_none_and_no_number(monkeypatch, tiny, noise):
 
 
 def test_the_expected_number_stands_in_and_may_be_asked_for(monkeypatch, tiny, noise):
-    changed(monkeypatch, whole_picture={"answer_count": SaidCount(None, "gives no number: 'hm'"), "expected": 3.4})
+    changed(monkeypatch, whole_picture={"answer_count": TextCount(None, "gives no number: 'hm'"), "expected": 3.4})
     found = count(tiny, noise, "red", strategy="global", config=CONFIG)
     assert found.count == 3
     assert len(found.dots.xy) == 3  # the strongest
     assert any("its expected number 3.40 stands in" in note for note in found.notes)
-    changed(monkeypatch, whole_picture={"answer_count": SaidCount(9.0, "the number 9"), "expected": 4.6})
+    changed(monkeypatch, whole_picture={"answer_count": TextCount(9.0, "the number 9"), "expected": 4.6})
     assert count(tiny, noise, "red", strategy="global", config=CONFIG).count == 9
     by_expected = count(tiny, noise, "red", strategy="global", config=CountingConfig(prompts=TINY, by="expected"))
     assert by_expected.exact == pytest.approx(4.6)
@@ -173,7 +173,7 @@ def test_the_expected_number_stands_in_and_may_be_asked_for(monkeypatch, tiny, n
 
 
 def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
-    changed(monkeypatch, whole_picture={"answer_count": SaidCount(12.0, "the number 12"), "expected": 12.0})
+    changed(monkeypatch, whole_picture={"answer_count": TextCount(12.0, "the number 12"), "expected": 12.0})
     found = count(tiny, noise, "red", strategy="global", config=CONFIG)
     assert found.count == 12
     assert found.unplaced == 7
@@ -183,7 +183,7 @@ def test_what_has_no_dot_and_what_disagrees_is_said(monkeypatch, tiny, noise):
     assert any(
         "the crops together have 5 and the whole picture's look 12: the views disagree" in note for note in hybrid.notes
     )
-    changed(monkeypatch, middle={"answer_count": SaidCount(9.0, "the number 9"), "expected": 9.0})
+    changed(monkeypatch, middle={"answer_count": TextCount(9.0, "the number 9"), "expected": 9.0})
     compared = count(tiny, noise, "red", strategy="comparison", config=CONFIG)
     assert compared.count == 5
     assert any("2 dot(s) inside of the middle, and the look at it alone counts 9" in note for note in compared.notes)
@@ -193,14 +193,14 @@ def test_a_count_that_its_dots_and_the_whole_picture_contradict_says_so(monkeypa
     """Two shapes: the whole picture answers 2, the crops add up to 5, and there are two dots."""
     two = Points(torch.tensor(OBJECTS[:2]).float(), score=torch.ones(2))
     nothing = {
-        "answer_count": SaidCount(0.0, "the number 0"),
+        "answer_count": TextCount(0.0, "the number 0"),
         "expected": 0.0,
         "peaks": Points(torch.zeros(0, 2), score=torch.zeros(0)),
     }
-    many = {"answer_count": SaidCount(5.0, "the number 5"), "expected": 5.0}
+    many = {"answer_count": TextCount(5.0, "the number 5"), "expected": 5.0}
     changed(
         monkeypatch,
-        whole_picture={"answer_count": SaidCount(2.0, "the number 2"), "expected": 2.0},
+        whole_picture={"answer_count": TextCount(2.0, "the number 2"), "expected": 2.0},
         row_1_column_1=many | {"peaks": two},
         row_1_column_2=nothing,
         row_2_column_1=nothing,
@@ -251,7 +251,7 @@ def test_estimates_are_marked(monkeypatch, tiny, noise):
     assert count(tiny, noise, "red", strategy="hybrid", config=CONFIG).estimate == ""
     found = count(tiny, noise, "red", strategy="global", config=CONFIG)
     assert found.line() == "no count of red; the model did not answer with a number"
-    changed(monkeypatch, whole_picture={"answer_count": SaidCount(None, "gives no number: 'hm'"), "expected": 3.4})
+    changed(monkeypatch, whole_picture={"answer_count": TextCount(None, "gives no number: 'hm'"), "expected": 3.4})
     found = count(tiny, noise, "red", strategy="global", config=CONFIG)
     assert found.line().startswith("about 3 red; an estimate: it is the expected number")
     assert found.to_json()["estimate"] == found.estimate

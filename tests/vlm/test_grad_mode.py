@@ -14,12 +14,12 @@ from torch import nn
 
 from isotherm.api import explain
 from isotherm.errors import LayerError, MethodError
-from isotherm.vlm.asking import Question
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import PIXELS, kept_graph
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.methods import GradCam, GradientActivation, IntegratedGradients, Propagation, TokenOcclusion
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import record
 from rigs.grad_mode_nets import BLOCKS
@@ -61,25 +61,25 @@ class Blocked(Toy):
             deep = self.model["tower"](seen)
         return self.model["merger"](deep.tanh() * deep)[None], deep[None]
 
-    def pixels(self, asked):
+    def pixels(self, prompt):
         return self.raw
 
-    def embed(self, asked):
+    def embed(self, prompt):
         with torch.no_grad():
             return tuple(s.clone() for s in self.tower(self.raw))
 
-    def embed_pixels(self, asked, pixels):
+    def embed_pixels(self, prompt, pixels):
         with frozen_norms(), kept_graph(self.model, {}, start=PIXELS):
             return self.tower(pixels)
 
-    def positive_per_token(self, asked, pixels, gradient):
+    def positive_per_token(self, prompt, pixels, gradient):
         return (gradient * (pixels - pixels.mean(0))).sum(-1)  # of either sign, so that nothing is hidden
 
-    def read(self, asked, streams, continuation, *, hidden=None, shared=0):
+    def read(self, prompt, streams, continuation, *, hidden=None, shared=0):
         with self.block("everything"):
-            return super().read(asked, streams, continuation, hidden=hidden, shared=shared)
+            return super().read(prompt, streams, continuation, hidden=hidden, shared=shared)
 
-    def answer(self, asked, *, most):
+    def answer(self, prompt, *, most):
         return [0]
 
     def say(self, tokens, said):
@@ -94,12 +94,12 @@ class Blocked(Toy):
 
 
 def maps_of(view, methods=METHODS, text=""):
-    asking = Question.of(view, view.ask([view.picture()], "a ?"), tower=True)
+    question = Question.of(view, view.ask([view.picture()], "a ?"), tower=True)
     said = [
-        *Custom(lambda logits: logits[0, 0], text=text)(asking),
-        *Custom(lambda logits: logits[-1, 1].square(), text=text)(asking),
+        *Custom(lambda logits: logits[0, 0], text=text)(question),
+        *Custom(lambda logits: logits[-1, 1].square(), text=text)(question),
     ]
-    return [values for m in methods for values, _ in guarded(m, record(asking, said, m.needs))]
+    return [values for m in methods for values, _ in guarded(m, record(question, said, m.needs))]
 
 
 def assert_same(found, expected):
@@ -201,9 +201,9 @@ def test_a_tower_that_ends_the_graph_and_a_score_without_gradient_are_refused():
     ):
         maps_of(Cut(), METHODS[-1:])
     view = Blocked()
-    asking = Question.of(view, view.ask([view.picture()], "a ?"))
+    question = Question.of(view, view.ask([view.picture()], "a ?"))
     with pytest.raises(MethodError, match=r"own score has no gradient at the vision tokens.*an argmax or a count"):
-        record(asking, Custom(lambda logits: logits[0].argmax())(asking), frozenset({"gradient"}))
+        record(question, Custom(lambda logits: logits[0].argmax())(question), frozenset({"gradient"}))
 
 
 # --- models of transformers: fused attention, norms written out, a tower that is computed again in pieces ---
@@ -262,8 +262,8 @@ def test_models_of_transformers_with_blocks_are_explained_as_without(families, f
 
 
 def test_a_whole_model_under_inference_mode_is_explained_and_answers(families, monkeypatch):
-    view, asking = families("qwen3_vl")
-    expected = explained(view, "propagation"), asking.answer(most=4)
+    view, question = families("qwen3_vl")
+    expected = explained(view, "propagation"), question.answer(most=4)
     wrapped(monkeypatch, view.model, torch.inference_mode)
     assert_same(explained(view, "propagation")[0], expected[0][0])
     assert families("qwen3_vl")[1].answer(most=4) == expected[1]
@@ -271,9 +271,9 @@ def test_a_whole_model_under_inference_mode_is_explained_and_answers(families, m
 
 def test_layers_are_computed_again_with_gradients_kept_in_any_thread(families, monkeypatch):
     """On an accelerator the backward pass runs in a thread of torch's own."""
-    view, asking = families("qwen3_vl")
+    view, question = families("qwen3_vl")
     wrapped(monkeypatch, view.model.model.visual.blocks[0], torch.no_grad)
-    pixels, streams = asking.tower()
+    pixels, streams = question.tower()
     ones = [torch.ones_like(s) for s in streams]
     differentiated = partial(torch.autograd.grad, streams, pixels, ones, retain_graph=True)
     (here,), there = differentiated(), []

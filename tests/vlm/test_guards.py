@@ -9,9 +9,9 @@ import torch
 
 from isotherm.errors import MethodError, NonFiniteError
 from isotherm.relevance.attention import FusedRows
-from isotherm.vlm.asking import Question
 from isotherm.vlm.guards import attention_sinks, cancellation, guarded
 from isotherm.vlm.methods import Attention, GradientActivation, TokenActivation
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer, Custom
 from isotherm.vlm.trace import LayerRows, record
 from rigs.toy_language_view import Toy
@@ -21,8 +21,8 @@ TOKENS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
 
 def trace_of(rule, score=None, needs=frozenset({"gradient"}), streams=None):
     view = Toy(rule, ["a", "b", "?"], streams or (TOKENS,), (2, 2))
-    asking = Question.of(view, view.ask([view.picture()], "?"))
-    return record(asking, (score or Custom(lambda logits: logits[0, 0]))(asking), needs)[0]
+    question = Question.of(view, view.ask([view.picture()], "?"))
+    return record(question, (score or Custom(lambda logits: logits[0, 0]))(question), needs)[0]
 
 
 def of_one(method, trace):
@@ -74,14 +74,14 @@ def test_values_that_are_not_finite_are_refused():
 def test_pictures_in_front_of_the_question_are_blind_to_it():
     trace = trace_of(normed, needs=frozenset())
     assert "stands before the question" in of_one(TokenActivation(), trace)[1][0]
-    trace.asking.view.causal = False
+    trace.question.view.causal = False
     assert of_one(TokenActivation(), trace)[1] == []
 
 
 def with_attention(share, lengths):
     """A layer whose one query looks at the tokens by these shares; their values have these lengths."""
     trace = trace_of(lambda tokens, said: torch.stack([tokens.sum()] * 3), streams=(torch.randn(36, 4),))
-    trace.asking.view.grid = (6, 6)
+    trace.question.view.grid = (6, 6)
     n = len(share)
     key = torch.zeros(1, 1, n + 1, 2)
     key[0, 0, :n, 0] = torch.log(share)
@@ -91,8 +91,8 @@ def with_attention(share, lengths):
     value = torch.zeros(1, 1, n + 1, 2)
     value[0, 0, :n, 0] = lengths
     layer = FusedRows(value, torch.zeros(1, 1, n + 1, 2), query, key, None, True, 1.0)
-    asked = replace(trace.asking.asked, positions=torch.arange(n))
-    trace.asking.asked = asked
+    prompt = replace(trace.question.prompt, positions=torch.arange(n))
+    trace.question.prompt = prompt
     return replace(trace, reads=((LayerRows(layer, 0, torch.tensor([n]), None),),))
 
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from isotherm.errors import MethodError, OptionError
 from isotherm.relevance.attention import hidden_keys, watched_attention
-from isotherm.vlm.asking import Question
 from isotherm.vlm.fills import filled
 from isotherm.vlm.guards import attention_sinks
 from isotherm.vlm.methods import (
@@ -23,6 +22,7 @@ from isotherm.vlm.methods import (
     TokenActivation,
     TokenOcclusion,
 )
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
 from rigs.toy_language_view import Toy
@@ -44,20 +44,20 @@ def trace_of(rule, needs=frozenset({"gradient"}), *, index: int = 0, streams=Non
         torch.ones(4, 3) * torch.tensor([[1.0], [2.0], [0.0], [1.0]]),
     )
     view = Toy(rule, ["a", "?"], given, (2, 2))
-    asking = Question.of(view, view.ask([view.picture()], "what ?"))
-    (trace,) = record(asking, Custom(lambda logits: logits[0, index])(asking), needs)
+    question = Question.of(view, view.ask([view.picture()], "what ?"))
+    (trace,) = record(question, Custom(lambda logits: logits[0, index])(question), needs)
     return trace
 
 
 def test_gradient_x_activation_of_a_linear_score_is_what_each_token_adds():
     trace = trace_of(linear)
-    streams = [s[0] for s in trace.asking.streams]
+    streams = [s[0] for s in trace.question.streams]
     expected = torch.zeros(4)
     expected[0] = sum(((s[0] - s.mean(0)) @ WEIGHT for s in streams), torch.tensor(0.0))
     torch.testing.assert_close(GradientActivation()(trace), expected)
     plain = GradientActivation(centre=False)(trace)
     torch.testing.assert_close(
-        plain[0], trace.asking.streams[0][0, 0] @ WEIGHT + trace.asking.streams[1][0, 0] @ WEIGHT
+        plain[0], trace.question.streams[0][0, 0] @ WEIGHT + trace.question.streams[1][0, 0] @ WEIGHT
     )
 
 
@@ -73,7 +73,7 @@ def test_integrated_gradients_add_up_to_what_the_score_gains():
     values = IntegratedGradients(steps=5, batch=2)(trace)  # exact for squares at any number of midpoints
     assert float(values.sum()) == pytest.approx(gained, rel=1e-5)
     # by hand: each token's share of a square's difference
-    tokens = sum(s[0] for s in trace.asking.streams)
+    tokens = sum(s[0] for s in trace.question.streams)
     start = tokens.mean(0, keepdim=True)
     torch.testing.assert_close(
         values, (tokens @ WEIGHT).square() - (start @ WEIGHT).square() - 0 * values, atol=1e-3, rtol=1e-3
@@ -83,7 +83,7 @@ def test_integrated_gradients_add_up_to_what_the_score_gains():
 def test_gradcam_by_hand():
     trace = trace_of(linear)
     weights = WEIGHT / 4  # the mean over four tokens of a gradient that is at one
-    expected = sum((s[0] - s[0].mean(0)) @ weights for s in trace.asking.streams).clamp(min=0)
+    expected = sum((s[0] - s[0].mean(0)) @ weights for s in trace.question.streams).clamp(min=0)
     torch.testing.assert_close(GradCam()(trace), expected)
 
 
@@ -175,10 +175,10 @@ def test_hidden_keys_are_seen_by_none_but_themselves(masked):
 
 def test_followed_attention_is_a_row_of_the_product(families):
     """Rollout and Chefer beside whole matrices of an eager model with gradients from autograd."""
-    view, asking = families("qwen2_vl")
+    view, question = families("qwen2_vl")
     target = Custom(lambda logits: logits[0, 7])
-    (trace,) = record(asking, target(asking), frozenset({"attention", "attention_gradient"}))
-    matrices, gradients = eager_attention(view, asking, 7)
+    (trace,) = record(question, target(question), frozenset({"attention", "attention_gradient"}))
+    matrices, gradients = eager_attention(view, question, 7)
     length = matrices[0].shape[-1]
     eye = torch.eye(length)
     rolled, relevance = eye, eye
@@ -200,22 +200,22 @@ def test_followed_attention_is_a_row_of_the_product(families):
 def test_attention_that_cannot_be_read_is_refused():
     with pytest.raises(MethodError, match="0 of 1 layers of this language model go through"):
         record(
-            trace_of(linear).asking,
-            Custom(lambda logits: logits[0, 0])(trace_of(linear).asking),
+            trace_of(linear).question,
+            Custom(lambda logits: logits[0, 0])(trace_of(linear).question),
             frozenset({"attention"}),
         )
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_vl"])
 def test_attention_that_is_written_out_gives_the_maps_of_fused_attention(families, family):
-    view, asking = families(family)
+    view, question = families(family)
     target = Custom(lambda logits: logits[0, 7])
     methods = [Attention(), AttentionGradient(), AttentionGradient(queries="answer"), Rollout(), Chefer()]
-    gone = torch.zeros(2, asking.tokens, dtype=torch.bool)
+    gone = torch.zeros(2, question.tokens, dtype=torch.bool)
     gone[0, :2], gone[1, 3] = True, True
 
     def read():
-        (trace,) = record(asking, target(asking), frozenset({"attention", "attention_gradient"}))
+        (trace,) = record(question, target(question), frozenset({"attention", "attention_gradient"}))
         return [*(method(trace) for method in methods), attention_sinks(trace), filled(trace, gone, "mask")]
 
     fused = read()
@@ -229,11 +229,11 @@ def test_attention_that_is_written_out_gives_the_maps_of_fused_attention(familie
     assert len(set(fused[-1].tolist())) == 2
 
 
-def eager_attention(view, asking, token):
+def eager_attention(view, question, token):
     """Every layer's probabilities and the gradient of a logit at them, from attention that is written out."""
     from isotherm.relevance.attention import recorded_attention
 
     with torch.enable_grad(), recorded_attention(view.model, gradient=True) as calls:
-        reading = view.read(asking.asked, asking.streams, torch.zeros(1, 0, dtype=torch.long))
+        reading = view.read(question.prompt, question.streams, torch.zeros(1, 0, dtype=torch.long))
         grads = torch.autograd.grad(reading.logits[0, -1, token], [c.probabilities for c in calls])
     return [c.probabilities[0].detach() for c in calls], [g[0] for g in grads]

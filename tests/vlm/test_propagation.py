@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from isotherm.api import explain
 from isotherm.errors import MethodError
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
-from isotherm.vlm.asking import Question
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.methods import AttentionGradient, GradientActivation, Propagation
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer, NextToken
 from isotherm.vlm.trace import record
 
@@ -110,17 +110,17 @@ def test_propagation_through_a_video(families):
 
 def of_picture(view, score=None):
     picture = np.random.default_rng(3).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    asking = Question.of(view, view.ask([picture], "how many red ?"))
-    return asking, (score or Answer("2 red circle", per="token"))(asking)
+    question = Question.of(view, view.ask([picture], "how many red ?"))
+    return question, (score or Answer("2 red circle", per="token"))(question)
 
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "paligemma", "gemma3_crops", "llava_onevision"])
 def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
     """The language model's graph and the vision tower's, one after the other, against one graph from the pixels to the logits."""
     view, _ = families(family)
-    asking, (said,) = of_picture(view, NextToken("2", of="logit"))
-    (found,) = guarded(Propagation(), record(asking, [said], Propagation().needs))
-    inputs = dict(asking.asked.inputs)
+    question, (said,) = of_picture(view, NextToken("2", of="logit"))
+    (found,) = guarded(Propagation(), record(question, [said], Propagation().needs))
+    inputs = dict(question.prompt.inputs)
     pixels = inputs["pixel_values"].clone().requires_grad_()
     with torch.enable_grad(), frozen_norms():
         value = said.value(
@@ -129,7 +129,7 @@ def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
     (gradient,) = torch.autograd.grad(value, pixels)
     torch.testing.assert_close(
         found[0],
-        view.positive_per_token(asking.asked, pixels.detach(), gradient),
+        view.positive_per_token(question.prompt, pixels.detach(), gradient),
         rtol=1e-3,
         atol=1e-6 * float(found[0].abs().max()),
     )
@@ -141,26 +141,26 @@ def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
 )
 def test_several_targets_together_are_each_by_itself(families, method):
     view, _ = families("qwen3_vl")
-    asking, said = of_picture(view)
-    together = [values for values, _ in guarded(method, record(asking, said, method.needs))]
+    question, said = of_picture(view)
+    together = [values for values, _ in guarded(method, record(question, said, method.needs))]
     assert len(together) == 3
     assert float((together[0] - together[1]).abs().max()) > 0
     for one, values in zip(said, together, strict=True):
         torch.testing.assert_close(
-            values, method(record(asking, [one], method.needs)[0]), rtol=1e-4, atol=1e-6 * float(values.abs().max())
+            values, method(record(question, [one], method.needs)[0]), rtol=1e-4, atol=1e-6 * float(values.abs().max())
         )
 
 
 def test_one_recording_serves_methods_with_and_without_frozen_norms(families):
     view, _ = families("qwen3_vl")
-    asking, said = of_picture(view)
-    both = record(asking, said[:1], Propagation().needs | GradientActivation().needs)[0]
-    plain = record(asking, said[:1], GradientActivation().needs)[0]
+    question, said = of_picture(view)
+    both = record(question, said[:1], Propagation().needs | GradientActivation().needs)[0]
+    plain = record(question, said[:1], GradientActivation().needs)[0]
     torch.testing.assert_close(both.gradients, plain.gradients)
     assert float((both.need_frozen_gradients()[0] - plain.need_gradients()[0]).abs().max()) > 1e-3 * float(
         plain.need_gradients()[0].abs().max()
     )
-    alone = record(asking, said[:1], Propagation().needs)[0]
+    alone = record(question, said[:1], Propagation().needs)[0]
     assert alone.gradients is None  # nobody asked for them, and frozen ones must not pass for them
     assert alone.score == pytest.approx(plain.score, rel=1e-4)
     with pytest.raises(MethodError, match="recorded without"):
@@ -175,16 +175,16 @@ def test_one_recording_serves_methods_with_and_without_frozen_norms(families):
 def test_the_vision_tower_runs_once_and_its_graph_is_given_away(families):
     view, _ = families("qwen3_vl")
     picture = np.random.default_rng(3).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    asked = view.ask([picture], "how many red ?")
+    prompt = view.ask([picture], "how many red ?")
     runs: list[int] = []
     handle = view.model.model.visual.blocks[0].register_forward_hook(lambda *_: runs.append(1))
     try:
-        asking = Question.of(view, asked, tower=True)
-        said = Answer("2")(asking)
-        guarded(Propagation(), record(asking, said, Propagation().needs))
+        question = Question.of(view, prompt, tower=True)
+        said = Answer("2")(question)
+        guarded(Propagation(), record(question, said, Propagation().needs))
     finally:
         handle.remove()
     assert len(runs) == 1  # computing a layer again for its gradient does not go through its hooks
-    assert asking._tower is None
-    for with_graph, without in zip(asking.streams, Question.of(view, asked).streams, strict=True):
+    assert question._tower is None
+    for with_graph, without in zip(question.streams, Question.of(view, prompt).streams, strict=True):
         torch.testing.assert_close(with_graph, without, rtol=0, atol=0)

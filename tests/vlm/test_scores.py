@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import Question
 from isotherm.vlm.choose import answer_score
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Span, Word
 from rigs.toy_language_view import Toy
 
@@ -27,7 +27,7 @@ def rules(table: dict[tuple[int, ...], dict[int, float]]):
     return rule
 
 
-def asking(table, ends=END) -> Question:
+def question(table, ends=END) -> Question:
     view = Toy(rules(table), TEXTS, (torch.ones(4, 3),), (2, 2), ends=ends)
     return Question.of(view, view.ask([view.picture()], "how many ?"))
 
@@ -37,9 +37,9 @@ def value(a: Question, said) -> float:
 
 
 def test_expected_number_of_single_tokens():
-    (said,) = ExpectedNumber()(asking({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}))
+    (said,) = ExpectedNumber()(question({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}))
     # digits and words count alike, what is no number does not count: (1*.2 + 2*.4 + 2*.1) / .7
-    assert value(asking({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}), said) == pytest.approx(1.2 / 0.7, abs=1e-5)
+    assert value(question({(): {1: 0.2, 2: 0.4, 4: 0.1, 0: 0.3}}), said) == pytest.approx(1.2 / 0.7, abs=1e-5)
     assert said.label == "expected number (1.71)"
 
 
@@ -52,7 +52,7 @@ def test_expected_number_of_several_digits():
         (1, 8): {0: 0.9, 3: 0.1},
         (2,): {0: 1.0},
     }
-    a = asking(table)
+    a = question(table)
     (said,) = ExpectedNumber()(a)
     expected = 0.5 * (0.2 * 1 + 0.5 * 12 + 0.3 * (0.9 * 10 + 0.1 * 103)) + 0.5 * 2
     assert value(a, said) == pytest.approx(expected, rel=1e-5)
@@ -63,13 +63,13 @@ def test_expected_number_of_several_digits():
 
 def test_a_number_with_a_leading_zero_keeps_its_place():
     table = {(): {1: 1.0}, (1,): {8: 1.0}, (1, 8): {3: 1.0}, (1, 8, 3): {0: 1.0}}
-    (said,) = ExpectedNumber()(asking(table))
-    assert value(asking(table), said) == pytest.approx(103, rel=1e-5)
+    (said,) = ExpectedNumber()(question(table))
+    assert value(question(table), said) == pytest.approx(103, rel=1e-5)
 
 
 def test_a_number_further_on_in_the_answer_is_found_there():
     table = {(): {5: 1.0}, (5,): {6: 1.0}, (5, 6): {3: 0.75, 1: 0.25}, (5, 6, 3): {0: 1.0}, (5, 6, 1): {0: 1.0}}
-    a = asking(table)
+    a = question(table)
     (said,) = ExpectedNumber()(a)
     assert said.continuations[0] == (5, 6)
     assert value(a, said) == pytest.approx(2.5, rel=1e-5)
@@ -77,16 +77,16 @@ def test_a_number_further_on_in_the_answer_is_found_there():
 
 def test_no_number_is_an_error_that_shows_the_answer():
     with pytest.raises(TargetError, match=r"answers ' dog', which has no number"):
-        ExpectedNumber()(asking({(): {7: 1.0}, (7,): {0: 1.0}}))
+        ExpectedNumber()(question({(): {7: 1.0}, (7,): {0: 1.0}}))
 
 
 def test_numbers_that_are_likely_where_another_word_is_said_are_no_count():
     """A third of the probability lies on numbers, and the model says " dog": nobody was counting."""
     table = {(): {7: 0.6, 1: 0.1, 2: 0.3}, (7,): {0: 1.0}}
     with pytest.raises(TargetError, match=r"answers ' dog', which has no number"):
-        ExpectedNumber()(asking(table))
+        ExpectedNumber()(question(table))
     # it says " dog 2": the number is looked at where it stands
-    a = asking({(): {7: 0.6, 1: 0.4}, (7,): {2: 0.75, 3: 0.25}, (7, 2): {0: 1.0}})
+    a = question({(): {7: 0.6, 1: 0.4}, (7,): {2: 0.75, 3: 0.25}, (7, 2): {0: 1.0}})
     (said,) = ExpectedNumber()(a)
     assert said.continuations[0] == (7,)
     assert value(a, said) == pytest.approx(0.75 * 2 + 0.25 * 3, rel=1e-5)
@@ -94,36 +94,36 @@ def test_numbers_that_are_likely_where_another_word_is_said_are_no_count():
 
 def test_the_answer_is_explained_where_a_prompt_asks_how_many_and_no_number_is_answered():
     score, _ = answer_score(None, "how many dogs ?")
-    (said,) = score(asking({(): {7: 0.6, 2: 0.4}, (7,): {0: 1.0}}))
+    (said,) = score(question({(): {7: 0.6, 2: 0.4}, (7,): {0: 1.0}}))
     assert said.label == "log_prob of 'dog'"
     assert (
         said.note == "the prompt asks how many and the answer 'dog' has no number, so the maps are of the answer itself"
     )
-    (said,) = score(asking({(): {2: 1.0}}))
+    (said,) = score(question({(): {2: 1.0}}))
     assert said.label == "expected number (2.00)"
     assert said.note == ""
     with pytest.raises(
         TargetError, match="there is nothing to ask"
     ):  # nor does this vocabulary have the prompt's words
-        score(asking({(): {0: 1.0}}))
+        score(question({(): {0: 1.0}}))
 
 
 def test_an_answer_is_generated_again_only_where_it_was_cut_short():
-    a = asking(CAT)
-    asked = []
+    a = question(CAT)
+    lengths = []
     answer = a.view.answer
-    a.view.answer = lambda question, most: (asked.append(most), answer(question, most=most))[1]
+    a.view.answer = lambda question, most: (lengths.append(most), answer(question, most=most))[1]
     assert a.answer(most=2) == (5, 6)
     assert a.words() == "cat ..."
     assert a.answer(most=9) == (5, 6, 7)
     assert a.words() == "cat dog"
     assert a.answer(most=64) == (5, 6, 7)
     assert a.answer(most=1) == (5,)
-    assert asked == [2, 9]
+    assert lengths == [2, 9]
 
 
 @pytest.mark.parametrize(
-    ("score", "given", "own"),
+    ("score", "forced", "own"),
     [
         (Answer(), None, None),
         (Answer("2"), "2", False),
@@ -139,20 +139,20 @@ def test_an_answer_is_generated_again_only_where_it_was_cut_short():
         (Custom(lambda logits: logits[0, 0], text="3"), "3", False),
     ],
 )
-def test_scores_tell_answers_that_they_give_to_the_model(score, given, own):
+def test_scores_tell_answers_that_they_give_to_the_model(score, forced, own):
     """Own: whether the model itself says so, in whole words."""
-    a = asking(CAT if not isinstance(score, ExpectedNumber) else {(): {1: 1.0}})
+    a = question(CAT if not isinstance(score, ExpectedNumber) else {(): {1: 1.0}})
     said = score(a)
-    assert {s.given for s in said} == {given}
-    if given is not None:
-        assert a.says(given) is own
+    assert {s.forced for s in said} == {forced}
+    if forced is not None:
+        assert a.says(forced) is own
 
 
 CAT = {(): {5: 0.9, 7: 0.1}, (5,): {6: 0.6, 0: 0.4}, (5, 6): {7: 0.8, 0: 0.2}, (5, 6, 7): {0: 1.0}}
 
 
 def test_words_tokens_and_the_whole_answer():
-    a = asking(CAT)
+    a = question(CAT)
     words = Answer(per="word")(a)
     assert [s.label for s in words] == ["log_prob of 'cat' in 'cat dog'", "log_prob of 'dog' in 'cat dog'"]
     logs = [torch.log(torch.tensor(p)).item() for p in (0.9 * 0.6, 0.8)]
@@ -168,7 +168,7 @@ def test_words_tokens_and_the_whole_answer():
 
 
 def test_a_given_answer_is_forced():
-    a = asking(CAT)
+    a = question(CAT)
     (said,) = Answer(" dog")(a)
     assert value(a, said) == pytest.approx(torch.log(torch.tensor(0.1)).item(), rel=1e-4)
     (logit,) = Answer(" dog", of="logit")(a)
@@ -176,7 +176,7 @@ def test_a_given_answer_is_forced():
 
 
 def test_contrast_is_at_the_first_difference():
-    a = asking(CAT)
+    a = question(CAT)
     (said,) = Contrast(" cat", " dog")(a)
     assert value(a, said) == pytest.approx(torch.log(torch.tensor(0.9 / 0.1)).item(), rel=1e-4)
     (longer,) = Contrast(" cat dog", " cat")(a)  # dog rather than the end
@@ -187,7 +187,7 @@ def test_contrast_is_at_the_first_difference():
 
 
 def test_next_token_and_own_functions():
-    a = asking(CAT)
+    a = question(CAT)
     (said,) = NextToken()(a)
     assert said.tokens == (5,)
     (own,) = Custom(lambda logits: logits[0].softmax(-1)[5] * 2)(a)
@@ -209,7 +209,7 @@ def test_next_token_and_own_functions():
 )
 def test_mistakes(score, error, message, unchecked):
     with pytest.raises(error, match=message):
-        score()(asking(CAT))
+        score()(question(CAT))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from isotherm.vlm.asking import Question
 from isotherm.vlm.methods import GradientActivation
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
 from isotherm.vlm.trust import centre_distance, deletion_curves, judge
@@ -25,8 +25,8 @@ def trace_of(worth=WORTH):
     view = Toy(
         lambda seen, said: torch.stack([(seen[:, 0] * signs * worth).sum(), seen.sum()]), ["a", "?"], (tokens,), (6, 6)
     )
-    asking = Question.of(view, view.ask([view.picture()], "?"))
-    (trace,) = record(asking, Custom(lambda logits: logits[0, 0])(asking), frozenset({"gradient"}))
+    question = Question.of(view, view.ask([view.picture()], "?"))
+    (trace,) = record(question, Custom(lambda logits: logits[0, 0])(question), frozenset({"gradient"}))
     return trace
 
 
@@ -69,8 +69,8 @@ def test_a_map_that_ignores_the_weights_is_found_out():
 
 def test_hidden_tokens_without_a_score_are_told():
     trace = trace_of()
-    signs = trace.asking.streams[0][0, :, 0]
-    trace.asking.view.rule = lambda seen, said: torch.stack(
+    signs = trace.question.streams[0][0, :, 0]
+    trace.question.view.rule = lambda seen, said: torch.stack(
         [torch.where((seen == 0).all(), torch.nan, (seen[:, 0] * signs * WORTH).sum()), seen.sum()]
     )
     found = judge(trace, GradientActivation()(trace), lambda: -WORTH)

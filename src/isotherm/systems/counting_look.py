@@ -17,10 +17,10 @@ from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_views import CountView
-from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import AnswerScore, explain_answer
-from isotherm.vlm.numbers import SaidCount, read_count
+from isotherm.vlm.numbers import TextCount, read_count
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.view import LanguageView
 
 MOST_DOTS = 4096
@@ -42,7 +42,7 @@ class Look:
     view: CountView
     prompt: str
     answer: str
-    answer_count: SaidCount
+    answer_count: TextCount
     expected: float | None
     heatmap: Heatmap | None
     own_map: Heatmap | None
@@ -83,7 +83,7 @@ def look(model: LanguageView, picture: Picture, view: CountView, category: str, 
     question = keeping.question
     assert question is not None  # the score is the first to run
     answer = model.vocabulary.decode(question.answer(most=config.answer_tokens)).strip()
-    grids = question.asked.pictures[0].grids
+    grids = question.prompt.pictures[0].grids
     token_px = float(frame.cell_size.max()) * min(float(grid.frame.cell_size.max()) for grid in grids)
     heatmap = None if own_map is None else own_map.with_(frame=frame.then(own_map.frame), picture=picture)
     dots = Points(torch.zeros(0, 2), score=torch.zeros(0)) if heatmap is None else peaks_of(heatmap, config, token_px)

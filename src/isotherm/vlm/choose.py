@@ -11,9 +11,9 @@ from typing import Any
 from isotherm.errors import OptionError, TargetError
 from isotherm.ops.names import known_method
 from isotherm.vlm import methods as methods_module
-from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.explain import AnswerScore
 from isotherm.vlm.methods import Propagation
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
 from isotherm.vlm.trace import TokenMethod
 
@@ -25,12 +25,12 @@ COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa
 class NumberOrAnswer(ExpectedNumber):
     """The expected number, or the whole answer where it has no number, which a note then says."""
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
+    def __call__(self, question: Question) -> list[AnswerTarget]:
         with suppress(TargetError):
-            return super().__call__(asking)
-        found = Answer()(asking)  # refused, where the model says nothing
-        note = f"the prompt asks how many and the answer {asking.words()!r} has no number, so the maps are of the answer itself"
-        return [replace(said, note=note) for said in found]
+            return super().__call__(question)
+        targets = Answer()(question)  # refused, where the model says nothing
+        note = f"the prompt asks how many and the answer {question.words()!r} has no number, so the maps are of the answer itself"
+        return [replace(target, note=note) for target in targets]
 
 
 def answer_score(
@@ -84,14 +84,14 @@ def _named(target: str, answer: str | None) -> AnswerScore:
     return known[name]
 
 
-def token_methods(given: Any) -> tuple[list[TokenMethod], str | None]:
+def token_methods(chosen: Any) -> tuple[list[TokenMethod], str | None]:
     """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py``."""
-    if given is None:
+    if chosen is None:
         return (
             [Propagation()],
             "method: propagation, whose maps lie best on the evidence in our comparison; attention_gradient takes half the time",
         )
-    several: Sequence[Any] = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+    several: Sequence[Any] = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Sequence) else chosen
     return [_method(m) if isinstance(m, str) else m for m in several], None
 
 

@@ -19,12 +19,12 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
-from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.trace import TokenMethod, TokenTrace, record
 from isotherm.vlm.trust import judge
 from isotherm.vlm.view import LanguageView
@@ -66,31 +66,31 @@ def explain_answer(
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
     notes = note_unknown_words(view, prompt)
-    asked = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
+    inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     needs = frozenset().union(*(m.needs for m in methods))
-    asking = Question.of(view, asked, tower="tower" in needs)
-    with examined(asking):
-        said = score(asking)
-        traces = record(asking, said, needs)
+    question = Question.of(view, inputs, tower="tower" in needs)
+    with examined(question):
+        targets = score(question)
+        traces = record(question, targets, needs)
         check_scores(traces)
         by_method = [guarded(method, traces) for method in methods]
     notes = [
         *(str(p) for p in premises if p.alarming),
         *notes,
-        *dict.fromkeys(s.note for s in said if s.note),
-        *asking.notes,
+        *dict.fromkeys(s.note for s in targets if s.note),
+        *question.notes,
     ]
     # by now it is known unless the score did without
-    answer = asking.words()
-    forced = next((s.given for s in said if s.given is not None and not asking.says(s.given)), None)
-    found: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
+    answer = question.words()
+    forced = next((t.forced for t in targets if t.forced is not None and not question.says(t.forced)), None)
+    made: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
     for i, trace in enumerate(traces):
         for method, several in zip(methods, by_method, strict=True):
             values, more = several[i]
             notes += [n for n in more if n not in notes]
-            found.append((trace, method, values.detach().cpu().float()))
+            made.append((trace, method, values.detach().cpu().float()))
     spoken = {"answer": answer} if forced is None else {"answer": answer, "forced": forced}
-    maps = [marked(m, premises) for trace, method, values in found for m in _maps(trace, method, values, seed)]
+    maps = [marked(m, premises) for trace, method, values in made for m in _maps(trace, method, values, seed)]
     maps = [m.with_(meta={**m.meta, **spoken}) for m in maps]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
@@ -99,7 +99,7 @@ def explain_answer(
         notes.append("no part of the picture speaks for it, so nothing is drawn")
 
     def assess() -> tuple[Trust | None, ...]:
-        return _assess(found, said, len(asked.pictures), "full" if trust == "full" else "fast", fill, seed)
+        return _assess(made, targets, len(inputs.pictures), "full" if trust == "full" else "fast", fill, seed)
 
     return Explanation(
         tuple(maps),
@@ -135,31 +135,31 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
 
 
 def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], seed: int) -> list[Heatmap]:
-    asked = trace.asking.asked
-    shown = "picture" if asked.video is None else "moment"
+    prompt = trace.question.prompt
+    shown = "picture" if prompt.video is None else "moment"
     out = []
-    for i, (picture, source) in enumerate(zip(asked.pictures, asked.sources, strict=True)):
-        first, last = asked.first[i], asked.first[i + 1]
+    for i, (picture, source) in enumerate(zip(prompt.pictures, prompt.sources, strict=True)):
+        first, last = prompt.first[i], prompt.first[i + 1]
         laid, frame = lay_out(values[first:last], picture, additive=method.additive)
         meta = {
-            "model": trace.asking.view.name,
+            "model": trace.question.view.name,
             "method": method.name,
             "layer": "vision tokens",
             "score": trace.score,
-            "prompt": asked.prompt,
+            "prompt": prompt.text,
             "picture": i,
             "shown": shown,
             "seed": seed,
             "seen": round(float(picture.seen().float().mean()), 4),
         }
-        where = f", {shown} {i + 1} of {len(asked.pictures)}" if len(asked.pictures) > 1 else ""
+        where = f", {shown} {i + 1} of {len(prompt.pictures)}" if len(prompt.pictures) > 1 else ""
         out.append(
             Heatmap(
                 laid,
                 frame,
                 "relevance",
                 signed=method.signed,
-                label=f"{trace.said.label}{where}",
+                label=f"{trace.target.label}{where}",
                 meta=meta,
                 picture=source,
             )
@@ -168,19 +168,19 @@ def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], s
 
 
 def _assess(
-    found: Sequence[tuple[TokenTrace, TokenMethod, Tensor]],
-    said: Sequence[AnswerTarget],
+    made: Sequence[tuple[TokenTrace, TokenMethod, Tensor]],
+    targets: Sequence[AnswerTarget],
     pictures: int,
     level: Literal["fast", "full"],
     fill: Fill,
     seed: int,
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
-    judged = said[:FAST_TARGETS] if level == "fast" else said
-    for trace, method, values in found:
+    judged = targets[:FAST_TARGETS] if level == "fast" else targets
+    for trace, method, values in made:
         known = (
             judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed)
-            if trace.said in judged
+            if trace.target in judged
             else None
         )
         out += [known] * pictures
@@ -189,9 +189,9 @@ def _assess(
 
 def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
     """The same map with the weights that the model has now."""
-    asking = Question.of(trace.asking.view, trace.asking.asked, tower="tower" in method.needs)
+    question = Question.of(trace.question.view, trace.question.prompt, tower="tower" in method.needs)
     try:
-        ((values, _),) = guarded(method, record(asking, [trace.said], method.needs))
+        ((values, _),) = guarded(method, record(question, [trace.target], method.needs))
         return values
     except (MethodError, NonFiniteError):  # random weights may leave nothing to show
-        return torch.zeros(asking.tokens)
+        return torch.zeros(question.tokens)

@@ -96,17 +96,17 @@ def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
             share.append(layer.probabilities()[..., at].mean((0, 1)))
             lengths.append(layer.call.value[layer.row][:, at].float().norm(dim=-1).mean(0))
     if not share:
-        return torch.zeros(trace.asking.tokens, dtype=torch.bool)
+        return torch.zeros(trace.question.tokens, dtype=torch.bool)
     looked = torch.stack(share).mean(0)
-    given = torch.stack([v / v.median().clamp(min=1e-12) for v in lengths]).mean(0)
-    return ((looked / looked.sum().clamp(min=1e-12) > max(SINK_SHARE, 4 / len(looked))) & (given < SINK_VALUE)).cpu()
+    length = torch.stack([v / v.median().clamp(min=1e-12) for v in lengths]).mean(0)
+    return ((looked / looked.sum().clamp(min=1e-12) > max(SINK_SHARE, 4 / len(looked))) & (length < SINK_VALUE)).cpu()
 
 
 def _streams(trace: TokenTrace, gradients: Sequence[Tensor]) -> list[str]:
     silent = [i for i, g in enumerate(gradients) if not bool(g.any())]
     if len(silent) == len(gradients):
         raise MethodError(
-            f"no vision token changes the {trace.said.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast"
+            f"no vision token changes the {trace.target.label}: every gradient is exactly 0 (the softmax may be saturated); explain a logit or a contrast"
         )
     return [
         f"deepstack layer {i} has no gradient at all and adds nothing to the map"
@@ -117,7 +117,7 @@ def _streams(trace: TokenTrace, gradients: Sequence[Tensor]) -> list[str]:
 
 
 def _saturated(trace: TokenTrace) -> list[str]:
-    if trace.said.of != "log_prob" or trace.score < math.log(SURE) * len(trace.said.steps):
+    if trace.target.of != "log_prob" or trace.score < math.log(SURE) * len(trace.target.steps):
         return []
     return [
         f"the model is sure of this (log p = {trace.score:.1e}), so log p hardly moves with the picture; a logit, a contrast or the expected number says more"
@@ -126,5 +126,5 @@ def _saturated(trace: TokenTrace) -> list[str]:
 
 def _blind(trace: TokenTrace) -> bool:
     last = int(trace.positions.max())
-    behind = trace.asking.asked.ids[last + 1 :].tolist()
-    return trace.asking.view.causal and len(set(behind) & set(trace.asking.question())) > 0
+    behind = trace.question.prompt.ids[last + 1 :].tolist()
+    return trace.question.view.causal and len(set(behind) & set(trace.question.prompt_tokens())) > 0

@@ -56,7 +56,7 @@ _TOTAL = re.compile(
 
 
 @dataclass(frozen=True)
-class SaidCount:
+class TextCount:
     """What a text says.
 
     Args:
@@ -68,13 +68,13 @@ class SaidCount:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Number:
     value: float
     start: int
     end: int
 
 
-def read_count(text: str, category: str = "") -> SaidCount:
+def read_count(text: str, category: str = "") -> TextCount:
     """The count that an answer gives.
 
     - Digits of any script ("12", "1,024", "12.0"), words ("twenty-three", "one hundred and five", "a dozen", "two dozen", "a couple"). "At least",
@@ -92,45 +92,45 @@ def read_count(text: str, category: str = "") -> SaidCount:
         >>> read_count("There are about twenty-three peaches.").value
         23.0
         >>> read_count("I cannot tell.")
-        SaidCount(value=None, reason="gives no number: 'I cannot tell.'")
+        TextCount(value=None, reason="gives no number: 'I cannot tell.'")
     """
     text = re.sub(r"<think>.*?</think>", " ", text, flags=re.DOTALL).replace("’", "'")
     text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)[\u00a0\u202f](?=\d{3}(?!\d))", ",", text)).strip()
     if not text:
-        return SaidCount(None, "says nothing")
+        return TextCount(None, "says nothing")
     marks = {m.start(1) for m in _LIST_MARK.finditer(text)}
     refuses = bool(_REFUSES.search(text))
-    found = sorted(
+    numbers = sorted(
         [f for f in _digits(text) if f.start not in marks] + _words(text, pronouns=refuses), key=lambda f: f.start
     )
-    ranged = _ranges(text, found)
+    ranged = _ranges(text, numbers)
     if ranged:
         return _chosen(text, ranged, category)
     if len(marks) > 1:
         last = max(int(m[1]) for m in _LIST_MARK.finditer(text))
-        return SaidCount(float(last), f"a list of {last}")
+        return TextCount(float(last), f"a list of {last}")
     if refuses:
-        return SaidCount(None, f"gives no number: {_short(text)}")
+        return TextCount(None, f"gives no number: {_short(text)}")
     if match := _NONE.search(text):
-        return SaidCount(0.0, f"says {match[0]!r}")
+        return TextCount(0.0, f"says {match[0]!r}")
     if match := _AN.search(text):
-        return SaidCount(1.0, f"says {match[0]!r}")
+        return TextCount(1.0, f"says {match[0]!r}")
     if re.fullmatch(r"\W*-?\s?\d[\d.,]*\s?%?\W*", text):
-        return SaidCount(None, f"{_short(text)} is no count")
-    return SaidCount(None, f"gives no number: {_short(text)}")
+        return TextCount(None, f"{_short(text)} is no count")
+    return TextCount(None, f"gives no number: {_short(text)}")
 
 
-def _chosen(text: str, found: list[tuple[_Found, str]], category: str) -> SaidCount:
-    values = {f.value for f, _ in found}
+def _chosen(text: str, numbers: list[tuple[_Number, str]], category: str) -> TextCount:
+    values = {f.value for f, _ in numbers}
     if len(values) == 1:
-        return SaidCount(found[0][0].value, found[0][1])
-    among = f"one of {len(found)} numbers"
+        return TextCount(numbers[0][0].value, numbers[0][1])
+    among = f"one of {len(numbers)} numbers"
     if totals := list(_TOTAL.finditer(text)):
         at = totals[-1]
-        behind = [p for p in found if p[0].start >= at.end()]
+        behind = [p for p in numbers if p[0].start >= at.end()]
         # "7 in total" stands before it, "the total is 7" and "= 7" behind
         near = min(
-            found,
+            numbers,
             key=lambda p: min(
                 abs(p[0].start - at.end()) + (0 if behind and at[0] == "=" else 1), abs(at.start() - p[0].end)
             ),
@@ -138,15 +138,15 @@ def _chosen(text: str, found: list[tuple[_Found, str]], category: str) -> SaidCo
         near = (
             behind[0] if behind and (at[0] == "=" or at[0].lower() in ("answer is", "final answer", "boxed")) else near
         )
-        return SaidCount(near[0].value, f"{near[1]}, {among}: the one at {at[0]!r}")
+        return TextCount(near[0].value, f"{near[1]}, {among}: the one at {at[0]!r}")
     if stem := category.strip().casefold().removesuffix("s"):
-        for f, reason in found:
+        for f, reason in numbers:
             if text[f.end :].lstrip().casefold().startswith(stem):
-                return SaidCount(f.value, f"{reason}, {among}: the one before {category!r}")
-    return SaidCount(found[0][0].value, f"{found[0][1]}, {among}: the first")
+                return TextCount(f.value, f"{reason}, {among}: the one before {category!r}")
+    return TextCount(numbers[0][0].value, f"{numbers[0][1]}, {among}: the first")
 
 
-def _digits(text: str) -> list[_Found]:
+def _digits(text: str) -> list[_Number]:
     out = []
     for m in _NUMBER.finditer(text):
         value = float(re.sub(r"[,']", "", m[2]) + (m[3] or ""))
@@ -155,18 +155,18 @@ def _digits(text: str) -> list[_Found]:
             end, scale = m.end(), 1
             if more := re.match(r"\s+(hundred|thousand|million|dozen)\b", text[end:], re.IGNORECASE):
                 scale, end = (SCALES | GROUPS)[more[1].lower()], end + more.end()
-            out.append(_Found(value * scale, m.start(2), end))
+            out.append(_Number(value * scale, m.start(2), end))
     return out
 
 
-def _words(text: str, *, pronouns: bool) -> list[_Found]:
+def _words(text: str, *, pronouns: bool) -> list[_Number]:
     """Numbers in words. pronouns: a lone "one" is a pronoun ("I cannot tell one from another")."""
     words = [(m[0].lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
     out, i = [], 0
     while i < len(words):
         value, n = _phrase(text, words, i)
         if n and not (n == 1 and words[i][0] == "one" and (pronouns or _PRONOUN.search(text[: words[i][1]]))):
-            out.append(_Found(float(value), words[i][1], words[i + n - 1][2]))
+            out.append(_Number(float(value), words[i][1], words[i + n - 1][2]))
         i += max(n, 1)
     return out
 
@@ -206,13 +206,13 @@ def _phrase(text: str, words: list[tuple[str, int, int]], i: int) -> tuple[int, 
     return (total + now, k) if last else (0, 0)
 
 
-def _ranges(text: str, found: list[_Found]) -> list[tuple[_Found, str]]:
+def _ranges(text: str, numbers: list[_Number]) -> list[tuple[_Number, str]]:
     """Numbers with what was read; two that are the ends of a range become their mean."""
     out, i = [], 0
-    while i < len(found):
-        a = found[i]
-        if i + 1 < len(found) and _one_range(text, a, b := found[i + 1]):
-            out.append((_Found((a.value + b.value) / 2, a.start, b.end), f"the mean of {a.value:g} and {b.value:g}"))
+    while i < len(numbers):
+        a = numbers[i]
+        if i + 1 < len(numbers) and _one_range(text, a, b := numbers[i + 1]):
+            out.append((_Number((a.value + b.value) / 2, a.start, b.end), f"the mean of {a.value:g} and {b.value:g}"))
             i += 2
         else:
             out.append((a, f"the number {a.value:g}"))
@@ -220,7 +220,7 @@ def _ranges(text: str, found: list[_Found]) -> list[tuple[_Found, str]]:
     return out
 
 
-def _one_range(text: str, a: _Found, b: _Found) -> bool:
+def _one_range(text: str, a: _Number, b: _Number) -> bool:
     between = re.sub(r"\s+", " ", text[a.end : b.start]).strip().casefold()
     if a.value >= b.value:
         return False

@@ -49,9 +49,9 @@ class PictureTokens:
         h, w = self.size
         ys, xs = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
         centres = torch.stack([xs, ys], -1).view(-1, 2).double()
-        found = torch.zeros(h * w, dtype=torch.bool)
+        seen = torch.zeros(h * w, dtype=torch.bool)
         for grid in self.grids:
             cells = grid.frame.points_from_source(centres)
             rows, columns = grid.frame.size
-            found |= (cells[:, 0] >= 0) & (cells[:, 0] < columns) & (cells[:, 1] >= 0) & (cells[:, 1] < rows)
-        return found.view(h, w)
+            seen |= (cells[:, 0] >= 0) & (cells[:, 0] < columns) & (cells[:, 1] >= 0) & (cells[:, 1] < rows)
+        return seen.view(h, w)

@@ -16,9 +16,9 @@ from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionRows, need_layers, watched_attention
 from isotherm.relevance.breaks import Break, differentiate
 from isotherm.relevance.grad_mode import GradientKeeper
-from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.view import Streams
 
 
@@ -52,14 +52,14 @@ class TokenTrace:
     """One target of one question.
 
     Args:
-        asking: the question. said: the target. score: its value.
+        question: what was asked. target: what of the answer. score: its value.
         gradients: (n, d) of each stream of vision tokens, or None. frozen_gradients: the same with norms' divisors taken for constants.
         reads: for each row that the target reads, its layers; empty where no method asked.
         hidden: (l, d) behind the language model's final norm, of the target's first row.
     """
 
-    asking: Question
-    said: AnswerTarget
+    question: Question
+    target: AnswerTarget
     score: float
     gradients: tuple[Float[Tensor, "n d"], ...] | None
     reads: tuple[tuple[LayerRows, ...], ...]
@@ -68,12 +68,12 @@ class TokenTrace:
 
     @property
     def positions(self) -> Int[Tensor, " n"]:
-        return self.asking.asked.positions
+        return self.question.prompt.positions
 
     @property
     def activations(self) -> tuple[Float[Tensor, "n d"], ...]:
         """The vision tokens of each stream, in at least float32."""
-        return tuple(s[0].to(torch.promote_types(s.dtype, torch.float32)) for s in self.asking.streams)
+        return tuple(s[0].to(torch.promote_types(s.dtype, torch.float32)) for s in self.question.streams)
 
     def need_gradients(self) -> tuple[Float[Tensor, "n d"], ...]:
         if self.gradients is None:
@@ -91,7 +91,7 @@ class TokenTrace:
 
     def means(self) -> tuple[Float[Tensor, "n d"], ...]:
         """For each token the mean over the tokens of its picture: what stands for "nothing in particular here"."""
-        first = self.asking.asked.first
+        first = self.question.prompt.first
         return tuple(
             torch.cat([a[i:j].mean(0, keepdim=True).expand(j - i, -1) for i, j in itertools.pairwise(first)])
             for a in self.activations
@@ -100,21 +100,21 @@ class TokenTrace:
     def scores(self, streams: Streams, *, hidden: Bool[Tensor, "b n"] | None = None) -> Float[Tensor, " b"]:
         """The target's value for changed vision tokens, without graph."""
         with torch.no_grad():
-            return self.asking.values([self.said], streams, hidden=hidden)[:, 0]
+            return self.question.values([self.target], streams, hidden=hidden)[:, 0]
 
     def scores_and_gradients(self, streams: Streams) -> tuple[Float[Tensor, " b"], tuple[Float[Tensor, "b n d"], ...]]:
         """The target's value and gradient for changed vision tokens."""
         with torch.inference_mode(False), torch.enable_grad():
             leaves = tuple(s.detach().clone().requires_grad_() for s in streams)
-            with kept_graph(self.asking.view.model, self.asking.notes, start=TOKENS) as keeper:
-                values = self.asking.values([self.said], tuple(leaf.clone() for leaf in leaves), batch=len(streams[0]))[
-                    :, 0
-                ]
-            found = differentiate(values.sum(), leaves, allow_unused=True) if values.requires_grad else ()
-        if all(g is None for g in found):
-            raise no_gradient(f"the {self.said.label} has", TOKENS, keeper.breaks, leaves)
+            with kept_graph(self.question.view.model, self.question.notes, start=TOKENS) as keeper:
+                values = self.question.values(
+                    [self.target], tuple(leaf.clone() for leaf in leaves), batch=len(streams[0])
+                )[:, 0]
+            gradients = differentiate(values.sum(), leaves, allow_unused=True) if values.requires_grad else ()
+        if all(g is None for g in gradients):
+            raise no_gradient(f"the {self.target.label} has", TOKENS, keeper.breaks, leaves)
         return values.detach(), tuple(
-            torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True)
+            torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, leaves, strict=True)
         )
 
 
@@ -166,66 +166,68 @@ class SharingMethod(TokenMethod, Protocol):
         ...
 
 
-def record(asking: Question, said: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
+def record(question: Question, targets: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
     """Read all targets in as few forward passes as there are lengths of continuations, and take each one's gradients.
 
     The graph starts at the vision tokens; no weight gets a gradient.
     """
     plain = needs & {"gradient", "attention", "attention_gradient"}
     if "frozen_gradient" not in needs:
-        return _read(asking, said, plain)
+        return _read(question, targets, plain)
     with frozen_norms():
-        frozen = _read(asking, said, frozenset({"gradient"}))
+        frozen = _read(question, targets, frozenset({"gradient"}))
     gradients = [t.gradients for t in frozen]
     # the values are the same, so one reading is enough unless somebody asks for more than they are
-    traces = _read(asking, said, plain) if plain else [replace(t, gradients=None) for t in frozen]
+    traces = _read(question, targets, plain) if plain else [replace(t, gradients=None) for t in frozen]
     return [replace(t, frozen_gradients=g) for t, g in zip(traces, gradients, strict=True)]
 
 
-def _read(asking: Question, said: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
+def _read(question: Question, targets: Sequence[AnswerTarget], needs: frozenset[str]) -> list[TokenTrace]:
     graph = bool(needs & {"gradient", "attention_gradient"})
     watching = bool(needs & {"attention", "attention_gradient"})
-    lengths = sorted({len(c) for s in said for c in s.continuations})
-    with torch.inference_mode(False), torch.set_grad_enabled(graph), frozen_weights(asking.view.model):
-        leaves = tuple(s.detach().clone().requires_grad_(graph) for s in asking.streams)
-        found: dict[tuple[int, ...], tuple[Tensor, Tensor, list[AttentionRows], int]] = {}
+    lengths = sorted({len(c) for s in targets for c in s.continuations})
+    with torch.inference_mode(False), torch.set_grad_enabled(graph), frozen_weights(question.view.model):
+        leaves = tuple(s.detach().clone().requires_grad_(graph) for s in question.streams)
+        readings: dict[tuple[int, ...], tuple[Tensor, Tensor, list[AttentionRows], int]] = {}
         breaks: list[Break] = []
         for length in lengths:
-            rows = list(dict.fromkeys(c for s in said for c in s.continuations if len(c) == length))
+            rows = list(dict.fromkeys(c for s in targets for c in s.continuations if len(c) == length))
             watch: AbstractContextManager[list[AttentionRows]] = watched_attention() if watching else nullcontext([])
             kept: AbstractContextManager[GradientKeeper | None] = (
-                kept_graph(asking.view.model, asking.notes, start=TOKENS) if graph else nullcontext()
+                kept_graph(question.view.model, question.notes, start=TOKENS) if graph else nullcontext()
             )
             with watch as layers, kept as keeper:
-                reading = asking.read(tuple(leaf.clone() for leaf in leaves) if graph else leaves, rows)
+                reading = question.read(tuple(leaf.clone() for leaf in leaves) if graph else leaves, rows)
             breaks += () if keeper is None else keeper.breaks
             if watching:
-                need_layers(layers, asking.view.layers, "this method")
-            found |= {
+                need_layers(layers, question.view.layers, "this method")
+            readings |= {
                 row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)
             }
-        values = [s.value([found[c][0] for c in s.continuations]) for s in said]
-        for s, value in zip(said, values, strict=True):
+        values = [s.value([readings[c][0] for c in s.continuations]) for s in targets]
+        for s, value in zip(targets, values, strict=True):
             if graph and not value.requires_grad:
                 raise no_gradient(f"the {s.label} has", TOKENS, breaks, leaves)
         return [
-            _trace(asking, s, v, found, leaves, needs, last=i == len(said) - 1)
-            for i, (s, v) in enumerate(zip(said, values, strict=True))
+            _trace(question, s, v, readings, leaves, needs, last=i == len(targets) - 1)
+            for i, (s, v) in enumerate(zip(targets, values, strict=True))
         ]
 
 
 def _trace(
-    asking: Question,
-    said: AnswerTarget,
+    question: Question,
+    target: AnswerTarget,
     value: Tensor,
-    found: dict,
+    readings: dict,
     leaves: Streams,
     needs: frozenset[str],
     *,
     last: bool,
 ) -> TokenTrace:
     outputs = (
-        [layer.output for c in said.continuations for layer in found[c][2]] if "attention_gradient" in needs else []
+        [layer.output for c in target.continuations for layer in readings[c][2]]
+        if "attention_gradient" in needs
+        else []
     )
     at = [*(leaves if "gradient" in needs else ()), *outputs]
     grads: list[Tensor | None] = [None] * len(at)
@@ -245,17 +247,19 @@ def _trace(
     if gradients is not None:
         gradients = tuple(g.to(torch.promote_types(g.dtype, torch.float32)) for g in gradients)
     rest, reads = iter(grads[n:]), []
-    length = len(asking.asked.ids)
-    for i, c in enumerate(said.continuations):
-        _, _, layers, row = found[c]
-        queries = torch.tensor([length - 1 + step for r, step in said.steps if r == i])
+    length = len(question.prompt.ids)
+    for i, c in enumerate(target.continuations):
+        _, _, layers, row = readings[c]
+        queries = torch.tensor([length - 1 + step for r, step in target.steps if r == i])
         kept = []
         for layer in layers:
             g = next(rest) if outputs else None
-            given = None if not outputs else torch.zeros_like(layer.output[row]) if g is None else g[row]
-            kept.append(LayerRows(layer, row, queries, given))
+            gradient = None if not outputs else torch.zeros_like(layer.output[row]) if g is None else g[row]
+            kept.append(LayerRows(layer, row, queries, gradient))
         reads.append(tuple(kept))
-    return TokenTrace(asking, said, float(value.detach()), gradients, tuple(reads), found[said.continuations[0]][1])
+    return TokenTrace(
+        question, target, float(value.detach()), gradients, tuple(reads), readings[target.continuations[0]][1]
+    )
 
 
 class frozen_weights:
@@ -263,12 +267,12 @@ class frozen_weights:
 
     def __init__(self, model: torch.nn.Module) -> None:
         # of weights made under inference_mode none has a gradient, and they cannot be made to ask for one again
-        self.asking = [p for p in model.parameters() if p.requires_grad and not p.is_inference()]
+        self.weights = [p for p in model.parameters() if p.requires_grad and not p.is_inference()]
 
     def __enter__(self) -> None:
-        for p in self.asking:
+        for p in self.weights:
             p.requires_grad_(False)
 
     def __exit__(self, *_: object) -> None:
-        for p in self.asking:
+        for p in self.weights:
             p.requires_grad_(True)

@@ -108,7 +108,7 @@ def _rows(curves: Curves, rows: Sequence[int]) -> Curves:
 def centre_distance(trace: TokenTrace) -> Float[Tensor, " n"]:
     """Each token's distance from its picture's centre, relative to the picture's sides; large for those that stand for no place."""
     parts = []
-    for picture in trace.asking.asked.pictures:
+    for picture in trace.question.prompt.pictures:
         h, w = picture.size
         sides = torch.tensor([w, h], dtype=torch.float64)
         parts.append((token_centres(picture) / sides - 0.5).norm(dim=-1).nan_to_num(2.0))
@@ -132,7 +132,7 @@ def _similarity(trace: TokenTrace, values: Tensor, again: Callable[[], Tensor], 
     seeds: Sequence[int] = (seed,) if level == "fast" else (seed, seed + 1, seed + 2)
     return float(
         cascade(
-            trace.asking.view.model,
+            trace.question.view.model,
             explain,
             maps=values.detach().cpu().float()[None, None],
             fractions=(1.0,),

@@ -26,14 +26,14 @@ class PromptInputs:
     """A question about one or more pictures, processed.
 
     Args:
-        inputs: of the model, a batch of one. ids: (l) the prompt's tokens. prompt: in words.
+        inputs: of the model, a batch of one. ids: (l) the prompt's tokens. text: the question in words.
         sources: the pictures. pictures: which tokens each became, in the prompt's order. positions: (n) where in ``ids`` the vision tokens stand, picture after picture.
         video: the frames of a video and how many make a second, where the pictures are its moments.
     """
 
     inputs: Mapping[str, Any]
     ids: Int[Tensor, " l"]
-    prompt: str
+    text: str
     sources: tuple[Picture, ...]
     pictures: tuple[PictureTokens, ...]
     positions: Int[Tensor, " n"]
@@ -116,17 +116,17 @@ class LanguageView(Protocol):
         """
         ...
 
-    def embed(self, asked: PromptInputs) -> Streams:
+    def embed(self, prompt: PromptInputs) -> Streams:
         """The vision tower's part, without graph: b = 1."""
         ...
 
-    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
+    def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         """The model's own answer, greedily, without the token that ends it; at most so many tokens."""
         ...
 
     def read(
         self,
-        asked: PromptInputs,
+        prompt: PromptInputs,
         streams: Streams,
         continuation: Int[Tensor, "b k"],
         *,
@@ -141,11 +141,11 @@ class LanguageView(Protocol):
         """
         ...
 
-    def pixels(self, asked: PromptInputs) -> Tensor:
+    def pixels(self, prompt: PromptInputs) -> Tensor:
         """What the vision tower is fed, as the processor made it."""
         ...
 
-    def embed_pixels(self, asked: PromptInputs, pixels: Tensor) -> Streams:
+    def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> Streams:
         """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants.
 
         Gradients stay on through the model's own blocks; where a mode of the adapter's own changes operations (:func:`~isotherm.vlm.frozen.frozen_norms`
@@ -153,7 +153,7 @@ class LanguageView(Protocol):
         """
         ...
 
-    def positive_per_token(self, asked: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each vision token's patches."""
         ...
 

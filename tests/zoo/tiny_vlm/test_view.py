@@ -61,11 +61,11 @@ def test_an_answer_is_one_word_that_ends(view):
 
 
 def test_maps_of_counts_lie_on_what_is_counted_and_fall_to_chance_with_random_weights(view):
-    asked = questions("count", 24)
+    shapes = questions("count", 24)
     aucs = {name: [] for name in ("ours", "random weights", "ours, on other shapes")}
     hits = []
     blind = load(weights="none", seed=3)
-    for q in asked:
+    for q in shapes:
         for name, model in (("ours", view), ("random weights", blind)):
             (found,) = explain(
                 model,
@@ -96,16 +96,16 @@ def test_maps_of_places_lie_on_what_is_placed(view):
 
 
 def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
-    from isotherm.vlm.asking import Question
+    from isotherm.vlm.question import Question
     from isotherm.vlm.scores import ExpectedNumber
     from isotherm.vlm.trace import record
     from isotherm.vlm.trust import judge
 
     right, wrong = [], []
     for q in questions("count", 6):
-        asking = Question.of(view, view.ask([q.picture], q.question))
+        question = Question.of(view, view.ask([q.picture], q.question))
         method = AttentionGradient()
-        (trace,) = record(asking, ExpectedNumber()(asking), method.needs)
+        (trace,) = record(question, ExpectedNumber()(question), method.needs)
         values = method(trace)
         right.append(judge(trace, values, None))
         wrong.append(judge(trace, values.max() - values + 1e-6, None))
@@ -171,11 +171,12 @@ def test_words_that_it_never_heard_are_named(view):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_shows_the_same_places(view, dtype):
-    asked = make_question(11, "count")
+    shapes = make_question(11, "count")
     half = load("tiny-vlm", dtype=dtype)
     for method in ("propagation", "attention_gradient"):
         full, coarse = (
-            explain(v, asked.picture, prompt=asked.question, method=method, trust="off")[0].values for v in (view, half)
+            explain(v, shapes.picture, prompt=shapes.question, method=method, trust="off")[0].values
+            for v in (view, half)
         )
         assert float(torch.corrcoef(torch.stack([full.flatten(), coarse.flatten()]))[0, 1]) > 0.97
 

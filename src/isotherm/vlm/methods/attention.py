@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.ops.names import known_word
-from isotherm.vlm.asking import AnswerTarget
+from isotherm.vlm.question import AnswerTarget
 from isotherm.vlm.trace import LayerRows, TokenTrace, record
 
 CHUNK = 256
@@ -67,7 +67,7 @@ class AttentionGradient:
         for i, trace in enumerate(traces):
             for layer in (layer for read in trace.reads for layer in read):
                 alike.setdefault((id(layer.call), layer.row), []).append((i, layer))
-        found: list[list[Tensor]] = [[] for _ in traces]
+        sums: list[list[Tensor]] = [[] for _ in traces]
         for several in alike.values():
             call = several[0][1].call
             at = traces[several[0][0]].positions.to(call.value.device)
@@ -82,8 +82,8 @@ class AttentionGradient:
                 for total, (_, layer) in zip(totals, several, strict=True):
                     total += layer.gradients(some, at).clamp_(min=0).mul_(looked).sum((0, 1)) / len(looked)
             for total, (i, _) in zip(totals, several, strict=True):
-                found[i].append(total)
-        return [torch.stack(parts).mean(0) for parts in found]
+                sums[i].append(total)
+        return [torch.stack(parts).mean(0) for parts in sums]
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,21 @@ class RelativeAttention:
     needs: frozenset[str] = frozenset({"attention"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        asking = trace.asking
+        question = trace.question
         here = Attention()(trace)
         plain = AnswerTarget("generic", ((),), lambda rows: rows[0].sum(), ((0, 0),), (0,))
-        (generic,) = record(asking.again(self.generic), [plain], frozenset({"attention"}))
+        (generic,) = record(question.again(self.generic), [plain], frozenset({"attention"}))
         there = Attention()(generic)
         return here / there.clamp(min=torch.finfo(there.dtype).tiny)
 
 
 def mean_rows(trace: TokenTrace, of, *, layers: slice = slice(None)) -> Float[Tensor, " n"]:
     """Mean over the rows that are read, their layers, heads and queries, at the vision tokens."""
-    found = []
+    rows = []
     for read in trace.reads:
         for layer in read[layers]:
-            found.append(_at_pictures(layer, of, trace))
-    return torch.stack(found).mean(0)
+            rows.append(_at_pictures(layer, of, trace))
+    return torch.stack(rows).mean(0)
 
 
 def _at_pictures(layer: LayerRows, of, trace: TokenTrace) -> Float[Tensor, " n"]:

@@ -89,7 +89,7 @@ class IntegratedGradients:
         for some in ((torch.arange(self.steps) + 0.5) / self.steps).split(self.batch):
             at = some.to(apart[0])[:, None, None]
             _, gradients = trace.scores_and_gradients(
-                tuple((m + at * d).to(s.dtype) for m, d, s in zip(start, apart, trace.asking.streams, strict=True))
+                tuple((m + at * d).to(s.dtype) for m, d, s in zip(start, apart, trace.question.streams, strict=True))
             )
             for sum_, g in zip(total, gradients, strict=True):
                 sum_ += g.to(sum_).sum(0)

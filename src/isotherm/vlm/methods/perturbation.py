@@ -31,7 +31,7 @@ class TokenOcclusion:
     needs: frozenset[str] = frozenset({"rerun"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        n, lost = trace.asking.tokens, []
+        n, lost = trace.question.tokens, []
         for some in torch.arange(n).split(32):
             gone = F.one_hot(some, n).bool()
             lost.append(trace.score - filled(trace, gone, self.fill))
@@ -76,9 +76,9 @@ class Rise:
 
     def _masks(self, trace: TokenTrace) -> Bool[Tensor, "m n"]:
         generator = torch.Generator().manual_seed(self.seed)
-        asked = trace.asking.asked
-        kept = torch.rand(self.masks, len(asked.positions), generator=generator) < self.keep
-        for start, picture in zip(asked.first, asked.pictures, strict=False):
+        prompt = trace.question.prompt
+        kept = torch.rand(self.masks, len(prompt.positions), generator=generator) < self.keep
+        for start, picture in zip(prompt.first, prompt.pictures, strict=False):
             for grid in picture.grids:
                 h, w = grid.frame.size
                 coarse = torch.rand(self.masks, 1, min(self.cells, h) + 1, min(self.cells, w) + 1, generator=generator)

@@ -34,12 +34,12 @@ class Propagation:
         return self.together([trace])[0]
 
     def together(self, traces: Sequence[TokenTrace]) -> list[Float[Tensor, " n"]]:
-        asking = traces[0].asking
-        pixels, streams = asking.tower()
+        question = traces[0].question
+        pixels, streams = question.tower()
         out = []
         for i, trace in enumerate(traces):
             # a stream without a graph does not depend on the pixels
-            reached, given = zip(
+            reached, gradients = zip(
                 *(
                     (s, g[None].to(s))
                     for g, s in zip(trace.need_frozen_gradients(), streams, strict=True)
@@ -47,9 +47,9 @@ class Propagation:
                 ),
                 strict=True,
             )
-            (gradient,) = differentiate(reached, [pixels], grad_outputs=given, retain_graph=i < len(traces) - 1)
+            (gradient,) = differentiate(reached, [pixels], grad_outputs=gradients, retain_graph=i < len(traces) - 1)
             assert gradient is not None
-            values = asking.view.positive_per_token(asking.asked, pixels.detach(), gradient)
+            values = question.view.positive_per_token(question.prompt, pixels.detach(), gradient)
             # patches that were never seen count as 0 there, and what is no number must not become 0 among them
             out.append(values if is_finite(gradient) else torch.full_like(values, torch.nan))
         return out

@@ -51,15 +51,15 @@ class Chefer:
 
 
 def _followed(trace: TokenTrace, matrix, *, keep: float) -> Float[Tensor, " n"]:
-    found = []
+    flows = []
     for read in trace.reads:
         length = read[0].call.tokens
         flow = torch.zeros(length, dtype=torch.float32, device=read[0].call.value.device)
         flow[read[0].queries] = 1 / max(1, len(read[0].queries))
         for layer in reversed(read):
             flow = keep * flow + (1 - keep if keep < 1 else 1.0) * _through(layer, flow, matrix)
-        found.append(flow[trace.positions.to(flow.device)])
-    return torch.stack(found).mean(0)
+        flows.append(flow[trace.positions.to(flow.device)])
+    return torch.stack(flows).mean(0)
 
 
 def _through(layer: LayerRows, flow: Float[Tensor, " l"], matrix) -> Float[Tensor, " l"]:

@@ -29,34 +29,34 @@ class TokenActivation:
     needs: frozenset[str] = frozenset({"hidden"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
-        asking = trace.asking
+        question = trace.question
         hidden = trace.hidden.float()
         seen = hidden[trace.positions.to(hidden.device)]
-        given = trace.said.continuations[0]
+        forced = trace.target.continuations[0]
         maps = []
-        for (row, step), token in zip(trace.said.steps, trace.said.tokens, strict=True):
+        for (row, step), token in zip(trace.target.steps, trace.target.tokens, strict=True):
             if row:
                 continue
-            before = [*asking.question(), *given[:step]]
-            activation = (seen @ asking.view.column(token).to(seen)).clamp(min=0)
+            before = [*question.prompt_tokens(), *forced[:step]]
+            activation = (seen @ question.view.column(token).to(seen)).clamp(min=0)
             others = torch.stack(
-                [(seen @ asking.view.column(t).to(seen)).clamp(min=0) for t in before if t != token]
+                [(seen @ question.view.column(t).to(seen)).clamp(min=0) for t in before if t != token]
                 or [torch.zeros_like(activation)]
             )
             weight = torch.softmax(others.norm(dim=-1), 0)
             common = weight @ others
             scale = (activation @ common / (common @ common).clamp(min=1e-12)).clamp(min=0)
-            maps.append(ranked(asking, (activation - scale * common).clamp(min=0)))
+            maps.append(ranked(question, (activation - scale * common).clamp(min=0)))
         return torch.stack(maps).mean(0)
 
 
-def ranked(asking, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def ranked(question, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Each token's 3 x 3 neighbours, sorted and weighted by a Gaussian around their median: lone bright tokens are damped.
 
     Source: Li et al. 2025, eqs. 8 and 9.
     """
     out = values.clone()
-    for start, picture in zip(asking.asked.first, asking.asked.pictures, strict=False):
+    for start, picture in zip(question.prompt.first, question.prompt.pictures, strict=False):
         for grid in picture.grids:
             at = (start + grid.token).to(values.device)
             around = torch.nn.functional.unfold(

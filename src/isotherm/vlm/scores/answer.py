@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import AnswerTarget, Question, Value
+from isotherm.vlm.question import AnswerTarget, Question, Value
 from isotherm.vlm.words import note_unknown_words
 
 Of = Literal["log_prob", "logit"]
@@ -29,10 +29,10 @@ class NextToken:
     text: str | None = None
     of: Of = "logit"
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
+    def __call__(self, question: Question) -> list[AnswerTarget]:
         _check_of(self.of)
-        token = int(asking.logits().argmax()) if self.text is None else encoded(asking, self.text)[0]
-        word = asking.view.vocabulary.decode([token]) or f"token {token}"
+        token = int(question.logits().argmax()) if self.text is None else encoded(question, self.text)[0]
+        word = question.view.vocabulary.decode([token]) or f"token {token}"
         return [
             AnswerTarget(
                 f"{self.of} of {word.strip()!r} next",
@@ -63,22 +63,22 @@ class Answer:
     of: Of = "log_prob"
     most: int = MOST
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
+    def __call__(self, question: Question) -> list[AnswerTarget]:
         _check_of(self.of)
         if self.per not in ("answer", "word", "token"):
             raise OptionError(f"per is {self.per!r}; expected answer, word or token")
-        tokens = answered(asking, self.text, self.most)
-        whole = asking.view.vocabulary.decode(tokens).strip()
+        tokens = answer_tokens(question, self.text, self.most)
+        whole = question.view.vocabulary.decode(tokens).strip()
         if self.per == "answer":
             groups = [(whole, range(len(tokens)))]
         elif self.per == "token":
             groups = [
-                (asking.view.vocabulary.decode([t]).strip() or f"token {t}", range(i, i + 1))
+                (question.view.vocabulary.decode([t]).strip() or f"token {t}", range(i, i + 1))
                 for i, t in enumerate(tokens)
             ]
         else:
-            groups = words_of(asking, tokens)
-        return [_said(text, tokens, steps, self.of, whole, self.text) for text, steps in groups]
+            groups = words_of(question, tokens)
+        return [_steps_target(text, tokens, steps, self.of, whole, self.text) for text, steps in groups]
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ class Word:
     text: str | None = None
     of: Of = "log_prob"
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
-        tokens = answered(asking, self.text, MOST)
-        whole = asking.view.vocabulary.decode(tokens).strip()
-        found = [(text, steps) for text, steps in words_of(asking, tokens) if _bare(text) == _bare(self.word)]
-        if not 0 <= self.number < len(found):
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        tokens = answer_tokens(question, self.text, MOST)
+        whole = question.view.vocabulary.decode(tokens).strip()
+        matches = [(text, steps) for text, steps in words_of(question, tokens) if _bare(text) == _bare(self.word)]
+        if not 0 <= self.number < len(matches):
             raise TargetError(
-                f"the answer {whole!r} has the word {self.word!r} {len(found)} time(s), so there is none with number {self.number}"
+                f"the answer {whole!r} has the word {self.word!r} {len(matches)} time(s), so there is none with number {self.number}"
             )
-        return [_said(*(found[self.number][0], tokens, found[self.number][1]), self.of, whole, self.text)]
+        return [_steps_target(*(matches[self.number][0], tokens, matches[self.number][1]), self.of, whole, self.text)]
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ class Span:
     text: str | None = None
     of: Of = "log_prob"
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
-        tokens = answered(asking, self.text, MOST)
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        tokens = answer_tokens(question, self.text, MOST)
         if not 0 <= self.start < self.stop <= len(tokens):
             raise TargetError(f"the answer has {len(tokens)} tokens; {self.start} to {self.stop} is no part of it")
-        whole = asking.view.vocabulary.decode(tokens).strip()
+        whole = question.view.vocabulary.decode(tokens).strip()
         return [
-            _said(
-                asking.view.vocabulary.decode(tokens[self.start : self.stop]).strip(),
+            _steps_target(
+                question.view.vocabulary.decode(tokens[self.start : self.stop]).strip(),
                 tokens,
                 range(self.start, self.stop),
                 self.of,
@@ -135,31 +135,31 @@ class Span:
         ]
 
 
-def encoded(asking: Question, text: str) -> tuple[int, ...]:
+def encoded(question: Question, text: str) -> tuple[int, ...]:
     """The tokens of a text; refused where the model's vocabulary has no word for it."""
-    tokens = tuple(asking.view.vocabulary.encode(text))
-    said = asking.view.vocabulary.decode(tokens)
-    if not tokens or not said.strip():
+    tokens = tuple(question.view.vocabulary.encode(text))
+    word = question.view.vocabulary.decode(tokens)
+    if not tokens or not word.strip():
         raise TargetError(
-            f"the vocabulary of {asking.view.name} has no tokens for {text!r}; give a word that it can say"
+            f"the vocabulary of {question.view.name} has no tokens for {text!r}; give a word that it can say"
         )
     return tokens
 
 
-def answered(asking: Question, text: str | None, most: int) -> tuple[int, ...]:
+def answer_tokens(question: Question, text: str | None, most: int) -> tuple[int, ...]:
     """The tokens of a given answer, or of the model's own."""
-    tokens = asking.answer(most=most) if text is None else encoded(asking, text)
+    tokens = question.answer(most=most) if text is None else encoded(question, text)
     if not tokens:
-        why = "".join(f"; {line}" for line in note_unknown_words(asking.view, asking.asked.prompt))
+        why = "".join(f"; {line}" for line in note_unknown_words(question.view, question.prompt.text))
         raise TargetError(
-            f"{asking.view.name} says nothing to {asking.asked.prompt!r}{why}; or give it an answer to explain"
+            f"{question.view.name} says nothing to {question.prompt.text!r}{why}; or give it an answer to explain"
         )
     return tokens
 
 
-def words_of(asking: Question, tokens: tuple[int, ...]) -> list[tuple[str, range]]:
+def words_of(question: Question, tokens: tuple[int, ...]) -> list[tuple[str, range]]:
     """The words of an answer, each with the numbers of its tokens: a word begins where the text has a space."""
-    decode = asking.view.vocabulary.decode
+    decode = question.view.vocabulary.decode
     starts, before = [], ""
     for i in range(len(tokens)):
         now = decode(tokens[: i + 1])
@@ -183,7 +183,9 @@ def steps_value(wanted: dict[int, int], of: Of) -> Value:
     return value
 
 
-def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, given: str | None) -> AnswerTarget:
+def _steps_target(
+    text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, forced: str | None
+) -> AnswerTarget:
     label = f"{of} of {text!r}" + (f" in {whole!r}" if text != whole else "")
     # what comes behind the last token that is read changes nothing
     return AnswerTarget(
@@ -192,7 +194,7 @@ def _said(text: str, tokens: tuple[int, ...], steps: range, of: Of, whole: str, 
         steps_value({i: tokens[i] for i in steps}, of),
         tuple((0, i) for i in steps),
         tuple(tokens[i] for i in steps),
-        given,
+        forced,
         of=of,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isotherm.errors import TargetError
-from isotherm.vlm.asking import AnswerTarget, Question
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
@@ -20,9 +20,9 @@ class Contrast:
     a: str
     b: str
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
-        a, b = encoded(asking, self.a), encoded(asking, self.b)
-        ends = sorted(asking.view.vocabulary.ends)
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        a, b = encoded(question, self.a), encoded(question, self.b)
+        ends = sorted(question.view.vocabulary.ends)
         if ends:
             a, b = (*a, ends[0]), (*b, ends[0])
         same = 0
@@ -30,7 +30,7 @@ class Contrast:
             same += 1
         if same == len(a) or same == len(b):
             raise TargetError(
-                f"{self.a!r} and {self.b!r} are the same tokens to {asking.view.name}; contrast two answers that differ"
+                f"{self.a!r} and {self.b!r} are the same tokens to {question.view.name}; contrast two answers that differ"
             )
         first, second = a[same], b[same]
         # the normaliser is the same for both, so logits do

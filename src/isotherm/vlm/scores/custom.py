@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.errors import TargetError
-from isotherm.vlm.asking import AnswerTarget, Question
+from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
@@ -26,20 +26,20 @@ class Custom:
     text: str = ""
     label: str = "own score"
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
-        given = encoded(asking, self.text) if self.text else ()
-        logits = asking.logits(given)
-        found = self.function(logits)
-        if not isinstance(found, Tensor) or found.numel() != 1:
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        forced = encoded(question, self.text) if self.text else ()
+        logits = question.logits(forced)
+        value = self.function(logits)
+        if not isinstance(value, Tensor) or value.numel() != 1:
             raise TargetError(
-                f"the score's function gives {type(found).__name__} {tuple(getattr(found, 'shape', ()))}; expected one number as a tensor"
+                f"the score's function gives {type(value).__name__} {tuple(getattr(value, 'shape', ()))}; expected one number as a tensor"
             )
         likeliest = tuple(int(t) for t in logits.argmax(-1))
-        steps = tuple((0, i) for i in range(len(given) + 1))
+        steps = tuple((0, i) for i in range(len(forced) + 1))
         return [
             AnswerTarget(
                 self.label,
-                (given,),
+                (forced,),
                 lambda rows: self.function(rows[0]).reshape(()),
                 steps,
                 likeliest,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.asking import AnswerTarget, Question
 from isotherm.vlm.numbers import TENS, UNITS
+from isotherm.vlm.question import AnswerTarget, Question
 
 WORDS = [*UNITS, TENS[0]]
 LIKELY = 0.01
@@ -32,48 +32,48 @@ class ExpectedNumber:
 
     digits: int = 3
 
-    def __call__(self, asking: Question) -> list[AnswerTarget]:
+    def __call__(self, question: Question) -> list[AnswerTarget]:
         if self.digits < 1:
             raise OptionError(f"digits is {self.digits}; a number has at least one")
-        numbers = number_tokens(asking)
+        numbers = number_tokens(question)
         if not numbers:
-            raise TargetError(f"the vocabulary of {asking.view.name} has no number; explain the answer instead")
-        tree = self._tree(asking, self._before(asking, numbers), numbers)
+            raise TargetError(f"the vocabulary of {question.view.name} has no number; explain the answer instead")
+        tree = self._tree(question, self._before(question, numbers), numbers)
         rows = tuple(node.row for node in tree)
 
         def value(logits: Sequence[Tensor]) -> Tensor:
             return _expectation(dict(zip(rows, logits, strict=True)), tree, numbers)
 
-        p = asking.logits(rows[0])[-1]
+        p = question.logits(rows[0])[-1]
         likeliest = max(numbers, key=lambda token: float(p[token]))
         steps = tuple((i, len(row)) for i, row in enumerate(rows))
-        now = float(value([asking.logits(row) for row in rows]))
+        now = float(value([question.logits(row) for row in rows]))
         return [AnswerTarget(f"expected number ({now:.2f})", rows, value, steps, (likeliest,) * len(rows))]
 
-    def _before(self, asking: Question, numbers: dict[int, str]) -> tuple[int, ...]:
+    def _before(self, question: Question, numbers: dict[int, str]) -> tuple[int, ...]:
         """The tokens of the answer before its number. Numbers that are likely where the model says something else are no count of its."""
-        if int(asking.logits()[-1].argmax()) in numbers:
+        if int(question.logits()[-1].argmax()) in numbers:
             return ()
-        tokens = asking.answer()
+        tokens = question.answer()
         at = next((i for i, t in enumerate(tokens) if t in numbers), None)
         if at is None:
-            said = asking.view.vocabulary.decode(tokens)
+            answer = question.view.vocabulary.decode(tokens)
             raise TargetError(
-                f"the model answers {said!r}, which has no number; ask how many there are, or explain the answer"
+                f"the model answers {answer!r}, which has no number; ask how many there are, or explain the answer"
             )
         return tokens[:at]
 
-    def _tree(self, asking: Question, before: tuple[int, ...], numbers: dict[int, str]) -> list[_Node]:
+    def _tree(self, question: Question, before: tuple[int, ...], numbers: dict[int, str]) -> list[_Node]:
         """The rows to read, each with the tokens that its number may go on with; shorter ones first."""
         tree = [_Node(before, "", tuple(sorted(numbers)))]
         level = [(tree[0], 1.0)]
         for _ in range(self.digits - 1):
             following = []
             for node, p_here in level:
-                p = torch.softmax(asking.logits(node.row)[-1], -1)
+                p = torch.softmax(question.logits(node.row)[-1], -1)
                 for token in node.more:
                     here = p_here * float(p[token])
-                    if here >= LIKELY and (more := _more(asking, (*node.row, token), numbers)):
+                    if here >= LIKELY and (more := _more(question, (*node.row, token), numbers)):
                         following.append((_Node((*node.row, token), node.digits + numbers[token], more), here))
             tree += [node for node, _ in following]
             level = following
@@ -117,21 +117,21 @@ def _expectation(logits: dict[tuple[int, ...], Tensor], tree: list[_Node], numbe
     return torch.stack(total).sum() / torch.stack(mass).sum()
 
 
-def number_tokens(asking: Question) -> dict[int, str]:
+def number_tokens(question: Question) -> dict[int, str]:
     """Every token that is a number by itself, in digits or in words, with its digits."""
-    found = {}
-    for i, text in enumerate(asking.view.vocabulary.texts()):
+    numbers = {}
+    for i, text in enumerate(question.view.vocabulary.texts()):
         bare = text.strip()
         if bare.isascii() and bare.isdigit() and len(bare) <= 6:
-            found[i] = bare
+            numbers[i] = bare
         elif bare.casefold() in WORDS:
-            found[i] = str(WORDS.index(bare.casefold()))
-    return found
+            numbers[i] = str(WORDS.index(bare.casefold()))
+    return numbers
 
 
-def _more(asking: Question, row: tuple[int, ...], numbers: dict[int, str]) -> tuple[int, ...]:
+def _more(question: Question, row: tuple[int, ...], numbers: dict[int, str]) -> tuple[int, ...]:
     """Tokens that go on with the number at the end of a row: digits that stand next to its own, without a space."""
-    vocabulary = asking.view.vocabulary
+    vocabulary = question.view.vocabulary
     texts, so_far = vocabulary.texts(), vocabulary.decode(row)
     if not so_far[-1:].isdigit():
         return ()

@@ -24,28 +24,28 @@ NOTHING = torch.zeros(1, 0, dtype=torch.long)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("count", [1, 2])
 def test_embedding_and_reading_are_the_model(families, family, count):
-    view, asking = families(family, count=count)
+    view, question = families(family, count=count)
     with torch.no_grad():
-        true = view.model(**asking.asked.inputs, use_cache=False).logits[:, -1]
-        read = view.read(asking.asked, asking.streams, NOTHING)
+        true = view.model(**question.prompt.inputs, use_cache=False).logits[:, -1]
+        read = view.read(question.prompt, question.streams, NOTHING)
     torch.testing.assert_close(read.logits[:, -1], true, atol=1e-5, rtol=1e-4)
     # every vision token matters to somebody: changed ones change what is said
-    changed = tuple(s + torch.randn(s.shape, generator=torch.Generator().manual_seed(0)) for s in asking.streams)
+    changed = tuple(s + torch.randn(s.shape, generator=torch.Generator().manual_seed(0)) for s in question.streams)
     with torch.no_grad():
-        other = view.read(asking.asked, changed, NOTHING)
+        other = view.read(question.prompt, changed, NOTHING)
     assert not torch.allclose(other.logits[:, -1], true, atol=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_forced_answer_has_the_probabilities_of_saying_it(families, family):
-    view, asking = families(family)
+    view, question = families(family)
     found = view.model.generate(
-        **asking.asked.inputs, max_new_tokens=3, do_sample=False, output_scores=True, return_dict_in_generate=True
+        **question.prompt.inputs, max_new_tokens=3, do_sample=False, output_scores=True, return_dict_in_generate=True
     )
     scores = torch.stack(found.scores, 1)[0]
-    said = found.sequences[0, len(asking.asked.ids) :].tolist()[: len(scores) - 1]
+    said = found.sequences[0, len(question.prompt.ids) :].tolist()[: len(scores) - 1]
     with torch.no_grad():
-        forced = view.read(asking.asked, asking.streams, torch.tensor([said]))
+        forced = view.read(question.prompt, question.streams, torch.tensor([said]))
     torch.testing.assert_close(
         forced.logits[0].log_softmax(-1), scores[: len(said) + 1].log_softmax(-1), atol=1e-4, rtol=1e-4
     )
@@ -53,14 +53,15 @@ def test_a_forced_answer_has_the_probabilities_of_saying_it(families, family):
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "gemma3_crops", "idefics3"])
 def test_versions_of_a_prompt_are_read_together_as_alone(families, family):
-    view, asking = families(family)
+    view, question = families(family)
     noise = torch.Generator().manual_seed(0)
-    streams = tuple(torch.cat([s, s + torch.randn(s.shape, generator=noise)]) for s in asking.streams)
+    streams = tuple(torch.cat([s, s + torch.randn(s.shape, generator=noise)]) for s in question.streams)
     answers = torch.tensor([[5, 6], [7, 8]])
     with torch.no_grad():
-        both = view.read(asking.asked, streams, answers).logits
+        both = view.read(question.prompt, streams, answers).logits
         alone = [
-            view.read(asking.asked, tuple(s[i : i + 1] for s in streams), answers[i : i + 1]).logits for i in range(2)
+            view.read(question.prompt, tuple(s[i : i + 1] for s in streams), answers[i : i + 1]).logits
+            for i in range(2)
         ]
     torch.testing.assert_close(both, torch.cat(alone), atol=1e-5, rtol=1e-4)
 
@@ -68,30 +69,30 @@ def test_versions_of_a_prompt_are_read_together_as_alone(families, family):
 @pytest.mark.parametrize("family", [f for f in FAMILIES if "gemma" not in f])
 def test_what_versions_share_is_read_once_and_right(families, family):
     """Token by token: those in front of the changed one are not read again, and what is said is the same."""
-    view, asking = families(family)
-    n = asking.tokens
+    view, question = families(family)
+    n = question.tokens
     changed = [n // 2 + i for i in range(4)]
     gone = torch.zeros(4, n, 1, dtype=torch.bool)
     gone[range(4), changed] = True
-    streams = tuple(torch.where(gone, s.mean(1, keepdim=True), s) for s in asking.streams)
-    start = int(asking.asked.positions[n // 2])
+    streams = tuple(torch.where(gone, s.mean(1, keepdim=True), s) for s in question.streams)
+    start = int(question.prompt.positions[n // 2])
     answers = torch.tensor([[5]] * 4)
     with torch.no_grad():
-        plain = view.read(asking.asked, streams, answers).logits
-        quick = view.read(asking.asked, streams, answers, shared=start).logits
-        assert asking._alike(streams) == start
+        plain = view.read(question.prompt, streams, answers).logits
+        quick = view.read(question.prompt, streams, answers, shared=start).logits
+        assert question._alike(streams) == start
     torch.testing.assert_close(quick, plain, atol=2e-5, rtol=1e-4)
 
 
 def test_deepstack_is_a_stream_of_its_own(families):
-    view, asking = families("qwen3_vl")
-    assert len(asking.streams) == 2
+    view, question = families("qwen3_vl")
+    assert len(question.streams) == 2
     with torch.no_grad():
         features = view.model.model.get_image_features(
-            asking.asked.inputs["pixel_values"], asking.asked.inputs["image_grid_thw"], return_dict=True
+            question.prompt.inputs["pixel_values"], question.prompt.inputs["image_grid_thw"], return_dict=True
         )
-    torch.testing.assert_close(asking.streams[0][0], torch.cat(list(features.pooler_output)))
-    torch.testing.assert_close(asking.streams[1][0], torch.cat(list(features.deepstack_features[0])))
+    torch.testing.assert_close(question.streams[0][0], torch.cat(list(features.pooler_output)))
+    torch.testing.assert_close(question.streams[1][0], torch.cat(list(features.deepstack_features[0])))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_deepstack_is_a_stream_of_its_own(families):
     [*((f, torch.float32) for f in FAMILIES), *((f, torch.bfloat16) for f in ("qwen3_vl", "gemma3", "smolvlm"))],
 )
 def test_every_method_explains_every_family(families, family, dtype):
-    view, asking = families(family)
+    view, question = families(family)
     kept = view.model.dtype
     view.model.to(dtype)
     try:
@@ -107,7 +108,7 @@ def test_every_method_explains_every_family(families, family, dtype):
         names = [m if m.name != "rise" else methods.Rise(masks=8) for m in names]
         maps = explain(
             view,
-            asking.asked.sources[0],
+            question.prompt.sources[0],
             prompt="how many red ?",
             answer="2 red",
             target="answer",
@@ -129,7 +130,7 @@ def test_every_method_explains_every_family(families, family, dtype):
 
 
 def test_nothing_is_left_behind_also_after_an_error(families):
-    view, asking = families("qwen3_vl")
+    view, question = families("qwen3_vl")
     view.model.train()
     before = {n: (len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in view.model.named_modules()}
     asks = [p.requires_grad for p in view.model.parameters()]
@@ -141,8 +142,8 @@ def test_nothing_is_left_behind_also_after_an_error(families):
 
         with pytest.raises(ZeroDivisionError):
             record(
-                asking,
-                [Custom(lambda logits: logits[0, 0])(asking)[0].__class__("x", ((),), broken, ((0, 0),), (0,))],
+                question,
+                [Custom(lambda logits: logits[0, 0])(question)[0].__class__("x", ((),), broken, ((0, 0),), (0,))],
                 frozenset({"gradient", "attention"}),
             )
         assert {n: (len(m._forward_hooks), len(m._forward_pre_hooks)) for n, m in view.model.named_modules()} == before
@@ -155,24 +156,24 @@ def test_nothing_is_left_behind_also_after_an_error(families):
 
 
 def test_several_targets_share_one_pass(families):
-    _view, asking = families("qwen2_vl")
-    said = Answer("2 red circle", per="word")(asking)
-    before = asking.forwards
-    traces = record(asking, said, frozenset({"gradient", "attention_gradient"}))
-    assert asking.forwards - before == 1 < len(traces) == 3
-    alone = record(asking, said[1:2], frozenset({"gradient"}))[0]
+    _view, question = families("qwen2_vl")
+    said = Answer("2 red circle", per="word")(question)
+    before = question.forwards
+    traces = record(question, said, frozenset({"gradient", "attention_gradient"}))
+    assert question.forwards - before == 1 < len(traces) == 3
+    alone = record(question, said[1:2], frozenset({"gradient"}))[0]
     torch.testing.assert_close(traces[1].gradients[0], alone.gradients[0], atol=1e-6, rtol=1e-4)
 
 
 def test_the_map_lies_on_the_pictures_it_is_asked_about(families):
     """Two pictures in one prompt: each has a map of its own, in its own frame."""
-    view, asking = families("qwen2_vl", count=2)
+    view, question = families("qwen2_vl", count=2)
     maps = explain(
-        view, list(asking.asked.sources), prompt="how many red ?", answer="2", trust="off", method="attention"
+        view, list(question.prompt.sources), prompt="how many red ?", answer="2", trust="off", method="attention"
     )
     assert [tuple(m.frame.source_size.tolist()) for m in maps] == [(50, 70), (50, 50)]
     assert "picture 2 of 2" in maps[1].label
-    assert maps[1].picture is asking.asked.sources[1]
+    assert maps[1].picture is question.prompt.sources[1]
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_onevision"])
@@ -193,26 +194,26 @@ def test_videos_have_a_map_per_moment(families, family):
     assert len(maps) == 2 * moments
     assert maps[1].picture is frames[4 // moments]
     assert all(tuple(m.frame.source_size.tolist()) == (40, 72) for m in maps)
-    asked = view.ask_video(frames, "how many red ?", fps=2.0)
-    streams = view.embed(asked)
+    prompt = view.ask_video(frames, "how many red ?", fps=2.0)
+    streams = view.embed(prompt)
     with torch.no_grad():
-        true = view.model(**asked.inputs, use_cache=False).logits[:, -1]
-        torch.testing.assert_close(view.read(asked, streams, NOTHING).logits[:, -1], true, atol=1e-5, rtol=1e-4)
+        true = view.model(**prompt.inputs, use_cache=False).logits[:, -1]
+        torch.testing.assert_close(view.read(prompt, streams, NOTHING).logits[:, -1], true, atol=1e-5, rtol=1e-4)
 
 
 def test_the_shipped_model_sees_videos():
     """With its own template: two frames a moment, at the size that it was taught, and of one moment its answer is that of the picture."""
-    asked = make_question(HELD_OUT[28], "count")
+    shapes = make_question(HELD_OUT[28], "count")
     view = open_model("tiny-vlm")
-    one = view.ask([asked.picture], asked.question)
-    film = view.ask_video([asked.picture] * 2, asked.question, fps=4.0)
+    one = view.ask([shapes.picture], shapes.question)
+    film = view.ask_video([shapes.picture] * 2, shapes.question, fps=4.0)
     assert [p.count for p in film.pictures] == [one.pictures[0].count]
-    assert view.vocabulary.decode(view.answer(film, most=4)).strip() == asked.answer
-    maps = explain(view, [asked.picture] * 3, prompt=asked.question, video_fps=4.0, trust="off")
+    assert view.vocabulary.decode(view.answer(film, most=4)).strip() == shapes.answer
+    maps = explain(view, [shapes.picture] * 3, prompt=shapes.question, video_fps=4.0, trust="off")
     assert [m.label.rpartition(", ")[2] for m in maps] == ["moment 1 of 2", "moment 2 of 2"]
-    evidence = torch.from_numpy(asked.evidence)[None]
+    evidence = torch.from_numpy(shapes.evidence)[None]
     for m in maps:
-        assert float(energy_inside(to_source(m.values, m.frame)[None], evidence)) > 2 * asked.evidence.mean()
+        assert float(energy_inside(to_source(m.values, m.frame)[None], evidence)) > 2 * shapes.evidence.mean()
     assert [part.name for part in by_picture(maps)] == ["picture, moment 1 of 2", "picture, moment 2 of 2"]
 
 
@@ -261,8 +262,8 @@ def test_videos_are_refused_where_they_are_not_known(families):
 
 
 def test_bad_questions(families):
-    view, asking = families("qwen2_vl")
-    picture = asking.asked.sources[0]
+    view, question = families("qwen2_vl")
+    picture = question.prompt.sources[0]
     with pytest.raises(OptionError, match="give a prompt"):
         explain(view, picture)
     with pytest.raises(OptionError, match="prompt is empty"):

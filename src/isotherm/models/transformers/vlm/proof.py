@@ -27,21 +27,21 @@ class PictureOptions:
 
     def __init__(self, processor: Any) -> None:
         self._inner = getattr(processor, "image_processor", None) or processor
-        self._told = dict(getattr(processor, "images_kwargs", None) or {}) if self._inner is not processor else {}
+        self._options = dict(getattr(processor, "images_kwargs", None) or {}) if self._inner is not processor else {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._told[name] if name in self._told else getattr(self._inner, name)
+        return self._options[name] if name in self._options else getattr(self._inner, name)
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         """The option, or ``otherwise`` where it is None or there is none."""
         value = getattr(self, name, None)
         return otherwise if value is None else value
 
-    def get_number_of_image_patches(self, height: int, width: int, told: Mapping[str, Any]) -> Any:
+    def get_number_of_image_patches(self, height: int, width: int, options: Mapping[str, Any]) -> Any:
         """As the image processor's, with what it is told."""
-        return self._inner.get_number_of_image_patches(height, width, self._told | dict(told))
+        return self._inner.get_number_of_image_patches(height, width, self._options | dict(options))
 
 
 def prove(
@@ -78,10 +78,10 @@ def prove(
         except ShapeError as error:
             raise AdapterError(f"the vision tokens of {name} are not those of its layout: {error}") from error
         if token_id is not None and "input_ids" in inputs:
-            found = len(picture_positions(inputs["input_ids"], token_id))
-            if found != sum(counts):
+            count = len(picture_positions(inputs["input_ids"], token_id))
+            if count != sum(counts):
                 raise AdapterError(
-                    f"{name} has {found} tokens for pictures of {sizes}; its layout says {counts}, so it is refused"
+                    f"{name} has {count} tokens for pictures of {sizes}; its layout says {counts}, so it is refused"
                 )
     return worst
 
@@ -144,7 +144,7 @@ def _entering(
         kept["embeds"] = kwargs.get("inputs_embeds")
         raise _Entered
 
-    given = {
+    arguments = {
         key: value.to(model.device, model.dtype if value.is_floating_point() else None)
         for key, value in inputs.items()
         if isinstance(value, Tensor) and key != "labels"
@@ -152,7 +152,7 @@ def _entering(
     hook = model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
     try:
         with torch.no_grad(), suppress(_Entered):
-            model(**given)
+            model(**arguments)
     finally:
         hook.remove()
     if kept.get("embeds") is None:
@@ -165,12 +165,12 @@ def _entering(
 
 def image_token_id(config: Any) -> int:
     """The number of the token that stands for pictures in a prompt."""
-    found = _token(config, "image")
-    if found is None:
+    token = _token(config, "image")
+    if token is None:
         raise AdapterError(
             f"the configuration of {getattr(config, 'model_type', 'this model')!r} names no token for pictures (image_token_id or image_token_index)"
         )
-    return found
+    return token
 
 
 def video_token_id(config: Any) -> int | None:

@@ -120,7 +120,7 @@ class TransformersVlm:
                 self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt")
             )
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
-        return self._asked(inputs, prompt, pictures, known, self._token)
+        return self._prompt(inputs, prompt, pictures, known, self._token)
 
     def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
         check_question(frames, prompt)
@@ -149,11 +149,11 @@ class TransformersVlm:
             moments[-1], count=moments[-1].count + video.count - first
         )  # what ends a video stands for no place
         step = -(-len(frames) // len(moments))
-        return replace(self._asked(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
+        return replace(self._prompt(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
 
-    def _placed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device and in its type, without what a forward pass does not take."""
-        inputs = {name: value for name, value in given.items() if name not in ("labels", "video_metadata")}
+        inputs = {name: value for name, value in batch.items() if name not in ("labels", "video_metadata")}
         inputs = {
             name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
         }
@@ -164,13 +164,8 @@ class TransformersVlm:
             for name, value in inputs.items()
         }
 
-    def _asked(
-        self,
-        inputs: dict[str, Any],
-        prompt: str,
-        sources: Sequence[Picture],
-        known: Sequence[PictureTokens],
-        token: int,
+    def _prompt(
+        self, inputs: dict[str, Any], text: str, sources: Sequence[Picture], known: Sequence[PictureTokens], token: int
     ) -> PromptInputs:
         ids = inputs["input_ids"][0].cpu()
         positions = picture_positions(ids, token)
@@ -178,7 +173,7 @@ class TransformersVlm:
             raise AdapterError(
                 f"{self.name} has {len(positions)} vision tokens in the prompt; the layout of its pictures says {sum(p.count for p in known)}"
             )
-        return PromptInputs(inputs, ids, prompt, tuple(sources), tuple(known), positions)
+        return PromptInputs(inputs, ids, text, tuple(sources), tuple(known), positions)
 
     def _text(self, what: str, n: int, prompt: str) -> str:
         """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
@@ -205,15 +200,15 @@ class TransformersVlm:
             )
         )
 
-    def embed(self, asked: PromptInputs) -> Streams:
+    def embed(self, prompt: PromptInputs) -> Streams:
         with torch.no_grad():
-            return tuple(s.clone() for s in self._embedded(asked.inputs, asked))
+            return tuple(s.clone() for s in self._embedded(prompt.inputs, prompt))
 
-    def embed_pixels(self, asked: PromptInputs, pixels: Tensor) -> Streams:
+    def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> Streams:
         with embedding_by_products(), recomputed_layers(self.model):
-            return self._embedded(dict(asked.inputs) | {_fed(asked): pixels}, asked)
+            return self._embedded(dict(prompt.inputs) | {_fed(prompt): pixels}, prompt)
 
-    def _embedded(self, inputs: Mapping[str, Any], asked: PromptInputs) -> Streams:
+    def _embedded(self, inputs: Mapping[str, Any], prompt: PromptInputs) -> Streams:
         """The model's own forward pass up to its language model."""
         kept: dict[str, Any] = {}
 
@@ -227,20 +222,20 @@ class TransformersVlm:
             raise AdapterError(
                 f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens"
             )
-        merged = kept["inputs_embeds"][0, asked.positions.to(kept["inputs_embeds"].device)]
+        merged = kept["inputs_embeds"][0, prompt.positions.to(kept["inputs_embeds"].device)]
         return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
 
-    def answer(self, asked: PromptInputs, *, most: int) -> list[int]:
+    def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
-            found = self.model.generate(**asked.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[
-                0, len(asked.ids) :
+            tokens = self.model.generate(**prompt.inputs, max_new_tokens=most, do_sample=False, num_beams=1)[
+                0, len(prompt.ids) :
             ].tolist()
-        end = next((i for i, token in enumerate(found) if token in self.vocabulary.ends), len(found))
-        return found[:end]
+        end = next((i for i, token in enumerate(tokens) if token in self.vocabulary.ends), len(tokens))
+        return tokens[:end]
 
     def read(
         self,
-        asked: PromptInputs,
+        prompt: PromptInputs,
         streams: Streams,
         continuation: Int[Tensor, "b k"],
         *,
@@ -248,8 +243,8 @@ class TransformersVlm:
         shared: int = 0,
     ) -> Reading:
         b, k = continuation.shape
-        positions = asked.positions.to(self.model.device)
-        inputs = self._repeated(asked, continuation)
+        positions = prompt.positions.to(self.model.device)
+        inputs = self._repeated(prompt, continuation)
         length = inputs["input_ids"].shape[1]
         kept: list[Tensor] = []
         last: dict[str, Any] = {}
@@ -293,42 +288,44 @@ class TransformersVlm:
             after.remove()
         return Reading(logits[:, -(k + 1) :], kept[0])
 
-    def pixels(self, asked: PromptInputs) -> Tensor:
-        return asked.inputs[_fed(asked)]
+    def pixels(self, prompt: PromptInputs) -> Tensor:
+        return prompt.inputs[_fed(prompt)]
 
-    def positive_per_token(self, asked: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
+    def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
         patch = self.model.config.vision_config.patch_size
         side = int(patch[0] if isinstance(patch, list | tuple) else patch)
         kept = positive_per_patch(pixels.float(), gradient.float(), side)
-        if asked.video is not None:
-            moments = self.layout.video_pixels(dict(asked.inputs) | {_fed(asked): kept}, [asked.pictures[0].size])
-            found = moments[0]
+        if prompt.video is not None:
+            moments = self.layout.video_pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [prompt.pictures[0].size])
+            seen = moments[0]
         else:
-            found = torch.cat(
-                self.layout.pixels(dict(asked.inputs) | {_fed(asked): kept}, [p.size for p in asked.pictures])
+            seen = torch.cat(
+                self.layout.pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [p.size for p in prompt.pictures])
             )
-        values = found.nan_to_num(0.0).sum(-1)
+        values = seen.nan_to_num(0.0).sum(-1)
         # the layout gives means; as much relevance as there is in the patches is in the tokens
         return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
 
     def column(self, token: int) -> Float[Tensor, " d"]:
         return self.model.get_output_embeddings().weight[token].detach()
 
-    def _repeated(self, asked: PromptInputs, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
+    def _repeated(self, prompt: PromptInputs, continuation: Int[Tensor, "b k"]) -> dict[str, Any]:
         """The prompt without its pixels, b times, and the answer behind it."""
         b, k = continuation.shape
-        given: dict[str, Any] = {
-            "input_ids": torch.cat([asked.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)
+        inputs: dict[str, Any] = {
+            "input_ids": torch.cat([prompt.inputs["input_ids"].expand(b, -1), continuation.to(self.model.device)], 1)
         }
         for name, fill in PER_TOKEN.items():
-            if (value := asked.inputs.get(name)) is not None:
+            if (value := prompt.inputs.get(name)) is not None:
                 # what PaliGemma answers is a suffix, in which no token sees those behind it
                 fill = 1 if name == "token_type_ids" and self.family == "paligemma" else fill
-                given[name] = torch.cat([value.expand(b, -1), value.new_full((b, k), fill)], 1)
+                inputs[name] = torch.cat([value.expand(b, -1), value.new_full((b, k), fill)], 1)
         for name in PER_PICTURE:
-            if (value := asked.inputs.get(name)) is not None:
-                given[name] = value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
-        return given
+            if (value := prompt.inputs.get(name)) is not None:
+                inputs[name] = (
+                    value.repeat(b, *[1] * (value.ndim - 1)) if isinstance(value, Tensor) else list(value) * b
+                )
+        return inputs
 
     @contextmanager
     def _before_decoder(self, hook: Callable[..., Any]) -> Iterator[None]:
@@ -374,8 +371,8 @@ def check_video(frames: Sequence[Picture], fps: float) -> None:
         )
 
 
-def _fed(asked: PromptInputs) -> str:
-    return "pixel_values" if asked.video is None else "pixel_values_videos"
+def _fed(prompt: PromptInputs) -> str:
+    return "pixel_values" if prompt.video is None else "pixel_values_videos"
 
 
 class _Embedded(Exception):

@@ -122,12 +122,12 @@ def check_layout(
         colour = normalised.double() * torch.tensor(std, dtype=torch.float64) + torch.tensor(mean, dtype=torch.float64)
         for grid in picture.grids:
             rows, columns = grid.frame.size
-            told = (colour[grid.token.flatten(), :2] * torch.tensor([w, h])).view(rows, columns, 2)
+            true = (colour[grid.token.flatten(), :2] * torch.tensor([w, h])).view(rows, columns, 2)
             ys, xs = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
             stated = grid.frame.points_to_source(torch.stack([xs, ys], -1).view(-1, 2).double()).view(rows, columns, 2)
             # where a cell reaches beyond the picture its mean colour is not its centre's
             inner = _inside(grid.frame, picture.size)
-            apart = ((told - stated) / grid.frame.cell_size.double()).abs().amax(-1)[inner]
+            apart = ((true - stated) / grid.frame.cell_size.double()).abs().amax(-1)[inner]
             # bytes know a place to 1/255 of the side, which may be more than a cell
             unsure = torch.tensor([w, h]) / 255 / grid.frame.cell_size.double()
             excess = float((apart - float(unsure.max())).clamp(min=0).max()) if len(apart) else 0.0

@@ -78,13 +78,13 @@ class OneVisionLayout(VisionLayout):
         ]
 
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
-        found = []
+        parts = []
         for tiles, size, alone in zip(inputs["pixel_values"], sizes, self._alone(inputs, sizes), strict=True):
             means = F.avg_pool2d(tiles.float(), self.patch)
             base = means[0].flatten(1)
             nowhere = base.new_full((3, 1), torch.nan)
             if not alone:
-                found.append(torch.cat([base, nowhere], 1).T)
+                parts.append(torch.cat([base, nowhere], 1).T)
                 continue
             plan = self._plan(size)
             rows, columns = plan.tiles
@@ -102,12 +102,12 @@ class OneVisionLayout(VisionLayout):
             if plan.shrunk != plan.kept:
                 grid = F.interpolate(grid[None], plan.shrunk, mode="bilinear")[0]
             ended = torch.cat([grid, nowhere[:, None].expand(3, plan.shrunk[0], 1)], 2)
-            found.append(torch.cat([base, ended.flatten(1)], 1).T)
-        return found
+            parts.append(torch.cat([base, ended.flatten(1)], 1).T)
+        return parts
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
         """A grid per frame, and one token that stands for no place after the last; their times where inputs have ``video_metadata``."""
-        m, found = -(-self.n // 2), []
+        m, videos = -(-self.n // 2), []
         if len(inputs["pixel_values_videos"]) != len(sizes):
             raise ShapeError(
                 f"the prompt holds {len(inputs['pixel_values_videos'])} videos; {len(sizes)} sizes were given"
@@ -118,16 +118,16 @@ class OneVisionLayout(VisionLayout):
                 PictureTokens(size, (TokenGrid(frame, k * m * m + torch.arange(m * m).view(m, m)),), m * m)
                 for k in range(len(video))
             )
-            found.append(VideoTokens(size, moments, len(video) * m * m + 1, *moment_times(inputs, i, len(video), 1)))
-        return found
+            videos.append(VideoTokens(size, moments, len(video) * m * m + 1, *moment_times(inputs, i, len(video), 1)))
+        return videos
 
     def video_pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
-        m, found = -(-self.n // 2), []
+        m, parts = -(-self.n // 2), []
         for video in inputs["pixel_values_videos"]:
             pooled = F.interpolate(F.avg_pool2d(video.float(), self.patch), (m, m), mode="bilinear")
             means = pooled.flatten(2).transpose(1, 2).reshape(-1, 3)
-            found.append(torch.cat([means, means.new_full((1, 3), torch.nan)]))
-        return found
+            parts.append(torch.cat([means, means.new_full((1, 3), torch.nan)]))
+        return parts
 
     def _alone(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[bool]:
         """Whether each picture is the only one of its prompt, which is what decides."""

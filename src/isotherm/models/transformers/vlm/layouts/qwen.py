@@ -41,25 +41,25 @@ class QwenLayout(VisionLayout):
         )
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
-        found = []
+        pictures = []
         for (t, h, w), size in zip(self._grids(inputs, sizes), sizes, strict=True):
             if t != 1:
                 raise ShapeError(f"a picture has {t} temporal patches; this is a video")
-            found.append(self._moment(size, h, w, 0))
-        return found
+            pictures.append(self._moment(size, h, w, 0))
+        return pictures
 
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         return self._means(inputs["pixel_values"], self._grids(inputs, sizes))
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
         """The tokens of every video, moment by moment; their times from ``video_metadata`` or ``second_per_grid_ts`` where inputs have them."""
-        found = []
+        videos = []
         for k, ((t, h, w), size) in enumerate(zip(self._grids(inputs, sizes, "video"), sizes, strict=True)):
             count = h * w // self.merge**2
             moments = tuple(self._moment(size, h, w, i * count) for i in range(t))
             times, frames = moment_times(inputs, k, t, self.temporal)
-            found.append(VideoTokens(size, moments, t * count, times, frames))
-        return found
+            videos.append(VideoTokens(size, moments, t * count, times, frames))
+        return videos
 
     def video_pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         return self._means(inputs["pixel_values_videos"], self._grids(inputs, sizes, "video"))
@@ -110,14 +110,14 @@ def window_index(grids: Int[Tensor, "k 3"], *, merge: int, window: int) -> Int[T
         >>> window_index(torch.tensor([[1, 4, 6]]), merge=2, window=2).tolist()   # 2 x 3 tokens: a whole window and a cut one
         [0, 1, 3, 4, 2, 5]
     """
-    found, first = [], 0
+    parts, first = [], 0
     for t, h, w in grids.tolist():
         token = first + torch.arange(t * (h // merge) * (w // merge)).view(t, h // merge, w // merge)
-        found += [
+        parts += [
             part.flatten() for still in token for rows in still.split(window) for part in rows.split(window, dim=1)
         ]
         first += token.numel()
-    return torch.cat(found)
+    return torch.cat(parts)
 
 
 def window_order(index: Int[Tensor, " n"], *, unit: int = 4) -> Int[Tensor, " m"]:

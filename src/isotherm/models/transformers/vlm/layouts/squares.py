@@ -30,15 +30,15 @@ class SquareLayout(VisionLayout):
         """The frames of a picture's squares, (side, side) pixels each, in the order of their tokens."""
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
-        n, found = self.side // self.stride, []
+        n, pictures = self.side // self.stride, []
         for size in sizes:
             frames = self.squares(size)
             grids = tuple(
                 TokenGrid(frame.to_grid(stride=self.stride), k * n * n + torch.arange(n * n).view(n, n))
                 for k, frame in enumerate(frames)
             )
-            found.append(PictureTokens(size, grids, len(frames) * n * n))
-        return found
+            pictures.append(PictureTokens(size, grids, len(frames) * n * n))
+        return pictures
 
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
         counts = [len(self.squares(size)) for size in sizes]

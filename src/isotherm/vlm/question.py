@@ -32,7 +32,7 @@ class AnswerTarget:
     Args:
         label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
         value: of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
-        tokens: the token that is looked for at each of the steps. given: an answer that the model is made to say, where it is not its own. note: what a person should
+        tokens: the token that is looked for at each of the steps. forced: an answer that the model is made to say, where it is not its own. note: what a person should
             know about how this came to be explained. of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
     """
 
@@ -41,7 +41,7 @@ class AnswerTarget:
     value: Value
     steps: tuple[tuple[int, int], ...]
     tokens: tuple[int, ...]
-    given: str | None = None
+    forced: str | None = None
     note: str = ""
     of: str | None = None
 
@@ -51,46 +51,46 @@ class Question:
     """A question whose vision tokens are computed once.
 
     Args:
-        view: the model. asked: the question. streams: its vision tokens, b = 1, without graph.
+        view: the model. prompt: the question, processed. streams: its vision tokens, b = 1, without graph.
         forwards: rows that the language model has read so far. notes: what a person should know of these passes; the keys of a dictionary, in order.
     """
 
     view: LanguageView
-    asked: PromptInputs
+    prompt: PromptInputs
     streams: Streams
     forwards: int = 0
     notes: dict[str, None] = field(default_factory=dict)
-    _said: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+    _logits: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     _answer: tuple[tuple[int, ...], int] | None = None
     _tower: tuple[Tensor, Streams] | None = None
 
     @classmethod
-    def of(cls, view: LanguageView, asked: PromptInputs, *, tower: bool = False) -> Question:
+    def of(cls, view: LanguageView, prompt: PromptInputs, *, tower: bool = False) -> Question:
         """Compute the vision tokens.
 
         Args:
             tower: keep their graph for :meth:`tower`, so that the vision tower need not run again.
         """
         if not tower:
-            return cls(view, asked, view.embed(asked))
+            return cls(view, prompt, view.embed(prompt))
         notes: dict[str, None] = {}
-        grown = _grown(view, asked, notes)
-        return cls(view, asked, tuple(s.detach() for s in grown[1]), notes=notes, _tower=grown)
+        grown = _grown(view, prompt, notes)
+        return cls(view, prompt, tuple(s.detach() for s in grown[1]), notes=notes, _tower=grown)
 
     def tower(self) -> tuple[Tensor, Streams]:
         """The pixels, and the vision tokens with their graph from them, in which norms' divisors are constants. It is given away, and goes when the caller is done."""
         grown, self._tower = self._tower, None
-        return _grown(self.view, self.asked, self.notes) if grown is None else grown
+        return _grown(self.view, self.prompt, self.notes) if grown is None else grown
 
     @property
     def tokens(self) -> int:
         """How many vision tokens there are."""
-        return len(self.asked.positions)
+        return len(self.prompt.positions)
 
     def answer(self, *, most: int = 64) -> tuple[int, ...]:
         """What the model itself says, greedily; it is generated again only where what is known was cut short."""
         if self._answer is None or len(self._answer[0]) == self._answer[1] < most:
-            self._answer = tuple(self.view.answer(self.asked, most=most)), most
+            self._answer = tuple(self.view.answer(self.prompt, most=most)), most
         return self._answer[0][:most]
 
     def words(self) -> str:
@@ -100,40 +100,40 @@ class Question:
 
     def says(self, text: str) -> bool:
         """Whether the model's own answer is a text, or begins with its words."""
-        own, given = (" ".join(t.split()).casefold() for t in (self.words(), text))
-        if own.endswith(" ...") and given.startswith(own.removesuffix(" ...")):
+        own, text = (" ".join(t.split()).casefold() for t in (self.words(), text))
+        if own.endswith(" ...") and text.startswith(own.removesuffix(" ...")):
             return True
-        return own.startswith(given) and not (own[len(given) :][:1].isalnum() and given[-1:].isalnum())
+        return own.startswith(text) and not (own[len(text) :][:1].isalnum() and text[-1:].isalnum())
 
     def again(self, prompt: str) -> Question:
         """Another question about the same pictures, whose vision tokens are those of this one."""
-        video = self.asked.video
-        asked = (
-            self.view.ask(self.asked.sources, prompt)
+        video = self.prompt.video
+        inputs = (
+            self.view.ask(self.prompt.sources, prompt)
             if video is None
             else self.view.ask_video(video[0], prompt, fps=video[1])
         )
-        return Question(self.view, asked, self.streams)
+        return Question(self.view, inputs, self.streams)
 
-    def question(self) -> tuple[int, ...]:
+    def prompt_tokens(self) -> tuple[int, ...]:
         """The prompt's tokens that say something, without the vision tokens and the template's marks."""
-        pictured = set(self.asked.positions.tolist())
+        pictured = set(self.prompt.positions.tolist())
         texts = self.view.vocabulary.texts()
         return tuple(
             t
-            for i, t in enumerate(self.asked.ids.tolist())
+            for i, t in enumerate(self.prompt.ids.tolist())
             if i not in pictured and t < len(texts) and texts[t].strip()
         )
 
     def logits(self, continuation: Sequence[int] = ()) -> Float[Tensor, "k v"]:
         """For the token after the prompt and after each of the continuation, in float32, without graph."""
         key = tuple(continuation)
-        if key not in self._said:
+        if key not in self._logits:
             with torch.no_grad():
-                self._said[key] = (
+                self._logits[key] = (
                     self.read(self.streams, [key]).logits[0].float().detach()
                 )  # a model may put gradients on by itself
-        return self._said[key]
+        return self._logits[key]
 
     def read(
         self,
@@ -145,10 +145,10 @@ class Question:
     ) -> Reading:
         """The language model on continuations of one length, one row each."""
         self.forwards += len(continuations)
-        given: Int[Tensor, "b k"] = torch.tensor([list(c) for c in continuations], dtype=torch.long).view(
+        tokens: Int[Tensor, "b k"] = torch.tensor([list(c) for c in continuations], dtype=torch.long).view(
             len(continuations), -1
         )
-        return self.view.read(self.asked, streams, given, hidden=hidden, shared=shared)
+        return self.view.read(self.prompt, streams, tokens, hidden=hidden, shared=shared)
 
     def _alike(self, streams: Streams) -> int:
         """How many tokens of the prompt come before the first in which these versions differ, if it pays to read them once."""
@@ -157,12 +157,12 @@ class Question:
         differs = torch.stack([(s != s[:1]).any(-1).any(0) for s in streams]).any(0).nonzero().flatten()
         if not len(differs):
             return 0  # all alike: somebody measures noise, and shall have it
-        alike = int(self.asked.positions[int(differs[0])])
-        return alike if alike * SHARE >= len(self.asked.ids) else 0
+        alike = int(self.prompt.positions[int(differs[0])])
+        return alike if alike * SHARE >= len(self.prompt.ids) else 0
 
     def values(
         self,
-        said: Sequence[AnswerTarget],
+        targets: Sequence[AnswerTarget],
         streams: Streams,
         *,
         hidden: Bool[Tensor, "b n"] | None = None,
@@ -173,10 +173,12 @@ class Question:
         Args:
             hidden: vision tokens of each version that nobody may attend to. batch: rows per forward pass.
         """
-        rows = list(dict.fromkeys(c for s in said for c in s.continuations))
+        rows = list(dict.fromkeys(c for s in targets for c in s.continuations))
         versions = len(streams[0])
-        most = batch or max(1, min(ROWS, CELLS // (streams[0].shape[-1] * (len(self.asked.ids) + max(map(len, rows))))))
-        found: dict[tuple[int, ...], list[Tensor]] = {}
+        most = batch or max(
+            1, min(ROWS, CELLS // (streams[0].shape[-1] * (len(self.prompt.ids) + max(map(len, rows)))))
+        )
+        logits: dict[tuple[int, ...], list[Tensor]] = {}
         for row in rows:
             parts: list[Tensor] = []
             for i in range(0, versions, most):
@@ -186,17 +188,17 @@ class Question:
                     some, [row] * len(some[0]), hidden=None if hidden is None else hidden[i : i + most], shared=shared
                 )
                 parts.extend(part.logits.float().unbind(0))
-            found[row] = parts
+            logits[row] = parts
         return torch.stack(
-            [torch.stack([s.value([found[c][i] for c in s.continuations]) for s in said]) for i in range(versions)]
+            [torch.stack([s.value([logits[c][i] for c in s.continuations]) for s in targets]) for i in range(versions)]
         )
 
 
-def _grown(view: LanguageView, asked: PromptInputs, notes: dict[str, None]) -> tuple[Tensor, Streams]:
+def _grown(view: LanguageView, prompt: PromptInputs, notes: dict[str, None]) -> tuple[Tensor, Streams]:
     with torch.inference_mode(False), torch.enable_grad():
-        pixels = view.pixels(asked).detach().clone().requires_grad_()
+        pixels = view.pixels(prompt).detach().clone().requires_grad_()
         with kept_graph(view.model, notes, start=PIXELS) as keeper:
-            streams = view.embed_pixels(asked, pixels.clone())  # a model may change its input in place
+            streams = view.embed_pixels(prompt, pixels.clone())  # a model may change its input in place
     if not any(s.requires_grad for s in streams):
         raise no_gradient("the vision tokens have", PIXELS, keeper.breaks, [pixels])
     return pixels, streams
