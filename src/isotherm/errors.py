@@ -41,10 +41,11 @@ class NonFiniteError(IsothermError):
     """A number between a picture and its map that is NaN or infinite, so that there is no map to show.
 
     Args:
-        found: what is not finite, and where the first such value arises. advice: what to do about it, in Python's words.
-        option: the same in the command line's words, where they differ. layer: the name of the layer at which the first
-            value that is not finite arises, or None. rows: of the batch, which pictures have failed; empty where that is
-            not known.
+        problem: what is not finite, and where the first such value arises.
+        advice: what to do about it, in Python's words.
+        option: the same in the command line's words, where they differ.
+        layer: the name of the layer at which the first value that is not finite arises, or None.
+        rows: of the batch, which pictures have failed; empty where that is not known.
     """
 
     def __init__(

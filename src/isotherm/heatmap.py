@@ -212,7 +212,8 @@ class Heatmap:
         Gradients end here.
 
         Args:
-            dtype: another type. copy: True always copies, None where it must be, False never.
+            dtype: another type.
+            copy: True always copies, None where it must be, False never.
 
         Raises:
             ValueError: ``copy=False`` where a copy is needed, as NumPy's protocol has it.

@@ -87,7 +87,8 @@ class Timeline:
     """The time axis of one clip, and which of its frames a model is fed.
 
     Args:
-        count: frames of the clip. fed: which of them the model is fed, in order.
+        count: frames of the clip.
+        fed: which of them the model is fed, in order.
         edges_s: count + 1 times in seconds: when each frame begins, and when the last ends; None where they are not known.
 
     Raises:
@@ -124,8 +125,8 @@ class Timeline:
         A cell stands for what is nearer to it than to its neighbours, and the outermost for all up to the ends of the clip.
 
         Args:
-            first: the middle of the first cell. stride: from cell to cell. Both in frames that the model is fed, which
-                last from 0 to their number.
+            first: the middle of the first cell.
+            stride: from cell to cell. Both in frames that the model is fed, which last from 0 to their number.
         """
         total = len(self.fed)
         middles = [first + i * stride for i in range(count)]

@@ -34,7 +34,8 @@ class Augmented:
     """A transformed picture and where its pixels came from.
 
     Args:
-        picture: as the transform returned it. frame: its pixels -> pixels of the picture before; single.
+        picture: as the transform returned it.
+        frame: its pixels -> pixels of the picture before; single.
     """
 
     picture: Any
@@ -82,13 +83,15 @@ def augment(
     Args:
         transform: it must keep every box, also where it is cut off: ``Compose([...], bbox_params=BboxParams(
             format="pascal_voc", min_area=0, min_visibility=0, clip=False, filter_invalid_bboxes=False))``.
-        picture: (h, w) or (h, w, c). others: further targets, passed on.
+        picture: (h, w) or (h, w, c).
+        others: further targets, passed on.
 
     Returns:
         The new picture and its frame.
 
     Raises:
-        InputError: the chain lost boxes, or returned no picture. FrameError: it is not affine.
+        InputError: the chain lost boxes, or returned no picture.
+        FrameError: it is not affine.
 
     Example:
         >>> def mirrored(image, bboxes):

@@ -64,7 +64,8 @@ def read_beetles(
     no centimetres.
 
     Args:
-        fpath: .json or .csv, at most 1 GB. images_dpath: the folder that pictures are named relative to.
+        fpath: .json or .csv, at most 1 GB.
+        images_dpath: the folder that pictures are named relative to.
         group: keep only Hawaii, BeetlePalooza or BioRepo; None: all.
         pixel: what 0 means: the picture's "edge", or the "centre" of the first pixel, which adds 0.5.
         skip_bad: leave out bad entries, with a message each in ``skipped``.

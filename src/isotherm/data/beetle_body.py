@@ -28,10 +28,15 @@ class Body:
     Args:
         half_width, widest, shoulder, blunt: of the elytra: half the width, where along it is reached, the share of it
             at the base, and how square the rear is, 0 to 1.
-        thorax: (length, half width). head: (length, half width).
-        legs: three on each side, of three segments. antennae: two, of two segments. leg_radius: at the hip.
+        thorax: (length, half width).
+        head: (length, half width).
+        legs: three on each side, of three segments.
+        antennae: two, of two segments.
+        leg_radius: at the hip.
         wing, front, limbs: colours of the elytra, of thorax and head, of legs.
-        striae: grooves on each wing cover. spots: (u, v, radius) of marks, in the colour ``mark``. gloss: 0 to 1.
+        striae: grooves on each wing cover.
+        spots: (u, v, radius) of marks, in the colour ``mark``.
+        gloss: 0 to 1.
     """
 
     half_width: float

@@ -18,10 +18,14 @@ class Look:
     """How the pictures of one collection look. Lengths are shares of the shorter side.
 
     Args:
-        length: least and most length of the elytra. ground: (r, g, b) that grounds vary about, by ``spread``.
-        mottle, speckle: strength of coarse and of fine texture. clutter: least and most labels, pins and crumbs.
-        second: probability of a second beetle, cut off by the edge. light: least and most exposure.
-        blur: most of it, 0 to 1. width_labelled: whether the width was annotated.
+        length: least and most length of the elytra.
+        ground: (r, g, b) that grounds vary about, by ``spread``.
+        mottle, speckle: strength of coarse and of fine texture.
+        clutter: least and most labels, pins and crumbs.
+        second: probability of a second beetle, cut off by the edge.
+        light: least and most exposure.
+        blur: most of it, 0 to 1.
+        width_labelled: whether the width was annotated.
     """
 
     length: tuple[float, float]
@@ -138,7 +142,9 @@ def draw_ruler(
     """A line from end to end with a tick every ``tick_px`` pixels, in place -> its coverage without the ticks.
 
     Args:
-        canvas: (h, w, 3). ends: (x, y) in edge-origin pixels; the ink stops exactly there. white: else black.
+        canvas: (h, w, 3).
+        ends: (x, y) in edge-origin pixels; the ink stops exactly there.
+        white: else black.
     """
     h, w = canvas.shape[:2]
     side = min(h, w)

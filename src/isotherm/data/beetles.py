@@ -76,12 +76,16 @@ class Beetle:
     """A picture and all that is known about it. Places are (x, y) in edge-origin pixels.
 
     Args:
-        picture: (H, W, 3) uint8 RGB. record: the picture with its labels, as training takes it.
+        picture: (H, W, 3) uint8 RGB.
+        record: the picture with its labels, as training takes it.
         points: (4, 2) the truth, in the order of the record, also where that has no label.
         outline: (H, W) the pixels of the elytra (wing covers), what the points are the extremes of.
         axis: (2,) unit vector from the base of the elytra to their tip.
-        ruler: (2, 2) its ends. ruler_mask: (H, W) its line without the ticks. ruler_cm: its length.
-        group: the collection. seed: what it was made from.
+        ruler: (2, 2) its ends.
+        ruler_mask: (H, W) its line without the ticks.
+        ruler_cm: its length.
+        group: the collection.
+        seed: what it was made from.
     """
 
     picture: UInt8[np.ndarray, "H W 3"]

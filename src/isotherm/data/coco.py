@@ -90,8 +90,9 @@ def read_coco(
         labelled point, are left out and named in ``skipped``. What :func:`write_coco` adds to the format is read too.
 
     Raises:
-        InputError: anything that is not as the format says; a picture that is missing, is not one, or has another size than
-            the file says. OptionError: category or pixel.
+        InputError: anything that is not as the format says; a picture that is missing, is not one, or has another size
+            than the file says.
+        OptionError: category or pixel.
     """
     json_fpath, shift, skipped = Path(json_fpath), pixel_shift(pixel), Skipped(allowed=skip_bad)
     whole = read_json(json_fpath)

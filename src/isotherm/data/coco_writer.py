@@ -24,7 +24,8 @@ def write_coco(
     ABSENT becomes v = 0, and OUT_OF_FRAME v = 1, which is read as OCCLUDED if the point lies within the picture after all.
 
     Args:
-        data: its records are of picture files. fpath: the JSON file to write.
+        data: its records are of picture files.
+        fpath: the JSON file to write.
         images_dpath: the folder that file names are relative to; None: that of the JSON file.
 
     Raises:

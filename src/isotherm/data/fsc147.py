@@ -40,7 +40,10 @@ class CountedPicture:
     """One picture with its truth.
 
     Args:
-        name: its file's. fpath: of the picture. category: in words. points: (n, 2) one on each object, (x, y) in pixels of the picture.
+        name: its file's.
+        fpath: of the picture.
+        category: in words.
+        points: (n, 2) one on each object, (x, y) in pixels of the picture.
         boxes: (m, 4) x0, y0, x1, y1 of the exemplars, usually three.
     """
 
@@ -63,7 +66,8 @@ def read_fsc147(dpath: str | os.PathLike[str], split: str = "test") -> list[Coun
         split: train, val, test, val_coco or test_coco.
 
     Raises:
-        InputError: a file or a picture is missing or holds something else. OptionError: the file of splits has no such split.
+        InputError: a file or a picture is missing or holds something else.
+        OptionError: the file of splits has no such split.
     """
     folder = Path(dpath)
     if not folder.is_dir():
@@ -165,8 +169,11 @@ def write_generated_fsc147(
     """A generated set in the same files: coloured shapes that do not touch, of which those of one colour are counted.
 
     Args:
-        dpath: made if it is not there. count: of pictures; half are the split test, a quarter each val and train. side: of a picture in pixels.
-        shapes: how many there are in a picture, from and to. least: of the colour that is counted, at least; up to all of them.
+        dpath: made if it is not there.
+        count: of pictures; half are the split test, a quarter each val and train.
+        side: of a picture in pixels.
+        shapes: how many there are in a picture, from and to.
+        least: of the colour that is counted, at least; up to all of them.
 
     Raises:
         OptionError: numbers that do not fit.

@@ -27,10 +27,14 @@ class Augmentation:
     """How much pictures are changed; everything 0 leaves them as they are.
 
     Args:
-        flip: probability of a mirror image, left to right. degrees: largest turn to either side.
-        scale: (least, most) factor of size, drawn evenly in its logarithm. shift: largest shift, as a share of the side.
-        brightness, contrast, saturation: largest relative change. hue: largest turn of the colour circle, as a share of it.
-        grey: probability of a picture without colour. noise: standard deviation of noise per pixel, of 1.
+        flip: probability of a mirror image, left to right.
+        degrees: largest turn to either side.
+        scale: (least, most) factor of size, drawn evenly in its logarithm.
+        shift: largest shift, as a share of the side.
+        brightness, contrast, saturation: largest relative change.
+        hue: largest turn of the colour circle, as a share of it.
+        grey: probability of a picture without colour.
+        noise: standard deviation of noise per pixel, of 1.
     """
 
     flip: float = 0.0
@@ -68,8 +72,11 @@ class Drawn:
     """What was drawn for each of b pictures.
 
     Args:
-        to_cells: (b, 2, 3) from the cells of the result to those of the cached picture. flipped: (b) whether mirrored.
-        colour: (b, 3) factors of brightness, contrast and saturation. hue: (b) in turns. grey: (b) 0 or 1.
+        to_cells: (b, 2, 3) from the cells of the result to those of the cached picture.
+        flipped: (b) whether mirrored.
+        colour: (b, 3) factors of brightness, contrast and saturation.
+        hue: (b) in turns.
+        grey: (b) 0 or 1.
         noise_seed: (b) one number per picture.
     """
 
@@ -93,8 +100,10 @@ def draw(
     """The random numbers of some pictures, each from a generator of its own.
 
     Args:
-        index: numbers of the pictures in their set. epoch: one for all, or each picture's own. cached: (h, w) of the cached pictures. size: (h, w) of the result, which
-            without augmentation shows the whole cached picture.
+        index: numbers of the pictures in their set.
+        epoch: one for all, or each picture's own.
+        cached: (h, w) of the cached pictures.
+        size: (h, w) of the result, which without augmentation shows the whole cached picture.
     """
     a = augmentation
     u = torch.zeros(11, len(index), dtype=torch.float64)

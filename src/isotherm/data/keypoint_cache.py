@@ -39,9 +39,14 @@ class CachedKeypoints:
     """A keypoint set as arrays.
 
     Args:
-        pictures: (m, 3, s, s) uint8, read from disk as they are needed. frame: (m,) of these pictures.
-        points: (m, n, 2) float32 source pixels, NaN where not known. state: (m, n). px_per_cm: (m,), NaN where not known.
-        area: (m,) source pixels squared. group: (m) names of groups. records: the records, without those skipped.
+        pictures: (m, 3, s, s) uint8, read from disk as they are needed.
+        frame: (m,) of these pictures.
+        points: (m, n, 2) float32 source pixels, NaN where not known.
+        state: (m, n).
+        px_per_cm: (m,), NaN where not known.
+        area: (m,) source pixels squared.
+        group: (m) names of groups.
+        records: the records, without those skipped.
         skipped: what could not be read, one message each.
     """
 
@@ -71,14 +76,17 @@ def cache_keypoints(
     """Decode and resize every record's region once, or find it done.
 
     Args:
-        data: the set. dpath: a folder for the file; its name is a hash of what it holds, so another set is another file.
-        side: cells of the square raster that every region is letterboxed into. margin: of a record's box that is kept around
-            it, as a share of its longer side; records without a box keep the whole picture.
+        data: the set.
+        dpath: a folder for the file; its name is a hash of what it holds, so another set is another file.
+        side: cells of the square raster that every region is letterboxed into.
+        margin: of a record's box that is kept around it, as a share of its longer side; records without a box keep the
+            whole picture.
         skip_bad: leave out records whose picture cannot be read, and say so in ``skipped``, instead of raising.
         say: told how far it is.
 
     Raises:
-        InputError: a picture cannot be read. OptionError: side or margin.
+        InputError: a picture cannot be read.
+        OptionError: side or margin.
     """
     if side < 1 or margin < 0:
         raise OptionError(f"side is {side} and margin {margin}; expected at least 1 and at least 0")
@@ -160,7 +168,8 @@ def picture_at(picture: UInt8[np.ndarray, "h w 3"], frame: Frame) -> UInt8[np.nd
     """A region of a picture on the cells of its frame, antialiased; black where it reaches beyond the picture.
 
     Args:
-        picture: (h, w, 3). frame: upright, from :func:`region`.
+        picture: (h, w, 3).
+        frame: upright, from :func:`region`.
     """
     x0, y0, x1, y1 = frame.boxes_to_source(
         torch.tensor([[0.0, 0.0, frame.size[1], frame.size[0]]], dtype=torch.float64)

@@ -32,7 +32,8 @@ class KeypointRecord:
         area: of the object in pixels, for OKS; None: that of the box or the picture.
         px_per_cm: pixels per centimetre, or None: errors are in pixels alone.
         group: the set or site that it comes from; results are told apart by it.
-        name: of this record, unique in its set. origin: where it was read, "file:line", for messages.
+        name: of this record, unique in its set.
+        origin: where it was read, "file:line", for messages.
     """
 
     picture: Path | UInt8[np.ndarray, "h w 3"]
@@ -81,7 +82,8 @@ class KeypointSet:
     """Records with the same points.
 
     Args:
-        records: any number. names: of the n points, in order.
+        records: any number.
+        names: of the n points, in order.
         exchangeable: sets of points whose order says nothing, such as the two ends of a line, ((0, 1), (2, 3)).
         swaps: pairs that change places when a picture is mirrored, such as left and right eye.
         lines: pairs of points whose distance is measured, by name, such as {"length": (2, 3)}.
@@ -89,7 +91,8 @@ class KeypointSet:
         skipped: what was left out while reading, one message each.
 
     Raises:
-        ShapeError: a record has another number of points. OptionError: a pair or set names a point that does not exist.
+        ShapeError: a record has another number of points.
+        OptionError: a pair or set names a point that does not exist.
     """
 
     records: Sequence[KeypointRecord]

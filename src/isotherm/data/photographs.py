@@ -18,8 +18,10 @@ class Photograph:
     """A photograph in scikit-image's wheel.
 
     Args:
-        name: what it shows, in a word. file: its name in ``skimage/data``.
-        source: who made it, and where it is from. licence: as scikit-image or the source states it.
+        name: what it shows, in a word.
+        file: its name in ``skimage/data``.
+        source: who made it, and where it is from.
+        licence: as scikit-image or the source states it.
         box: (x0, y0, x1, y1) in its pixels, drawn by hand around the object that a classifier should name.
     """
 
@@ -34,7 +36,8 @@ class Photograph:
         """Where the file is.
 
         Raises:
-            MissingExtraError: scikit-image is not installed. InputError: it is, but without this file.
+            MissingExtraError: scikit-image is not installed.
+            InputError: it is, but without this file.
         """
         spec = importlib.util.find_spec("skimage")
         if spec is None or not spec.submodule_search_locations:

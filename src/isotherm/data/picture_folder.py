@@ -78,7 +78,8 @@ def states_in(size: Size, points: Float[Tensor, "n 2"], state: Int[Tensor, " n"]
     """States in which every known point outside of the picture is OUT_OF_FRAME.
 
     Args:
-        size: (h, w) of the picture. points: (x, y) edge-origin pixels; the edges 0 and w, h are inside.
+        size: (h, w) of the picture.
+        points: (x, y) edge-origin pixels; the edges 0 and w, h are inside.
         state: as annotated.
 
     Example:

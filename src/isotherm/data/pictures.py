@@ -110,7 +110,8 @@ def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
     """(h, w) of the upright picture in a file, from its header: nothing is decoded, so damage further on stays unseen.
 
     Args:
-        fpath: the file. max_pixels: pixels that the header may claim, as for :func:`read_picture`.
+        fpath: the file.
+        max_pixels: pixels that the header may claim, as for :func:`read_picture`.
 
     Raises:
         InputError: missing, empty, a folder, not a picture, too large, or its header is damaged.

@@ -62,8 +62,9 @@ def read_point_table(
         Left and right of equal names are in ``swaps``.
 
     Raises:
-        InputError: file:line and column of what is wrong, or a picture that is missing or not one. OptionError: names or
-            pixel. MissingExtraError: Parquet, and none of its readers.
+        InputError: file:line and column of what is wrong, or a picture that is missing or not one.
+        OptionError: names or pixel.
+        MissingExtraError: Parquet, and none of its readers.
     """
     fpath = Path(fpath)
     if names is not None and (isinstance(names, str) or len(set(names)) < len(names)):
@@ -90,7 +91,8 @@ def write_point_table(
     """The records of a set as a long table in CSV, whole or not at all; coordinates count from the edge.
 
     Args:
-        data: its records are of picture files. fpath: the CSV file to write.
+        data: its records are of picture files.
+        fpath: the CSV file to write.
         images_dpath: the folder that pictures are named relative to; None: that of the table.
 
     Raises:

@@ -16,8 +16,11 @@ class Pose:
     """From unit coordinates to pixels: mirrored, stretched, turned, scaled by ``radius``, moved to (x, y).
 
     Args:
-        x, y: centre in edge-origin pixels. radius: pixels per unit. angle: radians, clockwise as seen.
-        stretch: (along x, along y) before turning, of product 1. mirror: 1, or -1 where left and right are swapped.
+        x, y: centre in edge-origin pixels.
+        radius: pixels per unit.
+        angle: radians, clockwise as seen.
+        stretch: (along x, along y) before turning, of product 1.
+        mirror: 1, or -1 where left and right are swapped.
     """
 
     x: float
@@ -59,8 +62,10 @@ class Cover:
     """A posed outline on the pixels of its patch of the picture.
 
     Args:
-        rows, columns: the patch. x, y: (h, w) unit coordinates of its pixel centres.
-        depth_px: (h, w) signed distance in pixels, negative inside. alpha: (h, w) coverage in [0, 1].
+        rows, columns: the patch.
+        x, y: (h, w) unit coordinates of its pixel centres.
+        depth_px: (h, w) signed distance in pixels, negative inside.
+        alpha: (h, w) coverage in [0, 1].
     """
 
     pose: Pose
@@ -104,7 +109,8 @@ def place(
     """A centre at which a disc of ``reach`` lies in the picture and overlaps those ``taken`` at most by ``overlap``.
 
     Args:
-        taken: (x, y, radius) of what is there. overlap: 0: discs may touch; 1: they may coincide.
+        taken: (x, y, radius) of what is there.
+        overlap: 0: discs may touch; 1: they may coincide.
 
     Returns:
         (x, y), or None where twenty tries found no room.

@@ -19,7 +19,9 @@ class Light:
     """One light for the whole scene.
 
     Args:
-        angle: where it comes from, radians. bevel, shadow: strengths in [0, 1]. falloff: brightness lost across.
+        angle: where it comes from, radians.
+        bevel, shadow: strengths in [0, 1].
+        falloff: brightness lost across.
     """
 
     angle: float

@@ -69,7 +69,8 @@ def random_texture(rng: np.random.Generator, x: Plane, y: Plane, cell_px: float)
     """A pattern in [0, 1] over local coordinates, so that it turns and scales with what it covers.
 
     Args:
-        x, y: (h, w) local unit coordinates. cell_px: pixels per unit, which sets how sharp an edge may be.
+        x, y: (h, w) local unit coordinates.
+        cell_px: pixels per unit, which sets how sharp an edge may be.
     """
     kind = int(rng.integers(7))
     if kind == 0:  # plain, with a gradient

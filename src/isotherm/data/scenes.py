@@ -100,9 +100,12 @@ class Scene:
         labels: (n,) indices into ``names``, all different.
         keypoints: (n, MAX_KEYPOINTS, 3) x, y and visibility: 2 in the object's mask, 1 hidden, 0 (with x = y = 0)
             where the class has no such point. Their names are in ``SHAPES[...].keypoints``.
-        centres: (n, 2) x, y. angles: (n,) radians clockwise of the class's upright form. radii: (n,) pixels.
+        centres: (n, 2) x, y.
+        angles: (n,) radians clockwise of the class's upright form.
+        radii: (n,) pixels.
         clutter: (H, W) visible pixels of things that are no object.
-        names: class names. seed: what it was made from.
+        names: class names.
+        seed: what it was made from.
     """
 
     picture: UInt8[np.ndarray, "H W 3"]

@@ -28,9 +28,14 @@ class ShapeQuestion:
     """A picture, a question and the truth.
 
     Args:
-        picture: (48, 48, 3) uint8. question, answer: words, such as "how many red ?" and "2". kind: of question. colour: it asks for.
-        masks: (n, 48, 48) pixels of each shape. colours, shapes: (n) numbers into :data:`COLOURS` and :data:`SHAPES`.
-        centres: (n, 2) (x, y), edge-origin pixels. evidence: (48, 48) the pixels that the answer rests on: all shapes of the colour.
+        picture: (48, 48, 3) uint8.
+        question, answer: words, such as "how many red ?" and "2".
+        kind: of question.
+        colour: it asks for.
+        masks: (n, 48, 48) pixels of each shape.
+        colours, shapes: (n) numbers into :data:`COLOURS` and :data:`SHAPES`.
+        centres: (n, 2) (x, y), edge-origin pixels.
+        evidence: (48, 48) the pixels that the answer rests on: all shapes of the colour.
     """
 
     picture: UInt8[np.ndarray, "h w 3"]
@@ -49,7 +54,8 @@ def make_question(seed: int, kind: Kind | None = None) -> ShapeQuestion:
     """The question of a seed: one to five shapes that do not touch, on noise.
 
     Args:
-        seed: 0 to 2**42 - 1; see :data:`TRAINING`, :data:`VALIDATION` and :data:`HELD_OUT`. kind: of question; None: by chance.
+        seed: 0 to 2**42 - 1; see :data:`TRAINING`, :data:`VALIDATION` and :data:`HELD_OUT`.
+        kind: of question; None: by chance.
 
     Raises:
         OptionError: a seed outside of that, or no such kind.
@@ -105,7 +111,9 @@ def draw_shapes(
     """A square picture of shapes that do not touch, on noise: the picture, their centres (x, y) and the pixels of each.
 
     Args:
-        shapes, colours: numbers into :data:`SHAPES` and :data:`COLOURS`. radii: in pixels; there must be room for all of them. side: of the picture.
+        shapes, colours: numbers into :data:`SHAPES` and :data:`COLOURS`.
+        radii: in pixels; there must be room for all of them.
+        side: of the picture.
     """
     centres = _apart(rng, radii, side)
     level = rng.uniform(90, 150)

@@ -47,11 +47,12 @@ def read_table(fpath: Path, ignore: Sequence[str]) -> Table:
     """Header and rows of a CSV or Parquet file of points.
 
     Args:
-        fpath: ends in .csv, .parquet or .pq. ignore: columns to pass over.
+        fpath: ends in .csv, .parquet or .pq.
+        ignore: columns to pass over.
 
     Raises:
-        InputError: another kind of file, columns that fit no form or two, or that are not known. MissingExtraError: Parquet,
-            and none of its readers is installed.
+        InputError: another kind of file, columns that fit no form or two, or that are not known.
+        MissingExtraError: Parquet, and none of its readers is installed.
     """
     suffix = fpath.suffix.lower()
     if suffix not in (".csv", ".parquet", ".pq"):

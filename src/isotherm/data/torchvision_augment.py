@@ -23,7 +23,8 @@ def augment_v2(transform: Callable[..., Any], picture: Any) -> Augmented:
         rounds its canvas differently for pixels and for boxes, so there the frame is up to half a pixel off.
 
     Raises:
-        InputError: the transform dropped boxes or does not take them (v1 transforms). FrameError: it is not affine.
+        InputError: the transform dropped boxes or does not take them (v1 transforms).
+        FrameError: it is not affine.
 
     Example:
         >>> from torchvision.transforms import v2

@@ -49,16 +49,16 @@ def quarter_offset(
     For parity with published results; a cell at the border has one neighbour only and is not moved along that axis.
 
     Args:
-        maps: of any kind, a Heatmap or values (*batch, n, h, w). frame: of plain values; left out, points come out in cells.
+        maps: of any kind, a Heatmap or values (*batch, n, h, w).
+        frame: of plain values; left out, points come out in cells.
         kind: of plain values.
 
     Returns:
         Points in source pixels. ``covariance``: of rounding to half a cell alone, 1/48 cell squared per axis.
         ``score``: the largest value.
 
-    Source:
-        Newell et al., "Stacked Hourglass Networks", ECCV 2016, section 3.3; mmpose's ``refine_keypoints`` leaves out cell 1
-        of every axis too, without need.
+    Source: Newell et al., "Stacked Hourglass Networks", ECCV 2016, section 3.3; mmpose's ``refine_keypoints`` leaves
+    out cell 1 of every axis too, without need.
     """
     read = read_maps(maps, frame, kinds=ANY, kind=kind)
     top, cell = largest(read.values)

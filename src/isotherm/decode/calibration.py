@@ -29,18 +29,20 @@ def fit_temperature(
     slope is the difference of two mean logits, its curvature the logits' variance under the map. Newton in 1 / T.
 
     Args:
-        maps: logits held out from training, a Heatmap or values (*batch, n, h, w). truth: Points (*batch, n) in source
-            pixels (cells, without a frame); those whose place is not known take no part. frame: of plain values.
+        maps: logits held out from training, a Heatmap or values (*batch, n, h, w).
+        truth: Points (*batch, n) in source pixels (cells, without a frame); those whose place is not known take no
+            part.
+        frame: of plain values.
         sigma_cells: standard deviation of the training targets in cells.
 
     Returns:
         T from 0.01 to 100, above 1 where the maps are too narrow. Decode ``logits / T`` with it.
 
     Raises:
-        KindError: not logits. ShapeError: truth does not fit the maps, or none of its places is known.
+        KindError: not logits.
+        ShapeError: truth does not fit the maps, or none of its places is known.
 
-    Source:
-        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
     """
     read = read_maps(maps, frame, kinds=("logits",))
     values = read.values.detach().double()
@@ -79,7 +81,8 @@ def fit_covariance_scale(points: Points, truth: Points) -> float:
     The maximum-likelihood answer for Gaussian errors: half of the mean squared Mahalanobis distance.
 
     Args:
-        points: decoded, with covariance, held out from training. truth: Points of the same shape, in the same pixels.
+        points: decoded, with covariance, held out from training.
+        truth: Points of the same shape, in the same pixels.
 
     Returns:
         The factor; 1 for a calibrated decoder, above 1 for one that is too sure. See :func:`scale_covariance`.
@@ -87,8 +90,8 @@ def fit_covariance_scale(points: Points, truth: Points) -> float:
     Raises:
         ShapeError: no covariance, shapes that differ, or no pair of which both places are known.
 
-    Source:
-        Kendall and Gal, "What Uncertainties Do We Need", NeurIPS 2017, eq. 5, with one common scale: d/ds of its likelihood.
+    Source: Kendall and Gal, "What Uncertainties Do We Need", NeurIPS 2017, eq. 5, with one common scale: d/ds of its
+    likelihood.
     """
     return float(_squared_distance(points, truth).mean()) / 2
 
@@ -106,10 +109,13 @@ def coverage(points: Points, truth: Points, *, level: float = 0.95) -> float:
     """The share of true places that lie inside of the points' ellipses of a level; the level itself if calibrated.
 
     Args:
-        points: decoded, with covariance. truth: Points of the same shape, in the same pixels. level: between 0 and 1.
+        points: decoded, with covariance.
+        truth: Points of the same shape, in the same pixels.
+        level: between 0 and 1.
 
     Raises:
-        OptionError: a level outside of (0, 1). ShapeError: as in :func:`fit_covariance_scale`.
+        OptionError: a level outside of (0, 1).
+        ShapeError: as in :func:`fit_covariance_scale`.
 
     Example:
         >>> found = Points(torch.zeros(2, 2), covariance=torch.eye(2).expand(2, 2, 2))
@@ -127,8 +133,9 @@ class Reliability:
     """Scores beside hits, in bins of equal width.
 
     Args:
-        error: expected calibration error, 0 to 1. score: (bins) mean score, hit: (bins) share of hits, both NaN in an empty
-            bin. count: (bins).
+        error: expected calibration error, 0 to 1.
+        score: (bins) mean score, hit: (bins) share of hits, both NaN in an empty bin.
+        count: (bins).
     """
 
     error: float
@@ -141,16 +148,16 @@ def expected_calibration_error(points: Points, truth: Points, *, within: float, 
     """How far scores are from being the chance of a hit: the mean gap between score and share of hits, over bins.
 
     Args:
-        points: decoded, with scores from 0 to 1; a point that was not found counts as a miss. truth: Points of the same
-            shape; those whose place is not known take no part. within: source pixels, the largest distance of a hit.
+        points: decoded, with scores from 0 to 1; a point that was not found counts as a miss.
+        truth: Points of the same shape; those whose place is not known take no part.
+        within: source pixels, the largest distance of a hit.
         bins: of equal width from 0 to 1.
 
     Raises:
-        OptionError: within or bins is not positive, or a score outside of 0 to 1. ShapeError: no scores, shapes that
-            differ, or no place known.
+        OptionError: within or bins is not positive, or a score outside of 0 to 1.
+        ShapeError: no scores, shapes that differ, or no place known.
 
-    Source:
-        Guo et al., ICML 2017, eq. 3.
+    Source: Guo et al., ICML 2017, eq. 3.
     """
     if not within > 0 or bins < 1:
         raise OptionError(f"within is {within} and bins {bins}; expected a distance above 0 and at least one bin")

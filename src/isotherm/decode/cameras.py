@@ -56,7 +56,8 @@ class Cameras:
         translation: t, (*batch, v, 3), in the unit of the world.
 
     Raises:
-        ShapeError: shapes that do not fit one another. OptionError: K's last row is not (0, 0, 1), or R is no rotation.
+        ShapeError: shapes that do not fit one another.
+        OptionError: K's last row is not (0, 0, 1), or R is no rotation.
 
     Example:
         >>> K = torch.tensor([[[100.0, 0, 64], [0, 100, 48], [0, 0, 1]]])

@@ -34,8 +34,8 @@ def dark(
     Prefer :func:`least_squares`.
 
     Args:
-        maps: peak or probability maps, a Heatmap or values (*batch, n, h, w). frame: of plain values; left out, points come
-            out in cells.
+        maps: peak or probability maps, a Heatmap or values (*batch, n, h, w).
+        frame: of plain values; left out, points come out in cells.
         blur: width of the Gaussian blur's kernel in cells, odd; 1 for none. Outside of the raster counts as 0.
         stencil: 'dark' takes second differences over two cells and stops at the border; 'udp' takes them over one cell,
             a one-sided mixed difference, and limits values to 0.001 to 50 before the logarithm.
@@ -47,11 +47,11 @@ def dark(
         where the stencil does not fit or the map is no peak there. ``score``: the largest value.
 
     Raises:
-        KindError: logits or relevance, which have no logarithm. OptionError: an even or negative kernel, a sigma not above 0.
+        KindError: logits or relevance, which have no logarithm.
+        OptionError: an even or negative kernel, a sigma not above 0.
 
-    Source:
-        Zhang et al., "Distribution-Aware Coordinate Representation", CVPR 2020, eq. 9; Huang et al., "The Devil is in the
-        Details", CVPR 2020. UDP's coordinates are align-corners; the Frame decides here.
+    Source: Zhang et al., "Distribution-Aware Coordinate Representation", CVPR 2020, eq. 9; Huang et al., "The Devil is
+    in the Details", CVPR 2020. UDP's coordinates are align-corners; the Frame decides here.
     """
     read = read_maps(maps, frame, kinds=("peak", "probability"), kind=kind)
     if blur < 1 or blur % 2 == 0:

@@ -47,11 +47,12 @@ def least_squares(
         Gauss-Newton step: exact where the residual is 0).
 
     Raises:
-        KindError: not a peak map. OptionError: sigma is not positive. ShapeError: the arguments do not fit one another.
+        KindError: not a peak map.
+        OptionError: sigma is not positive.
+        ShapeError: the arguments do not fit one another.
 
-    Source:
-        Start: weighted least squares on the logarithm, Guo, "A simple algorithm for fitting a Gaussian function", IEEE
-        Signal Processing Magazine 28 (2011), eq. 9. Then variable projection, Golub and Pereyra 1973.
+    Source: Start: weighted least squares on the logarithm, Guo, "A simple algorithm for fitting a Gaussian function",
+    IEEE Signal Processing Magazine 28 (2011), eq. 9. Then variable projection, Golub and Pereyra 1973.
 
     Example:
         >>> cells = torch.arange(64) + 0.5

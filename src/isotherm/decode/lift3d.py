@@ -74,9 +74,10 @@ def lift_orthographic(
         frame: of plain values: a single upright one, whose source picture is the box. The maps fill it unless given.
 
     Raises:
-        KindError: maps that are neither logits nor probabilities. ShapeError: not as many maps as views.
-        OptionError: views that do not show all axes, or other options outside of the above. FrameError: a frame that is
-        batched or turned.
+        KindError: maps that are neither logits nor probabilities.
+        ShapeError: not as many maps as views.
+        OptionError: views that do not show all axes, or other options outside of the above.
+        FrameError: a frame that is batched or turned.
 
     Source: the mean is the fusion of "RVT-2" (Goyal et al., RSS 2024) and "BridgeVLA" (2025), whose volume of voxels it
     gives; the product is Hinton, "Training products of experts" (2002), eq. 1.
@@ -130,7 +131,8 @@ def lift_perspective(
             cells are the cameras' pixels unless given.
 
     Raises:
-        KindError, OptionError: as of :func:`lift_orthographic`. ShapeError: cameras that do not fit the maps.
+        KindError, OptionError: as of :func:`lift_orthographic`.
+        ShapeError: cameras that do not fit the maps.
     """
     if (maps.values if isinstance(maps, Heatmap) else maps).ndim < 3:
         raise ShapeError("the maps are a single one; expected (*batch, v, h, w), one map per camera")

@@ -47,12 +47,12 @@ def moment_inverse(
         cells outside are moved to there; their gradient is 0.
 
     Raises:
-        KindError: peak or relevance maps, whose background would pull every point to the middle. OptionError: sigma is
-            not positive. ShapeError: the maps, the frame or sigma do not fit one another.
+        KindError: peak or relevance maps, whose background would pull every point to the middle.
+        OptionError: sigma is not positive.
+        ShapeError: the maps, the frame or sigma do not fit one another.
 
-    Source:
-        Soft-argmax: Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2. Its inversion is ours, from the
-        mean-value map of exponential families (dm/dmu = Var / sigma^2).
+    Source: Soft-argmax: Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2. Its inversion is ours, from the
+    mean-value map of exponential families (dm/dmu = Var / sigma^2).
 
     Example:
         >>> cells = torch.arange(64) + 0.5

@@ -27,9 +27,10 @@ def peaks(
     """Decode maps that hold several instances: the ``most`` strongest local maxima of every map.
 
     Args:
-        maps: peak, probability (per cell) or relevance maps, a Heatmap or values (*batch, n, h, w). frame: of plain values;
-            left out, points come out in cells.
-        most: instances per map. threshold: values below it are none.
+        maps: peak, probability (per cell) or relevance maps, a Heatmap or values (*batch, n, h, w).
+        frame: of plain values; left out, points come out in cells.
+        most: instances per map.
+        threshold: values below it are none.
         radius: a peak is the largest within this many cells each way; of equals the first counts.
         kind: of plain values, 'peak' unless given.
 
@@ -41,11 +42,10 @@ def peaks(
         NaN along an axis without one. ``score``: the largest cell's value.
 
     Raises:
-        KindError: logits, whose heights mean nothing from one map to the next. OptionError: most or radius below 1, or a
-            threshold that is not above 0 (the logarithm needs one).
+        KindError: logits, whose heights mean nothing from one map to the next.
+        OptionError: most or radius below 1, or a threshold that is not above 0 (the logarithm needs one).
 
-    Source:
-        Local maxima by max pooling: Zhou et al., "Objects as Points", 2019, section 4.
+    Source: Local maxima by max pooling: Zhou et al., "Objects as Points", 2019, section 4.
 
     Example:
         >>> two = torch.zeros(1, 8, 8).index_put((torch.tensor(0), torch.tensor([1, 6]), torch.tensor([2, 5])), torch.tensor([0.5, 0.9]))

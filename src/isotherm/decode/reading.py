@@ -22,7 +22,8 @@ class Maps:
     """Maps ready to be decoded.
 
     Args:
-        values: (*batch, n, h, w), at least float32. frame: single, or batched as the values' first dimensions.
+        values: (*batch, n, h, w), at least float32.
+        frame: single, or batched as the values' first dimensions.
         kind: what the numbers are.
     """
 
@@ -70,9 +71,11 @@ def read_maps(
     """The arguments of a decoder.
 
     Args:
-        maps: a Heatmap, or values (*batch, n, h, w). frame: of plain values; must be left out for a Heatmap. Without one the
-            raster is its own source, and points come out in cells.
-        kinds: what the decoder is right for. kind: of plain values; the first of ``kinds`` unless given.
+        maps: a Heatmap, or values (*batch, n, h, w).
+        frame: of plain values; must be left out for a Heatmap. Without one the raster is its own source, and points
+            come out in cells.
+        kinds: what the decoder is right for.
+        kind: of plain values; the first of ``kinds`` unless given.
 
     Raises:
         KindError: a map of another kind; the message names the decoder that is right for it.

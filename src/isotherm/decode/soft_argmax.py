@@ -41,8 +41,7 @@ def soft_argmax(
         KindError: peak or relevance maps: a softmax over a map whose peak is 1 gives its middle, 18 cells off on 64 x 64.
         OptionError: the temperature is not positive.
 
-    Source:
-        Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2.
+    Source: Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2.
 
     Example:
         >>> soft_argmax(torch.zeros(1, 4, 6)).xy.tolist()
@@ -71,8 +70,8 @@ def local_soft_argmax(
 
     Args:
         maps: of any kind but relevance, a Heatmap or values (*batch, n, h, w). Peak and probability maps are weights
-            themselves, negative values none; logits weigh by their exponential. frame: of plain values; left out, points
-            come out in cells.
+            themselves, negative values none; logits weigh by their exponential.
+        frame: of plain values; left out, points come out in cells.
         window: its side in cells, odd. Cells outside of the raster weigh nothing.
         temperature: logits are divided by it, other weights taken to the power of 1 over it.
         kind: of plain values, 'peak' unless given.
@@ -82,11 +81,11 @@ def local_soft_argmax(
         ``score``: the largest value.
 
     Raises:
-        KindError: relevance. OptionError: an even window, or a temperature that is not positive.
+        KindError: relevance.
+        OptionError: an even window, or a temperature that is not positive.
 
-    Source:
-        sleap-nn's integral regression (window 5). Biased towards the window's middle where the Gaussian is wider than it:
-        0.30 cells at sigma 3.
+    Source: sleap-nn's integral regression (window 5). Biased towards the window's middle where the Gaussian is wider
+    than it: 0.30 cells at sigma 3.
     """
     read = read_maps(maps, frame, kinds=("peak", "probability", "logits"), kind=kind)
     _positive(temperature)

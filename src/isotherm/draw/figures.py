@@ -31,8 +31,11 @@ def curve_figure(
     """Named curves over one pair of axes.
 
     Args:
-        curves: name -> (x values, y values); NaN breaks a curve. x, y: of the axes, with their units. diagonal: also the line y = x.
-        log_y: a logarithmic axis. size: of the picture in inches of 160 pixels.
+        curves: name -> (x values, y values); NaN breaks a curve.
+        x, y: of the axes, with their units.
+        diagonal: also the line y = x.
+        log_y: a logarithmic axis.
+        size: of the picture in inches of 160 pixels.
 
     Raises:
         ShapeError: x and y values of different numbers.
@@ -103,7 +106,9 @@ def matrix_figure(
     """A table whose cells are coloured by their values; what is not known stays white.
 
     Args:
-        values: (rows, columns), NaN where not known. rows, columns: their names. form: of the numbers in the cells.
+        values: (rows, columns), NaN where not known.
+        rows, columns: their names.
+        form: of the numbers in the cells.
         less_is_better: the lowest value is the darkest colour and has a frame; otherwise the highest.
 
     Raises:

@@ -32,7 +32,8 @@ def moment_sheet(
         heatmap: of one clip, (m, h, w) with moments.
         pictures: one per moment; those of the heatmap itself unless given.
         scale: for all; the shared scale of all moments unless given, so that a colour means the same at any time.
-        title: the heatmap's label unless given. columns, style, side: as for :func:`isotherm.draw.contact_sheet`.
+        title: the heatmap's label unless given.
+        columns, style, side: as for :func:`isotherm.draw.contact_sheet`.
 
     Raises:
         ShapeError: a heatmap without moments or without pictures, or another number of pictures.

@@ -76,7 +76,8 @@ def gallery_html(
         lines: shown above, such as a question and its answer.
         trust_line: shown below, if any.
         command: the command that makes the same, if any.
-        warnings: lines above everything, in red. notes: what else a person should know, below.
+        warnings: lines above everything, in red.
+        notes: what else a person should know, below.
     """
     total = sum(_count(h) for h in heatmaps)
     maps = list(islice(((m, _scale_of_all(h)) for h in heatmaps for m in _singles(h)), MOST))

@@ -39,16 +39,19 @@ def draw_points(
     """A picture with points on it: a dot each, and around it the ellipse that holds the true place with a probability.
 
     Args:
-        picture: PIL or array, upright. points: (n, 2) in its pixels, edge-origin, with covariances or without; those that are
-            UNLABELLED, ABSENT or not finite are left out.
-        names: of the points; written where there are at most six. lines: pairs of points that are joined.
-        truth: (n, 2), drawn as white rings. level: probability of the ellipses, from the chi-squared distribution with two
-            degrees of freedom.
+        picture: PIL or array, upright.
+        points: (n, 2) in its pixels, edge-origin, with covariances or without; those that are UNLABELLED, ABSENT or not
+            finite are left out.
+        names: of the points; written where there are at most six.
+        lines: pairs of points that are joined.
+        truth: (n, 2), drawn as white rings.
+        level: probability of the ellipses, from the chi-squared distribution with two degrees of freedom.
         least_side: smaller pictures are made larger by a whole number until their longer side has so many pixels.
         title, footer: written above and below.
 
     Raises:
-        ShapeError: points that are not (n, 2), or as many names. OptionError: a level that is no probability.
+        ShapeError: points that are not (n, 2), or as many names.
+        OptionError: a level that is no probability.
 
     Example:
         >>> found = Points(torch.tensor([[8.0, 8.0]]), covariance=torch.eye(2)[None])

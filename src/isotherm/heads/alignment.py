@@ -19,8 +19,11 @@ def response_centre(
     head as it is (in training, batch statistics move along), without gradients.
 
     Args:
-        head: (b, in_dim, h, w) -> (b, n, H, W). grid: (h, w). cell: (row, column).
-        trials: different changes that are averaged. seed: of the features.
+        head: (b, in_dim, h, w) -> (b, n, H, W).
+        grid: (h, w).
+        cell: (row, column).
+        trials: different changes that are averaged.
+        seed: of the features.
 
     Returns:
         (2,) float64; NaN where nothing answers.
@@ -47,7 +50,8 @@ def check_alignment(
     Catches maps that are transposed, mirrored, shifted, or whose tokens were laid out behind the wrong prefix.
 
     Args:
-        head: (b, in_dim, h, w) -> (b, n, H, W). grid: (h, w) to test on, at least 7 each and not square.
+        head: (b, in_dim, h, w) -> (b, n, H, W).
+        grid: (h, w) to test on, at least 7 each and not square.
         tolerance_cells: how far the centre of the answer may lie from the cell's centre, along each axis. Untrained
             convolutions are lopsided by half a cell, some by more than one.
 

@@ -35,7 +35,8 @@ class ConvexUpsample(Head):
     """Features -> a coarse map by three convolutions, upsampled by convex weights from two more.
 
     Args:
-        in_dim: c of the features. out_dim: number of maps.
+        in_dim: c of the features.
+        out_dim: number of maps.
         ratio: map cells per grid cell and axis.
         kernel: odd; the weights reach over kernel x kernel coarse cells, and the 3x3 convolutions stay 3x3.
         mask_scale: factor on the weights' logits.

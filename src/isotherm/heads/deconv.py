@@ -36,7 +36,8 @@ class DeconvHead(Head):
     A 4x4 kernel of stride 2 with padding 1 lies evenly over the two cells that it makes, so nothing shifts.
 
     Args:
-        in_dim: c of the features. out_dim: number of maps.
+        in_dim: c of the features.
+        out_dim: number of maps.
         widths: channels behind each transposed convolution; ``ratio`` is 2 to the power of their number.
         groups: of each GroupNorm; must divide every width. GroupNorm rather than the paper's BatchNorm, so that a head
             trained with small batches says the same in training and afterwards.

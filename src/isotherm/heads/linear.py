@@ -30,7 +30,8 @@ class LinearHead(Head):
     maps are far fewer.
 
     Args:
-        in_dim: c of the features. out_dim: number of maps.
+        in_dim: c of the features.
+        out_dim: number of maps.
         ratio: map cells per grid cell and axis.
 
     Raises:

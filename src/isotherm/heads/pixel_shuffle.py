@@ -32,7 +32,8 @@ class PixelShuffleHead(Head):
     All fine cells of a coarse one start with the same weights, so that an untrained head has no checkerboard.
 
     Args:
-        in_dim: c of the features. out_dim: number of maps.
+        in_dim: c of the features.
+        out_dim: number of maps.
         ratio: map cells per grid cell and axis.
         hidden_dim: channels of the 3x3 convolution; None: as many as in_dim.
 

@@ -22,7 +22,8 @@ def to_grid(tokens: Float[Tensor, "b t c"], *, grid: Size, prefix: int = 0) -> F
         (b, c, h, w), a view of tokens.
 
     Raises:
-        ShapeError: there are not exactly prefix + h w tokens. OptionError: prefix is negative, or grid has no cells.
+        ShapeError: there are not exactly prefix + h w tokens.
+        OptionError: prefix is negative, or grid has no cells.
 
     Example:
         >>> tokens = torch.tensor([[[9.0], [1.0], [2.0], [3.0], [4.0]]])  # one class token, then 2 x 2 patches

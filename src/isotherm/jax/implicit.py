@@ -16,7 +16,8 @@ def differentiable(solve: Callable[..., Array], slope: Callable[..., Array]) -> 
     The tangent is made from the solution itself, so it can be differentiated again.
 
     Args:
-        solve: (first, last, sigma, length, iterations) -> mu. slope: (mu, sigma, length) -> dmu / dfirst.
+        solve: (first, last, sigma, length, iterations) -> mu.
+        slope: (mu, sigma, length) -> dmu / dfirst.
 
     Returns:
         A function (first, last, sigma, length, iterations) -> mu.

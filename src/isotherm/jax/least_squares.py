@@ -32,7 +32,9 @@ def least_squares(
     number, and otherwise the whole raster is fitted, as a compiled graph of tensors does.
 
     Raises:
-        KindError: maps of another kind. OptionError: sigma is not positive. ShapeError: the maps, the frame or sigma.
+        KindError: maps of another kind.
+        OptionError: sigma is not positive.
+        ShapeError: the maps, the frame or sigma.
     """
     read = read_maps(maps, frame, kinds=("peak",), kind=kind)
     values, (h, w) = read.values, read.size

@@ -31,7 +31,8 @@ def gaussian_mse(
     """Mean squared error of peak maps against the Gaussians of points, as :func:`isotherm.losses.gaussian_mse`.
 
     Raises:
-        ShapeError: parts that do not fit one another. OptionError: sigma, policy or reduction.
+        ShapeError: parts that do not fit one another.
+        OptionError: sigma, policy or reduction.
     """
     maps, labels = _labels(pred, points, frame, sigma_cells, state, off_frame, reduction)
     h, w = maps.shape[-2:]
@@ -59,7 +60,8 @@ def gaussian_cross_entropy(
     logsumexp(P) - py^T P px, where px and py are the vectors of the target: it is never made.
 
     Raises:
-        ShapeError: parts that do not fit one another. OptionError: sigma, policy or reduction.
+        ShapeError: parts that do not fit one another.
+        OptionError: sigma, policy or reduction.
     """
     if off_frame == "background":
         raise OptionError("a distribution cannot say that there is nothing; use off_frame 'tail', 'clip' or 'drop'")

@@ -22,7 +22,9 @@ def moment_inverse(
     Differentiable through the implicit function theorem, but not in sigma.
 
     Raises:
-        KindError: peak or relevance maps. OptionError: sigma is not positive. ShapeError: the maps, the frame or sigma.
+        KindError: peak or relevance maps.
+        OptionError: sigma is not positive.
+        ShapeError: the maps, the frame or sigma.
     """
     read = read_maps(maps, frame, kinds=("logits", "probability"), kind=kind)
     probability, (h, w) = read.probability(), read.size

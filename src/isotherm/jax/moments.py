@@ -19,7 +19,8 @@ class Moments(NamedTuple):
     """Of maps, x before y.
 
     Args:
-        first: (*batch, n, 2) mean distance to the first cell. last: to the last one. In cells.
+        first: (*batch, n, 2) mean distance to the first cell.
+        last: to the last one. In cells.
         covariance: (*batch, n, 2, 2) in cells squared.
     """
 
@@ -70,7 +71,10 @@ def inverse_mean(
     :func:`reach`. Newton's steps themselves cannot be differentiated exactly: their bracket stops some of them.
 
     Args:
-        first: mean distance to the first cell. last: to the last one. sigma: in cells. length: number of cells.
+        first: mean distance to the first cell.
+        last: to the last one.
+        sigma: in cells.
+        length: number of cells.
         iterations: Newton steps.
     """
     if length == 1:

@@ -28,7 +28,8 @@ def place(
     """Points in source pixels -> cells, with their states and the policy for those outside, as :func:`isotherm.ops.place.place`.
 
     Raises:
-        OptionError: no such policy. ShapeError: parts that do not fit one another.
+        OptionError: no such policy.
+        ShapeError: parts that do not fit one another.
     """
     expect_word(off_frame, get_args(OffFrame), "off_frame")
     points = floating(points, "points", "(*batch, n, 2)")
@@ -80,8 +81,9 @@ def to_cells(points: Float[Array, "*b n 2"], frame: Frame | Size | None) -> Floa
     """Points in source pixels -> cells.
 
     Args:
-        points: (*batch, n, 2) (x, y). frame: single, or batched as the first dimensions of the points; a size (h, w) or None:
-            the raster is its own source, and the points are in cells already.
+        points: (*batch, n, 2) (x, y).
+        frame: single, or batched as the first dimensions of the points; a size (h, w) or None: the raster is its own
+            source, and the points are in cells already.
 
     Raises:
         ShapeError: the frame's batch is not that of the points.

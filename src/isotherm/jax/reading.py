@@ -67,8 +67,10 @@ def read_maps(maps: Array, frame: Frame | None, *, kinds: tuple[Kind, ...], kind
     """The arguments of a decoder.
 
     Args:
-        maps: (*batch, n, h, w). frame: single, or batched as their first dimensions; None: points come out in cells.
-        kinds: what the decoder is right for. kind: of the maps; the first of ``kinds`` unless given.
+        maps: (*batch, n, h, w).
+        frame: single, or batched as their first dimensions; None: points come out in cells.
+        kinds: what the decoder is right for.
+        kind: of the maps; the first of ``kinds`` unless given.
 
     Raises:
         KindError: maps of another kind; the message names the decoder that is right for them.

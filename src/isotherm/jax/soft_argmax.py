@@ -19,7 +19,9 @@ def soft_argmax(
     """Decode maps by their mean, as :func:`isotherm.decode.soft_argmax`; differentiable.
 
     Raises:
-        KindError: peak or relevance maps. OptionError: the temperature is not positive. ShapeError: the maps or the frame.
+        KindError: peak or relevance maps.
+        OptionError: the temperature is not positive.
+        ShapeError: the maps or the frame.
     """
     read = read_maps(maps, frame, kinds=("logits", "probability"), kind=kind)
     if not temperature > 0:

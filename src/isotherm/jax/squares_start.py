@@ -14,8 +14,10 @@ def start(window: Array, at_largest: Array, sigma: Array | None, measure: Callab
     """A plane (or, without sigma, a paraboloid) through ln W, weighted by W^2; the largest cell where that fits better.
 
     Args:
-        window: (m, kh, kw) parts of maps, of largest value 1. at_largest: (m, 2) their largest cells' centres.
-        sigma: (m, 2) in cells, or None. measure: how well Gaussians fit; its result has a ``gain``.
+        window: (m, kh, kw) parts of maps, of largest value 1.
+        at_largest: (m, 2) their largest cells' centres.
+        sigma: (m, 2) in cells, or None.
+        measure: how well Gaussians fit; its result has a ``gain``.
 
     Returns:
         Places and sigmas, each (m, 2), in cells from the windows' corners.

@@ -31,14 +31,16 @@ def adaptive_wing(
     """Wing loss whose curvature follows the target: small errors at a peak still pull, those on the background do not.
 
     Args:
-        pred: (*batch, h, w) peak maps. target: a TrainingMap, a Heatmap of kind 'peak', or values from 0 to 1 shaped as pred.
+        pred: (*batch, h, w) peak maps.
+        target: a TrainingMap, a Heatmap of kind 'peak', or values from 0 to 1 shaped as pred.
         alpha, omega, epsilon, theta: as published; alpha above 2, so that the exponent alpha - target stays above 1.
         foreground_weight: cells near a peak count 1 + this; 0 for the loss without the paper's weighted map.
         state, weight, reduction: as of :func:`isotherm.losses.mse`.
 
     Raises:
-        KindError: a Heatmap of another kind. OptionError: parameters outside of their ranges. ShapeError: parts that do
-            not fit.
+        KindError: a Heatmap of another kind.
+        OptionError: parameters outside of their ranges.
+        ShapeError: parts that do not fit.
 
     Source: Wang et al., "Adaptive wing loss for robust face alignment via heatmap regression" (ICCV 2019), eq. 3 and 6.
 

@@ -17,7 +17,8 @@ def by_blocks(function: Callable[..., Tensor], maps: Tensor, *others: Tensor) ->
     In float32 the steps of a loss work in place on one array, as large as the gradient; a compiler fuses them anyway.
 
     Args:
-        maps: (b, ..., h, w). others: (b, ...), at the precision to compute in.
+        maps: (b, ..., h, w).
+        others: (b, ...), at the precision to compute in.
     """
     size, count = max(maps[:1].numel(), 1), maps.shape[0]
     step = max(1, BLOCK_VALUES // size)

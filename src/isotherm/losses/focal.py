@@ -32,13 +32,17 @@ def focal(
             the sigmoid to [1e-4, 1 - 1e-4] and so has gradients of 0 for cells that are surely wrong.
         target: a TrainingMap, a Heatmap of kind 'peak', or values from 0 to 1 shaped as the logits. Cells of 1 are the positives,
             so the peaks must lie on cells: ``targets.boxes(..., centre="cell")``.
-        alpha: how much sure cells count less. beta: how much cells near a peak count less.
-        state: (*batch); UNLABELLED maps take no part. weight: (*batch) factor of every map.
+        alpha: how much sure cells count less.
+        beta: how much cells near a peak count less.
+        state: (*batch); UNLABELLED maps take no part.
+        weight: (*batch) factor of every map.
         reduction: 'mean': the sum over the number of positives (at least 1), as published; 'sum'; 'none': (*batch) sums.
 
     Raises:
-        KindError: a Heatmap of another kind. OptionError: negative alpha or beta, or a map that reaches above 1/2 without a
-            cell of 1: its object would silently be background. ShapeError: parts that do not fit.
+        KindError: a Heatmap of another kind.
+        OptionError: negative alpha or beta, or a map that reaches above 1/2 without a cell of 1: its object would
+            silently be background.
+        ShapeError: parts that do not fit.
 
     Source: Zhou et al., "Objects as points" (2019), eq. 1; Law and Deng, "CornerNet" (ECCV 2018), eq. 1.
 

@@ -56,7 +56,8 @@ def gaussian_cross_entropy(
         ln(2 pi e sigma^2) for a Gaussian well inside, and not 0; a collapsed, uniform map has ln(h w).
 
     Raises:
-        ShapeError: parts that do not fit one another. OptionError: sigma, policy, groups or reduction.
+        ShapeError: parts that do not fit one another.
+        OptionError: sigma, policy, groups or reduction.
 
     Source: cross-entropy, Bishop, "Pattern recognition and machine learning" (2006), eq. 4.108, with a separable target.
 

@@ -60,7 +60,8 @@ def gaussian_mse(
         arrays a JAX array; of NumPy arrays a NumPy number, or an array where ``reduction`` is 'none'.
 
     Raises:
-        ShapeError: parts that do not fit one another. OptionError: sigma, policy, groups or reduction.
+        ShapeError: parts that do not fit one another.
+        OptionError: sigma, policy, groups or reduction.
 
     Source: Tompson et al. (NIPS 2014), section 3, eq. 4; in the residual form. The expanded square ||P||^2 - 2 gy^T P gx +
     ||g||^2 needs no residual, but cancels: at residuals of 1e-4 float32 is off by 12 % of it (64 x 64 cells, sigma 2).

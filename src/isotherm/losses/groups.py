@@ -45,14 +45,16 @@ def assign(
     Args:
         maps, points, frame, sigma_cells, state, weight, off_frame: as of :func:`isotherm.losses.gaussian_mse`. States,
             weights and sigmas belong to the points and go where they go.
-        groups: see :data:`Groups`. loss: whose sum shall be least.
+        groups: see :data:`Groups`.
+        loss: whose sum shall be least.
 
     Returns:
         (*batch, n): the number of the point for each map; its own number outside of the groups. It has no gradient: the
         loss is differentiated through the assignment chosen.
 
     Raises:
-        OptionError: channels that do not exist or appear twice, or another loss. ShapeError: parts that do not fit.
+        OptionError: channels that do not exist or appear twice, or another loss.
+        ShapeError: parts that do not fit.
 
     Source: permutation-invariant training, Yu et al. (ICASSP 2017), section 2; here without k^2 maps.
 

@@ -23,13 +23,14 @@ def mse(
         pred: (*batch, h, w) in any precision; sums are in float32 or more.
         target: a :class:`isotherm.training_map.TrainingMap`, a Heatmap of kind 'peak' or 'relevance', or values shaped as pred. It is
             not differentiated.
-        state: (*batch) of :class:`isotherm.points.State`; UNLABELLED maps take no part. weight: (*batch), see
-            :func:`isotherm.losses.gaussian_mse`.
+        state: (*batch) of :class:`isotherm.points.State`; UNLABELLED maps take no part.
+        weight: (*batch), see :func:`isotherm.losses.gaussian_mse`.
         reduction: 'mean' over the cells of the maps that take part (mmpose divides by all of them, so that a picture with
             fewer labels counts less), 'sum' over cells and maps, 'none': (*batch), a mean over the cells of each.
 
     Raises:
-        KindError: a Heatmap of another kind. ShapeError, OptionError: parts that do not fit.
+        KindError: a Heatmap of another kind.
+        ShapeError, OptionError: parts that do not fit.
 
     Example:
         >>> import torch
@@ -57,14 +58,17 @@ def cross_entropy(
     view pay for the others.
 
     Args:
-        logits: (*batch, h, w). target: a TrainingMap, a Heatmap of kind 'probability', or values shaped as the logits, each map
-            summing to 1. It is not differentiated.
-        state: (*batch); UNLABELLED and ABSENT maps take no part. weight, reduction: as of
-            :func:`isotherm.losses.gaussian_cross_entropy`, which for Gaussians of points is many times faster.
+        logits: (*batch, h, w).
+        target: a TrainingMap, a Heatmap of kind 'probability', or values shaped as the logits, each map summing to 1.
+            It is not differentiated.
+        state: (*batch); UNLABELLED and ABSENT maps take no part.
+        weight, reduction: as of :func:`isotherm.losses.gaussian_cross_entropy`, which for Gaussians of points is many
+            times faster.
 
     Raises:
-        KindError: a Heatmap of another kind. OptionError: a map that takes part does not sum to 1. ShapeError: parts that
-            do not fit.
+        KindError: a Heatmap of another kind.
+        OptionError: a map that takes part does not sum to 1.
+        ShapeError: parts that do not fit.
 
     Source: Bishop, "Pattern recognition and machine learning" (2006), eq. 4.108.
 

@@ -19,8 +19,10 @@ class Labels(NamedTuple):
     """Points beside the maps that shall show them.
 
     Args:
-        cells: (*batch, n, 2) (x, y) in cells, finite everywhere. sigma: (*batch, n, 2) in cells, along x and y.
-        active: (*batch, n) whether a map takes part. shown: (*batch, n) whether its target is more than zeros.
+        cells: (*batch, n, 2) (x, y) in cells, finite everywhere.
+        sigma: (*batch, n, 2) in cells, along x and y.
+        active: (*batch, n) whether a map takes part.
+        shown: (*batch, n) whether its target is more than zeros.
     """
 
     cells: Float[Tensor, "*b n 2"]
@@ -41,7 +43,8 @@ def read_labels(
     """Points in source pixels -> labels in cells, in the precision that the loss computes in.
 
     Raises:
-        ShapeError: maps, points, frame or states that do not fit one another. OptionError: sigma or policy.
+        ShapeError: maps, points, frame or states that do not fit one another.
+        OptionError: sigma or policy.
     """
     size = expect_maps(maps)
     xy = points.xy if isinstance(points, Points) else placed(points)

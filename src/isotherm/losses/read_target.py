@@ -37,12 +37,14 @@ def read_target(
 
     Args:
         target: a TrainingMap (its states are read), a Heatmap, or plain values that are taken to be of the right kind.
-        state: (*batch). UNLABELLED maps take no part. kinds: that a Heatmap may be of.
+        state: (*batch). UNLABELLED maps take no part.
+        kinds: that a Heatmap may be of.
         distribution: the target must sum to 1, so ABSENT maps take no part, and neither do OUT_OF_FRAME ones of zeros.
 
     Raises:
-        KindError: a Heatmap of another kind. ShapeError: parts that do not fit. OptionError: no distribution where one is
-            needed.
+        KindError: a Heatmap of another kind.
+        ShapeError: parts that do not fit.
+        OptionError: no distribution where one is needed.
     """
     if pred.ndim < 2 or not pred.is_floating_point() or 0 in pred.shape[-2:]:
         raise ShapeError(

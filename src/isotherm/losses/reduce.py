@@ -21,13 +21,15 @@ def reduced(
     """Losses of maps, reduced.
 
     Args:
-        each: (*batch, n). active: (*batch, n), which of them count. Others are selected away, never multiplied away: a NaN
-            in them reaches neither the loss nor its gradient.
+        each: (*batch, n).
+        active: (*batch, n), which of them count. Others are selected away, never multiplied away: a NaN in them reaches
+            neither the loss nor its gradient.
         weight: (*batch, n), a factor of each; the mean still divides by the number of maps that take part, so doubling all
             weights doubles the loss.
 
     Raises:
-        OptionError: another reduction. ShapeError: weights that are not one per map.
+        OptionError: another reduction.
+        ShapeError: weights that are not one per map.
     """
     expect_reduction(reduction)
     each = torch.where(active, each, 0.0)

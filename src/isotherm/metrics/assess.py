@@ -53,9 +53,11 @@ def assess(
             twelve explanations.
         model, explain: the module to randomise and how to make the maps anew with whatever weights it has; without
             them the weights are not checked, and the verdict says so.
-        keep: modules that are never randomised. frames: of clips, see :func:`isotherm.metrics.perturbation.compare`; they have
-            no ROAD, which fills pixels from their neighbours. seed: of everything random. Random maps and orders depend on it and on
-            the picture, so a map is judged alike alone and among others.
+        keep: modules that are never randomised.
+        frames: of clips, see :func:`isotherm.metrics.perturbation.compare`; they have no ROAD, which fills pixels from
+            their neighbours.
+        seed: of everything random. Random maps and orders depend on it and on the picture, so a map is judged alike
+            alone and among others.
 
     Returns:
         One Trust per map. Areas are NaN, and the standing unknown, where the filled picture scores no lower than the

@@ -84,7 +84,7 @@ def masked_scores(
 
     Args:
         score: must return probabilities: a drop relative to a logit, which may be negative, means nothing.
-        others: as of :func:`isotherm.metrics.perturbation.deletion`.
+        maps, pictures, fill, picture, batch: as of :func:`isotherm.metrics.perturbation.deletion`.
 
     Raises:
         OptionError: a score outside of [0, 1].
@@ -122,7 +122,8 @@ def coherency(maps: Float[Tensor, "t h w"], again: Float[Tensor, "t h w"]) -> Fl
     """How alike a map is to the map of its own masked picture, (1 + Pearson) / 2, higher is better; Poppi et al. 2021, eq. 3.
 
     Args:
-        maps: of the pictures. again: of :func:`masked_pictures`, for the same targets.
+        maps: of the pictures.
+        again: of :func:`masked_pictures`, for the same targets.
     """
     return (1 + pearson(unit_maps(maps), unit_maps(again))) / 2
 

@@ -27,7 +27,8 @@ class Cascade:
     """How alike maps stay as weights are randomised, from the output to the input.
 
     Args:
-        fractions: (s,) the part of the modules randomised at each stage. modules: how many these are.
+        fractions: (s,) the part of the modules randomised at each stage.
+        modules: how many these are.
         spearman, pearson, ssim: (s, t) similarity to the map of the true weights, mean over the seeds; NaN where a map
             is constant, which cannot be compared, or not finite.
         magnitude: (s, t) |Spearman|, mean over the seeds: seeds of opposite sign do not cancel.
@@ -70,7 +71,8 @@ def cascade(
         model: the module whose weights are randomised; it is given back as it was.
         explain: makes the maps of the same targets with the weights that the model has at that moment.
         maps: those of the true weights; None: ``explain`` is called for them.
-        fractions: parts of the modules to randomise, counted from the output. seeds: one cascade for each.
+        fractions: parts of the modules to randomise, counted from the output.
+        seeds: one cascade for each.
         keep: modules that stay as they are (:func:`isotherm.metrics.randomisation.randomised`).
         calibrate: fit batch norms to the random weights, by running ``explain`` once more per stage. Without batch
             norms nothing is run.

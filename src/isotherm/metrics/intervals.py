@@ -23,7 +23,8 @@ class Interval:
     Args:
         mean, low, high: NaN where nothing could be judged; low and high are NaN also where there is a single value,
             which says nothing about how far others lie.
-        n: values that count. left_out: values that were NaN.
+        n: values that count.
+        left_out: values that were NaN.
     """
 
     mean: float
@@ -42,7 +43,9 @@ def bootstrap(values: Float[Tensor, " n"], *, level: float = 0.95, draws: int = 
 
     Args:
         values: one per picture (or whatever is independent); NaN is left out and counted.
-        level: the interval's probability. draws: resamples. seed: of the resampling.
+        level: the interval's probability.
+        draws: resamples.
+        seed: of the resampling.
 
     Example:
         >>> bootstrap(torch.tensor([1.0, 2.0, 3.0, torch.nan]))

@@ -40,8 +40,12 @@ class KeypointTruth:
     """What is known of m pictures with n points.
 
     Args:
-        points: (m, n, 2) source pixels. state: (m, n). px_per_cm: (m,), NaN where not known. area: (m,) pixels squared.
-        group: (m) names. sizes: (m, 2) (h, w) of the source pictures.
+        points: (m, n, 2) source pixels.
+        state: (m, n).
+        px_per_cm: (m,), NaN where not known.
+        area: (m,) pixels squared.
+        group: (m) names.
+        sizes: (m, 2) (h, w) of the source pictures.
     """
 
     points: Float[Tensor, "m n 2"]
@@ -134,9 +138,13 @@ def report_keypoints(
     picture's figure being the mean over its known points; so are the intervals, by bootstrap over pictures.
 
     Args:
-        predicted: (m, n) source pixels, with covariances or without. truth: of the same pictures. names: of the n points.
-        exchangeable: sets of points whose order says nothing. lines: pairs of points whose distance is measured.
-        oks_sigmas: constants of OKS; None: all 0.05. seed, resamples: of the bootstrap.
+        predicted: (m, n) source pixels, with covariances or without.
+        truth: of the same pictures.
+        names: of the n points.
+        exchangeable: sets of points whose order says nothing.
+        lines: pairs of points whose distance is measured.
+        oks_sigmas: constants of OKS; None: all 0.05.
+        seed, resamples: of the bootstrap.
 
     Returns:
         ``point_err_px``, ``point_err_cm``: distances of points. ``line_err_px``, ``line_err_cm``, ``<line>_line_err_cm``: absolute
@@ -145,7 +153,8 @@ def report_keypoints(
         ellipse, and ``nll``, the Gaussian negative log-likelihood in nats (density per pixel squared).
 
     Raises:
-        ShapeError: parts that do not fit. InputError: a prediction that would be compared is not finite.
+        ShapeError: parts that do not fit.
+        InputError: a prediction that would be compared is not finite.
     """
     if predicted.xy.shape != truth.points.shape or len(names) != truth.points.shape[1]:
         raise ShapeError(

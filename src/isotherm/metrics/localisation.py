@@ -23,7 +23,8 @@ def box_coverage(boxes: Float[Tensor, "t 4"], size: Size) -> Float[Tensor, "t h 
     """Which part of every pixel lies inside a box, 0 to 1.
 
     Args:
-        boxes: (t, 4) x0, y0, x1, y1, edge-origin, in pixels of the raster. size: (h, w) of the raster.
+        boxes: (t, 4) x0, y0, x1, y1, edge-origin, in pixels of the raster.
+        size: (h, w) of the raster.
 
     Example:
         >>> box_coverage(torch.tensor([[0.5, 0.0, 2.0, 1.0]]), (1, 3)).tolist()

@@ -74,7 +74,9 @@ class VCycle:
     """An approximate inverse of ROAD's system, symmetric and positive definite, in float32.
 
     Args:
-        systems: how many at once. channels: right-hand sides per system. size: (h, w) of the pictures.
+        systems: how many at once.
+        channels: right-hand sides per system.
+        size: (h, w) of the pictures.
     """
 
     def __init__(self, systems: int, channels: int, size: Size, device: torch.device) -> None:

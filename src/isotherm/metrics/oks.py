@@ -45,14 +45,17 @@ def oks(
     """The mean over known points of exp(-d^2 / (2 area (2 sigma)^2)).
 
     Args:
-        predicted, truth: (m, n, 2) in the same pixels. state: (m, n) of the truth. area: (m,) of the objects in pixels squared.
+        predicted, truth: (m, n, 2) in the same pixels.
+        state: (m, n) of the truth.
+        area: (m,) of the objects in pixels squared.
         sigmas: (n) constants of the points.
 
     Returns:
         (m,) float64 from 0 to 1; NaN where no point is known.
 
     Raises:
-        ShapeError: parts that do not fit. OptionError: a constant that is not above 0, or an area that is negative or NaN.
+        ShapeError: parts that do not fit.
+        OptionError: a constant that is not above 0, or an area that is negative or NaN.
         InputError: a predicted point that would be compared is not finite.
 
     Source: COCO keypoint evaluation; ``cocoeval.py`` of pycocotools, computeOks. There points count from the centre of the first
@@ -95,7 +98,11 @@ def oks_matrix(
     centre count as exact, those outside by their distance from it.
 
     Args:
-        predicted: (p, n, 2). truth: (g, n, 2). state: (g, n). area: (g,). boxes: (g, 4) x0, y0, x1, y1 of the true objects.
+        predicted: (p, n, 2).
+        truth: (g, n, 2).
+        state: (g, n).
+        area: (g,).
+        boxes: (g, 4) x0, y0, x1, y1 of the true objects.
 
     Source: computeOks of pycocotools.
     """

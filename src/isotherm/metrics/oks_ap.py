@@ -26,7 +26,10 @@ class OksTruth:
     """The objects of a picture.
 
     Args:
-        points: (g, n, 2) pixels. state: (g, n). area: (g,) pixels squared. boxes: (g, 4) x0, y0, x1, y1.
+        points: (g, n, 2) pixels.
+        state: (g, n).
+        area: (g,) pixels squared.
+        boxes: (g, 4) x0, y0, x1, y1.
         ignored: (g,) crowds and objects that count neither when they are found nor when they are not; None: none of them.
     """
 
@@ -75,10 +78,12 @@ def oks_average_precision(
     points, crowds and those of another size are matched last and count nowhere, nor do predictions that fall on them.
 
     Args:
-        truth, predicted: one for every picture, in the same order. sigmas: (n) constants of the points.
+        truth, predicted: one for every picture, in the same order.
+        sigmas: (n) constants of the points.
 
     Raises:
-        ShapeError: not as many of both. InputError: a prediction or score that is not finite.
+        ShapeError: not as many of both.
+        InputError: a prediction or score that is not finite.
 
     Source: ``cocoeval.py`` of pycocotools 2.0.11, to 1e-12; the only difference is that an object with the id 0, which it takes for
     "no object", is one here.

@@ -15,15 +15,17 @@ def pck(
     """The share of known points whose error is at most a threshold times the object's scale.
 
     Args:
-        errors: (m, n) distances, NaN where not known, as of :func:`isotherm.metrics.point_errors`. scale: (m,) in the same unit.
-            The field has several: the longer side of the box (PCK), the head's size (PCKh), the torso's; a table is comparable
-            only with one of the same scale. thresholds: (t,) shares of it, such as 0.05, 0.1, 0.2.
+        errors: (m, n) distances, NaN where not known, as of :func:`isotherm.metrics.point_errors`.
+        scale: (m,) in the same unit. The field has several: the longer side of the box (PCK), the head's size (PCKh),
+            the torso's; a table is comparable only with one of the same scale.
+        thresholds: (t,) shares of it, such as 0.05, 0.1, 0.2.
 
     Returns:
         (t, n), from 0 to 1; NaN for a point that is never known.
 
     Raises:
-        ShapeError: not one scale per row. OptionError: a scale that is not above 0 where an error is known, or a negative threshold.
+        ShapeError: not one scale per row.
+        OptionError: a scale that is not above 0 where an error is known, or a negative threshold.
 
     Source: Yang and Ramanan, "Articulated human detection with flexible mixtures of parts" (TPAMI 2013), section 5; PCKh:
     Andriluka et al., "2D human pose estimation" (CVPR 2014), section 4.
@@ -46,7 +48,8 @@ def pck_area(errors: Float[Tensor, "m n"], scale: Float[Tensor, " m"], *, most: 
     It is the mean of ``max(0, 1 - error / (most scale))`` over the known points.
 
     Args:
-        errors, scale: as of :func:`pck`. most: the largest threshold.
+        errors, scale: as of :func:`pck`.
+        most: the largest threshold.
 
     Returns:
         (n,) from 0 to 1; NaN for a point that is never known.
@@ -64,7 +67,8 @@ def nme(errors: Float[Tensor, "m n"], scale: Float[Tensor, " m"]) -> Float[Tenso
     """Normalised mean error of each object: its mean error over its known points as a share of its scale.
 
     Args:
-        errors: (m, n), NaN where not known. scale: (m,), for faces the distance between the pupils or the outer corners of the eyes.
+        errors: (m, n), NaN where not known.
+        scale: (m,), for faces the distance between the pupils or the outer corners of the eyes.
 
     Returns:
         (m,), NaN where nothing is known.

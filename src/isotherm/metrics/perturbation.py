@@ -33,7 +33,8 @@ class Curves:
     Args:
         fractions: (*b, s + 1) part of the picture removed or inserted so far, 0 to 1.
         scores: (*b, s + 1) the score there, in the caller's units.
-        whole: (*b,) score of the whole picture. empty: (*b,) score of the picture that is filled everywhere.
+        whole: (*b,) score of the whole picture.
+        empty: (*b,) score of the picture that is filled everywhere.
     """
 
     fractions: Float[Tensor, "*b s"]
@@ -70,7 +71,9 @@ class Comparison:
 
     Args:
         kind: deletion (a lower area is better) or insertion (a higher one).
-        map: (t,) curves. random: (t, k) curves. centre: (t,) curves, or None where not asked for.
+        map: (t,) curves.
+        random: (t, k) curves.
+        centre: (t,) curves, or None where not asked for.
     """
 
     kind: Literal["deletion", "insertion"]
@@ -117,13 +120,15 @@ def deletion(
 
     Args:
         maps: relevance over the model's input, any scale; only the order counts. Ties go in a random order (seeded).
-        pictures: model inputs. picture: which of them each map is about; None: map i is about picture i.
+        pictures: model inputs.
+        picture: which of them each map is about; None: map i is about picture i.
         score: see :data:`isotherm.metrics.scoring.Score`.
         fill: what replaces a pixel: a value per channel, or pictures (:mod:`isotherm.metrics.fills`).
         steps: equal parts in which the picture goes.
         cells: (h, w) of a grid whose cells go as a whole; None: pixels.
         region: pixels that take part, e.g. without the letterbox; None: all.
-        seed: of the order of ties, which is the same for all maps of one picture. batch: changed pictures per call of ``score``.
+        seed: of the order of ties, which is the same for all maps of one picture.
+        batch: changed pictures per call of ``score``.
 
     Source: Petsiuk et al. 2018, algorithm 1 (ours removes equal parts rather than a fixed number of pixels).
 
@@ -181,10 +186,11 @@ def compare(
 
     Args:
         grid: (h, w) of the maps before they were enlarged to the model's input; of clips (moments, h, w).
-        orders: random maps per target. centre: where to compare with the centre as well.
+        orders: random maps per target.
+        centre: where to compare with the centre as well.
         frames: of clips, whose frames lie below each other in pictures and maps of (c, frames * h, w) and (frames * h, w); random
             maps then vary along time as the map does, and the centre is each frame's.
-        others: as of :func:`deletion`.
+        maps, pictures, score, fill, steps, picture, cells, region, seed, batch: as of :func:`deletion`.
 
     Returns:
         Comparisons. It costs t (2 + orders + len(centre)) (steps - 1) + 2 t forward passes.

@@ -30,14 +30,16 @@ def match_exchangeable(
     Within each group the summed distance over the known points is least, exactly; points in no group stay where they are.
 
     Args:
-        predicted, truth: (m, n, 2) in the same pixels. known: (m, n) where the truth has a place. exchangeable: sets of points whose
-            order says nothing, such as the two ends of a line, ((0, 1), (2, 3)).
+        predicted, truth: (m, n, 2) in the same pixels.
+        known: (m, n) where the truth has a place.
+        exchangeable: sets of points whose order says nothing, such as the two ends of a line, ((0, 1), (2, 3)).
 
     Returns:
         (m, n) numbers of points. Of equal fits the first in the order of the points.
 
     Raises:
-        ShapeError: parts that do not fit. OptionError: a group with a point that does not exist, or a point in two groups.
+        ShapeError: parts that do not fit.
+        OptionError: a group with a point that does not exist, or a point in two groups.
 
     Source: Kuhn, "The Hungarian method for the assignment problem" (1955), for groups of more than four.
 
@@ -91,8 +93,9 @@ def point_errors(
     """Distances between predicted and true points, after points that may be exchanged have been matched.
 
     Args:
-        predicted, truth: (m, n, 2) in the same pixels. state: (m, n) of :class:`isotherm.points.State` of the truth. exchangeable:
-            as of :func:`match_exchangeable`.
+        predicted, truth: (m, n, 2) in the same pixels.
+        state: (m, n) of :class:`isotherm.points.State` of the truth.
+        exchangeable: as of :func:`match_exchangeable`.
 
     Returns:
         (m, n) float64 in pixels, in the order of the truth; NaN where no place is known.
@@ -137,7 +140,8 @@ def length_errors(
     """|predicted - true length| of named lines in pixels; NaN where the place of an end is not known.
 
     Raises:
-        InputError: an end that would be compared is not finite. OptionError: a line with a point that does not exist.
+        InputError: an end that would be compared is not finite.
+        OptionError: a line with a point that does not exist.
     """
     known = place_known(state)
     _expect_pair(predicted, truth, known)
@@ -155,7 +159,8 @@ def to_cm(errors: Float[Tensor, " m *n"], px_per_cm: Float[Tensor, " m"]) -> Flo
     """Pixels -> centimetres, picture by picture; NaN where the scale is not known.
 
     Raises:
-        ShapeError: not one scale per picture. OptionError: a scale that is 0, negative or infinite.
+        ShapeError: not one scale per picture.
+        OptionError: a scale that is 0, negative or infinite.
     """
     if px_per_cm.shape != errors.shape[:1]:
         raise ShapeError(
@@ -173,7 +178,8 @@ def out_of_bounds(predicted: Float[Tensor, "m n 2"], sizes: Int[Tensor, "m 2"]) 
     """Which predicted points lie outside of their picture, [0, w] x [0, h]; one that is nowhere (NaN) lies outside.
 
     Args:
-        predicted: (m, n, 2) source pixels, edge-origin. sizes: (m, 2) (h, w) of the pictures.
+        predicted: (m, n, 2) source pixels, edge-origin.
+        sizes: (m, 2) (h, w) of the pictures.
     """
     limit = sizes.flip(-1)[:, None].to(predicted)
     return ~((predicted >= 0) & (predicted <= limit)).all(-1)

@@ -96,7 +96,8 @@ def randomised(
         Randomised.
 
     Raises:
-        OptionError: an unknown name, or a part outside of (0, 1]. MethodError: parameters that are integers.
+        OptionError: an unknown name, or a part outside of (0, 1].
+        MethodError: parameters that are integers.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)

@@ -27,8 +27,8 @@ def random_maps(
 
     Args:
         count: how many; field i depends on (seed, i) only.
-        size: (h, w) of the model's input in pixels, of clips (frames, h, w). grid: (h, w) of the map before it was enlarged, of
-            clips (moments, h, w); ``size`` for maps of single pixels.
+        size: (h, w) of the model's input in pixels, of clips (frames, h, w).
+        grid: (h, w) of the map before it was enlarged, of clips (moments, h, w); ``size`` for maps of single pixels.
     """
     if len(grid) != len(size) or not all(1 <= cells <= pixels for cells, pixels in zip(grid, size, strict=True)):
         raise OptionError(

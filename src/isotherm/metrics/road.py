@@ -28,7 +28,8 @@ class Road:
 
     Args:
         fractions: parts of the pixels that were removed.
-        morf, lerf: (t, f) scores with the most (least) relevant pixels removed. whole: (t,) of the whole picture.
+        morf, lerf: (t, f) scores with the most (least) relevant pixels removed.
+        whole: (t,) of the whole picture.
     """
 
     fractions: tuple[float, ...]
@@ -61,9 +62,9 @@ def road(
 
     Args:
         fractions: parts to remove, each above 0 and below 1.
-        noise: standard deviation of the noise on imputed pixels, in the model input's units. seed: of noise and ties,
-            which are the same for all maps of one picture.
-        others: as of :func:`isotherm.metrics.perturbation.deletion`.
+        noise: standard deviation of the noise on imputed pixels, in the model input's units.
+        seed: of noise and ties, which are the same for all maps of one picture.
+        maps, pictures, score, picture, region, batch: as of :func:`isotherm.metrics.perturbation.deletion`.
 
     Source: Rong et al. 2022, section 4 and eq. 6; the combination is that of pytorch-grad-cam's ROADCombined.
     """

@@ -55,7 +55,10 @@ class Beside:
     """A map's figure beside those of random maps and of the distance from the centre.
 
     Args:
-        value: of the map. random: mean of the random maps. spread: their standard deviation. orders: how many.
+        value: of the map.
+        random: mean of the random maps.
+        spread: their standard deviation.
+        orders: how many.
         centre: of the distance from the centre, NaN where it was not computed.
         lower_is_better: True for deletion, False for insertion.
         lost: how many of the pictures that were scored for it gave NaN or infinity; with any, there is no figure.

@@ -38,7 +38,8 @@ def convex_upsample(
         values: (b, c, h, w) what is upsampled, such as logits.
         mask: (b, kernel^2 ratio^2, h, w) logits of the weights, one set for all channels of values. Channel
             ``(ky kernel + kx) ratio^2 + (ry ratio + rx)`` is the weight of neighbour (ky, kx) for fine cell (ry, rx).
-        ratio: fine cells per coarse cell and axis, at least 1. kernel: odd.
+        ratio: fine cells per coarse cell and axis, at least 1.
+        kernel: odd.
         mask_scale: the mask is multiplied by it before the softmax.
         padding: ``"renorm"`` drops neighbours out of the map from the softmax. ``"zeros"`` gives them the value 0, as
             published weights were trained: on a map of logits of -5 that puts 65 % of the probability on the cells along
@@ -48,7 +49,8 @@ def convex_upsample(
         (b, c, h ratio, w ratio) in the dtype of values, computed in at least float32.
 
     Raises:
-        OptionError: ratio, kernel or padding is not one of the above. ShapeError: the mask does not fit.
+        OptionError: ratio, kernel or padding is not one of the above.
+        ShapeError: the mask does not fit.
 
     Source: Teed & Deng, "RAFT" (ECCV 2020), section 3.3, the layout of the mask included; they pad with zeros.
 

@@ -24,7 +24,8 @@ def sigma_per_axis(sigma_cells: Sigma, points: Float[Tensor, "*b n 2"]) -> Float
     """Sigma along x and y for every point.
 
     Raises:
-        OptionError: a sigma is not a finite positive number. ShapeError: its shape goes with none of the three forms.
+        OptionError: a sigma is not a finite positive number.
+        ShapeError: its shape goes with none of the three forms.
     """
     if isinstance(sigma_cells, int | float):  # the usual case, and nothing on the device needs to be looked at
         if not 0 < sigma_cells < math.inf:
@@ -62,7 +63,9 @@ def peak_vectors(
     """(gx, gy) whose outer product gy gx^T is the Gaussian of peak 1.
 
     Args:
-        points: (x, y) in cells. sigma: along x and y. size: (h, w).
+        points: (x, y) in cells.
+        sigma: along x and y.
+        size: (h, w).
     """
     return _per_axis(_peak, points, sigma, size)
 

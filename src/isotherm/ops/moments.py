@@ -40,7 +40,8 @@ class Moments:
     """First and second moments of distributions over cells, x before y.
 
     Args:
-        first: (*batch, n, 2) mean distance to the first cell. last: to the last one. In cells, at least 0.
+        first: (*batch, n, 2) mean distance to the first cell.
+        last: to the last one. In cells, at least 0.
         covariance: (*batch, n, 2, 2) in cells squared.
     """
 
@@ -102,7 +103,9 @@ def truncated_gaussian(
     """Mean distance to the first cell and variance of Gaussians normalised over the cells of one axis.
 
     Args:
-        mu: centre in cells, edge-origin. sigma: in cells. length: number of cells.
+        mu: centre in cells, edge-origin.
+        sigma: in cells.
+        length: number of cells.
     """
     p = axis_exponent(mu, sigma, length).softmax(-1)
     cells = torch.arange(length, dtype=mu.dtype, device=mu.device)
@@ -124,8 +127,10 @@ def inverse_mean(
     not in sigma. At the :func:`reach` the gradient is 0.
 
     Args:
-        first: mean distance to the first cell, from 0 to length - 1. last: to the last one, length - 1 - first.
-        sigma: in cells. length: number of cells; with a single one every centre has the same mean, and 1/2 is returned.
+        first: mean distance to the first cell, from 0 to length - 1.
+        last: to the last one, length - 1 - first.
+        sigma: in cells.
+        length: number of cells; with a single one every centre has the same mean, and 1/2 is returned.
         iterations: Newton steps.
 
     Returns:

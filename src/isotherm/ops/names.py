@@ -35,8 +35,11 @@ def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "", a
     """The value itself, if it is one of an option's words: a misspelt word must not pass for the default.
 
     Args:
-        value: what was given. words: what there is. option: its name, as the user writes it. of: whose option, if that
-            needs saying, with a space in front. also: what else the option takes, in words.
+        value: what was given.
+        words: what there is.
+        option: its name, as the user writes it.
+        of: whose option, if that needs saying, with a space in front.
+        also: what else the option takes, in words.
 
     Raises:
         OptionError: another value, with the nearest words in the message.

@@ -21,7 +21,8 @@ def as_tensor(array: np.ndarray, name: str = "array") -> Tensor:
     kind of machine. An array that may not be written is not copied: nothing in isotherm writes into what it is given.
 
     Args:
-        array: of any numbers that torch knows. name: of the argument, for messages.
+        array: of any numbers that torch knows.
+        name: of the argument, for messages.
 
     Raises:
         ShapeError: a masked array, or elements that torch does not know.

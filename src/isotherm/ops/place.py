@@ -25,7 +25,8 @@ class Placed(NamedTuple):
     """Points in cells.
 
     Args:
-        cells: (*batch, n, 2) (x, y), finite everywhere. shown: (*batch, n) whether the point is drawn.
+        cells: (*batch, n, 2) (x, y), finite everywhere.
+        shown: (*batch, n) whether the point is drawn.
         state: (*batch, n) of :class:`isotherm.points.State`.
     """
 
@@ -52,7 +53,8 @@ def place(
             another crop may show what the last one cut off.
 
     Raises:
-        OptionError: no such policy. ShapeError: parts that do not fit one another.
+        OptionError: no such policy.
+        ShapeError: parts that do not fit one another.
     """
     if off_frame not in get_args(OffFrame):
         raise OptionError(f"off_frame is {off_frame!r}; expected one of {', '.join(get_args(OffFrame))}")

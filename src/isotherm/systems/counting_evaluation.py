@@ -48,13 +48,16 @@ def evaluate_counting(
 
     Args:
         dpath: holds ``recipe.json``, ``pictures.jsonl`` (a line for each picture), and at the end ``results.json``; a folder of another recipe is refused.
-        data: which pictures, such as ``fsc147 test``; part of the recipe. command: written down with the results. say: is told how far it is.
+        data: which pictures, such as ``fsc147 test``; part of the recipe.
+        command: written down with the results.
+        say: is told how far it is.
 
     Returns:
         What ``results.json`` holds: see :func:`summarised`.
 
     Raises:
-        OptionError: no pictures, or a folder of another recipe. InputError: a picture cannot be read; what is finished is kept.
+        OptionError: no pictures, or a folder of another recipe.
+        InputError: a picture cannot be read; what is finished is kept.
     """
     config = (config or CountingConfig()).worded(view)
     if not pictures:

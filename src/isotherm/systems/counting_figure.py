@@ -38,7 +38,9 @@ def counting_figure(
     additive is a degree of its own view, and every map then has its own scale.
 
     Args:
-        counts: of each look. dots: those that count, their channel the number of the look; dots that a view has and that do not count are rings.
+        counts: of each look.
+        dots: those that count, their channel the number of the look; dots that a view has and that do not count are
+            rings.
         side: the longer side of each panel in pixels.
     """
     maps = [one.own_map for one in looks]

@@ -30,7 +30,9 @@ class Sighting:
     """One view's part in a count.
 
     Args:
-        view: what was looked at. count: in it, or None where the model gave none. xy: (m, 2) where the map has peaks, in source pixels, strongest first.
+        view: what was looked at.
+        count: in it, or None where the model gave none.
+        xy: (m, 2) where the map has peaks, in source pixels, strongest first.
     """
 
     view: CountView
@@ -53,7 +55,9 @@ class FusedCount:
     """A count of the whole.
 
     Args:
-        count: not rounded, or None where nothing gave one. view, peak: (n) which peak of which of the views each dot is. unplaced: how much of the count has no dot.
+        count: not rounded, or None where nothing gave one.
+        view, peak: (n) which peak of which of the views each dot is.
+        unplaced: how much of the count has no dot.
     """
 
     count: float | None
@@ -75,7 +79,8 @@ def fuse(seen: Sequence[Sighting], size: Size, *, same_px: float) -> FusedCount:
     """One count of several views: of the parts, or of the whole where there are none.
 
     Args:
-        size: (h, w) of the picture. same_px: dots of two views this near are one object.
+        size: (h, w) of the picture.
+        same_px: dots of two views this near are one object.
 
     Example:
         >>> left, right = CountView("left", (0, 0, 60, 50)), CountView("right", (40, 0, 100, 50))

@@ -32,11 +32,17 @@ class Look:
     """What the model says of one view.
 
     Args:
-        view: what was looked at. prompt, answer: in words. answer_count: the count in the answer.
-        expected: sum k p(k), or None where the answer has no number. heatmap: of the expected number, over the whole picture. own_map: the same over the view's own pixels.
-        picture: the view's own pixels as the model got them. frame: from them to the whole picture.
+        view: what was looked at.
+        prompt, answer: in words.
+        answer_count: the count in the answer.
+        expected: sum k p(k), or None where the answer has no number.
+        heatmap: of the expected number, over the whole picture.
+        own_map: the same over the view's own pixels.
+        picture: the view's own pixels as the model got them.
+        frame: from them to the whole picture.
         peaks: (n, 2) local maxima of the map in pixels of the whole picture, strongest first; score: the map's value.
-        token_px: a vision token's longer side in source pixels. notes: what a person should know.
+        token_px: a vision token's longer side in source pixels.
+        notes: what a person should know.
     """
 
     view: CountView

@@ -27,8 +27,10 @@ class CountView:
     """One thing to look at.
 
     Args:
-        name: for a person. box: in source pixels. role: ``whole`` the picture, ``part`` one of the crops whose counts are put together, ``beside``
-            a crop that is only compared.
+        name: for a person.
+        box: in source pixels.
+        role: ``whole`` the picture, ``part`` one of the crops whose counts are put together, ``beside`` a crop that is
+            only compared.
     """
 
     name: str
@@ -57,7 +59,8 @@ def views_of(
     - ``hybrid``: the whole, and quadrants that overlap in the same way. ``custom``: the boxes given.
 
     Args:
-        size: (h, w) of the picture. crops: boxes (x0, y0, x1, y1) in its pixels.
+        size: (h, w) of the picture.
+        crops: boxes (x0, y0, x1, y1) in its pixels.
 
     Raises:
         OptionError: a strategy, grid, overlap or box that cannot be.

@@ -28,7 +28,8 @@ def predict(
         Points (b, n) in source pixels, in the order of ``model.names``, with covariances, scores and states; of one picture b is 1.
 
     Raises:
-        InputError: a picture or the run cannot be read. OptionError: not as many boxes as pictures.
+        InputError: a picture or the run cannot be read.
+        OptionError: not as many boxes as pictures.
     """
     trained = model if isinstance(model, TrainedKeypoints) else open_run(model)[0]
     several = images if isinstance(images, list | tuple) else [images]

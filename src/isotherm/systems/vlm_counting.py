@@ -41,12 +41,18 @@ class CountResult:
     """How many there are in a picture, and why.
 
     Args:
-        category: what was counted. strategy: how. model: its name.
-        count: of the whole picture, rounded; None where the model gave no count. exact: before rounding.
-        looks: one for each view: answer, count, expected number, map. counts: of each view, None where it gave none.
+        category: what was counted.
+        strategy, model: their names.
+        count: of the whole picture, rounded; None where the model gave no count.
+        exact: before rounding.
+        looks: one for each view: answer, count, expected number, map.
+        counts: of each view, None where it gave none.
         dots: (n, 2) one for each object that has a place, in source pixels; score: the map's value, channel: the number of the look.
-        unplaced: how much of the count has no dot. estimate: why the count is not what the model answered to every view; "" where it is. doubts: what contradicts the
-            count: its own dots, the whole picture, words that the model did not read. notes: what else a person should know. picture: (h, w, 3).
+        unplaced: how much of the count has no dot.
+        estimate: why the count is not what the model answered to every view; "" where it is.
+        doubts: what contradicts the count: its own dots, the whole picture, words that the model did not read.
+        notes: what else a person should know.
+        picture: (h, w, 3).
     """
 
     category: str
@@ -153,13 +159,18 @@ def count(
     """Count the objects of a category in a picture.
 
     Args:
-        model: a vision-language model: its name, a module, or a view from :func:`isotherm.open_model`. image: a path, PIL picture or (h, w, 3) uint8. category: what to count, as the prompt has it: "peaches".
+        model: a vision-language model: its name, a module, or a view from :func:`isotherm.open_model`.
+        image: a path, PIL picture or (h, w, 3) uint8.
+        category: what to count, as the prompt has it: "peaches".
         strategy: ``global``, ``comparison``, ``dense``, ``hybrid`` or ``custom``; see :func:`isotherm.systems.counting_views.views_of`. The count of global and
             comparison is that of the whole picture; of the others that of their crops, put together by :mod:`isotherm.systems.counting_fusion`.
-        crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom. say: is told of every look.
+        crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom.
+        say: is told of every look.
 
     Raises:
-        OptionError: no such strategy or crop. TargetError: the model's vocabulary has no word of the question. AdapterError: not a model that answers questions.
+        OptionError: no such strategy or crop.
+        TargetError: the model's vocabulary has no word of the question.
+        AdapterError: not a model that answers questions.
     """
     view = open_model(model)
     if not isinstance(view, LanguageView):
@@ -205,7 +216,8 @@ class VLMGradCAM:
 
     Args:
         model: a name, such as ``Qwen/Qwen3-VL-2B-Instruct`` or ``tiny-vlm``, a model, or a view from :func:`isotherm.api.open_model`.
-        config: how to count. options: of the model's adapter: weights, device, dtype, ...
+        config: how to count.
+        options: of the model's adapter: weights, device, dtype, ...
 
     Raises:
         AdapterError: not a model that answers questions.
@@ -324,7 +336,8 @@ def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
     """What speaks against a count, in words.
 
     Args:
-        dots: how many it has. whole: what the model says of the whole picture; None: nothing, or the count is that.
+        dots: how many it has.
+        whole: what the model says of the whole picture; None: nothing, or the count is that.
 
     Example:
         >>> contradictions(5, 2, 2.0)

@@ -53,22 +53,25 @@ def boxes(
         boxes: (*batch, n, 4) (x0, y0, x1, y1) in source pixels, edge-origin.
         frame: of the maps, single or batched as the first dimensions of the boxes; or a size (h, w), and the boxes are in
             its cells. In a turned frame a box stands for the upright box around it.
-        classes: (*batch, n), from 0 to count - 1. count: of classes.
+        classes: (*batch, n), from 0 to count - 1.
+        count: of classes.
         sigma: 'adaptive', (2 r + 1) / 6 cells with r of :func:`centre_radius`; or as ``sigma_cells`` of
             :func:`isotherm.targets.gaussian`.
         centre: 'exact': the peak is where the centre is (for MSE; decode by least squares). 'cell': at the centre of the
             cell that holds it, so that this cell is exactly 1, which ``losses.focal`` needs; the offset has the rest.
         state: (*batch, n) of :class:`isotherm.points.State`; boxes that are UNLABELLED or ABSENT, or not finite, count
-            nowhere. off_frame: for a box whose centre lies outside, see :data:`isotherm.ops.place.OffFrame`. Size and offset
-            are supervised at centres inside alone, or, under 'clip', moved inside.
+            nowhere.
+        off_frame: for a box whose centre lies outside, see :data:`isotherm.ops.place.OffFrame`. Size and offset are
+            supervised at centres inside alone, or, under 'clip', moved inside.
 
     Returns:
         BoxTarget. Where peaks of one class meet, the larger value holds; where centres share a cell, size and offset are
         those of the smaller box, as in FCOS. A class without boxes is ABSENT: nothing is there, and that is known.
 
     Raises:
-        ShapeError: parts that do not fit. OptionError: a class outside of the count, a box whose second corner lies before
-            its first, no such ``centre``, a sigma that is not a positive number.
+        ShapeError: parts that do not fit.
+        OptionError: a class outside of the count, a box whose second corner lies before its first, no such ``centre``,
+            a sigma that is not a positive number.
 
     Source: Zhou et al., "Objects as points" (2019), section 3; Law and Deng, "CornerNet" (ECCV 2018), section 3.2.
 
@@ -112,7 +115,8 @@ def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[T
     (w - r)(h - r)(1 + iou) = 2 iou w h and w h = iou (w + 2r)(h + 2r), are never less.
 
     Args:
-        extent: (..., 2) (w, h) of boxes, in any unit. iou: intersection over union that must remain.
+        extent: (..., 2) (w, h) of boxes, in any unit.
+        iou: intersection over union that must remain.
 
     Returns:
         (...) r in the unit of the boxes.

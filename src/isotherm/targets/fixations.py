@@ -35,7 +35,8 @@ def fixations(
         frame: of the map, single or batched as the first dimensions of the points.
         sigma_px: standard deviation in source pixels; or ``sigma_degrees`` of visual angle with ``pixels_per_degree``
             (:func:`pixels_per_degree`). One degree, about the fovea, is usual.
-        state: as of :func:`isotherm.targets.gaussian`. off_frame: gaze beside the picture is dropped unless told otherwise.
+        state: as of :func:`isotherm.targets.gaussian`.
+        off_frame: gaze beside the picture is dropped unless told otherwise.
 
     Returns:
         TrainingMap of (*batch, h, w) probability maps and (*batch) states: UNLABELLED, with a map of zeros, where no fixation
@@ -64,7 +65,8 @@ def pixels_per_degree(*, screen_px: float, screen_cm: float, distance_cm: float)
     """Pixels that one degree of visual angle covers at the middle of a screen.
 
     Args:
-        screen_px, screen_cm: one side of the screen in pixels and centimetres. distance_cm: from the eye to the screen.
+        screen_px, screen_cm: one side of the screen in pixels and centimetres.
+        distance_cm: from the eye to the screen.
 
     Example:
         >>> round(pixels_per_degree(screen_px=1920, screen_cm=53.1, distance_cm=60), 1)

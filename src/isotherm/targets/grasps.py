@@ -66,8 +66,8 @@ def grasps(
         GraspTarget. Where grasps meet, quality is the larger, and angle and width are those of the nearer one, in sigmas.
 
     Raises:
-        ShapeError: parts that do not fit one another. OptionError: a width that is negative, a sigma or ``within_sigmas``
-            that is not a positive number.
+        ShapeError: parts that do not fit one another.
+        OptionError: a width that is negative, a sigma or ``within_sigmas`` that is not a positive number.
 
     Source: Morrison et al., "Closing the loop for robotic grasping" (RSS 2018), section IV-B, with Gaussians at the exact
     centres in place of the painted middle thirds of grasp rectangles, and widths in cells, not in units of 150 pixels.

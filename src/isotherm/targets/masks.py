@@ -39,8 +39,8 @@ def masks(
         the frame shows none OUT_OF_FRAME, both with a map of zeros. Differentiable in masks that are numbers.
 
     Raises:
-        ShapeError: masks that are not of the source picture's size, states that do not fit. OptionError: another kind,
-            numbers outside of 0 to 1.
+        ShapeError: masks that are not of the source picture's size, states that do not fit.
+        OptionError: another kind, numbers outside of 0 to 1.
 
     Source: the integral of the mask over the cell, by its area. In upright frames exact, as two small matrix products; in
     turned ones the mean of readings at most half a pixel apart.

@@ -85,7 +85,8 @@ def multi_scale(
     """Gaussian maps of points at several widths, side by side or made one.
 
     Args:
-        points, frame, kind, state, off_frame: as of :func:`gaussian`. sigmas: standard deviations in cells.
+        points, frame, kind, state, off_frame: as of :func:`gaussian`.
+        sigmas: standard deviations in cells.
         reduce: None: all widths; 'mean' or 'max' over them. The mean of peaks has peak 1 and that of probabilities sums to
             1; the maximum does so for peaks alone.
 

@@ -38,7 +38,8 @@ def parse_molmo(text: str, *, size: Size) -> Annotation:
     """Molmo's points: percent of the picture's extent, in ``<point>`` and ``<points>`` tags.
 
     Args:
-        text: an answer; words around the tags are passed over. size: (h, w) of the source picture in pixels.
+        text: an answer; words around the tags are passed over.
+        size: (h, w) of the source picture in pixels.
 
     Returns:
         Annotation of points, in source pixels; the labels are the ``alt`` texts.

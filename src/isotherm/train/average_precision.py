@@ -13,7 +13,8 @@ def average_precision(scores: Float[Tensor, "n k"], present: Bool[Tensor, "n k"]
     Mean over the positives of the precision at each positive's score, pictures of equal score counted together.
 
     Args:
-        scores: (n, k) higher is more likely. present: (n, k) what is really there.
+        scores: (n, k) higher is more likely.
+        present: (n, k) what is really there.
 
     Returns:
         (k,) in [0, 1], float64.

@@ -17,7 +17,8 @@ class BackboneTraining(LoopConfig):
     """A recipe for a backbone and a head; the rest of it is in :class:`isotherm.train.loop.LoopConfig`.
 
     Args:
-        backbone_rate: factor of the head's rate for the backbone; 0: frozen. layer_decay: factor per block towards the input.
+        backbone_rate: factor of the head's rate for the backbone; 0: frozen.
+        layer_decay: factor per block towards the input.
     """
 
     backbone_rate: float = 0.0

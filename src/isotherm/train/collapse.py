@@ -20,8 +20,10 @@ class CollapseWatch(Watch):
     """Looks at the maps of a run and says when it has collapsed.
 
     Args:
-        kind: of its maps, 'logits' of one softmax per map, or 'peak'. cells: (h, w) of the maps, for the message. patience: steps in a row in which nearly every map must be uniform. after: steps at the start that are not looked at,
-            because random weights begin uniform.
+        kind: of its maps, 'logits' of one softmax per map, or 'peak'.
+        cells: (h, w) of the maps, for the message.
+        patience: steps in a row in which nearly every map must be uniform.
+        after: steps at the start that are not looked at, because random weights begin uniform.
 
     Source: a published run that ended at a loss of 16.6355 = 2 ln 4096 had collapsed to uniform maps, and nothing said so.
     """

@@ -23,7 +23,9 @@ class Boxes:
     """The boxes of one picture, found or true.
 
     Args:
-        boxes: (n, 4) x0, y0, x1, y1 in source pixels. classes: (n,). scores: (n,) confidences; of true boxes, left out.
+        boxes: (n, 4) x0, y0, x1, y1 in source pixels.
+        classes: (n,).
+        scores: (n,) confidences; of true boxes, left out.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -49,7 +51,8 @@ def match(overlaps: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
     """Which of the findings, the surest first, hit an object of their own: each takes the object left that it overlaps most.
 
     Args:
-        found: (n, m) overlaps of findings with objects. least: overlap for a hit.
+        found: (n, m) overlaps of findings with objects.
+        least: overlap for a hit.
     """
     hits = torch.zeros(overlaps.shape[0], dtype=torch.bool)
     left = overlaps.clone()
@@ -72,13 +75,16 @@ def detection_average_precision(
     share of objects hit; precision is made falling in recall, and read at 101 recalls.
 
     Args:
-        found, true: one for every picture, in the same order. classes: how many there are. least: overlaps for a hit.
+        found, true: one for every picture, in the same order.
+        classes: how many there are.
+        least: overlaps for a hit.
 
     Returns:
         (classes, len(least)) in [0, 1], float64.
 
     Raises:
-        ShapeError: not as many pictures found as true, or findings without scores. OptionError: an overlap outside of (0, 1].
+        ShapeError: not as many pictures found as true, or findings without scores.
+        OptionError: an overlap outside of (0, 1].
 
     Source: the evaluation of Lin et al., "Microsoft COCO" (ECCV 2014), as in pycocotools' ``COCOeval``, without its limit of 100
     findings per picture.

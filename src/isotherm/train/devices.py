@@ -15,8 +15,9 @@ class Devices:
     """How many devices train one model.
 
     Args:
-        accelerator: 'auto', 'cpu', 'cuda', 'mps' or a torch device such as 'cuda:1'. devices: processes per machine, one for each
-            device. nodes: machines. More than one process runs through Lightning Fabric (``isotherm[train]``), which starts them
+        accelerator: 'auto', 'cpu', 'cuda', 'mps' or a torch device such as 'cuda:1'.
+        devices: processes per machine, one for each device.
+        nodes: machines. More than one process runs through Lightning Fabric (``isotherm[train]``), which starts them
             here itself, or finds them under torchrun and SLURM.
     """
 
@@ -32,7 +33,8 @@ class Devices:
         """Take the devices.
 
         Raises:
-            OptionError: there is no such device. MissingExtraError: several are asked for and Lightning is not installed.
+            OptionError: there is no such device.
+            MissingExtraError: several are asked for and Lightning is not installed.
         """
         if self.devices * self.nodes == 1:
             return Alone(chosen_device(self.accelerator))

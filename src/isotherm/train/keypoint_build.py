@@ -34,9 +34,12 @@ class ModelChoice:
     Args:
         backbone: 'conv', the small network that is trained from scratch; a name of timm's; or a hub name or folder of
             transformers, which has a slash, such as ``facebook/dinov3-vits16-pretrain-lvd1689m``.
-        widths, depth: of 'conv'. pretrained: weights of the name; otherwise seeded random ones. frozen: the backbone is not
-            trained. lora: trains small matrices beside its layers instead of its weights.
-        head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'. head_options: passed to it.
+        widths, depth: of 'conv'.
+        pretrained: weights of the name; otherwise seeded random ones.
+        frozen: the backbone is not trained.
+        lora: trains small matrices beside its layers instead of its weights.
+        head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'.
+        head_options: passed to it.
         seed: of random weights.
     """
 
@@ -104,8 +107,11 @@ class TrainedKeypoints:
     """A trained model with what is needed to use it.
 
     Args:
-        model: in evaluation mode. choice, objective, size: how it was made and what its maps mean. names: of the points.
-        exchangeable, swaps, lines: as of :class:`isotherm.data.keypoints.KeypointSet`. margin: kept around a box.
+        model: in evaluation mode.
+        choice, objective, size: how it was made and what its maps mean.
+        names: of the points.
+        exchangeable, swaps, lines: as of :class:`isotherm.data.keypoints.KeypointSet`.
+        margin: kept around a box.
         covariance_scale: what decoded covariances are multiplied by, fitted on the validation set; None: not fitted.
     """
 

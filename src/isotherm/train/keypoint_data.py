@@ -29,11 +29,14 @@ class Source:
     """A set of labelled pictures.
 
     Args:
-        file: of annotations: COCO keypoints (.json), a table (.csv, .parquet) or beetles (.json, .csv). images: the folder that
-            its pictures are named relative to; empty: that of the file. Both relative to the recipe.
+        file: of annotations: COCO keypoints (.json), a table (.csv, .parquet) or beetles (.json, .csv).
+        images: the folder that its pictures are named relative to; empty: that of the file. Both relative to the
+            recipe.
         format: 'auto' looks at the file and says what it is; 'generated' needs no file.
-        category: COCO: name or number, where there are several. group: beetles: one collection alone. pixel: what 0 means in the
-            file, the picture's 'edge' or the 'centre' of its first pixel; None: as is usual for the format.
+        category: COCO: name or number, where there are several.
+        group: beetles: one collection alone.
+        pixel: what 0 means in the file, the picture's 'edge' or the 'centre' of its first pixel; None: as is usual for
+            the format.
         split, first, count, side: generated beetles: the seeds of a split from the first on, in pictures of side x side pixels.
         groups: generated beetles: their collections.
     """
@@ -66,14 +69,15 @@ class DataChoice:
     """What a recipe learns from.
 
     Args:
-        train, validation: sources, joined; their points must have the same names in the same order. hold_out: share of the
-            training pictures that is held back for validation where no source is given for it, drawn by ``seed``; objects of one
-            picture stay together.
-        exchangeable: sets of points, by name, whose order says nothing. swaps: pairs that change places in a mirror. lines: named
-            pairs whose distance is measured. They replace what the files say; empty: as the files say.
+        train, validation: sources, joined; their points must have the same names in the same order.
+        hold_out: share of the training pictures that is held back for validation where no source is given for it, drawn
+            by ``seed``; objects of one picture stay together.
+        exchangeable: sets of points, by name, whose order says nothing.
+        swaps: pairs that change places in a mirror.
+        lines: named pairs whose distance is measured. They replace what the files say; empty: as the files say.
         oks_sigmas: constants of OKS per point; empty: as the files say, or 0.05.
-        margin: kept around an object's box, as a share of its longer side. enlarged: how much larger than the model's input
-            pictures are kept, so that augmentation can look around.
+        margin: kept around an object's box, as a share of its longer side.
+        enlarged: how much larger than the model's input pictures are kept, so that augmentation can look around.
     """
 
     train: tuple[Source, ...] = ()
@@ -104,10 +108,12 @@ def read_data(
     """(what to train on, what to validate on; empty where nothing is held out).
 
     Args:
-        root: the folder that relative paths start from. skip_bad: leave out what cannot be read, with a message each.
+        root: the folder that relative paths start from.
+        skip_bad: leave out what cannot be read, with a message each.
 
     Raises:
-        InputError: file and line of what cannot be read. OptionError: points that differ between sources, or names that no point has.
+        InputError: file and line of what cannot be read.
+        OptionError: points that differ between sources, or names that no point has.
     """
     training = read_sources(choice.train, choice, root=root, skip_bad=skip_bad, say=say)
     if choice.validation:

@@ -23,7 +23,8 @@ class KeypointModel(nn.Module):
     """Pictures (b, 3, h, w) from 0 to 1 -> maps (b, n, h ratio / stride, w ratio / stride).
 
     Args:
-        backbone: gives the grid of features. head: makes it finer, one map per point.
+        backbone: gives the grid of features.
+        head: makes it finer, one map per point.
         frozen: the backbone keeps its weights and its evaluation mode, and no graph is made of it.
     """
 
@@ -59,8 +60,9 @@ class Objective:
 
     Args:
         loss: 'cross_entropy' (decoded by the moment inverse) or 'mse' (peak maps, decoded by least squares).
-        sigma: standard deviation of the targets in cells at the end of the run. first_sigma: at its start, from which it falls
-            geometrically; None: the same throughout. Wide targets at first are found from farther away.
+        sigma: standard deviation of the targets in cells at the end of the run.
+        first_sigma: at its start, from which it falls geometrically; None: the same throughout. Wide targets at first
+            are found from farther away.
         exchange: points whose order says nothing are matched by the least loss.
         coordinates: weight of an auxiliary loss on decoded places, the mean distance in cells (cross-entropy only).
     """
@@ -101,7 +103,10 @@ class Objective:
         """The loss of a batch.
 
         Args:
-            maps: what the model gave. points: in source pixels, with states. frame: of the maps. done: share of the run.
+            maps: what the model gave.
+            points: in source pixels, with states.
+            frame: of the maps.
+            done: share of the run.
             exchangeable: sets of points whose order says nothing; looked at where ``exchange`` is set.
         """
         sigma, groups = self.sigma_at(done), exchangeable if self.exchange else ()

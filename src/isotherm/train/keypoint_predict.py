@@ -31,8 +31,10 @@ def predict_pictures(
     """The points of pictures, or of one object in each.
 
     Args:
-        pictures: (h, w, 3) uint8, of any sizes. boxes: (x0, y0, x1, y1) of the object in each, or None for the whole picture; the
-            model's own margin is kept around it. batch: pictures at a time.
+        pictures: (h, w, 3) uint8, of any sizes.
+        boxes: (x0, y0, x1, y1) of the object in each, or None for the whole picture; the model's own margin is kept
+            around it.
+        batch: pictures at a time.
 
     Returns:
         Points (b, n): source pixels, covariances (calibrated where the model knows how), scores, states.

@@ -21,7 +21,11 @@ class KeypointRecipe:
     """Data, model and training decide the numbers; devices and tracking do not.
 
     Args:
-        data: what to learn from. model: backbone and head. training: how. devices: where. tracking: who is told.
+        data: what to learn from.
+        model: backbone and head.
+        training: how.
+        devices: where.
+        tracking: who is told.
     """
 
     data: DataChoice

@@ -60,10 +60,14 @@ def train_run(
     """Train what a recipe says in a folder, or go on with it; a run that is finished is opened and left as it is.
 
     Args:
-        dpath: the run's folder, or a function that makes one, called when the data have been read. root: where relative paths of the data start. cache_dpath: for decoded pictures; by default the
-            folder ``.cache`` beside the run, which runs on the same data share. command: what is noted as having made the run.
-        skip_bad: leave out pictures and annotations that cannot be read. worker: this process, if several share the work. on_validation: called with the step and
-            the figures of every validation.
+        dpath: the run's folder, or a function that makes one, called when the data have been read.
+        root: where relative paths of the data start.
+        cache_dpath: for decoded pictures; by default the folder ``.cache`` beside the run, which runs on the same data
+            share.
+        command: what is noted as having made the run.
+        skip_bad: leave out pictures and annotations that cannot be read.
+        worker: this process, if several share the work.
+        on_validation: called with the step and the figures of every validation.
 
     Returns:
         The best model by validation, or the last where nothing validates.
@@ -145,7 +149,8 @@ def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = Fal
     """The checked recipe of nested dictionaries.
 
     Args:
-        where: what to call it in messages. judged: refuse a recipe that nothing validates.
+        where: what to call it in messages.
+        judged: refuse a recipe that nothing validates.
 
     Raises:
         OptionError: an option that does not exist, a value out of range, or nothing that validates.

@@ -33,9 +33,11 @@ class Judged:
     """What a model found in a set.
 
     Args:
-        points: (m, n) predicted, source pixels. report: figures of all and of every group. errors: (m) mean distance per picture,
-            NaN where nothing is known of it. precision: COCO's figures, with the true boxes given (as the field's tables with
-            ground-truth boxes have it): each object's score is the mean score of its points.
+        points: (m, n) predicted, source pixels.
+        report: figures of all and of every group.
+        errors: (m) mean distance per picture, NaN where nothing is known of it.
+        precision: COCO's figures, with the true boxes given (as the field's tables with ground-truth boxes have it):
+            each object's score is the mean score of its points.
     """
 
     points: Points
@@ -67,7 +69,9 @@ def judge(
     """Predict a set by the decoder that belongs to the loss, and compare with what is known.
 
     Args:
-        size: (h, w) of the model's input. draws: resamples of the intervals. covariance_scale: what covariances are multiplied by.
+        size: (h, w) of the model's input.
+        draws: resamples of the intervals.
+        covariance_scale: what covariances are multiplied by.
     """
     points = predict_cached(model, objective, data, size=size, batch=batch)
     points = points if covariance_scale is None else scale_covariance(points, covariance_scale)

@@ -29,7 +29,9 @@ class KeypointTraining(BackboneTraining):
     """A recipe; the rest of it is in :class:`isotherm.train.backbone_training.BackboneTraining`.
 
     Args:
-        size: (h, w) of the model's input. objective: loss, sigma, decoder. augmentation: how pictures are changed.
+        size: (h, w) of the model's input.
+        objective: loss, sigma, decoder.
+        augmentation: how pictures are changed.
     """
 
     size: Size = (256, 256)
@@ -67,7 +69,8 @@ class KeypointTask(Task):
     """Maps of points, trained as the objective says.
 
     Args:
-        data: pictures and points. kind: the set they came from, for which points may be exchanged and which change names in a mirror.
+        data: pictures and points.
+        kind: the set they came from, for which points may be exchanged and which change names in a mirror.
     """
 
     def __init__(
@@ -121,7 +124,8 @@ def train_keypoints(
     """Train a keypoint model, or go on with a run that was interrupted.
 
     Args:
-        model: its weights are changed in place. data, kind: as of :class:`KeypointTask`. The others, and what is raised: as of
+        model: its weights are changed in place.
+        data, kind: as of :class:`KeypointTask`. The others, and what is raised: as of
             :func:`isotherm.train.loop.run_loop`.
     """
     run_loop(config, KeypointTask(config, model, data, kind), folder, worker=worker, validate=validate, say=say)

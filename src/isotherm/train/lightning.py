@@ -18,7 +18,8 @@ def launched(accelerator: str, devices: int, nodes: int, *, strategy: str = "ddp
     Args: as of :class:`isotherm.train.devices.Devices`; ``devices`` a machine.
 
     Raises:
-        MissingExtraError: Lightning is not installed. OptionError: there are not so many devices.
+        MissingExtraError: Lightning is not installed.
+        OptionError: there are not so many devices.
     """
     try:
         from lightning.fabric import Fabric

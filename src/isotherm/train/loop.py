@@ -44,10 +44,15 @@ class LoopConfig:
     """What is the same for every task.
 
     Args:
-        seed: of order and augmentation (and of weights, where they are made from it). steps: of the optimiser.
-        batch: pictures per step, over all devices. accumulate: parts that it is worked on in, to save memory.
-        rate: peak learning rate (AdamW). decay: weight decay. What they hold for is in the task's groups. schedule: of the rate over the run.
-        average: decay of the moving average of weights, or None. clip: largest norm of the gradient, or None.
+        seed: of order and augmentation (and of weights, where they are made from it).
+        steps: of the optimiser.
+        batch: pictures per step, over all devices.
+        accumulate: parts that it is worked on in, to save memory.
+        rate: peak learning rate (AdamW).
+        decay: weight decay. What they hold for is in the task's groups.
+        schedule: of the rate over the run.
+        average: decay of the moving average of weights, or None.
+        clip: largest norm of the gradient, or None.
         precision: of the forward pass; sums of losses are in float32 always.
         compiled: through torch.compile.
         log_every, keep_every: steps between lines of figures, and between checkpoints with their validation.
@@ -98,7 +103,8 @@ class Part:
     """What a task says of a part of a batch.
 
     Args:
-        loss: mean over what is labelled in the part. maps: (b, n, h, w) for the task's watch; None where there is nothing to see.
+        loss: mean over what is labelled in the part.
+        maps: (b, n, h, w) for the task's watch; None where there is nothing to see.
     """
 
     loss: Float[Tensor, ""]
@@ -109,7 +115,8 @@ class Task(ABC):
     """Abstract: what a loop trains. The loop knows nothing of the model but that it has weights.
 
     Args:
-        model: its forward is called through ``forward`` alone, which may be compiled or wrapped. count: pictures.
+        model: its forward is called through ``forward`` alone, which may be compiled or wrapped.
+        count: pictures.
     """
 
     model: nn.Module
@@ -174,16 +181,20 @@ def run_loop(
     """Train a task's model, or go on with a run that was interrupted.
 
     Args:
-        folder: where figures and checkpoints go; what is there is gone on from. worker: this process of the run; None: alone on
-            the CPU. validate: called with the averaged model and the step whenever a checkpoint is kept; its figures are logged, and
-            by the one named 'score' (more is better), or the first (less is better), the run is judged where it has patience.
+        folder: where figures and checkpoints go; what is there is gone on from.
+        worker: this process of the run; None: alone on the CPU.
+        validate: called with the averaged model and the step whenever a checkpoint is kept; its figures are logged, and
+            by the one named 'score' (more is better), or the first (less is better), the run is judged where it has
+            patience.
 
     Returns:
         The model with its averaged weights (with its last ones where there is no average), in evaluation mode.
 
     Raises:
-        OptionError: no pictures, or a batch that cannot be shared out. CollapsedError: see ``stop_collapsed``. DivergedError:
-            the loss is not finite. WeightsError: the checkpoint is damaged.
+        OptionError: no pictures, or a batch that cannot be shared out.
+        CollapsedError: see ``stop_collapsed``.
+        DivergedError: the loss is not finite.
+        WeightsError: the checkpoint is damaged.
     """
     worker = Alone(torch.device("cpu")) if worker is None else worker
     if task.count == 0:

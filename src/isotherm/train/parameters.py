@@ -15,7 +15,9 @@ class ParameterGroup:
     """Parameters that are trained alike. What is in no group is frozen.
 
     Args:
-        rate: peak learning rate. decay: weight decay. parameters: in the order of the model.
+        rate: peak learning rate.
+        decay: weight decay.
+        parameters: in the order of the model.
     """
 
     rate: float
@@ -29,9 +31,11 @@ def parameter_groups(
     """Parameters that are trained, by learning rate and by whether they decay.
 
     Args:
-        backbone: what lies in front of the head, or None. rate: peak learning rate of the head. decay: weight decay of weights with two or more dimensions; norms, biases and
-            position embeddings have none. backbone_rate: factor of the rate for the backbone; 0: it is frozen, whatever its
-            parameters say. layer_decay: factor per block of the backbone, from its last block towards the input.
+        backbone: what lies in front of the head, or None.
+        rate: peak learning rate of the head.
+        decay: weight decay of weights with two or more dimensions; norms, biases and position embeddings have none.
+        backbone_rate: factor of the rate for the backbone; 0: it is frozen, whatever its parameters say.
+        layer_decay: factor per block of the backbone, from its last block towards the input.
 
     Raises:
         OptionError: numbers outside of their ranges, or nothing to train.

@@ -16,8 +16,11 @@ class Lora:
     """How the backbone is adapted.
 
     Args:
-        rank: of the matrices. alpha: their product counts alpha / rank times. dropout: of their input. layers: ends of the names of
-            the linear layers that get them, such as ('q_proj', 'v_proj'); empty: all linear layers of all blocks.
+        rank: of the matrices.
+        alpha: their product counts alpha / rank times.
+        dropout: of their input.
+        layers: ends of the names of the linear layers that get them, such as ('q_proj', 'v_proj'); empty: all linear
+            layers of all blocks.
 
     Source: Hu et al., "LoRA" (ICLR 2022), section 4.1; all linear layers: Dettmers et al., "QLoRA" (NeurIPS 2023), section 4.
     """
@@ -41,7 +44,8 @@ def adapt(backbone: Backbone, lora: Lora, *, seed: int) -> None:
         seed: of the matrices that do not begin as 0.
 
     Raises:
-        MissingExtraError: peft is not installed. OptionError: the backbone has no such linear layers.
+        MissingExtraError: peft is not installed.
+        OptionError: the backbone has no such linear layers.
     """
     try:
         import peft

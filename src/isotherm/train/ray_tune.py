@@ -63,7 +63,8 @@ def run_trials(
         address: of a cluster; None: Ray is started here and ended afterwards.
 
     Raises:
-        MissingExtraError: Ray is not installed. OptionError: the cluster does not answer.
+        MissingExtraError: Ray is not installed.
+        OptionError: the cluster does not answer.
     """
     config = sweep.config
     for name, value in ENVIRONMENT.items():

@@ -29,7 +29,8 @@ class RecipeModule(Protocol):
         """The checked recipe of nested dictionaries, as YAML has them.
 
         Args:
-            where: what to call it in messages. judged: refuse a recipe of which no validation would come.
+            where: what to call it in messages.
+            judged: refuse a recipe of which no validation would come.
 
         Raises:
             OptionError: an option that does not exist, a value out of range, or nothing that validates.
@@ -50,8 +51,10 @@ class RecipeModule(Protocol):
         """Train in a folder, or go on with what is there; a run that is finished is left as it is.
 
         Args:
-            root: where relative paths of the recipe start. cache_dpath: for what several runs on the same data share. command:
-                what is noted as having made the run. skip_bad: leave out pictures that cannot be read.
+            root: where relative paths of the recipe start.
+            cache_dpath: for what several runs on the same data share.
+            command: what is noted as having made the run.
+            skip_bad: leave out pictures that cannot be read.
         """
 
     def usage_of(self, dpath: Path) -> str:

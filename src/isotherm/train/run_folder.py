@@ -24,10 +24,12 @@ class RunFolder:
     """A folder that holds ``recipe.json``, ``metrics.csv``, ``checkpoint.pt``, and ``run.json`` (:meth:`started`).
 
     Args:
-        dpath: made if it is not there. recipe: everything that decides the numbers of the run, as JSON.
+        dpath: made if it is not there.
+        recipe: everything that decides the numbers of the run, as JSON.
 
     Raises:
-        OptionError: the folder holds a run of another recipe, or other files; it is left as it is. InputError: it cannot be made.
+        OptionError: the folder holds a run of another recipe, or other files; it is left as it is.
+        InputError: it cannot be made.
     """
 
     def __init__(self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any]) -> None:
@@ -62,7 +64,8 @@ class RunFolder:
         """While the block runs, the folder's ``run.json`` says so; behind it, how it ended.
 
         Args:
-            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`. command: the command line that asks for the run.
+            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`.
+            command: the command line that asks for the run.
         """
         file = RunFile(self.dpath, job, command=shlex.split(command), write=write, start=start, **facts)
         try:

@@ -54,7 +54,8 @@ class EarlyStopping:
     """Trials that are worse than most at the same step end early (asynchronous successive halving).
 
     Args:
-        grace: validations that every trial has. factor: one in so many goes on at every rung.
+        grace: validations that every trial has.
+        factor: one in so many goes on at every rung.
 
     Source: Li et al., "A system for massively parallel hyperparameter tuning" (MLSys 2020), algorithm 2.
     """
@@ -72,12 +73,17 @@ class SweepConfig:
     """A sweep.
 
     Args:
-        recipe: the file of the recipe, relative to the sweep's. task: what kind of recipe that is, by the name of its module
-            (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, scenes, detector, tiny-vlm. values: path in the recipe, such as ``training.rate``, -> a list of
-            values, or a range ({low, high, log, whole}; not for a grid).
+        recipe: the file of the recipe, relative to the sweep's.
+        task: what kind of recipe that is, by the name of its module
+            (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, scenes, detector, tiny-vlm.
+        values: path in the recipe, such as ``training.rate``, -> a list of values, or a range ({low, high, log, whole};
+            not for a grid).
         search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen estimator choose.
-        metric: of the validation; None: the first that the task has. stop_early: ends bad trials, or None.
-        at_once: trials at the same time; None: as many as there are processors for. cpus, gpus: for each. seed: of the search.
+        metric: of the validation; None: the first that the task has.
+        stop_early: ends bad trials, or None.
+        at_once: trials at the same time; None: as many as there are processors for.
+        cpus, gpus: for each.
+        seed: of the search.
     """
 
     recipe: str
@@ -130,8 +136,11 @@ class Trial:
     """What came of one trial.
 
     Args:
-        values: path -> value. dpath: its run folder. best: the best validation by the sweep's metric, NaN where there is none, and
-            at which ``step``. figures: of that validation. status: 'finished', 'stopped early', 'unfinished', or 'failed: why'.
+        values: path -> value.
+        dpath: its run folder.
+        best: the best validation by the sweep's metric, NaN where there is none, and at which ``step``.
+        figures: of that validation.
+        status: 'finished', 'stopped early', 'unfinished', or 'failed: why'.
     """
 
     values: Values
@@ -147,8 +156,11 @@ class Sweep:
     """A sweep with everything that its trials need.
 
     Args:
-        config: as its file says. recipe: as nested dictionaries. root: the folder that the recipe's paths start from. module: of
-            the kind of recipe. metric: what trials are compared by.
+        config: as its file says.
+        recipe: as nested dictionaries.
+        root: the folder that the recipe's paths start from.
+        module: of the kind of recipe.
+        metric: what trials are compared by.
     """
 
     config: SweepConfig
@@ -238,7 +250,8 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
     """Write down what a folder's sweep is, or see that it is this one.
 
     Raises:
-        OptionError: it holds another. InputError: it cannot be made.
+        OptionError: it holds another.
+        InputError: it cannot be made.
     """
     content = json.loads(json.dumps({"sweep": config, "recipe": recipe}))
     # how much runs at the same time changes no trial

@@ -30,7 +30,9 @@ def write_sweep_report(sweep: Sweep, trials: Sequence[Trial], dpath: Path, *, co
     """``report.html``, ``trials.csv`` and the pictures of a sweep; whatever is not known yet is left open in them.
 
     Args:
-        trials: the best first. dpath: the sweep's folder. command: printed on the page.
+        trials: the best first.
+        dpath: the sweep's folder.
+        command: printed on the page.
     """
     pictures = {}
     matrix = matrix_picture(sweep, trials)

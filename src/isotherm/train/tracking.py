@@ -19,8 +19,8 @@ class Tracking:
 
     Args:
         to: 'csv': the run's own metrics.csv alone; 'wandb' or 'tensorboard' as well.
-        project, entity, name, tags: of Weights & Biases; without a name it is the run folder's. online: send while running;
-            otherwise it stays in the run's folder, for ``wandb sync``.
+        project, entity, name, tags: of Weights & Biases; without a name it is the run folder's.
+        online: send while running; otherwise it stays in the run's folder, for ``wandb sync``.
     """
 
     to: Name = "csv"

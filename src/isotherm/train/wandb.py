@@ -18,10 +18,12 @@ class WandbTracker(Tracker):
 
     Args:
         dpath: the run's folder; its path decides the id, so a run that is gone on with is one run there too.
-        recipe: shown as the run's configuration. job: 'train' or 'eval'. Others: as of :class:`isotherm.train.tracking.Tracking`.
+        recipe: shown as the run's configuration.
+        job: 'train' or 'eval'. Others: as of :class:`isotherm.train.tracking.Tracking`.
 
     Raises:
-        MissingExtraError: wandb is not installed. OptionError: it refuses to start, such as online without a key.
+        MissingExtraError: wandb is not installed.
+        OptionError: it refuses to start, such as online without a key.
     """
 
     def __init__(
