@@ -49,9 +49,10 @@ class Heatmap:
             diverging colour map around 0.
         label: what this map is of, one line for a person.
         meta: anything JSON can hold about how it was made: method, layer, score, versions.
-        picture: (H, W, 3) uint8 source picture, so that a single map can show itself; of a clip (m, H, W, 3), one per moment.
-            Not saved.
-        moments: of a clip: when each map is, along the last dimension in front of (h, w), or when a single map is; None of a picture.
+        picture: (H, W, 3) uint8 source picture, so that a single map can show itself; of a clip (m, H, W, 3), one per
+            moment. Not saved.
+        moments: of a clip: when each map is, along the last dimension in front of (h, w), or when a single map is; None
+            of a picture.
 
     Raises:
         ShapeError: values are not floating point, their size is not the frame's, or there is not one map per moment.
@@ -91,7 +92,9 @@ class Heatmap:
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
 
     def expect(self, *kinds: Kind) -> Heatmap:
-        """This map if it is of one of ``kinds``; otherwise KindError, because mixing kinds gives wrong answers silently."""
+        """This map if it is of one of ``kinds``; otherwise KindError, because mixing kinds gives wrong answers
+        silently.
+        """
         if self.kind not in kinds:
             raise KindError(
                 f"this heatmap is of kind {self.kind!r}; this operation needs {' or '.join(map(repr, kinds))}"
@@ -208,8 +211,8 @@ class Heatmap:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         """The values as NumPy has them, so that ``numpy.asarray(heatmap)`` and what builds on it work.
 
-        On the same memory where that is possible: values on the CPU, of a type that NumPy has (bfloat16 becomes float32).
-        Gradients end here.
+        On the same memory where that is possible: values on the CPU, of a type that NumPy has (bfloat16 becomes
+        float32). Gradients end here.
 
         Args:
             dtype: another type.
@@ -251,8 +254,8 @@ class Heatmap:
             size: (H, W) of the result; unless given, one value per pixel of the picture, or of the region.
             region: (x0, y0, x1, y1) in source pixels, the part that the result is of; the whole picture unless given.
                 Without a size, a side that is no whole number has as many values as the nearest one.
-            outside: what pixels get that the map says nothing about, which a crop of the model's input left out or which
-                lie beyond the picture's edge: NaN, or the value of the nearest cell.
+            outside: what pixels get that the map says nothing about, which a crop of the model's input left out or
+                which lie beyond the picture's edge: NaN, or the value of the nearest cell.
 
         Returns:
             (*batch, H, W), of the values' type, on their device, differentiable in them.

@@ -1,8 +1,8 @@
 """Moments: when each map of a clip is, in frames of the clip and, where they are known, in seconds.
 
-Frames are counted like pixels: frame ``i`` lasts from ``i`` to ``i + 1``, its middle is ``i + 0.5``, and a clip of n frames
-lasts from 0 to n. A model that is fed fewer frames than the clip has sees it as a resized picture is seen: its frame ``k``
-of T stands for the clip from ``k n / T`` to ``(k + 1) n / T``, and shows the frame in the middle of that.
+Frames are counted like pixels: frame ``i`` lasts from ``i`` to ``i + 1``, its middle is ``i + 0.5``, and a clip of n
+frames lasts from 0 to n. A model that is fed fewer frames than the clip has sees it as a resized picture is seen: its
+frame ``k`` of T stands for the clip from ``k n / T`` to ``(k + 1) n / T``, and shows the frame in the middle of that.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Timeline:
     Args:
         count: frames of the clip.
         fed: which of them the model is fed, in order.
-        edges_s: count + 1 times in seconds: when each frame begins, and when the last ends; None where they are not known.
+        edges_s: count + 1 times in seconds: when each frame begins, and when the last ends; None where they are not
+            known.
 
     Raises:
         ShapeError: edges that do not grow or are not one more than the frames, or a frame that the clip has not.
@@ -122,7 +123,8 @@ class Timeline:
     def moments(self, first: float, stride: float, count: int) -> Moments:
         """The moments that ``count`` cells along time stand for.
 
-        A cell stands for what is nearer to it than to its neighbours, and the outermost for all up to the ends of the clip.
+        A cell stands for what is nearer to it than to its neighbours, and the outermost for all up to the ends of the
+        clip.
 
         Args:
             first: the middle of the first cell.

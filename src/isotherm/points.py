@@ -20,8 +20,9 @@ from isotherm.frame import Frame, apply_affine
 class State(IntEnum):
     """What is known of a point.
 
-    UNLABELLED: nothing; it takes no part in a loss. LABELLED: seen, and its place known. OCCLUDED: hidden, and its place
-    known all the same. OUT_OF_FRAME: its place is known and lies outside of the raster. ABSENT: there is no such point.
+    UNLABELLED: nothing; it takes no part in a loss. LABELLED: seen, and its place known. OCCLUDED: hidden, and its
+    place known all the same. OUT_OF_FRAME: its place is known and lies outside of the raster. ABSENT: there is no such
+    point.
     """
 
     UNLABELLED = 0
@@ -109,12 +110,16 @@ class Points:
         return replace(self, xy=apply_affine(to, self.xy), covariance=covariance)
 
     def to_cells(self, frame: Frame) -> Points:
-        """The same points in a frame's cells; the frame is single, or batched as the first of the points' dimensions."""
+        """The same points in a frame's cells; the frame is single, or batched as the first of the points'
+        dimensions.
+        """
         return self.through(_lined_up(frame.from_source, self.xy))
 
     @classmethod
     def from_cells(cls, frame: Frame, xy: Float[Tensor, "*b n 2"], **parts: Tensor | None) -> Points:
-        """Points found in a frame's cells -> source pixels. parts: the other fields, the covariance in cells squared."""
+        """Points found in a frame's cells -> source pixels. parts: the other fields, the covariance in cells
+        squared.
+        """
         return cls(xy, **parts).through(_lined_up(frame.to_source, xy))
 
     @property

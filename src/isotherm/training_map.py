@@ -1,4 +1,6 @@
-"""TrainingMap: the maps that a model shall predict, and beside them what is known of each; the type that every maker returns."""
+"""TrainingMap: the maps that a model shall predict, and beside them what is known of each; the type that every maker
+returns.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ class TrainingMap:
 
     Args:
         heatmap: values with kind and frame.
-        state: of :class:`isotherm.points.State`, one for everything that the maps were made from: the shape is said by the
-            maker. A map of zeros can mean "nothing is there" (ABSENT, and OUT_OF_FRAME under the policy 'background') or
-            "nothing is known" (UNLABELLED); only the state tells them apart, so a loss must read it.
+        state: of :class:`isotherm.points.State`, one for everything that the maps were made from: the shape is said by
+            the maker. A map of zeros can mean "nothing is there" (ABSENT, and OUT_OF_FRAME under the policy
+            'background') or "nothing is known" (UNLABELLED); only the state tells them apart, so a loss must read it.
 
     Raises:
         ShapeError: the states belong to other pictures than the maps.
@@ -38,5 +40,7 @@ class TrainingMap:
 
     @property
     def known(self) -> Tensor:
-        """Where something is known, so that a loss may count it: every state but UNLABELLED; boolean, shaped as ``state``."""
+        """Where something is known, so that a loss may count it: every state but UNLABELLED; boolean, shaped as
+        ``state``.
+        """
         return self.state != int(State.UNLABELLED)

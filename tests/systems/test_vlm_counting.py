@@ -18,8 +18,8 @@ from isotherm.heatmap import Heatmap
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.points import Points
 from isotherm.progress import Progress
+from isotherm.systems import counting_doubts, vlm_counting
 from isotherm.systems import counting_figure as counting_figure_module
-from isotherm.systems import vlm_counting
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.counting_look import Look, cut_out, look, peaks_of
 from isotherm.systems.counting_views import CountView
@@ -237,7 +237,7 @@ def test_a_count_that_its_dots_and_the_whole_picture_contradict_says_so(monkeypa
 )
 def test_what_contradicts_a_count(number, dots, whole, against):
     """Two that agree are believed against one that is off by little; one alone only where it is far off."""
-    assert vlm_counting.contradictions(number, dots, whole) == against
+    assert counting_doubts.contradictions(number, dots, whole) == against
 
 
 def test_estimates_are_marked(monkeypatch, tiny, noise):

@@ -1,7 +1,7 @@
 """Annotation files as plain values, each with the line that it stands in, for the readers beside this file.
 
-Everything wrong with a file is an :class:`isotherm.errors.InputError` that says where. What is wrong with the file as a whole
-(its encoding, its syntax) always raises; what is wrong with one entry may be left out by :class:`Skipped`.
+Everything wrong with a file is an :class:`isotherm.errors.InputError` that says where. What is wrong with the file as a
+whole (its encoding, its syntax) always raises; what is wrong with one entry may be left out by :class:`Skipped`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def read_text(fpath: Path) -> str:
 def read_json(fpath: Path) -> dict[str, Any] | list[Entry]:
     """A JSON file: a list as entries, or an object in which every list is one of entries.
 
-    The two outer levels are walked here, because the standard library forgets where an item stood; all within is its work.
+    The two outer levels are walked here, because the standard library forgets where an item stood; all within is its
+    work.
 
     Raises:
         InputError: no such file, or not JSON; the message has line and column.

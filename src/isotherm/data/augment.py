@@ -1,12 +1,12 @@
 """Augmentations of other libraries -> the Frame that maps back.
 
-A training pipeline moves a picture and its points by a chain of random transforms. Instead of trusting the chain with the
-points, isotherm sends a few small boxes along with the picture, reads off where they went, and gets the one affine map that
-the pixels took: the Frame of the new picture over the old one. Every annotation then goes through the Frame.
+A training pipeline moves a picture and its points by a chain of random transforms. Instead of trusting the chain with
+the points, isotherm sends a few small boxes along with the picture, reads off where they went, and gets the one affine
+map that the pixels took: the Frame of the new picture over the old one. Every annotation then goes through the Frame.
 
-Boxes, because the libraries' keypoints mix two conventions: torchvision 0.29 and albumentations 2.0.8 mirror keypoints as
-w - 1 - x, which is right for index coordinates, and resize them by multiplying, which is right for edge-origin ones, so a
-chain of both is up to half a pixel off. The centres of their boxes follow the pixels in every transform.
+Boxes, because the libraries' keypoints mix two conventions: torchvision 0.29 and albumentations 2.0.8 mirror keypoints
+as w - 1 - x, which is right for index coordinates, and resize them by multiplying, which is right for edge-origin ones,
+so a chain of both is up to half a pixel off. The centres of their boxes follow the pixels in every transform.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def frame_of_probes(boxes: Float[Tensor, "9 4"], source_size: Size, size: Size) 
     """The frame of a transformed picture, from where :func:`probe_boxes` went.
 
     Args:
-        boxes: (x0, y0, x1, y1) in the new picture, in the order of the probes. The centre of the hull of a turned box is the
-            turned centre.
+        boxes: (x0, y0, x1, y1) in the new picture, in the order of the probes. The centre of the hull of a turned box
+            is the turned centre.
         source_size, size: (h, w) of the picture before and after.
 
     Raises:
@@ -78,7 +78,8 @@ def frame_of_probes(boxes: Float[Tensor, "9 4"], source_size: Size, size: Size) 
 def augment(
     transform: Callable[..., Mapping[str, Any]], picture: Shaped[np.ndarray, "h w ..."], **others: Any
 ) -> Augmented:
-    """A picture through a chain in albumentations' style, called as ``transform(image=, bboxes=)`` and returning a dict.
+    """A picture through a chain in albumentations' style, called as ``transform(image=, bboxes=)`` and returning a
+    dict.
 
     Args:
         transform: it must keep every box, also where it is cut off: ``Compose([...], bbox_params=BboxParams(

@@ -1,4 +1,5 @@
-"""Beetles with the ends of their wing cases marked: lengths and widths of elytra, and a scale bar that makes them centimetres.
+"""Beetles with the ends of their wing cases marked: lengths and widths of elytra, and a scale bar that makes them
+centimetres.
 
 There is no one published form of these annotations, so this file defines two, JSON and CSV, and refuses all others.
 Converters from further forms belong here.
@@ -58,10 +59,10 @@ def read_beetles(
           "scale_bar": {"points": [[10, 90], [110, 90]], "cm": 1},
           "lines": {"length": [[20, 40], [80, 40]], "width": [[50, 30], [51, 40], [50, 50]]}}]
 
-    CSV has the columns ``picture, group, scale_bar, scale_bar_cm, width, length``, a polyline written "x y; x y"; what is
-    empty is not there. In both, a polyline has at least two points, and its two ends count. BeetlePalooza has no widths:
-    those two points are UNLABELLED there, and a missing line is an error in the other groups. Without a scale bar there are
-    no centimetres.
+    CSV has the columns ``picture, group, scale_bar, scale_bar_cm, width, length``, a polyline written "x y; x y"; what
+    is empty is not there. In both, a polyline has at least two points, and its two ends count. BeetlePalooza has no
+    widths: those two points are UNLABELLED there, and a missing line is an error in the other groups. Without a scale
+    bar there are no centimetres.
 
     Args:
         fpath: .json or .csv, at most 1 GB.
@@ -71,8 +72,8 @@ def read_beetles(
         skip_bad: leave out bad entries, with a message each in ``skipped``.
 
     Returns:
-        Records named as their pictures, with width_p0, width_p1, length_p0 and length_p1, the ends of each line exchangeable,
-        and the lines "width" and "length" to be measured. Ends outside of the picture are OUT_OF_FRAME.
+        Records named as their pictures, with width_p0, width_p1, length_p0 and length_p1, the ends of each line
+        exchangeable, and the lines "width" and "length" to be measured. Ends outside of the picture are OUT_OF_FRAME.
 
     Raises:
         InputError: file:line of anything that is not as above, or a picture that is missing or not one.

@@ -83,7 +83,9 @@ def bar(centre: Place, along: Place, half: tuple[float, float], size: Size) -> t
 
 
 def soften(plane: Float32[np.ndarray, "h w ..."], radius: int) -> Float32[np.ndarray, "h w ..."]:
-    """The mean over a square of 2 * radius + 1 pixels, edges repeated: by running sums, so wide is as cheap as narrow."""
+    """The mean over a square of 2 * radius + 1 pixels, edges repeated: by running sums, so wide is as cheap as
+    narrow.
+    """
     for axis in (0, 1):
         pad = [(0, 0)] * plane.ndim
         pad[axis] = (radius + 1, radius)

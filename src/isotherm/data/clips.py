@@ -23,9 +23,9 @@ def as_clip(clip: Any, *, fps: float | None = None) -> Clip:
     """A Clip from whatever a caller holds, or an error wherever the meaning would be a guess.
 
     Args:
-        clip: a Clip; the path of a video file; frames of a video in order, such as ``read_frames`` gives, whose times are
-            kept; a list of pictures of one size, each as :func:`isotherm.data.pictures.as_picture` takes it; an array
-            (t, H, W, 3) or a tensor (t, 3, H, W), each frame as there.
+        clip: a Clip; the path of a video file; frames of a video in order, such as ``read_frames`` gives, whose times
+            are kept; a list of pictures of one size, each as :func:`isotherm.data.pictures.as_picture` takes it; an
+            array (t, H, W, 3) or a tensor (t, 3, H, W), each frame as there.
         fps: frames a second, where the clip does not know its times; unknown times are counted in frames.
 
     Raises:
@@ -93,7 +93,8 @@ def clip_of(frames: Iterable[tuple[Any, float | None]], name: str = "the clip") 
     """The clip of pictures and their times in seconds, as they come.
 
     Args:
-        frames: each as :func:`isotherm.data.pictures.as_picture` takes it; times that are not all known count for nothing.
+        frames: each as :func:`isotherm.data.pictures.as_picture` takes it; times that are not all known count for
+            nothing.
         name: of the clip, for messages.
 
     Raises:
@@ -119,7 +120,8 @@ def clip_of(frames: Iterable[tuple[Any, float | None]], name: str = "the clip") 
 
 
 def edges_of(times_s: Sequence[float]) -> tuple[float, ...] | None:
-    """When each frame begins, and when the last one ends if it lasts as long as those before it on average; None for fewer than two.
+    """When each frame begins, and when the last one ends if it lasts as long as those before it on average; None for
+    fewer than two.
 
     Example:
         >>> edges_of([0.0, 0.5, 1.5])

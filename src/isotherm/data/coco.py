@@ -79,15 +79,16 @@ def read_coco(
         json_fpath: the annotations, at most 1 GB.
         images_dpath: the folder that the file names of the pictures are relative to.
         category: name or id; None: the only one that has keypoints.
-        pixel: what the annotations' 0 means. COCO counts pixels from 0, so "centre": x = 0 is the centre of the first pixel
-            and becomes 0.5. With "edge" coordinates stay as they are. Boxes reach from edge to edge in both.
+        pixel: what the annotations' 0 means. COCO counts pixels from 0, so "centre": x = 0 is the centre of the first
+            pixel and becomes 0.5. With "edge" coordinates stay as they are. Boxes reach from edge to edge in both.
         skip_bad: leave out bad annotations, and those of missing pictures, with a message each in ``skipped``.
 
     Returns:
-        Records named "file#id" with ``origin`` "file:line". v = 0, 1, 2 become UNLABELLED, OCCLUDED, LABELLED; known points
-        outside of the picture OUT_OF_FRAME. The skeleton is in ``lines``, left and right of equal names are in ``swaps``,
-        COCO's own OKS constants in ``oks_sigmas`` where the points are COCO's 17 of a person. Crowds, and objects without any
-        labelled point, are left out and named in ``skipped``. What :func:`write_coco` adds to the format is read too.
+        Records named "file#id" with ``origin`` "file:line". v = 0, 1, 2 become UNLABELLED, OCCLUDED, LABELLED; known
+        points outside of the picture OUT_OF_FRAME. The skeleton is in ``lines``, left and right of equal names are in
+        ``swaps``, COCO's own OKS constants in ``oks_sigmas`` where the points are COCO's 17 of a person. Crowds, and
+        objects without any labelled point, are left out and named in ``skipped``. What :func:`write_coco` adds to the
+        format is read too.
 
     Raises:
         InputError: anything that is not as the format says; a picture that is missing, is not one, or has another size

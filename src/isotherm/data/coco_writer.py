@@ -19,9 +19,10 @@ def write_coco(
 ) -> None:
     """A set as a COCO keypoint file, one annotation a line, whole or not at all.
 
-    COCO has no place for some of what a set knows, so an annotation gets the further keys ``px_per_cm`` and ``group``, and the
-    category ``exchangeable``, ``swaps``, ``lines`` and ``oks_sigmas``; other readers pass over them. Three states are lost:
-    ABSENT becomes v = 0, and OUT_OF_FRAME v = 1, which is read as OCCLUDED if the point lies within the picture after all.
+    COCO has no place for some of what a set knows, so an annotation gets the further keys ``px_per_cm`` and ``group``,
+    and the category ``exchangeable``, ``swaps``, ``lines`` and ``oks_sigmas``; other readers pass over them. Three
+    states are lost: ABSENT becomes v = 0, and OUT_OF_FRAME v = 1, which is read as OCCLUDED if the point lies within
+    the picture after all.
 
     Args:
         data: its records are of picture files.

@@ -1,7 +1,8 @@
 """FSC-147: pictures of many things of one kind, a point on each, in the files in which its authors give it out.
 
-A folder holds ``annotation_FSC147_384.json`` (points, exemplar boxes), ``Train_Test_Val_FSC_147.json`` (names of each split),
-``ImageClasses_FSC147.txt`` (name, tab, class) and the pictures in ``images_384_VarV2``. Points and boxes are in the pixels of these pictures.
+A folder holds ``annotation_FSC147_384.json`` (points, exemplar boxes), ``Train_Test_Val_FSC_147.json`` (names of each
+split), ``ImageClasses_FSC147.txt`` (name, tab, class) and the pictures in ``images_384_VarV2``. Points and boxes are in
+the pixels of these pictures.
 
 Source: Ranjan, Sharma, Nguyen & Hoai, "Learning to count everything" (CVPR 2021).
 """

@@ -1,8 +1,8 @@
 """Batches of cached pictures, each turned, scaled, shifted, mirrored and recoloured by itself, in one resampling step.
 
 Everything geometric is one affine map per picture, so its frame says where every cell of the result lies in the source
-picture; colour follows on the device. What is drawn for a picture depends on the seed, the epoch and the picture alone, never
-on the batch, so a run that is resumed sees what it would have seen.
+picture; colour follows on the device. What is drawn for a picture depends on the seed, the epoch and the picture alone,
+never on the batch, so a run that is resumed sees what it would have seen.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def draw(
     factor = torch.exp(math.log(a.scale[0]) + u[2] * (math.log(a.scale[1]) - math.log(a.scale[0])))
     (ch, cw), (h, w) = cached, size
     shift = (2 * u[3:5] - 1) * a.shift * torch.tensor([[cw], [ch]])
-    # result cells -> about its centre -> to the cached picture's scale, smaller where the picture shall grow -> turned -> shifted
+    # result cells -> about its centre -> to the cached picture's scale, smaller where the picture shall grow -> turned
+    # -> shifted
     sx, sy = cw / w / factor, ch / h / factor
     mirror = torch.where(flipped, -1.0, 1.0).double()
     cos, sin = angle.cos(), angle.sin()
@@ -139,8 +140,8 @@ def warp(
 ) -> tuple[Float[Tensor, "b 3 h w"], Frame]:
     """Pictures (0 to 1) in their new places, and the frames that lead back to the source pictures.
 
-    Bilinear, cell centres on cell centres; beyond the cached picture it is black. The cached pictures are antialiased and hardly
-    larger than the result, so nothing aliases.
+    Bilinear, cell centres on cell centres; beyond the cached picture it is black. The cached pictures are antialiased
+    and hardly larger than the result, so nothing aliases.
     """
     (h, w), (s, t) = size, pictures.shape[-2:]
     ys, xs = torch.meshgrid(
@@ -156,10 +157,11 @@ def warp(
 
 
 def recolour(pictures: Float[Tensor, "b 3 h w"], drawn: Drawn, augmentation: Augmentation) -> Float[Tensor, "b 3 h w"]:
-    """Brightness, contrast, saturation and hue, grey and noise, in this order; clipped to 0 to 1 after each of the first three.
+    """Brightness, contrast, saturation and hue, grey and noise, in this order; clipped to 0 to 1 after each of the
+    first three.
 
-    Source: the definitions of torchvision's ``adjust_brightness``, ``adjust_contrast`` and ``adjust_saturation``; hue is a
-    turn about the grey axis, which changes no grey value.
+    Source: the definitions of torchvision's ``adjust_brightness``, ``adjust_contrast`` and ``adjust_saturation``; hue
+    is a turn about the grey axis, which changes no grey value.
     """
     luma = torch.tensor(GREY, device=pictures.device)[:, None, None]
     brightness, contrast, saturation = drawn.colour.to(pictures.device).T[:, :, None, None, None]

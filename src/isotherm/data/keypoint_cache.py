@@ -1,8 +1,8 @@
 """Pictures of a keypoint set at the size that training needs, decoded once and kept in one file.
 
-Every record's region is resized once with antialiasing, somewhat larger than the model's input, and written as bytes into one
-array on disk. Batches are cut out of it by one affine step (:mod:`isotherm.data.keypoint_augment`), so nothing is decoded
-twice: not by another worker, not in another epoch, not in a resumed run.
+Every record's region is resized once with antialiasing, somewhat larger than the model's input, and written as bytes
+into one array on disk. Batches are cut out of it by one affine step (:mod:`isotherm.data.keypoint_augment`), so nothing
+is decoded twice: not by another worker, not in another epoch, not in a resumed run.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def cache_keypoints(
     shape = (len(data), 3, side, side)
     sizes = _noted(fpath, shape)
     if len(sizes) < len(data):
-        # one process builds it; the others, such as the trials of a sweep, wait and find it done. The lock ends with its process
+        # one process builds it; the others, such as the trials of a sweep, wait and find it done. The lock ends with
+        # its process
         with FileLock(fpath.with_suffix(".lock")):
             sizes = _noted(fpath, shape)
             if len(sizes) < len(data):
@@ -206,7 +207,9 @@ def _area(record: KeypointRecord, size: Size) -> float:
 
 
 def _key(data: KeypointSet, side: int, margin: float) -> str:
-    """A hash of everything that decides the bytes: files by path, length and time of change, arrays by their bytes, boxes."""
+    """A hash of everything that decides the bytes: files by path, length and time of change, arrays by their bytes,
+    boxes.
+    """
     digest = hashlib.sha256(json.dumps([FORMAT, side, margin]).encode())
     for record in data:
         if isinstance(record.picture, np.ndarray):

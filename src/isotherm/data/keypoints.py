@@ -1,6 +1,7 @@
 """Labelled points of pictures: the one form that every reader of annotations makes and that training takes.
 
-Readers for COCO, tables and beetles are beside this file; :mod:`isotherm.data.beetles` makes such data with the truth known.
+Readers for COCO, tables and beetles are beside this file; :mod:`isotherm.data.beetles` makes such data with the truth
+known.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class KeypointRecord:
 
     Args:
         picture: a file, or the picture itself, (h, w, 3) uint8.
-        points: (n, 2) (x, y) in the picture's pixels, edge-origin: the centre of pixel i is i + 0.5. NaN where not known.
+        points: (n, 2) (x, y) in the picture's pixels, edge-origin: the centre of pixel i is i + 0.5. NaN where not
+            known.
         state: (n,) of :class:`isotherm.points.State`.
         box: (x0, y0, x1, y1) of the object in pixels, or None: the whole picture.
         area: of the object in pixels, for OKS; None: that of the box or the picture.

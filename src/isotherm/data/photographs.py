@@ -1,7 +1,7 @@
 """Real photographs to try a model on: four that scikit-image's wheel holds, with their sources and licences.
 
-scikit-image can also fetch pictures; only files that are part of its wheel are used, and nothing is imported from it, so
-no network is ever asked.
+scikit-image can also fetch pictures; only files that are part of its wheel are used, and nothing is imported from it,
+so no network is ever asked.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The folder that annotations name pictures in: which file is meant, how large it is, and which points lie outside.
 
-Only headers are read. The names come from a file that somebody else may have written, so none may lead out of the folder.
+Only headers are read. The names come from a file that somebody else may have written, so none may lead out of the
+folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables of points: long (a row for each point), wide (a row for each picture), and DeepLabCut's; CSV or Parquet.
 
-The columns are in :func:`read_point_table`. What a table cannot say (pairs that swap, lines to be measured) is added to the
-set afterwards with ``dataclasses.replace``.
+The columns are in :func:`read_point_table`. What a table cannot say (pairs that swap, lines to be measured) is added to
+the set afterwards with ``dataclasses.replace``.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ def read_point_table(
 
     - long: ``picture, point, x, y`` and, where wanted, ``state``; a point without a row is UNLABELLED.
     - wide: ``picture`` and ``<name>_x, <name>_y`` for every point, and, where wanted, ``<name>_state``.
-    - DeepLabCut's CSV of one animal: three header rows ``scorer``, ``bodyparts``, ``coords``; the picture's path in one or
-      three columns, relative to the project. CSV only.
+    - DeepLabCut's CSV of one animal: three header rows ``scorer``, ``bodyparts``, ``coords``; the picture's path in one
+      or three columns, relative to the project. CSV only.
 
-    Long and wide tables may have the columns ``group``, ``px_per_cm``, ``area`` (pixels squared), ``box_x0, box_y0, box_x1,
-    box_y1`` and, where a picture has several objects, ``object``; in a long table all rows of a record say the same.
+    Long and wide tables may have the columns ``group``, ``px_per_cm``, ``area`` (pixels squared), ``box_x0, box_y0,
+    box_x1, box_y1`` and, where a picture has several objects, ``object``; in a long table all rows of a record say the
+    same.
 
     Args:
         fpath: .csv, or .parquet, for which pyarrow, polars or pandas is needed.
@@ -58,8 +59,8 @@ def read_point_table(
 
     Returns:
         Records named "picture" or "picture#object". x and y both empty: UNLABELLED. ``state`` is the name of a
-        :class:`isotherm.points.State` in small letters; empty: labelled. Known points outside of the picture are OUT_OF_FRAME.
-        Left and right of equal names are in ``swaps``.
+        :class:`isotherm.points.State` in small letters; empty: labelled. Known points outside of the picture are
+        OUT_OF_FRAME. Left and right of equal names are in ``swaps``.
 
     Raises:
         InputError: file:line and column of what is wrong, or a picture that is missing or not one.

@@ -1,6 +1,7 @@
 """Small pictures of coloured shapes with questions about them, and the pixels that each answer rests on.
 
-What a small vision-language model is trained and explained on: a map must lie on the shapes that the question speaks of.
+What a small vision-language model is trained and explained on: a map must lie on the shapes that the question speaks
+of.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ def augment_v2(transform: Callable[..., Any], picture: Any) -> Augmented:
         picture: a PIL picture, a (..., c, h, w) tensor or a ``tv_tensors.Image``.
 
     Returns:
-        The new picture and its frame, whose ``points_from_source`` takes annotations along. ``RandomRotation(expand=True)``
-        rounds its canvas differently for pixels and for boxes, so there the frame is up to half a pixel off.
+        The new picture and its frame, whose ``points_from_source`` takes annotations along.
+        ``RandomRotation(expand=True)`` rounds its canvas differently for pixels and for boxes, so there the frame is up
+        to half a pixel off.
 
     Raises:
         InputError: the transform dropped boxes or does not take them (v1 transforms).

@@ -1,8 +1,8 @@
 """Heatmaps -> points: the decoder that belongs to each kind of map, the published ones for parity, and calibration.
 
-Maps trained by cross-entropy are decoded by :func:`moment_inverse`, maps trained by regression by :func:`least_squares`;
-both are exact at the border and beyond it. :func:`peaks` finds several instances in one map, :func:`lift_orthographic` and
-:func:`lift_perspective` the point in space that several views mean.
+Maps trained by cross-entropy are decoded by :func:`moment_inverse`, maps trained by regression by
+:func:`least_squares`; both are exact at the border and beyond it. :func:`peaks` finds several instances in one map,
+:func:`lift_orthographic` and :func:`lift_perspective` the point in space that several views mean.
 """
 
 from isotherm.decode.argmax import argmax, quarter_offset

@@ -28,8 +28,8 @@ def argmax(
         kind: of plain values.
 
     Returns:
-        Points in source pixels; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays. ``covariance``:
-        of rounding alone, 1/12 cell squared per axis; what noise does is not in
+        Points in source pixels; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
+        ``covariance``: of rounding alone, 1/12 cell squared per axis; what noise does is not in
         it. ``score``: the largest value.
 
     Example:
@@ -44,7 +44,8 @@ def argmax(
 def quarter_offset(
     maps: Heatmap | Float[Tensor, "*b n h w"], frame: Frame | None = None, *, kind: Kind | None = None
 ) -> Points:
-    """Decode maps by their largest cell, moved a quarter of a cell towards the larger of its neighbours along each axis.
+    """Decode maps by their largest cell, moved a quarter of a cell towards the larger of its neighbours along each
+    axis.
 
     For parity with published results; a cell at the border has one neighbour only and is not moved along that axis.
 
@@ -72,7 +73,8 @@ def quarter_offset(
 
 def largest(values: Float[Tensor, "*b n h w"]) -> tuple[Float[Tensor, "*b n"], Float[Tensor, "*b n 2"]]:
     """The largest value of every map, and its cell (x, y) as index numbers."""
-    # rows first: one search through all cells takes five times as long (measured); ties give the first cell all the same
+    # rows first: one search through all cells takes five times as long (measured); ties give the first cell all the
+    # same
     values = values.detach()
     top, y = values.amax(-1).max(-1)
     row = values.gather(-2, y[..., None, None].expand(*y.shape, 1, values.shape[-1]))[..., 0, :]

@@ -25,8 +25,8 @@ def fit_temperature(
 ) -> float:
     """The temperature by which logits must be divided so that their softmax is as wide as it should be.
 
-    Minimises the cross-entropy against the training targets (Gaussians at the true places), which is convex in 1 / T: its
-    slope is the difference of two mean logits, its curvature the logits' variance under the map. Newton in 1 / T.
+    Minimises the cross-entropy against the training targets (Gaussians at the true places), which is convex in 1 / T:
+    its slope is the difference of two mean logits, its curvature the logits' variance under the map. Newton in 1 / T.
 
     Args:
         maps: logits held out from training, a Heatmap or values (*batch, n, h, w).

@@ -18,8 +18,8 @@ class OrthographicView:
     """A view of a box along one of its axes, the box filling the picture.
 
     Args:
-        columns: the axis of the world that runs along a row, and whether with it or against it: ``"+x"`` says that x grows
-            from the left column to the right one.
+        columns: the axis of the world that runs along a row, and whether with it or against it: ``"+x"`` says that x
+            grows from the left column to the right one.
         rows: the same from the top row to the bottom one; ``"-z"`` says that z grows upwards.
 
     Raises:
@@ -49,9 +49,9 @@ class Cameras:
     """Perspective cameras without distortion: a point X of the world is seen at K (R X + t), divided by its depth.
 
     Args:
-        intrinsics: K, (*batch, v, 3, 3), to source pixels, edge-origin: the centre of pixel i is i + 0.5, so the principal
-            point of a symmetric camera is half the picture. Calibrations count from the centre of the first pixel: use
-            :meth:`from_opencv`.
+        intrinsics: K, (*batch, v, 3, 3), to source pixels, edge-origin: the centre of pixel i is i + 0.5, so the
+            principal point of a symmetric camera is half the picture. Calibrations count from the centre of the first
+            pixel: use :meth:`from_opencv`.
         rotation: R, (*batch, v, 3, 3), world to camera: x right, y down, z forward.
         translation: t, (*batch, v, 3), in the unit of the world.
 

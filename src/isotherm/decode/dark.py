@@ -29,9 +29,9 @@ def dark(
 ) -> Points:
     """Decode maps as mmpose and ViTPose do: mu = m - (Hessian of L)^-1 (gradient of L), L = ln of the blurred map.
 
-    Exact for a clean Gaussian whose stencil lies inside of the raster and within a cell of its peak; wrong at the border,
-    where the 'dark' stencil gives up (the largest cell is the answer) and the 'udp' stencil repeats the border's cells.
-    Prefer :func:`least_squares`.
+    Exact for a clean Gaussian whose stencil lies inside of the raster and within a cell of its peak; wrong at the
+    border, where the 'dark' stencil gives up (the largest cell is the answer) and the 'udp' stencil repeats the
+    border's cells. Prefer :func:`least_squares`.
 
     Args:
         maps: peak or probability maps, a Heatmap or values (*batch, n, h, w).
@@ -39,12 +39,13 @@ def dark(
         blur: width of the Gaussian blur's kernel in cells, odd; 1 for none. Outside of the raster counts as 0.
         stencil: 'dark' takes second differences over two cells and stops at the border; 'udp' takes them over one cell,
             a one-sided mixed difference, and limits values to 0.001 to 50 before the logarithm.
-        blur_sigma: of the blur in cells; OpenCV's rule for the kernel's width, 0.3 ((blur - 1) / 2 - 1) + 0.8, unless given.
+        blur_sigma: of the blur in cells; OpenCV's rule for the kernel's width, 0.3 ((blur - 1) / 2 - 1) + 0.8, unless
+            given.
         kind: of plain values, 'peak' unless given.
 
     Returns:
-        Points in source pixels. ``covariance``: -(Hessian of L)^-1, the width of the (blurred) peak, not of the error; NaN
-        where the stencil does not fit or the map is no peak there. ``score``: the largest value.
+        Points in source pixels. ``covariance``: -(Hessian of L)^-1, the width of the (blurred) peak, not of the error;
+        NaN where the stencil does not fit or the map is no peak there. ``score``: the largest value.
 
     Raises:
         KindError: logits or relevance, which have no logarithm.

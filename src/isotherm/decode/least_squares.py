@@ -34,17 +34,17 @@ def least_squares(
         maps: peak maps, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
         frame: of plain values; left out, points come out in cells.
         sigma_cells: standard deviation of the training targets in cells: one number, (*batch, n), or (x, y)
-            (*batch, n, 2). None fits one for every map, which costs accuracy at the border, where a centre farther out and
-            a wider Gaussian look alike.
+            (*batch, n, 2). None fits one for every map, which costs accuracy at the border, where a centre farther out
+            and a wider Gaussian look alike.
         kind: of plain values: 'peak'.
 
     Returns:
-        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
-        ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
+        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as
+        arrays. ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
         from the residual; a few hundredths of a cell squared where the fit is good, large where the map is no Gaussian.
         ``score``: the fitted amplitude (at most 1) times the share of the squares that the fit explains. ``state``:
-        OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive. xy is differentiable in the map (the gradient of a
-        Gauss-Newton step: exact where the residual is 0).
+        OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive. xy is differentiable in the map (the gradient
+        of a Gauss-Newton step: exact where the residual is 0).
 
     Raises:
         KindError: not a peak map.
@@ -138,7 +138,9 @@ def _measure(window: Tensor, state: _State, sigma_known: bool) -> _Fit:
 
 
 def _residual(window: Tensor, state: _State) -> Tensor:
-    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would cancel."""
+    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would
+    cancel.
+    """
     kh, kw = window.shape[-2:]
     vectors = _axis(state.mu[:, 0], state.sigma[:, 0], kw)[0], _axis(state.mu[:, 1], state.sigma[:, 1], kh)[0]
     x, y = (v / v.amax(-1, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny) for v in vectors)
@@ -194,7 +196,9 @@ def _choose(where: Tensor, a: _Fit, b: _Fit) -> _Fit:
 
 
 def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
-    """A plane (or, without sigma, a paraboloid) through ln W, weighted by W^2; the largest cell where that fits better."""
+    """A plane (or, without sigma, a paraboloid) through ln W, weighted by W^2; the largest cell where that fits
+    better.
+    """
     kh, kw = window.shape[-2:]
     # float64 where there is one: the weights fall by orders of magnitude from cell to cell
     wide = torch.float32 if window.device.type == "mps" else torch.float64
@@ -257,7 +261,9 @@ def _start(window: Tensor, at_largest: Tensor, sigma: Tensor | None) -> _State:
 
 
 def _radius(values: Tensor, top: Tensor, sigma_cells: Sigma | None) -> tuple[int, int]:
-    """(x, y) cells around the largest one that hold all of the Gaussian that matters; the whole raster while compiling."""
+    """(x, y) cells around the largest one that hold all of the Gaussian that matters; the whole raster while
+    compiling.
+    """
     h, w = values.shape[-2:]
     if isinstance(sigma_cells, int | float):
         widest = float(sigma_cells)

@@ -1,9 +1,9 @@
 """Heatmaps of several views -> one point of the world, with its covariance and how far the views disagree.
 
 The volume of scores is walked slab by slab and never held. A view along an axis does not depend on that axis, so with
-orthographic views a slab is a sum of slices, ``score(x, y, z) = A[x, y] + B[y, z] + C[x, z]``, where perspective cameras
-must sample every voxel. Both walks give the same: the best voxel, and the marginals of the posterior over pairs of axes,
-from which its mean and covariance follow exactly.
+orthographic views a slab is a sum of slices, ``score(x, y, z) = A[x, y] + B[y, z] + C[x, z]``, where perspective
+cameras must sample every voxel. Both walks give the same: the best voxel, and the marginals of the posterior over pairs
+of axes, from which its mean and covariance follow exactly.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Lifted:
         covariance: (*batch, 3, 3) of the posterior, in squared units of the world. The posterior is the product of the
             views' probabilities whatever the fusion: a mean of views runs along every line of sight through the volume.
         score: (*batch) the views' geometric (product) or arithmetic (mean) mean probability at the best voxel.
-        disagreement: (*batch) by how many nats the views' log-probabilities at the best voxel fall short of each view's own
-            best, in the mean over views. 0: all views have their peak there; half the squared distance in standard
+        disagreement: (*batch) by how many nats the views' log-probabilities at the best voxel fall short of each view's
+            own best, in the mean over views. 0: all views have their peak there; half the squared distance in standard
             deviations otherwise, so above about 2 the views mean different points.
     """
 
@@ -66,11 +66,15 @@ def lift_orthographic(
 
     Args:
         maps: (*batch, v, h, w) logits, or a Heatmap of logits or probabilities, one map per view.
-        views: what each map shows; together they must show all three axes. By default top (x, y), front (y, z), right (x, z).
-        bounds: the box, ((x, y, z) lowest, (x, y, z) highest) in units of the world; or a tensor (2, 3) or (*batch, 2, 3).
-        resolution: voxels along each axis, or (x, y, z); as many as the longer side of the maps unless given. Voxel centres
-            are read from the maps by bilinear interpolation; with as many voxels as cells the cells are the voxels.
-        fusion: ``"product"`` adds log-probabilities. ``"mean"`` averages probabilities; one sharp map outweighs the others.
+        views: what each map shows; together they must show all three axes. By default top (x, y), front (y, z), right
+            (x, z).
+        bounds: the box, ((x, y, z) lowest, (x, y, z) highest) in units of the world; or a tensor (2, 3) or (*batch, 2,
+            3).
+        resolution: voxels along each axis, or (x, y, z); as many as the longer side of the maps unless given. Voxel
+            centres are read from the maps by bilinear interpolation; with as many voxels as cells the cells are the
+            voxels.
+        fusion: ``"product"`` adds log-probabilities. ``"mean"`` averages probabilities; one sharp map outweighs the
+            others.
         frame: of plain values: a single upright one, whose source picture is the box. The maps fill it unless given.
 
     Raises:
@@ -119,16 +123,16 @@ def lift_perspective(
 ) -> Lifted:
     """The point of a box that perspective cameras agree on, by sampling every voxel in every view.
 
-    A voxel that a view does not show (out of its map, or behind the camera) has the view's lowest probability: a map is a
-    distribution over what it shows.
+    A voxel that a view does not show (out of its map, or behind the camera) has the view's lowest probability: a map is
+    a distribution over what it shows.
 
     Args:
         maps: (*batch, v, h, w) logits, or a Heatmap of logits or probabilities, one map per camera.
         cameras: v of them, single or batched as the maps.
-        bounds, resolution, fusion: as of :func:`lift_orthographic`. Time grows with the number of voxels; a coarse search
-            and a fine one around its answer is faster than a fine one over everything.
-        frame: of plain values: cells -> source pixels, single, or batched as the first of the dimensions (*batch, v). The
-            cells are the cameras' pixels unless given.
+        bounds, resolution, fusion: as of :func:`lift_orthographic`. Time grows with the number of voxels; a coarse
+            search and a fine one around its answer is faster than a fine one over everything.
+        frame: of plain values: cells -> source pixels, single, or batched as the first of the dimensions (*batch, v).
+            The cells are the cameras' pixels unless given.
 
     Raises:
         KindError, OptionError: as of :func:`lift_orthographic`.
@@ -191,7 +195,9 @@ class _Tables(Field):
 
 @dataclass(frozen=True, eq=False)
 class _Rays(Field):
-    """Perspective views: (b, v, h, w) maps, and (b, v, 3, 4) from edge-origin voxel coordinates to homogeneous cells."""
+    """Perspective views: (b, v, h, w) maps, and (b, v, 3, 4) from edge-origin voxel coordinates to homogeneous
+    cells.
+    """
 
     values: Tensor
     matrix: Tensor

@@ -24,22 +24,24 @@ def moment_inverse(
     sigma_cells: Sigma,
     kind: Kind | None = None,
 ) -> Points:
-    """Decode maps that were trained by cross-entropy against Gaussians: exact at the border and beyond it; differentiable.
+    """Decode maps that were trained by cross-entropy against Gaussians: exact at the border and beyond it;
+    differentiable.
 
     The mean of a Gaussian normalised over the cells grows strictly with its centre, however much of it the border cuts
-    off, so the centre is found back from the mean by Newton's method, and differentiated by the implicit function theorem.
+    off, so the centre is found back from the mean by Newton's method, and differentiated by the implicit function
+    theorem.
 
     Args:
         maps: logits or probabilities, a Heatmap or values (*batch, n, h, w) in a tensor, a NumPy or a JAX array.
             Probabilities are normalised over the cells.
         frame: of plain values; left out, points come out in cells.
-        sigma_cells: standard deviation of the *training targets* in cells: one number, (*batch, n), or (x, y) (*batch, n, 2).
-            Inside of the raster it hardly matters; at the border everything hangs on it.
+        sigma_cells: standard deviation of the *training targets* in cells: one number, (*batch, n), or (x, y) (*batch,
+            n, 2). Inside of the raster it hardly matters; at the border everything hangs on it.
         kind: of plain values, 'logits' (the default) or 'probability'.
 
     Returns:
-        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
-        ``covariance``: the map's own second moment with the truncation undone: each
+        Points in source pixels, one per map; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as
+        arrays. ``covariance``: the map's own second moment with the truncation undone: each
         axis widened by sigma^2 over the variance that a clean map has at this place, the correlation kept. A clean map
         has sigma^2, a map that wavers between places more. ``score``: how much of the map lies at the decoded place,
         weighted by a Gaussian and as a share of what a clean map has there; 0 to 1, and near 0 where the map has two
@@ -82,7 +84,8 @@ def _untruncated(covariance: Tensor, xy: Tensor, sigma: Tensor, lengths: tuple[i
     """Each axis times sqrt(sigma^2 / Var) on both sides; the correlation stays as it is."""
     axes = zip(xy.detach().unbind(-1), sigma.unbind(-1), lengths, strict=True)
     clean = torch.stack([clean_variance(mu, s, n) for mu, s, n in axes], -1)
-    # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than sigma's
+    # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than
+    # sigma's
     widen = sigma / clean.clamp_min(torch.finfo(clean.dtype).eps).sqrt()
     return covariance * widen[..., :, None] * widen[..., None, :]
 

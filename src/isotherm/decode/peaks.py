@@ -38,8 +38,8 @@ def peaks(
         Points (*batch, n * most) in source pixels: the ``most`` of the first map, strongest first, then of the next;
         ``channel`` says which map. Where there are fewer, the rest is ABSENT (NaN, score 0). Each place is the top of a
         parabola through the logarithms along each axis, exact for Gaussians that lie apart; at the border, where a
-        neighbour is missing, the cell's centre along that axis. ``covariance``: what the parabolas say of the peak's width,
-        NaN along an axis without one. ``score``: the largest cell's value.
+        neighbour is missing, the cell's centre along that axis. ``covariance``: what the parabolas say of the peak's
+        width, NaN along an axis without one. ``score``: the largest cell's value.
 
     Raises:
         KindError: logits, whose heights mean nothing from one map to the next.
@@ -84,7 +84,9 @@ def peaks(
 
 
 def _parabola(left: Tensor, centre: Tensor, right: Tensor, has_both: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a parabola through three neighbours is highest, at most half a cell away, and its variance 1 / curvature."""
+    """Where a parabola through three neighbours is highest, at most half a cell away, and its variance 1 /
+    curvature.
+    """
     curvature = 2 * centre - left - right
     usable = has_both & (curvature > 0)
     safe = torch.where(usable, curvature, 1.0)

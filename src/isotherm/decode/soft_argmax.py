@@ -34,11 +34,12 @@ def soft_argmax(
         kind: of plain values, 'logits' (the default) or 'probability'.
 
     Returns:
-        Points in source pixels, differentiable; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as arrays.
-        ``covariance``: the map's second moment. ``score``: the largest probability.
+        Points in source pixels, differentiable; of NumPy or JAX arrays :class:`isotherm.arrays.Decoded`, the same as
+        arrays. ``covariance``: the map's second moment. ``score``: the largest probability.
 
     Raises:
-        KindError: peak or relevance maps: a softmax over a map whose peak is 1 gives its middle, 18 cells off on 64 x 64.
+        KindError: peak or relevance maps: a softmax over a map whose peak is 1 gives its middle, 18 cells off on 64 x
+            64.
         OptionError: the temperature is not positive.
 
     Source: Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2.

@@ -1,4 +1,6 @@
-"""A volume of scores that is walked slab by slab and never held: its best voxel, its posterior's moments, the place within."""
+"""A volume of scores that is walked slab by slab and never held: its best voxel, its posterior's moments, the place
+within.
+"""
 
 from __future__ import annotations
 
@@ -81,8 +83,8 @@ def moments(yx: Tensor, zx: Tensor, zy: Tensor) -> tuple[Tensor, Tensor]:
 def within(ranked: Field, best: Tensor, voxels: tuple[int, int, int], *, logarithm: bool) -> Tensor:
     """Where in the best voxel the maximum lies, (b, 3) from its centre: one Newton step on the 27 voxels around it.
 
-    Exact where the logarithm of the score is quadratic. An axis on whose border the voxel lies stays at the centre, and a
-    step that leaves the voxel or climbs nothing is cut: the voxel won.
+    Exact where the logarithm of the score is quadratic. An axis on whose border the voxel lies stays at the centre, and
+    a step that leaves the voxel or climbs nothing is cut: the voxel won.
     """
     around = torch.cartesian_prod(*[torch.arange(-1, 2)] * 3).to(best.device)
     last = best.new_tensor(voxels) - 1

@@ -41,8 +41,8 @@ def overlay_frames(
     """Overlays, one at a time, all of one scale: a colour means the same in every frame.
 
     Args:
-        heatmaps: a heatmap of (t, h, w), or single maps, one a picture; or a heatmap of a clip, whose moments are spread over
-            all frames of the clip.
+        heatmaps: a heatmap of (t, h, w), or single maps, one a picture; or a heatmap of a clip, whose moments are
+            spread over all frames of the clip.
         pictures: the frames of a video; none is kept.
         scale: for all frames. By default the shared scale of all heatmaps, which therefore must all be there
             (a list, not an iterator); for a stream pass one.
@@ -85,7 +85,9 @@ def _overlay_frames(heatmaps, pictures, boxes, labels, **style) -> Iterator[Pict
 
 
 def zip_until(streams: Sequence[Iterator], end: object) -> Iterator[tuple]:
-    """Tuples of one item of each stream until the first two streams both end; a stream that ends early gives ``end``."""
+    """Tuples of one item of each stream until the first two streams both end; a stream that ends early gives
+    ``end``.
+    """
     while True:
         items = tuple(next(s, end) for s in streams)
         if items[0] is end and items[1] is end:

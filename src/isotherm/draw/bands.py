@@ -1,8 +1,8 @@
 """Work on a large picture, shared out to threads in bands of rows.
 
-The loops are NumPy's and Pillow's on purpose: both work on one core and let other Python threads run meanwhile, so bands never
-wait for each other. The same work as torch operations meets at a barrier after every small step: equally fast on an idle
-machine, thirty times slower on a busy one.
+The loops are NumPy's and Pillow's on purpose: both work on one core and let other Python threads run meanwhile, so
+bands never wait for each other. The same work as torch operations meets at a barrier after every small step: equally
+fast on an idle machine, thirty times slower on a busy one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ MOST_THREADS = 8
 
 
 def in_bands(size: Size, work: Callable[[int, int], None]) -> None:
-    """Run ``work(first row, row after the last)`` over all rows of a picture of (h, w), in bands of :data:`BAND_PIXELS`."""
+    """Run ``work(first row, row after the last)`` over all rows of a picture of (h, w), in bands of
+    :data:`BAND_PIXELS`.
+    """
     h, w = size
     rows = max(1, BAND_PIXELS // w)
     in_threads(work, [(y, min(h, y + rows)) for y in range(0, h, rows)])

@@ -95,7 +95,9 @@ def draw_boxes(
 
 
 def _pixels(box: np.ndarray, w: int, h: int) -> tuple[int, int, int, int]:
-    """Edges -> first and last pixel inside, cut to just outside of the picture so that a cut side is not drawn as a side."""
+    """Edges -> first and last pixel inside, cut to just outside of the picture so that a cut side is not drawn as a
+    side.
+    """
     x0, y0 = (max(-8, round(float(v))) for v in box[:2])
     x1, y1 = min(w + 8, round(float(box[2]))) - 1, min(h + 8, round(float(box[3]))) - 1
     return x0, y0, max(x0, x1), max(y0, y1)

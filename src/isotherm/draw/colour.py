@@ -22,8 +22,8 @@ DEFAULT = "isotherm"
 """For maps that start at 0, and for the evidence that speaks for something: violet, pink, orange, yellow."""
 
 DEFAULT_DIVERGING = "isotherm_signed"
-"""For signed maps: green against, growing towards the low end; the colours of ``isotherm`` for. There is no grey middle:
-near 0 nothing is drawn, so the two ends need no common colour."""
+"""For signed maps: green against, growing towards the low end; the colours of ``isotherm`` for. There is no grey
+middle: near 0 nothing is drawn, so the two ends need no common colour."""
 
 DIVERGING = frozenset(
     name + turned
@@ -65,7 +65,8 @@ def colour_table(name: str = DEFAULT) -> Float[Tensor, "levels 3"]:
     """The colours of a colour map from low to high.
 
     Args:
-        name: ``isotherm``, ``isotherm_signed``, or one of matplotlib's colour maps: ``inferno``, ``viridis``, ``coolwarm``, ``jet``, ...
+        name: ``isotherm``, ``isotherm_signed``, or one of matplotlib's colour maps: ``inferno``, ``viridis``,
+            ``coolwarm``, ``jet``, ...
 
     Returns:
         (1023, 3) float32, RGB in [0, 1]; of matplotlib's, interpolated between the colours that it stores.

@@ -45,8 +45,8 @@ class Samples:
     def lines(self, level: float, *, below: bool = False) -> list[Line]:
         """The closed lines around everything that is at least ``level`` (``below``: at most), x and y in drawn pixels.
 
-        Where the map ends, or has no value, the line runs along its edge. Lines turn so that what they enclose is on one
-        and the same side, see :func:`outward`.
+        Where the map ends, or has no value, the line runs along its edge. Lines turn so that what they enclose is on
+        one and the same side, see :func:`outward`.
         """
         import contourpy  # slow to import, and only needed where lines are drawn
 
@@ -54,7 +54,8 @@ class Samples:
             return []
         field, at = (-self.values, -level) if below else (self.values, level)
         field, known = (np.pad(a, 1, mode=mode) for a, mode in ((field, "edge"), (self.known, "constant")))  # type: ignore[call-overload]
-        # mirrored at the level outside of what is known, so that the line stands half-way between the samples: on the edge
+        # mirrored at the level outside of what is known, so that the line stands half-way between the samples: on the
+        # edge
         padded = np.where(known, field, np.where(np.isnan(field), at - 1.0, np.minimum(field, 2 * at - field)))
         h, w = self.values.shape
         scale = np.array([self.size[1] / w, self.size[0] / h])

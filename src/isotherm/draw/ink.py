@@ -56,7 +56,9 @@ class Ink:
 
     @cached_property
     def clear(self) -> tuple[int, int] | None:
-        """The first and the last of the longest run of levels, from 1 on, that leave a picture as it is; None where none does."""
+        """The first and the last of the longest run of levels, from 1 on, that leave a picture as it is; None where
+        none does.
+        """
         none = ((self.alpha == 0) & (self.grey == 0))[1:].tolist()
         runs = [(len(list(run)), is_clear) for is_clear, run in groupby(none)]
         ends = np.cumsum([length for length, _ in runs]).tolist()
@@ -67,7 +69,8 @@ class Ink:
         )
 
     def layer(self, level: Int[np.ndarray, "*#n"], luma: UInt8[np.ndarray, "*#n"]) -> UInt32[np.ndarray, "*n"]:
-        """What lies over 8-bit pixels of these levels and lumas: red, green and blue times opacity, and opacity, as the bytes of one number.
+        """What lies over 8-bit pixels of these levels and lumas: red, green and blue times opacity, and opacity, as the
+        bytes of one number.
 
         Greying and colouring in one: the opacity is ``1 - (1 - alpha) (1 - grey)``.
         """

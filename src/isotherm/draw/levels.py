@@ -62,7 +62,9 @@ class LevelMap:
         self._read = reader(ready, None if known.all() else known, frame, raster)
 
     def columns(self, start: int, stop: int, clear: Clear | None) -> Columns:
-        """Between which columns of rows ``start`` to ``stop`` other levels than those of ``clear`` may be; all, where that is not known."""
+        """Between which columns of rows ``start`` to ``stop`` other levels than those of ``clear`` may be; all, where
+        that is not known.
+        """
         return (0, self._width) if self._read is None or clear is None else self._read.columns(start, stop, clear)
 
     def blocks(self, start: int, stop: int, columns: Columns) -> Iterator[Block]:
@@ -91,7 +93,9 @@ EDGE = 0.01
 
 
 class _Axis:
-    """Linear interpolation along one side: low cell, weight of the next one, nearest cell, whether on the map at all."""
+    """Linear interpolation along one side: low cell, weight of the next one, nearest cell, whether on the map at
+    all.
+    """
 
     def __init__(self, step: float, start: float, pixels: int, cells: int, limits: tuple[float, float]) -> None:
         # positions in float64: at 12 megapixels float32 is off by a thousandth of a cell

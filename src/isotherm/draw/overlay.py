@@ -41,9 +41,9 @@ def overlay(
 ) -> Picture:
     """The picture with the heatmap over it, each cell on the pixels that it belongs to.
 
-    The values are interpolated through the heatmap's frame as floats and coloured after that. Where the values are below
-    a tenth of the scale the picture is untouched; pixels that the frame does not cover, and cells that are NaN, are marked
-    faintly. A map without a positive value is not stretched into one: the picture comes back with the words
+    The values are interpolated through the heatmap's frame as floats and coloured after that. Where the values are
+    below a tenth of the scale the picture is untouched; pixels that the frame does not cover, and cells that are NaN,
+    are marked faintly. A map without a positive value is not stretched into one: the picture comes back with the words
     "no positive evidence" on it.
 
     Args:
@@ -52,8 +52,8 @@ def overlay(
             RGB or (H, W, 4) RGBA of uint8, uint16, or floating point from 0 to 1.
         scale: the values at the ends of the colour map; by default the heatmap's own
             (:func:`~isotherm.draw.shared_scale` makes one for several).
-        style: how the map is drawn: a :class:`~isotherm.draw.Style`, or the name of one (isotherm, tint, grey, lines, outline, even);
-            None: isotherm.
+        style: how the map is drawn: a :class:`~isotherm.draw.Style`, or the name of one (isotherm, tint, grey, lines,
+            outline, even); None: isotherm.
         boxes: (n, 4) x0, y0, x1, y1 in source pixels, edge-origin.
         labels: one a box.
         colour_bar: a colour bar to the right of the picture.
@@ -102,7 +102,9 @@ def overlay(
 
 
 def is_silent(heatmap: Heatmap) -> bool:
-    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones always speak."""
+    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones
+    always speak.
+    """
     return bool(silence_of(heatmap))
 
 

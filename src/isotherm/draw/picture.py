@@ -123,8 +123,8 @@ def like(
     Args:
         canvas: of the picture that came in.
         drawn: mode RGB, with text and boxes, at least as large as the picture.
-        plain: the canvas's colours with the map but without text and boxes; an array where the canvas has more than 8 bits,
-            since where nothing was drawn over them, their full precision is kept.
+        plain: the canvas's colours with the map but without text and boxes; an array where the canvas has more than 8
+            bits, since where nothing was drawn over them, their full precision is kept.
         offset: (x, y) of the picture's corner in ``drawn``.
     """
     x, y = offset

@@ -53,7 +53,9 @@ NUMBERS = {
 """What drawing on the page and in Python must agree on, from where Python has it."""
 
 EXACT_CELLS = 1 << 16
-"""Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest magnitude."""
+"""Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest
+magnitude.
+"""
 
 MOST_CELLS = 1 << 20
 """Larger maps are made smaller to about this many cells, and the page says so."""

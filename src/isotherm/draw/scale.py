@@ -61,13 +61,17 @@ class Scale:
         return ((values - self.low) / (self.high - self.low)).clamp(0, 1)
 
     def value_at(self, share: float, *, signed: bool) -> float:
-        """The value at a share of the scale: of ``high`` where 0 is its foot (signed maps, or low = 0), else of the way from low."""
+        """The value at a share of the scale: of ``high`` where 0 is its foot (signed maps, or low = 0), else of the way
+        from low.
+        """
         return share * self._unit if signed else self.low + share * (self.high - self.low)
 
     def strengths(self, count: int, *, signed: bool) -> Float[Tensor, " {count}"]:
-        """How strong each of ``count`` evenly spaced values from low to high is: from 0 to 1, of signed maps from -1 to 1.
+        """How strong each of ``count`` evenly spaced values from low to high is: from 0 to 1, of signed maps from -1 to
+        1.
 
-        For and against are measured in one unit, the end that is farther from 0, so that equal strengths are equal values.
+        For and against are measured in one unit, the end that is farther from 0, so that equal strengths are equal
+        values.
         """
         if self.is_empty or not signed:
             return torch.linspace(0, 1, count)
@@ -86,8 +90,9 @@ def scale_of(heatmap: Heatmap) -> Scale:
 def shared_scale(heatmaps: Iterable[Heatmap]) -> Scale:
     """One scale for several heatmaps, so that the same colour is the same value in all of them.
 
-    - relevance: from 0 to the largest value; where signed maps have negative ones, from the lowest, but not from farther
-      below 0 than the largest is above it: what speaks for something is not made invisible by what speaks against it;
+    - relevance: from 0 to the largest value; where signed maps have negative ones, from the lowest, but not from
+      farther below 0 than the largest is above it: what speaks for something is not made invisible by what speaks
+      against it;
     - peak: from 0 to 1 (further where a value exceeds 1);
     - probability: from 0 to 1, or from 0 to the largest value where every map is a distribution (sums to 1);
     - logits: the largest value and the 8 nats below it.

@@ -22,7 +22,9 @@ def add_title(image: Image.Image, title: str) -> Image.Image:
 
 
 def add_footer(image: Image.Image, text: str) -> Image.Image:
-    """A new picture with small text below: all of it, on as many lines as it needs, so that a command can be retyped."""
+    """A new picture with small text below: all of it, on as many lines as it needs, so that a command can be
+    retyped.
+    """
     return _with_text(image, text, above=False)
 
 
@@ -84,7 +86,8 @@ def colour_bar(
     Args:
         height: in pixels; the bar itself is shorter by a margin. Where that leaves no room for two ticks, it is higher.
         scale: the values at its ends; an empty one gives a blank bar that says so.
-        style: how the map is drawn. The bar shows its colours as they lie on paper, and its lines where they lie in the scale.
+        style: how the map is drawn. The bar shows its colours as they lie on paper, and its lines where they lie in the
+            scale.
         signed: True where the map is: below 0 stand the colours of evidence against.
         caption: written along the bar, such as what the numbers are.
         font_size: in pixels; by default it follows the height.

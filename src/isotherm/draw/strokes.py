@@ -1,7 +1,7 @@
 """Strokes on a picture: smooth lines of any width, opaque, translucent, or changing colour only.
 
-Speed: all strokes are first drawn as numbers of paints into one picture of a byte a pixel, in which a later one hides what is
-below it. That is laid on in squares, and only around what was drawn in each.
+Speed: all strokes are first drawn as numbers of paints into one picture of a byte a pixel, in which a later one hides
+what is below it. That is laid on in squares, and only around what was drawn in each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ FINEST = 3
 """Thinner lines are drawn larger, up to so many times, and made smaller again."""
 
 TILE = 256
-"""Side of the squares in which strokes are laid on, in pixels of the finer picture: what is worked on together fits a cache."""
+"""Side of the squares in which strokes are laid on, in pixels of the finer picture: what is worked on together fits a
+cache.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Paint:
     tint: bool = False
 
     def layer(self) -> UInt32[np.ndarray, "256"]:
-        """What lies over a pixel of each luma: red, green and blue times opacity, and opacity, as the bytes of one number."""
+        """What lies over a pixel of each luma: red, green and blue times opacity, and opacity, as the bytes of one
+        number.
+        """
         lighter = np.arange(SHADES)[:, None] - np.array(LUMA) @ self.colour
         pixels = np.full((SHADES, 4), round(255 * self.opacity), np.uint8)
         pixels[:, :3] = ((self.colour + lighter * self.tint).clip(0, 255) * self.opacity).round()

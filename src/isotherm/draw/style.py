@@ -1,9 +1,9 @@
 """Style: how a map is laid over its picture, said once for pictures, panels, clips, notebooks and the page.
 
-The default style rests on one idea: **the picture speaks in light, the map in colour.** Where the map says something the
-picture loses its own colours and keeps its light and shade, and the map's colours, which differ in hue far more than in
-lightness, are laid over it. Lines of equal value stand at known shares of the scale; the one at half of it is drawn
-strongly and on its outer side, so that nothing inside is hidden. docs/drawing.md has what was measured.
+The default style rests on one idea: **the picture speaks in light, the map in colour.** Where the map says something
+the picture loses its own colours and keeps its light and shade, and the map's colours, which differ in hue far more
+than in lightness, are laid over it. Lines of equal value stand at known shares of the scale; the one at half of it is
+drawn strongly and on its outer side, so that nothing inside is hidden. docs/drawing.md has what was measured.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ class Style:
     """How a map is drawn over a picture.
 
     Args:
-        colormap: any of matplotlib's names, or ``isotherm`` and ``isotherm_signed``; None: the one of these two that fits.
+        colormap: any of matplotlib's names, or ``isotherm`` and ``isotherm_signed``; None: the one of these two that
+            fits.
         opacity: of the strongest values, in [0, 1].
-        by_value: opacity grows with the value: nothing below a tenth of the scale, full from 45 % on. Otherwise it is the
-            same everywhere.
+        by_value: opacity grows with the value: nothing below a tenth of the scale, full from 45 % on. Otherwise it is
+            the same everywhere.
         threshold: values below this share of the scale (from 0, either way) are not coloured, in [0, 1].
         grey: the picture loses its own colours, not its light and shade, where the map speaks.
         lines: shares of the scale, in (0, 1), at which lines of equal value are drawn; that at 0.5 strongly.
@@ -96,9 +97,9 @@ STYLES = MappingProxyType(
         "even": Style(by_value=False, grey=False, lines=(), peak=False, negative="fill", unseen=False),
     }
 )
-"""Styles by name. ``isotherm``: colour, lines and peak over a grey picture. ``tint``: colour alone, over the picture's own.
-``grey``: colour over the greyed picture. ``lines``: labelled lines of equal value alone. ``outline``: the half-maximum
-alone. ``even``: one opacity everywhere, as most scripts draw."""
+"""Styles by name. ``isotherm``: colour, lines and peak over a grey picture. ``tint``: colour alone, over the picture's
+own. ``grey``: colour over the greyed picture. ``lines``: labelled lines of equal value alone. ``outline``: the
+half-maximum alone. ``even``: one opacity everywhere, as most scripts draw."""
 
 
 def as_style(style: Style | str | None) -> Style:

@@ -51,7 +51,9 @@ def _dejavu() -> str:
 
 
 def font_for(text: str, size: int) -> Font:
-    """The font Pillow ships, or, where it lacks a character of ``text``, the first one at hand that lacks the fewest."""
+    """The font Pillow ships, or, where it lacks a character of ``text``, the first one at hand that lacks the
+    fewest.
+    """
     if text.isascii():
         return ImageFont.load_default(size)
     return _load(_best_name("".join(sorted(set(text)))), size) or ImageFont.load_default(size)

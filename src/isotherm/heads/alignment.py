@@ -15,8 +15,8 @@ def response_centre(
 ) -> Float[Tensor, "2"]:
     """Where the maps answer to a change in one cell of random features, (x, y) in cells of the grid, edge-origin.
 
-    The centre of gravity of the squared change, less its median: a norm over the map answers a little everywhere. It runs the
-    head as it is (in training, batch statistics move along), without gradients.
+    The centre of gravity of the squared change, less its median: a norm over the map answers a little everywhere. It
+    runs the head as it is (in training, batch statistics move along), without gradients.
 
     Args:
         head: (b, in_dim, h, w) -> (b, n, H, W).

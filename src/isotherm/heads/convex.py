@@ -40,14 +40,14 @@ class ConvexUpsample(Head):
         ratio: map cells per grid cell and axis.
         kernel: odd; the weights reach over kernel x kernel coarse cells, and the 3x3 convolutions stay 3x3.
         mask_scale: factor on the weights' logits.
-        hidden_dim: None for the published head. A number puts a 1x1 convolution to that many channels first: with 256 for
-            2048, 6.2 M parameters instead of 309 M and a fiftieth of the operations, but no published weights.
+        hidden_dim: None for the published head. A number puts a 1x1 convolution to that many channels first: with 256
+            for 2048, 6.2 M parameters instead of 309 M and a fiftieth of the operations, but no published weights.
         batch_norm: a BatchNorm2d behind each convolution that a ReLU follows, and no bias before it.
         padding: ``"renorm"``, or ``"zeros"`` to compute what published weights were trained with
             (:func:`isotherm.ops.convex_upsample.convex_upsample`).
 
-    The state-dict keys are those of published weights: ``net_out.{0,2,4}`` and ``net_mask.{0,2}`` (without batch_norm and
-    hidden_dim, which adds ``reduce``).
+    The state-dict keys are those of published weights: ``net_out.{0,2,4}`` and ``net_mask.{0,2}`` (without batch_norm
+    and hidden_dim, which adds ``reduce``).
 
     Raises:
         OptionError: an option outside of the above.

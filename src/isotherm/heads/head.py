@@ -14,8 +14,8 @@ from isotherm.frame import Frame
 class Head(nn.Module, ABC):
     """Abstract: features (b, in_dim, h, w) -> maps (b, out_dim, h ratio, w ratio).
 
-    Cell (i, j) of the grid and the ratio x ratio block of map cells that starts at (i ratio, j ratio) are the same place.
-    What the numbers mean (logits, peaks) is decided by the loss that the head is trained with.
+    Cell (i, j) of the grid and the ratio x ratio block of map cells that starts at (i ratio, j ratio) are the same
+    place. What the numbers mean (logits, peaks) is decided by the loss that the head is trained with.
     """
 
     ratio: int

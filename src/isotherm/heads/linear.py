@@ -26,8 +26,8 @@ class LinearHeadConfig:
 class LinearHead(Head):
     """A 1x1 convolution, then bilinear interpolation with half-pixel centres where a finer map is asked for.
 
-    What linear probes of frozen backbones use. Interpolating the maps and interpolating the features give the same, and the
-    maps are far fewer.
+    What linear probes of frozen backbones use. Interpolating the maps and interpolating the features give the same, and
+    the maps are far fewer.
 
     Args:
         in_dim: c of the features.

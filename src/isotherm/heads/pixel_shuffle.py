@@ -40,8 +40,9 @@ class PixelShuffleHead(Head):
     Raises:
         OptionError: a number below 1.
 
-    Source: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-    network" (CVPR 2016), eq. 4; the start from Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017).
+    Source: Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional
+    neural network" (CVPR 2016), eq. 4; the start from Aitken et al., "Checkerboard artifact free sub-pixel convolution"
+    (2017).
 
     Example:
         >>> tuple(PixelShuffleHead(16, 4, ratio=4)(torch.zeros(2, 16, 8, 6)).shape)

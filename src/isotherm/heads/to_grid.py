@@ -15,8 +15,8 @@ def to_grid(tokens: Float[Tensor, "b t c"], *, grid: Size, prefix: int = 0) -> F
     Args:
         tokens: (b, t, c), the patches row by row, top left first, behind the prefix.
         grid: (h, w) of the patches.
-        prefix: how many tokens come before the patches (class, registers) and are dropped. It is never guessed: the tokens
-            of a language model also hold text and padding, and must be picked by their ids first.
+        prefix: how many tokens come before the patches (class, registers) and are dropped. It is never guessed: the
+            tokens of a language model also hold text and padding, and must be picked by their ids first.
 
     Returns:
         (b, c, h, w), a view of tokens.

@@ -30,7 +30,8 @@ def gaussian(
     """Gaussian maps of points, (*batch, n, h, w), as :func:`isotherm.targets.gaussian`; differentiable in the points.
 
     Raises:
-        OptionError: another kind or policy, a sigma that is not a finite positive number, 'background' with probabilities.
+        OptionError: another kind or policy, a sigma that is not a finite positive number, 'background' with
+            probabilities.
         ShapeError: parts that do not fit one another.
     """
     expect_word(kind, ("peak", "probability"), "kind")
@@ -75,7 +76,9 @@ def peak_vectors(
 def probability_vectors(
     points: Float[Array, "*b n 2"], sigma: Float[Array, "*b n 2"], size: Size
 ) -> tuple[Float[Array, "*b n w"], Float[Array, "*b n h"]]:
-    """(px, py), each summing to 1. As a softmax: far outside of the raster the exponentials themselves would all be 0."""
+    """(px, py), each summing to 1. As a softmax: far outside of the raster the exponentials themselves would all be
+    0.
+    """
     h, w = size
     return _probability(points[..., 0], sigma[..., 0], w), _probability(points[..., 1], sigma[..., 1], h)
 
@@ -93,5 +96,7 @@ def _probability(centre: Array, sigma: Array, length: int) -> Array:
 
 
 def _floor(exponent: Array) -> float:
-    """The least exponent, as in :mod:`isotherm.ops.gaussian`, so that the maps are those of the tensors in the far cells too."""
+    """The least exponent, as in :mod:`isotherm.ops.gaussian`, so that the maps are those of the tensors in the far
+    cells too.
+    """
     return math.log(float(jnp.finfo(exponent.dtype).tiny)) / 2 + math.log(exponent.shape[-1]) + 1

@@ -1,4 +1,6 @@
-"""The Gaussian that fits a peak map best, for maps that are JAX arrays: the algorithm of :mod:`isotherm.decode.least_squares`."""
+"""The Gaussian that fits a peak map best, for maps that are JAX arrays: the algorithm of
+:mod:`isotherm.decode.least_squares`.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ def least_squares(
 ) -> Decoded:
     """Decode peak maps by the Gaussian with the least squared error, as :func:`isotherm.decode.least_squares`.
 
-    Around the largest cell only, where the size of that window is known: under jax.jit it is for a sigma that is a plain
-    number, and otherwise the whole raster is fitted, as a compiled graph of tensors does.
+    Around the largest cell only, where the size of that window is known: under jax.jit it is for a sigma that is a
+    plain number, and otherwise the whole raster is fitted, as a compiled graph of tensors does.
 
     Raises:
         KindError: maps of another kind.
@@ -107,7 +109,9 @@ def measure(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> Fit:
 
 
 def _residual(window: Array, mu: Array, sigma: Array) -> Array:
-    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would cancel."""
+    """Sum of squares (m) of what the best amplitude leaves; as a difference of maps, because the closed form would
+    cancel.
+    """
     kh, kw = window.shape[-2:]
     vectors = (_axis(mu[:, 0], sigma[:, 0], kw)[0], _axis(mu[:, 1], sigma[:, 1], kh)[0])
     x, y = (v / jnp.maximum(jnp.max(v, axis=-1, keepdims=True), _tiny(v)) for v in vectors)
@@ -153,7 +157,9 @@ def _refine(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> tuple[
 
 
 def _radius(values: Array, top: Array, sigma_cells: Sigma | None) -> tuple[int, int]:
-    """(x, y) cells around the largest one that hold all of the Gaussian that matters; the whole raster where that is not known."""
+    """(x, y) cells around the largest one that hold all of the Gaussian that matters; the whole raster where that is
+    not known.
+    """
     h, w = values.shape[-2:]
     if isinstance(sigma_cells, int | float):
         widest = float(sigma_cells)

@@ -75,7 +75,9 @@ def gaussian_cross_entropy(
 
 
 class _Labels(NamedTuple):
-    """Places and sigmas in cells, (*batch, n, 2), which maps take part, and whose target is more than zeros, (*batch, n)."""
+    """Places and sigmas in cells, (*batch, n, 2), which maps take part, and whose target is more than zeros, (*batch,
+    n).
+    """
 
     cells: Float[Array, "*b n 2"]
     sigma: Float[Array, "*b n 2"]
@@ -107,7 +109,9 @@ def _labels(
 
 
 def _reduced(each: Array, active: Array, weight: Array | None, reduction: str) -> Array:
-    """One loss per map -> what was asked for. Maps that take no part are selected away, not multiplied: they may be NaN."""
+    """One loss per map -> what was asked for. Maps that take no part are selected away, not multiplied: they may be
+    NaN.
+    """
     each = jnp.where(active, each, 0.0)
     if weight is not None:
         if weight.shape != active.shape:

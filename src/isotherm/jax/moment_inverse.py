@@ -36,7 +36,8 @@ def moment_inverse(
     xy = jnp.stack([inverse_mean(first, last, s, n, iterations=iterations) for first, last, s, n in axes], axis=-1)
     at = stopped(xy)
     clean = jnp.stack([truncated_gaussian(at[..., i], sigma[..., i], n)[1] for i, n in enumerate((w, h))], axis=-1)
-    # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than sigma's
+    # where a clean map has no variance left (far outside, or a single cell) the map's own says nothing: no more than
+    # sigma's
     widen = sigma / jnp.sqrt(jnp.maximum(clean, jnp.finfo(clean.dtype).eps))
     covariance = moments.covariance * widen[..., :, None] * widen[..., None, :]
     return read.decoded(xy, covariance, _score(probability, at, sigma))

@@ -98,7 +98,8 @@ def _solve(first: Array, last: Array, sigma: Array, length: int, iterations: int
     log_target = jnp.log(jnp.maximum(target, tiny))
     low = -reach(sigma)
     high = jnp.full_like(low, length / 2)
-    # start: a Gaussian cut off by a half-line, u = k + phi(k) / Phi(k) inverted roughly; or, very far out, two cells only
+    # start: a Gaussian cut off by a half-line, u = k + phi(k) / Phi(k) inverted roughly; or, very far out, two cells
+    # only
     u = (target + 0.5) / sigma
     start = sigma * (u - jnp.exp(-0.709 * u**2) / u)
     mu = jnp.clip(jnp.minimum(start, jnp.maximum(1 + sigma**2 * log_target, start - 2 * sigma)), low, high)

@@ -1,4 +1,6 @@
-"""Places through Frames, as JAX arrays. A Frame is a constant: under jax.jit close over it or pass it as a static argument."""
+"""Places through Frames, as JAX arrays. A Frame is a constant: under jax.jit close over it or pass it as a static
+argument.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from isotherm.points import State
 
 
 class Placed(NamedTuple):
-    """Points in cells, as :class:`isotherm.ops.place.Placed`: places finite everywhere, whether they are drawn, states."""
+    """Points in cells, as :class:`isotherm.ops.place.Placed`: places finite everywhere, whether they are drawn,
+    states.
+    """
 
     cells: Float[Array, "*b n 2"]
     shown: Bool[Array, "*b n"]
@@ -25,7 +29,8 @@ class Placed(NamedTuple):
 def place(
     points: Float[Array, "*b n 2"], frame: Frame | Size, *, state: Int[Array, "*b n"] | None, off_frame: OffFrame
 ) -> Placed:
-    """Points in source pixels -> cells, with their states and the policy for those outside, as :func:`isotherm.ops.place.place`.
+    """Points in source pixels -> cells, with their states and the policy for those outside, as
+    :func:`isotherm.ops.place.place`.
 
     Raises:
         OptionError: no such policy.
@@ -113,7 +118,9 @@ def through(matrix: Float[Array, "*a 2 3"], xy: Float[Array, "*b n 2"]) -> Float
 
 
 def _matrix(matrix: np.ndarray, xy: Array) -> Array:
-    """The float64 matrices as constants of the points' own type, with dimensions of 1 for those that the frame lacks."""
+    """The float64 matrices as constants of the points' own type, with dimensions of 1 for those that the frame
+    lacks.
+    """
     lead = matrix.shape[:-2]
     if lead != tuple(xy.shape[:-2][: len(lead)]):
         raise ShapeError(

@@ -12,7 +12,9 @@ from isotherm.losses.read_target import AnyTarget, read_target
 from isotherm.losses.reduce import Reduction, expect_reduction, reduced
 
 FOREGROUND = 0.2
-"""Cells whose target, at its highest in the 3 x 3 cells around, reaches this are foreground (section 4.3 of the paper)."""
+"""Cells whose target, at its highest in the 3 x 3 cells around, reaches this are foreground (section 4.3 of the
+paper).
+"""
 
 
 def adaptive_wing(

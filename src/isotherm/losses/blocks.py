@@ -1,4 +1,6 @@
-"""Maps a block at a time, where whole copies of them in a higher precision would cost more memory than the gradient itself."""
+"""Maps a block at a time, where whole copies of them in a higher precision would cost more memory than the gradient
+itself.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import torch
 from torch import Tensor
 
 BLOCK_VALUES = 1 << 19
-"""Values of a block: 2 MB in float32, which stays in the cache; blocks of a quarter or of the double are slower (measured)."""
+"""Values of a block: 2 MB in float32, which stays in the cache; blocks of a quarter or of the double are slower
+(measured).
+"""
 
 
 def by_blocks(function: Callable[..., Tensor], maps: Tensor, *others: Tensor) -> Tensor:
@@ -38,13 +42,16 @@ def by_blocks(function: Callable[..., Tensor], maps: Tensor, *others: Tensor) ->
 def may_keep(maps: Tensor, vectors: Tensor) -> bool:
     """Whether a forward pass may leave an array of the maps' size behind, which becomes their gradient in place.
 
-    Not in half precision, where it would be twice as large as the gradient, nor under a compiler, which decides by itself.
+    Not in half precision, where it would be twice as large as the gradient, nor under a compiler, which decides by
+    itself.
     """
     return maps.dtype == vectors.dtype and not torch.compiler.is_compiling()
 
 
 def cleared(gradient: Tensor, active: Tensor) -> Tensor:
-    """A gradient with zeros for the maps that take no part; in place. Their values may be NaN, which no factor of 0 clears."""
+    """A gradient with zeros for the maps that take no part; in place. Their values may be NaN, which no factor of 0
+    clears.
+    """
     # one look at a small mask is cheaper than a pass over the maps; under a compiler the pass is fused away
     if not torch.compiler.is_compiling() and gradient.device.type == "cpu" and bool(active.all()):
         return gradient

@@ -60,8 +60,8 @@ def js(
     Raises:
         As :func:`isotherm.losses.cross_entropy`.
 
-    Source: Lin, "Divergence measures based on the Shannon entropy" (1991), eq. 3.13; as a regulariser of heatmaps, Nibali et
-    al., "Numerical coordinate regression with convolutional neural networks" (2018), section 4.4.
+    Source: Lin, "Divergence measures based on the Shannon entropy" (1991), eq. 3.13; as a regulariser of heatmaps,
+    Nibali et al., "Numerical coordinate regression with convolutional neural networks" (2018), section 4.4.
 
     Example:
         >>> js(torch.tensor([[[50.0, 0.0]]]), torch.tensor([[[0.0, 1.0]]]))   # nothing in common: ln 2

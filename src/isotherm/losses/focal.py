@@ -25,18 +25,20 @@ def focal(
     weight: Float[Tensor, "*b"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Tensor, "*r"]:
-    """Focal loss over cells, with less penalty near the peaks: each cell is a decision of its own, so a map holds many objects.
+    """Focal loss over cells, with less penalty near the peaks: each cell is a decision of its own, so a map holds many
+    objects.
 
     Args:
-        logits: (*batch, h, w), before the sigmoid. In log space throughout: nothing is clamped, where common code clamps
-            the sigmoid to [1e-4, 1 - 1e-4] and so has gradients of 0 for cells that are surely wrong.
-        target: a TrainingMap, a Heatmap of kind 'peak', or values from 0 to 1 shaped as the logits. Cells of 1 are the positives,
-            so the peaks must lie on cells: ``targets.boxes(..., centre="cell")``.
+        logits: (*batch, h, w), before the sigmoid. In log space throughout: nothing is clamped, where common code
+            clamps the sigmoid to [1e-4, 1 - 1e-4] and so has gradients of 0 for cells that are surely wrong.
+        target: a TrainingMap, a Heatmap of kind 'peak', or values from 0 to 1 shaped as the logits. Cells of 1 are the
+            positives, so the peaks must lie on cells: ``targets.boxes(..., centre="cell")``.
         alpha: how much sure cells count less.
         beta: how much cells near a peak count less.
         state: (*batch); UNLABELLED maps take no part.
         weight: (*batch) factor of every map.
-        reduction: 'mean': the sum over the number of positives (at least 1), as published; 'sum'; 'none': (*batch) sums.
+        reduction: 'mean': the sum over the number of positives (at least 1), as published; 'sum'; 'none': (*batch)
+            sums.
 
     Raises:
         KindError: a Heatmap of another kind.

@@ -37,29 +37,31 @@ def gaussian_cross_entropy(
 ) -> Float[Tensor, "*r"]:
     """Cross-entropy of logits against the Gaussians of points, each map its own softmax; decode by the moment inverse.
 
-    The target is never made: it is py px^T, so the loss is logsumexp(P) - py^T P px, and its gradient softmax(P) - py px^T.
-    Nothing cancels. The target is normalised over the cells, so a point outside still draws on the cells next to it, where
-    a cut Gaussian would be all zeros and the loss silently 0.
+    The target is never made: it is py px^T, so the loss is logsumexp(P) - py^T P px, and its gradient softmax(P) - py
+    px^T. Nothing cancels. The target is normalised over the cells, so a point outside still draws on the cells next to
+    it, where a cut Gaussian would be all zeros and the loss silently 0.
 
     Args:
-        logits: (*batch, n, h, w) in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX array; then the
-            other arguments are arrays of the same library. ``groups`` is not for JAX.
+        logits: (*batch, n, h, w) in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX array; then
+            the other arguments are arrays of the same library. ``groups`` is not for JAX.
         points, frame, sigma_cells, weight, groups: as of :func:`isotherm.losses.gaussian_mse`.
-        state: (*batch, n) of :class:`isotherm.points.State`. UNLABELLED and ABSENT maps take no part: a distribution must
-            lie somewhere. To learn absence, supervise a score beside the map, or use peak maps.
+        state: (*batch, n) of :class:`isotherm.points.State`. UNLABELLED and ABSENT maps take no part: a distribution
+            must lie somewhere. To learn absence, supervise a score beside the map, or use peak maps.
         off_frame: 'tail', 'clip' or 'drop', see :data:`isotherm.ops.place.OffFrame`.
         reduction: 'mean' over the maps that take part, 'sum', or 'none': (*batch, n).
 
     Returns:
         The loss, in nats, differentiable in logits, points and sigma_cells, twice too: a Tensor. Of JAX
-        arrays a JAX array; of NumPy arrays a NumPy number, or an array where ``reduction`` is 'none'. Its floor is the entropy of the target,
-        ln(2 pi e sigma^2) for a Gaussian well inside, and not 0; a collapsed, uniform map has ln(h w).
+        arrays a JAX array; of NumPy arrays a NumPy number, or an array where ``reduction`` is 'none'. Its floor is the
+        entropy of the target, ln(2 pi e sigma^2) for a Gaussian well inside, and not 0; a collapsed, uniform map has
+        ln(h w).
 
     Raises:
         ShapeError: parts that do not fit one another.
         OptionError: sigma, policy, groups or reduction.
 
-    Source: cross-entropy, Bishop, "Pattern recognition and machine learning" (2006), eq. 4.108, with a separable target.
+    Source: cross-entropy, Bishop, "Pattern recognition and machine learning" (2006), eq. 4.108, with a separable
+    target.
 
     Example:
         >>> logits = torch.zeros(1, 4, 4)
@@ -92,7 +94,9 @@ def log_loss(
 
 
 class _LogLoss(torch.autograd.Function):
-    """Identity form. The exponentials become the gradient in place, so one array of their size is all that is ever made."""
+    """Identity form. The exponentials become the gradient in place, so one array of their size is all that is ever
+    made.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, px: Tensor, py: Tensor, active: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
@@ -143,7 +147,9 @@ class _LogLoss(torch.autograd.Function):
 
 
 def _at_target(logits: Tensor, px: Tensor, py: Tensor) -> Tensor:
-    """py^T P px. Rows first: columns first would walk over the map against its order, 4 to 8 times slower (measured)."""
+    """py^T P px. Rows first: columns first would walk over the map against its order, 4 to 8 times slower
+    (measured).
+    """
     with torch.autocast(logits.device.type, enabled=False):
         return ((py[..., None, :] @ logits.to(px.dtype))[..., 0, :] * px).sum(-1)
 

@@ -36,12 +36,12 @@ def gaussian_mse(
 ) -> Float[Tensor, "*r"]:
     """Mean squared error of peak maps against the Gaussians (peak 1) of points; decode such maps by least squares.
 
-    The target is never made: the residual is pred - gy gx^T, and the residual is the gradient but for a factor. Beyond the
-    prediction and its gradient it takes memory for h + w numbers per map.
+    The target is never made: the residual is pred - gy gx^T, and the residual is the gradient but for a factor. Beyond
+    the prediction and its gradient it takes memory for h + w numbers per map.
 
     Args:
-        pred: (*batch, n, h, w) peak maps in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX array;
-            then the other arguments are arrays of the same library. ``groups`` is not for JAX.
+        pred: (*batch, n, h, w) peak maps in any precision; sums are in float32 or more. A tensor, or a NumPy or JAX
+            array; then the other arguments are arrays of the same library. ``groups`` is not for JAX.
         points: (*batch, n, 2) (x, y) in source pixels, edge-origin, or Points with states of their own.
         frame: of the maps, single or batched as their first dimensions. None or a size (h, w): the points are in cells.
         sigma_cells: standard deviation in cells: a number, (*batch, n), or (*batch, n, 2) along x and y.
@@ -52,8 +52,8 @@ def gaussian_mse(
         off_frame: what a point outside of the raster asks for, see :data:`isotherm.ops.place.OffFrame`.
         groups: channels whose points may be exchanged, such as the two ends of a line, ((0, 1), (2, 3)): the assignment
             with the least loss counts, see :func:`isotherm.losses.assign`.
-        reduction: 'mean' over the cells of the maps that take part; 'sum' over cells and maps; 'none': (*batch, n), a mean
-            over the cells of each.
+        reduction: 'mean' over the cells of the maps that take part; 'sum' over cells and maps; 'none': (*batch, n), a
+            mean over the cells of each.
 
     Returns:
         The loss, differentiable in pred, points and sigma_cells, twice too: a Tensor. Of JAX
@@ -63,7 +63,8 @@ def gaussian_mse(
         ShapeError: parts that do not fit one another.
         OptionError: sigma, policy, groups or reduction.
 
-    Source: Tompson et al. (NIPS 2014), section 3, eq. 4; in the residual form. The expanded square ||P||^2 - 2 gy^T P gx +
+    Source: Tompson et al. (NIPS 2014), section 3, eq. 4; in the residual form. The expanded square ||P||^2 - 2 gy^T P
+    gx +
     ||g||^2 needs no residual, but cancels: at residuals of 1e-4 float32 is off by 12 % of it (64 x 64 cells, sigma 2).
 
     Example:

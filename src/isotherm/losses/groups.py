@@ -21,7 +21,9 @@ Groups = Sequence[Sequence[int]]
 """Sets of channels, such as ((0, 1), (2, 3)); a channel is in one of them at most."""
 Loss = Literal["mse", "cross_entropy"]
 ENUMERATED = 5
-"""Groups up to this size try all orders at once, 120 of them, on the device; larger ones are solved by SciPy on the CPU."""
+"""Groups up to this size try all orders at once, 120 of them, on the device; larger ones are solved by SciPy on the
+CPU.
+"""
 Weight = TypeVar("Weight", Tensor, None)
 
 

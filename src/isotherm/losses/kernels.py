@@ -1,4 +1,6 @@
-"""Which kernels compute the target-free losses: those in Triton on CUDA, chosen automatically, and plain steps elsewhere."""
+"""Which kernels compute the target-free losses: those in Triton on CUDA, chosen automatically, and plain steps
+elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -17,16 +17,17 @@ def mse(
     weight: Float[Tensor, "*b"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Tensor, "*r"]:
-    """Mean squared error of maps against target maps; for Gaussians of points :func:`gaussian_mse` is many times faster.
+    """Mean squared error of maps against target maps; for Gaussians of points :func:`gaussian_mse` is many times
+    faster.
 
     Args:
         pred: (*batch, h, w) in any precision; sums are in float32 or more.
-        target: a :class:`isotherm.training_map.TrainingMap`, a Heatmap of kind 'peak' or 'relevance', or values shaped as pred. It is
-            not differentiated.
+        target: a :class:`isotherm.training_map.TrainingMap`, a Heatmap of kind 'peak' or 'relevance', or values shaped
+            as pred. It is not differentiated.
         state: (*batch) of :class:`isotherm.points.State`; UNLABELLED maps take no part.
         weight: (*batch), see :func:`isotherm.losses.gaussian_mse`.
-        reduction: 'mean' over the cells of the maps that take part (mmpose divides by all of them, so that a picture with
-            fewer labels counts less), 'sum' over cells and maps, 'none': (*batch), a mean over the cells of each.
+        reduction: 'mean' over the cells of the maps that take part (mmpose divides by all of them, so that a picture
+            with fewer labels counts less), 'sum' over cells and maps, 'none': (*batch), a mean over the cells of each.
 
     Raises:
         KindError: a Heatmap of another kind.
@@ -54,8 +55,8 @@ def cross_entropy(
 ) -> Float[Tensor, "*r"]:
     """Cross-entropy of logits against distributions over cells, each map its own softmax.
 
-    Never one softmax over several maps: over three views it gives 42.5 where the loss is 10.8 (measured), and lets a sure
-    view pay for the others.
+    Never one softmax over several maps: over three views it gives 42.5 where the loss is 10.8 (measured), and lets a
+    sure view pay for the others.
 
     Args:
         logits: (*batch, h, w).

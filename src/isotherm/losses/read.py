@@ -76,5 +76,7 @@ def expect_maps(maps: Tensor) -> Size:
 
 
 def computing(maps: Tensor) -> torch.dtype:
-    """The precision to compute in: that of the maps, and never below float32, in which sums over thousands of cells hold."""
+    """The precision to compute in: that of the maps, and never below float32, in which sums over thousands of cells
+    hold.
+    """
     return torch.promote_types(maps.dtype, torch.float32)

@@ -18,7 +18,9 @@ AnyTarget = TrainingMap | Heatmap | Tensor
 
 
 class Pair(NamedTuple):
-    """A prediction beside its target, both (*batch, h, w) in the precision to compute in, 0 in maps that take no part."""
+    """A prediction beside its target, both (*batch, h, w) in the precision to compute in, 0 in maps that take no
+    part.
+    """
 
     pred: Float[Tensor, "*b h w"]
     target: Float[Tensor, "*b h w"]

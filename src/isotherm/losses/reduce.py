@@ -11,8 +11,8 @@ from torch import Tensor
 from isotherm.errors import OptionError, ShapeError
 
 Reduction = Literal["mean", "sum", "none"]
-"""mean: over the maps that take part, 0 (and gradients of 0) where there is none. sum: over them. none: one value per map,
-0 for those that take no part."""
+"""mean: over the maps that take part, 0 (and gradients of 0) where there is none. sum: over them. none: one value per
+map, 0 for those that take no part."""
 
 
 def reduced(
@@ -24,8 +24,8 @@ def reduced(
         each: (*batch, n).
         active: (*batch, n), which of them count. Others are selected away, never multiplied away: a NaN in them reaches
             neither the loss nor its gradient.
-        weight: (*batch, n), a factor of each; the mean still divides by the number of maps that take part, so doubling all
-            weights doubles the loss.
+        weight: (*batch, n), a factor of each; the mean still divides by the number of maps that take part, so doubling
+            all weights doubles the loss.
 
     Raises:
         OptionError: another reduction.

@@ -1,8 +1,8 @@
 """The target-free losses in Triton, for CUDA: each a single pass over the maps, and one more for the gradient.
 
-Every program reads a part of one map and the two short vectors of its Gaussian, which stay in the cache. Maps are cut into
-parts so that a few large ones fill a GPU as well as many small ones do; the parts' sums are joined in plain PyTorch.
-Sums are in float32. Maps that take no part are neither read nor counted, and their gradient is exactly 0.
+Every program reads a part of one map and the two short vectors of its Gaussian, which stay in the cache. Maps are cut
+into parts so that a few large ones fill a GPU as well as many small ones do; the parts' sums are joined in plain
+PyTorch. Sums are in float32. Maps that take no part are neither read nor counted, and their gradient is exactly 0.
 """
 
 from __future__ import annotations

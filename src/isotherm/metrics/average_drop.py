@@ -119,7 +119,8 @@ def complexity(maps: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
 
 
 def coherency(maps: Float[Tensor, "t h w"], again: Float[Tensor, "t h w"]) -> Float[Tensor, " t"]:
-    """How alike a map is to the map of its own masked picture, (1 + Pearson) / 2, higher is better; Poppi et al. 2021, eq. 3.
+    """How alike a map is to the map of its own masked picture, (1 + Pearson) / 2, higher is better; Poppi et al. 2021,
+    eq. 3.
 
     Args:
         maps: of the pictures.
@@ -133,7 +134,8 @@ def adcc(
 ) -> Float[Tensor, " t"]:
     """Harmonic mean of coherency, 1 - complexity and 1 - average drop, 0 to 1; 0 where one of them is 0.
 
-    Source: Poppi et al., "Revisiting the evaluation of class activation mapping for explainability" (CVPR-W 2021), eq. 6.
+    Source: Poppi et al., "Revisiting the evaluation of class activation mapping for explainability" (CVPR-W 2021), eq.
+    6.
     """
     parts = torch.stack([coherency.double(), 1 - complexity.double(), 1 - drop.double()])
     harmonic = 3 / (1 / parts.clamp(min=torch.finfo(torch.float64).tiny)).sum(0)

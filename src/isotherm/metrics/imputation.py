@@ -92,8 +92,8 @@ class _Solver:
     """Conjugate gradients in float32, each step prepared by a multigrid cycle, within a refinement in float64.
 
     Float32 alone loses the last digits on large holes, where errors of rounding add up over the distance; float64
-    throughout takes twice the time. So a pass in float32 brings the error down by four orders of magnitude, the residual
-    is computed anew in float64, and the next pass works on what is left.
+    throughout takes twice the time. So a pass in float32 brings the error down by four orders of magnitude, the
+    residual is computed anew in float64, and the next pass works on what is left.
     """
 
     def __init__(self, systems: int, channels: int, size: Size, device: torch.device) -> None:

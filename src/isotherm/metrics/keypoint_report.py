@@ -1,4 +1,6 @@
-"""All figures of a keypoint model on a set: of all pictures and of every group, with intervals, as a table and as JSON."""
+"""All figures of a keypoint model on a set: of all pictures and of every group, with intervals, as a table and as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ class KeypointReport:
     rows: tuple[KeypointRow, ...]
 
     def table(self) -> str:
-        """The figures as aligned text: one line a figure, one column a group, means with their 95 % intervals where they have one."""
+        """The figures as aligned text: one line a figure, one column a group, means with their 95 % intervals where
+        they have one.
+        """
         heads = ["", *(f"{row.group} (n={row.n})" for row in self.rows)]
         names = list(self.rows[0].figures)
         lines = [heads, *([name, *(_shown(row.figures[name]) for row in self.rows)] for name in names)]
@@ -134,8 +138,9 @@ def report_keypoints(
 ) -> KeypointReport:
     """Compare predicted points with what is known.
 
-    Distances are Euclidean, in source pixels, after points that may be exchanged have been matched. Means are over pictures, each
-    picture's figure being the mean over its known points; so are the intervals, by bootstrap over pictures.
+    Distances are Euclidean, in source pixels, after points that may be exchanged have been matched. Means are over
+    pictures, each picture's figure being the mean over its known points; so are the intervals, by bootstrap over
+    pictures.
 
     Args:
         predicted: (m, n) source pixels, with covariances or without.
@@ -147,10 +152,11 @@ def report_keypoints(
         seed, resamples: of the bootstrap.
 
     Returns:
-        ``point_err_px``, ``point_err_cm``: distances of points. ``line_err_px``, ``line_err_cm``, ``<line>_line_err_cm``: absolute
-        errors of lengths. ``oob_points_frac``: predicted points outside of their picture. ``pck@0.05``: share of points off by at most
-        so much of the square root of the area. ``oks``. With covariances ``inside_95``, the share of places inside of their 95 %
-        ellipse, and ``nll``, the Gaussian negative log-likelihood in nats (density per pixel squared).
+        ``point_err_px``, ``point_err_cm``: distances of points. ``line_err_px``, ``line_err_cm``,
+        ``<line>_line_err_cm``: absolute errors of lengths. ``oob_points_frac``: predicted points outside of their
+        picture. ``pck@0.05``: share of points off by at most so much of the square root of the area. ``oks``. With
+        covariances ``inside_95``, the share of places inside of their 95 % ellipse, and ``nll``, the Gaussian negative
+        log-likelihood in nats (density per pixel squared).
 
     Raises:
         ShapeError: parts that do not fit.

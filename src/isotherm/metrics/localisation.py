@@ -69,7 +69,8 @@ def energy_inside(
 def pointing_game(
     maps: Float[Tensor, "t h w"], regions: Bool[Tensor, "t h w"], *, tolerance: float = 0.0, frame: Frame | None = None
 ) -> Float[Tensor, " t"]:
-    """Whether the strongest pixel hits the object: 1 or 0, or, where several are equally strong, the part of them that hits.
+    """Whether the strongest pixel hits the object: 1 or 0, or, where several are equally strong, the part of them that
+    hits.
 
     Args:
         maps: relevance; NaN is returned for those without a positive value.

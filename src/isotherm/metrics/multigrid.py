@@ -1,4 +1,5 @@
-"""A multigrid cycle for ROAD's imputation system: the approximate inverse that makes its solution a matter of few steps.
+"""A multigrid cycle for ROAD's imputation system: the approximate inverse that makes its solution a matter of few
+steps.
 
 The unknowns are the removed pixels. Each equals the weighted mean of its neighbours, 1/6 for the four direct and
 1/12 for the four diagonal ones, renormalised at the border of the picture:

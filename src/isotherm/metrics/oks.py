@@ -1,4 +1,6 @@
-"""Object keypoint similarity: distances of points as COCO weighs them, by the object's area and each point's constant."""
+"""Object keypoint similarity: distances of points as COCO weighs them, by the object's area and each point's
+constant.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ def oks(
         OptionError: a constant that is not above 0, or an area that is negative or NaN.
         InputError: a predicted point that would be compared is not finite.
 
-    Source: COCO keypoint evaluation; ``cocoeval.py`` of pycocotools, computeOks. There points count from the centre of the first
-    pixel and here from the edge; a shift of both changes nothing.
+    Source: COCO keypoint evaluation; ``cocoeval.py`` of pycocotools, computeOks. There points count from the centre of
+    the first pixel and here from the edge; a shift of both changes nothing.
 
     Example:
         >>> point = torch.zeros(1, 1, 2)
@@ -94,8 +96,8 @@ def oks_matrix(
 ) -> Float[Tensor, "p g"]:
     """The similarity of every prediction with every true object of a picture, as COCO's evaluation has it.
 
-    A true object without known points (a crowd) is compared by its box: points inside of the box made twice as large around its
-    centre count as exact, those outside by their distance from it.
+    A true object without known points (a crowd) is compared by its box: points inside of the box made twice as large
+    around its centre count as exact, those outside by their distance from it.
 
     Args:
         predicted: (p, n, 2).

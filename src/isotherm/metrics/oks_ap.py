@@ -30,7 +30,8 @@ class OksTruth:
         state: (g, n).
         area: (g,) pixels squared.
         boxes: (g, 4) x0, y0, x1, y1.
-        ignored: (g,) crowds and objects that count neither when they are found nor when they are not; None: none of them.
+        ignored: (g,) crowds and objects that count neither when they are found nor when they are not; None: none of
+            them.
     """
 
     points: Float[Tensor, "g n 2"]
@@ -53,8 +54,8 @@ class OksPrecision:
     """COCO's ten figures; -1 where there is no object of the kind, as there.
 
     Args:
-        ap: mean over thresholds .50 to .95 of average precision; ap50 and ap75 at one; ap_medium and ap_large for objects of 32^2 to
-            96^2 pixels and above. ar and so on: the largest recall, averaged alike.
+        ap: mean over thresholds .50 to .95 of average precision; ap50 and ap75 at one; ap_medium and ap_large for
+            objects of 32^2 to 96^2 pixels and above. ar and so on: the largest recall, averaged alike.
     """
 
     ap: float
@@ -74,8 +75,9 @@ def oks_average_precision(
 ) -> OksPrecision:
     """COCO's keypoint evaluation of some pictures.
 
-    Predictions are matched greedily by score, each to the object of the largest similarity that is left; objects without labelled
-    points, crowds and those of another size are matched last and count nowhere, nor do predictions that fall on them.
+    Predictions are matched greedily by score, each to the object of the largest similarity that is left; objects
+    without labelled points, crowds and those of another size are matched last and count nowhere, nor do predictions
+    that fall on them.
 
     Args:
         truth, predicted: one for every picture, in the same order.
@@ -85,8 +87,8 @@ def oks_average_precision(
         ShapeError: not as many of both.
         InputError: a prediction or score that is not finite.
 
-    Source: ``cocoeval.py`` of pycocotools 2.0.11, to 1e-12; the only difference is that an object with the id 0, which it takes for
-    "no object", is one here.
+    Source: ``cocoeval.py`` of pycocotools 2.0.11, to 1e-12; the only difference is that an object with the id 0, which
+    it takes for "no object", is one here.
     """
     if len(truth) != len(predicted):
         raise ShapeError(

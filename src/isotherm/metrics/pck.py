@@ -1,4 +1,6 @@
-"""Share of correct keypoints, its curve, and the normalised mean error: pixels over a length that belongs to the object."""
+"""Share of correct keypoints, its curve, and the normalised mean error: pixels over a length that belongs to the
+object.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ def pck(
         ShapeError: not one scale per row.
         OptionError: a scale that is not above 0 where an error is known, or a negative threshold.
 
-    Source: Yang and Ramanan, "Articulated human detection with flexible mixtures of parts" (TPAMI 2013), section 5; PCKh:
-    Andriluka et al., "2D human pose estimation" (CVPR 2014), section 4.
+    Source: Yang and Ramanan, "Articulated human detection with flexible mixtures of parts" (TPAMI 2013), section 5;
+    PCKh: Andriluka et al., "2D human pose estimation" (CVPR 2014), section 4.
 
     Example:
         >>> pck(torch.tensor([[1.0, 3.0], [2.0, torch.nan]]), torch.tensor([20.0, 20.0]), torch.tensor([0.05, 0.1])).tolist()

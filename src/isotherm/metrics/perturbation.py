@@ -50,7 +50,8 @@ class Curves:
 
     @property
     def normalised_auc(self) -> Float[Tensor, "*b"]:
-        """The area in units of what there is to lose: 1 where the score stays that of the whole picture, 0 that of the filled.
+        """The area in units of what there is to lose: 1 where the score stays that of the whole picture, 0 that of the
+        filled.
 
         NaN where the whole picture scores no higher than the filled one: then there is nothing to remove.
         """
@@ -59,7 +60,9 @@ class Curves:
 
 
 def lost_scores(*curves: Curves) -> int:
-    """How many scores of some curves of one target are NaN or infinite; both ends, which all of them share, count once."""
+    """How many scores of some curves of one target are NaN or infinite; both ends, which all of them share, count
+    once.
+    """
     scores = [s for c in curves for s in c.scores.flatten(0, -2).unbind(0)]
     shared = torch.stack([curves[0].whole.flatten()[0], curves[0].empty.flatten()[0]])
     return int((~torch.isfinite(torch.cat([shared, *(s[1:-1] for s in scores)]))).sum())
@@ -83,7 +86,9 @@ class Comparison:
 
     @property
     def advantage(self) -> Float[Tensor, " t"]:
-        """How much better than random the map is, in normalised area: random - map for deletion (the "drop"), map - random for insertion."""
+        """How much better than random the map is, in normalised area: random - map for deletion (the "drop"), map -
+        random for insertion.
+        """
         return self._advantages().mean(1)
 
     def interval(self, *, level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
@@ -156,7 +161,9 @@ def insertion(
     seed: int = 0,
     batch: int = 32,
 ) -> Curves:
-    """Scores as each map's most relevant pixels are put back first into a filled picture; arguments as of :func:`deletion`."""
+    """Scores as each map's most relevant pixels are put back first into a filled picture; arguments as of
+    :func:`deletion`.
+    """
     run = _Run(maps, pictures, score, fill, steps, picture, cells, region, batch)
     return run.curves([run.order(t, maps[t], seed, insert=True) for t in range(len(maps))])
 
@@ -188,8 +195,8 @@ def compare(
         grid: (h, w) of the maps before they were enlarged to the model's input; of clips (moments, h, w).
         orders: random maps per target.
         centre: where to compare with the centre as well.
-        frames: of clips, whose frames lie below each other in pictures and maps of (c, frames * h, w) and (frames * h, w); random
-            maps then vary along time as the map does, and the centre is each frame's.
+        frames: of clips, whose frames lie below each other in pictures and maps of (c, frames * h, w) and (frames * h,
+            w); random maps then vary along time as the map does, and the centre is each frame's.
         maps, pictures, score, fill, steps, picture, cells, region, seed, batch: as of :func:`deletion`.
 
     Returns:

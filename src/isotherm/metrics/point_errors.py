@@ -1,4 +1,6 @@
-"""How far predicted points lie from where they are, in pixels and centimetres, whatever the order of points that may be exchanged."""
+"""How far predicted points lie from where they are, in pixels and centimetres, whatever the order of points that may be
+exchanged.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ def place_known(state: Int[Tensor, "*b n"]) -> Bool[Tensor, "*b n"]:
 def match_exchangeable(
     predicted: Float[Tensor, "m n 2"], truth: Float[Tensor, "m n 2"], known: Bool[Tensor, "m n"], exchangeable: Groups
 ) -> Int[Tensor, "m n"]:
-    """The order of the predicted points that fits the truth best: point i of the truth belongs to the prediction ``order[:, i]``.
+    """The order of the predicted points that fits the truth best: point i of the truth belongs to the prediction
+    ``order[:, i]``.
 
-    Within each group the summed distance over the known points is least, exactly; points in no group stay where they are.
+    Within each group the summed distance over the known points is least, exactly; points in no group stay where they
+    are.
 
     Args:
         predicted, truth: (m, n, 2) in the same pixels.

@@ -45,7 +45,8 @@ class Randomised:
 
 
 def learned_modules(model: nn.Module, *, keep: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of the modules that hold parameters of their own (or frozen batch statistics), from the output to the input.
+    """Names of the modules that hold parameters of their own (or frozen batch statistics), from the output to the
+    input.
 
     The order is that in which the model defines them, reversed; where a model defines them in another order than it
     runs them, give names to :func:`randomised` instead of a part.
@@ -249,7 +250,9 @@ def _refresh_recurrent(module: nn.Module) -> None:
 
 @contextmanager
 def _calibrating(model: nn.Module) -> Iterator[None]:
-    """Every batch norm takes its statistics from the input it is about to see. In a layer that runs several times, the last counts."""
+    """Every batch norm takes its statistics from the input it is about to see. In a layer that runs several times, the
+    last counts.
+    """
 
     def measure(module: nn.Module, args: tuple) -> None:
         x = args[0].detach().float()

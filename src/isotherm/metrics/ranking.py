@@ -16,7 +16,8 @@ class Ranking(NamedTuple):
     """Every pixel's place in the order.
 
     Args:
-        rank: (h, w) int64, 0 goes first; pixels of one unit share a rank, pixels outside the region have ``units`` or more.
+        rank: (h, w) int64, 0 goes first; pixels of one unit share a rank, pixels outside the region have ``units`` or
+            more.
         units: how many units (pixels or cells) there are to remove.
     """
 

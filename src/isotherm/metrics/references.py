@@ -45,7 +45,9 @@ def random_maps(
 
 
 def centre_map(size: Size, *, device: torch.device | str = "cpu") -> Float[Tensor, "h w"]:
-    """Relevance that falls from the picture's centre outwards, in units of its half sides: 0 there, -1 at a side's middle."""
+    """Relevance that falls from the picture's centre outwards, in units of its half sides: 0 there, -1 at a side's
+    middle.
+    """
     y = (torch.arange(size[0], dtype=torch.float32) + 0.5) / size[0] * 2 - 1
     x = (torch.arange(size[1], dtype=torch.float32) + 0.5) / size[1] * 2 - 1
     return -(y[:, None].square() + x.square()).sqrt().to(device)

@@ -116,7 +116,8 @@ class Trust:
 
     Args:
         deletion, insertion: normalised areas beside random and centre.
-        similarity: |Spearman| to the map of the model with randomised weights; NaN where it was not or could not be computed.
+        similarity: |Spearman| to the map of the model with randomised weights; NaN where it was not or could not be
+            computed.
         evidence: False where no value of the map is positive.
         road: (LeRF - MoRF) / 2 in the score's units, NaN where not computed.
         stages: (fraction randomised, |Spearman|) of a cascade, empty where not computed.

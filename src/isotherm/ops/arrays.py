@@ -1,7 +1,8 @@
 """One name for tensors and arrays: a function of tensors that takes NumPy arrays through torch and hands JAX arrays on.
 
-There is one algorithm per name: NumPy arrays are tensors on the same memory while it runs. JAX arrays must stay JAX's, because
-jax.jit and jax.grad follow them, so a function has a version for them in :mod:`isotherm.jax`, which tests hold to the same values.
+There is one algorithm per name: NumPy arrays are tensors on the same memory while it runs. JAX arrays must stay JAX's,
+because jax.jit and jax.grad follow them, so a function has a version for them in :mod:`isotherm.jax`, which tests hold
+to the same values.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class JaxArray(Protocol):
 
 @runtime_checkable
 class ForAll(Protocol[P, OfTensors, OfArrays]):
-    """A function of tensors (or Heatmaps, or Points) that takes NumPy and JAX arrays too, and then returns the second type."""
+    """A function of tensors (or Heatmaps, or Points) that takes NumPy and JAX arrays too, and then returns the second
+    type.
+    """
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> OfTensors: ...
@@ -47,9 +50,9 @@ def also_arrays(
 ) -> Callable[[Callable[P, OfTensors]], ForAll[P, OfTensors, OfArrays]]:
     """Decorator of a public function of tensors that shall also take NumPy and JAX arrays.
 
-    The first argument decides: a Tensor, a Heatmap or Points go to the function, a NumPy array too, as a tensor on the same
-    memory, and what comes out is made NumPy again (:func:`isotherm.ops.numpy_arrays.as_arrays`); a JAX array goes to
-    ``jax_version``. The type alone is looked at, so compiled graphs are not broken.
+    The first argument decides: a Tensor, a Heatmap or Points go to the function, a NumPy array too, as a tensor on the
+    same memory, and what comes out is made NumPy again (:func:`isotherm.ops.numpy_arrays.as_arrays`); a JAX array goes
+    to ``jax_version``. The type alone is looked at, so compiled graphs are not broken.
 
     Args:
         jax_version: the same for JAX arrays.

@@ -42,8 +42,8 @@ def convex_upsample(
         kernel: odd.
         mask_scale: the mask is multiplied by it before the softmax.
         padding: ``"renorm"`` drops neighbours out of the map from the softmax. ``"zeros"`` gives them the value 0, as
-            published weights were trained: on a map of logits of -5 that puts 65 % of the probability on the cells along
-            the border, where 23 % belong.
+            published weights were trained: on a map of logits of -5 that puts 65 % of the probability on the cells
+            along the border, where 23 % belong.
 
     Returns:
         (b, c, h ratio, w ratio) in the dtype of values, computed in at least float32.
@@ -101,8 +101,8 @@ def _plain(values: Tensor, mask: Tensor, ratio: int, kernel: int, mask_scale: fl
 class _ConvexUpsample(torch.autograd.Function):
     """The same in place, a few pictures at a time, with the gradient written out; nothing of the mask's size is kept.
 
-    With o the weighted mean, w_k the weights, t their sum and g the gradient of o over t: d/dmask_k = scale w_k g (v_k - o),
-    d/dv_k = w_k g.
+    With o the weighted mean, w_k the weights, t their sum and g the gradient of o over t: d/dmask_k = scale w_k g (v_k
+    - o), d/dv_k = w_k g.
     """
 
     @staticmethod
@@ -153,8 +153,9 @@ class _ConvexUpsample(torch.autograd.Function):
 def _weights(
     mask: Tensor, ratio: int, kernel: int, scale: float, padding: str, dtype: torch.dtype
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Slices of the batch, their weights (part, kernel^2, ratio^2, h, w) in one buffer that the next slice overwrites, and what
-    these sum to (part, 1, ratio^2, h, w): means are divided by it, because dividing the weights is one pass more."""
+    """Slices of the batch, their weights (part, kernel^2, ratio^2, h, w) in one buffer that the next slice overwrites,
+    and what these sum to (part, 1, ratio^2, h, w): means are divided by it, because dividing the weights is one pass
+    more."""
     count = mask.shape[0]
     logits = mask.unflatten(1, (kernel**2, ratio**2))
     h, w = mask.shape[-2:]
@@ -166,7 +167,8 @@ def _weights(
         weights = buffer[: part.stop - start]
         torch.mul(logits[part], scale, out=weights)
         beyond = list(_beyond(weights, kernel, h, w)) if padding == "renorm" else []
-        # no -inf, whose exponential takes several times as long: a neighbour that exists for the largest, and 0 afterwards
+        # no -inf, whose exponential takes several times as long: a neighbour that exists for the largest, and 0
+        # afterwards
         for dropped, centre in beyond:
             dropped.copy_(centre)
         weights.sub_(weights.amax(1, keepdim=True)).exp_()
@@ -176,7 +178,9 @@ def _weights(
 
 
 def _beyond(logits: Tensor, kernel: int, h: int, w: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of the neighbours that lie beyond the border, each with that of the cells whose neighbours they would be."""
+    """Views of the neighbours that lie beyond the border, each with that of the cells whose neighbours they would
+    be.
+    """
     around, middle = logits.unflatten(1, (kernel, kernel)), kernel // 2
     centre = around[:, middle, middle]
     for k in range(kernel):

@@ -11,7 +11,8 @@ Array = Any
 
 
 class Decoded(NamedTuple):
-    """Places found in maps, as :class:`isotherm.Points` of NumPy or JAX arrays: of NumPy for NumPy maps, of JAX for JAX maps.
+    """Places found in maps, as :class:`isotherm.Points` of NumPy or JAX arrays: of NumPy for NumPy maps, of JAX for JAX
+    maps.
 
     Args:
         xy: (*batch, n, 2) edge-origin source pixels; NaN where there is nothing.

@@ -36,8 +36,8 @@ def first_component(features: Float[Tensor, "b c *m h w"]) -> Float[Tensor, "b *
         features: (b, c, h, w), or of clips (b, c, m, h, w). Half precision is widened to float32.
 
     Returns:
-        (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal. A map
-        with a value that is not finite has no principal component: NaN throughout.
+        (b, h, w), mean 0 over the cells, positively correlated with the channel mean; 0 where all cells are equal. A
+        map with a value that is not finite has no principal component: NaN throughout.
 
     Source: Muhammad & Yeasin, "Eigen-CAM" (IJCNN 2020), eq. 4; centred per channel as principal components are.
     """
@@ -176,8 +176,8 @@ def _centred(x_bcn: Tensor) -> Float[Tensor, "b c n"]:
 def _unit_scaled(x_bcn: Tensor) -> tuple[Float[Tensor, "b c n"], Float[Tensor, " b"], Bool[Tensor, " b"]]:
     """Each map with values of about 1 at most, what it was divided by, and whether it is finite.
 
-    A Gram matrix squares what it is made of, so large values would overflow and small ones vanish. The divisor is a power
-    of two, which changes no digit. What is not finite becomes 0, which can be decomposed.
+    A Gram matrix squares what it is made of, so large values would overflow and small ones vanish. The divisor is a
+    power of two, which changes no digit. What is not finite becomes 0, which can be decomposed.
     """
     known_b = torch.isfinite(x_bcn).flatten(1).all(1)
     x_bcn = x_bcn.masked_fill(~known_b[:, None, None], 0.0)

@@ -102,8 +102,8 @@ def _probability(centre: Tensor, sigma: Tensor, length: int) -> Tensor:
 def _floor(exponent: Tensor) -> float:
     """The least exponent, so that no product of two entries falls below the normal numbers.
 
-    Arithmetic beyond them takes up to twenty times as long: at 64 x 64 cells and a sigma of 2 most of the time went there.
-    What the floor adds, 2e-17 in float32, is far below the rounding of the peak.
+    Arithmetic beyond them takes up to twenty times as long: at 64 x 64 cells and a sigma of 2 most of the time went
+    there. What the floor adds, 2e-17 in float32, is far below the rounding of the peak.
     """
     # log of the length, because a probability is divided by a sum of up to that; 1 for rounding
     return math.log(torch.finfo(exponent.dtype).tiny) / 2 + math.log(exponent.shape[-1]) + 1

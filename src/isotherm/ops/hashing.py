@@ -63,7 +63,8 @@ def state_hash(module: nn.Module) -> str:
 
 
 def pixels_key(pixels: Tensor) -> int:
-    """A number from 0 to 2^63 - 1 that the values of a tensor alone decide, for random draws that belong to one picture.
+    """A number from 0 to 2^63 - 1 that the values of a tensor alone decide, for random draws that belong to one
+    picture.
 
     The same on any device and in any memory format; 0 and -0 count as one.
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from isotherm.ops.gaussian import axis_exponent
 
 ITERATIONS = 5
-"""Newton steps, each kept inside a bracket: float32's own precision for sigma of at least 0.7 cells (measured on 2 to 224
-cells, centres to 2 cells outside). Narrower Gaussians make m(mu) a staircase; they need about 12."""
+"""Newton steps, each kept inside a bracket: float32's own precision for sigma of at least 0.7 cells (measured on 2 to
+224 cells, centres to 2 cells outside). Narrower Gaussians make m(mu) a staircase; they need about 12."""
 
 
 def reach(sigma: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
@@ -71,8 +71,8 @@ def map_moments(probability: Float[Tensor, "*b n h w"]) -> Moments:
 def marginals(
     probability: Float[Tensor, "*b n h w"],
 ) -> tuple[Float[Tensor, "*b n w"], Float[Tensor, "*b n h"], Float[Tensor, "*b n h"]]:
-    """All that moments need of maps that each sum to 1: sums of columns, sums of rows, and every row's sum times its distance
-    from the middle column (one vector for all maps is half the time of one for each)."""
+    """All that moments need of maps that each sum to 1: sums of columns, sums of rows, and every row's sum times its
+    distance from the middle column (one vector for all maps is half the time of one for each)."""
     w = probability.shape[-1]
     middle = torch.arange(w, dtype=probability.dtype, device=probability.device) - (w - 1) / 2
     return probability.sum(-2), probability.sum(-1), probability @ middle
@@ -186,9 +186,9 @@ def clean_variance(mu: Float[Tensor, "*b"], sigma: Float[Tensor, "*b"], length: 
 def _is_cut(distance: Tensor, sigma: Tensor, length: int) -> Tensor | None:
     """Whether border or raster show in the moments of Gaussians so far from the nearer outer cell's centre.
 
-    The tail beyond k sigmas moves the mean by less than sigma exp(-k^2 / 2), and the sum over all integers differs from the
-    integral by less than 4 pi sigma^2 exp(-2 pi^2 sigma^2) (the first term of its Fourier series): here both are below the
-    rounding of the raster's last coordinate. None where choosing, which looks at values, is not possible.
+    The tail beyond k sigmas moves the mean by less than sigma exp(-k^2 / 2), and the sum over all integers differs from
+    the integral by less than 4 pi sigma^2 exp(-2 pi^2 sigma^2) (the first term of its Fourier series): here both are
+    below the rounding of the raster's last coordinate. None where choosing, which looks at values, is not possible.
     """
     if torch.compiler.is_compiling() or distance.device.type != "cpu":
         return None
@@ -203,7 +203,8 @@ def _solve(first: Tensor, last: Tensor, sigma: Tensor, length: int, iterations: 
     log_target = target.clamp_min(torch.finfo(target.dtype).tiny).log()
     low = -reach(sigma)
     high = torch.full_like(low, length / 2)
-    # start: a Gaussian cut off by a half-line, u = k + phi(k) / Phi(k) inverted roughly; or, very far out, two cells only
+    # start: a Gaussian cut off by a half-line, u = k + phi(k) / Phi(k) inverted roughly; or, very far out, two cells
+    # only
     u = (target + 0.5) / sigma
     start = sigma * (u - torch.exp(-0.709 * u.square()) / u)
     mu = torch.minimum(start, torch.maximum(1 + sigma.square() * log_target, start - 2 * sigma)).clamp(low, high)

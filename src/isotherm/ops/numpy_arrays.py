@@ -17,8 +17,9 @@ from isotherm.training_map import TrainingMap
 def as_tensor(array: np.ndarray, name: str = "array") -> Tensor:
     """The array as a tensor of the same type, on the same memory.
 
-    Copied only where a tensor cannot lie: steps backwards (``array[::-1]``) or across the elements, or the bytes of another
-    kind of machine. An array that may not be written is not copied: nothing in isotherm writes into what it is given.
+    Copied only where a tensor cannot lie: steps backwards (``array[::-1]``) or across the elements, or the bytes of
+    another kind of machine. An array that may not be written is not copied: nothing in isotherm writes into what it is
+    given.
 
     Args:
         array: of any numbers that torch knows.
@@ -50,7 +51,8 @@ def as_tensor(array: np.ndarray, name: str = "array") -> Tensor:
 
 def as_arrays(result: Any) -> Any:
     """What a function of tensors returns, of NumPy arrays: a Tensor as an array on the same memory (a single number as
-    NumPy's, such as numpy.float32, which is what NumPy's own sums return), Points as :class:`Decoded`, a TrainingMap as the values of its maps.
+    NumPy's, such as numpy.float32, which is what NumPy's own sums return), Points as :class:`Decoded`, a TrainingMap as
+    the values of its maps.
 
     Example:
         >>> as_arrays(torch.tensor([1.0, 2.0])).tolist()
@@ -66,7 +68,9 @@ def as_arrays(result: Any) -> Any:
 
 
 class _Writable:
-    """An array that may not be written, said to be one that may: torch has no tensors of the first sort and warns of them."""
+    """An array that may not be written, said to be one that may: torch has no tensors of the first sort and warns of
+    them.
+    """
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array  # kept alive for as long as the tensor

@@ -16,8 +16,8 @@ OffFrame = Literal["tail", "background", "clip", "drop"]
 """What a point outside of the raster gives.
 
 tail: the part of its Gaussian that reaches into the raster. background: a map of zeros that is supervised, "it is not
-here". clip: the point moves to the nearest place on the raster's edge. drop: a map of zeros, and the state UNLABELLED, so
-that no loss counts it. Under the first three the state says OUT_OF_FRAME.
+here". clip: the point moves to the nearest place on the raster's edge. drop: a map of zeros, and the state UNLABELLED,
+so that no loss counts it. Under the first three the state says OUT_OF_FRAME.
 """
 
 
@@ -46,9 +46,10 @@ def place(
 
     Args:
         points: (*batch, n, 2) (x, y), or Points with states of their own.
-        frame: single, or batched as the first dimensions of the points; or a size (h, w), and the points are in its cells.
-        state: (*batch, n); all LABELLED unless given. A place that is not finite is not known: UNLABELLED, or, where the
-            state says OUT_OF_FRAME, outside.
+        frame: single, or batched as the first dimensions of the points; or a size (h, w), and the points are in its
+            cells.
+        state: (*batch, n); all LABELLED unless given. A place that is not finite is not known: UNLABELLED, or, where
+            the state says OUT_OF_FRAME, outside.
         off_frame: see :data:`OffFrame`. A point on the very edge is inside. OUT_OF_FRAME is always judged anew, because
             another crop may show what the last one cut off.
 

@@ -58,7 +58,8 @@ def to_frame(
     Args:
         values: (*batch, h, w), ``frame.size == (h, w)``.
         frame, target: each single, or batched as the values are or as the first of their dimensions.
-        outside: what a cell of ``target`` outside of ``frame`` and its margin gets: 0, the nearest cell's value, or NaN.
+        outside: what a cell of ``target`` outside of ``frame`` and its margin gets: 0, the nearest cell's value, or
+            NaN.
         mode: bilinear, or the value of the cell that contains the centre. Bilinear passes over cells that are not
             finite: a centre in such a cell gets NaN, its neighbours the mean of the finite cells around them.
 
@@ -121,7 +122,9 @@ def on_picture(
     region: Sequence[float] | None,
     outside: Literal["nan", "edge"],
 ) -> Float[Tensor, "*b H W"]:
-    """The values over the picture or a part of it; of :meth:`isotherm.Heatmap.at_source`, which says what the arguments are."""
+    """The values over the picture or a part of it; of :meth:`isotherm.Heatmap.at_source`, which says what the arguments
+    are.
+    """
     known_word(outside, ("nan", "edge"), "outside")
     picture = source_raster(frame)
     if region is None:

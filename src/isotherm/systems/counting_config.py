@@ -48,12 +48,13 @@ class CountingConfig:
         method: of the maps, a name of :mod:`isotherm.vlm.methods`; None: the best for expected numbers.
         grid: (rows, columns) of the strategy dense.
         overlap: of neighbouring crops, as a share of a cell's side; at least as wide as an object.
-        crop_side: crops are scaled to this longer side, in pixels, before the model sees them; None: as they are. Models that keep a picture's own
-            resolution see small things better in crops that are made larger.
+        crop_side: crops are scaled to this longer side, in pixels, before the model sees them; None: as they are.
+            Models that keep a picture's own resolution see small things better in crops that are made larger.
         by: a view's count is what its ``answer`` says, or its ``expected`` number.
         dot_threshold: a dot is at least so high, as a share of its map's largest value.
         dot_radius_tokens: a dot is the largest within so many vision tokens each way.
-        same_tokens: dots of two crops this near, in vision tokens, are one object; 0: never, each place is counted by the crop that owns it.
+        same_tokens: dots of two crops this near, in vision tokens, are one object; 0: never, each place is counted by
+            the crop that owns it.
         answer_tokens: of an answer, at most.
     """
 

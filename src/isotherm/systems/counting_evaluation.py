@@ -1,4 +1,6 @@
-"""How well a model counts: the error over a set of pictures, one line on disk for each as soon as it is done, so that a run that was stopped goes on."""
+"""How well a model counts: the error over a set of pictures, one line on disk for each as soon as it is done, so that a
+run that was stopped goes on.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def evaluate_counting(
     """Count in every picture and judge the counts; pictures that the folder has already are not asked about again.
 
     Args:
-        dpath: holds ``recipe.json``, ``pictures.jsonl`` (a line for each picture), and at the end ``results.json``; a folder of another recipe is refused.
+        dpath: holds ``recipe.json``, ``pictures.jsonl`` (a line for each picture), and at the end ``results.json``; a
+            folder of another recipe is refused.
         data: which pictures, such as ``fsc147 test``; part of the recipe.
         command: written down with the results.
         say: is told how far it is.
@@ -111,9 +114,10 @@ def evaluate_counting(
 def summarised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of some pictures, and of those in each of :data:`RANGES` of the true count.
 
-    ``mae`` and ``rmse``: of all pictures; one without a count counts as 0, so that a model gains nothing by refusing. ``uncounted``: how many those
-    are. ``bias``: mean of counted - true. ``exact``: share of pictures whose count is right. ``dot_recall``: share of the objects that have a dot on
-    them, ``dot_precision``: share of the dots that are on an object; on: within half of the exemplars' mean longer side, one to one.
+    ``mae`` and ``rmse``: of all pictures; one without a count counts as 0, so that a model gains nothing by refusing.
+    ``uncounted``: how many those are. ``bias``: mean of counted - true. ``exact``: share of pictures whose count is
+    right. ``dot_recall``: share of the objects that have a dot on them, ``dot_precision``: share of the dots that are
+    on an object; on: within half of the exemplars' mean longer side, one to one.
 
     Example:
         >>> rows = [{"true": 3, "count": 4, "dots": 4, "hits": 3}, {"true": 40, "count": None, "dots": 0, "hits": 0}]
@@ -153,7 +157,9 @@ def _mean_error(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def dots_on_points(dots: Float[np.ndarray, "k 2"], one: CountedPicture) -> int:
-    """How many dots lie on objects, one to one: no further from an object's point than half of the exemplars' mean longer side."""
+    """How many dots lie on objects, one to one: no further from an object's point than half of the exemplars' mean
+    longer side.
+    """
     if not len(dots) or not len(one.points) or not len(one.boxes):
         return 0
     reach = float((one.boxes[:, 2:] - one.boxes[:, :2]).max(1).mean()) / 2

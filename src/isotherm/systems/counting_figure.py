@@ -34,8 +34,8 @@ def counting_figure(
 ) -> Image.Image:
     """The whole picture with the dots that count and the crops, then every view with its map and its dots.
 
-    Additive values are amounts, so they are compared per area: each map is drawn as what it has in the area of the largest cell. What is not
-    additive is a degree of its own view, and every map then has its own scale.
+    Additive values are amounts, so they are compared per area: each map is drawn as what it has in the area of the
+    largest cell. What is not additive is a degree of its own view, and every map then has its own scale.
 
     Args:
         counts: of each look.
@@ -74,7 +74,9 @@ def counting_figure(
 
 
 def _rows(looks: Sequence[Look], tiles: list[Tile]) -> list[list[Tile | None]]:
-    """The picture and the look at the whole below each other, and beside them the crops of a grid as they lie in the picture."""
+    """The picture and the look at the whole below each other, and beside them the crops of a grid as they lie in the
+    picture.
+    """
     lead = [tiles[0], *(tile for one, tile in zip(looks, tiles[1:], strict=True) if one.view.role == "whole")]
     lines: dict[int, list[Tile | None]] = {}
     for one, tile in zip(looks, tiles[1:], strict=True):

@@ -1,13 +1,14 @@
 """From counts and dots of crops that overlap to one count: what two crops see is one object.
 
-A dot in the overlap of two crops has a partner if the other crop has a dot near by; pairs are found one to one, so that of two objects
-that stand together neither is lost. A pair is one object. A dot without a partner counts where its own crop owns the place (lies deeper
-around it than the other): there the other one saw nothing, and one of the two is wrong. Counting each place by its owner alone loses or
-doubles what lies at a border when dots are not exact; joining what is near and keeping the rest adds every dot that only one crop has. Both together are
-within half an object of the better one, on simulated counts and with a small trained model, and err least where that one errs most.
+A dot in the overlap of two crops has a partner if the other crop has a dot near by; pairs are found one to one, so that
+of two objects that stand together neither is lost. A pair is one object. A dot without a partner counts where its own
+crop owns the place (lies deeper around it than the other): there the other one saw nothing, and one of the two is
+wrong. Counting each place by its owner alone loses or doubles what lies at a border when dots are not exact; joining
+what is near and keeping the rest adds every dot that only one crop has. Both together are within half an object of the
+better one, on simulated counts and with a small trained model, and err least where that one errs most.
 
-What a crop counts beyond its dots has no place. It is added, times the share of the crop's area that it owns, because the rest is counted by others.
-Where no crop gave a count, the whole picture's look stands in, if there is one.
+What a crop counts beyond its dots has no place. It is added, times the share of the crop's area that it owns, because
+the rest is counted by others. Where no crop gave a count, the whole picture's look stands in, if there is one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""One look: a question about one view of a picture, its answer, the number that the model expects, where that number comes from."""
+"""One look: a question about one view of a picture, its answer, the number that the model expects, where that number
+comes from.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +147,9 @@ def peaks_of(heatmap: Heatmap, config: CountingConfig, token_px: float) -> Point
 
 
 class _Keeping:
-    """A score that keeps the question, so that the vision tower runs once for map and answer, and the answer is generated once."""
+    """A score that keeps the question, so that the vision tower runs once for map and answer, and the answer is
+    generated once.
+    """
 
     def __init__(self, score: AnswerScore, answer_tokens: int) -> None:
         self.score, self.answer_tokens = score, answer_tokens

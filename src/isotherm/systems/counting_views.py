@@ -1,4 +1,6 @@
-"""Views of a picture for counting: the whole, a grid of crops that overlap, quadrants, or boxes of the user's, and who owns which place."""
+"""Views of a picture for counting: the whole, a grid of crops that overlap, quadrants, or boxes of the user's, and who
+owns which place.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,10 @@ def views_of(
 ) -> list[CountView]:
     """The views of a picture.
 
-    - ``global``: the whole picture. ``comparison``: the whole beside one crop; without one, the middle half of each side.
-    - ``dense``: ``grid`` (rows, columns) of crops. Each is a cell and, where there is a neighbour, half of ``overlap`` x the cell's side more.
+    - ``global``: the whole picture. ``comparison``: the whole beside one crop; without one, the middle half of each
+      side.
+    - ``dense``: ``grid`` (rows, columns) of crops. Each is a cell and, where there is a neighbour, half of ``overlap``
+      x the cell's side more.
     - ``hybrid``: the whole, and quadrants that overlap in the same way. ``custom``: the boxes given.
 
     Args:
@@ -152,7 +156,8 @@ def _spans(total: int, parts: int, overlap: float) -> list[tuple[int, int]]:
 def depths(views: Sequence[CountView], size: Size, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "v n"]:
     """How far inside of each view places lie: pixels to the nearest of its sides that cuts the picture; -inf outside.
 
-    A millionth of the distance along the other axis comes on top: it decides where the nearest sides of two views are the same line.
+    A millionth of the distance along the other axis comes on top: it decides where the nearest sides of two views are
+    the same line.
     """
     h, w = size
     x, y = xy[:, 0], xy[:, 1]

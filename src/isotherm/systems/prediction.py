@@ -25,7 +25,8 @@ def predict(
         batch: pictures at a time.
 
     Returns:
-        Points (b, n) in source pixels, in the order of ``model.names``, with covariances, scores and states; of one picture b is 1.
+        Points (b, n) in source pixels, in the order of ``model.names``, with covariances, scores and states; of one
+        picture b is 1.
 
     Raises:
         InputError: a picture or the run cannot be read.

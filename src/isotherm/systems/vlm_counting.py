@@ -1,4 +1,6 @@
-"""Counting with vision-language models: several looks at a picture, one count, a dot for each object, and where in the picture the numbers come from."""
+"""Counting with vision-language models: several looks at a picture, one count, a dot for each object, and where in the
+picture the numbers come from.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,16 @@ from isotherm.points import Points
 from isotherm.progress import Progress, Say, silent
 from isotherm.runs.file import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
+from isotherm.systems.counting_doubts import doubts_of, estimate_of, notes_of
 from isotherm.systems.counting_figure import counting_figure
 from isotherm.systems.counting_fusion import FusedCount, Sighting, fuse
 from isotherm.systems.counting_look import Look, look
 from isotherm.systems.counting_views import views_of
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
-from isotherm.vlm.words import note_unknown_words, unknown_words
+from isotherm.vlm.words import note_unknown_words
 
 FORMAT = "isotherm.count/1"
-APART = 0.2
-"""Counts that differ by more than this share, and by more than 1, are said to disagree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class CountResult:
         exact: before rounding.
         looks: one for each view: answer, count, expected number, map.
         counts: of each view, None where it gave none.
-        dots: (n, 2) one for each object that has a place, in source pixels; score: the map's value, channel: the number of the look.
+        dots: (n, 2) one for each object that has a place, in source pixels; score: the map's value, channel: the number
+            of the look.
         unplaced: how much of the count has no dot.
         estimate: why the count is not what the model answered to every view; "" where it is.
         doubts: what contradicts the count: its own dots, the whole picture, words that the model did not read.
@@ -76,7 +78,9 @@ class CountResult:
         return tuple(one.heatmap for one in self.looks if one.heatmap is not None)
 
     def figure(self, *, side: int = 420, title: str | None = None) -> Image.Image:
-        """All looks at a glance: the dots and crops on the picture, and each view with its map, on one scale of colours."""
+        """All looks at a glance: the dots and crops on the picture, and each view with its map, on one scale of
+        colours.
+        """
         return counting_figure(
             self.picture,
             self.looks,
@@ -162,8 +166,9 @@ def count(
         model: a vision-language model: its name, a module, or a view from :func:`isotherm.open_model`.
         image: a path, PIL picture or (h, w, 3) uint8.
         category: what to count, as the prompt has it: "peaches".
-        strategy: ``global``, ``comparison``, ``dense``, ``hybrid`` or ``custom``; see :func:`isotherm.systems.counting_views.views_of`. The count of global and
-            comparison is that of the whole picture; of the others that of their crops, put together by :mod:`isotherm.systems.counting_fusion`.
+        strategy: ``global``, ``comparison``, ``dense``, ``hybrid`` or ``custom``; see
+            :func:`isotherm.systems.counting_views.views_of`. The count of global and comparison is that of the whole
+            picture; of the others that of their crops, put together by :mod:`isotherm.systems.counting_fusion`.
         crops: boxes (x0, y0, x1, y1) in source pixels, for comparison (one) and custom.
         say: is told of every look.
 
@@ -191,8 +196,8 @@ def count(
     seen = [Sighting(one.view, known, one.peaks.xy.double().numpy()) for one, known in zip(looks, counts, strict=True)]
     fused = fuse(seen, size, same_px=config.same_tokens * max(one.token_px for one in looks))
     whole = None if fused.count is None else int(np.floor(fused.count + 0.5))
-    notes = list(dict.fromkeys([*words, *_notes(looks, counts, fused, whole, words)]))
-    doubts = _doubts(view, category, looks, counts, fused, whole)
+    notes = list(dict.fromkeys([*words, *notes_of(looks, counts, fused, whole, words)]))
+    doubts = doubts_of(view, category, looks, counts, fused, whole)
     return CountResult(
         category,
         strategy,
@@ -206,7 +211,7 @@ def count(
         tuple(notes),
         additive,
         picture,
-        estimate=_estimate(looks, counts),
+        estimate=estimate_of(looks, counts),
         doubts=tuple(doubts),
     )
 
@@ -215,7 +220,8 @@ class VLMGradCAM:
     """A vision-language model that counts and shows where.
 
     Args:
-        model: a name, such as ``Qwen/Qwen3-VL-2B-Instruct`` or ``tiny-vlm``, a model, or a view from :func:`isotherm.api.open_model`.
+        model: a name, such as ``Qwen/Qwen3-VL-2B-Instruct`` or ``tiny-vlm``, a model, or a view from
+            :func:`isotherm.api.open_model`.
         config: how to count.
         options: of the model's adapter: weights, device, dtype, ...
 
@@ -239,7 +245,8 @@ class VLMGradCAM:
         return count(self.view, image, category, strategy=strategy, config=self.config, crops=crops)
 
     def generate_gradcam(self, image: Any, category: str, crop_bbox: Sequence[float] | None = None) -> Heatmap:
-        """Where the expected number comes from, in the whole picture or in a crop of it, over the whole picture's pixels.
+        """Where the expected number comes from, in the whole picture or in a crop of it, over the whole picture's
+        pixels.
 
         Raises:
             TargetError: the answer has no number, so there is nothing to show.
@@ -258,7 +265,9 @@ class VLMGradCAM:
     def visualize_comparison(
         self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None
     ) -> CountResult:
-        """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was counted."""
+        """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was
+        counted.
+        """
         return self._drawn(
             self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path
         )
@@ -288,108 +297,6 @@ def _dots(looks: Sequence[Look], fused: FusedCount) -> Points:
     xy = torch.stack([looks[v].peaks.xy[k] for v, k in pairs]) if pairs else torch.zeros(0, 2)
     score = torch.tensor([float(looks[v].peaks.score[k]) for v, k in pairs])  # type: ignore[index]
     return Points(xy, score=score, channel=torch.tensor([v for v, _ in pairs], dtype=torch.long))
-
-
-def _estimate(looks: Sequence[Look], counts: Sequence[float | None]) -> str:
-    """Why a count is an estimate: views that did not answer with a number, and those whose expected number is counted instead."""
-    views = [(one, counted) for one, counted in zip(looks, counts, strict=True) if one.view.role != "beside"]
-    parts = [pair for pair in views if pair[0].view.role == "part"]
-    if parts and all(counted is not None for _, counted in parts):
-        views = parts  # the whole stands in for nobody
-    silent = sum(counted is None for _, counted in views)
-    expected = sum(counted is not None and counted != one.answer_count.value for one, counted in views)
-    reasons = []
-    if silent:
-        reasons.append(
-            "the model did not answer with a number"
-            if len(views) == 1
-            else f"{silent} of {len(views)} views did not answer with a number"
-        )
-    if expected:
-        reasons.append(
-            "it is the expected number"
-            if len(views) == 1
-            else f"{expected} of {len(views)} views give an expected number"
-        )
-    return ", ".join(reasons)
-
-
-def _doubts(
-    view: LanguageView,
-    category: str,
-    looks: Sequence[Look],
-    counts: Sequence[float | None],
-    fused: FusedCount,
-    whole: int | None,
-) -> list[str]:
-    """What contradicts a count."""
-    if whole is None:
-        return []
-    doubts = []
-    if unread := unknown_words(view, category):
-        doubts.append(f"the model has no word for {', '.join(map(repr, unread))}")
-    looked = counts[0] if looks[0].view.role == "whole" and any(one.view.role == "part" for one in looks) else None
-    return doubts + contradictions(whole, len(fused.view), looked)
-
-
-def contradictions(count: int, dots: int, whole: float | None) -> list[str]:
-    """What speaks against a count, in words.
-
-    Args:
-        dots: how many it has.
-        whole: what the model says of the whole picture; None: nothing, or the count is that.
-
-    Example:
-        >>> contradictions(5, 2, 2.0)
-        ['it has 2 dots', 'asked about the whole picture, the model says 2']
-    """
-    reasons = []
-    agreed = whole == dots != count  # two that agree against a third are believed, however near it is
-    if _apart(count, dots) or agreed:
-        reasons.append(f"it has {'no dots' if dots == 0 else '1 dot' if dots == 1 else f'{dots} dots'}")
-    if whole is not None and (_apart(count, whole) or agreed):
-        reasons.append(f"asked about the whole picture, the model says {whole:g}")
-    return reasons
-
-
-def _notes(
-    looks: Sequence[Look], counts: Sequence[float | None], fused: FusedCount, whole: int | None, known: Sequence[str]
-) -> list[str]:
-    notes = []
-    parts = [one for one in looks if one.view.role == "part"]
-    spoke = looks[0].view.role == "whole" and counts[0] is not None
-    for one, counted in zip(looks, counts, strict=True):
-        if counted is None:
-            stands_in = one.view.role == "part" and spoke
-            instead = (
-                "what no other crop sees there is counted by the whole picture's look"
-                if stands_in
-                else "what no other view sees there is not counted"
-            )
-            notes.append(f"{one.view.name}: no count ({one.answer_count.reason}); {instead}")
-        elif one.answer_count.value is None:
-            notes.append(f"{one.view.name}: {one.answer_count.reason}; its expected number {counted:.2f} stands in")
-        elif one.expected is not None and _apart(one.answer_count.value, one.expected):
-            notes.append(
-                f"{one.view.name}: the model says {one.answer_count.value:g} and expects {one.expected:.2f}, so it is not sure"
-            )
-    notes += dict.fromkeys(f"{one.view.name}: {note}" for one in looks for note in one.notes if note not in known)
-    if abs(fused.unplaced) >= 0.5:
-        notes.append(f"{fused.unplaced:.1f} of the count have no dot: the maps have fewer peaks than the model counts")
-    if parts and spoke and whole is not None and _apart(whole, counts[0] or 0.0):
-        notes.append(f"the crops together have {whole} and the whole picture's look {counts[0]:g}: the views disagree")
-    if looks[-1].view.role == "beside" and counts[-1] is not None and spoke:
-        x0, y0, x1, y1 = looks[-1].view.box
-        inside = sum(x0 <= x <= x1 and y0 <= y <= y1 for x, y in looks[0].peaks.xy[fused.peak].tolist())
-        if _apart(inside, counts[-1]):
-            notes.append(
-                f"the look at the whole has {inside} dot(s) inside of the {looks[-1].view.name}, and the look at it alone counts {counts[-1]:g}: the views disagree"
-            )
-    return notes
-
-
-def _apart(a: float, b: float) -> bool:
-    return abs(a - b) > max(1.0, APART * max(a, b))
 
 
 def _unknown_words(view: LanguageView, category: str, config: CountingConfig) -> list[str]:

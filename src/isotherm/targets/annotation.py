@@ -1,7 +1,7 @@
 """Annotation text: points and boxes that a person or a program wrote as lists of numbers, and the target they make.
 
-The text is read by a parser of its own, brackets, commas and numbers and nothing else: no ``eval``, and every error knows
-its column.
+The text is read by a parser of its own, brackets, commas and numbers and nothing else: no ``eval``, and every error
+knows its column.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from isotherm.targets.points import GaussianKind
 from isotherm.training_map import TrainingMap
 
 Flag = Literal["detection_1", "detection_2", "single_point", "grasp_point"]
-"""What a text is. detection_1: one box. detection_2: one box or more. single_point: one point. grasp_point: one or more."""
+"""What a text is. detection_1: one box. detection_2: one box or more. single_point: one point. grasp_point: one or
+more.
+"""
 BoxFormat = Literal["x0y0x1y1", "cxcywh", "xywh"]
 """Corners; centre and extent; top-left corner and extent. x before y in all of them."""
 MAX_CHARACTERS = 100_000
@@ -70,9 +72,10 @@ def parse_annotation(
     """Points or boxes from a list of numbers.
 
     Args:
-        text: ``[x, y]``, ``[[x, y], ...]``, ``[a, b, c, d]`` or ``[(a, b, c, d), ...]``; square or round brackets, whole
-            numbers or decimals.
-        flag: what it is, see :data:`Flag`. Four numbers could be two points or boxes of three kinds: only the flag says.
+        text: ``[x, y]``, ``[[x, y], ...]``, ``[a, b, c, d]`` or ``[(a, b, c, d), ...]``; square or round brackets,
+            whole numbers or decimals.
+        flag: what it is, see :data:`Flag`. Four numbers could be two points or boxes of three kinds: only the flag
+            says.
         normalised: True: numbers from 0 to 1 over the picture's extent; False: source pixels, edge-origin.
         size: (h, w) of the source picture in pixels.
         box_format: see :data:`BoxFormat`; corners for detection_1 and centre and extent for detection_2 unless given.
@@ -82,7 +85,8 @@ def parse_annotation(
 
     Raises:
         AnnotationError: text of another form, a number that is not finite or outside of the picture, a box whose second
-            corner lies before its first, more than 100,000 characters. A box given by its extent may overhang the picture.
+            corner lies before its first, more than 100,000 characters. A box given by its extent may overhang the
+            picture.
         OptionError: another flag or box format, or a box format for points.
 
     Example:

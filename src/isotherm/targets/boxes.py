@@ -26,7 +26,8 @@ class BoxTarget:
     Args:
         centres: TrainingMap of (*batch, count, h, w) peak maps, one per class, and (*batch, count) states.
         size: (*batch, 2, h, w), the (w, h) of the box in cells, at the cell that holds its centre; 0 elsewhere.
-        offset: (*batch, 2, h, w), the (x, y) of the centre from that cell's top-left edge, from 0 to 1: place = cell + offset.
+        offset: (*batch, 2, h, w), the (x, y) of the centre from that cell's top-left edge, from 0 to 1: place = cell +
+            offset.
         supervised: (*batch, h, w), the cells at which size and offset are to be learned.
     """
 
@@ -51,22 +52,23 @@ def boxes(
 
     Args:
         boxes: (*batch, n, 4) (x0, y0, x1, y1) in source pixels, edge-origin.
-        frame: of the maps, single or batched as the first dimensions of the boxes; or a size (h, w), and the boxes are in
-            its cells. In a turned frame a box stands for the upright box around it.
+        frame: of the maps, single or batched as the first dimensions of the boxes; or a size (h, w), and the boxes are
+            in its cells. In a turned frame a box stands for the upright box around it.
         classes: (*batch, n), from 0 to count - 1.
         count: of classes.
         sigma: 'adaptive', (2 r + 1) / 6 cells with r of :func:`centre_radius`; or as ``sigma_cells`` of
             :func:`isotherm.targets.gaussian`.
-        centre: 'exact': the peak is where the centre is (for MSE; decode by least squares). 'cell': at the centre of the
-            cell that holds it, so that this cell is exactly 1, which ``losses.focal`` needs; the offset has the rest.
+        centre: 'exact': the peak is where the centre is (for MSE; decode by least squares). 'cell': at the centre of
+            the cell that holds it, so that this cell is exactly 1, which ``losses.focal`` needs; the offset has the
+            rest.
         state: (*batch, n) of :class:`isotherm.points.State`; boxes that are UNLABELLED or ABSENT, or not finite, count
             nowhere.
         off_frame: for a box whose centre lies outside, see :data:`isotherm.ops.place.OffFrame`. Size and offset are
             supervised at centres inside alone, or, under 'clip', moved inside.
 
     Returns:
-        BoxTarget. Where peaks of one class meet, the larger value holds; where centres share a cell, size and offset are
-        those of the smaller box, as in FCOS. A class without boxes is ABSENT: nothing is there, and that is known.
+        BoxTarget. Where peaks of one class meet, the larger value holds; where centres share a cell, size and offset
+        are those of the smaller box, as in FCOS. A class without boxes is ABSENT: nothing is there, and that is known.
 
     Raises:
         ShapeError: parts that do not fit.
@@ -108,10 +110,11 @@ def boxes(
 
 
 def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[Tensor, "*b"]:
-    """How far both corners of a box may be off along each axis, at the worst, while the box still overlaps the true one.
+    """How far both corners of a box may be off along each axis, at the worst, while the box still overlaps the true
+    one.
 
-    Both corners may be shifted alike, inwards or outwards, by r along each axis. Inwards costs most at any shape and any
-    overlap, so r is the smaller root of (w - 2r)(h - 2r) = iou w h; the other two,
+    Both corners may be shifted alike, inwards or outwards, by r along each axis. Inwards costs most at any shape and
+    any overlap, so r is the smaller root of (w - 2r)(h - 2r) = iou w h; the other two,
     (w - r)(h - r)(1 + iou) = 2 iou w h and w h = iou (w + 2r)(h + 2r), are never less.
 
     Args:
@@ -125,9 +128,9 @@ def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[T
         OptionError: an iou that does not lie between 0 and 1.
 
     Source: the idea is CornerNet's (Law and Deng, 2018, section 3.2). The code in common use (``gaussian_radius`` of
-    CenterNet, after CornerNet's) is wrong: it divides by 2 where the root of a r^2 + b r + c divides by 2 a, and adds the
-    square root where the smaller root subtracts it. For a box of 10 x 10 and 0.7 that gives 2.73, where 0.82 is right: boxes
-    whose corners are 2.73 apart may overlap by as little as 0.21.
+    CenterNet, after CornerNet's) is wrong: it divides by 2 where the root of a r^2 + b r + c divides by 2 a, and adds
+    the square root where the smaller root subtracts it. For a box of 10 x 10 and 0.7 that gives 2.73, where 0.82 is
+    right: boxes whose corners are 2.73 apart may overlap by as little as 0.21.
 
     Example:
         >>> round(float(centre_radius(torch.tensor([10.0, 10.0]))), 4)
@@ -136,7 +139,8 @@ def centre_radius(extent: Float[Tensor, "*b 2"], *, iou: float = 0.7) -> Float[T
     if not 0 < iou < 1:
         raise OptionError(f"iou is {iou}; expected a number between 0 and 1")
     total, area = extent.sum(-1), extent.prod(-1)
-    # 4 r^2 - 2 (w + h) r + (1 - iou) w h = 0; as c over the larger root, because the difference loses all digits of long boxes
+    # 4 r^2 - 2 (w + h) r + (1 - iou) w h = 0; as c over the larger root, because the difference loses all digits of
+    # long boxes
     square = (extent[..., 0] - extent[..., 1]).square() + 4 * iou * area
     some = total > 0  # of a box that is a point, the root has no gradient
     larger = torch.where(some, total + torch.where(some, square, 1.0).sqrt(), 1.0)
@@ -161,7 +165,9 @@ def _largest_per_class(maps: Tensor, classes: Tensor, count: int) -> Tensor:
 
 
 def _at_cells(values: Tensor, cell: Tensor, area: Tensor, inside: Tensor, size: Size) -> tuple[Tensor, Tensor]:
-    """(*b, n, c) values at their cells -> ((*b, c, h, w) maps, (*b, h, w) where there are any); the smallest area wins a cell."""
+    """(*b, n, c) values at their cells -> ((*b, c, h, w) maps, (*b, h, w) where there are any); the smallest area wins
+    a cell.
+    """
     h, w = size
     n, lead = cell.shape[-2], cell.shape[:-2]
     # one more place, past the last cell, takes all that is not shown

@@ -30,7 +30,8 @@ def fixations(
     """Where somebody looked, as a probability map: a mixture of Gaussians with the durations for weights.
 
     Args:
-        points: (*batch, m, 2) places looked at, (x, y) in source pixels, edge-origin. NaN (a blink) counts as not known.
+        points: (*batch, m, 2) places looked at, (x, y) in source pixels, edge-origin. NaN (a blink) counts as not
+            known.
         durations_s: (*batch, m) in seconds, not negative.
         frame: of the map, single or batched as the first dimensions of the points.
         sigma_px: standard deviation in source pixels; or ``sigma_degrees`` of visual angle with ``pixels_per_degree``
@@ -39,15 +40,15 @@ def fixations(
         off_frame: gaze beside the picture is dropped unless told otherwise.
 
     Returns:
-        TrainingMap of (*batch, h, w) probability maps and (*batch) states: UNLABELLED, with a map of zeros, where no fixation
-        has any duration.
+        TrainingMap of (*batch, h, w) probability maps and (*batch) states: UNLABELLED, with a map of zeros, where no
+        fixation has any duration.
 
     Raises:
         OptionError: not exactly one width, or a width, duration or scale that is not a positive number.
         FrameError: cells that are not rectangles in the source (a sheared frame): a round blur would be no round blur.
 
-    Source: Le Meur & Baccino, "Methods for comparing scanpaths and saliency maps" (Behavior Research Methods 2013), fixation
-    density maps with a sigma of one degree.
+    Source: Le Meur & Baccino, "Methods for comparing scanpaths and saliency maps" (Behavior Research Methods 2013),
+    fixation density maps with a sigma of one degree.
 
     Example:
         >>> target = fixations(torch.tensor([[1.0, 1.0], [7.0, 1.0]]), torch.tensor([0.3, 0.1]), Frame.resize((2, 8), (1, 4)), sigma_px=0.2)
@@ -89,7 +90,9 @@ def _sigma_px(sigma_px: float | None, sigma_degrees: float | None, scale: float 
 
 
 def _in_cells(sigma_px: float, frame: Frame, xy: Tensor) -> Float[Tensor, "*b m 2"]:
-    """A round Gaussian of the source along the axes of the cells: |J d|^2 splits into x and y where J's columns are orthogonal."""
+    """A round Gaussian of the source along the axes of the cells: |J d|^2 splits into x and y where J's columns are
+    orthogonal.
+    """
     across, down = frame.to_source[..., 0], frame.to_source[..., 1]
     if not torch.compiler.is_compiling():
         skew = (across * down).sum(-1).abs() / (across.norm(dim=-1) * down.norm(dim=-1))

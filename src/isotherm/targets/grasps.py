@@ -24,8 +24,8 @@ class GraspTarget:
 
     Args:
         quality: TrainingMap of (*batch, h, w) peak maps and (*batch) states: 1 at the grasps.
-        cos2, sin2: (*batch, h, w), cosine and sine of twice the angle of the nearest grasp; 0 where not supervised. Twice,
-            because a gripper turned by half a turn is the same grasp.
+        cos2, sin2: (*batch, h, w), cosine and sine of twice the angle of the nearest grasp; 0 where not supervised.
+            Twice, because a gripper turned by half a turn is the same grasp.
         width: (*batch, h, w) opening in cells; 0 where not supervised.
         supervised: (*batch, h, w), the cells at which angle and width are to be learned.
     """
@@ -52,25 +52,29 @@ def grasps(
 
     Args:
         points: (*batch, n, 2) centres of the grasps, (x, y) in source pixels, or Points with states of their own.
-        angle_rad: (*batch, n) of the line between the fingers, from the x axis towards the y axis, so clockwise as seen; the
-            negative of an angle that is counted counter-clockwise. In the source picture: a frame that turns or mirrors
-            the picture turns the angle with it.
+        angle_rad: (*batch, n) of the line between the fingers, from the x axis towards the y axis, so clockwise as
+            seen; the negative of an angle that is counted counter-clockwise. In the source picture: a frame that turns
+            or mirrors the picture turns the angle with it.
         width_px: (*batch, n) distance between the fingers in source pixels.
-        frame: of the maps, single or batched as the first dimensions of the points; or a size (h, w), and everything is in
-            its cells.
+        frame: of the maps, single or batched as the first dimensions of the points; or a size (h, w), and everything is
+            in its cells.
         sigma_cells: of the quality's Gaussians, as of :func:`isotherm.targets.gaussian`.
-        within_sigmas: how near to a grasp, in sigmas, angle and width are supervised. The cell that holds a grasp always is.
-        state, off_frame: as of :func:`isotherm.targets.gaussian`. A grasp whose angle or width is not finite is UNLABELLED.
+        within_sigmas: how near to a grasp, in sigmas, angle and width are supervised. The cell that holds a grasp
+            always is.
+        state, off_frame: as of :func:`isotherm.targets.gaussian`. A grasp whose angle or width is not finite is
+            UNLABELLED.
 
     Returns:
-        GraspTarget. Where grasps meet, quality is the larger, and angle and width are those of the nearer one, in sigmas.
+        GraspTarget. Where grasps meet, quality is the larger, and angle and width are those of the nearer one, in
+        sigmas.
 
     Raises:
         ShapeError: parts that do not fit one another.
         OptionError: a width that is negative, a sigma or ``within_sigmas`` that is not a positive number.
 
-    Source: Morrison et al., "Closing the loop for robotic grasping" (RSS 2018), section IV-B, with Gaussians at the exact
-    centres in place of the painted middle thirds of grasp rectangles, and widths in cells, not in units of 150 pixels.
+    Source: Morrison et al., "Closing the loop for robotic grasping" (RSS 2018), section IV-B, with Gaussians at the
+    exact centres in place of the painted middle thirds of grasp rectangles, and widths in cells, not in units of 150
+    pixels.
 
     Example:
         >>> found = grasps(torch.tensor([[3.0, 1.0]]), torch.tensor([0.0]), torch.tensor([4.0]), Frame.resize((2, 6), (1, 3)), sigma_cells=0.5)

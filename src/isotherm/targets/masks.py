@@ -31,19 +31,19 @@ def masks(
         masks: (*batch, n, H, W) over the pixels of the source picture, boolean, or from 0 to 1.
         frame: of the maps, single or batched as the first dimensions of the masks.
         kind: 'peak': the share itself, 1 where a cell is all mask. 'probability': divided by its sum over the map.
-        state: (*batch, n) of :class:`isotherm.points.State`; all LABELLED unless given. UNLABELLED and ABSENT masks give
-            zeros.
+        state: (*batch, n) of :class:`isotherm.points.State`; all LABELLED unless given. UNLABELLED and ABSENT masks
+            give zeros.
 
     Returns:
-        TrainingMap of (*batch, n, h, w) maps and (*batch, n) states. A mask without a pixel is ABSENT, one with pixels of which
-        the frame shows none OUT_OF_FRAME, both with a map of zeros. Differentiable in masks that are numbers.
+        TrainingMap of (*batch, n, h, w) maps and (*batch, n) states. A mask without a pixel is ABSENT, one with pixels
+        of which the frame shows none OUT_OF_FRAME, both with a map of zeros. Differentiable in masks that are numbers.
 
     Raises:
         ShapeError: masks that are not of the source picture's size, states that do not fit.
         OptionError: another kind, numbers outside of 0 to 1.
 
-    Source: the integral of the mask over the cell, by its area. In upright frames exact, as two small matrix products; in
-    turned ones the mean of readings at most half a pixel apart.
+    Source: the integral of the mask over the cell, by its area. In upright frames exact, as two small matrix products;
+    in turned ones the mean of readings at most half a pixel apart.
 
     Example:
         >>> picture = torch.tensor([[[True, False, True, True]]])
@@ -126,7 +126,9 @@ def _one(values: Tensor, frame: Frame) -> Tensor:
 
 
 def _overlaps(scale: float, shift: float, cells: int, pixels: int) -> Tensor:
-    """(cells, pixels): which part of each cell lies over each pixel, along one axis; less than 1 in all where it sticks out."""
+    """(cells, pixels): which part of each cell lies over each pixel, along one axis; less than 1 in all where it sticks
+    out.
+    """
     edges = torch.arange(cells + 1, dtype=torch.float64) * scale + shift
     low, high = torch.minimum(edges[:-1], edges[1:]), torch.maximum(edges[:-1], edges[1:])
     left = torch.arange(pixels, dtype=torch.float64)

@@ -32,19 +32,19 @@ def mixture(
     Args:
         points, frame, sigma_cells, state, off_frame: as of :func:`isotherm.targets.gaussian`.
         weights: (*batch, m), not negative; all 1 unless given.
-        how: 'mixture', sum of w g / sum of w of Gaussians that each sum to 1, a probability map; or 'max', the largest of
-            the points' peaks scaled by w / max w, a peak map. Points that are not shown have no weight.
+        how: 'mixture', sum of w g / sum of w of Gaussians that each sum to 1, a probability map; or 'max', the largest
+            of the points' peaks scaled by w / max w, a peak map. Points that are not shown have no weight.
 
     Returns:
-        TrainingMap of (*batch, h, w) maps and (*batch) states: LABELLED where any point has weight; otherwise the map is zeros,
-        and the state UNLABELLED if any point is, else OUT_OF_FRAME if any is, else ABSENT.
+        TrainingMap of (*batch, h, w) maps and (*batch) states: LABELLED where any point has weight; otherwise the map
+        is zeros, and the state UNLABELLED if any point is, else OUT_OF_FRAME if any is, else ABSENT.
 
     Raises:
         OptionError: another ``how``, a weight that is negative or not finite, 'background' with a mixture.
         ShapeError: parts that do not fit one another.
 
-    Source: the mixture density of Bishop, "Pattern recognition and machine learning" (2006), eq. 9.7. A softmax over the
-    mean of the maps, which is in use, is no mixture: it turns Gaussians into a nearly flat map.
+    Source: the mixture density of Bishop, "Pattern recognition and machine learning" (2006), eq. 9.7. A softmax over
+    the mean of the maps, which is in use, is no mixture: it turns Gaussians into a nearly flat map.
 
     Example:
         >>> points = torch.tensor([[0.5, 0.5], [2.5, 0.5]])

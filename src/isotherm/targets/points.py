@@ -37,8 +37,8 @@ def gaussian(
 
     Args:
         points: (*batch, n, 2) (x, y) in source pixels, edge-origin, or Points with states of their own.
-        frame: of the maps, single or batched as the first dimensions of the points; or a size (h, w), and the points are in
-            its cells.
+        frame: of the maps, single or batched as the first dimensions of the points; or a size (h, w), and the points
+            are in its cells.
         sigma_cells: standard deviation in cells: a number, (*batch, n) one per point, or (*batch, n, 2) along x and y.
         kind: 'peak', 1 at the point (for MSE; decode by least squares), or 'probability', every map sums to 1 (for
             cross-entropy; decode by the moment inverse).
@@ -49,12 +49,13 @@ def gaussian(
             outside keeps a target. None: no cut.
 
     Returns:
-        Of tensors and Points a TrainingMap of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the points and in
-        sigma_cells. Of NumPy or JAX points the maps alone, (*batch, n, h, w), an array of the same library and precision
-        (float32 at least); ``cut_sigmas`` is not for JAX.
+        Of tensors and Points a TrainingMap of (*batch, n, h, w) maps and (*batch, n) states, differentiable in the
+        points and in sigma_cells. Of NumPy or JAX points the maps alone, (*batch, n, h, w), an array of the same
+        library and precision (float32 at least); ``cut_sigmas`` is not for JAX.
 
     Raises:
-        OptionError: another kind or policy, a sigma or cut that is not a positive number, 'background' with probabilities.
+        OptionError: another kind or policy, a sigma or cut that is not a positive number, 'background' with
+            probabilities.
         ShapeError: parts that do not fit one another.
 
     Source: Tompson et al., "Joint training of a convolutional network and a graphical model" (NIPS 2014), section 3; at
@@ -87,11 +88,12 @@ def multi_scale(
     Args:
         points, frame, kind, state, off_frame: as of :func:`gaussian`.
         sigmas: standard deviations in cells.
-        reduce: None: all widths; 'mean' or 'max' over them. The mean of peaks has peak 1 and that of probabilities sums to
-            1; the maximum does so for peaks alone.
+        reduce: None: all widths; 'mean' or 'max' over them. The mean of peaks has peak 1 and that of probabilities sums
+            to 1; the maximum does so for peaks alone.
 
     Returns:
-        TrainingMap of (*batch, n, s, h, w) maps and (*batch, n, s) states, or, reduced, (*batch, n, h, w) and (*batch, n).
+        TrainingMap of (*batch, n, s, h, w) maps and (*batch, n, s) states, or, reduced, (*batch, n, h, w) and (*batch,
+        n).
 
     Raises:
         OptionError: no sigmas, another reduction, the maximum of probabilities. And as :func:`gaussian`.

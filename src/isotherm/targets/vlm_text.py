@@ -1,7 +1,7 @@
 """Points and boxes in the words of vision-language models: Molmo, Qwen, RoboPoint, PaliGemma.
 
-Each family counts in its own units and orders. What a parser does not know it refuses, with the column, instead of reading
-half of an answer.
+Each family counts in its own units and orders. What a parser does not know it refuses, with the column, instead of
+reading half of an answer.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def parse_molmo(text: str, *, size: Size) -> Annotation:
         Annotation of points, in source pixels; the labels are the ``alt`` texts.
 
     Raises:
-        AnnotationError: no tag, a tag that is cut short, coordinates without their partner, numbers outside of 0 to 100.
+        AnnotationError: no tag, a tag that is cut short, coordinates without their partner, numbers outside of 0 to
+            100.
 
     Source: Deitke et al., "Molmo and PixMo" (2024), pointing.
 
@@ -96,8 +97,8 @@ def parse_qwen(
     """Qwen's JSON of boxes or points, bare or in a ```` ```json ```` fence.
 
     Args:
-        text: a list of objects with ``bbox_2d`` or ``point_2d`` and perhaps a ``label``, or one such object; other keys are
-            passed over.
+        text: a list of objects with ``bbox_2d`` or ``point_2d`` and perhaps a ``label``, or one such object; other keys
+            are passed over.
         size: (h, w) of the source picture in pixels.
         units: 'thousandths' of the picture's extent (Qwen2-VL, Qwen3-VL), or 'pixels' (Qwen2.5-VL).
         input_size: (h, w) of the picture as the model saw it, which its pixels count; ``size`` unless given. Qwen2.5-VL
@@ -157,7 +158,9 @@ def parse_qwen(
 
 
 def _json_objects(text: str) -> list[tuple[dict[str, Any], int]]:
-    """Each object of a JSON list with its position; one by one, because json says where a text breaks, not where values lie."""
+    """Each object of a JSON list with its position; one by one, because json says where a text breaks, not where values
+    lie.
+    """
     position, end = 0, len(text.rstrip())
     fence = _FENCE.match(text)
     if fence and text.endswith("```", fence.end(), end):
@@ -252,7 +255,8 @@ def parse_paligemma(text: str, *, size: Size) -> Annotation:
     Raises:
         AnnotationError: another form, another number of tokens, a step above 1023.
 
-    Source: Beyer et al., "PaliGemma" (2024), location tokens; a step is 1/1024, as published readers of its answers divide.
+    Source: Beyer et al., "PaliGemma" (2024), location tokens; a step is 1/1024, as published readers of its answers
+    divide.
 
     Example:
         >>> parse_paligemma("<loc0256><loc0000><loc0512><loc0512> mug", size=(100, 200)).boxes.tolist()

@@ -15,8 +15,8 @@ class WeightAverage:
 
     Args:
         model: whose floating-point parameters and buffers are averaged; frozen ones are shared, not copied.
-        decay: per step, such as 0.999. Early on it is (1 + step) / (10 + step) where that is less, so that random weights of
-            the start are forgotten.
+        decay: per step, such as 0.999. Early on it is (1 + step) / (10 + step) where that is less, so that random
+            weights of the start are forgotten.
 
     Source: Polyak and Juditsky (1992); the warm-up of TensorFlow's ExponentialMovingAverage.
     """

@@ -1,4 +1,6 @@
-"""What is the same for all models of a backbone and a head: how much more slowly the backbone learns, or that it does not."""
+"""What is the same for all models of a backbone and a head: how much more slowly the backbone learns, or that it does
+not.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from isotherm.train.watch import Watch
 
 UNIFORM = 0.995
-"""Entropy, as a share of that of a uniform map, above which a map says nothing. A Gaussian of sigma 2 on 64 x 64 cells has .51."""
+"""Entropy, as a share of that of a uniform map, above which a map says nothing. A Gaussian of sigma 2 on 64 x 64 cells
+has .51.
+"""
 
 
 class CollapseWatch(Watch):
@@ -25,7 +27,8 @@ class CollapseWatch(Watch):
         patience: steps in a row in which nearly every map must be uniform.
         after: steps at the start that are not looked at, because random weights begin uniform.
 
-    Source: a published run that ended at a loss of 16.6355 = 2 ln 4096 had collapsed to uniform maps, and nothing said so.
+    Source: a published run that ended at a loss of 16.6355 = 2 ln 4096 had collapsed to uniform maps, and nothing said
+    so.
     """
 
     def __init__(
@@ -37,7 +40,9 @@ class CollapseWatch(Watch):
 
     @torch.no_grad()
     def look(self, maps: Float[Tensor, "b n h w"], *, step: int) -> dict[str, float]:
-        """Figures of a batch: mean largest value per map, mean entropy as a share of a uniform map's, share of uniform maps."""
+        """Figures of a batch: mean largest value per map, mean entropy as a share of a uniform map's, share of uniform
+        maps.
+        """
         h, w = maps.shape[-2:]
         flat = maps.detach().float().flatten(-2)
         if self.kind == "logits":

@@ -1,4 +1,6 @@
-"""How well a detector's findings are where, and what, the objects are: average precision over overlaps, and plain shares."""
+"""How well a detector's findings are where, and what, the objects are: average precision over overlaps, and plain
+shares.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ def overlaps(a: Float[Tensor, "n 4"], b: Float[Tensor, "m 4"]) -> Float[Tensor, 
 
 
 def match(overlaps: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
-    """Which of the findings, the surest first, hit an object of their own: each takes the object left that it overlaps most.
+    """Which of the findings, the surest first, hit an object of their own: each takes the object left that it overlaps
+    most.
 
     Args:
         found: (n, m) overlaps of findings with objects.
@@ -71,8 +74,8 @@ def detection_average_precision(
 ) -> Float[Tensor, "k t"]:
     """Average precision of each class at each overlap, as COCO defines it; NaN for a class that has no object.
 
-    All findings of a class, over all pictures, from the surest on: precision is the share of them that hit an object, recall the
-    share of objects hit; precision is made falling in recall, and read at 101 recalls.
+    All findings of a class, over all pictures, from the surest on: precision is the share of them that hit an object,
+    recall the share of objects hit; precision is made falling in recall, and read at 101 recalls.
 
     Args:
         found, true: one for every picture, in the same order.
@@ -86,8 +89,8 @@ def detection_average_precision(
         ShapeError: not as many pictures found as true, or findings without scores.
         OptionError: an overlap outside of (0, 1].
 
-    Source: the evaluation of Lin et al., "Microsoft COCO" (ECCV 2014), as in pycocotools' ``COCOeval``, without its limit of 100
-    findings per picture.
+    Source: the evaluation of Lin et al., "Microsoft COCO" (ECCV 2014), as in pycocotools' ``COCOeval``, without its
+    limit of 100 findings per picture.
 
     Example:
         >>> box, other = torch.tensor([[0.0, 0.0, 4.0, 4.0]]), torch.tensor([[6.0, 6.0, 9.0, 9.0]])
@@ -123,8 +126,9 @@ def shares(predictions: Sequence[Boxes], true: Sequence[Boxes], *, least: float 
     """Plain shares of findings that were made at one threshold of confidence.
 
     Returns:
-        ``recall``: of objects that a finding of their class hits; ``precision``: of findings that hit; ``mean_iou``: mean overlap
-        of the hits; ``class_accuracy``: of objects that some finding overlaps, how often the surest of those has their class.
+        ``recall``: of objects that a finding of their class hits; ``precision``: of findings that hit; ``mean_iou``:
+        mean overlap of the hits; ``class_accuracy``: of objects that some finding overlaps, how often the surest of
+        those has their class.
     """
     objects = findings = hits = seen = right = 0
     overlap = 0.0

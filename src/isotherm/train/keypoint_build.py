@@ -128,7 +128,9 @@ class TrainedKeypoints:
 
 
 def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> Path:
-    """Weights and everything else in one safetensors file, whole or not at all; a frozen backbone stays with its name."""
+    """Weights and everything else in one safetensors file, whole or not at all; a frozen backbone stays with its
+    name.
+    """
     frozen = {name for name, p in trained.model.named_parameters() if not p.requires_grad}
     tensors = {name: value for name, value in trained.model.state_dict().items() if name not in frozen}
     header = {

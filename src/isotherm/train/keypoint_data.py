@@ -37,7 +37,8 @@ class Source:
         group: beetles: one collection alone.
         pixel: what 0 means in the file, the picture's 'edge' or the 'centre' of its first pixel; None: as is usual for
             the format.
-        split, first, count, side: generated beetles: the seeds of a split from the first on, in pictures of side x side pixels.
+        split, first, count, side: generated beetles: the seeds of a split from the first on, in pictures of side x side
+            pixels.
         groups: generated beetles: their collections.
     """
 

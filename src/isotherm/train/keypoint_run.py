@@ -1,8 +1,8 @@
 """A whole run: data read and cached, model made and proved, trained, judged, and everything written into one folder.
 
-``recipe.json`` decides the numbers, ``run.json`` says when and with which versions it was started, ``metrics.csv`` has the figures,
-``checkpoint.pt`` is gone on from, ``model.safetensors`` is the averaged model of the last checkpoint and ``best.safetensors`` that
-of the best validation, ``evaluation.json`` and ``pictures`` are from the best one.
+``recipe.json`` decides the numbers, ``run.json`` says when and with which versions it was started, ``metrics.csv`` has
+the figures, ``checkpoint.pt`` is gone on from, ``model.safetensors`` is the averaged model of the last checkpoint and
+``best.safetensors`` that of the best validation, ``evaluation.json`` and ``pictures`` are from the best one.
 """
 
 from __future__ import annotations
@@ -269,7 +269,9 @@ def _nobody() -> Any:
 
 
 def git_revision() -> str | None:
-    """The revision of the repository that the work is done in, with '+' where files differ from it; None outside of one."""
+    """The revision of the repository that the work is done in, with '+' where files differ from it; None outside of
+    one.
+    """
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10)

@@ -121,7 +121,9 @@ def truth_of(data: CachedKeypoints) -> KeypointTruth:
 
 
 def matched(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -> tuple[Points, Points]:
-    """(what was found, in the order that fits the truth best, the truth): pairs for :mod:`isotherm.decode.calibration`."""
+    """(what was found, in the order that fits the truth best, the truth): pairs for
+    :mod:`isotherm.decode.calibration`.
+    """
     points, known = judged.points, place_known(data.state)
     order = match_exchangeable(points.xy, data.points, known, kind.exchangeable)
     xy = points.xy.gather(1, order[..., None].expand(*order.shape, 2))

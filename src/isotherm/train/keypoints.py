@@ -41,7 +41,9 @@ class KeypointTraining(BackboneTraining):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Pictures (b, 3, h, w) from 0 to 1, the frame that leads back to their sources, and their points in source pixels."""
+    """Pictures (b, 3, h, w) from 0 to 1, the frame that leads back to their sources, and their points in source
+    pixels.
+    """
 
     pictures: Tensor
     frame: Frame

@@ -1,4 +1,6 @@
-"""Several devices and machines through Lightning Fabric: the same steps, each process working on its share of every batch."""
+"""Several devices and machines through Lightning Fabric: the same steps, each process working on its share of every
+batch.
+"""
 
 from __future__ import annotations
 

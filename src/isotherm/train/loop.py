@@ -1,8 +1,9 @@
-"""The loop that trains every heatmap model: optimiser, schedule, averages, precision, checkpoints, figures, and what to do when killed.
+"""The loop that trains every heatmap model: optimiser, schedule, averages, precision, checkpoints, figures, and what to
+do when killed.
 
 A step is a function of the configuration, the seed and the step's number alone: which pictures, how they are turned and
-coloured, which learning rate. So a run that was killed and goes on from its checkpoint ends in the same bits as one that was not
-(on a CPU, with the same number of threads).
+coloured, which learning rate. So a run that was killed and goes on from its checkpoint ends in the same bits as one
+that was not (on a CPU, with the same number of threads).
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class LoopConfig:
         compiled: through torch.compile.
         log_every, keep_every: steps between lines of figures, and between checkpoints with their validation.
         patience: validations without an improvement after which the run ends, or None.
-        stop_collapsed: stop, and say so, where the task's watch is alarmed, as by uniform maps; otherwise it is only said.
+        stop_collapsed: stop, and say so, where the task's watch is alarmed, as by uniform maps; otherwise it is only
+            said.
     """
 
     seed: int = 0
@@ -159,7 +161,9 @@ class Task(ABC):
 
 
 def rows_of(step: int, batch: int, count: int, seed: int) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
-    """(numbers of pictures, their epochs) of a step: every epoch is a new order of all pictures, and none is cut short."""
+    """(numbers of pictures, their epochs) of a step: every epoch is a new order of all pictures, and none is cut
+    short.
+    """
     where = torch.arange(step * batch, (step + 1) * batch)
     epochs = where // count
     orders = {

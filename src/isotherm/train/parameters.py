@@ -1,4 +1,6 @@
-"""What the optimiser does to each parameter: weight decay on weights of convolutions and matrices alone, slower rates deeper in."""
+"""What the optimiser does to each parameter: weight decay on weights of convolutions and matrices alone, slower rates
+deeper in.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ def parameter_groups(
     Raises:
         OptionError: numbers outside of their ranges, or nothing to train.
 
-    Source: layer-wise decay, Bao et al., "BEiT" (ICLR 2022), appendix; no decay on norms and biases, He et al., "Bag of tricks"
-    (CVPR 2019), section 3.1.
+    Source: layer-wise decay, Bao et al., "BEiT" (ICLR 2022), appendix; no decay on norms and biases, He et al., "Bag of
+    tricks" (CVPR 2019), section 3.1.
     """
     if rate <= 0 or decay < 0 or backbone_rate < 0 or not 0 < layer_decay <= 1:
         raise OptionError(

@@ -1,4 +1,6 @@
-"""Low-rank adaptation of a backbone through peft: its weights stay, and small matrices beside its linear layers are trained."""
+"""Low-rank adaptation of a backbone through peft: its weights stay, and small matrices beside its linear layers are
+trained.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Lora:
         layers: ends of the names of the linear layers that get them, such as ('q_proj', 'v_proj'); empty: all linear
             layers of all blocks.
 
-    Source: Hu et al., "LoRA" (ICLR 2022), section 4.1; all linear layers: Dettmers et al., "QLoRA" (NeurIPS 2023), section 4.
+    Source: Hu et al., "LoRA" (ICLR 2022), section 4.1; all linear layers: Dettmers et al., "QLoRA" (NeurIPS 2023),
+    section 4.
     """
 
     rank: int = 8

@@ -22,13 +22,15 @@ LONGEST = 1 << 20
 
 
 def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "") -> Config:
-    """A frozen configuration from nested dictionaries; lists become tuples, numbers are checked by the configuration itself.
+    """A frozen configuration from nested dictionaries; lists become tuples, numbers are checked by the configuration
+    itself.
 
     Args:
         where: what to call it in messages, such as the file's name.
 
     Raises:
-        OptionError: a key that does not exist (the nearest one is named), or a value of a wrong type or outside of its range.
+        OptionError: a key that does not exist (the nearest one is named), or a value of a wrong type or outside of its
+            range.
 
     Example:
         >>> from isotherm.train.schedule import Schedule

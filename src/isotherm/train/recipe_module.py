@@ -1,4 +1,6 @@
-"""What the module of a kind of recipe has to offer, so that a sweep can train it: any module that has these four names is one."""
+"""What the module of a kind of recipe has to offer, so that a sweep can train it: any module that has these four names
+is one.
+"""
 
 from __future__ import annotations
 

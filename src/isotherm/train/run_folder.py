@@ -1,4 +1,6 @@
-"""The folder of a training run: its recipe, its figures, its checkpoint. Killed at any moment, it can be gone on from."""
+"""The folder of a training run: its recipe, its figures, its checkpoint. Killed at any moment, it can be gone on
+from.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +133,9 @@ class RunFolder:
         return self.dpath / "metrics.parquet"
 
     def forget_after(self, step: int) -> None:
-        """Drop lines of steps that come after a checkpoint, which are about to be made again; a line cut short goes too."""
+        """Drop lines of steps that come after a checkpoint, which are about to be made again; a line cut short goes
+        too.
+        """
         fpath = self.dpath / "metrics.csv"
         if not fpath.is_file():
             return

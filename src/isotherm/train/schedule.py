@@ -16,8 +16,8 @@ class Schedule:
     """The factor of the peak learning rate at every step.
 
     Args:
-        shape: 'cosine' falls from the end of the warm-up to the end; 'wsd' (warm-up, stable, decay) stays at the peak and falls
-            linearly over the last ``decline`` of the run, so that it can be prolonged; 'constant' stays.
+        shape: 'cosine' falls from the end of the warm-up to the end; 'wsd' (warm-up, stable, decay) stays at the peak
+            and falls linearly over the last ``decline`` of the run, so that it can be prolonged; 'constant' stays.
         warm_up: steps in which it rises linearly from 0; the first step already has a part of it.
         last: what is left at the end, as a share of the peak.
         decline: share of the run in which WSD falls.

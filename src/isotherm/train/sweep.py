@@ -1,7 +1,8 @@
 """Many trainings of one recipe with other values: which ones, where they lie, and what came of them.
 
-The folders of the trials are all the state there is. A sweep that was killed is started again: trials that are finished replay the
-figures that they wrote, the others go on from their checkpoints, and the search and the stopping rule see all of them anew.
+The folders of the trials are all the state there is. A sweep that was killed is started again: trials that are finished
+replay the figures that they wrote, the others go on from their checkpoints, and the search and the stopping rule see
+all of them anew.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class SweepConfig:
             (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, scenes, detector, tiny-vlm.
         values: path in the recipe, such as ``training.rate``, -> a list of values, or a range ({low, high, log, whole};
             not for a grid).
-        search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen estimator choose.
+        search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen
+            estimator choose.
         metric: of the validation; None: the first that the task has.
         stop_early: ends bad trials, or None.
         at_once: trials at the same time; None: as many as there are processors for.

@@ -62,7 +62,9 @@ def write_sweep_report(sweep: Sweep, trials: Sequence[Trial], dpath: Path, *, co
 
 
 def matrix_picture(sweep: Sweep, trials: Sequence[Trial]) -> Image.Image | None:
-    """The metric over two varied values, the best of the trials that share them; None where fewer than two values vary."""
+    """The metric over two varied values, the best of the trials that share them; None where fewer than two values
+    vary.
+    """
     varied = [path for path in sweep.config.values if len({repr(t.values[path]) for t in trials}) > 1]
     if len(varied) < 2 or sweep.config.search != "grid":
         return None

@@ -1,4 +1,6 @@
-"""What may look at a model's outputs while it trains: it gives figures to log, and an alarm where the run has gone wrong."""
+"""What may look at a model's outputs while it trains: it gives figures to log, and an alarm where the run has gone
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from torch import Tensor
 
 
 class Watch(ABC):
-    """Abstract: looks at the maps of one part of every batch. Its state is kept in checkpoints, so it must be plain data."""
+    """Abstract: looks at the maps of one part of every batch. Its state is kept in checkpoints, so it must be plain
+    data.
+    """
 
     @abstractmethod
     def look(self, maps: Float[Tensor, "b n h w"], *, step: int) -> dict[str, float]:

@@ -27,7 +27,9 @@ class Worker(ABC):
 
     @abstractmethod
     def unfinished(self, model: nn.Module, *, more: bool) -> contextlib.AbstractContextManager[None]:
-        """Around a forward and backward pass: where ``more`` parts of the step follow, gradients need not be exchanged yet."""
+        """Around a forward and backward pass: where ``more`` parts of the step follow, gradients need not be exchanged
+        yet.
+        """
 
     @abstractmethod
     def total(self, value: float) -> float:
