@@ -294,16 +294,17 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
     fpath.write_bytes(b"")
     passed = {}
 
-    def load(name, *, allow_code=None, fuse=True, prompt=None, seed=0):
-        passed.update(allow_code=allow_code, fuse=fuse, prompt=prompt, seed=seed)
+    def load(name, *, allow_code=None, fuse_batchnorm=True, class_prompt=None, seed=0):
+        passed.update(allow_code=allow_code, fuse_batchnorm=fuse_batchnorm, class_prompt=class_prompt, seed=seed)
         return TinyClassifier()
 
     family = Family(name="tiny", matches=lambda model: None, load=load)
     monkeypatch.setattr(choose, "family_of_name", lambda name: (family, Match(Fit.OWN, "it is named")))
-    assert explain("scenes", PICTURE, allow_code=str(fpath), fuse=False, prompt=("a prompt of words",), seed=5).trust
-    assert passed == {"allow_code": str(fpath), "fuse": False, "prompt": ("a prompt of words",), "seed": 5}
+    of_family = {"allow_code": str(fpath), "fuse_batchnorm": False, "class_prompt": ("a prompt of words",)}
+    assert explain("scenes", PICTURE, fuse="max", seed=5, **of_family).trust
+    assert passed == of_family | {"seed": 5}
     assert explain("scenes", PICTURE, trust="off", allow_code=fpath).trust == ()
-    assert passed == {"allow_code": fpath, "fuse": True, "prompt": None, "seed": 0}
+    assert passed == {"allow_code": fpath, "fuse_batchnorm": True, "class_prompt": None, "seed": 0}
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -312,6 +313,8 @@ def test_words_that_front_door_and_adapter_share_reach_the_one_that_is_meant(tmp
     [
         ({"fuse": "maximum"}, "fuse is 'maximum'; did you mean 'max'"),
         ({"fuse": None}, "fuse is None; it takes mean, max"),
+        ({"fuse": False}, "fuse is how several layers become one map .*fuse_batchnorm=False"),
+        ({"prompt": ("bus", "person")}, "prompt is a question in words, not a tuple; .*class_prompt="),
         ({"smooth": "eigne"}, "smooth is 'eigne'; did you mean 'eigen'"),
         ({"trust": "fsat"}, "trust is 'fsat'; did you mean 'fast'"),
         ({"trust": "no-such-file.pt"}, "trust is 'no-such-file.pt'; it takes fast, full, off"),

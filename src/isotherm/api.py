@@ -33,12 +33,12 @@ def explain(
     target: Target = None,
     method: str | Method | Sequence[str | Method] | None = None,
     layers: Layers = "auto",
-    fuse: Fuse | bool = "mean",
+    fuse: Fuse = "mean",
     smooth: Smooth = "none",
     trust: TrustLevel = "fast",
     seed: int | None = None,
     name: str = "picture",
-    prompt: Any = None,
+    prompt: str | None = None,
     answer: str | None = None,
     versus: str | None = None,
     mask: Any = None,
@@ -68,7 +68,7 @@ def explain(
             weights of a model that is opened without its own. The same seed gives the same numbers; None: 0, and methods
             given as objects keep their own.
         name: of the picture.
-        prompt: what a vision-language model is asked; or what a YOLOE looks for, such as a TextPrompt. answer: what it is made to say; None: what it says itself. versus: explain why
+        prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
             it says ``answer`` rather than this.
         mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.

@@ -83,21 +83,22 @@ class ExplainOptions:
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[ExplainOptions, dict[str, Any]]:
-        """The options of explaining out of all that a front door was given, and those that are left for the model's family.
-
-        Two words mean something to both: ``prompt`` is a question or what a YOLOE looks for, ``fuse`` a word or whether a YOLO's
-        batch norms are merged. The value tells which.
-        """
+        """The options of explaining out of all that a front door was given, and those that are left for the model's family."""
         names = {field.name for field in fields(cls)}
         own = {name: value for name, value in options.items() if name in names}
         left = {name: value for name, value in options.items() if name not in names}
-        if isinstance(own.get("fuse"), bool):
-            left["fuse"] = own.pop("fuse")
-        if own.get("prompt") is not None and not isinstance(own["prompt"], str):
-            left["prompt"] = own.pop("prompt")
         return cls(**own), left
 
     def __post_init__(self) -> None:
+        if isinstance(self.fuse, bool):
+            raise OptionError(
+                f"fuse is how several layers become one map ({', '.join(get_args(Fuse))}), not {self.fuse}; "
+                f"whether a YOLO's batch norms are merged is fuse_batchnorm={self.fuse}"
+            )
+        if self.prompt is not None and not isinstance(self.prompt, str):
+            raise OptionError(
+                f"prompt is a question in words, not a {type(self.prompt).__name__}; what a YOLOE looks for is given with class_prompt="
+            )
         known_word(self.fuse, get_args(Fuse), "fuse")
         known_word(self.smooth, get_args(Smooth), "smooth")
         _check_trust(self.trust)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from torch import nn
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models import family as families_module
 from isotherm.models.choose import family_of_name, family_of_object, open_view
-from isotherm.models.family import Family, Fit, Match, families
+from isotherm.models.family import Family, Fit, Match, families, takes_options_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_models.md"
 OURS = {"torchvision", "timm", "transformers", "ultralytics", "imagenet", "scenes", "detector", "tiny-vlm"}
@@ -150,6 +151,26 @@ def test_a_missing_package_is_named(registered):
     )
     with pytest.raises(AdapterError, match="needs the package surely_not_installed"):
         open_view("far:thing")
+
+
+@pytest.mark.parametrize(("old", "new"), [("prompt", "class_prompt"), ("fuse", "fuse_batchnorm")])
+def test_options_in_an_old_spelling_are_answered_with_the_new_one(old, new):
+    with pytest.raises(OptionError, match=f"^{old}= is called {new}= where a model of ultralytics is opened"):
+        open_view("yolo11n.yaml", **{old: False})
+
+
+def test_a_loader_has_the_options_of_what_it_hands_them_on_to():
+    def wrap(model, *, processor=None, names=None, size: int | None = None, seed=1):
+        return model, names, size
+
+    @takes_options_of(wrap, but=["processor"])
+    def load(name, *, seed=0, **options):
+        return wrap(name, **options)
+
+    assert str(inspect.signature(load)) == "(name, *, seed=0, names=None, size: 'int | None' = None)"
+    assert load("a", size=3) == ("a", None, 3)
+    with pytest.raises(TypeError, match="color"):
+        load("a", color=3)
 
 
 def test_options_are_those_of_the_family():

@@ -34,6 +34,8 @@ EXAMPLES = (
     "detector",
     "tiny-vlm",
 )
+RENAMED = {"prompt": "class_prompt", "fuse": "fuse_batchnorm"}
+"""What options of families were called when explaining had options of the same names."""
 WEIGHTS_ONLY = {".safetensors", ".pth", ".bin", ".onnx", ".engine", ".tflite", ".ckpt"}
 
 
@@ -160,6 +162,9 @@ def _call(
             raise OptionError(
                 f"trust is how thoroughly maps are judged; a file that may run code while it is opened is named with allow_code={given['trust']!s:.80}"
             )
+        for name in unknown:
+            if RENAMED.get(name) in known:
+                raise OptionError(f"{name}= is called {RENAMED[name]}= where a model of {family.name} is opened")
         who = f"{family.name}, which ships with isotherm, takes" if family.shipped else f"{family.name} models take"
         raise OptionError(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"

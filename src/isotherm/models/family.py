@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from isotherm.errors import AdapterError, MissingExtraError
 
 GROUP = "isotherm.models"
 OURS = "isotherm"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Fit(IntEnum):
@@ -113,6 +116,36 @@ class Family:
     def _need(self) -> None:
         if not self.is_installed:
             raise self.missing(f"opening a model of {self.name}")
+
+
+def takes_options_of(wrap: Callable[..., Any], *, but: Iterable[str] = ()) -> Callable[[Function], Function]:
+    """A decorator for ``load(name, *, ..., **options)`` that hands its options on to ``wrap``: its signature names them as well.
+
+    So the options of a family are listed once. Nothing is put around the function; what both take is its own.
+
+    Args:
+        wrap: whose keywords are handed on. but: those that are not.
+
+    Example:
+        >>> def wrap(model, *, names=None, size=None): ...
+        >>> @takes_options_of(wrap)
+        ... def load(name, *, seed=0, **options): ...
+        >>> str(inspect.signature(load))
+        '(name, *, seed=0, names=None, size=None)'
+    """
+
+    def with_signature(load: Function) -> Function:
+        own = inspect.signature(load)
+        mine = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        further = [
+            p
+            for name, p in inspect.signature(wrap).parameters.items()
+            if p.kind is p.KEYWORD_ONLY and name not in own.parameters and name not in but
+        ]
+        load.__signature__ = own.replace(parameters=[*mine, *further])  # type: ignore[attr-defined]
+        return load
+
+    return with_signature
 
 
 def class_match(model: object, package: str) -> Match | None:

@@ -189,7 +189,11 @@ def test_several_layers_and_smoothing():
         (lambda v: open_model("resnet18", weights="none", frames=8), OptionError, "sees one picture"),
         (lambda v: open_model("r3d_18", weights="none", frames=0), OptionError, "frames is 0"),
         (lambda v: open_model("r3d_18", weights="none", geometry="letterbox"), OptionError, "crop or squash"),
-        (lambda v: open_model("r3d_18", weights="none", names=["a"]), OptionError, "for 400 logits"),
+        (
+            lambda v: open_model("r3d_18", weights="none", names=["a"]),
+            OptionError,
+            "for the 400 logits of this VideoResNet",
+        ),
         (lambda v: open_model("mvit_v1_b", weights="none"), AdapterError, "VideoResNet, S3D"),
     ],
     ids=["picture", "method", "layer", "rate", "frames", "no frames", "geometry", "names", "mvit"],

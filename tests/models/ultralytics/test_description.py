@@ -54,7 +54,7 @@ from isotherm.errors import WeightsError
 said = {}
 for name in sys.argv[2:]:
     try:
-        load(name, fuse=False)
+        load(name, fuse_batchnorm=False)
         said[name] = "opened"
     except WeightsError as error:
         said[name] = str(error)

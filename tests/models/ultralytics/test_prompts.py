@@ -46,7 +46,7 @@ def test_embeddings_need_no_text_encoder_and_no_set_classes():
     yolo = made("yoloe-11s-seg.yaml")
     values = embeddings(9)[3:7]
     before = fingerprint(yolo.model)
-    view = wrap(yolo, prompt=EmbeddingPrompt(words(4), values), confidence=0.3, **SIZE)
+    view = wrap(yolo, class_prompt=EmbeddingPrompt(words(4), values), confidence=0.3, **SIZE)
     findings, _, _ = found(view)
     assert fingerprint(yolo.model) == before
     assert findings.names == words(4)
@@ -88,7 +88,7 @@ def test_words_go_through_the_models_own_text_encoder(monkeypatch):
     findings, recording, _ = found(view)
     recording.gradients(findings.logits[:1, 0], torch.tensor([0]))
     assert fingerprint(yolo.model) == before
-    assert torch.equal(wrap(yolo, prompt=TextPrompt(("bus", "person")), **SIZE).embeddings, view.embeddings)
+    assert torch.equal(wrap(yolo, class_prompt=TextPrompt(("bus", "person")), **SIZE).embeddings, view.embeddings)
 
 
 def test_a_text_encoder_that_cannot_be_had_is_an_error_that_helps(monkeypatch):
@@ -128,7 +128,7 @@ def test_boxes_on_the_same_picture_as_predict(classes):
     numbers = np.array(classes or [0, 0, 0])
     result, used = predict(yolo, bus(), conf=0.05, visual_prompts={"bboxes": np.array(BOXES), "cls": numbers})
     before = fingerprint(used.backend.model)
-    view = wrap(used, prompt=VisualPrompt(BOXES, classes), confidence=0.05, **SIZE)
+    view = wrap(used, class_prompt=VisualPrompt(BOXES, classes), confidence=0.05, **SIZE)
     findings, recording, inputs = found(view)
     assert fingerprint(used.backend.model) == before
     assert findings.names == tuple(f"object{i}" for i in range(len(set(numbers))))
@@ -149,7 +149,10 @@ def test_boxes_on_a_reference_picture_as_predict():
         copy.copy(yolo), mirrored, conf=0.05, visual_prompts=prompts, refer_image=np.ascontiguousarray(bus()[..., ::-1])
     )
     view = wrap(
-        used, prompt=VisualPrompt(BOXES, [0, 0, 1], picture=bus(), names=("person", "bus")), confidence=0.05, **SIZE
+        used,
+        class_prompt=VisualPrompt(BOXES, [0, 0, 1], picture=bus(), names=("person", "bus")),
+        confidence=0.05,
+        **SIZE,
     )
     findings, _, inputs = found(view, mirrored)
     assert not inputs.extra
@@ -219,31 +222,35 @@ def test_prompt_free_findings_are_those_of_predict_and_know_their_anchor():
     ("make", "error", "says"),
     [
         (lambda: load("yoloe-11s-seg.yaml", **SIZE), AdapterError, "has no classes yet"),
-        (lambda: wrap(made("yolo11n.yaml"), prompt=TextPrompt(("bus",)), **SIZE), AdapterError, "takes no prompts"),
-        (lambda: wrap(made("yolo11n-cls.yaml"), prompt=TextPrompt(("bus",))), AdapterError, "takes no prompts"),
         (
-            lambda: wrap(made("yoloe-11s-seg.yaml"), classes="bus", prompt=TextPrompt(("bus",)), **SIZE),
+            lambda: wrap(made("yolo11n.yaml"), class_prompt=TextPrompt(("bus",)), **SIZE),
+            AdapterError,
+            "takes no prompts",
+        ),
+        (lambda: wrap(made("yolo11n-cls.yaml"), class_prompt=TextPrompt(("bus",))), AdapterError, "takes no prompts"),
+        (
+            lambda: wrap(made("yoloe-11s-seg.yaml"), classes="bus", class_prompt=TextPrompt(("bus",)), **SIZE),
             OptionError,
             "give one of them",
         ),
         (lambda: wrap(made("yoloe-11s-seg.yaml"), classes="", **SIZE), OptionError, "none of them empty"),
         (
-            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=EmbeddingPrompt(("a",), embeddings(2)), **SIZE),
+            lambda: wrap(made("yoloe-11s-seg.yaml"), class_prompt=EmbeddingPrompt(("a",), embeddings(2)), **SIZE),
             OptionError,
             "one row of 512 per name",
         ),
-        (lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt([]), **SIZE), OptionError, "at least one"),
+        (lambda: wrap(made("yoloe-11s-seg.yaml"), class_prompt=VisualPrompt([]), **SIZE), OptionError, "at least one"),
         (
-            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, [0, 1]), **SIZE),
+            lambda: wrap(made("yoloe-11s-seg.yaml"), class_prompt=VisualPrompt(BOXES, [0, 1]), **SIZE),
             OptionError,
             "2 class numbers",
         ),
         (
-            lambda: wrap(made("yoloe-11s-seg.yaml"), prompt=VisualPrompt(BOXES, names=("a", "b")), **SIZE),
+            lambda: wrap(made("yoloe-11s-seg.yaml"), class_prompt=VisualPrompt(BOXES, names=("a", "b")), **SIZE),
             OptionError,
             "names 2 classes",
         ),
-        (lambda: wrap(prompt_free(0.1), prompt=TextPrompt(("bus",)), **SIZE), AdapterError, "takes no prompts"),
+        (lambda: wrap(prompt_free(0.1), class_prompt=TextPrompt(("bus",)), **SIZE), AdapterError, "takes no prompts"),
     ],
 )
 def test_prompts_that_cannot_work_say_why(make, error, says):

@@ -61,7 +61,7 @@ def test_models_are_left_as_they_were(config):
     yolo.model.eval()
     with torch.no_grad():
         yolo.model(torch.zeros(1, 3, 64, 64))  # the head caches anchors of some other shape
-    more = {"prompt": EmbeddingPrompt(("a", "b", "c"), embeddings(3))} if "yoloe" in config else {}
+    more = {"class_prompt": EmbeddingPrompt(("a", "b", "c"), embeddings(3))} if "yoloe" in config else {}
     before = state_of(yolo.model)
     view = wrap(yolo, size=320, confidence=0.01, end_to_end=True if "26" in config else None, **more)
     explain_all(view)

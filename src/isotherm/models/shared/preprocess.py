@@ -137,6 +137,41 @@ class Preprocess:
         return Inputs(batch.to(device=device, dtype=dtype), Frame.stack(frames), blank=blank)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """What a user says of a model's input and classes, in place of what the model or its package says; None leaves that.
+
+    Args:
+        names: class names. size: one side or (h, w). mean, std: of pixels in [0, 1]. geometry: see :data:`Geometry`.
+    """
+
+    names: Sequence[str] | None = None
+    size: int | Sequence[int] | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    geometry: Geometry | None = None
+
+    def preprocess(self, own: Preprocess) -> Preprocess:
+        """The model's own way to prepare pictures, with what the user says."""
+        changed = own.with_size(self.size).with_colours(self.mean, self.std)
+        if self.geometry is None:
+            return changed
+        return replace(
+            changed, geometry=self.geometry, resize=changed.resize if self.geometry == "crop" else changed.size
+        )
+
+    def premises(self, preprocess: Preprocess, *, source: Source, why: str) -> tuple[Premise, ...]:
+        """What a model is fed, see :func:`input_premises`."""
+        return input_premises(
+            preprocess, source=source, why=why, size=self.size, mean=self.mean, std=self.std, geometry=self.geometry
+        )
+
+    def check_names(self, count: int, *, what: str, one: str) -> None:
+        """Raises OptionError where there are names, but not one for each of ``count``. what: is named. one: of it, in a word."""
+        if self.names is not None and len(self.names) != count:
+            raise OptionError(f"{len(self.names)} class names were given for the {count} {what}; give one per {one}")
+
+
 def size_of(size: int | Sequence[int]) -> Size:
     """An input size given as one side or as (h, w) -> (h, w)."""
     pair = (size, size) if isinstance(size, int) else tuple(int(s) for s in size)

@@ -18,11 +18,12 @@ import torch
 from torch import nn
 
 from isotherm.cam.capture import original_module
-from isotherm.cam.premises import Premise, RandomWeights, Source
+from isotherm.cam.premises import Premise, Source
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
-from isotherm.models.shared.premises import assumed, names_premise
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, input_premises, size_of
+from isotherm.models.shared.premises import assumed, names_premise, why_assumed, with_weights_named
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, size_of
 from isotherm.models.weights.configs import read_checked
 from isotherm.models.weights.files import load_fitting, open_weights
 
@@ -62,32 +63,25 @@ def wrap(
             f"{type(inner).__name__} is not a timm classifier (no get_classifier); "
             "create it without features_only=True, or wrap it with the torchvision adapter, which takes any module that puts out logits"
         )
-    preprocess = preprocess_of(inner).with_colours(mean, std)
     fixed = fixed_size(inner)
     if size is not None and fixed is not None and size_of(size) != fixed:
         raise OptionError(
             f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}"
         )
-    preprocess = preprocess.with_size(fixed or size)
+    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry)
+    preprocess = replace(options, size=fixed or size).preprocess(preprocess_of(inner))
     tokens = token_rule(inner)(preprocess.size)
     patch = None if tokens is None else tokens.patch
     if fixed is None and patch is not None and any(s % p for s, p in zip(preprocess.size, patch, strict=True)):
         raise OptionError(
             f"size {preprocess.size} is not a multiple of this {type(inner).__name__}'s patch of {patch[0]} x {patch[1]} pixels; choose one that is"
         )
-    if geometry is not None:
-        preprocess = replace(
-            preprocess, geometry=geometry, resize=preprocess.resize if geometry == "crop" else preprocess.size
-        )
     classifier = inner.get_classifier()
     heads = [
         h for h in (classifier if isinstance(classifier, tuple | list) else (classifier,)) if isinstance(h, nn.Linear)
     ]
     outputs = int(inner.num_classes) or embedding_size(inner)
-    if names is not None and len(names) != outputs:
-        raise OptionError(
-            f"{len(names)} class names were given for the {outputs} outputs of this {type(inner).__name__}; give one per output"
-        )
+    options.check_names(outputs, what=f"outputs of this {type(inner).__name__}", one="output")
     arguments: dict[str, Any] = dict(
         name=f"{(getattr(inner, 'pretrained_cfg', None) or {}).get('architecture', type(inner).__name__)} (timm)",
         names=names or names_of(inner),
@@ -97,7 +91,7 @@ def wrap(
         tokens=token_rule(inner),
         four=order_of(inner),
         embeds=int(inner.num_classes) == 0,
-        premises=_premises(inner, preprocess, names, size=size, mean=mean, std=std, geometry=geometry),
+        premises=_premises(inner, preprocess, options),
     )
     return (
         TransformerView(inner, **arguments, **token_head(inner))
@@ -106,6 +100,7 @@ def wrap(
     )
 
 
+@takes_options_of(wrap)
 def load(
     name: str,
     *,
@@ -113,11 +108,7 @@ def load(
     seed: int = 0,
     device: str | torch.device = "cpu",
     allow_code: Any = None,
-    names: Sequence[str] | None = None,
-    size: int | Sequence[int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    geometry: Geometry | None = None,
+    **options: Any,
 ) -> ClassifierView:
     """A view of one of timm's models, by name.
 
@@ -128,7 +119,7 @@ def load(
             the path of a state dict, whose number of classes the model then gets.
         seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or the
             ``config.json`` of a model on a hub that may hand arguments on.
-        names, size, mean, std, geometry: as in :func:`wrap`. Transformers of a fixed size are built for ``size``.
+        options: names, size, mean, std, geometry, as in :func:`wrap`. Transformers of a fixed size are built for ``size``.
 
     Raises:
         AdapterError: no such model; the message has the nearest names.
@@ -148,6 +139,7 @@ def load(
             f"{name} is a model on a hub: its structure comes with its weights, so weights must be 'auto'; for a file give timm's own model name"
         )
     built: dict[str, Any] = {}
+    size = options.get("size")
     if size is not None and not on_hub and _takes_size(name):
         built["img_size"] = size_of(size)
     if weights == "auto":
@@ -164,20 +156,14 @@ def load(
         model = build(name, seed, **built)
     else:
         model = _fitted(name, open_weights(Path(weights), allow_code=allow_code), Path(weights), seed, built)
-    view = wrap(model.to(device).eval(), names=names, size=size, mean=mean, std=std, geometry=geometry)
-    if weights == "none":
-        view.random_weights = RandomWeights.of(view.model, seed)
-        view.premises = assumed(
-            view.premises, "input", f"there are no trained weights; it is what those of timm's {name} are fed"
-        )
-    elif weights != "auto":
+    view = wrap(model.to(device).eval(), **options)
+    if weights != "auto":
         view.premises = assumed(
             view.premises,
             "input",
-            f"{Path(weights).name} does not say what it was trained on; it is what timm's own weights of {name} are fed; {CAN_BE_GIVEN}",
+            why_assumed(weights, f"those of timm's {name} are", f"timm's own weights of {name} are"),
         )
-    view.name = f"{name} (timm, {'random weights' if weights == 'none' else 'timm weights' if weights == 'auto' else Path(weights).name})"
-    return view
+    return with_weights_named(view, name, weights, seed, package="timm", own="timm weights")
 
 
 def _checked(name: str, allow_code: Any) -> str:
@@ -226,7 +212,7 @@ def names_of(model: Any) -> list[str]:
     return numbered(int(model.num_classes)) if subset is None else list(ImageNetInfo(subset).label_descriptions())
 
 
-def _premises(model: Any, preprocess: Preprocess, names: Sequence[str] | None, **given: Any) -> tuple[Premise, ...]:
+def _premises(model: Any, preprocess: Preprocess, options: InputOptions) -> tuple[Premise, ...]:
     """What is taken for granted: a configuration declares the input; a number of classes only suggests whose names they are."""
     from timm.data import infer_imagenet_subset
 
@@ -239,12 +225,12 @@ def _premises(model: Any, preprocess: Preprocess, names: Sequence[str] | None, *
         if declares
         else f"this {label} has no configuration (pretrained_cfg); it is timm's default, that of ImageNet; {CAN_BE_GIVEN}"
     )
-    found = input_premises(preprocess, source=source, why=why, **given)
+    of_input = options.premises(preprocess, source=source, why=why)
     subset = infer_imagenet_subset(model) if int(model.num_classes) else None
     return (
-        found
-        if names is not None or subset is None
-        else (*found, names_premise(subset.replace("imagenet", "ImageNet"), int(model.num_classes)))
+        of_input
+        if options.names is not None or subset is None
+        else (*of_input, names_premise(subset.replace("imagenet", "ImageNet"), int(model.num_classes)))
     )
 
 

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 from isotherm.cam.premises import Premise
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.models.shared.preprocess import numbers, size_of
+from isotherm.models.shared.preprocess import InputOptions, numbers, size_of
 from isotherm.models.torchvision.anchors import AnchorView
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.rcnn import RCNNView
 
 
-def wrap_detector(
-    model: Any,
-    *,
-    names: Sequence[str] | None,
-    size: int | Sequence[int] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    weights: Any,
-    confidence: float | None,
-) -> View:
+def wrap_detector(model: Any, options: InputOptions, *, weights: Any, confidence: float | None) -> View:
     """The view of a detector; the arguments are those of :func:`isotherm.models.torchvision.view.wrap`.
 
     ``size`` as one number is the shorter side that pictures are scaled to, and the longest allowed side grows with
@@ -35,8 +25,9 @@ def wrap_detector(
 
     if confidence is not None and not 0 <= confidence <= 1:
         raise OptionError(f"confidence is {confidence}; expected a number from 0 to 1")
+    names, size, mean, std = options.names, options.size, options.mean, options.std
     transform = model.transform
-    if any(given is not None for given in (size, mean, std)):
+    if any(value is not None for value in (size, mean, std)):
         transform = copy.copy(transform)  # the model's own stays as it is
         transform.image_mean = list(mean) if mean is not None else transform.image_mean
         transform.image_std = list(std) if std is not None else transform.image_std
@@ -60,18 +51,18 @@ def wrap_detector(
     if names is None:
         names, whose = names_of(count, weights, defaults)
         premises += whose
-    found = view(
+    detector = view(
         model,
         name=f"{type(model).__name__} (torchvision)",
         names=names or (),
         transform=transform,
         confidence=confidence,
     )
-    found.premises = premises
-    return found
+    detector.premises = premises
+    return detector
 
 
-def _premises(transform: Any, **given: Any) -> tuple[Premise, ...]:
+def _premises(transform: Any, **own: Any) -> tuple[Premise, ...]:
     """What the detector is fed: its own transform says it, but for what the user gave."""
     scaled = (
         f"stretched to {transform.fixed_size[1]} x {transform.fixed_size[0]} pixels"
@@ -83,8 +74,8 @@ def _premises(transform: Any, **given: Any) -> tuple[Premise, ...]:
         "mean": f"mean {numbers(transform.image_mean)}",
         "std": f"std {numbers(transform.image_std)}",
     }
-    theirs = [words.pop(name) for name, value in given.items() if value is not None]
-    found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
+    theirs = [words.pop(name) for name, value in own.items() if value is not None]
+    premises = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
     if words:
-        found.append(Premise(about="input", value=", ".join(words.values()), source="declared", why=OWN_TRANSFORM))
-    return tuple(found)
+        premises.append(Premise(about="input", value=", ".join(words.values()), source="declared", why=OWN_TRANSFORM))
+    return tuple(premises)

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
-from isotherm.errors import OptionError
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Pictures, Preprocess, input_premises
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, InputOptions, Pictures, Preprocess
 from isotherm.models.torchvision.premises import names_of
 
 SHORTER_SIDE = 520
@@ -71,16 +70,7 @@ class SegmenterView:
         )  # the model stretches its answer over the input
 
 
-def wrap_segmenter(
-    model: nn.Module,
-    *,
-    names: Sequence[str] | None,
-    size: int | Sequence[int] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    geometry: Geometry | None,
-    weights: Any,
-) -> SegmenterView:
+def wrap_segmenter(model: nn.Module, options: InputOptions, *, weights: Any) -> SegmenterView:
     """The view of a segmenter; the arguments are those of :func:`isotherm.models.torchvision.view.wrap`.
 
     ``size`` as one number is the shorter side of the input; ``geometry`` is "shorter" unless given.
@@ -88,32 +78,26 @@ def wrap_segmenter(
     from torchvision.models.segmentation import FCN_ResNet50_Weights
 
     side, interpolation = SHORTER_SIDE, "bilinear"
-    preprocess = Preprocess(size=(side, side), geometry=geometry or "shorter")
+    preprocess = Preprocess(size=(side, side), geometry="shorter")
     if weights is not None:
         preset = weights.transforms()
         side, interpolation = int(preset.resize_size[0]), preset.interpolation.value
         preprocess = replace(
             preprocess, size=(side, side), interpolation=interpolation, mean=tuple(preset.mean), std=tuple(preset.std)
         )
-    preprocess = preprocess.with_size(size).with_colours(mean, std)
+    preprocess = options.preprocess(preprocess)
     count = _count(model)
-    if names is not None and len(names) != count:
-        raise OptionError(
-            f"{len(names)} class names were given for the {count} classes of this {type(model).__name__}; give one per class"
-        )
+    options.check_names(count, what=f"classes of this {type(model).__name__}", one="class")
     voc = FCN_ResNet50_Weights.DEFAULT
     declared = weights is not None
-    premises = input_premises(
+    premises = options.premises(
         preprocess,
         source="declared" if declared else "assumed",
         why=f"the transforms of {weights}"
         if declared
         else f"a module of torchvision does not say which weights it holds; it is what torchvision's are fed; {CAN_BE_GIVEN}",
-        size=size,
-        mean=mean,
-        std=std,
-        geometry=geometry,
     )
+    names = options.names
     if names is None:
         names, whose = names_of(count, weights, {len(voc.meta["categories"]): ("VOC", voc)})
         premises += whose

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,7 @@ from isotherm.frame import Frame, Size
 from isotherm.models.shared.classifier import numbered
 from isotherm.models.shared.clip_classifier import ClipClassifierView
 from isotherm.models.shared.premises import names_premise
-from isotherm.models.shared.preprocess import (
-    CAN_BE_GIVEN,
-    Geometry,
-    Preprocess,
-    cut_centre,
-    input_premises,
-    scaled_size,
-)
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, cut_centre, scaled_size
 
 KINETICS = 400
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
@@ -70,17 +62,7 @@ def is_video_model(model: nn.Module) -> bool:
     return type(model).__module__.startswith("torchvision.models.video")
 
 
-def wrap_video(
-    model: nn.Module,
-    *,
-    names: Sequence[str] | None,
-    size: int | Sequence[int] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    geometry: Geometry | None,
-    frames: int | None,
-    weights: Any,
-) -> VideoClassifierView:
+def wrap_video(model: nn.Module, options: InputOptions, *, frames: int | None, weights: Any) -> VideoClassifierView:
     """The view of one of torchvision's video classifiers; the arguments are those of :func:`isotherm.models.torchvision.view.wrap`."""
     kind = type(model).__name__
     if kind not in LAYERS:
@@ -88,39 +70,26 @@ def wrap_video(
             f"{kind} is a video model whose tokens nobody has described to isotherm; of torchvision's it reads "
             f"{', '.join(LAYERS)}: r3d_18, mc3_18, r2plus1d_18, s3d, swin3d_t and its like"
         )
-    if geometry in ("letterbox", "shorter"):
-        raise OptionError(f"geometry={geometry!r} is for pictures; video models take crop or squash")
-    declared = preprocess_of(kind, weights)
-    preprocess = declared.with_size(size).with_colours(mean, std)
-    if geometry is not None:
-        preprocess = replace(
-            preprocess, geometry=geometry, resize=preprocess.resize if geometry == "crop" else preprocess.size
-        )
+    if options.geometry in ("letterbox", "shorter"):
+        raise OptionError(f"geometry={options.geometry!r} is for pictures; video models take crop or squash")
+    preprocess = options.preprocess(preprocess_of(kind, weights))
     linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
     count = int(linear[-1].out_features) if linear else KINETICS
-    found, whose = _names(names, count, weights)
+    names, whose = _names(options, kind, count, weights)
     if weights is not None:
-        given = input_premises(
-            preprocess,
-            source="declared",
-            why=f"the transforms of {weights}",
-            size=size,
-            mean=mean,
-            std=std,
-            geometry=geometry,
-        )
+        of_input = options.premises(preprocess, source="declared", why=f"the transforms of {weights}")
     else:
         why = f"a module of torchvision does not say which weights it holds; it is what its own of this kind are fed; weights, {CAN_BE_GIVEN}"
-        given = input_premises(preprocess, source="assumed", why=why, size=size, mean=mean, std=std, geometry=geometry)
+        of_input = options.premises(preprocess, source="assumed", why=why)
     return VideoClassifierView(
         model,
         name=f"{kind} (torchvision)",
-        names=found,
+        names=names,
         preprocess=preprocess,
         heads=linear[-1:],
         known=LAYERS[kind],
         fed_frames=FED[kind] if frames is None else frames,
-        premises=(*given, frames_premise(FED[kind] if frames is None else frames, frames is not None), *whose),
+        premises=(*of_input, frames_premise(FED[kind] if frames is None else frames, frames is not None), *whose),
     )
 
 
@@ -160,12 +129,11 @@ def _usual(kind: str) -> tuple[Size, Size, Geometry]:
     return ((224, 224), (256, 256), "squash") if kind == "S3D" else ((224, 224), (256, 256), "crop")
 
 
-def _names(given: Sequence[str] | None, count: int, weights: Any) -> tuple[Sequence[str], tuple[Premise, ...]]:
+def _names(options: InputOptions, kind: str, count: int, weights: Any) -> tuple[Sequence[str], tuple[Premise, ...]]:
     """Class names, and whose they are."""
-    if given is not None:
-        if len(given) != count:
-            raise OptionError(f"{len(given)} class names were given for {count} logits; give one per logit")
-        return given, ()
+    options.check_names(count, what=f"logits of this {kind}", one="logit")
+    if options.names is not None:
+        return options.names, ()
     categories = None if weights is None else weights.meta.get("categories")
     if categories is not None and len(categories) == count:
         value = f"the {count} of {weights}"

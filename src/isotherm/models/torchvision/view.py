@@ -16,21 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.cam.capture import original_module
-from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView, dense_logits
-from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed
-from isotherm.models.shared.preprocess import (
-    CAN_BE_GIVEN,
-    Geometry,
-    Preprocess,
-    fed_as_imagenet,
-    input_premises,
-    size_of,
-)
+from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed, why_assumed, with_weights_named
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, fed_as_imagenet, size_of
 from isotherm.models.torchvision.build import build, fitted
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.video import is_video_model, wrap_video
@@ -81,6 +75,7 @@ def wrap(
     from torchvision.models.segmentation._utils import _SimpleSegmentationModel
 
     model = original_module(model)
+    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry)
     if isinstance(model, GeneralizedRCNN | SSD | RetinaNet | FCOS):
         from isotherm.models.torchvision.detect import wrap_detector
 
@@ -88,15 +83,13 @@ def wrap(
             raise OptionError(
                 "torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out"
             )
-        return wrap_detector(model, names=names, size=size, mean=mean, std=std, weights=weights, confidence=confidence)
+        return wrap_detector(model, options, weights=weights, confidence=confidence)
     if confidence is not None:
         raise OptionError(
             "confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters"
         )
     if is_video_model(model):
-        return wrap_video(
-            model, names=names, size=size, mean=mean, std=std, geometry=geometry, frames=frames, weights=weights
-        )
+        return wrap_video(model, options, frames=frames, weights=weights)
     if frames is not None:
         raise OptionError(
             f"frames= is for video models, and this {type(model).__name__} sees one picture; leave it out"
@@ -104,20 +97,11 @@ def wrap(
     if isinstance(model, _SimpleSegmentationModel | LRASPP):
         from isotherm.models.torchvision.segmentation import wrap_segmenter
 
-        return wrap_segmenter(model, names=names, size=size, mean=mean, std=std, geometry=geometry, weights=weights)
-    return wrap_classifier(model, names=names, size=size, mean=mean, std=std, geometry=geometry, weights=weights)
+        return wrap_segmenter(model, options, weights=weights)
+    return wrap_classifier(model, options, weights=weights)
 
 
-def wrap_classifier(
-    model: nn.Module,
-    *,
-    names: Sequence[str] | None,
-    size: int | Sequence[int] | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    geometry: Geometry | None,
-    weights: Any,
-) -> ClassifierView | DenseView:
+def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) -> ClassifierView | DenseView:
     """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of :func:`wrap`."""
     from torchvision.models import VisionTransformer
 
@@ -129,26 +113,20 @@ def wrap_classifier(
         )
     linear = _last_linear(model)
     part = None if weights is not None else declaring_part(model)
-    own = preprocess_of(model, weights) if part is None else part.preprocess
-    preprocess = own.with_size(size).with_colours(mean, std)
-    if geometry is not None:
-        from dataclasses import replace
-
-        keep = preprocess.resize if geometry == "crop" else preprocess.size
-        preprocess = replace(preprocess, geometry=geometry, resize=keep)
+    preprocess = options.preprocess(preprocess_of(model, weights) if part is None else part.preprocess)
     if isinstance(model, VisionTransformer) and preprocess.size != (model.image_size, model.image_size):
         raise OptionError(
             f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out"
         )
     count = _count_of_classes(model, linear)
-    premises = _input_premises(model, preprocess, weights, part, size=size, mean=mean, std=std, geometry=geometry)
+    source, why = _source_of_input(model, weights, part)
+    premises = options.premises(preprocess, source=source, why=why)
+    names = options.names
     if names is None:
         names, whose = _names(count, weights, preprocess)
         premises += whose
-    elif count is not None and len(names) != count:
-        raise OptionError(
-            f"{len(names)} class names were given for the {count} logits of this {type(model).__name__}; give one per logit"
-        )
+    elif count is not None:
+        options.check_names(count, what=f"logits of this {type(model).__name__}", one="logit")
     arguments: dict[str, Any] = dict(
         name=f"{type(model).__name__} (torchvision)"
         if type(model).__module__.startswith("torchvision.")
@@ -185,6 +163,7 @@ def wrap_classifier(
     return view
 
 
+@takes_options_of(wrap)
 def load(
     name: str,
     *,
@@ -192,13 +171,7 @@ def load(
     seed: int = 0,
     device: str | torch.device = "cpu",
     allow_code: Any = None,
-    names: Sequence[str] | None = None,
-    size: int | Sequence[int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    geometry: Geometry | None = None,
-    confidence: float | None = None,
-    frames: int | None = None,
+    **options: Any,
 ) -> View:
     """A view of one of torchvision's models, by name.
 
@@ -207,7 +180,7 @@ def load(
         weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random ones;
             anything else is the path of a state dict, whose number of classes the model then gets.
         seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
-        names, size, mean, std, geometry, confidence, frames: as in :func:`wrap`.
+        options: names, size, mean, std, geometry, confidence, frames, as in :func:`wrap`.
 
     Raises:
         AdapterError: no such model; the message has the nearest names.
@@ -247,30 +220,12 @@ def load(
             len(best.meta["categories"]) if best is not None else IMAGENET_CLASSES,
         )
     # a fine-tuned file keeps the geometry and colours of the family, but not the names of its classes
-    view = wrap(
-        model.to(device).eval(),
-        names=names,
-        size=size,
-        mean=mean,
-        std=std,
-        geometry=geometry,
-        confidence=confidence,
-        frames=frames,
-        weights=best,
-    )
-    if weights == "none":
-        view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[attr-defined]
+    view = wrap(model.to(device).eval(), weights=best, **options)
     if weights != "auto" and best is not None:
-        _assume(
-            view,
-            f"there are no trained weights; it is what those of {best} are fed"
-            if weights == "none"
-            else f"{Path(weights).name} does not say what it was trained on; it is what {best} is fed; {CAN_BE_GIVEN}",
-        )
+        _assume(view, why_assumed(weights, f"those of {best} are", f"{best} is"))
     if weights == "auto" and isinstance(view, ClassifierView):
         view.exclusive = True  # all of torchvision's own weights of classifiers come from cross-entropy
-    view.name = f"{name} (torchvision, {'random weights' if weights == 'none' else best if weights == 'auto' else Path(weights).name})"
-    return view
+    return with_weights_named(view, name, weights, seed, package="torchvision", own=best)
 
 
 def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
@@ -286,27 +241,27 @@ def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
     return Preprocess(size=(side, side), resize=(round(side * 256 / 224),) * 2)
 
 
-def _input_premises(
-    model: nn.Module, preprocess: Preprocess, weights: Any, part: DeclaringPart | None, **given: Any
-) -> tuple[Premise, ...]:
-    """Where the input of a classifier comes from: weights say what they are fed, modules do not."""
+def _source_of_input(model: nn.Module, weights: Any, part: DeclaringPart | None) -> tuple[Source, str]:
+    """Where the input of a classifier comes from, and why so: weights say what they are fed, modules do not."""
     if weights is not None:
-        return input_premises(preprocess, source="declared", why=f"the transforms of {weights}", **given)
+        return "declared", f"the transforms of {weights}"
     kind = type(model).__name__
     if part is not None and not part.name:
-        return input_premises(preprocess, source="declared", why=f"its own configuration, {part.label}", **given)
+        return "declared", f"its own configuration, {part.label}"
     if part is not None:
-        return input_premises(
-            preprocess,
-            source="assumed",
-            why=f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
-            **given,
+        return (
+            "assumed",
+            f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
         )
     if type(model).__module__.startswith("torchvision."):
-        why = f"a module of torchvision does not say which weights it holds; it is what torchvision's first ImageNet weights are fed; weights, {CAN_BE_GIVEN}"
-    else:
-        why = f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}"
-    return input_premises(preprocess, source="assumed", why=why, **given)
+        return (
+            "assumed",
+            f"a module of torchvision does not say which weights it holds; it is what torchvision's first ImageNet weights are fed; weights, {CAN_BE_GIVEN}",
+        )
+    return (
+        "assumed",
+        f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}",
+    )
 
 
 def _assume(view: Any, why: str) -> None:

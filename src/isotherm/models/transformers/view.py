@@ -15,6 +15,7 @@ from isotherm.cam.capture import original_module
 from isotherm.cam.premises import RandomWeights, Source
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, OptionError
+from isotherm.models.family import takes_options_of
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.classify import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
 from isotherm.models.transformers.detect import QueryDetectorView, label_names
@@ -129,6 +130,7 @@ def wrap(
     raise AdapterError(f"{kind} is a model of another job; of transformers isotherm reads {READS}")
 
 
+@takes_options_of(wrap, but=("processor",))
 def load(
     name: str | os.PathLike[str],
     *,
@@ -136,12 +138,8 @@ def load(
     seed: int = 0,
     device: str | torch.device = "cpu",
     allow_code: Any = None,
-    names: Sequence[str] | None = None,
-    size: int | Sequence[int] | None = None,
-    classes: str | Sequence[str] | None = None,
-    confidence: float | None = None,
     dtype: str = "float32",
-    frames: int | None = None,
+    **options: Any,
 ) -> View | LanguageView:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
 
@@ -153,7 +151,7 @@ def load(
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
         seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or a
             ``config.json`` that may hand arguments on.
-        names, size, classes, confidence, frames: as in :func:`wrap`. dtype: float32, whatever the weights were saved in, bfloat16 or float16.
+        dtype: float32, whatever the weights were saved in, bfloat16 or float16. options: names, size, classes, confidence, frames, as in :func:`wrap`.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.
@@ -165,15 +163,7 @@ def load(
     model = open_model(name, config, weights=weights, seed=seed, allow_code=allow_code, dtype=dtype_of(dtype)).to(
         device
     )
-    view = wrap(
-        model,
-        processor=open_processor(name),
-        names=names,
-        size=size,
-        classes=classes,
-        confidence=confidence,
-        frames=frames,
-    )
+    view = wrap(model, processor=open_processor(name), **options)
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")

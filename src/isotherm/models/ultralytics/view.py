@@ -25,6 +25,7 @@ from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Classification, Detections, Inputs, LayerChoice, Layout, Pins, Prediction
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.frame import Size
+from isotherm.models.family import takes_options_of
 from isotherm.models.ultralytics.findings import Thresholds, find_anchors, find_queries, refind_anchors, refind_queries
 from isotherm.models.ultralytics.head import (
     AnchorOutput,
@@ -186,7 +187,7 @@ def wrap(
     *,
     names: Sequence[str] | Mapping[int, str] | None = None,
     classes: Sequence[str] | str | None = None,
-    prompt: Prompt | None = None,
+    class_prompt: Prompt | None = None,
     size: int | Sequence[int] | None = None,
     confidence: float = 0.25,
     iou: float = 0.7,
@@ -202,7 +203,7 @@ def wrap(
             ``model.fuse()`` before, or give ``yolo.predictor.model`` after a predict.
         names: class names instead of the model's own.
         classes: of a YOLOE, what to look for, in words; of other detectors, which of their classes to report.
-        prompt: what a YOLOE looks for, as :class:`TextPrompt`, :class:`EmbeddingPrompt` or :class:`VisualPrompt`.
+        class_prompt: what a YOLOE looks for, as :class:`TextPrompt`, :class:`EmbeddingPrompt` or :class:`VisualPrompt`.
         size: side or (h, w) of the input, multiples of 32; 640 if None, 224 for classifiers.
         confidence, iou, max_detections: predict's ``conf``, ``iou`` and ``max_det``.
         agnostic: boxes of different classes suppress one another; predict's default, True for YOLOE, if None.
@@ -237,9 +238,9 @@ def wrap(
     only = None
     if words is not None:
         if is_promptable(inner) and not head.is_fused:
-            if prompt is not None:
-                raise OptionError("both classes and prompt say what to look for; give one of them")
-            prompt = TextPrompt(words)
+            if class_prompt is not None:
+                raise OptionError("both classes and class_prompt say what to look for; give one of them")
+            class_prompt = TextPrompt(words)
         elif kind == "classify":
             raise OptionError(
                 "a classifier weighs all of its classes against one another; choose the one to explain with ClassLogit instead of classes"
@@ -248,12 +249,12 @@ def wrap(
             only = tuple(class_number(w, named) for w in words)
     embeddings = None
     if kind == "anchors":
-        embeddings, named = resolve_prompt(inner, prompt, named, size=shape, stride=stride)
+        embeddings, named = resolve_prompt(inner, class_prompt, named, size=shape, stride=stride)
         if names is not None:
             named = class_names(inner, names)
-    elif prompt is not None:
+    elif class_prompt is not None:
         raise AdapterError(f"a {type(head).__name__} takes no prompts; use a YOLOE, such as yoloe-11s-seg.pt")
-    check_count(inner, named, embeddings, prompt)
+    check_count(inner, named, embeddings, class_prompt)
     promptable = hasattr(head, "reprta") or hasattr(head, "savpe")
     return UltralyticsView(
         model=inner,
@@ -265,28 +266,21 @@ def wrap(
         thresholds=Thresholds(confidence, iou, max_detections, promptable if agnostic is None else agnostic, only),
         end_to_end=chosen_branch(head, end_to_end),
         embeddings=embeddings,
-        visual=prompt if isinstance(prompt, VisualPrompt) and prompt.picture is None else None,
+        visual=class_prompt if isinstance(class_prompt, VisualPrompt) and class_prompt.picture is None else None,
         premises=_premises(inner, kind, shape, given=size is not None),
     )
 
 
+@takes_options_of(wrap)
 def load(
     name: str | os.PathLike[str],
     *,
     weights: str = "auto",
     allow_code: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    fuse: bool = True,
+    fuse_batchnorm: bool = True,
     device: str | torch.device | None = None,
-    names: Sequence[str] | Mapping[int, str] | None = None,
-    classes: Sequence[str] | str | None = None,
-    prompt: Prompt | None = None,
-    size: int | Sequence[int] | None = None,
-    confidence: float = 0.25,
-    iou: float = 0.7,
-    max_detections: int = 300,
-    agnostic: bool | None = None,
-    end_to_end: bool | None = None,
+    **options: Any,
 ) -> UltralyticsView:
     """A view of a model by name or file.
 
@@ -295,8 +289,8 @@ def load(
             architecture with random weights).
         weights: "auto" for those in the file; "none" leaves the architecture's seeded random ones.
         allow_code: a file that may be unpickled in full; others are opened in safe mode.
-        seed: of random weights. fuse: merge convolutions with their batch norms, as predict does.
-        device: where to put the model. The others: see :func:`wrap`.
+        seed: of random weights. fuse_batchnorm: merge convolutions with their batch norms, as predict does.
+        device: where to put the model. options: those of :func:`wrap`.
 
     Raises:
         MissingExtraError: the package is not installed. WeightsError: the file cannot be opened safely.
@@ -309,23 +303,13 @@ def load(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     model.eval()
+    end_to_end = options.get("end_to_end")
     if end_to_end is not None and hasattr(head_of(model), "end2end"):
         chosen_branch(head_of(model), end_to_end)
         head_of(model).end2end = end_to_end  # before fusing, which removes the other branch
-    if fuse and hasattr(model, "fuse"):
+    if fuse_batchnorm and hasattr(model, "fuse"):
         model.fuse(verbose=False)
-    view = wrap(
-        model,
-        names=names,
-        classes=classes,
-        prompt=prompt,
-        size=size,
-        confidence=confidence,
-        iou=iou,
-        max_detections=max_detections,
-        agnostic=agnostic,
-        end_to_end=end_to_end,
-    )
+    view = wrap(model, **options)
     if is_description(file):
         return replace(view, name=f"{view.name}, random weights", random_weights=RandomWeights.of(model, seed))
     return view

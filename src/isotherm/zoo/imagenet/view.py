@@ -10,16 +10,17 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotherm.errors import MissingExtraError, WeightsError
+from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView
-from isotherm.models.shared.preprocess import Geometry
 from isotherm.models.timm import view as timm_adapter
 from isotherm.models.weights.files import open_weights
 from isotherm.ops.hashing import sha256_of
@@ -47,6 +48,7 @@ OTHER_BLOCKS = {
 PLACES = tuple(f"blocks.{stage}.{i}" for stage, blocks in enumerate(STAGES) for i in range(blocks))
 
 
+@takes_options_of(timm_adapter.wrap)
 def load(
     name: str = "imagenet",
     *,
@@ -54,11 +56,7 @@ def load(
     seed: int = 0,
     device: str | torch.device = "cpu",
     allow_code: str | os.PathLike[str] | None = None,
-    names: Sequence[str] | None = None,
-    size: int | Sequence[int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    geometry: Geometry | None = None,
+    **options: Any,
 ) -> ClassifierView:
     """A view of EfficientNet-Lite0, trained on ImageNet.
 
@@ -67,7 +65,7 @@ def load(
         weights: "auto" takes the package's; "none" leaves seeded random ones; anything else is the path of a state dict
             with timm's names.
         seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
-        names, size, mean, std, geometry: as in :func:`isotherm.models.timm.view.wrap`.
+        options: names, size, mean, std, geometry, as in :func:`isotherm.models.timm.view.wrap`.
 
     Raises:
         MissingExtraError: the package of the weights, or timm, is not installed.
@@ -81,28 +79,13 @@ def load(
     need_imagenet()
     if weights != "auto":
         return timm_adapter.load(
-            ARCHITECTURE,
-            weights=weights,
-            seed=seed,
-            device=device,
-            allow_code=allow_code,
-            names=names,
-            size=size,
-            mean=mean,
-            std=std,
-            geometry=geometry,
+            ARCHITECTURE, weights=weights, seed=seed, device=device, allow_code=allow_code, **options
         )
     model = timm_adapter.build(ARCHITECTURE, seed)
     load_package_weights(model, package_weights())
     # these weights are known to be ImageNet's, so that their names are no guess from the number of classes
-    view = timm_adapter.wrap(
-        model.to(device).eval(),
-        names=names or timm_adapter.names_of(model),
-        size=size,
-        mean=mean,
-        std=std,
-        geometry=geometry,
-    )
+    names = options.pop("names", None) or timm_adapter.names_of(model)
+    view = timm_adapter.wrap(model.to(device).eval(), names=names, **options)
     view.name = f"EfficientNet-Lite0 (ImageNet, {PACKAGE} {VERSION})"
     view.exclusive = True  # trained by cross-entropy over a softmax of its thousand classes
     return view
