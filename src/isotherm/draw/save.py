@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -89,7 +90,7 @@ def read_command(fpath: str | os.PathLike[str]) -> str | None:
         raise InputError(f"cannot read {fpath} as a picture ({error}); expected PNG, JPEG or WebP") from error
 
 
-def open_written(file: BinaryIO) -> Image.Image:
+def open_written(file: BinaryIO | io.BytesIO) -> Image.Image:
     """Open a picture that :func:`save_picture` or :func:`save_map16` wrote: PNG, JPEG or WebP.
 
     Not Image.open: a program that imports ultralytics has it replaced by one that asks for further packages where

@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMap, LayerTrace, Trace
-from isotherm.relevance.method import cell_dims
+from isotherm.cam.trace import LayerMap, LayerTrace, Trace, cell_dims
 
 
 def channel_sum(product: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t *m h w"]:
@@ -32,7 +31,6 @@ class ChannelWeighted(ABC):
 
     name: ClassVar[str]
     signed: ClassVar[bool] = True
-    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]]
 
     @abstractmethod

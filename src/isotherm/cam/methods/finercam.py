@@ -18,9 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.methods.gradcam import gradcam
-from isotherm.cam.trace import LayerMap, Trace
+from isotherm.cam.trace import LayerMap, LayerMethod, Trace
 from isotherm.errors import MethodError
-from isotherm.relevance.method import LayerMethod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class FinerCAM:
     name: ClassVar[str] = "FinerCAM"
     signed: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient"})
-    explains: ClassVar[frozenset[str]] = frozenset({"pictures", "clips"})
+    clips: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.base.uses_gradient:

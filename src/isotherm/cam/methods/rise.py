@@ -44,7 +44,6 @@ class RISE:
 
     name: ClassVar[str] = "RISE"
     signed: ClassVar[bool] = True
-    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]] = frozenset({"rerun"})
 
     def __post_init__(self) -> None:

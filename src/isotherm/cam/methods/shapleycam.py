@@ -14,8 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.methods.channel_weighted import ChannelWeighted
-from isotherm.cam.trace import Trace
-from isotherm.relevance.method import cell_dims
+from isotherm.cam.trace import Trace, cell_dims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class ShapleyCAM(ChannelWeighted):
 
     name: ClassVar[str] = "ShapleyCAM"
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient", "hessian"})
-    explains: ClassVar[frozenset[str]] = frozenset({"pictures", "clips"})
+    clips: ClassVar[bool] = True
 
     def weights(self, trace: Trace, layer: int) -> Float[Tensor, "t c"]:
         at = trace.need_layers()[layer]

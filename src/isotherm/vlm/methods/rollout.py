@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -26,7 +25,6 @@ class Rollout:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention"})
-    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return _followed(trace, lambda layer, some: layer.probabilities(some).mean(0), keep=0.5)
@@ -43,7 +41,6 @@ class Chefer:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
-    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return _followed(
