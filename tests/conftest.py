@@ -1,10 +1,12 @@
-"""What all tests share: two threads, explicit seeds, no network."""
+"""What all tests share: one thread, explicit seeds, no network."""
 
 from __future__ import annotations
 
 import os
+import random
 import socket
 from functools import cache
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -12,17 +14,48 @@ os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
 # otherwise torch's compiler first compiles programs that try the vector instructions which the processor lists
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
+# networks so small that two threads wait for each other, by far the longest on a busy machine; for what tests start as well
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 import torch
 
-# two workers share two cores; one process alone may have both
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+torch.set_num_threads(1)
+
+
+def _state() -> dict[str, object]:
+    """What a test can change for all that come after it."""
+    return {
+        "the number of threads": torch.get_num_threads(),
+        "gradients on": torch.is_grad_enabled(),
+        "inference mode": torch.is_inference_mode_enabled(),
+        "the type of new tensors": torch.get_default_dtype(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "the folder": Path.cwd(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch):
+    """What a test leaves changed would decide how the next one ends: it is put back, and the test that did it fails."""
+    before = _state()
+    yield
+    monkeypatch.undo()
+    after = _state()
+    torch.set_num_threads(before["the number of threads"])
+    torch.set_grad_enabled(before["gradients on"])
+    torch.set_default_dtype(before["the type of new tensors"])
+    torch.use_deterministic_algorithms(before["deterministic algorithms"])
+    os.chdir(before["the folder"])
+    assert after == before
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002  (the generator that other packages draw from)
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +81,14 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture
-def one_thread():
-    """For networks so small that two threads wait for each other, by far the longest on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(scope="session")
+def unchecked_process():
+    """Python as users have it: for what cannot be compiled with the checker's wrappers in it."""
+    from rigs.unchecked_process import UncheckedProcess
+
+    process = UncheckedProcess()
+    yield process
+    process.close()
 
 
 @cache

@@ -203,7 +203,7 @@ def short_demo(monkeypatch):
     monkeypatch.setattr(demo_scenes, "demo_picture_paths", lambda real=demo_scenes.demo_picture_paths: real()[:1])
 
 
-def test_demo(place, capsys, short_demo, one_thread, monkeypatch):
+def test_demo(place, capsys, short_demo, monkeypatch):
     from isotherm.cli import demo_questions
 
     assert main(["demo"]) == 0
@@ -247,7 +247,7 @@ def test_demo(place, capsys, short_demo, one_thread, monkeypatch):
     ],
 )
 def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(
-    modules, left, shown, place, capsys, short_demo, monkeypatch, one_thread
+    modules, left, shown, place, capsys, short_demo, monkeypatch
 ):
     real = importlib.util.find_spec
     for module in modules:

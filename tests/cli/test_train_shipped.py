@@ -19,8 +19,6 @@ from isotherm.zoo.scenes.training import SceneTraining
 from isotherm.zoo.shipped import command_of, ship
 from isotherm.zoo.tiny_vlm.network import load_tiny_vlm
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SCENES = {
     "training.close_ups": 8,
     "training.close_up_steps": 1,

@@ -8,8 +8,6 @@ import torch
 from isotherm import explain
 from isotherm.errors import NonFiniteError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def spoilt(model, layer: str):
     """A model one value of whose named layer's first parameter is NaN."""

@@ -17,8 +17,6 @@ from isotherm.errors import LayerError, MethodError
 from rigs.grad_mode_nets import assert_same, maps_of
 from rigs.tiny_views import TinyNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Cut(TinyNet):
     def __init__(self, cut):

@@ -22,8 +22,6 @@ from isotherm.relevance.grad_mode import GradientKeeper, begin_graph, gradients_
 from rigs.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
 from rigs.tiny_views import TinyClassifier, TinyNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("places", [("body",), ("neck",), ("everything",), ("mix", "fc")], ids="+".join)
 @pytest.mark.parametrize("block", BLOCKS)

@@ -4,46 +4,55 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.errors import OptionError
 from isotherm.train.devices import Devices
+from isotherm.train.keypoints import train_keypoints
+from isotherm.train.run_folder import RunFolder
+from rigs.dots import CONFIG, dots, model
 
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
-from dataclasses import replace
 from isotherm.train.devices import Devices
-from train.test_keypoints import CONFIG, cache_keypoints, dots, model, recipe_of, train_keypoints, RunFolder
-worker = Devices(accelerator="cpu", devices=int(sys.argv[2])).worker()
-kind = dots(30)
-config = replace(CONFIG, steps=12, keep_every=6, log_every=3, accumulate=2)
-validate = lambda averaged, step: {{"error": float(step)}}
-run = worker.agree(sys.argv[1] + str(worker.rank))
-trained = train_keypoints(config, model(), cache_keypoints(kind, f"{{run}}-cache{{worker.rank}}", side=40), kind, RunFolder(run, {{}}), worker=worker, validate=validate)
+from train.test_devices import train
+worker = Devices(accelerator="cpu", devices=2).worker()
+train(worker, worker.agree(sys.argv[1] + str(worker.rank)))
 worker.agree("done")
 print("finished", worker.rank, worker.world, flush=True)
 """
 
 
-@pytest.mark.slow
+def train(worker, run):
+    """Twelve steps, on the pictures that every process has for itself."""
+    kind, config = dots(30), replace(CONFIG, steps=12, keep_every=6, log_every=3, accumulate=2)
+    data = cache_keypoints(kind, f"{run}-cache{worker.rank}", side=40)
+    folder = RunFolder(Path(run), {})
+    train_keypoints(
+        config, model(), data, kind, folder, worker=worker, validate=lambda averaged, step: {"error": float(step)}
+    )
+
+
 def test_two_processes_train_what_one_trains(tmp_path):
+    train(Devices(accelerator="cpu", devices=1).worker(), str(tmp_path / "run1-0"))
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
-    for count in (1, 2):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(script), str(tmp_path / f"run{count}-"), str(count)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert f"finished 0 {count}" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path / "run2-")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "finished 0 2" in done.stdout
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
     assert one["step"] == two["step"] == 12
     # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step

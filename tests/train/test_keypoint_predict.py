@@ -14,7 +14,7 @@ from isotherm.train.keypoint_build import ModelChoice, TrainedKeypoints, make_mo
 from isotherm.train.keypoint_predict import predict_cached, predict_pictures
 from isotherm.train.keypoints import recipe_of, train_keypoints
 from isotherm.train.run_folder import RunFolder
-from train.test_keypoints import CONFIG, dots
+from rigs.dots import CONFIG, dots
 
 CHOICE = ModelChoice(widths=(16, 32), depth=1, head_options={"widths": (16,), "groups": 8})
 

@@ -9,13 +9,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.keypoint_cache import cache_keypoints
-from isotherm.data.keypoints import KeypointRecord, KeypointSet
+from isotherm.data.keypoints import KeypointSet
 from isotherm.errors import OptionError, WeightsError
 from isotherm.frame import Frame
 from isotherm.heads import DeconvHead
@@ -23,53 +22,10 @@ from isotherm.models.backbone import ConvBackbone, ConvBackboneConfig
 from isotherm.points import Points, State
 from isotherm.train.collapse import CollapseWatch
 from isotherm.train.keypoint_model import KeypointModel, Objective
-from isotherm.train.keypoints import KeypointTraining, make_batch, recipe_of, train_keypoints
+from isotherm.train.keypoints import make_batch, recipe_of, train_keypoints
 from isotherm.train.loop import CollapsedError, DivergedError, rows_of
 from isotherm.train.run_folder import RunFolder
-from isotherm.train.schedule import Schedule
-
-CONFIG = KeypointTraining(
-    steps=60,
-    batch=8,
-    size=(32, 32),
-    rate=3e-3,
-    decay=0.01,
-    backbone_rate=1.0,
-    average=0.9,
-    keep_every=20,
-    log_every=10,
-    schedule=Schedule(warm_up=5),
-    objective=Objective(sigma=1.0),
-    augmentation=Augmentation(flip=0.5, degrees=20, scale=(0.9, 1.1), brightness=0.2),
-)
-
-
-def dots(count, seed=0):
-    """Pictures with a red and a green disc; the points are their centres; some labels are missing."""
-    random = np.random.default_rng(seed)
-    ys, xs = np.mgrid[:40, :40] + 0.5
-    records = []
-    for i in range(count):
-        picture = np.full((40, 40, 3), 40, np.uint8)
-        points = random.uniform(8, 32, (2, 2))
-        for channel, (x, y) in enumerate(points):
-            picture[..., channel] = np.maximum(
-                picture[..., channel], (220 * ((xs - x) ** 2 + (ys - y) ** 2 < 9)).astype(np.uint8)
-            )
-        state = torch.tensor([1, 1 if i % 5 else 0])
-        placed = torch.from_numpy(points).float()
-        placed[state == 0] = torch.nan
-        records.append(KeypointRecord(picture=picture, points=placed, state=state, name=str(i)))
-    return KeypointSet(records=records, names=("red", "green"))
-
-
-def model(seed=0, widths=(16, 32)):
-    torch.manual_seed(seed)
-    return KeypointModel(
-        ConvBackbone(ConvBackboneConfig(widths=widths, depth=1)),
-        DeconvHead(widths[-1], 2, widths=(16,), groups=8),
-        frozen=False,
-    )
+from rigs.dots import CONFIG, dots, model
 
 
 def error(trained, data, config):
@@ -110,11 +66,19 @@ def bits(trained):
     return {name: value.numpy().tobytes() for name, value in trained.state_dict().items()}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing interrupts: its bits, its rows of figures, and the pictures that it learnt from."""
+    folder, kind = tmp_path_factory.mktemp("whole"), dots(30)
+    data = cache_keypoints(kind, folder / "cache", side=40)
+    torch.manual_seed(0)
+    trained = train_keypoints(CONFIG, model(), data, kind, RunFolder(folder / "run", recipe_of(CONFIG)))
+    return bits(trained), RunFolder(folder / "run", recipe_of(CONFIG)).figures(), (kind, data)
+
+
 @pytest.mark.parametrize("stops", [(20,), (40,), (20, 40)])
-def test_a_run_in_pieces_ends_in_the_same_bits(stops, tmp_path):
-    kind = dots(30)
-    data = cache_keypoints(kind, tmp_path / "cache", side=40)
-    whole = train_keypoints(CONFIG, model(), data, kind, RunFolder(tmp_path / "whole", recipe_of(CONFIG)))
+def test_a_run_in_pieces_ends_in_the_same_bits(stops, whole, tmp_path):
+    whole_bits, whole_rows, (kind, data) = whole
     for stop in stops:
 
         def cut(averaged, step, stop=stop):
@@ -125,15 +89,14 @@ def test_a_run_in_pieces_ends_in_the_same_bits(stops, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             train_keypoints(CONFIG, model(), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)), validate=cut)
     again = train_keypoints(CONFIG, model(seed=9), data, kind, RunFolder(tmp_path / "cut", recipe_of(CONFIG)))
-    assert bits(again) == bits(whole)
+    assert bits(again) == whole_bits
     rows = [
         {k: v for k, v in row.items() if k != "validation"}
         for row in RunFolder(tmp_path / "cut", recipe_of(CONFIG)).figures()
     ]
     steps = [row["step"] for row in rows if "loss" in row]
     assert steps == [10, 20, 30, 40, 50, 60]
-    whole_rows = [row for row in RunFolder(tmp_path / "whole", recipe_of(CONFIG)).figures() if "loss" in row]
-    assert [row["loss"] for row in rows if "loss" in row] == [row["loss"] for row in whole_rows]
+    assert [row["loss"] for row in rows if "loss" in row] == [row["loss"] for row in whole_rows if "loss" in row]
 
 
 KILLED = """
@@ -141,34 +104,33 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
-from train.test_keypoints import CONFIG, cache_keypoints, dots, model, recipe_of, train_keypoints, RunFolder
+from isotherm.data.keypoint_cache import cache_keypoints
+from isotherm.train.keypoints import recipe_of, train_keypoints
+from isotherm.train.run_folder import RunFolder
+from rigs.dots import CONFIG, dots, model
 from dataclasses import replace
 kind = dots(30)
 config = replace(CONFIG, keep_every=5)
-train_keypoints(config, model(), cache_keypoints(kind, {cache!r}, side=40), kind, RunFolder({run!r}, recipe_of(config)), say=lambda line: print(line, flush=True))
-print("done", flush=True)
+train_keypoints(config, model(), cache_keypoints(kind, {cache!r}, side=40), kind, RunFolder({run!r}, recipe_of(config)))
 """
 
 
 def test_killed_without_warning_it_goes_on(tmp_path):
     """SIGKILL in the middle of the run; the end is that of a run that was left alone."""
-    run, script = (
-        tmp_path / "run",
-        KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run")),
-    )
+    kind, config = dots(30), replace(CONFIG, keep_every=5)
+    data, run = cache_keypoints(kind, tmp_path / "cache", side=40), tmp_path / "run"
+    script = KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(run))
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not (run / "checkpoint.pt").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert (run / "checkpoint.pt").exists()
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "going on from step" in done.stdout
-    alone = KILLED.format(
-        tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "alone")
-    )
-    subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
+    assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] < 60
+    lines = []
+    train_keypoints(config, model(seed=9), data, kind, RunFolder(run, recipe_of(config)), say=lines.append)
+    assert any("going on from step" in str(line) for line in lines)
+    train_keypoints(config, model(), data, kind, RunFolder(tmp_path / "alone", recipe_of(config)))
     states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("run", "alone")]
     assert states[0]["step"] == states[1]["step"] == 60
     assert all(torch.equal(a, b) for a, b in zip(states[0]["model"].values(), states[1]["model"].values(), strict=True))
@@ -218,25 +180,25 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch
 from dataclasses import replace
-from train.test_keypoints import CONFIG, cache_keypoints, dots, model, train_keypoints, RunFolder
+from isotherm.data.keypoint_cache import cache_keypoints
+from isotherm.train.keypoints import train_keypoints
+from isotherm.train.run_folder import RunFolder
+from rigs.dots import CONFIG, dots, model
 kind = dots(16)
 data = cache_keypoints(kind, {cache!r}, side=40)
 for compiled in (False, True):
     folder = RunFolder({run!r} + str(compiled), {{}})
-    train_keypoints(replace(CONFIG, steps=4, average=None, log_every=1, keep_every=4, compiled=compiled), model(), data, kind, folder)
+    train_keypoints(replace(CONFIG, steps=4, average=None, log_every=1, keep_every=4, compiled=compiled), model(widths=(8,)), data, kind, folder)
     print(*[row["loss"] for row in folder.figures()], torch._dynamo.utils.counters["stats"]["unique_graphs"])
 """
 
 
-@pytest.mark.slow
-def test_compiled_steps_train_alike(tmp_path):
-    """In a process of its own: the checker of shapes, which the tests have on, is not compiled."""
+def test_compiled_steps_train_alike(tmp_path, unchecked_process):
+    """In another process: the checker of shapes, which the tests have on, is not compiled."""
     code = COMPILED.format(
         tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(tmp_path / "run")
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    eager, compiled = ([float(v) for v in line.split()] for line in done.stdout.splitlines())
+    eager, compiled = ([float(v) for v in line.split()] for line in unchecked_process.run(code).splitlines())
     assert eager[-1] == 0
     assert compiled[-1] >= 1
     assert compiled[:-1] == pytest.approx(eager[:-1], rel=1e-4)

@@ -15,7 +15,7 @@ from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.peft import Lora
 from isotherm.train.run_folder import RunFolder
-from train.test_keypoints import CONFIG, dots
+from rigs.dots import CONFIG, dots
 
 CHOICE = ModelChoice(backbone="vit_tiny_patch16_224", pretrained=False, lora=Lora(rank=4), head="linear")
 

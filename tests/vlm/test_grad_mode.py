@@ -25,8 +25,6 @@ from isotherm.vlm.trace import record
 from rigs.grad_mode_nets import BLOCKS
 from rigs.toy_language_view import Toy
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 METHODS = (GradientActivation(), GradCam(), IntegratedGradients(steps=2), Propagation())
 PLACES = ("tower", "norm", "layer", "attention", "everything")
 PICTURE = np.random.default_rng(3).integers(0, 255, (64, 64, 3), dtype=np.uint8)

@@ -20,8 +20,6 @@ from rigs.transformers_models import make, picture
 from rigs.transformers_views import TEXTS, activation, hit, processor, view_of
 from rigs.view_checks import assert_one_channel
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CLASSIFIERS = (
     "vit",
     "deit",

@@ -20,8 +20,6 @@ from isotherm.models.transformers.view import wrap
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import LABELLED, activation, hit, processor, view_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 QUICK = ("detr", "rt_detr", "d_fine", "deformable_detr", "yolos")
 SOFTMAX = ("detr", "detr_segmentation", "yolos")
 PICTURES = (picture(90, 150), picture(120, 100, 1))

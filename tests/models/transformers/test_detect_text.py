@@ -17,8 +17,6 @@ from isotherm.models.transformers.view import wrap
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import PROMPTED, TEXTS, hit, processor, view_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 PICTURES = (picture(90, 150), picture(120, 100, 1))
 
 

@@ -13,8 +13,6 @@ from isotherm.models.transformers.view import load
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import TEXTS, processor
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def saved(tmp_path, request):

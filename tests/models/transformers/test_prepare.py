@@ -11,8 +11,6 @@ from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.models.transformers.prepare import Preparer
 from rigs.transformers_models import picture
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 EDGES = {"shortest_edge": 96, "longest_edge": 160}
 PROCESSORS = {
     "vit": lambda: hf.ViTImageProcessor(size={"height": 64, "width": 96}),

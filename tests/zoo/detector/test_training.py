@@ -50,9 +50,6 @@ SMALL = DetectorTraining(
 CPU = torch.device("cpu")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def data():
     return draw_boxed_scenes(

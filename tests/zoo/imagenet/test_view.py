@@ -28,7 +28,6 @@ FIRST = {
     "rocket": ("missile", 0.27),
     "motorcycle": ("moped", 0.54),
 }
-pytestmark = pytest.mark.usefixtures("one_thread")
 PHOTOGRAPH = pytest.mark.parametrize("photograph", PHOTOGRAPHS, ids=lambda p: p.name)
 
 

@@ -43,9 +43,6 @@ SMALL = SceneTraining(
 RECIPE = SceneRecipe(training=SMALL, network=NET, validated=4, held_out=6)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def lessons():
     return draw_lessons(SMALL, NET)

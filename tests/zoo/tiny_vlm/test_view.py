@@ -18,8 +18,6 @@ from isotherm.vlm.methods import AttentionGradient, Propagation
 from isotherm.zoo.tiny_vlm.training import accuracy
 from isotherm.zoo.tiny_vlm.view import load
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def view():

@@ -11,8 +11,6 @@ from isotherm.errors import AdapterError, ShapeError
 from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
 from rigs.vlm_models import FAMILIES, family
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_numbers_of_tokens():
     for name in FAMILIES:

@@ -26,8 +26,6 @@ from rigs.vlm_models import COLOURS, FAMILIES, asked, family
 SIZES = [[(48, 56)], [(60, 33)], [(37, 90)], [(96, 60)], [(70, 20)], [(48, 56), (37, 90)]]
 QWENS = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def coordinates(sizes):
     return [Image.fromarray(coordinate_picture(size)) for size in sizes]
