@@ -10,6 +10,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,30 @@ def open_with(
 
 def family_of_object(model: object) -> tuple[Family, Match]:
     """The family that reads a model object, and why."""
+    mistake = _mistake(model)
+    if mistake is not None:
+        raise AdapterError(mistake)
     surest = _surest(model)
     if surest is None:
         raise AdapterError(
-            f"a {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, a model's name, "
-            "or an object that fulfils isotherm.cam.view.View"
+            f"an object of the class {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module, a YOLO object, "
+            "a model's name, or an object that fulfils isotherm.cam.view.View"
         )
     return surest
+
+
+def _mistake(model: object) -> str | None:
+    """What is wrong with something that belongs to a model and is none, and what to do; None for all else."""
+    if isinstance(model, Mapping):
+        return (
+            f"the model is a mapping ({', '.join(str(key) for key in list(model)[:3]) or 'empty'}): weights without their network; load them into "
+            "the network by load_state_dict and give that, or save them and give the file as weights= beside the network's name"
+        )
+    if isinstance(model, Enum):
+        return f"the model is {model}, which are weights; give the network's name, or a network that was made with them"
+    if isinstance(model, type) or inspect.isroutine(model):
+        return f"the model is {getattr(model, '__name__', model)} itself, which makes models; call it, and give what it returns"
+    return None
 
 
 def family_of_name(name: str) -> tuple[Family, Match]:
@@ -137,6 +155,12 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
 def _check_path(name: str) -> None:
     """Raises AdapterError for a path that nothing can open, with what is wrong with it."""
     path = Path(name).expanduser()
+    if path.suffix in WEIGHTS_ONLY and not path.exists():
+        raise AdapterError(f"there is no file {name}; check the path")
+    if path.is_file() and path.suffix.lower() not in {*WEIGHTS_ONLY, ".pt", ".yaml", ".yml"}:
+        raise AdapterError(
+            f"{name} is a file, but not of a model; give a model's name, a .pt or .yaml file of ultralytics, or a folder that save_pretrained wrote"
+        )
     if path.is_dir():
         raise AdapterError(
             f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name"

@@ -435,7 +435,7 @@ def test_bad_checkpoints(checkpoint, tmp_path, imported):
         "cut.pt": (whole[: len(whole) // 2], "damaged, cut short or no ultralytics checkpoint"),
         "empty.pt": (b"", "is empty"),
         "words.pt": (b"only words", "damaged, cut short or no ultralytics checkpoint"),
-        "state.pt": (buffer.getvalue(), "damaged, cut short or no ultralytics checkpoint"),
+        "state.pt": (buffer.getvalue(), r"holds weights \(tensors by name\), not a model of ultralytics"),
         "model.onnx": (b"\x08\x07", "expected a .pt file"),
     }
     for name, (content, words) in cases.items():

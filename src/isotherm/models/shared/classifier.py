@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,15 +99,21 @@ class ClassifierView:
                 read.append((args[0], output))
 
         handles = [head.register_forward_hook(keep) for head in self._heads]
+        tensor = self.fed(inputs)
         try:
-            logits = self.model(self.fed(inputs))
+            logits = self.model(tensor)
+        except RuntimeError as error:
+            better = wrong_channels(error, self.name, tensor)
+            if better is None:
+                raise
+            raise better from error
         finally:
             for handle in handles:
                 handle.remove()
         if not isinstance(logits, Tensor) or logits.ndim != 2:
-            given = f"a tensor {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+            what = f"a tensor {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
             raise AdapterError(
-                f"{self.name} puts out {given}; a classifier puts out (pictures, classes) logits. "
+                f"{self.name} puts out {what}; a classifier puts out (pictures, classes) logits. "
                 "Wrap models of other jobs by their own adapter, or with a forward that returns the logits"
             )
         embedding = None
@@ -193,6 +200,25 @@ def where_it_lives(model: nn.Module) -> tuple[torch.device, torch.dtype]:
         if parameter.is_floating_point():
             return parameter.device, parameter.dtype
     return torch.device("cpu"), torch.float32
+
+
+def wrong_channels(error: Exception, name: str, tensor: Tensor) -> AdapterError | None:
+    """The error of a model that was fed with another number of channels than it takes; None where that is not what went wrong.
+
+    Args:
+        error: what torch raised. name: of the model. tensor: what it was fed, with its channels where they are for pictures.
+    """
+    match = re.search(r"to have (\d+) channels, but got (\d+) channels", str(error))
+    if match is None or int(match[2]) != tensor.shape[1] or match[1] == match[2]:
+        return None
+    advice = (
+        "give mean= and std= with one number each, such as mean=[0.5], std=[0.5], and pictures are turned grey first"
+        if match[1] == "1"
+        else "give mean= and std= with three numbers each"
+        if match[1] == "3"
+        else "isotherm reads models of colour or grey pictures; wrap it in a module that makes its channels of three"
+    )
+    return AdapterError(f"{name} takes inputs of {match[1]} channel(s) and was fed with {match[2]}; {advice}")
 
 
 def numbered(k: int, what: str = "class") -> list[str]:

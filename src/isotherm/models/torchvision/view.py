@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import View
-from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError, WeightsError
 from isotherm.models.family import takes_options_of
-from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
+from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered, wrong_channels
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView, dense_logits
 from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed, why_assumed, with_weights_named
@@ -308,8 +308,21 @@ def _run_once(view: ClassifierView) -> Any:
 
     from isotherm.cam.capture import evaluating
 
-    with torch.no_grad(), evaluating(view.model):
-        return view.model(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)]).tensor)
+    tensor = view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)]).tensor
+    try:
+        with torch.no_grad(), evaluating(view.model):
+            return view.model(tensor)
+    except (IsothermError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a module of one's own raises anything at all
+        better = wrong_channels(error, view.name, tensor)
+        if better is not None:
+            raise better from error
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise AdapterError(
+            f"{view.name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
+            "(pictures, channels, rows, columns) to logits: give size= if it takes another size, or wrap it in a module that takes pictures alone"
+        ) from error
 
 
 def _count_by_running(view: ClassifierView) -> int:

@@ -26,7 +26,7 @@ from isotherm.models.ultralytics.description import (
     check_text_model,
     explained,
 )
-from isotherm.models.weights.files import check_weights_file
+from isotherm.models.weights.files import check_weights_file, open_weights
 from isotherm.models.weights.permission import Say, authorise, to_stderr
 from isotherm.models.weights.pickles import unsafe_globals
 from isotherm.ops.hashing import sha256_of
@@ -155,10 +155,24 @@ def _explained(fpath: Path, error: Exception, *, safe: bool) -> Exception:
         return WeightsError(
             f"{fpath} needs the package {error.name}, which is not installed; install it yourself if you trust the file's maker"
         )
+    if _is_state_dict(fpath):
+        return WeightsError(
+            f"{fpath} holds weights (tensors by name), not a model of ultralytics; name the model and give the file as its weights, "
+            f"such as --model resnet50 --weights {fpath}"
+        )
     first = (str(chain[-1]).strip().splitlines() or [""])[0][:200]
     return WeightsError(
         f"{fpath} is damaged, cut short or no ultralytics checkpoint ({type(chain[-1]).__name__}: {first})"
     )
+
+
+def _is_state_dict(fpath: Path) -> bool:
+    """Whether a file holds plain tensors by name; nothing in it is run to find out."""
+    try:
+        open_weights(fpath, say=lambda _: None)
+    except WeightsError:
+        return False
+    return True
 
 
 def _kept_by_the_package(path: str) -> bool:
