@@ -97,13 +97,13 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
 
     from isotherm.cam.attribute import attribute
     from isotherm.cam.capture import record
-    from isotherm.cam.layers import resolve
     from isotherm.cam.locality import Refused
     from isotherm.cam.methods.eigencam import eigencam
     from isotherm.cam.methods.gradcam import gradcam
     from isotherm.cam.methods.hirescam import hirescam
     from isotherm.cam.patches import patch_maps
     from isotherm.cam.scores import Detection
+    from isotherm.relevance.modules import resolve
 
     view = _view(config, size)
     model = view.model.eval()

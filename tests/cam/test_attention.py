@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import LeGrad, Rollout, legrad, legrad_final, rollout
 from isotherm.cam.observation import attention_traces, global_attention, own_score_gradients
 from isotherm.cam.trace import AttentionTrace, Trace
 from isotherm.cam.view import Layout
 from isotherm.errors import MethodError
 from isotherm.relevance.attention import attention_probabilities, recorded_attention
+from isotherm.relevance.modules import resolve
 from oracles import cam_formulas as oracle
 from rigs.plain_classifier import make_inputs
 

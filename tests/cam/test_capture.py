@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from isotherm.cam.capture import original_module, record
-from isotherm.cam.layers import resolve
 from isotherm.errors import AdapterError, LayerError
+from isotherm.relevance.modules import resolve
 
 
 class Net(nn.Module):

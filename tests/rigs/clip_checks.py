@@ -11,10 +11,10 @@ import torch
 
 from isotherm.cam.capture import record
 from isotherm.cam.clips import Clip
-from isotherm.cam.layers import resolve
 from isotherm.cam.receptive import following
 from isotherm.frame import Frame
 from isotherm.moments import Moments
+from isotherm.relevance.modules import resolve
 
 
 @dataclass(frozen=True)

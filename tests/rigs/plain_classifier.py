@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.trace import LayerTrace, Trace
 from isotherm.cam.view import Inputs
 from isotherm.frame import Frame
+from isotherm.relevance.modules import resolve
 
 
 class SmallNet(nn.Module):

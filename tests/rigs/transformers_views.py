@@ -11,8 +11,8 @@ import torch
 import transformers as hf
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.models.transformers.view import wrap
+from isotherm.relevance.modules import resolve
 from rigs.transformers_models import bert_tokenizer, clip_tokenizer, make
 
 EDGES = {"shortest_edge": 96, "longest_edge": 160}

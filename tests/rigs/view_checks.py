@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from isotherm.cam.capture import Recording, record
-from isotherm.cam.layers import resolve
 from isotherm.cam.view import Classification, Detections, Segmentation, View
+from isotherm.relevance.modules import resolve
 
 
 def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:

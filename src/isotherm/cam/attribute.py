@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.layers import LayerRef, resolve
 from isotherm.cam.locality import Refused
 from isotherm.cam.nonfinite import check_answer, check_maps, check_scores, examined
 from isotherm.cam.observation import Observation, observe, trace_of
@@ -29,6 +28,7 @@ from isotherm.cam.view import Classification, Detections, Inputs, Prediction, Vi
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame
+from isotherm.relevance.modules import LayerRef, resolve
 
 Layers = str | nn.Module | Sequence[str | nn.Module]
 
@@ -227,8 +227,8 @@ def _lost_layers(kept: Observation) -> list[str]:
         for c, layout, field in zip(kept.recording.calls, kept.layouts, kept.fields, strict=False)
         if field is None and not layout.declared
     ]
-    said = "where the cells of {} lie could not be followed through the network's operations; they are taken to be spread evenly over the input"
-    return [said.format(", ".join(lost))] if lost else []
+    note = "where the cells of {} lie could not be followed through the network's operations; they are taken to be spread evenly over the input"
+    return [note.format(", ".join(lost))] if lost else []
 
 
 def _silent_layers(trace: Trace) -> list[str]:
@@ -259,8 +259,8 @@ def _join(maps: Sequence[LayerMap], order: Tensor) -> LayerMap:
 class PatchedView(Protocol):
     """A view of a detector whose findings are each made on one level of features, from a few cells."""
 
-    def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
-        """How to explain targets of ``found`` by patches, or why that is not exact."""
+    def patch_plan(self, raw: Any, prediction: Prediction, targets: Targets) -> PatchPlan | Refused:
+        """How to explain targets of a prediction by patches, or why that is not exact."""
         ...
 
 
@@ -339,10 +339,10 @@ def augment_again(
         frame=Frame.cat([inputs.frame.flipped() if flip else inputs.frame for _, flip in copies]),
     )
     maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
-    said = f"smoothed over {len(copies)} copies of the picture" + (
+    note = f"smoothed over {len(copies)} copies of the picture" + (
         "" if mirror else " (brightness only: a detection has no mirrored anchor)"
     )
-    return tuple(_mean(m, len(copies)) for m in maps), (*notes, said)
+    return tuple(_mean(m, len(copies)) for m in maps), (*notes, note)
 
 
 def _mean(many: LayerMap, copies: int) -> LayerMap:

@@ -21,11 +21,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.layers import LayerRef
 from isotherm.errors import AdapterError, LayerError
 from isotherm.relevance.breaks import Break, differentiate, layer_advice
 from isotherm.relevance.grad_mode import GradientKeeper, gradients_kept
-from isotherm.relevance.modules import exact_batch_norm, modules_of
+from isotherm.relevance.modules import LayerRef, exact_batch_norm, modules_of
 
 
 @dataclass(frozen=True, eq=False)

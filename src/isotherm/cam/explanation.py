@@ -153,7 +153,7 @@ def explanations(
         pictures: as they were given to the view: pictures, or clips. seed: of everything random; it goes into the maps' facts.
         assess: picture's row -> a function that computes the trust of that picture's maps.
     """
-    found = _findings(attribution, view)
+    findings = _findings(attribution, view)
     targets = attribution.targets
     out = []
     for row, picture in enumerate(pictures):
@@ -177,7 +177,7 @@ def explanations(
                 if isinstance(picture, Clip)
                 else picture,
                 names[row],
-                tuple(found[row]),
+                tuple(findings[row]),
                 (*chosen, *(sampling(t) for t in attribution.rerun.inputs.timelines[row : row + 1])),
                 tuple(notes),
                 None if assess is None or not maps else assess(row),
@@ -202,13 +202,13 @@ def marked(heatmap: Heatmap, premises: Sequence[Premise]) -> Heatmap:
 
 def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:
     p, inputs = attribution.prediction, attribution.rerun.inputs
-    found: list[list[Finding]] = [[] for _ in range(len(inputs))]
+    findings: list[list[Finding]] = [[] for _ in range(len(inputs))]
     if isinstance(p, Detections):
         for i in range(len(p)):
             row = int(p.picture[i])
             box = inputs.frame[row].boxes_to_source(p.boxes[i : i + 1].detach().cpu().double())[0]
-            found[row].append(Finding(p.names[int(p.classes[i])], float(p.confidence[i]), tuple(box.tolist())))
-    return found
+            findings[row].append(Finding(p.names[int(p.classes[i])], float(p.confidence[i]), tuple(box.tolist())))
+    return findings
 
 
 def _heatmap(view: View, a: Attribution, t: int, m, method: Method, source: Picture | Clip, seed: int) -> Heatmap:

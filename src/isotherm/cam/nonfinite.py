@@ -139,10 +139,10 @@ def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Met
         bad = torch.nonzero(~torch.isfinite(values).flatten(1).all(1)).flatten().cpu()
         picture = rerun.targets.picture.cpu()[bad]
         first = rerun.take(bad[:1])
-        found = (
+        damage = (
             f"the map of {method.name} for {rerun.targets.labels[int(bad[0])]} holds {describe(values[int(bad[0])])}"
         )
-        raise _failed(found, _origin_of_map(first, method, m, again), tuple(dict.fromkeys(picture.tolist())))
+        raise _failed(damage, _origin_of_map(first, method, m, again), tuple(dict.fromkeys(picture.tolist())))
 
 
 def _origin_of_map(rerun: ViewRerun, method: Method, m: LayerMap, again: Again) -> Origin:
@@ -246,9 +246,9 @@ def _located(what: str, holds: str, view: View, inputs: Inputs, rows: tuple[int,
     )
 
 
-def _failed(found: str, origin: Origin, rows: tuple[int, ...] = ()) -> NonFiniteError:
+def _failed(damage: str, origin: Origin, rows: tuple[int, ...] = ()) -> NonFiniteError:
     return NonFiniteError(
-        f"{found}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer, rows=rows
+        f"{damage}: {origin.words}", advice=origin.advice, option=origin.option, layer=origin.layer, rows=rows
     )
 
 

@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.capture import Call, Recording, record
-from isotherm.cam.layers import LayerRef, resolve
 from isotherm.cam.receptive import Field, following
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import AttentionTrace, LayerTrace, Method, Trace
@@ -26,6 +25,7 @@ from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionCall, recorded_attention
 from isotherm.relevance.breaks import differentiate
 from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.modules import LayerRef, resolve
 
 WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})
 

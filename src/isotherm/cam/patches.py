@@ -128,12 +128,12 @@ def patch_gradients(plan: PatchPlan | Refused) -> tuple[PatchGradient, ...] | Re
             radius = max((chain.radius for chain in proved.values()), default=0)
             patches, inside = cut(group.features, group.picture, group.cell, radius)
             leaf = patches.requires_grad_()
-            said = group.decode({name: chain.at_centres(leaf, inside) for name, chain in proved.items()})
-            off = _disagreement(said, group.expected, group.features.dtype)
+            outputs = group.decode({name: chain.at_centres(leaf, inside) for name, chain in proved.items()})
+            off = _disagreement(outputs, group.expected, group.features.dtype)
             if off is not None:
                 return Refused(f"patches at {group.layer} give another {off} than the model itself")
             # the value the model gave, with the patch's gradient: a score with a kink must not see the rounding
-            score = group.score({name: group.expected[name].detach() + (v - v.detach()) for name, v in said.items()})
+            score = group.score({name: group.expected[name].detach() + (v - v.detach()) for name, v in outputs.items()})
             if not score.requires_grad:
                 return Refused(f"the score does not depend on {group.layer} through {' and '.join(proved)}")
             leaves.append(leaf)
@@ -218,8 +218,8 @@ def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, " _"]], co
     )
 
 
-def _disagreement(said: Outputs, expected: Outputs, dtype: torch.dtype) -> str | None:
-    for name, values in said.items():
+def _disagreement(outputs: Outputs, expected: Outputs, dtype: torch.dtype) -> str | None:
+    for name, values in outputs.items():
         want = expected[name].detach()
         scale = max(1.0, float(want.abs().max())) if want.numel() else 1.0
         tolerance = TOLERANCE[dtype] * scale

@@ -76,9 +76,9 @@ class RandomWeights:
     @classmethod
     def of(cls, model: nn.Module, seed: int) -> RandomWeights:
         """The mark of a model as it is now."""
-        found = [(name, p) for name, p in model.named_parameters() if p.numel()]
+        weights = [(name, p) for name, p in model.named_parameters() if p.numel()]
         # the smallest one with several dimensions: vectors (biases, norms) are mostly constant before training and may be after it
-        name, values = min(found, key=lambda pair: (pair[1].ndim < 2, pair[1].numel()))
+        name, values = min(weights, key=lambda pair: (pair[1].ndim < 2, pair[1].numel()))
         return cls(seed, name, values.detach().clone())
 
     def still_of(self, model: nn.Module) -> bool:
@@ -96,12 +96,12 @@ def premises_of(view: Any) -> tuple[Premise, ...]:
     Weights are seen to be random where every normalisation layer still has the values that it is made with: no training
     leaves a single one so. A model without such layers is not judged, and nothing is said of its weights.
     """
-    said: tuple[Premise, ...] = tuple(getattr(view, "premises", ()))
+    premises: tuple[Premise, ...] = tuple(getattr(view, "premises", ()))
     made = getattr(view, "random_weights", None)
     if made is not None and made.still_of(view.model):
         return (
             Premise(about="weights", value=f"random (seed {made.seed})", source="random", why="nothing trained them"),
-            *said,
+            *premises,
         )
     untouched = untouched_norms(view.model)
     if untouched:
@@ -112,9 +112,9 @@ def premises_of(view: Any) -> tuple[Premise, ...]:
         )
         return (
             Premise(about="weights", value="random, as it seems", source="random", why=f"{layers} made with"),
-            *said,
+            *premises,
         )
-    return said
+    return premises
 
 
 def untouched_norms(model: nn.Module) -> int:

@@ -11,13 +11,12 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
-from isotherm.cam.layers import LayerRef
 from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
 from isotherm.relevance.breaks import differentiate, ends_of
 from isotherm.relevance.grad_mode import gradients_kept
-from isotherm.relevance.modules import exact_batch_norm
+from isotherm.relevance.modules import LayerRef, exact_batch_norm
 
 OTHER_METHOD = "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"
 

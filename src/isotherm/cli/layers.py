@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isotherm.cam.layers import resolve, tree
 from isotherm.cli.options import Layers
 from isotherm.jobs.open_model import open_model
+from isotherm.relevance.modules import resolve, tree
 from isotherm.vlm.view import LanguageView
 
 

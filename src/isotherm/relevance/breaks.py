@@ -116,8 +116,8 @@ def running_function() -> type | None:
                 running: type = type(first)._forward_cls  # type: ignore[attr-defined]
                 return running
             # forward comes without a context where the function sets it up by itself
-            if not isinstance(first, nn.Module) and (found := _function_of(frame.f_code)) is not None:
-                return found
+            if not isinstance(first, nn.Module) and (function := _function_of(frame.f_code)) is not None:
+                return function
         frame = frame.f_back
     return None
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from isotherm.cam import methods
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import AblationCAM, ScoreCAM, eigen_smooth, make_gradcampp
 from isotherm.errors import LayerError
+from isotherm.relevance.modules import resolve
 from oracles import cam_formulas as oracle
 from rigs.plain_classifier import make_net, make_trace
 

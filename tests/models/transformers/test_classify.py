@@ -11,11 +11,11 @@ import transformers as hf
 
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import hirescam
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
 from isotherm.models.transformers.view import wrap
+from isotherm.relevance.modules import resolve
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import TEXTS, activation, hit, processor, view_of
 from rigs.view_checks import assert_one_channel

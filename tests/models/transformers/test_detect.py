@@ -10,13 +10,13 @@ import transformers as hf
 
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.transformers.detect import overlaps
 from isotherm.models.transformers.view import wrap
+from isotherm.relevance.modules import resolve
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import LABELLED, activation, hit, processor, view_of
 

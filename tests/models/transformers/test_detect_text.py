@@ -7,13 +7,13 @@ import torch
 
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.detect_text import joined, prompts, spans
 from isotherm.models.transformers.view import wrap
+from isotherm.relevance.modules import resolve
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import PROMPTED, TEXTS, hit, processor, view_of
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.locality import Refused
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
@@ -15,6 +14,7 @@ from isotherm.cam.scores import ClassLogit, Detection
 from isotherm.cam.scores.targets import Targets
 from isotherm.models.ultralytics.anchors import locate
 from isotherm.models.ultralytics.view import wrap
+from isotherm.relevance.modules import resolve
 from rigs.patch_maps import patch_maps
 from rigs.yolo_models import TINY_RTDETR, bus, made
 

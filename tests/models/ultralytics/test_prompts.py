@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.view import Pins
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.ultralytics.view import EmbeddingPrompt, TextPrompt, VisualPrompt, load, wrap
+from isotherm.relevance.modules import resolve
 from rigs.yolo_models import bus, embeddings, made, make_yolo, predict
 
 BOXES = [[40.0, 400.0, 260.0, 900.0], [660.0, 390.0, 809.0, 880.0], [5.0, 220.0, 800.0, 770.0]]

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods.hirescam import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.errors import AdapterError
 from isotherm.models.ultralytics.head import borrowed
 from isotherm.models.ultralytics.view import EmbeddingPrompt, wrap
+from isotherm.relevance.modules import resolve
 from rigs.patch_maps import patch_maps
 from rigs.yolo_models import TINY_RTDETR, bus, embeddings, made, make_yolo, predict
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.view import Classification, Detections, Pins, View
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.models.ultralytics.view import load, wrap
+from isotherm.relevance.modules import resolve
 from rigs.yolo_models import TINY_RTDETR, bus, made, predict
 
 DETECTORS = [

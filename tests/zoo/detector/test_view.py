@@ -15,7 +15,6 @@ import torch
 from isotherm import explain, open_model
 from isotherm.cam import methods
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Detections, Inputs, Pins, View
 from isotherm.data.demo_pictures import DEMO_PICTURES, demo_picture_paths
@@ -24,6 +23,7 @@ from isotherm.errors import AdapterError, IsothermError, OptionError, TargetErro
 from isotherm.metrics.localisation import energy_inside, pointing_game
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
+from isotherm.relevance.modules import resolve
 from isotherm.train.detection_precision import Boxes, detection_average_precision, overlaps, shares
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import HeatmapDetectorConfig, find_centres, random_detector, save_detector

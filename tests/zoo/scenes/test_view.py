@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from isotherm.cam.capture import record
-from isotherm.cam.layers import resolve
 from isotherm.cam.methods import gradcam, hirescam
 from isotherm.cam.view import View
 from isotherm.data.scenes import HELD_OUT, SceneConfig, held_out_scenes, scenes
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.choose import open_view
 from isotherm.ops.resample import to_source
+from isotherm.relevance.modules import resolve
 from isotherm.zoo.assets import asset
 from isotherm.zoo.scenes.network import SceneNetConfig, load_scene_net, random_scene_net, save_scene_net
 from isotherm.zoo.scenes.view import SEEDS, load, load_scenes, wrap

@@ -79,8 +79,8 @@ class Occlusion:
         return window, stride
 
 
-def _pair(given: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    return (given, given) if isinstance(given, int) else given
+def _pair(side: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    return (side, side) if isinstance(side, int) else side
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:

@@ -146,9 +146,9 @@ def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:
     index = class_index(which, p.names)
     rows = torch.nonzero(p.classes.cpu() == index).flatten().tolist()
     if not rows:
-        found = sorted({p.names[c] for c in p.classes.tolist()})
+        labels = sorted({p.names[c] for c in p.classes.tolist()})
         raise TargetError(
-            f"the model did not find {p.names[index]!r}; it found {', '.join(found) or 'nothing'} (lower the confidence threshold?)"
+            f"the model did not find {p.names[index]!r}; it found {', '.join(labels) or 'nothing'} (lower the confidence threshold?)"
         )
     return rows
 

@@ -27,9 +27,9 @@ class Function(Score):
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         scores = self.function(prediction)
         if not isinstance(scores, Tensor) or scores.shape != (len(inputs),):
-            given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise TargetError(
-                f"the score function returned {given}; expected one number per picture, a tensor of shape ({len(inputs)},)"
+                f"the score function returned {shape}; expected one number per picture, a tensor of shape ({len(inputs)},)"
             )
 
         def read(p: Prediction, target: Tensor) -> Tensor:

@@ -35,13 +35,13 @@ class SegmentationMask(Score):
             )
         logits = prediction.logits
         b, k = logits.shape[:2]
-        said = said_classes(logits)
+        answer = class_map(logits)
         if self.which is not None:
             index = torch.full((b,), class_index(self.which, prediction.names))
         elif k == 1:
             index = torch.zeros(b, dtype=torch.long)
         else:
-            index = torch.stack([torch.bincount(s.flatten(), minlength=k).argmax() for s in said]).cpu()
+            index = torch.stack([torch.bincount(s.flatten(), minlength=k).argmax() for s in answer]).cpu()
         if self.mask is not None:
             if tuple(self.mask.shape) != tuple(logits.shape[-2:]):
                 raise TargetError(
@@ -49,7 +49,7 @@ class SegmentationMask(Score):
                 )
             masks = self.mask.to(logits.device).expand(b, -1, -1)
         else:
-            masks = said == index.to(said.device)[:, None, None]
+            masks = answer == index.to(answer.device)[:, None, None]
         empty = ~masks.flatten(1).any(1).cpu()
         if bool(empty.any()) and (self.which is not None or self.mask is not None):
             names = ", ".join(sorted({prediction.names[int(index[i])] for i in torch.nonzero(empty).flatten()}))
@@ -70,7 +70,7 @@ class SegmentationMask(Score):
         return Targets(scores, picture, tuple(prediction.names[i] for i in index.tolist()), read)
 
 
-def said_classes(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:
+def class_map(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:
     """The class that the model says at every pixel: of several the likeliest; of one, 0 where it is likelier than not, else -1."""
     if logits.shape[1] == 1:
         return torch.where(logits.detach()[:, 0] > 0, 0, -1)

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
@@ -20,6 +19,7 @@ from isotherm.frame import Size
 from isotherm.models.shared.grids import Tokens, layout_of
 from isotherm.models.shared.preprocess import Pictures, Preprocess
 from isotherm.models.shared.probe import Places, noise_inputs, settled
+from isotherm.relevance.modules import resolve
 
 
 @dataclass(frozen=True, eq=False)

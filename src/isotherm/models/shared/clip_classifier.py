@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.cam.clips import Clip, ClipLayout
-from isotherm.cam.layers import resolve
 from isotherm.cam.view import Inputs, LayerChoice
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame
 from isotherm.models.shared.classifier import ClassifierView, where_it_lives
 from isotherm.models.shared.clip_grids import ClipTokens, clip_layout_of
+from isotherm.relevance.modules import resolve
 
 
 class ClipClassifierView(ClassifierView, ABC):

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import AdapterError
@@ -19,6 +18,7 @@ from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.preprocess import Pictures, Preprocess
 from isotherm.models.shared.probe import Candidate, Places, last_grid, noise_inputs
+from isotherm.relevance.modules import resolve
 
 COARSEST = 32
 """Input pixels per cell beyond which a grid is no stage of an encoder but the inside of a pyramid pooling."""

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating, record
-from isotherm.cam.layers import LayerRef, resolve
 from isotherm.cam.receptive import Follower, followed_dims
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Size
 from isotherm.models.shared.grids import NotDeclaredError, followed_layout
 from isotherm.models.shared.squares import Run, moved, readings
+from isotherm.relevance.modules import LayerRef, resolve
 
 TRIED = 12
 """How many layers from the end are tried; behind the last grid there are rarely more than two without gradient."""

@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.capture import evaluating
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout
 from isotherm.errors import AdapterError, InputError
@@ -25,6 +24,7 @@ from isotherm.frame import Frame
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.preprocess import Pictures, check_picture
+from isotherm.relevance.modules import resolve
 
 
 class DetectorView:

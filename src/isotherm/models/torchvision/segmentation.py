@@ -9,13 +9,13 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.preprocess import CAN_BE_GIVEN, InputOptions, Pictures, Preprocess
 from isotherm.models.torchvision.premises import names_of
+from isotherm.relevance.modules import resolve
 
 SHORTER_SIDE = 520
 """What torchvision's segmentation weights are evaluated at (references/segmentation)."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
@@ -27,6 +26,7 @@ from isotherm.models.transformers.layers import (
     trained_size,
 )
 from isotherm.models.transformers.prepare import PROBE, Preparer
+from isotherm.relevance.modules import resolve
 
 
 class EncoderView(ABC):

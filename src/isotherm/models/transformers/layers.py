@@ -16,12 +16,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.cam.layers import resolve
 from isotherm.cam.receptive import Field
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.grids import Tokens, layout_of
+from isotherm.relevance.modules import resolve
 
 FRONT = ("cls_token", "class_embedding", "distillation_token", "register_tokens")
 BEHIND = ("detection_tokens",)

@@ -8,7 +8,6 @@ import re
 import torch
 from torch import Tensor
 
-from isotherm.cam.layers import resolve
 from isotherm.cam.premises import RandomWeights
 from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError, OptionError
@@ -16,6 +15,7 @@ from isotherm.frame import Size
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.preprocess import Pictures, Preprocess, input_premises
+from isotherm.relevance.modules import resolve
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import (
     CONFIDENCE,
