@@ -11,6 +11,7 @@ from isotherm.draw.notebook import gallery_html, heatmap_html, heatmap_png
 from isotherm.draw.overlay import overlay
 from isotherm.draw.panels import comparison_grid, contact_sheet, side_by_side
 from isotherm.draw.points import draw_points
+from isotherm.draw.renormalise import renormalise_in_boxes
 from isotherm.draw.report import ReportEntry, write_report
 from isotherm.draw.save import load_map16, read_command, save_map16, save_picture
 from isotherm.draw.scale import Scale, scale_of, shared_scale
@@ -34,6 +35,7 @@ __all__ = [
     "overlay",
     "overlay_frames",
     "read_command",
+    "renormalise_in_boxes",
     "save_animation",
     "save_map16",
     "save_picture",
