@@ -19,30 +19,8 @@ from isotherm.jobs.train.shipped import run as train
 from isotherm.jobs.train.shipped_options import TrainDetectorJob
 from isotherm.models.choose import OpenModel
 from isotherm.runs.read import list_runs, read_items, read_run
+from rigs.reporters import Listening
 from rigs.tiny_views import TinyClassifier
-
-
-class Listening(Reporter):
-    """Keeps everything; cancels behind so many items."""
-
-    def __init__(self, cancel_after: int | None = None) -> None:
-        super().__init__()
-        self.steps, self.messages, self.items, self.errors = [], [], [], []
-        self._cancel_after = cancel_after
-
-    def progress(self, progress):
-        self.steps.append(progress)
-
-    def message(self, text, kind="note"):
-        self.messages.append((kind, text))
-
-    def item(self, facts):
-        self.items.append(facts)
-        if len(self.items) == self._cancel_after:
-            self.cancel()
-
-    def error(self, error):
-        self.errors.append(error)
 
 
 @pytest.fixture

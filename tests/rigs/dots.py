@@ -9,6 +9,7 @@ from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.heads import DeconvHead
 from isotherm.models.backbone import ConvBackbone, ConvBackboneConfig
+from isotherm.train.keypoint_build import ModelChoice, TrainedKeypoints, make_model
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.keypoints import KeypointTraining
 from isotherm.train.schedule import Schedule
@@ -54,4 +55,16 @@ def model(seed=0, widths=(16, 32)):
         ConvBackbone(ConvBackboneConfig(widths=widths, depth=1)),
         DeconvHead(widths[-1], 2, widths=(16,), groups=8),
         frozen=False,
+    )
+
+
+def untrained():
+    """A small model of the discs with random weights, opened as one from a file is."""
+    choice = ModelChoice(widths=(8, 16), depth=1, head_options={"widths": (8,), "groups": 4})
+    return TrainedKeypoints(
+        model=make_model(choice, 2, size=CONFIG.size).eval(),
+        choice=choice,
+        objective=CONFIG.objective,
+        size=CONFIG.size,
+        names=("red", "green"),
     )

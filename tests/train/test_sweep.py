@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -172,84 +167,3 @@ def test_bad_sweeps(folder):
             read_sweep(folder / "bad.yaml", recipe_module)
     with pytest.raises(OptionError, match="grace is 0"):
         EarlyStopping(grace=0)
-
-
-CODE = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
-
-
-def start(folder, *options):
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CODE, "sweep", "toy_sweep.yaml", *options],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.slow
-def test_twelve_trials_killed_half_way_and_gone_on_with(folder):
-    sweep = folder / "runs" / "toy_sweep"
-    process = start(folder)
-    deadline = time.monotonic() + 400
-    while (
-        time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 5
-    ):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    finished = {
-        f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
-        for f in sweep.glob("trials/*/evaluation.json")
-    }
-    assert 5 <= len(finished) < 12
-    said, _ = start(folder).communicate(timeout=500)
-    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 12, said
-    for name, before in finished.items():
-        assert (sweep / "trials" / name / "model.safetensors").stat().st_mtime_ns == before  # not trained again
-    trials = trials_of(sweep, "point_err_px", {})
-    assert len(trials) == 12
-    assert all(t.step in (4, 8, 12) and t.best > 0 for t in trials)
-    assert said.count("finished") == 12, said
-    assert "12 trials (12 finished)" in (sweep / "report.html").read_text()
-
-
-@pytest.mark.slow
-def test_an_estimator_chooses_and_bad_trials_end_early(folder):
-    (folder / "toy_sweep.yaml").write_text(
-        "recipe: toy.yaml\nsearch: tpe\ntrials: 4\nat_once: 1\nvalues: {training.rate: {low: 1.0e-5, high: 1.0e-2, log: true}}\nstop_early: {grace: 1, factor: 2}\n"
-    )
-    said, _ = start(folder).communicate(timeout=500)
-    trials = trials_of(folder / "runs" / "toy_sweep", "point_err_px", {})
-    assert len(trials) == 4, said
-    assert len({t.values["training.rate"] for t in trials}) == 4
-    assert said.count("finished") + said.count("stopped early") == 4, said
-
-
-SCENES = """
-training: {steps: 6, close_up_steps: 2, close_ups: 12, scenes: 20, batch: 4, keep_every: 2, log_every: 2, sizes: [[64, 64]]}
-network: {size: [64, 64], widths: [4, 6, 8, 8]}
-validated: 12
-held_out: 4
-"""
-
-
-@pytest.mark.slow
-def test_scenes_are_swept_as_keypoints_are(folder):
-    (folder / "scenes.yaml").write_text(SCENES)
-    (folder / "toy_sweep.yaml").write_text(
-        "recipe: scenes.yaml\ntask: scenes\nvalues: {training.rate: [1.0e-6, 1.0e-2]}\nat_once: 1\n"
-    )
-    said, _ = start(folder).communicate(timeout=500)
-    sweep = folder / "runs" / "toy_sweep"
-    trials = trials_of(sweep, "score", {}, better="more")
-    assert len(trials) == 2, said
-    assert said.count("finished") == 2, said
-    assert trials[0].best >= trials[1].best > 0
-    page = (sweep / "report.html").read_text()
-    assert "more score is better" in page
-    assert f"isotherm explain PICTURE --model scenes --weights {sweep.relative_to(folder) / 'trials'}" in page
-    before = {t.dpath: (t.dpath / "model.safetensors").stat().st_mtime_ns for t in trials}
-    start(folder).communicate(timeout=500)  # what is finished is not trained again
-    assert before == {dpath: (dpath / "model.safetensors").stat().st_mtime_ns for dpath in before}

@@ -37,6 +37,7 @@ class Reporter:
             self.progress(message)
         else:
             self.message(message)
+        self.check()  # whoever was told may have cancelled: the next step could be a long one
 
     def message(self, text: str, kind: Kind = "note") -> None:
         """A line for a person."""

@@ -15,6 +15,7 @@ from isotherm.decode import scale_covariance
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.points import Points
+from isotherm.progress import Progress, Say, silent
 from isotherm.train.keypoint_build import TrainedKeypoints
 from isotherm.train.keypoint_model import Objective
 
@@ -73,15 +74,24 @@ def predict_pictures(
 
 
 def predict_cached(
-    model: nn.Module, objective: Objective, data: CachedKeypoints, *, size: tuple[int, int], batch: int = 32
+    model: nn.Module,
+    objective: Objective,
+    data: CachedKeypoints,
+    *,
+    size: tuple[int, int],
+    batch: int = 32,
+    say: Say = silent,
 ) -> Points:
-    """The points of cached pictures, without augmentation: each shown whole, as training shows it on the average."""
-    parts = [
-        _points(
-            model, objective, torch.from_numpy(np.array(data.pictures[i : i + batch])), data.frame[i : i + batch], size
-        )
-        for i in range(0, len(data), batch)
-    ]
+    """The points of cached pictures, without augmentation: each shown whole, as training shows it on the average.
+
+    Args:
+        say: takes the progress after every batch; what it raises ends the prediction.
+    """
+    parts = []
+    for i in range(0, len(data), batch):
+        pictures = torch.from_numpy(np.array(data.pictures[i : i + batch]))
+        parts.append(_points(model, objective, pictures, data.frame[i : i + batch], size))
+        say(Progress(step=min(i + batch, len(data)), total=len(data), text="", stage="predicting"))
     return _joined(parts, data.points.shape[1])
 
 

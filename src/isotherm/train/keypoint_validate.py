@@ -21,6 +21,7 @@ from isotherm.metrics.keypoint_report import DEFAULT_SIGMA, KeypointReport, Keyp
 from isotherm.metrics.oks_ap import OksPrecision, OksPredictions, OksTruth, oks_average_precision
 from isotherm.metrics.point_errors import match_exchangeable, place_known, reordered
 from isotherm.points import Points
+from isotherm.progress import Say, silent
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoint_predict import predict_cached
 
@@ -65,6 +66,7 @@ def judge(
     batch: int = 32,
     draws: int = 1000,
     covariance_scale: float | None = None,
+    say: Say = silent,
 ) -> Judged:
     """Predict a set by the decoder that belongs to the loss, and compare with what is known.
 
@@ -72,8 +74,9 @@ def judge(
         size: (h, w) of the model's input.
         draws: resamples of the intervals.
         covariance_scale: what covariances are multiplied by.
+        say: takes the progress after every batch; what it raises ends the judgement.
     """
-    points = predict_cached(model, objective, data, size=size, batch=batch)
+    points = predict_cached(model, objective, data, size=size, batch=batch, say=say)
     points = points if covariance_scale is None else scale_covariance(points, covariance_scale)
     truth = truth_of(data)
     report = report_keypoints(

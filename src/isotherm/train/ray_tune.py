@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import MissingExtraError, OptionError
-from isotherm.progress import Say, silent
+from isotherm.progress import Progress, Say, silent
 from isotherm.train.sweep import (
     TRIAL,
     Range,
@@ -65,6 +66,7 @@ def run_trials(
     Raises:
         MissingExtraError: Ray is not installed.
         OptionError: the cluster does not answer.
+        Exception: what ``say`` raises ends the trials that run, and comes out as it is.
     """
     config = sweep.config
     for name, value in ENVIRONMENT.items():
@@ -92,6 +94,7 @@ def run_trials(
         config, dict(sweep.recipe), module, sweep.metric, str(sweep.root.resolve()), str(dpath.resolve()), skip_bad
     )
     ended: dict[str, str] = {}
+    raised: list[Exception] = []
     try:
         space, search, samples = _searched(sweep, dpath)
         tuner = tune.Tuner(
@@ -110,12 +113,14 @@ def run_trials(
             run_config=tune.RunConfig(
                 storage_path=str((dpath / "ray").resolve()),
                 verbose=0,
-                callbacks=[_teller(sweep.metric, say, ended)],
+                callbacks=[_teller(sweep.metric, _kept(say, raised), ended)],
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
         if samples:
             tuner.fit()
+    except Exception as error:
+        raise (raised[0] if raised else error) from None  # Ray puts an error of its own around what a listener raises
     finally:
         ray.shutdown()
     return _endings(dpath, ended)
@@ -176,19 +181,18 @@ def _searched(sweep: Sweep, dpath: Path) -> tuple[dict[str, Any], Any, int]:
     there = trials_of(dpath, sweep.metric, {}, better=sweep.better)
     known = [t for t in there if (t.dpath / "evaluation.json").is_file()]
     begun = [t.values for t in there if not (t.dpath / "evaluation.json").is_file()]
-    past: dict[str, Any] = (
-        {"points_to_evaluate": [t.values for t in known], "evaluated_rewards": [t.best for t in known]}
-        if known
-        else {"points_to_evaluate": begun}
-        if begun
-        else {}
-    )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return (
-        {},
-        OptunaSearch(space=space, metric=sweep.metric, mode=MODE[sweep.better], seed=config.seed, **past),
-        max(0, config.trials - len(known)),
+    search = OptunaSearch(
+        space=space,
+        metric=sweep.metric,
+        mode=MODE[sweep.better],
+        seed=config.seed + len(there),  # a search that is gone on with would draw its first values once more
+        points_to_evaluate=begun or None,
     )
+    for trial in known:
+        if not math.isnan(trial.best):
+            search.add_evaluated_point(dict(trial.values), trial.best)
+    return {}, search, max(0, config.trials - len(known))
 
 
 def _scheduler(config: SweepConfig) -> Any:
@@ -202,6 +206,19 @@ def _scheduler(config: SweepConfig) -> Any:
         reduction_factor=config.stop_early.factor,
         max_t=10**9,
     )
+
+
+def _kept(say: Say, raised: list[Exception]) -> Say:
+    """The same, and what it raises is kept."""
+
+    def keeping(message: Progress | str) -> None:
+        try:
+            say(message)
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    return keeping
 
 
 def _teller(metric: str, say: Say, ended: dict[str, str]) -> Any:

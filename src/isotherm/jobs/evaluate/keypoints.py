@@ -91,7 +91,13 @@ def run(
         )
         reporter.check()
         judged = judge(
-            trained.model, trained.objective, data, kind, size=trained.size, covariance_scale=trained.covariance_scale
+            trained.model,
+            trained.objective,
+            data,
+            kind,
+            size=trained.size,
+            covariance_scale=trained.covariance_scale,
+            say=say,
         )
         reporter.check()
         with Tracking(to=options.track).tracker(

@@ -60,6 +60,7 @@ def run(
             for group in _groups(iter(sources), options.batch, record, reporter):
                 found = predict_pictures(trained, [p.array for _, p in group], [box] * len(group) if box else None)
                 for k, (item, picture) in enumerate(group):
+                    reporter.check()
                     facts = described(trained, found[k : k + 1], options.px_per_cm)
                     points = Points(found.xy[k], covariance=None if found.covariance is None else found.covariance[k])
                     drawn = draw_points(
