@@ -175,7 +175,7 @@ def test_a_map_that_is_right_is_believed_and_an_inverted_one_is_not():
     picture = np.full((40, 60, 3), 230, np.uint8)
     (good,) = explain(view, picture, target="bright").trust
     assert good.deletion.standing == "better", good.line()
-    from isotherm.cam.trace import LayerMethod
+    from isotherm.relevance.method import LayerMethod
 
     inverted = LayerMethod("Inverted", lambda a, g: -(a * g), signed=True)
     (bad,) = explain(view, picture, target="bright", method=inverted).trust

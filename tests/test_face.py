@@ -31,8 +31,15 @@ def test_methods_and_scores_are_those_of_pictures_and_of_answers():
     import isotherm.vlm.methods
     import isotherm.vlm.scores
 
-    assert set(methods.__all__) == {*isotherm.cam.methods.__all__, "answers"}
-    assert set(scores.__all__) == {*isotherm.cam.scores.__all__, "answers"}
+    assert set(methods.__all__) == {
+        *isotherm.cam.methods.__all__,
+        "LayerMethod",
+        "Method",
+        "NEEDS",
+        "answers",
+        "catalogue",
+    }
+    assert set(scores.__all__) == {*isotherm.cam.scores.__all__, "Target", "answers"}
     assert all(getattr(methods, n) is getattr(isotherm.cam.methods, n) for n in isotherm.cam.methods.__all__)
     assert all(getattr(scores, n) is getattr(isotherm.cam.scores, n) for n in isotherm.cam.scores.__all__)
     assert methods.answers is isotherm.vlm.methods

@@ -9,11 +9,12 @@ from typing import Any
 
 from isotherm.cam.attribute import Layers
 from isotherm.cam.explanation import Explanation
-from isotherm.cam.trace import Fuse, Method
+from isotherm.cam.trace import Fuse
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
 from isotherm.explaining import ExplainOptions, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.models.choose import open_view, open_with
+from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
 

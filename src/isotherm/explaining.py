@@ -25,8 +25,7 @@ from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.premises import premises_of
 from isotherm.cam.scores import Function, Named
-from isotherm.cam.scores.targets import Score
-from isotherm.cam.trace import Fuse, Method
+from isotherm.cam.trace import Fuse
 from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.clips import as_clip
@@ -34,7 +33,9 @@ from isotherm.data.pictures import as_picture
 from isotherm.errors import NonFiniteError, OptionError, TargetError
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
-from isotherm.vlm.choose import answer_score, method_names, token_methods
+from isotherm.relevance.method import Method
+from isotherm.relevance.score import Score, check_score
+from isotherm.vlm.choose import answer_methods, answer_score, token_methods
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
@@ -119,9 +120,9 @@ def _check_methods(method: Any, *, question: bool) -> None:
     several = [method] if isinstance(method, str) else method if isinstance(method, Sequence) else ()
     for name in several:
         # which of the two kinds it is turns out when the model is open
-        if isinstance(name, str) and plain(name) not in {plain(known) for known in method_names()}:
+        if isinstance(name, str) and plain(name) not in {plain(known) for known in answer_methods()}:
             if question:
-                known_method(name, list(method_names()), of=" for language models")
+                known_method(name, list(answer_methods()), of=" for language models")
             else:
                 known_method(name, list(methods_module.ALL))
 
@@ -140,6 +141,8 @@ def _check_trust(trust: Any) -> None:
 
 def resolve_score(target: Target) -> Score | None:
     """A score from what a user may give."""
+    if isinstance(target, Score):
+        check_score(target, "pictures")
     if target is None or isinstance(target, Score):
         return target
     if isinstance(target, str | int):

@@ -1,5 +1,7 @@
 """Scores in one place, what to explain: of pictures by their names, and under ``answers`` those of a model's words.
 
+All of them derive from one :class:`Score`, and what they choose fulfils one protocol, :class:`Target`.
+
 Example:
     >>> from isotherm import scores
     >>> scores.TopK(3).k
@@ -15,12 +17,12 @@ from isotherm.cam.scores import (
     Detection,
     Function,
     Named,
-    Score,
     SegmentationMask,
     Similarity,
     Targets,
     TopK,
 )
+from isotherm.relevance.score import Score, Target
 from isotherm.vlm import scores as answers
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Score",
     "SegmentationMask",
     "Similarity",
+    "Target",
     "Targets",
     "TopK",
     "answers",

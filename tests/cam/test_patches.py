@@ -12,10 +12,11 @@ from isotherm.cam.locality import Chain, Refused, prove_chain
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
 from isotherm.cam.patches import PatchGroup, PatchPlan, cut, join_maps, level_map, patch_gradients
-from isotherm.cam.trace import LayerMap, LayerMethod
+from isotherm.cam.trace import LayerMap
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
+from isotherm.relevance.method import LayerMethod
 from rigs.patch_maps import patch_maps
 
 CORNERS_AND_MORE = [(0, 0), (0, 6), (5, 0), (5, 6), (2, 3), (1, 1), (0, 3), (5, 5)]

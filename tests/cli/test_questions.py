@@ -275,7 +275,7 @@ def test_a_mask_says_how_well_the_map_fits(pictures, capsys):
         (["--prompt", "how many ?", "--class", "red"], "--class and --prompt do not go together"),
         (["--prompt", "how many ?", "--versus", "3"], "give the first as --answer"),
         (["--prompt", "how many ?", "--target", "words"], "a question's targets are count, answer"),
-        (["--prompt", "how many ?", "--method", "gradcampp"], "no method 'gradcampp' for language models"),
+        (["--prompt", "how many ?", "--method", "eigencam"], "no method 'eigencam' for language models"),
         (["--prompt", "how many ?", "--layer", "model.visual"], "sums to nothing"),
         (["--prompt", "zebras !", "--answer", "2"], "has no word of 'zebras !', so there is nothing to ask"),
         (["--prompt", "how many ?", "--answer", "zebra", "--target", "whole"], "has no tokens for 'zebra'"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from isotherm.cam.locality import Refused
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
-from isotherm.cam.trace import LayerMap, LayerMethod
+from isotherm.cam.trace import LayerMap
 from isotherm.cam.view import Inputs
+from isotherm.relevance.method import LayerMethod
 
 
 def patch_maps(plan: PatchPlan | Refused, method: LayerMethod, inputs: Inputs) -> LayerMap | Refused:

@@ -123,7 +123,7 @@ def test_two_stages_give_the_gradient_of_the_whole_model(families, family):
     inputs = dict(question.prompt.inputs)
     pixels = inputs["pixel_values"].clone().requires_grad_()
     with torch.enable_grad(), frozen_norms():
-        value = said.value(
+        value = said.read(
             [view.model(**inputs | {"pixel_values": pixels}, use_cache=False, logits_to_keep=1).logits[0]]
         )
     (gradient,) = torch.autograd.grad(value, pixels)

@@ -22,13 +22,15 @@ from isotherm.cam.origin import is_finite
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
-from isotherm.cam.scores.targets import Score, Targets
-from isotherm.cam.trace import Fuse, LayerMap, LayerMethod, Method, Trace, fuse
+from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Fuse, LayerMap, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame
+from isotherm.relevance.method import LayerMethod, Method, check_explains
 from isotherm.relevance.modules import LayerRef, resolve
+from isotherm.relevance.score import Score
 
 Layers = str | nn.Module | Sequence[str | nn.Module]
 
@@ -98,7 +100,7 @@ def attribute(
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
-    check_clips(inputs, methods)
+    check_methods(inputs, methods)
     inputs, refs = _usual(inputs), target_layers(view, layers)
     with examined(view, inputs):
         kept = observe(view, inputs, methods, refs)
@@ -148,13 +150,17 @@ def attribute_again(
     return _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
 
 
-def check_clips(inputs: Inputs, methods: Sequence[Method]) -> None:
-    """Raises MethodError for methods of pictures where the inputs are clips."""
-    unfit = [m.name for m in methods if not getattr(m, "clips", False)] if inputs.timelines else []
-    if unfit:
-        raise MethodError(
-            f"{', '.join(unfit)} cannot explain clips: it looks at single pictures; choose a method of a layer's activations and "
+def check_methods(inputs: Inputs, methods: Sequence[Method]) -> None:
+    """Raises MethodError for methods that do not explain what the inputs are, pictures or clips."""
+    if inputs.timelines:
+        advice = (
+            "it looks at single pictures; choose a method of a layer's activations and "
             "gradients, such as hirescam, gradcam, gradcampp, layercam, eigencam or ablationcam"
+        )
+        check_explains(methods, "clips", advice)
+    else:
+        check_explains(
+            methods, "pictures", "choose a method of isotherm.methods that explains pictures, such as hirescam"
         )
 
 

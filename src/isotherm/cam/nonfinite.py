@@ -30,9 +30,10 @@ from isotherm.cam.origin import (
 )
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import LayerMap, Method
+from isotherm.cam.trace import LayerMap
 from isotherm.cam.view import Classification, Inputs, Prediction, Segmentation, View
 from isotherm.errors import IsothermError, NonFiniteError
+from isotherm.relevance.method import Method
 
 Again = Callable[[ViewRerun, Method], object]
 """Makes one method's map once more, with another way to score changed pictures."""

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from isotherm.cam.capture import Call, Recording, record
 from isotherm.cam.receptive import Field, following
 from isotherm.cam.rerun import ViewRerun
-from isotherm.cam.trace import AttentionTrace, LayerTrace, Method, Trace
+from isotherm.cam.trace import AttentionTrace, LayerTrace, Trace
 from isotherm.cam.view import Inputs, Layout, TokenReader, View
 from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionCall, recorded_attention
 from isotherm.relevance.breaks import differentiate
 from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.method import Method
 from isotherm.relevance.modules import LayerRef, resolve
 
 WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
 from isotherm.cam.locality import Chain, Refused, prove_chain
-from isotherm.cam.trace import LayerMap, LayerMethod, PooledMethod
+from isotherm.cam.trace import LayerMap
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame, Size
 from isotherm.ops.resample import to_frame
+from isotherm.relevance.method import LayerMethod, PooledMethod
 
 CHUNK = 1 << 24
 """Most values of dense gradients held at once."""

@@ -6,9 +6,9 @@ and frames up with the targets, so that a method is a pure function of it and ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -155,133 +155,6 @@ class LayerMap:
     frame: Frame
     sizes: tuple[Size, ...] | None = None
     time: Axis | None = None
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A way to turn a Trace into relevance.
-
-    Attributes:
-        name: the field's name. source: paper and equation.
-        signed: negative values mean evidence against. Methods with a true attribute ``clips`` take layers of clips, (t, c, m, h, w),
-            as well as of pictures; the others are refused for clips.
-        needs: what the trace must hold: any of ``activation``, ``gradient``, ``attention``,
-            ``attention_gradient``, ``attention_own_gradient`` (of each block's own score), ``rerun``, ``hessian``
-            (of rerun), ``bias``.
-    """
-
-    name: str
-    signed: bool
-    needs: frozenset[str]
-
-    def __call__(self, trace: Trace) -> Sequence[LayerMap]: ...
-
-
-Formula = Callable[..., Tensor]
-
-
-@dataclass(frozen=True)
-class LayerMethod:
-    """A method that is one formula per layer.
-
-    Args:
-        weighted: (activation, gradient), both (t, c, h, w) -> (t, c, h, w) whose channel sum is the map; any number of
-            dimensions may follow the channels, for clips a third one of moments.
-        local: True where a cell's value needs only that cell, so that patches can be explained by themselves.
-        reduce: how channels become one map; the sum, unless the method projects.
-    """
-
-    name: str
-    weighted: Formula
-    signed: bool
-    local: bool = False
-    uses_gradient: bool = True
-    reduce: Callable[[Float[Tensor, "t c *m h w"]], Float[Tensor, "t *m h w"]] = lambda product: product.sum(1)
-
-    clips: ClassVar[bool] = True
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return frozenset({"activation", "gradient"} if self.uses_gradient else {"activation"})
-
-    def map(
-        self, activation: Float[Tensor, "t c *m h w"], gradient: Float[Tensor, "t c *m h w"] | None = None
-    ) -> Float[Tensor, "t *m h w"]:
-        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w), of clips (t, c, m, h, w) -> (t, m, h, w)."""
-        dtype = torch.promote_types(activation.dtype, torch.float32)
-        product = self.weighted(activation.to(dtype), None if gradient is None else gradient.to(dtype))
-        return self.reduce(product)
-
-    def __call__(self, trace: Trace) -> list[LayerMap]:
-        return [
-            layer.map_of(self.map(layer.activation, layer.need_gradient() if self.uses_gradient else None))
-            for layer in trace.need_layers()
-        ]
-
-
-Term = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-"""(activation, gradient, the activation's sum over all cells, how many cells that are) -> what each cell adds to its
-channel's weight; 0 where the gradient is 0."""
-
-
-@dataclass(frozen=True)
-class PooledMethod(LayerMethod):
-    """A method whose map is sum_c w_c A_c with weights pooled from the gradient.
-
-    A cell without gradient adds nothing to a weight, so that a score which reads few cells is explained from those.
-
-    Args:
-        term: what a cell adds to the weight; see :data:`Term`.
-    """
-
-    term: Term | None = None
-
-    @classmethod
-    def of(cls, name: str, term: Term, *, signed: bool) -> PooledMethod:
-        """The method of a term."""
-
-        def weighted(activation: Tensor, gradient: Tensor) -> Tensor:
-            cells = cell_dims(activation)
-            total = activation.sum(cells, keepdim=True)
-            return term(activation, gradient, total, activation.shape[2:].numel()).sum(cells, keepdim=True) * activation
-
-        return cls(name, weighted, signed, term=term)
-
-    def weights(
-        self,
-        activation: Float[Tensor, "t c *m i j"],
-        gradient: Float[Tensor, "t c *m i j"],
-        total: Float[Tensor, "t c"],
-        cells: int,
-    ) -> Float[Tensor, "t c"]:
-        """Channel weights from the cells that have gradient, in at least float32.
-
-        Args:
-            activation, gradient: at those cells. total: the activation's sum over the whole layer. cells: of the layer.
-        """
-        dtype = torch.promote_types(activation.dtype, torch.float32)
-        assert self.term is not None
-        dims = cell_dims(activation)
-        total = total.to(dtype).unflatten(1, (-1, *[1] * len(dims)))
-        return self.term(activation.to(dtype), gradient.to(dtype), total, cells).sum(dims)
-
-    def map(
-        self, activation: Float[Tensor, "t c *m h w"], gradient: Float[Tensor, "t c *m h w"] | None = None
-    ) -> Float[Tensor, "t *m h w"]:
-        """The formula itself; as a product of matrices, which does not keep the weighted activations."""
-        assert gradient is not None
-        wide = torch.promote_types(activation.dtype, torch.float32)
-        weights = self.weights(
-            activation, gradient, activation.sum(cell_dims(activation), dtype=wide), activation.shape[2:].numel()
-        )
-        return torch.bmm(weights[:, None], activation.to(weights.dtype).flatten(2)).view(
-            len(activation), *activation.shape[2:]
-        )
-
-
-def cell_dims(values: Float[Tensor, "t c *m h w"]) -> tuple[int, ...]:
-    """The dimensions of a layer's activations behind the channels: rows and columns, and the moments of clips in front of them."""
-    return tuple(range(2, values.ndim))
 
 
 Fuse = Literal["mean", "max"]

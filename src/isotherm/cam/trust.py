@@ -1,34 +1,32 @@
-"""Whether to believe the maps of an explanation: the bridge from maps and models to the metrics."""
+"""Maps of pictures and clips as cases for the judge: how pixels are taken away, and how a map is made again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
 from isotherm.cam.receptive import Axis
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import Fuse, LayerMap, Method, at_moments
+from isotherm.cam.trace import Fuse, LayerMap, at_moments
 from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
-from isotherm.metrics.cascade import Cascade, cascade
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
 from isotherm.ops.resample import to_frame
-
-Level = Literal["fast", "full"]
+from isotherm.relevance.judge import FAST_TARGETS, Level, judge
+from isotherm.relevance.method import Method
 
 Window = tuple[slice, slice]
 
-FAST_TARGETS = 2
-"""Targets per picture that the fast check judges, those of the highest scores: every one costs dozens of forward passes."""
 CLIP_BATCH = 4
 """Changed clips that go through the model together: one takes the memory of as many pictures as it has frames."""
 WINDOW = (16, 16)
@@ -56,16 +54,19 @@ def assessor(
     known_word(level, get_args(Level), "level")
 
     def of_picture(row: int) -> Callable[[], tuple[Trust | None, ...]]:
-        def judge() -> tuple[Trust | None, ...]:
+        def verdicts() -> tuple[Trust | None, ...]:
             index = torch.nonzero(attribution.targets.picture == row).flatten()
-            judged = index[_surest(attribution.targets.take(index))] if level == "fast" else index
-            benches = [_Bench(attribution, method, layers, how, level, again, seed) for method in methods]
-            by_method = [_judge(bench, m, judged) for bench, m in zip(benches, attribution.maps, strict=True)]
-            found = dict(zip(judged.tolist(), zip(*by_method, strict=True), strict=True))
+            chosen = index[_surest(attribution.targets.take(index))] if level == "fast" else index
+            benches = [_Bench(attribution, method, layers, how, again) for method in methods]
+            by_method = [
+                judge([bench.case(m, t) for t in chosen.tolist()], level, seed=seed)
+                for bench, m in zip(benches, attribution.maps, strict=True)
+            ]
+            known = dict(zip(chosen.tolist(), zip(*by_method, strict=True), strict=True))
             nothing: tuple[Trust | None, ...] = (None,) * len(methods)
-            return tuple(t for target in index.tolist() for t in found.get(target, nothing))
+            return tuple(t for target in index.tolist() for t in known.get(target, nothing))
 
-        return judge
+        return verdicts
 
     return of_picture
 
@@ -92,9 +93,15 @@ class _Bench:
     method: Method
     layers: Layers
     how: Fuse
-    level: Level
     again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]]
-    seed: int
+
+    def case(self, m: LayerMap, target: int) -> PictureCase:
+        """One target's map on its own grid: what was enlarged for the sake of other findings is made again without them."""
+        if m.sizes is not None and m.sizes[target] != m.frame.size:
+            own = self.alone(target)
+        else:
+            own = LayerMap(m.name, m.values[target : target + 1], m.frame[target : target + 1], time=m.time)
+        return PictureCase(self, own, target)
 
     def alone(self, target: int) -> LayerMap:
         """The map of one target as it comes with the weights that the model has now and nothing else asked for."""
@@ -106,94 +113,87 @@ class _Bench:
         return only
 
 
-def _judge(bench: _Bench, m: LayerMap, index: Tensor) -> tuple[Trust, ...]:
-    """Each map judged by itself: what else was asked for, in which order and in what batch, must not change a verdict."""
-    shown = [_own(bench, m, t) for t in index.tolist()]
-    trusts = [_against_random(bench, one, t) for one, t in zip(shown, index.tolist(), strict=True)]
-    windows = [_window(one.values[0]) for one in shown]
-    # one set of random weights serves all maps that can stand in one tensor
-    groups: dict[Any, list[int]] = {}
-    for i, (one, window) in enumerate(zip(shown, windows, strict=True)):
-        groups.setdefault(one.values.shape[1:] if window is None else WINDOW, []).append(i)
-    for some in groups.values():
-        check = _against_random_weights(bench, [shown[i] for i in some], [windows[i] for i in some], index[some])
-        stages = () if bench.level == "fast" else check.fractions
-        for row, i in enumerate(some):
-            steps = tuple(zip(stages, check.magnitude[:, row].tolist(), strict=True)) if stages else ()
-            trusts[i] = replace(trusts[i], similarity=float(check.similarity[row]), stages=steps)
-    return tuple(trusts)
+@dataclass(frozen=True, eq=False)
+class PictureCase:
+    """One target's map of a picture or clip. Fulfils :class:`isotherm.relevance.judge.Case`: pixels are taken away.
 
+    Args:
+        bench: what is the same for all maps of the method. shown: the map, one row. target: its number.
+    """
 
-def _own(bench: _Bench, m: LayerMap, target: int) -> LayerMap:
-    """One target's map on its own grid: what was enlarged for the sake of other findings is made again without them."""
-    if m.sizes is not None and m.sizes[target] != m.frame.size:
-        return bench.alone(target)
-    return LayerMap(m.name, m.values[target : target + 1], m.frame[target : target + 1], time=m.time)
+    bench: _Bench
+    shown: LayerMap
+    target: int
 
+    fractions: ClassVar[tuple[float, ...]] = (0.25, 0.5, 0.75, 1.0)
+    calibrate: ClassVar[bool] = True
 
-def _against_random(bench: _Bench, m: LayerMap, target: int) -> Trust:
-    a = bench.attribution
-    targets, inputs = a.targets.take(torch.tensor([target])), a.rerun.inputs
-    row = inputs.take(targets.picture)
-    fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[-3])
-    maps, score = (
-        to_frame(m.values, m.frame, row.frame, outside="edge").float(),
-        ViewRerun(a.rerun.view, inputs, targets).scores,
-    )
-    region = inside(row.frame)
-    if m.time is None:
+    @property
+    def model(self) -> nn.Module:
+        return self.bench.attribution.rerun.view.model
+
+    @property
+    def keep(self) -> tuple[str, ...]:
+        return tuple(getattr(self.bench.attribution.rerun.view, "constants", ()))
+
+    @cached_property
+    def window(self) -> Window | None:
+        """The cells that are compared with random weights; None: all."""
+        return _window(self.shown.values[0])
+
+    @property
+    def alike(self) -> tuple[int, ...]:
+        return WINDOW if self.window else tuple(self.shown.values.shape[1:])
+
+    def values(self) -> Float[Tensor, "1 i j"]:
+        return _compared(self.shown.values, self.window)
+
+    def again(self) -> Float[Tensor, "1 i j"]:
+        # with other weights a finding may come on another grid
+        other = self.bench.alone(self.target)
+        return _compared(to_frame(other.values, other.frame, self.shown.frame, outside="edge"), self.window)
+
+    def removal(self, level: Level, seed: int) -> Trust:
+        a, m = self.bench.attribution, self.shown
+        targets, inputs = a.targets.take(torch.tensor([self.target])), a.rerun.inputs
+        row = inputs.take(targets.picture)
+        fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[-3])
+        maps, score = (
+            to_frame(m.values, m.frame, row.frame, outside="edge").float(),
+            ViewRerun(a.rerun.view, inputs, targets).scores,
+        )
+        region = inside(row.frame)
+        if m.time is None:
+            (trust,) = assess(
+                maps,
+                row.tensor,
+                score,
+                fill=fill.to(inputs.tensor),
+                grid=m.frame.size,
+                level=level,
+                region=region,
+                seed=seed,
+            )
+            return trust
+        frames = int(row.tensor.shape[1])
         (trust,) = assess(
-            maps,
-            row.tensor,
-            score,
+            stacked(at_moments(maps, m.time, Axis(0.5, 1.0), frames)),
+            stacked(row.tensor.movedim(1, 2)),
+            lambda tall, target: score(tall.unflatten(2, (frames, -1)).movedim(2, 1), target),
             fill=fill.to(inputs.tensor),
-            grid=m.frame.size,
-            level=bench.level,
-            region=region,
-            seed=bench.seed,
+            grid=(int(m.values.shape[1]), *m.frame.size),
+            level=level,
+            region=stacked(region[:, None].expand(-1, frames, -1, -1)),
+            frames=frames,
+            seed=seed,
+            batch=CLIP_BATCH,
         )
         return trust
-    frames = int(row.tensor.shape[1])
-    (trust,) = assess(
-        stacked(at_moments(maps, m.time, Axis(0.5, 1.0), frames)),
-        stacked(row.tensor.movedim(1, 2)),
-        lambda tall, target: score(tall.unflatten(2, (frames, -1)).movedim(2, 1), target),
-        fill=fill.to(inputs.tensor),
-        grid=(int(m.values.shape[1]), *m.frame.size),
-        level=bench.level,
-        region=stacked(region[:, None].expand(-1, frames, -1, -1)),
-        frames=frames,
-        seed=bench.seed,
-        batch=CLIP_BATCH,
-    )
-    return trust
 
 
 def stacked(values: Shaped[Tensor, "*b m h w"]) -> Shaped[Tensor, "*b mh w"]:
     """A clip's moments below each other, as one tall picture."""
     return values.flatten(-3, -2)
-
-
-def _against_random_weights(
-    bench: _Bench, shown: Sequence[LayerMap], windows: Sequence[Window | None], index: Tensor
-) -> Cascade:
-    def explain() -> Float[Tensor, "t h w"]:
-        made = zip(index.tolist(), shown, windows, strict=True)
-        # with other weights a finding may come on another grid
-        return torch.cat(
-            [
-                _compared(to_frame((other := bench.alone(t)).values, other.frame, one.frame, outside="edge"), window)
-                for t, one, window in made
-            ]
-        )
-
-    view, seed = bench.attribution.rerun.view, bench.seed
-    true = torch.cat([_compared(one.values, window) for one, window in zip(shown, windows, strict=True)])
-    seeds = (seed,) if bench.level == "fast" else (seed, seed + 1, seed + 2)
-    fractions = (1.0,) if bench.level == "fast" else (0.25, 0.5, 0.75, 1.0)
-    return cascade(
-        view.model, explain, maps=true, fractions=fractions, seeds=seeds, keep=tuple(getattr(view, "constants", ()))
-    )
 
 
 def inside(frame: Frame) -> Bool[Tensor, "t h w"]:

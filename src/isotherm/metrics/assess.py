@@ -119,13 +119,10 @@ def _weights(
 
 
 def _beside(comparison: Comparison, i: int) -> Beside:
-    areas = comparison.random.normalised_auc[i]
-    return Beside(
-        value=float(comparison.map.normalised_auc[i]),
-        random=float(areas.mean()),
-        spread=float(areas.std()),
-        orders=len(areas),
-        centre=math.nan if comparison.centre is None else float(comparison.centre.normalised_auc[i]),
+    return Beside.of(
+        float(comparison.map.normalised_auc[i]),
+        comparison.random.normalised_auc[i],
+        math.nan if comparison.centre is None else float(comparison.centre.normalised_auc[i]),
         lower_is_better=comparison.kind == "deletion",
         lost=lost_scores(_of(comparison.map, i), _of(comparison.random, i)),
     )

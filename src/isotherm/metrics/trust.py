@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxtyping import Float
+from torch import Tensor
+
 from isotherm.metrics.cascade import DEPENDS_BELOW
 
 Standing = Literal["better", "no better", "worse", "unknown"]
@@ -71,6 +74,19 @@ class Beside:
     centre: float = math.nan
     lower_is_better: bool = True
     lost: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        value: float,
+        areas: Float[Tensor, " k"],
+        centre: float = math.nan,
+        *,
+        lower_is_better: bool = True,
+        lost: int = 0,
+    ) -> Beside:
+        """A figure beside the ``areas`` of random maps or orders."""
+        return cls(value, float(areas.mean()), float(areas.std()), len(areas), centre, lower_is_better, lost)
 
     @property
     def standing(self) -> Standing:

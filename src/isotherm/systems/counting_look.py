@@ -17,12 +17,13 @@ from isotherm.errors import MethodError, TargetError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
+from isotherm.relevance.score import Score
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_views import CountView
 from isotherm.vlm.choose import token_methods
-from isotherm.vlm.explain import AnswerScore, explain_answer
+from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.numbers import TextCount, read_count
-from isotherm.vlm.question import AnswerTarget, Question
+from isotherm.vlm.question import AnswerScore, AnswerTarget, Question
 from isotherm.vlm.view import LanguageView
 
 MOST_DOTS = 4096
@@ -146,12 +147,12 @@ def peaks_of(heatmap: Heatmap, config: CountingConfig, token_px: float) -> Point
     return Points(maxima.xy[real].float(), score=maxima.score[real] * top)
 
 
-class _Keeping:
+class _Keeping(AnswerScore):
     """A score that keeps the question, so that the vision tower runs once for map and answer, and the answer is
     generated once.
     """
 
-    def __init__(self, score: AnswerScore, answer_tokens: int) -> None:
+    def __init__(self, score: Score, answer_tokens: int) -> None:
         self.score, self.answer_tokens = score, answer_tokens
         self.question: Question | None = None
 

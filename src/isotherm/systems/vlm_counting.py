@@ -23,6 +23,7 @@ from isotherm.errors import AdapterError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.progress import Progress, Say, silent
+from isotherm.relevance.method import is_additive
 from isotherm.runs.file import frame_to_json
 from isotherm.systems.counting_config import CountingConfig
 from isotherm.systems.counting_doubts import doubts_of, estimate_of, notes_of
@@ -186,7 +187,7 @@ def count(
     picture = as_picture(image).array
     size = (int(picture.shape[0]), int(picture.shape[1]))
     views = views_of(size, strategy, grid=config.grid, overlap=config.overlap, crops=crops)
-    additive = token_methods(config.method)[0][0].additive
+    additive = is_additive(token_methods(config.method)[0][0])
     words = [*(str(p) for p in premises_of(view) if p.alarming), *_unknown_words(view, category, config)]
     looks = []
     for i, one in enumerate(views):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from isotherm.cam import methods as picture_methods
 from isotherm.errors import OptionError, TargetError
-from isotherm.ops.names import known_method
+from isotherm.ops.names import known_method, plain
+from isotherm.relevance.method import Method, explains
+from isotherm.relevance.score import Score, check_score
 from isotherm.vlm import methods as methods_module
-from isotherm.vlm.explain import AnswerScore
 from isotherm.vlm.methods import Propagation
 from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
-from isotherm.vlm.trace import TokenMethod
 
 TARGETS = "count, answer (a map per word), whole, token, next, word:WORD"
 COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa]s)\b", re.IGNORECASE)
@@ -35,7 +36,7 @@ class NumberOrAnswer(ExpectedNumber):
 
 def answer_score(
     target: Any, prompt: str, *, answer: str | None = None, versus: str | None = None
-) -> tuple[AnswerScore, str | None]:
+) -> tuple[Score, str | None]:
     """A score, and a line that says why it was chosen where it was.
 
     Args:
@@ -55,20 +56,21 @@ def answer_score(
         return Answer(answer), "target: whole, the log p of the whole answer"
     if isinstance(target, str):
         return _named(target, answer), None
+    if isinstance(target, Score):
+        check_score(target, "answers")
+        return target, None
     if callable(target):
-        # a score is a frozen dataclass, worth printing; anything else is a function of the logits
-        score: AnswerScore = target if is_dataclass(target) else Custom(target, text=answer or "")  # type: ignore[assignment]
-        return score, None
+        return Custom(target, text=answer or ""), None  # a function of the logits
     raise OptionError(
         f"target is a {type(target).__name__}; expected {TARGETS}, a score such as ExpectedNumber(), or a function of the logits"
     )
 
 
-def _named(target: str, answer: str | None) -> AnswerScore:
+def _named(target: str, answer: str | None) -> Score:
     name, colon, word = target.partition(":")
     if name == "word" and word:
         return Word(word, text=answer)
-    known: dict[str, AnswerScore] = {
+    known: dict[str, Score] = {
         "count": ExpectedNumber(),
         "answer": Answer(answer, per="word"),
         "whole": Answer(answer),
@@ -84,7 +86,7 @@ def _named(target: str, answer: str | None) -> AnswerScore:
     return known[name]
 
 
-def token_methods(chosen: Any) -> tuple[list[TokenMethod], str | None]:
+def token_methods(chosen: Any) -> tuple[list[Method], str | None]:
     """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py``."""
     if chosen is None:
         return (
@@ -95,13 +97,14 @@ def token_methods(chosen: Any) -> tuple[list[TokenMethod], str | None]:
     return [_method(m) if isinstance(m, str) else m for m in several], None
 
 
-def method_names() -> list[str]:
-    """What methods for language models are called."""
-    return [getattr(methods_module, n)().name for n in methods_module.__all__]
+def answer_methods() -> dict[str, Method]:
+    """Ready-made methods for answers by name: those for answers alone, and those of pictures whose formula fits both."""
+    own: dict[str, Method] = {m.name: m for m in (getattr(methods_module, n)() for n in methods_module.__all__)}
+    names = {plain(name) for name in own}
+    both = {n: getattr(picture_methods, n) for n in picture_methods.ALL if plain(n) not in names}
+    return own | {name: method for name, method in both.items() if explains(method, "answers")}
 
 
-def _method(name: str) -> TokenMethod:
-    methods: dict[str, TokenMethod] = {
-        made.name: made for made in (getattr(methods_module, n)() for n in methods_module.__all__)
-    }
+def _method(name: str) -> Method:
+    methods = answer_methods()
     return methods[known_method(name, list(methods), of=" for language models")]

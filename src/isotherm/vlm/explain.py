@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -19,20 +19,19 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
+from isotherm.relevance.judge import FAST_TARGETS
+from isotherm.relevance.method import Method, check_explains, is_additive
+from isotherm.relevance.score import Score
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
 from isotherm.vlm.question import AnswerTarget, Question
-from isotherm.vlm.trace import TokenMethod, TokenTrace, record
+from isotherm.vlm.trace import TokenTrace, record
 from isotherm.vlm.trust import judge
 from isotherm.vlm.view import LanguageView
 from isotherm.vlm.words import note_unknown_words
-
-AnswerScore = Callable[[Question], list[AnswerTarget]]
-FAST_TARGETS = 2
-"""Targets that the fast check judges, the first ones: an answer's words have an order of their own, and the surest of them say least."""
 
 
 def explain_answer(
@@ -40,8 +39,8 @@ def explain_answer(
     pictures: Sequence[Picture],
     prompt: str,
     *,
-    score: AnswerScore,
-    methods: Sequence[TokenMethod],
+    score: Score,
+    methods: Sequence[Method],
     trust: Literal["fast", "full", "off"] = "fast",
     fill: Fill = "mask",
     mask: Bool[np.ndarray, "h w"] | None = None,
@@ -65,6 +64,7 @@ def explain_answer(
     known_word(trust, ("fast", "full", "off"), "trust")
     if not methods:
         raise OptionError("no method was given; pass at least one, such as attention_gradient")
+    check_explains(methods, "answers", "choose a method of isotherm.methods that explains answers, such as propagation")
     notes = note_unknown_words(view, prompt)
     inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
     needs = frozenset().union(*(m.needs for m in methods))
@@ -83,7 +83,7 @@ def explain_answer(
     # by now it is known unless the score did without
     answer = question.words()
     forced = next((t.forced for t in targets if t.forced is not None and not question.says(t.forced)), None)
-    made: list[tuple[TokenTrace, TokenMethod, Float[Tensor, " n"]]] = []
+    made: list[tuple[TokenTrace, Method, Float[Tensor, " n"]]] = []
     for i, trace in enumerate(traces):
         for method, several in zip(methods, by_method, strict=True):
             values, more = several[i]
@@ -134,13 +134,13 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
     return [of(number) for number in numbers]
 
 
-def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], seed: int) -> list[Heatmap]:
+def _maps(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed: int) -> list[Heatmap]:
     prompt = trace.question.prompt
     shown = "picture" if prompt.video is None else "moment"
     out = []
     for i, (picture, source) in enumerate(zip(prompt.pictures, prompt.sources, strict=True)):
         first, last = prompt.first[i], prompt.first[i + 1]
-        laid, frame = lay_out(values[first:last], picture, additive=method.additive)
+        laid, frame = lay_out(values[first:last], picture, additive=is_additive(method))
         meta = {
             "model": trace.question.view.name,
             "method": method.name,
@@ -168,7 +168,7 @@ def _maps(trace: TokenTrace, method: TokenMethod, values: Float[Tensor, " n"], s
 
 
 def _assess(
-    made: Sequence[tuple[TokenTrace, TokenMethod, Tensor]],
+    made: Sequence[tuple[TokenTrace, Method, Tensor]],
     targets: Sequence[AnswerTarget],
     pictures: int,
     level: Literal["fast", "full"],
@@ -176,6 +176,7 @@ def _assess(
     seed: int,
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
+    # the first ones: an answer's words have an order of their own, and the surest of them say least
     judged = targets[:FAST_TARGETS] if level == "fast" else targets
     for trace, method, values in made:
         known = (
@@ -187,7 +188,7 @@ def _assess(
     return tuple(out)
 
 
-def _again(trace: TokenTrace, method: TokenMethod) -> Float[Tensor, " n"]:
+def _again(trace: TokenTrace, method: Method) -> Float[Tensor, " n"]:
     """The same map with the weights that the model has now."""
     question = Question.of(trace.question.view, trace.question.prompt, tower="tower" in method.needs)
     try:

@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import MethodError
+from isotherm.relevance.method import Method
 from isotherm.vlm.nonfinite import values_not_finite
-from isotherm.vlm.trace import CentringMethod, SharingMethod, TokenMethod, TokenTrace
+from isotherm.vlm.trace import CentringMethod, SharingMethod, TokenTrace, token_values
 
 CANCELS = 1e-3
 """|sum_c g a| over sum_c |g a| below which the sum over channels is rounding."""
@@ -21,7 +22,7 @@ SINK_SHARE, SINK_VALUE = 0.1, 0.3
 """A sink gets at least this share of the attention on the pictures, and its value vector is at most this part of the median's length."""
 
 
-def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Float[Tensor, " n"], list[str]]]:
+def guarded(method: Method, traces: Sequence[TokenTrace]) -> list[tuple[Float[Tensor, " n"], list[str]]]:
     """The method's values for each target of one question, and what a person should know about them.
 
     Raises:
@@ -29,13 +30,17 @@ def guarded(method: TokenMethod, traces: Sequence[TokenTrace]) -> list[tuple[Flo
     """
     looked = [_looked_at(method, trace) for trace in traces]
     sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
-    every = method.together(traces) if sharing else [m(trace) for (m, _), trace in zip(looked, traces, strict=True)]  # type: ignore[attr-defined]
+    every = (
+        method.together(traces)  # type: ignore[attr-defined]
+        if sharing
+        else [token_values(m(trace)) for (m, _), trace in zip(looked, traces, strict=True)]
+    )
     return [
         _checked(method, trace, values, notes) for trace, values, (_, notes) in zip(traces, every, looked, strict=True)
     ]
 
 
-def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, list[str]]:
+def _looked_at(method: Method, trace: TokenTrace) -> tuple[Method, list[str]]:
     """The method, mended where its values would be rounding."""
     notes = []
     used = method
@@ -56,7 +61,7 @@ def _looked_at(method: TokenMethod, trace: TokenTrace) -> tuple[TokenMethod, lis
 
 
 def _checked(
-    method: TokenMethod, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]
+    method: Method, trace: TokenTrace, values: Float[Tensor, " n"], notes: list[str]
 ) -> tuple[Float[Tensor, " n"], list[str]]:
     if not bool(torch.isfinite(values).all()):
         raise values_not_finite(method.name, trace, values)
@@ -69,7 +74,7 @@ def _checked(
     return values, notes
 
 
-def _gradients(method: TokenMethod, trace: TokenTrace) -> Sequence[Tensor] | None:
+def _gradients(method: Method, trace: TokenTrace) -> Sequence[Tensor] | None:
     """Those that the method rests on."""
     if "frozen_gradient" in method.needs:
         return trace.need_frozen_gradients()

@@ -24,7 +24,7 @@ def lay_out(
     is the sum over the tokens; what is not additive is averaged where several cells see the same place. Where no token sees, there is NaN.
 
     Args:
-        values: of the picture's own tokens, in their order. additive: see :class:`isotherm.vlm.trace.TokenMethod`.
+        values: of the picture's own tokens, in their order. additive: see :class:`isotherm.relevance.method.Method`.
     """
     values = values.detach().to("cpu", torch.float32)
     if len(picture.grids) == 1:

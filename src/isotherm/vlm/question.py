@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from isotherm.relevance.score import Score
 from isotherm.vlm.graph import PIXELS, kept_graph, no_gradient
 from isotherm.vlm.view import LanguageView, PromptInputs, Reading, Streams
 
@@ -31,19 +34,34 @@ class AnswerTarget:
 
     Args:
         label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
-        value: of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
+        read: the number, of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
         tokens: the token that is looked for at each of the steps. forced: an answer that the model is made to say, where it is not its own. note: what a person should
             know about how this came to be explained. of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
     """
 
     label: str
     continuations: tuple[tuple[int, ...], ...]
-    value: Value
+    read: Value
     steps: tuple[tuple[int, int], ...]
     tokens: tuple[int, ...]
     forced: str | None = None
     note: str = ""
     of: str | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label, as targets of pictures have several."""
+        return (self.label,)
+
+
+class AnswerScore(Score):
+    """What of an answer to explain: chooses targets in what a model says, or is made to say, to a question."""
+
+    explains: ClassVar[Literal["pictures", "answers"]] = "answers"
+
+    @abstractmethod
+    def __call__(self, question: Question) -> list[AnswerTarget]:
+        """The targets, in the order of the answer; TargetError where there is no such thing."""
 
 
 @dataclass(eq=False)
@@ -190,7 +208,7 @@ class Question:
                 parts.extend(part.logits.float().unbind(0))
             logits[row] = parts
         return torch.stack(
-            [torch.stack([s.value([logits[c][i] for c in s.continuations]) for s in targets]) for i in range(versions)]
+            [torch.stack([s.read([logits[c][i] for c in s.continuations]) for s in targets]) for i in range(versions)]
         )
 
 

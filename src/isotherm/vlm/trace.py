@@ -16,6 +16,7 @@ from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionRows, need_layers, watched_attention
 from isotherm.relevance.breaks import Break, differentiate
 from isotherm.relevance.grad_mode import GradientKeeper
+from isotherm.relevance.method import Method
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient
 from isotherm.vlm.question import AnswerTarget, Question
@@ -48,6 +49,42 @@ class LayerRows:
 
 
 @dataclass(frozen=True, eq=False)
+class TokenLayer:
+    """One stream of vision tokens as a layer of one target: channels, and behind them the tokens.
+
+    Args:
+        activation: (1, d, n), each token less the mean of its picture, because tokens have no natural zero.
+        gradient: of the score there, or None where no method asked.
+    """
+
+    name: str
+    activation: Float[Tensor, "1 d n"]
+    gradient: Float[Tensor, "1 d n"] | None
+
+    def need_gradient(self) -> Float[Tensor, "1 d n"]:
+        if self.gradient is None:
+            raise MethodError(f"this method needs the gradient at {self.name}, but the trace was recorded without")
+        return self.gradient
+
+    def map_of(self, values: Float[Tensor, "1 n"]) -> TokenMap:
+        """Values of this stream's tokens as what a method returns."""
+        return TokenMap(self.name, values)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenMap:
+    """What a method returns for one stream of vision tokens: (1, n) raw values."""
+
+    name: str
+    values: Float[Tensor, "1 n"]
+
+
+def token_values(relevance: Sequence[TokenMap] | Tensor) -> Float[Tensor, " n"]:
+    """What a method returns as one value per vision token: its own, or the sum of those of the streams."""
+    return relevance if isinstance(relevance, Tensor) else torch.stack([m.values[0] for m in relevance]).sum(0)
+
+
+@dataclass(frozen=True, eq=False)
 class TokenTrace:
     """One target of one question.
 
@@ -74,6 +111,16 @@ class TokenTrace:
     def activations(self) -> tuple[Float[Tensor, "n d"], ...]:
         """The vision tokens of each stream, in at least float32."""
         return tuple(s[0].to(torch.promote_types(s.dtype, torch.float32)) for s in self.question.streams)
+
+    def need_layers(self) -> tuple[TokenLayer, ...]:
+        """The streams as layers, for methods that are one formula per layer."""
+        gradients = self.gradients or (None,) * len(self.question.streams)
+        return tuple(
+            TokenLayer(
+                f"deepstack layer {i}" if i else "the vision tokens", a.T[None], None if g is None else g.T[None]
+            )
+            for i, (a, g) in enumerate(zip(self.centred(), gradients, strict=True))
+        )
 
     def need_gradients(self) -> tuple[Float[Tensor, "n d"], ...]:
         if self.gradients is None:
@@ -119,30 +166,7 @@ class TokenTrace:
 
 
 @runtime_checkable
-class TokenMethod(Protocol):
-    """A way to say how much each vision token matters.
-
-    Attributes:
-        name: the field's name. signed: negative values mean evidence against.
-        additive: a token's value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree, and is averaged.
-        needs: any of ``gradient`` (at the vision tokens), ``frozen_gradient`` (there, through :func:`~isotherm.vlm.frozen.frozen_norms`), ``attention`` (rows of the
-            target's queries), ``attention_gradient``, ``hidden`` (the vision tokens behind the last layer), ``tower`` (the graph from the pixels to the vision tokens), ``rerun``.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def signed(self) -> bool: ...
-    @property
-    def additive(self) -> bool: ...
-    @property
-    def needs(self) -> frozenset[str]: ...
-
-    def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]: ...
-
-
-@runtime_checkable
-class CentringMethod(TokenMethod, Protocol):
+class CentringMethod(Method, Protocol):
     """A method that can take the mean of a picture's tokens off, where its sum would be rounding without.
 
     Attributes:
@@ -152,13 +176,13 @@ class CentringMethod(TokenMethod, Protocol):
     @property
     def centre(self) -> bool: ...
 
-    def centred(self) -> TokenMethod:
+    def centred(self) -> Method:
         """The same method with the mean taken off."""
         ...
 
 
 @runtime_checkable
-class SharingMethod(TokenMethod, Protocol):
+class SharingMethod(Method, Protocol):
     """A method for which several targets of one question cost less than each by itself."""
 
     def together(self, traces: Sequence[TokenTrace]) -> list[Float[Tensor, " n"]]:
@@ -204,7 +228,7 @@ def _read(question: Question, targets: Sequence[AnswerTarget], needs: frozenset[
             readings |= {
                 row: (reading.logits[i].float(), reading.hidden[i].detach(), layers, i) for i, row in enumerate(rows)
             }
-        values = [s.value([readings[c][0] for c in s.continuations]) for s in targets]
+        values = [s.read([readings[c][0] for c in s.continuations]) for s in targets]
         for s, value in zip(targets, values, strict=True):
             if graph and not value.requires_grad:
                 raise no_gradient(f"the {s.label} has", TOKENS, breaks, leaves)

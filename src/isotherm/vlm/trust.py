@@ -1,25 +1,25 @@
-"""Whether to believe a map of vision tokens: take the tokens away in its order, and make it anew with random weights."""
+"""Maps of vision tokens as cases for the judge: how tokens are taken away, and how a map is made again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from isotherm.metrics.cascade import cascade
 from isotherm.metrics.perturbation import Curves, lost_scores
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
-from isotherm.ops.names import known_word
+from isotherm.relevance.judge import Level
+from isotherm.relevance.judge import judge as judge_cases
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.trace import TokenTrace
 
-Level = Literal["fast", "full"]
 STEPS, ORDERS = {"fast": 6, "full": 20}, {"fast": 8, "full": 16}
 
 
@@ -34,50 +34,76 @@ def judge(
 ) -> Trust:
     """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random weights.
 
-    Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey edge.
-
     Args:
         values: the map. again: makes it with whatever weights the model has at that moment; None: not checked. fill: what a token becomes.
     """
-    known_word(level, get_args(Level), "level")
-    steps, orders = min(STEPS[level], len(values)), ORDERS[level]
-    plan = [
-        _ranked(values, seed),
-        _ranked(-values, seed),
-        *(_random(len(values), seed, i) for i in range(orders)),
-        _ranked(-centre_distance(trace), seed),
-    ]
-    curves = deletion_curves(trace, torch.stack(plan), steps=steps, fill=fill)
-    area = curves.normalised_auc
-    # inserting by an order is deleting by its reverse, read from the end; the second order deletes the least relevant first
-    backwards = Curves(1 - curves.fractions.flip(-1), curves.scores.flip(-1), curves.whole, curves.empty).normalised_auc
-    random, back = area[2:-1], backwards[2:-1]
-    centre_in = deletion_curves(trace, plan[-1].flip(0)[None], steps=steps, fill=fill) if level == "full" else None
-    inserted = (
-        math.nan
-        if centre_in is None
-        else float(
-            Curves(
-                1 - centre_in.fractions.flip(-1), centre_in.scores.flip(-1), centre_in.whole, centre_in.empty
-            ).normalised_auc[0]
+    (verdict,) = judge_cases([AnswerCase(trace, values, again, fill)], level, seed=seed)
+    return verdict
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerCase:
+    """One target's map over the vision tokens. Fulfils :class:`isotherm.relevance.judge.Case`.
+
+    Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey edge.
+
+    Args:
+        relevance: of each token. remake: makes it again; None: not checked. fill: what a token becomes.
+    """
+
+    trace: TokenTrace
+    relevance: Float[Tensor, " n"]
+    remake: Callable[[], Float[Tensor, " n"]] | None
+    fill: Fill = "mask"
+
+    keep: ClassVar[tuple[str, ...]] = ()
+    fractions: ClassVar[tuple[float, ...]] = (1.0,)
+    calibrate: ClassVar[bool] = False
+
+    @property
+    def model(self) -> nn.Module:
+        return self.trace.question.view.model
+
+    @property
+    def alike(self) -> int:
+        return id(self)
+
+    def values(self) -> Float[Tensor, "1 1 n"]:
+        return self.relevance.detach().cpu().float()[None, None]
+
+    @property
+    def again(self) -> Callable[[], Float[Tensor, "1 1 n"]] | None:
+        remake = self.remake
+        return None if remake is None else lambda: remake().detach().cpu().float()[None, None]
+
+    def removal(self, level: Level, seed: int) -> Trust:
+        values, n = self.relevance, len(self.relevance)
+        steps, orders = min(STEPS[level], n), ORDERS[level]
+        plan = [
+            _ranked(values, seed),
+            _ranked(-values, seed),
+            *(_random(n, seed, i) for i in range(orders)),
+            _ranked(-centre_distance(self.trace), seed),
+        ]
+        curves = deletion_curves(self.trace, torch.stack(plan), steps=steps, fill=self.fill)
+        gone, back = curves.normalised_auc, _reversed(curves).normalised_auc
+        inserted = math.nan
+        if level == "full":
+            centre = deletion_curves(self.trace, plan[-1].flip(0)[None], steps=steps, fill=self.fill)
+            inserted = float(_reversed(centre).normalised_auc[0])
+        # the second order deletes the least relevant first
+        lost = [lost_scores(_rows(curves, [i, *range(2, 2 + orders)])) for i in (0, 1)]
+        return Trust(
+            Beside.of(float(gone[0]), gone[2:-1], float(gone[-1]), lost=lost[0]),
+            Beside.of(float(back[1]), back[2:-1], inserted, lower_is_better=False, lost=lost[1]),
+            evidence=bool((values > 0).any()),
+            level=level,
         )
-    )
-    lost = [lost_scores(_rows(curves, [i, *range(2, 2 + orders)])) for i in (0, 1)]
-    return Trust(
-        Beside(float(area[0]), float(random.mean()), float(random.std()), orders, float(area[-1]), lost=lost[0]),
-        Beside(
-            float(backwards[1]),
-            float(back.mean()),
-            float(back.std()),
-            orders,
-            inserted,
-            lower_is_better=False,
-            lost=lost[1],
-        ),
-        similarity=math.nan if again is None else _similarity(trace, values, again, level, seed),
-        evidence=bool((values > 0).any()),
-        level=level,
-    )
+
+
+def _reversed(curves: Curves) -> Curves:
+    """Inserting by an order is deleting by its reverse, read from the end."""
+    return Curves(1 - curves.fractions.flip(-1), curves.scores.flip(-1), curves.whole, curves.empty)
 
 
 def deletion_curves(
@@ -123,20 +149,3 @@ def _ranked(values: Float[Tensor, " n"], seed: int) -> Tensor:
 
 def _random(n: int, seed: int, number: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, number + 2)))
-
-
-def _similarity(trace: TokenTrace, values: Tensor, again: Callable[[], Tensor], level: Level, seed: int) -> float:
-    def explain() -> Float[Tensor, "1 1 n"]:
-        return again().detach().cpu().float()[None, None]
-
-    seeds: Sequence[int] = (seed,) if level == "fast" else (seed, seed + 1, seed + 2)
-    return float(
-        cascade(
-            trace.question.view.model,
-            explain,
-            maps=values.detach().cpu().float()[None, None],
-            fractions=(1.0,),
-            seeds=seeds,
-            calibrate=False,
-        ).similarity[0]
-    )

@@ -8,9 +8,10 @@ import torch
 
 from isotherm.cam import methods
 from isotherm.cam.methods import FinerCAM, FullGrad, eigen_smooth, make_gradcampp, make_kpcacam, shapleycam
-from isotherm.cam.trace import LayerMethod, LayerTrace, Method, Trace
+from isotherm.cam.trace import LayerTrace, Trace
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
+from isotherm.relevance.method import LayerMethod, Method
 from oracles import cam_formulas as oracle
 from rigs.plain_classifier import make_net, make_trace
 

@@ -199,6 +199,7 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
     from isotherm.cam.attribute import attribute
     from isotherm.metrics.cascade import Cascade
     from isotherm.metrics.trust import Beside, Trust
+    from isotherm.relevance import judge as judge_module
 
     handed = []
 
@@ -212,7 +213,7 @@ def test_a_finding_of_a_coarse_level_is_judged_on_its_own_grid_whoever_else_is_f
         return Cascade((1.0,), (1,), *torch.zeros(4, 1, len(maps)).unbind(0))
 
     monkeypatch.setattr(module, "assess", assess)
-    monkeypatch.setattr(module, "cascade", cascade)
+    monkeypatch.setattr(judge_module, "cascade", cascade)
 
     def judged(which):
         handed.clear()
@@ -240,6 +241,7 @@ def test_the_integral_over_a_box_side_survives_random_weights(monkeypatch):
     from isotherm.cam.attribute import attribute
     from isotherm.metrics.cascade import Cascade
     from isotherm.metrics.randomisation import randomised
+    from isotherm.relevance import judge as judge_module
 
     (name,) = view.constants
     integral = dict(view.model.named_modules())[name].conv
@@ -253,7 +255,7 @@ def test_the_integral_over_a_box_side_survives_random_weights(monkeypatch):
             seen.append(integral.weight.flatten().tolist())
         return Cascade((1.0,), (1,), *torch.zeros(4, 1, len(maps)).unbind(0))
 
-    monkeypatch.setattr(module, "cascade", cascade)
+    monkeypatch.setattr(judge_module, "cascade", cascade)
     a = attribute(view, inputs, methods=[gradcam], score=Detection(0))
     module.assessor(a, [gradcam], "auto", "mean", "fast")(0)()
     assert seen[0] == list(range(16)) != seen[1]

@@ -33,7 +33,7 @@ class AblationCAM(ChannelWeighted):
 
     name: ClassVar[str] = "AblationCAM"
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "rerun"})
-    clips: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures", "clips"})
 
     def __post_init__(self) -> None:
         check_batch(self.batch)

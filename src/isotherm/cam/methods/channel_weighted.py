@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMap, LayerTrace, Trace, cell_dims
+from isotherm.cam.trace import LayerMap, LayerTrace, Trace
+from isotherm.relevance.method import cell_dims
 
 
 def channel_sum(product: Float[Tensor, "t c *m h w"]) -> Float[Tensor, "t *m h w"]:
@@ -31,6 +32,7 @@ class ChannelWeighted(ABC):
 
     name: ClassVar[str]
     signed: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]]
 
     @abstractmethod

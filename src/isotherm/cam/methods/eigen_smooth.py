@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from isotherm.cam.methods.channel_weighted import ChannelWeighted
-from isotherm.cam.trace import LayerMethod, Method
 from isotherm.errors import MethodError
 from isotherm.ops.eigen import first_component
+from isotherm.relevance.method import LayerMethod, Method
 
 
 def eigen_smooth(method: Method) -> LayerMethod | ChannelWeighted:

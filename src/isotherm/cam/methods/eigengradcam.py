@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
 from isotherm.ops.eigen import first_component
+from isotherm.relevance.method import LayerMethod
 
 
 def _weighted(activation: Tensor, gradient: Tensor) -> Tensor:

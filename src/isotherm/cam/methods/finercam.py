@@ -18,8 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.methods.gradcam import gradcam
-from isotherm.cam.trace import LayerMap, LayerMethod, Trace
+from isotherm.cam.trace import LayerMap, Trace
 from isotherm.errors import MethodError
+from isotherm.relevance.method import LayerMethod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class FinerCAM:
     name: ClassVar[str] = "FinerCAM"
     signed: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient"})
-    clips: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures", "clips"})
 
     def __post_init__(self) -> None:
         if not self.base.uses_gradient:

@@ -35,6 +35,7 @@ class FullGrad:
     batch: int | None = None
 
     name = "FullGrad"
+    explains = frozenset({"pictures"})
     needs = frozenset({"rerun", "bias"})
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import PooledMethod
+from isotherm.relevance.method import PooledMethod
 
 
 def _term(_activation: Tensor, gradient: Tensor, _total: Tensor, cells: int) -> Tensor:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from isotherm.cam.trace import PooledMethod
 from isotherm.errors import MethodError
+from isotherm.relevance.method import PooledMethod
 
 
 def make_gradcampp(*, epsilon: float = 1e-6) -> PooledMethod:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
+from isotherm.relevance.method import LayerMethod
 
 
 def _weighted(activation: Tensor, gradient: Tensor) -> Tensor:

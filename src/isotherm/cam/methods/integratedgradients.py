@@ -53,6 +53,7 @@ class IntegratedGradients:
 
     name: ClassVar[str] = "IntegratedGradients"
     signed: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]] = frozenset({"rerun"})
 
     def __post_init__(self) -> None:

@@ -10,9 +10,9 @@ from functools import partial
 
 from torch import Tensor
 
-from isotherm.cam.trace import LayerMethod
 from isotherm.errors import MethodError
 from isotherm.ops.eigen import Kernel, first_kernel_component
+from isotherm.relevance.method import LayerMethod
 
 
 def _weighted(activation: Tensor, _gradient: Tensor | None) -> Tensor:

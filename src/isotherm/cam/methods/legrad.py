@@ -32,6 +32,7 @@ class LeGrad:
     score: Literal["own", "final"] = "own"
 
     signed: ClassVar[bool] = False
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
 
     def __post_init__(self) -> None:
         if self.score not in ("own", "final"):

@@ -33,6 +33,7 @@ class Occlusion:
 
     name: ClassVar[str] = "Occlusion"
     signed: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]] = frozenset({"rerun"})
 
     def __post_init__(self) -> None:

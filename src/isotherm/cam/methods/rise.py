@@ -44,6 +44,7 @@ class RISE:
 
     name: ClassVar[str] = "RISE"
     signed: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]] = frozenset({"rerun"})
 
     def __post_init__(self) -> None:

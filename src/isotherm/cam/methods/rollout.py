@@ -38,6 +38,7 @@ class Rollout:
 
     name: ClassVar[str] = "Rollout"
     signed: ClassVar[bool] = False
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures"})
     needs: ClassVar[frozenset[str]] = frozenset({"attention"})
 
     def __post_init__(self) -> None:

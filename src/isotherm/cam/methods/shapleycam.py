@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.methods.channel_weighted import ChannelWeighted
-from isotherm.cam.trace import Trace, cell_dims
+from isotherm.cam.trace import Trace
+from isotherm.relevance.method import cell_dims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class ShapleyCAM(ChannelWeighted):
 
     name: ClassVar[str] = "ShapleyCAM"
     needs: ClassVar[frozenset[str]] = frozenset({"activation", "gradient", "hessian"})
-    clips: ClassVar[bool] = True
+    explains: ClassVar[frozenset[str]] = frozenset({"pictures", "clips"})
 
     def weights(self, trace: Trace, layer: int) -> Float[Tensor, "t c"]:
         at = trace.need_layers()[layer]

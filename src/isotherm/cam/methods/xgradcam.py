@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from isotherm.cam.trace import PooledMethod
+from isotherm.relevance.method import PooledMethod
 
 EPSILON = 1e-7
 """Keeps a channel that is 0 everywhere at 0; customary, so that published maps are matched."""

@@ -5,7 +5,8 @@ from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.function import Function
 from isotherm.cam.scores.named import Named
 from isotherm.cam.scores.segmentation import SegmentationMask
-from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.scores.targets import Targets
+from isotherm.relevance.score import Score
 
 __all__ = [
     "ClassLogit",

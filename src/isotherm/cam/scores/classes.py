@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index, class_indices
-from isotherm.cam.scores.targets import Score, Targets, rows
+from isotherm.cam.scores.targets import Targets, rows
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
+from isotherm.relevance.score import Score
 
 
 def need_classification(prediction: Prediction, score: object) -> Classification:
@@ -43,11 +44,11 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
     scores = logits[picture.to(logits.device), chosen.to(logits.device)]
     labels = tuple(prediction.names[i] for i in chosen.tolist())
     if not prediction.exclusive:
-        return Targets(scores, picture, labels, read)
+        return Targets(scores, picture, labels, read, of="logit")
     # in double precision on the CPU: a softmax of a thousand half-precision logits is off in its second digit
     probability = logits.detach().cpu().double().softmax(1)[picture, chosen].to(torch.float32)
     labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
-    return Targets(scores, picture, labels, read, probability=probability)
+    return Targets(scores, picture, labels, read, probability=probability, of="logit")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Contrast(Score):
         labels = tuple(
             f"{p.names[a]} rather than {p.names[b]}" for a, b in zip(this.tolist(), other.tolist(), strict=True)
         )
-        return Targets(read(p, everything), everything, labels, read)
+        return Targets(read(p, everything), everything, labels, read, of="logit")
 
 
 @dataclass(frozen=True, eq=False)

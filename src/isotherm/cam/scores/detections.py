@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction
 from isotherm.errors import TargetError
+from isotherm.relevance.score import Score
 
 Part = Literal[
     "class", "box", "left", "top", "right", "bottom", "width", "height", "size", "mask", "keypoint", "objectness"
@@ -87,6 +88,7 @@ class Detection(Score):
             confidence=picked.confidence.detach(),
             rows=rows,
             part=part,
+            of="logit" if set(parts) <= {"class", "objectness", "mask"} else None,
         )
 
     def _rows(self, p: Detections, inputs: Inputs, finding: Tensor) -> list[int]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Inputs, Prediction
 from isotherm.errors import TargetError
+from isotherm.relevance.score import Score
 
 
 @dataclass(frozen=True)

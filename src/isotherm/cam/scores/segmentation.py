@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Score, Targets
+from isotherm.cam.scores.targets import Targets
 from isotherm.cam.view import Inputs, Prediction, Segmentation
 from isotherm.errors import TargetError
+from isotherm.relevance.score import Score
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class SegmentationMask(Score):
 
         which = index.to(logits.device)
         scores = (logits[picture.to(logits.device), which] * weight).sum((1, 2))
-        return Targets(scores, picture, tuple(prediction.names[i] for i in index.tolist()), read)
+        return Targets(scores, picture, tuple(prediction.names[i] for i in index.tolist()), read, of="logit")
 
 
 def class_map(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:

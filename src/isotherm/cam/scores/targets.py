@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.cam.view import Inputs, Pins, Prediction
+from isotherm.cam.view import Pins, Prediction
 
 Read = Callable[[Prediction, Tensor], Tensor]
 """(prediction with one row per changed picture, target (n,)) -> (n,) scores, differentiable."""
@@ -30,6 +29,7 @@ class Targets:
         confidence: (t,) what the model itself reports for it, in [0, 1], where it does.
         rows: (t,) rows of the Detections; part: which part of the finding is explained, per target.
         probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
+        of: what the scores are by nature, ``logit`` say, where all of them are one thing.
     """
 
     scores: Float[Tensor, " t"]
@@ -43,6 +43,7 @@ class Targets:
     rows: Int[Tensor, " t"] | None = None
     part: tuple[str, ...] = ()
     probability: Float[Tensor, " t"] | None = None
+    of: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,15 +68,8 @@ class Targets:
             pick(self.rows),
             tuple(self.part[i] for i in index.tolist()) if self.part else (),
             pick(self.probability),
+            self.of,
         )
-
-
-class Score(ABC):
-    """What to explain: chooses targets in a prediction. Frozen, and worth printing: its repr goes into provenance."""
-
-    @abstractmethod
-    def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
-        """The targets in the prediction for a batch of pictures; TargetError where there is no such thing."""
 
 
 def rows(n: int, target: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

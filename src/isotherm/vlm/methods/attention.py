@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -29,6 +29,7 @@ class Attention:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return mean_rows(trace, lambda layer: layer.probabilities())
@@ -49,6 +50,7 @@ class AttentionGradient:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __post_init__(self) -> None:
         known_word(self.queries, ("all", "answer"), "queries")
@@ -101,6 +103,7 @@ class RelativeAttention:
     signed: bool = False
     additive: bool = False
     needs: frozenset[str] = frozenset({"attention"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         question = trace.question

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,7 +30,8 @@ class GradientActivation:
     name: str = "gradient_activation"
     signed: bool = True
     additive: bool = True
-    needs: frozenset[str] = frozenset({"gradient"})
+    needs: frozenset[str] = frozenset({"activation", "gradient"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def centred(self) -> GradientActivation:
         """The same with the mean taken off."""
@@ -50,7 +52,8 @@ class GradCam:
     name: str = "gradcam"
     signed: bool = False
     additive: bool = False
-    needs: frozenset[str] = frozenset({"gradient"})
+    needs: frozenset[str] = frozenset({"activation", "gradient"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return (
@@ -77,7 +80,8 @@ class IntegratedGradients:
     name: str = "integrated_gradients"
     signed: bool = True
     additive: bool = True
-    needs: frozenset[str] = frozenset({"rerun"})
+    needs: frozenset[str] = frozenset({"activation", "rerun"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:

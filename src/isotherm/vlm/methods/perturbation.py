@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,8 @@ class TokenOcclusion:
     name: str = "token_occlusion"
     signed: bool = True
     additive: bool = True
-    needs: frozenset[str] = frozenset({"rerun"})
+    needs: frozenset[str] = frozenset({"activation", "rerun"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         n, lost = trace.question.tokens, []
@@ -59,7 +61,8 @@ class Rise:
     name: str = "rise"
     signed: bool = True
     additive: bool = False
-    needs: frozenset[str] = frozenset({"rerun"})
+    needs: frozenset[str] = frozenset({"activation", "rerun"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __post_init__(self) -> None:
         if self.masks < 2 or not 0 < self.keep < 1 or self.cells < 1:

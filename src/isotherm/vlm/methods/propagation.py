@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,7 @@ class Propagation:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"frozen_gradient", "tower"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return self.together([trace])[0]

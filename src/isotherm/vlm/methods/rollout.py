@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,6 +26,7 @@ class Rollout:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return _followed(trace, lambda layer, some: layer.probabilities(some).mean(0), keep=0.5)
@@ -41,6 +43,7 @@ class Chefer:
     signed: bool = False
     additive: bool = True
     needs: frozenset[str] = frozenset({"attention", "attention_gradient"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         return _followed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,7 @@ class TokenActivation:
     signed: bool = False
     additive: bool = False
     needs: frozenset[str] = frozenset({"hidden"})
+    explains: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     def __call__(self, trace: TokenTrace) -> Float[Tensor, " n"]:
         question = trace.question

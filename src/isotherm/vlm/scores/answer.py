@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
-from isotherm.vlm.question import AnswerTarget, Question, Value
+from isotherm.vlm.question import AnswerScore, AnswerTarget, Question, Value
 from isotherm.vlm.words import note_unknown_words
 
 Of = Literal["log_prob", "logit"]
@@ -19,7 +19,7 @@ MOST = 64
 
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(AnswerScore):
     """The token that comes next: the likeliest one, or a given word's first.
 
     Args:
@@ -47,7 +47,7 @@ class NextToken:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(AnswerScore):
     """The answer, teacher-forced in one forward pass: the sum over its tokens.
 
     Args:
@@ -82,7 +82,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Word:
+class Word(AnswerScore):
     """One word of the answer.
 
     Args:
@@ -106,7 +106,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Span:
+class Span(AnswerScore):
     """Some of the answer's tokens.
 
     Args:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isotherm.errors import TargetError
-from isotherm.vlm.question import AnswerTarget, Question
+from isotherm.vlm.question import AnswerScore, AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(AnswerScore):
     """log p(a) - log p(b) where the two answers first differ; what both have in common is given to the model.
 
     Args:

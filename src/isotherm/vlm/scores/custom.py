@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.errors import TargetError
-from isotherm.vlm.question import AnswerTarget, Question
+from isotherm.vlm.question import AnswerScore, AnswerTarget, Question
 from isotherm.vlm.scores.answer import encoded
 
 
 @dataclass(frozen=True)
-class Custom:
+class Custom(AnswerScore):
     """Any differentiable function of the logits.
 
     Args:

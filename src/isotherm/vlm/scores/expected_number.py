@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isotherm.errors import OptionError, TargetError
 from isotherm.vlm.numbers import TENS, UNITS
-from isotherm.vlm.question import AnswerTarget, Question
+from isotherm.vlm.question import AnswerScore, AnswerTarget, Question
 
 WORDS = [*UNITS, TENS[0]]
 LIKELY = 0.01
@@ -18,7 +18,7 @@ LIKELY = 0.01
 
 
 @dataclass(frozen=True)
-class ExpectedNumber:
+class ExpectedNumber(AnswerScore):
     """sum k p(k) / sum p(k) over the numbers that the model may say in the place where its answer has one, in digits or in words, of several tokens too.
 
     Its gradient moves with every number's probability, where that of the likeliest number vanishes as the model becomes sure.
