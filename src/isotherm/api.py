@@ -89,7 +89,7 @@ def explain(
         >>> maps[0].kind, len(maps)
         ('relevance', 1)
     """
-    asked = dict(
+    of_explaining = dict(
         target=target,
         method=method,
         layers=layers,
@@ -104,7 +104,7 @@ def explain(
         fill=fill,
         video_fps=video_fps,
     )
-    return next(explain_many(model, [image], batch=1, titles=[name], **asked, **options))
+    return next(explain_many(model, [image], batch=1, titles=[name], **of_explaining, **options))
 
 
 def explain_many(
@@ -126,9 +126,9 @@ def explain_many(
     """
     if batch < 1:
         raise OptionError(f"batch is {batch}; it is how many pictures go through the model together, at least 1")
-    asked, left = ExplainOptions.split(options)
-    opened = open_with(model, left, where_taken={"seed": asked.seed}, also=FRONT)
-    return explain_pictures(opened, images, asked, batch=batch, titles=titles)
+    explaining, left = ExplainOptions.split(options)
+    opened = open_with(model, left, where_taken={"seed": explaining.seed}, also=FRONT)
+    return explain_pictures(opened, images, explaining, batch=batch, titles=titles)
 
 
 FRONT = (

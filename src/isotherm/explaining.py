@@ -289,14 +289,14 @@ def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:
 
 def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: View) -> list[Method]:
     """Methods by name or as they are; the view's default for None."""
-    given: Sequence[str | Method]
+    several: Sequence[str | Method]
     if method is None:
-        given = [view.default_method]
+        several = [view.default_method]
     elif isinstance(method, str) or not isinstance(method, Sequence):
-        given = [method]
+        several = [method]
     else:
-        given = method
-    return [_method(m) if isinstance(m, str) else m for m in given]
+        several = method
+    return [_method(m) if isinstance(m, str) else m for m in several]
 
 
 def _method(name: str) -> Method:

@@ -73,7 +73,7 @@ def show_findings(record: Run) -> tuple[Table, list[ReportEntry], str]:
                 boxes=boxes,
             )
             save_picture(panel, record.fpath(f"{fpath.stem}-findings.png", ".png"), command=command)
-        for cells in _found(fpath.name, picture.scene, explanation):
+        for cells in _rows_of_findings(fpath.name, picture.scene, explanation):
             table.add_row(*cells)
         record.done(
             explanation.name, findings=[f.label for f in explanation.findings], trust=list(explanation.trust_lines)
@@ -94,7 +94,7 @@ def _rows(name: str, labels: Sequence[str], scene: Scene, explanation: Explanati
     return rows
 
 
-def _found(name: str, scene: Scene, explanation: Explanation) -> list[list[str]]:
+def _rows_of_findings(name: str, scene: Scene, explanation: Explanation) -> list[list[str]]:
     """A row for every finding: the object that its box overlaps most, and how much of its map lies there."""
     rows = []
     for heatmap in explanation:

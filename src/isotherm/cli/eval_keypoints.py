@@ -11,8 +11,8 @@ from isotherm.jobs.evaluate.keypoints import run as run_job
 
 def run(options: EvalKeypoints, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
-        found = run_job(options, reporter, command=["isotherm", *arguments])
-    print(found.judged.table())
-    summary = found.summary
+        evaluation = run_job(options, reporter, command=["isotherm", *arguments])
+    print(evaluation.judged.table())
+    summary = evaluation.summary
     print(f"\n{summary.done} pictures; table, figures and the best and worst pictures in {summary.dpath}")
     return 0

@@ -16,13 +16,13 @@ from isotherm.train.sweep_report import table_rows
 
 def run(options: Sweep, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
-        found = run_job(options, reporter, command=["isotherm", *arguments])
+        result = run_job(options, reporter, command=["isotherm", *arguments])
     table = Table(box=None)
-    head, rows = table_rows(found.sweep, found.trials)
+    head, rows = table_rows(result.sweep, result.trials)
     for name in head:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, width=None if os.isatty(1) else 160).print(table)
-    print(f"\nlook at {found.report}")
-    return 1 if any(trial.status.startswith("failed") for trial in found.trials) else 0
+    print(f"\nlook at {result.report}")
+    return 1 if any(trial.status.startswith("failed") for trial in result.trials) else 0

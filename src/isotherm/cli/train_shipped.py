@@ -11,11 +11,11 @@ from isotherm.jobs.train.shipped import run as run_job
 
 def run(options: TrainScenes | TrainDetector | TrainTinyVlm, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
-        found = run_job(options, reporter)
-    figures = found.facts["results"]["held_out"]
+        result = run_job(options, reporter)
+    figures = result.facts["results"]["held_out"]
     shown = {name: value for name, value in figures.items() if isinstance(value, float)}
     print("held out: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items()))
     print(
-        f"trained: {found.fpath}\ntry it:  isotherm explain PICTURE --model {options.words[1]} --weights {found.fpath}"
+        f"trained: {result.fpath}\ntry it:  isotherm explain PICTURE --model {options.words[1]} --weights {result.fpath}"
     )
     return 0

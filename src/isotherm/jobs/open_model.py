@@ -53,7 +53,7 @@ def parse_device(text: str) -> str:
 
 def open_model(options: ModelOptions) -> OpenModel:
     """The model that a job names. Only options that were given are passed on, so that a family can refuse them."""
-    given: dict[str, Any] = {
+    of_family: dict[str, Any] = {
         "weights": options.weights,
         "classes": None if options.classes is None else split(options.classes, "--classes"),
         "confidence": options.confidence,
@@ -67,17 +67,17 @@ def open_model(options: ModelOptions) -> OpenModel:
     if device == "cpu":
         where_taken["device"] = device
     else:
-        given["device"] = device
+        of_family["device"] = device
     if options.model == AUTO:
-        return _default(options, given, where_taken)
-    return open_with(options.model, given, where_taken=where_taken)
+        return _default(options, of_family, where_taken)
+    return open_with(options.model, of_family, where_taken=where_taken)
 
 
-def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:
+def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:
     """The default model, with a reason that says that it is the default.
 
     Args:
-        given: the options as the model's family takes them. where_taken: those that it may do without.
+        of_family: the options as the model's family takes them. where_taken: those that it may do without.
 
     Raises:
         OptionError: an option asks for another kind of model. MissingExtraError: the model's package is not installed.
@@ -86,7 +86,7 @@ def _default(options: ModelOptions, given: dict[str, Any], where_taken: dict[str
         if getattr(options, name, None) is not None:
             raise OptionError(why)
     try:
-        opened = open_with(DEFAULT, given, where_taken=where_taken)
+        opened = open_with(DEFAULT, of_family, where_taken=where_taken)
     except MissingExtraError as error:
         raise MissingExtraError(error.package, error.extra, "explaining pictures without --model") from error
     return OpenModel(opened.view, f"{opened.reason}; it is the default, since no --model was given")

@@ -150,5 +150,5 @@ def _words_of(hint: Any) -> tuple[str, ...]:
     """The words that a type admits: of ``Literal["a", "b"] | None`` a and b."""
     if get_origin(hint) is Literal:
         return tuple(word for word in get_args(hint) if isinstance(word, str))
-    found = [word for part in get_args(hint) if part is not type(None) for word in _words_of(part)]
-    return tuple(found) if get_origin(hint) is not tuple else ()
+    words = [word for part in get_args(hint) if part is not type(None) for word in _words_of(part)]
+    return tuple(words) if get_origin(hint) is not tuple else ()

@@ -178,13 +178,13 @@ def _check_path(name: str) -> None:
 def _call(
     family: Family, function: Callable[..., Any], first: Any, options: Mapping[str, Any], also: Sequence[str] = ()
 ) -> View | LanguageView:
-    given = {k: v for k, v in options.items() if v is not None}
+    values = {k: v for k, v in options.items() if v is not None}
     known = list(inspect.signature(function).parameters)[1:]
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(set(values) - set(known))
     if unknown:
         if "trust" in unknown:
             raise OptionError(
-                f"trust is how thoroughly maps are judged; a file that may run code while it is opened is named with allow_code={given['trust']!s:.80}"
+                f"trust is how thoroughly maps are judged; a file that may run code while it is opened is named with allow_code={values['trust']!s:.80}"
             )
         for name in unknown:
             if RENAMED.get(name) in known:
@@ -193,9 +193,9 @@ def _call(
         raise OptionError(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
         )
-    if "names" in given:
-        given["names"] = class_names(given["names"])
-    return function(first, **given)
+    if "names" in values:
+        values["names"] = class_names(values["names"])
+    return function(first, **values)
 
 
 def _unknown(name: str) -> AdapterError | MissingExtraError:

@@ -170,7 +170,7 @@ def families() -> dict[str, Family]:
     Raises:
         AdapterError: two packages have a family of one name, or isotherm's own are missing from the installation.
     """
-    found: dict[str, tuple[Family, EntryPoint]] = {}
+    by_name: dict[str, tuple[Family, EntryPoint]] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda p: (_owner(p) == OURS, ".zoo." not in p.value, p.name)):
         try:
             family = point.load()
@@ -186,16 +186,16 @@ def families() -> dict[str, Family]:
                 stacklevel=2,
             )
             continue
-        if family.name in found and found[family.name][1].value != point.value:
-            others = " and ".join(_owner(p) for p in (found[family.name][1], point))
+        if family.name in by_name and by_name[family.name][1].value != point.value:
+            others = " and ".join(_owner(p) for p in (by_name[family.name][1], point))
             raise AdapterError(f"{others} both have a model family called {family.name}; uninstall one of them")
-        found[family.name] = (family, point)
-    if not any(_owner(point) == OURS for _, point in found.values()):
+        by_name[family.name] = (family, point)
+    if not any(_owner(point) == OURS for _, point in by_name.values()):
         raise AdapterError(
             "isotherm's own model families are not registered; install the package (pip install -e . in a source tree), "
             "so that its entry points are found"
         )
-    return {name: family for name, (family, _) in found.items()}
+    return {name: family for name, (family, _) in by_name.items()}
 
 
 def _owner(point: EntryPoint) -> str:

@@ -124,11 +124,11 @@ def train_shipped(
             on_validation(step, figures)
             return figures
 
-        told = recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else nullcontext(NoTracker())
+        tracking = recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else nullcontext(NoTracker())
         start = {"threads": torch.get_num_threads(), "device": str(worker.device), "processes": worker.world}
         with (
             folder.started("train", command=command, write=worker.first, start=start, recipe=recipe.name),
-            told as tracker,
+            tracking as tracker,
         ):
             folder.also = tracker.log
             model = run_loop(recipe.config, task, folder, worker=worker, validate=validate, say=say)
@@ -161,14 +161,14 @@ def ship(recipe: ShippedRecipe, out: Path, *, say: Say = silent) -> dict[str, An
     if out.exists() and not (dpath / MODEL).is_file():
         raise OptionError(f"{out} exists already and is of no run in {dpath}; give another name, or remove it first")
     worker = recipe.devices.worker()
-    found = train_shipped(recipe, dpath, command=command_of(recipe, out), worker=worker, say=say)
+    facts = train_shipped(recipe, dpath, command=command_of(recipe, out), worker=worker, say=say)
     if worker.first:
         with atomic_write(out) as file, (dpath / MODEL).open("rb") as weights:
             shutil.copyfileobj(weights, file)
-        found = {**to_json(recipe.deciding()), **found, "sha256": hashlib.sha256(out.read_bytes()).hexdigest()}
+        facts = {**to_json(recipe.deciding()), **facts, "sha256": hashlib.sha256(out.read_bytes()).hexdigest()}
         with atomic_write(out.with_suffix(".json")) as file:
-            file.write((json.dumps(found, indent=1) + "\n").encode())
-    return found
+            file.write((json.dumps(facts, indent=1) + "\n").encode())
+    return facts
 
 
 def command_of(recipe: ShippedRecipe, out: Path) -> str:
@@ -183,14 +183,14 @@ def command_of(recipe: ShippedRecipe, out: Path) -> str:
 
 def _differences(plain: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Values of nested dictionaries that are not those of the default, by paths such as ``training.schedule.warm_up``."""
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     for key, value in plain.items():
         before = default.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            found |= _differences(value, before, f"{above}{key}.")
+            differences |= _differences(value, before, f"{above}{key}.")
         elif value != before:
-            found[f"{above}{key}"] = value
-    return found
+            differences[f"{above}{key}"] = value
+    return differences
 
 
 class Stopwatch:

@@ -26,7 +26,7 @@ from isotherm.zoo.detector.training import (
     DetectorTraining,
     detector_loss,
     evaluate,
-    found_boxes,
+    predicted_boxes,
     true_boxes,
 )
 from isotherm.zoo.detector.view import detector_preprocess
@@ -229,7 +229,7 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     held_out = draw_boxed_scenes(HELD_OUT[:6], square, detector_preprocess(NET.size))
     model = load_detector(tmp_path / "model.safetensors")
     assert json.dumps(evaluate(model, held_out)) == json.dumps(found["results"]["held_out"])
-    assert len(found_boxes(model, held_out)) == 6
+    assert len(predicted_boxes(model, held_out)) == 6
     assert any(line.stage == "drawing scenes" and line.last for line in said if isinstance(line, Progress))
     assert [line.step for line in said if isinstance(line, Progress) and line.stage == "training"] == [1, 2, 3, 4, 5, 6]
     assert heard == [(step, {"score", "AP50", "recall", "mean_iou"}) for step in (2, 4, 6)]

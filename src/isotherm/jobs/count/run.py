@@ -70,7 +70,7 @@ def run(
         for number, item in enumerate(sources, 1):
             try:
                 reporter.check()
-                found = count(
+                answer = count(
                     view,
                     item.load(),
                     options.category,
@@ -90,7 +90,7 @@ def run(
                 reporter.message(f"{item.name}: {reason}", "failure")
                 reporter.error(error)
             else:
-                results.append(_write(found, item, record, reporter, line))
+                results.append(_write(answer, item, record, reporter, line))
             if not alone:
                 reporter.progress(Progress(step=number, total=sources.total, text=item.name, stage="counting"))
         summed = {
@@ -105,31 +105,31 @@ def run(
         return record.finish(status)
 
 
-def _write(found: CountResult, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
+def _write(answer: CountResult, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
     """The files and the line of one picture; its numbers."""
-    title = f"{item.name}: {found.headline()}"
-    drawn = save_picture(found.figure(title=title), record.fpath(item.name, ".jpg"), command=command)
-    maps = [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in found.maps]
-    facts = {"picture": item.name, "source": item.source, **found.to_json(), "command": command}
+    title = f"{item.name}: {answer.headline()}"
+    drawn = save_picture(answer.figure(title=title), record.fpath(item.name, ".jpg"), command=command)
+    maps = [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in answer.maps]
+    facts = {"picture": item.name, "source": item.source, **answer.to_json(), "command": command}
     with atomic_write(record.fpath(item.name, ".json")) as file:
         file.write(json.dumps(facts, indent=1).encode())
     reporter.item(
         record.done(
             item.name,
             source=item.source,
-            count=found.count,
-            exact=found.exact,
-            estimate=found.estimate or None,
-            doubts=list(found.doubts),
-            answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in found.looks},
+            count=answer.count,
+            exact=answer.exact,
+            estimate=answer.estimate or None,
+            doubts=list(answer.doubts),
+            answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in answer.looks},
             files=[drawn.name, *maps],
-            notes=list(found.notes),
+            notes=list(answer.notes),
         )
     )
-    for question in dict.fromkeys(one.prompt for one in found.looks):
-        answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in found.looks if one.prompt == question)
+    for question in dict.fromkeys(one.prompt for one in answer.looks):
+        answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in answer.looks if one.prompt == question)
         reporter.message(f"  question: {question!r}; answers: {answers}")
-    for note in found.notes:
+    for note in answer.notes:
         reporter.message(f"  note: {note}")
-    reporter.message(f"{item.name}: {found.line()}", "result")
+    reporter.message(f"{item.name}: {answer.line()}", "result")
     return facts

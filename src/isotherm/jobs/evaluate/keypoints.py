@@ -117,14 +117,14 @@ def _kind(options: EvalKeypointsJob, trained: TrainedKeypoints, say: Say) -> Key
     """What to judge by: the file given, or what the run validates on."""
     if options.data is not None:
         source = Source(file=str(options.data), images="" if options.images is None else str(options.images))
-        found = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)
-        if found.names != trained.names:
+        labelled = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)
+        if labelled.names != trained.names:
             raise OptionError(
-                f"{options.data} has the points {', '.join(found.names)}; the model was trained on {', '.join(trained.names)}"
+                f"{options.data} has the points {', '.join(labelled.names)}; the model was trained on {', '.join(trained.names)}"
             )
-        for message in found.skipped:
+        for message in labelled.skipped:
             say(f"skipped: {message}")
-        return replace(found, lines=dict(trained.lines), exchangeable=trained.exchangeable, swaps=trained.swaps)
+        return replace(labelled, lines=dict(trained.lines), exchangeable=trained.exchangeable, swaps=trained.swaps)
     if not options.run.is_dir():
         raise OptionError("a model file does not say what to judge it by; give --data with annotations")
     plain, root, where = kept_recipe(options.run)
@@ -179,8 +179,8 @@ def _write_figures(judged: Judged, data: CachedKeypoints, kind: KeypointSet, dpa
     save_picture(figure, dpath / "pck.png", command=command)
     if kind.lines:
         known = line_lengths(data.points, kind.lines)
-        found = line_lengths(judged.points.xy, kind.lines)
-        pairs = {name: (known[:, i].tolist(), found[:, i].tolist()) for i, name in enumerate(kind.lines)}
+        predicted = line_lengths(judged.points.xy, kind.lines)
+        pairs = {name: (known[:, i].tolist(), predicted[:, i].tolist()) for i, name in enumerate(kind.lines)}
         save_picture(
             scatter_figure(pairs, x="true length in px", y="predicted length in px"),
             dpath / "lines.png",

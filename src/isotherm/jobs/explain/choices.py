@@ -71,10 +71,10 @@ def question_of(options: ExplainJob) -> dict[str, Any]:
         "--classes": options.classes,
         "--confidence": options.confidence,
     }
-    given = [name for name, value in unfit.items() if value is not None]
-    if given:
+    options_of_classes = [name for name, value in unfit.items() if value is not None]
+    if options_of_classes:
         raise OptionError(
-            f"{', '.join(given)} and --prompt do not go together: a question is about an answer, not about classes or boxes"
+            f"{', '.join(options_of_classes)} and --prompt do not go together: a question is about an answer, not about classes or boxes"
         )
     if options.versus is not None and options.answer is None:
         raise OptionError("--versus contrasts two answers; give the first as --answer")
@@ -99,10 +99,10 @@ def score_of(options: ExplainJob) -> Any:
         )  # mistakes are found before the model is opened
         return target
     parts = _parts(options.target)
-    asked = {"--class": options.cls, "--box": options.box, "--top": options.top}
-    given = [name for name, value in asked.items() if value is not None]
-    if len(given) > 1:
-        raise OptionError(f"{' and '.join(given)} both say what to explain; give one of them")
+    choices = {"--class": options.cls, "--box": options.box, "--top": options.top}
+    chosen = [name for name, value in choices.items() if value is not None]
+    if len(chosen) > 1:
+        raise OptionError(f"{' and '.join(chosen)} both say what to explain; give one of them")
     of, keypoint = parts
     if options.versus is not None:
         if options.box is not None or options.top is not None or of != "class":

@@ -194,7 +194,9 @@ class _Work:
             return
         pictures, titles = [picture for _, picture in group], [item.name for item, _ in group]
         try:
-            found = list(explain_pictures(self.opened, pictures, self.explaining, batch=len(group), titles=titles))
+            explanations = list(
+                explain_pictures(self.opened, pictures, self.explaining, batch=len(group), titles=titles)
+            )
         except (*FATAL, JobCancelled):
             raise
         except Exception as error:
@@ -204,7 +206,7 @@ class _Work:
             else:
                 self._fail(group[0][0].name, group[0][0].source, error)
             return
-        for (item, _), explanation in zip(group, found, strict=True):
+        for (item, _), explanation in zip(group, explanations, strict=True):
             self.reporter.check()
             try:
                 _ = explanation.trust  # judged before anything is written, so that a picture that fails leaves no files

@@ -58,11 +58,13 @@ def run(
             reporter.message("the model was trained without validation pictures, so its ellipses are not calibrated")
         try:
             for group in _groups(iter(sources), options.batch, record, reporter):
-                found = predict_pictures(trained, [p.array for _, p in group], [box] * len(group) if box else None)
+                predicted = predict_pictures(trained, [p.array for _, p in group], [box] * len(group) if box else None)
                 for k, (item, picture) in enumerate(group):
                     reporter.check()
-                    facts = described(trained, found[k : k + 1], options.px_per_cm)
-                    points = Points(found.xy[k], covariance=None if found.covariance is None else found.covariance[k])
+                    facts = described(trained, predicted[k : k + 1], options.px_per_cm)
+                    points = Points(
+                        predicted.xy[k], covariance=None if predicted.covariance is None else predicted.covariance[k]
+                    )
                     drawn = draw_points(
                         picture.array,
                         points,
@@ -112,16 +114,16 @@ def _groups(items: Iterator[Item], batch: int, record: Run, reporter: Reporter) 
         yield group
 
 
-def described(trained: TrainedKeypoints, found: Points, px_per_cm: float | None) -> dict[str, Any]:
+def described(trained: TrainedKeypoints, predicted: Points, px_per_cm: float | None) -> dict[str, Any]:
     """Points of one picture (1, n) as JSON can hold them, and the lengths of the model's lines."""
-    xy = found.xy[0].double()
+    xy = predicted.xy[0].double()
     points: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(trained.names):
         points[name] = {"x": _number(xy[i, 0]), "y": _number(xy[i, 1])}
-        if found.score is not None:
-            points[name]["score"] = _number(found.score[0, i])
-        if found.covariance is not None:
-            points[name]["covariance"] = [[_number(v) for v in row] for row in found.covariance[0, i]]
+        if predicted.score is not None:
+            points[name]["score"] = _number(predicted.score[0, i])
+        if predicted.covariance is not None:
+            points[name]["covariance"] = [[_number(v) for v in row] for row in predicted.covariance[0, i]]
     lines = {}
     for name, (a, b) in trained.lines.items():
         length = float(torch.linalg.vector_norm(xy[a] - xy[b]))

@@ -16,11 +16,11 @@ def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
         OptionError: there is none.
     """
     try:
-        told, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
+        recipe, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
     except (OSError, ValueError) as error:
         raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
     return (
-        {key: told[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
+        {key: recipe[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
         Path(started["root"]),
         str(dpath / "recipe.json"),
     )

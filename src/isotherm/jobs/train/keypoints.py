@@ -34,8 +34,8 @@ def run(
     plain, root, name = recipe_of(options)
     recipe = from_plain(KeypointRecipe, plain, where=name)
     worker = recipe.devices.worker()
-    given = options.resume or options.out
-    where: list[Path] = [] if given is None else [given]
+    folder = options.resume or options.out
+    where: list[Path] = [] if folder is None else [folder]
 
     def made() -> Path:
         where.append(numbered(Path("runs"), "keypoints"))
@@ -43,7 +43,7 @@ def run(
 
     train_run(
         recipe,
-        given or made,
+        folder or made,
         root=root,
         command=shlex.join(options.command_line() if command is None else command),
         skip_bad=options.skip_bad,

@@ -47,7 +47,7 @@ class TrainKeypointsJob(JobOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if sum(given is not None for given in (self.config, self.data, self.resume)) != 1:
+        if sum(choice is not None for choice in (self.config, self.data, self.resume)) != 1:
             raise OptionError("give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN")
         if self.resume is not None:
             for name in ("out", "set", "steps", "backbone", "images"):

@@ -29,16 +29,16 @@ def declaring_part(model: nn.Module) -> DeclaringPart | None:
     """The only outermost part of a module with a configuration in timm's form; None where there is none, or more than one."""
     if find_spec("timm") is None:
         return None
-    found: list[tuple[str, nn.Module, Mapping[str, Any]]] = []
+    parts: list[tuple[str, nn.Module, Mapping[str, Any]]] = []
     for name, module in model.named_modules():  # outer modules come first
         config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
-        inside = any(not outer or name.startswith(outer + ".") for outer, _, _ in found)
+        inside = any(not outer or name.startswith(outer + ".") for outer, _, _ in parts)
         if isinstance(config, Mapping) and config.get("input_size") and config.get("mean") and not inside:
-            found.append((name, module, config))
-    if len(found) != 1:
+            parts.append((name, module, config))
+    if len(parts) != 1:
         return None
     from isotherm.models.timm.view import fixed_size, preprocess_from
 
-    name, module, config = found[0]
+    name, module, config = parts[0]
     label = ".".join(str(config[k]) for k in ("architecture", "tag") if config.get(k)) or type(module).__name__
     return DeclaringPart(name, label, preprocess_from(config).with_size(fixed_size(module)))

@@ -26,8 +26,8 @@ COARSEST = 32
 
 def dense_logits(raw: Any) -> Float[Tensor, "b k h w"] | None:
     """The logits in what a segmenter puts out, itself or under ``out`` as torchvision's; None where there are none."""
-    found = raw.get("out") if isinstance(raw, Mapping) else raw
-    return found if isinstance(found, Tensor) and found.ndim == 4 and found.is_floating_point() else None
+    logits = raw.get("out") if isinstance(raw, Mapping) else raw
+    return logits if isinstance(logits, Tensor) and logits.ndim == 4 and logits.is_floating_point() else None
 
 
 class DenseView:
@@ -111,10 +111,10 @@ class DenseView:
         def among(candidates: Sequence[Candidate]) -> list[Candidate]:
             return _coarse(candidates, (int(answer.shape[-2]), int(answer.shape[-1])), size)
 
-        found = last_grid(self.places, lambda raw: raw.mean((2, 3)), inputs, among=among)
+        grid = last_grid(self.places, lambda raw: raw.mean((2, 3)), inputs, among=among)
         return LayerChoice(
-            (found.name,),
-            f"the last layer of this {type(self.model).__name__} on its coarsest grid ({found.grid[0]} x {found.grid[1]}), found by running the model "
+            (grid.name,),
+            f"the last layer of this {type(self.model).__name__} on its coarsest grid ({grid.grid[0]} x {grid.grid[1]}), found by running the model "
             "once: later layers look at each pixel by itself, so a map of them would only repeat the mask (Vinogradova et al., Seg-Grad-CAM, 2020)",
         )
 

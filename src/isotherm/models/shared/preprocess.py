@@ -183,10 +183,10 @@ def size_of(size: int | Sequence[int]) -> Size:
 def check_picture(picture: object) -> None:
     """Raises InputError unless the picture is (H, W, 3) uint8."""
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        given = (
+        what = (
             f"{picture.dtype} of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
         )
-        raise InputError(f"a picture is {given}; expected an RGB array (H, W, 3) of uint8")
+        raise InputError(f"a picture is {what}; expected an RGB array (H, W, 3) of uint8")
     if 0 in picture.shape:
         raise InputError(f"a picture of shape {picture.shape} has no pixels")
 
@@ -232,21 +232,21 @@ def _column(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)[:, None, None]
 
 
-def input_premises(preprocess: Preprocess, *, source: Source, why: str, **given: Any) -> tuple[Premise, ...]:
+def input_premises(preprocess: Preprocess, *, source: Source, why: str, **user: Any) -> tuple[Premise, ...]:
     """What a model is fed: what the user gave, and the rest with where it comes from.
 
     Args:
-        source, why: of what was not given. given: size, mean, std and geometry, as the user gave them or None.
+        source, why: of what was not given. user: size, mean, std and geometry, as the user gave them or None.
     """
     words = _words(preprocess)
-    theirs = [words.pop(name) for name, value in given.items() if value is not None]
-    if source == "assumed" and all(given.get(name) is not None for name in ("size", "mean", "std")):
+    theirs = [words.pop(name) for name, value in user.items() if value is not None]
+    if source == "assumed" and all(user.get(name) is not None for name in ("size", "mean", "std")):
         source, why = (
             "default",
             "geometry can be given",
         )  # what is left is how a picture is fitted, which is no claim about the model
-    found = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
-    return (*found, Premise(about="input", value=", ".join(words.values()), source=source, why=why))
+    premises = [Premise(about="input", value=", ".join(theirs), source="given")] if theirs else []
+    return (*premises, Premise(about="input", value=", ".join(words.values()), source=source, why=why))
 
 
 def fed_as_imagenet(preprocess: Preprocess) -> bool:

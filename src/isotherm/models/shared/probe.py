@@ -112,7 +112,7 @@ def no_places(name: str, output: Tensor, layout: Layout) -> LayerError:
 
 
 @dataclass(frozen=True)
-class Found:
+class LastGrid:
     """The layer that was found.
 
     Args:
@@ -159,7 +159,9 @@ def noise_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
 
 
 @torch.inference_mode(False)  # whatever the caller has on, this has gradients
-def last_grid(places: Places, answer: Answer, inputs: Inputs, *, among: Among = lambda candidates: candidates) -> Found:
+def last_grid(
+    places: Places, answer: Answer, inputs: Inputs, *, among: Among = lambda candidates: candidates
+) -> LastGrid:
     """The last layer in order of execution with a grid of cells that all carry gradient.
 
     Args:
@@ -180,14 +182,17 @@ def last_grid(places: Places, answer: Answer, inputs: Inputs, *, among: Among = 
     right = [(o, layout if o.sure else proofs[o.ref.name].layout) for o, layout in right]
     # where nothing can be proved, what modules and arithmetic say is better than nothing, and is said to be no more than that
     guessed = [(o, o.layouts[0]) for o in outputs if o.layouts[0].order != "tokens"]
-    best: Found | None = None
+    best: LastGrid | None = None
     most = 0.0
     for proved, chosen in ((True, right), (False, guessed)):
         allowed = [ref.name for ref, _ in among([(o.ref, o.grid(layout)) for o, layout in chosen])] if chosen else []
         for passed, (o, layout) in enumerate([pair for pair in chosen if pair[0].ref.name in allowed][:TRIED]):
             alive = _alive(places, answer, inputs, o.ref, layout)
             if alive > most:
-                best, most = Found(o.ref.name, o.grid(layout), passed, not o.sure, proved, o.rank / count, alive), alive
+                best, most = (
+                    LastGrid(o.ref.name, o.grid(layout), passed, not o.sure, proved, o.rank / count, alive),
+                    alive,
+                )
                 places.remember(o.ref.name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
             if alive == 1.0:
                 break
@@ -241,7 +246,7 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
     finally:
         for handle in handles:
             handle.remove()
-    found: list[_Output] = []
+    outputs: list[_Output] = []
     seen: set[int] = set()
     for rank, (name, module, output) in reversed(list(enumerate(ran, 1))):
         if times[name] > 1 or id(output) in seen or output.shape[0] != len(inputs):
@@ -249,8 +254,8 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
         layouts, sure = _ways(places, name, output, inputs, size, follower)
         if layouts:
             seen.add(id(output))
-            found.append(_Output(LayerRef(name, module), tuple(output.shape), layouts, sure, rank))
-    return found, len(ran)
+            outputs.append(_Output(LayerRef(name, module), tuple(output.shape), layouts, sure, rank))
+    return outputs, len(ran)
 
 
 def _ways(
@@ -293,25 +298,25 @@ def refusal(places: Places, answer: Answer, inputs: Inputs, layers: Sequence[str
     return None if any(bool(c.any()) for c in cells) else "no gradient of the answer reaches its cells"
 
 
-def found_choice(found: Found, kind: str) -> LayerChoice:
+def choice_of(grid: LastGrid, kind: str) -> LayerChoice:
     """The choice of a layer that was found, with its reason in words. kind: of the model."""
     why = (
         f"the last layer of this {kind} that still has one cell per image region "
-        f"({found.grid[0]} x {found.grid[1]}) and of which {'every cell carries' if found.alive == 1 else f'{found.alive:.0%} of the cells carry'} gradient, "
+        f"({grid.grid[0]} x {grid.grid[1]}) and of which {'every cell carries' if grid.alive == 1 else f'{grid.alive:.0%} of the cells carry'} gradient, "
         "found by running the model once"
     )
-    if found.moved and found.proved:
+    if grid.moved and grid.proved:
         why += "; that its cells are places was proved by moving a square over the input"
-    if found.passed:
-        why += f"; {found.passed} later one{'s were' if found.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
-    if not found.proved:
+    if grid.passed:
+        why += f"; {grid.passed} later one{'s were' if grid.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
+    if not grid.proved:
         why += "; CAUTION: nothing could prove that its cells are places of the picture (they do not follow a square that is moved over the input)"
-    if found.share < 0.5:
+    if grid.share < 0.5:
         why += (
-            f"; CAUTION: it is an early layer, {1 - found.share:.0%} of the layers run behind it and may move evidence away from its cells; "
+            f"; CAUTION: it is an early layer, {1 - grid.share:.0%} of the layers run behind it and may move evidence away from its cells; "
             "name a later one if you know one"
         )
-    return LayerChoice((found.name,), why)
+    return LayerChoice((grid.name,), why)
 
 
 _chosen: WeakKeyDictionary[nn.Module, dict[object, LayerChoice]] = WeakKeyDictionary()
@@ -347,7 +352,7 @@ def settled(
         if known is not None and why_not is None:
             choices[key] = known
         else:
-            choice = found_choice(last_grid(places, answer, make_inputs(), among=among), type(places.model).__name__)
+            choice = choice_of(last_grid(places, answer, make_inputs(), among=among), type(places.model).__name__)
             if known is not None:
                 choice = LayerChoice(
                     choice.layers,

@@ -77,13 +77,13 @@ def judged(grid: Float[Tensor, "n c h w"], layout: Layout) -> Reading:
     if not bool((total > 0).all()) or not bool(total.isfinite().all()):
         return Reading(layout, -1.0, 1.0)
     at = torch.tensor(SQUARES, dtype=torch.float64, device=change.device)
-    found = []
+    correlations = []
     for axis, other in ((1, 2), (2, 1)):
         cells = torch.arange(change.shape[axis], dtype=torch.float64, device=change.device)
         centre = change.sum(other) @ cells / total
-        found.append(_correlation(centre, at[:, axis - 1]))
+        correlations.append(_correlation(centre, at[:, axis - 1]))
     first = change[:, 0].sum(1) / total
-    return Reading(layout, min(found), float(first[:2].sum() / first[-2:].sum().clamp_min(1e-12)))
+    return Reading(layout, min(correlations), float(first[:2].sum() / first[-2:].sum().clamp_min(1e-12)))
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
@@ -120,16 +120,16 @@ def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
 
     Of several numbers of tokens in front that are proved, the least is right: with a whole row of cells left out the rest still follows.
     """
-    found: list[Reading] = []
+    tried: list[Reading] = []
     for layout in layouts:
         try:
-            found.append(judged(layout.to_grid(outputs), layout))
+            tried.append(judged(layout.to_grid(outputs), layout))
         except ShapeError:
             continue
-    proved = [reading for reading in found if reading.proved]
+    proved = [reading for reading in tried if reading.proved]
     if proved:
         return min(proved, key=lambda reading: (reading.layout.prefix, -reading.agreement))
-    return max(found, key=lambda reading: reading.agreement, default=None)
+    return max(tried, key=lambda reading: reading.agreement, default=None)
 
 
 def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layout]]) -> dict[str, Reading]:
@@ -140,27 +140,27 @@ def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layou
     """
     squares = square_inputs(like)
     size = (int(squares.tensor.shape[-2]), int(squares.tensor.shape[-1]))
-    found: dict[str, Reading] = {}
+    best_of: dict[str, Reading] = {}
     follower = Follower(squares.tensor)
 
     def hook_of(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, _args: Any, output: Any) -> None:
             if (
                 not isinstance(output, Tensor)
-                or name in found
+                or name in best_of
                 or output.ndim not in (3, 4)
                 or len(output) != len(squares)
             ):
                 return
             layout = followed_layout(module, output, follower) if output.ndim == 4 else None
             if layout is not None:
-                found[name] = Reading(layout, 1.0, torch.inf)
+                best_of[name] = Reading(layout, 1.0, torch.inf)
                 return
             best = best_reading(
                 output.detach(), [*layers[name], *(r for r in readings(output, size) if r not in layers[name])]
             )
             if best is not None:
-                found[name] = best
+                best_of[name] = best
 
         return hook
 
@@ -171,4 +171,4 @@ def moved(model: nn.Module, run: Run, like: Inputs, layers: dict[str, list[Layou
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return best_of

@@ -60,9 +60,11 @@ class TimmStage(Backbone):
         self.model = model
 
     def features(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
-        found: Tensor = self.model(x)[-1]
+        features: Tensor = self.model(x)[-1]
         return (
-            found.permute(0, 3, 1, 2) if found.shape[1] != self.channels and found.shape[-1] == self.channels else found
+            features.permute(0, 3, 1, 2)
+            if features.shape[1] != self.channels and features.shape[-1] == self.channels
+            else features
         )
 
 

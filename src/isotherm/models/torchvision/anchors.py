@@ -73,18 +73,18 @@ class AnchorView(DetectorView):
     def run(self, inputs: Inputs) -> AnchorOutput:
         """Backbone, head and anchors, as the model's own forward runs them."""
         features = list(self._features(inputs).values())
-        said = self.model.head(features)
+        answer = self.model.head(features)
         anchors = self.model.anchor_generator(self._image_list(inputs), features)
         cells = [f.shape[-2] * f.shape[-1] for f in features]
-        centreness = said.get("bbox_ctrness")
+        centreness = answer.get("bbox_ctrness")
         if self._softmax:
-            levels = [said["cls_logits"].shape[1]]  # SSD selects over all levels at once
+            levels = [answer["cls_logits"].shape[1]]  # SSD selects over all levels at once
         else:
-            per_cell = said["cls_logits"].shape[1] // sum(cells)
+            per_cell = answer["cls_logits"].shape[1] // sum(cells)
             levels = [c * per_cell for c in cells]
         return AnchorOutput(
-            said["cls_logits"],
-            said["bbox_regression"],
+            answer["cls_logits"],
+            answer["bbox_regression"],
             None if centreness is None else centreness.squeeze(-1),
             tuple(anchors),
             tuple(levels),

@@ -94,13 +94,13 @@ def wrap_video(model: nn.Module, options: InputOptions, *, frames: int | None, w
 
 
 def frames_premise(
-    count: int, given: bool, why: str = "torchvision evaluates models of this kind so; frames can be given"
+    count: int, by_user: bool, why: str = "torchvision evaluates models of this kind so; frames can be given"
 ) -> Premise:
     """How many frames the model is fed, and whether the user said it."""
     value = f"{count} frames"
     return (
         Premise(about="input", value=value, source="given")
-        if given
+        if by_user
         else Premise(about="input", value=value, source="default", why=why)
     )
 

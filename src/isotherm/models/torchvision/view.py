@@ -158,8 +158,8 @@ def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) ->
             count = raw.shape[1]
     if names is None:
         # a module of which only running it tells how many classes there are
-        found, whose = _names(count or _count_by_running(view), weights, preprocess)
-        view.names, view.premises = tuple(found or ()), premises + whose
+        names, whose = _names(count or _count_by_running(view), weights, preprocess)
+        view.names, view.premises = tuple(names or ()), premises + whose
     return view
 
 

@@ -223,17 +223,17 @@ def heads_of(model: nn.Module) -> list[nn.Module]:
     """The last linear layer of each classifier of the model; distilled ones have two."""
     tops = [module for name, module in model.named_children() if "classifier" in name or name in ("head", "fc")]
     linears = [[m for m in top.modules() if isinstance(m, nn.Linear)] for top in tops]
-    return [found[-1] for found in linears if found]
+    return [layers[-1] for layers in linears if layers]
 
 
 def embedding_of(read: Sequence[tuple[Tensor, Tensor]], logits: Tensor) -> Tensor | None:
     """What the heads read, if their mean output really is the answer."""
-    if not read or any(given.ndim != 2 or made.shape != logits.shape for given, made in read):
+    if not read or any(embedding.ndim != 2 or made.shape != logits.shape for embedding, made in read):
         return None
     made = torch.stack([out for _, out in read]).mean(0)
     if not torch.allclose(made.detach(), logits.detach(), rtol=1e-2, atol=1e-3):
         return None
-    return torch.stack([given for given, _ in read]).mean(0)
+    return torch.stack([embedding for embedding, _ in read]).mean(0)
 
 
 def _width(model: Any) -> int:

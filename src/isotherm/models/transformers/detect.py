@@ -63,12 +63,12 @@ class QueryDetectorView(EncoderView):
 
     def decoder(self, processor: Any) -> Any:
         """The processor's function that makes findings of outputs."""
-        found = getattr(processor, "post_process_object_detection", None)
-        if found is None:
+        function = getattr(processor, "post_process_object_detection", None)
+        if function is None:
             raise AdapterError(
                 f"{type(processor).__name__} has no post_process_object_detection, so its findings are not known; give the detector's own processor"
             )
-        return found
+        return function
 
     # --- running ---------------------------------------------------------------------------------------
 
@@ -124,20 +124,20 @@ class QueryDetectorView(EncoderView):
     def find(self, raw: Any, inputs: Inputs) -> Detections:
         """What the processor's own post-processing reports, in its order."""
         with torch.no_grad():
-            found = self.select(raw)
-            counts = torch.tensor([len(f["scores"]) for f in found])
+            findings = self.select(raw)
+            counts = torch.tensor([len(f["scores"]) for f in findings])
             device = raw.logits.device
-            picture = torch.arange(len(found)).repeat_interleave(counts).to(device)
-            query = torch.cat([f["boxes"][:, 0].round().long() for f in found]).to(device)
-            confidence = torch.cat([f["scores"] for f in found]).float()
-            classes = self.classes(raw, found, picture, query)
+            picture = torch.arange(len(findings)).repeat_interleave(counts).to(device)
+            query = torch.cat([f["boxes"][:, 0].round().long() for f in findings]).to(device)
+            confidence = torch.cat([f["scores"] for f in findings]).float()
+            classes = self.classes(raw, findings, picture, query)
         return self._detections(raw, inputs, picture, query, classes, confidence)
 
     def classes(
-        self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
+        self, raw: Any, findings: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
     ) -> Int[Tensor, " n"]:
         """The class of each finding."""
-        return torch.cat([f["labels"] for f in found]).long()
+        return torch.cat([f["labels"] for f in findings]).long()
 
     def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> Detections:
         """The same query where queries are fixed; else the one with the best IoU x class probability."""

@@ -80,12 +80,12 @@ class GroundedView(QueryDetectorView):
 
     def decoder(self, processor: Any) -> Any:
         """The grounded variant, which both families of processors have."""
-        found = getattr(processor, "post_process_grounded_object_detection", None)
-        if found is None:
+        function = getattr(processor, "post_process_grounded_object_detection", None)
+        if function is None:
             raise AdapterError(
                 f"{type(processor).__name__} has no post_process_grounded_object_detection; pass processor=AutoProcessor.from_pretrained(...) of this model"
             )
-        return found
+        return function
 
     def further(self, inputs: Inputs) -> dict[str, Any]:
         """The sentence for each picture, and the mask of the pixels."""
@@ -101,7 +101,7 @@ class GroundedView(QueryDetectorView):
         return torch.stack([raw.logits[..., span].amax(-1) for span in self.spans], -1)
 
     def classes(
-        self, raw: Any, found: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
+        self, raw: Any, findings: Sequence[Mapping[str, Any]], picture: Tensor, query: Tensor
     ) -> Int[Tensor, " n"]:
         """The text with the largest logit."""
         return self.rows(raw)[picture, query].argmax(-1)
@@ -130,12 +130,12 @@ def joined(texts: Sequence[str]) -> str:
 
 def spans(texts: Sequence[str], offsets: Sequence[Sequence[int]]) -> list[Int[Tensor, " m"]]:
     """Which tokens of the joined sentence are each text's, by the characters that they stand for."""
-    found, start = [], 0
+    tokens, start = [], 0
     for text in texts:
         end = start + len(text.strip())
         inside = [i for i, (a, b) in enumerate(offsets) if a < b and a >= start and b <= end]
         if not inside:
             raise OptionError(f"the tokeniser makes nothing of the text {text!r}; give another word")
-        found.append(torch.tensor(inside))
+        tokens.append(torch.tensor(inside))
         start = end + 2  # the full stop and the space
-    return found
+    return tokens

@@ -114,8 +114,8 @@ def _patch_conv(embeddings: nn.Module) -> nn.Conv2d | None:
 
 def _count(module: nn.Module, names: Sequence[str]) -> int:
     """Tokens that an embedding's own parameters add."""
-    found = [getattr(module, name, None) for name in names]
-    return sum(int(t.shape[-2]) if t.ndim > 1 else 1 for t in found if isinstance(t, Tensor))
+    matches = [getattr(module, name, None) for name in names]
+    return sum(int(t.shape[-2]) if t.ndim > 1 else 1 for t in matches if isinstance(t, Tensor))
 
 
 def _floor(stride: Size) -> Callable[[Size], Size]:
@@ -192,8 +192,8 @@ def _of_tokens(name: str, output: Tensor, size: Size, rules: Sequence[TokenRule]
 
 def last_named(model: nn.Module, pattern: str) -> str | None:
     """The last module, in order of definition, whose whole name the pattern matches."""
-    found = [name for name, _ in model.named_modules() if re.fullmatch(pattern, name)]
-    return found[-1] if found else None
+    matches = [name for name, _ in model.named_modules() if re.fullmatch(pattern, name)]
+    return matches[-1] if matches else None
 
 
 def known_choice(model: nn.Module, rules: Sequence[TokenRule], model_type: str) -> LayerChoice | None:

@@ -58,11 +58,11 @@ def open_config(name: str, *, allow_code: Any = None) -> Any:
 
     try:
         fpath = _file_of(name, "config.json", needed=True) or Path(name)
-        found = read_checked(fpath, allow_code=allow_code)
+        settings = read_checked(fpath, allow_code=allow_code)
         check_beside(name, allow_code)
-        found.pop("configuration_files", None)  # names other files for other versions, which nobody has looked at
+        settings.pop("configuration_files", None)  # names other files for other versions, which nobody has looked at
         with tempfile.TemporaryDirectory(prefix="isotherm-") as dpath:
-            (Path(dpath) / "config.json").write_text(json.dumps(found), "utf-8")  # what was checked is what is read
+            (Path(dpath) / "config.json").write_text(json.dumps(settings), "utf-8")  # what was checked is what is read
             config = AutoConfig.from_pretrained(dpath, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise _translated(name, "configuration", error) from error
@@ -78,8 +78,8 @@ def _file_of(name: str, file_name: str, *, needed: bool = False) -> Path | None:
         fpath = Path(name) / file_name
         return fpath if needed or fpath.is_file() else None
     quiet = {f"_raise_exceptions_for_{what}": needed for what in ("missing_entries", "connection_errors", "gated_repo")}
-    found = cached_file(name, file_name, **quiet)
-    return None if found is None else Path(found)
+    cached = cached_file(name, file_name, **quiet)
+    return None if cached is None else Path(cached)
 
 
 def check_beside(name: str, allow_code: Any) -> None:
@@ -98,14 +98,14 @@ def class_of(config: Any) -> Any:
     import transformers
 
     for architecture in config.architectures or ():
-        found = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
+        cls = getattr(transformers, architecture, None) if isinstance(architecture, str) else None
         # the package has functions and pipelines by name as well, and models of other configurations
         if (
-            isinstance(found, type)
-            and issubclass(found, transformers.PreTrainedModel)
-            and isinstance(config, found.config_class or ())
+            isinstance(cls, type)
+            and issubclass(cls, transformers.PreTrainedModel)
+            and isinstance(config, cls.config_class or ())
         ):
-            return found
+            return cls
     autos = (
         "ObjectDetection",
         "ZeroShotObjectDetection",
@@ -116,9 +116,9 @@ def class_of(config: Any) -> Any:
     )
     for auto in autos:
         mapping = getattr(transformers, f"AutoModelFor{auto}")._model_mapping
-        found = mapping.get(type(config), None)
-        if found is not None:
-            return found[0] if isinstance(found, tuple) else found
+        cls = mapping.get(type(config), None)
+        if cls is not None:
+            return cls[0] if isinstance(cls, tuple) else cls
     raise AdapterError(
         f"the configuration names {', '.join(map(str, config.architectures or ())) or 'no model class'} of type {config.model_type!r}, which this "
         "transformers does not have as a classifier of pictures or clips, segmenter, detector or vision-language model"
@@ -157,13 +157,18 @@ def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: t
     """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old names."""
     from safetensors import SafetensorError
 
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "pretrained_model_name_or_path": None if state is not None else source,
         "state_dict": state,
     }
     try:
         model, info = model_class.from_pretrained(
-            **given, config=config, dtype=dtype, weights_only=True, trust_remote_code=False, output_loading_info=True
+            **arguments,
+            config=config,
+            dtype=dtype,
+            weights_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
         raise _translated(source, "weights", error) from error
@@ -185,12 +190,16 @@ def open_processor(name: str) -> Any | None:
         return None
     for auto in (AutoProcessor, AutoImageProcessor):
         try:
-            found = auto.from_pretrained(name, trust_remote_code=False)
+            processor = auto.from_pretrained(name, trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError) as error:
             last: Exception = error
             continue
-        if hasattr(found, "image_processor") or hasattr(found, "image_mean") or hasattr(found, "preprocess"):
-            return found
+        if (
+            hasattr(processor, "image_processor")
+            or hasattr(processor, "image_mean")
+            or hasattr(processor, "preprocess")
+        ):
+            return processor
     raise _translated(name, "processor", last) from last
 
 
@@ -208,17 +217,17 @@ def default_processor(config: Any) -> Any:
     if named:
         return getattr(transformers, named)()
     try:
-        found = IMAGE_PROCESSOR_MAPPING[type(config)]
+        classes = IMAGE_PROCESSOR_MAPPING[type(config)]
     except KeyError as error:
         raise AdapterError(
             f"no image processor is known for models of type {config.model_type!r}; pass processor= as the model was trained with"
         ) from error
-    made: Any = found.get("torchvision") or found["pil"] if isinstance(found, dict) else found
+    made: Any = classes.get("torchvision") or classes["pil"] if isinstance(classes, dict) else classes
     return made()
 
 
 def _translated(name: str, what: str, error: Exception) -> AdapterError | WeightsError:
-    said = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    message = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if "trust_remote_code" in str(error):
         return AdapterError(
             f"{name} needs Python code of its own that would have to be downloaded and run; isotherm never does that. Use a model that transformers has itself"
@@ -230,9 +239,9 @@ def _translated(name: str, what: str, error: Exception) -> AdapterError | Weight
         )
     if Path(name).exists():
         return WeightsError(
-            f"the {what} in {name} cannot be read ({type(error).__name__}: {said}); was it written by save_pretrained, for this model, and completely?"
+            f"the {what} in {name} cannot be read ({type(error).__name__}: {message}); was it written by save_pretrained, for this model, and completely?"
         )
     return WeightsError(
-        f"the {what} of {name} cannot be fetched ({type(error).__name__}: {said}); check the name and the network, or give a folder "
+        f"the {what} of {name} cannot be fetched ({type(error).__name__}: {message}); check the name and the network, or give a folder "
         "written by save_pretrained"
     )

@@ -33,7 +33,7 @@ class Preparer:
 
     Args:
         processor: a transformers image processor. size: one side or (h, w) in place of its own, see :func:`resized_settings`.
-        given: the user gave the size. source, why: where the processor comes from.
+        by_user: the user gave the size. source, why: where the processor comes from.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Preparer:
         processor: Any,
         *,
         size: int | Sequence[int] | None = None,
-        given: bool = True,
+        by_user: bool = True,
         source: Source = "declared",
         why: str = "",
     ) -> None:
         self.processor = processor
-        self._sources: tuple[Source, Source] = ("given" if size is not None and given else source, source)
+        self._sources: tuple[Source, Source] = ("given" if size is not None and by_user else source, source)
         self._why = why or f"its processor, {type(processor).__name__}"
         self.name = type(processor).__name__
         self.options = {} if size is None else resized_settings(processor, size)
@@ -105,9 +105,9 @@ class Preparer:
         )
         tensor = out["pixel_values"]
         if not isinstance(tensor, Tensor) or tensor.ndim != 4 or len(tensor) != len(pictures):
-            given = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise AdapterError(
-                f"{self.name} makes {given} of {len(pictures)} pictures, but one (c, h, w) input per picture is needed; "
+                f"{self.name} makes {shape} of {len(pictures)} pictures, but one (c, h, w) input per picture is needed; "
                 "models that cut pictures into tiles or patches beforehand cannot be explained in picture coordinates"
             )
         return {k: v for k, v in out.items() if isinstance(v, Tensor)}

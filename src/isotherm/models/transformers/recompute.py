@@ -32,10 +32,10 @@ def recomputed_layers(model: nn.Module) -> Iterator[None]:
         with _Frozen(model):
             yield
     finally:
-        for layer, given in zip(layers, before, strict=True):
+        for layer, forward in zip(layers, before, strict=True):
             layer.__dict__.pop("forward", None)
-            if given is not None:
-                layer.forward = given
+            if forward is not None:
+                layer.forward = forward
 
 
 def _later(layer: nn.Module, forward: Any, *args: Any, **kwargs: Any) -> Any:

@@ -39,9 +39,9 @@ class VideoPreparer(Preparer):
         )
         tensor = out["pixel_values_videos" if "pixel_values_videos" in out else "pixel_values"]
         if not isinstance(tensor, Tensor) or tensor.ndim != 5 or tuple(tensor.shape[:2]) != (1, len(pictures)):
-            given = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise AdapterError(
-                f"{self.name} makes {given} of a clip of {len(pictures)} frames, but (1, t, c, h, w) is needed; give the model's own video processor"
+                f"{self.name} makes {shape} of a clip of {len(pictures)} frames, but (1, t, c, h, w) is needed; give the model's own video processor"
             )
         return {"pixel_values": tensor[0]}
 
@@ -159,17 +159,17 @@ def wrap_video(
         raise OptionError(
             f"frames is {frames}, but this {kind} cuts clips into tubelets of {tokens.tubelet} frames; give a multiple of that"
         )
-    given = size is not None
+    by_user = size is not None
     if processor is None:
         preparer = VideoPreparer(
             video_processor(config),
-            size=size if given else trained,
-            given=given,
+            size=size if by_user else trained,
+            by_user=by_user,
             source="assumed",
             why=f"no processor came with it, so it is the default of {config.model_type} models, at the size that its configuration names; a processor can be given",
         )
     else:
-        preparer = VideoPreparer(processor, size=size, given=given)
+        preparer = VideoPreparer(processor, size=size, by_user=by_user)
     count = (
         Premise(about="input", value=f"{frames} frames", source="given")
         if frames is not None

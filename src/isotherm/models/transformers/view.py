@@ -76,7 +76,7 @@ def wrap(
         raise OptionError(f"frames is for video classifiers, and {kind} is none; leave it out")
     if kind.endswith("ForConditionalGeneration"):
         return _language(model, processor, {"names": names, "size": size, "classes": classes, "confidence": confidence})
-    label, given = f"{kind} (transformers", size is not None
+    label, by_user = f"{kind} (transformers", size is not None
     source: Source = "declared"
     why = ""
     if processor is None:
@@ -88,7 +88,7 @@ def wrap(
         label += f", default {type(processor).__name__}"
         size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
     label += ")"
-    preparer = Preparer(image_processor_of(processor), size=size, given=given, source=source, why=why)
+    preparer = Preparer(image_processor_of(processor), size=size, by_user=by_user, source=source, why=why)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
     if classes is not None and not paired and family not in (*GROUNDED, *OWL):
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
@@ -170,11 +170,11 @@ def load(
     return view
 
 
-def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView:
+def _language(model: Any, processor: Any, options: dict[str, Any]) -> LanguageView:
     """A model that answers in words about pictures."""
     if not hasattr(model.config, "vision_config"):
         raise AdapterError(f"{type(model).__name__} sees no pictures; of transformers isotherm reads {READS}")
-    unfit = [name for name, value in given.items() if value is not None]
+    unfit = [name for name, value in options.items() if value is not None]
     if unfit:
         raise OptionError(f"{type(model).__name__} answers questions and takes no {', '.join(unfit)}; give a prompt")
     if getattr(processor, "tokenizer", None) is None:
@@ -184,8 +184,8 @@ def _language(model: Any, processor: Any, given: dict[str, Any]) -> LanguageView
     return TransformersVlm(model, processor)
 
 
-def _refuse_of_video(kind: str, **given: Any) -> None:
-    unfit = [name for name, value in given.items() if value is not None]
+def _refuse_of_video(kind: str, **options: Any) -> None:
+    unfit = [name for name, value in options.items() if value is not None]
     if unfit:
         raise OptionError(f"{kind} has learned its classes and takes no {' or '.join(unfit)}; leave it out")
 
@@ -204,13 +204,13 @@ def _columns(model: Any) -> int | None:
     return None
 
 
-def _named(given: Sequence[str] | None, own: Sequence[str], kind: str) -> list[str]:
-    if given is None:
+def _named(names: Sequence[str] | None, own: Sequence[str], kind: str) -> list[str]:
+    if names is None:
         return list(own)
-    if len(given) == len(own) - 1 and own[-1] == "no object":
-        return [*given, own[-1]]
-    if len(given) != len(own):
+    if len(names) == len(own) - 1 and own[-1] == "no object":
+        return [*names, own[-1]]
+    if len(names) != len(own):
         raise OptionError(
-            f"{len(given)} class names were given for the {len(own)} classes of this {kind}; give one per class"
+            f"{len(names)} class names were given for the {len(own)} classes of this {kind}; give one per class"
         )
-    return list(given)
+    return list(names)

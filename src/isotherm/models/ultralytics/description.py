@@ -75,35 +75,39 @@ def read_description(content: bytes, named: object) -> dict[str, Any]:
             f"{named} has {len(content)} bytes; a description of an architecture has a few thousand, and {MAX_BYTES} at most"
         )
     try:
-        found = yaml.safe_load(content.decode("utf-8"))
+        description = yaml.safe_load(content.decode("utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
             f"{named} cannot be read as YAML ({type(error).__name__}: {first}); correct it, or copy it again"
         ) from error
-    if not isinstance(found, dict) or not {"backbone", "head"} <= found.keys():
-        keys = ", ".join(str(k)[:40] for k in list(found)[:5]) if isinstance(found, dict) else type(found).__name__
+    if not isinstance(description, dict) or not {"backbone", "head"} <= description.keys():
+        keys = (
+            ", ".join(str(k)[:40] for k in list(description)[:5])
+            if isinstance(description, dict)
+            else type(description).__name__
+        )
         raise WeightsError(
             f"{named} describes no architecture (it holds {keys or 'nothing'}); expected nc, backbone and head, as in yolo11n.yaml"
         )
-    check_description(found, named)
-    return found
+    check_description(description, named)
+    return description
 
 
-def check_description(found: Any, named: object, *, saved: bool = False) -> None:
+def check_description(description: Any, named: object, *, saved: bool = False) -> None:
     """Raise unless every value is one that a description needs.
 
     Args:
-        found: the description as plain data. named: its file, for messages.
+        description: the description as plain data. named: its file, for messages.
         saved: it comes with a checkpoint, whose layers exist already: keys and layers of older versions of the package
             are let through where their values are plain.
 
     Raises:
         RefusedDescriptionError: something else; the message says what, where, and what was expected.
     """
-    if not isinstance(found, Mapping):
-        raise _refused(named, "the description", found, "keys with values, such as nc, backbone and head")
-    for key, value in found.items():
+    if not isinstance(description, Mapping):
+        raise _refused(named, "the description", description, "keys with values, such as nc, backbone and head")
+    for key, value in description.items():
         if key in NUMBERS:
             _check(named, key, value, _is_numbers(value), "a number, true, false, or a list of them")
         elif key in WORDS:
@@ -200,16 +204,16 @@ def find_description(name: str) -> Path:
     if "://" in name or name.lower().startswith(("http:", "https:", "ul:", "gs:")):
         raise WeightsError(f"{name} is an address; download the file and give its path")
     shipped = ROOT / "cfg" / "models"
-    given = Path(name)
-    newer = given.with_stem(modern_stem(given.stem))
-    for candidate in (given, newer, newer.with_name(re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", newer.name))):
+    path = Path(name)
+    newer = path.with_stem(modern_stem(path.stem))
+    for candidate in (path, newer, newer.with_name(re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", newer.name))):
         if candidate.is_file():
             return candidate
         if candidate.is_absolute() or ".." in candidate.parts:
             continue
-        found = sorted(f for f in shipped.rglob(candidate.name) if f.as_posix().endswith(f"/{candidate.as_posix()}"))
-        if found:
-            return found[0]
+        files = sorted(f for f in shipped.rglob(candidate.name) if f.as_posix().endswith(f"/{candidate.as_posix()}"))
+        if files:
+            return files[0]
     raise WeightsError(
         f"there is no architecture {name}; expected a file, or a name such as yolo11n.yaml, yolo26n-seg.yaml or rtdetr-l.yaml"
     )
@@ -260,14 +264,14 @@ def _is_layer(name: Any, saved: bool) -> bool:
     from ultralytics.nn import tasks
 
     prefix, _, last = name.rpartition(".")
-    found = getattr(nn if prefix else tasks, last, None)
-    if found is None:
+    layer = getattr(nn if prefix else tasks, last, None)
+    if layer is None:
         return saved
     # a whole model as a layer would read a description of its own, which nobody has checked
     return (
-        isinstance(found, type)
-        and issubclass(found, nn.Module)
-        and not issubclass(found, tasks.BaseModel | tasks.Ensemble)
+        isinstance(layer, type)
+        and issubclass(layer, nn.Module)
+        and not issubclass(layer, tasks.BaseModel | tasks.Ensemble)
     )
 
 

@@ -114,7 +114,7 @@ def _suppress(out: AnchorOutput, head: Any, t: Thresholds) -> Picked:
     from ultralytics.utils.nms import non_max_suppression
 
     rotated = "angle" in out.raw
-    found, columns = non_max_suppression(
+    kept, columns = non_max_suppression(
         out.dense.detach().float(),
         t.confidence,
         t.iou,
@@ -128,9 +128,9 @@ def _suppress(out: AnchorOutput, head: Any, t: Thresholds) -> Picked:
     )
     device = out.dense.device
     picture = torch.repeat_interleave(
-        torch.arange(len(found), device=device), torch.tensor([len(f) for f in found], device=device)
+        torch.arange(len(kept), device=device), torch.tensor([len(f) for f in kept], device=device)
     )
-    rows = torch.cat(found)
+    rows = torch.cat(kept)
     return Picked(picture, torch.cat([c.flatten().long() for c in columns]), rows[:, 5].long(), rows[:, 4].float())
 
 

@@ -32,7 +32,7 @@ from isotherm.models.weights.permission import authorise
 
 def inner_model(model: Any) -> Any:
     """The package's nn.Module inside YOLO objects, predictors' backends and wrappers."""
-    given = type(model).__name__
+    kind = type(model).__name__
     for _ in range(4):
         if isinstance(model, nn.Module):
             model = original_module(model)
@@ -47,9 +47,7 @@ def inner_model(model: Any) -> Any:
             )
         if model is None:
             break
-    raise AdapterError(
-        f"a {given} is not an ultralytics model; give YOLO(...), YOLOE(...), RTDETR(...) or their .model"
-    )
+    raise AdapterError(f"a {kind} is not an ultralytics model; give YOLO(...), YOLOE(...), RTDETR(...) or their .model")
 
 
 def kind_of(model: nn.Module, head: Any) -> str:
@@ -97,18 +95,18 @@ def class_number(word: str, names: tuple[str, ...]) -> int:
     return lower.index(word.lower())
 
 
-def chosen_branch(head: Any, asked: bool | None) -> bool:
+def chosen_branch(head: Any, end_to_end: bool | None) -> bool:
     """True where findings are read from the one-to-one branch: as asked, or as the model is set."""
     own = bool(getattr(head, "end2end", False))
-    if asked and getattr(head, "one2one_cv2", None) is None:
+    if end_to_end and getattr(head, "one2one_cv2", None) is None:
         raise AdapterError(
             f"this {type(head).__name__} head has no one-to-one branch, so it cannot answer end to end; leave end_to_end out"
         )
-    if asked is False and getattr(head, "cv2", True) is None:
+    if end_to_end is False and getattr(head, "cv2", True) is None:
         raise AdapterError(
             "this model was fused for end-to-end use, which removed its one-to-many branch; load the file again"
         )
-    return own if asked is None else asked
+    return own if end_to_end is None else end_to_end
 
 
 def variant(model: Any) -> str:

@@ -40,12 +40,12 @@ BOX = frozenset({"box", "left", "top", "right", "bottom", "width", "height", "si
 
 
 def plan_patches(
-    model: nn.Module, out: AnchorOutput, found: Detections, targets: Targets, layers: tuple[str, ...]
+    model: nn.Module, out: AnchorOutput, findings: Detections, targets: Targets, layers: tuple[str, ...]
 ) -> PatchPlan | Refused:
     """How to explain targets by patches, or why that is not exact.
 
     Args:
-        found: what was read from ``out``. targets: scores of findings of ``found``. layers: names of the head's inputs.
+        findings: what was read from ``out``. targets: scores of some of them. layers: names of the head's inputs.
     """
     head = head_of(model)
     if type(head).__name__ not in KNOWN:
@@ -57,7 +57,7 @@ def plan_patches(
     wanted: set[str] = set()
     for part in set(targets.part):
         if part in BOX:
-            wanted |= {"box"} | ({"angle"} if found.angles is not None else set())
+            wanted |= {"box"} | ({"angle"} if findings.angles is not None else set())
         elif part in NEEDS:
             wanted |= NEEDS[part]
         elif part == "mask":
@@ -66,13 +66,13 @@ def plan_patches(
             return Refused(f"it is not known which cells the {part} of a finding reads")
     if "keypoint" in wanted and head.kpt_shape[1] != 3:
         return Refused("these keypoints have no visibility of their own")
-    rows = targets.rows.to(found.candidate.device)
-    anchor, picture = found.candidate[rows], found.picture[rows]
+    rows = targets.rows.to(findings.candidate.device)
+    anchor, picture = findings.candidate[rows], findings.picture[rows]
     level, cell = locate(anchor, out.shapes)
     groups = []
     for i in level.unique().tolist():
         members = torch.nonzero(level == i).flatten()
-        some = found.take(rows[members])
+        some = findings.take(rows[members])
         branches, decode = _branches(head, out, i, wanted, some, cell[members], picture[members])
         groups.append(
             PatchGroup(
@@ -119,7 +119,7 @@ def _branches(
     squash = type(head).__name__ == "OBB"
 
     def decode(at: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        said: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         if "class" in at:
             logits = at["class"]
             if vocabulary is not None:
@@ -129,51 +129,51 @@ def _branches(
                 words = out.prompt.to(logits)
                 words = words.expand(len(logits), -1, -1) if len(words) == 1 else words[picture.to(words.device)]
                 logits = contrast(logits[:, :, None, None], words)[:, :, 0, 0]
-            said["logits"] = logits.float()
+            outputs["logits"] = logits.float()
         angle = None
         if "angle" in at:
             angle = at["angle"][:, 0]
             angle = (angle.sigmoid() - 0.25) * torch.pi if squash else angle
-            said["angles"] = angle.float()
+            outputs["angles"] = angle.float()
         if "box" in at:
-            said["boxes"] = boxes_at(head, at["box"], cell, stride, angle).float()
+            outputs["boxes"] = boxes_at(head, at["box"], cell, stride, angle).float()
         if "keypoint" in at:
             visible = at["keypoint"].unflatten(1, head.kpt_shape)[..., 2]
-            said["visible"] = visible.float()
-        return said
+            outputs["visible"] = visible.float()
+        return outputs
 
     return branches, decode
 
 
 def _expected(part: Detections, wanted: set[str]) -> dict[str, Tensor]:
-    said: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     if "class" in wanted:
-        said["logits"] = part.logits.detach()
+        outputs["logits"] = part.logits.detach()
     if "box" in wanted:
-        said["boxes"] = part.boxes.detach()
+        outputs["boxes"] = part.boxes.detach()
     if "angle" in wanted:
         assert part.angles is not None
-        said["angles"] = part.angles.detach()
+        outputs["angles"] = part.angles.detach()
     if "keypoint" in wanted:
         assert part.keypoints is not None
-        said["visible"] = part.keypoints[..., 2].detach()
-    return said
+        outputs["visible"] = part.keypoints[..., 2].detach()
+    return outputs
 
 
 def _score(part: Detections, targets: Targets, members: Tensor) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """The targets' own scores, read from findings whose wanted outputs come from patches and whose others stay as they are."""
     from dataclasses import replace
 
-    def score(said: Mapping[str, Tensor]) -> Tensor:
+    def score(outputs: Mapping[str, Tensor]) -> Tensor:
         keypoints = part.keypoints
-        if "visible" in said:
+        if "visible" in outputs:
             assert keypoints is not None
-            keypoints = torch.cat([keypoints[..., :2].detach(), said["visible"][..., None]], -1)
+            keypoints = torch.cat([keypoints[..., :2].detach(), outputs["visible"][..., None]], -1)
         findings = replace(
             part,
-            boxes=said.get("boxes", part.boxes.detach()),
-            logits=said.get("logits", part.logits.detach()),
-            angles=said.get("angles", part.angles),
+            boxes=outputs.get("boxes", part.boxes.detach()),
+            logits=outputs.get("logits", part.logits.detach()),
+            angles=outputs.get("angles", part.angles),
             keypoints=keypoints,
             masks=None,
         )

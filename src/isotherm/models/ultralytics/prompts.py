@@ -131,14 +131,14 @@ def resolve_prompt(
                 f"the class names to look for are {list(prompt.classes)}; give at least one, none of them empty"
             )
         return _plain(_encode_text(model, list(prompt.classes)), head), tuple(prompt.classes)
-    given = prompt.class_names()
+    names_of_prompt = prompt.class_names()
     if prompt.picture is None:
-        return None, given
+        return None, names_of_prompt
     like = next(model.parameters())
     inputs = letterbox(
         [prompt.picture], size, stride=stride, like=like, square=True
     )  # as the package does with a reference
-    return visual_embeddings(model, inputs, prompt), given
+    return visual_embeddings(model, inputs, prompt), names_of_prompt
 
 
 def visual_embeddings(model: Any, inputs: Inputs, prompt: VisualPrompt) -> Float[Tensor, "b k d"]:

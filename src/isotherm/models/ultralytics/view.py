@@ -167,16 +167,16 @@ class UltralyticsView:
         """
         return tuple(name for name, module in self.model.named_modules() if type(module).__name__ == "DFL")
 
-    def patch_plan(self, raw: Any, found: Prediction, targets: Targets) -> PatchPlan | Refused:
-        """How :mod:`isotherm.cam.patches` explains targets of ``found`` in one small pass, or why it cannot."""
-        if not isinstance(raw, AnchorOutput) or not isinstance(found, Detections):
+    def patch_plan(self, raw: Any, findings: Prediction, targets: Targets) -> PatchPlan | Refused:
+        """How :mod:`isotherm.cam.patches` explains targets of ``findings`` in one small pass, or why it cannot."""
+        if not isinstance(raw, AnchorOutput) or not isinstance(findings, Detections):
             what = (
                 "queries of RT-DETR look at the whole picture"
                 if isinstance(raw, QueryOutput)
                 else "a classifier pools the whole picture"
             )
             return Refused(f"{what}, so no score is local")
-        return plan_patches(self.model, raw, found, targets, self.head_inputs)
+        return plan_patches(self.model, raw, findings, targets, self.head_inputs)
 
     def _prompt(self, inputs: Inputs) -> Tensor | None:
         return inputs.extra.get("prompt", self.embeddings)
@@ -267,7 +267,7 @@ def wrap(
         end_to_end=chosen_branch(head, end_to_end),
         embeddings=embeddings,
         visual=class_prompt if isinstance(class_prompt, VisualPrompt) and class_prompt.picture is None else None,
-        premises=_premises(inner, kind, shape, given=size is not None),
+        premises=_premises(inner, kind, shape, by_user=size is not None),
     )
 
 
@@ -315,7 +315,7 @@ def load(
     return view
 
 
-def _premises(model: Any, kind: str, size: Size, *, given: bool) -> tuple[Premise, ...]:
+def _premises(model: Any, kind: str, size: Size, *, by_user: bool) -> tuple[Premise, ...]:
     """What the model is fed: as predict does; the size that it was trained at is in its file, where predict reads it too."""
     own = getattr(model, "args", None)
     trained = own.get("imgsz") if isinstance(own, Mapping) else getattr(own, "imgsz", None)
@@ -327,7 +327,7 @@ def _premises(model: Any, kind: str, size: Size, *, given: bool) -> tuple[Premis
         source="declared",
         why="ultralytics' predict",
     )
-    if given:
+    if by_user:
         return Premise(about="input", value=pixels, source="given"), rest
     if trained is not None and trained not in (size[0], [*size]):
         return Premise(

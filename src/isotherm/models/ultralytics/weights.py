@@ -54,10 +54,10 @@ def open_yolo(
         MissingExtraError: ultralytics is not installed.
     """
     package = need_ultralytics()
-    given = Path(fpath)
+    path = Path(fpath)
     if "://" in os.fspath(fpath):
         raise WeightsError(f"{os.fspath(fpath)} is an address; download the file and give its path")
-    local = given if given.exists() else _download(package, os.fspath(fpath))
+    local = path if path.exists() else _download(package, os.fspath(fpath))
     if local.suffix != ".pt":
         raise WeightsError(f"{local} is not an ultralytics checkpoint by its name; expected a .pt file")
     check_weights_file(local)
@@ -145,12 +145,12 @@ def _explained(fpath: Path, error: Exception, *, safe: bool) -> Exception:
         chain.append(chain[-1].__cause__)
     refused = next((e for e in chain if isinstance(e, pickle.UnpicklingError)), None)
     if safe and (refused is not None or "references types outside" in str(error)):
-        said = str(refused or error)
-        asked = re.findall(r"GLOBAL ([\w.]+\w)", said) or [
+        message = str(refused or error)
+        names = re.findall(r"GLOBAL ([\w.]+\w)", message) or [
             n for n in unsafe_globals(fpath) if not n.startswith("ultralytics.")
         ]
-        if asked:
-            return _RefusedError(", ".join(asked))
+        if names:
+            return _RefusedError(", ".join(names))
     if isinstance(error, ModuleNotFoundError):
         return WeightsError(
             f"{fpath} needs the package {error.name}, which is not installed; install it yourself if you trust the file's maker"

@@ -57,22 +57,22 @@ def read_checked(
     """
     content = read_bytes(fpath)
     try:
-        found = json.loads(content.decode("utf-8"))
+        config = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise WeightsError(
             f"the configuration {fpath} cannot be read as JSON ({type(error).__name__}: {str(error)[:200]}); copy or download it again"
         ) from error
-    if not isinstance(found, dict):
-        raise WeightsError(f"the configuration {fpath} holds {_shown(found)}; expected keys with values")
+    if not isinstance(config, dict):
+        raise WeightsError(f"the configuration {fpath} holds {_shown(config)}; expected keys with values")
     try:
-        (check or check_config)(found, fpath)
+        (check or check_config)(config, fpath)
     except RefusedConfigError as refused:
         if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
             raise AdapterError(
                 f"{refused}. It would reach code that opens files or runs programs, so nothing was built. "
                 f"If you know who made the model, pass --allow-code {fpath} (in Python allow_code=)"
             ) from refused
-    return found
+    return config
 
 
 def read_bytes(fpath: Path) -> bytes:
@@ -95,11 +95,11 @@ class RefusedConfigError(AdapterError):
     """A configuration holds something that could open files or run code."""
 
 
-def check_config(found: Any, named: object) -> None:
+def check_config(config: Any, named: object) -> None:
     """Raise unless a configuration, all that is nested in it included, opens nothing and runs nothing.
 
     Args:
-        found: as plain data. named: the file, for messages.
+        config: as plain data. named: the file, for messages.
 
     Raises:
         RefusedConfigError: the first thing that does; the message says what, where, and what was expected.
@@ -110,15 +110,15 @@ def check_config(found: Any, named: object) -> None:
         Traceback (most recent call last):
         isotherm.models.weights.configs.RefusedConfigError: config.json has backbone_config.model_args.checkpoint_path 'x'; expected ...
     """
-    _check_value(found, "", named, handed=False, depth=0)
+    _check_value(config, "", named, handed=False, depth=0)
 
 
-def check_settings(found: Any, named: object) -> None:
+def check_settings(settings: Any, named: object) -> None:
     """Raise where the settings of a processor, a tokeniser or of generation name code or hand arguments on.
 
     Their texts are tokens and templates, which may look like paths; nothing opens them.
     """
-    _check_settings(found, "", named, 0)
+    _check_settings(settings, "", named, 0)
 
 
 def _check_settings(value: Any, where: str, named: object, depth: int) -> None:
@@ -136,10 +136,10 @@ def _check_settings(value: Any, where: str, named: object, depth: int) -> None:
             _check_settings(inner, f"{where}[{number}]", named, depth + 1)
 
 
-def check_adapter(found: Any, named: object) -> None:
+def check_adapter(settings: Any, named: object) -> None:
     """Raise: the settings of an adapter name modules to import and another model to open."""
     raise RefusedConfigError(
-        f"{named} is an adapter's (it holds {_shown(found)}); expected a model without one: merge it and save the model again"
+        f"{named} is an adapter's (it holds {_shown(settings)}); expected a model without one: merge it and save the model again"
     )
 
 

@@ -70,10 +70,10 @@ def open_weights(
             with fpath.open("rb") as file:  # not the path, whose suffix would choose another reader
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # hostile bytes raise anything at all
-            asked = unsafe_globals(fpath, str(error))
-            if not asked and not is_same_file(fpath, allow_code):
+            objects = unsafe_globals(fpath, str(error))
+            if not objects and not is_same_file(fpath, allow_code):
                 raise damaged(fpath, error) from error
-            loaded = _unpickled(fpath, asked, allow_code, say)
+            loaded = _unpickled(fpath, objects, allow_code, say)
     return _state_dict(loaded, fpath, key)
 
 
@@ -95,11 +95,11 @@ def check_weights_file(fpath: Path) -> None:
         raise WeightsError(f"{fpath} is empty (0 bytes); copy or download it again")
 
 
-def _unpickled(fpath: Path, asked: list[str], allow_code: str | os.PathLike[str] | None, say: Say) -> Any:
+def _unpickled(fpath: Path, objects: list[str], allow_code: str | os.PathLike[str] | None, say: Say) -> Any:
     content = fpath.read_bytes()  # once: what is hashed is what is opened
     if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
         raise WeightsError(
-            f"{fpath} asks for {', '.join(asked)} and could run any code while it is opened, so it was not; "
+            f"{fpath} asks for {', '.join(objects)} and could run any code while it is opened, so it was not; "
             f"if you know who made it, pass --allow-code {fpath}, or save it as safetensors"
         )
     try:
@@ -191,17 +191,17 @@ def _state_dict(loaded: Any, fpath: Path, key: str | None) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"{fpath} holds a {type(loaded).__name__}; expected a state dict: tensors by name")
     inner = {str(k): v.state_dict() if isinstance(v, nn.Module) else v for k, v in loaded.items()}
-    found = {k: v for k, v in inner.items() if _is_state_dict(v)}
-    if key is not None and key not in found:
-        raise WeightsError(f"{fpath} has no state dict {key!r}; it has {', '.join(found) or 'none'}")
-    if key is None and len(found) != 1:
+    dicts = {k: v for k, v in inner.items() if _is_state_dict(v)}
+    if key is not None and key not in dicts:
+        raise WeightsError(f"{fpath} has no state dict {key!r}; it has {', '.join(dicts) or 'none'}")
+    if key is None and len(dicts) != 1:
         held = (
-            f"several state dicts ({', '.join(found)}); say which with key="
-            if found
+            f"several state dicts ({', '.join(dicts)}); say which with key="
+            if dicts
             else f"no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}"
         )
         raise WeightsError(f"{fpath} holds {held}")
-    return dict(found[key if key is not None else next(iter(found))])
+    return dict(dicts[key if key is not None else next(iter(dicts))])
 
 
 def load_fitting(

@@ -51,18 +51,18 @@ def _pickles_of(fpath: Path) -> bytes:
 
 def _globals_in(pickles: bytes) -> list[str]:
     # a legacy torch file is several pickles in a row, and then raw tensor bytes
-    found: list[str] = []
+    names: list[str] = []
     stream = io.BytesIO(pickles)
     try:
         while stream.tell() < len(pickles):
             words: list[str] = []
             for opcode, argument, _ in pickletools.genops(stream):
                 if opcode.name in ("GLOBAL", "INST"):
-                    found.append(str(argument).replace(" ", "."))
+                    names.append(str(argument).replace(" ", "."))
                 elif opcode.name == "STACK_GLOBAL" and len(words) >= 2:
-                    found.append(".".join(words[-2:]))
+                    names.append(".".join(words[-2:]))
                 elif isinstance(argument, str):
                     words.append(argument)
     except (ValueError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError):
         pass  # the rest is not pickle; what was found until here counts
-    return found
+    return names

@@ -223,9 +223,9 @@ def load_detector(fpath: str | os.PathLike[str]) -> HeatmapDetector:
     Raises:
         WeightsError: no such file, or not one of these.
     """
-    found = FILE.read(fpath)
+    file = FILE.read(fpath)
     with FILE.reading(fpath):
-        lists = {key: tuple(found.header[key]) for key in ("names", "size", "widths")}
-        model = HeatmapDetector(HeatmapDetectorConfig(**{**found.header, **lists}))
-    FILE.fill(model, found.tensors, fpath)
+        lists = {key: tuple(file.header[key]) for key in ("names", "size", "widths")}
+        model = HeatmapDetector(HeatmapDetectorConfig(**{**file.header, **lists}))
+    FILE.fill(model, file.tensors, fpath)
     return model.eval()

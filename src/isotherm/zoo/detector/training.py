@@ -170,16 +170,18 @@ def train_detector(
 
 
 @torch.no_grad()
-def found_boxes(model: HeatmapDetector, data: BoxedScenes, *, most: int = 20, batch: int = 50) -> list[Boxes]:
+def predicted_boxes(model: HeatmapDetector, data: BoxedScenes, *, most: int = 20, batch: int = 50) -> list[Boxes]:
     """What a detector finds in scenes, however unsure, in source pixels and float32; ``most`` findings in each."""
-    found, device = [], next(model.parameters()).device
+    predicted, device = [], next(model.parameters()).device
     for rows in torch.arange(len(data)).split(batch):
         maps = DetectorMaps(*(part.cpu() for part in model(data.pictures[rows].to(device).float() / 255)))
         centres = find_centres(maps.logits, most=most)
         for i, row in enumerate(rows.tolist()):
             boxes = model.boxes_at(maps, torch.full_like(centres.cell[i], i), centres.cell[i])
-            found.append(Boxes(data.frame[row].boxes_to_source(boxes).float(), centres.classes[i], centres.score[i]))
-    return found
+            predicted.append(
+                Boxes(data.frame[row].boxes_to_source(boxes).float(), centres.classes[i], centres.score[i])
+            )
+    return predicted
 
 
 def true_boxes(data: BoxedScenes) -> list[Boxes]:
@@ -192,11 +194,11 @@ def true_boxes(data: BoxedScenes) -> list[Boxes]:
 
 def evaluate(model: HeatmapDetector, data: BoxedScenes, *, confidence: float = CONFIDENCE) -> dict[str, Any]:
     """Figures of merit: average precision over all findings, and shares of the findings that are at least as sure as ``confidence``."""
-    found, true = found_boxes(model, data), true_boxes(data)
-    precision = detection_average_precision(found, true, classes=len(model.config.names))
+    predicted, true = predicted_boxes(model, data), true_boxes(data)
+    precision = detection_average_precision(predicted, true, classes=len(model.config.names))
     sure = [
         Boxes(f.boxes[f.scores >= confidence], f.classes[f.scores >= confidence], f.scores[f.scores >= confidence])
-        for f in found
+        for f in predicted
         if f.scores is not None
     ]
     return {

