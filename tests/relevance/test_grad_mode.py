@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack
 
-from cam.test_attention import torchvision_vit
 from isotherm.cam.attribute import attribute_again
 from isotherm.cam.capture import record
 from isotherm.cam.methods import IntegratedGradients, eigencam, gradcam, hirescam
@@ -19,6 +18,7 @@ from isotherm.errors import LayerError
 from isotherm.relevance.attention import recorded_attention
 from isotherm.relevance.grad_mode import GradientKeeper, begin_graph, gradients_kept, without_gradients
 from isotherm.relevance.modules import resolve
+from rigs.attention_models import torchvision_vit
 from rigs.grad_mode_nets import BLOCKS, METHODS, PICTURES, Net, assert_same, expected_of, make, maps_of
 from rigs.tiny_views import TinyClassifier, TinyNet
 

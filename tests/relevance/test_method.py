@@ -25,6 +25,7 @@ from isotherm.relevance.method import (
     check_explains,
     explains,
     is_additive,
+    needs_of,
 )
 from isotherm.vlm.methods import GradCam, GradientActivation
 from isotherm.vlm.scores import Custom
@@ -125,7 +126,7 @@ def picture_trace():
     view = open_model(model)
     inputs = view.prepare([np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)])
     refs = target_layers(view, "auto")
-    kept = observe(view, inputs, [getattr(methods, name) for name in methods.ALL], refs)
+    kept = observe(view, inputs, needs_of([getattr(methods, name) for name in methods.ALL]), refs)
     targets = TopK(4)(view.find(kept.recording.raw, inputs), inputs)
     return trace_of(kept, ViewRerun(view, inputs, targets, kept.refs, kept.layouts), keep=True)
 
@@ -154,7 +155,7 @@ def test_a_method_of_answers_reads_what_it_declares_and_nothing_else(name, famil
     assert method.needs <= NEEDS.keys()
     assert explains(method, "answers")
     _, question = families("qwen2_vl")
-    every = frozenset().union(*(m.needs for m in methods.catalogue("answers").values()))
+    every = needs_of(list(methods.catalogue("answers").values()))
     (trace,) = record(question, Custom(lambda logits: logits[0, 7] - logits[0, 3])(question), every)
     values = token_values(method(watched_answer(trace, method.needs, read)))
     assert read == method.needs

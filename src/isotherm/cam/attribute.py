@@ -28,7 +28,7 @@ from isotherm.cam.view import Classification, Detections, Inputs, Prediction, Vi
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame
-from isotherm.relevance.method import LayerMethod, Method, check_explains
+from isotherm.relevance.method import LayerMethod, Method, check_explains, needs_of
 from isotherm.relevance.modules import LayerRef, resolve
 from isotherm.relevance.score import Score
 
@@ -103,7 +103,7 @@ def attribute(
     check_methods(inputs, methods)
     inputs, refs = _usual(inputs), target_layers(view, layers)
     with examined(view, inputs):
-        kept = observe(view, inputs, methods, refs)
+        kept = observe(view, inputs, needs_of(methods), refs)
         prediction = view.find(kept.recording.raw, inputs)
         check_answer(view, inputs, kept.recording.raw, prediction)
         targets = (score or default_score(prediction))(prediction, inputs)
@@ -114,9 +114,9 @@ def attribute(
             rerun,
             maps,
             methods,
-            lambda other, method: method_maps(observe(view, inputs, [method], refs), other, [method], how),
+            lambda other, method: method_maps(observe(view, inputs, method.needs, refs), other, [method], how),
         )
-    return Attribution(prediction, targets, maps, tuple(map(str, kept.recording.calls)), notes, rerun)
+    return Attribution(prediction, targets, maps, kept.layers, notes, rerun)
 
 
 @torch.inference_mode(False)
@@ -136,7 +136,7 @@ def attribute_again(
             read again at their pins.
     """
     inputs = _usual(inputs)
-    kept = observe(view, inputs, methods, target_layers(view, layers))
+    kept = observe(view, inputs, needs_of(methods), target_layers(view, layers))
     raw = kept.recording.raw
     prediction = view.find(raw, inputs) if targets.pins is None else view.refind(raw, inputs, targets.pins)
     everyone = torch.arange(len(targets))

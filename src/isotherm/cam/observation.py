@@ -25,7 +25,6 @@ from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionCall, recorded_attention
 from isotherm.relevance.breaks import differentiate
 from isotherm.relevance.grad_mode import gradients_kept
-from isotherm.relevance.method import Method
 from isotherm.relevance.modules import LayerRef, resolve
 
 WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})
@@ -52,10 +51,19 @@ class Observation:
     def has_graph(self) -> bool:
         return bool(self.needs & WITH_GRAPH)
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The target layers' names, with the call where there are several."""
+        return tuple(map(str, self.recording.calls))
 
-def observe(view: View, inputs: Inputs, methods: Sequence[Method], refs: tuple[LayerRef, ...]) -> Observation:
-    """Run the model once and keep what the methods need."""
-    needs: frozenset[str] = frozenset().union(*(m.needs for m in methods))
+
+def observe(view: View, inputs: Inputs, needs: frozenset[str], refs: tuple[LayerRef, ...]) -> Observation:
+    """Run the model once and keep what methods need.
+
+    Args:
+        needs: of all methods together, words of :data:`isotherm.relevance.method.NEEDS`.
+        refs: the target layers.
+    """
     graph = bool(needs & WITH_GRAPH)
     every = bias_layers(view.model) if "bias" in needs else ()
     if "attention_own_gradient" in needs:

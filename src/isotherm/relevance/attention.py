@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,7 +29,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from isotherm.errors import MethodError
 from isotherm.relevance.grad_mode import begin_graph
 
 SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)
@@ -354,15 +353,6 @@ class _Hide(AttentionInterceptor):
         near = torch.eye(self.keys.shape[-1], dtype=torch.bool, device=device)
         # a token that sees nothing at all would be undefined
         return ~self.keys.to(device)[:, None, None, :] | near, near
-
-
-def need_layers(calls: Sequence[AttentionRows], layers: int, job: str) -> None:
-    """Refuse where not every layer has softmax attention that can be read."""
-    if len(calls) != layers:
-        raise MethodError(
-            f"{job} reads the attention of every layer; {len(calls)} of {layers} layers of this language model go through torch's scaled_dot_product_attention "
-            "or a softmax of their own. Load the model with attn_implementation='sdpa'; where its layers have linear attention there is nothing to read: choose integrated_gradients"
-        )
 
 
 def attention_probabilities(

@@ -91,6 +91,11 @@ def check_explains(methods: Sequence[Method], subject: Subject, advice: str) -> 
         raise MethodError(f"{', '.join(method.name for method in unfit)} cannot explain {subject}: {advice}")
 
 
+def needs_of(methods: Sequence[Method]) -> frozenset[str]:
+    """What some methods read, all of them together."""
+    return frozenset().union(*(method.needs for method in methods))
+
+
 def is_additive(method: Method) -> bool:
     """Whether a method's values are amounts, which add up, and not degrees."""
     return bool(getattr(method, "additive", False))

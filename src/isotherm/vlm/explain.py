@@ -20,7 +20,7 @@ from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
 from isotherm.relevance.judge import FAST_TARGETS
-from isotherm.relevance.method import Method, check_explains, is_additive
+from isotherm.relevance.method import Method, check_explains, is_additive, needs_of
 from isotherm.relevance.score import Score
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.guards import guarded
@@ -67,7 +67,7 @@ def explain_answer(
     check_explains(methods, "answers", "choose a method of isotherm.methods that explains answers, such as propagation")
     notes = note_unknown_words(view, prompt)
     inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
-    needs = frozenset().union(*(m.needs for m in methods))
+    needs = needs_of(methods)
     question = Question.of(view, inputs, tower="tower" in needs)
     with examined(question):
         targets = score(question)

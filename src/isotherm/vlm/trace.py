@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.errors import MethodError
-from isotherm.relevance.attention import AttentionRows, need_layers, watched_attention
+from isotherm.relevance.attention import AttentionRows, watched_attention
 from isotherm.relevance.breaks import Break, differentiate
 from isotherm.relevance.grad_mode import GradientKeeper
 from isotherm.relevance.method import Method
@@ -236,6 +236,15 @@ def _read(question: Question, targets: Sequence[AnswerTarget], needs: frozenset[
             _trace(question, s, v, readings, leaves, needs, last=i == len(targets) - 1)
             for i, (s, v) in enumerate(zip(targets, values, strict=True))
         ]
+
+
+def need_layers(calls: Sequence[AttentionRows], layers: int, job: str) -> None:
+    """Refuse where not every layer has softmax attention that can be read."""
+    if len(calls) != layers:
+        raise MethodError(
+            f"{job} reads the attention of every layer; {len(calls)} of {layers} layers of this language model go through torch's scaled_dot_product_attention "
+            "or a softmax of their own. Load the model with attn_implementation='sdpa'; where its layers have linear attention there is nothing to read: choose integrated_gradients"
+        )
 
 
 def _trace(

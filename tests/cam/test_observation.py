@@ -1,13 +1,11 @@
-"""Recorded attention: the model's own answer, the true probabilities and their gradients, nothing left behind."""
+"""Traces of attention: which of it goes over the whole picture, rollout and LeGrad beside their references."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.overrides import _get_current_function_mode_stack
+from torch import nn
 
 from isotherm.cam.capture import record
 from isotherm.cam.methods import LeGrad, Rollout, legrad, legrad_final, rollout
@@ -15,210 +13,11 @@ from isotherm.cam.observation import attention_traces, global_attention, own_sco
 from isotherm.cam.trace import AttentionTrace, Trace
 from isotherm.cam.view import Layout
 from isotherm.errors import MethodError
-from isotherm.relevance.attention import attention_probabilities, recorded_attention
+from isotherm.relevance.attention import recorded_attention
 from isotherm.relevance.modules import resolve
 from oracles import cam_formulas as oracle
+from rigs.attention_models import timm_vit
 from rigs.plain_classifier import make_inputs
-
-
-def timm_vit(**given):
-    import timm
-
-    torch.manual_seed(0)
-    settings = {"img_size": (32, 48), "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3, "num_classes": 5}
-    model = timm.create_model("vit_tiny_patch16_224", pretrained=False, **{**settings, **given})
-    return lively(model), (32, 48)
-
-
-def torchvision_vit():
-    from torchvision.models.vision_transformer import VisionTransformer
-
-    torch.manual_seed(0)
-    model = VisionTransformer(
-        image_size=32, patch_size=8, num_layers=3, num_heads=3, hidden_dim=24, mlp_dim=32, num_classes=5
-    )
-    nn.init.normal_(model.heads.head.weight)
-    return lively(model), (32, 32)
-
-
-def transformers_vit(attention="sdpa"):
-    from transformers import ViTConfig, ViTForImageClassification
-
-    torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=24,
-        num_hidden_layers=3,
-        num_attention_heads=3,
-        intermediate_size=32,
-        image_size=32,
-        patch_size=8,
-        num_labels=5,
-        attn_implementation=attention,
-    )
-    return lively(ViTForImageClassification(config)), (32, 32)
-
-
-def lively(model):
-    """Random weights large enough for attention to differ from uniform."""
-    with torch.no_grad():
-        for p in model.parameters():
-            if p.ndim == 2:
-                p.mul_(4 * (24**-0.5) / p.std().clamp(min=1e-3) / 4)
-    return model.eval()
-
-
-MODELS = {
-    "timm": timm_vit,
-    "timm, written out": lambda: unfused(*timm_vit()),
-    "timm, registers": lambda: timm_vit(reg_tokens=4),
-    "torchvision": torchvision_vit,
-    "transformers, sdpa": transformers_vit,
-    "transformers, eager": lambda: transformers_vit("eager"),
-}
-
-
-def unfused(model, size):
-    for block in model.blocks:
-        block.attn.fused_attn = False
-    return model, size
-
-
-def logits(output) -> Tensor:
-    return output if isinstance(output, Tensor) else output.logits
-
-
-def left_behind(model):
-    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in model.modules()]
-    grads = [p.grad for p in model.parameters()]
-    return hooks, grads, _get_current_function_mode_stack(), F.scaled_dot_product_attention, torch.is_grad_enabled()
-
-
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("gradient", [False, True])
-def test_every_block_is_recorded_and_the_answer_stays(name, gradient):
-    model, size = MODELS[name]()
-    x = torch.randn(2, 3, *size)
-    before = left_behind(model)
-    with torch.no_grad():
-        want = logits(model(x))
-        with recorded_attention(model, gradient=gradient) as calls:
-            got = logits(model(x))
-    assert left_behind(model) == before
-    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
-    assert len(calls) == 3
-    for i, call in enumerate(calls):
-        b, heads, n, _ = call.probabilities.shape
-        assert (b, heads) == (2, 3)
-        assert n >= size[0] * size[1] // 64 + (0 if "gap" in name else 1)
-        torch.testing.assert_close(call.probabilities.sum(-1), torch.ones(b, heads, n))
-        assert call.probabilities.std() > 1e-3  # not uniform: a mistake in them would show
-        assert call.probabilities.requires_grad == gradient
-        assert str(i) in call.name
-    assert got.requires_grad == gradient
-
-
-@pytest.mark.parametrize("pair", [("timm", "timm, written out"), ("transformers, sdpa", "transformers, eager")])
-def test_fused_and_written_out_attention_have_the_same_probabilities_and_gradients(pair):
-    seen = []
-    for name in pair:
-        model, size = MODELS[name]()
-        x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
-        with torch.no_grad(), recorded_attention(model, gradient=True) as calls:
-            score = logits(model(x))[:, 2].sum()
-        seen.append((calls, torch.autograd.grad(score, [c.probabilities for c in calls])))
-    (calls_a, grads_a), (calls_b, grads_b) = seen
-    for a, b in zip(calls_a, calls_b, strict=True):
-        torch.testing.assert_close(a.probabilities, b.probabilities, rtol=1e-4, atol=1e-6)
-    for a, b in zip(grads_a, grads_b, strict=True):
-        assert b.abs().max() > 1e-4
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
-
-
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("need_weights", [False, True])
-def test_multi_head_attention_by_its_own_weights(need_weights, masked):
-    """nn.MultiheadAttention, whose returned weights are a copy without a way to the output: ours have one."""
-    layer = nn.MultiheadAttention(12, 3, batch_first=True).eval()
-    x = torch.randn(2, 5, 12)
-    mask = torch.zeros(5, 5, dtype=torch.bool).index_fill_(1, torch.tensor([3]), True) if masked else None
-    want, weights = layer(x, x, x, need_weights=need_weights, attn_mask=mask)
-    with recorded_attention(layer, gradient=True) as calls:
-        got, got_weights = layer(x, x, x, need_weights=need_weights, attn_mask=mask)
-    torch.testing.assert_close(got, want)
-    if need_weights:
-        torch.testing.assert_close(got_weights, weights)
-    else:
-        assert got_weights is None
-    (call,) = calls
-    if masked:
-        assert float(call.probabilities[..., 3].detach().abs().max()) == 0
-    (gradient,) = torch.autograd.grad(got.square().sum(), call.probabilities)
-    # by hand: out = concat(P V) W + b
-    q, k, v = (x @ layer.in_proj_weight.T + layer.in_proj_bias).unflatten(-1, (3, 3, 4)).permute(2, 0, 3, 1, 4)
-    products = q @ k.mT / 2
-    p = (products if mask is None else products.masked_fill(mask, -torch.inf)).softmax(-1).detach().requires_grad_()
-    out = (p @ v).transpose(1, 2).flatten(2) @ layer.out_proj.weight.T + layer.out_proj.bias
-    (want_gradient,) = torch.autograd.grad(out.square().sum(), p)
-    torch.testing.assert_close(call.probabilities, p)
-    torch.testing.assert_close(gradient, want_gradient, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"is_causal": True}, {"scale": 0.3}, {"attn_mask": "bool"}, {"attn_mask": "float"}, {"enable_gqa": True}],
-)
-def test_the_open_attention_is_torchs_fused_attention(settings):
-    q, k, v = (torch.randn(2, 4, 6, 8) for _ in range(3))
-    settings = dict(settings)
-    if "attn_mask" in settings:
-        allowed = torch.rand(2, 1, 6, 6) > 0.4
-        allowed[0, 0, 2] = False  # one query that may look at nothing
-        settings["attn_mask"] = (
-            allowed if settings["attn_mask"] == "bool" else torch.zeros(2, 1, 6, 6).masked_fill(~allowed, -torch.inf)
-        )
-    if settings.get("enable_gqa"):
-        k, v = k[:, :2], v[:, :2]
-    want = F.scaled_dot_product_attention(q, k, v, **settings)
-    with recorded_attention(nn.Identity()) as calls:
-        got = F.scaled_dot_product_attention(q, k, v, **settings)
-    torch.testing.assert_close(got, want.nan_to_num(), rtol=1e-4, atol=1e-5)
-    assert len(calls) == 1
-    torch.testing.assert_close(calls[0].probabilities, attention_probabilities(q, k, **settings))
-
-
-def test_cross_attention_and_other_softmaxes_are_not_kept():
-    q, kv = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 7, 4)
-    with recorded_attention(nn.Identity()) as calls:
-        out = F.scaled_dot_product_attention(q, kv, kv)
-        torch.randn(2, 3, 5, 5).softmax(1)
-        torch.randn(4, 9).softmax(-1)
-    assert calls == []
-    torch.testing.assert_close(out, F.scaled_dot_product_attention(q, kv, kv))
-
-
-def test_nothing_is_left_behind_after_an_exception():
-    class Fails(nn.Module):
-        def forward(self, x):
-            raise RuntimeError("on purpose")
-
-    model, size = timm_vit()
-    model.blocks[1].mlp = Fails()
-    before = left_behind(model)
-    with pytest.raises(RuntimeError, match="on purpose"), torch.no_grad(), recorded_attention(model, gradient=True):
-        model(torch.randn(1, 3, *size))
-    assert left_behind(model) == before
-
-
-def test_half_precision_attention_is_recorded_in_float32():
-    model, size = timm_vit()
-    x = torch.randn(1, 3, *size)
-    with torch.no_grad(), recorded_attention(model) as full:
-        model(x)
-    with torch.no_grad(), recorded_attention(model.bfloat16()) as half:
-        assert model(x.bfloat16()).dtype == torch.bfloat16
-    assert half[0].probabilities.dtype == torch.float32
-    torch.testing.assert_close(half[0].probabilities, full[0].probabilities, atol=0.05, rtol=0.1)
-
 
 # --- which attention is over the whole picture -------------------------------------------------------
 
