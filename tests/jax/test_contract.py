@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -64,6 +65,14 @@ def test_decoders(jax64, case, maps):
     np.testing.assert_array_equal(np.asarray(got.state), expected.state.numpy())
 
 
+@cache
+def compiled_least_squares(sigma):
+    """Compiled once for all maps: most of these tests' time."""
+    import jax
+
+    return jax.jit(lambda m: decode.least_squares(m, sigma_cells=sigma))
+
+
 @pytest.mark.parametrize("maps", ["clean", "noisy", "noise"])
 @pytest.mark.parametrize("sigma", [1.5, None])
 def test_least_squares_compiled(jax64, monkeypatch, sigma, maps):
@@ -72,7 +81,7 @@ def test_least_squares_compiled(jax64, monkeypatch, sigma, maps):
     if sigma is None:
         monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     expected = decode.least_squares(torch.from_numpy(values), sigma_cells=sigma)
-    got = jax64.jit(lambda m: decode.least_squares(m, sigma_cells=sigma))(jax64.numpy.asarray(values))
+    got = compiled_least_squares(sigma)(jax64.numpy.asarray(values))
     np.testing.assert_allclose(got.xy, expected.xy.numpy(), atol=1e-6)
     np.testing.assert_allclose(got.score, expected.score.numpy(), atol=1e-6)
 
