@@ -1,0 +1,99 @@
+"""The database behind the history: SQLite in a file beside it, or PostgreSQL by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from isotherm.errors import InputError, MissingExtraError, OptionError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_S = 30
+"""How long SQLite waits for another process that writes."""
+
+READS = "isotherm_reads"
+"""The execution option of connections that only read, which SQLite never lets wait for a writer."""
+
+LOCK = 0x150_7E12
+"""The number that PostgreSQL's advisory lock has while tables are made or changed, so that one process does it."""
+
+
+def open_database(url: str) -> Engine:
+    """An engine whose tables are of today: made where there are none, changed where they are older.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/NAME``.
+
+    Raises:
+        OptionError: another kind of address.
+        MissingExtraError: the driver of PostgreSQL is not installed.
+        InputError: the database cannot be opened, or is of a newer isotherm; the message never holds the password.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise OptionError("the database's address is none; expected sqlite:///FILE or postgresql://...") from error
+    kind = address.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise OptionError(f"the database is {kind!r}; expected sqlite or postgresql")
+    if kind == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    try:
+        # a client's 40 threads shall wait for a connection, not fail
+        engine = create_engine(
+            address, pool_pre_ping=kind == "postgresql", **({"pool_size": 10} if kind != "sqlite" else {})
+        )
+    except ImportError as error:
+        raise MissingExtraError("psycopg", "web", "a PostgreSQL database") from error
+    if kind == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    shown = address.render_as_string(hide_password=True)
+    try:
+        _migrate(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise InputError(f"the database {shown} cannot be opened ({reason})") from error
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same database for those who only read."""
+    return engine.execution_options(**{READS: True})
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # who reads first and writes then would fail, not wait, where another one has written in between
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN leaves out what makes and changes tables
+    cursor = connection.cursor()
+    # WAL: readers never wait for the writer; FULL: what was acknowledged survives a power cut
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={1000 * BUSY_S}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise InputError(
+                f"the database was made by another isotherm ({error}); update isotherm, or name another database"
+            ) from error

@@ -1,0 +1,303 @@
+"""The studio's memory: which runs there were, what was said about them, and where their results lie.
+
+What is large is written first and the row that names it afterwards, and removed the other way round. So a row never names
+what is not there, whenever the process is killed; what no row names is swept away at the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from isotherm.errors import InputError
+from isotherm.studio.store.blobs import Blobs, checked_id, new_id
+from isotherm.studio.store.database import open_database, reading
+from isotherm.studio.store.query import MapFacts, Page, Query, RunFacts, Status
+from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
+
+TAG_LETTERS = 64
+LEFT_OVER_S = 3600.0
+"""How old something that no row names must be to be swept away: what a living process writes gets its row sooner."""
+
+
+class History:
+    """Runs, pictures and notes in a folder, across restarts.
+
+    Args:
+        dpath: the folder; made if it is not there.
+        url: of a database elsewhere; None: SQLite in the folder.
+        now: the clock, in seconds since 1970.
+
+    Raises:
+        InputError, OptionError: the database cannot be opened.
+    """
+
+    def __init__(self, dpath: Path, *, url: str | None = None, now: Callable[[], float] = time.time) -> None:
+        dpath.mkdir(parents=True, exist_ok=True)
+        self.runs, self.pictures = Blobs(dpath / "runs"), Blobs(dpath / "pictures")
+        self._now = now
+        self._engine = open_database(url or f"sqlite:///{dpath.absolute() / 'history.db'}")
+        self._reads = reading(self._engine)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    # --- pictures --------------------------------------------------------------------------------------------------
+
+    def add_picture(self, name: str, parts: Iterable[bytes]) -> str:
+        """Keep a picture's bytes as they came; the id of a picture with the same bytes, if there is one.
+
+        Args:
+            name: what the user calls it; never part of a path.
+            parts: its bytes, in pieces, so that a large one is never in memory as a whole.
+        """
+        digest = hashlib.sha256()
+
+        def read() -> Iterable[bytes]:
+            for part in parts:
+                digest.update(part)
+                yield part
+
+        picture_id, size = self.pictures.write(read())
+        with Session(self._engine) as session, session.begin():
+            there = session.scalar(select(PictureRow.id).where(PictureRow.sha256 == digest.hexdigest()).limit(1))
+            if there is None:
+                session.add(
+                    PictureRow(
+                        id=picture_id,
+                        sha256=digest.hexdigest(),
+                        name=name[:200],
+                        created_s=self._now(),
+                        size_bytes=size,
+                    )
+                )
+        if there is not None:
+            self.pictures.remove(picture_id)
+        return there or picture_id
+
+    def picture(self, picture_id: str) -> tuple[str, Path]:
+        """A picture's name and file.
+
+        Raises:
+            InputError: there is none of this id.
+        """
+        with Session(self._reads) as session:
+            row = session.get(PictureRow, checked_id(picture_id))
+        if row is None:
+            raise InputError(f"there is no picture {picture_id}; send it again")
+        return row.name, self.pictures.path(picture_id)
+
+    # --- runs ------------------------------------------------------------------------------------------------------
+
+    def add_run(self, job: str, *, key: str, title: str, model: str, options: dict[str, Any], command: str) -> str:
+        """Take down that a job is asked for; from here on it is not forgotten. Returns its id."""
+        run_id = new_id()
+        with Session(self._engine) as session, session.begin():
+            row = RunRow(
+                id=run_id,
+                key=key,
+                job=job,
+                status="queued",
+                created_s=self._now(),
+                title=title,
+                model=model,
+                options=options,
+                command=command,
+                words="",
+            )
+            row.words = _words(row)
+            session.add(row)
+        return run_id
+
+    def set_status(self, run_id: str, status: Status, message: str = "") -> None:
+        """How far a run is, or how it ended other than well.
+
+        Raises:
+            InputError: there is no such run.
+        """
+        ended = None if status in ("queued", "running") else self._now()
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, run_id)
+            row.status, row.message, row.ended_s = status, message, ended
+
+    def finish(self, run_id: str, folder: Path, maps: Sequence[MapFacts], message: str = "") -> None:
+        """Keep the results of a run: its folder is moved to its id, and only then it counts as finished.
+
+        Args:
+            folder: on the same disk as the history.
+
+        Raises:
+            InputError: there is no such run; the folder stays where it is.
+        """
+        with Session(self._reads) as session:
+            _row(session, run_id)
+        size = self.runs.keep(folder, run_id)
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, run_id)
+            row.status, row.message, row.ended_s, row.size_bytes = "finished", message, self._now(), size
+            row.maps = [
+                MapRow(
+                    position=i,
+                    picture=one.picture,
+                    label=one.label,
+                    method=one.method,
+                    layers=one.layers,
+                    verdict=one.verdict,
+                    statistics=one.statistics,
+                )
+                for i, one in enumerate(maps)
+            ]
+            row.words, row.verdicts = _words(row), _verdicts(maps)
+
+    def run(self, run_id: str) -> RunFacts:
+        """What is known of a run.
+
+        Raises:
+            InputError: there is no such run.
+        """
+        with Session(self._reads) as session:
+            return RunFacts.of(_row(session, run_id))
+
+    def same(self, key: str) -> RunFacts | None:
+        """The newest finished run of the same request, or None."""
+        query = select(RunRow).where(RunRow.key == key, RunRow.status == "finished")
+        with Session(self._reads) as session:
+            row = session.scalar(query.order_by(RunRow.created_s.desc()).limit(1))
+            return None if row is None else RunFacts.of(row)
+
+    def search(self, query: Query) -> Page:
+        """A page of the history."""
+        with Session(self._reads) as session:
+            load = query.statement().options(selectinload(RunRow.maps), selectinload(RunRow.tags))
+            rows = list(session.scalars(load))
+            runs = [RunFacts.of(row) for row in rows[: query.limit]]
+        last = runs[-1] if len(rows) > query.limit else None
+        return Page(runs, None if last is None else (last.created_s, last.id))
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run and remove its results; nothing happens where there is none."""
+        with Session(self._engine) as session, session.begin():
+            session.execute(delete(RunRow).where(RunRow.id == checked_id(run_id)))
+        self.runs.remove(run_id)
+
+    # --- what people say about runs ----------------------------------------------------------------------------------
+
+    def star(self, run_id: str, star: bool) -> None:
+        """Give a run a star, or take it."""
+        with Session(self._engine) as session, session.begin():
+            _row(session, run_id).star = star
+
+    def annotate(self, run_id: str, *, note: str | None = None, marks: list[Any] | None = None) -> None:
+        """Write a run's note, or what was drawn over its maps; None leaves it."""
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, run_id)
+            row.note = row.note if note is None else note
+            row.marks = row.marks if marks is None else marks
+            row.words = _words(row)
+
+    def tag(self, run_id: str, names: Iterable[str]) -> None:
+        """Set a run's tags, in place of those that it has.
+
+        Raises:
+            InputError: a tag is empty or longer than 64 letters.
+        """
+        cleaned = sorted({" ".join(name.split()) for name in names})
+        for name in cleaned:
+            if not 0 < len(name) <= TAG_LETTERS:
+                raise InputError(f"the tag {name[:80]!r} has {len(name)} letters; expected 1 to {TAG_LETTERS}")
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, run_id)
+            kept = {tag.name: tag for tag in row.tags}
+            row.tags = [kept.get(name) or TagRow(name=name) for name in cleaned]
+            row.words = _words(row)
+
+    def choices(self) -> dict[str, list[str]]:
+        """What searches can be narrowed to: models, labels, verdicts and tags that there are."""
+        columns = {"model": RunRow.model, "label": MapRow.label, "verdict": RunRow.verdicts, "tag": TagRow.name}
+        with Session(self._reads) as session:
+            values = {name: set(session.scalars(select(column).distinct())) for name, column in columns.items()}
+        values["verdict"] = {word for words in values["verdict"] for word in words.split(",") if word}
+        return {name: sorted(words) for name, words in values.items()}
+
+    # --- keeping house -----------------------------------------------------------------------------------------------
+
+    def sweep(self, *, older_than_s: float = LEFT_OVER_S) -> list[str]:
+        """What a start does after a crash: runs that were at work are interrupted, and what no row names is removed.
+
+        A finished run whose folder is missing (somebody removed it by hand) fails, and says so. Returns what was done, in
+        words.
+        """
+        done = []
+        with Session(self._engine) as session, session.begin():
+            at_work = select(RunRow.id).where(RunRow.status.in_(("queued", "running")))
+            for run_id in list(session.scalars(at_work)):
+                values = {
+                    "status": "interrupted",
+                    "message": "the studio ended before the run did",
+                    "ended_s": self._now(),
+                }
+                session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
+                done.append(f"run {run_id} was interrupted")
+            finished = set(session.scalars(select(RunRow.id).where(RunRow.status == "finished")))
+            for run_id in sorted(finished - set(self.runs.ids())):
+                values = {"status": "failed", "message": "its folder is missing"}
+                session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
+                done.append(f"the folder of run {run_id} is missing")
+            pictures = set(session.scalars(select(PictureRow.id)))
+            lost = sorted(pictures - set(self.pictures.ids()))
+            session.execute(delete(PictureRow).where(PictureRow.id.in_(lost)))
+            done += [f"the file of picture {picture_id} is missing" for picture_id in lost]
+        for blobs, known in ((self.runs, finished), (self.pictures, pictures)):
+            done += [f"removed {name}, which nothing names" for name in blobs.sweep(known, older_than_s=older_than_s)]
+        return done
+
+    def retain(self, *, runs: int | None = None, size_bytes: int | None = None, days: float | None = None) -> int:
+        """Forget the oldest runs beyond a limit; runs with a star stay and count for nothing. Returns how many are gone.
+
+        Args:
+            runs: how many are kept at most.
+            size_bytes: of their folders together, at most.
+            days: how old they get.
+        """
+        ended = RunRow.status.notin_(("queued", "running"))
+        query = select(RunRow.id, RunRow.created_s, RunRow.size_bytes).where(ended, ~RunRow.star)
+        with Session(self._reads) as session:
+            rows = session.execute(query.order_by(RunRow.created_s.desc())).all()
+        gone, size, oldest = [], 0, -float("inf") if days is None else self._now() - 86400 * days
+        for i, (run_id, created_s, bytes_) in enumerate(rows):
+            size += bytes_
+            too_many = (runs is not None and i >= runs) or (size_bytes is not None and size > size_bytes)
+            if too_many or created_s < oldest:
+                gone.append(run_id)
+        for run_id in gone:
+            self.remove(run_id)
+        return len(gone)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs there are of each status."""
+        with Session(self._reads) as session:
+            rows = session.execute(select(RunRow.status, func.count()).group_by(RunRow.status)).all()
+        return {status: number for status, number in rows}
+
+
+def _row(session: Session, run_id: str) -> RunRow:
+    row = session.get(RunRow, checked_id(run_id))
+    if row is None:
+        raise InputError(f"there is no run {run_id}; it may have been removed")
+    return row
+
+
+def _words(row: RunRow) -> str:
+    parts = [row.title, row.model, row.note or "", *(tag.name for tag in row.tags), *(one.label for one in row.maps)]
+    return "\n".join(dict.fromkeys(part.lower() for part in parts if part))
+
+
+def _verdicts(maps: Iterable[MapFacts]) -> str:
+    return "".join(f",{word}" for word in sorted({one.verdict for one in maps if one.verdict})) + ","
