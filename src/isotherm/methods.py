@@ -1,4 +1,5 @@
-"""Methods in one place: those that explain pictures by their names, and under ``answers`` those that explain a model's words.
+"""Methods in one place: those that explain pictures by their names, and under ``answers`` those that explain a model's
+words.
 
 All of them fulfil one protocol, :class:`Method`; :func:`catalogue` lists them by what they explain.
 

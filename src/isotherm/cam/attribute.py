@@ -1,8 +1,9 @@
 """From a view, pictures, a score and methods to maps: the one place where the parts of ``cam`` meet.
 
-One forward pass and one backward pass serve every gradient method. All findings of a detector that were each made on one level of
-features come from one batch of patches, where that is exact. Augmentation smoothing is the mean map over mirrored and brightened
-copies, all in one batch; mirrored copies come back through their Frame, so the maps are averaged on the same cells.
+One forward pass and one backward pass serve every gradient method. All findings of a detector that were each made on
+one level of features come from one batch of patches, where that is exact. Augmentation smoothing is the mean map over
+mirrored and brightened copies, all in one batch; mirrored copies come back through their Frame, so the maps are
+averaged on the same cells.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Attribution:
     """What was explained and the maps of it.
 
     Args:
-        prediction: what the model said. targets: the scores explained.
+        prediction: what the model said.
+        targets: the scores explained.
         maps: per method, in the order asked for, one LayerMap of (t, h, w).
         layers: the target layers' names, in the order asked for.
         notes: what a person should know (layers where the gradient vanishes, slower ways taken).
@@ -88,7 +90,8 @@ def attribute(
     """Explain a batch.
 
     Args:
-        view: the model. inputs: from ``view.prepare``.
+        view: the model.
+        inputs: from ``view.prepare``.
         methods: one or more; gradient methods share one forward and one backward pass.
         score: what to explain; :func:`default_score` of the prediction if None.
         layers: target layers, or ``auto`` for the adapter's choice.
@@ -96,7 +99,8 @@ def attribute(
 
     Raises:
         LayerError, TargetError, MethodError: see their places.
-        NonFiniteError: the input, the answer, a score or a map holds NaN or infinity; the message says where that begins.
+        NonFiniteError: the input, the answer, a score or a map holds NaN or infinity; the message says where that
+            begins.
     """
     if not methods:
         raise MethodError("no method was given; pass at least one, such as hirescam")
@@ -132,8 +136,8 @@ def attribute_again(
     """Maps of the same targets on changed pictures or with changed weights, and notes.
 
     Args:
-        inputs: one row per target, in the order of the targets. targets: what :func:`attribute` chose; findings are
-            read again at their pins.
+        inputs: one row per target, in the order of the targets.
+        targets: what :func:`attribute` chose; findings are read again at their pins.
     """
     inputs = _usual(inputs)
     kept = observe(view, inputs, needs_of(methods), target_layers(view, layers))
@@ -165,7 +169,9 @@ def check_methods(inputs: Inputs, methods: Sequence[Method]) -> None:
 
 
 def _usual(inputs: Inputs) -> Inputs:
-    """The inputs as tensors that a graph can use, and that a model's operations can be followed from, also where they were made under ``inference_mode``."""
+    """The inputs as tensors that a graph can use, and that a model's operations can be followed from, also where they
+    were made under ``inference_mode``.
+    """
     return inputs.with_tensor(inputs.tensor.clone()) if inputs.tensor.is_inference() else inputs
 
 

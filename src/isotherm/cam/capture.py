@@ -43,8 +43,8 @@ class Call:
 class Recording:
     """What one forward pass left: the model's raw output and the chosen calls, in the order of the layers asked for.
 
-    ``every`` holds all calls of the modules that were recorded without choosing among their calls, ``breaks`` the steps at
-    which the graph ended, ``notes`` what a person should know of the forward pass.
+    ``every`` holds all calls of the modules that were recorded without choosing among their calls, ``breaks`` the steps
+    at which the graph ended, ``notes`` what a person should know of the forward pass.
     """
 
     raw: Any
@@ -67,7 +67,8 @@ class Recording:
         picture; several scores of one picture take as many passes over the retained graph.
 
         Args:
-            scores: (t,) differentiable. picture: (t,) row of the batch that each score is about.
+            scores: (t,) differentiable.
+            picture: (t,) row of the batch that each score is about.
             also: further tensors of the graph (attention, outputs of ``every``); a tensor off the path gets zeros.
             keep_graph: keep it for another call.
 
@@ -190,8 +191,10 @@ def record(
     """Run the model once and keep what the target layers put out.
 
     Args:
-        model: the module that is put in eval mode meanwhile. run: the forward pass, without arguments.
-        layers: what to record, one call each. every_call: layers all of whose calls are kept as well.
+        model: the module that is put in eval mode meanwhile.
+        run: the forward pass, without arguments.
+        layers: what to record, one call each.
+        every_call: layers all of whose calls are kept as well.
         gradient: keep the graph from the first of them on.
 
     Raises:

@@ -37,16 +37,19 @@ class Explanation(Sequence[Heatmap]):
     """The maps of one picture: a sequence of Heatmaps, targets in order, each target's methods side by side.
 
     Args:
-        maps: the heatmaps. picture: what they lie over. name: of the picture.
+        maps: the heatmaps.
+        picture: what they lie over.
+        name: of the picture.
         findings: all that a detector found, whether explained or not; empty for classifiers.
         chosen: what was chosen automatically, and why, one line each.
         notes: what a person should know about how the maps came to be.
         assess: computes the trust of every map; called once, when it is first asked for. None: switched off.
         premises: what is taken for granted of the model: its input, its class names, random weights.
-        prompt: the question, where the model was asked one. answer: what the model itself says to it, at least the beginning. forced: the answer that the
-            maps are of, where the model did not give it.
-        clip: of a model that sees several moments: all frames. Each heatmap then holds a map per moment, and ``picture`` is
-            the first frame that the model was fed.
+        prompt: the question, where the model was asked one.
+        answer: what the model itself says to it, at least the beginning.
+        forced: the answer that the maps are of, where the model did not give it.
+        clip: of a model that sees several moments: all frames. Each heatmap then holds a map per moment, and
+            ``picture`` is the first frame that the model was fed.
     """
 
     maps: tuple[Heatmap, ...]
@@ -100,7 +103,9 @@ class Explanation(Sequence[Heatmap]):
 
     @property
     def question_lines(self) -> tuple[str, ...]:
-        """The question, what the model answered, and what is explained instead of that; nothing where no question was asked."""
+        """The question, what the model answered, and what is explained instead of that; nothing where no question was
+        asked.
+        """
         if self.prompt is None:
             return ()
         lines = [f"question: {self.prompt!r}", f"answer: {self.answer!r}" if self.answer else "answer: nothing"]
@@ -150,7 +155,8 @@ def explanations(
     """One Explanation per picture, or per clip, from the maps of a batch.
 
     Args:
-        pictures: as they were given to the view: pictures, or clips. seed: of everything random; it goes into the maps' facts.
+        pictures: as they were given to the view: pictures, or clips.
+        seed: of everything random; it goes into the maps' facts.
         assess: picture's row -> a function that computes the trust of that picture's maps.
     """
     findings = _findings(attribution, view)

@@ -56,7 +56,8 @@ class Chain:
     """A sequence of convolutions and cell-wise modules, proved to be one.
 
     Args:
-        steps: the leaf modules in the order in which they run. radius: how far a cell of the output sees, in cells.
+        steps: the leaf modules in the order in which they run.
+        radius: how far a cell of the output sees, in cells.
     """
 
     steps: tuple[nn.Module, ...]
@@ -65,11 +66,12 @@ class Chain:
     def at_centres(self, patches: Float[Tensor, "m c k k"], inside: Bool[Tensor, "m k k"]) -> Float[Tensor, "m o"]:
         """The chain's output at the centre cell of each patch, as in the picture that the patches were cut from.
 
-        A dense convolution pads every intermediate map with zeros beyond the picture's edge, so the values that a
-        patch has there (a bias, passed through an activation) are set to 0 before each convolution that would read them.
+        A dense convolution pads every intermediate map with zeros beyond the picture's edge, so the values that a patch
+        has there (a bias, passed through an activation) are set to 0 before each convolution that would read them.
 
         Args:
-            patches: odd k >= 2 * radius + 1, with the cell in the middle. inside: which of its cells are in the picture.
+            patches: odd k >= 2 * radius + 1, with the cell in the middle.
+            inside: which of its cells are in the picture.
         """
         spare = patches.shape[-1] // 2 - self.radius
         x = patches[..., spare : patches.shape[-2] - spare, spare : patches.shape[-1] - spare]

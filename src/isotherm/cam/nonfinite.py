@@ -1,8 +1,9 @@
-"""NaN and infinity on the way from a picture to its map are found, and the picture fails with a word on where they began.
+"""NaN and infinity on the way from a picture to its map are found, and the picture fails with a word on where they
+began.
 
 The checks are a sum over the input, the model's answer, the scores and the maps. Where one fails,
-:mod:`isotherm.cam.origin` runs the model again to see where. A map is looked at before a frame lays it over the picture,
-since there NaN is legal: it marks what was never seen.
+:mod:`isotherm.cam.origin` runs the model again to see where. A map is looked at before a frame lays it over the
+picture, since there NaN is legal: it marks what was never seen.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Answering(Protocol):
 
 @contextmanager
 def examined(view: View, inputs: Inputs) -> Iterator[None]:
-    """Refuse an input that is not finite, and look for NaN and infinity where the model or a method ends in an error of its own.
+    """Refuse an input that is not finite, and look for NaN and infinity where the model or a method ends in an error of
+    its own.
 
     Raises:
         NonFiniteError: there are some.
@@ -80,7 +82,8 @@ def examined(view: View, inputs: Inputs) -> Iterator[None]:
 
 
 def check_answer(view: View, inputs: Inputs, raw: Any, prediction: Prediction) -> None:
-    """What the model says of every class or candidate, explained or not: NaN has no order, so what was chosen would be chance.
+    """What the model says of every class or candidate, explained or not: NaN has no order, so what was chosen would be
+    chance.
 
     Minus infinity is a way to say "never" and may stand where nothing is explained, unless a detector found nothing.
 
@@ -128,7 +131,8 @@ def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Met
     """The maps, as they will be kept: in single precision.
 
     Args:
-        again: makes one method's map once more, to see which of the changed pictures it asked about has no finite score.
+        again: makes one method's map once more, to see which of the changed pictures it asked about has no finite
+            score.
 
     Raises:
         NonFiniteError: a map holds a value that is NaN or infinite.
@@ -147,7 +151,9 @@ def check_maps(rerun: ViewRerun, maps: Sequence[LayerMap], methods: Sequence[Met
 
 
 def _origin_of_map(rerun: ViewRerun, method: Method, m: LayerMap, again: Again) -> Origin:
-    """Where the first such value arises, for one target: at a layer, in the gradient, in a changed picture, or in the map itself."""
+    """Where the first such value arises, for one target: at a layer, in the gradient, in a changed picture, or in the
+    map itself.
+    """
     view, inputs = rerun.view, rerun.inputs.take(rerun.targets.picture)
     origin = forward_origin(view.model, partial(view.run, inputs), masks=False) or backward_origin(
         view.model, inputs.tensor, partial(_read, rerun)

@@ -1,8 +1,9 @@
 """One forward pass with everything that methods need of it, and the Trace that they are pure functions of.
 
-The biases of a network count as evidence beside the input in FullGrad: Srinivas & Fleuret, "Full-gradient representation for
-neural network visualization" (NeurIPS 2019), section 3: a piecewise-linear network's output is the sum of input gradient times
-input and bias gradient times bias, where normalisation layers count with the bias that they amount to in eval mode.
+The biases of a network count as evidence beside the input in FullGrad: Srinivas & Fleuret, "Full-gradient
+representation for neural network visualization" (NeurIPS 2019), section 3: a piecewise-linear network's output is the
+sum of input gradient times input and bias gradient times bias, where normalisation layers count with the bias that they
+amount to in eval mode.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ class Observation:
     """One forward pass with everything that the methods need from it, graph attached.
 
     Args:
-        recording: the target layers, the biases. attention: every self-attention, if any method reads it.
-        refs, layouts: of the target layers. needs: of all methods together.
+        recording: the target layers, the biases.
+        attention: every self-attention, if any method reads it.
+        refs, layouts: of the target layers.
+        needs: of all methods together.
         fields: where the cells of the recording's ``calls``, and then of its ``every``, lie.
     """
 
@@ -103,7 +106,8 @@ def trace_of(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     """The trace of some targets of an observation.
 
     Args:
-        rerun: has the targets. keep: the graph is needed again, for other targets.
+        rerun: has the targets.
+        keep: the graph is needed again, for other targets.
     """
     targets, inputs, recording = rerun.targets, rerun.inputs, kept.recording
     picture = targets.picture.cpu()
@@ -202,7 +206,9 @@ def global_attention(calls: Sequence[AttentionCall], layout: Layout, inputs: Inp
     """The calls that attend over all tokens of a picture: one row per picture, as many tokens as the layout has.
 
     Args:
-        calls: from :func:`recorded_attention`. layout: of the model's token layers. inputs: what the model was fed.
+        calls: from :func:`recorded_attention`.
+        layout: of the model's token layers.
+        inputs: what the model was fed.
 
     Raises:
         MethodError: there is none; the message says what there is instead.
@@ -250,7 +256,9 @@ def attention_traces(
     """One AttentionTrace per call, lined up with the targets.
 
     Args:
-        calls: from :func:`global_attention`. layout: of the token layers. picture: (t,) row of each target.
+        calls: from :func:`global_attention`.
+        layout: of the token layers.
+        picture: (t,) row of each target.
         field: where the cells of the token layers lie, if that was followed.
         gradients: of the model's score at each call's probabilities (``Recording.gradients(..., also=...)``).
         own_gradients: of each block's own score (:func:`own_score_gradients`).
@@ -275,7 +283,8 @@ def own_score_gradients(
     """Gradient of each block's own score at its attention, for LeGrad.
 
     Args:
-        calls: with graph. tokens: behind each call's block, with graph (the block's output, recorded).
+        calls: with graph.
+        tokens: behind each call's block, with graph (the block's output, recorded).
         read: tokens of any block -> the targets' scores, through the model's final norm, pooling and classifier.
         picture: (t,) row of each target.
 

@@ -36,7 +36,8 @@ class Origin:
     """The first value that is not finite.
 
     Args:
-        words: where it arises, a clause for people. advice, option: what to do, in Python's and in the command line's words.
+        words: where it arises, a clause for people.
+        advice, option: what to do, in Python's and in the command line's words.
         layer: the name of the layer, or None where it is none.
     """
 
@@ -80,10 +81,12 @@ def describe(values: Tensor, bad: Bool[Tensor, "..."] | None = None) -> str:
 
 
 def forward_origin(model: nn.Module, run: Callable[[], Any], *, masks: bool = True) -> Origin | None:
-    """Run the model again and name the first layer whose output is not finite though its input is; None where there is none.
+    """Run the model again and name the first layer whose output is not finite though its input is; None where there is
+    none.
 
     Args:
-        model: whose layers are looked at. run: the forward pass, without arguments; an error that it ends with is ignored.
+        model: whose layers are looked at.
+        run: the forward pass, without arguments; an error that it ends with is ignored.
         masks: where nothing else is found, name what puts minus infinity where nothing shall be looked at.
     """
     watch = _Forward(model)
@@ -108,7 +111,9 @@ def hidden_damage(model: nn.Module, run: Callable[[], Any]) -> Origin | None:
 
 
 _known_sound: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
-"""Models whose weights were looked at, with the state they had: a pass over all weights for every picture would be felt."""
+"""Models whose weights were looked at, with the state they had: a pass over all weights for every picture would be
+felt.
+"""
 
 
 def _version(model: nn.Module) -> int:
@@ -120,8 +125,9 @@ def backward_origin(model: nn.Module, tensor: Float[Tensor, "..."], read: Callab
     """Follow a score's gradient back to the input and name the first layer at whose output it is not finite.
 
     Args:
-        model: whose layers are looked at. tensor: the model's input. read: from the input to the score, one number with its
-            graph; an error that it ends with is ignored.
+        model: whose layers are looked at.
+        tensor: the model's input.
+        read: from the input to the score, one number with its graph; an error that it ends with is ignored.
     """
     names = {module: f"layer {name}" if name else "the model's output" for name, module in model.named_modules()}
     sound: list[str] = []
@@ -198,7 +204,9 @@ class _Forward:
         self.last = module
 
     def _keep(self, value: Any, may_mask: bool, made: Callable[[Tensor], Origin]) -> None:
-        """Keep the first origin. What has no weights may put minus infinity where nothing shall be looked at: that counts last."""
+        """Keep the first origin. What has no weights may put minus infinity where nothing shall be looked at: that
+        counts last.
+        """
         if self.origin is not None:
             return
         for values in tensors_in(value):

@@ -39,8 +39,11 @@ class PatchGroup:
     """The targets that are made on one level of features.
 
     Args:
-        layer: name of the layer whose output the level is. features: (b, c, h, w), that output, detached.
-        targets: (m,) which targets these are. picture: (m,) row of the batch. cell: (m, 2) as (row, column).
+        layer: name of the layer whose output the level is.
+        features: (b, c, h, w), that output, detached.
+        targets: (m,) which targets these are.
+        picture: (m,) row of the batch.
+        cell: (m, 2) as (row, column).
         branches: the modules that read the level, by name: (b, c, h, w) -> (b, o, h, w).
         decode: the branches' outputs at the cells, each (m, o), -> what the model says there.
         expected: what the dense pass said, under the names of ``decode``.
@@ -72,7 +75,8 @@ class PatchGradient:
     """Gradients of one group's scores at its level, on the squares where they are not 0.
 
     Args:
-        group: what was explained. scores: (m,) detached.
+        group: what was explained.
+        scores: (m,) detached.
         activation, gradient: (m, c, k, k), the cell in the middle; both 0 outside of the picture.
     """
 
@@ -149,7 +153,9 @@ def patch_gradients(plan: PatchPlan | Refused) -> tuple[PatchGradient, ...] | Re
 def cut(
     features: Float[Tensor, "b c h w"], picture: Int[Tensor, " m"], cell: Int[Tensor, "m 2"], radius: int
 ) -> tuple[Float[Tensor, "m c k k"], Bool[Tensor, "m k k"]]:
-    """The squares of ``2 * radius + 1`` cells around cells (row, column), and which of their cells exist; the others are 0."""
+    """The squares of ``2 * radius + 1`` cells around cells (row, column), and which of their cells exist; the others
+    are 0.
+    """
     h, w = features.shape[-2:]
     span = torch.arange(-radius, radius + 1, device=features.device)
     cell = cell.to(features.device)
@@ -182,7 +188,9 @@ def level_map(gradient: PatchGradient, method: LayerMethod, inputs: Inputs) -> L
 
 
 def _pooled(gradient: PatchGradient, method: PooledMethod) -> Float[Tensor, "m h w"]:
-    """Maps of a method that pools: the channels' weights come from the squares, and one product per picture does the rest."""
+    """Maps of a method that pools: the channels' weights come from the squares, and one product per picture does the
+    rest.
+    """
     group, (h, w) = gradient.group, gradient.size
     picture = group.picture.to(group.features.device)
     wide = torch.promote_types(group.features.dtype, torch.float32)
@@ -199,7 +207,9 @@ def join_maps(maps: Sequence[LayerMap], targets: Sequence[Int[Tensor, " _"]], co
     """Maps of several levels as one batch on the finest level, in the order of the targets.
 
     Args:
-        maps: one per level. targets: which targets each holds. count: how many there are in all.
+        maps: one per level.
+        targets: which targets each holds.
+        count: how many there are in all.
     """
     if not maps or sum(len(t) for t in targets) != count:
         raise MethodError(f"{sum(len(t) for t in targets)} maps for {count} targets; every target needs exactly one")

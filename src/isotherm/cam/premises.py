@@ -29,7 +29,9 @@ class Premise:
 
     Args:
         about: what of the model: ``input``, ``class names`` or ``weights``.
-        value: what is taken. source: see :data:`Source`. why: the reason, or who declares it.
+        value: what is taken.
+        source: see :data:`Source`.
+        why: the reason, or who declares it.
 
     Example:
         >>> print(Premise(about="input", value="64 x 64 pixels", source="given"))
@@ -66,7 +68,9 @@ class RandomWeights:
     """A mark that isotherm made a model's weights at random; it holds until they are changed.
 
     Args:
-        seed: of the weights. name: of one parameter. values: what it was.
+        seed: of the weights.
+        name: of one parameter.
+        values: what it was.
     """
 
     seed: int
@@ -77,7 +81,8 @@ class RandomWeights:
     def of(cls, model: nn.Module, seed: int) -> RandomWeights:
         """The mark of a model as it is now."""
         weights = [(name, p) for name, p in model.named_parameters() if p.numel()]
-        # the smallest one with several dimensions: vectors (biases, norms) are mostly constant before training and may be after it
+        # the smallest one with several dimensions: vectors (biases, norms) are mostly constant before training and may
+        # be after it
         name, values = min(weights, key=lambda pair: (pair[1].ndim < 2, pair[1].numel()))
         return cls(seed, name, values.detach().clone())
 

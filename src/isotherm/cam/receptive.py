@@ -62,7 +62,8 @@ class Field:
     Args:
         axes: rows and columns, in input pixels; of a clip time in front of them, in frames that the model is fed.
         dims: which dimensions of the tensor they are.
-        followed: from the input to this very tensor, so that its dimensions are known; False where a grid of the same size spoke for it.
+        followed: from the input to this very tensor, so that its dimensions are known; False where a grid of the same
+            size spoke for it.
     """
 
     axes: tuple[Axis, ...]
@@ -123,7 +124,8 @@ class Follower(TorchDispatchMode):
         """Where the cells of a tensor with as many dimensions as the input lie, or None where that was lost on the way.
 
         Args:
-            dims: which of its dimensions are cells, should the tensor itself have been lost sight of; channels first unless given.
+            dims: which of its dimensions are cells, should the tensor itself have been lost sight of; channels first
+                unless given.
         """
         if tensor in self._fields:
             return self._fields[tensor]
@@ -137,7 +139,8 @@ class Follower(TorchDispatchMode):
             latest = self._by_size[size]
             return None if latest is None else replace(latest, dims=dims, followed=False)
         (*before, h, w) = size
-        # nothing but regrouping (patch merging by reshape) makes a size that no followed operation made, and it never overlaps
+        # nothing but regrouping (patch merging by reshape) makes a size that no followed operation made, and it never
+        # overlaps
         for (*moments, rows, columns), field in reversed(self._by_size.items()):
             merged = rows > h and rows % h == 0 and columns % w == 0 and rows // h == columns // w
             if field is not None and moments == before and merged:
@@ -177,7 +180,9 @@ class Follower(TorchDispatchMode):
         return out
 
     def _before(self, tensor: Tensor, any_order: bool) -> Field | None:
-        """Where the cells of an operation's input lie; what merely cuts or turns it may find its rows and columns first."""
+        """Where the cells of an operation's input lie; what merely cuts or turns it may find its rows and columns
+        first.
+        """
         return self.of(tensor) or (self.of(tensor, self._channels_last) if any_order else None)
 
     def _same(self, inputs: Sequence[Tensor], result: Tensor) -> Field | None:
@@ -198,7 +203,9 @@ def _mean(axes: Sequence[Axis]) -> Axis:
 
 
 def source_dims(source: Tensor) -> tuple[int, ...]:
-    """Which dimensions of a model's input are cells: rows and columns of (b, c, h, w), time as well of a clip, (b, t, c, h, w)."""
+    """Which dimensions of a model's input are cells: rows and columns of (b, c, h, w), time as well of a clip, (b, t,
+    c, h, w).
+    """
     return (1, 3, 4) if source.ndim == 5 else (2, 3)
 
 
@@ -316,7 +323,9 @@ _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Cells], Field | None]] = We
 
 @runtime_checkable
 class Lookup(Protocol):
-    """Where a call's cells lie. dims: the cells of an output with as many dimensions as the input. grid: of a sequence of tokens."""
+    """Where a call's cells lie. dims: the cells of an output with as many dimensions as the input. grid: of a sequence
+    of tokens.
+    """
 
     def __call__(
         self, name: str, output: Tensor, *, dims: tuple[int, ...] | None = None, grid: Cells | None = None
@@ -327,12 +336,12 @@ class Lookup(Protocol):
 def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterator[Lookup]:
     """A forward pass inside of this says where the cells of layers lie: a :class:`Lookup` for afterwards.
 
-    The first pass of a model is followed, which costs some microseconds an operation; what it said is remembered per layer
-    and input size, because a model's operations do not change from picture to picture.
+    The first pass of a model is followed, which costs some microseconds an operation; what it said is remembered per
+    layer and input size, because a model's operations do not change from picture to picture.
 
     Args:
-        source: (b, c, h, w), or (b, t, c, h, w) of clips: the very tensor that the model is fed. names: of the calls that
-            will be asked for.
+        source: (b, c, h, w), or (b, t, c, h, w) of clips: the very tensor that the model is fed.
+        names: of the calls that will be asked for.
     """
     size = tuple(int(source.shape[d]) for d in source_dims(source))
     known = _known.setdefault(model, {})
@@ -355,10 +364,12 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
 
 
 def followed_dims(model: nn.Module, name: str, size: Cells) -> tuple[int, ...] | None:
-    """Which dimensions of a layer's output are cells, if the last pass over an input of that size followed it all the way.
+    """Which dimensions of a layer's output are cells, if the last pass over an input of that size followed it all the
+    way.
 
     Args:
-        name: the layer, whichever of its calls. size: of the input: (h, w), or (frames, h, w) of clips.
+        name: the layer, whichever of its calls.
+        size: of the input: (h, w), or (frames, h, w) of clips.
     """
     for (call, of), field in _known.get(model, {}).items():
         if of == size and field is not None and field.followed and call.rpartition("@")[0] == name:

@@ -26,7 +26,8 @@ class ViewRerun:
     """Fulfils :class:`isotherm.cam.trace.Rerun` for any view.
 
     Args:
-        view, inputs, targets: what was explained. layers, layouts: the trace's target layers.
+        view, inputs, targets: what was explained.
+        layers, layouts: the trace's target layers.
         notes: what a person should know of the passes so far; the keys of a dictionary, in order.
     """
 

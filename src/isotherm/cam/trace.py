@@ -28,8 +28,8 @@ class LayerTrace:
 
     Args:
         name: the layer (and call).
-        activation: (t, c, h, w), detached; of clips (t, c, m, h, w) with m moments. gradient: of each target's score, of the
-            same shape, or None where the method did not ask for it.
+        activation: (t, c, h, w), detached; of clips (t, c, m, h, w) with m moments.
+        gradient: of each target's score, of the same shape, or None where the method did not ask for it.
         frame: batch (t,), this layer's cells -> source pixels.
         time: of clips: where the moments lie, in frames that the model is fed.
     """
@@ -55,8 +55,10 @@ class AttentionTrace:
     """One attention block's part: probabilities and, where asked for, the score's gradient at them.
 
     Args:
-        probabilities: (t, heads, n, n) softmax output, query by key. gradient: the same shape or None.
-        prefix: tokens in front that are no cells. frame: batch (t,) of the cells behind them.
+        probabilities: (t, heads, n, n) softmax output, query by key.
+        gradient: the same shape or None.
+        prefix: tokens in front that are no cells.
+        frame: batch (t,) of the cells behind them.
         own_gradient: of *this block's* score, what the classifier says of the tokens behind it; the same shape or None.
     """
 
@@ -101,9 +103,12 @@ class Trace:
     """Everything a method may look at.
 
     Args:
-        scores: (t,) detached. picture: (t,) row of the batch each target is about.
-        inputs: the batch of b pictures. layers: the target layers, in the order asked for.
-        attention: every attention block in order of execution, or empty. rerun: how to score changed pictures.
+        scores: (t,) detached.
+        picture: (t,) row of the batch each target is about.
+        inputs: the batch of b pictures.
+        layers: the target layers, in the order asked for.
+        attention: every attention block in order of execution, or empty.
+        rerun: how to score changed pictures.
         biases: every module that adds a bias: the bias broadcast as activation, the gradient at its output.
     """
 
@@ -192,7 +197,9 @@ def fuse(maps: Sequence[LayerMap], how: Fuse = "mean") -> LayerMap:
 def at_moments(
     values: Float[Tensor, "t *m h w"], time: Axis | None, other: Axis | None, count: int
 ) -> Float[Tensor, "t *k h w"]:
-    """A clip's maps, which lie along one time axis, at ``count`` places of another, linearly between them; pictures' as they are."""
+    """A clip's maps, which lie along one time axis, at ``count`` places of another, linearly between them; pictures' as
+    they are.
+    """
     if time is None or other is None or (time == other and values.shape[1] == count):
         return values
     # in units of the maps' own moments, whose middles lie at 0.5, 1.5, ...

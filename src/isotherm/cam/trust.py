@@ -45,7 +45,8 @@ def assessor(
 ) -> Callable[[int], Callable[[], tuple[Trust | None, ...]]]:
     """Row of a picture -> a function that judges its maps, targets in order and each target's methods side by side.
 
-    A fast check judges the maps of the two targets that the model is surest of, wherever they stand; the others are None.
+    A fast check judges the maps of the two targets that the model is surest of, wherever they stand; the others are
+    None.
 
     Args:
         again: how the maps were made, for weights that are randomised; smoothed maps are compared with smoothed ones.
@@ -72,9 +73,11 @@ def assessor(
 
 
 def _surest(targets: Targets) -> Int[Tensor, " n"]:
-    """The few targets of one picture with the highest confidence, or else score, in the targets' order; the label decides between equals.
+    """The few targets of one picture with the highest confidence, or else score, in the targets' order; the label
+    decides between equals.
 
-    Parts of one finding have one confidence, and scores in units of their own; their labels begin alike, that of the class first.
+    Parts of one finding have one confidence, and scores in units of their own; their labels begin alike, that of the
+    class first.
     """
     values = (targets.scores if targets.confidence is None else targets.confidence).detach().tolist()
     ranked = sorted(range(len(targets)), key=lambda i: (-values[i], targets.labels[i]))
@@ -86,7 +89,8 @@ class _Bench:
     """What is the same for all maps of one method.
 
     Args:
-        again: how the maps were made. Others: as of :func:`assessor`.
+        again: how the maps were made.
+        Others: as of :func:`assessor`.
     """
 
     attribution: Attribution
@@ -96,7 +100,9 @@ class _Bench:
     again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]]
 
     def case(self, m: LayerMap, target: int) -> PictureCase:
-        """One target's map on its own grid: what was enlarged for the sake of other findings is made again without them."""
+        """One target's map on its own grid: what was enlarged for the sake of other findings is made again without
+        them.
+        """
         if m.sizes is not None and m.sizes[target] != m.frame.size:
             own = self.alone(target)
         else:
@@ -118,7 +124,9 @@ class PictureCase:
     """One target's map of a picture or clip. Fulfils :class:`isotherm.relevance.judge.Case`: pixels are taken away.
 
     Args:
-        bench: what is the same for all maps of the method. shown: the map, one row. target: its number.
+        bench: what is the same for all maps of the method.
+        shown: the map, one row.
+        target: its number.
     """
 
     bench: _Bench

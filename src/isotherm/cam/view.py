@@ -83,8 +83,8 @@ class Classification:
         logits: (b, k) before softmax or sigmoid.
         names: k class names.
         embedding: (b, d) the feature that the last linear layer reads, or None.
-        exclusive: the classes exclude each other and the model is known to have been trained so, by cross-entropy over a
-            softmax: only then is a softmax of the logits the probabilities that the model gives.
+        exclusive: the classes exclude each other and the model is known to have been trained so, by cross-entropy over
+            a softmax: only then is a softmax of the logits the probabilities that the model gives.
     """
 
     logits: Float[Tensor, "b k"]
@@ -114,13 +114,15 @@ def _masks_of_some(masks: MaskReader, chosen: Tensor, rows: Tensor | None = None
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """A detector's findings over a batch, differentiable, ordered by picture and then as the model's own package reports them.
+    """A detector's findings over a batch, differentiable, ordered by picture and then as the model's own package
+    reports them.
 
     Args:
         picture: (n,) which row of the batch each finding is in.
         boxes: (n, 4) x0, y0, x1, y1 in *input* pixels (edge-origin), with graph.
         logits: (n, k) class logits of the candidate, with graph; before sigmoid or softmax.
-        classes: (n,) the class reported; confidence: (n,) the confidence reported, in [0, 1].
+        classes: (n,) the class reported;
+        confidence: (n,) the confidence reported, in [0, 1].
         candidate: (n,) the model's own index of the anchor, query or proposal.
         names: k class names.
         objectness: (n,) logit that there is anything, where the model has one.
@@ -192,9 +194,10 @@ class Layout:
         prefix: tokens in front that are no cells (class, register, distillation), declared by the model.
         grid: (h, w) of the tokens behind the prefix, row by row; None otherwise.
         stride: input pixels per cell where it is exact (patch embeddings drop a remainder); None: see ``spans``.
-        first: with ``stride``: (y, x) of the first cell's centre in input pixels, where the model declares it (anchors).
-        spans: the model itself spreads its cells evenly over the input: anchors half a stride in, outputs resized to the
-            input. Otherwise a cell lies at the centre of its receptive field.
+        first: with ``stride``: (y, x) of the first cell's centre in input pixels, where the model declares it
+            (anchors).
+        spans: the model itself spreads its cells evenly over the input: anchors half a stride in, outputs resized to
+            the input. Otherwise a cell lies at the centre of its receptive field.
     """
 
     order: Literal["nchw", "nhwc", "tokens"] = "nchw"
@@ -255,7 +258,8 @@ class Layout:
         """The frame of this layer's grid, batch (b,).
 
         Args:
-            size: (h, w) of the grid. field: where its cells lie, if that was followed; what the model declares goes before.
+            size: (h, w) of the grid.
+            field: where its cells lie, if that was followed; what the model declares goes before.
         """
         if self.stride and self.first:
             return inputs.frame.to_cells(self.first, self.stride, size)

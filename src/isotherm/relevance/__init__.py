@@ -1,1 +1,3 @@
-"""What explaining pictures and explaining answers have in common: methods, scores, attention, gradients that stay on, and the judge of maps."""
+"""What explaining pictures and explaining answers have in common: methods, scores, attention, gradients that stay on,
+and the judge of maps.
+"""

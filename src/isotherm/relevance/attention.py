@@ -1,15 +1,16 @@
-"""Attention as a model does it, in vision towers and language models alike: one interceptor, and what is done with what it sees.
+"""Attention as a model does it, in vision towers and language models alike: one interceptor, and what is done with what
+it sees.
 
-While a model runs inside of a block, every call of ``scaled_dot_product_attention`` is seen, whatever kernel it would take, also
-inside of ``nn.MultiheadAttention`` (torchvision), and so is attention that is written out, by its softmax. That covers timm,
-torchvision and transformers. It is done with a torch-function mode: nothing in the model or in torch is changed, and nothing is
-left behind. Three things are made of it:
+While a model runs inside of a block, every call of ``scaled_dot_product_attention`` is seen, whatever kernel it would
+take, also inside of ``nn.MultiheadAttention`` (torchvision), and so is attention that is written out, by its softmax.
+That covers timm, torchvision and transformers. It is done with a torch-function mode: nothing in the model or in torch
+is changed, and nothing is left behind. Three things are made of it:
 
-- :func:`recorded_attention` computes the softmax probabilities in the open, with the graph through them, for what needs whole
-  matrices. The result is the fused one up to rounding.
-- :func:`watched_attention` lets every kernel run as always and keeps what the graph holds anyway: queries, keys, values and
-  outputs. Any row of probabilities is computed from them when it is needed, and so is the gradient at it: from o = p v follows
-  ds/dp = (ds/do) v^T, whatever computed o. Whole matrices would cost layers x heads x tokens squared.
+- :func:`recorded_attention` computes the softmax probabilities in the open, with the graph through them, for what needs
+  whole matrices. The result is the fused one up to rounding.
+- :func:`watched_attention` lets every kernel run as always and keeps what the graph holds anyway: queries, keys, values
+  and outputs. Any row of probabilities is computed from them when it is needed, and so is the gradient at it: from o =
+  p v follows ds/dp = (ds/do) v^T, whatever computed o. Whole matrices would cost layers x heads x tokens squared.
 - :func:`hidden_keys` keeps tokens from being attended to.
 """
 
@@ -52,7 +53,8 @@ class AttentionRows(ABC):
     """One self-attention in a forward pass, whose probabilities come row by row.
 
     Args:
-        value: (b, g, l, f) with g groups of heads. output: (b, a, l, f), with graph if there is one.
+        value: (b, g, l, f) with g groups of heads.
+        output: (b, a, l, f), with graph if there is one.
     """
 
     value: Float[Tensor, "b g l f"]
@@ -83,8 +85,11 @@ class FusedRows(AttentionRows):
     """Attention of a fused kernel: a row is computed from queries and keys.
 
     Args:
-        query: (b, a, l, e). key: (b, g, l, e). mask: what was added to the products, or which keys may be seen; None: none but
-            causality. causal: no query sees what is behind it. scale: of the products.
+        query: (b, a, l, e).
+        key: (b, g, l, e).
+        mask: what was added to the products, or which keys may be seen; None: none but causality.
+        causal: no query sees what is behind it.
+        scale: of the products.
     """
 
     query: Float[Tensor, "b a l e"]
@@ -213,7 +218,8 @@ class AttentionInterceptor(TorchFunctionMode):
 
 @contextmanager
 def recorded_attention(model: nn.Module, *, gradient: bool = False) -> Iterator[list[AttentionCall]]:
-    """A list that fills with every self-attention inside of the block, probabilities in the open, in order of execution.
+    """A list that fills with every self-attention inside of the block, probabilities in the open, in order of
+    execution.
 
     Args:
         model: its modules' names are given to the calls.
@@ -283,7 +289,8 @@ class _InTheOpen(AttentionInterceptor):
 
 @contextmanager
 def watched_attention() -> Iterator[list[AttentionRows]]:
-    """A list that fills with every self-attention done inside of the block; nothing is changed and the fused kernels run as always.
+    """A list that fills with every self-attention done inside of the block; nothing is changed and the fused kernels
+    run as always.
 
     Where attention is written out, its probabilities exist anyway and are kept as they are.
     """
@@ -297,7 +304,8 @@ class _Watch(AttentionInterceptor):
         super().__init__()
         self.calls = calls
         self._formed: tuple[Tensor, Tensor] | None = None
-        """Probabilities that wait for the values that they are multiplied with, and what has become of them meanwhile."""
+        """Probabilities that wait for the values that they are multiplied with, and what has become of them meanwhile.
+        """
 
     def fused(self, call: Arguments) -> Tensor:
         output = super().fused(call)

@@ -40,7 +40,9 @@ class Break:
     """A step that took a tensor with gradient and gave something without.
 
     Args:
-        step: the operation, such as ``detach``. place: the code that did it. node: where the graph ended.
+        step: the operation, such as ``detach``.
+        place: the code that did it.
+        node: where the graph ended.
     """
 
     step: str
@@ -68,7 +70,8 @@ def ends_of(breaks: Sequence[Break], outputs: Sequence[Tensor]) -> str:
     """The steps at which the gradient ended behind these tensors, for people; empty where there is none.
 
     Args:
-        breaks: of the forward pass. outputs: tensors of its graph.
+        breaks: of the forward pass.
+        outputs: tensors of its graph.
     """
     behind = list(dict.fromkeys(str(b) for b in breaks if any(b.is_behind(output) for output in outputs)))
     return ", ".join(behind[:3]) + (f" and {len(behind) - 3} more" if len(behind) > 3 else "")
@@ -83,7 +86,9 @@ def layer_advice(breaks: Sequence[Break], outputs: Sequence[Tensor]) -> str:
 
 
 def place_of(frame: FrameType | None) -> str:
-    """The innermost code that runs in this frame or called it and is neither torch's nor ours, for people: function, file and line."""
+    """The innermost code that runs in this frame or called it and is neither torch's nor ours, for people: function,
+    file and line.
+    """
     while frame is not None:
         code = frame.f_code
         decorated = frame.f_locals.get("func") if code.co_name == "decorate_context" else None
@@ -107,7 +112,9 @@ def _named(function: str, fpath: str, line: int) -> str:
 
 
 def running_function() -> type | None:
-    """The custom autograd function (``torch.autograd.Function``) whose forward this code runs in, if any; its inside has no graph."""
+    """The custom autograd function (``torch.autograd.Function``) whose forward this code runs in, if any; its inside
+    has no graph.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "forward" and frame.f_code.co_varnames:
@@ -136,7 +143,9 @@ def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> Lay
     """The error for a graph that would have to begin or go on inside of a custom autograd function.
 
     Args:
-        function: from :func:`running_function`. what: what happens there, as a clause. instead: what to do.
+        function: from :func:`running_function`.
+        what: what happens there, as a clause.
+        instead: what to do.
     """
     if issubclass(function, CheckpointFunction):
         return LayerError(
@@ -153,7 +162,8 @@ def differentiate(
     """``torch.autograd.grad``; where it cannot be, an error that says what to do.
 
     Raises:
-        LayerError: a checkpoint's second computation differs from the first, or the model writes over what the gradient needs.
+        LayerError: a checkpoint's second computation differs from the first, or the model writes over what the gradient
+            needs.
     """
     try:
         gradients: tuple[Tensor | None, ...] = torch.autograd.grad(outputs, inputs, **options)

@@ -1,14 +1,15 @@
 """Gradients that stay on while a model is traced, whatever blocks its own forward pass opens and closes.
 
 Models switch gradients off and on inside of ``forward``: ``with torch.no_grad()`` around a frozen backbone,
-``enable_grad`` around a part that is trained, ``inference_mode`` as a decorator. When such a block ends it puts back what
-was on before it began. A graph that began inside would then end without a word, or a part of the layers would lose a
-part of their gradient. Here a torch-function mode stands between the model and torch for the rest of one forward pass:
-once the graph has begun, gradients are not put off any more, and no inference mode outlives the first operation in it.
-In front of the graph it is not there, so that a model runs as fast as without it.
-So the gradient is that of the same model without its blocks.
+``enable_grad`` around a part that is trained, ``inference_mode`` as a decorator. When such a block ends it puts back
+what was on before it began. A graph that began inside would then end without a word, or a part of the layers would lose
+a part of their gradient. Here a torch-function mode stands between the model and torch for the rest of one forward
+pass: once the graph has begun, gradients are not put off any more, and no inference mode outlives the first operation
+in it. In front of the graph it is not there, so that a model runs as fast as without it. So the gradient is that of the
+same model without its blocks.
 
-The mode is this thread's own, nothing in the model or in torch is changed, and the caller's grad mode comes back afterwards.
+The mode is this thread's own, nothing in the model or in torch is changed, and the caller's grad mode comes back
+afterwards.
 """
 
 from __future__ import annotations
@@ -184,7 +185,9 @@ class GradientKeeper(TorchFunctionMode):
             self._off = _block_that_begins(sys._getframe())
 
     def _turn_on(self, args: Any) -> None:
-        """Gradients on again behind a block that put back what was before it; not inside of an autograd function, which has them off by itself."""
+        """Gradients on again behind a block that put back what was before it; not inside of an autograd function, which
+        has them off by itself.
+        """
         function = running_function()
         if function is None:
             _set_grad_enabled(True)
@@ -192,9 +195,11 @@ class GradientKeeper(TorchFunctionMode):
             raise self._inside(function, "runs")
 
     def _leave_inference_mode(self) -> None:
-        """Out of a block of ``inference_mode``, whose tensors no graph can use; its end takes the thread back to before it.
+        """Out of a block of ``inference_mode``, whose tensors no graph can use; its end takes the thread back to before
+        it.
 
-        The way out stays open until this forward pass is over, since modes are put back in the order in which they were left.
+        The way out stays open until this forward pass is over, since modes are put back in the order in which they were
+        left.
         """
         function = running_function() if self.begun else None
         if function is not None:
@@ -207,7 +212,8 @@ class GradientKeeper(TorchFunctionMode):
             self._off = place_of(sys._getframe())
 
     def _again(self, error: RuntimeError, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """A step that fails because gradients are on: without them, where what it gives does not depend on the target layers.
+        """A step that fails because gradients are on: without them, where what it gives does not depend on the target
+        layers.
 
         Raises:
             RuntimeError: the same error, if gradients were not its cause.
@@ -318,8 +324,8 @@ def gradients_kept(
 ) -> Iterator[GradientKeeper]:
     """For one forward pass inside of the block, gradients are kept on behind the place where its graph begins.
 
-    A mode that changes operations must be entered before this one, which has to see what the model asks for first. Where such a mode
-    begins inside of a block, another block inside of that mode takes the outer one's place.
+    A mode that changes operations must be entered before this one, which has to see what the model asks for first.
+    Where such a mode begins inside of a block, another block inside of that mode takes the outer one's place.
 
     Args:
         model: its buffers are cut off from the graph afterwards, should the forward pass have written into them.
@@ -365,7 +371,9 @@ def begin_graph(layer: str) -> None:
 
 @contextmanager
 def without_gradients() -> Iterator[None]:
-    """``torch.no_grad()`` for adapters: what is done inside is meant to have no gradient, and keeps to that while traced."""
+    """``torch.no_grad()`` for adapters: what is done inside is meant to have no gradient, and keeps to that while
+    traced.
+    """
     with _resting(_this_thread.keeper), torch.no_grad():
         yield
 

@@ -1,8 +1,9 @@
 """The judge: whether to believe a map, of a picture, a clip or an answer.
 
-Two questions are asked of every map. Does the score fall as what it marks goes, and come back as it comes, sooner than in random
-orders and than from the centre outwards? And does the map change when the weights are random? How something is taken away, how it
-is scored, and how a map is made anew differs between pixels and vision tokens: each side says it in a :class:`Case`.
+Two questions are asked of every map. Does the score fall as what it marks goes, and come back as it comes, sooner than
+in random orders and than from the centre outwards? And does the map change when the weights are random? How something
+is taken away, how it is scored, and how a map is made anew differs between pixels and vision tokens: each side says it
+in a :class:`Case`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Case(Protocol):
     """One map, and the means to try it.
 
     Attributes:
-        model: whose weights are randomised. keep: modules that never are.
+        model: whose weights are randomised.
+        keep: modules that never are.
         fractions: of the modules that are randomised, stage by stage, where that is looked at in full.
         calibrate: whether batch norms are fitted to random weights.
         alike: cases of one model with the same are compared with random weights together.
@@ -64,8 +66,9 @@ def judge(cases: Sequence[Case], level: Level, *, seed: int = 0) -> tuple[Trust,
     """Judge each map by itself: what else there is, in which order and in what batch, must not change a verdict.
 
     Args:
-        cases: maps of one method and one model. level: ``fast`` randomises the weights once, ``full`` in stages and three times. seed: of
-            everything random.
+        cases: maps of one method and one model.
+        level: ``fast`` randomises the weights once, ``full`` in stages and three times.
+        seed: of everything random.
     """
     known_word(level, get_args(Level), "level")
     verdicts = [case.removal(level, seed) for case in cases]

@@ -1,8 +1,8 @@
 """The method: what turns a trace into relevance, whether the trace is of a picture, of a clip or of a model's answer.
 
-There is one protocol, :class:`Method`. What a trace holds differs: layers on grids of cells for pictures and clips, streams of vision
-tokens for answers. Both have *layers*, activations with the score's gradient there, and so a method that is one formula per layer
-(:class:`LayerMethod`) is written once and explains all three.
+There is one protocol, :class:`Method`. What a trace holds differs: layers on grids of cells for pictures and clips,
+streams of vision tokens for answers. Both have *layers*, activations with the score's gradient there, and so a method
+that is one formula per layer (:class:`LayerMethod`) is written once and explains all three.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Method(Protocol):
 
     A method may say more by attributes that others do without:
 
-    - ``explains``: the subjects that it takes traces of, words of :data:`Subject`. Where a method does not say, it is taken at its
-      caller's word for pictures and answers, and refused for clips, whose layers have a dimension more.
-    - ``additive``: a value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree, and is averaged.
+    - ``explains``: the subjects that it takes traces of, words of :data:`Subject`. Where a method does not say, it is
+      taken at its caller's word for pictures and answers, and refused for clips, whose layers have a dimension more.
+    - ``additive``: a value is an amount, so that what two tokens say of one place adds up; otherwise it is a degree,
+      and is averaged.
     """
 
     @property
@@ -63,10 +64,12 @@ class Method(Protocol):
         """Relevance of every cell or vision token.
 
         Args:
-            trace: :class:`isotherm.cam.trace.Trace` of pictures and clips, :class:`isotherm.vlm.trace.TokenTrace` of answers.
+            trace: :class:`isotherm.cam.trace.Trace` of pictures and clips, :class:`isotherm.vlm.trace.TokenTrace` of
+                answers.
 
         Returns:
-            A map for each layer that was read, as :meth:`Layer.map_of` makes them. Of answers also (n,) values of the vision tokens.
+            A map for each layer that was read, as :meth:`Layer.map_of` makes them. Of answers also (n,) values of the
+            vision tokens.
         """
         ...
 
@@ -137,7 +140,8 @@ class LayerMethod:
 
     Args:
         weighted: (activation, gradient), both (t, c, h, w) -> (t, c, h, w) whose channel sum is the map; any number of
-            dimensions may follow the channels: three for clips, which have moments, one for the vision tokens of an answer.
+            dimensions may follow the channels: three for clips, which have moments, one for the vision tokens of an
+            answer.
         local: True where a cell's value needs only that cell, so that patches can be explained by themselves.
         reduce: how channels become one map; the sum, unless the method projects.
 
@@ -160,7 +164,9 @@ class LayerMethod:
 
     @property
     def explains(self) -> frozenset[str]:
-        """Everything that has layers; answers only where the map is a sum over channels, which adds up over streams of tokens."""
+        """Everything that has layers; answers only where the map is a sum over channels, which adds up over streams of
+        tokens.
+        """
         sums = self.reduce is type(self).reduce
         return frozenset({"pictures", "clips", "answers"} if sums and self.uses_gradient else {"pictures", "clips"})
 
@@ -172,7 +178,9 @@ class LayerMethod:
     def map(
         self, activation: Float[Tensor, "t c *cells"], gradient: Float[Tensor, "t c *cells"] | None = None
     ) -> Float[Tensor, "t ..."]:
-        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w), of clips (t, c, m, h, w) -> (t, m, h, w)."""
+        """The formula itself on plain tensors, in at least float32: (t, c, h, w) -> (t, h, w), of clips (t, c, m, h, w)
+        -> (t, m, h, w).
+        """
         dtype = torch.promote_types(activation.dtype, torch.float32)
         product = self.weighted(activation.to(dtype), None if gradient is None else gradient.to(dtype))
         return self.reduce(product)
@@ -222,7 +230,9 @@ class PooledMethod(LayerMethod):
         """Channel weights from the cells that have gradient, in at least float32.
 
         Args:
-            activation, gradient: at those cells. total: the activation's sum over the whole layer. cells: of the layer.
+            activation, gradient: at those cells.
+            total: the activation's sum over the whole layer.
+            cells: of the layer.
         """
         dtype = torch.promote_types(activation.dtype, torch.float32)
         assert self.term is not None
@@ -245,5 +255,7 @@ class PooledMethod(LayerMethod):
 
 
 def cell_dims(values: Float[Tensor, "t c *cells"]) -> tuple[int, ...]:
-    """The dimensions of a layer's activations behind the channels: rows and columns, and the moments of clips in front of them."""
+    """The dimensions of a layer's activations behind the channels: rows and columns, and the moments of clips in front
+    of them.
+    """
     return tuple(range(2, values.ndim))

@@ -1,5 +1,5 @@
-"""A model's modules: target layers by name (``layer4[-1]``, ``model.16``, ``blocks[-1].norm1@0``), helpful when wrong; walking
-them without names, which every explanation does several times; and batch norms with right gradients.
+"""A model's modules: target layers by name (``layer4[-1]``, ``model.16``, ``blocks[-1].norm1@0``), helpful when wrong;
+walking them without names, which every explanation does several times; and batch norms with right gradients.
 
 torch 2.15 reads the gradient of an eval-mode batch norm with the wrong strides when the batch is one picture and the
 gradient comes as (1, c, h, w) with a batch stride that no layout has, which is what ``flatten(2).transpose(1, 2)``
@@ -110,7 +110,9 @@ def tree(model: nn.Module, at: str = "", *, width: int = 30) -> str:
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
-    """Every module once, in no order that may be relied on; ten times faster than ``model.modules()``, which builds a path of words for each."""
+    """Every module once, in no order that may be relied on; ten times faster than ``model.modules()``, which builds a
+    path of words for each.
+    """
     modules: dict[nn.Module, None] = {model: None}
     left = [model]
     while left:

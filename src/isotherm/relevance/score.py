@@ -13,10 +13,11 @@ from isotherm.errors import OptionError
 
 @runtime_checkable
 class Target(Protocol):
-    """What a score chose: numbers to explain, pinned, so that changed inputs and other weights are asked for the very same.
+    """What a score chose: numbers to explain, pinned, so that changed inputs and other weights are asked for the very
+    same.
 
-    :class:`isotherm.cam.scores.targets.Targets` holds those of a batch of pictures, :class:`isotherm.vlm.question.AnswerTarget`
-    one of an answer.
+    :class:`isotherm.cam.scores.targets.Targets` holds those of a batch of pictures,
+    :class:`isotherm.vlm.question.AnswerTarget` one of an answer.
     """
 
     @property
@@ -26,7 +27,9 @@ class Target(Protocol):
 
     @property
     def of(self) -> str | None:
-        """What the numbers are by nature, such as ``logit`` or ``log_prob``, where they are one of those or a sum of them."""
+        """What the numbers are by nature, such as ``logit`` or ``log_prob``, where they are one of those or a sum of
+        them.
+        """
         ...
 
     @property
@@ -38,8 +41,8 @@ class Target(Protocol):
 class Score(ABC):
     """What to explain: chooses targets in what a model says. Frozen, and worth printing: its repr goes into provenance.
 
-    A score of pictures is called with the prediction and the inputs (:mod:`isotherm.cam.scores`), one of answers with the
-    question (:class:`isotherm.vlm.question.AnswerScore`).
+    A score of pictures is called with the prediction and the inputs (:mod:`isotherm.cam.scores`), one of answers with
+    the question (:class:`isotherm.vlm.question.AnswerScore`).
 
     Attributes:
         explains: ``pictures`` (and clips), or ``answers``.

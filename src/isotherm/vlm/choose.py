@@ -41,7 +41,8 @@ def answer_score(
 
     Args:
         target: None, one of :data:`TARGETS`, a score of :mod:`isotherm.vlm.scores`, or a function of the logits.
-        answer: what the model is made to say. versus: another answer that it is contrasted with.
+        answer: what the model is made to say.
+        versus: another answer that it is contrasted with.
 
     Raises:
         OptionError: no such target, or things that do not go together.

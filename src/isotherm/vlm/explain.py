@@ -1,4 +1,6 @@
-"""From a question to an Explanation: the one place where scores, methods, guards, layout and trust of language models meet."""
+"""From a question to an Explanation: the one place where scores, methods, guards, layout and trust of language models
+meet.
+"""
 
 from __future__ import annotations
 
@@ -50,16 +52,21 @@ def explain_answer(
     premises: Sequence[Premise] = (),
     seed: int = 0,
 ) -> Explanation:
-    """Maps of what in some pictures speaks for an answer: targets in order, each target's methods side by side, each method's pictures in order.
+    """Maps of what in some pictures speaks for an answer: targets in order, each target's methods side by side, each
+    method's pictures in order.
 
     Args:
-        score: what of the answer to explain. methods: how. fill: what a vision token becomes where it is taken away for the trust line.
-        mask: pixels of the first picture that the answer should rest on, if they are known. video_fps: the pictures are frames of a video, that many a second; each
-            moment that the model sees has a map. seed: of random orders and weights.
+        score: what of the answer to explain.
+        methods: how.
+        fill: what a vision token becomes where it is taken away for the trust line.
+        mask: pixels of the first picture that the answer should rest on, if they are known.
+        video_fps: the pictures are frames of a video, that many a second; each moment that the model sees has a map.
+        seed: of random orders and weights.
 
     Raises:
         TargetError, MethodError, AdapterError, OptionError: see their places.
-        NonFiniteError: pixels, vision tokens, logits, a score or a map hold NaN or infinity; the message says where that begins.
+        NonFiniteError: pixels, vision tokens, logits, a score or a map hold NaN or infinity; the message says where
+            that begins.
     """
     known_word(trust, ("fast", "full", "off"), "trust")
     if not methods:

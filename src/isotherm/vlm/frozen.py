@@ -1,8 +1,9 @@
-"""Propagation rules for gradients: what only scales is taken for a constant, so that gradient x input adds up to the score again.
+"""Propagation rules for gradients: what only scales is taken for a constant, so that gradient x input adds up to the
+score again.
 
-A norm divides a token by its own length. Its true gradient takes away the very direction in which the token speaks (Euler's theorem: the
-sum over channels vanishes), and what is left is noise that grows with every layer. Taking the divisor for a constant leaves a map that is
-linear in the token; relevance then passes through the layer undiminished.
+A norm divides a token by its own length. Its true gradient takes away the very direction in which the token speaks
+(Euler's theorem: the sum over channels vanishes), and what is left is noise that grows with every layer. Taking the
+divisor for a constant leaves a map that is linear in the token; relevance then passes through the layer undiminished.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def frozen_norms() -> Iterator[None]:
-    """Inside of the block layer norms and root-mean-square norms have the same values, and gradients as if their divisors were constants.
+    """Inside of the block layer norms and root-mean-square norms have the same values, and gradients as if their
+    divisors were constants.
 
-    It is done with a torch-function mode: norms written out in a model are recognised by their reciprocal square root. Weights of fused norms get no gradient.
+    It is done with a torch-function mode: norms written out in a model are recognised by their reciprocal square root.
+    Weights of fused norms get no gradient.
 
-    Source: Ali et al., "XAI for transformers: better explanations through conservative propagation" (ICML 2022), section 3.2, the LN rule.
+    Source: Ali et al., "XAI for transformers: better explanations through conservative propagation" (ICML 2022),
+        section 3.2, the LN rule.
     """
     with _Frozen():
         yield

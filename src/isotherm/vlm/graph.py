@@ -1,4 +1,6 @@
-"""The graph behind the pixels or the vision tokens: it goes on through whatever blocks a model opens, and where it ends all the same is said."""
+"""The graph behind the pixels or the vision tokens: it goes on through whatever blocks a model opens, and where it ends
+all the same is said.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def kept_graph(model: nn.Module, notes: dict[str, None], *, start: str) -> Itera
     """For one forward pass inside of the block, gradients stay on behind ``start``, whatever the model puts off.
 
     Args:
-        notes: gets what a person should know of it. start: ``PIXELS`` or ``TOKENS``.
+        notes: gets what a person should know of it.
+        start: ``PIXELS`` or ``TOKENS``.
     """
     with gradients_kept(model, begun=True, start=start, instead=INSTEAD.format(WITHOUT[start])) as keeper:
         yield keeper
@@ -33,7 +36,9 @@ def no_gradient(what: str, start: str, breaks: Sequence[Break], leaves: Sequence
     """The error for a graph that does not reach from ``start`` to where it is needed.
 
     Args:
-        what: has no gradient, with its verb. breaks: of the forward pass. leaves: where the graph begins.
+        what: has no gradient, with its verb.
+        breaks: of the forward pass.
+        leaves: where the graph begins.
     """
     # with frozen norms a reciprocal square root is a constant on purpose
     ends = ends_of([b for b in breaks if b.step != "rsqrt"], leaves)

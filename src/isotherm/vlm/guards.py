@@ -19,14 +19,17 @@ CANCELS = 1e-3
 SURE = 0.9999
 """Probability from which log p hardly moves any more."""
 SINK_SHARE, SINK_VALUE = 0.1, 0.3
-"""A sink gets at least this share of the attention on the pictures, and its value vector is at most this part of the median's length."""
+"""A sink gets at least this share of the attention on the pictures, and its value vector is at most this part of the
+median's length.
+"""
 
 
 def guarded(method: Method, traces: Sequence[TokenTrace]) -> list[tuple[Float[Tensor, " n"], list[str]]]:
     """The method's values for each target of one question, and what a person should know about them.
 
     Raises:
-        MethodError: there is nothing to show: no gradient reaches any vision token. NonFiniteError: a value is NaN or infinite.
+        MethodError: there is nothing to show: no gradient reaches any vision token.
+        NonFiniteError: a value is NaN or infinite.
     """
     looked = [_looked_at(method, trace) for trace in traces]
     sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
@@ -92,7 +95,8 @@ def cancellation(trace: TokenTrace) -> float:
 def attention_sinks(trace: TokenTrace) -> Bool[Tensor, " n"]:
     """Vision tokens that are attended to, but whose values are short: nothing is read from them.
 
-    Source: Xiao et al., "Efficient streaming language models with attention sinks" (ICLR 2024); Kang et al., "See what you are told" (ICLR 2025).
+    Source: Xiao et al., "Efficient streaming language models with attention sinks" (ICLR 2024); Kang et al., "See what
+        you are told" (ICLR 2025).
     """
     share, lengths = [], []
     for read in trace.reads:

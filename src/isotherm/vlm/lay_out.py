@@ -19,12 +19,14 @@ def lay_out(
 ) -> tuple[Float[Tensor, "h w"], Frame]:
     """A picture's map and its frame.
 
-    One grid is the map itself. Several, tiles, crops and the whole picture, lie over each other in unlike sizes: they are merged into
-    one map, in which an additive value is spread over its cell's pixels, so that the sum over the map, in cells of the finest grid,
-    is the sum over the tokens; what is not additive is averaged where several cells see the same place. Where no token sees, there is NaN.
+    One grid is the map itself. Several, tiles, crops and the whole picture, lie over each other in unlike sizes: they
+    are merged into one map, in which an additive value is spread over its cell's pixels, so that the sum over the map,
+    in cells of the finest grid, is the sum over the tokens; what is not additive is averaged where several cells see
+    the same place. Where no token sees, there is NaN.
 
     Args:
-        values: of the picture's own tokens, in their order. additive: see :class:`isotherm.relevance.method.Method`.
+        values: of the picture's own tokens, in their order.
+        additive: see :class:`isotherm.relevance.method.Method`.
     """
     values = values.detach().to("cpu", torch.float32)
     if len(picture.grids) == 1:

@@ -19,7 +19,8 @@ RANDOM = 64
 
 
 def localised(heatmap: Heatmap, mask: Bool[np.ndarray, "h w"], *, seed: int = 0) -> str:
-    """Energy in the mask and the pointing game, beside random maps (mean and 95 % interval) and the distance from the centre.
+    """Energy in the mask and the pointing game, beside random maps (mean and 95 % interval) and the distance from the
+    centre.
 
     Raises:
         ShapeError: the mask is not of the picture's size.

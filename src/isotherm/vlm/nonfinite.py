@@ -28,9 +28,11 @@ from isotherm.vlm.trace import TokenTrace
 
 @contextmanager
 def examined(question: Question) -> Iterator[None]:
-    """Refuse pixels and vision tokens that are not finite, and look at the logits where the block ends in any other error.
+    """Refuse pixels and vision tokens that are not finite, and look at the logits where the block ends in any other
+    error.
 
-    An answer that is read from logits without order says nothing, and the complaint that it has no number would be beside the point.
+    An answer that is read from logits without order says nothing, and the complaint that it has no number would be
+    beside the point.
 
     Raises:
         NonFiniteError: there is NaN or infinity.

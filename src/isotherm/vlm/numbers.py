@@ -60,7 +60,8 @@ class TextCount:
     """What a text says.
 
     Args:
-        value: how many, or None where it does not say. reason: what was read, or why nothing was, in words.
+        value: how many, or None where it does not say.
+        reason: what was read, or why nothing was, in words.
     """
 
     value: float | None
@@ -77,16 +78,18 @@ class _Number:
 def read_count(text: str, category: str = "") -> TextCount:
     """The count that an answer gives.
 
-    - Digits of any script ("12", "1,024", "12.0"), words ("twenty-three", "one hundred and five", "a dozen", "two dozen", "a couple"). "At least",
-      "about" and "more than" change nothing: the number itself is taken.
+    - Digits of any script ("12", "1,024", "12.0"), words ("twenty-three", "one hundred and five", "a dozen", "two
+      dozen", "a couple"). "At least", "about" and "more than" change nothing: the number itself is taken.
     - A range ("10-12", "between ten and twelve", "3 or 4") is its mean.
-    - Of several numbers: the one at a word for a sum ("in total", "=", "the answer is"), else the one right before the category, else the
-      first, and the reason says so. A numbered list without another number is as long as its last mark says.
+    - Of several numbers: the one at a word for a sum ("in total", "=", "the answer is"), else the one right before the
+      category, else the first, and the reason says so. A numbered list without another number is as long as its last
+      mark says.
     - "None", "no peaches": 0. Ordinals, percentages, negative numbers and fractions are no counts.
     - Refusals ("I cannot tell", "too many to count") and words without a number ("several", "dozens") give None.
 
     Args:
-        text: the answer. category: what was counted, in the words of the question.
+        text: the answer.
+        category: what was counted, in the words of the question.
 
     Example:
         >>> read_count("There are about twenty-three peaches.").value

@@ -1,4 +1,6 @@
-"""The gradient of a patch embedding at its pixels. A convolution whose patches do not overlap is a product of matrices; torch's own gradient of it, in three dimensions, is not."""
+"""The gradient of a patch embedding at its pixels. A convolution whose patches do not overlap is a product of matrices;
+torch's own gradient of it, in three dimensions, is not.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def embedding_by_products() -> Iterator[None]:
-    """Inside of the block, convolutions whose patches lie side by side pass gradients on as one product of matrices. Values are the same."""
+    """Inside of the block, convolutions whose patches lie side by side pass gradients on as one product of matrices.
+    Values are the same.
+    """
     with _Patched():
         yield
 

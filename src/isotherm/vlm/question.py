@@ -33,10 +33,14 @@ class AnswerTarget:
     """Something to explain: a number that is read from what the model says.
 
     Args:
-        label: of what, in words. continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
-        read: the number, of the logits of these rows. steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
-        tokens: the token that is looked for at each of the steps. forced: an answer that the model is made to say, where it is not its own. note: what a person should
-            know about how this came to be explained. of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
+        label: of what, in words.
+        continuations: tokens behind the prompt that are given to the model, one row each; often one, often empty.
+        read: the number, of the logits of these rows.
+        steps: (row, step) of the logits that it reads: those queries' attention is what it looked at.
+        tokens: the token that is looked for at each of the steps.
+        forced: an answer that the model is made to say, where it is not its own.
+        note: what a person should know about how this came to be explained.
+        of: what the number is of, ``log_prob`` or ``logit``, where it is a sum of those.
     """
 
     label: str
@@ -69,8 +73,11 @@ class Question:
     """A question whose vision tokens are computed once.
 
     Args:
-        view: the model. prompt: the question, processed. streams: its vision tokens, b = 1, without graph.
-        forwards: rows that the language model has read so far. notes: what a person should know of these passes; the keys of a dictionary, in order.
+        view: the model.
+        prompt: the question, processed.
+        streams: its vision tokens, b = 1, without graph.
+        forwards: rows that the language model has read so far.
+        notes: what a person should know of these passes; the keys of a dictionary, in order.
     """
 
     view: LanguageView
@@ -96,7 +103,9 @@ class Question:
         return cls(view, prompt, tuple(s.detach() for s in grown[1]), notes=notes, _tower=grown)
 
     def tower(self) -> tuple[Tensor, Streams]:
-        """The pixels, and the vision tokens with their graph from them, in which norms' divisors are constants. It is given away, and goes when the caller is done."""
+        """The pixels, and the vision tokens with their graph from them, in which norms' divisors are constants. It is
+        given away, and goes when the caller is done.
+        """
         grown, self._tower = self._tower, None
         return _grown(self.view, self.prompt, self.notes) if grown is None else grown
 
@@ -112,7 +121,9 @@ class Question:
         return self._answer[0][:most]
 
     def words(self) -> str:
-        """What the model itself says, as text; at least its beginning, which ends with three dots where more would follow."""
+        """What the model itself says, as text; at least its beginning, which ends with three dots where more would
+        follow.
+        """
         tokens, most = (self.answer(most=SHOWN), SHOWN) if self._answer is None else self._answer
         return self.view.vocabulary.decode(tokens).strip() + (" ..." if len(tokens) == most else "")
 
@@ -169,7 +180,9 @@ class Question:
         return self.view.read(self.prompt, streams, tokens, hidden=hidden, shared=shared)
 
     def _alike(self, streams: Streams) -> int:
-        """How many tokens of the prompt come before the first in which these versions differ, if it pays to read them once."""
+        """How many tokens of the prompt come before the first in which these versions differ, if it pays to read them
+        once.
+        """
         if torch.is_grad_enabled() or not self.view.shares or len(streams[0]) < FEW:
             return 0
         differs = torch.stack([(s != s[:1]).any(-1).any(0) for s in streams]).any(0).nonzero().flatten()
@@ -189,7 +202,8 @@ class Question:
         """Every target's number for b versions of the vision tokens, in whatever grad mode is on.
 
         Args:
-            hidden: vision tokens of each version that nobody may attend to. batch: rows per forward pass.
+            hidden: vision tokens of each version that nobody may attend to.
+            batch: rows per forward pass.
         """
         rows = list(dict.fromkeys(c for s in targets for c in s.continuations))
         versions = len(streams[0])

@@ -17,8 +17,9 @@ class TokenGrid:
     """A tile of a picture and the tokens that it became.
 
     Args:
-        frame: of (h, w) cells on the source picture. token: (h, w) the number of each cell's token among those of its picture, in the
-            order in which the language model has them.
+        frame: of (h, w) cells on the source picture.
+        token: (h, w) the number of each cell's token among those of its picture, in the order in which the language
+            model has them.
     """
 
     frame: Frame
@@ -36,8 +37,9 @@ class PictureTokens:
     """One picture of a prompt.
 
     Args:
-        size: (h, w) of the source picture. grids: its tiles; several where it is cut up, and they may overlap. count: of its tokens; those
-            that are in no grid, such as ends of rows, stand for no place.
+        size: (h, w) of the source picture.
+        grids: its tiles; several where it is cut up, and they may overlap.
+        count: of its tokens; those that are in no grid, such as ends of rows, stand for no place.
     """
 
     size: Size
@@ -45,7 +47,9 @@ class PictureTokens:
     count: int
 
     def seen(self) -> Bool[Tensor, "h w"]:
-        """Where a pixel's centre lies in any cell; the model knows nothing of the others, and a map must not say 0 there."""
+        """Where a pixel's centre lies in any cell; the model knows nothing of the others, and a map must not say 0
+        there.
+        """
         h, w = self.size
         ys, xs = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
         centres = torch.stack([xs, ys], -1).view(-1, 2).double()

@@ -28,7 +28,9 @@ class LayerRows:
     """What the queries of a target do in one layer.
 
     Args:
-        call: the attention of the layer. row: of its batch. queries: positions whose logits the target reads.
+        call: the attention of the layer.
+        row: of its batch.
+        queries: positions whose logits the target reads.
         gradient: (a, l, f) of the target at the layer's output, or None where no method asked.
     """
 
@@ -89,8 +91,11 @@ class TokenTrace:
     """One target of one question.
 
     Args:
-        question: what was asked. target: what of the answer. score: its value.
-        gradients: (n, d) of each stream of vision tokens, or None. frozen_gradients: the same with norms' divisors taken for constants.
+        question: what was asked.
+        target: what of the answer.
+        score: its value.
+        gradients: (n, d) of each stream of vision tokens, or None.
+        frozen_gradients: the same with norms' divisors taken for constants.
         reads: for each row that the target reads, its layers; empty where no method asked.
         hidden: (l, d) behind the language model's final norm, of the target's first row.
     """

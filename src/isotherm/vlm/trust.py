@@ -32,10 +32,13 @@ def judge(
     fill: Fill = "mask",
     seed: int = 0,
 ) -> Trust:
-    """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random weights.
+    """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random
+    weights.
 
     Args:
-        values: the map. again: makes it with whatever weights the model has at that moment; None: not checked. fill: what a token becomes.
+        values: the map.
+        again: makes it with whatever weights the model has at that moment; None: not checked.
+        fill: what a token becomes.
     """
     (verdict,) = judge_cases([AnswerCase(trace, values, again, fill)], level, seed=seed)
     return verdict
@@ -45,10 +48,13 @@ def judge(
 class AnswerCase:
     """One target's map over the vision tokens. Fulfils :class:`isotherm.relevance.judge.Case`.
 
-    Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey edge.
+    Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey
+    edge.
 
     Args:
-        relevance: of each token. remake: makes it again; None: not checked. fill: what a token becomes.
+        relevance: of each token.
+        remake: makes it again; None: not checked.
+        fill: what a token becomes.
     """
 
     trace: TokenTrace
@@ -132,7 +138,9 @@ def _rows(curves: Curves, rows: Sequence[int]) -> Curves:
 
 
 def centre_distance(trace: TokenTrace) -> Float[Tensor, " n"]:
-    """Each token's distance from its picture's centre, relative to the picture's sides; large for those that stand for no place."""
+    """Each token's distance from its picture's centre, relative to the picture's sides; large for those that stand for
+    no place.
+    """
     parts = []
     for picture in trace.question.prompt.pictures:
         h, w = picture.size

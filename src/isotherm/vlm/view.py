@@ -26,8 +26,12 @@ class PromptInputs:
     """A question about one or more pictures, processed.
 
     Args:
-        inputs: of the model, a batch of one. ids: (l) the prompt's tokens. text: the question in words.
-        sources: the pictures. pictures: which tokens each became, in the prompt's order. positions: (n) where in ``ids`` the vision tokens stand, picture after picture.
+        inputs: of the model, a batch of one.
+        ids: (l) the prompt's tokens.
+        text: the question in words.
+        sources: the pictures.
+        pictures: which tokens each became, in the prompt's order.
+        positions: (n) where in ``ids`` the vision tokens stand, picture after picture.
         video: the frames of a video and how many make a second, where the pictures are its moments.
     """
 
@@ -53,7 +57,8 @@ class Reading:
     """What the language model says.
 
     Args:
-        logits: (b, k + 1, v) for the token after the prompt and after each token of the continuation. hidden: (b, l + k, d) behind its final norm.
+        logits: (b, k + 1, v) for the token after the prompt and after each token of the continuation.
+        hidden: (b, l + k, d) behind its final norm.
     """
 
     logits: Float[Tensor, "b k v"]
@@ -97,7 +102,9 @@ class LanguageView(Protocol):
     count_prompt: str | None
     """How it was taught to be asked for a number, with ``{category}``; None: in any words."""
     causal: bool
-    """True where no token of the prompt sees those behind it: then what vision tokens before the question become cannot depend on it."""
+    """True where no token of the prompt sees those behind it: then what vision tokens before the question become cannot
+    depend on it.
+    """
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -112,7 +119,8 @@ class LanguageView(Protocol):
         """A prompt with one video; its moments are the pictures, each shown as its first frame.
 
         Args:
-            frames: of one size. fps: how many of them make a second.
+            frames: of one size.
+            fps: how many of them make a second.
         """
         ...
 
@@ -136,8 +144,11 @@ class LanguageView(Protocol):
         """The language model's part, in whatever grad mode is on.
 
         Args:
-            streams: vision tokens of b versions. continuation: tokens behind the prompt, teacher-forced. hidden: vision tokens that nobody may attend to.
-            shared: tokens of the prompt in which all versions are alike, which then are read once and without graph; the reading has no ``hidden``.
+            streams: vision tokens of b versions.
+            continuation: tokens behind the prompt, teacher-forced.
+            hidden: vision tokens that nobody may attend to.
+            shared: tokens of the prompt in which all versions are alike, which then are read once and without graph;
+                the reading has no ``hidden``.
         """
         ...
 
@@ -148,13 +159,16 @@ class LanguageView(Protocol):
     def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> Streams:
         """:meth:`embed` from other pixels, with their graph, in which norms' divisors are constants.
 
-        Gradients stay on through the model's own blocks; where a mode of the adapter's own changes operations (:func:`~isotherm.vlm.frozen.frozen_norms`
-        does), :func:`~isotherm.vlm.graph.kept_graph` is entered inside of it.
+        Gradients stay on through the model's own blocks; where a mode of the adapter's own changes operations
+        (:func:`~isotherm.vlm.frozen.frozen_norms` does), :func:`~isotherm.vlm.graph.kept_graph` is entered inside of
+        it.
         """
         ...
 
     def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
-        """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each vision token's patches."""
+        """For every patch sum of gradient x (pixel - that of the mean patch), its positive part, summed over each
+        vision token's patches.
+        """
         ...
 
     def column(self, token: int) -> Float[Tensor, " d"]:

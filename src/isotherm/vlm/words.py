@@ -1,7 +1,8 @@
-"""Words that a model has no tokens for. Real vocabularies spell anything; a small one drops what it does not know, and the question is another one then.
+"""Words that a model has no tokens for. Real vocabularies spell anything; a small one drops what it does not know, and
+the question is another one then.
 
-One rule holds wherever a question is asked: the words that are left are asked, and a note names those that were not read. Where none is left, there is no
-question, and it is refused.
+One rule holds wherever a question is asked: the words that are left are asked, and a note names those that were not
+read. Where none is left, there is no question, and it is refused.
 """
 
 from __future__ import annotations

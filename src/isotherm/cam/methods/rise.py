@@ -32,7 +32,8 @@ class RISE:
         seed: of the masks, which are the same for every picture and target, and for every ``batch``.
         centred: True subtracts the mean score, so that 0 means "makes no difference", and divides by how often each
             pixel was really shown. False is the paper's eq. 6, sum_i s_i M_i / (N keep), never centred.
-        batch: masked pictures per forward pass; memory is bounded by it, whatever ``masks`` is. None: 4 on a CPU, 32 elsewhere.
+        batch: masked pictures per forward pass; memory is bounded by it, whatever ``masks`` is. None: 4 on a CPU, 32
+            elsewhere.
     """
 
     masks: int = 4000
@@ -85,7 +86,8 @@ class RISE:
         """The masks, ``batch`` at a time: random cells enlarged bilinearly by one cell too many and shifted at random.
 
         Args:
-            size: (h, w) of the input. dtype, device: of the masks; the random numbers do not depend on them.
+            size: (h, w) of the input.
+            dtype, device: of the masks; the random numbers do not depend on them.
 
         Yields:
             (n, h, w) in [0, 1].

@@ -52,7 +52,9 @@ def masked_scores(
     """Scores of m targets of one picture, seen through each mask.
 
     Args:
-        picture: model input. masks: 1 shows the picture, 0 the blank. target: which of the trace's targets.
+        picture: model input.
+        masks: 1 shows the picture, 0 the blank.
+        target: which of the trace's targets.
         batch: at most so many versions of the picture exist at a time.
     """
     masks = masks.to(picture)[:, None]

@@ -12,8 +12,8 @@ from isotherm.errors import OptionError, TargetError
 def class_index(wanted: int | str, names: Sequence[str]) -> int:
     """The index of a class given by number, by its whole name, or by a name that fits one class only.
 
-    ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name. A part of one class's
-    name counts, and a name with a word too many.
+    ImageNet's names hold several synonyms ("tabby, tabby cat"); any one of them counts as the name. A part of one
+    class's name counts, and a name with a word too many.
 
     Raises:
         TargetError: no such class, or several; the message has the nearest names.
@@ -76,7 +76,8 @@ def class_indices(wanted: Sequence[int | str], names: Sequence[str]) -> list[int
 
 
 def class_names(names: Sequence[Any] | Mapping[Any, Any]) -> tuple[str, ...]:
-    """Class names in the order of a model's outputs, from a sequence or from a mapping of their numbers, as YOLO and transformers have it.
+    """Class names in the order of a model's outputs, from a sequence or from a mapping of their numbers, as YOLO and
+    transformers have it.
 
     Raises:
         OptionError: one text for all of them, numbers that are not 0 to n - 1, or a name that is no text.

@@ -72,7 +72,9 @@ class SegmentationMask(Score):
 
 
 def class_map(logits: Float[Tensor, "b k h w"]) -> Int[Tensor, "b h w"]:
-    """The class that the model says at every pixel: of several the likeliest; of one, 0 where it is likelier than not, else -1."""
+    """The class that the model says at every pixel: of several the likeliest; of one, 0 where it is likelier than not,
+    else -1.
+    """
     if logits.shape[1] == 1:
         return torch.where(logits.detach()[:, 0] > 0, 0, -1)
     return logits.detach().argmax(1)

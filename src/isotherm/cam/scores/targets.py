@@ -20,14 +20,16 @@ class Targets:
     """The scores to explain in one batch of pictures.
 
     Args:
-        scores: (t,) differentiable. picture: (t,) row of the batch each is about.
+        scores: (t,) differentiable.
+        picture: (t,) row of the batch each is about.
         labels: one line for people per target.
         read: the same scores from the prediction for changed pictures.
         pins: the findings to read again, one per target; for detectors.
-        boxes: (t, 4) in input pixels, detached; for detectors. finding: (t,) position of the finding in its
-            picture's list, counted from 0; for detectors.
+        boxes: (t, 4) in input pixels, detached; for detectors.
+        finding: (t,) position of the finding in its picture's list, counted from 0; for detectors.
         confidence: (t,) what the model itself reports for it, in [0, 1], where it does.
-        rows: (t,) rows of the Detections; part: which part of the finding is explained, per target.
+        rows: (t,) rows of the Detections;
+        part: which part of the finding is explained, per target.
         probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
         of: what the scores are by nature, ``logit`` say, where all of them are one thing.
     """

@@ -1,4 +1,6 @@
-"""Maps from attention: how much the answer's queries look at each vision token, by itself or where the score gains from it."""
+"""Maps from attention: how much the answer's queries look at each vision token, by itself or where the score gains from
+it.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +39,15 @@ class Attention:
 
 @dataclass(frozen=True)
 class AttentionGradient:
-    """Attention x relu(gradient at it), mean over layers and heads, sum over queries: looked at, and the score gains from it.
+    """Attention x relu(gradient at it), mean over layers and heads, sum over queries: looked at, and the score gains
+    from it.
 
     Args:
-        queries: of ``all`` tokens, since a word of the question may have looked for the answer; or of the ``answer`` alone, which is what is mostly done.
+        queries: of ``all`` tokens, since a word of the question may have looked for the answer; or of the ``answer``
+            alone, which is what is mostly done.
 
-    Source: Chefer, Gur & Wolf, "Generic attention-model explainability" (ICCV 2021), eq. 5, summed over queries rather than multiplied through layers.
+    Source: Chefer, Gur & Wolf, "Generic attention-model explainability" (ICCV 2021), eq. 5, summed over queries rather
+        than multiplied through layers.
     """
 
     queries: Literal["all", "answer"] = "all"
@@ -95,7 +100,8 @@ class RelativeAttention:
     Args:
         generic: the question; its words must be in the model's vocabulary.
 
-    Source: Zhang et al., "MLLMs know where to look" (ICLR 2025), eq. 4; theirs is of one layer chosen by hand, this the mean of all.
+    Source: Zhang et al., "MLLMs know where to look" (ICLR 2025), eq. 4; theirs is of one layer chosen by hand, this the
+        mean of all.
     """
 
     generic: str = "Write a general description of the image."

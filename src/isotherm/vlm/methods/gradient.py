@@ -15,15 +15,17 @@ from isotherm.vlm.trace import TokenTrace
 
 @dataclass(frozen=True)
 class GradientActivation:
-    """sum_c g (a - mean a), over all streams: what the score loses to first order when a token becomes the mean of its picture.
+    """sum_c g (a - mean a), over all streams: what the score loses to first order when a token becomes the mean of its
+    picture.
 
-    Without the centring the sum vanishes wherever a norm follows, which does not see the scale of a token (Euler's theorem), and what
-    is left is rounding; centred, it does not.
+    Without the centring the sum vanishes wherever a norm follows, which does not see the scale of a token (Euler's
+    theorem), and what is left is rounding; centred, it does not.
 
     Args:
         centre: take the mean off. The plain product is for comparison.
 
-    Source: Shrikumar et al., "Learning important features through propagating activation differences" (ICML 2017), section 3.2, with the mean as reference.
+    Source: Shrikumar et al., "Learning important features through propagating activation differences" (ICML 2017),
+        section 3.2, with the mean as reference.
     """
 
     centre: bool = True
@@ -46,7 +48,8 @@ class GradientActivation:
 class GradCam:
     """relu(sum_c w_c (a_c - mean a_c)), w_c the mean gradient of a channel, over all streams.
 
-    Source: Selvaraju et al., "Grad-CAM" (ICCV 2017), eqs. 1 and 2, on vision tokens; activations are centred, because tokens have no natural zero.
+    Source: Selvaraju et al., "Grad-CAM" (ICCV 2017), eqs. 1 and 2, on vision tokens; activations are centred, because
+        tokens have no natural zero.
     """
 
     name: str = "gradcam"
@@ -70,9 +73,11 @@ class IntegratedGradients:
     The values add up to what the score gains on that way, to the error of the quadrature.
 
     Args:
-        steps: midpoints. batch: of them at a time.
+        steps: midpoints.
+        batch: of them at a time.
 
-    Source: Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks" (ICML 2017), eq. 1, by the midpoint rule.
+    Source: Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks" (ICML 2017), eq. 1, by the midpoint
+        rule.
     """
 
     steps: int = 16

@@ -1,4 +1,6 @@
-"""Maps from changed vision tokens: what the score loses when some are taken away. The vision tower runs once for all of them."""
+"""Maps from changed vision tokens: what the score loses when some are taken away. The vision tower runs once for all of
+them.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ class TokenOcclusion:
 class Rise:
     """The mean over random masks of the score, by whether a token was kept.
 
-    Masks are smooth within each tile of each picture. A token's value is the mean score of the masks that keep it less the
-    mean of all, which is Petsiuk's estimate up to a constant and has less variance.
+    Masks are smooth within each tile of each picture. A token's value is the mean score of the masks that keep it less
+    the mean of all, which is Petsiuk's estimate up to a constant and has less variance.
 
     Args:
-        masks: how many. keep: probability that a cell is kept. cells: of a mask per side. fill: what the others become. seed: of the masks.
+        masks: how many.
+        keep: probability that a cell is kept.
+        cells: of a mask per side.
+        fill: what the others become.
+        seed: of the masks.
 
     Source: Petsiuk, Das & Saenko, "RISE" (BMVC 2018), eqs. 5 and 6.
     """

@@ -17,13 +17,14 @@ from isotherm.vlm.trace import TokenTrace
 
 @dataclass(frozen=True)
 class Propagation:
-    """Gradient x (patch - mean patch) with norms taken for constants, the positive part of each patch, summed over a token's patches.
+    """Gradient x (patch - mean patch) with norms taken for constants, the positive part of each patch, summed over a
+    token's patches.
 
-    Vision towers mix what lies far apart, so a token that an answer rests on need not lie on what it is about. Followed back
-    to the pixels, relevance is where the evidence is. docs/vlm.md has what it costs.
+    Vision towers mix what lies far apart, so a token that an answer rests on need not lie on what it is about. Followed
+    back to the pixels, relevance is where the evidence is. docs/vlm.md has what it costs.
 
-    Source: Ali et al., "XAI for transformers: better explanations through conservative propagation" (ICML 2022), eqs. 7 and 8, with the LN rule alone and
-    with the mean patch as reference; Achtibat et al., "AttnLRP" (ICML 2024).
+    Source: Ali et al., "XAI for transformers: better explanations through conservative propagation" (ICML 2022), eqs. 7
+        and 8, with the LN rule alone and with the mean patch as reference; Achtibat et al., "AttnLRP" (ICML 2024).
     """
 
     name: str = "propagation"

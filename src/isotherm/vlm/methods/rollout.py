@@ -1,4 +1,6 @@
-"""Attention followed through all layers: rollout, and Chefer's relevance. One row of a product of matrices, layer by layer."""
+"""Attention followed through all layers: rollout, and Chefer's relevance. One row of a product of matrices, layer by
+layer.
+"""
 
 from __future__ import annotations
 

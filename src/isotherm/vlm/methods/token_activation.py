@@ -14,14 +14,16 @@ from isotherm.vlm.trace import TokenTrace
 
 @dataclass(frozen=True)
 class TokenActivation:
-    """relu(h_i . w), h_i the vision token behind the last layer and w the output weights of the answer's token, less what earlier words explain.
+    """relu(h_i . w), h_i the vision token behind the last layer and w the output weights of the answer's token, less
+    what earlier words explain.
 
-    One output column is read per token of the answer, never the whole vocabulary. What the same map of the tokens before (of the
-    question's words and of the answer so far) has in common with it is taken off by least squares, and single bright tokens are
-    damped by ranking them among their neighbours.
+    One output column is read per token of the answer, never the whole vocabulary. What the same map of the tokens
+    before (of the question's words and of the answer so far) has in common with it is taken off by least squares, and
+    single bright tokens are damped by ranking them among their neighbours.
 
-    Source: Li et al., "Token activation map to visually explain multimodal LLMs" (ICCV 2025), sections 3.2 to 3.4: activation, estimated causal
-    inference, rank Gaussian filter; the interference is fitted here by non-negative least squares on the mean map.
+    Source: Li et al., "Token activation map to visually explain multimodal LLMs" (ICCV 2025), sections 3.2 to 3.4:
+        activation, estimated causal inference, rank Gaussian filter; the interference is fitted here by non-negative
+        least squares on the mean map.
     """
 
     name: str = "token_activation"
@@ -53,7 +55,8 @@ class TokenActivation:
 
 
 def ranked(question, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Each token's 3 x 3 neighbours, sorted and weighted by a Gaussian around their median: lone bright tokens are damped.
+    """Each token's 3 x 3 neighbours, sorted and weighted by a Gaussian around their median: lone bright tokens are
+    damped.
 
     Source: Li et al. 2025, eqs. 8 and 9.
     """

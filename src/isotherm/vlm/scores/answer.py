@@ -23,7 +23,8 @@ class NextToken(AnswerScore):
     """The token that comes next: the likeliest one, or a given word's first.
 
     Args:
-        text: a word; None: what the model finds likeliest. of: its logit or log p.
+        text: a word; None: what the model finds likeliest.
+        of: its logit or log p.
     """
 
     text: str | None = None
@@ -51,8 +52,10 @@ class Answer(AnswerScore):
     """The answer, teacher-forced in one forward pass: the sum over its tokens.
 
     Args:
-        text: an answer; None: the model's own. per: one map for the whole ``answer``, for each ``word`` or for each ``token``.
-        of: log p or logit of each token. most: tokens of the model's own answer.
+        text: an answer; None: the model's own.
+        per: one map for the whole ``answer``, for each ``word`` or for each ``token``.
+        of: log p or logit of each token.
+        most: tokens of the model's own answer.
 
     Raises:
         TargetError: the model says nothing.
@@ -86,7 +89,9 @@ class Word(AnswerScore):
     """One word of the answer.
 
     Args:
-        word: as it stands there; case and punctuation around it do not count. number: which of several, from 0. text, of: as of :class:`Answer`.
+        word: as it stands there; case and punctuation around it do not count.
+        number: which of several, from 0.
+        text, of: as of :class:`Answer`.
     """
 
     word: str
@@ -110,7 +115,8 @@ class Span(AnswerScore):
     """Some of the answer's tokens.
 
     Args:
-        start, stop: numbers of the tokens, from 0, ``stop`` not included. text, of: as of :class:`Answer`.
+        start, stop: numbers of the tokens, from 0, ``stop`` not included.
+        text, of: as of :class:`Answer`.
     """
 
     start: int

@@ -18,8 +18,10 @@ class Custom(AnswerScore):
     """Any differentiable function of the logits.
 
     Args:
-        function: (k + 1, v) float32 logits, for the token after the prompt and after each of the k tokens of ``text`` -> one number.
-        text: tokens that are given to the model behind the prompt. label: what the map is of.
+        function: (k + 1, v) float32 logits, for the token after the prompt and after each of the k tokens of ``text``
+            -> one number.
+        text: tokens that are given to the model behind the prompt.
+        label: what the map is of.
     """
 
     function: Callable[[Float[Tensor, "k v"]], Tensor]

@@ -19,12 +19,15 @@ LIKELY = 0.01
 
 @dataclass(frozen=True)
 class ExpectedNumber(AnswerScore):
-    """sum k p(k) / sum p(k) over the numbers that the model may say in the place where its answer has one, in digits or in words, of several tokens too.
+    """sum k p(k) / sum p(k) over the numbers that the model may say in the place where its answer has one, in digits or
+    in words, of several tokens too.
 
-    Its gradient moves with every number's probability, where that of the likeliest number vanishes as the model becomes sure.
+    Its gradient moves with every number's probability, where that of the likeliest number vanishes as the model becomes
+    sure.
 
     Args:
-        digits: tokens of a number, at most; those behind the first are read by giving the model the ones before, where these are at all likely.
+        digits: tokens of a number, at most; those behind the first are read by giving the model the ones before, where
+            these are at all likely.
 
     Raises:
         TargetError: there is no number in the model's answer.
@@ -51,7 +54,9 @@ class ExpectedNumber(AnswerScore):
         return [AnswerTarget(f"expected number ({now:.2f})", rows, value, steps, (likeliest,) * len(rows))]
 
     def _before(self, question: Question, numbers: dict[int, str]) -> tuple[int, ...]:
-        """The tokens of the answer before its number. Numbers that are likely where the model says something else are no count of its."""
+        """The tokens of the answer before its number. Numbers that are likely where the model says something else are
+        no count of its.
+        """
         if int(question.logits()[-1].argmax()) in numbers:
             return ()
         tokens = question.answer()

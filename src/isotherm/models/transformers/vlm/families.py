@@ -1,4 +1,6 @@
-"""The layout of vision tokens that belongs to a vision-language model of transformers, from its configuration and its processor."""
+"""The layout of vision tokens that belongs to a vision-language model of transformers, from its configuration and its
+processor.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,11 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
     """Where the vision tokens of a model lie.
 
     Args:
-        model_type: of its configuration. config: its whole configuration. processor: its processor, or its image processor alone; options
-            that are given with a call are not known here, so :func:`isotherm.models.transformers.vlm.proof.prove` what was prepared with any.
-            model: which a family that is not known needs for :func:`proved_layout`.
+        model_type: of its configuration.
+        config: its whole configuration.
+        processor: its processor, or its image processor alone; options that are given with a call are not known here,
+            so :func:`isotherm.models.transformers.vlm.proof.prove` what was prepared with any.
+        model: which a family that is not known needs for :func:`proved_layout`.
 
     Raises:
         AdapterError: no layout is known of the family, and none could be proved.
@@ -47,9 +51,10 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
 def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = None) -> VisionLayout:
     """A layout for a family that is not known, if it proves itself.
 
-    Tried are Qwen's, where the processor gives ``image_grid_thw``, and squares, where it makes one square of each picture and as many
-    tokens as a square has. Pictures of coordinates prove what the processor does. They do not say what a model makes of it: a resampler's 64
-    tokens look like a square of 8 x 8 and stand for no place. So the model itself must show that its tokens answer to their pixels.
+    Tried are Qwen's, where the processor gives ``image_grid_thw``, and squares, where it makes one square of each
+    picture and as many tokens as a square has. Pictures of coordinates prove what the processor does. They do not say
+    what a model makes of it: a resampler's 64 tokens look like a square of 8 x 8 and stand for no place. So the model
+    itself must show that its tokens answer to their pixels.
 
     Raises:
         AdapterError: none fits.

@@ -1,4 +1,6 @@
-"""Versions of a prompt that begin alike: what they share goes through the language model once, and its keys and values serve all of them."""
+"""Versions of a prompt that begin alike: what they share goes through the language model once, and its keys and values
+serve all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,17 @@ PLAIN = (
     "smolvlm",
     "internvl",
 )
-"""Families whose language model is causal over all tokens; Gemma's sees pictures, and PaliGemma's prompts, both ways."""
+"""Families whose language model is causal over all tokens; Gemma's sees pictures, and PaliGemma's prompts, both ways.
+"""
 
 
 def read_after(decoder: Any, head: Any, arguments: Mapping[str, Any], start: int, keep: int) -> Float[Tensor, "b k v"]:
     """Logits of the last ``keep`` positions.
 
     Args:
-        decoder, head: of the language model. arguments: the decoder's arguments for all versions. start: positions that all versions share.
+        decoder, head: of the language model.
+        arguments: the decoder's arguments for all versions.
+        start: positions that all versions share.
     """
     from transformers import DynamicCache
 

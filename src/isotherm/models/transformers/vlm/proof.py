@@ -1,4 +1,6 @@
-"""Proofs that a layout of vision tokens is that of a processor and of a model of transformers, and what a prompt's tokens for pictures are."""
+"""Proofs that a layout of vision tokens is that of a processor and of a model of transformers, and what a prompt's
+tokens for pictures are.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout
 
 
 class PictureOptions:
-    """What an image processor is told when its whole processor runs: the processor's own ``images_kwargs`` come before its attributes.
+    """What an image processor is told when its whole processor runs: the processor's own ``images_kwargs`` come before
+    its attributes.
 
-    Gemma 3's processor switches pan and scan off and InternVL's switches tiles on, whatever their image processors say of themselves.
+    Gemma 3's processor switches pan and scan off and InternVL's switches tiles on, whatever their image processors say
+    of themselves.
     """
 
     def __init__(self, processor: Any) -> None:
@@ -53,10 +57,12 @@ def prove(
     *,
     token_id: int | None = None,
 ) -> float:
-    """Push pictures of coordinates through the processor, a wide one, a high one and both in one prompt, and see their tokens lie where the layout puts them.
+    """Push pictures of coordinates through the processor, a wide one, a high one and both in one prompt, and see their
+    tokens lie where the layout puts them.
 
     Args:
-        mean, std: the normalisation of colours; None: the processor's. token_id: of a picture's token in the prompt; given, their number is proved, too.
+        mean, std: the normalisation of colours; None: the processor's.
+        token_id: of a picture's token in the prompt; given, their number is proved, too.
 
     Returns:
         The largest distance, in cells.
@@ -89,12 +95,15 @@ def prove(
 def prove_by_model(
     layout: VisionLayout, model: Any, processor: Any, name: str = "the model", *, token_id: int, probes: int = 12
 ) -> float:
-    """Change a picture where a token's pixels should be, and see that of all tokens of its grid this one changes most as it enters the language model.
+    """Change a picture where a token's pixels should be, and see that of all tokens of its grid this one changes most
+    as it enters the language model.
 
     Attention spreads the change, so not every token must win; in a wrong order or behind a resampler nearly none does.
 
     Args:
-        model: None: nothing can be proved. token_id: of a picture's token in the prompt. probes: tokens that are tried.
+        model: None: nothing can be proved.
+        token_id: of a picture's token in the prompt.
+        probes: tokens that are tried.
 
     Returns:
         The share of tokens that changed most.
@@ -182,7 +191,8 @@ def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tens
     """Where in a prompt its pictures' tokens are, in order.
 
     Args:
-        input_ids: of one prompt, with or without a batch of one. token_id: :func:`image_token_id`, or that of videos.
+        input_ids: of one prompt, with or without a batch of one.
+        token_id: :func:`image_token_id`, or that of videos.
 
     Example:
         >>> picture_positions(torch.tensor([[5, 9, 9, 3, 9]]), 9).tolist()
@@ -194,7 +204,9 @@ def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tens
 
 
 def _sizes(layout: VisionLayout) -> list[Size]:
-    """A wide and a high picture, neither a multiple of anything, that a layout with tiles or crops cuts up, and one that is shrunk where any is."""
+    """A wide and a high picture, neither a multiple of anything, that a layout with tiles or crops cuts up, and one
+    that is shrunk where any is.
+    """
     side = getattr(layout, "side", None) or 12 * getattr(layout, "patch", 14) * getattr(layout, "merge", 2)
     sizes = (
         [(0.75, 1.3), (1.53, 0.7), (3.4, 3.7)] if isinstance(layout, OneVisionLayout) else [(0.75, 1.3), (1.53, 0.7)]

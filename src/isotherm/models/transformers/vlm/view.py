@@ -63,8 +63,10 @@ class TransformersVlm:
     """Fulfils :class:`isotherm.vlm.view.LanguageView`.
 
     Args:
-        model: a ``...ForConditionalGeneration``. processor: its processor, which has the image processor and the tokenizer.
-        layout: which pixels its vision tokens stand for; None: that of its family. count_prompt: how it was taught to be asked for a number.
+        model: a ``...ForConditionalGeneration``.
+        processor: its processor, which has the image processor and the tokenizer.
+        layout: which pixels its vision tokens stand for; None: that of its family.
+        count_prompt: how it was taught to be asked for a number.
 
     Raises:
         AdapterError: a family whose layout is not known or does not prove itself.
@@ -176,7 +178,9 @@ class TransformersVlm:
         return PromptInputs(inputs, ids, text, tuple(sources), tuple(known), positions)
 
     def _text(self, what: str, n: int, prompt: str) -> str:
-        """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the words."""
+        """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the
+        words.
+        """
         if getattr(self.processor, "chat_template", None):
             text, without = self._chat(what, n, prompt), self._chat(what, 0, prompt)
             if text.split() == without.split():

@@ -22,10 +22,14 @@ class VideoTokens:
     """One video of a prompt.
 
     Args:
-        size: (h, w) of its frames. moments: what the model sees at a time, a frame or some frames in one; each counts its own tokens, and
-            their numbers run on from moment to moment. count: of all its tokens, with those that stand for no place. times_s: of each moment, the mean
-            of its first and its last frame's in seconds; None where the processor does not say. frames: of each moment, which of the source.
-            Where a video comes without its rate, some processors take 24 frames per second, and tell the model so.
+        size: (h, w) of its frames.
+        moments: what the model sees at a time, a frame or some frames in one; each counts its own tokens, and their
+            numbers run on from moment to moment.
+        count: of all its tokens, with those that stand for no place.
+        times_s: of each moment, the mean of its first and its last frame's in seconds; None where the processor does
+            not say.
+        frames: of each moment, which of the source. Where a video comes without its rate, some processors take 24
+            frames per second, and tell the model so.
     """
 
     size: Size
@@ -43,12 +47,15 @@ class VisionLayout(ABC):
         """The tokens of every picture of a processed prompt.
 
         Args:
-            inputs: what the processor gave. sizes: (h, w) of the source pictures, in the prompt's order.
+            inputs: what the processor gave.
+            sizes: (h, w) of the source pictures, in the prompt's order.
         """
 
     @abstractmethod
     def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
-        """The mean normalised colour of what each token is made from, picture by picture, in the order of the tokens; nan for one made of no pixels."""
+        """The mean normalised colour of what each token is made from, picture by picture, in the order of the tokens;
+        nan for one made of no pixels.
+        """
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
         """The tokens of every video of a processed prompt; ``sizes`` are (h, w) of their frames."""
@@ -66,9 +73,11 @@ class VisionLayout(ABC):
 def moment_times(
     inputs: Mapping[str, Any], k: int, count: int, per_moment: int
 ) -> tuple[tuple[float, ...] | None, tuple[tuple[int, ...], ...] | None]:
-    """(times_s, frames) of the ``count`` moments of video ``k``, as :class:`VideoTokens` has them, from what inputs say of them.
+    """(times_s, frames) of the ``count`` moments of video ``k``, as :class:`VideoTokens` has them, from what inputs say
+    of them.
 
-    That is ``video_metadata``, which processors give when asked for it, or ``second_per_grid_ts``, which Qwen2.5-VL's gives. per_moment: frames in one.
+    That is ``video_metadata``, which processors give when asked for it, or ``second_per_grid_ts``, which Qwen2.5-VL's
+    gives. per_moment: frames in one.
     """
     facts = inputs.get("video_metadata")
     if facts is not None and facts[k].frames_indices is not None:
@@ -104,7 +113,8 @@ def check_layout(
     """Prove that the tokens of :func:`coordinate_picture` say of themselves to lie where the layout puts them.
 
     Args:
-        inputs: coordinate pictures of these sizes through the processor. mean, std: its normalisation of colours from 0 to 1.
+        inputs: coordinate pictures of these sizes through the processor.
+        mean, std: its normalisation of colours from 0 to 1.
 
     Returns:
         The largest distance between where a token lies and where its pixels come from, in cells.

@@ -1,4 +1,6 @@
-"""Vision tokens of LLaVA-OneVision: the whole picture in a square, then tiles of a letterboxed one whose tokens run on from tile to tile."""
+"""Vision tokens of LLaVA-OneVision: the whole picture in a square, then tiles of a letterboxed one whose tokens run on
+from tile to tile.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def padded_square(size: Size, side: int) -> Frame:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How one picture is laid out: tiles, the map of all their tokens, its part that is kept, and the size to which that is shrunk."""
+    """How one picture is laid out: tiles, the map of all their tokens, its part that is kept, and the size to which
+    that is shrunk.
+    """
 
     tiles: Size
     whole: Size
@@ -48,19 +52,25 @@ class _Plan:
 
 
 class OneVisionLayout(VisionLayout):
-    """A prompt's only picture: a whole square, then the tiles' tokens row by row over all tiles, a token that stands for no place after each row.
+    """A prompt's only picture: a whole square, then the tiles' tokens row by row over all tiles, a token that stands
+    for no place after each row.
 
-    The tiles' picture keeps its shape and is letterboxed onto the smallest canvas that loses least; rows and columns of tokens that are
-    padding are cut off, and where more than ``most`` squares of tokens are left, they are shrunk, each token a mean of two by two
-    between which it lies. Where the side is no multiple of the patch, the last pixels of each tile are not seen, so tokens are not
-    evenly spaced from tile to tile, and each evenly spaced block of them has a grid of its own. Pictures of a prompt with several
-    are each padded to one square instead. A video's frames are squashed squares of a quarter of the tokens.
+    The tiles' picture keeps its shape and is letterboxed onto the smallest canvas that loses least; rows and columns of
+    tokens that are padding are cut off, and where more than ``most`` squares of tokens are left, they are shrunk, each
+    token a mean of two by two between which it lies. Where the side is no multiple of the patch, the last pixels of
+    each tile are not seen, so tokens are not evenly spaced from tile to tile, and each evenly spaced block of them has
+    a grid of its own. Pictures of a prompt with several are each padded to one square instead. A video's frames are
+    squashed squares of a quarter of the tokens.
 
     Args:
-        side: pixels of a tile. patch: pixels of a token. canvases: (h, w) in pixels, of whole tiles. most: the number in ``anyres_max_9``;
-            None: never shrunk, as LLaVA-NeXT has it, which also cuts up each of several pictures.
+        side: pixels of a tile.
+        patch: pixels of a token.
+        canvases: (h, w) in pixels, of whole tiles.
+        most: the number in ``anyres_max_9``; None: never shrunk, as LLaVA-NeXT has it, which also cuts up each of
+            several pictures.
 
-    Source: Li et al., "LLaVA-OneVision" (2024), section 3.2; ``LlavaOnevisionImageProcessor`` and ``pack_image_features`` of transformers 5.
+    Source: Li et al., "LLaVA-OneVision" (2024), section 3.2; ``LlavaOnevisionImageProcessor`` and
+        ``pack_image_features`` of transformers 5.
     """
 
     def __init__(self, *, side: int, patch: int, canvases: Iterable[Sequence[int]], most: int | None = 9) -> None:
@@ -106,7 +116,9 @@ class OneVisionLayout(VisionLayout):
         return parts
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
-        """A grid per frame, and one token that stands for no place after the last; their times where inputs have ``video_metadata``."""
+        """A grid per frame, and one token that stands for no place after the last; their times where inputs have
+        ``video_metadata``.
+        """
         m, videos = -(-self.n // 2), []
         if len(inputs["pixel_values_videos"]) != len(sizes):
             raise ShapeError(
@@ -186,9 +198,11 @@ class OneVisionLayout(VisionLayout):
         return PictureTokens(size, tuple(grids), int(self.n**2 + token.numel()))
 
     def _runs(self, first: int, count: int, shrunk: int) -> list[tuple[int, int, float, float]]:
-        """Evenly spaced tokens of one axis: from which to before which, where the first one's centre lies on the canvas, and the step.
+        """Evenly spaced tokens of one axis: from which to before which, where the first one's centre lies on the
+        canvas, and the step.
 
-        None at all where the picture is narrower than a token of its tiles: the model then cuts everything off but the ends of the rows.
+        None at all where the picture is narrower than a token of its tiles: the model then cuts everything off but the
+        ends of the rows.
         """
         if shrunk == 0:
             return []

@@ -1,4 +1,6 @@
-"""Relevance of pixels, patch by patch, in the two forms in which processors give pictures: lists of patches, and squares."""
+"""Relevance of pixels, patch by patch, in the two forms in which processors give pictures: lists of patches, and
+squares.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from torch import Tensor
 
 
 def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"], patch: int) -> Float[Tensor, "*s"]:
-    """Sum over each patch of gradient x (pixel - that of the mean patch), its positive part, spread evenly over the patch.
+    """Sum over each patch of gradient x (pixel - that of the mean patch), its positive part, spread evenly over the
+    patch.
 
     Args:
-        pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w). patch: pixels per side. What is left over
-            at the right and below, where a side is no multiple of a patch, no model sees; it gets 0.
+        pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w).
+        patch: pixels per side. What is left over at the right and below, where a side is no multiple of a patch, no
+            model sees; it gets 0.
     """
     if pixels.ndim == 2:
         positive = (gradient * (pixels - pixels.mean(0))).sum(-1, keepdim=True).clamp(min=0)

@@ -18,12 +18,14 @@ from isotherm.vlm.tokens import PictureTokens, TokenGrid
 class QwenLayout(VisionLayout):
     """Pictures resized to whole blocks of ``merge`` x ``merge`` patches, width and height each by its own factor.
 
-    The patches are listed block by block, not in reading order; the merged tokens are in reading order. The blocks and the last
-    hidden state of Qwen2.5-VL's vision tower are in the order of its attention windows, but what its merger gives is not:
-    :func:`reading_order` undoes both. A video is a picture per ``temporal`` frames.
+    The patches are listed block by block, not in reading order; the merged tokens are in reading order. The blocks and
+    the last hidden state of Qwen2.5-VL's vision tower are in the order of its attention windows, but what its merger
+    gives is not: :func:`reading_order` undoes both. A video is a picture per ``temporal`` frames.
 
     Args:
-        patch: pixels per patch and side. merge: patches per token and side. temporal: frames per patch.
+        patch: pixels per patch and side.
+        merge: patches per token and side.
+        temporal: frames per patch.
 
     Source: Wang et al., "Qwen2-VL" (2024), section 2.1; ``Qwen2VLImageProcessor`` of transformers 5.
     """
@@ -52,7 +54,9 @@ class QwenLayout(VisionLayout):
         return self._means(inputs["pixel_values"], self._grids(inputs, sizes))
 
     def videos(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[VideoTokens]:
-        """The tokens of every video, moment by moment; their times from ``video_metadata`` or ``second_per_grid_ts`` where inputs have them."""
+        """The tokens of every video, moment by moment; their times from ``video_metadata`` or ``second_per_grid_ts``
+        where inputs have them.
+        """
         videos = []
         for k, ((t, h, w), size) in enumerate(zip(self._grids(inputs, sizes, "video"), sizes, strict=True)):
             count = h * w // self.merge**2
@@ -88,7 +92,8 @@ class QwenLayout(VisionLayout):
 
 
 def raster_order(h: int, w: int, merge: int) -> Int[Tensor, " n"]:
-    """For each patch in reading order, its place in the list that the vision tower gets: ``listed[raster_order(h, w, m)]`` is in reading order.
+    """For each patch in reading order, its place in the list that the vision tower gets: ``listed[raster_order(h, w,
+    m)]`` is in reading order.
 
     Example:
         >>> raster_order(2, 4, 2).tolist()   # two blocks of four
@@ -99,10 +104,13 @@ def raster_order(h: int, w: int, merge: int) -> Int[Tensor, " n"]:
 
 
 def window_index(grids: Int[Tensor, "k 3"], *, merge: int, window: int) -> Int[Tensor, " n"]:
-    """The order in which Qwen2.5-VL's vision tower has its tokens: window by window, each in reading order, those at the ends cut.
+    """The order in which Qwen2.5-VL's vision tower has its tokens: window by window, each in reading order, those at
+    the ends cut.
 
     Args:
-        grids: (t, h, w) patches of each picture or video. merge: patches per token and side. window: tokens per window and side.
+        grids: (t, h, w) patches of each picture or video.
+        merge: patches per token and side.
+        window: tokens per window and side.
 
     Source: "Qwen2.5-VL technical report" (2025), section 2.1.1.
 
@@ -121,10 +129,12 @@ def window_index(grids: Int[Tensor, "k 3"], *, merge: int, window: int) -> Int[T
 
 
 def window_order(index: Int[Tensor, " n"], *, unit: int = 4) -> Int[Tensor, " m"]:
-    """For each patch of the list, its place in a tower's windows: ``states[window_order(index)]`` is in the list's order.
+    """For each patch of the list, its place in a tower's windows: ``states[window_order(index)]`` is in the list's
+    order.
 
     Args:
-        index: :func:`window_index`, or what the model takes it to be. unit: patches of a token.
+        index: :func:`window_index`, or what the model takes it to be.
+        unit: patches of a token.
 
     Example:
         >>> window_order(torch.tensor([0, 2, 1]), unit=2).tolist()
@@ -139,8 +149,10 @@ def reading_order(
     """A vision tower's states of patches, such as a block's output, as they lie in each picture or video.
 
     Args:
-        states: of all patches, as the tower has them. grids: (t, h, w) patches of each. merge: patches per token and side.
-            index: :func:`window_index` of a Qwen2.5-VL; None for towers without windows.
+        states: of all patches, as the tower has them.
+        grids: (t, h, w) patches of each.
+        merge: patches per token and side.
+        index: :func:`window_index` of a Qwen2.5-VL; None for towers without windows.
     """
     sizes = [(int(t), int(h), int(w)) for t, h, w in grids.tolist()]
     total = sum(t * h * w for t, h, w in sizes)

@@ -18,7 +18,9 @@ from isotherm.vlm.tokens import PictureTokens, TokenGrid
 
 
 class SquareLayout(VisionLayout):
-    """Abstract: every picture becomes one or more squares of ``side`` pixels, each of them tokens of ``stride`` pixels in reading order."""
+    """Abstract: every picture becomes one or more squares of ``side`` pixels, each of them tokens of ``stride`` pixels
+    in reading order.
+    """
 
     def __init__(self, *, side: int, stride: int) -> None:
         if side % stride:
@@ -66,7 +68,9 @@ class PanAndScanLayout(SquareLayout):
     """The whole picture, and where it is long, crops of equal size beside each other, as Gemma 3 has it.
 
     Args:
-        least: pixels of the source that a crop's shorter side has at least. most: crops. ratio: of the sides from which it is cut.
+        least: pixels of the source that a crop's shorter side has at least.
+        most: crops.
+        ratio: of the sides from which it is cut.
 
     Source: "Gemma 3 technical report" (2025), section 2.1; ``Gemma3ImageProcessor`` of transformers 5.
     """
@@ -96,7 +100,8 @@ class CentreCropLayout(SquareLayout):
 
     What lies beyond is not seen; :meth:`isotherm.models.transformers.vlm.layouts.layout.PictureTokens.seen` says where.
 
-    Source: Liu et al., "Improved baselines with visual instruction tuning" (CVPR 2024); ``CLIPImageProcessor`` of transformers 5.
+    Source: Liu et al., "Improved baselines with visual instruction tuning" (CVPR 2024); ``CLIPImageProcessor`` of
+        transformers 5.
     """
 
     def squares(self, size: Size) -> list[Frame]:

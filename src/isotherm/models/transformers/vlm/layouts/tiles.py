@@ -1,4 +1,6 @@
-"""Vision tokens of models that cut a picture into square tiles and add the whole one last: Idefics 3 and SmolVLM, InternVL."""
+"""Vision tokens of models that cut a picture into square tiles and add the whole one last: Idefics 3 and SmolVLM,
+InternVL.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from isotherm.models.transformers.vlm.layouts.squares import SquareLayout
 
 
 class TiledLayout(SquareLayout):
-    """Abstract: the picture, stretched to rows x columns of squares, tile by tile in reading order, and then the whole one in a square.
+    """Abstract: the picture, stretched to rows x columns of squares, tile by tile in reading order, and then the whole
+    one in a square.
 
     However often a processor resizes on the way, each step is of the whole picture, so only the last size counts.
     """
@@ -32,10 +35,11 @@ class IdeficsLayout(TiledLayout):
     """Idefics 3 and SmolVLM: a token is ``shuffle`` x ``shuffle`` patches put behind each other (pixel shuffle).
 
     Args:
-        processor: an image processor of transformers, which is asked how it cuts. stride: pixels of a token, the
-            patch times the shuffle.
+        processor: an image processor of transformers, which is asked how it cuts.
+        stride: pixels of a token, the patch times the shuffle.
 
-    Source: Laurençon et al., "Building and better understanding vision-language models" (2024), section 4; ``Idefics3ImageProcessor``.
+    Source: Laurençon et al., "Building and better understanding vision-language models" (2024), section 4;
+        ``Idefics3ImageProcessor``.
     """
 
     def __init__(self, processor: Any, *, stride: int) -> None:
@@ -51,7 +55,8 @@ class InternLayout(TiledLayout):
     """InternVL: the tiling whose shape is nearest to the picture's, among those of at most so many tiles.
 
     Args:
-        processor: an image processor of transformers (``GotOcr2ImageProcessor``). stride: pixels of a token, the patch over the downsampling.
+        processor: an image processor of transformers (``GotOcr2ImageProcessor``).
+        stride: pixels of a token, the patch over the downsampling.
 
     Source: Chen et al., "How far are we to GPT-4V?" (2024), section 3.3.
     """
