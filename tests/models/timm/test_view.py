@@ -76,10 +76,10 @@ FAMILIES = {
         (3, 3),
         0,
     ),
+    "efficientnet": ("tinynet_e", {"num_classes": 6}, 64, "bn2", (2, 2), 0),
 }
 PROBED = {
     # families that nobody described, found by running: any layer is right whose every cell carries gradient
-    "tinynet_e": ({"num_classes": 6}, 64),
     "mobilenetv3_small_050": ({"num_classes": 6}, 64),
     "regnetx_002": ({"num_classes": 6}, 64),
     "cait_xxs24_224": ({**VIT, "img_size": 64}, None),

@@ -15,6 +15,7 @@ from isotherm.models.shared.grids import Tokens
 def known_layer(model: Any) -> LayerChoice | None:
     """The layer for families whose structure says it; None for the rest, where running the model once does."""
     from timm.models.convnext import ConvNeXt
+    from timm.models.efficientnet import EfficientNet
     from timm.models.resnet import ResNet
     from timm.models.swin_transformer import SwinTransformer
     from timm.models.swin_transformer_v2 import SwinTransformerV2
@@ -26,6 +27,11 @@ def known_layer(model: Any) -> LayerChoice | None:
     if isinstance(model, ConvNeXt):
         return LayerChoice(
             ("stages",), "the last stage before pooling: the deepest features that still have one cell per image region"
+        )
+    if isinstance(model, EfficientNet):
+        return LayerChoice(
+            ("bn2",),
+            "the last feature map before pooling: the deepest features that still have one cell per image region",
         )
     if isinstance(model, SwinTransformer | SwinTransformerV2) and isinstance(model.norm, nn.LayerNorm):
         return LayerChoice(
