@@ -67,7 +67,8 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leafkit\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[isotherm.models]\nleafkit = {toml}\n")
     script = (
-        "import numpy as np, isotherm\n"
+        "import sys, numpy as np, isotherm\n"
+        "from isotherm.cli.main import entry\n"
         "from leafkit.family import LeafNet\n"
         "photo = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)\n"
         "for model in ('leafnet', 'leafkit:leafnet', LeafNet()):\n"
@@ -77,20 +78,19 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
         "except isotherm.IsothermError as error: print(error)\n"
         "try: isotherm.open_model('leafnett')\n"
         "except isotherm.IsothermError as error: print(error)\n"
+        "sys.argv = ['isotherm', 'layers', '--model', 'leafnet']\n"
+        "entry()\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr
-    named, prefixed, wrapped, option, unknown = ran.stdout.splitlines()
+    named, prefixed, wrapped, option, unknown, *layers = ran.stdout.splitlines()
     assert named.startswith("model: leafnet is leafkit's network of leaves | (8, 8)")
     assert prefixed.startswith("model: leafnet from leafkit, as the prefix says | (8, 8)")
     assert wrapped.startswith("model: LeafNet is a class of leafkit | (8, 8)")
     assert "leafkit models take no option sise; did you mean size?" in option
     assert "there is no model 'leafnett'" in unknown
-    command = [sys.executable, "-c", "from isotherm.cli.main import entry; entry()", "layers", "--model", "leafnet"]
-    shown = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert shown.returncode == 0, shown.stderr
-    assert "features: Sequential (4 inside)" in shown.stdout
+    assert "features: Sequential (4 inside)" in "\n".join(layers)
 
 
 def view_stub(name: str, *, size: int = 1) -> object:

@@ -264,7 +264,7 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path):
 
 def test_a_collapse_is_named_and_stopped(tmp_path):
     kind = dots(10)
-    dead = model()
+    dead = model(widths=(8, 16))
     torch.nn.init.zeros_(dead.head.final.weight)
     config = replace(CONFIG, steps=1000, rate=1e-12, decay=0.0, keep_every=1000, stop_collapsed=True, average=None)
     said = []

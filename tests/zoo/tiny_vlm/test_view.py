@@ -59,7 +59,7 @@ def test_an_answer_is_one_word_that_ends(view):
 
 
 def test_maps_of_counts_lie_on_what_is_counted_and_fall_to_chance_with_random_weights(view):
-    shapes = questions("count", 24)
+    shapes = questions("count", 16)
     aucs = {name: [] for name in ("ours", "random weights", "ours, on other shapes")}
     hits = []
     blind = load(weights="none", seed=3)
@@ -87,7 +87,7 @@ def test_maps_of_counts_lie_on_what_is_counted_and_fall_to_chance_with_random_we
 
 def test_maps_of_places_lie_on_what_is_placed(view):
     found = []
-    for q in questions("where", 16):
+    for q in questions("where", 12):
         (one,) = explain(view, q.picture, prompt=q.question, method=Propagation(), trust="off")
         found.append(auc(one.values, q))
     assert statistics.fmean(found) > 0.92
