@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,7 @@ OF_PICTURES = [
     (pictures.Contrast("cat", "bus"), classified, "logit"),
     (pictures.Function(lambda p: p.logits.logsumexp(1)), classified, None),
     (pictures.Named(("cat",)), classified, "logit"),
+    (pictures.Similarity(torch.tensor([1.0, -2.0, 0.5, 3.0])), classified, None),
     (pictures.Detection(), detected, "logit"),
     (pictures.Detection(of="box"), detected, None),
     (pictures.SegmentationMask(), segmented, "logit"),
@@ -65,6 +68,15 @@ OF_ANSWERS = [
     (answers.ExpectedNumber(), None),
     (NumberOrAnswer(), None),
 ]
+
+
+def picked(prediction, index=slice(None)) -> dict[str, torch.Tensor]:
+    """What a prediction holds for each picture, of some rows."""
+    return {
+        name: getattr(prediction, name)[index]
+        for name in ("logits", "embedding")
+        if getattr(prediction, name, None) is not None
+    }
 
 
 def named(case) -> str:
@@ -90,11 +102,16 @@ def test_a_score_of_pictures_chooses_targets_that_are_read_again(case):
         assert alone.labels == (targets.labels[i],)
         assert torch.equal(alone.scores, targets.scores[i : i + 1])
     if targets.pins is None:
-        whole = {**vars(prediction), **({"embedding": None} if "embedding" in vars(prediction) else {})}
-        rows = type(prediction)(**{**whole, "logits": prediction.logits[targets.picture]})
+        rows = replace(prediction, **picked(prediction, targets.picture))
         torch.testing.assert_close(targets.read(rows, torch.arange(len(targets))), targets.scores)
-        louder = type(prediction)(**{**whole, "logits": 2 * prediction.logits[targets.picture]})
-        assert not torch.allclose(targets.read(louder, torch.arange(len(targets))), targets.scores)
+        other = replace(
+            rows,
+            **{
+                name: 2 * v + torch.arange(float(v.shape[1])).view(1, -1, *[1] * (v.ndim - 2))
+                for name, v in picked(rows).items()
+            },
+        )
+        assert not torch.allclose(targets.read(other, torch.arange(len(targets))), targets.scores)
     else:
         same = prediction.take(targets.rows)
         torch.testing.assert_close(targets.read(same, torch.arange(len(targets))), targets.scores)
@@ -148,8 +165,7 @@ def test_every_score_is_tried_above():
             if kind.__module__.startswith("isotherm.") and not kind.__name__.startswith("_"):
                 every.add(kind.__name__)
     tried = {named(case) for case in (*OF_PICTURES, *OF_ANSWERS)}
-    # likeness to a reference needs an embedding and is tried with the scores of classifiers
-    assert every - tried == {"AnswerScore", "Similarity"}
+    assert every - tried == {"AnswerScore"}
 
 
 def test_a_score_of_ones_own_says_what_it_explains():
