@@ -150,3 +150,16 @@ def test_training_can_be_cancelled_and_gone_on_with(tmp_path, monkeypatch):
     assert {(e.dpath.name, e.job, e.status) for e in list_runs(".")} == {
         ("stopped.run", "train", "finished"), ("whole.run", "train", "finished"),
     }  # fmt: skip
+
+
+def test_a_verdict_is_a_word_in_the_record_with_the_figures_that_it_comes_from(pictures, tmp_path):
+    summary = explain(ExplainJob(sources=(str(pictures[0]),), model="scenes", top=2, out=tmp_path / "judged"))
+    (item,) = read_items(summary.dpath)
+    for facts in item["maps"]:
+        assert facts["trust"].split("→ ")[1].startswith(facts["verdict"])
+        assert f"deletion {facts['judgement']['deletion']['value']:.2f} " in facts["trust"]
+        assert facts["judgement"]["level"] == "fast"
+    summary = explain(ExplainJob(sources=(str(pictures[0]),), model="scenes", trust="off", out=tmp_path / "unjudged"))
+    (item,) = read_items(summary.dpath)
+    assert item["maps"][0]["trust"] is None
+    assert "verdict" not in item["maps"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, save_picture
 from isotherm.heatmap import Heatmap
+from isotherm.metrics.trust import Trust
 from isotherm.runs.record import Run
 
 MOST_ROWS = 12
@@ -97,8 +99,8 @@ def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
     )
     return question | {
         "maps": [
-            _facts(m) | {"trust": t}
-            for m, t in zip(explanation, _padded(list(explanation.trust_lines), len(explanation)), strict=True)
+            _facts(heatmap) | {"trust": line} | _judged(trust)
+            for heatmap, line, trust in zip_longest(explanation, explanation.trust_lines, explanation.trust)
         ],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
         "chosen": list(explanation.chosen),
@@ -106,6 +108,11 @@ def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
         "notes": list(explanation.notes),
         "files": files,
     }
+
+
+def _judged(trust: Trust | None) -> dict[str, Any]:
+    """The verdict as a word, and the figures that it comes from; nothing where a map was not judged."""
+    return {} if trust is None else {"verdict": trust.verdict, "judgement": asdict(trust)}
 
 
 def entry_of(explanation: Explanation, source: str, command: str) -> ReportEntry:
@@ -146,10 +153,6 @@ def combined(explanation: Explanation) -> Heatmap | None:
     first = [m for m in explanation if m.meta["method"] == explanation[0].meta["method"]]
     values = torch.stack([m.values for m in first]).clamp(min=0).amax(0)
     return first[0].with_(values=values, signed=False, label=f"{len(first)} target(s)")
-
-
-def _padded(lines: list[str], n: int) -> list[str | None]:
-    return [*lines, *[None] * (n - len(lines))]
 
 
 def _facts(heatmap: Heatmap) -> dict[str, Any]:
