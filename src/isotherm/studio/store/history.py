@@ -127,11 +127,14 @@ class History:
             row = _row(session, run_id)
             row.status, row.message, row.ended_s = status, message, ended
 
-    def finish(self, run_id: str, folder: Path, maps: Sequence[MapFacts], message: str = "") -> None:
+    def finish(
+        self, run_id: str, folder: Path, maps: Sequence[MapFacts], *, status: Status = "finished", message: str = ""
+    ) -> None:
         """Keep the results of a run: its folder is moved to its id, and only then it counts as finished.
 
         Args:
-            folder: on the same disk as the history.
+            folder: on the same disk as the history; not empty.
+            status: ``cancelled`` for one that ended early and has results of what it did before.
 
         Raises:
             InputError: there is no such run; the folder stays where it is.
@@ -141,7 +144,7 @@ class History:
         size = self.runs.keep(folder, run_id)
         with Session(self._engine) as session, session.begin():
             row = _row(session, run_id)
-            row.status, row.message, row.ended_s, row.size_bytes = "finished", message, self._now(), size
+            row.status, row.message, row.ended_s, row.size_bytes = status, message, self._now(), size
             row.maps = [
                 MapRow(
                     position=i,
@@ -245,16 +248,16 @@ class History:
                 }
                 session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
                 done.append(f"run {run_id} was interrupted")
-            finished = set(session.scalars(select(RunRow.id).where(RunRow.status == "finished")))
-            for run_id in sorted(finished - set(self.runs.ids())):
-                values = {"status": "failed", "message": "its folder is missing"}
+            kept = set(session.scalars(select(RunRow.id).where(RunRow.size_bytes > 0)))
+            for run_id in sorted(kept - set(self.runs.ids())):
+                values = {"status": "failed", "message": "its folder is missing", "size_bytes": 0}
                 session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
                 done.append(f"the folder of run {run_id} is missing")
             pictures = set(session.scalars(select(PictureRow.id)))
             lost = sorted(pictures - set(self.pictures.ids()))
             session.execute(delete(PictureRow).where(PictureRow.id.in_(lost)))
             done += [f"the file of picture {picture_id} is missing" for picture_id in lost]
-        for blobs, known in ((self.runs, finished), (self.pictures, pictures)):
+        for blobs, known in ((self.runs, kept), (self.pictures, pictures)):
             done += [f"removed {name}, which nothing names" for name in blobs.sweep(known, older_than_s=older_than_s)]
         return done
 

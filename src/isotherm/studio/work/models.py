@@ -1,0 +1,48 @@
+"""Open models, the least recently used of which are let go where they would take too much memory together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Generic, TypeVar
+
+from isotherm.jobs.options import ModelOptions
+
+Model = TypeVar("Model")
+
+
+class Models(Generic[Model]):
+    """Models by the options that they were opened with.
+
+    Args:
+        open_model: opens one.
+        size_of: its size in bytes.
+        most_bytes: of all together; a single larger model is kept alone.
+    """
+
+    def __init__(
+        self, open_model: Callable[[ModelOptions], Model], size_of: Callable[[Model], int], *, most_bytes: int
+    ) -> None:
+        self._open, self._size_of, self.most_bytes = open_model, size_of, most_bytes
+        self._there: OrderedDict[tuple[object, ...], tuple[Model, int]] = OrderedDict()
+
+    def get(self, options: ModelOptions) -> Model:
+        """The model that a job asks for, opened where it is not open yet; then others are let go until all fit."""
+        key = tuple(getattr(options, field.name) for field in fields(ModelOptions))
+        if key in self._there:
+            self._there.move_to_end(key)
+            return self._there[key][0]
+        model = self._open(options)
+        self._there[key] = (model, self._size_of(model))
+        while len(self._there) > 1 and self.size_bytes > self.most_bytes:
+            self._there.popitem(last=False)
+        return model
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all open models together."""
+        return sum(size for _, size in self._there.values())
+
+    def __len__(self) -> int:
+        return len(self._there)

@@ -1,0 +1,153 @@
+"""The process that owns the models: it does one job after another and tells the studio how far it is.
+
+It is a process of its own so that a model that runs out of memory, a decoder that crashes or a job that hangs takes
+nothing but its own job with it. What it gets and sends are plain dictionaries.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from isotherm.errors import IsothermError, JobCancelled
+from isotherm.jobs.reporter import Kind, Reporter
+from isotherm.progress import Progress
+from isotherm.studio.work.models import Models
+
+JOBS: Mapping[str, tuple[str, str]] = {
+    "explain": ("isotherm.jobs.explain.options:ExplainJob", "isotherm.jobs.explain.run:run"),
+    "count": ("isotherm.jobs.count.options:CountJob", "isotherm.jobs.count.run:run"),
+}
+"""Where a job's options and its function are, as ``module:name``; both are imported when they are needed first."""
+
+
+MOST_FAILURES = 20
+"""Items that failed which are told of one by one; all are in the run's record."""
+
+
+class PipeReporter(Reporter):
+    """Sends what a job tells through a pipe.
+
+    Args:
+        pipe: to the studio.
+        run_id: of the run.
+    """
+
+    def __init__(self, pipe: Connection, run_id: str) -> None:
+        super().__init__()
+        self._pipe, self.run_id = pipe, run_id
+
+    def send(self, event: str, **facts: Any) -> None:
+        """An event of this run."""
+        self._pipe.send({"run": self.run_id, "event": event, **facts})
+
+    def progress(self, progress: Progress) -> None:
+        self.send("progress", **asdict(progress))
+
+    def message(self, text: str, kind: Kind = "note") -> None:
+        self.send("message", text=text, kind=kind)
+
+    def item(self, facts: Mapping[str, Any]) -> None:
+        self.send("item", name=facts.get("name"), status=facts.get("status"), maps=len(facts.get("maps", ())))
+
+
+def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int) -> None:
+    """Do jobs until the studio closes the pipe or ends.
+
+    Args:
+        pipe: orders come in: ``{"run", "job", "options", "out"}``, or ``{"cancel": run}``; events go out, the last one of a
+            run is ``finished`` or ``failed``.
+        jobs: as :data:`JOBS`.
+        most_bytes: of open models together.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the studio decides what it means
+    orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    current: dict[str, Reporter] = {}
+    cancelled: set[str] = set()
+
+    def read() -> None:
+        # beside the job, so that it can be cancelled while it runs
+        try:
+            while True:
+                order = pipe.recv()
+                if (run_id := order.get("cancel")) is not None:
+                    cancelled.add(run_id)
+                    if (reporter := current.get(run_id)) is not None:
+                        reporter.cancel()
+                else:
+                    orders.put(order)
+        except (EOFError, OSError):
+            if current:  # nobody is left to tell: a long job would go on for nothing
+                os._exit(1)
+            orders.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    models = Models(_open_model, _size_of, most_bytes=most_bytes)
+    while (order := orders.get()) is not None:
+        reporter = PipeReporter(pipe, order["run"])
+        current[reporter.run_id] = reporter
+        if reporter.run_id in cancelled:
+            reporter.cancel()
+        try:
+            _do(order, jobs, models, reporter)
+        finally:
+            current.pop(reporter.run_id)
+            cancelled.discard(reporter.run_id)
+
+
+def _do(
+    order: Mapping[str, Any], jobs: Mapping[str, tuple[str, str]], models: Models[Any], reporter: PipeReporter
+) -> None:
+    try:
+        reporter.check()
+        options_type, run = (_named(name) for name in jobs[order["job"]])
+        options = options_type.from_json({**order["options"], "out": order["out"]})
+        opened = models.get(options) if hasattr(options, "model") else None
+        summary = run(options, reporter, opened=opened, command=order["command"])
+        failures = [f"{name}: {reason}" for name, reason in summary.failed[:MOST_FAILURES]]
+        reporter.send(
+            "finished", status=summary.status, done=summary.done, failed=len(summary.failed), failures=failures
+        )
+    except JobCancelled as stop:
+        reporter.send("failed", status="cancelled", error=str(stop))
+    except IsothermError as error:
+        reporter.send("failed", status="failed", error=str(error))
+    except MemoryError:
+        reporter.send("failed", status="failed", error="there is not enough memory for it")
+    except Exception as error:  # a fault of ours or of a package: this job's end, not the studio's
+        reporter.send(
+            "failed",
+            status="failed",
+            error=f"{type(error).__name__}: {error}",
+            traceback="".join(traceback.format_exception(error)),
+        )
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _open_model(options: Any) -> Any:
+    from isotherm.jobs.open_model import open_model
+
+    return open_model(options)
+
+
+def _size_of(opened: Any) -> int:
+    from itertools import chain
+
+    from torch import nn
+
+    model = getattr(opened.view, "model", None)
+    if not isinstance(model, nn.Module):
+        return 0
+    return sum(t.numel() * t.element_size() for t in chain(model.parameters(), model.buffers()))

@@ -1,0 +1,305 @@
+"""Where the studio's runs wait, and where one at a time is worked on, by a process that may die.
+
+A run that was taken in is in the history at once, so that a crash of the studio forgets none. One that takes too long, or
+that does not end when it is cancelled, ends with its process; the next one gets a new process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from isotherm.errors import InputError, IsothermError
+from isotherm.jobs.options import JobOptions
+from isotherm.runs.read import read_items
+from isotherm.studio.store.history import History
+from isotherm.studio.store.query import MapFacts, Status
+from isotherm.studio.work.events import Event, Events
+from isotherm.studio.work.worker import JOBS, serve
+
+GRACE_S = 10.0
+"""How long a cancelled run may take to end by itself."""
+
+TICK_S = 0.2
+"""How often the clock is looked at while a run is silent."""
+
+
+class QueueFull(IsothermError):
+    """As many runs wait as may wait.
+
+    Args:
+        waiting: how many. retry_s: in how many seconds there is likely room.
+    """
+
+    def __init__(self, waiting: int, retry_s: int) -> None:
+        super().__init__(f"{waiting} runs are waiting already; try again in about {retry_s} s")
+        self.retry_s = retry_s
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run that nobody works on yet."""
+
+    run_id: str
+    options: JobOptions
+
+
+class Workroom:
+    """A queue of runs and the process that does them.
+
+    Args:
+        history: where runs are taken down and their results are kept.
+        most_waiting: runs that may wait; more are refused.
+        timeout_s: how long a run may take.
+        most_bytes: of open models together.
+        jobs: as :data:`isotherm.studio.work.worker.JOBS`.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        most_waiting: int = 16,
+        timeout_s: float = 900.0,
+        most_bytes: int = 4 << 30,
+        jobs: Mapping[str, tuple[str, str]] = JOBS,
+    ) -> None:
+        self.history, self.most_waiting, self.timeout_s = history, most_waiting, timeout_s
+        self.events = Events()
+        self._jobs, self._most_bytes = jobs, most_bytes
+        self._waiting: deque[Waiting] = deque()
+        self._current: str | None = None
+        self._cancelled_at: float | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._seconds = 10.0  # what a run takes, as far as is known
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._sending = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="isotherm studio: workroom", daemon=True)
+        self._thread.start()
+
+    # --- for the studio's requests -----------------------------------------------------------------------------------
+
+    def submit(self, options: JobOptions, *, key: str, title: str) -> str:
+        """Take in a run; from here on it is in the history. Returns its id.
+
+        Raises:
+            QueueFull: too many are waiting.
+        """
+        job = " ".join(options.words)
+        if job not in self._jobs:
+            raise InputError(f"the studio does not do {job!r}; it does {', '.join(self._jobs)}")
+        with self._changed:
+            if len(self._waiting) >= self.most_waiting:
+                raise QueueFull(len(self._waiting), self._retry_s())
+            run_id = self.history.add_run(
+                job,
+                key=key,
+                title=title,
+                model=str(getattr(options, "model", "")),
+                options=options.to_json(),
+                command=" ".join(options.command_line()),
+            )
+            self._waiting.append(Waiting(run_id, options))
+            self.events.add(run_id, {"event": "queued", "place": len(self._waiting)})
+            self._changed.notify_all()
+        return run_id
+
+    def place(self, run_id: str) -> int | None:
+        """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked on."""
+        with self._changed:
+            if run_id == self._current:
+                return 0
+            return next((i for i, one in enumerate(self._waiting, 1) if one.run_id == run_id), None)
+
+    def cancel(self, run_id: str) -> None:
+        """Ask a run to end: one that waits ends at once, one that is worked on at its next item. What it did is kept."""
+        with self._changed:
+            waiting = next((one for one in self._waiting if one.run_id == run_id), None)
+            if waiting is not None:
+                self._waiting.remove(waiting)
+            elif run_id == self._current and self._cancelled_at is None:
+                self._cancelled_at = time.monotonic()
+                self._send({"cancel": run_id})
+        if waiting is not None:
+            self._ended(run_id, "cancelled", "it was cancelled before it began")
+            self._tell_places()
+
+    def close(self) -> None:
+        """End; the run that is worked on and those that wait are interrupted."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if (process := self._process) is not None:
+            process.kill()
+        self._thread.join()
+        self._end_process()
+
+    # --- the thread that works ---------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    rest = [one.run_id for one in self._waiting]
+                    self._waiting.clear()
+                    break
+                waiting = self._waiting.popleft()
+                self._current, self._cancelled_at = waiting.run_id, None
+            self._tell_places()
+            began = time.monotonic()
+            folder = self.history.runs.dpath / f".work.{waiting.run_id}"
+            try:
+                self._do(waiting, folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                with self._changed:
+                    self._current = None
+                self._seconds = 0.7 * self._seconds + 0.3 * (time.monotonic() - began)
+        for run_id in rest:
+            self._ended(run_id, "interrupted", "the studio was ended before it began")
+
+    def _do(self, waiting: Waiting, folder: Path) -> None:
+        run_id, options = waiting.run_id, waiting.options
+        self.history.set_status(run_id, "running")
+        self.events.add(run_id, {"event": "running"})
+        order = {
+            "run": run_id,
+            "job": " ".join(options.words),
+            "options": options.to_json(),
+            "command": options.command_line(),
+            "out": str(folder),
+        }
+        if self._process is None or not self._process.is_alive() or not self._send(order):
+            self._start_process()
+            self._send(order)
+        last = self._listen(run_id)
+        if last["event"] == "finished" and (last["done"] or not last["failed"]):
+            status: Status = "finished" if last["status"] == "finished" else "cancelled"
+            failed = f"{last['failed']} failed: {'; '.join(last['failures'])}" if last["failed"] else ""
+            self.history.finish(run_id, folder, maps_in(folder), status=status, message=failed)
+            self._leave(run_id, {**last, "status": status})
+        elif last["event"] == "finished":
+            cancelled = last["status"] == "cancelled"
+            self._ended(run_id, "cancelled" if cancelled else "failed", "; ".join(last["failures"]))
+        else:
+            self._ended(run_id, last["status"], last["error"])
+
+    def _listen(self, run_id: str) -> Event:
+        """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell it."""
+        assert self._pipe is not None
+        until = time.monotonic() + self.timeout_s
+        while True:
+            try:
+                if self._pipe.poll(TICK_S):
+                    event = self._pipe.recv()
+                    if event.pop("run") == run_id:
+                        if event["event"] in ("finished", "failed"):
+                            return event
+                        self.events.add(run_id, event)
+                    continue
+            except (EOFError, OSError):
+                return self._died()
+            if self._closed:
+                return _failed("interrupted", "the studio was ended")
+            if time.monotonic() > until:
+                self._end_process()
+                return _failed("failed", f"it took longer than {self.timeout_s:g} s")
+            if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + GRACE_S:
+                self._end_process()
+                return _failed("cancelled", "it did not end by itself, so nothing of it is kept")
+
+    def _died(self) -> Event:
+        code = None
+        if self._process is not None:
+            self._process.join(5)
+            code = self._process.exitcode
+        self._end_process()
+        if self._closed:
+            return _failed("interrupted", "the studio was ended")
+        why = f"signal {-code}; the machine may be short of memory" if code is not None and code < 0 else f"code {code}"
+        return _failed("failed", f"the process that worked on it died ({why}); try a smaller model or picture")
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    def _start_process(self) -> None:
+        self._end_process()
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(other, dict(self._jobs), self._most_bytes), name="isotherm studio: worker", daemon=True
+        )
+        self._process.start()
+        other.close()  # so that the pipe ends with the process
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join()
+        with self._sending:
+            if self._pipe is not None:
+                self._pipe.close()
+                self._pipe = None
+
+    def _send(self, order: dict[str, Any]) -> bool:
+        with self._sending:
+            try:
+                if self._pipe is None:
+                    return False
+                self._pipe.send(order)
+            except (OSError, ValueError):
+                return False
+        return True
+
+    # --- what is told ------------------------------------------------------------------------------------------------
+
+    def _ended(self, run_id: str, status: Status, message: str) -> None:
+        self.history.set_status(run_id, status, message)
+        self._leave(run_id, _failed(status, message))
+
+    def _leave(self, run_id: str, last: Event) -> None:
+        with self._changed:
+            self._current = None if self._current == run_id else self._current
+        self.events.add(run_id, last)
+
+    def _tell_places(self) -> None:
+        with self._changed:
+            for i, one in enumerate(self._waiting, 1):
+                self.events.add(one.run_id, {"event": "queued", "place": i})
+
+    def _retry_s(self) -> int:
+        return max(1, round(self._seconds))
+
+
+def maps_in(folder: Path) -> list[MapFacts]:
+    """What the history keeps of the maps of a run's folder, in their order."""
+    return [
+        MapFacts(
+            picture=str(item["name"]),
+            label=str(facts.get("label", "")),
+            method=str(facts.get("method", "")),
+            layers=str(facts.get("layer", "")),
+            verdict=facts.get("verdict"),
+            statistics=facts.get("statistics", {}),
+        )
+        for item in read_items(folder)
+        if item.get("status") == "done"
+        for facts in item.get("maps", ())
+    ]
+
+
+def _failed(status: Status, error: str) -> Event:
+    return {"event": "failed", "status": status, "error": error}
