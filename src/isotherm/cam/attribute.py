@@ -23,8 +23,7 @@ from isotherm.cam.origin import is_finite
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
-from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import Fuse, LayerMap, Trace, fuse
+from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
 from isotherm.errors import MethodError
 from isotherm.frame import Frame

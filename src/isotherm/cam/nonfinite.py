@@ -30,8 +30,7 @@ from isotherm.cam.origin import (
     tensors_in,
 )
 from isotherm.cam.rerun import ViewRerun
-from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import LayerMap
+from isotherm.cam.trace import LayerMap, Targets
 from isotherm.cam.view import Classification, Inputs, Prediction, Segmentation, View
 from isotherm.errors import IsothermError, NonFiniteError
 from isotherm.relevance.method import Method

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
 from isotherm.relevance.breaks import differentiate, ends_of

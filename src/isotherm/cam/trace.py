@@ -1,12 +1,14 @@
-"""Trace: everything a method may look at, frozen, with one row per target.
+"""Targets, the scores that are to be explained; the Trace, everything a method may look at, with one row per target; and
+what a method returns.
 
-A *target* is one score of one picture (a class, a detection, a mask). The Trace lines activations, gradients
-and frames up with the targets, so that a method is a pure function of it and never meets a hook or a model.
+A *target* is one score of one picture (a class, a detection, a mask), and how to read the same score again from a
+changed picture. The Trace lines activations, gradients and frames up with the targets, so that a method is a pure
+function of it and never meets a hook or a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -15,11 +17,73 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.receptive import Axis
-from isotherm.cam.view import Inputs
+from isotherm.cam.view import Inputs, Pins, Prediction
 from isotherm.errors import MethodError
 from isotherm.frame import Frame, Size
 from isotherm.ops.names import known_word
 from isotherm.ops.resample import interpolation_matrix, to_frame
+
+Read = Callable[[Prediction, Tensor], Tensor]
+"""(prediction with one row per changed picture, target (n,)) -> (n,) scores, differentiable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The scores to explain in one batch of pictures.
+
+    Args:
+        scores: (t,) differentiable.
+        picture: (t,) row of the batch each is about.
+        labels: one line for people per target.
+        read: the same scores from the prediction for changed pictures.
+        pins: the findings to read again, one per target; for detectors.
+        boxes: (t, 4) in input pixels, detached; for detectors.
+        finding: (t,) position of the finding in its picture's list, counted from 0; for detectors.
+        confidence: (t,) what the model itself reports for it, in [0, 1], where it does.
+        rows: (t,) rows of the Detections;
+        part: which part of the finding is explained, per target.
+        probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
+        of: what the scores are by nature, ``logit`` say, where all of them are one thing.
+    """
+
+    scores: Float[Tensor, " t"]
+    picture: Int[Tensor, " t"]
+    labels: tuple[str, ...]
+    read: Read
+    pins: Pins | None = None
+    boxes: Float[Tensor, "t 4"] | None = None
+    finding: Int[Tensor, " t"] | None = None
+    confidence: Float[Tensor, " t"] | None = None
+    rows: Int[Tensor, " t"] | None = None
+    part: tuple[str, ...] = ()
+    probability: Float[Tensor, " t"] | None = None
+    of: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Int[Tensor, " n"]) -> Targets:
+        """Some of the targets; ``read`` still speaks of the original numbering, shifted by ``index``."""
+        index = index.cpu()
+
+        def pick(t: Tensor | None) -> Tensor | None:
+            return None if t is None else t[index.to(t.device)]
+
+        read = self.read
+        return Targets(
+            self.scores[index.to(self.scores.device)],
+            self.picture[index],
+            tuple(self.labels[i] for i in index.tolist()),
+            lambda prediction, target: read(prediction, index[target.cpu()]),
+            None if self.pins is None else self.pins.take(index),
+            pick(self.boxes),
+            pick(self.finding),
+            pick(self.confidence),
+            pick(self.rows),
+            tuple(self.part[i] for i in index.tolist()) if self.part else (),
+            pick(self.probability),
+            self.of,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
 from isotherm.cam.receptive import Axis
 from isotherm.cam.rerun import ViewRerun
-from isotherm.cam.scores.targets import Targets
-from isotherm.cam.trace import Fuse, LayerMap, at_moments
+from isotherm.cam.trace import Fuse, LayerMap, Targets, at_moments
 from isotherm.frame import Frame
 from isotherm.metrics.assess import assess
 from isotherm.metrics.trust import Trust

@@ -16,7 +16,7 @@ class Target(Protocol):
     """What a score chose: numbers to explain, pinned, so that changed inputs and other weights are asked for the very
     same.
 
-    :class:`isotherm.cam.scores.targets.Targets` holds those of a batch of pictures,
+    :class:`isotherm.cam.trace.Targets` holds those of a batch of pictures,
     :class:`isotherm.vlm.question.AnswerTarget` one of an answer.
     """
 

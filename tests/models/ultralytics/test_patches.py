@@ -11,7 +11,7 @@ from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam
 from isotherm.cam.patches import level_map, patch_gradients
 from isotherm.cam.scores import ClassLogit, Detection
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.models.ultralytics.anchors import locate
 from isotherm.models.ultralytics.view import wrap
 from isotherm.relevance.modules import resolve

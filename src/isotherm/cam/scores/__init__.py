@@ -5,7 +5,7 @@ from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.function import Function
 from isotherm.cam.scores.named import Named
 from isotherm.cam.scores.segmentation import SegmentationMask
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.relevance.score import Score
 
 __all__ = [

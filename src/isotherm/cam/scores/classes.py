@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index, class_indices
-from isotherm.cam.scores.targets import Targets, rows
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Classification, Inputs, Prediction
 from isotherm.errors import TargetError
 from isotherm.relevance.score import Score
@@ -171,3 +171,8 @@ def percent(probability: float) -> str:
     if probability < 0.005:
         return "<1 %"
     return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"
+
+
+def rows(n: int, target: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Row numbers 0..n-1 and the targets, both on the device of ``like``, for gathering."""
+    return torch.arange(n, device=like.device), target.to(like.device)

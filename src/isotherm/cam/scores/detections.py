@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction
 from isotherm.errors import TargetError
 from isotherm.relevance.score import Score

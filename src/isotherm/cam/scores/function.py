@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Prediction
 from isotherm.errors import TargetError
 from isotherm.relevance.score import Score

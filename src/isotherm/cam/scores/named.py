@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from isotherm.cam.scores.classes import Classes
 from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.segmentation import SegmentationMask
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Detections, Inputs, Prediction, Segmentation
 from isotherm.errors import TargetError
 from isotherm.relevance.score import Score

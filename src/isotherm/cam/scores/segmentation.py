@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Prediction, Segmentation
 from isotherm.errors import TargetError
 from isotherm.relevance.score import Score

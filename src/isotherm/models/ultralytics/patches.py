@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from isotherm.cam.locality import Refused
 from isotherm.cam.patches import PatchGroup, PatchPlan
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Detections
 from isotherm.models.ultralytics.anchors import boxes_at, locate, vocabulary_logits
 from isotherm.models.ultralytics.head import AnchorOutput, head_of

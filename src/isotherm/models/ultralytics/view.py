@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from isotherm.cam.locality import Refused
 from isotherm.cam.patches import PatchPlan
 from isotherm.cam.premises import Premise, RandomWeights
-from isotherm.cam.scores.targets import Targets
+from isotherm.cam.trace import Targets
 from isotherm.cam.view import Classification, Detections, Inputs, LayerChoice, Layout, Pins, Prediction
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.frame import Size
