@@ -51,14 +51,14 @@ def explain(
 
     Args:
         model: a name, a file, a module, a YOLO object, or a View from :func:`open_model`.
-        image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the prompt's order. For
-            a model that sees several moments a clip: a video file, pictures or frames in order, an array (t, H, W, 3); each
-            heatmap then holds a map per moment.
+        image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the
+            prompt's order. For a model that sees several moments a clip: a video file, pictures or frames in order, an
+            array (t, H, W, 3); each heatmap then holds a map per moment.
         target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
             name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
             ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map per
-            word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits; None: count
-            where the prompt asks how many, else whole.
+            word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits; None:
+            count where the prompt asks how many, else whole.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
         layers: names of target layers, or ``auto``.
         fuse: how several layers become one map.
@@ -66,22 +66,26 @@ def explain(
             over mirrored and brightened copies.
         trust: how thoroughly ``.trust`` judges the maps, fast, full or off; it is computed when it is first looked at.
         seed: of everything random: the orders and weights that maps are judged by, the masks of random methods, and the
-            weights of a model that is opened without its own. The same seed gives the same numbers; None: 0, and methods
-            given as objects keep their own.
+            weights of a model that is opened without its own. The same seed gives the same numbers; None: 0, and
+            methods given as objects keep their own.
         name: of the picture.
-        prompt: what a vision-language model is asked. answer: what it is made to say; None: what it says itself. versus: explain why
-            it says ``answer`` rather than this.
-        mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is then a note.
-        fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends to it), the mean of its picture, or blur.
+        prompt: what a vision-language model is asked.
+        answer: what it is made to say; None: what it says itself.
+        versus: explain why it says ``answer`` rather than this.
+        mask: (H, W) bool, the pixels that the answer should rest on, where they are known; how well the map fits is
+            then a note.
+        fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends
+            to it), the mean of its picture, or blur.
         video_fps: the pictures are a video of so many frames a second, for models that take videos.
-        options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a weights
-            file that may run code while it is opened), ... One that it does not know is an error.
+        options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a
+            weights file that may run code while it is opened), ... One that it does not know is an error.
 
     Returns:
         An Explanation: a sequence of Heatmaps that shows itself in a notebook.
 
     Raises:
-        NonFiniteError: NaN or infinity in the input, the answer, a score or a map; the message says at which layer it begins.
+        NonFiniteError: NaN or infinity in the input, the answer, a score or a map; the message says at which layer it
+            begins.
 
     Example:
         >>> import numpy as np
@@ -115,10 +119,12 @@ def explain_many(
     titles: Iterable[str] | None = None,
     **options: Any,
 ) -> Iterator[Explanation]:
-    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one by one.
+    """:func:`explain` for many pictures, ``batch`` at a time, one Explanation each, in order. Questions are asked one
+    by one.
 
     Args:
-        batch: how many pictures go through the model together. titles: the pictures' names, one each.
+        batch: how many pictures go through the model together.
+        titles: the pictures' names, one each.
         options: all those of :func:`explain`; ``names`` are a classifier's classes.
 
     Raises:

@@ -1,7 +1,7 @@
 """From pictures and options to explanations.
 
-The options, what to explain and how, are the same for Python, the command line and jobs, and are checked before any model is
-opened. The way: choose methods and layers, go through the pictures in batches, say what was chosen.
+The options, what to explain and how, are the same for Python, the command line and jobs, and are checked before any
+model is opened. The way: choose methods and layers, go through the pictures in batches, say what was chosen.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ExplainOptions:
     """What to explain and how.
 
     Args:
-        target: a class by name or number, several of them, a score, or a function of the prediction; of a question count, answer,
-            whole, token, next, word:WORD, or a score of answers. None: what the model itself says.
+        target: a class by name or number, several of them, a score, or a function of the prediction; of a question
+            count, answer, whole, token, next, word:WORD, or a score of answers. None: what the model itself says.
         method: name or function, or several; None: the view's choice.
         layers: names of target layers, or ``auto``.
         fuse: how several layers become one map, mean or max.
@@ -62,10 +62,12 @@ class ExplainOptions:
         answer, versus: explain why it says ``answer`` (None: what it says itself) rather than ``versus``.
         mask: (H, W) bool, the pixels that the answer should rest on.
         fill: what a vision token becomes where it is taken away for the trust line: mask, mean or blur; None: mask.
-        video_fps: the pictures are frames of a video, so many a second; also of a clip, for models that see several moments.
+        video_fps: the pictures are frames of a video, so many a second; also of a clip, for models that see several
+            moments.
 
     Raises:
-        OptionError, TargetError, MethodError: a word that is not known, with the nearest ones; options that do not go together.
+        OptionError, TargetError, MethodError: a word that is not known, with the nearest ones; options that do not go
+            together.
     """
 
     target: Target = None
@@ -84,7 +86,9 @@ class ExplainOptions:
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[ExplainOptions, dict[str, Any]]:
-        """The options of explaining out of all that a front door was given, and those that are left for the model's family."""
+        """The options of explaining out of all that a front door was given, and those that are left for the model's
+        family.
+        """
         names = {field.name for field in fields(cls)}
         own = {name: value for name, value in options.items() if name in names}
         left = {name: value for name, value in options.items() if name not in names}
@@ -166,14 +170,18 @@ def explain_pictures(
     batch: int = 1,
     titles: Iterable[str] | None = None,
 ) -> Iterator[Explanation]:
-    """One Explanation a picture, in order, ``batch`` at a time; of a question one for each picture, or list of pictures.
+    """One Explanation a picture, in order, ``batch`` at a time; of a question one for each picture, or list of
+    pictures.
 
     Args:
-        opened: the model. images: paths, PIL pictures, arrays (H, W, 3), tensors; of a model that sees several moments clips, as
-            :func:`isotherm.data.clips.as_clip` takes them. titles: the pictures' names, one each.
+        opened: the model.
+        images: paths, PIL pictures, arrays (H, W, 3), tensors; of a model that sees several moments clips, as
+            :func:`isotherm.data.clips.as_clip` takes them.
+        titles: the pictures' names, one each.
 
     Raises:
-        OptionError: options that this kind of model does not take. NonFiniteError: of a picture, which is named.
+        OptionError: options that this kind of model does not take.
+        NonFiniteError: of a picture, which is named.
     """
     named = iter(titles) if titles is not None else (f"picture {i}" for i in count())
     if isinstance(opened.view, LanguageView):

@@ -1,7 +1,7 @@
 """Files of tensors with a header: safetensors whose metadata hold one JSON object that says what the tensors are.
 
-One reader and one writer for all files of ours. A file is whole or not there, what it claims is checked before anything is
-allocated, and nothing in it is ever run.
+One reader and one writer for all files of ours. A file is whole or not there, what it claims is checked before anything
+is allocated, and nothing in it is ever run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Headed:
     """What a file holds.
 
     Args:
-        header: plain data, without its ``format``. tensors: by name, on the CPU.
+        header: plain data, without its ``format``.
+        tensors: by name, on the CPU.
     """
 
     header: dict[str, Any]
@@ -43,17 +44,19 @@ class HeadedFile:
     """A kind of file: how it is called, and what is wrong where another one is given.
 
     Args:
-        format: its name and version, such as ``isotherm.keypoints/1``, which every file of this kind says in its header.
+        format: its name and version, such as ``isotherm.keypoints/1``, which every file of this kind says in its
+            header.
         noun: what a file is, for messages, such as 'a keypoint model'.
         advice: what to do where there is no such file; ``{fpath}`` stands for its path.
         half: floating-point numbers lie in half precision on the disk and are read back in single precision.
-        error: of our tree, raised for what cannot be read. most: values of one tensor that are read.
+        error: of our tree, raised for what cannot be read.
+        most: values of one tensor that are read.
 
     Example:
         >>> kind = HeadedFile(format="example/1", noun="an example", advice="make one")
         >>> _ = kind.write(tmp_path / "a.safetensors", {"x": torch.ones(2)}, {"names": ["a", "b"]})
-        >>> found = kind.read(tmp_path / "a.safetensors")
-        >>> found.header, found.tensors["x"].tolist()
+        >>> file = kind.read(tmp_path / "a.safetensors")
+        >>> file.header, file.tensors["x"].tolist()
         ({'names': ['a', 'b']}, [1.0, 1.0])
     """
 
@@ -70,7 +73,8 @@ class HeadedFile:
         """Write a file, whole or not at all.
 
         Args:
-            tensors: by name, on any device. header: plain data; what JSON does not know is written as text.
+            tensors: by name, on any device.
+            header: plain data; what JSON does not know is written as text.
 
         Raises:
             InputError: the folder does not exist.

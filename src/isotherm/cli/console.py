@@ -23,7 +23,8 @@ class ConsoleReporter(Reporter):
     """Prints what a job tells: failures always, the rest unless quiet.
 
     Args:
-        options: of the command. by_lines: without a terminal, tell progress in lines; jobs that print their results do not need it.
+        options: of the command.
+        by_lines: without a terminal, tell progress in lines; jobs that print their results do not need it.
 
     Attributes:
         alarms: the lines that nobody should look at a result without knowing.

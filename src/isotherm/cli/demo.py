@@ -1,6 +1,7 @@
 """``isotherm demo``: photographs, generated scenes and questions explained in one page, with a table for each.
 
-Its parts need different packages. What cannot be shown here is left out, and the console, the record and the page say so.
+Its parts need different packages. What cannot be shown here is left out, and the console, the record and the page say
+so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The demo's generated scenes: what the shipped classifier and the shipped detector see in them.
 
 The pictures are generated, so their evidence is known: the tables say how much of each map's positive relevance lies
-on the very object that the class names, or that the detector found, beside the share of the picture that the object covers.
+on the very object that the class names, or that the detector found, beside the share of the picture that the object
+covers.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ LISTS = ("class", "classes", "layer", "compare", "target")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 some inputs failed, 2 a mistake in what was given, 130 interrupted."""
+    """Run a command; returns the exit code: 0 done, 1 some inputs failed, 2 a mistake in what was given, 130
+    interrupted.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):
         print(f"isotherm {__version__}")
@@ -92,7 +94,8 @@ def refuse_repeated(arguments: Sequence[str], command: type) -> None:
     """Refuse a command line that gives an option with one value more than once.
 
     Args:
-        arguments: of the command line. command: the dataclass of its options; those that may be repeated are tuples.
+        arguments: of the command line.
+        command: the dataclass of its options; those that may be repeated are tuples.
 
     Raises:
         OptionError: with the values that were given, and how to give several where the option takes several.

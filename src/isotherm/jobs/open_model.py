@@ -61,7 +61,8 @@ def open_model(options: ModelOptions) -> OpenModel:
         "allow_code": options.allow_code,
         "dtype": options.dtype,
     }
-    # what every job gives: a family that does not take it does without, but is not left on another device than was asked for
+    # what every job gives: a family that does not take it does without, but is not left on another device than was
+    # asked for
     device = parse_device(options.device)
     where_taken: dict[str, Any] = {"seed": options.seed}
     if device == "cpu":
@@ -77,10 +78,12 @@ def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict
     """The default model, with a reason that says that it is the default.
 
     Args:
-        of_family: the options as the model's family takes them. where_taken: those that it may do without.
+        of_family: the options as the model's family takes them.
+        where_taken: those that it may do without.
 
     Raises:
-        OptionError: an option asks for another kind of model. MissingExtraError: the model's package is not installed.
+        OptionError: an option asks for another kind of model.
+        MissingExtraError: the model's package is not installed.
     """
     for name, why in NEEDS.items():
         if getattr(options, name, None) is not None:

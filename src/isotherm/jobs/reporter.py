@@ -10,8 +10,8 @@ from isotherm.errors import JobCancelled
 from isotherm.progress import Progress
 
 Kind = Literal["note", "result", "alarm", "failure"]
-"""note: what was chosen, or what a person should know; result: of one item; alarm: what nobody should look at a result without
-knowing; failure: why an item failed."""
+"""note: what was chosen, or what a person should know; result: of one item; alarm: what nobody should look at a result
+without knowing; failure: why an item failed."""
 
 
 class Reporter:

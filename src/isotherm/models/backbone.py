@@ -18,12 +18,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Backbone(nn.Module, ABC):
     """Abstract: pictures (b, 3, h, w) from 0 to 1 -> features (b, channels, h / stride, w / stride).
 
-    Cell (i, j) of the grid and the stride x stride block of pixels that starts at (i stride, j stride) are the same place;
-    :func:`isotherm.models.backbone.check_backbone` proves it. The pictures are normalised inside, so that a wrong mean is not
-    somebody else's mistake.
+    Cell (i, j) of the grid and the stride x stride block of pixels that starts at (i stride, j stride) are the same
+    place; :func:`isotherm.models.backbone.check_backbone` proves it. The pictures are normalised inside, so that a
+    wrong mean is not somebody else's mistake.
 
     Args:
-        channels: of the features. stride: pixels per cell. mean, std: of pixels from 0 to 1, per channel.
+        channels: of the features.
+        stride: pixels per cell.
+        mean, std: of pixels from 0 to 1, per channel.
     """
 
     channels: int
@@ -59,7 +61,9 @@ class Backbone(nn.Module, ABC):
         return frame.to_grid(stride=self.stride)
 
     def blocks(self) -> list[nn.Module]:
-        """Parts from the input to the output, for learning rates that fall towards the input; one part unless it says."""
+        """Parts from the input to the output, for learning rates that fall towards the input; one part unless it
+        says.
+        """
         return [self]
 
 
@@ -82,14 +86,14 @@ class ConvBackboneConfig:
 class ConvBackbone(Backbone):
     """A small residual network to train from scratch; its cells lie exactly where its strides say.
 
-    Patches of 4 x 4 pixels, then stages of residual blocks with a 2 x 2 convolution of stride 2 between them. Strided 3 x 3
-    convolutions would put every cell half a stride too far to the upper left.
+    Patches of 4 x 4 pixels, then stages of residual blocks with a 2 x 2 convolution of stride 2 between them. Strided 3
+    x 3 convolutions would put every cell half a stride too far to the upper left.
 
     Args:
         config: widths of the stages, the first at stride 4; depth: blocks per stage; groups of the norms.
 
-    Source: the stem and the steps between stages of Liu et al., "A ConvNet for the 2020s" (CVPR 2022), section 2.2; the blocks
-    of He et al. (CVPR 2016) with GroupNorm, Wu and He (ECCV 2018), because batches are small.
+    Source: the stem and the steps between stages of Liu et al., "A ConvNet for the 2020s" (CVPR 2022), section 2.2; the
+    blocks of He et al. (CVPR 2016) with GroupNorm, Wu and He (ECCV 2018), because batches are small.
 
     Example:
         >>> ConvBackbone(ConvBackboneConfig(widths=(8, 16)))(torch.zeros(1, 3, 32, 48)).shape
@@ -143,7 +147,8 @@ def check_backbone(backbone: Backbone, *, size: Size, seed: int = 0) -> None:
     A wrong count of class or register tokens shifts the grid by as many cells, row by row, and nothing else says so.
 
     Args:
-        size: (h, w) of the pictures. seed: of the patches.
+        size: (h, w) of the pictures.
+        seed: of the patches.
 
     Raises:
         ShapeError: the features are not the grid that the strides say, or answer elsewhere.

@@ -53,7 +53,8 @@ def open_view(model: str | Path | nn.Module | View | LanguageView | Any, **optio
 
     Args:
         model: a name (``resnet50``, ``yolo11n.pt``, ``timm:vit_small_patch16_224``, ``org/name`` of a hub or a
-            local folder, ``imagenet`` for a network that was really trained, ``scenes``, ``detector`` and ``tiny-vlm`` for the models that ship with isotherm), a module, a YOLO object, or a View.
+            local folder, ``imagenet`` for a network that was really trained, ``scenes``, ``detector`` and ``tiny-vlm``
+            for the models that ship with isotherm), a module, a YOLO object, or a View.
         options: what the family takes: weights, allow_code, classes/text, confidence, size, names, device, seed, ...
             An option that the family does not know is an error.
 
@@ -69,9 +70,10 @@ def open_with(
     """:func:`open_view` for a front door that has options of its own.
 
     Args:
-        model: as there, or one that is open already. where_taken: options of models that are opened by name, which families that
-            do not take them do without, such as the seed of random weights. also: the front door's own options, which a
-            misspelt one may have meant.
+        model: as there, or one that is open already.
+        where_taken: options of models that are opened by name, which families that do not take them do without, such as
+            the seed of random weights.
+        also: the front door's own options, which a misspelt one may have meant.
     """
     if isinstance(model, str | Path):
         family, match = family_of_name(str(model))
@@ -141,7 +143,9 @@ def family_of_name(name: str) -> tuple[Family, Match]:
 
 
 def _surest(model: Any) -> tuple[Family, Match] | None:
-    """The family whose match has the highest fit; of several the first, since other packages' families come first and were installed on purpose."""
+    """The family whose match has the highest fit; of several the first, since other packages' families come first and
+    were installed on purpose.
+    """
     surest: tuple[Family, Match] | None = None
     for family in families().values():
         match = family.matches(model)
@@ -199,7 +203,9 @@ def _call(
 
 
 def _unknown(name: str) -> AdapterError | MissingExtraError:
-    """The error for a name that no family knows: the nearest names, or the package that might know it and is missing."""
+    """The error for a name that no family knows: the nearest names, or the package that might know it and is
+    missing.
+    """
     catalogues = [family for family in families().values() if family.has_catalogue]
     missing = [family for family in catalogues if not family.is_installed]
     known = [example for example in EXAMPLES if not example.endswith(name)]

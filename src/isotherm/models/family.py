@@ -1,7 +1,7 @@
 """A family of models: how its models are recognised, opened by name, and read as objects.
 
-Families are found through the entry point group ``isotherm.models``, isotherm's own as well as those of other packages, so
-that a package can add one without a change here (docs/adding_models.md).
+Families are found through the entry point group ``isotherm.models``, isotherm's own as well as those of other packages,
+so that a package can add one without a change here (docs/adding_models.md).
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ class Match:
 class Family:
     """Models that are opened and read in one way.
 
-    Functions may be given as ``"module:function"``, which is imported when it is first needed, so that naming a family costs nothing.
+    Functions may be given as ``"module:function"``, which is imported when it is first needed, so that naming a family
+    costs nothing.
 
     Args:
         name: also the prefix that asks for it, as in ``timm:resnet50``.
-        matches: given a model's name or path (str) or a model object; None where the family does not know it. It must be cheap,
-            must not open anything, and is only called for names where ``package`` is installed.
-        load: ``load(name, *, ...) -> View | LanguageView``. Its keywords are the options that the family takes, such as weights,
-            device, seed, names, size; an option that it has not is refused with the nearest ones that it has.
-        wrap: ``wrap(model, *, ...) -> View | LanguageView`` of an object; None for families that are opened by name alone.
+        matches: given a model's name or path (str) or a model object; None where the family does not know it. It must
+            be cheap, must not open anything, and is only called for names where ``package`` is installed.
+        load: ``load(name, *, ...) -> View | LanguageView``. Its keywords are the options that the family takes, such as
+            weights, device, seed, names, size; an option that it has not is refused with the nearest ones that it has.
+        wrap: ``wrap(model, *, ...) -> View | LanguageView`` of an object; None for families that are opened by name
+            alone.
         prefixes: further prefixes.
         package, extra: what has to be installed, and the extra of isotherm that installs it; None where nothing is.
         names: the names that ``load`` knows, for messages that suggest the nearest.
@@ -119,12 +121,14 @@ class Family:
 
 
 def takes_options_of(wrap: Callable[..., Any], *, but: Iterable[str] = ()) -> Callable[[Function], Function]:
-    """A decorator for ``load(name, *, ..., **options)`` that hands its options on to ``wrap``: its signature names them as well.
+    """A decorator for ``load(name, *, ..., **options)`` that hands its options on to ``wrap``: its signature names them
+    as well.
 
     So the options of a family are listed once. Nothing is put around the function; what both take is its own.
 
     Args:
-        wrap: whose keywords are handed on. but: those that are not.
+        wrap: whose keywords are handed on.
+        but: those that are not.
 
     Example:
         >>> def wrap(model, *, names=None, size=None): ...
@@ -163,9 +167,11 @@ def class_match(model: object, package: str) -> Match | None:
 
 @cache
 def families() -> dict[str, Family]:
-    """All families that are installed, by name: those of other packages, those that ship with isotherm, and those of the model libraries.
+    """All families that are installed, by name: those of other packages, those that ship with isotherm, and those of
+    the model libraries.
 
-    A family of another package that cannot be imported is left out with a warning, so that it does not take the others with it.
+    A family of another package that cannot be imported is left out with a warning, so that it does not take the others
+    with it.
 
     Raises:
         AdapterError: two packages have a family of one name, or isotherm's own are missing from the installation.

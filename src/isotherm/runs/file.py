@@ -138,7 +138,8 @@ def now() -> str:
 
 
 def _before(fpath: Path, job: str) -> dict[str, Any]:
-    """What the folder's record says so far; nothing where there is none, or one of another job, whose folder is used again.
+    """What the folder's record says so far; nothing where there is none, or one of another job, whose folder is used
+    again.
 
     Raises:
         InputError: the file is damaged, so that nobody knows what the folder holds.

@@ -21,9 +21,12 @@ class RunEntry:
     """A run in a list of runs: what its ``run.json`` says, in short.
 
     Args:
-        dpath: its folder. job: what was done, such as ``explain``. command: the command line that asks for the same.
-        started: the first start. status: ``running`` (also of a run that was killed), ``finished``, ``interrupted``,
-            ``cancelled``, or ``stopped: `` and why.
+        dpath: its folder.
+        job: what was done, such as ``explain``.
+        command: the command line that asks for the same.
+        started: the first start.
+        status: ``running`` (also of a run that was killed), ``finished``, ``interrupted``, ``cancelled``, or ``stopped:
+            `` and why.
         done, failed: how many items came through and how many did not; None where the run has none, or has not ended.
         seconds: wall time of all starts together; None where it has not ended.
     """
@@ -43,7 +46,8 @@ class RunList(Sequence[RunEntry]):
     """Runs, the newest first, and what was passed over.
 
     Args:
-        entries: the runs. skipped: (folder, reason) of each folder that holds no run, or one that cannot be read.
+        entries: the runs.
+        skipped: (folder, reason) of each folder that holds no run, or one that cannot be read.
     """
 
     entries: tuple[RunEntry, ...]
@@ -85,13 +89,15 @@ def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:
 def list_runs(dpath: str | os.PathLike[str] = "runs") -> RunList:
     """The runs in a folder and in the folders below it, a sweep's trials included, the newest first.
 
-    Of each run only ``run.json`` is read. Hidden folders are not looked into, and none is looked into twice, whatever links lead to it.
+    Of each run only ``run.json`` is read. Hidden folders are not looked into, and none is looked into twice, whatever
+    links lead to it.
 
     Args:
         dpath: where to look; it may be the folder of a run itself.
 
     Returns:
-        The runs; and in ``skipped`` what is damaged or cannot be read, and which folders directly below ``dpath`` hold no run.
+        The runs; and in ``skipped`` what is damaged or cannot be read, and which folders directly below ``dpath`` hold
+        no run.
 
     Raises:
         InputError: ``dpath`` is no folder, or cannot be looked into.
@@ -141,7 +147,8 @@ class _Walk:
     Links come last, so that a run stands under its own name.
 
     Attributes:
-        entries, skipped: as of a :class:`RunList`. children: the folders directly below. fruitful: those with a run in them, damaged or not.
+        entries, skipped: as of a :class:`RunList`. children: the folders directly below. fruitful: those with a run in
+            them, damaged or not.
 
     Raises:
         InputError: the folder itself cannot be looked into.

@@ -124,7 +124,9 @@ class Run:
         return self.dpath / f"{self._claimed[name]}{'.' + middle if middle else ''}{suffix}"
 
     def done(self, name: str, **facts: Any) -> dict[str, Any]:
-        """Record that an item came through, with whatever belongs to it; on disk when this returns, which it does with the record."""
+        """Record that an item came through, with whatever belongs to it; on disk when this returns, which it does with
+        the record.
+        """
         line = self._append({"name": name, "status": "done", **facts})
         self._done += 1
         return line

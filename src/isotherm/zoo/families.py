@@ -9,7 +9,9 @@ from isotherm.models.family import Family, Fit, Match
 
 
 def _named(pattern: str, what: str, *, wrapped: str = "") -> Any:
-    """Matches names of a pattern, and objects of the class ``module:class``, which nobody has whose module was never imported."""
+    """Matches names of a pattern, and objects of the class ``module:class``, which nobody has whose module was never
+    imported.
+    """
     module, _, cls = wrapped.partition(":")
 
     def matches(model: Any) -> Match | None:

@@ -1,4 +1,6 @@
-"""What recipes have in common whose networks learn from generated scenes and are judged on others: the classifier's and the detector's."""
+"""What recipes have in common whose networks learn from generated scenes and are judged on others: the classifier's and
+the detector's.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ class SceneTrainingRecipe(ShippedRecipe):
     """Abstract: training and network decide the numbers, and the counts of scenes to judge by what is known of them.
 
     Args:
-        training: how, with the ``seeds`` of the scenes that are learnt from. network: what, with the ``size`` of its input and the
-            ``names`` of its classes.
+        training: how, with the ``seeds`` of the scenes that are learnt from.
+        network: what, with the ``size`` of its input and the ``names`` of its classes.
     """
 
     training: Any

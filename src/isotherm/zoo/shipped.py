@@ -1,7 +1,8 @@
-"""How the networks that ship are trained: one flow for all of them, in a folder that a run that was killed is gone on from.
+"""How the networks that ship are trained: one flow for all of them, in a folder that a run that was killed is gone on
+from.
 
-A recipe says what is drawn, how it is trained in the loop of all tasks and what the result is measured on. The weights that are
-kept are measured as they are kept, rounded to half precision.
+A recipe says what is drawn, how it is trained in the loop of all tasks and what the result is measured on. The weights
+that are kept are measured as they are kept, rounded to half precision.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ class ShippedRecipe(ABC):
     """Abstract: everything that decides a network that ships. Devices and tracking decide no numbers.
 
     Args:
-        validated: pictures, or questions of each kind, that are looked at with every checkpoint. held_out: that the end is
-            measured on. devices: where; by default the CPU, so that the same command gives the same bits. tracking: who is told.
+        validated: pictures, or questions of each kind, that are looked at with every checkpoint.
+        held_out: that the end is measured on.
+        devices: where; by default the CPU, so that the same command gives the same bits.
+        tracking: who is told.
     """
 
     name: ClassVar[str]
@@ -102,9 +105,11 @@ def train_shipped(
     """Train what a recipe says in a folder, or go on with it; a run that is finished is left as it is.
 
     Args:
-        dpath: gets the weights (``model.safetensors``), what they reach (``evaluation.json``), figures and checkpoint. command: noted
-            with the results. worker: this process, if several share the work. on_validation: called with the step and the figures of
-            every validation. root, cache_dpath, skip_bad: nothing is read, so they say nothing here.
+        dpath: gets the weights (``model.safetensors``), what they reach (``evaluation.json``), figures and checkpoint.
+        command: noted with the results.
+        worker: this process, if several share the work.
+        on_validation: called with the step and the figures of every validation.
+        root, cache_dpath, skip_bad: nothing is read, so they say nothing here.
 
     Returns:
         What ``evaluation.json`` holds.
@@ -145,10 +150,12 @@ def train_shipped(
 
 
 def ship(recipe: ShippedRecipe, out: Path, *, say: Say = silent) -> dict[str, Any]:
-    """Train by a recipe and write NAME.safetensors, and beside it NAME.json with the command, the recipe and what it reaches.
+    """Train by a recipe and write NAME.safetensors, and beside it NAME.json with the command, the recipe and what it
+    reaches.
 
     Args:
-        out: NAME.safetensors. Checkpoints and figures are in the folder NAME.run beside it, from which the same call goes on.
+        out: NAME.safetensors. Checkpoints and figures are in the folder NAME.run beside it, from which the same call
+            goes on.
 
     Raises:
         OptionError: another name, no folder for it, or weights there that are not of this recipe.
@@ -182,7 +189,9 @@ def command_of(recipe: ShippedRecipe, out: Path) -> str:
 
 
 def _differences(plain: Mapping[str, Any], default: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Values of nested dictionaries that are not those of the default, by paths such as ``training.schedule.warm_up``."""
+    """Values of nested dictionaries that are not those of the default, by paths such as
+    ``training.schedule.warm_up``.
+    """
     differences: dict[str, Any] = {}
     for key, value in plain.items():
         before = default.get(key)

@@ -30,7 +30,8 @@ def run(
         What ``results.json`` holds: see :func:`isotherm.systems.counting_evaluation.summarised`.
 
     Raises:
-        JobCancelled: it was cancelled; the same job goes on with the folder. OptionError: options that do not fit.
+        JobCancelled: it was cancelled; the same job goes on with the folder.
+        OptionError: options that do not fit.
     """
     reporter = Reporter() if reporter is None else reporter
     config = config_of(options)

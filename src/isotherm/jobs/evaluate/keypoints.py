@@ -57,10 +57,12 @@ def run(
     """Judge a model, and write its table, figures, the best and the worst pictures.
 
     Args:
-        opened: the trained model and what to call it, where it is open already. Others: as of :func:`isotherm.jobs.explain.run.run`.
+        opened: the trained model and what to call it, where it is open already. Others: as of
+            :func:`isotherm.jobs.explain.run.run`.
 
     Raises:
-        JobCancelled: it was cancelled; the record says so. InputError, OptionError: nothing to judge by, or not of this model.
+        JobCancelled: it was cancelled; the record says so.
+        InputError, OptionError: nothing to judge by, or not of this model.
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)

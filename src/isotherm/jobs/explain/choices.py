@@ -22,7 +22,8 @@ def explain_options(options: ExplainJob) -> ExplainOptions:
     """What to explain and how, as Python's front door takes it.
 
     Raises:
-        OptionError, TargetError, MethodError: words that are not known, or options that do not go together, in the command line's words.
+        OptionError, TargetError, MethodError: words that are not known, or options that do not go together, in the
+            command line's words.
     """
     question, target = question_of(options), score_of(options)
     return ExplainOptions(
@@ -53,7 +54,9 @@ def layers_of(options: ExplainJob) -> Any:
 
 
 def question_of(options: ExplainJob) -> dict[str, Any]:
-    """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing is."""
+    """What is asked of a vision-language model, as :func:`isotherm.api.explain_many` takes it; empty where nothing
+    is.
+    """
     if options.prompt is None:
         for name, value in {
             "--answer": options.answer,

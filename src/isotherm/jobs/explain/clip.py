@@ -34,7 +34,8 @@ def write_clip(
     the maps, which are small, in memory. An interruption ends the stream; what came through is written.
 
     Args:
-        done: called for every frame as soon as it is explained, with the files that are its own, of which there are none.
+        done: called for every frame as soon as it is explained, with the files that are its own, of which there are
+            none.
     """
     maps: list[Heatmap | None] = []
     boxes: list[list[tuple[float, float, float, float]]] = []

@@ -1,4 +1,6 @@
-"""A video explained as one clip, by a model that sees several moments: its maps over all frames, a sheet, a part of the report."""
+"""A video explained as one clip, by a model that sees several moments: its maps over all frames, a sheet, a part of the
+report.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from isotherm.jobs.explain.outputs import Outputs
 
 
 def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
-    """Of every map the values, an animation of all frames under it (GIF where PyAV is missing), and a sheet; the files' names."""
+    """Of every map the values, an animation of all frames under it (GIF where PyAV is missing), and a sheet; the files'
+    names.
+    """
     clip, name, written = explanation.clip, explanation.name, []
     assert clip is not None
     rate = 10.0 if clip.edges_s is None else len(clip) / (clip.edges_s[-1] - clip.edges_s[0])

@@ -1,4 +1,6 @@
-"""What is written for one explained picture: overlays, a panel, raw maps, a record, an entry of the report, lines for a console."""
+"""What is written for one explained picture: overlays, a panel, raw maps, a record, an entry of the report, lines for a
+console.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,11 @@ class Outputs:
     """Where a job's outputs go, and how they look.
 
     Args:
-        run: the record that names the files. style: how maps are drawn. raw: format of the raw maps, npz, safetensors or none.
-        command: the words that ask for this again, printed under every picture. methods: how many there are for each target.
+        run: the record that names the files.
+        style: how maps are drawn.
+        raw: format of the raw maps, npz, safetensors or none.
+        command: the words that ask for this again, printed under every picture.
+        methods: how many there are for each target.
     """
 
     run: Run
@@ -91,7 +96,9 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
 
 
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
-    """Provenance of one picture: the question and its answer, every map's facts, statistics and frame, every finding, every file."""
+    """Provenance of one picture: the question and its answer, every map's facts, statistics and frame, every finding,
+    every file.
+    """
     question = (
         {}
         if explanation.prompt is None

@@ -46,7 +46,8 @@ def run(
     """Explain every source, and write maps, overlays, panels, clips, a report and a record.
 
     Args:
-        options: what and how. reporter: takes what is told on the way, and may cancel; silent where None.
+        options: what and how.
+        reporter: takes what is told on the way, and may cancel; silent where None.
         opened: the model, where it is open already; ``options.model`` is then not looked at.
         command: the words that ask for this again, printed under every picture; by default those of the options.
 
@@ -54,7 +55,8 @@ def run(
         The record's summary, also of a run that was interrupted or cancelled: its ``status`` says so.
 
     Raises:
-        OptionError, AdapterError, LayerError, MethodError: what every picture would meet; what was finished before is kept.
+        OptionError, AdapterError, LayerError, MethodError: what every picture would meet; what was finished before is
+            kept.
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)

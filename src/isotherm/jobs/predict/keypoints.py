@@ -1,4 +1,6 @@
-"""The job behind ``isotherm predict keypoints``: points of pictures, drawn and as JSON; one bad picture does not stop a folder."""
+"""The job behind ``isotherm predict keypoints``: points of pictures, drawn and as JSON; one bad picture does not stop a
+folder.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ def recipe_of(options: TrainKeypointsJob) -> tuple[dict[str, Any], Path, str]:
         set_at(plain, "model.backbone", options.backbone)
     model, training = plain.setdefault("model", {}), plain.setdefault("training", {})
     if options.resume is None and isinstance(model, dict) and isinstance(training, dict):
-        # what the two say of each other must agree: a network that is made here is trained, one that is loaded is frozen
+        # what the two say of each other must agree: a network that is made here is trained, one that is loaded is
+        # frozen
         model.setdefault("frozen", model.get("backbone", "conv") != "conv" and not training.get("backbone_rate"))
         training.setdefault(
             "backbone_rate", 0.0 if model["frozen"] else 1.0 if model.get("backbone", "conv") == "conv" else 0.1

@@ -1,4 +1,6 @@
-"""Kinds of recipes by name: the modules that fulfil :class:`isotherm.train.recipe_module.RecipeModule`. No torch here."""
+"""Kinds of recipes by name: the modules that fulfil :class:`isotherm.train.recipe_module.RecipeModule`. No torch
+here.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ class ClassifierView:
     """Fulfils :class:`isotherm.cam.view.View` for a module that maps (b, c, h, w) to (b, k) logits.
 
     Args:
-        model: eager module. name: one line for people. names: k class names.
+        model: eager module.
+        name: one line for people.
+        names: k class names.
         preprocess: from pictures to inputs.
         heads: linear layers whose mean output is the logits (one, or two in distilled transformers); the
             embedding is what they read.
@@ -42,7 +44,8 @@ class ClassifierView:
         tokens: input size -> what a transformer declares about its tokens.
         four: order of the family's 4-dimensional outputs where nothing else says it.
         embeds: the model has no classes: its answer is the embedding itself.
-        premises: what is taken for granted of its input and names. random_weights: set where isotherm made the weights.
+        premises: what is taken for granted of its input and names.
+        random_weights: set where isotherm made the weights.
         exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
     """
 
@@ -203,10 +206,13 @@ def where_it_lives(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 
 def wrong_channels(error: Exception, name: str, tensor: Tensor) -> AdapterError | None:
-    """The error of a model that was fed with another number of channels than it takes; None where that is not what went wrong.
+    """The error of a model that was fed with another number of channels than it takes; None where that is not what went
+    wrong.
 
     Args:
-        error: what torch raised. name: of the model. tensor: what it was fed, with its channels where they are for pictures.
+        error: what torch raised.
+        name: of the model.
+        tensor: what it was fed, with its channels where they are for pictures.
     """
     match = re.search(r"to have (\d+) channels, but got (\d+) channels", str(error))
     if match is None or int(match[2]) != tensor.shape[1] or match[1] == match[2]:

@@ -22,8 +22,11 @@ class ClipClassifierView(ClassifierView, ABC):
     """Fulfils :class:`isotherm.cam.clips.ClipView` for a module that maps clips to (b, k) logits.
 
     Args:
-        model: eager module. fed_frames: how many frames it is fed. known: the layers to explain unless told, and why.
-        clip_tokens: what a transformer declares about its tokens. arguments: the others of :class:`ClassifierView`.
+        model: eager module.
+        fed_frames: how many frames it is fed.
+        known: the layers to explain unless told, and why.
+        clip_tokens: what a transformer declares about its tokens.
+        arguments: the others of :class:`ClassifierView`.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class ClipClassifierView(ClassifierView, ABC):
 
     @abstractmethod
     def prepared(self, frames: Sequence[Any]) -> tuple[Tensor, Frame, Tensor]:
-        """Frames of one size, (H, W, 3) uint8 each -> (t, c, h, w) normalised, the frame of them all, (c,) the blank value."""
+        """Frames of one size, (H, W, 3) uint8 each -> (t, c, h, w) normalised, the frame of them all, (c,) the blank
+        value.
+        """
 
     def prepare(self, pictures: Sequence[Clip]) -> Inputs:  # type: ignore[override]
         """Clips of any sizes and lengths -> one batch: of each as many frames as the model is fed, evenly spread."""

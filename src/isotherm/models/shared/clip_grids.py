@@ -1,4 +1,5 @@
-"""How a layer's output lies over a clip: maps by what was followed or by the module's type, tokens by what the model declares.
+"""How a layer's output lies over a clip: maps by what was followed or by the module's type, tokens by what the model
+declares.
 
 What is not certain is refused, as for pictures (:mod:`isotherm.models.shared.grids`).
 """
@@ -22,7 +23,9 @@ class ClipTokens:
     """What a transformer declares about its tokens of a clip.
 
     Args:
-        prefix: tokens in front that are no cells. tubelet: frames per moment. patch: (h, w) of a patch in input pixels.
+        prefix: tokens in front that are no cells.
+        tubelet: frames per moment.
+        patch: (h, w) of a patch in input pixels.
         time_last: the tokens of one place follow each other through time.
     """
 
@@ -57,7 +60,10 @@ def clip_layout_of(
     """The layout of one layer's output.
 
     Args:
-        model: whose layer it is. name: of the layer. output: its raw output. inputs: what the model was fed.
+        model: whose layer it is.
+        name: of the layer.
+        output: its raw output.
+        inputs: what the model was fed.
         tokens: what the model declares about its tokens, if it is a transformer.
 
     Raises:

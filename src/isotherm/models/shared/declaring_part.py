@@ -1,4 +1,6 @@
-"""The part of a module of one's own that says what it is fed: a timm model inside, or the module itself in timm's way."""
+"""The part of a module of one's own that says what it is fed: a timm model inside, or the module itself in timm's
+way.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class DeclaringPart:
     """A submodule with a configuration of its input.
 
     Args:
-        name: within the module; empty for the module itself. label: whose configuration it is. preprocess: what it declares.
+        name: within the module; empty for the module itself.
+        label: whose configuration it is.
+        preprocess: what it declares.
     """
 
     name: str
@@ -26,7 +30,9 @@ class DeclaringPart:
 
 
 def declaring_part(model: nn.Module) -> DeclaringPart | None:
-    """The only outermost part of a module with a configuration in timm's form; None where there is none, or more than one."""
+    """The only outermost part of a module with a configuration in timm's form; None where there is none, or more than
+    one.
+    """
     if find_spec("timm") is None:
         return None
     parts: list[tuple[str, nn.Module, Mapping[str, Any]]] = []

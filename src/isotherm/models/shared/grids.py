@@ -1,5 +1,5 @@
-"""How a layer's output lies over the input: from what the modules declare, from exact arithmetic, and from cells that were followed from
-the input, never from a square root of a token count.
+"""How a layer's output lies over the input: from what the modules declare, from exact arithmetic, and from cells that
+were followed from the input, never from a square root of a token count.
 
 A wrong answer here would draw a plausible map in the wrong place, so whatever is not certain is refused.
 """
@@ -35,8 +35,8 @@ class Tokens:
 
     Args:
         prefix: tokens in front that are no cells.
-        patch: (h, w) of a patch in input pixels, where patches are cut from the picture itself; None where convolutions come before, so that
-            a cell lies at the centre of its receptive field.
+        patch: (h, w) of a patch in input pixels, where patches are cut from the picture itself; None where convolutions
+            come before, so that a cell lies at the centre of its receptive field.
         grid: (h, w) of the patches for the input at hand.
     """
 
@@ -67,7 +67,10 @@ def layout_of(
     """The layout of one layer's output.
 
     Args:
-        name: the layer, for messages. module: the layer. output: its raw output. inputs: what the model was fed.
+        name: the layer, for messages.
+        module: the layer.
+        output: its raw output.
+        inputs: what the model was fed.
         tokens: what the model declares about its tokens, if it is a transformer.
         four: order of this family's 4-dimensional outputs, where neither module nor arithmetic says it.
 
@@ -111,7 +114,9 @@ def layout_of(
 
 
 def _declared(module: nn.Module, shape: tuple[int, ...]) -> str | None:
-    """Where the channels are, as the module's type says; the two dimensions that are left may be cells, or heads and tokens."""
+    """Where the channels are, as the module's type says; the two dimensions that are left may be cells, or heads and
+    tokens.
+    """
     if isinstance(module, nn.Linear):
         return "nhwc"
     if isinstance(module, nn.LayerNorm):
@@ -144,10 +149,11 @@ def _of_tokens(name: str, shape: tuple[int, ...], size: Size, tokens: Tokens | N
 
 
 def followed_layout(module: nn.Module, output: Tensor, follower: Follower) -> Layout | None:
-    """The layout of a map whose cells need no proof: followed from the input, or made by convolutions on a grid that was.
+    """The layout of a map whose cells need no proof: followed from the input, or made by convolutions on a grid that
+    was.
 
-    A network that regroups its cells for a while and then goes on with convolutions may have mixed them so much that no square is seen any
-    more; rows and columns they still are.
+    A network that regroups its cells for a while and then goes on with convolutions may have mixed them so much that no
+    square is seen any more; rows and columns they still are.
     """
     field = follower.of(output)
     if field is None or field.dims not in ((1, 2), (2, 3)):

@@ -30,7 +30,8 @@ def assumed(premises: Sequence[Premise], about: str, why: str, *, unless: str = 
     """Premises of which what was declared for other weights is no more than an assumption.
 
     Args:
-        about: which of them. unless: what holds whatever the weights are, by its reason.
+        about: which of them.
+        unless: what holds whatever the weights are, by its reason.
     """
     return tuple(
         replace(p, source="assumed", why=why) if p.about == about and p.source == "declared" and p.why != unless else p
@@ -42,7 +43,8 @@ def why_assumed(weights: str | os.PathLike[str], trained: str, own: str) -> str:
     """Why what a model is fed is no more than an assumption where its weights are not those of its package.
 
     Args:
-        weights: as ``load`` takes them, "none" or a file. trained, own: what is fed so, as subject and verb, in the one case and in the other.
+        weights: as ``load`` takes them, "none" or a file.
+        trained, own: what is fed so, as subject and verb, in the one case and in the other.
     """
     if weights == "none":
         return f"there are no trained weights; it is what {trained} fed"
@@ -55,8 +57,11 @@ def with_weights_named(
     """The view with the name of its weights, and marked where isotherm made them.
 
     Args:
-        name: of the model. weights: as ``load`` takes them, "auto", "none" or a file. seed: of random ones.
-        package: that it is of. own: what the package's weights are called.
+        name: of the model.
+        weights: as ``load`` takes them, "auto", "none" or a file.
+        seed: of random ones.
+        package: that it is of.
+        own: what the package's weights are called.
     """
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)

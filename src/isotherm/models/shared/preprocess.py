@@ -1,5 +1,5 @@
-"""Preprocess: pictures of any size -> one model input, the frame that says where each input pixel comes from, and in words what is
-taken for granted of it.
+"""Preprocess: pictures of any size -> one model input, the frame that says where each input pixel comes from, and in
+words what is taken for granted of it.
 
 Resizing is Pillow's, because that is what the evaluation transforms of torchvision and timm run on a decoded
 picture: bit for bit the same input, so that what is explained is what the model is known to score.
@@ -39,7 +39,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "ham
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_COLOURS = ((IMAGENET_MEAN, IMAGENET_STD), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
-"""Means and deviations that networks of ImageNet are fed with: those of its pixels, and those of the Inception networks."""
+"""Means and deviations that networks of ImageNet are fed with: those of its pixels, and those of the Inception
+networks.
+"""
 CAN_BE_GIVEN = "size, mean, std and geometry can be given"
 
 
@@ -48,8 +50,9 @@ class Preprocess:
     """From a decoded picture to a model input.
 
     Args:
-        size: (h, w) of the input. resize: (h, w) that the picture is scaled to before the centre is cut out;
-            ``size`` if None. geometry: see :data:`Geometry`.
+        size: (h, w) of the input.
+        resize: (h, w) that the picture is scaled to before the centre is cut out; ``size`` if None.
+        geometry: see :data:`Geometry`.
         interpolation: Pillow's filter, which antialiases when shrinking.
         mean, std: per channel, of pixels in [0, 1]. One value: the picture is turned grey first.
     """
@@ -139,10 +142,14 @@ class Preprocess:
 
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
-    """What a user says of a model's input and classes, in place of what the model or its package says; None leaves that.
+    """What a user says of a model's input and classes, in place of what the model or its package says; None leaves
+    that.
 
     Args:
-        names: class names. size: one side or (h, w). mean, std: of pixels in [0, 1]. geometry: see :data:`Geometry`.
+        names: class names.
+        size: one side or (h, w).
+        mean, std: of pixels in [0, 1].
+        geometry: see :data:`Geometry`.
     """
 
     names: Sequence[str] | None = None
@@ -167,7 +174,9 @@ class InputOptions:
         )
 
     def check_names(self, count: int, *, what: str, one: str) -> None:
-        """Raises OptionError where there are names, but not one for each of ``count``. what: is named. one: of it, in a word."""
+        """Raises OptionError where there are names, but not one for each of ``count``. what: is named. one: of it, in a
+        word.
+        """
         if self.names is not None and len(self.names) != count:
             raise OptionError(f"{len(self.names)} class names were given for the {count} {what}; give one per {one}")
 
@@ -236,7 +245,8 @@ def input_premises(preprocess: Preprocess, *, source: Source, why: str, **user: 
     """What a model is fed: what the user gave, and the rest with where it comes from.
 
     Args:
-        source, why: of what was not given. user: size, mean, std and geometry, as the user gave them or None.
+        source, why: of what was not given.
+        user: size, mean, std and geometry, as the user gave them or None.
     """
     words = _words(preprocess)
     theirs = [words.pop(name) for name, value in user.items() if value is not None]

@@ -1,4 +1,5 @@
-"""What running a model shows of its layers: where their cells lie, and which one to explain where nobody described the architecture.
+"""What running a model shows of its layers: where their cells lie, and which one to explain where nobody described the
+architecture.
 
 The layer wanted is the last one that still has one cell per image region *and* whose every cell the answer
 depends on. The second half is what peers leave out: behind the last block of a transformer that reads its class
@@ -42,8 +43,10 @@ class Places:
     """The layouts of one model's layers, each declared, followed or proved, and proved once.
 
     Args:
-        model: whose layers are asked about. run: its forward pass.
-        declare: what modules and arithmetic say of a layer's output; raises LayerError where it is no grid or not declared.
+        model: whose layers are asked about.
+        run: its forward pass.
+        declare: what modules and arithmetic say of a layer's output; raises LayerError where it is no grid or not
+            declared.
     """
 
     def __init__(self, model: nn.Module, run: Run, declare: Declare) -> None:
@@ -59,8 +62,8 @@ class Places:
     def layout(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
         """How the output of a layer lies over the input.
 
-        Declared tokens are taken as declared. The dimensions of a map are known where its cells were followed from the input; otherwise the
-        square decides, once per layer.
+        Declared tokens are taken as declared. The dimensions of a map are known where its cells were followed from the
+        input; otherwise the square decides, once per layer.
 
         Raises:
             LayerError: no reading of the output as rows and columns is right.
@@ -116,8 +119,11 @@ class LastGrid:
     """The layer that was found.
 
     Args:
-        name: of the layer. grid: (h, w) of its cells. passed: how many later grids were passed over for want of gradient.
-        moved: that its cells are places was proved by a square that moved. proved: it was proved at all.
+        name: of the layer.
+        grid: (h, w) of its cells.
+        passed: how many later grids were passed over for want of gradient.
+        moved: that its cells are places was proved by a square that moved.
+        proved: it was proved at all.
         share: of the layers that run in front of it, among all whose output has more than one place, from 0 to 1.
         alive: share of its cells that carry gradient.
     """
@@ -136,7 +142,9 @@ class _Output:
     """What a layer put out, which may be a grid.
 
     Args:
-        layouts: ways to read it. sure: the first of them needs no proof. rank: of the layer in the order of execution.
+        layouts: ways to read it.
+        sure: the first of them needs no proof.
+        rank: of the layer in the order of execution.
     """
 
     ref: LayerRef
@@ -166,7 +174,8 @@ def last_grid(
 
     Args:
         places: the model and what is known of its layouts; what is proved on the way is remembered there.
-        answer: raw output -> (b, ...) whose largest value per picture is explained. inputs: one picture.
+        answer: raw output -> (b, ...) whose largest value per picture is explained.
+        inputs: one picture.
         among: which of the grids, the last first, may be chosen; all unless given.
 
     Raises:
@@ -180,7 +189,8 @@ def last_grid(
     proofs = moved(places.model, places.run, inputs, unsure) if unsure else {}
     right = [(o, o.layouts[0]) for o in outputs if o.sure or (o.ref.name in proofs and proofs[o.ref.name].proved)]
     right = [(o, layout if o.sure else proofs[o.ref.name].layout) for o, layout in right]
-    # where nothing can be proved, what modules and arithmetic say is better than nothing, and is said to be no more than that
+    # where nothing can be proved, what modules and arithmetic say is better than nothing, and is said to be no more
+    # than that
     guessed = [(o, o.layouts[0]) for o in outputs if o.layouts[0].order != "tokens"]
     best: LastGrid | None = None
     most = 0.0
@@ -215,7 +225,8 @@ def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout
 
 
 def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
-    """Every module that ran once and may have put out a grid larger than one cell, the last first; and how many ran with more than one place.
+    """Every module that ran once and may have put out a grid larger than one cell, the last first; and how many ran
+    with more than one place.
 
     Of modules that put out the very same tensor (a stage and its last block) the outermost stands for all.
     """
@@ -261,7 +272,9 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
 def _ways(
     places: Places, name: str, output: Tensor, inputs: Inputs, size: tuple[int, int], follower: Follower
 ) -> tuple[list[Layout], bool]:
-    """The layouts that an output may have, what is declared first; and whether that one is sure, since its cells were followed from the input."""
+    """The layouts that an output may have, what is declared first; and whether that one is sure, since its cells were
+    followed from the input.
+    """
     try:
         declared = places.declare(name, output, inputs)
         if min(declared.to_grid(output).shape[2:]) == 1:
@@ -335,8 +348,10 @@ def settled(
     """The layers to explain: the known ones if they can be explained, else what running the model shows.
 
     Args:
-        make_inputs: one picture of noise. known: the choice of the family, None where it is not known.
-        key: what beside the model the choice depends on; it is made once for each. check: try the known choice first; otherwise it is trusted.
+        make_inputs: one picture of noise.
+        known: the choice of the family, None where it is not known.
+        key: what beside the model the choice depends on; it is made once for each.
+        check: try the known choice first; otherwise it is trusted.
         among: which grids may be chosen, as in :func:`last_grid`.
 
     Raises:

@@ -1,8 +1,9 @@
 """Which positions of a layer's output are places of the picture: proved by moving a square of noise.
 
-Shapes alone do not tell. (1, 8, 49, 96) is 8 heads of 49 tokens in one model and a map of 8 x 49 cells in none, but 8 heads of 8 tokens look like
-a square map, and 50 tokens may be 7 x 7 and one in front, or 6 x 8 and two. So the input is filled with noise, a square of stronger noise is
-put on it in five places, and a reading of the output as rows and columns is right if what changes moves along with the square.
+Shapes alone do not tell. (1, 8, 49, 96) is 8 heads of 49 tokens in one model and a map of 8 x 49 cells in none, but 8
+heads of 8 tokens look like a square map, and 50 tokens may be 7 x 7 and one in front, or 6 x 8 and two. So the input is
+filled with noise, a square of stronger noise is put on it in five places, and a reading of the output as rows and
+columns is right if what changes moves along with the square.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from isotherm.frame import Size
 from isotherm.models.shared.grids import fits, followed_layout
 
 SQUARES = ((1, 1), (1, 7), (4, 4), (7, 1), (7, 7))
-"""Where the centres of the squares are, (y, x) in eighths of the input: four in the corners and one in the middle, so that y and x are unrelated."""
+"""Where the centres of the squares are, (y, x) in eighths of the input: four in the corners and one in the middle, so
+that y and x are unrelated.
+"""
 LEAST = 0.9
-"""Least correlation between where the square is and where the output changes, in rows and in columns; of right readings, networks with random
-weights showed .97 to 1.00 at every layer tried, of wrong ones at least one of the two is below .5."""
+"""Least correlation between where the square is and where the output changes, in rows and in columns; of right
+readings, networks with random weights showed .97 to 1.00 at every layer tried, of wrong ones at least one of the two is
+below .5."""
 EDGE = 1.5
 """Least ratio of the first row's changes."""
 MOST_PREFIX = 8
@@ -41,8 +45,9 @@ class Reading:
 
     Args:
         agreement: the lower of the correlations in rows and in columns, from -1 to 1; -1 where nothing changes.
-        edge: how many times more the first row changes with the squares at the top than with those at the bottom. Everything else still follows
-            where a whole row of tokens too many was taken for cells, but that row changes with all alike.
+        edge: how many times more the first row changes with the squares at the top than with those at the bottom.
+            Everything else still follows where a whole row of tokens too many was taken for cells, but that row changes
+            with all alike.
     """
 
     layout: Layout
@@ -109,16 +114,20 @@ def readings(output: Tensor, size: Size) -> Iterator[Layout]:
 
 
 def _of_one_patch(grid: Size, size: Size) -> bool:
-    """True where square patches of one side, the last of each row whole, padded or dropped, make this grid of an input of that size."""
+    """True where square patches of one side, the last of each row whole, padded or dropped, make this grid of an input
+    of that size.
+    """
     least = max(n / (g + 1) for g, n in zip(grid, size, strict=True))
     most = min(n / (g - 1) if g > 1 else n for g, n in zip(grid, size, strict=True))
     return least < most
 
 
 def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
-    """The reading that the square proves, of the rows of :func:`square_inputs`, or else the best of them; None where there is none to try.
+    """The reading that the square proves, of the rows of :func:`square_inputs`, or else the best of them; None where
+    there is none to try.
 
-    Of several numbers of tokens in front that are proved, the least is right: with a whole row of cells left out the rest still follows.
+    Of several numbers of tokens in front that are proved, the least is right: with a whole row of cells left out the
+    rest still follows.
     """
     tried: list[Reading] = []
     for layout in layouts:

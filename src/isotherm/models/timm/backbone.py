@@ -50,8 +50,8 @@ class TimmTokens(Backbone):
 class TimmStage(Backbone):
     """One stage of a network that timm makes with ``features_only``.
 
-    Its cells may be centred half a stride off the even grid (strided odd convolutions); a trained head makes up for a constant
-    shift, and frames speak of the even grid.
+    Its cells may be centred half a stride off the even grid (strided odd convolutions); a trained head makes up for a
+    constant shift, and frames speak of the even grid.
     """
 
     def __init__(self, model: Any) -> None:
@@ -74,12 +74,15 @@ def load_backbone(
     """A backbone by timm's name.
 
     Args:
-        name: such as ``vit_small_patch16_dinov3`` or ``resnet50``. pretrained: timm's weights; otherwise seeded random ones.
-        size: (h, w) of the pictures, for models that are built for one. stage: which stage of a network with stages; the one
-            of stride 16 unless given, or the last that there is before it.
+        name: such as ``vit_small_patch16_dinov3`` or ``resnet50``.
+        pretrained: timm's weights; otherwise seeded random ones.
+        size: (h, w) of the pictures, for models that are built for one.
+        stage: which stage of a network with stages; the one of stride 16 unless given, or the last that there is before
+            it.
 
     Raises:
-        MissingExtraError: timm is not installed. AdapterError, WeightsError: no such model, or no weights.
+        MissingExtraError: timm is not installed.
+        AdapterError, WeightsError: no such model, or no weights.
     """
     try:
         import timm

@@ -65,7 +65,9 @@ def is_plain_vit(model: Any) -> bool:
 
 
 def token_head(model: Any) -> dict[str, Any]:
-    """What :class:`isotherm.models.shared.classifier.TransformerView` needs of a plain transformer: its blocks and its head."""
+    """What :class:`isotherm.models.shared.classifier.TransformerView` needs of a plain transformer: its blocks and its
+    head.
+    """
 
     def head(tokens: Tensor) -> tuple[Tensor, Tensor]:
         normed = model.norm(tokens)
@@ -75,7 +77,9 @@ def token_head(model: Any) -> dict[str, Any]:
 
 
 def token_rule(model: Any) -> Callable[[Size], Tokens | None]:
-    """Input size -> tokens, from ``num_prefix_tokens`` and the patch embedding's own grid; None where these are not declared."""
+    """Input size -> tokens, from ``num_prefix_tokens`` and the patch embedding's own grid; None where these are not
+    declared.
+    """
     embedding = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
     grid = getattr(embedding, "grid_size", None)
     if grid is None:
@@ -94,8 +98,8 @@ def token_rule(model: Any) -> Callable[[Size], Tokens | None]:
 def patch_of(embedding: Any) -> Size | None:
     """(h, w) of a patch in input pixels, of an embedding that is one convolution whose stride is its kernel.
 
-    None of all others: what a hybrid embedding calls its patch counts cells of the network in front of it, and where several convolutions
-    or overlapping ones make the tokens, each of them sees more than a patch.
+    None of all others: what a hybrid embedding calls its patch counts cells of the network in front of it, and where
+    several convolutions or overlapping ones make the tokens, each of them sees more than a patch.
     """
     convolutions = [module for module in embedding.modules() if isinstance(module, nn.Conv2d)]
     if len(convolutions) == 1:

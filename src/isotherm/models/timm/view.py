@@ -48,8 +48,8 @@ def wrap(
             versions that timm has labels of; otherwise "class 0", ...
         size: one side or (h, w) of the input; that of the model's patch grid or data configuration unless given.
         mean, std: of pixels in [0, 1]; those of the data configuration unless given.
-        geometry: how a picture of another aspect ratio is fitted, see :data:`isotherm.models.shared.preprocess.Geometry`;
-            the configuration's crop mode unless given.
+        geometry: how a picture of another aspect ratio is fitted, see
+            :data:`isotherm.models.shared.preprocess.Geometry`; the configuration's crop mode unless given.
 
     Raises:
         AdapterError: a feature extractor without one answer per picture, traced or quantised.
@@ -115,11 +115,14 @@ def load(
     Args:
         name: as in ``timm.list_models()``, with or without a tag (``vit_base_patch16_224.augreg_in21k``), or
             ``hf-hub:owner/name``.
-        weights: "auto" downloads timm's (or takes them from the cache); "none" leaves seeded random ones; anything else is
-            the path of a state dict, whose number of classes the model then gets.
-        seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or the
-            ``config.json`` of a model on a hub that may hand arguments on.
-        options: names, size, mean, std, geometry, as in :func:`wrap`. Transformers of a fixed size are built for ``size``.
+        weights: "auto" downloads timm's (or takes them from the cache); "none" leaves seeded random ones; anything else
+            is the path of a state dict, whose number of classes the model then gets.
+        seed: of random weights.
+        device: where the model goes.
+        allow_code: a weights file that may run code while it is opened, or the ``config.json`` of a model on a hub that
+            may hand arguments on.
+        options: names, size, mean, std, geometry, as in :func:`wrap`. Transformers of a fixed size are built for
+            ``size``.
 
     Raises:
         AdapterError: no such model; the message has the nearest names.
@@ -169,7 +172,8 @@ def load(
 def _checked(name: str, allow_code: Any) -> str:
     """The name of a model on a hub with the very revision whose configuration was checked.
 
-    The configuration's ``model_args`` become arguments of the model, and ``checkpoint_path`` among them would open any file.
+    The configuration's ``model_args`` become arguments of the model, and ``checkpoint_path`` among them would open any
+    file.
     """
     from huggingface_hub import hf_hub_download
 
@@ -180,7 +184,9 @@ def _checked(name: str, allow_code: Any) -> str:
 
 
 def preprocess_of(model: Any) -> Preprocess:
-    """The evaluation transform of timm's data configuration (``create_transform(**resolve_data_config(model=model))``)."""
+    """The evaluation transform of timm's data configuration
+    (``create_transform(**resolve_data_config(model=model))``).
+    """
     return preprocess_from(getattr(model, "pretrained_cfg", None) or {})
 
 
@@ -203,7 +209,9 @@ def preprocess_from(pretrained_cfg: Mapping[str, Any]) -> Preprocess:
 
 
 def names_of(model: Any) -> list[str]:
-    """ImageNet's names from timm's own tables, for models with the classes of one of its versions; numbers otherwise."""
+    """ImageNet's names from timm's own tables, for models with the classes of one of its versions; numbers
+    otherwise.
+    """
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     if int(model.num_classes) == 0:
@@ -213,7 +221,9 @@ def names_of(model: Any) -> list[str]:
 
 
 def _premises(model: Any, preprocess: Preprocess, options: InputOptions) -> tuple[Premise, ...]:
-    """What is taken for granted: a configuration declares the input; a number of classes only suggests whose names they are."""
+    """What is taken for granted: a configuration declares the input; a number of classes only suggests whose names they
+    are.
+    """
     from timm.data import infer_imagenet_subset
 
     config = getattr(model, "pretrained_cfg", None) or {}

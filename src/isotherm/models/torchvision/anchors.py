@@ -26,8 +26,11 @@ class AnchorOutput:
     """What the head said about every anchor.
 
     Args:
-        logits: (b, n, k). boxes: (b, n, 4) in the head's own code. centreness: (b, n) logit, of FCOS.
-        anchors: per picture (n, 4). levels: anchors per level.
+        logits: (b, n, k).
+        boxes: (b, n, 4) in the head's own code.
+        centreness: (b, n) logit, of FCOS.
+        anchors: per picture (n, 4).
+        levels: anchors per level.
     """
 
     logits: Float[Tensor, "b n k"]

@@ -32,7 +32,8 @@ def fitted(name: str, state: Mapping[str, Tensor], fpath: Path, seed: int, defau
     own = model.state_dict()
     wrong = [key for key in own if key in state and own[key].ndim and own[key].shape[0] != state[key].shape[0]]
     if wrong:
-        # every layer that grows with the classes has a multiple of them (anchors, box sides), so the ratio says how many there are
+        # every layer that grows with the classes has a multiple of them (anchors, box sides), so the ratio says how
+        # many there are
         count, rest = divmod(len(state[wrong[0]]) * default_classes, len(own[wrong[0]]))
         if rest == 0:
             model = build(name, seed, num_classes=count)

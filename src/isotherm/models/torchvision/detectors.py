@@ -31,7 +31,9 @@ class DetectorView:
     """What all of torchvision's detectors share: preparing pictures, the layers that the head reads, layouts.
 
     Args:
-        model: the detector. name: one line for people. names: class names by the model's own label numbers.
+        model: the detector.
+        name: one line for people.
+        names: class names by the model's own label numbers.
         transform: the model's own, or a copy of it with another size.
         confidence: least confidence of a finding, on top of the model's own threshold.
     """
@@ -77,8 +79,8 @@ class DetectorView:
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place.
 
-        What the head reads lies where its anchors do: SSD's half a cell in, the pyramids' at multiples of the stride, where
-        ROIAlign reads them as well.
+        What the head reads lies where its anchors do: SSD's half a cell in, the pyramids' at multiples of the stride,
+        where ROIAlign reads them as well.
         """
         from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 
@@ -93,7 +95,9 @@ class DetectorView:
         return layout
 
     def _sure(self, findings: Detections) -> Detections:
-        """The findings that are confident enough; suppression never lets a weaker one remove a stronger, so the rest is the same."""
+        """The findings that are confident enough; suppression never lets a weaker one remove a stronger, so the rest is
+        the same.
+        """
         if self.confidence is None:
             return findings
         return findings.take(torch.where(findings.confidence >= self.confidence)[0])
@@ -144,7 +148,9 @@ def image_sizes(inputs: Inputs) -> list[tuple[int, int]]:
 
 
 def own_method(model: Any, method: str, owner: type) -> None:
-    """Raises AdapterError where a subclass replaced a step that is repeated here: its findings could differ silently."""
+    """Raises AdapterError where a subclass replaced a step that is repeated here: its findings could differ
+    silently.
+    """
     if getattr(type(model), method) is not getattr(owner, method):
         raise AdapterError(
             f"{type(model).__name__} replaces torchvision's {method}, so its findings cannot be traced to their candidates; "

@@ -86,7 +86,9 @@ def token_rule(model: nn.Module) -> Callable[[Size], Tokens | None]:
 
 
 def token_head(model: Any) -> dict[str, Any]:
-    """What :class:`isotherm.models.shared.classifier.TransformerView` needs of a VisionTransformer: its blocks and its head."""
+    """What :class:`isotherm.models.shared.classifier.TransformerView` needs of a VisionTransformer: its blocks and its
+    head.
+    """
 
     def head(tokens: Tensor) -> tuple[Tensor, Tensor]:
         of_class = model.encoder.ln(tokens)[:, 0]

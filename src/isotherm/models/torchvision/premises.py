@@ -16,7 +16,8 @@ OWN_TRANSFORM = "the model's own transform"
 def names_of(
     count: int | None, weights: Any, defaults: Mapping[int, Any]
 ) -> tuple[list[str] | None, tuple[Premise, ...]]:
-    """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number of classes.
+    """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number
+    of classes.
 
     Args:
         defaults: number of classes -> (name of a data set, weights that were trained on it).

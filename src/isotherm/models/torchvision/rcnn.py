@@ -26,7 +26,9 @@ from isotherm.ops.resample import interpolation_matrix
 from isotherm.relevance.grad_mode import without_gradients
 
 NOWHERE = -1e4
-"""Mask logit outside of a finding's box, where the model pastes probability 0: sigmoid gives exactly 0, and float16 holds it."""
+"""Mask logit outside of a finding's box, where the model pastes probability 0: sigmoid gives exactly 0, and float16
+holds it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +36,9 @@ class Proposals:
     """What the first stage proposes.
 
     Args:
-        objectness: (b, n) logit of every anchor, with graph. boxes: per picture (p, 4), without graph, as
-            torchvision has it. anchor: per picture (p,) the anchor that each proposal came from.
+        objectness: (b, n) logit of every anchor, with graph.
+        boxes: per picture (p, 4), without graph, as torchvision has it.
+        anchor: per picture (p,) the anchor that each proposal came from.
     """
 
     objectness: Float[Tensor, "b n"]
@@ -56,11 +59,15 @@ class RCNNOutput:
     """What the whole forward pass left; the m findings of the batch are those of the model itself, in its order.
 
     Args:
-        features: the pyramid by name. proposals, regions: both stages; ``regions`` has the proposals of all
-            pictures one after the other.
-        counts: findings per picture. region: (m,) row of ``regions``. label, score: (m,) as reported. boxes: (m, 4).
+        features: the pyramid by name.
+        proposals, regions: both stages; ``regions`` has the proposals of all pictures one after the other.
+        counts: findings per picture.
+        region: (m,) row of ``regions``.
+        label, score: (m,) as reported.
+        boxes: (m, 4).
         anchor: (m,) the anchor of the finding's proposal, in its picture.
-        mask_logits: (m, k, s, s) over each box. keypoints: (m, j, 3).
+        mask_logits: (m, k, s, s) over each box.
+        keypoints: (m, j, 3).
     """
 
     features: dict[str, Tensor]
@@ -267,7 +274,8 @@ class _Pasted:
             x0, y0, x1, y1 = box.double()
             x = (torch.arange(w, device=box.device, dtype=torch.float64) + 0.5 - x0) / (x1 - x0) * cells
             y = (torch.arange(h, device=box.device, dtype=torch.float64) + 0.5 - y0) / (y1 - y0) * cells
-            # a box thinner than a pixel may hold no pixel's centre: then the pixel that holds the box's centre stands for it
+            # a box thinner than a pixel may hold no pixel's centre: then the pixel that holds the box's centre stands
+            # for it
             for along, low, high in ((x, x0, x1), (y, y0, y1)):
                 middle = int(((low + high) / 2).clamp(0, len(along) - 1))
                 along[middle] = along[middle].clamp(0, cells)

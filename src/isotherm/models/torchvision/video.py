@@ -42,7 +42,9 @@ class VideoClassifierView(ClipClassifierView):
         return inputs.tensor.transpose(1, 2)
 
     def prepared(self, frames: Sequence[Any]) -> tuple[Tensor, Frame, Tensor]:
-        """Frames as torchvision's VideoClassification transform makes them of uint8 tensors, to the bit: resized without antialiasing."""
+        """Frames as torchvision's VideoClassification transform makes them of uint8 tensors, to the bit: resized
+        without antialiasing.
+        """
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms import functional as F
 
@@ -63,7 +65,9 @@ def is_video_model(model: nn.Module) -> bool:
 
 
 def wrap_video(model: nn.Module, options: InputOptions, *, frames: int | None, weights: Any) -> VideoClassifierView:
-    """The view of one of torchvision's video classifiers; the arguments are those of :func:`isotherm.models.torchvision.view.wrap`."""
+    """The view of one of torchvision's video classifiers; the arguments are those of
+    :func:`isotherm.models.torchvision.view.wrap`.
+    """
     kind = type(model).__name__
     if kind not in LAYERS:
         raise AdapterError(

@@ -52,15 +52,17 @@ def wrap(
     Args:
         model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
         names: class names, one per logit. Without: those of ``weights``; ImageNet's for a classifier of 1000
-            classes that is fed as ImageNet's networks are (VOC's and COCO's for segmenters and detectors of their number),
-            which is an assumption and called one; otherwise "class 0", ...
+            classes that is fed as ImageNet's networks are (VOC's and COCO's for segmenters and detectors of their
+            number), which is an assumption and called one; otherwise "class 0", ...
         size: one side or (h, w) of the input; that of ``weights``, of the model where it is fixed, or 224.
         mean, std: of pixels in [0, 1]; ImageNet's unless ``weights`` say otherwise. What of the input nobody says is an
             assumption, and is called one in the view's ``premises``.
-        geometry: how a picture of another aspect ratio is fitted, see :data:`isotherm.models.shared.preprocess.Geometry`;
-            "crop" for classifiers and "shorter" for segmenters unless given; detectors scale by themselves.
+        geometry: how a picture of another aspect ratio is fitted, see
+            :data:`isotherm.models.shared.preprocess.Geometry`; "crop" for classifiers and "shorter" for segmenters
+            unless given; detectors scale by themselves.
         confidence: least confidence of a detector's findings, on top of its own threshold.
-        frames: how many frames of a clip a video classifier is fed; as many as torchvision evaluates it with unless given.
+        frames: how many frames of a clip a video classifier is fed; as many as torchvision evaluates it with unless
+            given.
         weights: a member of one of torchvision's weights enums, whose evaluation transform is then used to the bit.
 
     Raises:
@@ -102,7 +104,9 @@ def wrap(
 
 
 def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) -> ClassifierView | DenseView:
-    """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of :func:`wrap`."""
+    """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of
+    :func:`wrap`.
+    """
     from torchvision.models import VisionTransformer
 
     from isotherm.models.torchvision.layers import known_layer, order_of, token_head, token_rule
@@ -177,9 +181,11 @@ def load(
 
     Args:
         name: as in ``torchvision.models.list_models()``, such as ``resnet50``.
-        weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random ones;
-            anything else is the path of a state dict, whose number of classes the model then gets.
-        seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
+        weights: "auto" downloads torchvision's best ones (or takes them from its cache); "none" leaves seeded random
+            ones; anything else is the path of a state dict, whose number of classes the model then gets.
+        seed: of random weights.
+        device: where the model goes.
+        allow_code: passed on to the weights reader.
         options: names, size, mean, std, geometry, confidence, frames, as in :func:`wrap`.
 
     Raises:
@@ -229,7 +235,9 @@ def load(
 
 
 def preprocess_of(model: nn.Module, weights: Any) -> Preprocess:
-    """The evaluation transform of the weights; without weights the one that torchvision's first ImageNet weights share."""
+    """The evaluation transform of the weights; without weights the one that torchvision's first ImageNet weights
+    share.
+    """
     if weights is not None:
         preset = weights.transforms()
         mean, std = tuple(preset.mean), tuple(preset.std)

@@ -17,7 +17,8 @@ from isotherm.models.transformers.load import need_transformers, open_config
 
 
 class TransformersBackbone(Backbone):
-    """The last hidden state of a model of patches as a grid; class and register tokens dropped as its embedding declares.
+    """The last hidden state of a model of patches as a grid; class and register tokens dropped as its embedding
+    declares.
 
     Args:
         model: a vision model that returns ``last_hidden_state``; CLIP's and SigLIP's vision part, not the pair.
@@ -57,11 +58,12 @@ def load_backbone(name: str, *, weights: str | os.PathLike[str] = "auto", seed: 
     """A backbone by hub name or folder.
 
     Args:
-        name: such as ``facebook/dinov3-vits16-pretrain-lvd1689m``. weights: "auto" for those of the name, "none" for seeded
-            random ones.
+        name: such as ``facebook/dinov3-vits16-pretrain-lvd1689m``.
+        weights: "auto" for those of the name, "none" for seeded random ones.
 
     Raises:
-        MissingExtraError: transformers is not installed. AdapterError, WeightsError: no such model, or one without patches.
+        MissingExtraError: transformers is not installed.
+        AdapterError, WeightsError: no such model, or one without patches.
     """
     need_transformers()
     return backbone_of(open_config(name), name=name, weights=weights, seed=seed)

@@ -33,7 +33,10 @@ class EncoderView(ABC):
     """What all of these share: preparing pictures, calling the model, layers and their layouts.
 
     Args:
-        model: the transformers model. name: one line for people. names: class names. preparer: from pictures to inputs.
+        model: the transformers model.
+        name: one line for people.
+        names: class names.
+        preparer: from pictures to inputs.
     """
 
     random_weights: RandomWeights | None = None
@@ -71,7 +74,8 @@ class EncoderView(ABC):
 
     def settle(self, known: LayerChoice | None) -> LayerChoice:
         """The choice of the family if its layers can be explained, else what running the model shows."""
-        # what convolutions put out is certain; tokens are tried, since a family's name does not say what becomes of them
+        # what convolutions put out is certain; tokens are tried, since a family's name does not say what becomes of
+        # them
         check = known is not None and any(
             re.search(rf"\.({'|'.join(BEFORE_ATTENTION)})$", layer) for layer in known.layers
         )
@@ -114,7 +118,9 @@ class ImageClassifierView(EncoderView):
         return ClassifierOutput(logits, embedding_of(read, logits))
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
-        """The logits with their names; probabilities where the configuration says that one class excludes the others."""
+        """The logits with their names; probabilities where the configuration says that one class excludes the
+        others.
+        """
         exclusive = getattr(self.model.config, "problem_type", None) == "single_label_classification"
         return Classification(raw.logits, self.names, raw.embedding, exclusive)
 

@@ -40,7 +40,8 @@ class QueryDetectorView(EncoderView):
     last class, named "no object", so that the softmax over the row is the reported confidence.
 
     Args:
-        model, name, names, preparer: as in EncoderView. processor: has ``post_process_object_detection``.
+        model, name, names, preparer: as in EncoderView.
+        processor: has ``post_process_object_detection``.
         confidence: the threshold; the processor's own default if None.
     """
 
@@ -118,7 +119,9 @@ class QueryDetectorView(EncoderView):
         return corners.float() * extent.repeat(1, 2)[:, None]
 
     def answers(self, raw: Any) -> tuple[Tensor, ...]:
-        """What decides which queries are reported, and where; the rest of a model's output may hold anything where it is padded."""
+        """What decides which queries are reported, and where; the rest of a model's output may hold anything where it
+        is padded.
+        """
         return self.rows(raw).detach(), raw.pred_boxes.detach()
 
     def find(self, raw: Any, inputs: Inputs) -> Detections:
@@ -192,7 +195,9 @@ class QueryDetectorView(EncoderView):
         return self._choice
 
     def among(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Those in front of the decoder, where there are any: its queries read a few points each, and a map of those would be specks."""
+        """Those in front of the decoder, where there are any: its queries read a few points each, and a map of those
+        would be specks.
+        """
         return [c for c in candidates if ".decoder." not in f".{c[0].name}."] or candidates
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:

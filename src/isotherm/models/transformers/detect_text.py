@@ -24,7 +24,8 @@ class OwlView(QueryDetectorView):
     ``objectness`` (OWLv2) has the model's own values; the model cuts its gradient off on purpose, here it is kept.
 
     Args:
-        texts: one per class. processor: with tokeniser; the rest as in QueryDetectorView.
+        texts: one per class.
+        processor: with tokeniser; the rest as in QueryDetectorView.
     """
 
     def __init__(self, model: Any, *, texts: Sequence[str], processor: Any, **arguments: Any) -> None:
@@ -61,7 +62,8 @@ class GroundedView(QueryDetectorView):
     strings together all tokens above a second threshold, which may be parts of several texts, or of none.)
 
     Args:
-        texts: one per class. processor: with tokeniser; the rest as in QueryDetectorView.
+        texts: one per class.
+        processor: with tokeniser; the rest as in QueryDetectorView.
     """
 
     def __init__(self, model: Any, *, texts: Sequence[str], processor: Any, **arguments: Any) -> None:

@@ -70,7 +70,8 @@ class TokenRule:
     Args:
         scope: the names of the layers that it speaks of begin so.
         grid: input (h, w) -> (h, w) of the grid.
-        prefix, suffix: tokens in front of and behind it that are no cells. stride: input pixels per cell, where exact.
+        prefix, suffix: tokens in front of and behind it that are no cells.
+        stride: input pixels per cell, where exact.
     """
 
     scope: str

@@ -49,10 +49,12 @@ def open_config(name: str, *, allow_code: Any = None) -> Any:
     """The configuration of a hub name or folder, checked as plain data before the package sees it.
 
     Args:
-        name: of the folder or repository. allow_code: the ``config.json`` that may hand arguments on, as the user said.
+        name: of the folder or repository.
+        allow_code: the ``config.json`` that may hand arguments on, as the user said.
 
     Raises:
-        AdapterError: something in it could open files or run code, and nobody allowed that. WeightsError: there is none.
+        AdapterError: something in it could open files or run code, and nobody allowed that.
+        WeightsError: there is none.
     """
     from transformers import AutoConfig
 
@@ -71,7 +73,9 @@ def open_config(name: str, *, allow_code: Any = None) -> Any:
 
 
 def _file_of(name: str, file_name: str, *, needed: bool = False) -> Path | None:
-    """A file of a folder, or of a hub name (fetched, or from the cache); None where there is none and none is needed."""
+    """A file of a folder, or of a hub name (fetched, or from the cache); None where there is none and none is
+    needed.
+    """
     from transformers.utils import cached_file
 
     if Path(name).is_dir():
@@ -134,7 +138,9 @@ def open_model(
     allow_code: Any,
     dtype: torch.dtype = torch.float32,
 ) -> Any:
-    """The model with the weights of its hub name or folder, with seeded random ones, or with those of a file or folder."""
+    """The model with the weights of its hub name or folder, with seeded random ones, or with those of a file or
+    folder.
+    """
     model_class = class_of(config)
     if weights == "none":
         if getattr(config, "use_pretrained_backbone", False):
@@ -154,7 +160,9 @@ def open_model(
 
 
 def _pretrained(model_class: Any, config: Any, source: str, state: Any, dtype: torch.dtype) -> Any:
-    """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old names."""
+    """The model with the weights of a hub name or folder, or with ``state``; the package's loader translates old
+    names.
+    """
     from safetensors import SafetensorError
 
     arguments: dict[str, Any] = {

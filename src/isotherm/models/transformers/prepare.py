@@ -32,8 +32,10 @@ class Preparer:
     """From decoded pictures to model inputs.
 
     Args:
-        processor: a transformers image processor. size: one side or (h, w) in place of its own, see :func:`resized_settings`.
-        by_user: the user gave the size. source, why: where the processor comes from.
+        processor: a transformers image processor.
+        size: one side or (h, w) in place of its own, see :func:`resized_settings`.
+        by_user: the user gave the size.
+        source, why: where the processor comes from.
     """
 
     def __init__(

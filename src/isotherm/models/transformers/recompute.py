@@ -1,4 +1,6 @@
-"""Graphs of one layer at a time: a model's layers keep their inputs alone and are computed again when a gradient passes."""
+"""Graphs of one layer at a time: a model's layers keep their inputs alone and are computed again when a gradient
+passes.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ from isotherm.vlm.trace import frozen_weights
 
 @contextmanager
 def recomputed_layers(model: nn.Module) -> Iterator[None]:
-    """Inside of the block a graph through the model's layers holds one layer's activations at a time, and each layer runs twice. Weights and norms are frozen, both times.
+    """Inside of the block a graph through the model's layers holds one layer's activations at a time, and each layer
+    runs twice. Weights and norms are frozen, both times.
 
-    It costs a second forward pass through the layers. Layers are what transformers marks as fit for it; in a model without any the graph is the usual one.
+    It costs a second forward pass through the layers. Layers are what transformers marks as fit for it; in a model
+    without any the graph is the usual one.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -50,7 +54,9 @@ def _later(layer: nn.Module, forward: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 class _Frozen:
-    """How both computations run. The second comes when the blocks around the first have ended, maybe in another thread, and once for every gradient."""
+    """How both computations run. The second comes when the blocks around the first have ended, maybe in another thread,
+    and once for every gradient.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model

@@ -15,7 +15,9 @@ from isotherm.models.transformers.layers import last_named
 
 
 class SegmenterView(EncoderView):
-    """Fulfils :class:`isotherm.cam.view.View`; logits are brought to the input's size as the processor's own decoder does."""
+    """Fulfils :class:`isotherm.cam.view.View`; logits are brought to the input's size as the processor's own decoder
+    does.
+    """
 
     def __init__(self, model: Any, **arguments: Any) -> None:
         super().__init__(model, **arguments)

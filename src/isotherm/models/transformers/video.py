@@ -78,7 +78,9 @@ class TransformersVideoView(ClipClassifierView):
         return ClassifierOutput(logits, embedding_of(read, logits))
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
-        """The logits with their names; probabilities where the configuration says that one class excludes the others."""
+        """The logits with their names; probabilities where the configuration says that one class excludes the
+        others.
+        """
         exclusive = getattr(self.model.config, "problem_type", None) == "single_label_classification"
         return Classification(raw.logits, self.names, raw.embedding, exclusive)
 
@@ -148,8 +150,9 @@ def wrap_video(
 
     Args:
         processor: its video processor; None: the family's default, at the size that the configuration names.
-        names: of the classes. size: of the input in place of the processor's. frames: how many the model is fed, for V-JEPA 2, which
-            takes any number of whole tubelets.
+        names: of the classes.
+        size: of the input in place of the processor's.
+        frames: how many the model is fed, for V-JEPA 2, which takes any number of whole tubelets.
     """
     config, kind = model.config, type(model).__name__
     fed, tokens, trained = described_clips(config)

@@ -59,7 +59,8 @@ def wrap(
         classes: in words, of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
             embedding is explained). A list, or one string with full stops between.
         confidence: least confidence of a detector's findings; the processor's own default unless given.
-        frames: how many frames of a clip a video classifier is fed, see :func:`isotherm.models.transformers.video.wrap_video`.
+        frames: how many frames of a clip a video classifier is fed, see
+            :func:`isotherm.models.transformers.video.wrap_video`.
 
     Raises:
         AdapterError: a model of another job, or whose processor cannot be followed.
@@ -143,15 +144,18 @@ def load(
 ) -> View | LanguageView:
     """A view of a model by hub name (``facebook/detr-resnet-50``) or folder written by ``save_pretrained``.
 
-    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run, and a
-    ``config.json`` is checked before anything is built from it, see :mod:`isotherm.models.weights.configs`.
+    Weights are read from safetensors where there are any, else with ``weights_only``. Code from the hub is never run,
+    and a ``config.json`` is checked before anything is built from it, see :mod:`isotherm.models.weights.configs`.
 
     Args:
         name: hub name or folder; a folder needs no network.
         weights: "auto" for the model's own; "none" leaves seeded random ones; or a file or folder with others.
-        seed: of random weights. device: where the model goes. allow_code: a weights file that may run code while it is opened, or a
-            ``config.json`` that may hand arguments on.
-        dtype: float32, whatever the weights were saved in, bfloat16 or float16. options: names, size, classes, confidence, frames, as in :func:`wrap`.
+        seed: of random weights.
+        device: where the model goes.
+        allow_code: a weights file that may run code while it is opened, or a ``config.json`` that may hand arguments
+            on.
+        dtype: float32, whatever the weights were saved in, bfloat16 or float16.
+        options: names, size, classes, confidence, frames, as in :func:`wrap`.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.

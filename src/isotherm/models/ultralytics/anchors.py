@@ -1,4 +1,6 @@
-"""Anchors: which level and cell an anchor is, and what an anchor-based head says there, computed for that cell alone."""
+"""Anchors: which level and cell an anchor is, and what an anchor-based head says there, computed for that cell
+alone.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from isotherm.models.ultralytics.head import AnchorOutput
 
 
 def locate(anchor: Int[Tensor, " m"], shapes: Sequence[Size]) -> tuple[Int[Tensor, " m"], Int[Tensor, "m 2"]]:
-    """Indices among all anchors -> level (m,) and cell (m, 2) as (row, column); levels follow one another, row by row."""
+    """Indices among all anchors -> level (m,) and cell (m, 2) as (row, column); levels follow one another, row by
+    row.
+    """
     counts = torch.tensor([h * w for h, w in shapes], device=anchor.device)
     ends = counts.cumsum(0)
     level = torch.bucketize(anchor, ends, right=True)
@@ -37,7 +41,9 @@ def boxes_at(
     whole strides where the head has one (Li et al., "Generalized Focal Loss", NeurIPS 2020, eq. 3).
 
     Args:
-        distances: (m, 4 * bins). cell: (m, 2) as (row, column). stride: (m,) input pixels per cell.
+        distances: (m, 4 * bins).
+        cell: (m, 2) as (row, column).
+        stride: (m,) input pixels per cell.
         angle: (m,) radians of oriented boxes, which lie off the cell's centre along their own axes; what comes back
             is the rectangle before it is turned about its centre.
     """
@@ -53,7 +59,9 @@ def boxes_at(
 
 
 def read_anchors(out: AnchorOutput, head: Any, anchor: Int[Tensor, " m"]) -> AnchorOutput:
-    """A prompt-free head's output at the anchors asked for, in that order, whether its proposal filter kept them or not."""
+    """A prompt-free head's output at the anchors asked for, in that order, whether its proposal filter kept them or
+    not.
+    """
     assert out.proposals is not None
     level, cell = locate(anchor, out.shapes)
     b, m = out.dense.shape[0], len(anchor)
@@ -77,7 +85,9 @@ def read_anchors(out: AnchorOutput, head: Any, anchor: Int[Tensor, " m"]) -> Anc
 
 
 def vocabulary_logits(module: Any, features: Float[Tensor, "m c"]) -> Float[Tensor, "m k"]:
-    """Class logits of single cells from a prompt-free head's vocabulary, which is linear, as a matrix or as a 1 x 1 convolution."""
+    """Class logits of single cells from a prompt-free head's vocabulary, which is linear, as a matrix or as a 1 x 1
+    convolution.
+    """
     if module.enabled:
         return module.vocab(features)
     return module.vocab(features[:, :, None, None])[:, :, 0, 0]

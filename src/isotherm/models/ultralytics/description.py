@@ -24,7 +24,9 @@ MAX_LAYERS = 2000
 MAX_VALUES = 1000
 """Most values of one layer's arguments, lists in lists counted through (anchors can repeat a list within itself)."""
 WORD = re.compile(r"[A-Za-z][\w\-]{0,63}")
-"""A name of a class, an option or a local of the package's parser: nothing that can be evaluated to more than itself."""
+"""A name of a class, an option or a local of the package's parser: nothing that can be evaluated to more than
+itself.
+"""
 LAYER = re.compile(r"(nn\.)?[A-Za-z][A-Za-z0-9_]{0,63}")
 TEXT_MODEL = re.compile(r"mobileclip2?:[a-z0-9]{1,8}|clip:(RN50(x4|x16|x64)?|RN101|ViT-[BL]/\d\d(@336px)?)")
 """Text encoders that the package publishes; any other name after ``clip:`` is a file that it would open."""
@@ -56,7 +58,8 @@ def read_description(content: bytes, named: object) -> dict[str, Any]:
     """A description as plain data, checked.
 
     Args:
-        content: of the .yaml file. named: the file, for messages.
+        content: of the .yaml file.
+        named: the file, for messages.
 
     Raises:
         WeightsError: no YAML, or no description; the subclass RefusedDescriptionError where a value is none that a
@@ -68,7 +71,7 @@ def read_description(content: bytes, named: object) -> dict[str, Any]:
         2
         >>> read_description(b"nc: 2\\nactivation: print(1)\\nbackbone: []\\nhead: []", "small.yaml")
         Traceback (most recent call last):
-        isotherm.models.ultralytics.description.RefusedDescriptionError: small.yaml has activation 'print(1)'; expected ...
+        isotherm.models.ultralytics.description.RefusedDescriptionError: small.yaml has activation 'print(1)'; ...
     """
     if len(content) > MAX_BYTES:
         raise WeightsError(
@@ -98,7 +101,8 @@ def check_description(description: Any, named: object, *, saved: bool = False) -
     """Raise unless every value is one that a description needs.
 
     Args:
-        description: the description as plain data. named: its file, for messages.
+        description: the description as plain data.
+        named: its file, for messages.
         saved: it comes with a checkpoint, whose layers exist already: keys and layers of older versions of the package
             are let through where their values are plain.
 
@@ -294,7 +298,9 @@ def _is_arguments(value: Any) -> bool:
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """What is in lists of lists, up to one value and one level more than is ever allowed (then: an object that nothing allows)."""
+    """What is in lists of lists, up to one value and one level more than is ever allowed (then: an object that nothing
+    allows).
+    """
     waiting, seen = [(value, 0)], 0
     while waiting:
         one, depth = waiting.pop()

@@ -30,8 +30,10 @@ class Thresholds:
     """What counts as a finding.
 
     Args:
-        confidence: in [0, 1], more than this. iou: in [0, 1], a box that overlaps a better one by more is dropped.
-        max_detections: per picture. agnostic: boxes of different classes suppress one another.
+        confidence: in [0, 1], more than this.
+        iou: in [0, 1], a box that overlaps a better one by more is dropped.
+        max_detections: per picture.
+        agnostic: boxes of different classes suppress one another.
         only: class indices to report, or None for all.
     """
 
@@ -174,7 +176,9 @@ def _detections(out: AnchorOutput, head: Any, inputs: Inputs, picked: Picked, na
 
 
 def _keypoints(out: AnchorOutput, head: Any, picked: Picked, decoded: Tensor, logits: Tensor) -> Float[Tensor, "n j 3"]:
-    """x, y in input pixels and the visibility logit; of two-valued keypoints the finding's own class logit stands in."""
+    """x, y in input pixels and the visibility logit; of two-valued keypoints the finding's own class logit stands
+    in.
+    """
     count, values = head.kpt_shape
     places = decoded.unflatten(1, (count, values))[..., :2]
     if values == 3:

@@ -24,11 +24,14 @@ class AnchorOutput:
     """What an anchor-based head (detect, segment, pose, obb, YOLOE) says of every anchor.
 
     Args:
-        dense: (b, 4 + k + extra, n) decoded: box in input pixels, probabilities, then mask coefficients, keypoints
-            or the angle. corners: True where boxes are x0, y0, x1, y1; False for centre, width, height.
+        dense: (b, 4 + k + extra, n) decoded: box in input pixels, probabilities, then mask coefficients, keypoints or
+            the angle.
+        corners: True where boxes are x0, y0, x1, y1; False for centre, width, height.
         end_to_end: True where the head itself chooses its findings, by top-k of this branch.
-        logits: (b, k, n) class logits. feats: the levels that the head reads, fine to coarse.
-        raw: the branch's own raw output. proto: (b, m, H, W) mask prototypes.
+        logits: (b, k, n) class logits.
+        feats: the levels that the head reads, fine to coarse.
+        raw: the branch's own raw output.
+        proto: (b, m, H, W) mask prototypes.
         kept: (n,) anchors that a prompt-free head's proposal filter kept, in the order of all anchors; else None.
         proposals: what the prompt-free head's last layers read, so that a filtered anchor can be read as well.
         prompt: (1 or b, k, d) class embeddings that the run was given.
@@ -72,8 +75,10 @@ class QueryOutput:
     """What RT-DETR says: its own list, and all queries.
 
     Args:
-        pred: (b, m, 6) normalised centre, width, height, confidence, class. query: (b, m) which query each is from.
-        boxes: (b, q, 4) normalised centre, width, height. logits: (b, q, k).
+        pred: (b, m, 6) normalised centre, width, height, confidence, class.
+        query: (b, m) which query each is from.
+        boxes: (b, q, 4) normalised centre, width, height.
+        logits: (b, q, k).
     """
 
     pred: Float[Tensor, "b m 6"]

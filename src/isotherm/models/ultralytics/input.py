@@ -37,7 +37,8 @@ def letterbox_pads(shape: Size, size: Size, *, stride: int, rectangle: bool) -> 
     """Where the package's letterbox puts a picture.
 
     Args:
-        shape: (h, w) of the picture. size: (h, w) of the input asked for.
+        shape: (h, w) of the picture.
+        size: (h, w) of the input asked for.
         rectangle: pad only to the next whole stride instead of to ``size``.
 
     Returns:
@@ -56,8 +57,11 @@ def letterbox(pictures: Sequence[np.ndarray], size: Size, *, stride: int, like: 
     """A letterboxed batch for detectors.
 
     Args:
-        pictures: each (H, W, 3) RGB bytes, of any sizes. size: (h, w) of the input at most. stride: the model's coarsest.
-        like: a tensor of the dtype and device wanted. square: pad to ``size`` even where all pictures have one shape.
+        pictures: each (H, W, 3) RGB bytes, of any sizes.
+        size: (h, w) of the input at most.
+        stride: the model's coarsest.
+        like: a tensor of the dtype and device wanted.
+        square: pad to ``size`` even where all pictures have one shape.
 
     Raises:
         InputError: something that is no such picture.

@@ -35,7 +35,9 @@ def small_masks(
 def mask_reader(
     coefficients: Float[Tensor, "n m"], proto: Float[Tensor, "b m H W"], picture: Int[Tensor, " n"], size: Size
 ) -> MaskReader:
-    """Mask logits over the whole input when asked for, (n, h, w), with graph: the prototypes' grid, bilinearly enlarged."""
+    """Mask logits over the whole input when asked for, (n, h, w), with graph: the prototypes' grid, bilinearly
+    enlarged.
+    """
 
     def read(rows: Tensor | None = None) -> Tensor:
         if rows is None:

@@ -45,7 +45,9 @@ def plan_patches(
     """How to explain targets by patches, or why that is not exact.
 
     Args:
-        findings: what was read from ``out``. targets: scores of some of them. layers: names of the head's inputs.
+        findings: what was read from ``out``.
+        targets: scores of some of them.
+        layers: names of the head's inputs.
     """
     head = head_of(model)
     if type(head).__name__ not in KNOWN:
@@ -161,7 +163,9 @@ def _expected(part: Detections, wanted: set[str]) -> dict[str, Tensor]:
 
 
 def _score(part: Detections, targets: Targets, members: Tensor) -> Callable[[Mapping[str, Tensor]], Tensor]:
-    """The targets' own scores, read from findings whose wanted outputs come from patches and whose others stay as they are."""
+    """The targets' own scores, read from findings whose wanted outputs come from patches and whose others stay as they
+    are.
+    """
     from dataclasses import replace
 
     def score(outputs: Mapping[str, Tensor]) -> Tensor:

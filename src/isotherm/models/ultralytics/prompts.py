@@ -42,7 +42,8 @@ class EmbeddingPrompt:
     """Class embeddings made before, as the package's ``get_text_pe`` or ``get_visual_pe`` return them.
 
     Args:
-        names: k class names. values: (k, d).
+        names: k class names.
+        values: (k, d).
     """
 
     names: tuple[str, ...]
@@ -98,7 +99,8 @@ def resolve_prompt(
     """Class embeddings, (1, k, d), and class names for a model; no embeddings where they depend on each picture.
 
     Raises:
-        AdapterError: the model takes no prompts, or needs one. WeightsError: the text encoder cannot be had.
+        AdapterError: the model takes no prompts, or needs one.
+        WeightsError: the text encoder cannot be had.
     """
     if not is_promptable(model):
         if prompt is not None:

@@ -75,9 +75,13 @@ class UltralyticsView:
     Args:
         model: the package's model (what ``YOLO(...).model`` is); layers are named as in it, ``model.16``.
         kind: ``anchors``, ``queries`` (RT-DETR) or ``classify``.
-        size: (h, w) asked for. thresholds: what counts as a finding. end_to_end: read the one-to-one branch.
-        embeddings: (1, k, d) class embeddings of a YOLOE. visual: a prompt that is drawn on each picture.
-        premises: what is taken for granted of its input. random_weights: set where isotherm made the weights.
+        size: (h, w) asked for.
+        thresholds: what counts as a finding.
+        end_to_end: read the one-to-one branch.
+        embeddings: (1, k, d) class embeddings of a YOLOE.
+        visual: a prompt that is drawn on each picture.
+        premises: what is taken for granted of its input.
+        random_weights: set where isotherm made the weights.
     """
 
     model: nn.Module
@@ -126,7 +130,9 @@ class UltralyticsView:
         return find_anchors(raw, head_of(self.model), inputs, self.thresholds, self.names)
 
     def refind(self, raw: AnchorOutput | QueryOutput | ClassifyOutput, inputs: Inputs, pins: Pins) -> Prediction:
-        """The pinned anchors again; of RT-DETR the query of best IoU x class probability; of classifiers :meth:`find`."""
+        """The pinned anchors again; of RT-DETR the query of best IoU x class probability; of classifiers
+        :meth:`find`.
+        """
         if isinstance(raw, ClassifyOutput):
             return self.find(raw, inputs)
         if isinstance(raw, QueryOutput):
@@ -161,7 +167,8 @@ class UltralyticsView:
 
     @property
     def constants(self) -> tuple[str, ...]:
-        """Modules whose weights are no result of training: the integral over a box side's distribution (DFL), whose weights are 0 to 15.
+        """Modules whose weights are no result of training: the integral over a box side's distribution (DFL), whose
+        weights are 0 to 15.
 
         Randomising them would ask about another way of reading boxes, not about other weights.
         """
@@ -210,7 +217,8 @@ def wrap(
         end_to_end: read the one-to-one branch without suppression (YOLO26, YOLOv10); the model's own setting if None.
 
     Raises:
-        AdapterError: not a model of this kind, or one that lacks a prompt. OptionError: a value out of range.
+        AdapterError: not a model of this kind, or one that lacks a prompt.
+        OptionError: a value out of range.
 
     Example:
         >>> from isotherm.models.ultralytics import view as ultralytics
@@ -289,11 +297,14 @@ def load(
             architecture with random weights).
         weights: "auto" for those in the file; "none" leaves the architecture's seeded random ones.
         allow_code: a file that may be unpickled in full; others are opened in safe mode.
-        seed: of random weights. fuse_batchnorm: merge convolutions with their batch norms, as predict does.
-        device: where to put the model. options: those of :func:`wrap`.
+        seed: of random weights.
+        fuse_batchnorm: merge convolutions with their batch norms, as predict does.
+        device: where to put the model.
+        options: those of :func:`wrap`.
 
     Raises:
-        MissingExtraError: the package is not installed. WeightsError: the file cannot be opened safely.
+        MissingExtraError: the package is not installed.
+        WeightsError: the file cannot be opened safely.
     """
     file = _architecture(name, weights)
     yolo = open_model(file, allow_code, seed)
@@ -316,7 +327,9 @@ def load(
 
 
 def _premises(model: Any, kind: str, size: Size, *, by_user: bool) -> tuple[Premise, ...]:
-    """What the model is fed: as predict does; the size that it was trained at is in its file, where predict reads it too."""
+    """What the model is fed: as predict does; the size that it was trained at is in its file, where predict reads it
+    too.
+    """
     own = getattr(model, "args", None)
     trained = own.get("imgsz") if isinstance(own, Mapping) else getattr(own, "imgsz", None)
     how = {"anchors": "letterboxed", "queries": "stretched", "classify": "cut in the centre"}[kind]

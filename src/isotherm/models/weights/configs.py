@@ -47,13 +47,15 @@ def read_checked(
     """A configuration as plain data, checked, or as it is where the user allowed the file.
 
     Args:
-        fpath: the .json file. allow_code: a file that may do as it likes, as the user said.
+        fpath: the .json file.
+        allow_code: a file that may do as it likes, as the user said.
         say: where the line with the SHA-256 goes when ``allow_code`` names this file.
         check: what raises RefusedConfigError; :func:`check_config` unless given.
 
     Raises:
-        WeightsError: it cannot be read as JSON. AdapterError: something in it could open files or run code; the message says
-            what, where, what was expected and how to allow it.
+        WeightsError: it cannot be read as JSON.
+        AdapterError: something in it could open files or run code; the message says what, where, what was expected and
+            how to allow it.
     """
     content = read_bytes(fpath)
     try:
@@ -99,7 +101,8 @@ def check_config(config: Any, named: object) -> None:
     """Raise unless a configuration, all that is nested in it included, opens nothing and runs nothing.
 
     Args:
-        config: as plain data. named: the file, for messages.
+        config: as plain data.
+        named: the file, for messages.
 
     Raises:
         RefusedConfigError: the first thing that does; the message says what, where, and what was expected.
@@ -108,7 +111,7 @@ def check_config(config: Any, named: object) -> None:
         >>> check_config({"model_type": "vit", "hidden_size": 32, "id2label": {"0": "n/a"}}, "config.json")
         >>> check_config({"backbone_config": {"model_args": {"checkpoint_path": "x"}}}, "config.json")
         Traceback (most recent call last):
-        isotherm.models.weights.configs.RefusedConfigError: config.json has backbone_config.model_args.checkpoint_path 'x'; expected ...
+        isotherm.models.weights.configs.RefusedConfigError: config.json has backbone_config.model_args.checkpoint_path ...
     """
     _check_value(config, "", named, handed=False, depth=0)
 

@@ -210,7 +210,8 @@ def load_fitting(
     """A state dict into a model, all of it.
 
     Args:
-        name, fpath: of the model and the file, for messages. optional: beginnings of names that either side may lack.
+        name, fpath: of the model and the file, for messages.
+        optional: beginnings of names that either side may lack.
 
     Raises:
         WeightsError: a weight has another shape, is missing, or is unknown.

@@ -1,4 +1,6 @@
-"""Generated scenes with their boxes, drawn once and kept in memory, and batches of them, mirrored, turned and recoloured anew."""
+"""Generated scenes with their boxes, drawn once and kept in memory, and batches of them, mirrored, turned and
+recoloured anew.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,15 @@ ORDERS = torch.tensor([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2
 
 @dataclass(frozen=True, eq=False)
 class BoxedScenes:
-    """Pictures of a model's input size and the objects in them; boxes are in the scenes' own pixels, and the frame knows the way.
+    """Pictures of a model's input size and the objects in them; boxes are in the scenes' own pixels, and the frame
+    knows the way.
 
     Args:
-        pictures: (n, 3, h, w). frame: batch (n,), of the pictures. boxes: (n, m, 4) x0, y0, x1, y1 in source pixels, 0 where there
-            are fewer than m. classes: (n, m), 0 there. state: (n, m) LABELLED, or ABSENT there.
+        pictures: (n, 3, h, w).
+        frame: batch (n,), of the pictures.
+        boxes: (n, m, 4) x0, y0, x1, y1 in source pixels, 0 where there are fewer than m.
+        classes: (n, m), 0 there.
+        state: (n, m) LABELLED, or ABSENT there.
     """
 
     pictures: UInt8[Tensor, "n 3 h w"]
@@ -83,8 +89,9 @@ class SceneAugmentation:
 
     Args:
         turns: by a multiple of 90 degrees (of 180, where pictures are not square), so that upright boxes stay exact.
-        channels: the colour channels in any order. others: see :class:`isotherm.data.keypoint_augment.Augmentation`; turns by
-            other angles would leave boxes that are too large.
+        channels: the colour channels in any order.
+        others: see :class:`isotherm.data.keypoint_augment.Augmentation`; turns by other angles would leave boxes that
+            are too large.
     """
 
     turns: bool = True
@@ -101,8 +108,8 @@ def scene_batch(
     seed: int,
     device: torch.device,
 ) -> tuple[Float[Tensor, "b 3 h w"], Frame]:
-    """Pictures by number, from 0 to 1, changed as the seed, each one's epoch and number say, and the frames that lead back to the
-    scenes, whose boxes stay as they are."""
+    """Pictures by number, from 0 to 1, changed as the seed, each one's epoch and number say, and the frames that lead
+    back to the scenes, whose boxes stay as they are."""
     (h, w), others = data.frame.size, augmentation.others
     drawn = draw(others, index, seed=seed, epoch=epoch, cached=(h, w), size=(h, w))
     number = drawn.noise_seed
@@ -117,7 +124,8 @@ def scene_batch(
 
 
 def quarter_turns(size: Size) -> Float[Tensor, "4 2 3"]:
-    """From the cells of a picture turned by 0, 90, 180 and 270 degrees to those of the picture; the odd ones for squares alone.
+    """From the cells of a picture turned by 0, 90, 180 and 270 degrees to those of the picture; the odd ones for
+    squares alone.
 
     Example:
         >>> (quarter_turns((8, 8)) @ torch.tensor([1.0, 2.0, 1.0]).double()).tolist()

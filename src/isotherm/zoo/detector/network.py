@@ -43,8 +43,10 @@ class HeatmapDetectorConfig:
     """What a detector looks like.
 
     Args:
-        names: class names. size: (h, w) of the input that it is trained on. widths, depth: of the backbone's stages
-            (:class:`isotherm.models.backbone.ConvBackbone`). hidden: channels of the maps' branches.
+        names: class names.
+        size: (h, w) of the input that it is trained on.
+        widths, depth: of the backbone's stages (:class:`isotherm.models.backbone.ConvBackbone`).
+        hidden: channels of the maps' branches.
         typical: side in cells of a typical object; sizes are learnt as logarithms of their ratio to it.
     """
 
@@ -83,7 +85,8 @@ class Centres(NamedTuple):
     """The strongest local maxima of each picture's maps, strongest first.
 
     Args:
-        score: (b, n) in [0, 1], 0 where there are fewer than n. classes, cell: (b, n); cell = row * w + column.
+        score: (b, n) in [0, 1], 0 where there are fewer than n.
+        classes, cell: (b, n); cell = row * w + column.
     """
 
     score: Float[Tensor, "b n"]
@@ -132,15 +135,16 @@ def _start(last: nn.Module, bias: list[float]) -> None:
 class HeatmapDetector(nn.Module):
     """Pictures (b, 3, h, w) from 0 to 1 -> :class:`DetectorMaps` of stride 4.
 
-    Cell (i, j) of the maps is the 4 x 4 block of pixels that starts at (4 i, 4 j); its centre lies at (4 j + 2, 4 i + 2). A
-    finding is a local maximum of a class's map; its box is (cell + offset) -/+ size / 2, and its confidence the sigmoid there.
+    Cell (i, j) of the maps is the 4 x 4 block of pixels that starts at (4 i, 4 j); its centre lies at (4 j + 2, 4 i +
+    2). A finding is a local maximum of a class's map; its box is (cell + offset) -/+ size / 2, and its confidence the
+    sigmoid there.
 
-    Sizes are learnt as log(side / typical): an L1 error of it is a share of the side, alike for small and large objects, no
-    box is ever negative, and 0, where an untrained network starts, is an object of the usual size.
+    Sizes are learnt as log(side / typical): an L1 error of it is a share of the side, alike for small and large
+    objects, no box is ever negative, and 0, where an untrained network starts, is an object of the usual size.
 
-    Source: Zhou et al., "Objects as points" (2019), sections 3 and 4; the first bias of Lin et al., "Focal loss for dense object
-    detection" (ICCV 2017), section 4.1, for a prior of 0.1. Logarithms of sizes as in Girshick et al., "Rich feature hierarchies"
-    (CVPR 2014), appendix C; the paper has plain pixels.
+    Source: Zhou et al., "Objects as points" (2019), sections 3 and 4; the first bias of Lin et al., "Focal loss for
+    dense object detection" (ICCV 2017), section 4.1, for a prior of 0.1. Logarithms of sizes as in Girshick et al.,
+    "Rich feature hierarchies" (CVPR 2014), appendix C; the paper has plain pixels.
 
     Example:
         >>> model = HeatmapDetector(HeatmapDetectorConfig(names=("ring", "star"), size=(32, 48), widths=(8, 16), hidden=8))

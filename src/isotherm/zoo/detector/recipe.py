@@ -1,4 +1,6 @@
-"""The recipe of the heatmap detector: ``isotherm train detector``, and what a sweep needs (:mod:`isotherm.train.recipe_module`)."""
+"""The recipe of the heatmap detector: ``isotherm train detector``, and what a sweep needs
+(:mod:`isotherm.train.recipe_module`).
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ class DetectorRecipe(SceneTrainingRecipe):
 
 
 def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = False) -> DetectorRecipe:
-    """The checked recipe of nested dictionaries; generated scenes always validate, and all classes are learnt unless some are named."""
+    """The checked recipe of nested dictionaries; generated scenes always validate, and all classes are learnt unless
+    some are named.
+    """
     return scene_recipe_from(DetectorRecipe, plain, where=where)
 
 

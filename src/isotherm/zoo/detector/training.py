@@ -1,7 +1,9 @@
-"""Training of the heatmap detector that ships: its recipe, its loss, the task that the loop runs, and its figures of merit.
+"""Training of the heatmap detector that ships: its recipe, its loss, the task that the loop runs, and its figures of
+merit.
 
-Centres of objects per class, their sizes and offsets, from generated scenes, in the same loop as all other heatmaps. Everything
-random is a function of the seed and of the step, so a run that was killed and started again ends in the same weights.
+Centres of objects per class, their sizes and offsets, from generated scenes, in the same loop as all other heatmaps.
+Everything random is a function of the seed and of the step, so a run that was killed and started again ends in the same
+weights.
 """
 
 from __future__ import annotations
@@ -37,10 +39,11 @@ class DetectorTraining(BackboneTraining):
     """A recipe; the rest of it is in :class:`isotherm.train.backbone_training.BackboneTraining`.
 
     Args:
-        scenes: how many different ones are learnt from. sizes: (h, w) of scenes in turn; all are letterboxed as the view
-            letterboxes, so that padding is nothing new. augmentation: how they are changed whenever they are seen.
-        sigma: of the peaks of centres in cells, or 'adaptive' (:func:`isotherm.targets.boxes`): half a cell for objects of this
-            size, with which this much training ends at lower figures.
+        scenes: how many different ones are learnt from.
+        sizes: (h, w) of scenes in turn; all are letterboxed as the view letterboxes, so that padding is nothing new.
+        augmentation: how they are changed whenever they are seen.
+        sigma: of the peaks of centres in cells, or 'adaptive' (:func:`isotherm.targets.boxes`): half a cell for objects
+            of this size, with which this much training ends at lower figures.
         size_weight, offset_weight: of the errors of size and offset beside the focal loss.
     """
 
@@ -82,11 +85,13 @@ def detector_loss(
 ) -> Float[Tensor, ""]:
     """Focal loss on centres, and L1 errors of size and offset at the cells that hold one, over their number.
 
-    Sizes are compared as logarithms, whose error is a share of the side; times ``typical`` it is in cells for a typical object, so
-    that the weights mean what they mean in the paper.
+    Sizes are compared as logarithms, whose error is a share of the side; times ``typical`` it is in cells for a typical
+    object, so that the weights mean what they mean in the paper.
 
     Args:
-        maps: what the network says. target: of the same frame, with ``centre="cell"``. typical: as of the network, in cells.
+        maps: what the network says.
+        target: of the same frame, with ``centre="cell"``.
+        typical: as of the network, in cells.
 
     Source: Zhou et al., "Objects as points" (2019), eq. 1 to 4: the weights are 0.1 for sizes and 1 for offsets.
     """
@@ -101,8 +106,8 @@ def detector_loss(
 class DetectorTask(Task):
     """Maps of centres, sizes and offsets, of scenes.
 
-    What the watch for collapsed runs sees is the largest class of every cell: most classes are in few pictures, so most maps of
-    one class are rightly empty.
+    What the watch for collapsed runs sees is the largest class of every cell: most classes are in few pictures, so most
+    maps of one class are rightly empty.
     """
 
     def __init__(self, config: DetectorTraining, model: HeatmapDetector, data: BoxedScenes) -> None:
@@ -163,7 +168,8 @@ def train_detector(
     """Train a detector, or go on with a run that was interrupted.
 
     Args:
-        model: its weights are changed in place. The others, and what is raised: as of :func:`isotherm.train.loop.run_loop`.
+        model: its weights are changed in place. The others, and what is raised: as of
+            :func:`isotherm.train.loop.run_loop`.
     """
     run_loop(config, DetectorTask(config, model, data), folder, validate=validate, say=say)
     return model
@@ -193,7 +199,9 @@ def true_boxes(data: BoxedScenes) -> list[Boxes]:
 
 
 def evaluate(model: HeatmapDetector, data: BoxedScenes, *, confidence: float = CONFIDENCE) -> dict[str, Any]:
-    """Figures of merit: average precision over all findings, and shares of the findings that are at least as sure as ``confidence``."""
+    """Figures of merit: average precision over all findings, and shares of the findings that are at least as sure as
+    ``confidence``.
+    """
     predicted, true = predicted_boxes(model, data), true_boxes(data)
     precision = detection_average_precision(predicted, true, classes=len(model.config.names))
     sure = [

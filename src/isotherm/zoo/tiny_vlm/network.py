@@ -1,4 +1,6 @@
-"""A vision-language model small enough to train here: Qwen3-VL's architecture with its real processor and a vocabulary of forty words."""
+"""A vision-language model small enough to train here: Qwen3-VL's architecture with its real processor and a vocabulary
+of forty words.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +73,11 @@ TIED = "lm_head.weight"
 
 
 def tiny_processor() -> Any:
-    """The processor: pictures of any size to blocks of 8 x 8 pixels, videos to the same blocks of two frames each, words to numbers, word by word.
+    """The processor: pictures of any size to blocks of 8 x 8 pixels, videos to the same blocks of two frames each,
+    words to numbers, word by word.
 
-    Qwen3-VL's processor writes the time before each moment of a video. The vocabulary has no times, so each becomes two unknown words.
+    Qwen3-VL's processor writes the time before each moment of a video. The vocabulary has no times, so each becomes two
+    unknown words.
     """
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers
@@ -157,7 +161,9 @@ def tiny_config() -> Any:
 
 
 def random_tiny_vlm(seed: int = 0) -> Any:
-    """The model with seeded random weights. With the usual deviation of 0.02, and positions as weak, training stalls."""
+    """The model with seeded random weights. With the usual deviation of 0.02, and positions as weak, training
+    stalls.
+    """
     from transformers import Qwen3VLForConditionalGeneration
 
     with torch.random.fork_rng(devices=[]):

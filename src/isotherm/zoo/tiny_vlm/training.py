@@ -1,4 +1,6 @@
-"""Training of the small vision-language model that ships: every question is new, and every step follows from the seed."""
+"""Training of the small vision-language model that ships: every question is new, and every step follows from the
+seed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class TinyVlmTraining(LoopConfig):
 
 
 def as_patches(pictures: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "p c"]:
-    """What the image processor makes of pictures whose sides are multiples of a token's: blocks of patches, each frame twice."""
+    """What the image processor makes of pictures whose sides are multiples of a token's: blocks of patches, each frame
+    twice.
+    """
     x = torch.from_numpy(pictures).float().permute(0, 3, 1, 2) / 127.5 - 1
     b, c, h, w = x.shape
     rows, columns = h // (PATCH * MERGE), w // (PATCH * MERGE)
@@ -63,7 +67,9 @@ def as_inputs(questions: list[ShapeQuestion]) -> dict[str, Tensor]:
 
 
 def as_dialogues(questions: list[ShapeQuestion], seeds: list[int]) -> tuple[dict[str, Tensor], Int[Tensor, "b l"]]:
-    """Each question with its answer and further ones behind it, and what comes next where an answer or its end is due; -100 elsewhere."""
+    """Each question with its answer and further ones behind it, and what comes next where an answer or its end is due;
+    -100 elsewhere.
+    """
     rows, wanted = [], []
     for first, seed in zip(questions, seeds, strict=True):
         row, want = list(PROMPT), [-100] * len(PROMPT)

@@ -28,8 +28,10 @@ def load(
     """The command line's ``--model tiny-vlm``.
 
     Args:
-        name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``. weights: a file that ``isotherm train tiny-vlm`` wrote; ``none``
-            for random weights; the shipped ones if None. seed: of random weights. dtype: float32, bfloat16 or float16.
+        name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``.
+        weights: a file that ``isotherm train tiny-vlm`` wrote; ``none`` for random weights; the shipped ones if None.
+        seed: of random weights.
+        dtype: float32, bfloat16 or float16.
 
     Raises:
         AdapterError, WeightsError, OptionError: unknown name, seed, file or type.
