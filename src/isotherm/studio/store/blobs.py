@@ -13,6 +13,11 @@ from pathlib import Path
 
 from isotherm.errors import InputError
 
+
+class NotThere(InputError):
+    """A run or a picture that the history does not have."""
+
+
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -25,15 +30,15 @@ def checked_id(text: str) -> str:
     """The text, if it is an id.
 
     Raises:
-        InputError: it is none, so that it never becomes part of a path.
+        NotThere: it is none, so that it never becomes part of a path.
 
     Example:
         >>> checked_id("../../etc/passwd")
         Traceback (most recent call last):
-        isotherm.errors.InputError: '../../etc/passwd' is no id; expected 32 letters of 0-9 and a-f
+        isotherm.studio.store.blobs.NotThere: '../../etc/passwd' is no id; expected 32 letters of 0-9 and a-f
     """
     if not _ID.fullmatch(text):
-        raise InputError(f"{text[:60]!r} is no id; expected 32 letters of 0-9 and a-f")
+        raise NotThere(f"{text[:60]!r} is no id; expected 32 letters of 0-9 and a-f")
     return text
 
 

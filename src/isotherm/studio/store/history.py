@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from isotherm.errors import InputError
-from isotherm.studio.store.blobs import Blobs, checked_id, new_id
+from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
 from isotherm.studio.store.query import MapFacts, Page, Query, RunFacts, Status
 from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
@@ -86,12 +86,12 @@ class History:
         """A picture's name and file.
 
         Raises:
-            InputError: there is none of this id.
+            NotThere: there is none of this id.
         """
         with Session(self._reads) as session:
             row = session.get(PictureRow, checked_id(picture_id))
         if row is None:
-            raise InputError(f"there is no picture {picture_id}; send it again")
+            raise NotThere(f"there is no picture {picture_id}; send it again")
         return row.name, self.pictures.path(picture_id)
 
     # --- runs ------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class History:
         """How far a run is, or how it ended other than well.
 
         Raises:
-            InputError: there is no such run.
+            NotThere: there is no such run.
         """
         ended = None if status in ("queued", "running") else self._now()
         with Session(self._engine) as session, session.begin():
@@ -137,7 +137,7 @@ class History:
             status: ``cancelled`` for one that ended early and has results of what it did before.
 
         Raises:
-            InputError: there is no such run; the folder stays where it is.
+            NotThere: there is no such run; the folder stays where it is.
         """
         with Session(self._reads) as session:
             _row(session, run_id)
@@ -163,7 +163,7 @@ class History:
         """What is known of a run.
 
         Raises:
-            InputError: there is no such run.
+            NotThere: there is no such run.
         """
         with Session(self._reads) as session:
             return RunFacts.of(_row(session, run_id))
@@ -293,7 +293,7 @@ class History:
 def _row(session: Session, run_id: str) -> RunRow:
     row = session.get(RunRow, checked_id(run_id))
     if row is None:
-        raise InputError(f"there is no run {run_id}; it may have been removed")
+        raise NotThere(f"there is no run {run_id}; it may have been removed")
     return row
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Event = dict[str, Any]
@@ -25,6 +26,7 @@ class Events:
         self._most_runs, self._most_events = most_runs, most_events
         self._runs: OrderedDict[str, list[tuple[int, Event]]] = OrderedDict()
         self._changed = threading.Condition()
+        self._listeners: set[Callable[[], None]] = set()
 
     def add(self, run_id: str, event: Event) -> None:
         """Take down an event and wake those who listen."""
@@ -37,6 +39,25 @@ class Events:
             while len(self._runs) > self._most_runs:
                 self._runs.popitem(last=False)
             self._changed.notify_all()
+            listeners = list(self._listeners)
+        for wake in listeners:
+            wake()
+
+    def after(self, run_id: str, number: int = 0) -> list[tuple[int, Event]]:
+        """The events that there are behind a number."""
+        with self._changed:
+            return self._after(run_id, number)
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Have something called, from any thread, whenever there is a new event of any run."""
+        with self._changed:
+            self._listeners.add(wake)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._listeners.discard(wake)
 
     def of(self, run_id: str, *, after: int = 0, timeout_s: float = 15.0) -> Iterator[tuple[int, Event] | None]:
         """The events behind a number, as they come, up to the last one; None where nothing came for a while.

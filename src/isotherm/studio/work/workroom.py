@@ -7,11 +7,12 @@ that does not end when it is cancelled, ends with its process; the next one gets
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -51,6 +52,7 @@ class Waiting:
 
     run_id: str
     options: JobOptions
+    pictures: Sequence[tuple[str, str]] = ()
 
 
 class Workroom:
@@ -90,8 +92,14 @@ class Workroom:
 
     # --- for the studio's requests -----------------------------------------------------------------------------------
 
-    def submit(self, options: JobOptions, *, key: str, title: str) -> str:
+    def submit(self, options: JobOptions, *, key: str, title: str, pictures: Sequence[tuple[str, str]] = ()) -> str:
         """Take in a run; from here on it is in the history. Returns its id.
+
+        Args:
+            options: of the job; where there are ``pictures``, its sources are their names.
+            key: a hash of everything that decides the results.
+            title: what people find it by.
+            pictures: id and file name of each.
 
         Raises:
             QueueFull: too many are waiting.
@@ -110,7 +118,7 @@ class Workroom:
                 options=options.to_json(),
                 command=" ".join(options.command_line()),
             )
-            self._waiting.append(Waiting(run_id, options))
+            self._waiting.append(Waiting(run_id, options, tuple(pictures)))
             self.events.add(run_id, {"event": "queued", "place": len(self._waiting)})
             self._changed.notify_all()
         return run_id
@@ -164,7 +172,8 @@ class Workroom:
             try:
                 self._do(waiting, folder)
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                for left in (folder, _inputs(folder)):
+                    shutil.rmtree(left, ignore_errors=True)
                 with self._changed:
                     self._current = None
                 self._seconds = 0.7 * self._seconds + 0.3 * (time.monotonic() - began)
@@ -175,10 +184,13 @@ class Workroom:
         run_id, options = waiting.run_id, waiting.options
         self.history.set_status(run_id, "running")
         self.events.add(run_id, {"event": "running"})
+        given = options.to_json()
+        if waiting.pictures:
+            given["sources"] = self._lay_out(waiting, folder)
         order = {
             "run": run_id,
             "job": " ".join(options.words),
-            "options": options.to_json(),
+            "options": given,
             "command": options.command_line(),
             "out": str(folder),
         }
@@ -196,6 +208,14 @@ class Workroom:
             self._ended(run_id, "cancelled" if cancelled else "failed", "; ".join(last["failures"]))
         else:
             self._ended(run_id, last["status"], last["error"])
+
+    def _lay_out(self, waiting: Waiting, folder: Path) -> list[str]:
+        """The run's pictures under their own names, in a folder that goes with the run."""
+        inputs = _inputs(folder)
+        inputs.mkdir()
+        for picture_id, name in waiting.pictures:
+            os.link(self.history.pictures.path(picture_id), inputs / name)
+        return [str(inputs / name) for _, name in waiting.pictures]
 
     def _listen(self, run_id: str) -> Event:
         """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell it."""
@@ -299,6 +319,10 @@ def maps_in(folder: Path) -> list[MapFacts]:
         if item.get("status") == "done"
         for facts in item.get("maps", ())
     ]
+
+
+def _inputs(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.in")
 
 
 def _failed(status: Status, error: str) -> Event:

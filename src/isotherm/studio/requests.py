@@ -1,0 +1,94 @@
+"""What a request may ask for: options of a job without a path in them, models from a list, names made harmless."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from isotherm.errors import OptionError
+from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.options import AUTO, JobOptions
+from isotherm.version import __version__
+
+JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, "count": CountJob}
+SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
+"""Models that need no file of the user's."""
+
+OF_THE_MACHINE = frozenset(
+    {
+        "sources",
+        "out",
+        "overwrite",
+        "recursive",
+        "every",
+        "max_frames",
+        "weights",
+        "allow_code",
+        "mask",
+        "device",
+        "raw",
+    }
+)
+"""Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
+
+
+def options_of(job: str, data: Mapping[str, Any], names: Sequence[str], models: Sequence[str]) -> JobOptions:
+    """The options of a job, from a request.
+
+    Args:
+        job: one of :data:`JOBS`.
+        data: the options that differ from their defaults.
+        names: of the pictures.
+        models: that may be asked for.
+
+    Raises:
+        OptionError: another job or model, an option that there is not, or that a request may not set.
+    """
+    if job not in JOBS:
+        raise OptionError(f"there is no job {job!r}; expected {' or '.join(JOBS)}")
+    refused = sorted(OF_THE_MACHINE & data.keys())
+    if refused:
+        open_ = sorted({field.name for field in fields(JOBS[job])} - OF_THE_MACHINE)
+        raise OptionError(f"{', '.join(refused)} cannot be set here; what can be is {', '.join(open_)}")
+    model = data.get("model", AUTO)
+    if model not in models:
+        raise OptionError(f"there is no model {model!r} here; there are {', '.join(models)}")
+    return JOBS[job].from_json({**data, "sources": list(names)})
+
+
+def key_of(options: JobOptions, pictures: Sequence[str]) -> str:
+    """A hash of everything that decides a run's results.
+
+    Args:
+        pictures: a hash of each picture's bytes, or an id that stands for them.
+    """
+    facts = [__version__, " ".join(options.words), options.to_json(), list(pictures)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """File names without anything that a path, a shell or a page could take for more than a name; each once.
+
+    Example:
+        >>> file_names(["../../etc/passwd", "a b.jpg", "a b.jpg", ".", "\N{SNOWMAN}.png"])
+        ['passwd', 'a b.jpg', 'a b-2.jpg', 'picture', '\N{SNOWMAN}.png']
+    """
+    taken: set[str] = set()
+    made = []
+    for name in names:
+        plain = re.sub(r"[^\w .()+-]", "_", re.split(r"[/\\]", name)[-1]).strip(". ")[-120:] or "picture"
+        stem, dot, suffix = plain.rpartition(".")
+        if not stem:
+            stem, dot, suffix = plain, "", ""
+        one, number = plain, 1
+        while one.lower() in taken:
+            number += 1
+            one = f"{stem}-{number}{dot}{suffix}"
+        taken.add(one.lower())
+        made.append(one)
+    return made

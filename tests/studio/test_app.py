@@ -1,0 +1,308 @@
+"""The studio's interface: pictures in, runs asked for, watched, looked at and remembered; nothing else gets through."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from isotherm.errors import OptionError
+from isotherm.studio import app as app_module
+from isotherm.studio.access import Access
+from isotherm.studio.app import make_app
+from isotherm.studio.guard import HEADERS, Guard
+from isotherm.studio.requests import file_names, key_of, options_of
+from isotherm.studio.store.blobs import new_id
+from isotherm.studio.store.history import History
+from isotherm.studio.work.workroom import Workroom
+
+
+def png(seed: int = 0) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A studio with the shipped networks and its real worker, and a script that knows its key."""
+    history = History(tmp_path_factory.mktemp("studio"))
+    room = Workroom(history, most_waiting=4)
+    access = Access(key="the-key")
+    client = TestClient(
+        Guard(make_app(history, room), access),
+        base_url="http://127.0.0.1:8080",
+        headers={"authorization": "Bearer the-key"},
+        raise_server_exceptions=False,
+    )
+    with client:
+        client.history, client.room, client.access = history, room, access
+        yield client
+    room.close()
+    history.close()
+
+
+def send(studio, data: bytes | None = None, name: str = "photo.png") -> str:
+    answer = studio.post("/api/pictures", params={"name": name}, content=png() if data is None else data)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def events_of(studio, run_id: str, **headers: str) -> list[tuple[int, str, dict]]:
+    with studio.stream("GET", f"/api/runs/{run_id}/events", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        blocks = "".join(answer.iter_text()).split("\n\n")
+    lines = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks if block.startswith("id")]
+    return [(int(one["id"]), one["event"], json.loads(one["data"])) for one in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(studio):
+    """A run that was asked for and is done."""
+    asked = {"pictures": [send(studio)], "options": {"model": "scenes", "top": 2, "trust": "off"}}
+    answer = studio.post("/api/runs", json=asked)
+    assert (answer.status_code, answer.json()["same"]) == (202, False), answer.text
+    run_id = answer.json()["id"]
+    assert events_of(studio, run_id)[-1][1] == "finished"
+    return run_id
+
+
+def test_a_run_from_the_picture_to_its_files(studio, finished):
+    facts = studio.get(f"/api/runs/{finished}").json()
+    assert (facts["status"], facts["title"], facts["place"]) == ("finished", "photo.png", None)
+    assert facts["command"] == "isotherm explain photo.png --model scenes --top 2 --trust off"
+    assert len(facts["maps"]) == 2
+    assert facts["maps"][0]["picture"] == "photo.png"
+    assert {"run.json", "items.jsonl", "report.html"} <= set(facts["files"])
+    record = studio.get(f"/api/runs/{finished}/files/run.json").json()
+    assert record["status"] == "finished"
+    assert str(studio.history.runs.dpath) not in record["command"]
+    drawn = next(name for name in facts["files"] if name.endswith(".jpg"))
+    answer = studio.get(f"/api/runs/{finished}/files/{drawn}")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-disposition"].startswith("inline")
+    assert Image.open(io.BytesIO(answer.content)).size[0] == 320  # a small picture has paper for its command
+    page = studio.get(f"/api/runs/{finished}/files/report.html")
+    assert page.headers["content-disposition"].startswith("attachment")
+
+
+def test_the_same_request_is_answered_from_what_is_there(studio, finished):
+    asked = {"pictures": [send(studio, name="again.png")], "options": {"trust": "off", "model": "scenes", "top": 2}}
+    answer = studio.post("/api/runs", json=asked)
+    assert (answer.status_code, answer.json()) == (200, {"id": finished, "same": True})
+
+
+def test_events_go_on_where_a_page_was_reloaded(studio, finished):
+    events = events_of(studio, finished)
+    assert [event[1] for event in events][:2] == ["queued", "running"]
+    assert events_of(studio, finished, **{"last-event-id": str(events[-2][0])}) == events[-1:]
+    # a studio that was started since knows only how it ended
+    other = Workroom(studio.history)
+    client = TestClient(make_app(studio.history, other))
+    assert events_of(client, finished) == [(1, "finished", {"event": "finished", "status": "finished", "error": ""})]
+    other.close()
+
+
+def test_what_is_said_about_a_run_is_found_again(studio, finished):
+    said = {"star": True, "note": "Look at the Ear", "tags": ["paper", "good"], "marks": [{"box": [1, 2, 3, 4]}]}
+    assert studio.patch(f"/api/runs/{finished}", json=said).status_code == 200
+    assert studio.patch(f"/api/runs/{finished}", json={"tags": ["paper"]}).json()["note"] == "Look at the Ear"
+    for query in ({"words": "ear"}, {"tag": "paper"}, {"starred": True}, {"model": "scenes", "status": "finished"}):
+        page = studio.get("/api/runs", params=query).json()
+        assert [run["id"] for run in page["runs"]] == [finished]
+        assert page["next"] is None
+    assert studio.get("/api/runs", params={"tag": "good"}).json()["runs"] == []
+    choices = studio.get("/api/choices").json()
+    assert choices["tag"] == ["paper"]
+    assert "scenes" in choices["models"]
+
+
+def test_pages_of_the_history_join(studio, finished):
+    made = [
+        studio.history.add_run("explain", key=str(i), title="t", model="paged", options={}, command="c")
+        for i in range(5)
+    ]
+    for run_id in made:
+        studio.history.set_status(run_id, "failed")
+    seen, query = [], {"model": "paged", "limit": 2}
+    while True:
+        page = studio.get("/api/runs", params=query).json()
+        seen += [run["id"] for run in page["runs"]]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert seen == made[::-1]
+    for run_id in made:
+        assert studio.delete(f"/api/runs/{run_id}").status_code == 204
+    assert studio.get(f"/api/runs/{made[0]}").status_code == 404
+
+
+def test_a_bad_picture_fails_with_its_reason_and_the_studio_goes_on(studio):
+    cut = png(1)[:200]
+    run_id = studio.post("/api/runs", json={"pictures": [send(studio, cut)], "options": {"model": "scenes"}}).json()[
+        "id"
+    ]
+    last = events_of(studio, run_id)[-1][2]
+    assert last["status"] == "failed"
+    assert "damaged or cut short" in last["error"]
+    assert studio.get(f"/api/runs/{run_id}").json()["message"] == last["error"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "message"),
+    [
+        (b"", 415, "it is empty"),
+        (b"%PDF-1.7", 415, "it is a PDF"),
+        (b"<svg onload='alert(1)'/>", 415, "SVG"),
+        (b"\x00" * 100, 415, "no picture that can be read"),
+    ],
+)
+def test_what_is_no_picture_is_refused(studio, data, status, message):
+    answer = studio.post("/api/pictures", params={"name": "a.png"}, content=data)
+    assert answer.status_code == status
+    assert message in answer.json()["detail"]
+
+
+def test_a_picture_that_is_too_large_is_refused_while_it_comes(studio, monkeypatch):
+    monkeypatch.setattr(app_module, "MOST_BYTES", 1000)
+    sent = 0
+
+    def parts():
+        nonlocal sent
+        for _ in range(1000):
+            sent += 1
+            yield b"x" * 100
+
+    answer = studio.post("/api/pictures", params={"name": "a.png"}, content=parts())
+    assert answer.status_code == 413
+    assert list(studio.history.pictures.dpath.glob(".new*")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"job": "train"}, 422, "explain"),
+        ({"options": {"model": "/etc/passwd"}}, 422, "there is no model '/etc/passwd' here"),
+        ({"options": {"model": ["scenes"]}}, 422, "there is no model"),
+        ({"options": {"out": "/tmp/x"}}, 422, "out cannot be set here"),
+        (
+            {"options": {"allow_code": "/tmp/x.pt", "weights": "/tmp/x.pt"}},
+            422,
+            "allow_code, weights cannot be set here",
+        ),
+        ({"options": {"sources": ["http://localhost/"]}}, 422, "sources cannot be set here"),
+        ({"options": {"modle": "scenes"}}, 422, "did you mean 'model'"),
+        ({"options": {"top": "many"}}, 422, "top"),
+        ({"pictures": []}, 422, "pictures"),
+        ({"pictures": ["../../etc/passwd"]}, 404, "is no id"),
+        ({"pictures": ["0" * 32]}, 404, "there is no picture"),
+        ({"extra": 1}, 422, "extra"),
+    ],
+)
+def test_requests_that_are_none(studio, change, status, message):
+    asked = {"pictures": [send(studio)], "options": {"model": "scenes"}} | change
+    answer = studio.post("/api/runs", json=asked)
+    assert answer.status_code == status, answer.text
+    assert message in answer.text.replace('\\"', '"')
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/runs/{run}/files/..%2F..%2Fhistory.db",
+        "/api/runs/{run}/files/%2Fetc%2Fpasswd",
+        "/api/runs/{run}/files/.",
+        "/api/runs/{run}/files/nothing.png",
+        "/api/runs/..%2F..%2Fhistory.db",
+        "/api/runs/" + "0" * 32,
+        "/api/pictures/" + "0" * 32,
+        "/api/runs/{run}/files/",
+        "/docs",
+        "/history.db",
+    ],
+)
+def test_nothing_else_is_read(studio, finished, path):
+    answer = studio.get(path.format(run=finished))
+    assert answer.status_code in (404, 422)
+    assert b"SQLite" not in answer.content
+    assert b"root:" not in answer.content
+
+
+def test_nobody_gets_in_who_was_not_let_in(studio, finished):
+    stranger = TestClient(studio.app, base_url="http://127.0.0.1:8080")
+    for path in ("/api/runs", f"/api/runs/{finished}", "/openapi.json", "/"):
+        assert stranger.get(path).status_code == 401
+    answer = stranger.get("/api/runs", params={"token": studio.access.token})  # a browser follows to the page
+    assert answer.status_code == 200
+    assert stranger.post("/api/runs", json={}).status_code == 403
+    own = {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
+    assert stranger.post("/api/runs", json={}, headers=own).status_code == 422
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+
+
+def test_more_runs_than_may_wait_are_refused_with_a_time(studio):
+    studio.room.most_waiting, before = 0, studio.room.most_waiting
+    try:
+        answer = studio.post("/api/runs", json={"pictures": [send(studio, png(7))], "options": {"model": "scenes"}})
+    finally:
+        studio.room.most_waiting = before
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "try again in about" in answer.json()["error"]
+
+
+def test_a_run_is_cancelled(studio):
+    asked = {"pictures": [send(studio, png(i), f"{i}.png") for i in range(20, 32)], "options": {"model": "scenes"}}
+    run_id = studio.post("/api/runs", json=asked).json()["id"]
+    assert studio.delete(f"/api/runs/{run_id}").status_code == 409  # and asks it to end
+    assert studio.post(f"/api/runs/{run_id}/cancel").status_code == 202
+    assert events_of(studio, run_id)[-1][2]["status"] in ("cancelled", "finished")
+    assert studio.delete(f"/api/runs/{run_id}").status_code == 204
+    assert not studio.history.runs.path(run_id).exists()
+
+
+def test_every_answer_of_the_interface_is_described(studio):
+    described = studio.get("/openapi.json").json()
+    assert set(described["paths"]) == {
+        "/api/pictures",
+        "/api/pictures/{picture_id}",
+        "/api/runs",
+        "/api/choices",
+        "/api/runs/{run_id}",
+        "/api/runs/{run_id}/cancel",
+        "/api/runs/{run_id}/files/{name}",
+        "/api/runs/{run_id}/events",
+    }
+    for methods in described["paths"].values():
+        assert all(one.get("description") for one in methods.values())
+
+
+def test_options_of_requests():
+    options = options_of("explain", {"model": "scenes"}, ["a.jpg"], ["scenes"])
+    assert options.sources == ("a.jpg",)
+    keys = {
+        key_of(options, ["1"]),
+        key_of(options, ["2"]),
+        key_of(options_of("explain", {"model": "scenes", "top": 2}, ["a.jpg"], ["scenes"]), ["1"]),
+        key_of(options_of("count", {"model": "scenes", "category": "red"}, ["a.jpg"], ["scenes"]), ["1"]),
+    }
+    assert len(keys) == 4
+    with pytest.raises(OptionError, match="explain or count"):
+        options_of("train", {}, [], [])
+
+
+def test_file_names_are_names():
+    made = file_names(["..", "a/b/c.png", "C.PNG", "con\x00trol\n.png", "x" * 500 + ".jpg", "<b>.png", "-rf.png"])
+    assert made[:4] == ["picture", "c.png", "C-2.PNG", "con_trol_.png"]
+    assert len(made[4]) == 120
+    assert made[5] == "_b_.png"
+    assert new_id() != new_id()
