@@ -75,8 +75,8 @@ def file_names(names: Sequence[str]) -> list[str]:
     """File names without anything that a path, a shell or a page could take for more than a name; each once.
 
     Example:
-        >>> file_names(["../../etc/passwd", "a b.jpg", "a b.jpg", ".", "\N{SNOWMAN}.png"])
-        ['passwd', 'a b.jpg', 'a b-2.jpg', 'picture', '\N{SNOWMAN}.png']
+        >>> file_names(["../../etc/passwd", "a b.jpg", "a b.jpg", ".", "é.png"])
+        ['passwd', 'a b.jpg', 'a b-2.jpg', 'picture', 'é.png']
     """
     taken: set[str] = set()
     made = []
