@@ -120,7 +120,7 @@ def test_pictures_and_answers_come_before_the_judge_as_cases(monkeypatch):
         return judge(given, level, seed=seed)
 
     monkeypatch.setattr("isotherm.cam.trust.judge", seen)
-    monkeypatch.setattr("isotherm.vlm.trust.judge_cases", seen)
+    monkeypatch.setattr("isotherm.vlm.trust.judge", seen)
     torch.manual_seed(0)
     view = TinyClassifier()
     inputs = view.prepare([np.random.default_rng(0).integers(0, 255, (16, 24, 3), dtype=np.uint8)])
@@ -130,7 +130,7 @@ def test_pictures_and_answers_come_before_the_judge_as_cases(monkeypatch):
     toy = Toy(lambda seen, answer: torch.stack([seen.sum(), seen.sum() * 0]), ["a", "?"], (torch.rand(9, 3),), (3, 3))
     question = Question.of(toy, toy.ask([toy.picture()], "?"))
     (trace,) = record(question, Custom(lambda logits: logits[0, 0])(question), frozenset())
-    from isotherm.vlm.trust import judge as judge_answer
+    from isotherm.vlm.trust import judge_answer
 
     verdict = judge_answer(trace, torch.rand(9), lambda: torch.rand(9))
     assert verdict.deletion.orders == 8

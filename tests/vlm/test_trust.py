@@ -11,7 +11,7 @@ from isotherm.vlm.methods import GradientActivation
 from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Custom
 from isotherm.vlm.trace import record
-from isotherm.vlm.trust import centre_distance, deletion_curves, judge
+from isotherm.vlm.trust import centre_distance, deletion_curves, judge_answer
 from rigs.toy_language_view import Toy
 
 WORTH = torch.zeros(36)
@@ -47,24 +47,24 @@ def test_a_right_map_is_believable_and_its_opposite_is_not():
     def shuffled():
         return values[torch.randperm(36, generator=torch.Generator().manual_seed(1))]
 
-    good = judge(trace, values, shuffled, level="full")
+    good = judge_answer(trace, values, shuffled, level="full")
     assert good.deletion.value < 0.15 < 0.4 < good.deletion.random
     assert good.insertion.value > 0.85 > 0.6 > good.insertion.random
     assert good.verdict == "believable"
-    bad = judge(trace, -values, shuffled)
+    bad = judge_answer(trace, -values, shuffled)
     assert bad.verdict == "no evidence"
-    wrong = judge(trace, 5 - values, shuffled, level="full")
+    wrong = judge_answer(trace, 5 - values, shuffled, level="full")
     assert wrong.deletion.standing == wrong.insertion.standing == "worse"
     assert wrong.verdict == "do not trust"
-    assert judge(trace, values, None).depends_on_weights is None
+    assert judge_answer(trace, values, None).depends_on_weights is None
 
 
 def test_a_map_that_ignores_the_weights_is_found_out():
     trace = trace_of()
     values = GradientActivation()(trace)
-    assert judge(trace, values, lambda: values).depends_on_weights is False
+    assert judge_answer(trace, values, lambda: values).depends_on_weights is False
     again = partial(GradientActivation(), trace)  # the toy's rule has no weights that could be randomised
-    assert judge(trace, values, again).similarity == pytest.approx(1)
+    assert judge_answer(trace, values, again).similarity == pytest.approx(1)
 
 
 def test_hidden_tokens_without_a_score_are_told():
@@ -73,7 +73,7 @@ def test_hidden_tokens_without_a_score_are_told():
     trace.question.view.rule = lambda seen, said: torch.stack(
         [torch.where((seen == 0).all(), torch.nan, (seen[:, 0] * signs * WORTH).sum()), seen.sum()]
     )
-    found = judge(trace, GradientActivation()(trace), lambda: -WORTH)
+    found = judge_answer(trace, GradientActivation()(trace), lambda: -WORTH)
     assert found.deletion.lost == found.insertion.lost == 1
     assert "not checked (NaN or infinity is the score of 1 changed picture)" in found.line()
     assert found.reasons[0] == "deletion and insertion could not be checked: changed pictures score NaN or infinity"
@@ -81,7 +81,7 @@ def test_hidden_tokens_without_a_score_are_told():
 
 def test_full_is_finer_and_knows_the_centre():
     trace = trace_of()
-    found = judge(trace, GradientActivation()(trace), None, level="full")
+    found = judge_answer(trace, GradientActivation()(trace), None, level="full")
     assert found.deletion.orders == 16
     assert found.insertion.centre == found.insertion.centre  # not NaN
     near = centre_distance(trace).view(6, 6)
@@ -92,7 +92,9 @@ def test_full_is_finer_and_knows_the_centre():
 def test_the_same_seed_gives_the_same_figures():
     trace = trace_of()
     values = GradientActivation()(trace)
-    assert judge(trace, values, None) == judge(trace, values, None, seed=0) or str(judge(trace, values, None)) == str(
-        judge(trace, values, None, seed=0)
+    assert judge_answer(trace, values, None) == judge_answer(trace, values, None, seed=0) or str(
+        judge_answer(trace, values, None)
+    ) == str(judge_answer(trace, values, None, seed=0))
+    assert (
+        judge_answer(trace, values, None, seed=1).deletion.random != judge_answer(trace, values, None).deletion.random
     )
-    assert judge(trace, values, None, seed=1).deletion.random != judge(trace, values, None).deletion.random

@@ -31,7 +31,7 @@ from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
 from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.trace import TokenTrace, record
-from isotherm.vlm.trust import judge
+from isotherm.vlm.trust import judge_answer
 from isotherm.vlm.view import LanguageView
 from isotherm.vlm.words import note_unknown_words
 
@@ -187,7 +187,7 @@ def _assess(
     judged = targets[:FAST_TARGETS] if level == "fast" else targets
     for trace, method, values in made:
         known = (
-            judge(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed)
+            judge_answer(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed)
             if trace.target in judged
             else None
         )

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from isotherm.metrics.perturbation import Curves, lost_scores
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
-from isotherm.relevance.judge import Level
-from isotherm.relevance.judge import judge as judge_cases
+from isotherm.relevance.judge import Level, judge
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.trace import TokenTrace
@@ -23,7 +22,7 @@ from isotherm.vlm.trace import TokenTrace
 STEPS, ORDERS = {"fast": 6, "full": 20}, {"fast": 8, "full": 16}
 
 
-def judge(
+def judge_answer(
     trace: TokenTrace,
     values: Float[Tensor, " n"],
     again: Callable[[], Float[Tensor, " n"]] | None,
@@ -40,7 +39,7 @@ def judge(
         again: makes it with whatever weights the model has at that moment; None: not checked.
         fill: what a token becomes.
     """
-    (verdict,) = judge_cases([AnswerCase(trace, values, again, fill)], level, seed=seed)
+    (verdict,) = judge([AnswerCase(trace, values, again, fill)], level, seed=seed)
     return verdict
 
 

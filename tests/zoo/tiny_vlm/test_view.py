@@ -97,7 +97,7 @@ def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
     from isotherm.vlm.question import Question
     from isotherm.vlm.scores import ExpectedNumber
     from isotherm.vlm.trace import record
-    from isotherm.vlm.trust import judge
+    from isotherm.vlm.trust import judge_answer
 
     right, wrong = [], []
     for q in questions("count", 6):
@@ -105,8 +105,8 @@ def test_the_line_of_trust_tells_right_maps_from_wrong_ones(view):
         method = AttentionGradient()
         (trace,) = record(question, ExpectedNumber()(question), method.needs)
         values = method(trace)
-        right.append(judge(trace, values, None))
-        wrong.append(judge(trace, values.max() - values + 1e-6, None))
+        right.append(judge_answer(trace, values, None))
+        wrong.append(judge_answer(trace, values.max() - values + 1e-6, None))
     assert statistics.fmean(t.deletion.random - t.deletion.value for t in right) > 0.1
     assert statistics.fmean(t.deletion.random - t.deletion.value for t in wrong) < 0
     assert sum(t.verdict == "do not trust" for t in wrong) >= 4
