@@ -234,7 +234,7 @@ def test_eval_on_a_file_of_annotations(place, tmp_path, capsys):
     assert "all (n=4)" in capsys.readouterr().out
 
 
-KILLED = ["train", "keypoints", "--config", "recipe.yaml", "--out", "killed", "--set", "training.steps=40"]
+KILLED = ["train", "keypoints", "--config", "recipe.yaml", "--out", "killed", "--set", "training.steps=24"]
 
 
 def test_killed_and_gone_on_with_it_is_the_same_run(place):
@@ -251,11 +251,11 @@ def test_killed_and_gone_on_with_it_is_the_same_run(place):
     process.wait()
     assert json.loads((place / "killed" / "run.json").read_text())["status"] == "running"
     state = torch.load(place / "killed" / "checkpoint.pt", weights_only=True)
-    assert 4 <= state["step"] < 40
+    assert 4 <= state["step"] < 24
     assert main([*KILLED[:-1], "training.steps=8", "--quiet"]) == 2  # another recipe is refused, and nothing is lost
     assert main(["train", "keypoints", "--resume", "killed", "--quiet"]) == 0
     steps = [row["step"] for row in read_figures(place / "killed" / "metrics.csv") if "loss" in row]
-    assert steps == list(range(4, 44, 4))
+    assert steps == list(range(4, 28, 4))
     assert json.loads((place / "killed" / "run.json").read_text())["status"] == "finished"
 
 

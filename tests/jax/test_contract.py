@@ -13,8 +13,6 @@ from isotherm import decode, losses, targets
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
 
-pytest.importorskip("jax", reason="JAX is not installed")
-
 SIZE = (14, 18)
 FRAMES = Frame.stack([Frame.letterbox((40, 60), SIZE).flipped(), Frame.resize((33, 70), SIZE).rotated(20)])
 SHAPE = (2, 6)

@@ -15,8 +15,15 @@ from isotherm.relevance.modules import resolve
 from oracles import cam_formulas as oracle
 from rigs.plain_classifier import make_net, make_trace
 
-pgc = pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is a test extra")
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: E402
+
+class _PytorchGradCam:
+    """The package, imported when a test needs it: with what it brings along, a seventh of collecting all tests."""
+
+    def __getattr__(self, name):
+        return getattr(pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is a test extra"), name)
+
+
+pgc = _PytorchGradCam()
 
 SIZE = (32, 24)
 
@@ -36,9 +43,16 @@ def positive_classes(net, x):
         return net(x).argmax(1).tolist()
 
 
+def logit_of(index):
+    """What pytorch-grad-cam calls the score of a class."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    return ClassifierOutputTarget(index)
+
+
 def theirs(cls, model, layers, x, classes, *, eigen=False, **settings):
     with cls(model, layers, **settings) as cam:
-        return cam(x.clone(), [ClassifierOutputTarget(k) for k in classes], eigen_smooth=eigen)
+        return cam(x.clone(), [logit_of(k) for k in classes], eigen_smooth=eigen)
 
 
 def shown(values, size=SIZE):
@@ -258,7 +272,7 @@ def test_pgc_pairs_layers_by_the_order_in_which_hooks_fire_and_ours_by_identity(
     model, x = Branches().eval(), torch.randn(1, 3, 6, 6)
     with pgc.GradCAM(model, [model.off, model.late]) as cam:
         with pytest.raises(AttributeError):
-            cam(x, [ClassifierOutputTarget(0)])
+            cam(x, [logit_of(0)])
         paired_with_off = cam.activations_and_grads.gradients[0]
         activations = len(cam.activations_and_grads.activations)
     assert (activations, len(paired_with_off)) == (2, 1)
@@ -270,7 +284,7 @@ def test_pgc_pairs_layers_by_the_order_in_which_hooks_fire_and_ours_by_identity(
         rec.gradients(rec.raw[:, 0], torch.tensor([0]))
 
     with pgc.GradCAM(model, [model.late, model.on]) as cam:
-        cam(x, [ClassifierOutputTarget(0)])
+        cam(x, [logit_of(0)])
         first = cam.activations_and_grads.activations[0]
     torch.testing.assert_close(first, model.on(x).detach())  # asked for `late` first, got `on`
     trace = make_trace(model, x, [0], layers=("late", "on"))

@@ -1,4 +1,4 @@
-"""Sweeps on Ray: twelve trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled."""
+"""Sweeps on Ray: trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SWEEP = """
 recipe: toy.yaml
 values:
   training.objective.sigma: [1.0, 2.0, 3.0]
-  training.rate: [1e-4, 3e-4, 1e-3, 3e-3]
+  training.rate: [1e-3, 3e-3]
 at_once: 2
 """
 
@@ -53,12 +53,12 @@ def start(folder, *arguments, code=CODE):
 
 
 @pytest.mark.slow
-def test_twelve_trials_killed_half_way_and_gone_on_with(folder):
+def test_trials_killed_half_way_and_gone_on_with(folder):
     sweep = folder / "runs" / "toy_sweep"
     process = start(folder, "sweep", "toy_sweep.yaml")
     deadline = time.monotonic() + 400
     while (
-        time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 5
+        time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 2
     ):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
@@ -67,16 +67,16 @@ def test_twelve_trials_killed_half_way_and_gone_on_with(folder):
         f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
         for f in sweep.glob("trials/*/evaluation.json")
     }
-    assert 5 <= len(finished) < 12
-    said, _ = start(folder, "sweep", "toy_sweep.yaml").communicate(timeout=500)
-    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 12, said
+    assert 2 <= len(finished) < 6
+    printed, _ = start(folder, "sweep", "toy_sweep.yaml").communicate(timeout=500)
+    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 6, printed
     for name, before in finished.items():
         assert (sweep / "trials" / name / "model.safetensors").stat().st_mtime_ns == before  # not trained again
     trials = trials_of(sweep, "point_err_px", {})
-    assert len(trials) == 12
+    assert len(trials) == 6
     assert all(t.step in (4, 8, 12) and t.best > 0 for t in trials)
-    assert said.count("finished") == 12, said
-    assert "12 trials (12 finished)" in (sweep / "report.html").read_text()
+    assert printed.count("finished") == 6, printed
+    assert "6 trials (6 finished)" in (sweep / "report.html").read_text()
 
 
 SCENES = """
