@@ -97,7 +97,7 @@ def readings(truths: list, sizes: list[tuple[int, int]]) -> dict[str, dict[str, 
 
 def sheet(cells: dict[str, list[Image.Image]], names: list[str], side: int = 176) -> Image.Image:
     """All ways on all photographs that may be shown: a column a way."""
-    from isotherm.draw.grid import Tile, arrange
+    from isotherm.draw.tiles import Tile, arrange
 
     rows = []
     for i in range(len(names)):

@@ -11,9 +11,8 @@ from PIL import Image
 
 from isotherm.draw import STYLES, Style, overlay, scale_of
 from isotherm.draw import strokes as strokes_module
-from isotherm.draw.contours import Samples, dashes, outward
+from isotherm.draw.lines import Paint, Samples, Stroke, Strokes, circle, dashes, outward
 from isotherm.draw.marks import draw_marks, peak_of
-from isotherm.draw.strokes import Paint, Stroke, Strokes, circle
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source

@@ -18,8 +18,8 @@ import torch
 
 from isotherm.draw import STYLES, ReportEntry, Scale, colour_table, shared_scale, write_report
 from isotherm.draw.blend import blend_image
-from isotherm.draw.contours import Samples, outward
 from isotherm.draw.ink import Ink
+from isotherm.draw.lines import Samples, outward
 from isotherm.draw.marks import peak_of
 from isotherm.draw.report import NUMBERS
 from isotherm.draw.scale import scale_of

@@ -21,7 +21,7 @@ from isotherm.draw.scale import Scale, shared_scale
 from isotherm.draw.strips import add_footer
 from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import PAPER
-from isotherm.draw.tile import fit, picture_tile
+from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import InputError, MissingExtraError, OptionError, ShapeError
 from isotherm.heatmap import Heatmap
 

@@ -96,11 +96,6 @@ def colour_table(name: str = DEFAULT) -> Float[Tensor, "levels 3"]:
     return torch.from_numpy(table.astype(np.float32))
 
 
-def default_colormap(*, signed: bool) -> str:
-    """The name of the colour map that a map gets when none is asked for."""
-    return DEFAULT_DIVERGING if signed else DEFAULT
-
-
 def _between(
     start: tuple[float, float, float], end: tuple[float, float, float], count: int
 ) -> Float[np.ndarray, "n 3"]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8, UInt32
 from torch import Tensor
 
-from isotherm.draw.colour import DIVERGING, LEVELS, colour_table, default_colormap
+from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, DIVERGING, LEVELS, colour_table
 from isotherm.draw.scale import Scale
 from isotherm.draw.style import FULL_AT, GREY_AT, STARTS_AT, UNSEEN_GREY, UNSEEN_OPACITY, Style
 
@@ -38,7 +38,7 @@ class Ink:
         t = scale.strengths(LEVELS, signed=signed)
         size, against = t.abs(), t < 0
         both = signed and scale.low < 0
-        name = style.colormap or default_colormap(signed=both)
+        name = style.colormap or (DEFAULT_DIVERGING if both else DEFAULT)
         table = colour_table(name)
         at = ((t + 1) / 2 if both or (signed and name in DIVERGING) else t).clamp(0, 1) * (LEVELS - 1)
         colour = table[at.round().long()]

@@ -12,10 +12,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from isotherm.draw.colour import LEVELS
-from isotherm.draw.contours import Line, Samples, dashes, outward
 from isotherm.draw.ink import Ink
+from isotherm.draw.lines import Line, Paint, Samples, Stroke, Strokes, circle, dashes, outward
 from isotherm.draw.scale import Scale
-from isotherm.draw.strokes import Paint, Stroke, Strokes, circle
 from isotherm.draw.style import HALF, Style
 from isotherm.draw.text import font_for, measure, text_size
 from isotherm.frame import Size

@@ -11,11 +11,10 @@ from itertools import islice
 from PIL import Image
 
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
-from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.scale import Scale, scale_of, shared_scale
 from isotherm.draw.style import as_style
 from isotherm.draw.text import text_size
-from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
+from isotherm.draw.tiles import Tile, arrange, fit, map_tile, overlay_tile, picture_tile
 from isotherm.heatmap import Heatmap
 
 SIDE = 480

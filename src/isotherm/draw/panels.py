@@ -10,14 +10,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from isotherm.draw.grid import Tile, arrange
 from isotherm.draw.overlay import CAPTIONS, check_size, is_silent, silence_of, single
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, scale_of, shared_scale
 from isotherm.draw.strips import add_footer, add_title, beside, colour_bar
 from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import text_size
-from isotherm.draw.tile import fit, map_tile, overlay_tile, picture_tile
+from isotherm.draw.tiles import Tile, arrange, fit, map_tile, overlay_tile, picture_tile
 from isotherm.errors import OptionError, ShapeError
 from isotherm.heatmap import Heatmap
 

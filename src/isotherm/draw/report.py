@@ -32,7 +32,7 @@ from isotherm.draw.overlay import check_size, silence_of
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, scale_of
 from isotherm.draw.style import FULL_AT, GREY_AT, OPACITY, STARTS_AT, STYLES, UNSEEN_GREY, UNSEEN_OPACITY
-from isotherm.draw.tile import fit, picture_tile
+from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame

@@ -1,5 +1,5 @@
 "use strict";
-/* Lines of equal value, as isotherm.draw.contours has them: closed lines, with what they enclose on their right as the
+/* Lines of equal value, as isotherm.draw.lines has them: closed lines, with what they enclose on their right as the
    page is seen. No function here touches the page. */
 const Contours = (() => {
   const MOST_SAMPLES = 400; // along the longer side: between cells a map is bilinear, more would show nothing more
