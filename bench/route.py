@@ -1,7 +1,7 @@
 """The way of one photograph through ``isotherm explain``: files entered, functions called, and moves from file to file.
 
 Counted with ``sys.setprofile`` in the thread of the command, once everything is imported: a *move* is a call from a function of
-one file of the package into a function of another, and a kind of move counts once however often it is made. The command is run
+one file of the package into a function of another, and a kind of move counts once however often it is made; *calls* are all of them. The command is run
 twice, so that what is read and cached once (entry points, colour tables) is not on the way.
 """
 
@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +28,7 @@ def route(arguments: list[str]) -> dict[str, Any]:
     """Run a command of isotherm twice and follow the second time.
 
     Returns:
-        ``files``, ``functions``, ``moves`` (kinds) and ``by_folder``: files entered per folder of the package.
+        ``files``, ``functions``, ``moves`` (kinds), ``calls`` from file to file, and ``by_folder``: files entered per folder of the package.
     """
     import isotherm
     from isotherm.cli import main
@@ -35,7 +36,7 @@ def route(arguments: list[str]) -> dict[str, Any]:
     root = str(Path(isotherm.__file__).parent)
     files: set[str] = set()
     functions: set[tuple[str, str, int]] = set()
-    moves: set[tuple[str, str]] = set()
+    moves: Counter[tuple[str, str]] = Counter()
 
     def follow(frame: FrameType, event: str, _: object) -> None:
         if event != "call":
@@ -48,7 +49,7 @@ def route(arguments: list[str]) -> dict[str, Any]:
         functions.add((here, code.co_name, code.co_firstlineno))
         back = frame.f_back
         if back is not None and back.f_code.co_filename.startswith(root) and back.f_code.co_filename != here:
-            moves.add((back.f_code.co_filename, here))
+            moves[back.f_code.co_filename, here] += 1
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         for profile in (None, follow):
@@ -64,6 +65,7 @@ def route(arguments: list[str]) -> dict[str, Any]:
         "files": len(files),
         "functions": len(functions),
         "moves": len(moves),
+        "calls": sum(moves.values()),
         "by_folder": dict(sorted(by_folder.items())),
     }
 
@@ -95,7 +97,7 @@ def of(source: Path) -> dict[str, Any]:
 def main(*, quick: bool = False) -> None:
     with earlier() as source:
         found = {f"before ({BEFORE[:7]})": of(source), "now": of(ROOT / "src")}
-    columns = ["", "files", "functions", "moves"]
+    columns = ["", "files", "functions", "moves", "calls"]
     rows = [[name, *(str(one[key]) for key in columns[1:])] for name, one in found.items()]
     text = table("A photograph through `isotherm explain`", columns, rows)
     print(text)

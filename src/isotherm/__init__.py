@@ -18,6 +18,6 @@ def __getattr__(name: str) -> Any:
     if name not in MOVED:
         return _lazy(name)
     message = f"isotherm.{name} is isotherm.{MOVED[name]}; give the new name"
-    # "from isotherm import Target" asks through the import machinery, which would put words of its own in place of these
+    # "from isotherm import Target" asks through the import machinery, which would put its own words in place of these
     importing = sys._getframe(1).f_globals.get("__name__") == "importlib._bootstrap"
     raise (ImportError if importing else AttributeError)(message)

@@ -56,9 +56,9 @@ def explain(
             array (t, H, W, 3); each heatmap then holds a map per moment.
         target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
             name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
-            ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map per
-            word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits; None:
-            count where the prompt asks how many, else whole.
+            ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map
+            per word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits;
+            None: count where the prompt asks how many, else whole.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
         layers: names of target layers, or ``auto``.
         fuse: how several layers become one map.

@@ -1,8 +1,8 @@
-"""The functions that take NumPy and JAX arrays as well as tensors, in one place: those of targets, losses and decode themselves.
+"""The functions that take NumPy and JAX arrays as well as tensors: those of targets, losses and decode themselves.
 
-NumPy arrays run the very algorithm of tensors, without a copy, and come back as NumPy arrays of the same precision (of float32 at
-least). JAX arrays run it under jax.jit and jax.grad; frames and options are constants there: close over them, or name them as static
-arguments. JAX is optional and never imported unless a JAX array is given.
+NumPy arrays run the very algorithm of tensors, without a copy, and come back as NumPy arrays of the same precision (of
+float32 at least). JAX arrays run it under jax.jit and jax.grad; frames and options are constants there: close over
+them, or name them as static arguments. JAX is optional and never imported unless a JAX array is given.
 """
 
 from isotherm.decode import argmax, least_squares, moment_inverse, soft_argmax

@@ -190,7 +190,7 @@ class Frame:
         return self.warped(_matrix(sx, 0, 0, 0, sy, 0), (self.size[0] // sy, self.size[1] // sx))
 
     def to_cells(self, first: tuple[float, float], stride: tuple[float, float], size: Sequence[int]) -> Frame:
-        """A grid of features whose first cell is *centred* at ``first`` (y, x) and whose cells lie ``stride`` (y, x) apart.
+        """Features whose first cell is *centred* at ``first`` (y, x) and whose cells lie ``stride`` (y, x) apart.
 
         All in this raster's cells, edge-origin. The grid's margin reaches to the limits of this raster on every side.
         """

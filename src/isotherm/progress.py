@@ -11,10 +11,11 @@ class Progress:
     """How far a job is.
 
     Args:
-        step: how many steps are done, from 0 on. total: how many there are, as far as is known; None: that is not known.
+        step: how many steps are done, from 0 on.
+        total: how many there are, as far as is known; None: that is not known.
         text: one line for a person about this step, such as 'loss 0.52, 3.1 steps a second'; may be empty.
-        stage: what is being done, the same from the first step to the last, such as 'training' or 'drawing scenes'; a job may
-            have several stages, one after another.
+        stage: what is being done, the same from the first step to the last, such as 'training' or 'drawing scenes'; a
+            job may have several stages, one after another.
 
     Example:
         >>> str(Progress(step=3, total=10, text="loss 0.5", stage="training"))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from isotherm.draw import STYLES, Style, overlay, scale_of
-from isotherm.draw import strokes as strokes_module
+from isotherm.draw import lines as lines_module
 from isotherm.draw.lines import Paint, Samples, Stroke, Strokes, circle, dashes, outward
 from isotherm.draw.marks import draw_marks, peak_of
 from isotherm.frame import Frame
@@ -158,7 +158,7 @@ def test_squares_leave_no_trace(width, monkeypatch):
     ]
     drawn = []
     for side in (256, 32):
-        monkeypatch.setattr(strokes_module, "TILE", side)
+        monkeypatch.setattr(lines_module, "TILE", side)
         image = picture.copy()
         lay_on(image, *strokes)
         drawn.append(np.asarray(image))

@@ -41,7 +41,9 @@ Again = Callable[[ViewRerun, Method], object]
 
 @runtime_checkable
 class Answering(Protocol):
-    """A view that says which tensors of its raw output decide what is found; of other views all of them are looked at."""
+    """A view that says which tensors of its raw output decide what is found; of other views all of them are looked
+    at.
+    """
 
     def answers(self, raw: Any) -> Sequence[Tensor]:
         """Scores and boxes of all candidates, with a leading dimension b."""

@@ -219,7 +219,9 @@ class _Forward:
                 return
 
     def _between(self, module: nn.Module, bad: Tensor) -> Origin:
-        """What a layer was given was finite when the last one had run: the operation between them belongs to no layer."""
+        """What a layer was given was finite when the last one had run: the operation between them belongs to no
+        layer.
+        """
         owner = self.running[-1] if self.running else None
         if self.last is None:
             return self._made(f"{self._called(module)} is given", owner, bad)

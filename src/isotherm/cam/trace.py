@@ -1,5 +1,5 @@
-"""Targets, the scores that are to be explained; the Trace, everything a method may look at, with one row per target; and
-what a method returns.
+"""Targets, the scores that are to be explained; the Trace, everything a method may look at, with one row per target;
+and what a method returns.
 
 A *target* is one score of one picture (a class, a detection, a mask), and how to read the same score again from a
 changed picture. The Trace lines activations, gradients and frames up with the targets, so that a method is a pure

@@ -251,7 +251,9 @@ class Layout:
         return self.spans or self.stride is not None
 
     def time_axis(self, inputs: Inputs, count: int, field: Field | None = None) -> Axis | None:
-        """Where the moments of a clip's layer lie (:class:`isotherm.cam.clips.ClipLayout`); a picture's layer has none."""
+        """Where the moments of a clip's layer lie (:class:`isotherm.cam.clips.ClipLayout`); a picture's layer has
+        none.
+        """
         return None
 
     def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:

@@ -1,4 +1,6 @@
-"""What each command takes: a job's options, and what a console adds. No torch here: ``isotherm --help`` must answer at once."""
+"""What each command takes: a job's options, and what a console adds. No torch here: ``isotherm --help`` must answer at
+once.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Show(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Runs(Common):
-    """The runs in a folder, the newest first: when, what, how it went, where, and the command that asks for the same."""
+    """The runs in a folder, the newest first: when, what, how it went, where, and the command that asks for the
+    same.
+    """
 
     dpath: Positional[Path] = Path("runs")
     """The folder with the runs; those in folders below it are listed as well."""
@@ -85,7 +89,9 @@ class TrainDetector(Common, TrainDetectorJob):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTinyVlm(Common, TrainTinyVlmJob):
-    """Train the small vision-language model on questions about shapes; the same command goes on with a run that was interrupted."""
+    """Train the small vision-language model on questions about shapes; the same command goes on with a run that was
+    interrupted.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +116,9 @@ class Sweep(Common, SweepJob):
 
 @dataclass(frozen=True, kw_only=True)
 class Count(Common, CountJob):
-    """Count things with a vision-language model: the count, a dot for each, and where in the picture the numbers come from."""
+    """Count things with a vision-language model: the count, a dot for each, and where in the picture the numbers come
+    from.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
-"""Lines on a picture: of equal value, where a map crosses a level, and strokes along them: of any width, opaque, translucent,
-or changing colour only.
+"""Lines on a picture: of equal value, where a map crosses a level, and strokes along them: of any width, opaque,
+translucent, or changing colour only.
 
 Speed: all strokes are first drawn as numbers of paints into one picture of a byte a pixel, in which a later one hides
 what is below it. That is laid on in squares, and only around what was drawn in each.

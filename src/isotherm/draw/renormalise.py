@@ -15,7 +15,8 @@ from isotherm.heatmap import Heatmap
 
 
 def renormalise_in_boxes(heatmap: Heatmap, boxes: Tensor | np.ndarray | Sequence[Sequence[float]]) -> Heatmap:
-    """The map on the picture's own pixels, from 0 to 1 in each box by the box's own maximum, and 0 outside of all boxes.
+    """The map on the picture's own pixels, from 0 to 1 in each box by the box's own maximum, and 0 outside of all
+    boxes.
 
     For looking only: values of different boxes can no longer be compared, and a box with next to no evidence is as
     bright as any other. Negative values become 0. Where boxes overlap the larger value counts. A box without a positive

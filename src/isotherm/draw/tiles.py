@@ -1,4 +1,5 @@
-"""Tiles: one picture, overlay or map at a given size, and how several are arranged with headings and captions, on paper.
+"""Tiles: one picture, overlay or map at a given size, and how several are arranged with headings and captions, on
+paper.
 
 The picture is made smaller first and the map is drawn at that size, so that lines and text stay sharp and
 a hundred tiles of large photos cost little.

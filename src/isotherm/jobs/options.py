@@ -1,4 +1,6 @@
-"""Options of a job, and of the model that it works with: frozen, checked, and the same as a command line, a web request or a cluster task."""
+"""Options of a job, and of the model that it works with: frozen, checked, and the same as a command line, a web request
+or a cluster task.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ class JobOptions:
     """What a job is asked for. Everything in it is text, a number, a switch, a path, or a tuple of those.
 
     Attributes:
-        words: how the command line calls the job. positional: the options that it takes without a name. names: options that it
-            calls otherwise than Python does.
+        words: how the command line calls the job.
+        positional: the options that it takes without a name.
+        names: options that it calls otherwise than Python does.
 
     Raises:
         OptionError: a word that an option does not know.
@@ -55,7 +58,8 @@ class JobOptions:
         """The options that :meth:`to_json` wrote, as a mapping or as text.
 
         Raises:
-            OptionError: no JSON object, an option that there is not (the nearest one is named), or a value of a wrong kind.
+            OptionError: no JSON object, an option that there is not (the nearest one is named), or a value of a wrong
+                kind.
         """
         from isotherm.train.recipe import from_plain
 
@@ -96,7 +100,9 @@ class ModelOptions(JobOptions):
     """Which model a job works with."""
 
     model: str
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with isotherm)."""
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with
+    isotherm).
+    """
     weights: str | None = None
     """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
     classes: str | None = None
@@ -112,9 +118,9 @@ class ModelOptions(JobOptions):
     seed: int = 0
     """Of random weights, masks and orders."""
     allow_code: Path | None = None
-    """A file that runs code while it is opened (a weights file that needs full unpickling, or a configuration that hands
-    arguments on) and that you allow to: it can do anything, so name only one whose maker you know. Its SHA-256 is printed
-    and remembered."""
+    """A file that runs code while it is opened (a weights file that needs full unpickling, or a configuration that
+    hands arguments on) and that you allow to: it can do anything, so name only one whose maker you know. Its SHA-256 is
+    printed and remembered."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

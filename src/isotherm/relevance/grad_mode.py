@@ -63,8 +63,9 @@ class GradientKeeper(TorchFunctionMode):
     Args:
         begun: whether it has begun already, at the model's input.
         early: watch the model from its input on, though the graph begins later.
-        start: where it begins, in words. instead: what to do where it cannot go on; None: choose another layer.
-        missed: the graph began in a thread of the model's own, unseen by this one: another pass must watch early.
+        start: where it begins, in words.
+        instead: what to do where it cannot go on; None: choose another layer. missed: the graph began in a thread of
+            the model's own, unseen by this one: another pass must watch early.
     """
 
     def __init__(self, *, begun: bool, early: bool = False, start: str = FIRST, instead: str | None = None) -> None:

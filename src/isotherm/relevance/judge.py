@@ -49,7 +49,9 @@ class Case(Protocol):
     def alike(self) -> Hashable: ...
 
     def removal(self, level: Level, seed: int) -> Trust:
-        """How the score changes as what the map marks is taken away and put back, beside random orders and the centre."""
+        """How the score changes as what the map marks is taken away and put back, beside random orders and the
+        centre.
+        """
         ...
 
     def values(self) -> Float[Tensor, "1 i j"]:

@@ -93,7 +93,9 @@ def _unknown(model: nn.Module, layer: str, walked: str) -> str:
 
 
 def tree(model: nn.Module, at: str = "", *, width: int = 30) -> str:
-    """The children of a module (``at``: its dotted name), one line each with type; for error messages and ``--layers``."""
+    """The children of a module (``at``: its dotted name), one line each with type; for error messages and
+    ``--layers``.
+    """
     module = model.get_submodule(at) if at else model
     lines = [f"{at or type(model).__name__}"]
     children = list(module.named_children())

@@ -1,8 +1,8 @@
 """Who may use a studio: whoever opens the address that it printed, once, and scripts that know its key.
 
 The address holds a token that is good for one visit and is exchanged for a cookie, so that it is worth nothing in a
-browser's history, on a shared screen or in a log. Scripts send the key as ``Authorization: Bearer KEY``; it lies in a file
-that its owner alone can read.
+browser's history, on a shared screen or in a log. Scripts send the key as ``Authorization: Bearer KEY``; it lies in a
+file that its owner alone can read.
 """
 
 from __future__ import annotations

@@ -112,16 +112,16 @@ def make_app(history: History, room: Workroom, *, models: Sequence[str] = SHIPPE
         return FileResponse(fpath, media_type=f"image/{(known or 'octet-stream').lower()}", filename=name)
 
     @app.post("/api/runs", status_code=202)
-    def add_run(asked: RunRequest, response: Response) -> dict[str, Any]:
+    def add_run(wanted: RunRequest, response: Response) -> dict[str, Any]:
         """Ask for a run. One that was done before, on the same bytes, is given as it is (200 and ``same``)."""
-        names = file_names([history.picture(picture_id)[0] for picture_id in asked.pictures])
-        options = options_of(asked.job, asked.options, names, models)
-        key = key_of(options, asked.pictures)
+        names = file_names([history.picture(picture_id)[0] for picture_id in wanted.pictures])
+        options = options_of(wanted.job, wanted.options, names, models)
+        key = key_of(options, wanted.pictures)
         if (there := history.same(key)) is not None:
             response.status_code = 200
             return {"id": there.id, "same": True}
         title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-        run_id = room.submit(options, key=key, title=title, pictures=list(zip(asked.pictures, names, strict=True)))
+        run_id = room.submit(options, key=key, title=title, pictures=list(zip(wanted.pictures, names, strict=True)))
         return {"id": run_id, "same": False}
 
     @app.get("/api/runs")

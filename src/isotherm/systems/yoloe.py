@@ -1,4 +1,6 @@
-"""The generator of the YOLOE heatmap web app: the names and defaults of its users, by a call of :func:`isotherm.explain`."""
+"""The generator of the YOLOE heatmap web app: the names and defaults of its users, by a call of
+:func:`isotherm.explain`.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def match(overlaps: Float[Tensor, "n m"], least: float) -> Bool[Tensor, " n"]:
     most.
 
     Args:
-        found: (n, m) overlaps of findings with objects.
+        overlaps: (n, m) overlaps of findings with objects.
         least: overlap for a hit.
     """
     hits = torch.zeros(overlaps.shape[0], dtype=torch.bool)
@@ -78,7 +78,7 @@ def detection_average_precision(
     recall the share of objects hit; precision is made falling in recall, and read at 101 recalls.
 
     Args:
-        found, true: one for every picture, in the same order.
+        predictions, true: one for every picture, in the same order.
         classes: how many there are.
         least: overlaps for a hit.
 

@@ -99,7 +99,9 @@ def token_methods(chosen: Any) -> tuple[list[Method], str | None]:
 
 
 def answer_methods() -> dict[str, Method]:
-    """Ready-made methods for answers by name: those for answers alone, and those of pictures whose formula fits both."""
+    """Ready-made methods for answers by name: those for answers alone, and those of pictures whose formula fits
+    both.
+    """
     own: dict[str, Method] = {m.name: m for m in (getattr(methods_module, n)() for n in methods_module.__all__)}
     names = {plain(name) for name in own}
     both = {n: getattr(picture_methods, n) for n in picture_methods.ALL if plain(n) not in names}

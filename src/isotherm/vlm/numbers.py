@@ -1,4 +1,6 @@
-"""How many a text says that there are: what models answer when they are asked to count, in digits or in English words."""
+"""How many a text says that there are: what models answer when they are asked to count, in digits or in English
+words.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from isotherm.jobs.options import ModelOptions
 @dataclass(frozen=True, kw_only=True)
 class CountingOptions(ModelOptions):
     prompt: str | None = None
-    """What the model is asked; {category} stands for what is counted. Default: as the model was taught to be asked, or How many {category} are there in this picture? ..."""
+    """What the model is asked; {category} stands for what is counted. Default: as the model was taught to be asked, or
+    How many {category} are there in this picture? ...
+    """
     grid: str | None = None
     """Strategy dense: rows x columns of crops, such as 3x3."""
     overlap: float | None = None
@@ -23,12 +25,16 @@ class CountingOptions(ModelOptions):
     crop_side: int | None = None
     """Scale crops to this longer side, in pixels, before the model sees them. Default: as they are."""
     config: Path | None = None
-    """A file (YAML) of all options of isotherm.systems.counting_config.CountingConfig; what is given here goes before."""
+    """A file (YAML) of all options of isotherm.systems.counting_config.CountingConfig; what is given here goes
+    before.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class CountJob(CountingOptions):
-    """Count things with a vision-language model: the count, a dot for each, and where in the picture the numbers come from."""
+    """Count things with a vision-language model: the count, a dot for each, and where in the picture the numbers come
+    from.
+    """
 
     words: ClassVar[tuple[str, ...]] = ("count",)
     positional: ClassVar[tuple[str, ...]] = ("sources",)
@@ -38,7 +44,9 @@ class CountJob(CountingOptions):
     category: str
     """What to count, in the words of the prompt, such as peaches."""
     strategy: Literal["global", "comparison", "dense", "hybrid", "custom"] = "hybrid"
-    """global: the whole picture; comparison: beside one crop; dense: a grid of crops; hybrid: the whole and four quadrants; custom: crops of --crop."""
+    """global: the whole picture; comparison: beside one crop; dense: a grid of crops; hybrid: the whole and four
+    quadrants; custom: crops of --crop.
+    """
     crop: UseAppendAction[tuple[str, ...]] = ()
     """A crop, x0,y0,x1,y1 in picture pixels. May be given many times with the strategy custom."""
     recursive: bool = False

@@ -20,7 +20,9 @@ class EvalFsc147Job(CountingOptions):
     positional: ClassVar[tuple[str, ...]] = ("data",)
 
     data: Positional[Path]
-    """The folder with annotation_FSC147_384.json, Train_Test_Val_FSC_147.json, ImageClasses_FSC147.txt and images_384_VarV2."""
+    """The folder with annotation_FSC147_384.json, Train_Test_Val_FSC_147.json, ImageClasses_FSC147.txt and
+    images_384_VarV2.
+    """
     split: str = "test"
     """train, val, test, val_coco or test_coco."""
     strategy: Literal["global", "dense", "hybrid"] = "hybrid"

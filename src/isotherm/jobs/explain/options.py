@@ -37,17 +37,21 @@ class ExplainJob(ModelOptions):
     mask: Path | None = None
     """Questions: a picture, white where the answer should rest; how well each map fits is then told."""
     fill: Literal["mean", "blur", "mask"] | None = None
-    """Questions: what a vision token becomes where it is taken away to judge the maps. Default: mask, nobody attends to it."""
+    """Questions: what a vision token becomes where it is taken away to judge the maps. Default: mask, nobody attends to
+    it.
+    """
     together: bool = False
-    """Questions: ask about all pictures, or about a video's frames as a video, in one prompt, rather than about each."""
+    """Questions: ask about all pictures, or about a video's frames as a video, in one prompt, rather than about
+    each.
+    """
     top: int | None = None
     """Classifiers: explain the K most likely classes."""
     box: str | None = None
     """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
     target: str = "class"
     """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
-    keypoint:K, or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next, word:WORD;
-    default: count where the prompt asks how many, else whole."""
+    keypoint:K, or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next,
+    word:WORD; default: count where the prompt asks how many, else whole."""
     method: str | None = None
     """One method, such as hirescam, gradcam, eigencam, scorecam. Default: the best for this kind of model."""
     compare: str | None = None
@@ -63,8 +67,8 @@ class ExplainJob(ModelOptions):
     shared_scale: bool = False
     """One colour scale for all pictures and frames, so that colours can be compared."""
     style: str = "isotherm"
-    """How maps are drawn: isotherm (colour over a picture that keeps its light and shade, lines of equal value, the peak),
-    tint, grey, lines, outline, or even (one opacity everywhere)."""
+    """How maps are drawn: isotherm (colour over a picture that keeps its light and shade, lines of equal value, the
+    peak), tint, grey, lines, outline, or even (one opacity everywhere)."""
     colormap: str | None = None
     """Any matplotlib colour map, such as jet. Default: isotherm's own."""
     opacity: float | None = None

@@ -27,11 +27,15 @@ class TrainKeypointsJob(JobOptions):
     images: Path | None = None
     """The folder that the pictures of --data are named relative to. Default: that of the file."""
     backbone: str | None = None
-    """conv (small, trained from scratch), a name of timm's, or owner/name of a hub; the last two are frozen unless the recipe says otherwise."""
+    """conv (small, trained from scratch), a name of timm's, or owner/name of a hub; the last two are frozen unless the
+    recipe says otherwise.
+    """
     steps: int | None = None
     """Steps of the optimiser."""
     out: Path | None = None
-    """Folder of the run. Default: a new one, runs/keypoints-001 and so on. A folder with a run of the same recipe is gone on with."""
+    """Folder of the run. Default: a new one, runs/keypoints-001 and so on. A folder with a run of the same recipe is
+    gone on with.
+    """
     resume: Path | None = None
     """Go on with the run in this folder, by the recipe that it holds."""
     skip_bad: bool = False

@@ -25,8 +25,8 @@ class TrainShippedJob(JobOptions):
     set: UseAppendAction[tuple[str, ...]] = ()
     """Change a value of the recipe: --set training.rate=3e-4. May be given many times."""
     out: Path | None = None
-    """Weights to write, NAME.safetensors; what they reach goes to NAME.json, and checkpoints to the folder NAME.run, from which the
-    same command goes on. Default: runs/ and the model's name and seed."""
+    """Weights to write, NAME.safetensors; what they reach goes to NAME.json, and checkpoints to the folder NAME.run,
+    from which the same command goes on. Default: runs/ and the model's name and seed."""
     threads: int | None = None
     """Threads of torch; the same number gives the same bits. Default: as many as there are."""
     device: str = "cpu"

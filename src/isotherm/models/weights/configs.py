@@ -109,9 +109,9 @@ def check_config(config: Any, named: object) -> None:
 
     Example:
         >>> check_config({"model_type": "vit", "hidden_size": 32, "id2label": {"0": "n/a"}}, "config.json")
-        >>> check_config({"backbone_config": {"model_args": {"checkpoint_path": "x"}}}, "config.json")
+        >>> check_config({"backbone": {"model_args": {"checkpoint_path": "x"}}}, "config.json")
         Traceback (most recent call last):
-        isotherm.models.weights.configs.RefusedConfigError: config.json has backbone_config.model_args.checkpoint_path ...
+        isotherm.models.weights.configs.RefusedConfigError: config.json has backbone.model_args.checkpoint_path ...
     """
     _check_value(config, "", named, handed=False, depth=0)
 

@@ -1,7 +1,7 @@
 """The studio's memory: which runs there were, what was said about them, and where their results lie.
 
-What is large is written first and the row that names it afterwards, and removed the other way round. So a row never names
-what is not there, whenever the process is killed; what no row names is swept away at the next start.
+What is large is written first and the row that names it afterwards, and removed the other way round. So a row never
+names what is not there, whenever the process is killed; what no row names is swept away at the next start.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ class History:
     def sweep(self, *, older_than_s: float = LEFT_OVER_S) -> list[str]:
         """What a start does after a crash: runs that were at work are interrupted, and what no row names is removed.
 
-        A finished run whose folder is missing (somebody removed it by hand) fails, and says so. Returns what was done, in
-        words.
+        A finished run whose folder is missing (somebody removed it by hand) fails, and says so. Returns what was done,
+        in words.
         """
         done = []
         with Session(self._engine) as session, session.begin():
@@ -262,7 +262,8 @@ class History:
         return done
 
     def retain(self, *, runs: int | None = None, size_bytes: int | None = None, days: float | None = None) -> int:
-        """Forget the oldest runs beyond a limit; runs with a star stay and count for nothing. Returns how many are gone.
+        """Forget the oldest runs beyond a limit; runs with a star stay and count for nothing. Returns how many are
+        gone.
 
         Args:
             runs: how many are kept at most.

@@ -1,7 +1,7 @@
 """The tables of the studio's history. What is large lies in folders beside the database; a row names it by a random id.
 
-Times are seconds since 1970 in UTC, which SQLite and PostgreSQL store, compare and index alike. A change of a table is a
-new file in ``migrations/versions``.
+Times are seconds since 1970 in UTC, which SQLite and PostgreSQL store, compare and index alike. A change of a table is
+a new file in ``migrations/versions``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class RunRow(Table):
     words: Mapped[str] = mapped_column(Text)
     """All that a search for words looks at, in lower case: title, model, labels, tags, note."""
     verdicts: Mapped[str] = mapped_column(Text, default=",")
-    """Those of its maps, each between commas: there are few words and many maps, so an index of maps finds them slower."""
+    """Those of its maps, each between commas: there are few words and many maps, so an index of maps finds them
+    slower.
+    """
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
     maps: Mapped[list[MapRow]] = relationship(

@@ -1,4 +1,6 @@
-"""What happened to a run so far, numbered, for anybody who listens from any number on: a page that was reloaded misses nothing."""
+"""What happened to a run so far, numbered, for anybody who listens from any number on: a page that was reloaded misses
+nothing.
+"""
 
 from __future__ import annotations
 

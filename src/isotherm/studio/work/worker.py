@@ -63,8 +63,8 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     """Do jobs until the studio closes the pipe or ends.
 
     Args:
-        pipe: orders come in: ``{"run", "job", "options", "out"}``, or ``{"cancel": run}``; events go out, the last one of a
-            run is ``finished`` or ``failed``.
+        pipe: orders come in: ``{"run", "job", "options", "out"}``, or ``{"cancel": run}``; events go out, the last one
+            of a run is ``finished`` or ``failed``.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
     """

@@ -1,7 +1,7 @@
 """Where the studio's runs wait, and where one at a time is worked on, by a process that may die.
 
-A run that was taken in is in the history at once, so that a crash of the studio forgets none. One that takes too long, or
-that does not end when it is cancelled, ends with its process; the next one gets a new process.
+A run that was taken in is in the history at once, so that a crash of the studio forgets none. One that takes too long,
+or that does not end when it is cancelled, ends with its process; the next one gets a new process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class QueueFull(IsothermError):
     """As many runs wait as may wait.
 
     Args:
-        waiting: how many. retry_s: in how many seconds there is likely room.
+        waiting: how many.
+        retry_s: in how many seconds there is likely room.
     """
 
     def __init__(self, waiting: int, retry_s: int) -> None:
@@ -124,14 +125,18 @@ class Workroom:
         return run_id
 
     def place(self, run_id: str) -> int | None:
-        """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked on."""
+        """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked
+        on.
+        """
         with self._changed:
             if run_id == self._current:
                 return 0
             return next((i for i, one in enumerate(self._waiting, 1) if one.run_id == run_id), None)
 
     def cancel(self, run_id: str) -> None:
-        """Ask a run to end: one that waits ends at once, one that is worked on at its next item. What it did is kept."""
+        """Ask a run to end: one that waits ends at once, one that is worked on at its next item. What it did is
+        kept.
+        """
         with self._changed:
             waiting = next((one for one in self._waiting if one.run_id == run_id), None)
             if waiting is not None:
@@ -184,13 +189,13 @@ class Workroom:
         run_id, options = waiting.run_id, waiting.options
         self.history.set_status(run_id, "running")
         self.events.add(run_id, {"event": "running"})
-        given = options.to_json()
+        facts = options.to_json()
         if waiting.pictures:
-            given["sources"] = self._lay_out(waiting, folder)
+            facts["sources"] = self._lay_out(waiting, folder)
         order = {
             "run": run_id,
             "job": " ".join(options.words),
-            "options": given,
+            "options": facts,
             "command": options.command_line(),
             "out": str(folder),
         }
@@ -218,7 +223,9 @@ class Workroom:
         return [str(inputs / name) for _, name in waiting.pictures]
 
     def _listen(self, run_id: str) -> Event:
-        """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell it."""
+        """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell
+        it.
+        """
         assert self._pipe is not None
         until = time.monotonic() + self.timeout_s
         while True:

@@ -93,7 +93,9 @@ def moment_times(
 
 
 def coordinate_picture(size: Size) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture whose pixels say where they are: red grows from left to right, green from top to bottom, blue is even."""
+    """A picture whose pixels say where they are: red grows from left to right, green from top to bottom, blue is
+    even.
+    """
     h, w = size
     picture = np.full((h, w, 3), 128, np.uint8)
     picture[..., 0] = np.round((np.arange(w) + 0.5) / w * 255).astype(np.uint8)

@@ -1,0 +1,164 @@
+"""How the code looks, where no formatter decides it.
+
+Docstrings have one form: a sentence; arguments, each on a line of its own, by their names; what comes back; what is
+raised; an example. Files are short. Names are those of things, not of what was done to them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src" / "isotherm"
+SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
+ENTRY = re.compile(r"(\*{0,2}[A-Za-z_]\w*(?:, \*{0,2}[A-Za-z_]\w*)*): ")
+
+Documented = ast.FunctionDef | ast.ClassDef
+
+
+FILES = sorted(SRC.rglob("*.py"))
+MOST_LINES = 400
+WIDTH = 120
+PARTICIPLES = {"said", "told", "asked", "asking", "found", "given", "heard"}
+"""As names they say what happened, and leave out to what: an answer, a prompt, a question, a match, options."""
+
+
+@cache
+def classes_of_the_package() -> dict[str, ast.ClassDef]:
+    nodes = (node for fpath in FILES for node in ast.parse(fpath.read_text()).body)
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+
+def public(tree: ast.AST) -> list[Documented]:
+    """Functions, classes and methods whose names, and those of the classes that they are in, begin without an underscore."""
+    found: list[Documented] = []
+    for node in getattr(tree, "body", []):
+        if isinstance(node, Documented) and not node.name.startswith("_"):
+            found.append(node)
+            if isinstance(node, ast.ClassDef):
+                found += public(node)
+    return found
+
+
+def parameters(function: ast.FunctionDef) -> set[str]:
+    args = function.args
+    more = [arg for arg in (args.vararg, args.kwarg) if arg]
+    return {arg.arg for arg in [*args.posonlyargs, *args.args, *args.kwonlyargs, *more]}
+
+
+def names_of(node: Documented, classes: dict[str, ast.ClassDef]) -> set[str]:
+    """What an entry below Args may be called: parameters; of a class its fields, methods and those of its bases."""
+    if isinstance(node, ast.FunctionDef):
+        return parameters(node)
+    names = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef):
+            names |= {method.name} | (parameters(method) if method.name in ("__init__", "__call__") else set())
+    for base in node.bases:
+        name = base.id if isinstance(base, ast.Name) else base.value.id if isinstance(base, ast.Subscript) else ""  # type: ignore[attr-defined]
+        if name in classes and classes[name] is not node:
+            names |= names_of(classes[name], classes)
+    return names
+
+
+def problems(source: str) -> list[str]:
+    """What is not of the form, a sentence each."""
+    tree = ast.parse(source)
+    classes = classes_of_the_package() | {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
+    wrong = []
+    for node in public(tree):
+        text = ast.get_docstring(node)
+        if text is None:
+            continue
+        first = text.split("\n\n")[0]
+        if not first.rstrip().endswith((".", ":", "?", "``")):
+            wrong.append(f"{node.lineno} {node.name}: the first paragraph ends without a stop")
+        heads = [line[:-1] for line in text.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+        order = [SECTIONS.index(head) for head in heads if head in SECTIONS]
+        if order != sorted(set(order)):
+            wrong.append(f"{node.lineno} {node.name}: sections are {heads}; expected the order {SECTIONS}")
+        allowed = names_of(node, classes)
+        for line in section(text, "Args"):
+            wrong += [f"{node.lineno} {node.name}: {problem}" for problem in entry_problems(line, allowed)]
+    return wrong
+
+
+def section(text: str, head: str) -> list[str]:
+    """The lines of a section at its own indentation, without what continues them."""
+    after = re.split(rf"^{head}:\n", text, maxsplit=1, flags=re.MULTILINE)
+    if len(after) == 1:
+        return []
+    lines = after[1].split("\n\n")[0].splitlines()
+    return [line.strip() for line in lines if re.match(r" {4}\S", line)]
+
+
+def entry_problems(line: str, allowed: set[str]) -> list[str]:
+    start = ENTRY.match(line)
+    if start is None:
+        return []
+    names = [name.lstrip("*") for name in start[1].split(", ")]
+    wrong = [f"there is no argument {name!r}" for name in names if name not in allowed]
+    for more in ENTRY.finditer(line, start.end()):
+        others = [name.lstrip("*") for name in more[1].split(", ")]
+        if re.search(r"[.!?]\)? $", line[: more.start()]) and set(others) <= allowed:
+            wrong.append(f"{more[1]!r} shares the line of {start[1]!r}")
+    return wrong
+
+
+def too_wide(source: str) -> list[int]:
+    """Lines of docstrings beyond the width, but for examples and tables, which cannot be broken, and what quotes them."""
+    wrong = []
+    for node in ast.walk(ast.parse(source)):
+        value = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
+            numbered = enumerate(lines, node.lineno)
+            wrong += [i for i, line in numbered if len(line) > WIDTH and not re.match(r" *(>>>|\.\.\.|\|)", line)]
+    return wrong
+
+
+def participles(source: str) -> list[str]:
+    """Names made of nothing but what was done."""
+    words = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+    names = {word.string for word in words if word.type == tokenize.NAME}
+    return sorted(name for name in names if name.strip("_") in PARTICIPLES)
+
+
+@pytest.mark.parametrize("fpath", FILES, ids=lambda f: str(f.relative_to(SRC)))
+def test_files_have_one_form(fpath):
+    source = fpath.read_text()
+    assert not problems(source)
+    assert not too_wide(source)
+    assert not participles(source)
+    assert len(source.splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('"""Does it."""', ""),
+        (
+            '"""Does it.\n\n    Args:\n        a: one.\n        b: two, note: three.\n\n    Returns:\n        It.\n    """',
+            "",
+        ),
+        ('"""Does it"""', "without a stop"),
+        ('"""Does it.\n\n    Args:\n        a: one. b: two.\n    """', "'b' shares the line of 'a'"),
+        ('"""Does it.\n\n    Args:\n        c: one.\n    """', "no argument 'c'"),
+        ('"""Does it.\n\n    Returns:\n        It.\n\n    Args:\n        a: one.\n    """', "expected the order"),
+    ],
+)
+def test_what_is_no_such_docstring_is_named(body, problem):
+    found = problems(f"def work(a, b):\n    {body}\n")
+    assert problem in " ".join(found) if problem else not found
+
+
+def test_what_else_is_not_of_the_form_is_named():
+    long = "x" * 130
+    assert too_wide(f'def work():\n    """Does {long}."""\n') == [2]
+    assert too_wide(f'def work():\n    """Does it.\n\n    >>> {long}\n    """\n    return "{long}"\n') == []
+    assert participles("found = given[0]  # told\nx = 'said'\nboxes_found = unasked") == ["found", "given"]
