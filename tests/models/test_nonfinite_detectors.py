@@ -34,7 +34,7 @@ def why(*given, **options) -> NonFiniteError:
     ],
 )
 def test_torchvision(name, layer):
-    from models.torchvision.test_detect import PICTURES, build
+    from rigs.torchvision_detectors import PICTURES, build
 
     assert why(spoilt(build(name), layer), PICTURES[0]).layer == layer
 

@@ -15,7 +15,8 @@ from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout, reading_order, window_index, window_order
 from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
-from rigs.vlm_models import FAMILIES, HALF, MIXED, asked
+from rigs.vlm_models import FAMILIES, asked
+from rigs.vlm_parts import HALF, MIXED
 
 SEEING_VIDEOS = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_onevision"]
 

@@ -1,0 +1,197 @@
+"""The report's page computes as the server does: values, colours, lines, peaks, scales."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from dataclasses import asdict, replace
+from importlib import resources
+
+import numpy as np
+import pytest
+import torch
+
+from isotherm.draw import STYLES, Scale, colour_table, shared_scale
+from isotherm.draw.blend import blend_image
+from isotherm.draw.ink import Ink
+from isotherm.draw.lines import Samples, outward
+from isotherm.draw.marks import peak_of
+from isotherm.draw.report import NUMBERS
+from isotherm.draw.scale import scale_of
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
+from isotherm.ops.resample import to_source
+
+SOURCE = (40, 60)
+NODE = shutil.which("node")
+
+
+def of(values: torch.Tensor | None = None, frame: Frame | None = None, **fields) -> Heatmap:
+    frame = Frame.resize(SOURCE, (4, 6)) if frame is None else frame
+    values = torch.randn(frame.size, generator=torch.Generator().manual_seed(1)) if values is None else values
+    return Heatmap(values, frame, fields.pop("kind", "relevance"), **fields)
+
+
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*SOURCE, 3), dtype=np.uint8)
+
+
+# --- the page's own arithmetic ------------------------------------------------------------------------
+
+
+def in_node(tmp_path, program: str, data: dict) -> dict:
+    page = resources.files("isotherm.draw") / "page"
+    modules = ("field", "ink", "contours", "marks")
+    for name in modules:
+        (tmp_path / f"{name}.js").write_text((page / f"{name}.js").read_text())
+    names = " ".join(f"global.{name.capitalize()} = require('./{name}.js');" for name in modules)
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    script = f"{names} const data = require('./data.json');\nconst out = (() => {{ {program} }})();\nconsole.log(JSON.stringify(out));"
+    (tmp_path / "run.js").write_text(script)
+    return json.loads(
+        subprocess.run([NODE, "run.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    )
+
+
+def as_data(heatmap: Heatmap) -> dict:
+    from isotherm.draw.report import _map
+
+    return {**_map(heatmap), "source": {"w": SOURCE[1], "h": SOURCE[0]}, "H": SOURCE[0], "W": SOURCE[1]}
+
+
+READ = "const f = Field.read(data);"
+TURN = torch.tensor([[0.8, -0.6, 9.0], [0.6, 0.8, -4.0]], dtype=torch.float64)
+FRAMES = {
+    "resize": Frame.resize(SOURCE, (4, 6)),
+    "letterbox": Frame.letterbox(SOURCE, (64, 64)).to_grid(stride=8),
+    "crop and flip": Frame.identity(SOURCE).cropped((10, 6, 42, 30)).to_grid(stride=4).flipped(),
+    "rotated": Frame.identity(SOURCE).warped(TURN, (40, 40)).to_grid(stride=8),
+    "off centre": Frame.identity(SOURCE).cropped((4, 2, 36, 26)).to_cells((0.5, 0.5), (8.0, 8.0), (3, 4)),
+    "one cell": Frame.resize(SOURCE, (1, 1)),
+}
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@pytest.mark.parametrize("kind", FRAMES)
+def test_values_under_the_pointer_are_those_of_the_server(tmp_path, kind):
+    heatmap = of(frame=FRAMES[kind])
+    expected = to_source(heatmap.values, heatmap.frame, outside="nan").numpy()
+    program = (
+        READ
+        + "return {raster: [...Field.raster(f, data.H, data.W, data.source, data)].map((v) => Number.isNaN(v) ? null : v), one: [...Array(data.H * data.W).keys()].map((k) => { const v = Field.sample(f, k % data.W + 0.5, Math.floor(k / data.W) + 0.5, data); return Number.isNaN(v) ? null : v; })};"
+    )
+    got = in_node(tmp_path, program, as_data(heatmap))
+    for name in ("raster", "one"):
+        values = np.array([np.nan if v is None else v for v in got[name]]).reshape(SOURCE)
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(expected))
+        np.testing.assert_allclose(values, expected, atol=2e-6)
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.parametrize(("signed", "holes"), [(False, False), (True, True), (True, False)])
+def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
+    values = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
+    if holes:
+        values[1, 2], values[3, 3] = torch.nan, torch.inf
+    heatmap = of(values, signed=signed)
+    style = replace(STYLES[name], threshold=0.15)
+    table = base64.b64encode(
+        colour_table("isotherm_signed" if signed else "isotherm").mul(255).round().byte().numpy().tobytes()
+    ).decode()
+    data = {**as_data(heatmap), "table": table, "style": asdict(style), "k": NUMBERS}
+    program = (
+        READ
+        + """
+        const v = Field.raster(f, data.H, data.W, data.source, data), heat = new Uint8ClampedArray(4 * v.length), veil = new Uint8ClampedArray(4 * v.length);
+        const ink = Ink.of(data.style, data, { signed: data.signed, table: Field.bytesOf(data.table), centred: data.signed && data.low < 0, k: data.k });
+        Ink.lay(v, ink, data, heat, veil);
+        return { heat: [...heat], veil: [...veil] };"""
+    )
+    got = in_node(tmp_path, program, data)
+    heat, veil = (np.array(got[name], np.float64).reshape(*SOURCE, 4) for name in ("heat", "veil"))
+    picture = photo()
+    expected = np.asarray(
+        blend_image(
+            picture,
+            heatmap.values,
+            heatmap.frame,
+            scale=scale_of(heatmap),
+            ink=Ink.of(style, scale_of(heatmap), signed=signed),
+        ),
+        np.float64,
+    )
+    luma = (picture @ np.array([0.299, 0.587, 0.114]))[..., None]
+    grey, alpha = veil[..., 3:] / 255, heat[..., 3:] / 255
+    shown = (picture * (1 - grey) + luma * grey) * (1 - alpha) + heat[..., :3] * alpha
+    error = np.abs(shown - expected)
+    assert np.percentile(error, 99) <= 2.5
+    assert (error.max(-1) > 3).mean() < 0.003  # a pixel right at the threshold may fall to either side
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@pytest.mark.parametrize("kind", FRAMES)
+def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
+    heatmap = of(frame=FRAMES[kind])
+    if kind == "one cell":
+        heatmap = heatmap.with_(values=torch.ones(1, 1))
+    samples = Samples.of(heatmap.values, heatmap.frame, SOURCE, scale_of(heatmap))
+    levels = [0.2, 0.9, -0.4]
+    data = {**as_data(heatmap), "levels": levels}
+    program = (
+        READ
+        + "const s = Contours.samples(f, data.source, data, {h: data.H, w: data.W}); return data.levels.map((l) => [Contours.lines(s, l), Contours.lines(s, l, true), Contours.lines(s, l).map((line) => Contours.outward(line, 1))]);"
+    )
+    got = in_node(tmp_path, program, data)
+    for level, (above, below, moved) in zip(levels, got, strict=True):
+        for lines, expected in (
+            (above, samples.lines(level)),
+            (below, samples.lines(level, below=True)),
+            (moved, [outward(line, 1.0) for line in samples.lines(level)]),
+        ):
+            assert sorted(map(len, lines)) == sorted(map(len, expected))
+            ours, theirs = (np.concatenate([np.zeros((0, 2)), *map(np.asarray, found)]) for found in (lines, expected))
+            if len(theirs):  # the same points, wherever a line begins
+                gap = np.hypot(*(ours[:, None] - theirs[None]).transpose(2, 0, 1))
+                assert gap.min(0).max() < 1e-3
+                assert gap.min(1).max() < 1e-3
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@pytest.mark.parametrize("kind", FRAMES)
+def test_the_peak_of_the_page_is_that_of_the_server(tmp_path, kind):
+    heatmap = of(frame=FRAMES[kind])
+    got = in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(heatmap))
+    np.testing.assert_allclose(got["place"], peak_of(heatmap, scale_of(heatmap)), atol=1e-6)
+    flat = heatmap.with_(values=torch.ones_like(heatmap.values))
+    assert (
+        (in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(flat)) is None)
+        == (peak_of(flat, scale_of(flat)) is None)
+        == (kind != "one cell")
+    )
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+def test_half_floats_and_shared_scales_agree_with_the_server(tmp_path):
+    halves = np.array([0.0, 1.0, -2.5, 6e-8, 65504, np.inf, -np.inf, np.nan, 0.333], "<f2")
+    maps = [
+        of(torch.tensor([[-1.0, 2.0]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+        of(torch.tensor([[-5.0, 0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+        of(torch.tensor([[-5.0, -0.5]]), Frame.resize(SOURCE, (1, 2)), signed=True),
+    ]
+    logits = [of(torch.tensor([[v, -30.0]]), Frame.resize(SOURCE, (1, 2)), kind="logits") for v in (3.0, 9.0)]
+    data = {
+        "halves": base64.b64encode(halves.tobytes()).decode(),
+        "scales": [as_data(m) for m in maps],
+        "logits": [as_data(m) for m in logits],
+    }
+    program = "return {halves: [...Field.decode(data.halves, 'f2', 2)].map(String), shared: Field.share(data.scales, 'relevance'), logits: Field.share(data.logits, 'logits'), none: Field.share([{low: 0, high: 0}], 'relevance'), texts: [0, 0.00012, 1234567, 0.123456, NaN].map(Field.text)};"
+    got = in_node(tmp_path, program, data)
+    back = np.array([float(v.replace("Infinity", "inf")) for v in got["halves"]], np.float32)
+    np.testing.assert_array_equal(back, halves.astype(np.float32) * 2)
+    assert Scale(**got["shared"]) == shared_scale(maps)
+    assert Scale(**got["logits"]) == shared_scale(logits)
+    assert got["none"] == {"low": 0, "high": 0, "beyond": False}
+    assert got["texts"] == ["0", "1.200e-4", "1.235e+6", "0.1235", "no value"]
