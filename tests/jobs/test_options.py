@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tyro
 
@@ -198,3 +199,45 @@ def test_json_that_is_wrong_is_refused_with_the_place(data, message):
 def test_every_literal_is_checked_on_construction(options, message):
     with pytest.raises(OptionError, match=message):
         ExplainJob(sources=("a.jpg",), **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sources": "a.jpg"}, r"--sources is 'a.jpg'; expected several, such as \('a.jpg',\)"),
+        ({"sources": 3}, "--sources is 3; expected several"),
+        ({"sources": (3,)}, "--sources is 3; expected text"),
+        ({"batch": "4"}, "--batch is '4'; expected a whole number"),
+        ({"batch": 4.0}, "--batch is 4.0; expected a whole number"),
+        ({"batch": True}, "--batch is True; expected a whole number"),
+        ({"confidence": "high"}, "--confidence is 'high'; expected a number"),
+        ({"recursive": 1}, "--recursive is 1; expected True or False"),
+        ({"out": 5}, "--out is 5; expected a path"),
+        ({"model": None}, "--model is None; expected text"),
+        ({"size": 640}, "--size is 640; expected text"),
+        ({"size": (480, 640)}, "--size is .*; expected text"),
+    ],
+)
+def test_values_of_another_kind_are_refused_when_the_options_are_made(options, message):
+    with pytest.raises(OptionError, match=message):
+        ExplainJob(**{"sources": ("a.jpg",), **options})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_values_that_only_look_different_are_taken():
+    made = ExplainJob(
+        sources=[Path("a.jpg"), "b.jpg"],
+        out="results",
+        model=Path("w.pt"),
+        batch=np.int64(4),
+        confidence=np.float32(0.5),
+        opacity=1,
+    )
+    same = ExplainJob(
+        sources=("a.jpg", "b.jpg"), out=Path("results"), model="w.pt", batch=4, confidence=0.5, opacity=1.0
+    )
+    assert made == same
+    assert hash(made) == hash(same)
+    assert ExplainJob.from_json(json.dumps(made.to_json())) == same
+    assert TrainScenesJob(set=["seed=1"]).set == ("seed=1",)

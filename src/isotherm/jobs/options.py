@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
@@ -29,7 +31,7 @@ class JobOptions:
         names: options that it calls otherwise than Python does.
 
     Raises:
-        OptionError: a word that an option does not know.
+        OptionError: a word that an option does not know, or a value of another kind.
     """
 
     words: ClassVar[tuple[str, ...]] = ()
@@ -43,6 +45,8 @@ class JobOptions:
             value = getattr(self, field.name)
             if choices and value is not None:
                 known_word(value, choices, self.flag(field.name))
+            else:
+                object.__setattr__(self, field.name, _fitting(value, hints[field.name], self.flag(field.name)))
 
     @classmethod
     def flag(cls, name: str) -> str:
@@ -150,6 +154,34 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _fitting(value: Any, hint: Any, flag: str) -> Any:
+    """The value as the type that its option has: paths and names from either, tuples from lists, numbers from NumPy's.
+
+    Raises:
+        OptionError: it is of another kind; a name where several are expected would be taken for its letters.
+    """
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if value is None and type(None) in kinds:
+        return None
+    kind = next(one for one in kinds if one is not type(None))
+    if get_origin(kind) is tuple:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise OptionError(f"{flag} is {value!r}; expected several, such as ({str(value)!r},)")
+        return tuple(_fitting(one, get_args(kind)[0], flag) for one in value)
+    if kind is Path and isinstance(value, str | os.PathLike):
+        return Path(value)
+    if kind is str and isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind in (int, float) and isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool):
+        return kind(value)
+    word = {str: "text", int: "a whole number", float: "a number", bool: "True or False", Path: "a path"}.get(
+        kind, kind
+    )
+    raise OptionError(f"{flag} is {value!r}; expected {word}")
 
 
 def _words_of(hint: Any) -> tuple[str, ...]:
