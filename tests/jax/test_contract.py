@@ -103,7 +103,7 @@ def test_gradients_of_least_squares(jax64, sigma, maps):
 
 def test_single_precision_on_noise(jax32):
     values = peaks("noisy").astype(np.float32)
-    got = decode.least_squares(jax32.numpy.asarray(values), sigma_cells=1.5)
+    got = compiled_least_squares(1.5)(jax32.numpy.asarray(values))
     expected = decode.least_squares(values, sigma_cells=1.5)
     assert got.xy.dtype == "float32"
     seen = expected.score > 0.3
