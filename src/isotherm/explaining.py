@@ -30,10 +30,10 @@ from isotherm.cam.trust import assessor
 from isotherm.cam.view import Prediction, View
 from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
-from isotherm.errors import NonFiniteError, OptionError, TargetError
+from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetError
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
-from isotherm.relevance.method import Method
+from isotherm.relevance.method import Method, checked_method
 from isotherm.relevance.score import Score, check_score
 from isotherm.vlm.choose import answer_methods, answer_score, token_methods
 from isotherm.vlm.explain import explain_answer
@@ -304,9 +304,13 @@ def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: 
         several = [method]
     else:
         several = method
-    return [_method(m) if isinstance(m, str) else m for m in several]
+    return [_method(m) if isinstance(m, str) else checked_method(m) for m in several]
 
 
 def _method(name: str) -> Method:
+    if plain(name) not in map(plain, methods_module.ALL) and plain(name) in map(plain, answer_methods()):
+        raise MethodError(
+            f"the method {name!r} explains answers; ask a question with prompt (--prompt), or take another"
+        )
     method: Method = getattr(methods_module, known_method(name, list(methods_module.ALL)))
     return method

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +113,18 @@ def test_a_character_that_no_font_has_is_no_error(monkeypatch):
     text_module._best_name.cache_clear()
     assert font_for("\U0001f9ff", 12).getlength("\U0001f9ff") > 0
     text_module._best_name.cache_clear()
+
+
+def test_a_word_of_any_length_is_broken_at_once():
+    font = font_for("a", 14)
+    started = time.process_time()
+    lines = wrap("isotherm " + "aW/" * 20_000, font, 400)
+    assert time.process_time() - started < 5  # it took minutes
+    assert "".join(lines) == "isotherm" + "aW/" * 20_000
+    assert all(350 < font.getlength(line) <= 400 for line in lines[1:-1])
+    for word in ("iiiii" * 40, "WWWMM" * 30, "a.b/c-d_" * 25, "ffi" * 50):
+        for width in (3, 20, 77):
+            whole = wrap(word, font, width)
+            assert "".join(whole) == word
+            # a line holds all that fits
+            assert all(font.getlength(a + b[0]) > width for a, b in pairwise(whole))

@@ -15,6 +15,7 @@ import pytest
 from torch import nn
 
 from isotherm.errors import AdapterError, OptionError
+from isotherm.models import choose
 from isotherm.models import family as families_module
 from isotherm.models.choose import family_of_name, family_of_object, open_view
 from isotherm.models.family import Family, Fit, Match, families, takes_options_of
@@ -176,3 +177,21 @@ def test_a_loader_has_the_options_of_what_it_hands_them_on_to():
 def test_options_are_those_of_the_family():
     with pytest.raises(OptionError, match="scenes, which ships with isotherm, takes no option prompt"):
         open_view("scenes", prompt="x")
+
+
+@pytest.mark.parametrize(
+    ("matches", "message"),
+    [(lambda model: 1 / 0, "ZeroDivisionError"), (lambda model: True, "matches gave True, expected")],
+)
+def test_a_family_of_another_package_whose_matches_fails_is_left_out_by_name(monkeypatch, matches, message):
+    foreign = Family(name="leafkit", matches=matches, load="leafkit.family:load")
+    monkeypatch.setattr(choose, "families", lambda: {"leafkit": foreign, **families()})
+    with pytest.warns(RuntimeWarning, match=rf"family leafkit \(leafkit.family:load\) was left out.*{message}"):
+        assert choose.open_view("scenes").view.name.startswith("scene")
+
+
+def test_a_fault_of_our_own_families_is_not_passed_over(monkeypatch):
+    ours = Family(name="scenes", matches=lambda model: 1 / 0, load="isotherm.zoo.scenes.view:load_scenes")
+    monkeypatch.setattr(choose, "families", lambda: {"scenes": ours})
+    with pytest.raises(ZeroDivisionError):
+        choose.open_view("scenes")

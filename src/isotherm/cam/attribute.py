@@ -25,7 +25,7 @@ from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
-from isotherm.errors import MethodError
+from isotherm.errors import MethodError, TargetError
 from isotherm.frame import Frame
 from isotherm.ops.resample import to_frame
 from isotherm.relevance.method import LayerMethod, Method, check_explains, needs_of
@@ -109,7 +109,12 @@ def attribute(
         kept = observe(view, inputs, needs_of(methods), refs)
         prediction = view.find(kept.recording.raw, inputs)
         check_answer(view, inputs, kept.recording.raw, prediction)
-        targets = (score or default_score(prediction))(prediction, inputs)
+        chosen = score or default_score(prediction)
+        targets = chosen(prediction, inputs)
+        if not isinstance(targets, Targets):
+            raise TargetError(
+                f"the score {type(chosen).__name__} gave a {type(targets).__name__}; expected isotherm.cam.scores.Targets"
+            )
         check_scores(view, inputs, targets)
         rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
         maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
@@ -205,9 +210,29 @@ def method_maps(
 def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:
     """The method's map; where there is no target, no map on the last layer's grid, and the method is not asked."""
     if len(trace):
-        return fuse(list(method(trace)), how)
+        return fuse(_maps_of(method, trace), how)
     last = trace.layers[-1]
     return last.map_of(last.activation[:, 0])
+
+
+def _maps_of(method: Method, trace: Trace) -> list[LayerMap]:
+    """What a method gives, if it is maps; somebody's own method may give anything."""
+    maps = method(trace)
+    expected = "expected a list with a map for each layer, as layer.map_of(values) makes them"
+    if not isinstance(maps, Sequence) or not maps or not all(isinstance(one, LayerMap) for one in maps):
+        what = "an empty list" if isinstance(maps, Sequence) and not maps else f"a {type(maps).__name__}"
+        raise MethodError(f"the method {method.name} gave {what}; {expected}")
+    for one in maps:
+        if not isinstance(one.values, Tensor) or not one.values.is_floating_point():
+            kind = one.values.dtype if isinstance(one.values, Tensor) else type(one.values).__name__
+            raise MethodError(f"the values of the method {method.name} at {one.name} are {kind}; expected real numbers")
+        moments = 0 if one.time is None else 1
+        if one.values.ndim != 3 + moments or len(one.values) != len(trace):
+            raise MethodError(
+                f"the values of the method {method.name} at {one.name} have shape {tuple(one.values.shape)}; expected "
+                f"({len(trace)}, {'moments, ' * moments}h, w): a map for each target, without channels"
+            )
+    return list(maps)
 
 
 def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,13 +95,17 @@ def wrap(text: str, font: Font, width: int) -> list[str]:
         line = ""
         for word in clean(paragraph).split(" "):
             candidate = f"{line} {word}" if line else word
-            if font.getlength(candidate) <= width:
+            if len(candidate) < 4 * width and font.getlength(candidate) <= width:
                 line = candidate
                 continue
             if line:
                 lines.append(line)
-            while font.getlength(word) > width and len(word) > 1:
-                cut = max(1, next((i for i in range(len(word) - 1, 0, -1) if font.getlength(word[:i]) <= width), 1))
+            # no line has more letters; what is behind them need not be measured
+            most = 2 + round(4 * width / max(1.0, font.getlength("i")))
+            while len(word) > most or (font.getlength(word) > width and len(word) > 1):
+                # the longest start that fits; by halving, since measuring all takes a minute for a long address
+                starts = range(1, min(len(word), most))
+                cut = max(1, bisect_right(starts, float(width), key=lambda i: float(font.getlength(word[:i]))))
                 lines.append(word[:cut])
                 word = word[cut:]
             line = word

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from isotherm.cam.view import View
 from isotherm.errors import MissingExtraError, OptionError
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
+from isotherm.vlm.view import LanguageView
 
 DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"
@@ -72,6 +74,22 @@ def open_model(options: ModelOptions) -> OpenModel:
     if options.model == AUTO:
         return _default(options, of_family, where_taken)
     return open_with(options.model, of_family, where_taken=where_taken)
+
+
+def opened_model(options: ModelOptions, opened: OpenModel | View | LanguageView | None) -> OpenModel:
+    """The model that a job was given open, or else the one that its options name.
+
+    Raises:
+        OptionError: something that is no open model.
+    """
+    if opened is None:
+        return open_model(options)
+    view = opened.view if isinstance(opened, OpenModel) else opened
+    if not isinstance(view, View | LanguageView):
+        raise OptionError(
+            f"opened is a {type(view).__name__}; expected what isotherm.open_model gives, such as isotherm.open_model('scenes')"
+        )
+    return opened if isinstance(opened, OpenModel) else OpenModel(view, "it was given open")
 
 
 def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:

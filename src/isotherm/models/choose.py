@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -148,12 +149,33 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
     """
     surest: tuple[Family, Match] | None = None
     for family in families().values():
-        match = family.matches(model)
+        match = _match(family, model)
         if match is not None and (surest is None or match.fit > surest[1].fit):
             surest = family, match
         if surest is not None and surest[1].fit == Fit.OWN:
             break  # nobody can be surer
     return surest
+
+
+def _match(family: Family, model: Any) -> Match | None:
+    """What a family says of a model; one of another package that fails is left out with a warning, as one that cannot
+    be imported is.
+    """
+    try:
+        match = family.matches(model)
+        if match is not None and not isinstance(match, Match):
+            raise TypeError(f"matches gave {match!r}, expected an isotherm.models.family.Match or None")
+    except Exception as error:
+        if family.is_ours:
+            raise
+        warnings.warn(
+            f"the model family {family.name} ({family.load}) was left out, since its matches failed "
+            f"({type(error).__name__}: {error}); update or remove its package",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return match
 
 
 def _check_path(name: str) -> None:

@@ -85,6 +85,12 @@ class Family:
     shipped: bool = False
 
     @property
+    def is_ours(self) -> bool:
+        """Whether isotherm itself has it, so that a failure of it is ours and is not passed over."""
+        place = self.load if isinstance(self.load, str) else self.load.__module__
+        return place.startswith("isotherm.")
+
+    @property
     def is_installed(self) -> bool:
         """Whether the package that its models come from is there."""
         return self.package is None or importlib.util.find_spec(self.package) is not None
@@ -182,7 +188,7 @@ def families() -> dict[str, Family]:
             family = point.load()
             if not isinstance(family, Family):
                 raise TypeError(f"it is a {type(family).__name__}, expected an isotherm.models.family.Family")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if _owner(point) == OURS:
                 raise
             warnings.warn(

@@ -7,9 +7,9 @@ that is one formula per layer (:class:`LayerMethod`) is written once and explain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -72,6 +72,31 @@ class Method(Protocol):
             vision tokens.
         """
         ...
+
+
+def checked_method(method: Any) -> Any:
+    """The method, if it is one: an object with a name, signs and declared needs that can be called with a trace.
+
+    Raises:
+        MethodError: it is none; the message says what is missing, or which word is unknown.
+    """
+    if isinstance(method, type):
+        raise MethodError(f"{method.__name__} is a class; give an object of it, {method.__name__}()")
+    kind = getattr(method, "__name__", type(method).__name__)
+    missing = [word for word in ("name", "signed", "needs") if not hasattr(method, word)]
+    if missing or not callable(method):
+        lacks = f"no {', '.join(missing)}" if missing else "nothing to call"
+        raise MethodError(f"{kind} is no method: it has {lacks}; see isotherm.methods.Method")
+    for what, words, known in (
+        ("needs", method.needs, tuple(NEEDS)),
+        ("explains", getattr(method, "explains", ()) or (), get_args(Subject)),
+    ):
+        if isinstance(words, str) or not isinstance(words, Collection):
+            raise MethodError(f"{what} of the method {method.name} is {words!r}; expected a set of words")
+        for word in words:
+            if word not in known:
+                raise MethodError(f"the method {method.name} {what} {word!r}; expected words of {', '.join(known)}")
+    return method
 
 
 def explains(method: Method, subject: Subject) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from isotherm.cam import methods as picture_methods
 from isotherm.errors import OptionError, TargetError
 from isotherm.ops.names import known_method, plain
-from isotherm.relevance.method import Method, explains
+from isotherm.relevance.method import Method, checked_method, explains
 from isotherm.relevance.score import Score, check_score
 from isotherm.vlm import methods as methods_module
 from isotherm.vlm.methods import Propagation
@@ -95,7 +95,7 @@ def token_methods(chosen: Any) -> tuple[list[Method], str | None]:
             "method: propagation, whose maps lie best on the evidence in our comparison; attention_gradient takes half the time",
         )
     several: Sequence[Any] = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Sequence) else chosen
-    return [_method(m) if isinstance(m, str) else m for m in several], None
+    return [_method(m) if isinstance(m, str) else checked_method(m) for m in several], None
 
 
 def answer_methods() -> dict[str, Method]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isotherm.errors import AdapterError, OptionError
 from isotherm.jobs.count.options import CountingOptions
-from isotherm.jobs.open_model import open_model
+from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.options import split
 from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
@@ -13,9 +13,9 @@ from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
 
 
-def counting_view(options: CountingOptions, opened: OpenModel | None = None) -> tuple[LanguageView, str]:
+def counting_view(options: CountingOptions, opened: OpenModel | LanguageView | None = None) -> tuple[LanguageView, str]:
     """The model, if it answers questions, and why it was chosen; ``opened`` where it is open already."""
-    opened = open_model(options) if opened is None else opened
+    opened = opened_model(options, opened)
     if not isinstance(opened.view, LanguageView):
         raise AdapterError(
             f"{opened.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"

@@ -21,13 +21,14 @@ from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, silent
 from isotherm.runs.record import Run, Summary
 from isotherm.systems.vlm_counting import CountResult, count
+from isotherm.vlm.view import LanguageView
 
 
 def run(
     options: CountJob,
     reporter: Reporter | None = None,
     *,
-    opened: OpenModel | None = None,
+    opened: OpenModel | LanguageView | None = None,
     command: Sequence[str] | None = None,
 ) -> Summary:
     """Count in every source, and write a drawing, maps and numbers of each, and ``counts.json`` of all.

@@ -13,13 +13,14 @@ from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_evaluation import evaluate_counting
+from isotherm.vlm.view import LanguageView
 
 
 def run(
     options: EvalFsc147Job,
     reporter: Reporter | None = None,
     *,
-    opened: OpenModel | None = None,
+    opened: OpenModel | LanguageView | None = None,
     command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Judge a model's counts; what the folder has already is not asked about again.

@@ -12,6 +12,7 @@ from typing import Any
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
+from isotherm.cam.view import View
 from isotherm.data.clips import clip_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
@@ -22,7 +23,7 @@ from isotherm.jobs.explain.clip import write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, write_maps, write_panel
-from isotherm.jobs.open_model import open_model
+from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
@@ -40,7 +41,7 @@ def run(
     options: ExplainJob,
     reporter: Reporter | None = None,
     *,
-    opened: OpenModel | None = None,
+    opened: OpenModel | View | LanguageView | None = None,
     command: Sequence[str] | None = None,
 ) -> Summary:
     """Explain every source, and write maps, overlays, panels, clips, a report and a record.
@@ -63,7 +64,7 @@ def run(
     explaining = explain_options(options)
     style = style_of(options)
     sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
-    opened = open_model(options) if opened is None else opened
+    opened = opened_model(options, opened)
     methods = _methods(explaining, opened)
     premises = premises_of(opened.view)
     alarms = [str(p) for p in premises if p.alarming]
