@@ -77,7 +77,7 @@ def stops(name: str) -> np.ndarray:
 )
 def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, holes, grey, monkeypatch):
     monkeypatch.setattr(levels_module, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
-    monkeypatch.setattr(bands, "BAND_PIXELS", 12 * W)  # and several bands, on both threads
+    monkeypatch.setattr(bands, "BAND_PIXELS", 12 * W)  # and several bands
     m, p = heatmap(kind, signed=signed, holes=holes), picture()
     scale = scale_of(m)
     name = "coolwarm" if signed and scale.low < 0 else "inferno"

@@ -3,7 +3,7 @@
 The order matters. Enlarging a coloured 7x7 map instead is wrong by up to a quarter of the colour range, because
 colours half-way between two entries of a colour map are not the colour of the value half-way.
 
-Speed: 8-bit pictures are worked through in bands that threads share. Greying and colouring are one layer, whose pixel
+Speed: 8-bit pictures are worked through in bands of rows. Greying and colouring are one layer, whose pixel
 follows from the level and the picture's luma alone: colour times opacity and opacity are looked up as one 32-bit
 number, and Pillow mixes them in (as "RGBa", which takes a third of the time of "RGBA"). Where the layer is clear the
 picture stays as it is.

@@ -3,7 +3,7 @@
 An upright frame interpolates rows and columns apart. The columns are done once; a row of pixels is then a mix of
 two rows of the map, so a picture costs the same whether its map has 20 rows or 2000.
 
-Blocks of rows are small enough for the cache; the bands of a picture that threads share (`bands`) are made of them.
+Blocks of rows are small enough for the cache; the bands of a picture (`bands`) are made of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Clear = tuple[int, int]
 
 
 class LevelMap:
-    """The levels of a map at the pixels of a raster; many threads may read one at a time.
+    """The levels of a map at the pixels of a raster.
 
     Level 0 is a pixel that no cell covers, or whose cell is NaN; 1 to 1023 run from ``scale.low`` to ``scale.high``.
     Beside NaN cells the interpolation runs over the cells that have a value.

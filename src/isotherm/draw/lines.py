@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float, UInt32
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.bands import in_threads
 from isotherm.draw.luma import LUMA, SHADES
 from isotherm.draw.scale import Scale
 from isotherm.frame import Frame, Size
@@ -208,7 +207,9 @@ class Strokes:
                 layer = layer.reduce(self.finer)
             image.paste(layer, box, layer)
 
-        in_threads(lay, [(x, y) for y in range(0, h, side) for x in range(0, w, side)])
+        for y in range(0, h, side):
+            for x in range(0, w, side):
+                lay(x, y)
 
     def _numbers_in(self, box: tuple[int, int, int, int]) -> Image.Image:
         x0, y0, x1, y1 = box

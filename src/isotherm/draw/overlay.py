@@ -9,7 +9,6 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.bands import at_once
 from isotherm.draw.blend import blend
 from isotherm.draw.boxes import draw_boxes
 from isotherm.draw.ink import Ink
@@ -79,10 +78,8 @@ def overlay(
     scale = scale_of(heatmap) if scale is None else scale
     style = as_style(style)
     ink = Ink.of(style, scale, signed=heatmap.signed)
-    plain, marks = at_once(
-        lambda: blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink),
-        lambda: Marks.of(heatmap, scale, style, canvas.size),
-    )
+    plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
+    marks = Marks.of(heatmap, scale, style, canvas.size)
     silent = is_silent(heatmap)
     drawn = plain if isinstance(plain, Image.Image) else to_pil(plain)
     marks.lay_on(drawn)
