@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def opens(monkeypatch, view):
-    monkeypatch.setattr("isotherm.jobs.explain.run.open_model", lambda options: OpenModel(view, "given"))
+    monkeypatch.setattr("isotherm.jobs.open_model.open_model", lambda options: OpenModel(view, "given"))
 
 
 @pytest.mark.parametrize("trust", ["off", "fast"])
@@ -191,7 +191,7 @@ def test_counting_goes_on_behind_a_broken_answer(folder, monkeypatch, capsys):
     view = open_model("tiny-vlm", weights="none")
     with torch.no_grad():
         view.model.get_output_embeddings().weight[0] = torch.inf
-    monkeypatch.setattr("isotherm.jobs.count.choices.open_model", lambda options: OpenModel(view, "given"))
+    monkeypatch.setattr("isotherm.jobs.open_model.open_model", lambda options: OpenModel(view, "given"))
     assert (
         main(["count", "in", "--model", "tiny-vlm", "--category", "red", "--strategy", "global", "--out", "out"]) == 2
     )
