@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 import struct
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 
 from isotherm.errors import WeightsError
 from isotherm.models.weights.files import open_weights
+from rigs.hostile_weights import Evil, crafted
 
 STATE = {
     "a.weight": torch.arange(6.0).reshape(2, 3),
@@ -28,27 +28,6 @@ STATE = {
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-class Evil:
-    """Makes a marker folder when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
-
-
-def crafted(fpath, how, marker):
-    content = {"a": torch.ones(2), "evil": Evil(marker)}
-    if how == "zip":
-        torch.save(content, fpath)
-    elif how == "legacy":
-        torch.save(content, fpath, _use_new_zipfile_serialization=False)
-    else:
-        fpath.write_bytes(pickle.dumps(content["evil"], protocol=int(how)))
-    return fpath
 
 
 def same(found, expected):

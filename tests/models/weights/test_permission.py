@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import shutil
 import zipfile
@@ -18,6 +17,7 @@ from isotherm.models.ultralytics.weights import open_yolo
 from isotherm.models.weights.files import open_weights
 from isotherm.models.weights.permission import allowed_files, authorise, config_dpath, permissions_fpath
 from isotherm.ops.hashing import sha256_of
+from rigs.hostile_weights import Evil, crafted
 
 STATE = {
     "a.weight": torch.arange(6.0).reshape(2, 3),
@@ -30,27 +30,6 @@ STATE = {
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-class Evil:
-    """Makes a marker folder when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
-
-
-def crafted(fpath, how, marker):
-    content = {"a": torch.ones(2), "evil": Evil(marker)}
-    if how == "zip":
-        torch.save(content, fpath)
-    elif how == "legacy":
-        torch.save(content, fpath, _use_new_zipfile_serialization=False)
-    else:
-        fpath.write_bytes(pickle.dumps(content["evil"], protocol=int(how)))
-    return fpath
 
 
 def same(found, expected):

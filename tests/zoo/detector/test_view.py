@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from isotherm import explain
-from isotherm.cam import methods
-from isotherm.cam.capture import record
-from isotherm.cam.view import Detections, Inputs, Pins, View
+from isotherm.cam.view import Detections, Pins, View
 from isotherm.data.scenes import HELD_OUT, SceneConfig, held_out_scenes, scenes
-from isotherm.metrics.localisation import energy_inside, pointing_game
-from isotherm.ops.resample import to_source
-from isotherm.relevance.modules import resolve
-from isotherm.train.detection_precision import Boxes, detection_average_precision, overlaps, shares
+from isotherm.train.detection_precision import Boxes, detection_average_precision, shares
 from isotherm.zoo.assets import asset
 from isotherm.zoo.detector.network import find_centres
 from isotherm.zoo.detector.view import SEEDS, load
@@ -183,49 +176,3 @@ def test_pictures_without_findings_and_single_findings(view):
     said = explain(view, empty, trust="off")
     assert len(said) == 0
     assert "found nothing" in " ".join(said.notes)
-
-
-# --- what speaks for a finding -------------------------------------------------------------------------
-
-
-class Pinned(NamedTuple):
-    """The detector's findings that are right, and the pictures' pixels that are theirs and the other objects'."""
-
-    inputs: Inputs
-    pins: Pins
-    own: torch.Tensor
-    others: torch.Tensor
-
-
-@pytest.fixture(scope="module")
-def pinned(view, pairs) -> Pinned:
-    inputs = view.prepare([s.picture for s in pairs])
-    with torch.no_grad():
-        p = view.find(view.run(inputs), inputs)
-    rows, own, others = [], [], []
-    for row, i in enumerate(p.picture.tolist()):
-        shared = overlaps(inputs.frame[i].boxes_to_source(p.boxes[row : row + 1]), torch.from_numpy(pairs[i].boxes))[0]
-        j = int(shared.argmax())
-        if shared[j] >= 0.5 and int(p.classes[row]) == int(pairs[i].labels[j]):
-            rows.append(row)
-            own.append(torch.from_numpy(pairs[i].masks[j]))
-            others.append(torch.from_numpy(pairs[i].masks.any(0)) & ~own[-1])
-    rows, own, others = rows[:40], own[:40], others[:40]
-    p = p.take(torch.tensor(rows))
-    return Pinned(inputs.take(p.picture), Pins(p.boxes, p.classes, p.candidate), torch.stack(own), torch.stack(others))
-
-
-def figures(view, pinned, *, layer=None, score=lambda found, row: found.logits[row, found.classes]):
-    """Mean shares of positive energy on the own and on the other objects, and of hits of the own within 4 pixels."""
-    layer = view.auto_layers().layers[0] if layer is None else layer
-    recording = record(view.model, partial(view.run, pinned.inputs), resolve(view.model, layer))
-    row = torch.arange(len(pinned.inputs))
-    found = view.refind(recording.raw, pinned.inputs, pinned.pins)
-    (gradient,) = recording.gradients(score(found, row), row)
-    output = recording.calls[0].output
-    frame = view.layout(layer, output, pinned.inputs).frame(pinned.inputs, tuple(output.shape[-2:]))
-    maps = to_source(getattr(methods, view.default_method).map(output.detach(), gradient), frame)
-    hits = pointing_game(maps, pinned.own, tolerance=4.0)
-    return tuple(
-        float(v.nanmean()) for v in (energy_inside(maps, pinned.own), energy_inside(maps, pinned.others), hits)
-    )

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from isotherm.errors import InputError
 from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
-from isotherm.studio.store.query import MapFacts, Page, Query, RunFacts, Status
+from isotherm.studio.store.query import MAP_FACTS, MapFacts, Page, Query, RunFacts, Status
 from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
 
 TAG_LETTERS = 64
@@ -146,16 +146,7 @@ class History:
             row = _row(session, run_id)
             row.status, row.message, row.ended_s, row.size_bytes = status, message, self._now(), size
             row.maps = [
-                MapRow(
-                    position=i,
-                    picture=one.picture,
-                    label=one.label,
-                    method=one.method,
-                    layers=one.layers,
-                    verdict=one.verdict,
-                    statistics=one.statistics,
-                )
-                for i, one in enumerate(maps)
+                MapRow(position=i, **{name: getattr(one, name) for name in MAP_FACTS}) for i, one in enumerate(maps)
             ]
             row.words, row.verdicts = _words(row), _verdicts(maps)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Select, select, tuple_
@@ -105,6 +105,10 @@ class MapFacts:
     statistics: dict[str, Any] = field(default_factory=dict)
 
 
+MAP_FACTS = tuple(one.name for one in fields(MapFacts))
+"""Columns of a map's row that are its facts; the others say where it belongs."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """What the history knows of a run.
@@ -135,17 +139,7 @@ class RunFacts:
 
     @classmethod
     def of(cls, row: RunRow) -> RunFacts:
-        maps = tuple(
-            MapFacts(
-                picture=one.picture,
-                label=one.label,
-                method=one.method,
-                layers=one.layers,
-                verdict=one.verdict,
-                statistics=one.statistics,
-            )
-            for one in row.maps
-        )
+        maps = tuple(MapFacts(**{name: getattr(one, name) for name in MAP_FACTS}) for one in row.maps)
         return cls(
             id=row.id,
             key=row.key,
