@@ -15,13 +15,14 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from isotherm.errors import OptionError
-from isotherm.studio import app as app_module
 from isotherm.studio.access import Access
+from isotherm.studio.api import pictures
 from isotherm.studio.app import make_app
 from isotherm.studio.guard import HEADERS, Guard
 from isotherm.studio.requests import file_names, key_of, options_of
 from isotherm.studio.store.blobs import new_id
 from isotherm.studio.store.history import History
+from isotherm.studio.studio import Studio
 from isotherm.studio.work.workroom import Workroom
 
 
@@ -38,7 +39,7 @@ def studio(tmp_path_factory):
     room = Workroom(history, most_waiting=4)
     access = Access(key="the-key")
     client = TestClient(
-        Guard(make_app(history, room), access),
+        Guard(make_app(Studio(history=history, room=room)), access),
         base_url="http://127.0.0.1:8080",
         headers={"authorization": "Bearer the-key"},
         raise_server_exceptions=False,
@@ -106,7 +107,7 @@ def test_events_go_on_where_a_page_was_reloaded(studio, finished):
     assert events_of(studio, finished, **{"last-event-id": str(events[-2][0])}) == events[-1:]
     # a studio that was started since knows only how it ended
     other = Workroom(studio.history)
-    client = TestClient(make_app(studio.history, other))
+    client = TestClient(make_app(Studio(history=studio.history, room=other)))
     assert events_of(client, finished) == [(1, "finished", {"event": "finished", "status": "finished", "error": ""})]
     other.close()
 
@@ -168,11 +169,11 @@ def test_a_bad_picture_fails_with_its_reason_and_the_studio_goes_on(studio):
 def test_what_is_no_picture_is_refused(studio, data, status, message):
     answer = studio.post("/api/pictures", params={"name": "a.png"}, content=data)
     assert answer.status_code == status
-    assert message in answer.json()["detail"]
+    assert message in answer.json()["error"]
 
 
 def test_a_picture_that_is_too_large_is_refused_while_it_comes(studio, monkeypatch):
-    monkeypatch.setattr(app_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(pictures, "MOST_BYTES", 1000)
     sent = 0
 
     def parts():

@@ -1,0 +1,89 @@
+"""How the studio says no: one form of answer for every error, with a sentence for a person in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from isotherm.errors import IsothermError, OptionError
+from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.work.workroom import QueueFull
+
+REASONS: Mapping[int, str] = {
+    400: "The request is none that can be done, or its Host is not this studio's.",
+    401: "Neither the cookie nor the key of this studio came with it.",
+    403: "Another page asks, or the one-time address was used already.",
+    404: "There is no such thing.",
+    409: "It cannot be done now.",
+    413: "It is too large.",
+    415: "It is of a kind that cannot be read.",
+    422: "An option or a value is not what is expected.",
+    429: "The queue is full; Retry-After has the seconds until there is likely room.",
+    503: "The studio cannot answer this just now.",
+}
+
+
+class Refusal(BaseModel):
+    """Why something was refused, for a person."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"error": "there is no run 0123…; it was removed"}]})
+
+    error: str
+
+
+class Refused(IsothermError):
+    """A request that is answered with a status and a reason.
+
+    Args:
+        status: of HTTP.
+        reason: what was given, what was expected, what to do.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of the errors that a route answers with, besides those that every route may."""
+    return {status: {"model": Refusal, "description": REASONS[status]} for status in sorted({400, 401, 403, *statuses})}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Answer every error of an application in the one form."""
+
+    @app.exception_handler(IsothermError)
+    def refuse(_: Request, error: IsothermError) -> JSONResponse:
+        return _answer(_status_of(error), str(error), retry_s=error.retry_s if isinstance(error, QueueFull) else None)
+
+    @app.exception_handler(HTTPException)
+    def refuse_by_status(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _answer(422, "; ".join(_problem(one) for one in error.errors()[:5]))
+
+
+def _status_of(error: IsothermError) -> int:
+    if isinstance(error, Refused):
+        return error.status
+    if isinstance(error, QueueFull):
+        return 429
+    return 404 if isinstance(error, NotThere) else 422 if isinstance(error, OptionError) else 400
+
+
+def _answer(status: int, reason: str, *, retry_s: int | None = None) -> JSONResponse:
+    return JSONResponse({"error": reason}, status, {} if retry_s is None else {"retry-after": str(retry_s)})
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Where and what, as in ``pictures: List should have at least 1 item``."""
+    where = ".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0])
+    return f"{where}: {error['msg']}"

@@ -1,0 +1,147 @@
+"""Runs: asked for, searched, looked at, cancelled and removed, and their files."""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from fastapi import Query as QueryParameter
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from isotherm.errors import OptionError
+from isotherm.studio.api.ids import Id
+from isotherm.studio.api.refusals import Refused, refusals
+from isotherm.studio.requests import file_names, key_of, options_of
+from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.store.history import History
+from isotherm.studio.store.query import Query, RunFacts
+from isotherm.studio.studio import Studio
+
+
+class RunRequest(BaseModel):
+    """What is asked for: a job, its options, and the pictures that it is about."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"job": "explain", "pictures": ["0" * 32], "options": {"model": "scenes", "top": 2}}]
+        },
+    )
+
+    job: Literal["explain", "count"] = "explain"
+    pictures: list[str] = Field(min_length=1, max_length=1000)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def routes(studio: Studio) -> APIRouter:
+    """The routes of runs."""
+    router = APIRouter(tags=["runs"])
+    history, room = studio.history, studio.room
+
+    @router.post("/api/runs", status_code=202, responses=refusals(404, 422, 429))
+    def add_run(wanted: RunRequest, response: Response) -> dict[str, Any]:
+        """Ask for a run. One that was done before, on the same bytes, is given as it is (200 and ``same``)."""
+        names = file_names([history.picture(picture_id)[0] for picture_id in wanted.pictures])
+        options = options_of(wanted.job, wanted.options, names, studio.models)
+        key = key_of(options, wanted.pictures)
+        if (there := history.same(key)) is not None:
+            response.status_code = 200
+            return {"id": there.id, "same": True}
+        title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        run_id = room.submit(options, key=key, title=title, pictures=list(zip(wanted.pictures, names, strict=True)))
+        return {"id": run_id, "same": False}
+
+    @router.get("/api/runs", responses=refusals(422))
+    def search(
+        words: str = "",
+        model: str | None = None,
+        label: str | None = None,
+        verdict: str | None = None,
+        tag: str | None = None,
+        status: str | None = None,
+        starred: bool = False,
+        since_s: float | None = None,
+        until_s: float | None = None,
+        order: str = "newest",
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        after: Annotated[str | None, QueryParameter(pattern=r"^[0-9.]{1,40}:[0-9a-f]{32}$")] = None,
+    ) -> dict[str, Any]:
+        """A page of the history; ``next`` is the ``after`` of the page that follows, null at the end."""
+        moment, _, run_id = after.partition(":") if after else ("", "", "")
+        page = history.search(
+            Query(
+                words=words,
+                model=model,
+                label=label,
+                verdict=verdict,
+                tag=tag,
+                status=status,
+                starred=starred,
+                since_s=since_s,
+                until_s=until_s,
+                order=order,
+                limit=limit,
+                after=(_number(moment), run_id) if after else None,
+            )
+        )
+        following = None if page.next is None else f"{page.next[0]!r}:{page.next[1]}"
+        return {"runs": [asdict(run) for run in page.runs], "next": following}
+
+    @router.get("/api/choices", responses=refusals())
+    def choices() -> dict[str, list[str]]:
+        """What a search can be narrowed to, and the models that can be asked for."""
+        return {**history.choices(), "models": list(studio.models)}
+
+    @router.get("/api/runs/{run_id}", responses=refusals(404, 422))
+    def run(run_id: Id) -> dict[str, Any]:
+        """A run, its maps, its files, and its place in the queue."""
+        facts = history.run(run_id)
+        return {**asdict(facts), "place": room.place(run_id), "files": files_of(history, facts)}
+
+    @router.delete("/api/runs/{run_id}", status_code=204, responses=refusals(404, 409, 422))
+    def remove(run_id: Id) -> None:
+        """Forget a run and its files; one that waits or is worked on is cancelled, and then it can be removed."""
+        if room.place(run_id) is not None:
+            room.cancel(run_id)
+            raise Refused(409, "the run has not ended yet; it was cancelled: remove it when it has ended")
+        history.run(run_id)
+        history.remove(run_id)
+
+    @router.post("/api/runs/{run_id}/cancel", status_code=202, responses=refusals(404, 422))
+    def cancel(run_id: Id) -> dict[str, str]:
+        """Ask a run to end; what it did is kept."""
+        history.run(run_id)
+        room.cancel(run_id)
+        return {"id": run_id}
+
+    @router.get("/api/runs/{run_id}/files/{name}", response_class=FileResponse, responses=refusals(404, 422))
+    def file(run_id: Id, name: str) -> FileResponse:
+        """A file of a run's folder, by its bare name."""
+        facts = history.run(run_id)
+        if name not in files_of(history, facts):
+            raise NotThere(f"the run has no file {name[:80]!r}; its files are listed with it")
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        # a page from a run's folder is to be opened from the disk, not with the rights of the studio's own
+        shown = kind.startswith("image/") and kind != "image/svg+xml"
+        place = "inline" if shown else "attachment"
+        return FileResponse(
+            history.runs.path(run_id) / name, media_type=kind, filename=name, content_disposition_type=place
+        )
+
+    return router
+
+
+def files_of(history: History, run: RunFacts) -> list[str]:
+    """The names of the files in a run's folder."""
+    folder = history.runs.path(run.id)
+    return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise OptionError("after is not what a page's next was") from error
