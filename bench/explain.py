@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ def _quiet_pgc(kind: str, model: torch.nn.Module, layers: list[torch.nn.Module])
     return getattr(pytorch_grad_cam, kind)(model=model, target_layers=layers)
 
 
-def gradient_methods(batch: int, repeats: int, size: int) -> dict[str, float]:
-    """Seconds of each job on one batch."""
+def gradient_jobs(batch: int, size: int, device: str = "cpu") -> dict[str, Callable[[], object]]:
+    """Each job on one batch: the pass forward and backward, the floor, every method of ours and of the peers."""
     import torchcam.methods
     import torchvision
     from captum.attr import LayerGradCam
@@ -46,7 +47,7 @@ def gradient_methods(batch: int, repeats: int, size: int) -> dict[str, float]:
     from isotherm.models.torchvision.view import wrap
 
     torch.manual_seed(0)
-    model = torchvision.models.resnet50(weights=None).eval()
+    model = torchvision.models.resnet50(weights=None).eval().to(device)
     view = wrap(model)
     rng = np.random.default_rng(0)
     inputs = view.prepare([rng.integers(0, 255, (size, size, 3), dtype=np.uint8) for _ in range(batch)])
@@ -74,7 +75,7 @@ def gradient_methods(batch: int, repeats: int, size: int) -> dict[str, float]:
     def ours(names: tuple[str, ...]) -> None:
         attribute(view, inputs, methods=[getattr(methods, n) for n in names], score=ClassLogit(7), layers="layer4[-1]")
 
-    jobs = {"FB": fb, "forward": forward, "floor": floor}
+    jobs: dict[str, Callable[[], object]] = {"FB": fb, "forward": forward, "floor": floor}
     jobs |= {f"isotherm {n}": functools.partial(ours, (n,)) for n in (*GRADIENT, "eigencam")}
     jobs["isotherm seven at once"] = functools.partial(ours, GRADIENT)
     for name, kind in PGC.items():
@@ -89,7 +90,7 @@ def gradient_methods(batch: int, repeats: int, size: int) -> dict[str, float]:
     captum_cam = LayerGradCam(model, layer)
     jobs["torch-cam gradcam"] = torch_cam
     jobs["captum gradcam"] = lambda: captum_cam.attribute(x, target=7)
-    return interleaved(jobs, repeats=repeats)
+    return jobs
 
 
 MEMORY = """
@@ -170,7 +171,7 @@ def main(quick: bool = False) -> None:
     results: dict[str, object] = {}
     texts: list[str] = []
     for batch in (1,) if quick else (1, 16):
-        seconds = gradient_methods(batch, repeats if batch == 1 else max(2, repeats // 2), size)
+        seconds = interleaved(gradient_jobs(batch, size), repeats=repeats if batch == 1 else max(2, repeats // 2))
         fb, floor = seconds["FB"], seconds["floor"]
         rows = [[name, s, s / fb, s / floor] for name, s in seconds.items()]
         texts.append(table(f"ResNet-50, {size} px, batch {batch}", ["job", "seconds", "/ FB", "/ floor"], rows))

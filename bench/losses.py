@@ -35,17 +35,17 @@ print(json.dumps({{"mb": peak_growth_mb(jobs({shape})[{name!r}])}}))
 
 def grid_gaussian(points: torch.Tensor, h: int, w: int, sigma: float) -> torch.Tensor:
     """(b, n, 2) points in cells -> (b, n, h, w) peaks by one exponential per cell."""
-    xs, ys = torch.arange(w) + 0.5, torch.arange(h) + 0.5
+    xs, ys = (torch.arange(n, device=points.device) + 0.5 for n in (w, h))
     square = (xs - points[..., 0, None, None]) ** 2 + (ys[:, None] - points[..., 1, None, None]) ** 2
     return torch.exp(-square / (2 * sigma**2))
 
 
-def jobs(shape: tuple[int, int, int, int]) -> dict[str, Any]:
+def jobs(shape: tuple[int, int, int, int], device: str = "cpu") -> dict[str, Any]:
     """Every loss, forward and backward, on the same maps."""
     b, n, h, w = shape
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(shape, generator=generator).requires_grad_()
-    points = torch.rand(b, n, 2, generator=generator) * torch.tensor([w, h])
+    maps = torch.randn(shape, generator=generator).to(device).requires_grad_()
+    points = (torch.rand(b, n, 2, generator=generator) * torch.tensor([w, h])).to(device)
 
     def step(loss: Any) -> Any:
         def run() -> None:

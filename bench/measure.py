@@ -64,9 +64,16 @@ def machine() -> dict[str, Any]:
 
 
 def interleaved(
-    jobs: Mapping[str, Callable[[], Any]], *, repeats: int, warmup: int = 1, settle: int = 0
+    jobs: Mapping[str, Callable[[], Any]],
+    *,
+    repeats: int,
+    warmup: int = 1,
+    settle: int = 0,
+    wait: Callable[[], Any] = lambda: None,
 ) -> dict[str, float]:
     """Median seconds of each job. The jobs take turns, so a slow minute of the machine falls on all of them.
+
+    wait: returns when all that a job began is done; on a GPU ``torch.cuda.synchronize``, since a call there returns before.
 
     settle: runs of a job before the one that counts, in every turn. Jobs of milliseconds are else timed in the memory that
     their neighbour left, which says more about the allocator than about them.
@@ -76,8 +83,10 @@ def interleaved(
         for name, job in jobs.items():
             for _ in range(settle):
                 job()
+            wait()
             start = time.perf_counter()
             job()
+            wait()
             if turn >= warmup:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}

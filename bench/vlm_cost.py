@@ -22,7 +22,7 @@ ANSWER = 8
 """Tokens of the longer answer."""
 
 
-def make_view(*, quick: bool = False) -> Any:
+def make_view(*, quick: bool = False, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
     """The model with random weights and a processor for pictures of 384 x 576."""
     from transformers import (
         Qwen2VLImageProcessor,
@@ -74,7 +74,7 @@ def make_view(*, quick: bool = False) -> Any:
         tie_word_embeddings=True,
     )
     torch.manual_seed(0)
-    model = Qwen3VLForConditionalGeneration(config).eval()
+    model = Qwen3VLForConditionalGeneration(config).eval().to(device, dtype)
     sides: dict[str, Any] = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
     small = tiny_processor()
     pictures = Qwen2VLImageProcessor(**sides, min_pixels=256 * 256, max_pixels=1024 * 1024)

@@ -77,12 +77,13 @@ def _prepare(view: Any, size: int) -> Any:
     return letterbox([bus()], (size, size), stride=32, like=next(view.model.parameters()), square=True)
 
 
-def _view(config: str, size: int) -> Any:
+def _view(config: str, size: int, device: str = "cpu") -> Any:
     """A view whose confidence threshold lets :data:`FINDINGS` findings through predict's own suppression."""
     from isotherm.models.ultralytics.view import wrap
     from rigs.yolo_models import make_yolo
 
     yolo = make_yolo(config, size=size)
+    yolo.model.to(device)
     view = wrap(yolo, size=size, confidence=0.0, max_detections=FINDINGS)
     view.model.eval()
     inputs = _prepare(view, size)
@@ -91,21 +92,19 @@ def _view(config: str, size: int) -> Any:
     return wrap(yolo, size=size, confidence=least * 0.9999, max_detections=FINDINGS)
 
 
-def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], int]:
-    """Median seconds of each job on one picture, and how many findings there are."""
-    from pytorch_grad_cam import EigenCAM
-
+def yolo_jobs(config: str, size: int, device: str = "cpu") -> tuple[dict[str, Callable[[], Any]], Any, int]:
+    """Each job on one picture, the view, and how many findings there are."""
     from isotherm.cam.attribute import attribute
     from isotherm.cam.capture import record
     from isotherm.cam.locality import Refused
     from isotherm.cam.methods.eigencam import eigencam
     from isotherm.cam.methods.gradcam import gradcam
     from isotherm.cam.methods.hirescam import hirescam
-    from isotherm.cam.patches import patch_maps
+    from isotherm.cam.patches import join_maps, level_map, patch_gradients
     from isotherm.cam.scores import Detection
     from isotherm.relevance.modules import resolve
 
-    view = _view(config, size)
+    view = _view(config, size, device)
     model = view.model.eval()
 
     def prepare() -> Any:
@@ -143,9 +142,11 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
 
     def all_maps(method: Any) -> Callable[[], Any]:
         def job() -> Any:
-            maps = patch_maps(view.patch_plan(raw, findings, targets), method, inputs)
-            assert not isinstance(maps, Refused), maps.reason
-            return maps
+            plan = view.patch_plan(raw, findings, targets)
+            gradients = patch_gradients(plan)
+            assert not isinstance(gradients, Refused), gradients.reason
+            maps = [level_map(gradient, method, inputs) for gradient in gradients]
+            return join_maps(maps, [gradient.group.targets for gradient in gradients], plan.count)
 
         return job
 
@@ -170,15 +171,24 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
         "common recipe": lambda: common_recipe(model, x),
         "EigenCAM, five layers": one(list(LAYERS), eigencam),
     }
+    return jobs, view, len(findings)
+
+
+def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], int]:
+    """Median seconds of each job on one picture, and how many findings there are."""
+    from pytorch_grad_cam import EigenCAM
+
+    jobs, view, count = yolo_jobs(config, size)
     seconds = interleaved(jobs, repeats=repeats)
+    model, x = view.model, _prepare(view, size).tensor
     pgc = EigenCAM(model=_FirstTensor(model), target_layers=[model.get_submodule(name) for name in LAYERS])
     pgc_targets = [lambda out: out.sum()]
     few = interleaved(
-        {"FB": fb, "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0
+        {"FB": jobs["FB"], "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0
     )
     # pgc's run is long: its own FB beside it keeps the ratio honest on a busy machine
     seconds["pytorch-grad-cam EigenCAM, five layers"] = few["pgc"] / few["FB"] * seconds["FB"]
-    return seconds, len(findings)
+    return seconds, count
 
 
 def _classes(out: Any) -> torch.Tensor:
