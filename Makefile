@@ -31,6 +31,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
+	@if command -v node > /dev/null && command -v npm > /dev/null && $(MAKE) --silent node_modules/.ready; then node_modules/.bin/tsc --project .; else \
+	  echo "skipped: the types of the pages' scripts, which needs node, and npm to install typescript"; \
+	  test -z "$$ISOTHERM_NO_SKIPS"; fi
+
+# no lock file: there is one package, and package.json has its exact version
+node_modules/.ready: package.json
+	npm install --no-package-lock --no-audit --no-fund --silent
+	touch $@
 
 bench: $(READY)
 	$(BIN)/python -m bench
@@ -45,4 +53,4 @@ constraints:
 	$(BIN)/uv pip compile pyproject.toml --all-extras --no-header --no-annotate --no-emit-index-url --quiet -o constraints.txt
 
 clean:
-	rm -rf $(VENV) demo runs site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) node_modules demo runs site .pytest_cache .mypy_cache .ruff_cache

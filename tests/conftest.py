@@ -21,7 +21,23 @@ import numpy as np
 import pytest
 import torch
 
+from rigs.programs import unskipped
+
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    unskipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    unskipped(report)
+    return report
 
 
 def _state() -> dict[str, object]:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
@@ -18,10 +17,10 @@ from isotherm.draw import ReportEntry, write_report
 from isotherm.errors import InputError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from rigs.programs import CHROMIUM, needs
 
 SOURCE = (40, 60)
 EVIL = "</script x></script><!--<script y <script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&amp;\u2028"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def of(values: torch.Tensor | None = None, frame: Frame | None = None, **fields) -> Heatmap:
@@ -107,7 +106,7 @@ def test_labels_are_text_and_never_markup(tmp_path):
     assert data["maps"][0]["label"] == EVIL
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs("chromium")
 def test_a_browser_draws_it_and_nothing_hostile_runs(tmp_path):
     fpath = write_report(
         [evil_entry(), ReportEntry(photo(), []), ReportEntry(None, [of(-torch.ones(4, 6))])], tmp_path / "r.html"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from dataclasses import asdict, replace
 from importlib import resources
@@ -23,9 +22,9 @@ from isotherm.draw.scale import scale_of
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
+from rigs.programs import NODE, needs
 
 SOURCE = (40, 60)
-NODE = shutil.which("node")
 
 
 def of(values: torch.Tensor | None = None, frame: Frame | None = None, **fields) -> Heatmap:
@@ -73,7 +72,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@needs("node")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_values_under_the_pointer_are_those_of_the_server(tmp_path, kind):
     heatmap = of(frame=FRAMES[kind])
@@ -89,7 +88,7 @@ def test_values_under_the_pointer_are_those_of_the_server(tmp_path, kind):
         np.testing.assert_allclose(values, expected, atol=2e-6)
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@needs("node")
 @pytest.mark.parametrize("name", STYLES)
 @pytest.mark.parametrize(("signed", "holes"), [(False, False), (True, True), (True, False)])
 def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
@@ -131,7 +130,7 @@ def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
     assert (error.max(-1) > 3).mean() < 0.003  # a pixel right at the threshold may fall to either side
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@needs("node")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
     heatmap = of(frame=FRAMES[kind])
@@ -159,7 +158,7 @@ def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
                 assert gap.min(1).max() < 1e-3
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@needs("node")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_the_peak_of_the_page_is_that_of_the_server(tmp_path, kind):
     heatmap = of(frame=FRAMES[kind])
@@ -173,7 +172,7 @@ def test_the_peak_of_the_page_is_that_of_the_server(tmp_path, kind):
     )
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node on this machine to run the page's script")
+@needs("node")
 def test_half_floats_and_shared_scales_agree_with_the_server(tmp_path):
     halves = np.array([0.0, 1.0, -2.5, 6e-8, 65504, np.inf, -np.inf, np.nan, 0.333], "<f2")
     maps = [

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-def binaries() -> Path | None:
-    """The folder of initdb and pg_ctl, or None where PostgreSQL is not installed."""
-    there = [Path(path).parent for path in (shutil.which("initdb"),) if path]
-    there += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((p for p in there if (p / "initdb").exists() and (p / "pg_ctl").exists()), None)
+from rigs.programs import postgres_binaries
 
 
 @contextmanager
@@ -24,7 +18,7 @@ def server(folder: Path) -> Iterator[str]:
 
     PostgreSQL refuses to run as root, so there it runs as the user that owns least.
     """
-    found = binaries()
+    found = postgres_binaries()
     assert found is not None
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     folder.mkdir(mode=0o700)

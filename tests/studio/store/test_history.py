@@ -20,12 +20,13 @@ from isotherm.studio.store.blobs import Blobs, checked_id, new_id
 from isotherm.studio.store.database import open_database
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import MapFacts, Query
-from rigs.postgres import binaries, server
+from rigs.postgres import server
+from rigs.programs import postgres_binaries
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
-    if binaries() is None or find_spec("psycopg") is None:
+    if postgres_binaries() is None or find_spec("psycopg") is None:
         pytest.skip("PostgreSQL and psycopg are not both installed")
     import tempfile
 
