@@ -6,18 +6,18 @@ import base64
 import json
 import subprocess
 from dataclasses import asdict, replace
-from importlib import resources
 
 import numpy as np
 import pytest
 import torch
 
-from isotherm.draw import STYLES, Scale, colour_table, shared_scale
+from isotherm.draw import STYLES, Scale, shared_scale
 from isotherm.draw.blend import blend_image
 from isotherm.draw.ink import Ink
 from isotherm.draw.lines import Samples, outward
 from isotherm.draw.marks import peak_of
-from isotherm.draw.report import NUMBERS
+from isotherm.draw.page_script import exports_of, page_text
+from isotherm.draw.page_settings import NUMBERS, table_text
 from isotherm.draw.scale import scale_of
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
@@ -41,17 +41,18 @@ def photo() -> np.ndarray:
 
 
 def in_node(tmp_path, program: str, data: dict) -> dict:
-    page = resources.files("isotherm.draw") / "page"
-    modules = ("field", "ink", "contours", "marks")
-    for name in modules:
-        (tmp_path / f"{name}.js").write_text((page / f"{name}.js").read_text())
-    names = " ".join(f"global.{name.capitalize()} = require('./{name}.js');" for name in modules)
-    (tmp_path / "data.json").write_text(json.dumps(data))
-    script = f"{names} const data = require('./data.json');\nconst out = (() => {{ {program} }})();\nconsole.log(JSON.stringify(out));"
-    (tmp_path / "run.js").write_text(script)
-    return json.loads(
-        subprocess.run([NODE, "run.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    """What a program returns that has all that the page's modules export, by name."""
+    imports = ""
+    for name in ("field.js", "ink.js", "contours.js", "marks.js"):
+        (tmp_path / name).write_text(page_text(name))
+        imports += f'import {{ {", ".join(exports_of(name)[0])} }} from "./{name}";\n'
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "data.js").write_text(f"export default {json.dumps(data)};")
+    (tmp_path / "run.js").write_text(
+        f'{imports}import data from "./data.js";\nconsole.log(JSON.stringify((() => {{ {program} }})()));'
     )
+    run = subprocess.run([NODE, "run.js"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(run.stdout)
 
 
 def as_data(heatmap: Heatmap) -> dict:
@@ -60,7 +61,7 @@ def as_data(heatmap: Heatmap) -> dict:
     return {**_map(heatmap), "source": {"w": SOURCE[1], "h": SOURCE[0]}, "H": SOURCE[0], "W": SOURCE[1]}
 
 
-READ = "const f = Field.read(data);"
+READ = "const f = fieldOf(data);"
 TURN = torch.tensor([[0.8, -0.6, 9.0], [0.6, 0.8, -4.0]], dtype=torch.float64)
 FRAMES = {
     "resize": Frame.resize(SOURCE, (4, 6)),
@@ -79,7 +80,7 @@ def test_values_under_the_pointer_are_those_of_the_server(tmp_path, kind):
     expected = to_source(heatmap.values, heatmap.frame, outside="nan").numpy()
     program = (
         READ
-        + "return {raster: [...Field.raster(f, data.H, data.W, data.source, data)].map((v) => Number.isNaN(v) ? null : v), one: [...Array(data.H * data.W).keys()].map((k) => { const v = Field.sample(f, k % data.W + 0.5, Math.floor(k / data.W) + 0.5, data); return Number.isNaN(v) ? null : v; })};"
+        + "return {raster: [...rasterOf(f, data.H, data.W, data.source, data)].map((v) => Number.isNaN(v) ? null : v), one: [...Array(data.H * data.W).keys()].map((k) => { const v = sampleAt(f, k % data.W + 0.5, Math.floor(k / data.W) + 0.5, data); return Number.isNaN(v) ? null : v; })};"
     )
     got = in_node(tmp_path, program, as_data(heatmap))
     for name in ("raster", "one"):
@@ -97,16 +98,14 @@ def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
         values[1, 2], values[3, 3] = torch.nan, torch.inf
     heatmap = of(values, signed=signed)
     style = replace(STYLES[name], threshold=0.15)
-    table = base64.b64encode(
-        colour_table("isotherm_signed" if signed else "isotherm").mul(255).round().byte().numpy().tobytes()
-    ).decode()
+    table = table_text("isotherm_signed" if signed else "isotherm")
     data = {**as_data(heatmap), "table": table, "style": asdict(style), "k": NUMBERS}
     program = (
         READ
         + """
-        const v = Field.raster(f, data.H, data.W, data.source, data), heat = new Uint8ClampedArray(4 * v.length), veil = new Uint8ClampedArray(4 * v.length);
-        const ink = Ink.of(data.style, data, { signed: data.signed, table: Field.bytesOf(data.table), centred: data.signed && data.low < 0, k: data.k });
-        Ink.lay(v, ink, data, heat, veil);
+        const v = rasterOf(f, data.H, data.W, data.source, data), heat = new Uint8ClampedArray(4 * v.length), veil = new Uint8ClampedArray(4 * v.length);
+        const ink = inkOf(data.style, data, { signed: data.signed, table: bytesOf(data.table), centred: data.signed && data.low < 0, k: data.k });
+        layInk(v, ink, data, heat, veil);
         return { heat: [...heat], veil: [...veil] };"""
     )
     got = in_node(tmp_path, program, data)
@@ -141,7 +140,7 @@ def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
     data = {**as_data(heatmap), "levels": levels}
     program = (
         READ
-        + "const s = Contours.samples(f, data.source, data, {h: data.H, w: data.W}); return data.levels.map((l) => [Contours.lines(s, l), Contours.lines(s, l, true), Contours.lines(s, l).map((line) => Contours.outward(line, 1))]);"
+        + "const s = samplesOf(f, data.source, data, {h: data.H, w: data.W}); return data.levels.map((l) => [linesAt(s, l), linesAt(s, l, true), linesAt(s, l).map((line) => outward(line, 1))]);"
     )
     got = in_node(tmp_path, program, data)
     for level, (above, below, moved) in zip(levels, got, strict=True):
@@ -162,11 +161,11 @@ def test_lines_of_the_page_are_those_of_the_server(tmp_path, kind):
 @pytest.mark.parametrize("kind", FRAMES)
 def test_the_peak_of_the_page_is_that_of_the_server(tmp_path, kind):
     heatmap = of(frame=FRAMES[kind])
-    got = in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(heatmap))
+    got = in_node(tmp_path, READ + "return peakOf(f, data);", as_data(heatmap))
     np.testing.assert_allclose(got["place"], peak_of(heatmap, scale_of(heatmap)), atol=1e-6)
     flat = heatmap.with_(values=torch.ones_like(heatmap.values))
     assert (
-        (in_node(tmp_path, READ + "return Marks.peakOf(f, data);", as_data(flat)) is None)
+        (in_node(tmp_path, READ + "return peakOf(f, data);", as_data(flat)) is None)
         == (peak_of(flat, scale_of(flat)) is None)
         == (kind != "one cell")
     )
@@ -186,7 +185,7 @@ def test_half_floats_and_shared_scales_agree_with_the_server(tmp_path):
         "scales": [as_data(m) for m in maps],
         "logits": [as_data(m) for m in logits],
     }
-    program = "return {halves: [...Field.decode(data.halves, 'f2', 2)].map(String), shared: Field.share(data.scales, 'relevance'), logits: Field.share(data.logits, 'logits'), none: Field.share([{low: 0, high: 0}], 'relevance'), texts: [0, 0.00012, 1234567, 0.123456, NaN].map(Field.text)};"
+    program = "return {halves: [...decodeValues(bytesOf(data.halves), 'f2', 2)].map(String), shared: sharedScale(data.scales, 'relevance'), logits: sharedScale(data.logits, 'logits'), none: sharedScale([{low: 0, high: 0}], 'relevance'), texts: [0, 0.00012, 1234567, 0.123456, NaN].map(numberText)};"
     got = in_node(tmp_path, program, data)
     back = np.array([float(v.replace("Infinity", "inf")) for v in got["halves"]], np.float32)
     np.testing.assert_array_equal(back, halves.astype(np.float32) * 2)

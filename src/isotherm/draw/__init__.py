@@ -1,46 +1,10 @@
-"""Drawing: overlays, panels, animations and reports of heatmaps, all in source pixels.
+"""Drawing: overlays, panels, animations and reports of heatmaps, all in source pixels; see the stub for the names.
 
 >>> import isotherm.draw
+
+Names are read when they are used: what a page needs (``page_script``, ``page_settings``) imports no torch.
 """
 
-from isotherm.draw.animation import overlay_frames, save_animation
-from isotherm.draw.boxes import draw_boxes
-from isotherm.draw.colour import colour_table
-from isotherm.draw.moments import moment_sheet
-from isotherm.draw.notebook import gallery_html, heatmap_html, heatmap_png
-from isotherm.draw.overlay import overlay
-from isotherm.draw.panels import comparison_grid, contact_sheet, side_by_side
-from isotherm.draw.points import draw_points
-from isotherm.draw.renormalise import renormalise_in_boxes
-from isotherm.draw.report import ReportEntry, write_report
-from isotherm.draw.save import load_map16, read_command, save_map16, save_picture
-from isotherm.draw.scale import Scale, scale_of, shared_scale
-from isotherm.draw.style import STYLES, Style
+import lazy_loader
 
-__all__ = [
-    "STYLES",
-    "ReportEntry",
-    "Scale",
-    "Style",
-    "colour_table",
-    "comparison_grid",
-    "contact_sheet",
-    "draw_boxes",
-    "draw_points",
-    "gallery_html",
-    "heatmap_html",
-    "heatmap_png",
-    "load_map16",
-    "moment_sheet",
-    "overlay",
-    "overlay_frames",
-    "read_command",
-    "renormalise_in_boxes",
-    "save_animation",
-    "save_map16",
-    "save_picture",
-    "scale_of",
-    "shared_scale",
-    "side_by_side",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,7 +15,7 @@ from isotherm.draw.colour import LEVELS
 from isotherm.draw.ink import Ink
 from isotherm.draw.lines import Line, Paint, Samples, Stroke, Strokes, circle, dashes, outward
 from isotherm.draw.scale import Scale
-from isotherm.draw.style import HALF, Style
+from isotherm.draw.style import CLEAR, HALF, LINE, Style
 from isotherm.draw.text import font_for, measure, text_size
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
@@ -25,12 +25,6 @@ DARK = Paint((17, 24, 39))
 GREY = Paint((128, 128, 128), tint=True)
 AGAINST = Paint((45, 212, 160))
 PEAK = Paint((0, 70, 255), tint=True)
-
-LINE = 0.0045
-"""Width of the strong line as a share of the geometric mean of the picture's sides."""
-
-CLEAR = 1.5
-"""Pixels between the half-maximum and the line that stands for it, so that nothing of the line is inside."""
 
 
 def line_width(size: tuple[int, int]) -> float:

@@ -13,9 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +23,21 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
-from isotherm.draw.colour import DEFAULT, DEFAULT_DIVERGING, colour_table
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
-from isotherm.draw.marks import CLEAR, LINE
 from isotherm.draw.overlay import check_size, silence_of
+from isotherm.draw.page_script import page_text, script_text
+from isotherm.draw.page_settings import page_settings
 from isotherm.draw.picture import Picture, open_canvas
 from isotherm.draw.scale import Scale, scale_of
-from isotherm.draw.style import FULL_AT, GREY_AT, OPACITY, STARTS_AT, STYLES, UNSEEN_GREY, UNSEEN_OPACITY
+from isotherm.draw.style import OPACITY
 from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
 from isotherm.version import __version__
 
-UNSIGNED = (DEFAULT, "magma", "viridis", "cividis", "jet")
-SIGNED = (DEFAULT_DIVERGING, "RdBu_r", "PuOr_r")
-
-NUMBERS = {
-    "starts_at": STARTS_AT,
-    "full_at": FULL_AT,
-    "grey_at": GREY_AT,
-    "unseen_opacity": UNSEEN_OPACITY,
-    "unseen_grey": UNSEEN_GREY,
-    "clear": CLEAR,
-    "line": LINE,
-}
-"""What drawing on the page and in Python must agree on, from where Python has it."""
+PROGRAM, LOOK = "viewer.js", "page.css"
+"""The module that runs in the page, with all that it imports, and how the page looks."""
 
 EXACT_CELLS = 1 << 16
 """Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest
@@ -157,15 +144,6 @@ def write_report(
     return fpath
 
 
-@cache
-def _asset(name: str) -> str:
-    return (resources.files("isotherm.draw") / "page" / name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    return "".join(map(_asset, ("field.js", "ink.js", "contours.js", "marks.js", "viewer.js")))
-
-
 def _hash(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
@@ -182,7 +160,7 @@ def _escape(text: Any) -> str:
 
 def _head(title: str) -> str:
     policy = (
-        f"default-src 'none'; img-src data:; style-src {_hash(_asset('page.css'))}; script-src {_hash(_script())}; "
+        f"default-src 'none'; img-src data:; style-src {_hash(page_text(LOOK))}; script-src {_hash(script_text(PROGRAM))}; "
         "base-uri 'none'; form-action 'none'"
     )
     return (
@@ -190,7 +168,7 @@ def _head(title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="generator" content="isotherm {__version__}"><title>{_escape(title)}</title>'
-        f"<style>{_asset('page.css')}</style></head>\n<body>"
+        f"<style>{page_text(LOOK)}</style></head>\n<body>"
     )
 
 
@@ -207,18 +185,6 @@ def _copyable(command: str) -> str:
 
 
 def _top(title: str, command: str | None, facts: Mapping[str, str]) -> str:
-    tables = {
-        name: base64.b64encode(colour_table(name).mul(255).round().byte().numpy().tobytes()).decode()
-        for name in (*UNSIGNED, *SIGNED)
-    }
-    settings = {
-        "tables": tables,
-        "unsigned": UNSIGNED,
-        "signed": SIGNED,
-        "style": "isotherm",
-        "styles": {name: asdict(style) for name, style in STYLES.items()},
-        "numbers": NUMBERS,
-    }
     lines = "".join(f"<li>{_escape(name)} <b>{_escape(value)}</b></li>" for name, value in facts.items())
     percent = round(100 * OPACITY)
     return f"""<header class="top"><div class="brand">{_MARK}<span>isotherm {__version__}</span></div>
@@ -234,7 +200,7 @@ def _top(title: str, command: str | None, facts: Mapping[str, str]) -> str:
 <label>Signed <select id="signed"></select></label>
 <span class="end"><button type="button" class="tool" id="bare" aria-pressed="false" title="Key h">Picture only</button>
 <button type="button" class="tool" id="theme">Light / dark</button></span></div></nav>
-<script type="application/json" id="settings">{_json(settings)}</script>
+<script type="application/json" id="settings">{_json(page_settings())}</script>
 <main>
 """
 
@@ -354,4 +320,4 @@ def _singles(heatmap: Heatmap) -> list[Heatmap]:
 def _end(count: int, maps: int) -> str:
     pictures = "1 picture" if count == 1 else f"{count} pictures"
     drawn = "1 map" if maps == 1 else f"{maps} maps"
-    return f'</main>\n<footer class="end">{pictures}, {drawn}. Values are interpolated before they are coloured.</footer>\n<script>{_script()}</script></body></html>\n'
+    return f'</main>\n<footer class="end">{pictures}, {drawn}. Values are interpolated before they are coloured.</footer>\n<script>{script_text(PROGRAM)}</script></body></html>\n'

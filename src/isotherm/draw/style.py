@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from isotherm.draw.colour import colour_table
+from isotherm.draw.colour_maps import table_of
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
 
@@ -37,6 +37,12 @@ UNSEEN_GREY = 0.22
 
 HALF = 0.5
 """The line that is drawn strongly: the half-maximum, by which the width of a peak is read everywhere."""
+
+LINE = 0.0045
+"""Width of the strong line as a share of the geometric mean of the picture's sides."""
+
+CLEAR = 1.5
+"""Pixels between the half-maximum and the line that stands for it, so that nothing of the line is inside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,7 @@ class Style:
             )
         known_word(self.negative, get_args(Negative), "negative")
         if self.colormap is not None:
-            colour_table(self.colormap)
+            table_of(self.colormap)
 
 
 STYLES = MappingProxyType(
