@@ -156,7 +156,7 @@ def test_addresses_become_pictures_or_streams(monkeypatch):
     assert found.total is None
     assert opened == []
     assert list(found) == []
-    assert opened == [(s, {"every": 2, "max_frames": 7}) for s in streams]
+    assert opened == [(s, {"every": 2, "max_frames": 7, "start_s": 0.0, "end_s": None}) for s in streams]
 
 
 def test_a_camera_by_number(monkeypatch, tmp_path):

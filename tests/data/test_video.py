@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from isotherm.data.video import camera, count_frames, expected_frames, probe_video, read_frames
+from isotherm.data.video import FrameChoice, camera, count_frames, probe_video, read_frames
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from rigs.videos import turn_clip, write_clip
 
@@ -43,8 +43,26 @@ def test_each_nth_frame_up_to_a_number(clip):
     assert [f.index for f in read_frames(clip, every=5, max_frames=2)] == [0, 5]
     for every in (1, 2, 5, 11, 12, 13):
         for most in (None, 1, 3, 99):
-            assert expected_frames(12, every, most) == len(list(read_frames(clip, every=every, max_frames=most)))
-    assert expected_frames(None, 2, 3) is None
+            choice = FrameChoice(every=every, max_frames=most)
+            assert count_frames(clip, choice) == len(list(read_frames(clip, every=every, max_frames=most)))
+    assert FrameChoice(every=2, max_frames=3).expected(None, 10.0) is None
+
+
+def test_a_range_of_seconds(clip):
+    assert [f.index for f in read_frames(clip, start_s=0.3, end_s=0.6)] == [3, 4, 5]
+    assert [f.index for f in read_frames(clip, start_s=0.35, every=4)] == [4, 8]
+    assert [f.index for f in read_frames(clip, end_s=0.25)] == [0, 1, 2]
+    for start_s, end_s in ((0.0, None), (0.3, 0.6), (0.35, None), (0.0, 0.25), (1.0, 99.0), (1.15, 1.2)):
+        for every in (1, 4):
+            choice = FrameChoice(every=every, start_s=start_s, end_s=end_s)
+            count = len(list(read_frames(clip, every=every, start_s=start_s, end_s=end_s))) if start_s < 1.15 else 0
+            assert count_frames(clip, choice) == count
+    assert FrameChoice(start_s=1.0).expected(12, None) is None
+    with pytest.raises(InputError, match=r"no frame from 5 s to 6 s; the last one that was read is at 1\.10 s"):
+        list(read_frames(clip, start_s=5, end_s=6))
+    for wrong in ({"start_s": -1.0}, {"start_s": float("nan")}, {"start_s": 2.0, "end_s": 2.0}, {"every": 0}):
+        with pytest.raises(OptionError, match="expected"):
+            FrameChoice(**wrong)
 
 
 def test_a_phone_video_is_turned(clip):

@@ -25,6 +25,7 @@ from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob
 
 EVERYTHING = [
     ExplainJob(sources=("a.jpg", "b c.jpg")),
+    ExplainJob(sources=("a.jpg",), model="yoloe-11s-seg.pt", like="a bus=-1,2,30,40.5;5,6,7,8", renormalise=True),
     ExplainJob(
         sources=("a.jpg",),
         model="yolo11n.pt",
@@ -47,6 +48,10 @@ EVERYTHING = [
         style="lines",
         colormap="jet",
         opacity=0.4,
+        renormalise=False,
+        show_boxes=False,
+        start_s=1.5,
+        end_s=2.25,
         batch=4,
         every=2,
         max_frames=9,
@@ -194,6 +199,11 @@ def test_json_that_is_wrong_is_refused_with_the_place(data, message):
         ({"max_frames": 0}, "--max-frames 0"),
         ({"seed": -1}, "--seed -1"),
         ({"allow_code": None, "top": 0}, "--top 0"),
+        ({"start_s": -1.0}, "--start-s -1.0: expected seconds"),
+        ({"start_s": 2.0, "end_s": 2.0}, "--end-s 2.0: expected more seconds than --start-s, 2"),
+        ({"renormalise": True, "shared_scale": True}, "--renormalise gives each box a scale of its own"),
+        ({"like": "1,2,3"}, "--like '1,2,3' is no box"),
+        ({"like": "1,2,3,4", "classes": "bus"}, "--classes and --like both say what to look for"),
     ],
 )
 def test_every_literal_is_checked_on_construction(options, message):

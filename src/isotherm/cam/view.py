@@ -323,6 +323,15 @@ class View(Protocol):
 
 
 @runtime_checkable
+class ShownView(Protocol):
+    """A view of a model that can be shown what to look for."""
+
+    def shown(self, picture: Any, like: Mapping[str, Sequence[Sequence[float]]]) -> View:
+        """A view of the same model that looks for what boxes (x0, y0, x1, y1) on a picture show, by their names."""
+        ...
+
+
+@runtime_checkable
 class TokenReader(Protocol):
     """A view of a transformer that can also say what its classifier makes of the tokens behind any block."""
 

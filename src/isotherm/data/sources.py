@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -19,13 +19,13 @@ from isotherm.data.pictures import Picture, check_regular_file, looks_like_pictu
 from isotherm.data.video import (
     STREAM_PREFIXES,
     VIDEO_SUFFIXES,
+    FrameChoice,
     VideoFrame,
     camera,
     count_frames,
-    expected_frames,
     read_frames,
 )
-from isotherm.errors import InputError, MissingExtraError, OptionError
+from isotherm.errors import InputError, MissingExtraError
 
 ItemKind = Literal["picture", "url", "frame"]
 LIST_SUFFIXES = frozenset((".txt", ".lst"))
@@ -88,7 +88,13 @@ class _Part:
 
 
 def expand(
-    args: Sequence[str | os.PathLike[str]], *, recursive: bool = False, every: int = 1, max_frames: int | None = None
+    args: Sequence[str | os.PathLike[str]],
+    *,
+    recursive: bool = False,
+    every: int = 1,
+    max_frames: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Sources:
     """Turn what a user named into items.
 
@@ -99,6 +105,7 @@ def expand(
         recursive: look into the folders within folders.
         every: of videos, take each n-th frame.
         max_frames: of each video, take at most so many.
+        start_s, end_s: of each video, from this second on, up to before that one.
 
     Returns:
         Items in natural order (``2.jpg`` before ``10.jpg``) within each argument. That the named things exist is
@@ -106,22 +113,20 @@ def expand(
 
     Raises:
         InputError: something does not exist, is of no known kind, or holds nothing to look at.
-        OptionError: ``every`` or ``max_frames`` below 1.
+        OptionError: a number of these out of range.
 
     Example:
         >>> for item in expand(["photos/", "clip.mp4"], every=10):   # doctest: +SKIP
         ...     picture = item.load()
     """
-    for option, value in (("every", every), ("max_frames", max_frames)):
-        if value is not None and value < 1:
-            raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
+    choice = FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s)
     if not args:
         raise InputError(
             "nothing was given to look at; give a picture, a folder, a video, an address or a camera's number"
         )
     parts: list[_Part] = []
     for source in args:
-        parts += _parts_of(os.fspath(source), recursive, every, max_frames)
+        parts += _parts_of(os.fspath(source), recursive, choice)
     counts = [part.count for part in parts]
     return Sources(None if None in counts else sum(c for c in counts if c is not None), parts)
 
@@ -129,51 +134,49 @@ def expand(
 # --- one argument ----------------------------------------------------------------------------------------------
 
 
-def _parts_of(source: str, recursive: bool, every: int, max_frames: int | None) -> list[_Part]:
+def _parts_of(source: str, recursive: bool, choice: FrameChoice) -> list[_Part]:
     if _SCHEME.match(source):
-        return [_address(source, every, max_frames)]
+        return [_address(source, choice)]
     if not source.strip():
         raise InputError("an empty name was given; give a picture, a folder (. for this one), a video or an address")
     path = Path(source)
     if re.fullmatch(r"[0-9]+", source):
         if path.exists():
             raise InputError(f"{source} is both a camera's number and a file here; write ./{source} for the file")
-        return [_video(camera(int(source)), f"camera{source}", None, every, max_frames)]
+        return [_video(camera(int(source)), f"camera{source}", None, choice)]
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return _pattern(source, every, max_frames)
+        return _pattern(source, choice)
     if stat.S_ISDIR(mode):
-        return _files(_listed(path, recursive), every, max_frames)
+        return _files(_listed(path, recursive), choice)
     if stat.S_ISCHR(mode) and re.fullmatch(r"/dev/video[0-9]+", source):
-        return [_video(source, path.name, None, every, max_frames)]
+        return [_video(source, path.name, None, choice)]
     check_regular_file(path, "picture or video")
     suffix = path.suffix.lower()
     if suffix in LIST_SUFFIXES:
-        return _list(path, every, max_frames)
+        return _list(path, choice)
     if suffix not in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not looks_like_picture(path):
         raise InputError(
             f"{source} is neither a picture nor a video; expected {_expected()}, a folder, or a list (.txt)"
         )
-    return _files([(path, path.name)], every, max_frames, alone=True)
+    return _files([(path, path.name)], choice, alone=True)
 
 
-def _files(
-    files: Sequence[tuple[Path, str]], every: int, max_frames: int | None, *, alone: bool = False
-) -> list[_Part]:
+def _files(files: Sequence[tuple[Path, str]], choice: FrameChoice, *, alone: bool = False) -> list[_Part]:
     parts = []
     for path, name in files:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             parts.append(_picture(path, name))
             continue
         try:
-            count = expected_frames(count_frames(path), every, max_frames)
+            count = count_frames(path, choice)
         except (InputError, MissingExtraError) as error:
             if alone:
                 raise
             parts.append(_broken(name, "frame", str(path), str(error)))  # one broken video does not stop a folder
         else:
-            parts.append(_video(str(path), name, count, every, max_frames))
+            parts.append(_video(str(path), name, count, choice))
     return parts
 
 
@@ -191,11 +194,11 @@ def _url(url: str) -> _Part:
     return _Part(1, items)
 
 
-def _video(source: str, name: str, count: int | None, every: int, max_frames: int | None) -> _Part:
+def _video(source: str, name: str, count: int | None, choice: FrameChoice) -> _Part:
     def items() -> Iterator[Callable[[int], Item]]:
         number = 0
         try:
-            for frame in read_frames(source, every=every, max_frames=max_frames):
+            for frame in read_frames(source, **asdict(choice)):
                 number = frame.index + 1
                 yield _framed(frame, f"{name}#{frame.index:06d}", source)
         except InputError as error:  # what came before the break stays, and the next argument still has its turn
@@ -222,7 +225,7 @@ def _failing(name: str, kind: ItemKind, source: str, reason: str) -> Callable[[i
     return lambda index: Item(name, kind, index, None, source, load)
 
 
-def _address(url: str, every: int, max_frames: int | None, *, streams: bool = True) -> _Part:
+def _address(url: str, choice: FrameChoice, *, streams: bool = True) -> _Part:
     scheme = url.partition(":")[0].lower()
     web = scheme in ("http", "https")
     if not web and not url.lower().startswith(STREAM_PREFIXES):
@@ -239,7 +242,7 @@ def _address(url: str, every: int, max_frames: int | None, *, streams: bool = Tr
         raise InputError(
             f"{url} is a stream; streams are opened only where they are named on the command line, not from a list"
         )
-    return _video(url, Path(urlsplit(url).path).name or urlsplit(url).hostname or "stream", None, every, max_frames)
+    return _video(url, Path(urlsplit(url).path).name or urlsplit(url).hostname or "stream", None, choice)
 
 
 # --- many files ------------------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
     return sorted(files, key=lambda pair: [natural_key(part) for part in Path(pair[1]).parts])
 
 
-def _pattern(pattern: str, every: int, max_frames: int | None) -> list[_Part]:
+def _pattern(pattern: str, choice: FrameChoice) -> list[_Part]:
     if not glob.has_magic(pattern):
         raise InputError(f"there is no file or folder {pattern!r}{near_names(Path(pattern))}")
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
@@ -285,10 +288,10 @@ def _pattern(pattern: str, every: int, max_frames: int | None) -> list[_Part]:
         )
         raise InputError(f"the pattern {pattern!r} gives nothing: {seen}; looked for {_expected()}")
     root = Path(os.path.commonpath([path.parent for path in files]) if len(files) > 1 else files[0].parent)
-    return _files([(path, path.relative_to(root).as_posix()) for path in files], every, max_frames)
+    return _files([(path, path.relative_to(root).as_posix()) for path in files], choice)
 
 
-def _list(path: Path, every: int, max_frames: int | None) -> list[_Part]:
+def _list(path: Path, choice: FrameChoice) -> list[_Part]:
     if path.stat().st_size > MAX_LIST_BYTES:
         raise InputError(f"the list {path} has {path.stat().st_size} bytes; at most {MAX_LIST_BYTES} are read")
     try:
@@ -301,22 +304,22 @@ def _list(path: Path, every: int, max_frames: int | None) -> list[_Part]:
     parts = []
     for entry in entries:
         try:
-            parts.append(_entry(path.parent, entry, every, max_frames))
+            parts.append(_entry(path.parent, entry, choice))
         except InputError as error:  # one wrong line does not stop the list
             parts.append(_broken(entry, "picture", entry, f"{path}: {error}"))
     return parts
 
 
-def _entry(folder: Path, entry: str, every: int, max_frames: int | None) -> _Part:
+def _entry(folder: Path, entry: str, choice: FrameChoice) -> _Part:
     if _SCHEME.match(entry):
-        return _address(entry, every, max_frames, streams=False)
+        return _address(entry, choice, streams=False)
     target = folder / entry
     if not os.path.lexists(target):
         raise InputError(f"there is no file {entry!r}{near_names(target)}")
     check_regular_file(target, "picture or video")
     if target.suffix.lower() in LIST_SUFFIXES:
         raise InputError(f"{entry} is a list within a list; name its files instead")
-    return _files([(target, entry)], every, max_frames)[0]
+    return _files([(target, entry)], choice)[0]
 
 
 def _expected() -> str:

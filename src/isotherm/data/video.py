@@ -39,6 +39,8 @@ VIDEO_SUFFIXES = frozenset(
     ]
 )
 STREAM_PREFIXES = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")
+HALF_MS = 0.0005
+"""Times of frames are whole numbers of the container's own unit, so that what a person calls 1.2 s is not exactly."""
 _DEVICE = re.compile(r"/dev/video\d+")
 
 
@@ -77,6 +79,51 @@ class VideoFrame:
         return _upright(self._frame.to_ndarray(format="rgb24"), self._frame.rotation)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrameChoice:
+    """Which frames of a video are meant.
+
+    Args:
+        every: 1 for all frames, n for each n-th.
+        max_frames: stop after so many; None for all, which never ends on a camera.
+        start_s, end_s: from this second on, up to before that one; None for the end.
+
+    Raises:
+        OptionError: a number out of range.
+    """
+
+    every: int = 1
+    max_frames: int | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, value in (("every", self.every), ("max_frames", self.max_frames)):
+            if value is not None and value < 1:
+                raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
+        if not 0 <= self.start_s < math.inf:
+            raise OptionError(f"start_s is {self.start_s}; expected seconds from the video's start, at least 0")
+        if self.end_s is not None and not self.end_s > self.start_s:
+            raise OptionError(f"end_s is {self.end_s}; expected more seconds than start_s, {self.start_s:g}")
+
+    def expected(self, frames: int | None, rate_hz: float | None) -> int | None:
+        """How many frames there will be of a video of so many, None where that cannot be known.
+
+        Example:
+            >>> FrameChoice(every=4).expected(10, 5.0), FrameChoice(start_s=1, end_s=1.5).expected(10, 5.0)
+            (3, 3)
+        """
+        if frames is None:
+            return None
+        if self.start_s or self.end_s is not None:
+            if not rate_hz:
+                return None
+            last = math.inf if self.end_s is None else math.ceil(self.end_s * rate_hz - 1e-6)
+            frames = max(0, min(frames, int(min(last, frames))) - math.ceil(self.start_s * rate_hz - 1e-6))
+        chosen = math.ceil(frames / self.every)
+        return chosen if self.max_frames is None else min(chosen, self.max_frames)
+
+
 def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
     """Read the header of a video, and its first frame for the rotation.
 
@@ -97,47 +144,46 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
         return VideoInfo(size, stream.frames or None, seconds, rate)
 
 
-def count_frames(source: str | os.PathLike[str]) -> int | None:
+def count_frames(source: str | os.PathLike[str], choice: FrameChoice | None = None) -> int | None:
     """Number of frames that the header of a video promises, None where it does not say; nothing is decoded.
+
+    Args:
+        choice: which of them count; None: all.
 
     Raises:
         InputError: missing, not a video, or without a picture track.
     """
     with _opened(source) as (_, stream):
-        return stream.frames or None
+        rate = float(stream.average_rate) if stream.average_rate else None
+        return (choice or FrameChoice()).expected(stream.frames or None, rate)
 
 
 def read_frames(
-    source: str | os.PathLike[str], *, every: int = 1, max_frames: int | None = None
+    source: str | os.PathLike[str],
+    *,
+    every: int = 1,
+    max_frames: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Iterator[VideoFrame]:
     """Frames in the order in which they are shown.
 
     Args:
         source: a video file, a stream's address (rtsp, rtmp, http) or a camera from :func:`camera`.
-        every: 1 for all frames, n for each n-th.
-        max_frames: stop after so many; None for all, which never ends on a camera.
+        every, max_frames, start_s, end_s: which ones, as :class:`FrameChoice`; n-ths are counted from the first one
+            that is at ``start_s`` or behind it.
 
     Raises:
-        InputError: as :func:`probe_video`, or the file breaks off: the frames before that were given.
-        OptionError: ``every`` or ``max_frames`` below 1.
+        InputError: as :func:`probe_video`, there is none in that time, or the file breaks off: the frames before that
+            were given.
+        OptionError: a number out of range.
         MissingExtraError: PyAV is not installed.
 
     Example:
         >>> for frame in read_frames("clip.mp4", every=10):   # doctest: +SKIP
         ...     print(frame.index, frame.time_s, frame.array().shape)
     """
-    for option, value in (("every", every), ("max_frames", max_frames)):
-        if value is not None and value < 1:
-            raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
-    return _chosen(source, every, max_frames)
-
-
-def expected_frames(frames: int | None, every: int, max_frames: int | None) -> int | None:
-    """How many frames :func:`read_frames` will give, None where it cannot be known."""
-    if frames is None:
-        return None
-    chosen = math.ceil(frames / every)
-    return chosen if max_frames is None else min(chosen, max_frames)
+    return _chosen(source, FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s))
 
 
 def camera(index: int) -> str:
@@ -160,18 +206,29 @@ def camera(index: int) -> str:
     raise InputError(f"there is no camera {index}: {cameras}; plug one in or give a picture, folder or video")
 
 
-def _chosen(source: str | os.PathLike[str], every: int, max_frames: int | None) -> Iterator[VideoFrame]:
+def _chosen(source: str | os.PathLike[str], choice: FrameChoice) -> Iterator[VideoFrame]:
     with _opened(source) as (container, stream):
-        count = 0
-        for frame in _frames(container, stream, os.fspath(source)):
-            if frame.index % every:
+        within = count = 0
+        last = None
+        for last in _frames(container, stream, os.fspath(source)):
+            if last.time_s < choice.start_s - HALF_MS:
                 continue
-            yield frame
+            if choice.end_s is not None and last.time_s >= choice.end_s - HALF_MS:
+                break
+            within += 1
+            if (within - 1) % choice.every:
+                continue
+            yield last
             count += 1
-            if count == max_frames:
+            if count == choice.max_frames:
                 return
-        if not count:
+        if last is None:
             raise InputError(f"{source} holds no frame that can be decoded")
+        if not count:
+            span = "on" if choice.end_s is None else f"to {choice.end_s:g} s"
+            raise InputError(
+                f"{source} has no frame from {choice.start_s:g} s {span}; the last one that was read is at {last.time_s:.2f} s"
+            )
 
 
 class _opened:

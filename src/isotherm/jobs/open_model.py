@@ -9,6 +9,7 @@ import torch
 
 from isotherm.cam.view import View
 from isotherm.errors import MissingExtraError, OptionError
+from isotherm.jobs.explain.like import parse_like
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.vlm.view import LanguageView
@@ -19,6 +20,7 @@ NEEDS: dict[str, str] = {
     "prompt": "--prompt asks a vision-language model; name one with --model, such as Qwen/Qwen3-VL-2B-Instruct, or tiny-vlm, which ships with isotherm",
     "weights": "--weights goes with --model, which names the network that they are of",
     "classes": f"--classes {DETECTORS}",
+    "like": "--like is for models that can be shown what to look for; name one with --model, such as yoloe-11s-seg.pt",
     "confidence": f"--confidence {DETECTORS}",
     "box": f"--box {DETECTORS}",
 }
@@ -54,10 +56,15 @@ def parse_device(text: str) -> str:
 
 
 def open_model(options: ModelOptions) -> OpenModel:
-    """The model that a job names. Only options that were given are passed on, so that a family can refuse them."""
+    """The model that a job names. Only options that were given are passed on, so that a family can refuse them.
+
+    One that will be shown what to look for is opened with what it will be shown, since without it has no classes.
+    """
+    like: str | None = getattr(options, "like", None)
     of_family: dict[str, Any] = {
         "weights": options.weights,
         "classes": None if options.classes is None else split(options.classes, "--classes"),
+        "like": None if like is None else parse_like(like),
         "confidence": options.confidence,
         "size": None if options.size is None else parse_size(options.size),
         "allow_code": options.allow_code,

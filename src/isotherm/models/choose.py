@@ -215,6 +215,10 @@ def _call(
         for name in unknown:
             if RENAMED.get(name) in known:
                 raise OptionError(f"{name}= is called {RENAMED[name]}= where a model of {family.name} is opened")
+        if "like" in unknown:
+            raise OptionError(
+                f"a model of {family.name} cannot be shown by boxes what to look for (like); take a YOLOE, such as yoloe-11s-seg.pt"
+            )
         who = f"{family.name}, which ships with isotherm, takes" if family.shipped else f"{family.name} models take"
         raise OptionError(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"

@@ -72,6 +72,7 @@ def question_of(options: ExplainJob) -> dict[str, Any]:
         "--top": options.top,
         "--box": options.box,
         "--classes": options.classes,
+        "--like": options.like,
         "--confidence": options.confidence,
     }
     options_of_classes = [name for name, value in unfit.items() if value is not None]

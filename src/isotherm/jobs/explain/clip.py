@@ -64,7 +64,8 @@ def write_clip(
                 raise stopped
             return
         some = [m for m in maps if m is not None]
-        scale = shared_scale(some) if some else None
+        # a renormalised map goes from 0 to 1 in every box by itself
+        scale = shared_scale(some) if some and not outputs.renormalise else None
 
         def frames() -> Iterator[np.ndarray]:
             for i, heatmap in enumerate(maps):
@@ -74,12 +75,12 @@ def write_clip(
                     yield picture
                 else:
                     yield overlay(
-                        heatmap,
+                        outputs.drawn(heatmap, boxes[i]),
                         picture,
                         scale=scale,
                         style=outputs.style,
-                        boxes=boxes[i] or None,
-                        labels=labels[i] or None,
+                        boxes=boxes[i] if outputs.show_boxes and boxes[i] else None,
+                        labels=labels[i] if outputs.show_boxes and labels[i] else None,
                     )
 
         name = first.name.partition("#")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 from isotherm.errors import OptionError
+from isotherm.jobs.explain.like import parse_like
 from isotherm.jobs.options import AUTO, ModelOptions
 
 
@@ -48,6 +50,10 @@ class ExplainJob(ModelOptions):
     """Classifiers: explain the K most likely classes."""
     box: str | None = None
     """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
+    like: str | None = None
+    """YOLOE: find things like those in these boxes of the first picture, in it and in all others. x0,y0,x1,y1 in
+    picture pixels, several separated by semicolons, each with a name if you like: "bus=20,30,120,200;
+    wheel=40,170,60,190"."""
     target: str = "class"
     """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
     keypoint:K, or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next,
@@ -73,12 +79,21 @@ class ExplainJob(ModelOptions):
     """Any matplotlib colour map, such as jet. Default: isotherm's own."""
     opacity: float | None = None
     """Of the strongest values, 0 to 1. Default: that of the style."""
+    renormalise: bool = False
+    """Detectors: draw each map within its finding's box alone, by the box's own maximum. For looking only: boxes can
+    then no longer be compared, and the files of raw maps stay as they are."""
+    show_boxes: bool = True
+    """Detectors: draw the boxes of the findings."""
     batch: int = 1
     """Pictures per forward pass."""
     every: int = 1
     """Videos: explain every n-th frame."""
     max_frames: int | None = None
     """Videos and webcams: stop after so many frames."""
+    start_s: float = 0.0
+    """Videos: begin at this second."""
+    end_s: float | None = None
+    """Videos: end before this second."""
     recursive: bool = False
     """Look into the folders within folders."""
     out: Path | None = None
@@ -96,3 +111,15 @@ class ExplainJob(ModelOptions):
                 raise OptionError(f"{self.flag(name)} {value}: expected a whole number of at least {low}")
         if self.opacity is not None and not 0 <= self.opacity <= 1:
             raise OptionError(f"--opacity {self.opacity}: expected a number from 0 to 1")
+        if not 0 <= self.start_s < math.inf:
+            raise OptionError(f"--start-s {self.start_s}: expected seconds from the video's start, at least 0")
+        if self.end_s is not None and not self.end_s > self.start_s:
+            raise OptionError(f"--end-s {self.end_s}: expected more seconds than --start-s, {self.start_s:g}")
+        if self.renormalise and self.shared_scale:
+            raise OptionError(
+                "--renormalise gives each box a scale of its own and --shared-scale all pictures one; leave one out"
+            )
+        if self.like is not None:
+            parse_like(self.like)
+            if self.classes is not None:
+                raise OptionError("--classes and --like both say what to look for; give one of them")

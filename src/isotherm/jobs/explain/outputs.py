@@ -4,6 +4,7 @@ console.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
@@ -14,7 +15,8 @@ from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
-from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, save_picture
+from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
+from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.runs.record import Run
@@ -33,6 +35,8 @@ class Outputs:
         raw: format of the raw maps, npz, safetensors or none.
         command: the words that ask for this again, printed under every picture.
         methods: how many there are for each target.
+        renormalise: draw maps within their boxes alone, each by the box's own maximum.
+        show_boxes: draw the boxes.
     """
 
     run: Run
@@ -40,6 +44,22 @@ class Outputs:
     raw: str
     command: str
     methods: int
+    renormalise: bool = False
+    show_boxes: bool = True
+
+    def drawn(self, heatmap: Heatmap, boxes: Sequence[Sequence[float]]) -> Heatmap:
+        """The map as it is drawn, for what is in boxes.
+
+        Raises:
+            OptionError: it is to be renormalised in boxes, and there are none.
+        """
+        if not self.renormalise:
+            return heatmap
+        if not boxes:
+            raise OptionError(
+                f"--renormalise draws a map within the box of a finding, and {heatmap.label} has none; it is for detectors"
+            )
+        return renormalise_in_boxes(heatmap, boxes)
 
 
 def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Scale | None) -> list[str]:
@@ -50,15 +70,15 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
         if outputs.raw != "none":
             written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
-        box = heatmap.meta.get("box")
+        boxes = _boxes(heatmap)
         drawn = overlay(
-            heatmap,
+            outputs.drawn(heatmap, boxes),
             picture,
             style=outputs.style,
             scale=scale,
             colour_bar=True,
-            boxes=None if box is None else [box],
-            labels=None if box is None else [heatmap.label],
+            boxes=boxes if outputs.show_boxes and boxes else None,
+            labels=[heatmap.label] if outputs.show_boxes and boxes else None,
             title=" · ".join(
                 [
                     f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
@@ -77,9 +97,9 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
         return None
     rows = [list(explanation[i : i + outputs.methods]) for i in range(0, len(explanation), outputs.methods)]
     left = len(rows) - MOST_ROWS
-    boxes = [[m[0].meta["box"]] if "box" in m[0].meta else None for m in rows[:MOST_ROWS]]
+    boxes = [_boxes(m[0]) if outputs.show_boxes and _boxes(m[0]) else None for m in rows[:MOST_ROWS]]
     panel = comparison_grid(
-        rows[:MOST_ROWS],
+        [[outputs.drawn(m, _boxes(m)) for m in row] for row in rows[:MOST_ROWS]],
         explanation.picture,
         column_names=[str(m.meta["method"]) for m in rows[0]],
         boxes=boxes,
@@ -160,6 +180,11 @@ def combined(explanation: Explanation) -> Heatmap | None:
     first = [m for m in explanation if m.meta["method"] == explanation[0].meta["method"]]
     values = torch.stack([m.values for m in first]).clamp(min=0).amax(0)
     return first[0].with_(values=values, signed=False, label=f"{len(first)} target(s)")
+
+
+def _boxes(heatmap: Heatmap) -> list[Sequence[float]]:
+    """The box of the finding that a map is of, alone in a list; none where it is of no finding."""
+    return [heatmap.meta["box"]] if "box" in heatmap.meta else []
 
 
 def _facts(heatmap: Heatmap) -> dict[str, Any]:

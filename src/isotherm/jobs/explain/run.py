@@ -23,6 +23,7 @@ from isotherm.jobs.explain.clip import write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, write_maps, write_panel
+from isotherm.jobs.explain.shown import shown_model
 from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
@@ -63,8 +64,15 @@ def run(
     words = options.command_line() if command is None else list(command)
     explaining = explain_options(options)
     style = style_of(options)
-    sources = expand(options.sources, recursive=options.recursive, every=options.every, max_frames=options.max_frames)
-    opened = opened_model(options, opened)
+    sources = expand(
+        options.sources,
+        recursive=options.recursive,
+        every=options.every,
+        max_frames=options.max_frames,
+        start_s=options.start_s,
+        end_s=options.end_s,
+    )
+    opened, items = shown_model(options, opened_model(options, opened), iter(sources))
     methods = _methods(explaining, opened)
     premises = premises_of(opened.view)
     alarms = [str(p) for p in premises if p.alarming]
@@ -95,10 +103,18 @@ def run(
         # methods by name are resolved once, so that what is random in them goes on from picture to picture
         if explaining.prompt is None:
             explaining = replace(explaining, method=methods)
-        outputs = Outputs(run=record, style=style, raw=options.raw, command=shlex.join(words), methods=len(methods))
+        outputs = Outputs(
+            run=record,
+            style=style,
+            raw=options.raw,
+            command=shlex.join(words),
+            methods=len(methods),
+            renormalise=options.renormalise,
+            show_boxes=options.show_boxes,
+        )
         work = _Work(options, explaining, opened, outputs, reporter, sources.total)
         write_report(
-            work.entries(iter(sources)),
+            work.entries(items),
             record.dpath / "report.html",
             title=f"isotherm explain: {opened.view.name}",
             command=outputs.command,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,20 @@ class VisualPrompt:
     picture: Picture | None = None
     names: tuple[str, ...] | None = None
 
+    @classmethod
+    def of(cls, like: Mapping[str, Sequence[Sequence[float]]]) -> VisualPrompt:
+        """The prompt of boxes by the names of what they show.
+
+        Example:
+            >>> VisualPrompt.of({"bus": [(0, 0, 9, 9), (9, 9, 20, 20)], "wheel": [(2, 2, 4, 4)]}).classes
+            [0, 0, 1]
+        """
+        return cls(
+            boxes=[box for boxes in like.values() for box in boxes],
+            classes=[number for number, boxes in enumerate(like.values()) for _ in boxes],
+            names=tuple(like),
+        )
+
     @property
     def numbers(self) -> list[int]:
         return [0] * len(self.boxes) if self.classes is None else [int(c) for c in self.classes]
@@ -93,6 +107,19 @@ def is_promptable(model: nn.Module) -> bool:
     return hasattr(model, "get_text_pe") and hasattr(head, "savpe") and not hasattr(head, "lrpc")
 
 
+def check_promptable(model: nn.Module, names: tuple[str, ...]) -> None:
+    """Raises AdapterError for a model whose classes cannot be chosen."""
+    if not is_promptable(model):
+        raise AdapterError(
+            f"this {type(model).__name__} takes no prompts: its classes are {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}; "
+            "use a YOLOE with prompts, such as yoloe-11s-seg.pt"
+        )
+    if head_of(model).is_fused:
+        raise AdapterError(
+            "this YOLOE's classes are fused into its weights and cannot be changed; load the file again, unfused"
+        )
+
+
 def resolve_prompt(
     model: Any, prompt: Prompt | None, names: tuple[str, ...], *, size: Size, stride: int
 ) -> tuple[Float[Tensor, "o k d"] | None, tuple[str, ...]]:
@@ -104,23 +131,17 @@ def resolve_prompt(
     """
     if not is_promptable(model):
         if prompt is not None:
-            raise AdapterError(
-                f"this {type(model).__name__} takes no prompts: its classes are {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}; "
-                "use a YOLOE with prompts, such as yoloe-11s-seg.pt"
-            )
+            check_promptable(model, names)
         return None, names
     head = head_of(model)
     if prompt is None:
         own = getattr(model, "pe", None)
         if own is None:
             raise AdapterError(
-                "this YOLOE has no classes yet; give classes=['bus', 'person'] (text), a VisualPrompt (boxes), or an EmbeddingPrompt"
+                "this YOLOE has no classes yet; give classes (words), like (boxes that show them), or an EmbeddingPrompt"
             )
         return _plain(own, head), names
-    if head.is_fused:
-        raise AdapterError(
-            "this YOLOE's classes are fused into its weights and cannot be changed; load the file again, unfused"
-        )
+    check_promptable(model, names)
     if isinstance(prompt, EmbeddingPrompt):
         if len(prompt.names) != len(prompt.values) or prompt.values.shape[1] != head.embed:
             raise OptionError(
@@ -172,7 +193,7 @@ def _encode_text(model: Any, classes: list[str]) -> Tensor:
         # the package would install it by itself, from a source repository, while importing
         raise WeightsError(
             f"turning {classes} into class embeddings needs CLIP's tokenizer, which is not installed; "
-            f"run: pip install {CLIP_SOURCE}, or give an EmbeddingPrompt made elsewhere"
+            f"run: pip install {CLIP_SOURCE}, show what to look for by boxes instead (like), or give an EmbeddingPrompt made elsewhere"
         )
     check_text_model(model, f"this {type(model).__name__}")  # any other name is a file that the package would open
     try:
@@ -181,7 +202,8 @@ def _encode_text(model: Any, classes: list[str]) -> Tensor:
     except (OSError, RuntimeError, ImportError) as error:
         raise WeightsError(
             f"the text encoder that turns {classes} into class embeddings cannot be had ({type(error).__name__}: {error}); "
-            "it is downloaded on first use, so a network is needed once, or give an EmbeddingPrompt made elsewhere"
+            "it is downloaded on first use, so a network is needed once; or show what to look for by boxes instead (like), "
+            "or give an EmbeddingPrompt made elsewhere"
         ) from error
 
 

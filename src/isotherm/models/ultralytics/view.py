@@ -55,6 +55,7 @@ from isotherm.models.ultralytics.prompts import (
     Prompt,
     TextPrompt,
     VisualPrompt,
+    check_promptable,
     is_promptable,
     resolve_prompt,
     visual_embeddings,
@@ -109,6 +110,22 @@ class UltralyticsView:
         if self.visual is None:
             return inputs
         return replace(inputs, extra={"prompt": visual_embeddings(self.model, inputs, self.visual)})
+
+    def shown(self, picture: AnyPicture, like: Mapping[str, Sequence[Sequence[float]]]) -> UltralyticsView:
+        """This view of the same module, looking for what boxes on a picture show.
+
+        Args:
+            like: (x0, y0, x1, y1) in pixels of the picture, by the names of what they show.
+
+        Raises:
+            AdapterError: the model takes no prompts.
+        """
+        prompt = VisualPrompt.of(like)
+        check_promptable(self.model, tuple(self.names))
+        inputs = replace(self, visual=None).prepare([picture])
+        return replace(
+            self, names=prompt.class_names(), embeddings=visual_embeddings(self.model, inputs, prompt), visual=None
+        )
 
     def run(self, inputs: Inputs) -> AnchorOutput | QueryOutput | ClassifyOutput:
         """The forward pass, in whatever grad mode is on; the head's state is put back afterwards."""
@@ -195,6 +212,7 @@ def wrap(
     names: Sequence[str] | Mapping[int, str] | None = None,
     classes: Sequence[str] | str | None = None,
     class_prompt: Prompt | None = None,
+    like: Mapping[str, Sequence[Sequence[float]]] | None = None,
     size: int | Sequence[int] | None = None,
     confidence: float = 0.25,
     iou: float = 0.7,
@@ -211,6 +229,8 @@ def wrap(
         names: class names instead of the model's own.
         classes: of a YOLOE, what to look for, in words; of other detectors, which of their classes to report.
         class_prompt: what a YOLOE looks for, as :class:`TextPrompt`, :class:`EmbeddingPrompt` or :class:`VisualPrompt`.
+        like: what a YOLOE looks for, shown by boxes (x0, y0, x1, y1) on every picture that is explained, by their
+            names.
         size: side or (h, w) of the input, multiples of 32; 640 if None, 224 for classifiers.
         confidence, iou, max_detections: predict's ``conf``, ``iou`` and ``max_det``.
         agnostic: boxes of different classes suppress one another; predict's default, True for YOLOE, if None.
@@ -243,6 +263,10 @@ def wrap(
         if classes is None
         else tuple(classes)
     )
+    if like is not None:
+        if words is not None or class_prompt is not None:
+            raise OptionError("like, classes and class_prompt all say what to look for; give one of them")
+        class_prompt = VisualPrompt.of(like)
     only = None
     if words is not None:
         if is_promptable(inner) and not head.is_fused:

@@ -29,7 +29,9 @@ class Models(Generic[Model]):
 
     def get(self, options: ModelOptions) -> Model:
         """The model that a job asks for, opened where it is not open yet; then others are let go until all fit."""
-        key = tuple(getattr(options, field.name) for field in fields(ModelOptions))
+        # one that is to be shown what to look for is opened without classes; what it is shown, the job decides
+        shown = getattr(options, "like", None) is not None
+        key = (shown, *(getattr(options, field.name) for field in fields(ModelOptions)))
         if key in self._there:
             self._there.move_to_end(key)
             return self._there[key][0]
