@@ -13,6 +13,8 @@ os.environ.setdefault("YOLO_OFFLINE", "1")
 os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
 # otherwise torch's compiler first compiles programs that try the vector instructions which the processor lists
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+# a Ray that one process starts and another uses: without the token, anybody who reaches this machine could use it
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 # networks so small that two threads wait for each other, by far the longest on a busy machine; for what tests start as well
 os.environ["OMP_NUM_THREADS"] = "1"

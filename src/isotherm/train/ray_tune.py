@@ -76,7 +76,7 @@ def run_trials(
         from ray import tune
     except ImportError as error:
         raise MissingExtraError("ray", "ray", "a sweep") from error
-    # what is started here listens to this machine alone
+    # this machine's own address is asked for; newer versions of Ray listen on all, and let in who has this machine's token
     local = (
         {"num_cpus": max(os.cpu_count() or 1, config.cpus), "_node_ip_address": "127.0.0.1"}
         if address is None

@@ -1,4 +1,7 @@
-"""Sweeps on Ray: trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled."""
+"""Sweeps on Ray: trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled.
+
+Most of the time goes into starting Ray and its workers: one sweep starts a Ray of its own, the others share a cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
+from pathlib import Path
 
 import pytest
 
+from isotherm.cli import main
+from isotherm.errors import JobCancelled
+from isotherm.jobs.reporter import Reporter
+from isotherm.jobs.sweep.options import SweepJob
+from isotherm.jobs.sweep.run import run
 from isotherm.runs.read import list_runs, read_run
 from isotherm.train.sweep import trials_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own code
 
 RECIPE = """
 data:
@@ -24,7 +36,7 @@ training: {size: [64, 64], steps: 12, batch: 8, backbone_rate: 1.0, keep_every: 
 SWEEP = """
 recipe: toy.yaml
 values:
-  training.objective.sigma: [1.0, 2.0, 3.0]
+  training.objective.sigma: [1.0, 2.0]
   training.rate: [1e-3, 3e-3]
 at_once: 2
 """
@@ -37,29 +49,46 @@ def folder(tmp_path):
     return tmp_path
 
 
-CODE = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
+CLUSTER = """
+import sys
+import ray
+context = ray.init(
+    num_cpus=2, _node_ip_address="127.0.0.1", include_dashboard=False, log_to_driver=False, configure_logging=False
+)
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()  # until the tests end
+"""
+COMMAND = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
-def start(folder, *arguments, code=CODE):
-    """A process of its own: Ray and its workers outlive what a test may stop."""
+def start(code: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """A process with a group of its own: what Ray starts can be ended with it."""
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        cwd=folder,
+        cwd=cwd,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a Ray, as a function that waits for it: it starts while the first test does something else."""
+    process = start(CLUSTER, cwd=tmp_path_factory.mktemp("cluster"))
+    yield cache(lambda: process.stdout.readline().strip())
+    process.communicate()
+
+
 @pytest.mark.slow
-def test_trials_killed_half_way_and_gone_on_with(folder):
+def test_trials_killed_half_way_and_gone_on_with(folder, cluster, monkeypatch, capsys):
+    """Killed with the Ray that it had started for itself, gone on with on a cluster."""
     sweep = folder / "runs" / "toy_sweep"
-    process = start(folder, "sweep", "toy_sweep.yaml")
+    process = start(COMMAND, "sweep", "toy_sweep.yaml", cwd=folder)
     deadline = time.monotonic() + 400
-    while (
-        time.monotonic() < deadline and process.poll() is None and len(list(sweep.glob("trials/*/evaluation.json"))) < 2
-    ):
+    while time.monotonic() < deadline and process.poll() is None and not list(sweep.glob("trials/*/evaluation.json")):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -67,16 +96,18 @@ def test_trials_killed_half_way_and_gone_on_with(folder):
         f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
         for f in sweep.glob("trials/*/evaluation.json")
     }
-    assert 2 <= len(finished) < 6
-    printed, _ = start(folder, "sweep", "toy_sweep.yaml").communicate(timeout=500)
-    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 6, printed
+    assert 1 <= len(finished) < 4
+    monkeypatch.chdir(folder)
+    assert main(["sweep", "toy_sweep.yaml", "--address", cluster()]) == 0
+    printed = capsys.readouterr().out
+    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 4, printed
     for name, before in finished.items():
         assert (sweep / "trials" / name / "model.safetensors").stat().st_mtime_ns == before  # not trained again
     trials = trials_of(sweep, "point_err_px", {})
-    assert len(trials) == 6
+    assert len(trials) == 4
     assert all(t.step in (4, 8, 12) and t.best > 0 for t in trials)
-    assert printed.count("finished") == 6, printed
-    assert "6 trials (6 finished)" in (sweep / "report.html").read_text()
+    assert printed.count("finished") == 4, printed
+    assert "4 trials (4 finished)" in (sweep / "report.html").read_text()
 
 
 SCENES = """
@@ -94,52 +125,43 @@ at_once: 1
 values: {training.rate: {low: 1.0e-5, high: 1.0e-2, log: true}}
 stop_early: {grace: 1, factor: 2}
 """
-JOB = """
-import json, sys
-from pathlib import Path
-from isotherm.errors import JobCancelled
-from isotherm.jobs.reporter import Reporter
-from isotherm.jobs.sweep.options import SweepJob
-from isotherm.jobs.sweep.run import run
+
 
 class Console(Reporter):
-    starts = 0
+    """Keeps what a sweep says, and cancels it when a trial starts, counted from 1."""
+
+    def __init__(self, cancel_at: int = 0) -> None:
+        super().__init__()
+        self.cancel_at, self.lines = cancel_at, []
+
     def message(self, text, kind="note"):
-        print(text, flush=True)
-        self.starts += text.startswith("trial ") and text.endswith(" starts")
-        if sys.argv[1] == "cancel" and self.starts == 2:
+        self.lines.append(text)
+        if text.endswith(" starts") and sum(line.endswith(" starts") for line in self.lines) == self.cancel_at:
             self.cancel()
 
-try:
-    result = run(SweepJob(recipe=Path("scenes_sweep.yaml")), Console())
-    print("ended with", *(trial.status for trial in result.trials), sep="; ")
-except JobCancelled as error:
-    print("cancelled:", error)
-"""
 
-
-def test_a_cancelled_sweep_keeps_its_trials_and_is_gone_on_with(folder):
+def test_a_cancelled_sweep_keeps_its_trials_and_is_gone_on_with(folder, cluster, monkeypatch):
     """Of scenes, as keypoints are swept, by an estimator that chooses, with bad trials that end early."""
     (folder / "scenes.yaml").write_text(SCENES)
     (folder / "scenes_sweep.yaml").write_text(SCENES_SWEEP)
-    sweep = folder / "runs" / "scenes_sweep"
-    printed, _ = start(folder, "cancel", code=JOB).communicate(timeout=500)
-    assert "cancelled: the job was cancelled; what was finished is kept" in printed
+    monkeypatch.chdir(folder)
+    sweep, job = Path("runs/scenes_sweep"), SweepJob(recipe=Path("scenes_sweep.yaml"), address=cluster())
+    console = Console(cancel_at=2)
+    with pytest.raises(JobCancelled, match="the job was cancelled; what was finished is kept"):
+        run(job, console)
     record = read_run(sweep)
-    assert (record["job"], record["status"]) == ("sweep", "cancelled"), printed
+    assert (record["job"], record["status"]) == ("sweep", "cancelled"), console.lines
     kept = {f.parent: f.stat().st_mtime_ns for f in sweep.glob("trials/*/model.safetensors")}
-    assert len(kept) == 1, printed  # the first had ended when the second began
+    assert len(kept) == 1, console.lines  # the first had ended when the second began
     assert "more score is better" in (sweep / "report.html").read_text()
-    printed, _ = start(folder, "go on", code=JOB).communicate(timeout=500)
+    result = run(job, console := Console())
     trials = trials_of(sweep, "score", {}, better="more")
-    assert len(trials) == 3, printed
+    assert len(trials) == 3, console.lines
     assert len({t.values["training.rate"] for t in trials}) == 3
-    statuses = printed.strip().splitlines()[-1].split("; ")
-    assert statuses[0] == "ended with", printed
-    assert set(statuses[1:]) <= {"finished", "stopped early"}, printed
+    assert {t.status for t in result.trials} <= {"finished", "stopped early"}, console.lines
     assert trials[0].best >= trials[1].best >= trials[2].best > 0
     assert {dpath: (dpath / "model.safetensors").stat().st_mtime_ns for dpath in kept} == kept  # not trained again
     assert [s["status"] for s in read_run(sweep)["starts"]] == ["cancelled", "finished"]
-    assert {(e.job, e.status) for e in list_runs(folder / "runs") if e.dpath == sweep} == {("sweep", "finished")}
+    assert {(e.job, e.status) for e in list_runs(Path("runs")) if e.dpath == sweep} == {("sweep", "finished")}
     page = (sweep / "report.html").read_text()
-    assert f"isotherm explain PICTURE --model scenes --weights {sweep.relative_to(folder) / 'trials'}" in page
+    assert f"isotherm explain PICTURE --model scenes --weights {sweep / 'trials'}" in page
