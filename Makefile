@@ -10,7 +10,7 @@ export ULTRALYTICS_SAFE_LOAD ?= 1
 # a setting against .pyc files would compile torch anew in each process that a test starts: most of their time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test bench lint docs setup constraints clean
+.PHONY: demo studio test bench lint docs setup constraints clean
 
 setup: $(READY)
 
@@ -23,6 +23,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/isotherm demo
+
+studio: $(READY)
+	$(BIN)/isotherm studio
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

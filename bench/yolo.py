@@ -184,7 +184,9 @@ def compare(config: str, *, size: int, repeats: int) -> tuple[dict[str, float], 
     pgc = EigenCAM(model=_FirstTensor(model), target_layers=[model.get_submodule(name) for name in LAYERS])
     pgc_targets = [lambda out: out.sum()]
     few = interleaved(
-        {"FB": jobs["FB"], "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)}, repeats=max(1, repeats // 4), warmup=0
+        {"FB": jobs["FB"], "pgc": lambda: pgc(input_tensor=x, targets=pgc_targets)},
+        repeats=max(1, repeats // 4),
+        warmup=0,
     )
     # pgc's run is long: its own FB beside it keeps the ratio honest on a busy machine
     seconds["pytorch-grad-cam EigenCAM, five layers"] = few["pgc"] / few["FB"] * seconds["FB"]

@@ -24,6 +24,7 @@ RUNNERS = {
     "Methods": "methods",
     "Show": "show",
     "Runs": "runs",
+    "Studio": "studio",
     "Demo": "demo",
     "TrainKeypoints": "train_keypoints",
     "TrainScenes": "train_shipped",

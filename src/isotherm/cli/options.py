@@ -19,6 +19,7 @@ from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyVlmJob
+from isotherm.studio.options import StudioOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,11 @@ class Runs(Common):
     """The folder with the runs; those in folders below it are listed as well."""
     json: bool = False
     """As JSON, with the folders that were skipped and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio(Common, StudioOptions):
+    """The web page: get a picture, ask a model, look at what it sees; until Ctrl+C."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +138,7 @@ Command = (
     | Annotated[Methods, subcommand("methods")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Runs, subcommand("runs")]
+    | Annotated[Studio, subcommand("studio")]
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
     | Annotated[TrainScenes, subcommand("train scenes")]
@@ -150,6 +157,7 @@ COMMANDS = (
     "methods",
     "show",
     "runs",
+    "studio",
     "demo",
     "train keypoints",
     "train scenes",

@@ -27,12 +27,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, JobCancelled
-from isotherm.frame import Frame
 from isotherm.version import __version__
+
+if TYPE_CHECKING:
+    from isotherm.frame import Frame
 
 FORMAT = "isotherm.run/1"
 RUN_FILE = "run.json"
@@ -179,8 +181,8 @@ def to_json(value: Any) -> Any:
         return sorted(to_json(inner) for inner in value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, Frame):
-        return frame_to_json(value)
+    if (frames := sys.modules.get("isotherm.frame")) is not None and isinstance(value, frames.Frame):
+        return frame_to_json(value)  # there is none before its module, which needs torch and reading a record does not
     if hasattr(value, "tolist"):  # tensors, arrays and their scalars
         return to_json(value.detach().cpu().tolist() if hasattr(value, "detach") else value.tolist())
     raise TypeError(f"a record cannot hold a {type(value).__name__}; pass text, numbers, lists or a frame")

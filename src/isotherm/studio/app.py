@@ -9,12 +9,20 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI
 
-from isotherm.studio.api import events, pictures, remarks, runs
+from isotherm.studio.api import events, page, pictures, remarks, runs, samples, state
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
 
-PARTS: tuple[Callable[[Studio], APIRouter], ...] = (pictures.routes, runs.routes, remarks.routes, events.routes)
+PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
+    page.routes,
+    state.routes,
+    pictures.routes,
+    samples.routes,
+    runs.routes,
+    remarks.routes,
+    events.routes,
+)
 """Each makes the routes of one subject; the order is that of the description."""
 
 

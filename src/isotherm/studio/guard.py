@@ -66,10 +66,20 @@ class Guard:
         access: the secrets.
         hosts: names and addresses that the studio is reached by, without a port.
         cookie: the cookie's name; one for each port, since browsers share cookies across ports.
+        secure: the studio is reached by https, so that the cookie travels by nothing else.
     """
 
-    def __init__(self, app: App, access: Access, *, hosts: Iterable[str] = LOOPBACK, cookie: str = "isotherm") -> None:
+    def __init__(
+        self,
+        app: App,
+        access: Access,
+        *,
+        hosts: Iterable[str] = LOOPBACK,
+        cookie: str = "isotherm",
+        secure: bool = False,
+    ) -> None:
         self.app, self.access, self.cookie = app, access, cookie
+        self._words = "Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
         self.hosts = frozenset(host.lower().strip("[]") for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +133,7 @@ class Guard:
             return
         # to a path of ours, whatever the request's: "//elsewhere" would lead away
         place = "/" + path.lstrip("/\\")
-        headers = {"location": place, "set-cookie": f"{self.cookie}={cookie}; Path=/; HttpOnly; SameSite=Strict"}
+        headers = {"location": place, "set-cookie": f"{self.cookie}={cookie}; {self._words}"}
         await _answer(send, 303, "", headers)
 
     def _knows_key(self, headers: Mapping[str, str]) -> bool:

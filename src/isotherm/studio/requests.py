@@ -20,24 +20,19 @@ SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 """Models that need no file of the user's."""
 
 OF_THE_MACHINE = frozenset(
-    {
-        "sources",
-        "out",
-        "overwrite",
-        "recursive",
-        "every",
-        "max_frames",
-        "weights",
-        "allow_code",
-        "mask",
-        "device",
-        "raw",
-    }
+    {"sources", "out", "overwrite", "recursive", "every", "max_frames", "weights", "allow_code", "mask", "raw"}
 )
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
 
 
-def options_of(job: str, data: Mapping[str, Any], names: Sequence[str], models: Sequence[str]) -> JobOptions:
+def options_of(
+    job: str,
+    data: Mapping[str, Any],
+    names: Sequence[str],
+    *,
+    models: Sequence[str],
+    devices: Sequence[str] = ("auto", "cpu"),
+) -> JobOptions:
     """The options of a job, from a request.
 
     Args:
@@ -45,9 +40,10 @@ def options_of(job: str, data: Mapping[str, Any], names: Sequence[str], models: 
         data: the options that differ from their defaults.
         names: of the pictures.
         models: that may be asked for.
+        devices: that may be asked for.
 
     Raises:
-        OptionError: another job or model, an option that there is not, or that a request may not set.
+        OptionError: another job, model or device, an option that there is not, or that a request may not set.
     """
     if job not in JOBS:
         raise OptionError(f"there is no job {job!r}; expected {' or '.join(JOBS)}")
@@ -58,6 +54,8 @@ def options_of(job: str, data: Mapping[str, Any], names: Sequence[str], models: 
     model = data.get("model", AUTO)
     if model not in models:
         raise OptionError(f"there is no model {model!r} here; there are {', '.join(models)}")
+    if data.get("device", AUTO) not in devices:
+        raise OptionError(f"there is no device {data['device']!r} here; there are {', '.join(devices)}")
     return JOBS[job].from_json({**data, "sources": list(names)})
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from isotherm.studio.desk.desk import Desk
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.store.history import History
 from isotherm.studio.work.workroom import Workroom
@@ -16,9 +20,23 @@ class Studio:
     Args:
         history: runs, pictures and remarks, across restarts.
         room: where runs wait and are worked on.
+        pictures: the process that looks at pictures as they come in.
+        exports: the process that draws and lists what takes longer.
+        dpath: the studio's folder, for what can be made again.
         models: that may be asked for, by the names that ``--model`` takes.
+        devices: that may be asked for.
+        facts: what the page must know once, as :func:`isotherm.studio.desk.facts.facts` has it.
+        cameras: of this machine, as ``--camera`` takes them.
+        example: id of the run that the page opens with; a list, so that it can be filled in later.
     """
 
     history: History
     room: Workroom
+    pictures: Desk
+    exports: Desk
+    dpath: Path
     models: tuple[str, ...] = SHIPPED
+    devices: tuple[str, ...] = ("auto", "cpu")
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cameras: tuple[str, ...] = ()
+    example: list[str] = field(default_factory=list)

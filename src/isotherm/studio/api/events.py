@@ -56,6 +56,8 @@ async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator
                 yield f"id: {number}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n"
                 if event["event"] in ENDS:
                     return
+            if room.events.closed:
+                return
             try:
                 await asyncio.wait_for(new.wait(), KEEP_ALIVE_S)
             except TimeoutError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Annotated
+from pathlib import Path
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from isotherm.data.picture_formats import format_of, guess_of
+from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
@@ -19,15 +21,25 @@ from isotherm.studio.studio import Studio
 
 MOST_BYTES = 64 << 20
 """Of one picture."""
+SHOWN_SIDE, THUMB_SIDE = 2560, 160
+"""The longer side of what the page shows, in pixels at most."""
+JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}, **refusals(404, 422)}
 
 
 class PictureAnswer(BaseModel):
     """A picture that the studio has."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "0" * 32, "name": "cat.jpg"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "0" * 32, "name": "cat.jpg", "h": 300, "w": 451, "notes": []}]}
+    )
 
     id: str
     name: str
+    h: int
+    """Upright, in pixels."""
+    w: int
+    notes: list[str]
+    """What was changed in reading it: rotation, bit depth, transparency, further frames."""
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -39,12 +51,9 @@ def routes(studio: Studio) -> APIRouter:
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["cat.jpg"])]
     ) -> PictureAnswer:
         """Send a picture, as the body. The same bytes have the same id."""
-        with tempfile.SpooledTemporaryFile(max_size=1 << 20) as file:
-            await _receive(request, file)
-            (plain,) = file_names([name])
-            return PictureAnswer(
-                id=await run_in_threadpool(studio.history.add_picture, plain, _parts(file)), name=plain
-            )
+        with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
+            await receive(request, file)
+            return await run_in_threadpool(keep, studio, Path(file.name), name)
 
     @router.get(
         "/api/pictures/{picture_id}",
@@ -58,11 +67,69 @@ def routes(studio: Studio) -> APIRouter:
             known = format_of(file.read(32))
         return FileResponse(fpath, media_type=f"image/{(known or 'octet-stream').lower()}", filename=name)
 
+    @router.get("/api/pictures/{picture_id}/image", response_class=FileResponse, responses=JPEG)
+    def image(picture_id: Id) -> FileResponse:
+        """A picture as a model sees it: upright, 8 bits, RGB, for the page."""
+        return shown(studio, *_named(picture_id), SHOWN_SIDE)
+
+    @router.get("/api/pictures/{picture_id}/thumb", response_class=FileResponse, responses=JPEG)
+    def thumb(picture_id: Id) -> FileResponse:
+        """The same, small."""
+        return shown(studio, *_named(picture_id), THUMB_SIDE)
+
+    def _named(picture_id: str) -> tuple[str, Path]:
+        return picture_id, studio.history.picture(picture_id)[1]
+
     return router
 
 
-async def _receive(request: Request, file: IO[bytes]) -> None:
-    """The body of a request, in a file that stands at its start.
+def keep(studio: Studio, fpath: Path, name: str) -> PictureAnswer:
+    """Look at a picture that came in, and keep its bytes as they are.
+
+    Args:
+        studio: that keeps it.
+        fpath: the file.
+        name: what the user calls it.
+
+    Raises:
+        Refused: it is no picture, is damaged, or has too many pixels.
+    """
+    (plain,) = file_names([name])
+    try:
+        facts = studio.pictures.do("look", fpath=str(fpath), name=plain)
+    except InputError as error:
+        raise Refused(415, str(error).replace(str(fpath), plain)) from error
+    if "pixels" in facts:
+        raise Refused(413, f"{plain} has {facts['pixels'] / 1e6:.1f} megapixels; at most 50 are read: make it smaller")
+    with fpath.open("rb") as file:
+        return PictureAnswer(id=studio.history.add_picture(plain, _parts(file)), name=plain, **facts)
+
+
+def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:
+    """A picture as every browser shows it, made when it is asked for first.
+
+    Args:
+        studio: in whose folder it is kept.
+        name: of the file that is kept: an id, or a sample's name.
+        fpath: the picture.
+        side: its longer side, at most.
+    """
+    folder = studio.dpath / "shown"
+    folder.mkdir(exist_ok=True)
+    made = folder / f"{name}-{side}.jpg"
+    if not made.exists():
+        studio.pictures.do("show", fpath=str(fpath), name=name, shown=str(made), side=side)
+    return FileResponse(
+        made, media_type="image/jpeg", headers={"cache-control": "private, max-age=31536000, immutable"}
+    )
+
+
+async def receive(request: Request, file: IO[bytes]) -> None:
+    """Write the body of a request to a file.
+
+    Args:
+        request: whose body is a picture.
+        file: open for writing and reading.
 
     Raises:
         Refused: it is too large, or begins like no picture.
@@ -78,7 +145,7 @@ async def _receive(request: Request, file: IO[bytes]) -> None:
     if format_of(prefix) is None:
         what = guess_of(prefix) if prefix else "it is empty"
         raise Refused(415, f"this is no picture that can be read: {what}; send JPEG, PNG, WebP or the like")
-    file.seek(0)
+    file.flush()
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes]:

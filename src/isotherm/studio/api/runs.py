@@ -14,11 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from isotherm.errors import OptionError
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import Refused, refusals
-from isotherm.studio.requests import file_names, key_of, options_of
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import Query, RunFacts
 from isotherm.studio.studio import Studio
+from isotherm.studio.submissions import submit
+
+MOST_PICTURES = 1000
+"""In one run."""
 
 
 class RunRequest(BaseModel):
@@ -32,7 +35,7 @@ class RunRequest(BaseModel):
     )
 
     job: Literal["explain", "count"] = "explain"
-    pictures: list[str] = Field(min_length=1, max_length=1000)
+    pictures: list[str] = Field(min_length=1, max_length=MOST_PICTURES)
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -44,15 +47,9 @@ def routes(studio: Studio) -> APIRouter:
     @router.post("/api/runs", status_code=202, responses=refusals(404, 422, 429))
     def add_run(wanted: RunRequest, response: Response) -> dict[str, Any]:
         """Ask for a run. One that was done before, on the same bytes, is given as it is (200 and ``same``)."""
-        names = file_names([history.picture(picture_id)[0] for picture_id in wanted.pictures])
-        options = options_of(wanted.job, wanted.options, names, studio.models)
-        key = key_of(options, wanted.pictures)
-        if (there := history.same(key)) is not None:
-            response.status_code = 200
-            return {"id": there.id, "same": True}
-        title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-        run_id = room.submit(options, key=key, title=title, pictures=list(zip(wanted.pictures, names, strict=True)))
-        return {"id": run_id, "same": False}
+        run_id, same = submit(studio, wanted.job, wanted.pictures, wanted.options)
+        response.status_code = 200 if same else 202
+        return {"id": run_id, "same": same}
 
     @router.get("/api/runs", responses=refusals(422))
     def search(

@@ -96,7 +96,17 @@ class History:
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
-    def add_run(self, job: str, *, key: str, title: str, model: str, options: dict[str, Any], command: str) -> str:
+    def add_run(
+        self,
+        job: str,
+        *,
+        key: str,
+        title: str,
+        model: str,
+        options: dict[str, Any],
+        command: str,
+        pictures: Sequence[tuple[str, str]] = (),
+    ) -> str:
         """Take down that a job is asked for; from here on it is not forgotten. Returns its id."""
         run_id = new_id()
         with Session(self._engine) as session, session.begin():
@@ -111,6 +121,7 @@ class History:
                 options=options,
                 command=command,
                 words="",
+                pictures=[{"id": picture_id, "name": name} for picture_id, name in pictures],
             )
             row.words = _words(row)
             session.add(row)

@@ -118,6 +118,7 @@ class RunFacts:
         key: a hash of everything that decides its results.
         created_s, ended_s: seconds since 1970.
         marks: what was drawn over its maps.
+        pictures: ``id`` and ``name`` of each picture that it is about.
     """
 
     id: str
@@ -136,6 +137,7 @@ class RunFacts:
     marks: list[Any]
     tags: tuple[str, ...]
     maps: tuple[MapFacts, ...]
+    pictures: tuple[dict[str, str], ...] = ()
 
     @classmethod
     def of(cls, row: RunRow) -> RunFacts:
@@ -157,6 +159,7 @@ class RunFacts:
             marks=row.marks,
             tags=tuple(tag.name for tag in row.tags),
             maps=maps,
+            pictures=tuple(row.pictures),
         )
 
 

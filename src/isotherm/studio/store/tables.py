@@ -46,6 +46,8 @@ class RunRow(Table):
     slower.
     """
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    pictures: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """Id and name of each picture that it is about."""
 
     maps: Mapped[list[MapRow]] = relationship(
         cascade="all, delete-orphan", order_by="MapRow.position", passive_deletes=True

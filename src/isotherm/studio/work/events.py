@@ -29,6 +29,7 @@ class Events:
         self._runs: OrderedDict[str, list[tuple[int, Event]]] = OrderedDict()
         self._changed = threading.Condition()
         self._listeners: set[Callable[[], None]] = set()
+        self.closed = False
 
     def add(self, run_id: str, event: Event) -> None:
         """Take down an event and wake those who listen."""
@@ -40,6 +41,15 @@ class Events:
             events.append((number, event))
             while len(self._runs) > self._most_runs:
                 self._runs.popitem(last=False)
+            self._changed.notify_all()
+            listeners = list(self._listeners)
+        for wake in listeners:
+            wake()
+
+    def close(self) -> None:
+        """Wake everybody who listens, for the last time: ``closed`` is True from now on."""
+        self.closed = True
+        with self._changed:
             self._changed.notify_all()
             listeners = list(self._listeners)
         for wake in listeners:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shlex
 import shutil
 import threading
 import time
@@ -117,7 +118,8 @@ class Workroom:
                 title=title,
                 model=str(getattr(options, "model", "")),
                 options=options.to_json(),
-                command=" ".join(options.command_line()),
+                command=shlex.join(options.command_line()),
+                pictures=pictures,
             )
             self._waiting.append(Waiting(run_id, options, tuple(pictures)))
             self.events.add(run_id, {"event": "queued", "place": len(self._waiting)})

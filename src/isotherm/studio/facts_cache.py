@@ -1,0 +1,45 @@
+"""What there is to choose from: asked of a process that knows torch, and kept until what decides it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isotherm.atomic import atomic_write
+from isotherm.runs.file import versions
+from isotherm.studio.desk.desk import Desk
+
+FILE = "facts.json"
+
+
+def known_facts(desk: Desk, dpath: Path, models: Sequence[str]) -> dict[str, Any]:
+    """What the page must know once, from the studio's folder where it was written there for the same packages, devices
+    and models.
+
+    Args:
+        desk: that is asked otherwise.
+        dpath: the studio's folder.
+        models: that may be asked for.
+    """
+    key, fpath = _key(models), dpath / FILE
+    try:
+        there = json.loads(fpath.read_text())
+        if there["key"] == key:
+            return there["facts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # there is none yet, or it is damaged
+    facts = desk.do("facts", models=list(models))
+    with atomic_write(fpath) as file:
+        file.write(json.dumps({"key": key, "facts": facts}).encode())
+    return facts
+
+
+def _key(models: Sequence[str]) -> str:
+    gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    decides = [versions(), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

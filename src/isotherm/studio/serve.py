@@ -1,0 +1,208 @@
+"""Starting a studio: its folder, its processes, its port, the one address that lets a browser in, and its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from isotherm.errors import InputError, IsothermError
+from isotherm.studio.access import Access, key_in
+from isotherm.studio.app import make_app
+from isotherm.studio.desk.desk import Desk
+from isotherm.studio.facts_cache import known_facts
+from isotherm.studio.guard import LOOPBACK, Guard
+from isotherm.studio.options import StudioOptions
+from isotherm.studio.requests import SHIPPED
+from isotherm.studio.samples import example
+from isotherm.studio.store.history import History
+from isotherm.studio.studio import Studio
+from isotherm.studio.submissions import submit
+from isotherm.studio.work.workroom import Workroom
+
+NEXT_PORTS = 50
+"""How many ports behind a taken one are tried."""
+END_S = 3
+"""How long answers that are under way may take when the studio ends."""
+
+Say = Callable[[str], None]
+
+
+def serve(options: StudioOptions, say: Say = print) -> None:
+    """Run a studio until Ctrl+C.
+
+    Args:
+        options: of ``isotherm studio``.
+        say: takes every line for the person who started it.
+
+    Raises:
+        OptionError, InputError: the folder, the database, the address or the key cannot be used.
+    """
+    with opened(options) as studio, listening(options, say) as listener:
+        port = listener.getsockname()[1]
+        address = f"{options.scheme}://{_shown_host(options)}:{port}"
+        key = key_in(options.key or options.dir / "key")
+        access = Access(key=key, on_used=lambda token: say(f"For the next browser: {address}/?token={token}"))
+        guard = Guard(
+            make_app(studio),
+            access,
+            hosts=hosts_of(options),
+            cookie=f"isotherm-{port}",
+            secure=options.scheme == "https",
+        )
+        threading.Thread(target=make_example, args=(studio,), name="isotherm studio: example", daemon=True).start()
+        url = f"{address}/?token={access.token}"
+        say(f"Open {url}  (good for one visit; Ctrl+C ends the studio)")
+        if options.open:
+            webbrowser.open(url)
+        _serve_until_stopped(guard, listener, options, studio)
+    say("The studio has ended; its runs are kept.")
+
+
+@contextmanager
+def opened(options: StudioOptions) -> Iterator[Studio]:
+    """The parts of a studio; its processes end with the block.
+
+    Args:
+        options: of ``isotherm studio``.
+
+    Raises:
+        OptionError, InputError: the folder or the database cannot be used.
+    """
+    with ExitStack() as ends:
+        history = _history(options)
+        ends.callback(history.close)
+        history.sweep()
+        size_bytes = None if options.keep_gb is None else round(options.keep_gb * 1e9)
+        history.retain(runs=options.keep_runs, size_bytes=size_bytes, days=options.keep_days)
+        pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
+        for desk in (pictures, exports):
+            ends.callback(desk.close)
+        room = Workroom(history, most_waiting=options.queue, timeout_s=options.timeout)
+        ends.callback(room.close)
+        models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
+        facts = known_facts(exports, options.dir, models)
+        yield Studio(
+            history=history,
+            room=room,
+            pictures=pictures,
+            exports=exports,
+            dpath=options.dir,
+            models=models,
+            devices=tuple(facts["devices"]),
+            facts=facts,
+            cameras=options.camera,
+        )
+
+
+def _history(options: StudioOptions) -> History:
+    try:
+        return History(options.dir, url=options.database)
+    except OSError as error:
+        raise InputError(
+            f"--dir {options.dir} cannot be used ({error.strerror or error}); give another folder"
+        ) from error
+
+
+@contextmanager
+def listening(options: StudioOptions, say: Say) -> Iterator[socket.socket]:
+    """A socket that listens on the port, or on the next free one, which is then named.
+
+    Args:
+        options: of ``isotherm studio``.
+        say: is told where it is another port.
+
+    Raises:
+        InputError: no such address, or no port is free.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    last: OSError | None = None
+    for port in range(options.port, options.port + NEXT_PORTS) if options.port else (0,):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((options.host, port))
+            listener.listen(256)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            last = error if isinstance(error, OSError) else last
+            continue
+        with listener:
+            if options.port and port != options.port:
+                say(f"Port {options.port} is taken; the studio is at port {port}.")
+            yield listener
+        return
+    raise InputError(
+        f"the studio cannot listen at {options.host}, port {options.port} "
+        f"({last.strerror if last else 'no port is free'}); give another --port or --host"
+    )
+
+
+def hosts_of(options: StudioOptions) -> tuple[str, ...]:
+    """The names and addresses by which browsers may reach the studio."""
+    if options.is_local:
+        return LOOPBACK
+    here = {socket.gethostname(), socket.getfqdn()}
+    with suppress(OSError):  # a machine that does not know its own name
+        here |= {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)}
+    wildcard = options.host in ("0.0.0.0", "::")
+    return (*LOOPBACK, *sorted(here), *(() if wildcard else (options.host,)), *options.name)
+
+
+def _shown_host(options: StudioOptions) -> str:
+    host = options.name[0] if options.name else options.host
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def make_example(studio: Studio) -> None:
+    """Ask for the run that the page opens with; one that was done before is used again.
+
+    Args:
+        studio: that does it.
+    """
+    sample, model = example()
+    try:
+        with sample.fpath.open("rb") as file:
+            picture_id = studio.history.add_picture(sample.fpath.name, [file.read()])
+        studio.example[:] = [submit(studio, "explain", [picture_id], {"model": model})[0]]
+    except (IsothermError, OSError):  # the studio is as good without it, and a run that failed says why in the history
+        studio.example.clear()
+
+
+def _serve_until_stopped(app: Any, listener: socket.socket, options: StudioOptions, studio: Studio) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=END_S,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+    )
+    server = uvicorn.Server(config)
+    ended = server.handle_exit
+
+    def end(sig: int, frame: Any) -> None:
+        studio.room.events.close()  # streams of events would keep their connections open
+        ended(sig, frame)
+
+    server.handle_exit = end  # type: ignore[method-assign]
+    before = signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises the signal again when it has ended
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt

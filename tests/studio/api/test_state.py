@@ -1,0 +1,84 @@
+"""What there is to choose from, and the pictures to begin with."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from isotherm.studio.desk.desk import Desk
+from isotherm.studio.desk.facts import facts, model_facts
+from isotherm.studio.facts_cache import FILE, known_facts
+from isotherm.studio.samples import example, samples
+from rigs.studio import client_of
+
+
+def test_the_state_has_what_the_page_needs(studio):
+    parts = replace(studio.studio, facts=facts(["auto", "scenes", "nonsense-7"]), cameras=("0",), example=["e" * 32])
+    with client_of(parts) as client:
+        state = client.get("/api/state").json()
+    assert state["example"] == "e" * 32
+    assert state["cameras"] == [{"id": "0", "name": "0"}]
+    assert {"auto", "cpu"} <= set(state["devices"])
+    assert [one["kind"] for one in state["models"]] == ["auto", "classifier", "auto"]
+    assert "nonsense-7" in state["models"][2]["error"]
+    by_name = {one["name"]: one for one in state["methods"]}
+    assert by_name["hirescam"]["explains"] == ["pictures", "clips", "answers"]
+    assert by_name["propagation"]["explains"] == ["answers"]
+    assert len(by_name) == len(state["methods"])
+    assert set(state["settings"]["tables"]) == {*state["settings"]["unsigned"], *state["settings"]["signed"]}
+    assert state["trust"] == ["fast", "full", "off"]
+    assert state["limits"]["pictures"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "prompts"),
+    [
+        ("scenes", "classifier", "none"),
+        ("detector", "detector", "none"),
+        ("tiny-vlm", "question", "none"),
+        ("resnet18", "classifier", "none"),
+        ("fasterrcnn_resnet50_fpn", "detector", "none"),
+        ("fcn_resnet50", "segmenter", "none"),
+        ("yoloe-11s-seg.pt", "detector", "visual"),
+        ("yolo11n.pt", "detector", "none"),
+        ("yolov8s-worldv2.pt", "detector", "text"),
+    ],
+)
+def test_kinds_of_models_are_known_before_they_are_opened(name, kind, prompts):
+    known = model_facts(name)
+    assert (known["kind"], known["prompts"]) == (kind, prompts), known
+
+
+def test_facts_are_asked_for_once(tmp_path):
+    class Counting(Desk):
+        calls = 0
+
+        def do(self, task, models):
+            self.calls += 1
+            return {"devices": models}
+
+    desk = Counting("nothing")
+    for models in (["a"], ["a"], ["a", "b"], ["a", "b"]):
+        assert known_facts(desk, tmp_path, models) == {"devices": models}
+    assert desk.calls == 2
+    (tmp_path / FILE).write_text("{")
+    known_facts(desk, tmp_path, ["a"])
+    assert desk.calls == 3
+
+
+def test_samples_are_taken_as_if_they_had_been_sent(studio):
+    assert example()[0].name in samples()
+    taken = studio.post("/api/samples/scene-1")
+    assert taken.status_code == 201, taken.text
+    assert taken.json()["name"] == "scene-1.jpg"
+    assert (taken.json()["h"], taken.json()["w"]) == (480, 640)
+    sent = studio.get(f"/api/pictures/{taken.json()['id']}").content
+    assert sent == studio.get("/api/samples/scene-1").content == samples()["scene-1"].fpath.read_bytes()
+    assert studio.post("/api/samples/nothing").status_code == 404
+    small = Image.open(io.BytesIO(studio.get("/api/samples/scene-1/thumb").content))
+    assert small.size == (160, 120)
+    thumb = Image.open(io.BytesIO(studio.get(f"/api/pictures/{taken.json()['id']}/thumb").content))
+    assert (thumb.format, thumb.size) == ("JPEG", (160, 120))

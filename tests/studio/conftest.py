@@ -1,0 +1,18 @@
+"""One studio for all tests of it: the shipped networks, its real processes, and a script that knows its key."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+from rigs.studio import client_of, studio_in
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory):
+    """A client of a studio whose parts are its attributes."""
+    with studio_in(tmp_path_factory.mktemp("studio")) as parts, client_of(parts) as client:
+        yield client

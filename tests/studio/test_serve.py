@@ -1,0 +1,112 @@
+"""Starting a studio and ending it: one address that lets a browser in, no port taken twice, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from isotherm.errors import InputError, OptionError
+from isotherm.studio import serve
+from isotherm.studio.access import key_in
+from isotherm.studio.options import StudioOptions
+from isotherm.studio.samples import samples
+from rigs.studio import events_of
+
+COMMAND = [sys.executable, "-c", "from isotherm.cli.main import entry; entry()", "studio", "--dir", "here"]
+
+
+def test_a_studio_from_its_address_to_its_end(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        started = subprocess.Popen(
+            [*COMMAND, "--port", str(taken)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert started.stdout.readline().startswith(f"Port {taken} is taken; the studio is at port ")
+        address = re.match(r"Open (http://127\.0\.0\.1:\d+/)\?token=\S+ ", line := started.stdout.readline())
+        assert address, line
+    url, first = address[1], line.split()[1]
+    with httpx.Client(base_url=url) as browser:
+        assert browser.get("/api/state").status_code == 401
+        assert browser.get(first).status_code == 303
+        assert started.stdout.readline().startswith(f"For the next browser: {url}?token=")
+        state = browser.get("/api/state").json()
+        assert browser.get(first).status_code == 403
+        with httpx.Client(
+            base_url=url, headers={"authorization": f"Bearer {key_in(tmp_path / 'here' / 'key')}"}
+        ) as script:
+            assert script.get(f"/api/runs/{state['example']}").json()["title"] == "chelsea.png"
+            with script.stream("GET", f"/api/runs/{state['example']}/events") as events:  # open while the studio ends
+                assert next(events.iter_lines()) == "id: 1"
+                if Path("/proc/self/maps").exists():
+                    assert "libtorch" not in Path(f"/proc/{started.pid}/maps").read_text()
+                helpers = children_of(started.pid)
+                started.send_signal(signal.SIGINT)
+                _, errors = started.communicate(timeout=30)
+    assert (started.returncode, errors) == (0, "")
+    assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]
+
+
+def children_of(pid: int) -> list[int]:
+    """Those that work for a process; what Python itself has beside them ends a moment later."""
+    fpath = Path(f"/proc/{pid}/task/{pid}/children")
+    words = fpath.read_text().split() if fpath.exists() else []
+    return [int(word) for word in words if "spawn_main" in Path(f"/proc/{word}/cmdline").read_text()]
+
+
+def test_the_server_imports_no_torch():
+    code = "import isotherm.studio.serve, sys; sys.exit('torch' in sys.modules or 'uvicorn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+
+
+def test_the_example_is_made_once(studio, monkeypatch):
+    monkeypatch.setattr(serve, "example", lambda: (samples()["scene-2"], "scenes"))
+    made = []
+    for _ in range(2):
+        parts = replace(studio.studio, example=[])
+        serve.make_example(parts)
+        made += parts.example
+        assert events_of(studio, made[0])[-1][1] == "finished"
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"host": "0.0.0.0"}, r"--host 0\.0\.0\.0 lets other machines .* --key FILE.* cameras .* --tls-cert"),
+        ({"port": 65536}, "--port 65536: expected a number from 0"),
+        ({"queue": 0}, "--queue 0: expected at least 1"),
+        ({"keep_days": float("nan")}, "--keep-days nan"),
+        ({"tls_cert": Path("a.pem")}, "--tls-cert and --tls-key go together"),
+        ({"tls_cert": Path("a.pem"), "tls_key": Path("b.pem")}, r"--tls-cert a\.pem: there is no such file"),
+    ],
+)
+def test_options_that_are_none(change, message):
+    with pytest.raises(OptionError, match=message):
+        StudioOptions(**change)
+
+
+def test_names_by_which_browsers_come():
+    assert serve.hosts_of(StudioOptions()) == ("127.0.0.1", "localhost", "::1")
+    open_ = StudioOptions(host="0.0.0.0", key=Path("key"), name=("lab.example",))
+    hosts = serve.hosts_of(open_)
+    assert {"localhost", "lab.example", socket.gethostname()} <= set(hosts)
+    assert "0.0.0.0" not in hosts
+
+
+def test_a_port_that_nobody_may_have_is_named(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"cannot listen at 203\.0\.113\.7, port 8080"),
+        serve.listening(StudioOptions(host="203.0.113.7", key=tmp_path / "key"), print),
+    ):
+        pass
