@@ -1,0 +1,135 @@
+/* "Ask": the model, what of the picture is to be explained, and how. Only the fields that make sense for the model are
+   shown; what most people never change is folded away. */
+import { el, fail } from "./dom.js";
+import { Fields } from "./fields.js";
+import { BLANK, fieldsFor, formOf, missing, optionsOf } from "./options.js";
+
+/** @typedef {import("./options.js").Form} Form */
+/** @typedef {import("./options.js").Model} Model */
+
+/** The form. */
+export class Ask {
+  /**
+   * @param {HTMLElement} root
+   * @param {any} state of the studio
+   * @param {{ask: (options: Record<string, any>, second: Record<string, any> | null) => Promise<void>, pictures: () => {id: string, name: string, kind?: string}[]}} on
+   */
+  constructor(root, state, on) {
+    this.state = state;
+    this.on = on;
+    /** @type {Form} */
+    this.form = { ...BLANK, model: state.models[0]?.name ?? "auto" };
+    this.second = ""; // a second model over the same pictures
+    this.boxLabel = "";
+    /** @type {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} */
+    this.seen = { labels: [], boxes: [], words: [], model: "" };
+    this.root = root;
+    this.body = el("div", { class: "fields" });
+    this.more = el("div", { class: "fields" });
+    this.problem = el("p", { class: "problem", role: "alert" });
+    this.about = el("small", {});
+    this.go = el("button", { type: "submit", class: "go" }, el("span", { text: "Explain" }), this.about);
+    const folded = el("details", { class: "more" }, el("summary", {}, "More choices"), this.more);
+    root.append(el("form", { noValidate: true, on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); void this.submit(); } } },
+      el("h2", {}, "Ask"), this.body, folded, this.problem, this.go));
+    this.several = false;
+    this.draw();
+  }
+
+  /** @returns {Model | undefined} */
+  get model() {
+    return this.state.models.find((/** @type {Model} */ one) => one.name === this.form.model);
+  }
+
+  /** Send the question. */
+  async submit() {
+    const pictures = this.on.pictures();
+    this.problem.textContent = "";
+    const wrong = missing(this.form, this.model);
+    if (wrong || !pictures.length) {
+      this.problem.textContent = wrong?.text ?? "Choose a picture first: drop one, or press a sample.";
+      const control = wrong && this.root.querySelector(`[data-field="${wrong.field}"]`)?.querySelector("input, textarea, select");
+      if (control instanceof HTMLElement) control.focus();
+      return;
+    }
+    if (this.go.getAttribute("aria-busy")) return;
+    this.go.setAttribute("aria-busy", "true");
+    try {
+      const how = { pictures: pictures.length };
+      const other = this.state.models.find((/** @type {Model} */ one) => one.name === this.second);
+      const second = other && this.second !== this.form.model ? optionsOf({ ...this.form, model: this.second, layers: [] }, other, how) : null;
+      await this.on.ask(optionsOf(this.form, this.model, how), second);
+    } catch (error) {
+      fail(error);
+    } finally {
+      this.go.removeAttribute("aria-busy");
+    }
+  }
+
+  /** What the question is about has changed. */
+  refresh() {
+    const pictures = this.on.pictures();
+    if (this.several !== pictures.length > 1) this.draw();
+    this.about.textContent = pictures.length > 1 ? `Generate heatmaps of ${pictures.length} pictures` : pictures.length ? `Generate heatmap of ${pictures[0].name}` : "Generate heatmap";
+  }
+
+  /**
+   * What the shown picture has: findings and words that can be chosen to be explained.
+   * @param {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} seen
+   */
+  see(seen) {
+    this.seen = seen;
+    this.draw();
+  }
+
+  /**
+   * Explain a finding of the shown picture.
+   * @param {number[]} box
+   * @param {string} label
+   * @param {string} model the model whose finding it is
+   */
+  pickBox(box, label, model) {
+    this.set({ model: this.known(model), what: "box", box });
+    this.boxLabel = label;
+    this.draw();
+  }
+
+  /** @param {string} label @param {string} model */
+  pickClass(label, model) {
+    this.set({ model: this.known(model), what: "class", cls: label });
+    this.draw();
+  }
+
+  /** @param {string} word */
+  pickWord(word) {
+    this.set({ answerPart: `word:${word}` });
+    this.draw();
+  }
+
+  /** Fill the form with a run's options. @param {Record<string, any>} options */
+  fill(options) {
+    const form = formOf(options);
+    this.form = { ...form, model: this.known(form.model) };
+    this.draw();
+  }
+
+  /** @param {string} name */
+  known(name) {
+    return this.state.models.some((/** @type {Model} */ one) => one.name === name) ? name : this.form.model;
+  }
+
+  /** @param {Partial<Form>} changes */
+  set(changes) {
+    this.form = { ...this.form, ...changes };
+    this.problem.textContent = "";
+  }
+
+  draw() {
+    const pictures = this.on.pictures().length, has = fieldsFor(this.model, { pictures }), fields = new Fields(this);
+    const focused = this.root.contains(document.activeElement) ? (document.activeElement?.id ?? "") : "";
+    this.several = pictures > 1;
+    this.body.replaceChildren(...fields.main(has));
+    this.more.replaceChildren(...fields.more(has));
+    if (focused) document.getElementById(focused)?.focus();
+  }
+}

@@ -1,0 +1,280 @@
+/* The fields of the form, one function each, as fieldsFor names them. */
+import { dialog, doing, el, field } from "./dom.js";
+import { ANSWER_PARTS, isDetector, methodsFor, partsOf } from "./options.js";
+
+/** @typedef {import("./ask.js").Ask} Ask */
+/** @typedef {import("./options.js").Form} Form */
+/** @typedef {import("./options.js").Model} Model */
+
+const KINDS = /** @type {Record<string, string>} */ ({
+  classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "draws boxes and outlines around things",
+  question: "answers questions about pictures", auto: "takes the best that is installed",
+});
+const WORDS = {
+  model: "A program that learned from many pictures to say what is in one.",
+  methods: "A method is the formula that turns what went on in the model into a heatmap: a value for each place, higher where the place speaks more for what is explained. Without a choice, the best for this kind of model is taken; with several, their maps stand side by side.",
+  layers: "A network works in steps, its layers; early ones see edges, late ones see things. The map is read at a late one.",
+  confidence: "How sure a detector is of a finding, from 0 to 1.",
+  smooth: "Less noise at the price of sharpness. Principal direction: what most channels of a layer have in common. Changed copies: the mean over mirrored and brighter copies of the picture.",
+  trust: "Whether to believe a map: what it marks is taken away step by step, and the model should mind that more than if random places went; and with random weights the map should change.",
+  device: "What computes: cpu is the processor, cuda a graphics card; auto takes the fastest.",
+};
+
+/** Makes the fields of a form. */
+export class Fields {
+  /** @param {Ask} ask */
+  constructor(ask) {
+    this.ask = ask;
+  }
+
+  get form() { return this.ask.form; }
+
+  /** The fields that everybody sees. @param {Set<string>} has @returns {HTMLElement[]} */
+  main(has) {
+    return this.made(has, [
+      ["model", () => this.model()], ["prompt", () => this.prompt()], ["classes", () => this.classes()], ["like", () => this.like()], ["what", () => this.what()],
+      ["parts", () => this.parts()], ["answerPart", () => this.answerPart()], ["answer", () => this.answer()], ["methods", () => this.methods()],
+    ]);
+  }
+
+  /** The fields that are folded away. @param {Set<string>} has @returns {HTMLElement[]} */
+  more(has) {
+    return this.made(has, [
+      ["model", () => this.second()], ["layers", () => this.layers()],
+      ["confidence", () => this.text("confidence", "Least confidence", { help: WORDS.confidence, hint: "0 to 1; findings below it are left out.", inputMode: "decimal", placeholder: "the model’s own" })],
+      ["fuse", () => this.choice("fuse", "Several layers become", [["mean", "their mean"], ["max", "the larger value"]])],
+      ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]], WORDS.smooth)],
+      ["trust", () => this.choice("trust", "Check of the map", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
+      ["together", () => this.tick("together", "All pictures in one question")],
+      ["style", () => this.choice("style", "Style of saved pictures", this.styles())],
+      ["sharedScale", () => this.tick("sharedScale", "One colour scale for all pictures")],
+      ["size", () => this.text("size", "Input size", { hint: "640, or height x width such as 480x640.", placeholder: "the model’s own" })],
+      ["device", () => this.choice("device", "Device", (this.ask.state.devices ?? ["auto"]).map((/** @type {string} */ one) => [one, one]), WORDS.device)],
+      ["seed", () => this.text("seed", "Seed", { hint: "Where random numbers begin; the same seed, the same map.", placeholder: "0", inputMode: "numeric" })],
+    ]);
+  }
+
+  /** @param {Set<string>} has @param {[string, () => HTMLElement | null][]} list */
+  made(has, list) {
+    return list.filter(([name]) => has.has(name)).map(([, make]) => make()).filter((node) => node !== null);
+  }
+
+  // --- what the question is ------------------------------------------------------------------------------------------
+
+  model() {
+    const models = /** @type {Model[]} */ (this.ask.state.models), now = this.ask.model;
+    const select = this.select("ask-model", models.map((one) => [one.name, one.title ?? one.name]), this.form.model, (name) => {
+      this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
+      this.ask.draw();
+    });
+    return field("Model", select, { help: WORDS.model, hint: now?.note ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}.`, name: "model" });
+  }
+
+  prompt() {
+    const area = el("textarea", { id: "ask-prompt", rows: 2, value: this.form.prompt, placeholder: "How many cups are there?", maxLength: 2000 });
+    area.addEventListener("input", () => this.ask.set({ prompt: area.value }));
+    area.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void this.ask.submit();
+    });
+    return field("Question", area, { name: "prompt" });
+  }
+
+  classes() {
+    return this.text("classes", "Look for", { placeholder: "person, red cup, dog", hint: "Words for what it should find, separated by commas. Empty: its own list." });
+  }
+
+  like() {
+    const boxes = this.form.like, picture = this.ask.on.pictures()[0];
+    const draw = el("button", { type: "button", class: "tool", id: "ask-like", on: { click: doing(async () => {
+      if (!picture) return;
+      const root = el("div", { class: "prompt" }), context = { state: this.ask.state, add: () => {}, say: () => {}, fail: () => {} };
+      const mounted = (await import(/** @type {string} */ ("./prompt.js"))).mountPrompt(root, context, { picture, boxes, change: (/** @type {number[][]} */ now) => this.ask.set({ like: now }) });
+      dialog("Find things like this", root, { wide: true, closed: () => { mounted.close(); this.ask.draw(); document.getElementById("ask-like")?.focus(); } });
+    }) } }, boxes.length ? `${boxes.length} drawn: change…` : "Draw boxes…");
+    return field("Find things like this", draw, { name: "like", hint: "Draw a box around a thing, and the model looks for more of its kind." });
+  }
+
+  what() {
+    const { form, ask } = this, detector = isDetector(ask.model), own = detector ? "every finding" : "what the model says";
+    const choices = [["auto", own], ["class", "a class"], ...(detector ? [["box", "one finding"]] : [["top", "the likeliest classes"]])];
+    const select = this.select("ask-what", choices, form.what, (what) => { ask.set({ what }); ask.draw(); });
+    const detail = form.what === "class" ? this.classNames(detector) : form.what === "top" ? this.howMany() : form.what === "box" ? this.finding() : null;
+    return el("div", { class: "group" }, field("Explain", select, { name: "what" }), this.chips(), detail);
+  }
+
+  /** What is seen in the shown picture, to be pressed. */
+  chips() {
+    const { labels, boxes, model } = this.ask.seen, { form } = this;
+    if (!labels.length) return null;
+    const detector = isDetector(this.ask.model);
+    return el("div", { class: "chips", role: "group", "aria-label": "Seen in the picture shown" }, ...labels.slice(0, 12).map((label, i) => {
+      const on = boxes[i] && detector ? form.what === "box" && String(form.box) === String(boxes[i]) : form.what === "class" && form.cls === plain(label);
+      return el("button", { type: "button", class: "chip", "aria-pressed": String(on), id: `ask-chip-${i}`, on: { click: () => {
+        if (on) this.ask.set({ what: "auto", box: null, cls: "" });
+        else if (boxes[i]) this.ask.pickBox(boxes[i], label, model);
+        else this.ask.pickClass(plain(label), model);
+        this.ask.draw();
+      } } }, label);
+    }));
+  }
+
+  /** @param {boolean} detector */
+  classNames(detector) {
+    const name = this.text("cls", "Class", { placeholder: "tabby cat, or its number", hint: "Several separated by commas." });
+    return detector ? name : el("div", {}, name, this.text("versus", "Rather than", { placeholder: "another class", hint: "Why this class and not that one." }));
+  }
+
+  howMany() {
+    const input = el("input", { id: "ask-top", type: "number", min: "1", max: "20", value: String(this.form.top) });
+    input.addEventListener("input", () => this.ask.set({ top: Math.max(1, Math.round(Number(input.value) || 1)) }));
+    return field("How many", input, { name: "top" });
+  }
+
+  finding() {
+    const { box } = this.form;
+    return el("p", { class: "hint", "data-field": "box" }, box ? `${this.ask.boxLabel || "The finding"} at ${box.slice(0, 2).map(Math.round).join(", ")} px.` : "Click a finding in the picture, or press one above.");
+  }
+
+  parts() {
+    const parts = partsOf(this.ask.model), several = new Set(this.form.parts);
+    const main = parts.filter(([name]) => ["class", "box", "mask", "all"].includes(name)), sides = parts.filter((one) => !main.includes(one));
+    const tick = /** @param {string[]} part */ ([name, text]) => {
+      const input = el("input", { type: "checkbox", id: `ask-part-${name}`, checked: several.has(name) });
+      input.addEventListener("change", () => {
+        const now = new Set(this.form.parts);
+        if (input.checked) now.add(name);
+        else now.delete(name);
+        if (input.checked && name === "all") now.forEach((one) => { if (one !== "all") now.delete(one); });
+        if (input.checked && name !== "all") now.delete("all");
+        this.ask.set({ parts: now.size ? [...now] : ["class"] });
+        this.ask.draw();
+      });
+      return el("label", { class: "tick", title: text }, input, el("span", { text: name }));
+    };
+    const open = sides.some(([name]) => several.has(name));
+    return el("fieldset", { "data-field": "parts" }, el("legend", { text: "What of a finding" }), el("div", { class: "ticks" }, ...main.map(tick)),
+      el("details", { class: "quiet", open }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "ticks" }, ...sides.map(tick))));
+  }
+
+  // --- questions -----------------------------------------------------------------------------------------------------
+
+  answerPart() {
+    const parts = [...ANSWER_PARTS], now = this.form.answerPart;
+    if (now.startsWith("word:")) parts.push([now, `the word “${now.slice(5)}”`]);
+    const select = this.select("ask-answerPart", parts, now, (answerPart) => { this.ask.set({ answerPart }); this.ask.draw(); });
+    const words = this.ask.seen.words;
+    const row = words.length ? el("div", { class: "chips", role: "group", "aria-label": "Words of the answer" }, ...words.map(({ text }, i) => {
+      const word = text.trim(), on = now === `word:${word}`;
+      return el("button", { type: "button", class: "chip", id: `ask-word-${i}`, "aria-pressed": String(on), on: { click: () => (on ? (this.ask.set({ answerPart: "" }), this.ask.draw()) : this.ask.pickWord(word)) } }, word);
+    })) : null;
+    return el("div", { class: "group" }, field("Explain of the answer", select, { name: "answerPart" }), row);
+  }
+
+  answer() {
+    const rest = el("div", {}, this.text("answer", "Answer to explain", { placeholder: "what the model says itself" }), this.text("versus", "Rather than", { placeholder: "another answer" }));
+    return el("details", { class: "quiet", open: Boolean(this.form.answer || this.form.versus) }, el("summary", {}, "Another answer than its own"), rest);
+  }
+
+  // --- how -----------------------------------------------------------------------------------------------------------
+
+  methods() {
+    const all = methodsFor(this.ask.state.methods ?? [], this.ask.model), now = this.form.methods;
+    const summary = el("summary", { id: "ask-methods" }, now.length ? now.join(", ") : "the best for this model");
+    const list = el("div", { class: "ticks methods" }, ...all.map((one) => {
+      const input = el("input", { type: "checkbox", id: `ask-method-${one.name}`, checked: now.includes(one.name) });
+      input.addEventListener("change", () => {
+        const methods = input.checked ? [...this.form.methods, one.name] : this.form.methods.filter((name) => name !== one.name);
+        this.ask.set({ methods });
+        summary.textContent = methods.length ? methods.join(", ") : "the best for this model";
+      });
+      return el("label", { class: "tick", title: one.line ?? one.text ?? "" }, input, el("span", { text: one.name }));
+    }));
+    return this.folding("Method", summary, list, WORDS.methods, "methods");
+  }
+
+  layers() {
+    const { layers } = this.form;
+    const open = el("button", { type: "button", class: "tool wide", id: "ask-layers", on: { click: doing(async () => {
+      const { chooseLayers } = await import("./layers.js");
+      const chosen = await chooseLayers(this.form.model, this.form.layers);
+      if (chosen) this.ask.set({ layers: chosen });
+      this.ask.draw();
+      document.getElementById("ask-layers")?.focus();
+    }) } }, layers.length ? layers.join(", ") : "automatic");
+    return field("Layers", open, { help: WORDS.layers, name: "layers" });
+  }
+
+  second() {
+    const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model);
+    if (!others.length) return null;
+    const select = this.select("ask-second", [["", "nobody"], ...others.map((/** @type {Model} */ one) => [one.name, one.title ?? one.name])], this.ask.second, (name) => { this.ask.second = name; });
+    return field("Compare with", select, { hint: "A second model is asked the same of the same pictures.", name: "second" });
+  }
+
+  styles() {
+    return Object.keys(this.ask.state.settings?.styles ?? { isotherm: 0 }).map((name) => [name, name]);
+  }
+
+  // --- kinds of fields -----------------------------------------------------------------------------------------------
+
+  /**
+   * @param {string} id
+   * @param {string[][]} choices values and their words
+   * @param {string} value
+   * @param {(value: string) => void} changed
+   */
+  select(id, choices, value, changed) {
+    const select = el("select", { id }, ...choices.map(([name, text]) => el("option", { value: name, text, selected: name === value })));
+    select.addEventListener("change", () => changed(select.value));
+    return select;
+  }
+
+  /**
+   * @param {"fuse" | "smooth" | "trust" | "style" | "device"} name
+   * @param {string} label
+   * @param {string[][]} choices
+   * @param {string} [help]
+   */
+  choice(name, label, choices, help) {
+    return field(label, this.select(`ask-${name}`, choices, this.form[name], (value) => this.ask.set({ [name]: value })), { help, name });
+  }
+
+  /**
+   * @param {"classes" | "cls" | "versus" | "answer" | "confidence" | "size" | "seed"} name
+   * @param {string} label
+   * @param {{hint?: string, help?: string, placeholder?: string, inputMode?: string}} [how]
+   */
+  text(name, label, { hint, help, ...how } = {}) {
+    const input = el("input", { type: "text", id: `ask-${name}`, value: this.form[name], autocomplete: "off", spellcheck: false, ...how });
+    input.addEventListener("input", () => this.ask.set({ [name]: input.value }));
+    return field(label, input, { hint, help, name });
+  }
+
+  /** @param {"together" | "sharedScale"} name @param {string} label */
+  tick(name, label) {
+    const input = el("input", { type: "checkbox", id: `ask-${name}`, checked: this.form[name] });
+    input.addEventListener("change", () => this.ask.set({ [name]: input.checked }));
+    return field(label, input, { name, inline: true });
+  }
+
+  /**
+   * A field whose control is folded behind what was chosen.
+   * @param {string} label
+   * @param {HTMLElement} summary
+   * @param {HTMLElement} content
+   * @param {string} help
+   * @param {string} name
+   */
+  folding(label, summary, content, help, name) {
+    const details = el("details", { class: "select" }, summary, content);
+    const made = field(label, details, { help, name });
+    made.querySelector("label")?.removeAttribute("for"); // a label names a control, and the summary names itself
+    summary.setAttribute("aria-label", `${label}: choose`);
+    return made;
+  }
+}
+
+/** A label without its number: "person 0.87" -> "person". @param {string} label */
+function plain(label) {
+  return label.replace(/\s+[\d.]+\s*%?$/, "").trim();
+}

@@ -1,0 +1,199 @@
+/* The page: puts its parts together. Asking, looking and keeping know nothing of one another; what one does to the other
+   is here. */
+import { fragmentOf, placeOf } from "./address.js";
+import { ApiError, get, send } from "./api.js";
+import { Ask } from "./ask.js";
+import { byId, fail, say } from "./dom.js";
+import { HistoryList } from "./history.js";
+import { Tray } from "./pictures.js";
+import { Work } from "./progress.js";
+import { Remarks } from "./remarks.js";
+import { Shown } from "./shown.js";
+import { mountTheme } from "./theme.js";
+
+/** @typedef {import("./address.js").Place} Place */
+
+/** The page as a whole. */
+class Studio {
+  /** @param {any} state of the studio */
+  constructor(state) {
+    this.state = state;
+    /** @type {Place} */
+    this.place = { run: "", picture: 0, map: 0, versus: "" };
+    /** @type {{first: string, second: string} | null} */
+    this.pair = null; // runs of two models over the same pictures, shown together when both have ended
+    /** @type {import("./gallery.js").Gallery | null} */
+    this.gallery = null;
+    this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
+    this.tray = new Tray(byId("pictures"), state, { changed: () => this.ask?.refresh() });
+    this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen });
+    this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine) });
+    this.shown = new Shown(byId("shown"), state, {
+      move: (place) => this.move(place),
+      seen: (run, picture) => this.seen(run, picture),
+      pick: (run, picture, box) => this.ask.pickBox(picture.boxes[box], picture.labels[box] ?? "", run.options.model ?? run.model),
+      word: (word) => { this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
+      sets: (sets, index) => void this.sets(sets, index).catch(fail),
+    });
+    this.remarks = new Remarks(byId("keep"), {
+      changed: (run) => this.history.update(run), removed: (id) => this.removed(id), again: (run) => this.again(run),
+      stage: () => this.shown.look?.stage, place: () => this.place,
+    });
+    this.history = new HistoryList(byId("history"), { removed: (id) => this.removed(id) });
+    this.ask.refresh();
+    addEventListener("hashchange", () => void this.route().catch(fail));
+  }
+
+  /** Show what the address names, or else the example, and go on following runs that are at work. */
+  async begin() {
+    const listed = this.history.load(false).then((runs) => {
+      for (const run of [...runs].reverse()) if (run.status === "queued" || run.status === "running") this.work.follow(run.id, run.title);
+      return runs;
+    });
+    if (placeOf(location.hash)) await this.route();
+    else if (this.state.example) await this.open({ run: this.state.example, picture: 0, map: 0, versus: "" });
+    else {
+      const finished = (await listed).find((run) => run.status === "finished");
+      if (finished) await this.open({ run: finished.id, picture: 0, map: 0, versus: "" });
+    }
+    await listed;
+  }
+
+  async route() {
+    const place = placeOf(location.hash);
+    if (place) await this.open(place);
+  }
+
+  /** @param {Place} place */
+  async open(place) {
+    this.place = place;
+    this.history.mark(place.run);
+    await this.shown.open(place);
+  }
+
+  /** Go to a place: the address follows, and the page the address. @param {Partial<Place>} changes */
+  move(changes) {
+    const place = { ...this.place, ...changes };
+    if (changes.picture === undefined && changes.run === undefined) {
+      // another map of the same picture: nothing to go back to
+      this.place = place;
+      history.replaceState(null, "", fragmentOf(place));
+      void this.remarks.drawExports().catch(fail);
+      return;
+    }
+    location.hash = fragmentOf(place);
+  }
+
+  /**
+   * Ask for heatmaps of the chosen pictures.
+   * @param {Record<string, any>} options
+   * @param {Record<string, any> | null} second the same for a second model
+   */
+  async explain(options, second) {
+    const pictures = this.tray.chosen, ids = pictures.map((one) => one.id);
+    const title = pictures.length === 1 ? pictures[0].name : `${pictures[0].name} and ${pictures.length - 1} more`;
+    const first = await this.submit(ids, options, title);
+    if (!first) return;
+    const other = second && (await this.submit(ids, second, `${title}, by ${second.model}`));
+    if (other) this.pair = { first: first.id, second: other.id };
+    for (const [run, name] of /** @type {const} */ ([[first, title], [other, `${title}, by ${second?.model}`]])) {
+      if (!run) continue;
+      if (run.same) await this.ended(run.id, { status: "finished", error: "", same: true }, true);
+      else this.work.follow(run.id, name, { mine: true });
+    }
+    if (matchMedia("(max-width: 940px)").matches) byId("look").scrollIntoView({ block: "start" });
+    void this.history.refresh();
+  }
+
+  /**
+   * Ask for a run; where too many wait, say so and offer to try again.
+   * @param {string[]} pictures
+   * @param {Record<string, any>} options
+   * @param {string} title
+   * @returns {Promise<{id: string, same: boolean} | null>}
+   */
+  async submit(pictures, options, title) {
+    for (;;) {
+      try {
+        return await send("POST", "/api/runs", { job: "explain", pictures, options });
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 429) throw error;
+        const { waitForRoom } = await import("./room.js");
+        if (!(await waitForRoom(error, title))) return null;
+      }
+    }
+  }
+
+  /** @param {string} id @param {{status: string, error: string, same?: boolean}} stage @param {boolean} mine */
+  async ended(id, stage, mine) {
+    try {
+      if (!stage.same) await this.history.refresh();
+      if (this.pair && (id === this.pair.first || id === this.pair.second)) {
+        const { first, second } = this.pair;
+        if (this.work.ids.has(first) || this.work.ids.has(second)) return;
+        this.pair = null;
+        return this.move({ run: first, versus: second, picture: 0, map: 0 });
+      }
+      if (stage.same) say("This was done before: here it is.");
+      if (this.place.run === id) {
+        this.shown.run = null; // what was shown of it is out of date
+        await this.open(this.place);
+      } else if (mine && (stage.status === "finished" || stage.status === "cancelled")) this.move({ run: id, picture: 0, map: 0, versus: "" });
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** @param {any} run @param {any} picture that is shown now; null where the run has none */
+  seen(run, picture) {
+    const asked = run.pictures ?? [], index = this.place.picture;
+    const shown = asked.length === this.shown.pictures.length ? asked.slice(index, index + 1) : asked;
+    this.tray.show(shown.length ? { run: run.id, pictures: shown } : null);
+    this.ask.see({ labels: picture?.labels ?? [], boxes: picture?.boxes ?? [], words: picture?.words ?? [], model: run.options?.model ?? run.model });
+    this.remarks.show(run, picture);
+    document.title = `${run.title} · isotherm studio`;
+  }
+
+  /** Ask the same again: the form has the run's options. @param {any} run */
+  again(run) {
+    this.ask.fill(run.options ?? {});
+    if (run.pictures?.length) this.tray.add(run.pictures.map((/** @type {any} */ one, /** @type {number} */ i) => ({ ...one, thumb: `/api/runs/${run.id}/view/${i}/thumb` })));
+    byId("ask").scrollIntoView({ block: "start" });
+    document.getElementById("ask-model")?.focus({ preventScroll: true });
+    say("The form has the choices of this run.");
+  }
+
+  /** @param {string} id */
+  removed(id) {
+    void this.history.refresh();
+    if (this.place.run !== id) return;
+    const next = this.state.example && this.state.example !== id ? this.state.example : "";
+    if (next) this.move({ run: next, picture: 0, map: 0, versus: "" });
+    else location.assign("/");
+  }
+
+  /** Show the gallery of a run with several pictures, or of two. @param {{run: any, pictures: any[]}[]} sets @param {number} index */
+  async sets(sets, index) {
+    const root = byId("gallery");
+    if (!this.gallery) {
+      root.hidden = true;
+      if ((sets[0]?.pictures.length ?? 0) < 2) return;
+      const { Gallery } = await import("./gallery.js");
+      this.gallery ??= new Gallery(root, (picture) => { this.move({ picture, map: 0 }); byId("look").scrollIntoView({ block: "start" }); });
+    }
+    this.gallery.show(sets, index);
+  }
+}
+
+/** Begin. Nothing here is waited for at the top: what is loaded later imports from here, and would wait for it. */
+async function begin() {
+  mountTheme(byId("theme"));
+  try {
+    await new Studio(await get("/api/state")).begin();
+  } catch (error) {
+    fail(error);
+  }
+  document.documentElement.classList.add("ready");
+}
+
+void begin();

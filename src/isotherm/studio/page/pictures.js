@@ -1,0 +1,233 @@
+/* "Get a picture": dropped, pasted, picked, a folder, samples, a camera, a video. What was taken lies in a tray, and what
+   is chosen there is what the next question is about. */
+import { inTurn, send, upload } from "./api.js";
+import { doing, el, fail, dialog, say } from "./dom.js";
+import { counted, inOrder, isPicture, isVideo, sizeText } from "./names.js";
+
+/**
+ * A picture or a video that the studio has. thumb: an address of a small picture of it.
+ * @typedef {{id: string, name: string, kind?: string, thumb?: string, seconds?: number}} Taken
+ */
+
+const AT_ONCE = 3;
+const SHOWN = 60; // thumbnails in the tray; of a folder of thousands the rest is counted
+
+/** The tray of pictures, with the ways to fill it. */
+export class Tray {
+  /**
+   * @param {HTMLElement} root
+   * @param {any} state of the studio
+   * @param {{changed: () => void}} on
+   */
+  constructor(root, state, on) {
+    this.state = state;
+    this.on = on;
+    /** @type {Taken[]} */
+    this.taken = [];
+    /** @type {Set<string>} */
+    this.off = new Set(); // ids that are in the tray, but not part of the next question
+    /** @type {{run: string, pictures: Taken[]} | null} */
+    this.shown = null;
+    this.list = el("ul", { class: "tray", "aria-label": "Pictures to ask about" });
+    this.note = el("p", { class: "hint", role: "status" });
+    this.root = root;
+    root.append(...this.parts());
+    this.listen();
+    this.draw();
+  }
+
+  /** What the next question is about: what is chosen in the tray, or else the picture that is shown. @returns {Taken[]} */
+  get chosen() {
+    const own = this.taken.filter((one) => !this.off.has(one.id));
+    return own.length ? own : this.taken.length ? [] : (this.shown?.pictures ?? []);
+  }
+
+  parts() {
+    const pick = /** @param {Record<string, any>} how @param {string} label */ (how, label) => {
+      const input = el("input", { type: "file", multiple: true, class: "away", tabIndex: -1, "aria-hidden": "true", ...how });
+      input.addEventListener("change", () => { void this.take([...(input.files ?? [])]); input.value = ""; });
+      return [el("button", { type: "button", class: "tool", on: { click: () => input.click() } }, label), input];
+    };
+    const drop = el("div", { class: "drop" },
+      el("p", {}, el("b", { text: "Drop pictures here" }), " or paste one, or take one from:"),
+      el("div", { class: "row" },
+        ...pick({ accept: "image/*,video/*" }, "Files…"), ...pick({ webkitdirectory: true }, "Folder…"),
+        el("button", { type: "button", class: "tool", on: { click: doing(() => this.open("camera")) } }, "Camera…"),
+        el("button", { type: "button", class: "tool", on: { click: doing(() => this.open("video")) } }, "Video…")));
+    const samples = this.state.samples ?? [];
+    const row = el("div", { class: "samples", role: "group", "aria-label": "Samples" }, ...samples.map((/** @type {any} */ one) =>
+      el("button", { type: "button", title: one.title ?? one.name, on: { click: doing(() => this.sample(one)) } },
+        one.url ? el("img", { src: one.url, alt: "", loading: "lazy", width: 44, height: 44 }) : null, el("span", { text: one.title ?? one.name }))));
+    this.zone = drop;
+    return [el("h2", {}, "Picture"), drop, samples.length ? row : null, this.list, this.note].filter((one) => one !== null);
+  }
+
+  listen() {
+    // anywhere on the page: who drops a picture beside the frame means the frame
+    addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      this.zone?.classList.add("over");
+    });
+    addEventListener("dragleave", (event) => { if (event.relatedTarget === null) this.zone?.classList.remove("over"); });
+    addEventListener("drop", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      this.zone?.classList.remove("over");
+      void dropped(event.dataTransfer).then((files) => this.take(files)).catch(fail);
+    });
+    addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (!files.length) return;
+      event.preventDefault();
+      void this.take(files);
+    });
+  }
+
+  /**
+   * Send files to the studio; what it refuses is told, and the others stay.
+   * @param {File[]} files
+   */
+  async take(files) {
+    const videos = files.filter(isVideo), pictures = inOrder(files.filter(isPicture));
+    if (videos.length) await this.open("video", videos[0]).catch(fail);
+    if (!pictures.length) {
+      if (!videos.length && files.length) fail(`${files[0].name} is no picture. Take JPEG, PNG, WebP or the like.`);
+      return;
+    }
+    const limits = this.state.limits ?? {}, most = limits.picture_bytes ?? Infinity;
+    let done = 0;
+    /** @type {string[]} */
+    const refused = [];
+    this.note.textContent = `Sending ${counted(pictures.length, "picture")}…`;
+    const sent = await inTurn(pictures, AT_ONCE, async (file) => {
+      try {
+        if (file.size > most) throw new Error(`it has ${sizeText(file.size)}, more than ${sizeText(most)}`);
+        const { id, name } = await upload(file, file.name || "pasted.png");
+        return { id, name, thumb: pictures.length <= SHOWN ? URL.createObjectURL(file) : `/api/pictures/${id}` };
+      } catch (error) {
+        refused.push(`${file.name}: ${error instanceof Error ? error.message : error}`);
+        return null;
+      } finally {
+        this.note.textContent = `Sending pictures: ${++done} of ${pictures.length}`;
+      }
+    });
+    if (refused.length) fail(refused.slice(0, 3).join("\n") + (refused.length > 3 ? `\nand ${refused.length - 3} more` : ""));
+    this.add(sent.filter((one) => one !== null));
+  }
+
+  /**
+   * Put what the studio has already into the tray.
+   * @param {Taken[]} pictures
+   */
+  add(pictures) {
+    const fresh = pictures.filter((one) => !this.taken.some((other) => other.id === one.id));
+    for (const one of pictures) this.off.delete(one.id);
+    if (fresh.length === 1 && pictures.length === 1) for (const one of this.taken) this.off.add(one.id); // a new one is meant alone
+    this.taken = [...fresh, ...this.taken];
+    if (pictures.length) say(pictures.length === 1 ? `${pictures[0].name} is ready.` : `${pictures.length} pictures are ready.`);
+    this.draw();
+  }
+
+  /** @param {{name: string, title?: string, url?: string}} one */
+  async sample(one) {
+    const { id, name } = await send("POST", `/api/samples/${encodeURIComponent(one.name)}`);
+    this.add([{ id, name, thumb: one.url }]);
+  }
+
+  /**
+   * Ask about a run's pictures while the tray is empty.
+   * @param {{run: string, pictures: Taken[]} | null} shown
+   */
+  show(shown) {
+    this.shown = shown;
+    this.draw();
+  }
+
+  /**
+   * Open the camera or a video in a dialog.
+   * @param {"camera" | "video"} kind
+   * @param {File} [file]
+   */
+  async open(kind, file) {
+    const root = el("div", { class: kind });
+    const context = { state: this.state, add: (/** @type {Taken[]} */ pictures) => this.add(pictures), say, fail };
+    const mounted = kind === "camera"
+      ? (await import(/** @type {string} */ ("./camera.js"))).mountCamera(root, context)
+      : (await import(/** @type {string} */ ("./video.js"))).mountVideo(root, context, file);
+    dialog(kind === "camera" ? "Camera" : "Video", root, { wide: true, closed: () => mounted.close() });
+  }
+
+  draw() {
+    const most = this.taken.slice(0, SHOWN);
+    this.list.hidden = !most.length;
+    this.list.replaceChildren(...most.map((one) => this.item(one)));
+    const chosen = this.chosen.length;
+    const more = this.taken.length > SHOWN ? ` ${this.taken.length - SHOWN} more are not drawn here.` : "";
+    if (!this.taken.length) {
+      const names = this.shown?.pictures ?? [];
+      this.note.textContent = names.length ? `Until then, questions are about ${names.length === 1 ? names[0].name : `the ${names.length} pictures`} shown.` : "";
+    } else this.note.textContent = chosen ? `The question is about ${counted(chosen, "picture")} of ${this.taken.length}.${more}` : "No picture is chosen: press one.";
+    if (this.taken.length > 1) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.all(chosen < this.taken.length) } }, chosen < this.taken.length ? "Choose all" : "Choose none"));
+    if (this.taken.length) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.clear() } }, "Empty the tray"));
+    this.on.changed();
+  }
+
+  /** @param {boolean} every */
+  all(every) {
+    this.off = new Set(every ? [] : this.taken.map((one) => one.id));
+    this.draw();
+  }
+
+  clear() {
+    for (const one of this.taken) if (one.thumb?.startsWith("blob:")) URL.revokeObjectURL(one.thumb);
+    this.taken = [];
+    this.off.clear();
+    this.draw();
+    this.root.querySelector("button")?.focus();
+  }
+
+  /** @param {Taken} one */
+  item(one) {
+    const on = !this.off.has(one.id);
+    const button = el("button", { type: "button", "aria-pressed": String(on), title: one.name, on: { click: () => {
+      if (this.off.has(one.id)) this.off.delete(one.id);
+      else this.off.add(one.id);
+      const at = this.taken.indexOf(one);
+      this.draw();
+      this.list.querySelectorAll("button")[at]?.focus();
+    } } },
+      one.thumb ? el("img", { src: one.thumb, alt: "", width: 56, height: 56, loading: "lazy" }) : el("span", { class: "blank", "aria-hidden": "true" }, one.kind === "video" ? "▶" : ""),
+      el("span", { class: "name", text: one.name }));
+    return el("li", {}, button);
+  }
+}
+
+/**
+ * The files of what was dropped, those of folders as well.
+ * @param {DataTransfer} data
+ * @returns {Promise<File[]>}
+ */
+async function dropped(data) {
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+  if (!entries.some((entry) => entry.isDirectory)) return [...data.files];
+  return (await Promise.all(entries.map(filesOf))).flat();
+}
+
+/**
+ * @param {FileSystemEntry} entry
+ * @returns {Promise<File[]>}
+ */
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject))];
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  /** @type {FileSystemEntry[]} */
+  const all = [];
+  for (;;) {
+    // a reader gives a hundred at a time, and none at the end
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) break;
+    all.push(...some);
+  }
+  return (await Promise.all(all.map(filesOf))).flat();
+}

@@ -1,0 +1,148 @@
+/* "Keep": what people say about a run (star, tags, note, drawn marks), and ways to take it along. */
+import { send } from "./api.js";
+import { confirmed, copyable, doing, el, fail, say } from "./dom.js";
+
+/** The part of the page that keeps a run. */
+export class Remarks {
+  /**
+   * @param {HTMLElement} root
+   * @param {{changed: (run: any) => void, removed: (id: string) => void, again: (run: any) => void, stage: () => any, place: () => {picture: number, map: number}}} on
+   */
+  constructor(root, on) {
+    this.on = on;
+    /** @type {any} */
+    this.run = null;
+    this.waiting = 0;
+    this.size = { w: 1, h: 1 }; // of the picture that is shown
+    /** @type {{close: () => void} | null} */
+    this.marks = null;
+    this.star = el("button", { type: "button", class: "tool star", "aria-pressed": "false", on: { click: doing(() => this.patch({ star: !this.run.star })) } });
+    this.tags = el("ul", { class: "tags", "aria-label": "Tags" });
+    this.tag = el("input", { type: "text", id: "keep-tag", placeholder: "Add a tag", maxLength: 64, autocomplete: "off", "aria-label": "Add a tag" });
+    this.note = el("textarea", { id: "keep-note", rows: 3, maxLength: 20000, placeholder: "What do you see?" });
+    this.kept = el("small", { role: "status" });
+    this.draws = el("div", { class: "marks" });
+    this.exports = el("div", { class: "exports" });
+    this.code = el("details", { class: "quiet code" }, el("summary", {}, "Command and Python"));
+    this.code.addEventListener("toggle", () => { if (this.code.open) void this.drawCode(); });
+    this.body = el("div", { class: "fields", hidden: true },
+      el("div", { class: "row" }, this.star, el("button", { type: "button", class: "tool", on: { click: () => this.on.again(this.run) } }, "Ask again"), el("button", { type: "button", class: "tool quiet-danger", on: { click: doing(() => this.remove()) } }, "Delete…")),
+      el("form", { class: "tagging", on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); void this.addTag(); } } }, this.tags, el("div", { class: "row" }, this.tag, el("button", { type: "submit", class: "tool" }, "Add"))),
+      el("div", { class: "field" }, el("div", { class: "label" }, el("label", { for: "keep-note", text: "Note" }), this.kept), this.note),
+      this.draws, this.exports, this.code);
+    this.none = el("p", { class: "hint" }, "Notes, tags and files of the run that is shown.");
+    root.append(el("h2", {}, "Keep"), this.none, this.body);
+    this.note.addEventListener("input", () => {
+      clearTimeout(this.waiting);
+      this.kept.textContent = "";
+      this.waiting = window.setTimeout(() => void this.keepNote(), 800);
+    });
+    this.note.addEventListener("blur", () => { if (this.waiting) void this.keepNote(); });
+  }
+
+  /** @param {any} run @param {any} picture that is shown; null where there is none */
+  show(run, picture) {
+    if (this.run && this.run.id !== run.id && this.waiting) void this.keepNote();
+    const other = this.run?.id !== run.id;
+    this.run = run;
+    this.none.hidden = true;
+    this.body.hidden = false;
+    if (other) {
+      this.note.value = run.note;
+      this.kept.textContent = "";
+      this.code.open = false;
+    }
+    this.draw();
+    this.marks?.close();
+    this.marks = null;
+    this.size = picture ? { w: picture.w, h: picture.h } : { w: 1, h: 1 };
+    const finished = picture !== null;
+    this.draws.hidden = this.exports.hidden = this.code.hidden = !finished;
+    if (!finished) return;
+    this.draws.replaceChildren(el("div", { class: "label" }, el("span", { text: "Marks" })), el("button", { type: "button", class: "tool", on: { click: doing(() => this.openMarks()) } }, this.own().length ? `Drawn: ${this.own().length}. Change…` : "Draw on the picture…"));
+    if (this.own().length) void this.openMarks(false);
+    void this.drawExports();
+  }
+
+  /** Marks of the picture that is shown. */
+  own() {
+    const { picture } = this.on.place();
+    return (this.run.marks ?? []).filter((/** @type {any} */ mark) => mark.picture === picture);
+  }
+
+  draw() {
+    const { run } = this;
+    this.star.setAttribute("aria-pressed", String(run.star));
+    this.star.textContent = run.star ? "★ Starred" : "☆ Star";
+    this.tags.hidden = !run.tags.length;
+    this.tags.replaceChildren(...run.tags.map((/** @type {string} */ name) => el("li", {}, el("span", { text: name }), el("button", { type: "button", "aria-label": `Remove the tag ${name}`, on: { click: doing(async () => {
+      await this.patch({ tags: run.tags.filter((/** @type {string} */ one) => one !== name) });
+      this.tag.focus();
+    }) } }, "×"))));
+  }
+
+  /** @param {Record<string, any>} changes */
+  async patch(changes, run = this.run) {
+    const now = await send("PATCH", `/api/runs/${run.id}`, changes);
+    Object.assign(run, { star: now.star, tags: now.tags, note: now.note, marks: now.marks });
+    if (run === this.run) this.draw();
+    this.on.changed(run);
+  }
+
+  async addTag() {
+    const names = this.tag.value.split(",").map((name) => name.trim()).filter(Boolean);
+    if (!names.length) return;
+    try {
+      await this.patch({ tags: [...this.run.tags, ...names] });
+      this.tag.value = "";
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async keepNote() {
+    clearTimeout(this.waiting);
+    this.waiting = 0;
+    const { run } = this;
+    if (this.note.value === run.note) return;
+    try {
+      await this.patch({ note: this.note.value }, run);
+      if (run === this.run) this.kept.textContent = "kept";
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** @param {boolean} [drawing] false: only show them */
+  async openMarks(drawing = true) {
+    const stage = this.on.stage();
+    if (!stage) return;
+    const { run } = this, { picture } = this.on.place();
+    const { mountMarks } = await import("./marks.js");
+    if (run !== this.run || picture !== this.on.place().picture) return;
+    this.marks?.close();
+    this.marks = mountMarks(stage, this.draws, run.marks ?? [], picture, { drawing, size: this.size, keep: (marks) => this.patch({ marks }, run) });
+  }
+
+  async drawExports() {
+    const { exportsOf } = await import("./exports.js");
+    const { picture, map } = this.on.place();
+    this.exports.replaceChildren(...exportsOf(this.run, picture, map));
+  }
+
+  async drawCode() {
+    const { run } = this, { picture, map } = this.on.place();
+    const { codeOf } = await import("./exports.js");
+    const blocks = await codeOf(run, picture, map).catch((error) => { fail(error); return []; });
+    if (run !== this.run) return;
+    this.code.replaceChildren(el("summary", {}, "Command and Python"), ...blocks.map(({ name, text }) => el("div", {}, el("p", { class: "hint", text: name }), copyable(text, name.toLowerCase()))));
+  }
+
+  async remove() {
+    const { run } = this;
+    if (!(await confirmed("Delete this run?", `“${run.title}”, its maps, notes and files are removed for good.`, "Delete it"))) return;
+    await send("DELETE", `/api/runs/${run.id}`);
+    say("The run was deleted.");
+    this.on.removed(run.id);
+  }
+}

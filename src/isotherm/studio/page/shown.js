@@ -1,0 +1,181 @@
+/* The run that is shown: its picture and maps in the viewer, its pictures as a strip, its words, its failures. */
+import { get } from "./api.js";
+import { el, fail } from "./dom.js";
+import { counted, durationText } from "./names.js";
+import { valuesOf } from "./values.js";
+
+/** @typedef {import("./address.js").Place} Place */
+
+/** The part of the page that shows a run. */
+export class Shown {
+  /**
+   * @param {HTMLElement} root
+   * @param {any} state of the studio
+   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, picture: any, box: number) => void, word: (word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
+   */
+  constructor(root, state, on) {
+    this.state = state;
+    this.on = on;
+    /** @type {any} */
+    this.run = null;
+    /** @type {any[]} */
+    this.pictures = [];
+    /** @type {any} */
+    this.picture = null;
+    this.index = 0;
+    this.versus = "";
+    /** @type {{run: any, pictures: any[]} | null} */
+    this.second = null;
+    /** @type {any} */
+    this.look = null;
+    this.busy = new AbortController();
+    this.head = el("header", { class: "run" });
+    this.strip = el("div", { class: "strip", role: "group", "aria-label": "Pictures of this run", hidden: true, on: { keydown: along } });
+    this.viewer = el("div", { class: "viewer" });
+    this.beside = el("div", { class: "beside", hidden: true });
+    this.below = el("div", { class: "below" });
+    /** @type {{close: () => void} | null} */
+    this.comparison = null;
+    root.append(this.head, this.strip, this.viewer, this.beside, this.below);
+  }
+
+  /**
+   * Show a run, or another picture or map of it.
+   * @param {Place} place
+   */
+  async open(place) {
+    this.busy.abort();
+    const { signal } = (this.busy = new AbortController());
+    try {
+      if (this.run?.id !== place.run) {
+        const run = await get(`/api/runs/${place.run}`, signal);
+        const { pictures } = run.status === "queued" || run.status === "running" ? { pictures: [] } : await get(`/api/runs/${place.run}/view`, signal).catch(noView);
+        [this.run, this.pictures, this.picture] = [run, pictures, null];
+        this.drawHead();
+        this.drawStrip();
+      }
+      const index = Math.min(place.picture, Math.max(0, this.pictures.length - 1));
+      const other = await this.other(place.versus, signal);
+      if (this.picture && this.index === index && this.versus === place.versus) return this.look?.choose(place.map);
+      [this.index, this.versus] = [index, place.versus];
+      this.markStrip();
+      this.on.sets([{ run: this.run, pictures: this.pictures }, ...(other ? [other] : [])], index);
+      const ok = this.pictures[index] && !this.pictures[index].error;
+      await (ok ? this.load(index, place.map, signal) : this.nothing());
+      await this.besides(other, signal);
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
+    }
+  }
+
+  /** The second run over the same pictures. @param {string} id @param {AbortSignal} signal @returns {Promise<{run: any, pictures: any[]} | null>} */
+  async other(id, signal) {
+    if (!id) return (this.second = null);
+    if (this.second?.run.id === id) return this.second;
+    const [run, { pictures }] = await Promise.all([get(`/api/runs/${id}`, signal), get(`/api/runs/${id}/view`, signal)]);
+    return (this.second = { run, pictures });
+  }
+
+  /** The picture as both runs explain it. @param {{run: any, pictures: any[]} | null} other @param {AbortSignal} signal */
+  async besides(other, signal) {
+    this.comparison?.close();
+    this.comparison = null;
+    this.beside.hidden = !other;
+    if (!other) return;
+    this.viewer.hidden = true;
+    const { compare } = await import("./pair.js");
+    this.comparison = await compare(this.beside, this.state, [this.run, other.run].map((run) => ({ run: run.id, index: this.index, map: 0, title: run.model })), signal);
+  }
+
+  /** @param {number} index @param {number} map @param {AbortSignal} signal */
+  async load(index, map, signal) {
+    this.viewer.setAttribute("aria-busy", "true");
+    try {
+      const path = `/api/runs/${this.run.id}/view/${index}`;
+      const [picture, buffer, look] = await Promise.all([
+        get(path, signal), fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0))), this.mounted(),
+      ]);
+      if (signal.aborted) return;
+      this.picture = picture;
+      this.viewer.hidden = false;
+      look.show(this.run.id, picture, valuesOf(buffer, picture.maps), map);
+      this.drawBelow();
+      this.on.seen(this.run, picture);
+    } finally {
+      this.viewer.removeAttribute("aria-busy");
+    }
+  }
+
+  /** The viewer, loaded when it is needed first. */
+  async mounted() {
+    if (this.look) return this.look;
+    const { mountLook } = await import(/** @type {string} */ ("./look.js"));
+    this.look ??= mountLook(this.viewer, this.state.settings);
+    this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, this.picture, event.box); });
+    this.look.on("choose", (/** @type {number} */ map) => this.on.move({ map }));
+    return this.look;
+  }
+
+  /** A run without a picture to show: it waits, or it failed. */
+  nothing() {
+    const { run } = this, item = this.pictures[this.index];
+    this.viewer.hidden = true;
+    this.picture = null;
+    const text = item?.error || run.message || ({ queued: "This run waits for its turn.", running: "This run is worked on.", cancelled: "This run was cancelled before it had a map." }[/** @type {string} */ (run.status)] ?? "There is nothing to show of this run.");
+    this.below.replaceChildren(el("div", { class: "empty" }, el("p", { text })));
+    this.on.seen(run, null);
+  }
+
+  drawHead() {
+    const { run } = this;
+    const took = run.ended_s ? durationText(run.ended_s - run.created_s) : "";
+    const facts = [run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
+    this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")),
+      run.message && run.status === "finished" ? el("p", { class: "problem", text: run.message }) : "");
+  }
+
+  drawStrip() {
+    const { pictures } = this;
+    this.strip.hidden = pictures.length < 2;
+    if (pictures.length < 2) return this.strip.replaceChildren();
+    const near = pictures.slice(0, 200).map((one, i) => el("button", { type: "button", title: one.name, "aria-label": `${one.name}${one.verdicts?.length ? `, ${one.verdicts.join(", ")}` : ""}`, on: { click: () => this.on.move({ picture: i, map: 0 }) } },
+      one.error ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 52, height: 52 })));
+    this.strip.replaceChildren(...near);
+  }
+
+  markStrip() {
+    [...this.strip.querySelectorAll("button:not(.tool)")].forEach((button, i) => {
+      button.setAttribute("aria-pressed", String(i === this.index));
+      if (i === this.index) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    });
+  }
+
+  drawBelow() {
+    const { picture, run } = this;
+    const words = (picture.words ?? []).length ? el("p", { class: "words" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(one.text.trim()) } }, one.text.trim()))) : null;
+    const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
+    const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
+    const film = (run.files ?? []).find((/** @type {string} */ name) => name.endsWith(".mp4"));
+    this.below.replaceChildren(...[
+      film ? el("video", { class: "film", controls: true, loop: true, preload: "metadata", src: `/api/runs/${run.id}/files/${encodeURIComponent(film)}`, "aria-label": "Heatmap video" }) : null,
+      ...lines, words,
+      notes.length ? el("details", { class: "quiet" }, el("summary", {}, "What was chosen, and why"), el("ul", { class: "notes" }, ...notes.map((text) => el("li", { text })))) : null,
+    ].filter((node) => node !== null));
+  }
+}
+
+/** @param {unknown} error @returns {{pictures: any[]}} */
+function noView(error) {
+  fail(error);
+  return { pictures: [] };
+}
+
+/** Arrow keys go along a row of buttons. @param {KeyboardEvent} event */
+export function along(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step || !(event.currentTarget instanceof HTMLElement)) return;
+  const all = [...event.currentTarget.querySelectorAll("button")], at = all.indexOf(/** @type {any} */ (document.activeElement));
+  if (at < 0) return;
+  event.preventDefault();
+  all[(at + step + all.length) % all.length].focus();
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { BLANK, fieldsFor, formOf, methodsFor, missing, optionsOf, partsOf } from "../../src/isotherm/studio/page/options.js";
+
+const CLASSIFIER = { name: "imagenet", kind: "classifier", prompts: "none" };
+const YOLOE = { name: "yoloe.pt", kind: "segmenter", prompts: "visual" };
+const DETECTOR = { name: "detector", kind: "detector", prompts: "none" };
+const VLM = { name: "tiny-vlm", kind: "question", prompts: "none" };
+
+/** @param {any} changes */
+const form = (changes) => ({ ...BLANK, ...changes });
+
+test("an untouched form says nothing but the model", () => {
+  for (const model of [CLASSIFIER, YOLOE, DETECTOR]) assert.deepEqual(optionsOf(form({ model: model.name }), model), { model: model.name });
+});
+
+test("a class of a classifier, rather than another one", () => {
+  const said = form({ model: "imagenet", what: "class", cls: " tabby cat ,, tiger cat", versus: " dog " });
+  assert.deepEqual(optionsOf(said, CLASSIFIER), { model: "imagenet", cls: "tabby cat,tiger cat", versus: "dog" });
+});
+
+test("what a detector is asked never reaches a classifier, nor the other way round", () => {
+  const said = form({ model: "imagenet", what: "box", box: [1, 2, 3, 4], parts: ["box", "mask"], confidence: "0.3", classes: "cup", like: [[1, 2, 3, 4]], versus: "x" });
+  assert.deepEqual(optionsOf(said, CLASSIFIER), { model: "imagenet" });
+  assert.deepEqual(optionsOf(form({ what: "top", top: 5, versus: "x", model: "detector" }), DETECTOR), { model: "detector" });
+});
+
+test("a finding, its parts, text classes and boxes to look like", () => {
+  const said = form({ model: "yoloe.pt", what: "box", box: [1.04, 2.06, 30, 40], parts: ["left", "mask"], classes: "cup, red car\nperson", like: [[1, 2, 3, 4], [5, 6, 7, 8.88]], confidence: "0.1" });
+  assert.deepEqual(optionsOf(said, YOLOE), { model: "yoloe.pt", classes: "cup,red car,person", like: "1,2,3,4;5,6,7,8.9", confidence: 0.1, box: "1,2.1,30,40", target: "left,mask" });
+});
+
+test("a mask is a segmenter's, and all stands alone", () => {
+  assert.ok(!partsOf(DETECTOR).some(([name]) => name === "mask"));
+  assert.equal(optionsOf(form({ model: "detector", parts: ["mask"] }), DETECTOR).target, undefined);
+  assert.equal(optionsOf(form({ model: "detector", parts: ["box", "all"] }), DETECTOR).target, "all");
+});
+
+test("one method is a method, several are compared, layers are joined", () => {
+  assert.equal(optionsOf(form({ methods: ["gradcam"] }), CLASSIFIER).method, "gradcam");
+  const both = optionsOf(form({ methods: ["gradcam", "eigencam"], layers: ["a", "b"], fuse: "max" }), CLASSIFIER);
+  assert.deepEqual([both.method, both.compare, both.layer, both.fuse], [undefined, "gradcam,eigencam", "a,b", "max"]);
+});
+
+test("a question has no layers, classes or confidence", () => {
+  const said = form({ model: "tiny-vlm", prompt: " How many cups? ", answer: "two", versus: "three", answerPart: "word:two", layers: ["a"], cls: "cup", what: "class", confidence: "0.2", trust: "off" });
+  assert.deepEqual(optionsOf(said, VLM), { model: "tiny-vlm", prompt: "How many cups?", answer: "two", versus: "three", target: "word:two", trust: "off" });
+});
+
+test("one scale for all is for several pictures alone", () => {
+  assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER).shared_scale, undefined);
+  assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER, { pictures: 2 }).shared_scale, true);
+  assert.ok(fieldsFor(VLM, { pictures: 2 }).has("together") && !fieldsFor(VLM).has("together"));
+});
+
+test("a form comes back from the options that it made", () => {
+  const forms = [
+    [form({ model: "imagenet", what: "class", cls: "cat", versus: "dog", methods: ["gradcam"], seed: "7" }), CLASSIFIER],
+    [form({ model: "imagenet", what: "top", top: 4, smooth: "both", style: "grey", device: "cpu", size: "320" }), CLASSIFIER],
+    [form({ model: "yoloe.pt", what: "box", box: [1, 2, 3, 4], parts: ["left", "size"], classes: "cup", like: [[1, 2, 3, 4]], confidence: "0.1", layers: ["m.1", "m.2"] }), YOLOE],
+    [form({ model: "tiny-vlm", prompt: "Why?", answerPart: "count", methods: ["chefer", "attention"] }), VLM],
+  ];
+  for (const [one, model] of forms) assert.deepEqual(formOf(optionsOf(/** @type {any} */ (one), /** @type {any} */ (model))), one);
+});
+
+test("what is missing is named with its field", () => {
+  assert.equal(missing(form({}), CLASSIFIER), null);
+  assert.equal(missing(form({ what: "class" }), CLASSIFIER)?.field, "cls");
+  assert.equal(missing(form({ what: "box" }), DETECTOR)?.field, "what");
+  assert.equal(missing(form({}), VLM)?.field, "prompt");
+  assert.equal(missing(form({ prompt: "Why?", versus: "no" }), VLM)?.field, "answer");
+  assert.equal(missing(form({ confidence: "1.5" }), DETECTOR)?.field, "confidence");
+  assert.equal(missing(form({ confidence: "1.5" }), CLASSIFIER), null);
+  assert.equal(missing(form({ seed: "-1" }), CLASSIFIER)?.field, "seed");
+  assert.equal(missing(form({ size: "big" }), CLASSIFIER)?.field, "size");
+});
+
+test("methods are those of the subject", () => {
+  const methods = [{ name: "a", subject: "pictures" }, { name: "b", subject: "answers" }, { name: "c", explains: ["answers", "pictures"] }];
+  assert.deepEqual(methodsFor(methods, CLASSIFIER).map((one) => one.name), ["a", "c"]);
+  assert.deepEqual(methodsFor(methods, VLM).map((one) => one.name), ["b", "c"]);
+});
