@@ -13,12 +13,11 @@ import torch
 
 from isotherm.draw import STYLES, Scale, shared_scale
 from isotherm.draw.blend import blend_image
-from isotherm.draw.ink import Ink
+from isotherm.draw.colour import Ink, scale_of
 from isotherm.draw.lines import Samples, outward
 from isotherm.draw.marks import peak_of
 from isotherm.draw.page_script import exports_of, page_text
 from isotherm.draw.page_settings import NUMBERS, table_text
-from isotherm.draw.scale import scale_of
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source

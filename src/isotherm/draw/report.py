@@ -23,14 +23,13 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
-from isotherm.draw.describe import box_of, facts_of, line_of, title_of
-from isotherm.draw.overlay import check_size, silence_of
+from isotherm.draw.colour import Scale, scale_of
+from isotherm.draw.describe import box_of, facts_of, line_of, silence_of, title_of
+from isotherm.draw.overlay import check_size
 from isotherm.draw.page_script import page_text, script_text
 from isotherm.draw.page_settings import page_settings
-from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import Scale, scale_of
+from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
 from isotherm.draw.style import OPACITY
-from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
