@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.draw import STYLES, Scale, shared_scale
+from isotherm.draw import STYLES, Scale, renormalise_in_boxes, shared_scale
 from isotherm.draw.blend import blend_image
-from isotherm.draw.colour import Ink, scale_of
+from isotherm.draw.ink import Ink
+from isotherm.draw.levels import LevelMap
 from isotherm.draw.lines import Samples, outward
 from isotherm.draw.marks import peak_of
 from isotherm.draw.page_script import exports_of, page_text
 from isotherm.draw.page_settings import NUMBERS, table_text
+from isotherm.draw.scale import scale_of
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
@@ -42,7 +44,7 @@ def photo() -> np.ndarray:
 def in_node(tmp_path, program: str, data: dict) -> dict:
     """What a program returns that has all that the page's modules export, by name."""
     imports = ""
-    for name in ("field.js", "ink.js", "contours.js", "marks.js"):
+    for name in ("field.js", "ink.js", "contours.js", "marks.js", "levels.js", "mix.js", "renormalise.js"):
         (tmp_path / name).write_text(page_text(name))
         imports += f'import {{ {", ".join(exports_of(name)[0])} }} from "./{name}";\n'
     (tmp_path / "package.json").write_text('{"type": "module"}')

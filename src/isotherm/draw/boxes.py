@@ -12,8 +12,6 @@ from isotherm.draw.text import clean, font_for, measure, text_size
 from isotherm.errors import ShapeError
 
 Colour = tuple[int, int, int]
-Boxes = Tensor | np.ndarray | Sequence[Sequence[float]]
-"""(n, 4) x0, y0, x1, y1 in pixels, edge-origin."""
 
 PALETTE: tuple[Colour, ...] = (
     (34, 211, 238),
@@ -30,7 +28,7 @@ PALETTE: tuple[Colour, ...] = (
 RIM: Colour = (15, 23, 42)
 
 
-def as_boxes(boxes: Boxes) -> np.ndarray:
+def as_boxes(boxes: Tensor | np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
     """(n, 4) float64 boxes (x0, y0, x1, y1) from a tensor, an array or lists.
 
     Raises:
@@ -53,7 +51,7 @@ def as_boxes(boxes: Boxes) -> np.ndarray:
 
 def draw_boxes(
     image: Image.Image,
-    boxes: Boxes,
+    boxes: Tensor | np.ndarray | Sequence[Sequence[float]],
     labels: Sequence[str] | None = None,
     *,
     colours: Sequence[Colour] | None = None,

@@ -23,13 +23,14 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
-from isotherm.draw.colour import Scale, scale_of
-from isotherm.draw.describe import box_of, facts_of, line_of, silence_of, title_of
-from isotherm.draw.overlay import check_size
+from isotherm.draw.describe import box_of, facts_of, line_of, title_of
+from isotherm.draw.overlay import check_size, silence_of
 from isotherm.draw.page_script import page_text, script_text
 from isotherm.draw.page_settings import page_settings
-from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
+from isotherm.draw.picture import Picture, open_canvas
+from isotherm.draw.scale import Scale, scale_of
 from isotherm.draw.style import OPACITY
+from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
@@ -222,8 +223,8 @@ def _entry(entry: ReportEntry, index: int, side: int) -> str:
     notes = "".join(f"<li>{_escape(n)}</li>" for n in entry.notes)
     lines = "".join(f'<p class="line">{_escape(line)}</p>' for line in entry.lines)
     return f"""<section class="entry" aria-labelledby="entry-{index}"><h2 id="entry-{index}">{_escape(title)}</h2><p class="source">{source}</p>{lines}
-<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map; arrow keys read values">{image}<canvas class="veil"></canvas><canvas class="heat"></canvas><canvas class="tint"></canvas><canvas class="over"></canvas><div class="boxes" aria-hidden="true"></div><div class="silent" hidden></div><div class="cross" hidden></div></div>
-<figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"><canvas class="ramp"></canvas><div class="ticks"></div><div class="needle" hidden></div><span class="low num"></span><span class="mid num"></span><span class="high num"></span></div>
+<div class="columns"><figure><div class="stage" tabindex="0" role="group" aria-label="Picture with map. Arrow keys read values, plus and minus zoom, 0 shows all of it, P pins a reading, B goes to the next box.">{image}</div>
+<figcaption class="under"{"" if maps else " hidden"}><div class="bar" aria-hidden="true"></div>
 <p class="readout" aria-live="polite"></p></figcaption></figure>
 <div>{table}{f'<ul class="notes">{notes}</ul>' if notes else ""}</div></div>
 <script type="application/json">{_json(data)}</script></section>

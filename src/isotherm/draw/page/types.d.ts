@@ -78,3 +78,32 @@ export interface Settings {
   styles: Record<string, Style>;
   numbers: Numbers;
 }
+
+/** How the viewer draws just now. What is left out when it changes stays as it is. */
+export interface Look {
+  /** The name of one of the settings' styles. */
+  style: string;
+  opacity: number;
+  threshold: number;
+  /** true: the style's lines of equal value; false: none; or shares of the scale. */
+  lines: boolean | number[];
+  /** The values at the ends of the colours, where somebody set them. */
+  range: [number, number] | null;
+  /** A scale that several maps share; null: each map's own. */
+  scale: Scale | null;
+  colours: { unsigned: string; signed: string };
+  boxes: boolean;
+  /** Each box by its own maximum, and nothing outside. */
+  renormalise: boolean;
+  /** The picture alone. */
+  bare: boolean;
+}
+
+/** Which part of a picture is shown: the source pixel in the middle, and how often the whole would be larger. */
+export interface View { x: number; y: number; scale: number }
+
+/** What a map says at a place of its source picture. */
+export interface Reading { x: number; y: number; value: number; column: number; row: number; inside: boolean }
+
+/** What was clicked: a place, and the box there, the smallest one if several; box is -1 where there is none. */
+export interface Pick { x: number; y: number; box: number; label: string; bounds: Box | null }

@@ -1,0 +1,70 @@
+/* From levels to pixels: a map's colours laid over the picture's, as isotherm.draw.blend and lines do. Tables are in single
+   precision and lightness in whole numbers, as Pillow has it, so that a graphics chip comes to the same bytes.
+   Pixels are read and written as 32 bits at once: red, green, blue and opacity from the lowest byte up.
+   No function here touches the page. */
+
+/** @import {Ink} from "./types.js" */
+
+/**
+ * What becomes of a pixel p of lightness Y at each level: own p + light Y + (red, green, blue), rounded by being cut.
+ * @typedef {{red: Float32Array, green: Float32Array, blue: Float32Array, own: Float32Array, light: Float32Array, clear: Uint8Array}} MixTable
+ */
+
+const single = Math.fround;
+
+/** @param {Ink} ink @returns {MixTable} */
+export function mixTable({ colour, alpha, grey, count }) {
+  const table = (/** @type {(i: number) => number} */ of) => Float32Array.from({ length: count + 1 }, (_, i) => of(i));
+  const channel = (/** @type {number} */ c) => table((i) => alpha[i] * colour[3 * i + c] + 0.5);
+  return {
+    red: channel(0), green: channel(1), blue: channel(2),
+    own: table((i) => (1 - alpha[i]) * (1 - grey[i])),
+    light: table((i) => (1 - alpha[i]) * grey[i]),
+    clear: Uint8Array.from({ length: count + 1 }, (_, i) => Number(alpha[i] === 0 && grey[i] === 0)),
+  };
+}
+
+/** The pixels of RGBA bytes, 32 bits each. @param {Uint8ClampedArray} bytes */
+export function pixelsOf(bytes) {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}
+
+/** @param {number} r @param {number} g @param {number} b */
+function lightness(r, g, b) {
+  return (r * 19595 + g * 38470 + b * 7471 + 32768) >> 16;
+}
+
+/**
+ * Mix a map into a picture's pixels.
+ * @param {Uint32Array} picture @param {Uint16Array} levels @param {MixTable} table @param {Uint32Array} out
+ */
+export function mixInto(picture, levels, table, out) {
+  const { red, green, blue, own, light, clear } = table;
+  for (let i = 0; i < levels.length; i++) {
+    const level = levels[i], pixel = picture[i];
+    if (clear[level]) { out[i] = pixel; continue; }
+    const r = pixel & 255, g = (pixel >> 8) & 255, b = (pixel >> 16) & 255, share = own[level];
+    const y = single(light[level] * lightness(r, g, b));
+    const mixedR = single(single(single(share * r) + y) + red[level]) | 0;
+    const mixedG = single(single(single(share * g) + y) + green[level]) | 0;
+    const mixedB = single(single(single(share * b) + y) + blue[level]) | 0;
+    out[i] = 0xff000000 | (mixedB << 16) | (mixedG << 8) | mixedR;
+  }
+}
+
+/**
+ * Give pixels the colour of what is drawn over them, and leave them their lightness; in place.
+ * @param {Uint32Array} out @param {Uint32Array} tint
+ */
+export function tintInto(out, tint) {
+  for (let i = 0; i < out.length; i++) {
+    if (!tint[i]) continue;
+    const below = out[i], over = tint[i], a = over >>> 24, rest = 255 - a;
+    const r = below & 255, g = (below >> 8) & 255, b = (below >> 16) & 255;
+    const tr = over & 255, tg = (over >> 8) & 255, tb = (over >> 16) & 255;
+    const lighter = lightness(r, g, b) - lightness(tr, tg, tb);
+    const channel = (/** @type {number} */ old, /** @type {number} */ colour) =>
+      Math.trunc((old * rest + Math.min(Math.max(colour + lighter, 0), 255) * a + 127) / 255);
+    out[i] = 0xff000000 | (channel(b, tb) << 16) | (channel(g, tg) << 8) | channel(r, tr);
+  }
+}
