@@ -17,6 +17,7 @@ from isotherm.studio.access import Access
 from isotherm.studio.app import make_app
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.guard import Guard
+from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.store.history import History
 from isotherm.studio.studio import Studio
 from isotherm.studio.work.workroom import Workroom
@@ -28,10 +29,13 @@ KEY = "the-key"
 def studio_in(dpath: Path, **changes: Any) -> Iterator[Studio]:
     """The parts of a studio; its processes end with the block."""
     history = History(dpath)
-    room = Workroom(history, most_waiting=4)
+    heatmaps = HeatmapFolder(dpath / "heatmaps")
+    room = Workroom(history, most_waiting=4, heatmaps=heatmaps.dpath)
     desks = Desk("pictures", timeout_s=60), Desk("exports", timeout_s=60)
     try:
-        yield Studio(history=history, room=room, pictures=desks[0], exports=desks[1], dpath=dpath, **changes)
+        yield Studio(
+            history=history, room=room, pictures=desks[0], exports=desks[1], heatmaps=heatmaps, dpath=dpath, **changes
+        )
     finally:
         room.close()
         for desk in desks:

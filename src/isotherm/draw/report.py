@@ -23,17 +23,17 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
-from isotherm.draw.describe import box_of, facts_of, line_of, title_of
-from isotherm.draw.overlay import check_size, silence_of
+from isotherm.draw.describe import facts_of, line_of, title_of
+from isotherm.draw.overlay import check_size
+from isotherm.draw.page_map import MOST_CELLS, in_halves, page_map
 from isotherm.draw.page_script import page_text, script_text
 from isotherm.draw.page_settings import page_settings
 from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import Scale, scale_of
+from isotherm.draw.scale import Scale
 from isotherm.draw.style import OPACITY
 from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
-from isotherm.ops.resample import to_frame
 from isotherm.version import __version__
 
 PROGRAM, LOOK = "viewer.js", "page.css"
@@ -43,9 +43,6 @@ EXACT_CELLS = 1 << 16
 """Maps of up to this many cells are in the page as float32; larger ones as float16 in units of their largest
 magnitude.
 """
-
-MOST_CELLS = 1 << 20
-"""Larger maps are made smaller to about this many cells, and the page says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,33 +271,11 @@ def _range(heatmap: Heatmap) -> tuple[str, str]:
 
 
 def _map(heatmap: Heatmap, scale: Scale | None = None) -> dict[str, Any]:
-    scale = scale or scale_of(heatmap)
-    values, frame = heatmap.values.detach().cpu().float(), heatmap.frame
-    if values.numel() > MOST_CELLS:
-        factor = (MOST_CELLS / values.numel()) ** 0.5
-        smaller = frame.resized((max(1, int(frame.size[0] * factor)), max(1, int(frame.size[1] * factor))))
-        values, frame = to_frame(values, frame, smaller, outside="edge"), smaller
-    finite = values[torch.isfinite(values)]
-    unit = float(finite.abs().max()) if values.numel() > EXACT_CELLS and finite.numel() else 0.0
-    array = (values / unit).numpy().astype("<f2") if unit else values.numpy().astype("<f4")
-    return {
-        "label": heatmap.label,
-        "kind": heatmap.kind,
-        "signed": heatmap.signed,
-        "silent": silence_of(heatmap),
-        "low": scale.low,
-        "high": scale.high,
-        "beyond": scale.beyond,
-        "lowest": float(finite.min()) if finite.numel() else 0.0,
-        "h": frame.size[0],
-        "w": frame.size[1],
-        "m": frame.from_source.flatten().tolist(),
-        "limits": frame.limits,
-        "type": "f2" if unit else "f4",
-        "unit": unit or 1.0,
-        "data": base64.b64encode(array.tobytes()).decode(),
-        "box": box_of(heatmap),
-    }
+    facts, values = page_map(heatmap, scale)
+    exact = values.numel() <= EXACT_CELLS
+    unit, array = (1.0, values.numpy().astype("<f4")) if exact else in_halves(values)
+    data = base64.b64encode(array.tobytes()).decode()
+    return {**facts, "type": "f4" if exact else "f2", "unit": unit, "data": data}
 
 
 def _jpeg(picture: Picture, size: tuple[int, int], side: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from isotherm.errors import JobCancelled
@@ -44,6 +44,16 @@ class Reporter:
 
     def item(self, facts: Mapping[str, Any]) -> None:
         """An item is done or has failed; as its line in the run's ``items.jsonl``."""
+
+    def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
+        """An item is done: the maps themselves, for those who show them in a form of their own; before :meth:`item`.
+
+        Args:
+            facts: as its line in the run's ``items.jsonl``.
+            picture: (H, W, 3) uint8, what the maps lie over.
+            maps: heatmaps, in the order of the facts.
+            lines: of a question: what was asked and answered.
+        """
 
     def error(self, error: BaseException) -> None:
         """The exception behind a failed item, for those who look for its traceback."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI
 
-from isotherm.studio.api import events, page, pictures, remarks, runs, samples, state
+from isotherm.studio.api import events, page, pictures, remarks, runs, samples, state, views
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -22,6 +22,7 @@ PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
     runs.routes,
     remarks.routes,
     events.routes,
+    views.routes,
 )
 """Each makes the routes of one subject; the order is that of the description."""
 

@@ -8,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from isotherm.errors import InputError, IsothermError
@@ -16,6 +17,7 @@ from isotherm.studio.app import make_app
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.guard import LOOPBACK, Guard
+from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.options import StudioOptions
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
@@ -26,6 +28,8 @@ from isotherm.studio.work.workroom import Workroom
 
 NEXT_PORTS = 50
 """How many ports behind a taken one are tried."""
+HEATMAPS = "heatmaps"
+"""The folder, in the one where the studio is started, that has every finished map as a picture."""
 END_S = 3
 """How long answers that are under way may take when the studio ends."""
 
@@ -82,7 +86,8 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
         pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
         for desk in (pictures, exports):
             ends.callback(desk.close)
-        room = Workroom(history, most_waiting=options.queue, timeout_s=options.timeout)
+        heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
+        room = Workroom(history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath)
         ends.callback(room.close)
         models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
         facts = known_facts(exports, options.dir, models)
@@ -91,6 +96,7 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
             room=room,
             pictures=pictures,
             exports=exports,
+            heatmaps=heatmaps,
             dpath=options.dir,
             models=models,
             devices=tuple(facts["devices"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.studio.desk.desk import Desk
+from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.store.history import History
 from isotherm.studio.work.workroom import Workroom
@@ -21,6 +22,7 @@ class Studio:
         history: runs, pictures and remarks, across restarts.
         room: where runs wait and are worked on.
         pictures: the process that looks at pictures as they come in.
+        heatmaps: where every finished map is a picture by its time.
         exports: the process that draws and lists what takes longer.
         dpath: the studio's folder, for what can be made again.
         models: that may be asked for, by the names that ``--model`` takes.
@@ -34,6 +36,7 @@ class Studio:
     room: Workroom
     pictures: Desk
     exports: Desk
+    heatmaps: HeatmapFolder
     dpath: Path
     models: tuple[str, ...] = SHIPPED
     devices: tuple[str, ...] = ("auto", "cpu")

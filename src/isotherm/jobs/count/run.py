@@ -114,19 +114,19 @@ def _write(answer: CountResult, item: Item, record: Run, reporter: Reporter, com
     facts = {"picture": item.name, "source": item.source, **answer.to_json(), "command": command}
     with atomic_write(record.fpath(item.name, ".json")) as file:
         file.write(json.dumps(facts, indent=1).encode())
-    reporter.item(
-        record.done(
-            item.name,
-            source=item.source,
-            count=answer.count,
-            exact=answer.exact,
-            estimate=answer.estimate or None,
-            doubts=list(answer.doubts),
-            answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in answer.looks},
-            files=[drawn.name, *maps],
-            notes=list(answer.notes),
-        )
+    line = record.done(
+        item.name,
+        source=item.source,
+        count=answer.count,
+        exact=answer.exact,
+        estimate=answer.estimate or None,
+        doubts=list(answer.doubts),
+        answers={one.view.name: {"question": one.prompt, "answer": one.answer} for one in answer.looks},
+        files=[drawn.name, *maps],
+        notes=list(answer.notes),
     )
+    reporter.shown(line, answer.picture, answer.maps, [answer.line()])
+    reporter.item(line)
     for question in dict.fromkeys(one.prompt for one in answer.looks):
         answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in answer.looks if one.prompt == question)
         reporter.message(f"  question: {question!r}; answers: {answers}")

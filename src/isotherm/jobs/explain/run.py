@@ -313,6 +313,7 @@ class _Work:
         """An item's line in the record, and the news of it."""
         time = {} if item.time_s is None else {"time_s": item.time_s}
         facts = self.outputs.run.done(item.name, source=item.source, **time, **record_of(explanation, files))
+        self.reporter.shown(facts, explanation.picture, explanation, explanation.question_lines)
         self.reporter.item(facts)
         self._tick(item.name)
 

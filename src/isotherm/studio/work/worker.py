@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import signal
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
 from isotherm.studio.work.models import Models
+
+if TYPE_CHECKING:
+    from isotherm.studio.work.view import ViewWriter
 
 JOBS: Mapping[str, tuple[str, str]] = {
     "explain": ("isotherm.jobs.explain.options:ExplainJob", "isotherm.jobs.explain.run:run"),
@@ -39,11 +45,13 @@ class PipeReporter(Reporter):
     Args:
         pipe: to the studio.
         run_id: of the run.
+        view: makes what writes the run's view, when there is something to show.
     """
 
-    def __init__(self, pipe: Connection, run_id: str) -> None:
+    def __init__(self, pipe: Connection, run_id: str, view: Callable[[], ViewWriter]) -> None:
         super().__init__()
         self._pipe, self.run_id = pipe, run_id
+        self._make_view, self._view = view, cast("ViewWriter | None", None)
 
     def send(self, event: str, **facts: Any) -> None:
         """An event of this run."""
@@ -55,11 +63,21 @@ class PipeReporter(Reporter):
     def message(self, text: str, kind: Kind = "note") -> None:
         self.send("message", text=text, kind=kind)
 
+    def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
+        self._writer().add(facts, picture, maps, lines)
+
     def item(self, facts: Mapping[str, Any]) -> None:
+        if facts.get("status") == "failed":
+            self._writer().fail(str(facts["name"]), str(facts["reason"]))
         self.send("item", name=facts.get("name"), status=facts.get("status"), maps=len(facts.get("maps", ())))
 
+    def _writer(self) -> ViewWriter:
+        if self._view is None:
+            self._view = self._make_view()
+        return self._view
 
-def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int) -> None:
+
+def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int, heatmaps: Path | None = None) -> None:
     """Do jobs until the studio closes the pipe or ends.
 
     Args:
@@ -67,6 +85,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
             of a run is ``finished`` or ``failed``.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
+        heatmaps: the folder where every finished map is kept by its time as well.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the studio decides what it means
     orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -92,7 +111,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     threading.Thread(target=read, daemon=True).start()
     models = Models(_open_model, _size_of, most_bytes=most_bytes)
     while (order := orders.get()) is not None:
-        reporter = PipeReporter(pipe, order["run"])
+        reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps))
         current[reporter.run_id] = reporter
         if reporter.run_id in cancelled:
             reporter.cancel()
@@ -129,6 +148,14 @@ def _do(
             error=f"{type(error).__name__}: {error}",
             traceback="".join(traceback.format_exception(error)),
         )
+
+
+def _view_of(order: Mapping[str, Any], heatmaps: Path | None) -> ViewWriter:
+    from isotherm.studio.heatmaps import HeatmapFolder
+    from isotherm.studio.work.view import ViewWriter
+
+    folder = None if heatmaps is None else HeatmapFolder(heatmaps)
+    return ViewWriter(Path(order["out"]), command=shlex.join(order["command"]), heatmaps=folder)
 
 
 def _named(place: str) -> Any:

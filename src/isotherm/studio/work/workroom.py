@@ -65,6 +65,7 @@ class Workroom:
         most_waiting: runs that may wait; more are refused.
         timeout_s: how long a run may take.
         most_bytes: of open models together.
+        heatmaps: the folder where every finished map is kept by its time as well; None: nowhere.
         jobs: as :data:`isotherm.studio.work.worker.JOBS`.
     """
 
@@ -75,11 +76,12 @@ class Workroom:
         most_waiting: int = 16,
         timeout_s: float = 900.0,
         most_bytes: int = 4 << 30,
+        heatmaps: Path | None = None,
         jobs: Mapping[str, tuple[str, str]] = JOBS,
     ) -> None:
         self.history, self.most_waiting, self.timeout_s = history, most_waiting, timeout_s
         self.events = Events()
-        self._jobs, self._most_bytes = jobs, most_bytes
+        self._jobs, self._most_bytes, self._heatmaps = jobs, most_bytes, heatmaps
         self._waiting: deque[Waiting] = deque()
         self._current: str | None = None
         self._cancelled_at: float | None = None
@@ -135,6 +137,14 @@ class Workroom:
                 return 0
             return next((i for i, one in enumerate(self._waiting, 1) if one.run_id == run_id), None)
 
+    def folder(self, run_id: str) -> Path:
+        """Where a run's results lie: those that there are by now, while it is worked on."""
+        kept = self.history.runs.path(run_id)
+        return kept if kept.is_dir() else self._work_folder(run_id)
+
+    def _work_folder(self, run_id: str) -> Path:
+        return self.history.runs.dpath / f".work.{run_id}"
+
     def cancel(self, run_id: str) -> None:
         """Ask a run to end: one that waits ends at once, one that is worked on at its next item. What it did is
         kept.
@@ -175,7 +185,7 @@ class Workroom:
                 self._current, self._cancelled_at = waiting.run_id, None
             self._tell_places()
             began = time.monotonic()
-            folder = self.history.runs.dpath / f".work.{waiting.run_id}"
+            folder = self._work_folder(waiting.run_id)
             try:
                 self._do(waiting, folder)
             finally:
@@ -268,7 +278,10 @@ class Workroom:
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self._pipe, other = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(other, dict(self._jobs), self._most_bytes), name="isotherm studio: worker", daemon=True
+            target=serve,
+            args=(other, dict(self._jobs), self._most_bytes, self._heatmaps),
+            name="isotherm studio: worker",
+            daemon=True,
         )
         self._process.start()
         other.close()  # so that the pipe ends with the process

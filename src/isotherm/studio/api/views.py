@@ -1,0 +1,68 @@
+"""What the page shows of runs: pictures, what each map is, and the maps' values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse
+
+from isotherm.studio.api.ids import Id
+from isotherm.studio.api.refusals import refusals
+from isotherm.studio.studio import Studio
+from isotherm.studio.view_files import pictures_of, view_of, view_path
+
+Index = Annotated[int, PathParameter(ge=0, le=99_999, description="the picture's number, from 0", examples=[0])]
+FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+"""A picture of a run never changes."""
+
+
+def _file(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {kind: {}}}, **refusals(404, 422)}
+
+
+def routes(studio: Studio) -> APIRouter:
+    """The routes of views."""
+    router = APIRouter(tags=["views"])
+    room, history = studio.room, studio.history
+
+    @router.get("/api/runs/{run_id}/view", responses=refusals(404, 422))
+    def views(run_id: Id) -> dict[str, Any]:
+        """The pictures of a run, those that are done while it runs: what a gallery shows, sorts and filters by."""
+        history.run(run_id)
+        base = f"/api/runs/{run_id}/view"
+        pictures = pictures_of(room.folder(run_id))
+        for one in pictures:
+            one["thumb"] = None if one["status"] != "done" else f"{base}/{one['index']}/thumb"
+        return {"pictures": pictures}
+
+    @router.get("/api/runs/{run_id}/view/{index}", responses=refusals(404, 422))
+    def view(run_id: Id, index: Index) -> dict[str, Any]:
+        """A picture with what each of its maps is, and where its values lie in ``values``."""
+        history.run(run_id)
+        image = f"/api/runs/{run_id}/view/{index}/image"
+        return {**view_of(room.folder(run_id), index), "image": image}
+
+    @router.get(
+        "/api/runs/{run_id}/view/{index}/values", response_class=Response, responses=_file("application/octet-stream")
+    )
+    def values(run_id: Id, index: Index) -> FileResponse:
+        """The values of a picture's maps, one behind the other, as little-endian float16 in units of ``unit``."""
+        return _send(run_id, index, ".f16", "application/octet-stream")
+
+    @router.get("/api/runs/{run_id}/view/{index}/image", response_class=Response, responses=_file("image/jpeg"))
+    def image(run_id: Id, index: Index) -> FileResponse:
+        """The picture as the model saw it, upright, in RGB, with at most 2560 pixels on its longer side."""
+        return _send(run_id, index, ".jpg", "image/jpeg")
+
+    @router.get("/api/runs/{run_id}/view/{index}/thumb", response_class=Response, responses=_file("image/jpeg"))
+    def thumb(run_id: Id, index: Index) -> FileResponse:
+        """The same, small."""
+        return _send(run_id, index, ".thumb.jpg", "image/jpeg")
+
+    def _send(run_id: str, index: int, suffix: str, kind: str) -> FileResponse:
+        history.run(run_id)
+        return FileResponse(view_path(room.folder(run_id), index, suffix), media_type=kind, headers=FOREVER)
+
+    return router

@@ -1,0 +1,210 @@
+"""What the page shows of a run, ready to be sent: written once by the process that has the maps in memory.
+
+In the run's folder ``view/``, for picture number N: ``N.json`` (findings, notes and what each map is), ``N.f16`` (the
+maps' values, one behind the other), ``N.jpg`` and ``N.thumb.jpg`` (the picture, upright). ``pictures.jsonl`` gains a
+line for each picture as soon as it can be shown, so that a batch can be looked at while it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+
+from isotherm.atomic import atomic_write
+from isotherm.draw.page_map import in_halves, page_map
+from isotherm.draw.scale import Scale, shared_scale
+from isotherm.heatmap import Heatmap
+from isotherm.metrics.localisation import box_coverage, energy_inside
+from isotherm.studio.desk.pictures import THUMB_SIDE, save_shown
+from isotherm.studio.heatmaps import HeatmapFolder
+from isotherm.studio.view_files import FOLDER, INDEX
+
+BINS = 32
+"""Of a histogram."""
+OF_A_MAP = ("method", "layer", "model", "score", "probability", "confidence", "part", "finding", "verdict", "judgement")
+"""Facts of a map that the page shows as they are."""
+
+
+class ViewWriter:
+    """Writes the view of one run.
+
+    Args:
+        folder: the run's.
+        command: that asks for the same.
+        heatmaps: where every map is kept by its time as well; None: nowhere.
+    """
+
+    def __init__(self, folder: Path, *, command: str, heatmaps: HeatmapFolder | None = None) -> None:
+        self._run, self._folder, self._command, self._heatmaps = folder, folder / FOLDER, command, heatmaps
+        self._count = 0
+
+    def add(
+        self,
+        facts: Mapping[str, Any],
+        picture: UInt8[np.ndarray, "H W 3"],
+        maps: Sequence[Heatmap],
+        lines: Sequence[str] = (),
+    ) -> None:
+        """Write an item: one picture with its maps, or of a clip one for each of its moments.
+
+        Args:
+            facts: the item's line in the run's record.
+            picture: what the maps lie over.
+            maps: in the order of the record.
+            lines: of a question: what was asked and answered.
+        """
+        if not maps or maps[0].moments is None:
+            self._add(facts, str(facts["name"]), picture, list(maps), [None] * len(maps), lines, facts.get("time_s"))
+            return
+        scales = [shared_scale([heatmap]) for heatmap in maps]
+        for i, moment in enumerate(maps[0]):
+            assert moment.moments is not None
+            assert moment.picture is not None
+            times = moment.moments.times_s
+            when = None if times is None else float(times[0][0])
+            name = f"{facts['name']}, {moment.moments.names[0]}"
+            self._add(facts, name, moment.picture, [one[i] for one in maps], scales, lines, when)
+
+    def fail(self, name: str, reason: str) -> None:
+        """Take down that an item failed, and why."""
+        self._list({"name": name, "status": "failed", "error": reason, "maps": 0, "verdicts": [], "labels": []})
+
+    def _add(
+        self,
+        facts: Mapping[str, Any],
+        name: str,
+        picture: UInt8[np.ndarray, "H W 3"],
+        maps: list[Heatmap],
+        scales: Sequence[Scale | None],
+        lines: Sequence[str],
+        moment_s: float | None,
+    ) -> None:
+        self._folder.mkdir(exist_ok=True)
+        findings = list(facts.get("findings", ()))
+        boxes = [list(one["box"]) for one in findings]
+        recorded = list(facts.get("maps", ())) or [dict(one.meta) for one in maps]
+        entries, blocks, offset = [], [], 0
+        for i, (heatmap, scale, known) in enumerate(zip(maps, scales, recorded, strict=True)):
+            entry, block = self._map(heatmap, scale, known, boxes)
+            entry |= {"offset": offset, "bytes": len(block), **self._files(facts, i)}
+            entries.append(entry)
+            blocks.append(block)
+            offset += len(block)
+        h, w = picture.shape[:2]
+        view = {
+            "name": name,
+            "h": h,
+            "w": w,
+            "boxes": boxes,
+            "labels": [f"{one['label']} {one['confidence']:.2f}" for one in findings],
+            "findings": findings,
+            "lines": list(lines),
+            "words": [{"text": word, "index": i} for i, word in enumerate((facts.get("answer") or "").split())]
+            if facts.get("question")
+            else [],
+            **{key: list(facts.get(key, ())) for key in ("notes", "chosen", "warnings")},
+            **{key: facts.get(key) for key in ("question", "answer", "forced", "count")},
+            "moment_s": moment_s,
+            "maps": entries,
+        }
+        stem = self._folder / f"{self._count:05d}"
+        _write(stem.with_suffix(".f16"), b"".join(blocks))
+        image = Image.fromarray(picture)
+        save_shown(image, stem.with_suffix(".jpg"))
+        save_shown(image, stem.with_suffix(".thumb.jpg"), THUMB_SIDE)
+        _write(stem.with_suffix(".json"), _json(view))
+        self._list(_summary(view))
+
+    def _map(
+        self, heatmap: Heatmap, scale: Scale | None, known: Mapping[str, Any], boxes: Sequence[Sequence[float]]
+    ) -> tuple[dict[str, Any], bytes]:
+        facts, values = page_map(heatmap, scale)
+        unit, halves = in_halves(values)
+        statistics = {**known.get("statistics", {}), "histogram": _histogram(halves, unit)}
+        statistics["mass_per_box"] = _masses(heatmap, boxes)
+        entry = {
+            **facts,
+            "type": "f2",
+            "unit": unit,
+            **{key: known.get(key) for key in OF_A_MAP},
+            "trust": known.get("trust") or "",
+            "statistics": statistics,
+            "command": self._command,
+        }
+        return entry, halves.tobytes()
+
+    def _files(self, facts: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """The names of a map's own files, and of its picture by the time it was made."""
+        files = [name for name in facts.get("files", ()) if f".{number:02d}-" in name]
+        drawn = next((name for name in files if name.endswith(".jpg")), None)
+        kept = None if drawn is None or self._heatmaps is None else self._heatmaps.keep(self._run / drawn)
+        return {"files": files, "heatmap": kept}
+
+    def _list(self, line: Mapping[str, Any]) -> None:
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / INDEX).open("ab") as file:
+            file.write(_json({"index": self._count, **line}) + b"\n")
+        self._count += 1
+
+
+def _summary(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What a gallery sorts and filters by."""
+    maps = view["maps"]
+    scores = [one["score"] for one in maps if isinstance(one["score"], int | float)]
+    peaks = [one["statistics"]["max"] for one in maps if "max" in one["statistics"]]
+    return {
+        **{key: view[key] for key in ("name", "h", "w", "moment_s")},
+        "status": "done",
+        "error": None,
+        "maps": len(maps),
+        "verdicts": [one["verdict"] for one in maps],
+        "labels": [one["label"] for one in maps],
+        "score": max(scores, default=None),
+        "peak": max(peaks, default=None),
+    }
+
+
+def _histogram(halves: np.ndarray, unit: float) -> dict[str, list[float]] | None:
+    """How many cells have values between each two edges; None where no value is finite."""
+    finite = halves[np.isfinite(halves)].astype(np.float64) * unit
+    if not finite.size:
+        return None
+    counts, edges = np.histogram(finite, BINS)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def _masses(heatmap: Heatmap, boxes: Sequence[Sequence[float]]) -> list[float | None]:
+    """Which part of the positive values lies in each box; None of a map without any."""
+    if not boxes:
+        return []
+    values = torch.nan_to_num(heatmap.values.detach().cpu().double(), posinf=0.0, neginf=0.0)
+    inside = heatmap.frame.boxes_from_source(torch.tensor(boxes, dtype=torch.float64))
+    coverage = box_coverage(inside, heatmap.frame.size)
+    masses = energy_inside(values.expand(len(boxes), -1, -1), coverage).tolist()
+    return [mass if math.isfinite(mass) else None for mass in masses]
+
+
+def _write(fpath: Path, data: bytes) -> None:
+    with atomic_write(fpath) as file:
+        file.write(data)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for the numbers that JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,94 @@
+"""What the page shows, as it is written: values in halves, boxes and shares by hand, whatever the values are."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
+from isotherm.moments import Moments
+from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.view_files import FOLDER, INDEX, pictures_of, view_of, view_path
+from isotherm.studio.work.view import ViewWriter
+
+PICTURE = np.zeros((20, 40, 3), np.uint8)
+FRAME = Frame.resize((20, 40), (2, 4))
+
+
+def relevance(values, **fields) -> Heatmap:
+    return Heatmap(torch.tensor(values), FRAME, "relevance", signed=True, label="a cat", **fields)
+
+
+def written(tmp_path, maps, **facts):
+    ViewWriter(tmp_path, command="isotherm explain a.png").add({"name": "a.png", **facts}, PICTURE, maps)
+    view = view_of(tmp_path, 0)
+    data = view_path(tmp_path, 0, ".f16").read_bytes()
+    blocks = [np.frombuffer(data, "<f2", one["bytes"] // 2, one["offset"]) for one in view["maps"]]
+    return view, [block.astype(np.float64) * one["unit"] for block, one in zip(blocks, view["maps"], strict=True)]
+
+
+def test_values_and_shares_of_a_map(tmp_path):
+    values = [[0.0, 1e-9, 2e-9, -4e-9], [0.0, 0.0, 0.0, 1e-9]]  # far below what float16 can hold
+    facts = {"label": "cat", "confidence": 0.9, "box": [10, 0, 25, 20]}
+    view, (back,) = written(tmp_path, [relevance(values)], findings=[facts], question="What?", answer="a black cat")
+    np.testing.assert_allclose(back.reshape(2, 4), values, rtol=1e-3)
+    (one,) = view["maps"]
+    assert (one["h"], one["w"], one["type"], one["offset"], one["bytes"]) == (2, 4, "f2", 0, 16)
+    # the second cell wholly and half of the third: 1 + 1 of 4 in all
+    assert one["statistics"]["mass_per_box"] == [pytest.approx(0.5)]
+    assert sum(one["statistics"]["histogram"]["counts"]) == 8
+    assert one["command"] == "isotherm explain a.png"
+    assert (view["boxes"], view["labels"]) == ([[10, 0, 25, 20]], ["cat 0.90"])
+    assert [word["text"] for word in view["words"]] == ["a", "black", "cat"]
+    assert (view["h"], view["w"]) == (20, 40)
+
+
+def test_maps_without_numbers_stay_what_they_are(tmp_path):
+    nan = [[math.nan] * 4] * 2
+    mixed = [[math.inf, -math.inf, math.nan, 3.0], [0.0] * 4]
+    box = {"label": "cat", "confidence": 0.9, "box": [0, 0, 40, 20]}
+    view, (none, some, zero) = written(
+        tmp_path, [relevance(nan), relevance(mixed), relevance([[0.0] * 4] * 2)], findings=[box]
+    )
+    assert np.isnan(none).all()
+    np.testing.assert_array_equal(some.reshape(2, 4), np.array(mixed))
+    np.testing.assert_array_equal(zero, 0)
+    statistics = [one["statistics"] for one in view["maps"]]
+    assert [one["histogram"] is None for one in statistics] == [True, False, False]
+    assert [one["mass_per_box"] for one in statistics] == [[None], [1.0], [None]]
+
+
+def test_every_moment_of_a_clip_is_a_picture_on_one_scale(tmp_path):
+    moments = Moments(((0.0, 2.0), (2.0, 4.0)), (0, 2), ((0.0, 0.5), (0.5, 1.0)))
+    clip = Heatmap(
+        torch.stack([torch.full((2, 4), 1.0), torch.full((2, 4), 2.0)]),
+        FRAME,
+        "relevance",
+        label="runs",
+        picture=np.stack([PICTURE, PICTURE]),
+        moments=moments,
+    )
+    ViewWriter(tmp_path, command="c").add({"name": "a.mp4"}, PICTURE, [clip])
+    first, second = pictures_of(tmp_path)
+    assert (first["moment_s"], second["moment_s"]) == (0.0, 0.5)
+    assert first["name"] != second["name"]
+    highs = {view_of(tmp_path, i)["maps"][0]["high"] for i in (0, 1)}
+    assert len(highs) == 1
+
+
+def test_a_list_that_is_being_written_is_read_as_far_as_it_goes(tmp_path):
+    writer = ViewWriter(tmp_path, command="c")
+    writer.add({"name": "a.png"}, PICTURE, [])
+    writer.fail("b.png", "it is damaged")
+    index = tmp_path / FOLDER / INDEX
+    index.write_bytes(index.read_bytes() + b'{"index": 2, "na')
+    done, failed = pictures_of(tmp_path)
+    assert (done["maps"], done["status"], failed["error"]) == (0, "done", "it is damaged")
+    with pytest.raises(NotThere, match="no picture 1 that can be shown"):
+        view_of(tmp_path, 1)
+    assert json.loads(index.read_bytes().splitlines()[0])["index"] == 0
