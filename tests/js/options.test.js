@@ -21,14 +21,14 @@ test("a class of a classifier, rather than another one", () => {
 });
 
 test("what a detector is asked never reaches a classifier, nor the other way round", () => {
-  const said = form({ model: "imagenet", what: "box", box: [1, 2, 3, 4], parts: ["box", "mask"], confidence: "0.3", classes: "cup", like: [[1, 2, 3, 4]], versus: "x" });
+  const said = form({ model: "imagenet", what: "box", box: [1, 2, 3, 4], parts: ["box", "mask"], confidence: "0.3", classes: "cup", like: "1,2,3,4", versus: "x" });
   assert.deepEqual(optionsOf(said, CLASSIFIER), { model: "imagenet" });
   assert.deepEqual(optionsOf(form({ what: "top", top: 5, versus: "x", model: "detector" }), DETECTOR), { model: "detector" });
 });
 
 test("a finding, its parts, text classes and boxes to look like", () => {
-  const said = form({ model: "yoloe.pt", what: "box", box: [1.04, 2.06, 30, 40], parts: ["left", "mask"], classes: "cup, red car\nperson", like: [[1, 2, 3, 4], [5, 6, 7, 8.88]], confidence: "0.1" });
-  assert.deepEqual(optionsOf(said, YOLOE), { model: "yoloe.pt", classes: "cup,red car,person", like: "1,2,3,4;5,6,7,8.9", confidence: 0.1, box: "1,2.1,30,40", target: "left,mask" });
+  const said = form({ model: "yoloe.pt", what: "box", box: [1.04, 2.06, 30, 40], parts: ["left", "mask"], classes: "cup, red car\nperson", like: "cup=1,2,3,4; 5,6,7,8", confidence: "0.1", showBoxes: false, renormalise: true });
+  assert.deepEqual(optionsOf(said, YOLOE), { model: "yoloe.pt", classes: "cup,red car,person", like: "cup=1,2,3,4; 5,6,7,8", confidence: 0.1, show_boxes: false, renormalise: true, box: "1,2.1,30,40", target: "left,mask" });
 });
 
 test("a mask is a segmenter's, and all stands alone", () => {
@@ -58,7 +58,7 @@ test("a form comes back from the options that it made", () => {
   const forms = [
     [form({ model: "imagenet", what: "class", cls: "cat", versus: "dog", methods: ["gradcam"], seed: "7" }), CLASSIFIER],
     [form({ model: "imagenet", what: "top", top: 4, smooth: "both", style: "grey", device: "cpu", size: "320" }), CLASSIFIER],
-    [form({ model: "yoloe.pt", what: "box", box: [1, 2, 3, 4], parts: ["left", "size"], classes: "cup", like: [[1, 2, 3, 4]], confidence: "0.1", layers: ["m.1", "m.2"] }), YOLOE],
+    [form({ model: "yoloe.pt", what: "box", box: [1, 2, 3, 4], parts: ["left", "size"], classes: "cup", like: "1,2,3,4", renormalise: true, showBoxes: false, confidence: "0.1", layers: ["m.1", "m.2"] }), YOLOE],
     [form({ model: "tiny-vlm", prompt: "Why?", answerPart: "count", methods: ["chefer", "attention"] }), VLM],
   ];
   for (const [one, model] of forms) assert.deepEqual(formOf(optionsOf(/** @type {any} */ (one), /** @type {any} */ (model))), one);

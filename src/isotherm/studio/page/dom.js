@@ -70,6 +70,7 @@ let said = 0;
  * @param {unknown} error
  */
 export function fail(error) {
+  if (error instanceof DOMException && error.name === "AbortError") return; // somebody went on before it came
   const text = error instanceof Error ? error.message : String(error);
   const close = el("button", { type: "button", class: "close", "aria-label": "Close this message", on: { click: () => note.remove() } }, "×");
   const note = el("div", { class: "failure" }, el("p", { text }), close);

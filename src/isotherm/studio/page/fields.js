@@ -1,5 +1,5 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
-import { dialog, doing, el, field } from "./dom.js";
+import { dialog, doing, el, fail, field, say } from "./dom.js";
 import { ANSWER_PARTS, isDetector, methodsFor, partsOf } from "./options.js";
 
 /** @typedef {import("./ask.js").Ask} Ask */
@@ -14,7 +14,7 @@ const WORDS = {
   model: "A program that learned from many pictures to say what is in one.",
   methods: "A method is the formula that turns what went on in the model into a heatmap: a value for each place, higher where the place speaks more for what is explained. Without a choice, the best for this kind of model is taken; with several, their maps stand side by side.",
   layers: "A network works in steps, its layers; early ones see edges, late ones see things. The map is read at a late one.",
-  confidence: "How sure a detector is of a finding, from 0 to 1.",
+  confidence: "How sure a detector is of a finding, from 0 to 1; findings below it are left out.",
   smooth: "Less noise at the price of sharpness. Principal direction: what most channels of a layer have in common. Changed copies: the mean over mirrored and brighter copies of the picture.",
   trust: "Whether to believe a map: what it marks is taken away step by step, and the model should mind that more than if random places went; and with random weights the map should change.",
   device: "What computes: cpu is the processor, cuda a graphics card; auto takes the fastest.",
@@ -41,16 +41,18 @@ export class Fields {
   more(has) {
     return this.made(has, [
       ["model", () => this.second()], ["layers", () => this.layers()],
-      ["confidence", () => this.text("confidence", "Least confidence", { help: WORDS.confidence, hint: "0 to 1; findings below it are left out.", inputMode: "decimal", placeholder: "the model’s own" })],
-      ["fuse", () => this.choice("fuse", "Several layers become", [["mean", "their mean"], ["max", "the larger value"]])],
+      ["confidence", () => this.text("confidence", "Confidence", { help: WORDS.confidence, inputMode: "decimal", placeholder: "0.25" })],
+      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"]])],
       ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]], WORDS.smooth)],
-      ["trust", () => this.choice("trust", "Check of the map", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
+      ["trust", () => this.choice("trust", "Check", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
       ["together", () => this.tick("together", "All pictures in one question")],
-      ["style", () => this.choice("style", "Style of saved pictures", this.styles())],
+      ["style", () => this.choice("style", "Saved style", this.styles())],
+      ["showBoxes", () => this.tick("showBoxes", "Show boxes in saved pictures")],
+      ["renormalise", () => this.tick("renormalise", "Each box by its own strongest value")],
       ["sharedScale", () => this.tick("sharedScale", "One colour scale for all pictures")],
-      ["size", () => this.text("size", "Input size", { hint: "640, or height x width such as 480x640.", placeholder: "the model’s own" })],
+      ["size", () => this.text("size", "Input size", { help: "How large the picture is made for the model: one number such as 640, or height x width such as 480x640. Empty: the model’s own.", placeholder: "640" })],
       ["device", () => this.choice("device", "Device", (this.ask.state.devices ?? ["auto"]).map((/** @type {string} */ one) => [one, one]), WORDS.device)],
-      ["seed", () => this.text("seed", "Seed", { hint: "Where random numbers begin; the same seed, the same map.", placeholder: "0", inputMode: "numeric" })],
+      ["seed", () => this.text("seed", "Seed", { help: "Where random numbers begin: the same seed gives the same map.", placeholder: "0", inputMode: "numeric" })],
     ]);
   }
 
@@ -63,11 +65,11 @@ export class Fields {
 
   model() {
     const models = /** @type {Model[]} */ (this.ask.state.models), now = this.ask.model;
-    const select = this.select("ask-model", models.map((one) => [one.name, one.title ?? one.name]), this.form.model, (name) => {
+    const select = this.select("ask-model", models.map((one) => [one.name, (one.title ?? one.name) + (one.error ? " (cannot be opened)" : "")]), this.form.model, (name) => {
       this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
       this.ask.draw();
     });
-    return field("Model", select, { help: WORDS.model, hint: now?.note ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}.`, name: "model" });
+    return field("Model", select, { help: WORDS.model, hint: now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}.`, name: "model" });
   }
 
   prompt() {
@@ -84,13 +86,13 @@ export class Fields {
   }
 
   like() {
-    const boxes = this.form.like, picture = this.ask.on.pictures()[0];
+    const { like } = this.form, picture = this.ask.on.pictures()[0], drawn = like.split(";").filter((one) => one.trim()).length;
     const draw = el("button", { type: "button", class: "tool", id: "ask-like", on: { click: doing(async () => {
       if (!picture) return;
-      const root = el("div", { class: "prompt" }), context = { state: this.ask.state, add: () => {}, say: () => {}, fail: () => {} };
-      const mounted = (await import(/** @type {string} */ ("./prompt.js"))).mountPrompt(root, context, { picture, boxes, change: (/** @type {number[][]} */ now) => this.ask.set({ like: now }) });
+      const root = el("div", { class: "prompt" }), context = { state: this.ask.state, add: () => {}, say, fail };
+      const mounted = (await import(/** @type {string} */ ("./prompt.js"))).mountPrompt(root, context, { picture, like, change: (/** @type {string} */ now) => this.ask.set({ like: now }) });
       dialog("Find things like this", root, { wide: true, closed: () => { mounted.close(); this.ask.draw(); document.getElementById("ask-like")?.focus(); } });
-    }) } }, boxes.length ? `${boxes.length} drawn: change…` : "Draw boxes…");
+    }) } }, drawn ? `${drawn} drawn: change…` : "Draw boxes…");
     return field("Find things like this", draw, { name: "like", hint: "Draw a box around a thing, and the model looks for more of its kind." });
   }
 
@@ -152,8 +154,8 @@ export class Fields {
       return el("label", { class: "tick", title: text }, input, el("span", { text: name }));
     };
     const open = sides.some(([name]) => several.has(name));
-    return el("fieldset", { "data-field": "parts" }, el("legend", { text: "What of a finding" }), el("div", { class: "ticks" }, ...main.map(tick)),
-      el("details", { class: "quiet", open }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "ticks" }, ...sides.map(tick))));
+    return el("fieldset", { "data-field": "parts" }, el("legend", { text: "What of a finding" }), el("div", { class: "choices" }, ...main.map(tick)),
+      el("details", { class: "quiet", open }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "choices" }, ...sides.map(tick))));
   }
 
   // --- questions -----------------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ export class Fields {
   methods() {
     const all = methodsFor(this.ask.state.methods ?? [], this.ask.model), now = this.form.methods;
     const summary = el("summary", { id: "ask-methods" }, now.length ? now.join(", ") : "the best for this model");
-    const list = el("div", { class: "ticks methods" }, ...all.map((one) => {
+    const list = el("div", { class: "choices methods" }, ...all.map((one) => {
       const input = el("input", { type: "checkbox", id: `ask-method-${one.name}`, checked: now.includes(one.name) });
       input.addEventListener("change", () => {
         const methods = input.checked ? [...this.form.methods, one.name] : this.form.methods.filter((name) => name !== one.name);
@@ -250,7 +252,7 @@ export class Fields {
     return field(label, input, { hint, help, name });
   }
 
-  /** @param {"together" | "sharedScale"} name @param {string} label */
+  /** @param {"together" | "sharedScale" | "showBoxes" | "renormalise"} name @param {string} label */
   tick(name, label) {
     const input = el("input", { type: "checkbox", id: `ask-${name}`, checked: this.form[name] });
     input.addEventListener("change", () => this.ask.set({ [name]: input.checked }));

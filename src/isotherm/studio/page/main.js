@@ -20,8 +20,8 @@ class Studio {
     this.state = state;
     /** @type {Place} */
     this.place = { run: "", picture: 0, map: 0, versus: "" };
-    /** @type {{first: string, second: string} | null} */
-    this.pair = null; // runs of two models over the same pictures, shown together when both have ended
+    /** @type {{first: string, second: string, open: Set<string>} | null} */
+    this.pair = null; // runs of two models over the same pictures, shown together when none of them is open
     /** @type {import("./gallery.js").Gallery | null} */
     this.gallery = null;
     this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
@@ -32,7 +32,7 @@ class Studio {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),
       pick: (run, picture, box) => this.ask.pickBox(picture.boxes[box], picture.labels[box] ?? "", run.options.model ?? run.model),
-      word: (word) => { this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
+      word: (run, word) => { this.ask.fill(run.options ?? {}); this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
       sets: (sets, index) => void this.sets(sets, index).catch(fail),
     });
     this.remarks = new Remarks(byId("keep"), {
@@ -91,17 +91,19 @@ class Studio {
    */
   async explain(options, second) {
     const pictures = this.tray.chosen, ids = pictures.map((one) => one.id);
+    const own = Object.assign({}, ...pictures.map((one) => one.options ?? {})); // which part of a video, and how many of its frames
     const title = pictures.length === 1 ? pictures[0].name : `${pictures[0].name} and ${pictures.length - 1} more`;
-    const first = await this.submit(ids, options, title);
+    const first = await this.submit(ids, { ...options, ...own }, title);
     if (!first) return;
-    const other = second && (await this.submit(ids, second, `${title}, by ${second.model}`));
-    if (other) this.pair = { first: first.id, second: other.id };
+    const other = second && (await this.submit(ids, { ...second, ...own }, `${title}, by ${second.model}`));
+    if (other) this.pair = { first: first.id, second: other.id, open: new Set([first.id, other.id]) };
     for (const [run, name] of /** @type {const} */ ([[first, title], [other, `${title}, by ${second?.model}`]])) {
       if (!run) continue;
       if (run.same) await this.ended(run.id, { status: "finished", error: "", same: true }, true);
       else this.work.follow(run.id, name, { mine: true });
     }
-    if (matchMedia("(max-width: 940px)").matches) byId("look").scrollIntoView({ block: "start" });
+    const look = byId("look"), { top } = look.getBoundingClientRect();
+    if (top < 0 || top > innerHeight / 2) look.scrollIntoView({ block: "start" }); // where the progress is seen
     void this.history.refresh();
   }
 
@@ -127,12 +129,13 @@ class Studio {
   /** @param {string} id @param {{status: string, error: string, same?: boolean}} stage @param {boolean} mine */
   async ended(id, stage, mine) {
     try {
+      const pair = this.pair;
+      pair?.open.delete(id);
       if (!stage.same) await this.history.refresh();
-      if (this.pair && (id === this.pair.first || id === this.pair.second)) {
-        const { first, second } = this.pair;
-        if (this.work.ids.has(first) || this.work.ids.has(second)) return;
+      if (pair && (id === pair.first || id === pair.second)) {
+        if (pair.open.size || this.pair !== pair) return;
         this.pair = null;
-        return this.move({ run: first, versus: second, picture: 0, map: 0 });
+        return this.move({ run: pair.first, versus: pair.second, picture: 0, map: 0 });
       }
       if (stage.same) say("This was done before: here it is.");
       if (this.place.run === id) {

@@ -199,14 +199,14 @@ class Pad {
 
 /** @param {any} mark @param {(point: number[]) => number[]} place */
 function lines(mark, place) {
-  return linesOf(mark, place).flatMap((line) => ["under", "line"].map((name) => shape("polyline", { class: name, points: line.map((point) => point.map((value) => value.toFixed(1)).join(",")).join(" ") })));
+  return linesOf(mark, place).flatMap((line) => ["shade", "line"].map((name) => shape("polyline", { class: name, points: line.map((point) => point.map((value) => value.toFixed(1)).join(",")).join(" ") })));
 }
 
 /** @param {any} mark @param {(point: number[]) => number[]} place */
 function words(mark, place) {
   if (mark.kind !== "text") return [];
   const [x, y] = place(mark.points[0]);
-  return ["under", "words"].map((name) => {
+  return ["shade", "words"].map((name) => {
     const node = shape("text", { class: name, x: x.toFixed(1), y: y.toFixed(1) });
     node.textContent = mark.text ?? "";
     return node;

@@ -4,7 +4,7 @@
 /**
  * A model that may be asked for. kind: classifier, detector, segmenter, question, auto (a classifier, chosen by what is
  * installed). prompts: what it looks for besides its own classes: none, text, visual (which includes text).
- * @typedef {{name: string, kind: string, prompts?: string | string[], family?: string, title?: string, note?: string}} Model
+ * @typedef {{name: string, kind: string, prompts?: string | string[], family?: string, title?: string, why?: string, error?: string | null}} Model
  */
 /**
  * A method. subject: pictures, answers; several as a list, or in `explains`.
@@ -12,20 +12,20 @@
  */
 /**
  * What the form says. what: auto (the model's own choice), class, top, box. parts: what of a finding. answerPart: what
- * of an answer. like: boxes around things to find more of.
+ * of an answer. like: boxes around things to find more of, as the job's option of that name has them.
  * @typedef {{
- *   model: string, classes: string, like: number[][], prompt: string, answer: string, versus: string, answerPart: string,
+ *   model: string, classes: string, like: string, prompt: string, answer: string, versus: string, answerPart: string,
  *   what: string, cls: string, top: number, box: number[] | null, parts: string[], methods: string[], layers: string[],
  *   fuse: string, smooth: string, trust: string, style: string, confidence: string, size: string, device: string,
- *   seed: string, sharedScale: boolean, together: boolean
+ *   seed: string, sharedScale: boolean, together: boolean, showBoxes: boolean, renormalise: boolean
  * }} Form
  */
 
 /** @type {Form} */
 export const BLANK = {
-  model: "auto", classes: "", like: [], prompt: "", answer: "", versus: "", answerPart: "", what: "auto", cls: "", top: 3,
+  model: "auto", classes: "", like: "", prompt: "", answer: "", versus: "", answerPart: "", what: "auto", cls: "", top: 3,
   box: null, parts: ["class"], methods: [], layers: [], fuse: "mean", smooth: "none", trust: "fast", style: "isotherm",
-  confidence: "", size: "", device: "auto", seed: "", sharedScale: false, together: false,
+  confidence: "", size: "", device: "auto", seed: "", sharedScale: false, together: false, showBoxes: true, renormalise: false,
 };
 
 /** Parts of a finding that a detector can be asked about, with what they mean. */
@@ -61,7 +61,7 @@ export function fieldsFor(model, { pictures = 1 } = {}) {
   if (model?.kind === "question") return new Set([...every, "prompt", "answerPart", "answer", "versus", ...(pictures > 1 ? ["together"] : [])]);
   const seen = [...every, "what", "layers", "fuse", "smooth"];
   if (!isDetector(model)) return new Set([...seen, "top", "versus"]);
-  return new Set([...seen, "box", "parts", "confidence", ...(takes(model, "text") ? ["classes"] : []), ...(takes(model, "visual") ? ["like"] : [])]);
+  return new Set([...seen, "box", "parts", "confidence", "showBoxes", "renormalise", ...(takes(model, "text") ? ["classes"] : []), ...(takes(model, "visual") ? ["like"] : [])]);
 }
 
 /** @param {Model | undefined} model */
@@ -107,7 +107,7 @@ export function optionsOf(form, model, how = {}) {
     if (form.answer.trim()) set("versus", form.versus.trim());
     set("target", form.answerPart);
     set("together", has.has("together") && form.together);
-  } else subjectOf(form, model, has, set);
+  } else subjectOf(form, model, has, set, options);
   if (form.methods.length === 1) set("method", form.methods[0]);
   if (form.methods.length > 1) set("compare", form.methods.join(","));
   if (has.has("layers")) {
@@ -130,11 +130,14 @@ export function optionsOf(form, model, how = {}) {
  * @param {Model | undefined} model
  * @param {Set<string>} has
  * @param {(name: string, value: any) => void} set
+ * @param {Record<string, any>} options
  */
-function subjectOf(form, model, has, set) {
+function subjectOf(form, model, has, set, options) {
   if (has.has("classes")) set("classes", listed(form.classes));
-  if (has.has("like")) set("like", form.like.map((box) => box.map(rounded).join(",")).join(";"));
+  if (has.has("like")) set("like", form.like);
   if (has.has("confidence") && form.confidence.trim() !== "") set("confidence", Number(form.confidence));
+  if (has.has("showBoxes") && !form.showBoxes) options.show_boxes = false;
+  if (has.has("renormalise")) set("renormalise", form.renormalise);
   if (form.what === "class") set("cls", listed(form.cls));
   if (form.what === "top" && has.has("top")) set("top", form.top);
   if (form.what === "box" && has.has("box") && form.box) set("box", form.box.map(rounded).join(","));
@@ -158,13 +161,14 @@ export function formOf(options) {
   const isBox = box.length === 4 && box.every(Number.isFinite);
   return {
     ...BLANK, model: text("model") || "auto", classes: text("classes"), prompt: text("prompt"), answer: text("answer"), versus: text("versus"),
-    like: text("like").split(";").filter(Boolean).map((one) => one.split(",").map(Number)),
+    like: text("like"),
     answerPart: question ? text("target") : "", parts: question || !text("target") ? ["class"] : text("target").split(","),
     what: text("cls") ? "class" : text("top") ? "top" : isBox ? "box" : "auto", cls: text("cls"), top: Number(options.top ?? 3), box: isBox ? box : null,
     methods: (text("compare") || text("method")).split(",").filter(Boolean), layers: text("layer") === "auto" ? [] : text("layer").split(",").filter(Boolean),
     fuse: text("fuse") || "mean", smooth: text("smooth") || "none", trust: text("trust") || "fast", style: text("style") || "isotherm",
     confidence: text("confidence"), size: text("size"), device: text("device") || "auto", seed: text("seed"),
     sharedScale: Boolean(options.shared_scale), together: Boolean(options.together),
+    showBoxes: options.show_boxes !== false, renormalise: Boolean(options.renormalise),
   };
 }
 
@@ -181,7 +185,7 @@ export function missing(form, model) {
   if (has.has("what") && form.what === "class" && !form.cls.trim()) return { field: "cls", text: "Write the class to explain, or let the model choose." };
   if (has.has("box") && form.what === "box" && !form.box) return { field: "what", text: "Click a finding in the picture, or choose another thing to explain." };
   if (has.has("confidence") && form.confidence.trim() !== "" && !(Number(form.confidence) >= 0 && Number(form.confidence) <= 1))
-    return { field: "confidence", text: "The least confidence is a number from 0 to 1, such as 0.25." };
+    return { field: "confidence", text: "The confidence is a number from 0 to 1, such as 0.25." };
   if (form.seed.trim() !== "" && !/^\d{1,15}$/.test(form.seed.trim())) return { field: "seed", text: "The seed is a whole number from 0." };
   if (form.size.trim() !== "" && !/^\d{2,5}(x\d{2,5})?$/.test(form.size.trim())) return { field: "size", text: "The input size is one number such as 640, or height x width such as 480x640." };
   return null;

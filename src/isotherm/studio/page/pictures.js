@@ -5,8 +5,8 @@ import { doing, el, fail, dialog, say } from "./dom.js";
 import { counted, inOrder, isPicture, isVideo, sizeText } from "./names.js";
 
 /**
- * A picture or a video that the studio has. thumb: an address of a small picture of it.
- * @typedef {{id: string, name: string, kind?: string, thumb?: string, seconds?: number}} Taken
+ * A picture or a video that the studio has. thumb: an address of a small picture of it; options: what it adds to a run, such as the part of a video.
+ * @typedef {{id: string, name: string, kind?: string, thumb?: string, seconds?: number, options?: Record<string, any>}} Taken
  */
 
 const AT_ONCE = 3;

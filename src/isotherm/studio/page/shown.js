@@ -1,7 +1,8 @@
 /* The run that is shown: its picture and maps in the viewer, its pictures as a strip, its words, its failures. */
 import { get } from "./api.js";
-import { el, fail } from "./dom.js";
+import { doing, el, fail } from "./dom.js";
 import { counted, durationText } from "./names.js";
+import { Comparison } from "./comparison.js";
 import { valuesOf } from "./values.js";
 
 /** @typedef {import("./address.js").Place} Place */
@@ -11,7 +12,7 @@ export class Shown {
   /**
    * @param {HTMLElement} root
    * @param {any} state of the studio
-   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, picture: any, box: number) => void, word: (word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
+   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, picture: any, box: number) => void, word: (run: any, word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
    */
   constructor(root, state, on) {
     this.state = state;
@@ -36,7 +37,9 @@ export class Shown {
     this.below = el("div", { class: "below" });
     /** @type {{close: () => void} | null} */
     this.comparison = null;
-    root.append(this.head, this.strip, this.viewer, this.beside, this.below);
+    const gathered = el("div", { class: "gathered", role: "group", "aria-label": "To compare" });
+    this.gathered = new Comparison(gathered, state);
+    root.append(this.head, gathered, this.strip, this.viewer, this.beside, this.below);
   }
 
   /**
@@ -100,6 +103,7 @@ export class Shown {
       this.viewer.hidden = false;
       look.show(this.run.id, picture, valuesOf(buffer, picture.maps), map);
       this.drawBelow();
+      this.drawAdds();
       this.on.seen(this.run, picture);
     } finally {
       this.viewer.removeAttribute("aria-busy");
@@ -130,8 +134,19 @@ export class Shown {
     const { run } = this;
     const took = run.ended_s ? durationText(run.ended_s - run.created_s) : "";
     const facts = [run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
-    this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")),
+    this.adds = el("div", { class: "adds", hidden: true });
+    this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")), this.adds,
       run.message && run.status === "finished" ? el("p", { class: "problem", text: run.message }) : "");
+  }
+
+  /** Buttons that put the shown map, or all maps of the picture, among those to compare. */
+  drawAdds() {
+    const { picture, run, index } = this, maps = /** @type {any[]} */ (picture.maps);
+    const part = (/** @type {number} */ map) => ({ run: run.id, index, map, title: [maps[map].label, maps[map].method, run.model].filter(Boolean).join(" · ") });
+    const adds = /** @type {HTMLElement} */ (this.adds);
+    adds.hidden = !maps.length;
+    adds.replaceChildren(el("button", { type: "button", class: "tool", title: "Gather maps of any run, and see them beside each other", on: { click: () => this.gathered.add([part(Math.min(this.look?.chosen?.() ?? 0, maps.length - 1))]) } }, "+ Compare"),
+      maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => { this.gathered.add(maps.map((_, map) => part(map))); return this.gathered.open(); }) } }, `Compare all ${maps.length}`) : "");
   }
 
   drawStrip() {
@@ -152,7 +167,7 @@ export class Shown {
 
   drawBelow() {
     const { picture, run } = this;
-    const words = (picture.words ?? []).length ? el("p", { class: "words" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(one.text.trim()) } }, one.text.trim()))) : null;
+    const words = (picture.words ?? []).length ? el("p", { class: "words" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
     const film = (run.files ?? []).find((/** @type {string} */ name) => name.endsWith(".mp4"));
@@ -166,6 +181,7 @@ export class Shown {
 
 /** @param {unknown} error @returns {{pictures: any[]}} */
 function noView(error) {
+  if (error instanceof DOMException && error.name === "AbortError") throw error;
   fail(error);
   return { pictures: [] };
 }
