@@ -54,8 +54,8 @@ def left_of(image: Image.Image, drawn: Image.Image, values: np.ndarray) -> dict[
 
 def truth_of(heatmap, image: Image.Image) -> tuple[tuple[float, float], tuple[float, float, float, float]]:
     """The centre of the largest cell, and the box of everything at half of the maximum or more, in the picture's pixels."""
+    from isotherm.draw.colour import scale_of
     from isotherm.draw.marks import peak_of
-    from isotherm.draw.scale import scale_of
 
     values = field(heatmap, image)
     rows, columns = np.nonzero(np.nan_to_num(values, nan=-np.inf) >= 0.5 * np.nanmax(values))
@@ -97,7 +97,7 @@ def readings(truths: list, sizes: list[tuple[int, int]]) -> dict[str, dict[str, 
 
 def sheet(cells: dict[str, list[Image.Image]], names: list[str], side: int = 176) -> Image.Image:
     """All ways on all photographs that may be shown: a column a way."""
-    from isotherm.draw.tiles import Tile, arrange
+    from isotherm.draw.sheet import Tile, arrange
 
     rows = []
     for i in range(len(names)):

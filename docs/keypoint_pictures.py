@@ -12,7 +12,7 @@ from PIL import Image
 
 from isotherm.cli import main as isotherm
 from isotherm.draw import save_picture
-from isotherm.draw.tiles import Tile, arrange
+from isotherm.draw.sheet import Tile, arrange
 
 PICTURES = Path(__file__).parent / "pictures"
 TRAIN = "train keypoints --config recipes/generated_beetles.yaml --out runs/beetles"

@@ -19,7 +19,7 @@ from bench.usual_script import usual_script
 from isotherm import explain, open_model
 from isotherm.data.shape_questions import HELD_OUT, ShapeQuestion, make_question
 from isotherm.draw import overlay, save_picture
-from isotherm.draw.tiles import Tile, arrange
+from isotherm.draw.sheet import Tile, arrange
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 

@@ -13,9 +13,8 @@ from PIL import Image
 from isotherm.draw import draw_boxes
 from isotherm.draw import text as text_module
 from isotherm.draw.boxes import PALETTE
-from isotherm.draw.strips import add_footer
+from isotherm.draw.sheet import add_footer, shorten
 from isotherm.draw.text import clean, font_for, wrap
-from isotherm.draw.tiles import shorten
 
 
 def drawn(size, boxes, **marks) -> np.ndarray:

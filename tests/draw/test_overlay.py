@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.draw import STYLES, Scale, Style, bands, blend, overlay, scale_of, shared_scale
-from isotherm.draw import levels as levels_module
+from isotherm.draw import STYLES, Scale, Style, blend, overlay, scale_of, shared_scale
+from isotherm.draw import picture as picture_module
+from isotherm.draw.colour import Ink
 from isotherm.draw.describe import line_of
-from isotherm.draw.ink import Ink
 from isotherm.draw.overlay import silence_of
 from isotherm.draw.picture import open_canvas
 from isotherm.errors import OptionError, ShapeError
@@ -76,8 +76,8 @@ def stops(name: str) -> np.ndarray:
     [(False, True, False, True), (True, True, True, True), (False, False, True, False)],
 )
 def test_equals_the_slow_definition_within_one_level(kind, signed, by_value, holes, grey, monkeypatch):
-    monkeypatch.setattr(levels_module, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
-    monkeypatch.setattr(bands, "BAND_PIXELS", 12 * W)  # and several bands
+    monkeypatch.setattr(blend, "BLOCK_PIXELS", 5 * W)  # several blocks, the last of them shorter
+    monkeypatch.setattr(picture_module, "BAND_PIXELS", 12 * W)  # and several bands
     m, p = heatmap(kind, signed=signed, holes=holes), picture()
     scale = scale_of(m)
     name = "coolwarm" if signed and scale.low < 0 else "inferno"

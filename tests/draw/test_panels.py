@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 
 from isotherm.draw import Scale, Style, comparison_grid, contact_sheet, overlay, side_by_side
-from isotherm.draw.tiles import Tile, arrange, fit, map_tile
+from isotherm.draw.overlay import map_tile
+from isotherm.draw.picture import fit
+from isotherm.draw.sheet import Tile, arrange
 from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap

@@ -12,14 +12,12 @@ import pytest
 import torch
 
 from isotherm.draw import STYLES, Scale, renormalise_in_boxes, shared_scale
-from isotherm.draw.blend import blend_image
-from isotherm.draw.ink import Ink
-from isotherm.draw.levels import LevelMap
+from isotherm.draw.blend import LevelMap, blend_image
+from isotherm.draw.colour import Ink, scale_of
 from isotherm.draw.lines import Samples, outward
 from isotherm.draw.marks import peak_of
 from isotherm.draw.page_script import exports_of, page_text
 from isotherm.draw.page_settings import NUMBERS, table_text
-from isotherm.draw.scale import scale_of
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_source
@@ -128,6 +126,56 @@ def test_the_page_colours_as_the_server_does(tmp_path, signed, holes, name):
     error = np.abs(shown - expected)
     assert np.percentile(error, 99) <= 2.5
     assert (error.max(-1) > 3).mean() < 0.003  # a pixel right at the threshold may fall to either side
+
+
+@needs("node")
+@pytest.mark.parametrize("kind", FRAMES)
+@pytest.mark.parametrize("holes", [False, True])
+def test_the_pixels_of_the_page_are_those_of_the_server(tmp_path, kind, holes):
+    values = torch.randn(FRAMES[kind].size, generator=torch.Generator().manual_seed(3))
+    if holes:
+        values.view(-1)[1::5], values.view(-1)[2::11] = torch.nan, torch.inf
+    heatmap = of(values.abs(), FRAMES[kind])
+    scale, picture = scale_of(heatmap), photo()
+    ink = Ink.of(STYLES["isotherm"], scale, signed=False)
+    data = {
+        **as_data(heatmap),
+        "table": table_text("isotherm"),
+        "style": asdict(STYLES["isotherm"]),
+        "k": NUMBERS,
+        "picture": np.concatenate([picture, np.full((*SOURCE, 1), 255, np.uint8)], -1).ravel().tolist(),
+    }
+    program = (
+        READ
+        + """
+        const ink = inkOf(data.style, data, { signed: false, table: bytesOf(data.table), centred: false, k: data.k });
+        const levels = levelsOf(layoutOf(f, data, ink.count, data.source, { h: data.H, w: data.W }));
+        const out = new Uint8ClampedArray(data.picture.length);
+        mixInto(pixelsOf(Uint8ClampedArray.from(data.picture)), levels, mixTable(ink), pixelsOf(out));
+        return { levels: [...levels], out: [...out] };"""
+    )
+    got = in_node(tmp_path, program, data)
+    blocks = LevelMap(heatmap.values, heatmap.frame, scale, Frame.identity(SOURCE)).blocks(0, SOURCE[0], (0, SOURCE[1]))
+    expected = np.concatenate([block.copy() for _, _, block in blocks])
+    levels = np.array(got["levels"]).reshape(SOURCE)
+    assert np.abs(levels - expected).max() <= 1
+    assert (levels == expected).mean() > 0.99
+    shown = np.asarray(blend_image(picture, heatmap.values, heatmap.frame, scale=scale, ink=ink), np.int64)
+    error = np.abs(np.array(got["out"]).reshape(*SOURCE, 4)[..., :3] - shown)
+    assert error.max() <= 2  # Pillow rounds the layer to 8 bits before it mixes it in
+
+
+@needs("node")
+@pytest.mark.parametrize("kind", FRAMES)
+def test_boxes_are_renormalised_as_by_the_server(tmp_path, kind):
+    values = torch.randn(FRAMES[kind].size, generator=torch.Generator().manual_seed(4))
+    values.view(-1)[0] = torch.nan
+    heatmap = of(values, FRAMES[kind], signed=True)
+    boxes = [[-5.0, 3.2, 25.5, 30.0], [20.0, 10.0, 58.0, 39.5], [70.0, 1.0, 90.0, 3.0], [3.0, 3.0, 3.4, 3.4]]
+    expected = renormalise_in_boxes(heatmap, boxes).values.numpy()
+    program = READ + "return [...renormalisedInBoxes(f, data.source, data.boxes).values];"
+    got = np.array(in_node(tmp_path, program, {**as_data(heatmap), "boxes": boxes})).reshape(SOURCE)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @needs("node")

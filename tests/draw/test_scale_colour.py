@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from isotherm.draw import STYLES, Scale, Style, colour_table, scale_of, shared_scale
-from isotherm.draw.ink import Ink
-from isotherm.draw.strips import nice_ticks
+from isotherm.draw.colour import Ink
+from isotherm.draw.sheet import nice_ticks
 from isotherm.errors import KindError, OptionError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap

@@ -1,6 +1,6 @@
 from .animation import overlay_frames, save_animation
 from .boxes import draw_boxes
-from .colour import colour_table
+from .colour import Scale, colour_table, scale_of, shared_scale
 from .moments import moment_sheet
 from .notebook import gallery_html, heatmap_html, heatmap_png
 from .overlay import overlay
@@ -9,7 +9,6 @@ from .points import draw_points
 from .renormalise import renormalise_in_boxes
 from .report import ReportEntry, write_report
 from .save import load_map16, read_command, save_map16, save_picture
-from .scale import Scale, scale_of, shared_scale
 from .style import STYLES, Style
 
 __all__ = [

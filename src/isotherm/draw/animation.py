@@ -14,14 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
+from isotherm.draw.colour import Scale, shared_scale
 from isotherm.draw.moments import each_frame
 from isotherm.draw.overlay import overlay
-from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import Scale, shared_scale
-from isotherm.draw.strips import add_footer
+from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
+from isotherm.draw.sheet import add_footer
 from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import PAPER
-from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import InputError, MissingExtraError, OptionError, ShapeError
 from isotherm.heatmap import Heatmap
 

@@ -12,6 +12,8 @@ from isotherm.draw.text import clean, font_for, measure, text_size
 from isotherm.errors import ShapeError
 
 Colour = tuple[int, int, int]
+Boxes = Tensor | np.ndarray | Sequence[Sequence[float]]
+"""(n, 4) x0, y0, x1, y1 in pixels, edge-origin."""
 
 PALETTE: tuple[Colour, ...] = (
     (34, 211, 238),
@@ -28,7 +30,7 @@ PALETTE: tuple[Colour, ...] = (
 RIM: Colour = (15, 23, 42)
 
 
-def as_boxes(boxes: Tensor | np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
+def as_boxes(boxes: Boxes) -> np.ndarray:
     """(n, 4) float64 boxes (x0, y0, x1, y1) from a tensor, an array or lists.
 
     Raises:
@@ -51,7 +53,7 @@ def as_boxes(boxes: Tensor | np.ndarray | Sequence[Sequence[float]]) -> np.ndarr
 
 def draw_boxes(
     image: Image.Image,
-    boxes: Tensor | np.ndarray | Sequence[Sequence[float]],
+    boxes: Boxes,
     labels: Sequence[str] | None = None,
     *,
     colours: Sequence[Colour] | None = None,

@@ -1,4 +1,6 @@
-"""What is said about a heatmap in words: its label, and what its ``meta`` tells of how it was made."""
+"""What is said about a heatmap in words: its label, what its ``meta`` tells of how it was made, what its colours stand
+for, and why it has nothing to say.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isotherm.draw.overlay import is_silent, silence_of
+import torch
+
+from isotherm.draw.colour import Scale
 from isotherm.heatmap import Heatmap
+
+NO_EVIDENCE = "no positive evidence"
+NO_VALUE = "no finite value"
+CAPTIONS = {"logits": "logit", "probability": "probability", "peak": "peak", "relevance": "relevance"}
 
 
 def title_of(heatmap: Heatmap, fallback: str = "heatmap") -> str:
@@ -59,3 +67,24 @@ def box_of(heatmap: Heatmap) -> list[float] | None:
         return None
     numbers = [float(v) for v in box if isinstance(v, (int, float)) and math.isfinite(v)]
     return numbers if len(numbers) == 4 and numbers[0] <= numbers[2] and numbers[1] <= numbers[3] else None
+
+
+def is_silent(heatmap: Heatmap) -> bool:
+    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones
+    always speak.
+    """
+    return bool(silence_of(heatmap))
+
+
+def silence_of(heatmap: Heatmap) -> str:
+    """Why a map has nothing to say, in words; empty where it has."""
+    if not bool(torch.isfinite(heatmap.values).any()):
+        return NO_VALUE
+    return "" if heatmap.kind == "logits" or heatmap.has_evidence else NO_EVIDENCE
+
+
+def span_text(heatmap: Heatmap, scale: Scale) -> str:
+    """What the ends of a map's colours stand for, in a few characters."""
+    if is_silent(heatmap) and scale.is_empty:
+        return "nothing above 0" if heatmap.values.isfinite().any() else silence_of(heatmap)
+    return f"{'≤ ' if scale.beyond else ''}{scale.low:.3g} to {scale.high:.3g}"

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, UInt32
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from isotherm.draw.luma import LUMA, SHADES
-from isotherm.draw.scale import Scale
+from isotherm.draw.colour import Scale
+from isotherm.draw.picture import LUMA, SHADES
 from isotherm.frame import Frame, Size
 from isotherm.ops.resample import source_raster, to_frame
 

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from isotherm.draw.colour import LEVELS
-from isotherm.draw.ink import Ink
+from isotherm.draw.colour import Ink, Scale
+from isotherm.draw.colour_maps import LEVELS
 from isotherm.draw.lines import Line, Paint, Samples, Stroke, Strokes, circle, dashes, outward
-from isotherm.draw.scale import Scale
 from isotherm.draw.style import CLEAR, HALF, LINE, Style
 from isotherm.draw.text import font_for, measure, text_size
 from isotherm.frame import Size

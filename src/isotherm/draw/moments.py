@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
+from isotherm.draw.colour import Scale, shared_scale
 from isotherm.draw.panels import contact_sheet
 from isotherm.draw.picture import Picture
-from isotherm.draw.scale import Scale, shared_scale
-from isotherm.draw.strips import add_title
+from isotherm.draw.sheet import add_title
 from isotherm.draw.style import Style
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap

@@ -10,11 +10,13 @@ from itertools import islice
 
 from PIL import Image
 
+from isotherm.draw.colour import Scale, scale_of, shared_scale
 from isotherm.draw.describe import box_of, facts_of, line_of, title_of
-from isotherm.draw.scale import Scale, scale_of, shared_scale
+from isotherm.draw.overlay import map_tile, overlay_tile
+from isotherm.draw.picture import fit, picture_tile
+from isotherm.draw.sheet import Tile, arrange
 from isotherm.draw.style import as_style
 from isotherm.draw.text import text_size
-from isotherm.draw.tiles import Tile, arrange, fit, map_tile, overlay_tile, picture_tile
 from isotherm.heatmap import Heatmap
 
 SIDE = 480

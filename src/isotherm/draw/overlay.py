@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from isotherm.draw.blend import blend
-from isotherm.draw.boxes import draw_boxes
-from isotherm.draw.ink import Ink
-from isotherm.draw.marks import Marks
-from isotherm.draw.picture import Picture, like, open_canvas, to_pil
-from isotherm.draw.scale import Scale, scale_of
-from isotherm.draw.strips import add_colour_bar, add_footer, add_title
-from isotherm.draw.style import Style, as_style
+from isotherm.draw.boxes import Boxes, as_boxes, draw_boxes
+from isotherm.draw.colour import Ink, Scale, scale_of
+from isotherm.draw.describe import CAPTIONS, silence_of
+from isotherm.draw.marks import draw_marks
+from isotherm.draw.picture import Colours, Picture, like, open_canvas, to_pil
+from isotherm.draw.sheet import add_colour_bar, add_footer, add_title
+from isotherm.draw.style import Style, as_style, on_paper
 from isotherm.draw.text import font_for, measure, text_size
 from isotherm.errors import ShapeError
+from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
 
-NO_EVIDENCE = "no positive evidence"
-NO_VALUE = "no finite value"
-CAPTIONS = {"logits": "logit", "probability": "probability", "peak": "peak", "relevance": "relevance"}
+UNSEEN = (236, 238, 241)
+"""Behind a map without its picture: what the frame does not cover, or has no value."""
 
 
 def overlay(
@@ -32,7 +30,7 @@ def overlay(
     *,
     scale: Scale | None = None,
     style: Style | str | None = None,
-    boxes: Tensor | np.ndarray | Sequence[Sequence[float]] | None = None,
+    boxes: Boxes | None = None,
     labels: Sequence[str] | None = None,
     colour_bar: bool = False,
     title: str | None = None,
@@ -77,16 +75,7 @@ def overlay(
     check_size(heatmap, canvas.size)
     scale = scale_of(heatmap) if scale is None else scale
     style = as_style(style)
-    ink = Ink.of(style, scale, signed=heatmap.signed)
-    plain = blend(canvas.rgb, heatmap.values, heatmap.frame, scale=scale, ink=ink)
-    marks = Marks.of(heatmap, scale, style, canvas.size)
-    silent = is_silent(heatmap)
-    drawn = plain if isinstance(plain, Image.Image) else to_pil(plain)
-    marks.lay_on(drawn)
-    if boxes is not None:
-        draw_boxes(drawn, boxes, labels)
-    if silent:
-        draw_chip(drawn, silence_of(heatmap))
+    plain, drawn = _laid_over(canvas.rgb, heatmap, scale=scale, style=style, boxes=boxes, labels=labels)
     if colour_bar:
         drawn = add_colour_bar(drawn, scale, style=style, signed=heatmap.signed, caption=CAPTIONS[heatmap.kind])
     below = drawn.height
@@ -98,18 +87,53 @@ def overlay(
     return like(canvas, drawn, plain, offset)
 
 
-def is_silent(heatmap: Heatmap) -> bool:
-    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones
-    always speak.
+def overlay_tile(
+    heatmap: Heatmap,
+    tile: Image.Image,
+    *,
+    scale: Scale,
+    style: Style,
+    boxes: Boxes | None = None,
+    labels: Sequence[str] | None = None,
+    font_size: int | None = None,
+) -> Image.Image:
+    """The map and the boxes (in source pixels) over the whole source picture at any size.
+
+    A picture made smaller first and drawn on then keeps its lines and text sharp, and a hundred tiles of large photos
+    cost little.
     """
-    return bool(silence_of(heatmap))
+    return _laid_over(tile, heatmap, scale=scale, style=style, boxes=boxes, labels=labels, font_size=font_size)[1]
 
 
-def silence_of(heatmap: Heatmap) -> str:
-    """Why a map has nothing to say, in words; empty where it has."""
-    if not bool(torch.isfinite(heatmap.values).any()):
-        return NO_VALUE
-    return "" if heatmap.kind == "logits" or heatmap.has_evidence else NO_EVIDENCE
+def map_tile(heatmap: Heatmap, size: Size, *, scale: Scale, style: Style, font_size: int | None = None) -> Image.Image:
+    """The map alone over its source at ``size`` (h, w), without its picture: full colours on paper, for and against."""
+    ground = Image.new("RGB", (size[1], size[0]), UNSEEN)
+    return overlay_tile(heatmap, ground, scale=scale, style=on_paper(style), font_size=font_size)
+
+
+def _laid_over(
+    rgb: Colours,
+    heatmap: Heatmap,
+    *,
+    scale: Scale,
+    style: Style,
+    boxes: Boxes | None,
+    labels: Sequence[str] | None,
+    font_size: int | None = None,
+) -> tuple[Colours, Image.Image]:
+    """The source picture at any size with the map over it, in its own type, and the same in 8 bits with lines, peak,
+    boxes and words.
+    """
+    plain = blend(rgb, heatmap.values, heatmap.frame, scale=scale, ink=Ink.of(style, scale, signed=heatmap.signed))
+    drawn = plain if isinstance(plain, Image.Image) else to_pil(plain)
+    draw_marks(drawn, heatmap, scale, style)
+    if boxes is not None:
+        h, w = heatmap.frame.source_size.tolist()
+        boxes = as_boxes(boxes) * np.array([drawn.width / w, drawn.height / h] * 2)
+        draw_boxes(drawn, boxes, labels, font_size=font_size)
+    if silence := silence_of(heatmap):
+        draw_chip(drawn, silence, font_size=font_size)
+    return plain, drawn
 
 
 def single(heatmap: Heatmap) -> None:

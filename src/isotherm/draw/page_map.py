@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from isotherm.draw.describe import box_of
-from isotherm.draw.overlay import silence_of
-from isotherm.draw.scale import Scale, scale_of
+from isotherm.draw.colour import Scale, scale_of
+from isotherm.draw.describe import box_of, silence_of
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
 

@@ -6,21 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from isotherm.draw.overlay import CAPTIONS, check_size, is_silent, silence_of, single
-from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import Scale, scale_of, shared_scale
-from isotherm.draw.strips import add_footer, add_title, beside, colour_bar
+from isotherm.draw.boxes import Boxes
+from isotherm.draw.colour import Scale, scale_of, shared_scale
+from isotherm.draw.describe import CAPTIONS, span_text
+from isotherm.draw.overlay import check_size, map_tile, overlay_tile, single
+from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
+from isotherm.draw.sheet import Tile, add_footer, add_title, arrange, beside, colour_bar
 from isotherm.draw.style import Style, as_style
 from isotherm.draw.text import text_size
-from isotherm.draw.tiles import Tile, arrange, fit, map_tile, overlay_tile, picture_tile
 from isotherm.errors import OptionError, ShapeError
 from isotherm.heatmap import Heatmap
-
-Boxes = Tensor | np.ndarray | Sequence[Sequence[float]]
 
 
 def side_by_side(
@@ -207,13 +204,6 @@ def contact_sheet(
     wide = columns or min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * 1.4))))
     rows = [tiles[i : i + wide] for i in range(0, len(tiles), wide)]
     return _framed(arrange(rows, font_size=font_size), title, footer)
-
-
-def span_text(heatmap: Heatmap, scale: Scale) -> str:
-    """What the ends of a map's colours stand for, in a few characters."""
-    if is_silent(heatmap) and scale.is_empty:
-        return "nothing above 0" if heatmap.values.isfinite().any() else silence_of(heatmap)
-    return f"{'≤ ' if scale.beyond else ''}{scale.low:.3g} to {scale.high:.3g}"
 
 
 def _scales(rows: list[list[Heatmap | None]], share: str) -> dict[tuple[int, int], Scale]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isotherm.draw.boxes import PALETTE, RIM, Colour
 from isotherm.draw.picture import Picture, open_canvas, to_pil
-from isotherm.draw.strips import add_footer, add_title
+from isotherm.draw.sheet import add_footer, add_title
 from isotherm.draw.text import clean, font_for, measure, text_size
 from isotherm.errors import OptionError, ShapeError
 from isotherm.points import Points, State

@@ -23,15 +23,14 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
+from isotherm.draw.colour import Scale
 from isotherm.draw.describe import facts_of, line_of, title_of
 from isotherm.draw.overlay import check_size
 from isotherm.draw.page_map import MOST_CELLS, in_halves, page_map
 from isotherm.draw.page_script import page_text, script_text
 from isotherm.draw.page_settings import page_settings
-from isotherm.draw.picture import Picture, open_canvas
-from isotherm.draw.scale import Scale
+from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
 from isotherm.draw.style import OPACITY
-from isotherm.draw.tiles import fit, picture_tile
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap
 from isotherm.version import __version__

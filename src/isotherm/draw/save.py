@@ -14,10 +14,10 @@ import torch
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from isotherm.atomic import atomic_write
+from isotherm.draw.colour import Scale
 from isotherm.draw.overlay import single
 from isotherm.draw.picture import Picture, open_canvas, to_pil
-from isotherm.draw.scale import Scale
-from isotherm.draw.strips import add_footer
+from isotherm.draw.sheet import add_footer
 from isotherm.errors import InputError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap

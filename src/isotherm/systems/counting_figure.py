@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 
 from isotherm.draw import Scale, Style, draw_boxes, shared_scale
 from isotherm.draw.boxes import PALETTE, RIM, Colour
-from isotherm.draw.picture import Picture
-from isotherm.draw.strips import add_title, beside, colour_bar
+from isotherm.draw.overlay import overlay_tile
+from isotherm.draw.picture import Picture, fit, picture_tile
+from isotherm.draw.sheet import Tile, add_title, arrange, beside, colour_bar
 from isotherm.draw.text import text_size
-from isotherm.draw.tiles import Tile, arrange, fit, overlay_tile, picture_tile
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.systems.counting_look import Look

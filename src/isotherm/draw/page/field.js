@@ -1,4 +1,4 @@
-/* Reading a map: the same arithmetic as isotherm.draw.levels, so that what is shown here is what a saved picture shows.
+/* Reading a map: the same arithmetic as isotherm.draw.blend, so that what is shown here is what a saved picture shows.
    No function here touches the page, so all of them can be tested outside of one. */
 
 /** @import {Field, MapData, Part, Point, Scale} from "./types.js" */

@@ -1,4 +1,4 @@
-/* Ink: a style, for one scale, as tables with an entry for every level of a map; the same as isotherm.draw.ink.
+/* Ink: a style, for one scale, as tables with an entry for every level of a map; the same as isotherm.draw.colour.
    No function here touches the page. */
 
 /** @import {Ink, Numbers, Scale, Style} from "./types.js" */

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.draw.blend import blend_deep, blend_image
-from isotherm.draw.ink import Ink
-from isotherm.draw.levels import LevelMap
-from isotherm.draw.scale import Scale, scale_of
+from isotherm.draw.blend import LevelMap, blend_deep, blend_image
+from isotherm.draw.colour import Ink, Scale, scale_of
 from isotherm.draw.style import Style, as_style
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap

@@ -1,16 +1,19 @@
-"""Strips around a picture: a title above, the command that made it below, a colour bar at its side."""
+"""Sheets: pictures on paper, with a title above, the command that made them below and a colour bar at their side, or as
+tiles in rows and columns with headings and captions.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from isotherm.draw.bands import in_bands
-from isotherm.draw.ink import Ink
-from isotherm.draw.scale import Scale
+from isotherm.draw.colour import Ink, Scale
+from isotherm.draw.picture import bands
 from isotherm.draw.style import HALF, Style, on_paper
-from isotherm.draw.text import INK, LINE, MUTED, PAPER, font_for, measure, text_size, wrap
+from isotherm.draw.text import INK, LINE, MUTED, PAPER, Font, clean, font_for, measure, text_size, wrap
 
 LEAST_WIDTH = 320
 """Narrower pictures get this much paper for their text."""
@@ -74,7 +77,8 @@ def on_larger_paper(image: Image.Image, size: tuple[int, int], corner: tuple[int
         if box[2] > box[0] and box[3] > box[1]:
             out.paste(PAPER, box)
     image.load()
-    in_bands((image.height, image.width), lambda y0, y1: out.paste(image.crop((0, y0, image.width, y1)), (x, y + y0)))
+    for y0, y1 in bands((image.height, image.width)):
+        out.paste(image.crop((0, y0, image.width, y1)), (x, y + y0))
     return out
 
 
@@ -159,3 +163,89 @@ def number(value: float, step: float) -> str:
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     decimals += round(step * 10**decimals, 6) % 1 != 0  # 2.5 of something needs one more
     return f"{value:.{decimals}f}"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One place of a grid: a picture, and a line below it."""
+
+    image: Image.Image
+    caption: str = ""
+
+
+def shorten(text: str, font: Font, width: int) -> str:
+    """The text, or as much of it as fits ``width`` pixels with an ellipsis in its middle (ends tell names apart)."""
+    text = clean(text)
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        short = f"{text[: (kept + 1) // 2]}...{text[len(text) - kept // 2 :]}"
+        if font.getlength(short) <= width:
+            return short
+    return ""
+
+
+def arrange(
+    rows: Sequence[Sequence[Tile | None]],
+    *,
+    row_names: Sequence[str] | None = None,
+    column_names: Sequence[str] | None = None,
+    font_size: int,
+) -> Image.Image:
+    """One picture of all tiles; columns are as wide as their widest tile, rows as high as their highest.
+
+    Args:
+        rows: tiles, or None for an empty place.
+        row_names: written upwards, left of each row.
+        column_names: above each column.
+        font_size: of headings in pixels; captions are a little smaller.
+    """
+    columns = max(len(row) for row in rows)
+    gap = max(6, round(font_size * 0.7))
+    widths = [max((t.image.width for row in rows for t in row[c : c + 1] if t), default=0) for c in range(columns)]
+    heights = [max((t.image.height for t in row if t), default=0) for row in rows]
+    small = max(10, round(font_size * 0.85))
+    line = round(measure("", font_for("", font_size))[1] * 1.3)
+    small_line = round(measure("", font_for("", small))[1] * 1.5)
+    captions = [small_line if any(t and t.caption for t in row) else 0 for row in rows]
+    left = gap + (line + gap // 2 if row_names else 0)
+    top = gap + (line + gap // 3 if column_names else 0)
+    out = Image.new(
+        "RGB", (left + sum(widths) + gap * columns, top + sum(heights) + sum(captions) + gap * len(rows)), PAPER
+    )
+    draw = ImageDraw.Draw(out)
+    xs = [left + sum(widths[:c]) + gap * c for c in range(columns)]
+    for c, name in enumerate(column_names or ()):
+        font = font_for(name, font_size)
+        draw.text(
+            (xs[c] + widths[c] / 2, gap + line / 2), shorten(name, font, widths[c]), font=font, fill=INK, anchor="mm"
+        )
+    y = top
+    for r, row in enumerate(rows):
+        if row_names:
+            _upwards(out, row_names[r], (gap, y), line, heights[r], font_size)
+        for c, tile in enumerate(row):
+            if tile is None:
+                continue
+            x = xs[c] + (widths[c] - tile.image.width) // 2
+            place = y + (heights[r] - tile.image.height) // 2
+            out.paste(tile.image, (x, place))
+            if tile.caption:
+                font = font_for(tile.caption, small)
+                text = shorten(tile.caption, font, widths[c])
+                draw.text(
+                    (xs[c] + widths[c] / 2, y + heights[r] + small_line * 0.55),
+                    text,
+                    font=font,
+                    fill=MUTED,
+                    anchor="mm",
+                )
+        y += heights[r] + captions[r] + gap
+    return out
+
+
+def _upwards(out: Image.Image, text: str, corner: tuple[int, int], width: int, height: int, font_size: int) -> None:
+    font = font_for(text, font_size)
+    strip = Image.new("L", (max(1, height), width), 0)
+    ImageDraw.Draw(strip).text((height / 2, width / 2), shorten(text, font, height), font=font, fill=255, anchor="mm")
+    out.paste(INK, corner, strip.rotate(90, expand=True))
