@@ -5,7 +5,7 @@ import { moved, narrowed, sorted, wordsOf } from "../../src/isotherm/studio/page
 
 /** @param {number} index @param {string} name @param {number | null} score @param {string[]} verdicts @param {any} [more] */
 const item = (index, name, score, verdicts, more = {}) => ({ index, name, score, verdicts, peak: score, labels: ["cat"], maps: 1, thumb: "", status: "done", error: null, ...more });
-const ITEMS = [item(0, "p10", 3, ["believable"]), item(1, "p2", 9, ["believable", "doubtful"]), item(2, "p1", null, [], { error: "broken", labels: [] }), item(3, "p3", 1, ["do not trust"], { labels: ["dog", "cat"] })];
+const ITEMS = [item(0, "p10", 3, ["believable"]), item(1, "p2", 9, ["believable", "doubtful"]), item(2, "p1", null, [], { error: "broken", labels: [] }), item(3, "p3", 1, ["do not trust"], { labels: ["dog 0.8", "cat 12 %"] })];
 /** @param {string} order */
 const names = (order) => sorted(ITEMS, order).map((one) => one.name);
 

@@ -4,7 +4,7 @@ import test from "node:test";
 import { fragmentOf, placeOf } from "../../src/isotherm/studio/page/address.js";
 import { inTurn, query, reason } from "../../src/isotherm/studio/page/api.js";
 import { urlOf, FORMS } from "../../src/isotherm/studio/page/forms.js";
-import { counted, durationText, inOrder, isPicture, isVideo, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
+import { counted, durationText, inOrder, isPicture, isVideo, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
 import { searchOf } from "../../src/isotherm/studio/page/search.js";
 import { BEGUN, next } from "../../src/isotherm/studio/page/stages.js";
 import { flat, shapeText } from "../../src/isotherm/studio/page/tree.js";
@@ -95,6 +95,10 @@ test("names and numbers for people", () => {
   assert.ok(isPicture({ name: "a.HEIC", type: "" }) && isPicture({ name: "x", type: "image/png" }) && !isPicture({ name: "a.txt", type: "text/plain" }));
   assert.ok(isVideo({ name: "a.mp4", type: "" }) && !isVideo({ name: "a.png", type: "image/png" }));
   assert.deepEqual(["believable", "doubtful", "do not trust", "not checked", null].map(verdictTone), ["good", "mixed", "bad", "none", "none"]);
+});
+
+test("a label's class is what is left without its score", () => {
+  assert.deepEqual(["person 0.87", "tiger cat 39 %", "class 7", "red square", "Boeing 747", "gear .5"].map(plainLabel), ["person", "tiger cat", "class 7", "red square", "Boeing 747", "gear"]);
 });
 
 test("forms of a map name the map, those of a run do not", () => {

@@ -1,5 +1,6 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
 import { dialog, doing, el, fail, field, say } from "./dom.js";
+import { plainLabel } from "./names.js";
 import { ANSWER_PARTS, isDetector, methodsFor, partsOf } from "./options.js";
 
 /** @typedef {import("./ask.js").Ask} Ask */
@@ -110,11 +111,11 @@ export class Fields {
     if (!labels.length) return null;
     const detector = isDetector(this.ask.model);
     return el("div", { class: "chips", role: "group", "aria-label": "Seen in the picture shown" }, ...labels.slice(0, 12).map((label, i) => {
-      const on = boxes[i] && detector ? form.what === "box" && String(form.box) === String(boxes[i]) : form.what === "class" && form.cls === plain(label);
+      const on = boxes[i] && detector ? form.what === "box" && String(form.box) === String(boxes[i]) : form.what === "class" && form.cls === plainLabel(label);
       return el("button", { type: "button", class: "chip", "aria-pressed": String(on), id: `ask-chip-${i}`, on: { click: () => {
         if (on) this.ask.set({ what: "auto", box: null, cls: "" });
         else if (boxes[i]) this.ask.pickBox(boxes[i], label, model);
-        else this.ask.pickClass(plain(label), model);
+        else this.ask.pickClass(plainLabel(label), model);
         this.ask.draw();
       } } }, label);
     }));
@@ -274,9 +275,4 @@ export class Fields {
     summary.setAttribute("aria-label", `${label}: choose`);
     return made;
   }
-}
-
-/** A label without its number: "person 0.87" -> "person". @param {string} label */
-function plain(label) {
-  return label.replace(/\s+[\d.]+\s*%?$/, "").trim();
 }

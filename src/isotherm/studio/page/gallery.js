@@ -58,7 +58,7 @@ export class Gallery {
     const parts = this.sets.map((set) => ({ set, item: set.pictures[item.index] ?? item }));
     const name = [item.name, ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.join(", "), one.error].filter(Boolean).join(", "))].join("; ");
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
-      el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 150, height: 112 })))),
+      el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 150, height: 112 })))),
       el("span", { class: "name", text: item.name }),
       ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", text: String(Number(one.score.toPrecision(3))) }),
         worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : null))));

@@ -13,6 +13,8 @@ import { mountTheme } from "./theme.js";
 
 /** @typedef {import("./address.js").Place} Place */
 
+const GROW_MS = 700; // between looks at the pictures of a run that is worked on
+
 /** The page as a whole. */
 class Studio {
   /** @param {any} state of the studio */
@@ -24,10 +26,11 @@ class Studio {
     this.pair = null; // runs of two models over the same pictures, shown together when none of them is open
     /** @type {import("./gallery.js").Gallery | null} */
     this.gallery = null;
+    this.growing = 0;
     this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
     this.tray = new Tray(byId("pictures"), state, { changed: () => this.ask?.refresh() });
     this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen });
-    this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine) });
+    this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine), item: (id, mine) => this.item(id, mine) });
     this.shown = new Shown(byId("shown"), state, {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),
@@ -126,6 +129,23 @@ class Studio {
     }
   }
 
+  /** A picture of a run is done: it is shown while the others are worked on. @param {string} id @param {boolean} mine */
+  item(id, mine) {
+    if (this.growing) return;
+    const several = mine && !this.pair && this.place.run !== id && this.tray.chosen.length + this.videos > 1;
+    if (!several && this.place.run !== id) return;
+    this.growing = window.setTimeout(() => {
+      this.growing = 0;
+      if (this.place.run === id && this.shown.run?.id === id) void this.shown.grow().catch(fail);
+      else if (several) this.move({ run: id, picture: 0, map: 0, versus: "" });
+    }, GROW_MS);
+  }
+
+  /** How many of the pictures asked about have many moments. */
+  get videos() {
+    return this.tray.chosen.filter((one) => one.kind === "video").length;
+  }
+
   /** @param {string} id @param {{status: string, error: string, same?: boolean}} stage @param {boolean} mine */
   async ended(id, stage, mine) {
     try {
@@ -152,7 +172,8 @@ class Studio {
     const asked = run.pictures ?? [], index = this.place.picture;
     const shown = asked.length === this.shown.pictures.length ? asked.slice(index, index + 1) : asked;
     this.tray.show(shown.length ? { run: run.id, pictures: shown } : null);
-    this.ask.see({ labels: picture?.labels ?? [], boxes: picture?.boxes ?? [], words: picture?.words ?? [], model: run.options?.model ?? run.model });
+    const labels = picture?.labels?.length ? picture.labels : [...new Set((picture?.maps ?? []).map((/** @type {any} */ map) => map.label))];
+    this.ask.see({ labels, boxes: picture?.boxes ?? [], words: picture?.words ?? [], model: run.options?.model ?? run.model });
     this.remarks.show(run, picture);
     document.title = `${run.title} · isotherm studio`;
   }

@@ -60,6 +60,11 @@ const TONES = /** @type {Record<string, string>} */ ({ believable: "good", doubt
 /** The verdicts from the worst to the best, as isotherm.metrics.trust has them. */
 export const VERDICTS = ["do not trust", "doubtful", "no evidence", "not checked", "believable"];
 
+/** A label without its score: "person 0.87" and "tabby cat 39 %" are of a person and of a tabby cat. @param {string} label */
+export function plainLabel(label) {
+  return label.replace(/\s+(\d+(\.\d+)?\s*%|\d?\.\d+)$/, "").trim();
+}
+
 /** The verdict's class for its colour: how far a map may be believed. @param {string | null | undefined} verdict */
 export function verdictTone(verdict) {
   return TONES[verdict ?? ""] ?? "none";

@@ -1,5 +1,5 @@
 /* The gallery's order and filters. Nothing here touches the page. */
-import { VERDICTS } from "./names.js";
+import { plainLabel, VERDICTS } from "./names.js";
 
 /**
  * A picture of a run, as the studio lists it.
@@ -32,12 +32,12 @@ export function sorted(items, order) {
  * @returns {T[]}
  */
 export function narrowed(items, { label = "", verdict = "" }) {
-  return items.filter((item) => (!label || item.labels.includes(label)) && (!verdict || item.verdicts.includes(verdict) || (verdict === "failed" && Boolean(item.error))));
+  return items.filter((item) => (!label || item.labels.some((one) => plainLabel(one) === label)) && (!verdict || item.verdicts.includes(verdict) || (verdict === "failed" && Boolean(item.error))));
 }
 
 /** The words that a gallery can be narrowed to. @param {Item[]} items */
 export function wordsOf(items) {
-  const labels = [...new Set(items.flatMap((item) => item.labels))].sort((a, b) => a.localeCompare(b, "en"));
+  const labels = [...new Set(items.flatMap((item) => item.labels.map(plainLabel)))].sort((a, b) => a.localeCompare(b, "en"));
   const verdicts = VERDICTS.filter((verdict) => items.some((item) => item.verdicts.includes(verdict)));
   return { labels, verdicts: [...verdicts, ...(items.some((item) => item.error) ? ["failed"] : [])] };
 }

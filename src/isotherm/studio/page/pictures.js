@@ -30,6 +30,7 @@ export class Tray {
     this.shown = null;
     this.list = el("ul", { class: "tray", "aria-label": "Pictures to ask about" });
     this.note = el("p", { class: "hint", role: "status" });
+    this.samples = el("div", { class: "samples", role: "group", "aria-label": "Samples", hidden: true });
     this.root = root;
     root.append(...this.parts());
     this.listen();
@@ -48,18 +49,24 @@ export class Tray {
       input.addEventListener("change", () => { void this.take([...(input.files ?? [])]); input.value = ""; });
       return [el("button", { type: "button", class: "tool", on: { click: () => input.click() } }, label), input];
     };
+    const more = el("button", { type: "button", class: "tool", "aria-expanded": "false", on: { click: () => this.openSamples(more) } }, "Samples");
     const drop = el("div", { class: "drop" },
-      el("p", {}, el("b", { text: "Drop pictures here" }), " or paste one, or take one from:"),
+      el("p", {}, el("b", { text: "Drop pictures here" }), " or paste one, or take"),
       el("div", { class: "row" },
-        ...pick({ accept: "image/*,video/*" }, "Files…"), ...pick({ webkitdirectory: true }, "Folder…"),
+        ...pick({ accept: "image/*,video/*" }, "Files…"), ...pick({ webkitdirectory: true }, "Folder…"), more,
         el("button", { type: "button", class: "tool", on: { click: doing(() => this.open("camera")) } }, "Camera…"),
         el("button", { type: "button", class: "tool", on: { click: doing(() => this.open("video")) } }, "Video…")));
-    const samples = this.state.samples ?? [];
-    const row = el("div", { class: "samples", role: "group", "aria-label": "Samples" }, ...samples.map((/** @type {any} */ one) =>
-      el("button", { type: "button", title: one.title ?? one.name, on: { click: doing(() => this.sample(one)) } },
-        one.url ? el("img", { src: one.url, alt: "", loading: "lazy", width: 44, height: 44 }) : null, el("span", { text: one.title ?? one.name }))));
     this.zone = drop;
-    return [el("h2", {}, "Picture"), drop, samples.length ? row : null, this.list, this.note].filter((one) => one !== null);
+    return [el("h2", {}, "Picture"), drop, this.samples, this.list, this.note];
+  }
+
+  /** Show the samples, or fold them away; their pictures are loaded when they are shown first. @param {HTMLButtonElement} button */
+  openSamples(button) {
+    if (!this.samples.children.length)
+      this.samples.append(...(this.state.samples ?? []).map((/** @type {any} */ one) => el("button", { type: "button", title: one.source ?? one.title ?? one.name, on: { click: doing(() => this.sample(one)) } },
+        one.url ? el("img", { src: one.url, alt: "", width: 60, height: 44 }) : null, el("span", { text: one.title ?? one.name }))));
+    this.samples.hidden = !this.samples.hidden;
+    button.setAttribute("aria-expanded", String(!this.samples.hidden));
   }
 
   listen() {

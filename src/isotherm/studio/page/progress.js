@@ -12,7 +12,7 @@ const EVENTS = ["queued", "running", "progress", "message", "item", "finished", 
 export class Work {
   /**
    * @param {HTMLElement} root a list
-   * @param {{ended: (id: string, stage: Stage, mine: boolean) => void, item?: (id: string) => void}} on
+   * @param {{ended: (id: string, stage: Stage, mine: boolean) => void, item: (id: string, mine: boolean) => void}} on
    */
   constructor(root, on) {
     this.root = root;
@@ -41,7 +41,7 @@ export class Work {
       stage = next(stage, event);
       row.draw(stage);
       if (before.status !== stage.status || stage.ended) say(`${title}: ${stage.line}`);
-      if (event.event === "item") this.on.item?.(id);
+      if (event.event === "item") this.on.item(id, mine);
       if (stage.ended) end();
     };
     const end = () => {

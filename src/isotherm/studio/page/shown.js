@@ -52,7 +52,7 @@ export class Shown {
     try {
       if (this.run?.id !== place.run) {
         const run = await get(`/api/runs/${place.run}`, signal);
-        const { pictures } = run.status === "queued" || run.status === "running" ? { pictures: [] } : await get(`/api/runs/${place.run}/view`, signal).catch(noView);
+        const { pictures } = await get(`/api/runs/${place.run}/view`, signal).catch(noView);
         [this.run, this.pictures, this.picture] = [run, pictures, null];
         this.drawHead();
         this.drawStrip();
@@ -69,6 +69,19 @@ export class Shown {
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
     }
+  }
+
+  /** A run that is worked on has more pictures than before. */
+  async grow() {
+    const { run, busy } = this, { pictures } = await get(`/api/runs/${run.id}/view`, busy.signal);
+    if (run !== this.run || pictures.length === this.pictures.length) return;
+    this.pictures = pictures;
+    this.drawHead();
+    this.drawStrip();
+    this.markStrip();
+    this.on.sets([{ run, pictures }], this.index);
+    if (this.picture) this.drawAdds();
+    else if (pictures[this.index] && !pictures[this.index].error) await this.load(this.index, 0, busy.signal);
   }
 
   /** The second run over the same pictures. @param {string} id @param {AbortSignal} signal @returns {Promise<{run: any, pictures: any[]} | null>} */
@@ -154,7 +167,7 @@ export class Shown {
     this.strip.hidden = pictures.length < 2;
     if (pictures.length < 2) return this.strip.replaceChildren();
     const near = pictures.slice(0, 200).map((one, i) => el("button", { type: "button", title: one.name, "aria-label": `${one.name}${one.verdicts?.length ? `, ${one.verdicts.join(", ")}` : ""}`, on: { click: () => this.on.move({ picture: i, map: 0 }) } },
-      one.error ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 52, height: 52 })));
+      one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 52, height: 52 })));
     this.strip.replaceChildren(...near);
   }
 
