@@ -11,8 +11,10 @@ from torch import nn
 from isotherm import ClassLogit, Contrast, Detection, Heatmap, TopK, explain, explain_many, open_model
 from isotherm.cam.methods import gradcam, hirescam
 from isotherm.cam.scores import Function, Named
+from isotherm.cam.trace import Targets
 from isotherm.errors import AdapterError, MethodError, OptionError, TargetError
 from isotherm.explaining import resolve_methods, resolve_score
+from isotherm.relevance.score import Score
 from rigs.tiny_views import TinyClassifier, TinyDetector, TinyNet
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
@@ -113,6 +115,21 @@ def test_which_maps_the_fast_check_judges_does_not_depend_on_their_order():
             assert "the two targets with the highest scores only; trust full looks at all" in line or trust is not None
             assert line == judged.setdefault((name, i % 2), line)
     assert len(judged) == 8
+
+
+def test_of_equally_sure_targets_the_first_are_judged_whatever_they_are_called():
+    class Thrice(Score):
+        """One and the same score under three names."""
+
+        def __call__(self, prediction, inputs):
+            def read(prediction, target):
+                return prediction.logits[:, 0]
+
+            row = torch.zeros(3, dtype=torch.long)
+            return Targets(prediction.logits[row, 0], row, ("last", "middle", "first"), read)
+
+    maps = explain(TinyClassifier(), PICTURE, target=Thrice())
+    assert [m.label for m, t in zip(maps, maps.trust, strict=True) if t is not None] == ["last", "middle"]
 
 
 def test_the_fast_check_judges_the_surest_findings_and_their_class():

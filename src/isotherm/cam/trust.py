@@ -72,14 +72,14 @@ def assessor(
 
 
 def _surest(targets: Targets) -> Int[Tensor, " n"]:
-    """The few targets of one picture with the highest confidence, or else score, in the targets' order; the label
-    decides between equals.
+    """The few targets of one picture with the highest confidence, or else score, in the targets' order; of equals the
+    first come first.
 
-    Parts of one finding have one confidence, and scores in units of their own; their labels begin alike, that of the
-    class first.
+    Parts of one finding have one confidence, and scores in units of their own: they come in the order that was asked
+    for.
     """
     values = (targets.scores if targets.confidence is None else targets.confidence).detach().tolist()
-    ranked = sorted(range(len(targets)), key=lambda i: (-values[i], targets.labels[i]))
+    ranked = sorted(range(len(targets)), key=lambda i: -values[i])  # which keeps the order of equals
     return torch.tensor(sorted(ranked[:FAST_TARGETS]), dtype=torch.long)
 
 
