@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from isotherm.data.picture_formats import composite_on_white, scale_to_uint8
 from isotherm.data.pictures import MAX_PIXELS, read_picture
-from isotherm.data.pixels import composite_on_white, scale_to_uint8
 from isotherm.errors import InputError
 
 

@@ -199,7 +199,8 @@ def method_maps(
     notes: list[str] = []
     turns = _turns(kept, rerun.targets)
     for number, index in enumerate(turns):
-        trace = trace_of(kept, rerun.take(index), keep=number < len(turns) - 1)
+        everyone = len(turns) == 1 and torch.equal(index, torch.arange(len(index)))
+        trace = trace_of(kept, rerun if everyone else rerun.take(index), keep=number < len(turns) - 1)
         if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
         parts.append(tuple(_none_or(method, trace, how) for method in methods))

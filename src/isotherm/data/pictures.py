@@ -19,8 +19,16 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from isotherm.data.picture_formats import PICTURE_SUFFIXES, format_of, guess_of, suffixes_of
-from isotherm.data.pixels import ORIENTATION, to_rgb8, upright, values_to_rgb8
+from isotherm.data.picture_formats import (
+    ORIENTATION,
+    PICTURE_SUFFIXES,
+    format_of,
+    guess_of,
+    suffixes_of,
+    to_rgb8,
+    upright,
+    values_to_rgb8,
+)
 from isotherm.errors import InputError
 from isotherm.frame import Size
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -156,6 +157,30 @@ def takes_options_of(wrap: Callable[..., Any], *, but: Iterable[str] = ()) -> Ca
         return load
 
     return with_signature
+
+
+def named(pattern: str, what: str, *, wrapped: str = "") -> Callable[[Any], Match | None]:
+    """The ``matches`` of a family that is known by its names and one class of its own.
+
+    Args:
+        pattern: a regular expression of the whole name.
+        what: the reason, where a name fits.
+        wrapped: ``module:class`` of its objects; nobody has one whose module was never imported, so it is not.
+
+    Example:
+        >>> named("leafnet(-small)?", "leafkit's network of leaves")("leafnet-small").reason
+        "leafkit's network of leaves"
+    """
+    module, _, cls = wrapped.partition(":")
+
+    def matches(model: Any) -> Match | None:
+        if isinstance(model, str):
+            return Match(Fit.OWN, what) if re.fullmatch(pattern, model) else None
+        if any((base.__module__, base.__name__) == (module, cls) for base in type(model).__mro__):
+            return Match(Fit.OWN, f"{type(model).__name__} is a network of {module.partition('.')[0]}'s own")
+        return None
+
+    return matches
 
 
 def class_match(model: object, package: str) -> Match | None:

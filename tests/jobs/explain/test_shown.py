@@ -40,8 +40,7 @@ def opened():
 
 
 def test_the_first_picture_is_read_as_the_package_reads_it_and_the_others_by_its_embedding(pictures):
-    job = ExplainJob(sources=tuple(pictures), like=LIKE)
-    shown, items = shown_model(job, opened(), iter(expand(pictures)))
+    shown, items = shown_model(LIKE, opened(), iter(expand(pictures)))
     first, second = [item.load().array for item in items]
     view = shown.view
     assert view.names == ("person", "bus")

@@ -72,7 +72,9 @@ def run(
         start_s=options.start_s,
         end_s=options.end_s,
     )
-    opened, items = shown_model(options, opened_model(options, opened), iter(sources))
+    opened, items = opened_model(options, opened), iter(sources)
+    if options.like is not None:
+        opened, items = shown_model(options.like, opened, items)
     methods = _methods(explaining, opened)
     premises = premises_of(opened.view)
     alarms = [str(p) for p in premises if p.alarming]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,9 +18,10 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
-from isotherm.models.shared.grids import Tokens, layout_of
+from isotherm.models.shared.grids import NotDeclaredError, Tokens, layout_of
 from isotherm.models.shared.preprocess import Pictures, Preprocess
 from isotherm.models.shared.probe import Places, noise_inputs, settled
+from isotherm.relevance.grad_mode import without_gradients
 from isotherm.relevance.modules import resolve
 
 
@@ -80,9 +83,16 @@ class ClassifierView:
         self._embeds = embeds
         self.exclusive = exclusive
         self._choice: LayerChoice | None = None
-        self.places = Places(model, self.run, self._declared)
+        self._trusted = frozenset[str]()
         if known is not None:
-            self.places.trusted = frozenset(ref.name for ref in resolve(model, list(known.layers)))
+            self._trusted = frozenset(ref.name for ref in resolve(model, list(known.layers)))
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the cells of layers lie that nobody described."""
+        places = Places(self.model, self.run, self._declared)
+        places.trusted = self._trusted
+        return places
 
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch, by the evaluation transform of the weights."""
@@ -121,9 +131,11 @@ class ClassifierView:
             )
         embedding = None
         if read and len(read) == len(self._heads) and all(r.ndim == 2 for r, _ in read):
-            made = torch.stack([o for _, o in read]).mean(0) if len(read) > 1 else read[0][1]
             # only if these layers really made the answer is their input its embedding
-            if made.shape == logits.shape and torch.allclose(made.detach(), logits.detach(), rtol=1e-2, atol=1e-3):
+            with without_gradients():
+                made = torch.stack([o for _, o in read]).mean(0) if len(read) > 1 else read[0][1]
+                same = made.shape == logits.shape and torch.allclose(made, logits, rtol=1e-2, atol=1e-3)
+            if same:
                 embedding = torch.stack([r for r, _ in read]).mean(0) if len(read) > 1 else read[0][0]
         elif self._embeds:
             embedding = logits
@@ -149,12 +161,21 @@ class ClassifierView:
             # tokens that are cut from the picture itself are certain; what lies under others is tried
             check = tokens is not None and tokens.patch is None
             key = (type(self).__name__, self.preprocess.size)
-            self._choice = settled(self.places, lambda raw: raw.logits, self._noise, self._known, key=key, check=check)
+            if self._known is not None and not check:
+                self._choice = self._known
+            else:
+                self._choice = settled(
+                    self.places, lambda raw: raw.logits, self._noise, self._known, key=key, check=check
+                )
+                self._trusted = self.places.trusted
         return self._choice
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
         (ref,) = resolve(self.model, layer)
+        if ref.name in self._trusted:
+            with suppress(NotDeclaredError):
+                return self._declared(ref.name, output, inputs)
         return self.places.layout(ref.name, output, inputs)
 
     def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
