@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI
 
-from isotherm.studio.api import events, page, pictures, remarks, runs, samples, state, views
+from isotherm.studio.api import events, layers, page, pictures, remarks, runs, samples, state, views
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -19,6 +19,7 @@ PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
     state.routes,
     pictures.routes,
     samples.routes,
+    layers.routes,
     runs.routes,
     remarks.routes,
     events.routes,

@@ -59,6 +59,15 @@ def options_of(
     return JOBS[job].from_json({**data, "sources": list(names)})
 
 
+def model_options(name: str, models: Sequence[str]) -> JobOptions:
+    """The options of a job with a model that may be asked for.
+
+    Raises:
+        OptionError: another model.
+    """
+    return options_of("explain", {"model": name}, [], models=models)
+
+
 def key_of(options: JobOptions, pictures: Sequence[str]) -> str:
     """A hash of everything that decides a run's results.
 

@@ -25,7 +25,7 @@ def test_the_state_has_what_the_page_needs(studio):
     assert [one["kind"] for one in state["models"]] == ["auto", "classifier", "auto"]
     assert "nonsense-7" in state["models"][2]["error"]
     by_name = {one["name"]: one for one in state["methods"]}
-    assert by_name["hirescam"]["explains"] == ["pictures", "clips", "answers"]
+    assert by_name["hirescam"]["explains"] == by_name["gradcam"]["explains"] == ["pictures", "clips", "answers"]
     assert by_name["propagation"]["explains"] == ["answers"]
     assert len(by_name) == len(state["methods"])
     assert set(state["settings"]["tables"]) == {*state["settings"]["unsigned"], *state["settings"]["signed"]}

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from isotherm.errors import IsothermError, OptionError
 from isotherm.studio.store.blobs import NotThere
-from isotherm.studio.work.workroom import QueueFull
+from isotherm.studio.work.workroom import Busy, QueueFull
 
 REASONS: Mapping[int, str] = {
     400: "The request is none that can be done, or its Host is not this studio's.",
@@ -76,6 +76,8 @@ def _status_of(error: IsothermError) -> int:
         return error.status
     if isinstance(error, QueueFull):
         return 429
+    if isinstance(error, Busy):
+        return 503
     return 404 if isinstance(error, NotThere) else 422 if isinstance(error, OptionError) else 400
 
 

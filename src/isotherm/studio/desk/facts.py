@@ -12,7 +12,7 @@ from isotherm import methods
 from isotherm.errors import IsothermError
 from isotherm.jobs.options import AUTO
 from isotherm.models.choose import family_of_name
-from isotherm.relevance.method import Subject, explains
+from isotherm.relevance.method import Subject
 
 KINDS = {
     "scenes": "classifier",
@@ -63,18 +63,13 @@ def _kind(family: str, name: str) -> str:
 
 
 def method_facts() -> list[dict[str, Any]]:
-    """Every method once, with the subjects that it explains."""
-    every = {name: method for subject in get_args(Subject) for name, method in methods.catalogue(subject).items()}
-    return [
-        {
-            "name": name,
-            "title": method.name,
-            "signed": bool(method.signed),
-            "needs": sorted(method.needs),
-            "explains": [subject for subject in get_args(Subject) if explains(method, subject)],
-        }
-        for name, method in every.items()
-    ]
+    """Every name of a method once, with the subjects that there is one of this name for."""
+    entries: dict[str, dict[str, Any]] = {}
+    for subject in get_args(Subject):
+        for name, method in methods.catalogue(subject).items():
+            facts = {"name": name, "title": method.name, "signed": bool(method.signed), "needs": sorted(method.needs)}
+            entries.setdefault(name, {**facts, "explains": []})["explains"].append(subject)
+    return list(entries.values())
 
 
 def devices() -> list[str]:

@@ -35,6 +35,9 @@ JOBS: Mapping[str, tuple[str, str]] = {
 """Where a job's options and its function are, as ``module:name``; both are imported when they are needed first."""
 
 
+QUESTIONS: Mapping[str, str] = {"layers": "isotherm.studio.work.layers:layer_tree"}
+"""What can be asked of an opened model beside jobs, as ``module:name`` of a function of it."""
+
 MOST_FAILURES = 20
 """Items that failed which are told of one by one; all are in the run's record."""
 
@@ -81,8 +84,8 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     """Do jobs until the studio closes the pipe or ends.
 
     Args:
-        pipe: orders come in: ``{"run", "job", "options", "out"}``, or ``{"cancel": run}``; events go out, the last one
-            of a run is ``finished`` or ``failed``.
+        pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, or ``{"cancel": run}``;
+            events go out, the last one of a run is ``finished`` or ``failed``.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well.
@@ -130,6 +133,9 @@ def _do(
         options_type, run = (_named(name) for name in jobs[order["job"]])
         options = options_type.from_json({**order["options"], "out": order["out"]})
         opened = models.get(options) if hasattr(options, "model") else None
+        if (question := order.get("ask")) is not None:
+            reporter.send("finished", value=_named(QUESTIONS[question])(opened))
+            return
         summary = run(options, reporter, opened=opened, command=order["command"])
         failures = [f"{name}: {reason}" for name, reason in summary.failed[:MOST_FAILURES]]
         reporter.send(

@@ -6,7 +6,6 @@ or that does not end when it is cancelled, ends with its process; the next one g
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shlex
 import shutil
@@ -14,25 +13,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from isotherm.errors import InputError, IsothermError
 from isotherm.jobs.options import JobOptions
 from isotherm.runs.read import read_items
+from isotherm.studio.store.blobs import new_id
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import MapFacts, Status
 from isotherm.studio.work.events import Event, Events
-from isotherm.studio.work.worker import JOBS, serve
+from isotherm.studio.work.process import WorkerProcess
+from isotherm.studio.work.worker import JOBS
 
 GRACE_S = 10.0
 """How long a cancelled run may take to end by itself."""
 
+ANSWER_S = 120.0
+"""How long who asks of a model waits."""
+
 TICK_S = 0.2
 """How often the clock is looked at while a run is silent."""
+
+
+class Busy(IsothermError):
+    """A question that could not be answered in time, because a run is worked on."""
 
 
 class QueueFull(IsothermError):
@@ -81,16 +88,14 @@ class Workroom:
     ) -> None:
         self.history, self.most_waiting, self.timeout_s = history, most_waiting, timeout_s
         self.events = Events()
-        self._jobs, self._most_bytes, self._heatmaps = jobs, most_bytes, heatmaps
+        self._jobs, self._worker = jobs, WorkerProcess(jobs, most_bytes, heatmaps)
         self._waiting: deque[Waiting] = deque()
+        self._questions: deque[tuple[dict[str, Any], Future[Any]]] = deque()
         self._current: str | None = None
         self._cancelled_at: float | None = None
         self._changed = threading.Condition()
         self._closed = False
         self._seconds = 10.0  # what a run takes, as far as is known
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
-        self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="isotherm studio: workroom", daemon=True)
         self._thread.start()
 
@@ -128,6 +133,32 @@ class Workroom:
             self._changed.notify_all()
         return run_id
 
+    def ask(self, task: str, options: JobOptions, *, timeout_s: float = ANSWER_S) -> Any:
+        """What the process says of a model, which it opens where it is not open; before all runs that wait.
+
+        Args:
+            task: one of :data:`isotherm.studio.work.worker.QUESTIONS`.
+            options: that name the model.
+            timeout_s: how long to wait.
+
+        Raises:
+            Busy: a run is worked on for longer.
+            InputError: what the process says instead.
+        """
+        job = " ".join(options.words)
+        order = {"run": new_id(), "ask": task, "job": job, "options": options.to_json(), "out": None, "command": ()}
+        answer: Future[Any] = Future()
+        with self._changed:
+            if self._closed:
+                raise Busy("the studio is ending")
+            self._questions.append((order, answer))
+            self._changed.notify_all()
+        try:
+            return answer.result(timeout_s)
+        except TimeoutError as error:
+            answer.cancel()
+            raise Busy("a run is worked on; ask again when it has ended") from error
+
     def place(self, run_id: str) -> int | None:
         """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked
         on.
@@ -155,7 +186,7 @@ class Workroom:
                 self._waiting.remove(waiting)
             elif run_id == self._current and self._cancelled_at is None:
                 self._cancelled_at = time.monotonic()
-                self._send({"cancel": run_id})
+                self._worker.send({"cancel": run_id})
         if waiting is not None:
             self._ended(run_id, "cancelled", "it was cancelled before it began")
             self._tell_places()
@@ -165,24 +196,28 @@ class Workroom:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if (process := self._process) is not None:
-            process.kill()
+        self._worker.kill()
         self._thread.join()
-        self._end_process()
+        self._worker.end()
 
     # --- the thread that works ---------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._closed:
+                while not self._waiting and not self._questions and not self._closed:
                     self._changed.wait()
+                question = self._questions.popleft() if self._questions and not self._closed else None
                 if self._closed:
                     rest = [one.run_id for one in self._waiting]
                     self._waiting.clear()
                     break
-                waiting = self._waiting.popleft()
-                self._current, self._cancelled_at = waiting.run_id, None
+                if question is None:
+                    waiting = self._waiting.popleft()
+                    self._current, self._cancelled_at = waiting.run_id, None
+            if question is not None:
+                self._answer(*question)
+                continue
             self._tell_places()
             began = time.monotonic()
             folder = self._work_folder(waiting.run_id)
@@ -194,8 +229,21 @@ class Workroom:
                 with self._changed:
                     self._current = None
                 self._seconds = 0.7 * self._seconds + 0.3 * (time.monotonic() - began)
+        for _, answer in self._questions:
+            answer.cancel()
         for run_id in rest:
             self._ended(run_id, "interrupted", "the studio was ended before it began")
+
+    def _answer(self, order: dict[str, Any], answer: Future[Any]) -> None:
+        if not answer.set_running_or_notify_cancel():  # nobody waits for it any more
+            return
+        self._cancelled_at = None
+        self._worker.order(order)
+        last = self._listen(order["run"])
+        if last["event"] == "finished":
+            answer.set_result(last["value"])
+        else:
+            answer.set_exception(InputError(last["error"]))
 
     def _do(self, waiting: Waiting, folder: Path) -> None:
         run_id, options = waiting.run_id, waiting.options
@@ -211,9 +259,7 @@ class Workroom:
             "command": options.command_line(),
             "out": str(folder),
         }
-        if self._process is None or not self._process.is_alive() or not self._send(order):
-            self._start_process()
-            self._send(order)
+        self._worker.order(order)
         last = self._listen(run_id)
         if last["event"] == "finished" and (last["done"] or not last["failed"]):
             status: Status = "finished" if last["status"] == "finished" else "cancelled"
@@ -238,12 +284,10 @@ class Workroom:
         """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell
         it.
         """
-        assert self._pipe is not None
         until = time.monotonic() + self.timeout_s
         while True:
             try:
-                if self._pipe.poll(TICK_S):
-                    event = self._pipe.recv()
+                if (event := self._worker.event(TICK_S)) is not None:
                     if event.pop("run") == run_id:
                         if event["event"] in ("finished", "failed"):
                             return event
@@ -254,57 +298,17 @@ class Workroom:
             if self._closed:
                 return _failed("interrupted", "the studio was ended")
             if time.monotonic() > until:
-                self._end_process()
+                self._worker.end()
                 return _failed("failed", f"it took longer than {self.timeout_s:g} s")
             if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + GRACE_S:
-                self._end_process()
+                self._worker.end()
                 return _failed("cancelled", "it did not end by itself, so nothing of it is kept")
 
     def _died(self) -> Event:
-        code = None
-        if self._process is not None:
-            self._process.join(5)
-            code = self._process.exitcode
-        self._end_process()
+        why = self._worker.last_words()
         if self._closed:
             return _failed("interrupted", "the studio was ended")
-        why = f"signal {-code}; the machine may be short of memory" if code is not None and code < 0 else f"code {code}"
         return _failed("failed", f"the process that worked on it died ({why}); try a smaller model or picture")
-
-    # --- the process -------------------------------------------------------------------------------------------------
-
-    def _start_process(self) -> None:
-        self._end_process()
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(
-            target=serve,
-            args=(other, dict(self._jobs), self._most_bytes, self._heatmaps),
-            name="isotherm studio: worker",
-            daemon=True,
-        )
-        self._process.start()
-        other.close()  # so that the pipe ends with the process
-
-    def _end_process(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.join()
-        with self._sending:
-            if self._pipe is not None:
-                self._pipe.close()
-                self._pipe = None
-
-    def _send(self, order: dict[str, Any]) -> bool:
-        with self._sending:
-            try:
-                if self._pipe is None:
-                    return False
-                self._pipe.send(order)
-            except (OSError, ValueError):
-                return False
-        return True
 
     # --- what is told ------------------------------------------------------------------------------------------------
 
