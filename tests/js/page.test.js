@@ -71,6 +71,8 @@ test("filters narrow only by what they say", () => {
   const noon = new Date(2026, 10, 29, 12).getTime() / 1000, midnight = new Date(2026, 10, 29).getTime() / 1000;
   assert.equal(searchOf({ days: "1" }, noon).since_s, midnight);
   assert.equal(searchOf({ days: "7" }, noon).since_s, new Date(2026, 10, 23).getTime() / 1000);
+  assert.deepEqual(searchOf({ days: "range", from: "2026-11-23", until: "2026-11-28" }, noon), { since_s: new Date(2026, 10, 23).getTime() / 1000, until_s: midnight });
+  assert.deepEqual(searchOf({ days: "range" }, noon), {});
 });
 
 test("values are float16 in units of their map, and NaN where nothing came", () => {

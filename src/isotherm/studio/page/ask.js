@@ -45,9 +45,10 @@ export class Ask {
   async submit() {
     const pictures = this.on.pictures();
     this.problem.textContent = "";
+    const most = this.state.limits?.pictures ?? Infinity, many = pictures.length > most;
     const wrong = missing(this.form, this.model);
-    if (wrong || !pictures.length) {
-      this.problem.textContent = wrong?.text ?? "Choose a picture first: drop one, or press a sample.";
+    if (wrong || many || !pictures.length) {
+      this.problem.textContent = wrong?.text ?? (many ? `One question is about ${most} pictures at most; ${pictures.length} are chosen.` : "Choose a picture first: drop one, or take a sample.");
       const control = wrong && this.root.querySelector(`[data-field="${wrong.field}"]`)?.querySelector("input, textarea, select");
       if (control instanceof HTMLElement) control.focus();
       return;

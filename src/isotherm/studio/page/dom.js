@@ -204,7 +204,8 @@ export function field(label, control, { help, hint, name, inline } = {}) {
   const [button, note] = help ? term(label.toLowerCase(), help) : [null, null];
   const below = hint ? el("p", { class: "hint", id: `${control.id}-hint`, text: hint }) : null;
   if (below) control.setAttribute("aria-describedby", below.id);
+  if (inline) return el("div", { class: "field inline", "data-field": name ?? "" }, el("label", { class: "tick" }, control, el("span", { text: label })), button, note, below);
   const words = el("div", { class: "label" }, el("label", { for: control.id, text: label }), button);
-  return el("div", { class: inline ? "field inline" : "field", "data-field": name ?? "" }, inline ? [control, words] : [words, control], note, below);
+  return el("div", { class: "field", "data-field": name ?? "" }, words, control, note, below);
 }
 let fields = 0;

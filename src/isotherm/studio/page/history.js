@@ -27,12 +27,16 @@ export class HistoryList {
     const pick = /** @param {string} name @param {string} label */ (name, label) => el("select", { id: `history-${name}`, "aria-label": label }, el("option", { value: "", text: label }));
     this.picks = { model: pick("model", "Any model"), label: pick("label", "Any class"), verdict: pick("verdict", "Any verdict"), tag: pick("tag", "Any tag"), status: pick("status", "Any ending"), days: pick("days", "Any time") };
     for (const status of ["finished", "failed", "cancelled", "interrupted", "running", "queued"]) this.picks.status.append(el("option", { value: status, text: status }));
-    for (const [days, text] of [["1", "Today"], ["7", "Last 7 days"], ["30", "Last 30 days"]]) this.picks.days.append(el("option", { value: days, text }));
-    const form = el("form", { class: "filters", role: "search", on: { submit: (/** @type {Event} */ event) => event.preventDefault() } }, this.words, ...Object.values(this.picks), el("label", { class: "tick" }, this.star, el("span", { text: "★ only" })));
+    for (const [days, text] of [["1", "Today"], ["7", "Last 7 days"], ["30", "Last 30 days"], ["range", "Since … until …"]]) this.picks.days.append(el("option", { value: days, text }));
+    this.from = el("input", { type: "date", id: "history-since" });
+    this.until = el("input", { type: "date", id: "history-until" });
+    this.dates = el("span", { class: "dates", hidden: true }, el("label", { for: "history-since", text: "since" }), this.from, el("label", { for: "history-until", text: "until" }), this.until);
+    const form = el("form", { class: "filters", role: "search", on: { submit: (/** @type {Event} */ event) => event.preventDefault() } }, this.words, ...Object.values(this.picks), this.dates, el("label", { class: "tick" }, this.star, el("span", { text: "★ only" })));
     root.append(el("h2", {}, "History"), form, this.note, this.list, this.more);
     let typing = 0;
     this.words.addEventListener("input", () => { clearTimeout(typing); typing = window.setTimeout(() => void this.refresh(), 250); });
-    for (const control of [...Object.values(this.picks), this.star]) control.addEventListener("change", () => void this.refresh());
+    this.picks.days.addEventListener("change", () => { this.dates.hidden = this.picks.days.value !== "range"; });
+    for (const control of [...Object.values(this.picks), this.from, this.until, this.star]) control.addEventListener("change", () => void this.refresh());
     new IntersectionObserver((changes) => { if (changes.some((change) => change.isIntersecting) && !this.more.hidden) void this.load(true).catch(fail); }, { rootMargin: "200px" }).observe(this.more);
     this.known = false;
     form.addEventListener("focusin", () => void this.learn());
@@ -57,7 +61,7 @@ export class HistoryList {
 
   /** What is searched for. */
   get search() {
-    return searchOf({ words: this.words.value, starred: this.star.checked, ...Object.fromEntries(Object.entries(this.picks).map(([name, select]) => [name, select.value])) }, Date.now() / 1000);
+    return searchOf({ words: this.words.value, from: this.from.value, until: this.until.value, starred: this.star.checked, ...Object.fromEntries(Object.entries(this.picks).map(([name, select]) => [name, select.value])) }, Date.now() / 1000);
   }
 
   /** From the newest on. @returns {Promise<any[]>} the runs */

@@ -34,7 +34,10 @@ class Studio {
     this.shown = new Shown(byId("shown"), state, {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),
-      pick: (run, picture, box) => this.ask.pickBox(picture.boxes[box], picture.labels[box] ?? "", run.options.model ?? run.model),
+      pick: (run, box, label) => {
+        this.ask.pickBox(box, label, run.options.model ?? run.model);
+        say(`${label || "This finding"} is explained next.`);
+      },
       word: (run, word) => { this.ask.fill(run.options ?? {}); this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
       sets: (sets, index) => void this.sets(sets, index).catch(fail),
     });

@@ -12,7 +12,7 @@ export class Shown {
   /**
    * @param {HTMLElement} root
    * @param {any} state of the studio
-   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, picture: any, box: number) => void, word: (run: any, word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
+   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, box: number[], label: string) => void, word: (run: any, word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
    */
   constructor(root, state, on) {
     this.state = state;
@@ -128,7 +128,7 @@ export class Shown {
     if (this.look) return this.look;
     const { mountLook } = await import(/** @type {string} */ ("./look.js"));
     this.look ??= mountLook(this.viewer, this.state.settings);
-    this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, this.picture, event.box); });
+    this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, event.bounds ?? this.picture.boxes[event.box], event.label ?? this.picture.labels[event.box] ?? ""); });
     this.look.on("choose", (/** @type {number} */ map) => this.on.move({ map }));
     return this.look;
   }
