@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 
+from rigs.browser import SCREENSHOTS
 from rigs.programs import unskipped
 
 torch.set_num_threads(1)
@@ -40,6 +41,11 @@ def pytest_make_collect_report():
     report = yield
     unskipped(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    if SCREENSHOTS.is_dir():
+        terminalreporter.write_line(f"pictures of pages, to be looked at: {SCREENSHOTS}")
 
 
 def _state() -> dict[str, object]:

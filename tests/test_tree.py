@@ -8,6 +8,8 @@ TESTS = Path(__file__).parent
 SRC = TESTS.parent / "src" / "isotherm"
 SHARED = {"golden", "oracles", "rigs"}
 """Folders without a counterpart: answers written down, slow references, and the models and data that tests are made of."""
+WHOLE = {"browser"}
+"""Folders of tests that go through all parts at once, as people do."""
 
 
 def folders_of(root: Path) -> set[str]:
@@ -17,7 +19,7 @@ def folders_of(root: Path) -> set[str]:
 
 def strays(tests: set[str], code: set[str]) -> list[str]:
     """Folders of tests that are neither folders of the package nor shared."""
-    return sorted(name for name in tests - code if name.split("/")[0] not in SHARED)
+    return sorted(name for name in tests - code if name.split("/")[0] not in SHARED | WHOLE)
 
 
 def test_every_folder_of_tests_is_a_folder_of_the_package():

@@ -46,7 +46,9 @@ class StudioProcess:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self.address().partition("/?")[0]
+        first = self.address()
+        self._addresses.put(first)  # nobody was let in yet
+        self.url = first.partition("/?")[0]
         self.key = (dpath / "studio" / "key").read_text().strip()
 
     def _read(self) -> None:

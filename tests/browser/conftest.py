@@ -1,0 +1,52 @@
+"""One studio for all tests of the page, and pages in a browser that tell what went wrong in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rigs.browser import Watched, chromium
+from rigs.studio_server import running
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory):
+    """A studio as people start it, with a history that all tests share."""
+    with running(tmp_path_factory.mktemp("start")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def cookies(studio):
+    """What a browser gets for the printed address."""
+    import httpx
+
+    answer = httpx.get(studio.address())
+    ((name, value),) = answer.cookies.items()
+    return [{"name": name, "value": value, "url": studio.url, "httpOnly": True, "sameSite": "Strict"}]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def page_of(browser, studio, cookies):
+    """Makes pages that were let in; each must have ended without an error in its console.
+
+    Args of what it gives: width, theme, path of the page to open (None: none), and options of a browser's context.
+    """
+    pages: list[Watched] = []
+
+    def make(width: int = 1440, theme: str = "light", path: str | None = "/", **options) -> Watched:
+        watched = Watched(browser, width=width, theme=theme, **options)
+        pages.append(watched)
+        watched.context.add_cookies(cookies)
+        if path is not None:
+            watched.page.goto(studio.url + path)
+        return watched
+
+    yield make
+    for watched in pages:
+        watched.close()

@@ -1,0 +1,108 @@
+"""Chromium, driven by Playwright: pages that are watched for whatever goes wrong in them, and kept as pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rigs.programs import CHROMIUM
+
+SCREENSHOTS = Path(os.environ.get("ISOTHERM_SCREENSHOTS", Path(__file__).parents[2] / "screenshots"))
+"""Where pictures of pages are kept, to be looked at; git does not see it."""
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
+HEIGHTS = {375: 812, 1440: 1000, 1920: 1080}
+HERE = ("127.0.0.1", "localhost", "::1", None)
+
+
+@contextmanager
+def chromium(*flags: str) -> Iterator[Any]:
+    """Debian's Chromium without a window, its camera a moving test picture; it ends with the block.
+
+    Playwright keeps a loop of asyncio running in this thread as long as it lives, so it may not outlive the tests of a file.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watched:
+    """A page in a context of its own, and everything that went wrong in it.
+
+    Args:
+        browser: of :func:`chromium`.
+        width: of the window, CSS pixels.
+        theme: ``light`` or ``dark``.
+        options: of Playwright's contexts.
+    """
+
+    def __init__(self, browser: Any, *, width: int = 1440, theme: str = "light", **options: Any) -> None:
+        self.width, self.theme = width, theme
+        viewport = {"width": width, "height": HEIGHTS.get(width, 900)}
+        self.context = browser.new_context(
+            viewport=viewport, color_scheme=theme, reduced_motion="reduce", accept_downloads=True, **options
+        )
+        self.problems: list[str] = []
+        self.expected: list[str] = []
+        """Parts of problems that a test brings about on purpose."""
+        self.requests: list[Any] = []
+        self.page = self.watch(self.context.new_page())
+        self.context.on("page", self.watch)
+        self.page.set_default_timeout(30_000)
+
+    def watch(self, page: Any) -> Any:
+        """Take down the errors of a page, what its content policy stops, and what it wants from elsewhere."""
+        page.on("console", lambda line: self._note(line.type == "error", f"console: {line.text}"))
+        page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
+        page.on("request", self._requested)
+        page.on("response", lambda answer: self._note(answer.status >= 500, f"{answer.status}: {answer.url}"))
+        return page
+
+    def _requested(self, request: Any) -> None:
+        self.requests.append(request)
+        self._note(urlsplit(request.url).hostname not in HERE, f"asks elsewhere: {request.url}")
+
+    def _note(self, wrong: bool, text: str) -> None:
+        if wrong:
+            self.problems.append(text)
+
+    def picture(self, name: str, *, full: bool = False) -> Path:
+        """Keep what the window shows."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        fpath = SCREENSHOTS / f"{name}-{self.width}-{self.theme}.png"
+        self.page.screenshot(path=fpath, full_page=full)
+        return fpath
+
+    def faults(self) -> list[str]:
+        """Violations of WCAG 2.2 AA that axe-core sees, with where they are."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:4]}" for one in found]
+
+    def close(self) -> None:
+        """End the page.
+
+        Raises:
+            AssertionError: something went wrong in it that no test expected.
+        """
+        self.context.close()
+        surprises = [line for line in self.problems if not any(part in line for part in self.expected)]
+        assert not surprises, "\n".join(surprises)
