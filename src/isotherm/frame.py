@@ -24,9 +24,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.errors import FrameError
+from isotherm.size import Size as Size
 
-Size = tuple[int, int]
-"""A raster's (h, w)."""
 Margin = tuple[float, float, float, float]
 """(left, top, right, bottom) in cells."""
 NO_MARGIN: Margin = (0.0, 0.0, 0.0, 0.0)

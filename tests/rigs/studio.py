@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from isotherm.studio.app import make_app
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.guard import Guard
 from isotherm.studio.heatmaps import HeatmapFolder
+from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.store.history import History
 from isotherm.studio.studio import Studio
 from isotherm.studio.work.workroom import Workroom
@@ -26,17 +27,17 @@ KEY = "the-key"
 
 
 @contextmanager
-def studio_in(dpath: Path, **changes: Any) -> Iterator[Studio]:
+def studio_in(dpath: Path, *, camera: Sequence[str] = (), **changes: Any) -> Iterator[Studio]:
     """The parts of a studio; its processes end with the block."""
     history = History(dpath)
     heatmaps = HeatmapFolder(dpath / "heatmaps")
     room = Workroom(history, most_waiting=4, heatmaps=heatmaps.dpath)
     desks = Desk("pictures", timeout_s=60), Desk("exports", timeout_s=60)
+    parts = {"pictures": desks[0], "exports": desks[1], "cameras": Cameras(camera, room)}
     try:
-        yield Studio(
-            history=history, room=room, pictures=desks[0], exports=desks[1], heatmaps=heatmaps, dpath=dpath, **changes
-        )
+        yield Studio(history=history, room=room, heatmaps=heatmaps, dpath=dpath, **parts, **changes)
     finally:
+        parts["cameras"].close()
         room.close()
         for desk in desks:
             desk.close()

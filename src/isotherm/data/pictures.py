@@ -30,7 +30,7 @@ from isotherm.data.picture_formats import (
     values_to_rgb8,
 )
 from isotherm.errors import InputError
-from isotherm.frame import Size
+from isotherm.size import Size
 
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded: checked on the header, because a 20 KB file can open to half a gigabyte."""

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 
 from isotherm.data.pictures import MAX_PIXELS, check_regular_file
 from isotherm.errors import InputError, MissingExtraError, OptionError
-from isotherm.frame import Size
+from isotherm.size import Size
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -130,8 +130,8 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         InputError: missing, not a video, no picture track, or nothing in it.
     """
-    with _opened(source) as (container, stream):
-        first = next(_frames(container, stream, os.fspath(source)), None)
+    with opened(source) as (container, stream):
+        first = next(decoded(container, stream, os.fspath(source)), None)
         if first is None:
             raise InputError(f"{source} holds no frame that can be decoded")
         frame = first._frame
@@ -153,7 +153,7 @@ def count_frames(source: str | os.PathLike[str], choice: FrameChoice | None = No
     Raises:
         InputError: missing, not a video, or without a picture track.
     """
-    with _opened(source) as (_, stream):
+    with opened(source) as (_, stream):
         rate = float(stream.average_rate) if stream.average_rate else None
         return (choice or FrameChoice()).expected(stream.frames or None, rate)
 
@@ -207,10 +207,10 @@ def camera(index: int) -> str:
 
 
 def _chosen(source: str | os.PathLike[str], choice: FrameChoice) -> Iterator[VideoFrame]:
-    with _opened(source) as (container, stream):
+    with opened(source) as (container, stream):
         within = count = 0
         last = None
-        for last in _frames(container, stream, os.fspath(source)):
+        for last in decoded(container, stream, os.fspath(source)):
             if last.time_s < choice.start_s - HALF_MS:
                 continue
             if choice.end_s is not None and last.time_s >= choice.end_s - HALF_MS:
@@ -231,8 +231,12 @@ def _chosen(source: str | os.PathLike[str], choice: FrameChoice) -> Iterator[Vid
             )
 
 
-class _opened:
-    """A container and its first picture track, closed at the end whatever happens."""
+class opened:
+    """A container and its first picture track, as a context: closed at the end whatever happens.
+
+    Args:
+        source: as of :func:`read_frames`.
+    """
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
         self.source = os.fspath(source)
@@ -288,7 +292,16 @@ def _how_to_open(source: str) -> tuple[str, dict[str, Any]]:
     return f"file:{source}", {"options": {"protocol_whitelist": "file"}}
 
 
-def _frames(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
+def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
+    """The frames of an opened video from where it stands, in the order in which they are shown.
+
+    Args:
+        container, stream: as :class:`opened` gives them.
+        name: of the file or address, for messages.
+
+    Raises:
+        InputError: it breaks off.
+    """
     av = _av()
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     rate = float(stream.average_rate) if stream.average_rate else 0.0

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI
 
-from isotherm.studio.api import events, layers, page, pictures, remarks, runs, samples, state, views
+from isotherm.studio.api import events, layers, live, page, pictures, remarks, runs, samples, state, videos, views
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -20,6 +20,8 @@ PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
     pictures.routes,
     samples.routes,
     layers.routes,
+    videos.routes,
+    live.routes,
     runs.routes,
     remarks.routes,
     events.routes,

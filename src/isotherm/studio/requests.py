@@ -19,9 +19,7 @@ JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, 
 SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 """Models that need no file of the user's."""
 
-OF_THE_MACHINE = frozenset(
-    {"sources", "out", "overwrite", "recursive", "every", "max_frames", "weights", "allow_code", "mask", "raw"}
-)
+OF_THE_MACHINE = frozenset({"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw"})
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
 
 

@@ -18,6 +18,7 @@ from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.guard import LOOPBACK, Guard
 from isotherm.studio.heatmaps import HeatmapFolder
+from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.options import StudioOptions
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
@@ -89,6 +90,8 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
         heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
         room = Workroom(history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath)
         ends.callback(room.close)
+        cameras = Cameras(options.camera, room)
+        ends.callback(cameras.close)
         models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
         facts = known_facts(exports, options.dir, models)
         yield Studio(
@@ -101,7 +104,7 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
             models=models,
             devices=tuple(facts["devices"]),
             facts=facts,
-            cameras=options.camera,
+            cameras=cameras,
         )
 
 
@@ -197,7 +200,9 @@ def _serve_until_stopped(app: Any, listener: socket.socket, options: StudioOptio
     ended = server.handle_exit
 
     def end(sig: int, frame: Any) -> None:
-        studio.room.events.close()  # streams of events would keep their connections open
+        # streams of events and of cameras would keep their connections open
+        studio.room.events.close()
+        studio.cameras.close()
         ended(sig, frame)
 
     server.handle_exit = end  # type: ignore[method-assign]

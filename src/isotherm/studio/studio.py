@@ -9,6 +9,7 @@ from typing import Any
 
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.heatmaps import HeatmapFolder
+from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.store.history import History
 from isotherm.studio.work.workroom import Workroom
@@ -28,7 +29,7 @@ class Studio:
         models: that may be asked for, by the names that ``--model`` takes.
         devices: that may be asked for.
         facts: what the page must know once, as :func:`isotherm.studio.desk.facts.facts` has it.
-        cameras: of this machine, as ``--camera`` takes them.
+        cameras: of this machine, which were named where the studio was started.
         example: id of the run that the page opens with; a list, so that it can be filled in later.
     """
 
@@ -41,5 +42,5 @@ class Studio:
     models: tuple[str, ...] = SHIPPED
     devices: tuple[str, ...] = ("auto", "cpu")
     facts: Mapping[str, Any] = field(default_factory=dict)
-    cameras: tuple[str, ...] = ()
+    cameras: Cameras = field(default_factory=Cameras)
     example: list[str] = field(default_factory=list)

@@ -11,16 +11,18 @@ from PIL import Image
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.desk.facts import facts, model_facts
 from isotherm.studio.facts_cache import FILE, known_facts
+from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.samples import example, samples
 from rigs.studio import client_of
 
 
 def test_the_state_has_what_the_page_needs(studio):
-    parts = replace(studio.studio, facts=facts(["auto", "scenes", "nonsense-7"]), cameras=("0",), example=["e" * 32])
+    cameras = Cameras(["0"], studio.room)
+    parts = replace(studio.studio, facts=facts(["auto", "scenes", "nonsense-7"]), cameras=cameras, example=["e" * 32])
     with client_of(parts) as client:
         state = client.get("/api/state").json()
     assert state["example"] == "e" * 32
-    assert state["cameras"] == [{"id": "0", "name": "0"}]
+    assert [(one["id"], one["name"], one["state"]) for one in state["cameras"]] == [("1", "camera 0", "off")]
     assert {"auto", "cpu"} <= set(state["devices"])
     assert [one["kind"] for one in state["models"]] == ["auto", "classifier", "auto"]
     assert "nonsense-7" in state["models"][2]["error"]

@@ -177,6 +177,23 @@ def test_a_room_that_never_did_anything_closes(history):
     Workroom(history, jobs=JOBS).close()
 
 
+def test_a_glance_gives_way_to_runs_and_says_what_is_wrong(room):
+    asks = PlayJob(steps=())
+    with pytest.raises(InputError, match="NoneType"):  # this job has no model that could look
+        room.glance(asks, b"a picture")
+    run_id = submit(room, "cat", "wait for cancel", "dog")
+    events = room.events.of(run_id, timeout_s=60)
+    while next(events)[1]["event"] != "item":
+        pass
+    assert room.glance(asks, b"a picture", wait_s=0.0) is None
+    room.cancel(run_id)
+    assert told(room, run_id)[-1]["status"] == "cancelled"
+    with pytest.raises(InputError, match="NoneType"):
+        room.glance(asks, b"a picture", wait_s=60.0)
+    room.close()
+    assert room.glance(asks, b"a picture") is None
+
+
 def test_jobs_that_the_studio_does_not_do(room):
     with pytest.raises(InputError, match="does not do 'explain'; it does play"):
         room.submit(ExplainJob(sources=("a.jpg",)), key="k", title="t")

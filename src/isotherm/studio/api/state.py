@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from isotherm.draw.page_settings import page_settings
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.studio.api import live, videos
 from isotherm.studio.api.pictures import MOST_BYTES
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.runs import MOST_PICTURES
@@ -26,12 +27,18 @@ def routes(studio: Studio) -> APIRouter:
         return {
             "version": __version__,
             "example": next(iter(studio.example), None),
-            "cameras": [{"id": str(i), "name": name} for i, name in enumerate(studio.cameras)],
+            "cameras": studio.cameras.facts(),
             "samples": [
                 {"name": one.name, "title": one.title, "source": one.source, "url": f"/api/samples/{one.name}/thumb"}
                 for one in samples().values()
             ],
-            "limits": {"picture_bytes": MOST_BYTES, "pictures": MOST_PICTURES},
+            "limits": {
+                "picture_bytes": MOST_BYTES,
+                "pictures": MOST_PICTURES,
+                "video_bytes": videos.MOST_BYTES,
+                "video_seconds": videos.MOST_SECONDS,
+                "recording_seconds": live.MOST_SECONDS,
+            },
             "settings": page_settings(),
             "trust": list(get_args(get_type_hints(ExplainJob)["trust"])),
             **studio.facts,

@@ -23,6 +23,9 @@ TASKS: Mapping[str, str] = {
     "facts": "isotherm.studio.desk.facts:facts",
     "look": "isotherm.studio.desk.pictures:look",
     "show": "isotherm.studio.desk.pictures:show",
+    "look at video": "isotherm.studio.desk.videos:look",
+    "frame of video": "isotherm.studio.desk.videos:frame",
+    "strip of video": "isotherm.studio.desk.videos:strip",
 }
 """What a desk does: functions as ``module:name``, imported when they are needed first."""
 

@@ -35,7 +35,10 @@ JOBS: Mapping[str, tuple[str, str]] = {
 """Where a job's options and its function are, as ``module:name``; both are imported when they are needed first."""
 
 
-QUESTIONS: Mapping[str, str] = {"layers": "isotherm.studio.work.layers:layer_tree"}
+QUESTIONS: Mapping[str, str] = {
+    "layers": "isotherm.studio.work.layers:layer_tree",
+    "glance": "isotherm.studio.work.glance:glance",
+}
 """What can be asked of an opened model beside jobs, as ``module:name`` of a function of it."""
 
 MOST_FAILURES = 20
@@ -134,7 +137,7 @@ def _do(
         options = options_type.from_json({**order["options"], "out": order["out"]})
         opened = models.get(options) if hasattr(options, "model") else None
         if (question := order.get("ask")) is not None:
-            reporter.send("finished", value=_named(QUESTIONS[question])(opened))
+            reporter.send("finished", value=_named(QUESTIONS[question])(opened, **order.get("arguments", {})))
             return
         summary = run(options, reporter, opened=opened, command=order["command"])
         failures = [f"{name}: {reason}" for name, reason in summary.failed[:MOST_FAILURES]]

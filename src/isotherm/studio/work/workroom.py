@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,13 +133,14 @@ class Workroom:
             self._changed.notify_all()
         return run_id
 
-    def ask(self, task: str, options: JobOptions, *, timeout_s: float = ANSWER_S) -> Any:
+    def ask(self, task: str, options: JobOptions, *, timeout_s: float = ANSWER_S, **arguments: Any) -> Any:
         """What the process says of a model, which it opens where it is not open; before all runs that wait.
 
         Args:
             task: one of :data:`isotherm.studio.work.worker.QUESTIONS`.
             options: that name the model.
             timeout_s: how long to wait.
+            **arguments: further ones of the task.
 
         Raises:
             Busy: a run is worked on for longer.
@@ -147,6 +148,7 @@ class Workroom:
         """
         job = " ".join(options.words)
         order = {"run": new_id(), "ask": task, "job": job, "options": options.to_json(), "out": None, "command": ()}
+        order["arguments"] = arguments
         answer: Future[Any] = Future()
         with self._changed:
             if self._closed:
@@ -158,6 +160,27 @@ class Workroom:
         except TimeoutError as error:
             answer.cancel()
             raise Busy("a run is worked on; ask again when it has ended") from error
+        except CancelledError as error:
+            raise Busy("the studio is ending") from error
+
+    def glance(self, options: JobOptions, picture: bytes, *, wait_s: float = 1.0) -> list[dict[str, Any]] | None:
+        """What a model finds on a picture now; None where runs are in the way, which go first.
+
+        Args:
+            options: of an explain job, whose model it is.
+            picture: the bytes of its file.
+            wait_s: how long to wait for those that are in the way.
+
+        Raises:
+            InputError: the model cannot be opened, or not look at it.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_idle or self._closed, wait_s) or self._closed:
+                return None
+        try:
+            return self.ask("glance", options, picture=picture)
+        except Busy:
+            return None
 
     def place(self, run_id: str) -> int | None:
         """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked
@@ -228,6 +251,7 @@ class Workroom:
                     shutil.rmtree(left, ignore_errors=True)
                 with self._changed:
                     self._current = None
+                    self._changed.notify_all()
                 self._seconds = 0.7 * self._seconds + 0.3 * (time.monotonic() - began)
         for _, answer in self._questions:
             answer.cancel()
@@ -271,6 +295,10 @@ class Workroom:
             self._ended(run_id, "cancelled" if cancelled else "failed", "; ".join(last["failures"]))
         else:
             self._ended(run_id, last["status"], last["error"])
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._waiting or self._current or self._questions)
 
     def _lay_out(self, waiting: Waiting, folder: Path) -> list[str]:
         """The run's pictures under their own names, in a folder that goes with the run."""

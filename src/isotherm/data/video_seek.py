@@ -1,0 +1,86 @@
+"""Single frames of a video file, and how long it really is, without decoding all of it where that can be avoided."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from isotherm.data.video import HALF_MS, VideoFrame, decoded, opened, probe_video
+from isotherm.errors import InputError
+
+
+def frame_at(source: str | os.PathLike[str], at_s: float) -> VideoFrame:
+    """The frame that a video shows at a moment: the last one that is not later; behind its end the last one.
+
+    Args:
+        source: a video file.
+        at_s: seconds since the first moment of the video.
+
+    Raises:
+        InputError: missing, not a video, or damaged before that moment.
+    """
+    (frame,) = frames_at(source, [at_s])
+    return frame
+
+
+def frames_at(source: str | os.PathLike[str], times_s: Sequence[float]) -> list[VideoFrame]:
+    """The frames that a video shows at several moments, as :func:`frame_at` gives each.
+
+    Args:
+        source: a video file.
+        times_s: seconds since the first moment of the video, in any order.
+
+    Raises:
+        InputError: missing, not a video, or damaged before one of the moments.
+    """
+    with opened(source) as (container, stream):
+        return [_frame(container, stream, os.fspath(source), at_s) for at_s in times_s]
+
+
+def length_s(source: str | os.PathLike[str]) -> tuple[int, float]:
+    """Number of frames and seconds of a video, counted by its packets where its header does not say.
+
+    Browsers' recordings do not. Nothing but the first frame is decoded.
+
+    Args:
+        source: a video file.
+
+    Raises:
+        InputError: missing, not a video, or nothing in it.
+    """
+    info = probe_video(source)
+    if info.frames and info.duration_s:
+        return info.frames, info.duration_s
+    with opened(source) as (container, stream):
+        ends = [
+            float((packet.pts + (packet.duration or 0)) * stream.time_base)
+            for packet in container.demux(stream)
+            if packet.pts is not None
+        ]
+        start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+    if not ends:
+        raise InputError(f"{source} holds no frame that can be decoded")
+    return len(ends), max(info.duration_s or 0.0, max(ends) - start)
+
+
+def _frame(container: Any, stream: Any, name: str, at_s: float) -> VideoFrame:
+    start = stream.start_time or 0
+    container.seek(start + max(0, int(at_s / stream.time_base)), stream=stream, backward=True)
+    before = _last_until(decoded(container, stream, name), at_s)
+    if before is None:  # files without an index are sought past the moment
+        container.seek(start, stream=stream, backward=True)
+        before = _last_until(decoded(container, stream, name), at_s, at_least_one=True)
+    if before is None:
+        raise InputError(f"{name} holds no frame that can be decoded at {at_s:g} s")
+    return before
+
+
+def _last_until(frames: Iterator[VideoFrame], at_s: float, *, at_least_one: bool = False) -> VideoFrame | None:
+    """The last frame that is not later than a moment; None where the first one is later, unless one is wanted."""
+    before = None
+    for frame in frames:
+        if frame.time_s > at_s + HALF_MS:
+            return frame if before is None and at_least_one else before
+        before = frame
+    return before
