@@ -4,7 +4,7 @@ import test from "node:test";
 import { fragmentOf, placeOf } from "../../src/isotherm/studio/page/address.js";
 import { inTurn, query, reason } from "../../src/isotherm/studio/page/api.js";
 import { urlOf, FORMS } from "../../src/isotherm/studio/page/forms.js";
-import { counted, durationText, inOrder, isPicture, isVideo, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
+import { counted, durationText, inOrder, isPicture, isVideo, momentText, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
 import { searchOf } from "../../src/isotherm/studio/page/search.js";
 import { BEGUN, next } from "../../src/isotherm/studio/page/stages.js";
 import { flat, shapeText } from "../../src/isotherm/studio/page/tree.js";
@@ -91,6 +91,8 @@ test("names and numbers for people", () => {
   assert.equal(durationText(3.44), "3.4 s");
   assert.equal(durationText(125), "2 min 5 s");
   assert.equal(counted(1, "picture"), "1 picture");
+  assert.equal(momentText({ name: "a.mp4#12", moment_s: 0.5 }), "a.mp4, 0.50 s");
+  assert.equal(momentText({ name: "a#1.jpg", moment_s: null }), "a#1.jpg");
   assert.equal(whenText(100, 130), "just now");
   assert.equal(whenText(0, 600), "10 min ago");
   assert.deepEqual(inOrder([{ name: "p10" }, { name: "p2" }]).map((one) => one.name), ["p2", "p10"]);

@@ -127,10 +127,29 @@ export class Ask {
 
   draw() {
     const pictures = this.on.pictures().length, has = fieldsFor(this.model, { pictures }), fields = new Fields(this);
-    const focused = this.root.contains(document.activeElement) ? (document.activeElement?.id ?? "") : "";
+    const before = holdPlace(this.root);
     this.several = pictures > 1;
     this.body.replaceChildren(...fields.main(has));
     this.more.replaceChildren(...fields.more(has));
-    if (focused) document.getElementById(focused)?.focus();
+    before();
   }
+}
+
+/**
+ * What is open and where the writer is, so that a form that is drawn anew does not disturb anybody.
+ * @param {HTMLElement} root
+ * @returns {() => void} puts it back
+ */
+function holdPlace(root) {
+  const active = root.contains(document.activeElement) ? document.activeElement : null;
+  const typing = active instanceof HTMLTextAreaElement || (active instanceof HTMLInputElement && active.type === "text");
+  const range = typing ? [active.selectionStart, active.selectionEnd] : null;
+  const open = [...root.querySelectorAll("details[open][data-key]")].map((node) => node.getAttribute("data-key"));
+  return () => {
+    for (const node of root.querySelectorAll("details[data-key]")) if (open.includes(node.getAttribute("data-key"))) node.setAttribute("open", "");
+    const now = active?.id ? document.getElementById(active.id) : null;
+    if (!now || now === document.activeElement) return;
+    now.focus({ preventScroll: true });
+    if (range && (now instanceof HTMLTextAreaElement || now instanceof HTMLInputElement)) now.setSelectionRange(range[0], range[1]);
+  };
 }

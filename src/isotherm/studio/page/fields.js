@@ -70,7 +70,7 @@ export class Fields {
       this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
       this.ask.draw();
     });
-    return field("Model", select, { help: WORDS.model, hint: now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}.`, name: "model" });
+    return field("Model", select, { help: WORDS.model, hint: sentence(now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}`), name: "model" });
   }
 
   prompt() {
@@ -156,7 +156,7 @@ export class Fields {
     };
     const open = sides.some(([name]) => several.has(name));
     return el("fieldset", { "data-field": "parts" }, el("legend", { text: "What of a finding" }), el("div", { class: "choices" }, ...main.map(tick)),
-      el("details", { class: "quiet", open }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "choices" }, ...sides.map(tick))));
+      el("details", { class: "quiet", open, "data-key": "sides" }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "choices" }, ...sides.map(tick))));
   }
 
   // --- questions -----------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ export class Fields {
 
   answer() {
     const rest = el("div", {}, this.text("answer", "Answer to explain", { placeholder: "what the model says itself" }), this.text("versus", "Rather than", { placeholder: "another answer" }));
-    return el("details", { class: "quiet", open: Boolean(this.form.answer || this.form.versus) }, el("summary", {}, "Another answer than its own"), rest);
+    return el("details", { class: "quiet", open: Boolean(this.form.answer || this.form.versus), "data-key": "answer" }, el("summary", {}, "Another answer than its own"), rest);
   }
 
   // --- how -----------------------------------------------------------------------------------------------------------
@@ -269,10 +269,15 @@ export class Fields {
    * @param {string} name
    */
   folding(label, summary, content, help, name) {
-    const details = el("details", { class: "select" }, summary, content);
+    const details = el("details", { class: "select", "data-key": name }, summary, content);
     const made = field(label, details, { help, name });
     made.querySelector("label")?.removeAttribute("for"); // a label names a control, and the summary names itself
     summary.setAttribute("aria-label", `${label}: choose`);
     return made;
   }
+}
+
+/** With a capital and a stop. @param {string} text */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1).replace(/\.?$/, ".");
 }

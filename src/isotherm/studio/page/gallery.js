@@ -1,6 +1,6 @@
 /* Many pictures at a glance: those of a run, sorted and narrowed, or the same pictures as two models explained them. */
 import { el } from "./dom.js";
-import { counted, verdictTone } from "./names.js";
+import { counted, momentText, verdictTone } from "./names.js";
 import { moved, narrowed, ORDERS, sorted, wordsOf } from "./order.js";
 
 /** @typedef {import("./order.js").Item} Item */
@@ -56,10 +56,10 @@ export class Gallery {
   /** @param {Item} item */
   tile(item) {
     const parts = this.sets.map((set) => ({ set, item: set.pictures[item.index] ?? item }));
-    const name = [item.name, ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.join(", "), one.error].filter(Boolean).join(", "))].join("; ");
+    const name = [momentText(item), ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.join(", "), one.error].filter(Boolean).join(", "))].join("; ");
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
       el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 150, height: 112 })))),
-      el("span", { class: "name", text: item.name }),
+      el("span", { class: "name", text: momentText(item) }),
       ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", text: String(Number(one.score.toPrecision(3))) }),
         worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : null))));
   }

@@ -84,7 +84,7 @@ class Studio {
       // another map of the same picture: nothing to go back to
       this.place = place;
       history.replaceState(null, "", fragmentOf(place));
-      void this.remarks.drawExports().catch(fail);
+      this.remarks.drawExports();
       return;
     }
     location.hash = fragmentOf(place);

@@ -30,6 +30,11 @@ export function durationText(seconds) {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** A picture's name, of a frame of a video with its time. @param {{name: string, moment_s?: number | null}} picture */
+export function momentText({ name, moment_s: moment }) {
+  return moment === null || moment === undefined ? name : `${name.replace(/#.*$/, "")}, ${moment.toFixed(2)} s`;
+}
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;

@@ -173,7 +173,7 @@ export class Tray {
     const more = this.taken.length > SHOWN ? ` ${this.taken.length - SHOWN} more are not drawn here.` : "";
     if (!this.taken.length) {
       const names = this.shown?.pictures ?? [];
-      this.note.textContent = names.length ? `Until then, questions are about ${names.length === 1 ? names[0].name : `the ${names.length} pictures`} shown.` : "";
+      this.note.textContent = names.length ? `Nothing taken yet: questions are about ${names.length === 1 ? `${names[0].name}, which is` : `the ${names.length} pictures that are`} shown.` : "";
     } else this.note.textContent = chosen ? `The question is about ${counted(chosen, "picture")} of ${this.taken.length}.${more}` : "No picture is chosen: press one.";
     if (this.taken.length > 1) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.all(chosen < this.taken.length) } }, chosen < this.taken.length ? "Choose all" : "Choose none"));
     if (this.taken.length) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.clear() } }, "Empty the tray"));

@@ -1,6 +1,7 @@
 /* "Keep": what people say about a run (star, tags, note, drawn marks), and ways to take it along. */
 import { send } from "./api.js";
 import { confirmed, copyable, doing, el, fail, say } from "./dom.js";
+import { codeOf, exportsOf } from "./exports.js";
 
 /** The part of the page that keeps a run. */
 export class Remarks {
@@ -61,7 +62,7 @@ export class Remarks {
     if (!finished) return;
     this.draws.replaceChildren(el("div", { class: "label" }, el("span", { text: "Marks" })), el("button", { type: "button", class: "tool", on: { click: doing(() => this.openMarks()) } }, this.own().length ? `Drawn: ${this.own().length}. Change…` : "Draw on the picture…"));
     if (this.own().length) void this.openMarks(false);
-    void this.drawExports();
+    this.drawExports();
   }
 
   /** Marks of the picture that is shown. */
@@ -124,15 +125,13 @@ export class Remarks {
     this.marks = mountMarks(stage, this.draws, run.marks ?? [], picture, { drawing, size: this.size, keep: (marks) => this.patch({ marks }, run) });
   }
 
-  async drawExports() {
-    const { exportsOf } = await import("./exports.js");
+  drawExports() {
     const { picture, map } = this.on.place();
     this.exports.replaceChildren(...exportsOf(this.run, picture, map));
   }
 
   async drawCode() {
     const { run } = this, { picture, map } = this.on.place();
-    const { codeOf } = await import("./exports.js");
     const blocks = await codeOf(run, picture, map).catch((error) => { fail(error); return []; });
     if (run !== this.run) return;
     this.code.replaceChildren(el("summary", {}, "Command and Python"), ...blocks.map(({ name, text }) => el("div", {}, el("p", { class: "hint", text: name }), copyable(text, name.toLowerCase()))));

@@ -1,7 +1,7 @@
 /* The run that is shown: its picture and maps in the viewer, its pictures as a strip, its words, its failures. */
 import { get } from "./api.js";
 import { doing, el, fail } from "./dom.js";
-import { counted, durationText } from "./names.js";
+import { counted, durationText, momentText } from "./names.js";
 import { Comparison } from "./comparison.js";
 import { valuesOf } from "./values.js";
 
@@ -39,7 +39,8 @@ export class Shown {
     this.comparison = null;
     const gathered = el("div", { class: "gathered", role: "group", "aria-label": "To compare" });
     this.gathered = new Comparison(gathered, state);
-    root.append(this.head, gathered, this.strip, this.viewer, this.beside, this.below);
+    this.film = el("div", { class: "films", hidden: true });
+    root.append(this.head, gathered, this.film, this.strip, this.viewer, this.beside, this.below);
   }
 
   /**
@@ -56,6 +57,7 @@ export class Shown {
         [this.run, this.pictures, this.picture] = [run, pictures, null];
         this.drawHead();
         this.drawStrip();
+        this.drawFilm();
       }
       const index = Math.min(place.picture, Math.max(0, this.pictures.length - 1));
       const other = await this.other(place.versus, signal);
@@ -149,7 +151,7 @@ export class Shown {
     const facts = [run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
     this.adds = el("div", { class: "adds", hidden: true });
     this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")), this.adds,
-      run.message && run.status === "finished" ? el("p", { class: "problem", text: run.message }) : "");
+      run.message && this.pictures.length ? el("p", { class: "problem", text: run.message }) : "");
   }
 
   /** Buttons that put the shown map, or all maps of the picture, among those to compare. */
@@ -162,11 +164,18 @@ export class Shown {
       maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => { this.gathered.add(maps.map((_, map) => part(map))); return this.gathered.open(); }) } }, `Compare all ${maps.length}`) : "");
   }
 
+  /** The heatmap videos of a run, to be played. */
+  drawFilm() {
+    const { run } = this, films = (run.files ?? []).filter((/** @type {string} */ name) => name.endsWith(".mp4"));
+    this.film.hidden = !films.length;
+    this.film.replaceChildren(...films.slice(0, 4).map((/** @type {string} */ name) => el("video", { class: "film", controls: true, loop: true, preload: "metadata", src: `/api/runs/${run.id}/files/${encodeURIComponent(name)}`, "aria-label": `Heatmap video ${name}` })));
+  }
+
   drawStrip() {
     const { pictures } = this;
     this.strip.hidden = pictures.length < 2;
     if (pictures.length < 2) return this.strip.replaceChildren();
-    const near = pictures.slice(0, 200).map((one, i) => el("button", { type: "button", title: one.name, "aria-label": `${one.name}${one.verdicts?.length ? `, ${one.verdicts.join(", ")}` : ""}`, on: { click: () => this.on.move({ picture: i, map: 0 }) } },
+    const near = pictures.slice(0, 200).map((one, i) => el("button", { type: "button", title: momentText(one), "aria-label": `${momentText(one)}${one.verdicts?.length ? `, ${one.verdicts.join(", ")}` : ""}`, on: { click: () => this.on.move({ picture: i, map: 0 }) } },
       one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 52, height: 52 })));
     this.strip.replaceChildren(...near);
   }
@@ -183,9 +192,7 @@ export class Shown {
     const words = (picture.words ?? []).length ? el("p", { class: "words" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
-    const film = (run.files ?? []).find((/** @type {string} */ name) => name.endsWith(".mp4"));
     this.below.replaceChildren(...[
-      film ? el("video", { class: "film", controls: true, loop: true, preload: "metadata", src: `/api/runs/${run.id}/files/${encodeURIComponent(film)}`, "aria-label": "Heatmap video" }) : null,
       ...lines, words,
       notes.length ? el("details", { class: "quiet" }, el("summary", {}, "What was chosen, and why"), el("ul", { class: "notes" }, ...notes.map((text) => el("li", { text })))) : null,
     ].filter((node) => node !== null));
