@@ -28,7 +28,7 @@ export class Ask {
     this.more = el("div", { class: "fields" });
     this.problem = el("p", { class: "problem", role: "alert" });
     this.about = el("small", {});
-    this.go = el("button", { type: "submit", class: "go" }, el("span", { text: "Explain" }), this.about);
+    this.go = el("button", { type: "submit", class: "go", title: "Ctrl + Enter" }, el("span", { text: "Explain" }), this.about);
     const folded = el("details", { class: "more" }, el("summary", {}, "More choices"), this.more);
     root.append(el("form", { noValidate: true, on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); void this.submit(); } } },
       el("h2", {}, "Ask"), this.body, folded, this.problem, this.go));

@@ -66,7 +66,7 @@ export class Fields {
 
   model() {
     const models = /** @type {Model[]} */ (this.ask.state.models), now = this.ask.model;
-    const select = this.select("ask-model", models.map((one) => [one.name, (one.title ?? one.name) + (one.error ? " (cannot be opened)" : "")]), this.form.model, (name) => {
+    const select = this.select("ask-model", models.map((one) => [one.name, titleOf(one) + (one.error ? " (cannot be opened)" : "")]), this.form.model, (name) => {
       this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
       this.ask.draw();
     });
@@ -76,9 +76,6 @@ export class Fields {
   prompt() {
     const area = el("textarea", { id: "ask-prompt", rows: 2, value: this.form.prompt, placeholder: "How many cups are there?", maxLength: 2000 });
     area.addEventListener("input", () => this.ask.set({ prompt: area.value }));
-    area.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void this.ask.submit();
-    });
     return field("Question", area, { name: "prompt" });
   }
 
@@ -210,7 +207,7 @@ export class Fields {
   second() {
     const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model);
     if (!others.length) return null;
-    const select = this.select("ask-second", [["", "nobody"], ...others.map((/** @type {Model} */ one) => [one.name, one.title ?? one.name])], this.ask.second, (name) => { this.ask.second = name; });
+    const select = this.select("ask-second", [["", "nobody"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one)])], this.ask.second, (name) => { this.ask.second = name; });
     return field("Compare with", select, { hint: "A second model is asked the same of the same pictures.", name: "second" });
   }
 
@@ -275,6 +272,11 @@ export class Fields {
     summary.setAttribute("aria-label", `${label}: choose`);
     return made;
   }
+}
+
+/** @param {Model} model */
+function titleOf(model) {
+  return model.title ?? (model.name === "auto" ? "automatic" : model.name);
 }
 
 /** With a capital and a stop. @param {string} text */

@@ -48,6 +48,9 @@ class Studio {
     this.history = new HistoryList(byId("history"), { removed: (id) => this.removed(id) });
     this.ask.refresh();
     addEventListener("hashchange", () => void this.route().catch(fail));
+    addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !document.querySelector("dialog[open]")) void this.ask.submit();
+    });
   }
 
   /** Show what the address names, or else the example, and go on following runs that are at work. */
@@ -56,12 +59,13 @@ class Studio {
       for (const run of [...runs].reverse()) if (run.status === "queued" || run.status === "running") this.work.follow(run.id, run.title);
       return runs;
     });
-    if (placeOf(location.hash)) await this.route();
-    else if (this.state.example) await this.open({ run: this.state.example, picture: 0, map: 0, versus: "" });
-    else {
-      const finished = (await listed).find((run) => run.status === "finished");
-      if (finished) await this.open({ run: finished.id, picture: 0, map: 0, versus: "" });
+    try {
+      if (placeOf(location.hash)) return await this.route();
+    } catch (error) {
+      fail(error); // that run is gone: the example is shown instead
     }
+    const first = this.state.example ?? (await listed).find((run) => run.status === "finished")?.id;
+    if (first) await this.open({ run: first, picture: 0, map: 0, versus: "" });
     await listed;
   }
 

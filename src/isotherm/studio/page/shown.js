@@ -40,6 +40,7 @@ export class Shown {
     const gathered = el("div", { class: "gathered", role: "group", "aria-label": "To compare" });
     this.gathered = new Comparison(gathered, state);
     this.film = el("div", { class: "films", hidden: true });
+    this.below.append(el("div", { class: "empty" }, el("p", { text: "Take a picture and press Explain: its heatmap comes here." })));
     root.append(this.head, gathered, this.film, this.strip, this.viewer, this.beside, this.below);
   }
 
@@ -148,7 +149,7 @@ export class Shown {
   drawHead() {
     const { run } = this;
     const took = run.ended_s ? durationText(run.ended_s - run.created_s) : "";
-    const facts = [run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
+    const facts = [run.id === this.state.example ? "an example to begin with" : "", run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
     this.adds = el("div", { class: "adds", hidden: true });
     this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")), this.adds,
       run.message && this.pictures.length ? el("p", { class: "problem", text: run.message }) : "");
