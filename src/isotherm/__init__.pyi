@@ -17,6 +17,7 @@ from .errors import (
     OptionError,
     ShapeError,
     TargetError,
+    UnfitTargetError,
     WeightsError,
 )
 from .frame import Frame
@@ -64,6 +65,7 @@ __all__ = [
     "TargetError",
     "TopK",
     "TrainingMap",
+    "UnfitTargetError",
     "View",
     "WeightsError",
     "Word",

@@ -13,8 +13,16 @@ from isotherm.errors import InputError
 
 
 @contextmanager
-def atomic_write(fpath: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True) -> Iterator[IO[bytes]]:
     """A binary file to write to, renamed to ``fpath`` at the end; on any error nothing is left behind.
+
+    Args:
+        fpath: its name.
+        replace: take the place of a file that is there; otherwise of two who write at once, one has it.
+
+    Raises:
+        InputError: there is no such folder.
+        FileExistsError: a file is there, and ``replace`` is off.
 
     Example:
         >>> with atomic_write(tmp_path / "a.bin") as file:
@@ -30,7 +38,23 @@ def atomic_write(fpath: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, fpath)
+        if replace:
+            os.replace(temporary, fpath)
+        else:
+            _claim(temporary, fpath)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _claim(temporary: str, fpath: Path) -> None:
+    """Give the file its name where no other has it; raises FileExistsError."""
+    try:
+        os.link(temporary, fpath)  # whole from the first moment on
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(fpath, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, fpath)
+    else:
+        os.unlink(temporary)

@@ -37,6 +37,20 @@ class TargetError(IsothermError):
     """Something to explain that the model did not find or does not have."""
 
 
+class UnfitTargetError(TargetError):
+    """Something to explain that no picture of this model can have: of another kind of model, or a part or a class that
+    it does not have.
+
+    Args:
+        message: in Python's words.
+        gives: what the model gives, where it is of another kind: a classifier, a detector or a segmenter.
+    """
+
+    def __init__(self, message: str, *, gives: str = "") -> None:
+        super().__init__(message)
+        self.gives = gives
+
+
 class NonFiniteError(IsothermError):
     """A number between a picture and its map that is NaN or infinite, so that there is no map to show.
 

@@ -24,6 +24,7 @@ def place(tmp_path, monkeypatch):
     good.save("good.png")
     whole = Path("good.png").read_bytes()
     Path("cut.png").write_bytes(whole[: len(whole) // 2])
+    good.save("-mine.jpg")
     Path("cut.jpg").write_bytes(Path("good.jpg").read_bytes()[:300])
     Path("text.jpg").write_text("this is no picture")
     Path("empty.jpg").write_bytes(b"")
@@ -65,6 +66,7 @@ SCENES = ["--model", "scenes", "--trust", "off"]
 CASES = {
     # what is looked at
     "missing picture": (["godo.jpg", *SCENES], "did you mean|good.jpg"),
+    "file like an option": (["-mine.jpg", *SCENES], "-mine.jpg is a file here.*write ./-mine.jpg"),
     "nothing given": ([*SCENES], "nothing was given"),
     "empty folder": (["nothing", *SCENES], "nothing"),
     "glob without a match": (["*.webp", *SCENES], r"\*\.webp"),

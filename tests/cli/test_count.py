@@ -263,8 +263,14 @@ PICTURE = f"shapes/{PICTURES}/1.png"
         (["eval"], "say what, as in: isotherm eval keypoints | isotherm eval fsc147"),
         (["eval", "fsc147", "nowhere", "--out", "x", *MODEL], "there is no folder nowhere"),
         (["eval", "fsc147", ".", "--out", "x", *MODEL], "has no annotation_FSC147_384.json"),
-        (["eval", "fsc147", "shapes", "--split", "tset", "--out", "x", *MODEL], "no split 'tset'"),
-        (["eval", "fsc147", "shapes", "--limit", "0", "--out", "x", *MODEL], "--limit 0: expected at least 1"),
+        (
+            ["eval", "fsc147", "shapes", "--split", "tset", "--out", "x", *MODEL],
+            "--split is 'tset'; did you mean 'test'",
+        ),
+        (
+            ["eval", "fsc147", "shapes", "--limit", "0", "--out", "x", *MODEL],
+            "--limit 0: expected a whole number of at least 1",
+        ),
     ],
 )
 def test_every_mistake_has_one_message(place, capsys, arguments, says):

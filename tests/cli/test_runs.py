@@ -60,3 +60,18 @@ def test_an_empty_folder_and_none_at_all(tmp_path, capsys):
     assert capsys.readouterr().out == f"there are no runs in {tmp_path}\n"
     assert main(["runs", str(tmp_path / "nowhere")]) == 2
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_what_a_terminal_would_obey_is_spelt_out(tmp_path, monkeypatch, capsys):
+    """A record of somebody else's may hold anything: colours, a window's title, text from right to left."""
+    monkeypatch.chdir(tmp_path)
+    hostile = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj"
+    dpath = make("runs", ["isotherm", "explain", "a.jpg"])
+    record = json.loads((dpath / "run.json").read_text())
+    (dpath / "run.json").write_text(json.dumps({**record, "job": hostile, "status": hostile, "command": hostile}))
+    (tmp_path / "runs" / "\x1b[31mred").mkdir()
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count(r"\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj") == 3
+    assert r"skipped runs/\x1b[31mred" in err
+    assert not {"\x1b", "\x9b", "\x07", "\u202e"} & {*out, *err}

@@ -287,3 +287,32 @@ def test_stems_by_hand():
     assert [
         stems.claim(n) for n in ("a/cat.jpg", "b/cat.png", "a-2.png", "x/CAT.tif", "run.jpg", "..", "日本.png")
     ] == ["cat", "cat-2", "a-2", "CAT-3", "run-2", "picture", "日本"]
+
+
+def test_one_of_several_that_cannot_be_looked_at_is_a_failed_item(folder):
+    for name, content in {"empty": b"", "empty.mp4": b"", "list.txt": b"\n", "notes.md": b"words"}.items():
+        (folder / name).write_bytes(content)
+    (folder / "nothing").mkdir()
+    broken = [str(folder / name) for name in ("empty", "empty.mp4", "list.txt", "notes.md", "nothing")]
+    found = expand([folder / "p9.png", *broken, folder / "p10.png"])
+    assert found.total == 7
+    first, *failing, last = found
+    assert (first.load().array[0, 0, 0], last.load().array[0, 0, 0]) == (1, 0)
+    assert [item.name for item in failing] == broken
+    for item in failing:
+        with pytest.raises(InputError):
+            item.load()
+    for source in broken:  # alone it is still a mistake, found before anything is done
+        with pytest.raises((InputError, MissingExtraError)):
+            expand([source])
+    with pytest.raises(InputError, match=r"empty is empty"):
+        expand([folder / "empty", folder / "notes.md"])
+    with pytest.raises(InputError, match=r"there is no file or folder '.*p99\.png'"):  # a slip, and no broken file
+        expand([folder / "p9.png", str(folder / "p99.png")])
+
+
+def test_whether_all_are_pictures(folder):
+    assert expand([folder]).all_pictures
+    (folder / "broken.mp4").write_bytes(b"")
+    assert not expand([folder]).all_pictures
+    assert not expand([folder / "p9.png", "rtsp://camera/1.mp4"]).all_pictures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -251,3 +252,49 @@ def test_values_that_only_look_different_are_taken():
     assert hash(made) == hash(same)
     assert ExplainJob.from_json(json.dumps(made.to_json())) == same
     assert TrainScenesJob(set=["seed=1"]).set == ("seed=1",)
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "message"),
+    [
+        (TrainKeypointsJob, {"config": "a.yaml", "devices": 0}, "--devices 0: expected a whole number of at least 1"),
+        (TrainKeypointsJob, {"config": "a.yaml", "nodes": -1}, "--nodes -1: expected a whole number of at least 1"),
+        (TrainKeypointsJob, {"config": "a.yaml", "steps": 0}, "--steps 0: expected a whole number of at least 1"),
+        (TrainScenesJob, {"steps": 0}, "--steps 0: expected a whole number of at least 1"),
+        (TrainScenesJob, {"seed": -1}, "--seed -1: expected a whole number of at least 0"),
+        (SweepJob, {"recipe": "a.yaml", "at_once": 0}, "--at-once 0: expected a whole number of at least 1"),
+        (
+            CountJob,
+            {"sources": ["a.jpg"], "category": "x", "model": "tiny-vlm", "overlap": 5.0},
+            "--overlap 5: expected a share",
+        ),
+        (
+            CountJob,
+            {"sources": ["a.jpg"], "category": "x", "model": "tiny-vlm", "crop_side": -5},
+            "--crop-side -5: expected a whole number",
+        ),
+        (
+            CountJob,
+            {"sources": ["a.jpg"], "category": "x", "model": "tiny-vlm", "grid": "0x3"},
+            "--grid 0x3: expected rows x columns",
+        ),
+        (
+            CountJob,
+            {"sources": ["a.jpg"], "category": "x", "model": "tiny-vlm", "strategy": "custom", "crop": ["5,5,1,9"]},
+            "--crop 5,5,1,9: x0 must be less than x1",
+        ),
+        (
+            EvalFsc147Job,
+            {"data": "d", "out": "o", "model": "tiny-vlm", "split": "tset"},
+            "--split is 'tset'; did you mean 'test'",
+        ),
+        (PredictKeypointsJob, {"sources": ["a.jpg"], "run": "r", "box": "1,2,3"}, "--box 1,2,3: expected four numbers"),
+    ],
+)
+def test_numbers_and_words_that_no_job_could_use_are_refused_where_they_are_given(job, options, message):
+    with pytest.raises(OptionError, match=re.escape(message)):
+        job.from_json(options)
+
+
+def test_a_source_that_begins_like_an_option_is_one_on_the_command_line():
+    assert ExplainJob(sources=("-a.jpg", "b.jpg")).command_line()[2:] == ["./-a.jpg", "b.jpg"]

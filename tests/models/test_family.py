@@ -75,6 +75,7 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
         "for model in ('leafnet', 'leafkit:leafnet', LeafNet()):\n"
         "    maps = isotherm.explain(model, photo, size=32, trust='off')\n"
         "    print(maps.chosen[0], '|', tuple(maps[0].values.shape), maps[0].label)\n"
+        "print(tuple(isotherm.explain('leafnet', photo, size=(100, 80), trust='off')[0].values.shape))\n"
         "try: isotherm.open_model('leafnet', sise=3)\n"
         "except isotherm.IsothermError as error: print(error)\n"
         "try: isotherm.open_model('leafnett')\n"
@@ -85,10 +86,11 @@ def test_a_package_that_is_installed_adds_its_models(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr
-    named, prefixed, wrapped, option, unknown, *layers = ran.stdout.splitlines()
+    named, prefixed, wrapped, oblong, option, unknown, *layers = ran.stdout.splitlines()
     assert named.startswith("model: leafnet is leafkit's network of leaves | (8, 8)")
     assert prefixed.startswith("model: leafnet from leafkit, as the prefix says | (8, 8)")
     assert wrapped.startswith("model: LeafNet is a class of leafkit | (8, 8)")
+    assert oblong == "(25, 20)"
     assert "leafkit models take no option sise; did you mean size?" in option
     assert "there is no model 'leafnett'" in unknown
     assert "features: Sequential (4 inside)" in "\n".join(layers)
@@ -195,3 +197,29 @@ def test_a_fault_of_our_own_families_is_not_passed_over(monkeypatch):
     monkeypatch.setattr(choose, "families", lambda: {"scenes": ours})
     with pytest.raises(ZeroDivisionError):
         choose.open_view("scenes")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda name: None, r"the model family odd \(.*test_family\..*\) gave None; expected an object that fulfils"),
+        (lambda name: nn.Linear(1, 1), "gave Linear.*; expected an object that fulfils"),
+        (lambda name: {}["weights"], r"the model family odd \(.*\) failed \(KeyError: 'weights'\); update its package"),
+    ],
+)
+def test_a_family_that_opens_nothing_is_named(registered, make, message):
+    def matches(model):
+        return Match(Fit.OWN, "odd") if isinstance(model, str) and model == "oddnet" else None
+
+    registered(odd=Family(name="odd", matches=matches, load=make))
+    with pytest.raises(AdapterError, match=message):
+        open_view("oddnet")
+
+
+def test_an_error_of_ours_from_a_family_stays_as_it_is(registered):
+    def load(name):
+        raise OptionError("this leaf is upside down")
+
+    registered(odd=Family(name="odd", matches=lambda model: None, load=load))
+    with pytest.raises(OptionError, match=r"^this leaf is upside down$"):
+        open_view("odd:oddnet")

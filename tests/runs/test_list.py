@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import isotherm
 from isotherm.errors import InputError
 from isotherm.runs import read
 from isotherm.runs.file import RunFile
-from isotherm.runs.read import list_runs, read_run
+from isotherm.runs.read import list_runs, read_items, read_run
 from isotherm.runs.record import Run
 
 
@@ -183,3 +184,10 @@ def test_runs_are_read_and_listed_from_the_top_of_the_package(tmp_path):
     dpath = make(tmp_path)
     assert isotherm.list_runs(tmp_path)[0].job == isotherm.read_run(dpath)["job"] == "explain"
     assert isotherm.read_items(dpath)[0]["name"] == "a"
+
+
+@pytest.mark.parametrize("read", [read_run, read_items, list_runs])
+@pytest.mark.parametrize("dpath", [None, 3, ["runs"]])
+def test_what_is_no_path_is_named(read, dpath, unchecked):
+    with pytest.raises(InputError, match=rf"the folder is {re.escape(repr(dpath))}; expected a path"):
+        read(dpath)

@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch import nn
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.ops.hashing import sha256_of, state_hash
+from isotherm.runs import file as runs_file
 from isotherm.runs.file import to_json
 from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import Run
@@ -48,6 +51,45 @@ def test_two_at_once_get_a_folder_each(tmp_path, monkeypatch):
     """Both looked before either had made its folder."""
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(()))
     assert [Run("explain", root=tmp_path).dpath.name for _ in range(3)] == ["explain-001", "explain-002", "explain-003"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_begin_in_one_folder_at_once_one_has_it(tmp_path, monkeypatch, links):
+    """Both looked into the folder before either wrote; on file systems without hard links as well."""
+    both_looked, look = threading.Barrier(2, timeout=30), runs_file._before
+
+    def slow_look(fpath, job):
+        before = look(fpath, job)
+        both_looked.wait()
+        return before
+
+    def no_link(*_):
+        raise PermissionError("hard links are not supported")
+
+    monkeypatch.setattr(runs_file, "_before", slow_look)
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+
+    def begin(name):
+        try:
+            return Run("explain", out=tmp_path / "out", command=["isotherm", name])
+        except OptionError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        [run], [refusal] = partition(pool.map(begin, "ab"))
+    assert "another run has just begun in" in refusal
+    run.done("a.jpg")
+    run.finish()
+    assert read_run(run.dpath)["status"] == "finished"
+    assert [item["name"] for item in read_items(run.dpath)] == ["a.jpg"]
+    assert sorted(f.name for f in run.dpath.iterdir()) == ["items.jsonl", "run.json"]
+
+
+def partition(outcomes):
+    """(runs, messages)"""
+    outcomes = list(outcomes)
+    return [o for o in outcomes if isinstance(o, Run)], [o for o in outcomes if isinstance(o, str)]
 
 
 def test_the_record_says_how_it_was_made(tmp_path):

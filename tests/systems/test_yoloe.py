@@ -76,7 +76,7 @@ def test_output_file(yolo, tmp_path):
         ("ratio", 1.5, "up to 1"),
         ("method", "HiResCam2", "hirescam"),
         ("device", "cuda:99", "no device"),
-        ("conf_threshold", 1.2, "confidence"),
+        ("conf_threshold", 1.2, "above 0 and below 1"),
     ],
 )
 def test_parameters_that_are_none_are_named_before_anything_is_opened(yolo, word, value, message):
@@ -184,3 +184,17 @@ def test_renormalised_cells_lie_where_the_frame_puts_them():
     assert result.values.shape == (60, 80)
     torch.testing.assert_close(result.values[20:50, 10:40], own / own.max())
     assert int((result.values > 0).sum()) == int((own > 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ratio", "0.5"), ("ratio", None), ("ratio", True), ("conf_threshold", "0.2"), ("conf_threshold", 1.0),
+        ("conf_threshold", None), ("backward_type", ["class"]), ("backward_type", None), ("method", None), ("method", 3),
+        ("device", 0), ("layer", 16), ("layer", []), ("layer", None), ("layer", [1.5]), ("layer", [True]),
+        ("show_box", "no"), ("renormalize", None),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_refused_by_name(yolo, name, value, unchecked):
+    with pytest.raises(OptionError, match=rf"^{name} (is|has) "):
+        generator(yolo, **{name: value})

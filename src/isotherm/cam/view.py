@@ -170,6 +170,12 @@ class Detections:
 Prediction = Classification | Segmentation | Detections
 
 
+def giver_of(prediction: Prediction) -> str:
+    """What kind of model gives such a prediction, in a word."""
+    words = {Classification: "a classifier", Segmentation: "a segmenter", Detections: "a detector"}
+    return words[type(prediction)]
+
+
 @dataclass(frozen=True, eq=False)
 class Pins:
     """Findings to be read again from changed pictures: row i of the batch is asked for pin i.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
@@ -15,8 +16,20 @@ from isotherm.progress import Progress
 
 ALARM = "bold white on red"
 """How a line looks that nobody should overlook."""
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 EVERY_S = 10.0
 """Without a terminal, a line of progress at most so often."""
+
+
+def visible(text: str) -> str:
+    """Text of others, as from a file, with what a terminal would obey spelt out: control characters and turns of the
+    direction of writing.
+
+    Example:
+        >>> print(visible("a\x1b[31mb"))
+        a\x1b[31mb
+    """
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ConsoleReporter(Reporter):

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if {"-h", "--help"} & set(arguments) else 2
     try:
         refuse_renamed(arguments)
+        refuse_hyphens(arguments)
         options: Common = tyro.cli(
             Command, prog="isotherm", description="Heatmaps of any vision model.", args=_paired(arguments) or ["--help"]
         )  # type: ignore[call-overload]
@@ -140,6 +141,17 @@ def refuse_renamed(arguments: Sequence[str]) -> None:
                 f"--trust {value}: --trust is only how thoroughly maps are judged; "
                 f"a file that may run code while it is opened is named with --allow-code {value}"
             )
+
+
+def refuse_hyphens(arguments: Sequence[str]) -> None:
+    """Refuse a file whose name begins like an option.
+
+    Raises:
+        OptionError: with how to name it.
+    """
+    for word in arguments:
+        if word.startswith("-") and word not in ("-", "--") and os.path.lexists(word):
+            raise OptionError(f"{word} is a file here, and is taken for an option; write ./{word} for the file")
 
 
 def _paired(arguments: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from isotherm.cli.console import visible
 from isotherm.cli.options import Runs
 from isotherm.runs.read import RunList, list_runs
 
@@ -31,7 +32,7 @@ def run(options: Runs, arguments: Sequence[str]) -> int:
         print(f"there are no runs in {options.dpath}")
     if not options.quiet:
         for dpath, reason in runs.skipped:
-            print(f"skipped {dpath}: {reason}", file=sys.stderr)
+            print(visible(f"skipped {dpath}: {reason}"), file=sys.stderr)
     return 0
 
 
@@ -50,7 +51,9 @@ def table_of(runs: RunList) -> Table:
             str(entry.dpath),
             entry.command,
         ]
-        table.add_row(*(Text(cell) for cell in cells))  # as text: a command may hold what rich takes for markup
+        table.add_row(
+            *(Text(visible(cell)) for cell in cells)
+        )  # as text: a command may hold what rich takes for markup
     return table
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from isotherm.cli.console import visible
 from isotherm.cli.options import Show
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
@@ -17,7 +18,7 @@ def run(options: Show, arguments: Sequence[str]) -> int:
     for fpath in options.fpaths:
         heatmap = Heatmap.load(fpath)
         values = heatmap.values[torch.isfinite(heatmap.values)]
-        print(f"{fpath}: {heatmap.label or 'heatmap'}")
+        print(visible(f"{fpath}: {heatmap.label or 'heatmap'}"))
         print(f"  kind      {heatmap.kind}{', signed' if heatmap.signed else ''}")
         print(f"  shape     {tuple(heatmap.values.shape)} {heatmap.values.dtype}")
         if values.numel():
@@ -33,5 +34,5 @@ def run(options: Show, arguments: Sequence[str]) -> int:
             )
         print(f"  frame     {heatmap.frame!r}")
         for key, value in heatmap.meta.items():
-            print(f"  {key:<9} {value}")
+            print(visible(f"  {key:<9} {value}"))
     return 0

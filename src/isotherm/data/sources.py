@@ -68,9 +68,11 @@ class Sources:
 
     Args:
         total: how many there will be, None where it cannot be known (a stream, a camera, some videos).
+        all_pictures: none of them is a frame of a video, a stream or a camera.
     """
 
     total: int | None
+    all_pictures: bool
     _parts: Sequence[_Part] = field(repr=False)
 
     def __iter__(self) -> Iterator[Item]:
@@ -85,6 +87,7 @@ class Sources:
 class _Part:
     count: int | None
     items: Callable[[], Iterator[Callable[[int], Item]]]
+    has_frames: bool = False
 
 
 def expand(
@@ -112,7 +115,8 @@ def expand(
         checked now; what is in them, when they are loaded.
 
     Raises:
-        InputError: something does not exist, is of no known kind, or holds nothing to look at.
+        InputError: something does not exist; or nothing of what was named can be looked at. Of several things that
+            exist, one that is of no known kind, damaged or empty becomes an item that fails to load.
         OptionError: a number of these out of range.
 
     Example:
@@ -125,10 +129,21 @@ def expand(
             "nothing was given to look at; give a picture, a folder, a video, an address or a camera's number"
         )
     parts: list[_Part] = []
-    for source in args:
-        parts += _parts_of(os.fspath(source), recursive, choice)
+    broken: list[InputError | MissingExtraError] = []
+    for source in (os.fspath(one) for one in args):
+        try:
+            parts += _parts_of(source, recursive, choice)
+        except (InputError, MissingExtraError) as error:
+            if not os.path.lexists(source):  # a slip in a name is best known before anything is done
+                raise
+            broken.append(error)
+            kind: ItemKind = "frame" if Path(source).suffix.lower() in VIDEO_SUFFIXES else "picture"
+            parts.append(_broken(source, kind, source, str(error)))
+    if len(broken) == len(args):
+        raise broken[0]
     counts = [part.count for part in parts]
-    return Sources(None if None in counts else sum(c for c in counts if c is not None), parts)
+    total = None if None in counts else sum(c for c in counts if c is not None)
+    return Sources(total, not any(part.has_frames for part in parts), parts)
 
 
 # --- one argument ----------------------------------------------------------------------------------------------
@@ -204,7 +219,7 @@ def _video(source: str, name: str, count: int | None, choice: FrameChoice) -> _P
         except InputError as error:  # what came before the break stays, and the next argument still has its turn
             yield _failing(f"{name}#{number:06d}", "frame", source, str(error))
 
-    return _Part(count, items)
+    return _Part(count, items, has_frames=True)
 
 
 def _framed(frame: VideoFrame, title: str, source: str) -> Callable[[int], Item]:
@@ -215,7 +230,7 @@ def _framed(frame: VideoFrame, title: str, source: str) -> Callable[[int], Item]
 
 
 def _broken(name: str, kind: ItemKind, source: str, reason: str) -> _Part:
-    return _Part(1, lambda: iter([_failing(name, kind, source, reason)]))
+    return _Part(1, lambda: iter([_failing(name, kind, source, reason)]), has_frames=kind == "frame")
 
 
 def _failing(name: str, kind: ItemKind, source: str, reason: str) -> Callable[[int], Item]:

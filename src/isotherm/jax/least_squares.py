@@ -14,7 +14,7 @@ from isotherm.frame import Frame
 from isotherm.heatmap import Kind
 from isotherm.jax.argmax import largest
 from isotherm.jax.gaussian import Sigma, axis_exponent, sigma_per_axis
-from isotherm.jax.module import Array, is_traced, jnp, matmul, stopped
+from isotherm.jax.module import Array, compiled, is_traced, jnp, matmul, repeated, stopped
 from isotherm.jax.reading import read_maps
 from isotherm.jax.squares_start import start
 from isotherm.ops.decoded import Decoded
@@ -43,14 +43,27 @@ def least_squares(
     lead = values.shape[:-2]
     top, cell = largest(values)
     valid = jnp.isfinite(top) & (top > 0)
-    known = sigma_cells is not None
     sigma = None if sigma_cells is None else stopped(sigma_per_axis(sigma_cells, cell)).reshape(-1, 2)
     flat, origin = _window(values.reshape(-1, h, w), cell.reshape(-1, 2), _radius(values, top, sigma_cells))
     # a map of nothing would divide by nothing; it is ABSENT whatever comes out
     flat = jnp.where(valid.reshape(-1)[:, None, None], flat, 0.0)
-    height = top.reshape(-1)
+    # as one program: every step by itself would be compiled by itself, two hundred of them for each size of the window
+    xy, bound, score = compiled(_fitted)(flat, top.reshape(-1), cell.reshape(-1, 2) + 0.5 - origin, sigma)
+    return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
+
+
+def _fitted(flat: Array, height: Array, at_largest: Array, sigma: Array | None) -> tuple[Array, Array, Array]:
+    """Places (m, 2) in cells from the windows' corners, covariances and scores of the Gaussians that fit best.
+
+    Args:
+        flat: (m, kh, kw) windows.
+        height: (m) their largest values.
+        at_largest: (m, 2) the centres of their largest cells.
+        sigma: (m, 2) in cells, or None.
+    """
+    known = sigma is not None
     window = stopped(flat) / jnp.maximum(height, _tiny(flat))[:, None, None]
-    mu, sigmas = _refine(window, *start(window, cell.reshape(-1, 2) + 0.5 - origin, sigma, measure), known)
+    mu, sigmas = _refine(window, *start(window, at_largest, sigma, measure), known)
     fit = measure(window, mu, sigmas, known)
     # the gradient of a Gauss-Newton step: exact where the residual is 0
     again = measure(flat / height[:, None, None], mu, sigmas, known)
@@ -60,8 +73,7 @@ def least_squares(
     count = flat.shape[-1] * flat.shape[-2] - (3 if known else 4)
     bound = jnp.linalg.inv(fit.normal)[:, :2, :2] * (residual / max(count, 1))[:, None, None]
     explained = 1 - residual / jnp.maximum(jnp.sum(window**2, axis=(-2, -1)), _tiny(window))
-    score = jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1)
-    return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
+    return xy, bound, jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1)
 
 
 class Fit(NamedTuple):
@@ -132,9 +144,9 @@ def _refine(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> tuple[
     """Levenberg and Marquardt's method, a fixed number of steps; a step that gains nothing is taken back."""
     kh, kw = window.shape[-2:]
     size = jnp.asarray([kw, kh], dtype=window.dtype)
-    fit = measure(window, mu, sigma, sigma_known)
-    damping = jnp.full_like(fit.gain, 1e-3)
-    for _ in range(STEPS):
+
+    def improved(_: Array, state: tuple[Array, Array, Fit, Array]) -> tuple[Array, Array, Fit, Array]:
+        mu, sigma, fit, damping = state
         diagonal = jnp.diagonal(fit.normal, axis1=-2, axis2=-1)
         damped = fit.normal + (diagonal * damping[:, None])[:, :, None] * jnp.eye(
             diagonal.shape[-1], dtype=window.dtype
@@ -151,9 +163,11 @@ def _refine(window: Array, mu: Array, sigma: Array, sigma_known: bool) -> tuple[
         new = measure(window, tried, wider, sigma_known)
         better = new.gain >= fit.gain
         mu, sigma = jnp.where(better[:, None], tried, mu), jnp.where(better[:, None], wider, sigma)
-        fit = Fit(*(jnp.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, o) for n, o in zip(new, fit, strict=True)))
-        damping = jnp.where(better, damping * 0.1, damping * 10)
-    return mu, sigma
+        kept = (jnp.where(better.reshape(-1, *[1] * (n.ndim - 1)), n, o) for n, o in zip(new, fit, strict=True))
+        return mu, sigma, Fit(*kept), jnp.where(better, damping * 0.1, damping * 10)
+
+    fit = measure(window, mu, sigma, sigma_known)
+    return repeated(STEPS, improved, (mu, sigma, fit, jnp.full_like(fit.gain, 1e-3)))[:2]
 
 
 def _radius(values: Array, top: Array, sigma_cells: Sigma | None) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from isotherm.errors import OptionError, ShapeError
@@ -34,6 +36,21 @@ def stopped(array: Array) -> Array:
     import jax
 
     return jax.lax.stop_gradient(array)
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one compiled program for each shape of its arguments."""
+    import jax
+
+    return jax.jit(function)  # type: ignore[no-any-return]
+
+
+def repeated(steps: int, step: Callable[..., Any], state: Any) -> Any:
+    """The state behind so many steps; the step is compiled once."""
+    import jax
+
+    return jax.lax.fori_loop(0, steps, step, state)
 
 
 def widest(dtype: Any) -> Any:

@@ -48,6 +48,17 @@ class JobOptions:
             else:
                 object.__setattr__(self, field.name, _fitting(value, hints[field.name], self.flag(field.name)))
 
+    def at_least(self, low: int, *names: str) -> None:
+        """Refuse options that are below a number, where they were given.
+
+        Raises:
+            OptionError: one of them is.
+        """
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise OptionError(f"{self.flag(name)} {value}: expected a whole number of at least {low}")
+
     @classmethod
     def flag(cls, name: str) -> str:
         """An option's name on the command line, ``--max-frames``."""
@@ -83,7 +94,9 @@ class JobOptions:
         line = ["isotherm", *self.words]
         for name in self.positional:
             value = getattr(self, name)
-            line += [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
+            several = value if isinstance(value, tuple) else (value,)
+            # a file whose name begins like an option
+            line += [f"./{v}" if str(v).startswith("-") else str(v) for v in several]
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in self.positional or value == _default(field) or value is None:
@@ -132,6 +145,21 @@ class ModelOptions(JobOptions):
             raise OptionError(f"--confidence {self.confidence}: expected a number from 0 to 1")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"--seed {self.seed}: expected a whole number from 0 to 2^63 - 1")
+
+
+def box_of(text: str, option: str) -> tuple[float, float, float, float]:
+    """``x0,y0,x1,y1`` in picture pixels.
+
+    Raises:
+        OptionError: no four numbers, or no box.
+    """
+    try:
+        x0, y0, x1, y1 = (float(n) for n in split(text, option))
+    except ValueError as error:
+        raise OptionError(f"{option} {text}: expected four numbers x0,y0,x1,y1 in picture pixels") from error
+    if not (x0 < x1 and y0 < y1):
+        raise OptionError(f"{option} {text}: x0 must be less than x1 and y0 less than y1")
+    return x0, y0, x1, y1
 
 
 def split(text: str, option: str) -> tuple[str, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from isotherm.errors import JobCancelled
 from isotherm.progress import Progress
 
+Own = TypeVar("Own", bound="Reporter")
 Kind = Literal["note", "result", "alarm", "failure"]
 """note: what was chosen, or what a person should know; result: of one item; alarm: what nobody should look at a result
 without knowing; failure: why an item failed."""
@@ -20,8 +21,13 @@ class Reporter:
     A job may be cancelled from any thread: it ends after the item or the step that it is at, and its record says so.
     """
 
-    def __init__(self) -> None:
-        self._cancelled = threading.Event()
+    _cancelled: threading.Event
+
+    def __new__(cls: type[Own], *args: Any, **kwargs: Any) -> Own:
+        """A reporter that can be cancelled, also where a subclass has an ``__init__`` that does not call this one's."""
+        reporter = super().__new__(cls)
+        reporter._cancelled = threading.Event()
+        return reporter
 
     def progress(self, progress: Progress) -> None:
         """How far the job has come."""

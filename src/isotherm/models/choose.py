@@ -20,7 +20,7 @@ from torch import nn
 from isotherm.cam.capture import original_module
 from isotherm.cam.scores.naming import class_names
 from isotherm.cam.view import View
-from isotherm.errors import AdapterError, MissingExtraError, OptionError
+from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError
 from isotherm.models.family import Family, Fit, Match, families
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
@@ -225,7 +225,27 @@ def _call(
         )
     if "names" in values:
         values["names"] = class_names(values["names"])
-    return function(first, **values)
+    return function(first, **values) if family.is_ours else _foreign(family, function, first, values)
+
+
+def _foreign(
+    family: Family, function: Callable[..., Any], first: Any, values: Mapping[str, Any]
+) -> View | LanguageView:
+    """What a family of another package makes of a model; an error of it names the family and where it comes from."""
+    who = f"the model family {family.name} ({function.__module__}.{function.__qualname__})"
+    try:
+        view = function(first, **values)
+    except IsothermError:
+        raise
+    except Exception as error:
+        raise AdapterError(
+            f"{who} failed ({type(error).__name__}: {error}); update its package, or look at the error behind this one"
+        ) from error
+    if not isinstance(view, View | LanguageView):
+        raise AdapterError(
+            f"{who} gave {view!r:.80}; expected an object that fulfils isotherm.cam.view.View or isotherm.vlm.view.LanguageView"
+        )
+    return view
 
 
 def _unknown(name: str) -> AdapterError | MissingExtraError:

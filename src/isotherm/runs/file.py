@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import InputError, JobCancelled
+from isotherm.errors import InputError, JobCancelled, OptionError
 from isotherm.version import __version__
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class RunFile:
         write: False in processes that only help another one, which writes.
         start: facts of this start alone, such as threads and device.
         **facts: of the run: anything that JSON can hold, and paths, tensors, arrays, frames.
+
+    Raises:
+        OptionError: another run took the folder since it was looked into.
+        InputError: the record that is there is damaged.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class RunFile:
     ) -> None:
         self._fpath, self._write, self._began = dpath / RUN_FILE, write, time.monotonic()
         line, moment, made_with = shlex.join(command), now(), versions()
+        is_free = not os.path.lexists(self._fpath)
         before = _before(self._fpath, job)
         self._before_s = float(before.get("seconds", 0.0))
         self.record: dict[str, Any] = {
@@ -98,7 +103,12 @@ class RunFile:
             ],
             **to_json(facts),
         }
-        self._save()
+        try:
+            self._save(replace=not is_free)
+        except FileExistsError:
+            raise OptionError(
+                f"another run has just begun in {dpath}; give another folder with --out, or wait for its end"
+            ) from None
 
     def note(self, **facts: Any) -> None:
         """Add facts that became known later, such as the layers that were chosen."""
@@ -117,10 +127,10 @@ class RunFile:
         """Wall time of this start so far."""
         return time.monotonic() - self._began
 
-    def _save(self) -> None:
+    def _save(self, *, replace: bool = True) -> None:
         if self._write:
             text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False)
-            with atomic_write(self._fpath) as file:
+            with atomic_write(self._fpath, replace=replace) as file:
                 # a file name that is not UTF-8 becomes a JSON escape
                 file.write(text.encode(errors="backslashreplace") + b"\n")
 

@@ -72,7 +72,7 @@ def read_run(dpath: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: the folder holds no run of this program.
     """
-    fpath = Path(dpath) / RUN_FILE
+    fpath = _folder(dpath) / RUN_FILE
     try:
         if fpath.exists() and not fpath.is_file():  # a pipe would keep us waiting
             raise InputError(f"{fpath} is no regular file; expected the record of a run")
@@ -110,7 +110,7 @@ def list_runs(dpath: str | os.PathLike[str] = "runs") -> RunList:
         >>> runs[0].command, runs[0].status, runs[0].done, runs[0].failed
         ('isotherm explain cat.jpg', 'finished', 1, 0)
     """
-    top = Path(dpath)
+    top = _folder(dpath)
     if not top.is_dir():
         raise InputError(f"there is no folder {top}; expected one with runs in it, such as runs")
     walk = _Walk(top)
@@ -125,7 +125,7 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         InputError: the file is missing, or a whole line of it is not JSON.
     """
-    fpath = Path(dpath) / ITEMS_FILE
+    fpath = _folder(dpath) / ITEMS_FILE
     try:
         *lines, _ = fpath.read_bytes().split(b"\n")
     except OSError as error:
@@ -139,6 +139,13 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
                 f"{fpath}, line {number}: not JSON ({error}); the file was changed by something else"
             ) from error
     return items
+
+
+def _folder(dpath: object) -> Path:
+    """The path of a folder; raises InputError for what is no path."""
+    if not isinstance(dpath, str | os.PathLike):
+        raise InputError(f"the folder is {dpath!r:.80}; expected a path, such as 'runs/explain-001'")
+    return Path(dpath)
 
 
 class _Walk:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from isotherm.cam.view import Detections, Inputs, Prediction
 from isotherm.draw import overlay, renormalise_in_boxes, save_picture
 from isotherm.errors import InputError, IsothermError, OptionError, TargetError
 from isotherm.heatmap import Heatmap
+from isotherm.ops.names import known_word
 from isotherm.train.devices import chosen_device
 
 PARTS = {"class": "class", "box": "box", "segment": "mask", "all": "all"}
@@ -82,10 +84,19 @@ class YoloEHeatmapGenerator:
         renormalize: bool = True,
         **options: Any,
     ) -> None:
-        if backward_type not in PARTS:
-            raise OptionError(f"backward_type is {backward_type!r}; expected one of {', '.join(PARTS)}")
-        if not 0 < ratio <= 1:
-            raise OptionError(f"ratio is {ratio}; expected a share of the detections, above 0 and up to 1")
+        known_word(backward_type, tuple(PARTS), "backward_type")
+        if not _is_number(ratio) or not 0 < ratio <= 1:
+            raise OptionError(f"ratio is {ratio!r}; expected a share of the detections, above 0 and up to 1")
+        if not _is_number(conf_threshold) or not 0 < conf_threshold < 1:
+            raise OptionError(f"conf_threshold is {conf_threshold!r}; expected a number above 0 and below 1")
+        for name, switch in (("show_box", show_box), ("renormalize", renormalize)):
+            if not isinstance(switch, bool | np.bool_):
+                raise OptionError(f"{name} is {switch!r}; expected True or False")
+        for name, value in (("device", device), ("method", method)):
+            if not isinstance(value, str):
+                raise OptionError(f"{name} is {value!r}; expected text, such as {get_default_params()[name]!r}")
+        if not isinstance(layer, Sequence) or not layer:
+            raise OptionError(f"layer is {layer!r}; expected several numbers or names, such as [10, 12], or 'auto'")
         self.method = method_of(method)
         self.layers = layer if isinstance(layer, str) else tuple(layer_name(one) for one in layer)
         self.target = MostConfident(PARTS[backward_type], ratio)
@@ -191,8 +202,17 @@ def method_of(name: str) -> str:
 def layer_name(layer: int | str) -> str:
     """The name of a layer, from its number in the model's list.
 
+    Raises:
+        OptionError: it is neither.
+
     Example:
         >>> layer_name(16), layer_name("model.22")
         ('model.16', 'model.22')
     """
+    if not isinstance(layer, str | Integral) or isinstance(layer, bool):
+        raise OptionError(f"layer has {layer!r}; expected a number in the model's list, or a name such as 'model.16'")
     return layer if isinstance(layer, str) else f"model.{layer}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

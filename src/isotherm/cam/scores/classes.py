@@ -14,17 +14,18 @@ from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index, class_indices
 from isotherm.cam.trace import Targets
-from isotherm.cam.view import Classification, Inputs, Prediction
-from isotherm.errors import TargetError
+from isotherm.cam.view import Classification, Inputs, Prediction, giver_of
+from isotherm.errors import TargetError, UnfitTargetError
 from isotherm.relevance.score import Score
 
 
 def need_classification(prediction: Prediction, score: object) -> Classification:
     """The prediction, if it is a classifier's."""
     if not isinstance(prediction, Classification):
-        raise TargetError(
+        raise UnfitTargetError(
             f"{type(score).__name__} is a score of classifiers, but this model gives {type(prediction).__name__}; "
-            "use Detection for detectors and SegmentationMask for segmenters"
+            "use Detection for detectors and SegmentationMask for segmenters",
+            gives=giver_of(prediction),
         )
     return prediction
 
@@ -74,7 +75,7 @@ class TopK(Score):
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         p = need_classification(prediction, self)
         if not 1 <= self.k <= p.logits.shape[1]:
-            raise TargetError(
+            raise UnfitTargetError(
                 f"top {self.k} of {p.logits.shape[1]} classes does not exist; k is from 1 to the number of classes"
             )
         return _targets(p, p.logits.detach().topk(self.k, dim=1).indices)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
 from isotherm.cam.trace import Targets
-from isotherm.cam.view import Detections, Inputs, Pins, Prediction
-from isotherm.errors import TargetError
+from isotherm.cam.view import Detections, Inputs, Pins, Prediction, giver_of
+from isotherm.errors import TargetError, UnfitTargetError
 from isotherm.relevance.score import Score
 
 Part = Literal[
@@ -55,8 +55,9 @@ class Detection(Score):
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         if not isinstance(prediction, Detections):
-            raise TargetError(
-                f"Detection is a score of detectors, but this model gives {type(prediction).__name__}; use ClassLogit or TopK for classifiers"
+            raise UnfitTargetError(
+                f"Detection is a score of detectors, but this model gives {type(prediction).__name__}; use ClassLogit or TopK for classifiers",
+                gives=giver_of(prediction),
             )
         finding = positions(prediction.picture)
         chosen = self._rows(prediction, inputs, finding)
@@ -123,14 +124,18 @@ class Detection(Score):
         parts = (self.of,) if isinstance(self.of, str) else tuple(self.of)
         for part in parts:
             if part not in get_args(Part):
-                raise TargetError(f"a finding has no part {part!r}; expected one of {', '.join(get_args(Part))}, all")
+                raise UnfitTargetError(
+                    f"a finding has no part {part!r}; expected one of {', '.join(get_args(Part))}, all"
+                )
             lacks = {"mask": p.masks is None, "objectness": p.objectness is None, "keypoint": p.keypoints is None}
             if lacks.get(part):
-                raise TargetError(f"this detector gives no {part}; explain its class or box, or use a model that does")
+                raise UnfitTargetError(
+                    f"this detector gives no {part}; explain its class or box, or use a model that does"
+                )
         if "keypoint" in parts:
             assert p.keypoints is not None
             if self.keypoint is None or not 0 <= self.keypoint < p.keypoints.shape[1]:
-                raise TargetError(
+                raise UnfitTargetError(
                     f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}, numbered from 0"
                 )
         return parts  # type: ignore[return-value]

@@ -9,7 +9,7 @@ from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.segmentation import SegmentationMask
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Detections, Inputs, Prediction, Segmentation
-from isotherm.errors import TargetError
+from isotherm.errors import UnfitTargetError
 from isotherm.relevance.score import Score
 
 
@@ -24,6 +24,8 @@ class Named(Score):
             return Detection(self.which)(prediction, inputs)
         if isinstance(prediction, Segmentation):
             if len(self.which) != 1:
-                raise TargetError(f"one class at a time is explained in a segmentation; {len(self.which)} were given")
+                raise UnfitTargetError(
+                    f"one class at a time is explained in a segmentation; {len(self.which)} were given"
+                )
             return SegmentationMask(self.which[0])(prediction, inputs)
         return Classes(self.which)(prediction, inputs)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isotherm.errors import OptionError, TargetError
+from isotherm.errors import OptionError, UnfitTargetError
 
 
 def class_index(wanted: int | str, names: Sequence[str]) -> int:
@@ -16,12 +16,12 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     class's name counts, and a name with a word too many.
 
     Raises:
-        TargetError: no such class, or several; the message has the nearest names.
+        UnfitTargetError: no such class, or several; the message has the nearest names.
     """
     if isinstance(wanted, int) or (wanted.lstrip("-").isdigit() and wanted not in names):
         index = int(wanted)
         if not 0 <= index < len(names):
-            raise TargetError(
+            raise UnfitTargetError(
                 f"class {index} does not exist: the model has {len(names)} classes, numbered from 0 to {len(names) - 1}"
             )
         return index
@@ -34,7 +34,7 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     if len(exact) == 1:
         return exact[0]
     if len(exact) > 1:
-        raise TargetError(
+        raise UnfitTargetError(
             f"class {wanted!r} fits {len(exact)} classes: {', '.join(f'{i} {names[i]!r}' for i in exact[:8])}; give the number"
         )
     loose = [i for i, name in enumerate(names) if key in name.casefold()]
@@ -58,7 +58,7 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
         if near
         else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
     )
-    raise TargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
+    raise UnfitTargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
 
 
 def class_indices(wanted: Sequence[int | str], names: Sequence[str]) -> list[int]:

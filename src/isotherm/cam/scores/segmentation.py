@@ -10,8 +10,8 @@ from torch import Tensor
 
 from isotherm.cam.scores.naming import class_index
 from isotherm.cam.trace import Targets
-from isotherm.cam.view import Inputs, Prediction, Segmentation
-from isotherm.errors import TargetError
+from isotherm.cam.view import Inputs, Prediction, Segmentation, giver_of
+from isotherm.errors import TargetError, UnfitTargetError
 from isotherm.relevance.score import Score
 
 
@@ -31,8 +31,9 @@ class SegmentationMask(Score):
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
         if not isinstance(prediction, Segmentation):
-            raise TargetError(
-                f"SegmentationMask is a score of segmenters, but this model gives {type(prediction).__name__}"
+            raise UnfitTargetError(
+                f"SegmentationMask is a score of segmenters, but this model gives {type(prediction).__name__}",
+                gives=giver_of(prediction),
             )
         logits = prediction.logits
         b, k = logits.shape[:2]

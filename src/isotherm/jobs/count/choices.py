@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from isotherm.errors import AdapterError, OptionError
-from isotherm.jobs.count.options import CountingOptions
+from isotherm.errors import AdapterError
+from isotherm.jobs.count.options import CountingOptions, check_overlap, grid_of
 from isotherm.jobs.open_model import opened_model
-from isotherm.jobs.options import split
 from isotherm.models.choose import OpenModel
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.train.recipe import from_plain, read_recipe
@@ -29,30 +28,13 @@ def config_of(options: CountingOptions) -> CountingConfig:
     if options.prompt is not None:
         plain["prompts"] = CountPrompts(whole=options.prompt)
     if options.grid is not None:
-        plain["grid"] = _grid(options.grid)
+        plain["grid"] = grid_of(options.grid)
     plain |= {
         name: value
         for name, value in {"overlap": options.overlap, "crop_side": options.crop_side}.items()
         if value is not None
     }
     config = from_plain(CountingConfig, plain, where="" if options.config is None else str(options.config))
-    if not 0 <= config.overlap < 1:
-        raise OptionError(f"--overlap {config.overlap:g}: expected a share of a cell's side, from 0 to less than 1")
+    check_overlap(config.overlap)
     token_methods(config.method)
     return config
-
-
-def crop_of(text: str) -> tuple[float, float, float, float]:
-    """``x0,y0,x1,y1``."""
-    try:
-        x0, y0, x1, y1 = (float(n) for n in split(text, "--crop"))
-    except ValueError as error:
-        raise OptionError(f"--crop {text}: expected four numbers x0,y0,x1,y1 in picture pixels") from error
-    return x0, y0, x1, y1
-
-
-def _grid(text: str) -> tuple[int, int]:
-    rows, cross, columns = text.lower().partition("x")
-    if not (cross and rows.strip().isdigit() and columns.strip().isdigit()):
-        raise OptionError(f"--grid {text}: expected rows x columns, such as 3x3")
-    return int(rows), int(columns)

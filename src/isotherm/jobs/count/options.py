@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from tyro.conf import Positional, UseAppendAction
 
 from isotherm.errors import OptionError
-from isotherm.jobs.options import ModelOptions
+from isotherm.jobs.options import ModelOptions, box_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,14 @@ class CountingOptions(ModelOptions):
     """A file (YAML) of all options of isotherm.systems.counting_config.CountingConfig; what is given here goes
     before.
     """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.at_least(1, "crop_side")
+        if self.overlap is not None:
+            check_overlap(self.overlap)
+        if self.grid is not None:
+            grid_of(self.grid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +68,27 @@ class CountJob(CountingOptions):
         super().__post_init__()
         if self.strategy == "custom" and not self.crop:
             raise OptionError("--strategy custom counts in crops of yours; give at least one with --crop x0,y0,x1,y1")
+        for text in self.crop:
+            box_of(text, "--crop")
+
+
+def check_overlap(overlap: float) -> None:
+    """Refuse an overlap of neighbouring crops that is none.
+
+    Raises:
+        OptionError: it is not from 0 to less than 1.
+    """
+    if not 0 <= overlap < 1:
+        raise OptionError(f"--overlap {overlap:g}: expected a share of a cell's side, from 0 to less than 1")
+
+
+def grid_of(text: str) -> tuple[int, int]:
+    """``3x3``: rows and columns.
+
+    Raises:
+        OptionError: it is not two whole numbers of at least 1.
+    """
+    rows, cross, columns = (part.strip() for part in text.lower().partition("x"))
+    if not (cross and rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
+        raise OptionError(f"--grid {text}: expected rows x columns, such as 3x3")
+    return int(rows), int(columns)

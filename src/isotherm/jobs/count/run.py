@@ -13,8 +13,9 @@ from isotherm.cam.premises import premises_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import save_picture
 from isotherm.errors import InputError, JobCancelled, NonFiniteError, OptionError
-from isotherm.jobs.count.choices import config_of, counting_view, crop_of
+from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.options import box_of
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
@@ -41,7 +42,7 @@ def run(
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
     line = shlex.join(words)
-    config, crops = config_of(options), [crop_of(text) for text in options.crop]
+    config, crops = config_of(options), [box_of(text, "--crop") for text in options.crop]
     sources = expand(options.sources, recursive=options.recursive)
     view, reason = counting_view(options, opened)
     premises = premises_of(view)

@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
-from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountingOptions
+from isotherm.ops.names import known_word
+
+SPLITS = ("train", "val", "test", "val_coco", "test_coco")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +36,5 @@ class EvalFsc147Job(CountingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.limit is not None and self.limit < 1:
-            raise OptionError(f"--limit {self.limit}: expected at least 1")
+        self.at_least(1, "limit")
+        known_word(self.split, SPLITS, "--split")

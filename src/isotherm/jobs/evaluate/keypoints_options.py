@@ -39,7 +39,6 @@ class EvalKeypointsJob(JobOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.extremes < 0:
-            raise OptionError(f"--extremes {self.extremes}: expected at least 0")
+        self.at_least(0, "extremes")
         if self.images is not None and self.data is None:
             raise OptionError("--images goes with --data")

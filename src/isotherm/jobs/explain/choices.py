@@ -9,12 +9,14 @@ from typing import Any, get_args
 from isotherm.cam.scores import Contrast, Detection, TopK
 from isotherm.cam.scores.detections import Part
 from isotherm.data.pictures import read_picture
+from isotherm.data.sources import Sources
 from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
-from isotherm.errors import OptionError
+from isotherm.errors import OptionError, UnfitTargetError
 from isotherm.explaining import ExplainOptions, resolve_score
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import split
+from isotherm.ops.names import plain
 from isotherm.vlm.choose import answer_score
 
 
@@ -43,7 +45,13 @@ def methods_of(options: ExplainJob) -> list[str] | None:
     if options.method and options.compare:
         raise OptionError("--method is one method and --compare several; give one of the two")
     if options.compare:
-        return list(split(options.compare, "--compare"))
+        names = split(options.compare, "--compare")
+        twice = sorted({name for name in names if list(map(plain, names)).count(plain(name)) > 1})
+        if twice:
+            raise OptionError(
+                f"--compare {options.compare}: {' and '.join(twice)} would stand beside itself; name each once"
+            )
+        return list(names)
     return None if options.method is None else [options.method]
 
 
@@ -139,6 +147,33 @@ def style_of(options: ExplainJob) -> Style:
     except OptionError as error:
         what = "--style" if options.style not in STYLES else "--colormap"
         raise OptionError(f"{what}: {error}") from error
+
+
+def unfit(error: UnfitTargetError, options: ExplainJob, model: str) -> OptionError:
+    """The same error in the command line's words: which option asks for what no picture of this model can have."""
+    asks = {
+        f"--box {options.box}": options.box is not None,
+        f"--top {options.top}": options.top is not None,
+        f"--versus {options.versus}": options.versus is not None,
+        f"--target {options.target}": options.target != "class",
+        f"--class {options.cls}": options.cls is not None,
+    }
+    option = next((words for words, is_given in asks.items() if is_given), "--target")
+    if not error.gives:
+        return OptionError(f"{option}: {error}")
+    kind = "classifiers" if options.top is not None or options.versus is not None else "detectors"
+    return OptionError(
+        f"{option} is for {kind}, and this model ({model}) is {error.gives}; leave it out, or name another model with --model"
+    )
+
+
+def idle_options(options: ExplainJob, sources: Sources) -> str | None:
+    """A line about options that change nothing here; None where there are none."""
+    of_videos = {"every": 1, "max_frames": None, "start_s": 0.0, "end_s": None}
+    idle = [options.flag(name) for name, default in of_videos.items() if getattr(options, name) != default]
+    if not (idle and sources.all_pictures):
+        return None
+    return f"{', '.join(idle)}: for videos alone, and only pictures were given, so nothing changes"
 
 
 def _parts(text: str) -> tuple[Any, int | None]:

@@ -105,10 +105,7 @@ class ExplainJob(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, low in (("batch", 1), ("every", 1), ("top", 1), ("max_frames", 1)):
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise OptionError(f"{self.flag(name)} {value}: expected a whole number of at least {low}")
+        self.at_least(1, "batch", "every", "top", "max_frames")
         if self.opacity is not None and not 0 <= self.opacity <= 1:
             raise OptionError(f"--opacity {self.opacity}: expected a number from 0 to 1")
         if not 0 <= self.start_s < math.inf:

@@ -16,9 +16,18 @@ from isotherm.cam.view import View
 from isotherm.data.clips import clip_of
 from isotherm.data.sources import Item, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
-from isotherm.errors import AdapterError, InputError, JobCancelled, LayerError, MethodError, NonFiniteError, OptionError
+from isotherm.errors import (
+    AdapterError,
+    InputError,
+    JobCancelled,
+    LayerError,
+    MethodError,
+    NonFiniteError,
+    OptionError,
+    UnfitTargetError,
+)
 from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
-from isotherm.jobs.explain.choices import explain_options, style_of
+from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
 from isotherm.jobs.explain.clip import write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
@@ -29,12 +38,13 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress
+from isotherm.runs.file import ending
 from isotherm.runs.record import Run, Summary
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView
 
-FATAL = (LayerError, MethodError, AdapterError, OptionError)
+FATAL = (LayerError, MethodError, AdapterError, OptionError, UnfitTargetError)
 """Mistakes that every picture would meet in the same way: the run stops at the first."""
 
 
@@ -72,6 +82,8 @@ def run(
         start_s=options.start_s,
         end_s=options.end_s,
     )
+    if (idle := idle_options(options, sources)) is not None:
+        reporter.message(idle)
     opened, items = opened_model(options, opened), iter(sources)
     if options.like is not None:
         opened, items = shown_model(options.like, opened, items)
@@ -187,7 +199,10 @@ class _Work:
         except JobCancelled:
             self.status = "cancelled"
         except FATAL as error:
-            self.fatal = error
+            self.fatal = (
+                unfit(error, self.options, self.opened.view.name) if isinstance(error, UnfitTargetError) else error
+            )
+            self.status = ending(type(self.fatal), self.fatal)
 
     def _explained(self, items: Iterator[Item]) -> Iterator[tuple[Item, Explanation]]:
         """Items with their explanations, ``batch`` at a time; a batch that fails is tried one by one."""

@@ -16,8 +16,8 @@ from isotherm.atomic import atomic_write
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import Item, expand
 from isotherm.draw import draw_points, save_picture
-from isotherm.errors import InputError, JobCancelled, OptionError
-from isotherm.jobs.options import split
+from isotherm.errors import InputError, JobCancelled
+from isotherm.jobs.options import box_of
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.points import Points
@@ -46,7 +46,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    box = _box(options.box)
+    box = None if options.box is None else box_of(options.box, "--box")
     sources = expand(options.sources, recursive=options.recursive)
     trained, which = open_run(options.run) if opened is None else opened
     trained.model.to(chosen_device(options.device))
@@ -139,18 +139,6 @@ def _title(name: str, facts: dict[str, Any]) -> str:
         for line, length in facts.get("lines", {}).items()
     ]
     return "  ·  ".join([name, *lines])
-
-
-def _box(text: str | None) -> Box | None:
-    if text is None:
-        return None
-    try:
-        x0, y0, x1, y1 = (float(n) for n in split(text, "--box"))
-    except ValueError as error:
-        raise OptionError(f"--box {text}: expected four numbers x0,y0,x1,y1 in picture pixels") from error
-    if not (x0 < x1 and y0 < y1):
-        raise OptionError(f"--box {text}: x0 must be less than x1 and y0 less than y1")
-    return x0, y0, x1, y1
 
 
 def _number(value: torch.Tensor) -> float | None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from tyro.conf import Positional
 
 from isotherm.errors import OptionError
-from isotherm.jobs.options import JobOptions
+from isotherm.jobs.options import JobOptions, box_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,8 @@ class PredictKeypointsJob(JobOptions):
         super().__post_init__()
         if not 0 < self.level < 1:
             raise OptionError(f"--level {self.level}: expected a probability between 0 and 1, such as 0.95")
-        if self.batch < 1:
-            raise OptionError(f"--batch {self.batch}: expected at least 1")
+        self.at_least(1, "batch")
+        if self.box is not None:
+            box_of(self.box, "--box")
         if self.px_per_cm is not None and not 0 < self.px_per_cm < math.inf:
             raise OptionError(f"--px-per-cm {self.px_per_cm}: expected a number above 0")

@@ -28,3 +28,7 @@ class SweepJob(JobOptions):
     """Trials at the same time. Default: as the file says."""
     skip_bad: bool = False
     """Leave out pictures and annotations that cannot be read, and say so, instead of stopping."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.at_least(1, "at_once")

@@ -51,6 +51,7 @@ class TrainKeypointsJob(JobOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.at_least(1, "steps", "devices", "nodes")
         if sum(choice is not None for choice in (self.config, self.data, self.resume)) != 1:
             raise OptionError("give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN")
         if self.resume is not None:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from tyro.conf import UseAppendAction
 
-from isotherm.errors import OptionError
 from isotherm.jobs.options import JobOptions
 
 
@@ -34,8 +33,8 @@ class TrainShippedJob(JobOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.threads is not None and self.threads < 1:
-            raise OptionError(f"--threads {self.threads}: expected at least 1")
+        self.at_least(0, "seed")
+        self.at_least(1, "steps", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
