@@ -115,6 +115,6 @@ test("a tree's rows are those of open branches", () => {
   const leaf = /** @param {string} name */ (name) => ({ name, type: "Conv2d", shape: [8, 4, 4], automatic: false, why: "", children: [] });
   const tree = [{ ...leaf("a"), children: [leaf("a.0"), leaf("a.1")] }, leaf("b")];
   assert.deepEqual(flat(tree, () => false).map((row) => row.layer.name), ["a", "b"]);
-  assert.deepEqual(flat(tree, () => true).map((row) => [row.layer.name, row.level, row.index, row.count]), [["a", 1, 0, 2], ["a.0", 2, 0, 2], ["a.1", 2, 1, 2], ["b", 1, 1, 2]]);
+  assert.deepEqual(flat(tree, () => true).map((row) => [row.layer.name, row.short, row.level, row.index, row.count]), [["a", "a", 1, 0, 2], ["a.0", "0", 2, 0, 2], ["a.1", "1", 2, 1, 2], ["b", "b", 1, 1, 2]]);
   assert.equal(shapeText([8, 4, 4]), "8 × 4 × 4");
 });

@@ -53,15 +53,15 @@ class Tree {
   }
 
   draw() {
-    this.root.replaceChildren(...this.rows.map(({ layer, level, index, count }) => {
+    this.root.replaceChildren(...this.rows.map(({ layer, level, index, count, short }) => {
       const branch = layer.children.length > 0, open = this.open.has(layer.name), on = this.chosen.has(layer.name);
       return el("li", {
         role: "treeitem", "aria-level": level, "aria-setsize": count, "aria-posinset": index + 1, "aria-expanded": branch ? String(open) : undefined, "aria-selected": String(on),
-        tabIndex: layer.name === this.at ? 0 : -1, "data-name": layer.name, class: on ? "on" : "", css: { "--level": String(level) },
+        tabIndex: layer.name === this.at ? 0 : -1, "data-name": layer.name, title: layer.name, class: on ? "on" : "", css: { "--level": String(level) },
         on: { click: (event) => { this.at = layer.name; if (branch && event.target instanceof Element && event.target.closest(".twist")) this.turn(layer); else this.choose(layer); this.focus(); } },
       }, el("span", { class: "twist", "aria-hidden": "true", text: branch ? (open ? "▾" : "▸") : "" }), el("span", { class: "tickmark", "aria-hidden": "true", text: on ? "✓" : "" }),
-        el("code", { text: layer.name }), el("span", { class: "kind", text: layer.type }), el("span", { class: "shape num", text: shapeText(layer.shape) }),
-        layer.automatic ? el("i", { class: "verdict good", title: layer.why, text: "automatic" }) : null);
+        el("code", { text: short }), el("span", { class: "kind", text: layer.type }), layer.automatic ? el("i", { class: "verdict good", title: layer.why, text: "automatic" }) : null,
+        el("span", { class: "shape num", text: shapeText(layer.shape) }));
     }));
   }
 
