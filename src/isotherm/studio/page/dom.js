@@ -124,15 +124,23 @@ export function dialog(title, content, { closed, wide } = {}) {
   const head = el("header", {}, el("h2", { id: name, text: title }), el("button", { type: "button", class: "close", "aria-label": "Close", on: { click: () => root.close() } }, "×"));
   const root = el("dialog", { class: wide ? "wide" : "", "aria-labelledby": name }, head, el("div", { class: "body" }, content));
   root.addEventListener("close", () => {
+    raiseNotices(root);
     root.remove();
     closed?.();
     if (before instanceof HTMLElement && before.isConnected) before.focus();
   });
   document.body.append(root);
   root.showModal();
+  raiseNotices();
   return { close: () => root.close(), root };
 }
 let dialogs = 0;
+
+/** Put what is told to the user into the topmost dialog, since all below it can be neither seen nor pressed. @param {Element} [but] that is closing */
+function raiseNotices(but) {
+  const open = [...document.querySelectorAll("dialog[open]")].filter((one) => one !== but);
+  (open.at(-1) ?? document.body).append(byId("notices"));
+}
 
 /**
  * Ask before something that cannot be undone.

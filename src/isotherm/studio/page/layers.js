@@ -23,7 +23,7 @@ export async function chooseLayers(model, chosen) {
     const why = automatic.length ? `Without a choice: ${automatic.map((one) => one.name).join(", ")}${automatic[0].why ? `, ${automatic[0].why}` : ""}.` : "";
     const content = el("div", { class: "layers" }, el("p", { class: "hint", text: `${why} Shapes are channels × height × width: fewer cells see larger things. Arrow keys move, Enter or Space chooses.` }), tree.root,
       el("div", { class: "row end" }, button("Automatic", "tool", () => []), button("Take these", "go", () => tree.names())));
-    const box = dialog(`Layers of ${model}`, content, { wide: true, closed: () => resolve(result) });
+    const box = dialog(`Layers of ${model === "auto" ? "the automatic model" : model}`, content, { wide: true, closed: () => resolve(result) });
     tree.focus();
   });
 }
