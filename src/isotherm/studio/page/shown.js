@@ -190,7 +190,7 @@ export class Shown {
 
   drawBelow() {
     const { picture, run } = this;
-    const words = (picture.words ?? []).length ? el("p", { class: "words" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
+    const words = (picture.words ?? []).length ? el("p", { class: "answer" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
     this.below.replaceChildren(...[
