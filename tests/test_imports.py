@@ -28,7 +28,7 @@ HEAVY = {
     "ultralytics": ("ultralytics",),
     "av": ("video", "animation"),
     "cv2": ("ultralytics",),
-    "matplotlib": ("colour", "figures"),
+    "matplotlib": ("colour", "figures", "pdf"),
     "jax": ("jax",),
     "lightning": ("lightning",),
     "wandb": ("wandb",),

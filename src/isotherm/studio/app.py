@@ -9,7 +9,20 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI
 
-from isotherm.studio.api import events, layers, live, page, pictures, remarks, runs, samples, state, videos, views
+from isotherm.studio.api import (
+    events,
+    exports,
+    layers,
+    live,
+    page,
+    pictures,
+    remarks,
+    runs,
+    samples,
+    state,
+    videos,
+    views,
+)
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -26,6 +39,7 @@ PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
     remarks.routes,
     events.routes,
     views.routes,
+    exports.routes,
 )
 """Each makes the routes of one subject; the order is that of the description."""
 

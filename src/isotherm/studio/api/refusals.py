@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from isotherm.errors import IsothermError, OptionError
+from isotherm.studio.desk.desk import Fault
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.work.workroom import Busy, QueueFull
 
@@ -76,8 +77,8 @@ def _status_of(error: IsothermError) -> int:
         return error.status
     if isinstance(error, QueueFull):
         return 429
-    if isinstance(error, Busy):
-        return 503
+    if isinstance(error, Busy | Fault):
+        return 503 if isinstance(error, Busy) else 500
     return 404 if isinstance(error, NotThere) else 422 if isinstance(error, OptionError) else 400
 
 

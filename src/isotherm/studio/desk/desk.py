@@ -20,6 +20,7 @@ from isotherm import errors
 from isotherm.errors import InputError, IsothermError
 
 TASKS: Mapping[str, str] = {
+    "export": "isotherm.studio.exports.draw:export",
     "facts": "isotherm.studio.desk.facts:facts",
     "look": "isotherm.studio.desk.pictures:look",
     "show": "isotherm.studio.desk.pictures:show",
@@ -28,6 +29,10 @@ TASKS: Mapping[str, str] = {
     "strip of video": "isotherm.studio.desk.videos:strip",
 }
 """What a desk does: functions as ``module:name``, imported when they are needed first."""
+
+
+class Fault(IsothermError):
+    """A task ended in a way that nobody foresaw: a fault of ours or of a package."""
 
 
 class Desk:
@@ -124,13 +129,13 @@ def serve(pipe: Connection) -> None:
             answer = ("InputError", "there is not enough memory for it")
         except Exception as error:  # a fault of ours or of a package: this task's end, not the studio's
             traceback.print_exc()
-            answer = ("IsothermError", f"this was not foreseen: {type(error).__name__}: {error}")
+            answer = ("Fault", f"this was not foreseen: {type(error).__name__}: {error}")
         pipe.send(answer)
 
 
 def _error(kind: str, message: str) -> IsothermError:
     """The error of a task, as its class where that is made of a message alone."""
-    cls = getattr(errors, kind, IsothermError)
+    cls = Fault if kind == "Fault" else getattr(errors, kind, Fault)
     try:
         return cls(message)
     except TypeError:

@@ -20,12 +20,12 @@ from typing import Any
 
 from isotherm.errors import InputError, IsothermError
 from isotherm.jobs.options import JobOptions
-from isotherm.runs.read import read_items
 from isotherm.studio.store.blobs import new_id
 from isotherm.studio.store.history import History
-from isotherm.studio.store.query import MapFacts, Status
+from isotherm.studio.store.query import Status
 from isotherm.studio.work.events import Event, Events
 from isotherm.studio.work.process import WorkerProcess
+from isotherm.studio.work.results import maps_in
 from isotherm.studio.work.worker import JOBS
 
 GRACE_S = 10.0
@@ -356,23 +356,6 @@ class Workroom:
 
     def _retry_s(self) -> int:
         return max(1, round(self._seconds))
-
-
-def maps_in(folder: Path) -> list[MapFacts]:
-    """What the history keeps of the maps of a run's folder, in their order."""
-    return [
-        MapFacts(
-            picture=str(item["name"]),
-            label=str(facts.get("label", "")),
-            method=str(facts.get("method", "")),
-            layers=str(facts.get("layer", "")),
-            verdict=facts.get("verdict"),
-            statistics=facts.get("statistics", {}),
-        )
-        for item in read_items(folder)
-        if item.get("status") == "done"
-        for facts in item.get("maps", ())
-    ]
 
 
 def _inputs(folder: Path) -> Path:

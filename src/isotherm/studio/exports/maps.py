@@ -1,0 +1,48 @@
+"""A map of a run, read back from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isotherm.errors import InputError
+from isotherm.frame import Frame
+from isotherm.heatmap import Heatmap
+from isotherm.studio.view_files import view_of, view_path
+
+
+def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str, Any]]:
+    """A map of a run: to the last bit where its file is there, and else as the page has it; and its picture's view.
+
+    Args:
+        folder: the run's.
+        index: the picture's number.
+        number: the map's.
+
+    Raises:
+        InputError: there is no such picture or map.
+    """
+    view = view_of(folder, index)
+    if not 0 <= number < len(view["maps"]):
+        raise InputError(f"picture {index} has {len(view['maps'])} map(s), so there is none with number {number}")
+    one = view["maps"][number]
+    raw = next((name for name in one["files"] if name.endswith((".npz", ".safetensors"))), None)
+    if raw is not None and view["moment_s"] is None:
+        return Heatmap.load(folder / raw), view
+    with view_path(folder, index, ".f16").open("rb") as file:
+        file.seek(one["offset"])
+        halves = np.frombuffer(file.read(one["bytes"]), "<f2").astype(np.float32).reshape(one["h"], one["w"])
+    to_cells = torch.tensor([*one["m"], 0.0, 0.0, 1.0], dtype=torch.float64).reshape(3, 3)
+    x0, y0, x1, y1 = one["limits"]
+    frame = Frame(
+        torch.linalg.inv(to_cells)[:2],
+        (one["h"], one["w"]),
+        torch.tensor([view["h"], view["w"]]),
+        (-x0, -y0, x1 - one["w"], y1 - one["h"]),
+    )
+    meta = {key: one[key] for key in ("method", "layer", "model", "score", "box") if one.get(key) is not None}
+    values = torch.from_numpy(halves * np.float32(one["unit"]))
+    return Heatmap(values, frame, one["kind"], signed=one["signed"], label=one["label"], meta=meta), view
