@@ -5,6 +5,7 @@ import { ApiError, get, send } from "./api.js";
 import { Ask } from "./ask.js";
 import { byId, fail, say } from "./dom.js";
 import { HistoryList } from "./history.js";
+import { isVideo } from "./names.js";
 import { Tray } from "./pictures.js";
 import { Work } from "./progress.js";
 import { Remarks } from "./remarks.js";
@@ -176,7 +177,7 @@ class Studio {
 
   /** @param {any} run @param {any} picture that is shown now; null where the run has none */
   seen(run, picture) {
-    const asked = run.pictures ?? [], index = this.place.picture;
+    const asked = takenOf(run), index = this.place.picture;
     const shown = asked.length === this.shown.pictures.length ? asked.slice(index, index + 1) : asked;
     this.tray.show(shown.length ? { run: run.id, pictures: shown } : null);
     const labels = picture?.labels?.length ? picture.labels : [...new Set((picture?.maps ?? []).map((/** @type {any} */ map) => map.label))];
@@ -188,7 +189,7 @@ class Studio {
   /** Ask the same again: the form has the run's options. @param {any} run */
   again(run) {
     this.ask.fill(run.options ?? {});
-    if (run.pictures?.length) this.tray.add(run.pictures.map((/** @type {any} */ one, /** @type {number} */ i) => ({ ...one, thumb: `/api/runs/${run.id}/view/${i}/thumb` })));
+    this.tray.add(takenOf(run));
     byId("ask").scrollIntoView({ block: "start" });
     document.getElementById("ask-model")?.focus({ preventScroll: true });
     say("The form has the choices of this run.");
@@ -214,6 +215,12 @@ class Studio {
     }
     this.gallery.show(sets, index);
   }
+}
+
+/** The pictures and videos that a run was asked about, as the tray has them. @param {any} run @returns {import("./pictures.js").Taken[]} */
+function takenOf(run) {
+  const pictures = /** @type {{id: string, name: string}[]} */ (run.pictures ?? []);
+  return pictures.map(({ id, name }, i) => ({ id, name, kind: isVideo({ name, type: "" }) ? "video" : undefined, thumb: `/api/runs/${run.id}/view/${i}/thumb` }));
 }
 
 /** Begin. Nothing here is waited for at the top: what is loaded later imports from here, and would wait for it. */
