@@ -159,6 +159,10 @@ def test_a_verdict_is_a_word_in_the_record_with_the_figures_that_it_comes_from(p
         assert facts["trust"].split("→ ")[1].startswith(facts["verdict"])
         assert f"deletion {facts['judgement']['deletion']['value']:.2f} " in facts["trust"]
         assert facts["judgement"]["level"] == "fast"
+        for figure in (facts["judgement"]["deletion"], facts["judgement"]["insertion"]):
+            at, own, random = np.array(figure["curve"]).T
+            assert np.trapezoid(own, at) == pytest.approx(figure["value"], abs=1e-3)
+            assert np.trapezoid(random, at) == pytest.approx(figure["random"], abs=1e-3)
     summary = explain(ExplainJob(sources=(str(pictures[0]),), model="scenes", trust="off", out=tmp_path / "unjudged"))
     (item,) = read_items(summary.dpath)
     assert item["maps"][0]["trust"] is None

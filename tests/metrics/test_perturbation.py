@@ -10,6 +10,7 @@ import torch
 
 from isotherm.errors import KindError, OptionError, ShapeError
 from isotherm.metrics import blur_fill, compare, deletion, insertion, mean_fill, random_maps
+from isotherm.metrics.perturbation import Curves, shares
 from isotherm.metrics.references import mix
 from isotherm.ops.hashing import pixels_key
 from oracles.faithfulness import area, curve
@@ -220,3 +221,24 @@ def test_mistakes(unchecked):
         compare(torch.zeros(1, 4, 4), picture, one, fill=torch.zeros(1), grid=(2, 2), orders=1)
     with pytest.raises(OptionError, match="sigma"):
         blur_fill(picture, sigma=0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([4.0, 3.0, 2.0], ((0.0, 1.0, 1.0), (0.5, 0.5, 0.25), (1.0, 0.0, 0.0))),
+        ([2.0, 3.0, 2.0], ()),  # nothing to lose
+        ([4.0, torch.nan, 2.0], ()),
+    ],
+)
+def test_points_that_can_be_drawn(scores, expected):
+    at = torch.tensor([0.0, 0.5, 1.0])
+    one = Curves(at, torch.tensor(scores), torch.tensor(scores[0]), torch.tensor(2.0))
+    # as random orders that go in other parts: their mean is read where the map's own points are
+    orders = Curves(
+        torch.tensor([[0.0, 0.25, 1.0], [0.0, 0.5, 1.0]]),
+        torch.tensor([[4.0, 2.0, 2.0], [4.0, 3.0, 2.0]]),
+        torch.tensor([4.0, 4.0]),
+        torch.tensor([2.0, 2.0]),
+    )
+    assert shares(one, orders) == expected

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.metrics.cascade import Cascade, cascade
-from isotherm.metrics.perturbation import Comparison, Curves, compare, lost_scores
+from isotherm.metrics.perturbation import Comparison, Curves, compare, lost_scores, shares
 from isotherm.metrics.road import road
 from isotherm.metrics.scoring import Score
 from isotherm.metrics.trust import Beside, Trust
@@ -125,6 +125,7 @@ def _beside(comparison: Comparison, i: int) -> Beside:
         math.nan if comparison.centre is None else float(comparison.centre.normalised_auc[i]),
         lower_is_better=comparison.kind == "deletion",
         lost=lost_scores(_of(comparison.map, i), _of(comparison.random, i)),
+        curve=shares(_row(comparison.map, i), _row(comparison.random, i)),
     )
 
 
@@ -133,3 +134,8 @@ def _of(curves: Curves, i: int) -> Curves:
     return Curves(
         curves.fractions[i : i + 1], curves.scores[i : i + 1], curves.whole[i : i + 1], curves.empty[i : i + 1]
     )
+
+
+def _row(curves: Curves, i: int) -> Curves:
+    """The curves of one target, without its dimension."""
+    return Curves(curves.fractions[i], curves.scores[i], curves.whole[i], curves.empty[i])

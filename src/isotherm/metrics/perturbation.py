@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -57,6 +58,36 @@ class Curves:
         """
         span = self.whole - self.empty
         return torch.where(span > 0, (self.auc - self.empty) / torch.where(span > 0, span, 1.0), torch.nan)
+
+
+def shares(curve: Curves, random: Curves) -> tuple[tuple[float, float, float], ...]:
+    """A map's curve beside the mean of random ones, as points (fraction, map, random) that can be drawn.
+
+    Scores are in units of what there is to lose: 1 is the whole picture, 0 the filled one.
+
+    Args:
+        curve: of one map, (s + 1,).
+        random: (k, s + 1), read at the map's fractions.
+
+    Returns:
+        Points in the order of the curve; none where there is nothing to lose, or a score is NaN or infinite.
+
+    Example:
+        >>> whole, empty, at = torch.tensor(8.0), torch.tensor(0.0), torch.tensor([0.0, 0.5, 1.0])
+        >>> one = Curves(at, torch.tensor([8.0, 2.0, 0.0]), whole, empty)
+        >>> shares(one, Curves(at[None], torch.tensor([[8.0, 4.0, 0.0]]), whole[None], empty[None]))
+        ((0.0, 1.0, 1.0), (0.5, 0.25, 0.5), (1.0, 0.0, 0.0))
+    """
+    at, scores, places, others = (
+        t.detach().cpu().double().numpy() for t in (curve.fractions, curve.scores, random.fractions, random.scores)
+    )
+    mean = np.mean([np.interp(at, place, other) for place, other in zip(places, others, strict=True)], axis=0)
+    span = float(curve.whole - curve.empty)
+    points = np.stack([at, scores, mean], -1)
+    if not span > 0 or not np.isfinite(points).all():
+        return ()
+    points[:, 1:] = (points[:, 1:] - float(curve.empty)) / span
+    return tuple((a, b, c) for a, b, c in points.round(4).tolist())
 
 
 def lost_scores(*curves: Curves) -> int:

@@ -65,6 +65,8 @@ class Beside:
         centre: of the distance from the centre, NaN where it was not computed.
         lower_is_better: True for deletion, False for insertion.
         lost: how many of the pictures that were scored for it gave NaN or infinity; with any, there is no figure.
+        curve: what the figure is the area of, as points (fraction, map, mean of the random ones), see
+            :func:`isotherm.metrics.perturbation.shares`; empty where it was not kept.
     """
 
     value: float
@@ -74,6 +76,7 @@ class Beside:
     centre: float = math.nan
     lower_is_better: bool = True
     lost: int = 0
+    curve: tuple[tuple[float, float, float], ...] = ()
 
     @classmethod
     def of(
@@ -84,9 +87,10 @@ class Beside:
         *,
         lower_is_better: bool = True,
         lost: int = 0,
+        curve: tuple[tuple[float, float, float], ...] = (),
     ) -> Beside:
         """A figure beside the ``areas`` of random maps or orders."""
-        return cls(value, float(areas.mean()), float(areas.std()), len(areas), centre, lower_is_better, lost)
+        return cls(value, float(areas.mean()), float(areas.std()), len(areas), centre, lower_is_better, lost, curve)
 
     @property
     def standing(self) -> Standing:

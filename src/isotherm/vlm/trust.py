@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.metrics.perturbation import Curves, lost_scores
+from isotherm.metrics.perturbation import Curves, lost_scores, shares
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
 from isotherm.relevance.judge import Level, judge
@@ -91,16 +91,19 @@ class AnswerCase:
             _ranked(-centre_distance(self.trace), seed),
         ]
         curves = deletion_curves(self.trace, torch.stack(plan), steps=steps, fill=self.fill)
-        gone, back = curves.normalised_auc, _reversed(curves).normalised_auc
+        back_curves = _reversed(curves)
+        gone, back = curves.normalised_auc, back_curves.normalised_auc
         inserted = math.nan
         if level == "full":
             centre = deletion_curves(self.trace, plan[-1].flip(0)[None], steps=steps, fill=self.fill)
             inserted = float(_reversed(centre).normalised_auc[0])
         # the second order deletes the least relevant first
+        others = slice(2, 2 + orders)
+        kept = [shares(_row(of, row), _row(of, others)) for of, row in ((curves, 0), (back_curves, 1))]
         lost = [lost_scores(_rows(curves, [i, *range(2, 2 + orders)])) for i in (0, 1)]
         return Trust(
-            Beside.of(float(gone[0]), gone[2:-1], float(gone[-1]), lost=lost[0]),
-            Beside.of(float(back[1]), back[2:-1], inserted, lower_is_better=False, lost=lost[1]),
+            Beside.of(float(gone[0]), gone[2:-1], float(gone[-1]), lost=lost[0], curve=kept[0]),
+            Beside.of(float(back[1]), back[2:-1], inserted, lower_is_better=False, lost=lost[1], curve=kept[1]),
             evidence=bool((values > 0).any()),
             level=level,
         )
@@ -134,6 +137,10 @@ def deletion_curves(
 def _rows(curves: Curves, rows: Sequence[int]) -> Curves:
     at = list(rows)
     return Curves(curves.fractions[at], curves.scores[at], curves.whole[at], curves.empty[at])
+
+
+def _row(curves: Curves, row: int | slice) -> Curves:
+    return Curves(curves.fractions[row], curves.scores[row], curves.whole[row], curves.empty[row])
 
 
 def centre_distance(trace: TokenTrace) -> Float[Tensor, " n"]:

@@ -15,6 +15,7 @@ export { find, findAll, make, makeButton, contextOf } from "./dom.js";
 export { boxesFor, drawnWith, firstLook, onPaper, shownScale, thumbOf } from "./drawn.js";
 export { cellOf, clamp, decodeValues, fieldOf, numberText, rasterOf, sampleAt, sharedScale } from "./field.js";
 export { valueAt } from "./ink.js";
+export { showReading } from "./readout.js";
 export { renormalisedInBoxes } from "./renormalise.js";
 
 /** @import {Marked} from "./boxes.js" */

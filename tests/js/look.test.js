@@ -1,0 +1,107 @@
+/* Figures, charts and comparisons of the studio's viewer, as numbers. */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { axisRange, barsOf, pathOf } from "../../src/isotherm/studio/page/chart.js";
+import { arranged, differenceOf, differing, sameUnits } from "../../src/isotherm/studio/page/difference.js";
+import { csvOf } from "../../src/isotherm/studio/page/readings.js";
+import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
+import { besideText, figureRows, percentText, weightsText } from "../../src/isotherm/studio/page/verdict.js";
+
+const FRAME = { x: 10, y: 0, w: 100, h: 50 };
+const SOURCE = { h: 2, w: 4 };
+
+function map(rows, changes = {}) {
+  const h = rows.length, w = rows[0].length;
+  return { label: "a", kind: "relevance", signed: false, silent: "", low: 0, high: Math.max(...rows.flat()), lowest: 0, h, w, m: [w / SOURCE.w, 0, 0, 0, h / SOURCE.h, 0], limits: [0, 0, w, h], type: "f4", unit: 1, values: Float32Array.from(rows.flat()), ...changes };
+}
+
+test("a curve runs from the lower left of its frame to the upper right", () => {
+  assert.equal(pathOf([[0, 0], [0.5, 1], [1, 0.5]], FRAME, [0, 1]), "M10.0 50.0L60.0 0.0L110.0 25.0");
+  assert.deepEqual(axisRange([0.2, 1.3, -0.1]), [-0.1, 1.3]);
+  assert.deepEqual(axisRange([]), [0, 1]);
+});
+
+test("bars are as high as their counts", () => {
+  assert.deepEqual(barsOf([0, 1, 2], { x: 0, y: 0, w: 30, h: 10 }).map(({ y, h }) => [y, h]), [[10, 0], [5, 5], [0, 10]]);
+});
+
+test("a histogram counts finite cells, the largest too", () => {
+  const { counts, edges } = histogramOf(Float32Array.from([0, 1, 2, 4, NaN, Infinity]), 4);
+  assert.deepEqual(counts, [1, 1, 1, 1]);
+  assert.deepEqual(edges, [0, 1, 2, 3, 4]);
+  assert.equal(histogramOf(Float32Array.from([NaN])), null);
+  assert.equal(histogramOf(Float32Array.from([3, 3]), 2).counts.reduce((a, b) => a + b), 2);
+});
+
+test("entropy is the logarithm of how many cells share evenly", () => {
+  assert.ok(Math.abs(entropyOf(Float32Array.from([2, 2, 2, 2, -1, NaN])) - Math.log(4)) < 1e-12);
+  assert.equal(entropyOf(Float32Array.from([5, 0])), -0);
+  assert.ok(Number.isNaN(entropyOf(Float32Array.from([-1]))));
+  assert.equal(entropyText(Math.log(4), 9), "1.39 nats, as if over 4 of 9 cells");
+  assert.equal(entropyText(NaN, 9), "no positive value");
+});
+
+test("facts are there for a map without any value", () => {
+  const facts = Object.fromEntries(factsOf(map([[NaN, NaN]])).map(([name, value]) => [name, value]));
+  assert.equal(facts["Smallest and largest value"], "no value to no value");
+  assert.equal(facts.Peak, "none");
+});
+
+const beside = (changes) => ({ value: 0.2, random: 0.5, spread: 0.1, orders: 5, centre: null, lower_is_better: true, lost: 0, ...changes });
+
+test("figures are told beside random ones, whichever way is better", () => {
+  assert.equal(besideText(beside()), "30 % better than random, which differs by 10 %");
+  assert.equal(besideText(beside({ lower_is_better: false })), "30 % worse than random, which differs by 10 %");
+  assert.equal(besideText(beside({ value: null })), "unknown");
+  assert.equal(percentText(NaN), "–");
+  assert.deepEqual(figureRows({ deletion: beside(), insertion: beside({ centre: 1.03 }) }), [["Deletion", "20 %", "50 % ± 10 %", "–"], ["Insertion", "20 %", "50 % ± 10 %", "103 %"]]);
+});
+
+test("what random weights say is told, and that they were not tried", () => {
+  assert.match(weightsText({ similarity: 0.1 }), /depends on what the model has learned/);
+  assert.match(weightsText({ similarity: 0.9 }), /hardly depends/);
+  assert.match(weightsText({ similarity: null }), /not checked/);
+  assert.match(weightsText({ untrained: true, similarity: 0.1 }), /nothing was learned/);
+});
+
+test("a difference of maps on the same cells is that of their cells, in units of each one's largest", () => {
+  const made = differenceOf(map([[4, 0]]), map([[1, 2]]), SOURCE, "own");
+  assert.deepEqual([...made.values], [0.5, -1]);
+  assert.deepEqual([made.low, made.high, made.signed], [-1, 1, true]);
+  assert.deepEqual([...differenceOf(map([[4, 0]]), map([[1, 2]]), SOURCE, "plain").values], [3, -2]);
+});
+
+test("maps with other cells are compared where they lie, and where one has no value there is none", () => {
+  const made = differenceOf(map([[1, 1]]), map([[2, 2, NaN], [2, 2, 2]]), SOURCE, "plain");
+  assert.equal(made.w, 256);
+  assert.equal(made.values[0], -1);
+  assert.ok(Number.isNaN(made.values[255]));
+  assert.deepEqual(made.m.map((v) => v / 64), [1, 0, 0, 0, 1, 0]);
+});
+
+test("what rounding leaves is no difference", () => {
+  const made = differenceOf(map([[1, 0.5]]), map([[1.0005, 0.5]]), SOURCE, "plain");
+  assert.deepEqual([made.low, made.high, made.silent], [-0, 0, "no difference"]);
+});
+
+test("values are compared as they are only where they mean the same", () => {
+  assert.ok(sameUnits({ kind: "probability", method: "a" }, { kind: "probability", method: "b" }));
+  assert.ok(!sameUnits({ kind: "relevance", method: "a" }, { kind: "relevance", method: "b" }));
+  assert.ok(sameUnits({ kind: "relevance", method: "a", layer: ["x"] }, { kind: "relevance", method: "a", layer: ["x"] }));
+});
+
+test("entries are laid out by what they differ in", () => {
+  const entry = (method, label) => ({ title: `${method} ${label}`, run: "", picture: { name: "p" }, map: { method, label, model: "m" } });
+  const entries = [entry("cam", "dog"), entry("cam", "cat"), entry("rise", "dog"), entry("ig", "dog")];
+  assert.deepEqual(differing(entries), ["map", "method"]);
+  const { columns, rows, cells } = arranged(entries, "method", "map");
+  assert.deepEqual([columns, rows], [["cam", "rise", "ig"], ["dog", "cat"]]);
+  assert.deepEqual(cells.map((row) => row.map((cell) => cell.length)), [[1, 1, 1], [1, 0, 0]]);
+  assert.deepEqual(arranged(entries, "", "").cells.map((row) => row.map((cell) => cell.length)), [[4]]);
+});
+
+test("readings are copied whole, and a label with a comma stays one cell", () => {
+  const pin = { x: 1.5, y: 2, value: 0.1, column: 0, row: 1, inside: true };
+  assert.equal(csvOf([pin, { ...pin, value: NaN }], 'a "b", c'), 'pin,map,value,x_px,y_px,cell_column,cell_row\n1,"a ""b"", c",0.1,1.5,2,0,1\n2,"a ""b"", c",,1.5,2,0,1\n');
+});
