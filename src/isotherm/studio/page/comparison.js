@@ -32,13 +32,13 @@ export class Comparison {
     (this.root.querySelector("button") ?? document.getElementById("look"))?.focus();
   }
 
-  /** Show them beside each other. */
-  async open() {
+  /** Show them beside each other. @param {Part[]} [parts] by default those gathered */
+  async open(parts = this.parts) {
     const { compare } = await import("./pair.js"), root = el("div", { class: "comparison-of" });
-    const opened = dialog(`Compare ${this.parts.length} maps`, root, { wide: true, closed: () => mounted?.close() });
+    const opened = dialog(`Compare ${parts.length} maps`, root, { wide: true, closed: () => mounted?.close() });
     let mounted = /** @type {{close: () => void} | null} */ (null);
     try {
-      mounted = await compare(root, this.state, this.parts);
+      mounted = await compare(root, this.state, parts);
     } catch (error) {
       opened.close();
       throw error;

@@ -162,7 +162,7 @@ export class Shown {
     const adds = /** @type {HTMLElement} */ (this.adds);
     adds.hidden = !maps.length;
     adds.replaceChildren(el("button", { type: "button", class: "tool", title: "Gather maps of any run, and see them beside each other", on: { click: () => this.gathered.add([part(Math.min(this.look?.chosen?.() ?? 0, maps.length - 1))]) } }, "+ Compare"),
-      maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => { this.gathered.add(maps.map((_, map) => part(map))); return this.gathered.open(); }) } }, `Compare all ${maps.length}`) : "");
+      maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => this.gathered.open(maps.map((_, map) => part(map)))) } }, `Compare all ${maps.length}`) : "");
   }
 
   /** The heatmap videos of a run, to be played. */
