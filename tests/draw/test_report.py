@@ -146,7 +146,7 @@ def test_the_data_are_the_values(tmp_path):
 
 
 def test_large_maps_are_stored_small_and_stay_near(tmp_path, monkeypatch):
-    from isotherm.draw import page_map, report
+    from isotherm.draw import describe, report
 
     monkeypatch.setattr(report, "EXACT_CELLS", 10)
     values = torch.randn(4, 6) * 1e-9  # far below what float16 can hold
@@ -155,7 +155,7 @@ def test_large_maps_are_stored_small_and_stay_near(tmp_path, monkeypatch):
     back = np.frombuffer(base64.b64decode(m["data"]), "<f2").astype(np.float64) * m["unit"]
     np.testing.assert_allclose(back.reshape(4, 6), values.numpy(), rtol=1e-3, atol=1e-14)
     monkeypatch.setattr(report, "MOST_CELLS", 6)
-    monkeypatch.setattr(page_map, "MOST_CELLS", 6)
+    monkeypatch.setattr(describe, "MOST_CELLS", 6)
     text, page = write(tmp_path, [ReportEntry(photo(), [of(values)])])
     m = json.loads(page.scripts[1][1])["maps"][0]
     assert (m["h"], m["w"]) == (2, 3)

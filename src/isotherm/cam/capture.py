@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.errors import AdapterError, LayerError
-from isotherm.relevance.breaks import Break, differentiate, layer_advice
-from isotherm.relevance.grad_mode import GradientKeeper, gradients_kept
+from isotherm.relevance.breaks import Break, layer_advice
+from isotherm.relevance.grad_mode import GradientKeeper, differentiate, gradients_kept
 from isotherm.relevance.modules import LayerRef, exact_batch_norm, modules_of
 
 

@@ -159,7 +159,7 @@ def explanations(
         seed: of everything random; it goes into the maps' facts.
         assess: picture's row -> a function that computes the trust of that picture's maps.
     """
-    findings = _findings(attribution, view)
+    findings = _findings(attribution, len(pictures))
     targets = attribution.targets
     out = []
     for row, picture in enumerate(pictures):
@@ -206,9 +206,9 @@ def marked(heatmap: Heatmap, premises: Sequence[Premise]) -> Heatmap:
     return heatmap.with_(meta={**heatmap.meta, "weights": "random"}) if any(p.alarming for p in premises) else heatmap
 
 
-def _findings(attribution: Attribution, view: View) -> list[list[Finding]]:
+def _findings(attribution: Attribution, pictures: int) -> list[list[Finding]]:
     p, inputs = attribution.prediction, attribution.rerun.inputs
-    findings: list[list[Finding]] = [[] for _ in range(len(inputs))]
+    findings: list[list[Finding]] = [[] for _ in range(pictures)]
     if isinstance(p, Detections):
         for i in range(len(p)):
             row = int(p.picture[i])

@@ -24,8 +24,7 @@ from isotherm.cam.trace import AttentionTrace, LayerTrace, Trace
 from isotherm.cam.view import Inputs, Layout, TokenReader, View
 from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionCall, recorded_attention
-from isotherm.relevance.breaks import differentiate
-from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.grad_mode import differentiate, gradients_kept
 from isotherm.relevance.modules import LayerRef, resolve
 
 WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})

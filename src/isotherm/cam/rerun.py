@@ -14,8 +14,8 @@ from isotherm.cam.capture import evaluating, record, replaced
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
-from isotherm.relevance.breaks import differentiate, ends_of
-from isotherm.relevance.grad_mode import gradients_kept
+from isotherm.relevance.breaks import ends_of
+from isotherm.relevance.grad_mode import differentiate, gradients_kept
 from isotherm.relevance.modules import LayerRef, exact_batch_norm
 
 OTHER_METHOD = "choose a method that needs a layer's gradient, such as hirescam, and a layer behind that step"

@@ -24,9 +24,8 @@ from torch import Tensor
 from isotherm.atomic import atomic_write
 from isotherm.draw.boxes import as_boxes
 from isotherm.draw.colour import Scale
-from isotherm.draw.describe import facts_of, line_of, title_of
+from isotherm.draw.describe import MOST_CELLS, facts_of, in_halves, line_of, page_map, title_of
 from isotherm.draw.overlay import check_size
-from isotherm.draw.page_map import MOST_CELLS, in_halves, page_map
 from isotherm.draw.page_script import page_text, script_text
 from isotherm.draw.page_settings import page_settings
 from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile

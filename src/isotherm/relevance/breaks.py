@@ -7,19 +7,18 @@ all, no later layer helps: another one must be chosen, one that the score is com
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
-from torch.utils.checkpoint import CheckpointError, CheckpointFunction
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import CheckpointFunction
 
 from isotherm.errors import LayerError
 
@@ -31,6 +30,8 @@ CHECKPOINTED = (
     "torch.utils.checkpoint computes this part of the model a second time in the backward pass; switch checkpointing off for "
     "the explanation (model.set_grad_checkpointing(False) in timm, model.gradient_checkpointing_disable() in transformers)"
 )
+_set_grad_enabled = torch._C._set_grad_enabled
+_BLOCKS = torch.autograd.grad_mode.__file__
 _PASSED_OVER = ("torch", "isotherm.relevance.breaks", "isotherm.relevance.grad_mode", "jaxtyping")
 """Modules whose code is never the place that a person is told: what stands between the model and torch."""
 
@@ -111,34 +112,6 @@ def _named(function: str, fpath: str, line: int) -> str:
     return f"{function.replace('.<locals>', '')} ({Path(fpath).name}, line {line})"
 
 
-def running_function() -> type | None:
-    """The custom autograd function (``torch.autograd.Function``) whose forward this code runs in, if any; its inside
-    has no graph.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_name == "forward" and frame.f_code.co_varnames:
-            first = frame.f_locals.get(frame.f_code.co_varnames[0])
-            if isinstance(first, FunctionCtx):
-                running: type = type(first)._forward_cls  # type: ignore[attr-defined]
-                return running
-            # forward comes without a context where the function sets it up by itself
-            if not isinstance(first, nn.Module) and (function := _function_of(frame.f_code)) is not None:
-                return function
-        frame = frame.f_back
-    return None
-
-
-def _function_of(code: CodeType) -> type | None:
-    waiting = list(Function.__subclasses__())
-    while waiting:
-        function = waiting.pop()
-        if getattr(inspect.unwrap(function.forward), "__code__", None) is code:
-            return function
-        waiting.extend(function.__subclasses__())
-    return None
-
-
 def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> LayerError:
     """The error for a graph that would have to begin or go on inside of a custom autograd function.
 
@@ -156,31 +129,6 @@ def refuse_inside(function: type, what: str, *, instead: str = ELSEWHERE) -> Lay
     )
 
 
-def differentiate(
-    outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any
-) -> tuple[Tensor | None, ...]:
-    """``torch.autograd.grad``; where it cannot be, an error that says what to do.
-
-    Raises:
-        LayerError: a checkpoint's second computation differs from the first, or the model writes over what the gradient
-            needs.
-    """
-    try:
-        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(outputs, inputs, **options)
-    except CheckpointError as error:
-        raise LayerError(
-            f"the second computation was not that of the forward pass, which kept gradients on where the model puts them off: {CHECKPOINTED}"
-        ) from error
-    except RuntimeError as error:
-        if "modified by an inplace operation" not in str(error):
-            raise
-        raise LayerError(
-            f"the model writes over values that the gradient needs, as one may where gradients are off ({str(error).partition(';')[0]}); "
-            "choose a layer behind that step, or a method that needs no gradient, such as eigencam or scorecam"
-        ) from error
-    return gradients
-
-
 def tensors_of(arguments: Any) -> Iterator[Tensor]:
     """All tensors in arguments, also those inside of lists, tuples and dictionaries."""
     if isinstance(arguments, Tensor):
@@ -196,3 +144,88 @@ def tensors_of(arguments: Any) -> Iterator[Tensor]:
 def first_traced(arguments: Any) -> Tensor | None:
     """The first tensor among arguments that the graph goes through; parameters by themselves are none."""
     return next((t for t in tensors_of(arguments) if t.grad_fn is not None), None)
+
+
+def step_of(func: Any) -> str:
+    """The name of an operation of torch, for people."""
+    owner = getattr(func, "__self__", None)
+    name = getattr(owner if getattr(func, "__name__", "") == "__get__" else func, "__name__", str(func))
+    return {"__float__": "float", "__int__": "int", "__array__": "numpy", "__deepcopy__": "deepcopy"}.get(name, name)
+
+
+def block_that_begins(frame: FrameType | None) -> str | None:
+    """The code that puts gradients off; None where a block ends and puts back what was before it."""
+    name = ""
+    while frame is not None and is_between(frame):
+        if frame.f_code.co_filename == _BLOCKS:
+            name = frame.f_code.co_name
+        elif name:
+            break
+        frame = frame.f_back
+    return None if name == "__exit__" else place_of(frame)
+
+
+def again_without_gradients(
+    error: RuntimeError, func: Callable[..., Any], args: Any, kwargs: Any, *, instead: str
+) -> Any:
+    """A step that fails because gradients are on: without them, where what it gives does not depend on the target
+    layers.
+
+    Args:
+        error: how it failed.
+        func, args, kwargs: the step.
+        instead: what to do where the graph goes through it.
+
+    Raises:
+        RuntimeError: the same error, if gradients were not its cause.
+        LayerError: the graph goes through this step, and it has no gradient.
+    """
+    if "Inplace update to inference tensor" in str(error):  # torch says so after it has written
+        if first_traced((args[1:], kwargs)) is not None:
+            raise _without_derivative(error, func, instead) from error
+        return None if func is Tensor.__setitem__ else kwargs.get("out", args[0])
+    if any(t.is_inference() for t in tensors_of((args, kwargs))):
+        # tensors made under inference_mode, such as the weights of a model that was built there
+        args, kwargs = pytree.tree_map_only(Tensor, lambda t: t.clone() if t.is_inference() else t, (args, kwargs))
+        return func(*args, **kwargs)
+    # asked before the step runs, since views of what it changes may not be asked any more
+    apart = first_traced((args, kwargs)) is None or (bool(args) and isinstance(args[0], Tensor) and _is_weight(args[0]))
+    try:
+        with _gradients_off():
+            output = func(*args, **kwargs)
+    except RuntimeError:
+        if _fails(func, *pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))):
+            raise error from None
+    else:
+        if apart:
+            return output
+    raise _without_derivative(error, func, instead) from error
+
+
+@contextmanager
+def _gradients_off() -> Iterator[None]:
+    _set_grad_enabled(False)
+    try:
+        yield
+    finally:
+        _set_grad_enabled(True)
+
+
+def _fails(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether a step fails also where no graph goes through it, so that gradients are not to blame."""
+    try:
+        func(*args, **kwargs)
+    except RuntimeError:
+        return True
+    return False
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    home = tensor._base if tensor._is_view() else tensor
+    return home is not None and home.is_leaf and home.requires_grad
+
+
+def _without_derivative(error: RuntimeError, func: Callable[..., Any], instead: str) -> LayerError:
+    return LayerError(
+        f"{step_of(func)} in {place_of(sys._getframe())} cannot be differentiated ({error}), and the score's gradient would go through it; {instead}"
+    )

@@ -1,4 +1,5 @@
-"""Gradients that stay on while a model is traced, whatever blocks its own forward pass opens and closes.
+"""Gradients that stay on while a model is traced, whatever blocks its own forward pass opens and closes, and are taken
+behind it.
 
 Models switch gradients off and on inside of ``forward``: ``with torch.no_grad()`` around a frozen backbone,
 ``enable_grad`` around a part that is trained, ``inference_mode`` as a decorator. When such a block ends it puts back
@@ -14,37 +15,40 @@ afterwards.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _push_mode
 from torch.utils import _pytree as pytree
-from torch.utils.checkpoint import CheckpointFunction
+from torch.utils.checkpoint import CheckpointError, CheckpointFunction
 
 from isotherm.errors import LayerError
 from isotherm.relevance.breaks import (
+    CHECKPOINTED,
     ELSEWHERE,
     LATER,
     MOST,
     Break,
+    again_without_gradients,
+    block_that_begins,
     first_traced,
-    is_between,
     place_of,
     refuse_inside,
-    running_function,
-    tensors_of,
+    step_of,
 )
 from isotherm.relevance.modules import buffers_of
 
 _set_grad_enabled = torch._C._set_grad_enabled
 FIRST = "the first target layer"
-_BLOCKS = torch.autograd.grad_mode.__file__
 _LEAVES_TORCH = {
     Tensor.numpy,
     Tensor.__array__,
@@ -172,7 +176,7 @@ class GradientKeeper(TorchFunctionMode):
         except RuntimeError as error:
             if not torch.is_grad_enabled() or isinstance(error, torch.OutOfMemoryError):
                 raise
-            output = self._again(error, func, args, kwargs)
+            output = again_without_gradients(error, func, args, kwargs, instead=self._instead)
         if self.begun:
             self._watch(func, args, output)
         return output
@@ -183,7 +187,7 @@ class GradientKeeper(TorchFunctionMode):
             self._off = None
             _set_grad_enabled(on)
         else:
-            self._off = _block_that_begins(sys._getframe())
+            self._off = block_that_begins(sys._getframe())
 
     def _turn_on(self, args: Any) -> None:
         """Gradients on again behind a block that put back what was before it; not inside of an autograd function, which
@@ -212,44 +216,8 @@ class GradientKeeper(TorchFunctionMode):
         if self.begun:
             self._off = place_of(sys._getframe())
 
-    def _again(self, error: RuntimeError, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """A step that fails because gradients are on: without them, where what it gives does not depend on the target
-        layers.
-
-        Raises:
-            RuntimeError: the same error, if gradients were not its cause.
-            LayerError: the graph goes through this step, and it has no gradient.
-        """
-        if "Inplace update to inference tensor" in str(error):  # torch says so after it has written
-            if first_traced((args[1:], kwargs)) is not None:
-                raise self._without_derivative(error, func) from error
-            return None if func is Tensor.__setitem__ else kwargs.get("out", args[0])
-        if any(t.is_inference() for t in tensors_of((args, kwargs))):
-            # tensors made under inference_mode, such as the weights of a model that was built there
-            args, kwargs = pytree.tree_map_only(Tensor, lambda t: t.clone() if t.is_inference() else t, (args, kwargs))
-            return func(*args, **kwargs)
-        # asked before the step runs, since views of what it changes may not be asked any more
-        apart = first_traced((args, kwargs)) is None or (
-            bool(args) and isinstance(args[0], Tensor) and _is_weight(args[0])
-        )
-        try:
-            with _gradients_off():
-                output = func(*args, **kwargs)
-        except RuntimeError:
-            if _fails(func, *pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))):
-                raise error from None
-        else:
-            if apart:
-                return output
-        raise self._without_derivative(error, func) from error
-
     def _inside(self, function: type, runs: str) -> LayerError:
         return refuse_inside(function, f"a part of the model behind {self._start} {runs}", instead=self._elsewhere)
-
-    def _without_derivative(self, error: RuntimeError, func: Callable[..., Any]) -> LayerError:
-        return LayerError(
-            f"{_step(func)} in {place_of(sys._getframe())} cannot be differentiated ({error}), and the score's gradient would go through it; {self._instead}"
-        )
 
     def _watch(self, func: Callable[..., Any], args: Any, output: Any) -> None:
         """Notice where the graph ends, and where it goes on though the model wanted none."""
@@ -262,49 +230,8 @@ class GradientKeeper(TorchFunctionMode):
 
     def _notice(self, func: Callable[..., Any], args: Any) -> None:
         if len(self._breaks) < MOST and (traced := first_traced(args)) is not None:
-            step, place = _step(func), place_of(sys._getframe())
+            step, place = step_of(func), place_of(sys._getframe())
             self._breaks.setdefault((step, place), Break(step, place, traced.grad_fn))
-
-
-@contextmanager
-def _gradients_off() -> Iterator[None]:
-    _set_grad_enabled(False)
-    try:
-        yield
-    finally:
-        _set_grad_enabled(True)
-
-
-def _fails(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
-    """Whether a step fails also where no graph goes through it, so that gradients are not to blame."""
-    try:
-        func(*args, **kwargs)
-    except RuntimeError:
-        return True
-    return False
-
-
-def _block_that_begins(frame: FrameType | None) -> str | None:
-    """The code that puts gradients off; None where a block ends and puts back what was before it."""
-    name = ""
-    while frame is not None and is_between(frame):
-        if frame.f_code.co_filename == _BLOCKS:
-            name = frame.f_code.co_name
-        elif name:
-            break
-        frame = frame.f_back
-    return None if name == "__exit__" else place_of(frame)
-
-
-def _step(func: Any) -> str:
-    owner = getattr(func, "__self__", None)
-    name = getattr(owner if getattr(func, "__name__", "") == "__get__" else func, "__name__", str(func))
-    return {"__float__": "float", "__int__": "int", "__array__": "numpy", "__deepcopy__": "deepcopy"}.get(name, name)
-
-
-def _is_weight(tensor: Tensor) -> bool:
-    home = tensor._base if tensor._is_view() else tensor
-    return home is not None and home.is_leaf and home.requires_grad
 
 
 class _ThisThread(threading.local):
@@ -384,3 +311,56 @@ def _release_buffers(model: nn.Module) -> None:
     for buffer in buffers_of(model):
         if buffer.grad_fn is not None and not buffer._is_view():
             buffer.detach_()
+
+
+def running_function() -> type | None:
+    """The custom autograd function (``torch.autograd.Function``) whose forward this code runs in, if any; its inside
+    has no graph.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and frame.f_code.co_varnames:
+            first = frame.f_locals.get(frame.f_code.co_varnames[0])
+            if isinstance(first, FunctionCtx):
+                running: type = type(first)._forward_cls  # type: ignore[attr-defined]
+                return running
+            # forward comes without a context where the function sets it up by itself
+            if not isinstance(first, nn.Module) and (function := _function_of(frame.f_code)) is not None:
+                return function
+        frame = frame.f_back
+    return None
+
+
+def _function_of(code: CodeType) -> type | None:
+    waiting = list(Function.__subclasses__())
+    while waiting:
+        function = waiting.pop()
+        if getattr(inspect.unwrap(function.forward), "__code__", None) is code:
+            return function
+        waiting.extend(function.__subclasses__())
+    return None
+
+
+def differentiate(
+    outputs: Tensor | Sequence[Tensor], inputs: Sequence[Tensor], **options: Any
+) -> tuple[Tensor | None, ...]:
+    """``torch.autograd.grad``; where it cannot be, an error that says what to do.
+
+    Raises:
+        LayerError: a checkpoint's second computation differs from the first, or the model writes over what the gradient
+            needs.
+    """
+    try:
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(outputs, inputs, **options)
+    except CheckpointError as error:
+        raise LayerError(
+            f"the second computation was not that of the forward pass, which kept gradients on where the model puts them off: {CHECKPOINTED}"
+        ) from error
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        raise LayerError(
+            f"the model writes over values that the gradient needs, as one may where gradients are off ({str(error).partition(';')[0]}); "
+            "choose a layer behind that step, or a method that needs no gradient, such as eigencam or scorecam"
+        ) from error
+    return gradients

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from isotherm.errors import MethodError
 from isotherm.relevance.attention import AttentionRows, watched_attention
-from isotherm.relevance.breaks import Break, differentiate
-from isotherm.relevance.grad_mode import GradientKeeper
+from isotherm.relevance.breaks import Break
+from isotherm.relevance.grad_mode import GradientKeeper, differentiate
 from isotherm.relevance.method import Method
 from isotherm.vlm.frozen import frozen_norms
 from isotherm.vlm.graph import TOKENS, kept_graph, no_gradient

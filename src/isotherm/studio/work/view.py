@@ -20,7 +20,7 @@ from PIL import Image
 
 from isotherm.atomic import atomic_write
 from isotherm.draw.colour import Scale, shared_scale
-from isotherm.draw.page_map import in_halves, page_map
+from isotherm.draw.describe import in_halves, page_map
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.localisation import box_coverage, energy_inside
 from isotherm.studio.desk.pictures import THUMB_SIDE, save_shown

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.origin import is_finite
-from isotherm.relevance.breaks import differentiate
+from isotherm.relevance.grad_mode import differentiate
 from isotherm.vlm.trace import TokenTrace
 
 
