@@ -35,12 +35,12 @@ export async function entriesOf(parts, signal) {
  * @returns {Promise<{close: () => void}>}
  */
 export async function compare(root, state, parts, signal) {
-  const [{ mountCompare }, entries] = await Promise.all([import(/** @type {string} */ ("./compare.js")), entriesOf(parts, signal)]);
+  const [{ mountCompare }, entries] = await Promise.all([import("./compare.js"), entriesOf(parts, signal)]);
   const drawn = entries.filter((entry) => entry.map);
   if (!drawn.length) {
     root.replaceChildren(el("p", { class: "empty", text: "Neither of the two has a map of this picture." }));
     return { close: () => root.replaceChildren() };
   }
   root.replaceChildren();
-  return mountCompare(root, state.settings, drawn) ?? { close: () => root.replaceChildren() };
+  return mountCompare(root, state.settings, drawn);
 }

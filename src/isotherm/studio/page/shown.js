@@ -129,7 +129,7 @@ export class Shown {
   /** The viewer, loaded when it is needed first. */
   async mounted() {
     if (this.look) return this.look;
-    const { mountLook } = await import(/** @type {string} */ ("./look.js"));
+    const { mountLook } = await import("./look.js");
     this.look ??= mountLook(this.viewer, this.state.settings);
     this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, event.bounds ?? this.picture.boxes[event.box], event.label ?? this.picture.labels[event.box] ?? ""); });
     this.look.on("choose", (/** @type {number} */ map) => this.on.move({ map }));
