@@ -99,7 +99,7 @@ def test_pixels_are_checked_against_the_picture_and_lines_are_counted():
     ) as caught:
         parse_annotation("[[1, 2],\n  [201, 5]]", "grasp_point", normalised=False, size=SIZE)
     assert (caught.value.line, caught.value.column) == (2, 4)
-    with pytest.raises(AnnotationError, match="pixels need normalised=False"):
+    with pytest.raises(AnnotationError, match="pixels are not normalised"):
         parse_annotation("[20, 30]", "single_point", normalised=True, size=SIZE)
 
 

@@ -4,6 +4,7 @@ from isotherm.heads.alignment import check_alignment, response_centre
 from isotherm.heads.convex import ConvexUpsample, ConvexUpsampleConfig
 from isotherm.heads.deconv import DeconvHead, DeconvHeadConfig
 from isotherm.heads.head import Head
+from isotherm.heads.image_tokens import image_grids
 from isotherm.heads.linear import LinearHead, LinearHeadConfig
 from isotherm.heads.pixel_shuffle import PixelShuffleHead, PixelShuffleHeadConfig
 from isotherm.heads.to_grid import to_grid
@@ -19,6 +20,7 @@ __all__ = [
     "PixelShuffleHead",
     "PixelShuffleHeadConfig",
     "check_alignment",
+    "image_grids",
     "response_centre",
     "to_grid",
 ]

@@ -275,7 +275,7 @@ def _in_range(text: str, number: Number, limit: float, name: str) -> None:
     if not math.isfinite(number.value):
         raise AnnotationError(text, number.position, f"{name} = {number.value}", "a finite number")
     if not 0 <= number.value <= limit:
-        hint = " (pixels need normalised=False)" if limit == 1 else ""
+        hint = " (pixels are not normalised)" if limit == 1 else ""
         raise AnnotationError(
             text, number.position, f"{name} = {number.value:g}", f"a number from 0 to {limit:g}{hint}"
         )

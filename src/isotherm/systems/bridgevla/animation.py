@@ -1,0 +1,104 @@
+"""A sequence of heatmaps over a picture, as numbered pictures and as a film."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+from PIL import Image
+
+from isotherm.draw import Style, overlay_frames, save_animation, save_picture, shared_scale
+from isotherm.draw.picture import Picture
+from isotherm.errors import InputError, ShapeError
+from isotherm.heatmap import Kind
+from isotherm.systems.bridgevla.reading import Maps, shown_heatmaps, shown_picture
+
+
+def create_heatmap_animation_frames(
+    image: Picture | Sequence[Picture],
+    heatmap_sequence: Maps,
+    output_dir: str | os.PathLike[str],
+    colormap: str | None = None,
+    heatmap_alpha: float | None = None,
+    *,
+    kind: Kind | None = None,
+) -> list[str]:
+    """Write each map over the picture, all on one scale.
+
+    Args:
+        image: one for all maps, or one for each.
+        heatmap_sequence: (t, H, W), or maps (H, W) or (1, H, W), logits or probabilities.
+        output_dir: is made where it is not there.
+        colormap, heatmap_alpha: of the maps; None: those of isotherm's style.
+        kind: of the maps, where their numbers do not say.
+
+    Returns:
+        The files written, frame_0000.png and so on.
+
+    Raises:
+        ShapeError: no maps, several at one time, or not one picture for each.
+        InputError: a folder that cannot be made.
+    """
+    folder = Path(output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {str(folder)!r}: {error.strerror}; name one that can be written"
+        ) from error
+    paths = []
+    for i, frame in enumerate(_frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)):
+        fpath = folder / f"frame_{i:04d}.png"
+        save_picture(frame, fpath)
+        paths.append(str(fpath))
+    return paths
+
+
+def save_heatmap_animation(
+    image: Picture | Sequence[Picture],
+    heatmap_sequence: Maps,
+    fpath: str | os.PathLike[str],
+    colormap: str | None = None,
+    heatmap_alpha: float | None = None,
+    *,
+    fps: float = 5.0,
+    kind: Kind | None = None,
+) -> str:
+    """As :func:`create_heatmap_animation_frames`, as one film.
+
+    Args:
+        image, heatmap_sequence, colormap, heatmap_alpha, kind: as there.
+        fpath: ends in .gif or .mp4.
+        fps: frames a second.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ShapeError: as there.
+        InputError: another ending, or no such folder.
+        MissingExtraError: an MP4 without the package PyAV.
+    """
+    frames = _frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)
+    return str(save_animation(frames, fpath, fps=fps))
+
+
+def _frames(
+    image: Picture | Sequence[Picture], maps: Maps, colormap: str | None, alpha: float | None, kind: Kind | None
+) -> Iterator[Picture]:
+    if not len(maps):
+        raise ShapeError("heatmap_sequence is empty; give at least one map")
+    pictures = _pictures(image, len(maps))
+    drawn = shown_heatmaps(maps, pictures, kind=kind)
+    style = Style(colormap=colormap) if alpha is None else Style(colormap=colormap, opacity=alpha)
+    return overlay_frames(drawn, pictures, scale=shared_scale(drawn), style=style)
+
+
+def _pictures(image: Picture | Sequence[Picture], count: int) -> list[Image.Image]:
+    if not isinstance(image, list | tuple):
+        return [shown_picture(cast(Picture, image))] * count
+    if len(image) != count:
+        raise ShapeError(f"there are {len(image)} pictures for {count} maps; give one picture for all, or one for each")
+    return [shown_picture(one) for one in image]

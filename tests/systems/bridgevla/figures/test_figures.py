@@ -1,0 +1,186 @@
+"""Every drawing function: what it takes, what it refuses, what it shows, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import gc
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from isotherm.errors import InputError, KindError, OptionError, ShapeError
+from isotherm.systems.bridgevla import (
+    generate_hm_from_pt,
+    visualize_attention_comparison,
+    visualize_bboxes_and_heatmap,
+    visualize_multi_view_heatmaps,
+    visualize_points_and_heatmap,
+)
+
+RNG = np.random.default_rng(0)
+PHOTO = Image.fromarray(RNG.integers(0, 255, (30, 40, 3), dtype=np.uint8))
+TARGET = generate_hm_from_pt([20.0, 8.0], (24, 32), 2.0)
+LOGITS = torch.randn(24, 32, generator=torch.Generator().manual_seed(0)) * 3 - 2
+
+DRAWN = {
+    "points": lambda image, heatmap, **o: visualize_points_and_heatmap(image, [(0.5, 0.5), (0.1, 0.9)], heatmap, **o),
+    "boxes": lambda image, heatmap, **o: visualize_bboxes_and_heatmap(image, [(0.5, 0.5, 0.2, 0.4)], heatmap, **o),
+    "views": lambda image, heatmap, **o: visualize_multi_view_heatmaps([image] * 2, [heatmap] * 2, **o),
+    "comparison": lambda image, heatmap, **o: visualize_attention_comparison(image, heatmap, TARGET, **o),
+}
+each = pytest.mark.parametrize("name", DRAWN)
+PICTURES = {
+    "RGB": PHOTO,
+    "RGBA": PHOTO.convert("RGBA"),
+    "grey": PHOTO.convert("L"),
+    "array": np.asarray(PHOTO),
+    "transparent array": np.dstack([np.asarray(PHOTO), np.full((30, 40), 128, np.uint8)]),
+    "floating point": np.asarray(PHOTO) / np.float32(255),
+}
+MAPS = {
+    "probability": TARGET[0],
+    "with its channel": TARGET,
+    "logits": LOGITS,
+    "logits with a gradient": LOGITS.clone().requires_grad_(),
+    "half precision": LOGITS.half(),
+    "array": LOGITS.numpy(),
+    "nothing above 0": torch.zeros(24, 32),
+}
+
+
+def pixels(figure) -> np.ndarray:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=40)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+@each
+@pytest.mark.parametrize("picture", PICTURES)
+def test_any_picture(name, picture):
+    figure = DRAWN[name](PICTURES[picture], TARGET[0])
+    assert all(len(axes.images) == 1 for axes in figure.axes if axes.get_title(loc="left"))
+
+
+@each
+@pytest.mark.parametrize("heatmap", MAPS)
+def test_any_map(name, heatmap):
+    assert len(DRAWN[name](PHOTO, MAPS[heatmap]).axes) >= 2
+
+
+@each
+def test_a_file_is_written_whole_and_the_figure_can_be_used_on(name, tmp_path):
+    fpath = tmp_path / "figure.png"
+    figure = DRAWN[name](PHOTO, TARGET, save_path=fpath, title="a title")
+    with Image.open(fpath) as saved:
+        assert saved.size[0] > 500
+    assert figure.get_suptitle() == "a title"
+    assert pixels(figure).std() > 10
+    with pytest.raises(InputError, match=r"'figure\.xyz'; the name must end in"):
+        DRAWN[name](PHOTO, TARGET, save_path=tmp_path / "figure.xyz")
+
+
+@each
+def test_nothing_stays_open_and_nothing_grows(name):
+    """So a thousand calls take what one takes: pyplot holds no figure, and of a call nothing is left before the next."""
+    import matplotlib.pyplot as plt
+
+    def leave() -> int:
+        DRAWN[name](PHOTO, TARGET)
+        gc.collect()
+        return len(gc.get_objects())
+
+    leave()
+    first, _, last = leave(), leave(), leave()
+    assert plt.get_fignums() == []
+    assert last - first < 100  # a figure is made of thousands of objects
+    kept = DRAWN[name](PHOTO, TARGET)
+    assert leave() - last > 500
+    assert kept.axes
+
+
+@each
+def test_several_maps_where_one_belongs_are_refused(name):
+    with pytest.raises(ShapeError, match=r"shape \(3, 24, 32\).*heatmaps\[0, 0\].*visualize_multi_view_heatmaps"):
+        DRAWN[name](PHOTO, LOGITS.expand(3, -1, -1))
+
+
+def test_a_peak_is_drawn_where_it_is():
+    figure = visualize_points_and_heatmap(Image.new("RGB", (64, 48)), [(20.5 / 32, 8.5 / 24)], TARGET)
+    _, alone, over = (axes for axes in figure.axes if axes.get_title(loc="left"))
+    for axes in (alone, over):
+        shown = np.asarray(axes.images[0].get_array()).astype(float)
+        h, w = shown.shape[:2]
+        colour = np.abs(shown - np.median(shown, (0, 1))).sum(-1)
+        ys, xs = np.nonzero(colour > 0.7 * colour.max())
+        assert abs(xs.mean() / w * 32 - 20.5) < 1
+        assert abs(ys.mean() / h * 24 - 8.5) < 1
+    dots = figure.axes[0].collections[0].get_offsets()
+    assert np.allclose((dots + 0.5) / [480, 360], [[20.5 / 32, 8.5 / 24]])
+
+
+def test_boxes_are_drawn_where_they_are():
+    def edges(box, form):
+        figure = visualize_bboxes_and_heatmap(PHOTO, [box], TARGET, box_format=form)
+        return figure.axes[0].patches[-1].get_bbox().extents + 0.5
+
+    expected = np.array([0.4 * 480, 0.3 * 360, 0.6 * 480, 0.7 * 360])
+    assert np.allclose(edges((0.5, 0.5, 0.2, 0.4), "cxcywh"), expected)
+    assert np.allclose(edges((0.4, 0.3, 0.6, 0.7), "x0y0x1y1"), expected)
+    assert np.allclose(edges((0.4, 0.3, 0.2, 0.4), "xywh"), expected)
+
+
+def test_logits_are_told_from_probabilities_by_a_negative_value():
+    def caption(heatmap, **options):
+        figure = visualize_points_and_heatmap(PHOTO, [], heatmap, **options)
+        (bar,) = (child for axes in figure.axes for child in axes.child_axes)
+        return bar.get_ylabel()
+
+    assert caption(LOGITS) == "logit"
+    assert caption(TARGET) == "probability"
+    assert caption(TARGET * 1e4) == "relevance"
+    assert caption(LOGITS.abs() + 1, kind="logits") == "logit"
+    with pytest.raises(KindError, match="it is no probability map"):
+        caption(LOGITS, kind="probability")
+
+
+def test_views_have_one_scale_and_their_names():
+    figure = visualize_multi_view_heatmaps(
+        [PHOTO] * 2, torch.stack([TARGET[0], TARGET[0] / 2]), view_names=["front", "top"]
+    )
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:2] == ["front", "top"]
+    strong, weak = (np.asarray(axes.images[0].get_array()).astype(int) for axes in figure.axes[2:4])
+    picture = np.asarray(figure.axes[0].images[0].get_array()).astype(int)
+    assert np.abs(strong - picture).sum() > 1.1 * np.abs(weak - picture).sum()
+
+
+def test_a_comparison_says_how_far_the_peaks_are_apart():
+    moved = generate_hm_from_pt([23.0, 12.0], (24, 32), 2.0)
+    figure = visualize_attention_comparison(PHOTO, moved.log().clamp(min=-50), TARGET)
+    notes = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert any(note.startswith("peaks 5.0 cells apart, KL") for note in notes)
+    with pytest.raises(ShapeError, match=r"\(24, 32\) cells and the target \(12, 32\)"):
+        visualize_attention_comparison(PHOTO, TARGET, TARGET[:, :12])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: visualize_points_and_heatmap(PHOTO, [(20, 0.5)], TARGET), ShapeError, "from 0 to 1.*divide pixels"),
+        (lambda: visualize_points_and_heatmap(PHOTO, [(0.1, 0.2, 0.3)], TARGET), ShapeError, r"\(1, 3\)"),
+        (lambda: visualize_bboxes_and_heatmap(PHOTO, [(0.1, 0.2)], TARGET), ShapeError, "four numbers"),
+        (
+            lambda: visualize_bboxes_and_heatmap(PHOTO, [(0.5, 0.5, 0.2, 0.1)], TARGET, box_format="x0y0x1y1"),
+            ShapeError,
+            "ends before it starts",
+        ),
+        (lambda: visualize_bboxes_and_heatmap(PHOTO, [], TARGET, box_format="yx"), OptionError, "box_format is 'yx'"),
+        (lambda: visualize_multi_view_heatmaps([PHOTO], [TARGET, TARGET]), ShapeError, "1 images, 2 heatmaps"),
+        (lambda: visualize_multi_view_heatmaps([], []), ShapeError, "at least one view"),
+    ],
+)
+def test_misuse(call, error, words, unchecked):
+    with pytest.raises(error, match=words):
+        call()

@@ -1,0 +1,170 @@
+"""The converter: any layout of the prompt, any number of views, gradients, precisions, compiling and exporting."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from isotherm.errors import OptionError, ShapeError
+from isotherm.systems.bridgevla import LLMToHeatmapConverter
+
+CELLS, C = 4, 6
+
+
+def converter(**options):
+    return LLMToHeatmapConverter(C, patch_size=CELLS, target_size=8, **options).eval()
+
+
+def prompt(views: int, *, left: int, right: int, text: int = 3):
+    """States, attention and image tokens of one prompt: padding, text, pictures, text, padding."""
+    n = views * CELLS**2
+    length = left + text + n + text + right
+    states = torch.full((1, length, C), 99.0)
+    image = torch.zeros(1, length, dtype=torch.bool)
+    image[:, left + text : left + text + n] = True
+    states[image] = torch.randn(n, C, generator=torch.Generator().manual_seed(views))
+    attention = torch.ones(1, length)
+    attention[:, :left] = 0
+    attention[:, length - right :] = 0
+    return states, attention, image
+
+
+@pytest.mark.parametrize("views", [1, 2, 5])
+@pytest.mark.parametrize(("left", "right"), [(0, 0), (7, 0), (0, 7), (3, 4)])
+def test_padding_changes_nothing(views, left, right):
+    made = converter()
+    plain = made(*prompt(views, left=0, right=0)[:2], views, image_token_mask=prompt(views, left=0, right=0)[2])
+    states, attention, image = prompt(views, left=left, right=right)
+    maps = made(states, attention, views, image_token_mask=image)
+    assert maps.shape == (1, views, 8, 8)
+    assert maps.std() > 0
+    assert torch.equal(maps, plain)
+
+
+def test_prompts_of_one_batch_may_be_padded_on_either_side():
+    made = converter()
+    parts = [prompt(2, left=5, right=0), prompt(2, left=0, right=5), prompt(2, left=2, right=3)]
+    states, attention, image = (torch.cat(p) for p in zip(*parts, strict=True))
+    maps = made(states, attention, 2, image_token_mask=image)
+    assert torch.equal(maps, maps[:1].expand(3, -1, -1, -1))
+
+
+def test_each_view_is_the_head_of_its_own_tokens():
+    made = converter()
+    states, attention, image = prompt(3, left=2, right=1)
+    maps, features = made.forward_with_features(states, attention, 3, image_token_mask=image)
+    assert features.shape == (1, 3, C, CELLS, CELLS)
+    tokens = states[image].view(3, CELLS, CELLS, C)
+    assert torch.equal(features[0], tokens.permute(0, 3, 1, 2))
+    assert torch.allclose(maps[0, 2], made.up(features[:, 2])[0, 0], atol=1e-6)
+
+
+def test_any_grid():
+    made = converter()
+    states, image = torch.randn(1, 30, C), torch.ones(1, 30, dtype=torch.bool)
+    maps = made(states, num_views=2, image_token_mask=image, grid=(3, 5))
+    assert maps.shape == (1, 2, 6, 10)
+
+
+def test_without_a_mask_the_first_tokens_are_taken_and_it_says_so():
+    made = converter()
+    states, attention, image = prompt(1, left=6, right=0, text=0)
+    with pytest.warns(UserWarning, match=r"first 16 tokens are taken.*image_token_mask=\(input_ids =="):
+        maps = made(states, attention)
+    assert torch.equal(maps, made(states, attention, image_token_mask=image))
+
+
+def test_three_views_are_not_in_three_hundred_tokens():
+    with torch.device("meta"):  # as the circulating example has it, without its 309 million weights
+        made = LLMToHeatmapConverter(vlm_dim=2048, patch_size=16, target_size=224)
+    states = torch.zeros(2, 300, 2048)
+    with pytest.raises(ShapeError, match=r"3 view\(s\) of 16 x 16 are 768 image tokens, and a prompt has 300 tokens"):
+        made(states, torch.ones(2, 300), num_views=3)
+    with pytest.raises(ShapeError, match="are 768 image tokens, and prompt 0 has 300"):
+        made(states, num_views=3, image_token_mask=torch.ones(2, 300, dtype=torch.bool))
+
+
+def test_what_does_not_fit_is_refused(unchecked):
+    made = converter()
+    states, attention, image = prompt(1, left=2, right=0)
+    with pytest.raises(ShapeError, match="6 features; expected vlm_dim = 7"):
+        LLMToHeatmapConverter(7, CELLS, 8)(states, attention, image_token_mask=image)
+    with pytest.raises(ShapeError, match="attention_mask has shape"):
+        made(states, attention[:, 1:], image_token_mask=image)
+    with pytest.raises(ShapeError, match="image_token_mask has shape"):
+        made(states, attention, image_token_mask=image[:, 1:])
+    with pytest.raises(ShapeError, match="attention_mask hides image tokens"):
+        made(states, attention.roll(8, 1), image_token_mask=image)
+    with pytest.raises(OptionError, match="expected a multiple"):
+        LLMToHeatmapConverter(C, 16, 225)
+
+
+def test_checkpointing_gives_the_same_gradients():
+    states, attention, image = prompt(2, left=1, right=1)
+    gradients = []
+    for checkpointing in (False, True):
+        made = converter(checkpointing=checkpointing)
+        made.load_state_dict(converter_state())
+        leaf = states.clone().requires_grad_()
+        made(leaf, attention, 2, image_token_mask=image).square().sum().backward()
+        gradients.append([leaf.grad, *(p.grad for p in made.parameters())])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
+    assert gradients[0][0].abs().sum() > 0
+
+
+def converter_state():
+    torch.manual_seed(3)
+    return converter().state_dict()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+def test_half_precisions_agree(dtype, tolerance):
+    made = converter()
+    states, attention, image = prompt(2, left=2, right=0)
+    states = states.clamp(max=3)
+    full = made(states, attention, 2, image_token_mask=image)
+    half = made.to(dtype)(states.to(dtype), attention, 2, image_token_mask=image)
+    assert half.dtype == dtype
+    assert (half.float() - full).abs().max() < tolerance * full.abs().max()
+
+
+class Deployed(nn.Module):
+    def __init__(self, made):
+        super().__init__()
+        self.made = made
+
+    def forward(self, states, image):
+        return self.made(states, None, 2, image_token_mask=image)
+
+
+def test_compiled_traced_and_exported_with_equal_numbers(unchecked):
+    states, _, image = prompt(2, left=2, right=0)
+    made = Deployed(converter()).eval()
+    expected = made(states, image)
+    compiled = torch.compile(made, fullgraph=True, backend="aot_eager")
+    assert torch.allclose(compiled(states, image), expected, atol=1e-6)
+    program = torch.export.export(made, (states, image))
+    assert torch.allclose(program.module()(states, image), expected, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated, and still what some robots deploy
+        traced = torch.jit.trace(made, (states, image), check_trace=False)
+    assert torch.allclose(traced(states, image), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning:torch.onnx")
+def test_onnx_says_the_same():
+    pytest.importorskip("onnxscript", reason="the exporter to ONNX is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="nothing to run ONNX with is installed")
+    states, _, image = prompt(2, left=2, right=0)
+    made = Deployed(converter()).eval()
+    file = io.BytesIO()
+    torch.onnx.export(made, (states, image), dynamo=True, verbose=False).save(file)
+    session = runtime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    names = [i.name for i in session.get_inputs()]
+    (maps,) = session.run(None, dict(zip(names, (states.numpy(), image.numpy()), strict=True)))
+    with torch.no_grad():
+        assert torch.allclose(torch.from_numpy(maps), made(states, image), rtol=0, atol=1e-4)
