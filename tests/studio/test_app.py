@@ -66,7 +66,8 @@ def test_what_is_said_about_a_run_is_found_again(studio, finished):
     said = {"star": True, "note": "Look at the Ear", "tags": ["paper", "good"], "marks": [{"box": [1, 2, 3, 4]}]}
     assert studio.patch(f"/api/runs/{finished}", json=said).status_code == 200
     assert studio.patch(f"/api/runs/{finished}", json={"tags": ["paper"]}).json()["note"] == "Look at the Ear"
-    for query in ({"words": "ear"}, {"tag": "paper"}, {"starred": True}, {"model": "scenes", "status": "finished"}):
+    narrow = {"model": "scenes", "status": "finished", "words": "look ear"}
+    for query in ({"words": "EAR look"}, {"tag": "paper"}, {"starred": True}, narrow):
         page = studio.get("/api/runs", params=query).json()
         assert [run["id"] for run in page["runs"]] == [finished]
         assert page["next"] is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from isotherm.atomic import atomic_write
 
 BYTES = 32
 """Random bytes in a token, a cookie and a key."""
+MOST_BROWSERS = 256
+"""That are let in at once; the first ones need a new address then."""
 
 
 class Access:
@@ -29,7 +32,7 @@ class Access:
     def __init__(self, *, key: str | None = None, on_used: Callable[[str], None] = lambda token: None) -> None:
         self.key = key or secrets.token_urlsafe(BYTES)
         self.token = secrets.token_urlsafe(BYTES)
-        self._cookie = secrets.token_urlsafe(BYTES)
+        self._cookies: deque[str] = deque(maxlen=MOST_BROWSERS)
         self._on_used = on_used
 
     def exchange(self, token: str) -> str | None:
@@ -38,11 +41,12 @@ class Access:
             return None
         self.token = secrets.token_urlsafe(BYTES)
         self._on_used(self.token)
-        return self._cookie
+        self._cookies.append(secrets.token_urlsafe(BYTES))
+        return self._cookies[-1]
 
     def is_cookie(self, value: str) -> bool:
-        """Whether a cookie is that of this studio; all browsers that were let in share it until the studio ends."""
-        return secrets.compare_digest(value.encode(), self._cookie.encode())
+        """Whether a cookie is of a browser that was let in, one for each, good until the studio ends."""
+        return any([secrets.compare_digest(value.encode(), one.encode()) for one in self._cookies])
 
     def is_key(self, value: str) -> bool:
         """Whether a key is that of this studio."""

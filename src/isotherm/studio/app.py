@@ -14,6 +14,7 @@ from isotherm.studio.api import (
     exports,
     layers,
     live,
+    old_app,
     page,
     pictures,
     remarks,
@@ -40,6 +41,7 @@ PARTS: tuple[Callable[[Studio], APIRouter], ...] = (
     events.routes,
     views.routes,
     exports.routes,
+    old_app.routes,
 )
 """Each makes the routes of one subject; the order is that of the description."""
 

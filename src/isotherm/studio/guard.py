@@ -14,6 +14,7 @@ Pure ASGI, so that it stands before the framework and its error pages.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -21,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from isotherm.studio.access import Access
+from isotherm.studio.session import SCRIPTS, SESSION
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -97,9 +99,11 @@ class Guard:
         if (token := self._token(scope)) is not None:
             await self._let_in(send, token, str(scope["path"]))
             return
-        if not (self._knows_key(headers) or self._has_cookie(headers)):
+        session = SCRIPTS if self._knows_key(headers) else self._browser(headers)
+        if session is None:
             await _answer(send, 401, NOT_IN)
             return
+        SESSION.set(session)
         await self.app(scope, receive, _with_headers(send))
 
     def _refused(self, scope: Scope, headers: Mapping[str, str]) -> tuple[int, str] | None:
@@ -140,12 +144,15 @@ class Guard:
         kind, _, key = headers.get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and self.access.is_key(key.strip())
 
-    def _has_cookie(self, headers: Mapping[str, str]) -> bool:
+    def _browser(self, headers: Mapping[str, str]) -> str | None:
+        """A name for the browser that was let in; None where none was."""
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
         except CookieError:
-            return False
-        return morsel is not None and self.access.is_cookie(morsel.value)
+            return None
+        if morsel is None or not self.access.is_cookie(morsel.value):
+            return None
+        return hashlib.sha256(morsel.value.encode()).hexdigest()  # who knows the name does not know the cookie
 
 
 NOT_IN = "this browser was not let in yet: open the address that the studio printed where it was started"

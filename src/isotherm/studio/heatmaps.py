@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from isotherm.errors import InputError
+from isotherm.studio.store.blobs import NotThere
 
 NAME = re.compile(r"(heatmap_\d{8}_\d{6}(?:_\d{1,6})?)(?:\.jpg)?")
 
@@ -57,7 +58,8 @@ class HeatmapFolder:
         """The file of a name, or of an id, which is the name without its suffix.
 
         Raises:
-            InputError: it is no such name, so that it never becomes part of a path; or there is no such file.
+            InputError: it is no such name, so that it never becomes part of a path.
+            NotThere: there is no such file.
 
         Example:
             >>> HeatmapFolder(Path("heatmaps")).path("../a.jpg")
@@ -69,5 +71,5 @@ class HeatmapFolder:
             raise InputError(f"{text[:80]!r} is no heatmap's name; expected one such as heatmap_20261129_120000.jpg")
         fpath = self.dpath / f"{match[1]}.jpg"
         if not fpath.is_file():
-            raise InputError(f"there is no heatmap {match[1]}; it may have been removed")
+            raise NotThere(f"there is no heatmap {match[1]}; it may have been removed")
         return fpath

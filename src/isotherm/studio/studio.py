@@ -30,6 +30,7 @@ class Studio:
         devices: that may be asked for.
         facts: what the page must know once, as :func:`isotherm.studio.desk.facts.facts` has it.
         cameras: of this machine, which were named where the studio was started.
+        snapshots: id of the last picture that came in, of each session.
         example: id of the run that the page opens with; a list, so that it can be filled in later.
     """
 
@@ -43,4 +44,5 @@ class Studio:
     devices: tuple[str, ...] = ("auto", "cpu")
     facts: Mapping[str, Any] = field(default_factory=dict)
     cameras: Cameras = field(default_factory=Cameras)
+    snapshots: dict[str, str] = field(default_factory=dict)
     example: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.store.query import RunFacts
 from isotherm.studio.studio import Studio
-from isotherm.studio.work.events import ENDS
+from isotherm.studio.work.events import ENDS, Event
 from isotherm.studio.work.workroom import Workroom
 
 KEEP_ALIVE_S = 15.0
@@ -39,7 +39,29 @@ def routes(studio: Studio) -> APIRouter:
     return router
 
 
+async def end_of(room: Workroom, facts: RunFacts) -> Event:
+    """The last event of a run, when it has ended; other requests are answered meanwhile.
+
+    Args:
+        room: where it is worked on.
+        facts: of the run.
+    """
+    last: Event = {"event": "failed", "status": "interrupted", "error": "the studio is ending"}
+    async for pair in _changes(room, facts, 0):
+        last = last if pair is None else pair[1]
+    return last
+
+
 async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator[str]:
+    async for pair in _changes(room, facts, number):
+        if pair is None:
+            yield ": still here\n\n"
+        else:
+            yield f"id: {pair[0]}\nevent: {pair[1]['event']}\ndata: {json.dumps(pair[1])}\n\n"
+
+
+async def _changes(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator[tuple[int, Event] | None]:
+    """The events of a run behind a number, up to its end; None where nothing happened for a while."""
     loop, new = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
@@ -53,7 +75,7 @@ async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator
                 word = "finished" if facts.status == "finished" else "failed"
                 pairs = [(number + 1, {"event": word, "status": facts.status, "error": facts.message})]
             for number, event in pairs:
-                yield f"id: {number}\nevent: {event['event']}\ndata: {json.dumps(event)}\n\n"
+                yield number, event
                 if event["event"] in ENDS:
                     return
             if room.events.closed:
@@ -61,4 +83,4 @@ async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator
             try:
                 await asyncio.wait_for(new.wait(), KEEP_ALIVE_S)
             except TimeoutError:
-                yield ": still here\n\n"
+                yield None

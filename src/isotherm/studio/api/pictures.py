@@ -17,6 +17,7 @@ from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
+from isotherm.studio.session import SESSION
 from isotherm.studio.studio import Studio
 
 MOST_BYTES = 64 << 20
@@ -102,7 +103,9 @@ def keep(studio: Studio, fpath: Path, name: str) -> PictureAnswer:
     if "pixels" in facts:
         raise Refused(413, f"{plain} has {facts['pixels'] / 1e6:.1f} megapixels; at most 50 are read: make it smaller")
     with fpath.open("rb") as file:
-        return PictureAnswer(id=studio.history.add_picture(plain, _parts(file)), name=plain, **facts)
+        picture_id = studio.history.add_picture(plain, _parts(file))
+    studio.snapshots[SESSION.get()] = picture_id
+    return PictureAnswer(id=picture_id, name=plain, **facts)
 
 
 def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:

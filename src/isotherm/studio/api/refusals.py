@@ -61,7 +61,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(IsothermError)
     def refuse(_: Request, error: IsothermError) -> JSONResponse:
-        return _answer(_status_of(error), str(error), retry_s=error.retry_s if isinstance(error, QueueFull) else None)
+        return _answer(status_of(error), str(error), retry_s=error.retry_s if isinstance(error, QueueFull) else None)
 
     @app.exception_handler(HTTPException)
     def refuse_by_status(_: Request, error: HTTPException) -> JSONResponse:
@@ -72,7 +72,8 @@ def answer_errors(app: FastAPI) -> None:
         return _answer(422, "; ".join(_problem(one) for one in error.errors()[:5]))
 
 
-def _status_of(error: IsothermError) -> int:
+def status_of(error: IsothermError) -> int:
+    """The status of HTTP that an error is answered with."""
     if isinstance(error, Refused):
         return error.status
     if isinstance(error, QueueFull):
