@@ -18,9 +18,9 @@ from isotherm.atomic import atomic_write
 from isotherm.draw import Scale, Style, colour_table, overlay, scale_of
 from isotherm.draw.boxes import PALETTE
 from isotherm.draw.colour_maps import DEFAULT
-from isotherm.draw.overlay import CAPTIONS
+from isotherm.draw.describe import CAPTIONS
+from isotherm.draw.overlay import UNSEEN
 from isotherm.draw.style import on_paper
-from isotherm.draw.tiles import UNSEEN
 from isotherm.errors import InputError
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
