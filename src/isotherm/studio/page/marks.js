@@ -49,7 +49,8 @@ class Pad {
     this.watch.observe(stage.root);
     this.sheet.addEventListener("pointerdown", (event) => this.press(event));
     this.sheet.addEventListener("pointermove", (event) => this.drag(event));
-    this.sheet.addEventListener("pointerup", () => this.release());
+    this.sheet.addEventListener("pointerup", (event) => this.release(event));
+    this.sheet.addEventListener("pointercancel", () => { this.draft = []; this.draw(); });
     this.sheet.addEventListener("keydown", (event) => this.key(event));
     this.draw();
   }
@@ -96,6 +97,7 @@ class Pad {
   press(event) {
     if (!this.kind || event.button !== 0) return;
     event.preventDefault();
+    event.stopPropagation(); // the stage below would pan
     this.sheet.setPointerCapture(event.pointerId);
     this.cursor = null;
     this.point(this.at(event));
@@ -104,13 +106,16 @@ class Pad {
   /** @param {PointerEvent} event */
   drag(event) {
     if (!this.draft.length || this.cursor) return;
+    event.stopPropagation();
     const point = this.at(event);
     if (this.kind === "free") this.draft.push(point);
     else this.draft = [this.draft[0], point];
     this.draw();
   }
 
-  release() {
+  /** @param {PointerEvent} event */
+  release(event) {
+    if (this.kind) event.stopPropagation();
     if (this.draft.length > 1 && !this.cursor) void this.finish();
     else if (!this.cursor) this.draft = [];
   }
