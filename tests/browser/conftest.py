@@ -6,12 +6,15 @@ import pytest
 
 from rigs.browser import Watched, chromium
 from rigs.studio_server import running
+from rigs.videos import scene_clip
 
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory):
-    """A studio as people start it, with a history that all tests share."""
-    with running(tmp_path_factory.mktemp("start")) as process:
+    """A studio as people start it, with a camera and a further model, and a history that all tests share."""
+    dpath = tmp_path_factory.mktemp("start")
+    clip = scene_clip(dpath / "table.mp4")
+    with running(dpath, ["--camera", str(clip), "--model", "yoloe-11s-seg.yaml"]) as process:
         yield process
 
 

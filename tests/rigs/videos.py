@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from importlib.resources import files
 
 import numpy as np
+from PIL import Image
 
 
 def write_clip(fpath, *, frames=12, rate=10, h=48, w=64, codec="mpeg4", options=None):
@@ -20,6 +22,20 @@ def write_clip(fpath, *, frames=12, rate=10, h=48, w=64, codec="mpeg4", options=
             array[: h // 2, : w // 2] = 250, 20, 20
             array[h // 2 :, w // 2 :] = 20 * i % 256
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        container.mux(stream.encode())
+    return fpath
+
+
+def scene_clip(fpath, *, frames=10, rate=10):
+    """A scene of the shipped detector, standing still: a gear, a crescent and a spiral."""
+    import av
+
+    scene = np.asarray(Image.open(str(files("isotherm") / "assets" / "scene-1.jpg")).convert("RGB"))
+    with av.open(str(fpath), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 480, "yuv420p", 8_000_000
+        for _ in range(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene, format="rgb24")))
         container.mux(stream.encode())
     return fpath
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -17,22 +16,12 @@ from isotherm.errors import OptionError
 from isotherm.studio.api import live
 from isotherm.studio.live.cameras import Cameras
 from rigs.studio import client_of, studio_in
+from rigs.videos import scene_clip
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """A scene of the shipped detector, standing still."""
-    import av
-
-    fpath = tmp_path_factory.mktemp("camera") / "table.mp4"
-    scene = np.asarray(Image.open(str(files("isotherm") / "assets" / "scene-1.jpg")).convert("RGB"))
-    with av.open(str(fpath), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 640, 480, "yuv420p", 8_000_000
-        for _ in range(10):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene, format="rgb24")))
-        container.mux(stream.encode())
-    return fpath
+    return scene_clip(tmp_path_factory.mktemp("camera") / "table.mp4")
 
 
 @pytest.fixture(scope="module")
