@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { moved, narrowed, sorted, wordsOf } from "../../src/isotherm/studio/page/order.js";
+import { moved, narrowed, sorted, together, wordsOf } from "../../src/isotherm/studio/page/order.js";
 
 /** @param {number} index @param {string} name @param {number | null} score @param {string[]} verdicts @param {any} [more] */
 const item = (index, name, score, verdicts, more = {}) => ({ index, name, score, verdicts, peak: score, labels: ["cat"], maps: 1, thumb: "", status: "done", error: null, ...more });
@@ -36,4 +36,12 @@ test("keys move in a grid of five pictures in rows of two", () => {
   assert.equal(moved(1, "ArrowUp", 2, 5), 1);
   assert.equal(moved(2, "End", 2, 5), 4);
   assert.equal(moved(2, "x", 2, 5), null);
+});
+
+test("a picture of two runs is as doubtful as the worse of them", () => {
+  const second = [item(0, "p10", 7, ["do not trust"]), item(1, "p2", 7, [], { error: "broken" })];
+  const both = together([ITEMS, second]);
+  assert.deepEqual(both[0].verdicts, ["believable", "do not trust"]);
+  assert.deepEqual([both[0].score, both[1].error, both[3].verdicts], [3, "broken", ["do not trust"]]);
+  assert.deepEqual(together([ITEMS]).map((one) => one.name), ITEMS.map((one) => one.name));
 });

@@ -1,7 +1,7 @@
 /* Many pictures at a glance: those of a run, sorted and narrowed, or the same pictures as two models explained them. */
 import { el } from "./dom.js";
 import { counted, momentText, verdictTone } from "./names.js";
-import { moved, narrowed, ORDERS, sorted, wordsOf } from "./order.js";
+import { moved, narrowed, ORDERS, sorted, together, wordsOf } from "./order.js";
 
 /** @typedef {import("./order.js").Item} Item */
 
@@ -46,7 +46,7 @@ export class Gallery {
   }
 
   draw() {
-    const items = narrowed(sorted(this.sets[0].pictures, this.order.value), { label: this.label.value, verdict: this.verdict.value });
+    const items = narrowed(sorted(together(this.sets.map((set) => set.pictures)), this.order.value), { label: this.label.value, verdict: this.verdict.value });
     this.count.textContent = items.length === this.sets[0].pictures.length ? counted(items.length, "picture") : `${items.length} of ${this.sets[0].pictures.length} pictures`;
     this.grid.replaceChildren(...items.map((item) => this.tile(item)));
     this.grid.classList.toggle("pairs", this.sets.length > 1);

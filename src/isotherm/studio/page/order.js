@@ -35,6 +35,18 @@ export function narrowed(items, { label = "", verdict = "" }) {
   return items.filter((item) => (!label || item.labels.some((one) => plainLabel(one) === label)) && (!verdict || item.verdicts.includes(verdict) || (verdict === "failed" && Boolean(item.error))));
 }
 
+/**
+ * The pictures of one run, or of several over the same pictures: each with what any of them says of it, and the first one's figures.
+ * @param {Item[][]} runs
+ * @returns {Item[]}
+ */
+export function together([first, ...others]) {
+  return first.map((item, i) => {
+    const all = [item, ...others.map((items) => items[i]).filter(Boolean)];
+    return { ...item, verdicts: all.flatMap((one) => one.verdicts), labels: all.flatMap((one) => one.labels), error: all.find((one) => one.error)?.error ?? null };
+  });
+}
+
 /** The words that a gallery can be narrowed to. @param {Item[]} items */
 export function wordsOf(items) {
   const labels = [...new Set(items.flatMap((item) => item.labels.map(plainLabel)))].sort((a, b) => a.localeCompare(b, "en"));
