@@ -31,7 +31,7 @@ export class Ask {
     this.go = el("button", { type: "submit", class: "go", title: "Ctrl + Enter" }, el("span", { text: "Explain" }), this.about);
     const folded = el("details", { class: "more" }, el("summary", {}, "More choices"), this.more);
     root.append(el("form", { noValidate: true, on: { submit: (/** @type {Event} */ event) => { event.preventDefault(); void this.submit(); } } },
-      el("h2", {}, "Ask"), this.body, folded, this.problem, this.go));
+      el("h2", {}, "Ask"), this.body, this.problem, this.go, folded));
     this.several = false;
     this.draw();
   }

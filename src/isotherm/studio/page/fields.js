@@ -88,7 +88,7 @@ export class Fields {
     const draw = el("button", { type: "button", class: "tool", id: "ask-like", on: { click: doing(async () => {
       if (!picture) return;
       const root = el("div", { class: "prompt" }), context = { state: this.ask.state, add: () => {}, say, fail };
-      const mounted = (await import(/** @type {string} */ ("./prompt.js"))).mountPrompt(root, context, { picture, like, change: (/** @type {string} */ now) => this.ask.set({ like: now }) });
+      const mounted = (await import("./prompt.js")).mountPrompt(root, context, { picture, like, change: (/** @type {string} */ now) => this.ask.set({ like: now }) });
       dialog("Find things like this", root, { wide: true, closed: () => { mounted.close(); this.ask.draw(); document.getElementById("ask-like")?.focus(); } });
     }) } }, drawn ? `${drawn} drawn: change…` : "Draw boxes…");
     return field("Find things like this", draw, { name: "like", hint: "Draw a box around a thing, and the model looks for more of its kind." });

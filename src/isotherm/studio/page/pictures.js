@@ -160,8 +160,8 @@ export class Tray {
     const root = el("div", { class: kind });
     const context = { state: this.state, add: (/** @type {Taken[]} */ pictures) => this.add(pictures), say, fail };
     const mounted = kind === "camera"
-      ? (await import(/** @type {string} */ ("./camera.js"))).mountCamera(root, context)
-      : (await import(/** @type {string} */ ("./video.js"))).mountVideo(root, context, file);
+      ? (await import("./camera.js")).mountCamera(root, context)
+      : (await import("./video.js")).mountVideo(root, context, file);
     dialog(kind === "camera" ? "Camera" : "Video", root, { wide: true, closed: () => mounted.close() });
   }
 

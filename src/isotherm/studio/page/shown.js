@@ -149,7 +149,7 @@ export class Shown {
   drawHead() {
     const { run } = this;
     const took = run.ended_s ? durationText(run.ended_s - run.created_s) : "";
-    const facts = [run.id === this.state.example ? "an example to begin with" : "", run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, "picture") : "", took].filter(Boolean);
+    const facts = [run.id === this.state.example ? "an example to begin with" : "", run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, typeof this.pictures[0].moment_s === "number" ? "moment" : "picture") : "", took].filter(Boolean);
     this.adds = el("div", { class: "adds", hidden: true });
     this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")), this.adds,
       run.message && this.pictures.length ? el("p", { class: "problem", text: run.message }) : "");
