@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# a tenth of the pictures and a quarter of the steps: the lesson runs, and need not end well
+# a twentieth of the pictures and a tenth of the steps: the lesson runs, and need not end well
 SHORTER = {
-    "count: 400": "count: 40",
-    "count: 60": "count: 10",
-    "steps: 240": "steps: 60",
-    "keep_every: 80": "keep_every: 20",
+    "count: 400": "count: 20",
+    "count: 60": "count: 5",
+    "steps: 240": "steps: 24",
+    "keep_every: 80": "keep_every: 12",
 }
 
 
@@ -25,13 +25,14 @@ SHORTER = {
 def workshop(tmp_path_factory):
     """A folder with what the documentation speaks of: photo.jpg, a folder, the recipes, and weights with random values."""
     import torch
+    from PIL import Image
     from torchvision.models import ResNet50_Weights, resnet50
     from ultralytics import YOLO
     from ultralytics.utils import ASSETS
     from ultralytics.utils import ROOT as PACKAGE
 
     folder = tmp_path_factory.mktemp("workshop")
-    shutil.copy(ASSETS / "bus.jpg", folder / "photo.jpg")
+    Image.open(ASSETS / "bus.jpg").reduce(2).save(folder / "photo.jpg")
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     shorten(folder / "recipes" / "first_beetles.yaml")
     (folder / "folder").mkdir()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -311,10 +311,10 @@ CASES: tuple[Callable[[], Arrays], ...] = (
 )
 
 
-def save(fpath: Path) -> None:
-    """Run every case and write ``case/array`` into an npz file."""
+def save(fpath: str | Path, cases: Sequence[Callable[[], Arrays]] = CASES) -> None:
+    """Run cases and write ``case/array`` into an npz file."""
     torch.set_num_threads(1)  # sums have one order then
-    np.savez(fpath, **{f"{case.__name__}/{name}": array for case in CASES for name, array in case().items()})
+    np.savez(fpath, **{f"{case.__name__}/{name}": array for case in cases for name, array in case().items()})
 
 
 if __name__ == "__main__":

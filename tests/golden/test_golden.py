@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +23,21 @@ DRIFT = 0.05
 """Of the norm of trained weights: sixty steps multiply what the last bits begin with."""
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory) -> dict[str, np.ndarray]:
-    """Those of a fresh process, as users have it: without the checks of types that tests run under."""
-    fpath = tmp_path_factory.mktemp("golden") / "answers.npz"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
-    }
-    subprocess.run([sys.executable, "-m", "golden.cases", str(fpath)], check=True, env=environment)
-    with np.load(fpath) as file:
-        return {name: file[name] for name in file.files}
+HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("case", [case.__name__ for case in CASES])
-def test_answers_are_those_written_down(case, answers):
+def test_answers_are_those_written_down(case, unchecked_process, tmp_path):
+    """In a process as users have it: without the checks of types that tests run under."""
+    fpath = tmp_path / "answers.npz"
+    unchecked_process.run(
+        f"import sys; sys.path.insert(0, {str(HERE.parent)!r})\n"
+        f"from golden.cases import {case}, save; save({str(fpath)!r}, [{case}])"
+    )
+    with np.load(fpath) as file:
+        got = {name: file[name] for name in file.files}
     with np.load(VALUES) as written:
         expected = {name: written[name] for name in written.files if name.startswith(f"{case}/")}
-    got = {name: array for name, array in answers.items() if name.startswith(f"{case}/")}
     assert got.keys() == expected.keys()
     numbers = {name: value for name, value in expected.items() if value.dtype != np.uint8}
     for name in expected.keys() - numbers.keys():
