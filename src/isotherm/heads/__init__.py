@@ -7,6 +7,7 @@ from isotherm.heads.head import Head
 from isotherm.heads.image_tokens import image_grids
 from isotherm.heads.linear import LinearHead, LinearHeadConfig
 from isotherm.heads.pixel_shuffle import PixelShuffleHead, PixelShuffleHeadConfig
+from isotherm.heads.sample import sample_features
 from isotherm.heads.to_grid import to_grid
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "check_alignment",
     "image_grids",
     "response_centre",
+    "sample_features",
     "to_grid",
 ]

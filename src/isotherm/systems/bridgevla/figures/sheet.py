@@ -19,8 +19,7 @@ from isotherm.draw import Scale, Style, colour_table, overlay, scale_of
 from isotherm.draw.boxes import PALETTE
 from isotherm.draw.colour_maps import DEFAULT
 from isotherm.draw.describe import CAPTIONS
-from isotherm.draw.overlay import UNSEEN
-from isotherm.draw.style import on_paper
+from isotherm.draw.overlay import map_tile
 from isotherm.errors import InputError
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
@@ -117,8 +116,7 @@ def map_panel(heatmap: Heatmap, title: str, *, colormap: str | None = None, note
     """
     h, w = heatmap.frame.source_size.tolist()
     scale = scale_of(heatmap)
-    drawn = overlay(heatmap, Image.new("RGB", (w, h), UNSEEN), scale=scale, style=on_paper(Style(colormap=colormap)))
-    assert isinstance(drawn, Image.Image)
+    drawn = map_tile(heatmap, (h, w), scale=scale, style=Style(colormap=colormap))
     shown = None if scale.is_empty else scale
     return Panel(drawn, title, note, shown, CAPTIONS[heatmap.kind], colormap or DEFAULT)
 
