@@ -241,7 +241,7 @@ def _turns(kept: Observation, targets: Targets) -> list[Int[Tensor, " n"]]:
 
     Methods that compare the targets of a picture see all of them, unless one picture's alone are too many.
     """
-    if not kept.has_graph:
+    if not kept.has_graph or len(targets) < 2:
         return [torch.arange(len(targets))]
     tensors = [c.output for c in (*kept.recording.calls, *kept.recording.every)] + [
         a.probabilities for a in kept.attention

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from isotherm.errors import AdapterError, LayerError
 from isotherm.relevance.breaks import Break, layer_advice
-from isotherm.relevance.grad_mode import GradientKeeper, differentiate, gradients_kept
+from isotherm.relevance.grad_mode import GradientKeeper, differentiate, gradients_kept, resting
 from isotherm.relevance.modules import LayerRef, exact_batch_norm, modules_of
 
 
@@ -229,7 +229,8 @@ def _run(
         keeper.begin(str(refs[i]))
         output = _usual(output)
         if not output.requires_grad:
-            output = output.detach().requires_grad_()
+            with resting(keeper):  # a step of ours, not of the model
+                output = output.detach().requires_grad_()
         outputs[i].append(output)
         # what follows gets a copy: an in-place ReLU or residual sum must not rewrite the record
         return output.clone()

@@ -6,7 +6,6 @@ attribute ``random_weights`` where isotherm itself made the model's weights at r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,24 +133,14 @@ def untouched_norms(model: nn.Module) -> int:
         0
     """
     count = 0
-    for tensors in _norms(model):
-        if not all(_constant(tensor, INITIAL[name]) for name, tensor in tensors.items()):
-            return 0
-        count += 1
-    return count
-
-
-def _norms(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     for module in modules_of(model):
+        if "Norm" not in type(module).__name__:
+            continue
         own = {**module._parameters, **module._buffers}
-        tensors = {name: tensor for name, tensor in own.items() if name in INITIAL and isinstance(tensor, Tensor)}
-        if (
-            "Norm" in type(module).__name__
-            and "weight" in tensors
-            and all(t.ndim == 1 and t.is_floating_point() for t in tensors.values())
-        ):
-            yield tensors
-
-
-def _constant(tensor: Tensor, values: Sequence[float]) -> bool:
-    return any(bool((tensor == value).all()) for value in values)
+        tensors = {name: tensor for name in INITIAL if isinstance(tensor := own.get(name), Tensor)}
+        if "weight" in tensors and all(t.ndim == 1 and t.is_floating_point() for t in tensors.values()):
+            for name, tensor in tensors.items():
+                if not any(bool((tensor == value).all()) for value in INITIAL[name]):
+                    return 0
+            count += 1
+    return count

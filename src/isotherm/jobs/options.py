@@ -214,7 +214,5 @@ def _fitting(value: Any, hint: Any, flag: str) -> Any:
 
 def _words_of(hint: Any) -> tuple[str, ...]:
     """The words that a type admits: of ``Literal["a", "b"] | None`` a and b."""
-    if get_origin(hint) is Literal:
-        return tuple(word for word in get_args(hint) if isinstance(word, str))
-    words = [word for part in get_args(hint) if part is not type(None) for word in _words_of(part)]
-    return tuple(words) if get_origin(hint) is not tuple else ()
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))

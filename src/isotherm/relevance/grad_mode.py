@@ -261,7 +261,7 @@ def gradients_kept(
         early, start, instead: as of :class:`GradientKeeper`.
     """
     before = _this_thread.keeper
-    with _resting(before), GradientKeeper(begun=begun, early=early, start=start, instead=instead) as keeper:
+    with resting(before), GradientKeeper(begun=begun, early=early, start=start, instead=instead) as keeper:
         _this_thread.keeper = keeper
         try:
             yield keeper
@@ -274,7 +274,7 @@ def gradients_kept(
 
 
 @contextmanager
-def _resting(keeper: GradientKeeper | None) -> Iterator[None]:
+def resting(keeper: GradientKeeper | None) -> Iterator[None]:
     """Inside of the block a keeper lets everything pass."""
     if keeper is not None:
         keeper.paused += 1
@@ -302,7 +302,7 @@ def without_gradients() -> Iterator[None]:
     """``torch.no_grad()`` for adapters: what is done inside is meant to have no gradient, and keeps to that while
     traced.
     """
-    with _resting(_this_thread.keeper), torch.no_grad():
+    with resting(_this_thread.keeper), torch.no_grad():
         yield
 
 
