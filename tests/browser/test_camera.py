@@ -70,6 +70,8 @@ def test_a_recording_becomes_a_heatmap_video_that_is_played(page_of):
     expect(tray(page)).to_have_count(1, timeout=20_000)
     page.keyboard.press("Escape")
     page.locator("#ask-model").select_option("detector")
+    page.locator("#question details.more summary").click()
+    page.locator("#ask-trust").select_option("off")
     body = asked_with(page, lambda: page.locator("#question .go").click())
     assert body["options"]["model"] == "detector"
     film = page.locator("video.film")
@@ -123,7 +125,7 @@ def test_a_moment_and_a_part_of_a_video(page_of, tmp_path, width, theme):
     page.get_by_role("button", name="Video…").click()
     dialog = page.get_by_role("dialog", name="Video")
     dialog.locator("input[type=file]").set_input_files(str(clip))
-    expect(dialog.get_by_role("status").first).to_contain_text("128 × 96 pixels, 0:03.00 minutes, 30 frames")
+    expect(dialog.get_by_role("status").first).to_contain_text("128 × 96 pixels, 3.0 seconds, 30 frames")
     frame = dialog.locator(".screen img")
     expect(frame).to_have_js_property("naturalWidth", 128)
     assert watched.faults() == []

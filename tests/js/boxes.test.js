@@ -37,6 +37,7 @@ test("sides follow what they are dragged by, and stop at the edge and at each ot
   assert.deepEqual(dragged(BOX, "se", 500, 5, SIZE), [20, 10, 200, 55]);
   assert.deepEqual(dragged(BOX, "e", -500, 99, SIZE), [20, 10, 24, 50]);
   assert.deepEqual(dragged(BOX, "n", 99, 500, SIZE), [20, 46, 60, 50]);
+  assert.deepEqual(dragged(BOX, "sw", -500, 500, SIZE), [0, 10, 60, 100]);
 });
 
 test("a place takes hold of an edge, a corner or all of a box", () => {

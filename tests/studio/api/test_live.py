@@ -13,7 +13,9 @@ from PIL import Image
 pytest.importorskip("av", reason="PyAV is not installed")
 
 from isotherm.errors import OptionError
+from isotherm.jobs.explain.options import ExplainJob
 from isotherm.studio.api import live
+from isotherm.studio.live import cameras
 from isotherm.studio.live.cameras import Cameras
 from rigs.studio import client_of, studio_in
 from rigs.videos import scene_clip
@@ -117,6 +119,19 @@ def test_a_model_that_cannot_look_says_why(studio):
             assert new.wait(60)
             new.clear()
     assert "does not look at single pictures by itself; take a detector" in facts["error"]
+
+
+def test_a_model_that_nobody_watches_stops(studio, monkeypatch):
+    watched = studio.studio.cameras["1"]
+    monkeypatch.setattr(cameras, "FORGOTTEN_S", 0.0)
+    new = threading.Event()
+    watched.start(ExplainJob(sources=("camera",), model="detector"))
+    with watched.camera.waking(new.set):
+        while watched._error is None:
+            assert new.wait(60)
+            new.clear()
+    assert "nobody has watched" in studio.get("/api/live/1").json()["error"]
+    assert watched._stop is None
 
 
 def test_what_is_no_camera_is_refused_at_the_start(studio):

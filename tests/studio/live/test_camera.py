@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("av", reason="PyAV is not installed")
 from isotherm.data.video import probe_video, read_frames
 from isotherm.errors import InputError
 from isotherm.studio.live.camera import Camera
+from isotherm.studio.live.capture import jpeg
 from rigs.videos import write_clip
 
 
@@ -114,6 +116,45 @@ def test_a_lost_camera_says_so_and_comes_back(camera, clip):
         away.rename(clip)
         wait_for(camera, lambda now: now.jpeg is not None)
         assert array(camera.still()).shape == (480, 1280, 3)
+
+
+class Stream(BaseHTTPRequestHandler):
+    """A network camera: one JPEG after the other, until the test ends it."""
+
+    go_on = threading.Event()
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            while type(self).go_on.is_set():
+                part = jpeg(Image.new("RGB", (64, 48), (250, 20, 20)), 90)
+                self.wfile.write(b"--frame\r\ncontent-type: image/jpeg\r\ncontent-length: %d\r\n\r\n" % len(part))
+                self.wfile.write(part + b"\r\n")
+                threading.Event().wait(0.02)
+        except OSError:
+            pass  # the camera was let go of
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_stream_from_the_network_that_ends_is_lost_and_comes_back():
+    Stream.go_on.set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stream) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        camera = Camera(f"http://127.0.0.1:{server.server_port}/live.mjpeg")
+        with camera.used():
+            assert np.abs(array(camera.still())[20, 20] - (250, 20, 20)).max() < 12
+            Stream.go_on.clear()
+            wait_for(camera, lambda now: now.lost is not None)
+            Stream.go_on.set()
+            wait_for(camera, lambda now: now.jpeg is not None)
+        camera.close()
+        Stream.go_on.clear()
+        server.shutdown()
 
 
 def test_a_camera_that_is_closed_opens_no_more(clip):

@@ -135,7 +135,7 @@ def routes(studio: Studio) -> APIRouter:
         watched = cameras[camera_id]
         with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
             watched.camera.record(wanted.seconds, Path(file.name))
-            return keep(studio, Path(file.name), f"{Path(watched.name).stem} {_now()}.mp4")
+            return keep(studio, Path(file.name), f"{watched.name} {_now()}.mp4")
 
     return router
 

@@ -73,6 +73,11 @@ class Camera:
         """Whether the camera is being read."""
         return self._process is not None
 
+    @property
+    def users(self) -> int:
+        """How many use it at present."""
+        return self._users
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Keep the camera open; it is opened where it is not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from isotherm.jobs.options import ModelOptions
 from isotherm.studio.live.camera import Camera
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.work.workroom import Workroom
+
+FORGOTTEN_S = 60.0
+"""After how long a model stops looking where nobody watches or asks: a page that was closed may not have said so."""
 
 
 class Cameras:
@@ -68,9 +72,11 @@ class Watched:
         self._model: str | None = None
         self._error: str | None = None
         self._findings: list[dict[str, Any]] | None = None
+        self._seen_s = 0.0
 
     def facts(self) -> dict[str, Any]:
         """Its name, whether it shows something or why not, and what was found last."""
+        self._seen_s = time.monotonic()
         shown = self.camera.shown
         state = "off" if not self.camera.is_open else "on" if shown.jpeg else "lost" if shown.lost else "opening"
         return {
@@ -88,6 +94,7 @@ class Watched:
         self.stop()
         with self._lock:
             self._stop, self._error, self._findings, self._model = threading.Event(), None, None, options.model
+            self._seen_s = time.monotonic()
             threading.Thread(
                 target=self._look, args=(options, self._stop), name="isotherm studio: looking", daemon=True
             ).start()
@@ -109,12 +116,19 @@ class Watched:
         try:
             with self.camera.used():
                 while not stop.is_set():
+                    self._check_watched()
                     self._glance(options, stop)
         except IsothermError as error:
             with self._lock:
                 if self._stop is stop:
                     self._stop, self._error = None, str(error)
             self.camera.draw([])
+
+    def _check_watched(self) -> None:
+        if self.camera.users > 1:  # whoever looks for things is one
+            self._seen_s = time.monotonic()
+        elif time.monotonic() - self._seen_s > FORGOTTEN_S:
+            raise InputError("nobody has watched for a while; start it again")
 
     def _glance(self, options: ModelOptions, stop: threading.Event) -> None:
         try:

@@ -179,7 +179,8 @@ class Prompt {
   /** The boxes are others now: say so, and draw them. */
   changed() {
     this.change(likeOf(this.examples));
-    this.count.textContent = this.examples.length ? `${this.examples.length} box${this.examples.length > 1 ? "es" : ""}, ${new Set(this.examples.map((one) => one.name)).size} kind(s) of thing` : "No box yet: without one, the model has nothing to look for.";
+    const kinds = new Set(this.examples.map((one) => one.name)).size;
+    this.count.textContent = this.examples.length ? `${counted(this.examples.length, "box", "boxes")}, ${counted(kinds, "kind", "kinds")} of thing` : "No box yet: without one, the model has nothing to look for.";
     this.none.hidden = !this.examples.length;
     this.draw();
     this.list.replaceChildren(...this.examples.map((one, i) => this.row(one, i)));
@@ -200,6 +201,11 @@ class Prompt {
     return el("li", {}, el("b", { text: i + 1 }), input,
       el("button", { type: "button", class: "close", "aria-label": `Remove box ${i + 1}`, on: { click: doing(() => this.remove(i)) } }, "×"));
   }
+}
+
+/** @param {number} count @param {string} one @param {string} several */
+function counted(count, one, several) {
+  return `${count} ${count === 1 ? one : several}`;
 }
 
 /** @param {{w: number, h: number}} facts */

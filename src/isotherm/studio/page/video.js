@@ -71,7 +71,7 @@ class VideoPanel {
     this.video = video;
     this.part = { start: 0, end: video.seconds, every: firstEvery(video) };
     this.at = 0;
-    this.note.textContent = `${video.name}: ${video.w} × ${video.h} pixels, ${clock(video.seconds)} minutes, ${video.frames} frames.`;
+    this.note.textContent = `${video.name}: ${video.w} × ${video.h} pixels, ${video.seconds < 60 ? `${video.seconds.toFixed(1)} seconds` : `${clock(video.seconds)} minutes`}, ${video.frames} frames.`;
     this.body.replaceChildren(...this.parts(video));
     this.drawPart();
     this.seek(0);
