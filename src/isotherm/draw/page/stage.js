@@ -51,6 +51,8 @@ export class Stage {
     this.seen = wholeView(this.picture);
     /** @type {Point | null} */
     this.cursor = null;
+    /** @type {Marked | null} the box that the cursor was sent to */
+    this.aimed = null;
     /** @type {Reading[]} */
     this.pins = [];
     /** @type {{[K in keyof Events]?: ((event: Events[K]) => void)[]}} */
@@ -205,6 +207,7 @@ export class Stage {
   /** Read a place and mark it; null: none. @param {Point | null} place @param {boolean} [quietly] */
   point(place, quietly = false) {
     this.cursor = place;
+    this.aimed = null;
     this.cross.hidden = place === null;
     if (place) {
       const next = showing(this.seen, this.picture, place);
@@ -236,18 +239,19 @@ export class Stage {
     this.refresh();
   }
 
-  /** What lies at a place, for whoever listens. @param {Point} place */
+  /** What lies at a place, for whoever listens; the box that B went to, whatever lies in it. @param {Point} place */
   pick([x, y]) {
-    this.tell("pick", pickedAt(this.boxes, x, y));
+    this.tell("pick", pickedAt(this.aimed ? [this.aimed] : this.boxes, x, y));
   }
 
   /** Go to the middle of the next box. @param {number} step */
   nextBox(step) {
     if (!this.boxes.length) return;
     const middle = (/** @type {Marked} */ { bounds: [x0, y0, x1, y1] }) => /** @type {Point} */ ([(x0 + x1) / 2, (y0 + y1) / 2]);
-    const at = this.boxes.findIndex((box) => this.cursor && Math.hypot(middle(box)[0] - this.cursor[0], middle(box)[1] - this.cursor[1]) < 1e-6);
+    const at = this.aimed ? this.boxes.indexOf(this.aimed) : -1;
     const next = at < 0 ? (step > 0 ? 0 : this.boxes.length - 1) : (at + step + this.boxes.length) % this.boxes.length;
     this.point(middle(this.boxes[next]));
+    this.aimed = this.boxes[next];
   }
 
   /** @template {keyof Events} K @param {K} name @param {(event: Events[K]) => void} handler */

@@ -30,6 +30,7 @@ class Look {
     this.looks = firstLook(settings);
     this.share = "map";
     this.run = "";
+    this.rest = "";
     /** @type {any} */
     this.picture = null;
     /** @type {any[]} */
@@ -59,7 +60,7 @@ class Look {
 
   /** Show a picture of a run, with its maps. @param {string} runId @param {any} picture @param {any[]} maps each with its values @param {number} [chosen] */
   show(runId, picture, maps, chosen = 0) {
-    [this.run, this.picture, this.maps] = [runId, picture, maps];
+    [this.run, this.picture, this.maps, this.rest] = [runId, picture, maps, ""];
     this.looks.range = null;
     this.stage.unpin();
     this.stage.show(picture, maps, Math.min(chosen, Math.max(0, maps.length - 1)));
@@ -116,8 +117,16 @@ class Look {
     const map = this.stage.map;
     this.stage.look({ ...this.looks, scale: map ? this.scaleOf(map) : null });
     if (!map) return;
-    this.bar.show(drawnWith(map, this.picture, this.stage.looks, this.settings, onPaper(this.looks, this.settings)));
     this.placeRange();
+    // what has nothing below it has one opacity: dragging that changes the picture alone
+    const rest = JSON.stringify([this.run, this.picture.name, this.stage.chosen, this.share, { ...this.looks, opacity: 0 }]);
+    if (rest !== this.rest) this.redrawRest(map);
+    this.rest = rest;
+  }
+
+  /** Draw what stands beside the picture: the colour bar, the small pictures and the readings. @param {MapData} map */
+  redrawRest(map) {
+    this.bar.show(drawnWith(map, this.picture, this.stage.looks, this.settings, onPaper(this.looks, this.settings)));
     [...this.list.children].forEach((item, i) => {
       find("button", item).setAttribute("aria-pressed", String(i === this.stage.chosen));
       find("button", item).tabIndex = i === this.stage.chosen ? 0 : -1;

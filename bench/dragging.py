@@ -1,0 +1,113 @@
+"""Dragging the opacity in the viewer at 1920 x 1080: frames a second that reach the screen, by who paints.
+
+Chromium without a window and without a graphics chip, as on a server. Every frame of the browser sets another opacity, and
+the next one is asked for when it was drawn. Beside it: how many frames it draws when nothing changes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.measure import publish, table, write
+
+PAGE = Path(__file__).parents[1] / "src" / "isotherm" / "draw" / "page"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+KINDS = {".js": "text/javascript", ".css": "text/css"}
+SHELL = '<!doctype html><html lang="en"><title>t</title><link rel="stylesheet" href="/page.css"><body></body></html>'
+SOFTWARE = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+WAYS = {
+    "canvas": SOFTWARE,
+    "webgl2": ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
+}
+"""Who paints, and with which flags. WebGL2 is run by the processor here, so the viewer itself would choose the canvas."""
+
+SET_UP = """async ([settings, side, renderer]) => {
+  const { Stage } = await import("/stage.js"), root = document.createElement("div");
+  root.className = "stage";
+  document.body.style.margin = 0;
+  root.style.width = "1920px";
+  document.body.append(root);
+  const canvas = new OffscreenCanvas(1920, 1080), context = canvas.getContext("2d"), image = context.createImageData(1920, 1080);
+  for (let i = 0; i < image.data.length; i++) image.data[i] = i % 4 === 3 ? 255 : (i * 7919) % 251;
+  context.putImageData(image, 0, 0);
+  const values = Float32Array.from({ length: side * side }, (_, i) => Math.exp(-((i % side - side / 2) ** 2 + (i / side - side / 3) ** 2) / side));
+  window.stage = new Stage(root, settings, renderer ? { renderer } : {});
+  stage.show({ h: 1080, w: 1920, boxes: [], labels: [], image: URL.createObjectURL(await canvas.convertToBlob({ type: "image/jpeg" })) },
+    [{ label: "", kind: "relevance", signed: false, silent: "", low: 0, high: 1, beyond: false, lowest: 0, h: side, w: side, m: [side / 1920, 0, 0, 0, side / 1080, 0], limits: [0, 0, side, side], type: "f4", unit: 1, values }]);
+  await stage.image.decode();
+  stage.render();
+  await new Promise(requestAnimationFrame);
+}"""
+
+DRAG = """async ([seconds, change]) => {
+  const draws = [];
+  stage.on("paint", () => draws.push(performance.now()));
+  const start = performance.now();
+  let frames = 0;
+  while (performance.now() - start < 1000 * seconds) {
+    await new Promise(requestAnimationFrame);
+    if (change) stage.look({ opacity: 0.2 + 0.6 * ((frames % 50) / 50) });
+    frames++;
+  }
+  return (1000 * (change ? draws.length : frames)) / (performance.now() - start);
+}"""
+"""Frames a second while the opacity of a page's ``window.stage`` changes in each, or while nothing does."""
+
+
+def frames_a_second(renderer: str = "canvas", *, seconds: float = 4.0, side: int = 40) -> dict[str, Any]:
+    """Frames a second at 1920 x 1080 while the opacity is dragged, and while nothing happens.
+
+    Args:
+        renderer: ``canvas`` or ``webgl2``.
+        seconds: for each of the two.
+        side: the map has so many cells a side.
+    """
+    from playwright.sync_api import sync_playwright
+
+    from isotherm.draw.page_settings import page_settings
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(WAYS[renderer]))
+        try:
+            page = browser.new_page(viewport={"width": 1920, "height": 1080})
+            page.route("http://viewer/**", _answer)
+            page.goto("http://viewer/")
+            page.evaluate(SET_UP, [page_settings(), side, renderer])
+            return {
+                "idle": page.evaluate(DRAG, [seconds, False]),
+                "dragging": page.evaluate(DRAG, [seconds, True]),
+                "painted_by": page.evaluate("new Promise((done) => { stage.on('paint', done); stage.refresh(); })"),
+            }
+        finally:
+            browser.close()
+
+
+def _answer(route: Any) -> None:
+    name = route.request.url.rpartition("/")[2]
+    if not name:
+        route.fulfill(body=SHELL, content_type="text/html")
+    elif (PAGE / name).is_file():
+        route.fulfill(body=(PAGE / name).read_bytes(), content_type=KINDS[(PAGE / name).suffix])
+    else:
+        route.fulfill(status=404)
+
+
+def main(*, quick: bool = False) -> None:
+    """Print a table of frames a second."""
+    if CHROMIUM is None:
+        print("Chromium is not installed here, so nothing was measured.")
+        return
+    rows = []
+    for renderer in WAYS:
+        runs = [frames_a_second(renderer, seconds=1.0 if quick else 4.0) for _ in range(1 if quick else 5)]
+        drag, idle = (float(np.median([run[name] for run in runs])) for name in ("dragging", "idle"))
+        rows.append((runs[0]["painted_by"], drag, idle))
+    columns = ("painted by", "dragging: frames a second", "nothing changes: frames a second")
+    text = table("Opacity dragged at 1920 x 1080, Chromium without a graphics chip", columns, rows)
+    print(text)
+    write("dragging", {"rows": [dict(zip(columns, row, strict=True)) for row in rows]}, quick=quick)
+    publish("dragging", [text], quick=quick)
