@@ -38,6 +38,37 @@ class OrthographicView:
                 f"columns {self.columns!r} and rows {self.rows!r} run along the same axis; a view shows two"
             )
 
+    @property
+    def axes(self) -> tuple[tuple[int, float], tuple[int, float]]:
+        """(axis, sign) that grows along a row, and down the rows: 0, 1, 2 for x, y, z."""
+        return _signed_axis(self.columns), _signed_axis(self.rows)
+
+    def project(
+        self, points: Float[Tensor, "*b 3"], *, bounds: Float[Tensor, "2 3"], size: tuple[int, int]
+    ) -> Float[Tensor, "*b 2"]:
+        """Where points of the world are seen, (x, y) in edge-origin pixels.
+
+        Args:
+            points: (*batch, 3).
+            bounds: the box, lowest and highest (x, y, z).
+            size: (h, w) of the picture that it fills.
+
+        Example:
+            >>> bounds = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+            >>> TOP.project(torch.tensor([0.25, 0.0, 0.5]), bounds=bounds, size=(10, 20)).tolist()
+            [5.0, 10.0]
+        """
+        low, high = bounds.to(points)
+        seen = []
+        for (axis, sign), cells in zip(self.axes, (size[1], size[0]), strict=True):
+            share = (points[..., axis] - low[axis]) / (high[axis] - low[axis])
+            seen.append((share if sign > 0 else 1 - share) * cells)
+        return torch.stack(seen, -1)
+
+
+def _signed_axis(word: str) -> tuple[int, float]:
+    return AXES.index(word[1]), -1.0 if word[0] == "-" else 1.0
+
 
 TOP = OrthographicView(columns="+x", rows="-y")
 FRONT = OrthographicView(columns="+y", rows="-z")
@@ -102,6 +133,37 @@ class Cameras:
         shift = torch.zeros_like(intrinsics)
         shift[..., :2, 2] = 0.5
         return cls(intrinsics + shift, rotation, translation)
+
+    @classmethod
+    def looking_at(
+        cls,
+        places: Float[Tensor, "v 3"],
+        target: Float[Tensor, " 3"],
+        *,
+        focal_px: float,
+        size: tuple[int, int],
+        up: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    ) -> Cameras:
+        """Cameras at places of the world that see a target in the middle of their pictures.
+
+        Args:
+            places: (v, 3).
+            target: (3).
+            focal_px: the same for all.
+            size: (h, w) of the pictures in pixels.
+            up: direction of the world that points upwards in the pictures.
+
+        Example:
+            >>> cameras = Cameras.looking_at(torch.tensor([[0.0, -2.0, 1.0]]), torch.zeros(3), focal_px=100.0, size=(80, 120))
+            >>> cameras.project(torch.zeros(1, 3))[0].tolist()
+            [[[60.0, 40.0]]]
+        """
+        ahead = torch.nn.functional.normalize(target - places, dim=-1)
+        right = torch.nn.functional.normalize(torch.linalg.cross(ahead, ahead.new_tensor(up).expand_as(ahead)), dim=-1)
+        rotation = torch.stack([right, torch.linalg.cross(ahead, right), ahead], -2)
+        k = torch.tensor([[focal_px, 0, size[1] / 2], [0, focal_px, size[0] / 2], [0, 0, 1]]).to(places)
+        translation = -(rotation @ places[..., None])[..., 0]
+        return cls(k.expand(len(places), 3, 3), rotation, translation)
 
     @property
     def matrix(self) -> Float[Tensor, "*b v 3 4"]:
