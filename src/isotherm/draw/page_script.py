@@ -20,7 +20,7 @@ LINK = re.compile(r'^(import|export) \{([^}]*)\} from "\./([\w-]+\.js)";\n', re.
 TOP = re.compile(r"^(export )?(?:async )?(?:function\*?|class|const|let) +([\w$]+)", re.MULTILINE)
 """What a module declares at its top."""
 
-NOTE = re.compile(r"^ */\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
+NOTE = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
 """A block that opens a line with two asterisks: types, which a browser does not read."""
 
 STRAY = re.compile(r"^(?:import|export)\b.*|\bimport\s*\(|\bimport\.meta\b", re.MULTILINE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -28,6 +28,8 @@ KINDS = {
 ENTRY, STYLE, VIEWER_STYLE = "main.js", "studio.css", "page.css"
 
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+OUTSIDE = re.compile(r'^import \{([^}]*)\} from "(\.\./[\w./-]+\.js)";\n', re.MULTILINE)
+"""An import from another folder, which stays one."""
 LATER = re.compile(r"^import .*|^export (?!(?:async )?(?:function|class|const|let)\b).*", re.MULTILINE)
 """What is left of imports and exports where a module cannot be joined."""
 
@@ -71,7 +73,8 @@ def joined(modules: Mapping[str, str], entry: str = ENTRY) -> dict[str, str]:
     """The entry with all modules that it imports at once, and in place of each of these what hands it on.
 
     Args:
-        modules: texts by name. They import names as they are, from modules beside them; ``import()`` stays as it is.
+        modules: texts by name. They import names as they are, from modules beside them; imports from another folder
+            and ``import()`` stay as they are.
         entry: the module that the page begins with.
 
     Returns:
@@ -101,7 +104,7 @@ def joined(modules: Mapping[str, str], entry: str = ENTRY) -> dict[str, str]:
 
     visit(entry, ())
     parts = "".join(_closure(name, modules[name]) for name in order)
-    made = {entry: f"const modules = {{}};\n{parts}export {{ modules }};\n"}
+    made = {entry: f"{_outside(modules[name] for name in order)}const modules = {{}};\n{parts}export {{ modules }};\n"}
     for name in order[:-1]:
         names = ", ".join(_exports(modules[name]))
         made[name] = f'import {{ modules }} from "./{entry}";\nexport const {{ {names} }} = modules["{name}"];\n'
@@ -110,11 +113,21 @@ def joined(modules: Mapping[str, str], entry: str = ENTRY) -> dict[str, str]:
 
 def _closure(name: str, text: str) -> str:
     """A module as a function that gives what it exports."""
+    text = OUTSIDE.sub("", text)
     body = IMPORT.sub(lambda match: f'const {{{match[1]}}} = modules["{match[2]}"];\n', NOTE.sub("", text))
     if stray := LATER.search(IMPORT.sub("", text)):
         raise ScriptError(f"{name} has {stray[0]!r}; write 'import {{ name }} from \"./module.js\";' on one line")
     body = TOP.sub(lambda match: match[0].removeprefix("export "), body)
     return f'modules["{name}"] = (() => {{\n{body}return {{ {", ".join(_exports(text))} }};\n}})();\n'
+
+
+def _outside(texts: Iterable[str]) -> str:
+    """The imports from other folders, each folder's file once."""
+    names: dict[str, set[str]] = {}
+    for text in texts:
+        for listed, place in OUTSIDE.findall(text):
+            names.setdefault(place, set()).update(name.strip() for name in listed.split(",") if name.strip())
+    return "".join(f'import {{ {", ".join(sorted(some))} }} from "{place}";\n' for place, some in names.items())
 
 
 def _exports(text: str) -> list[str]:

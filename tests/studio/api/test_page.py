@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from isotherm.draw.page_script import ScriptError, module_text
 from isotherm.studio.api.page import SMALL, _answer
 from isotherm.studio.page_files import PageFile, joined, page_files
+from rigs.programs import NODE, needs
 
 
 def test_the_viewer_is_served_from_where_reports_have_it(studio):
@@ -52,6 +55,22 @@ def test_modules_of_the_first_screen_are_one_file_and_later_ones_share_them():
     assert made["b.js"] == 'import { modules } from "./main.js";\nexport const { one } = modules["b.js"];\n'
 
 
+def test_notes_on_types_are_left_out_and_casts_are_not_taken_for_them():
+    cast = "/** @type {any} */ (own).x = 1;\nconst kept = 2;\n/** Gone. */\n"
+    text = joined(MODULES | {"a.js": MODULES["a.js"] + cast})["main.js"]
+    assert "(own).x = 1;\nconst kept = 2;\n" in text
+    assert "Gone" not in text
+
+
+def test_imports_from_another_folder_stay_and_stand_at_the_top_once():
+    stage = 'import { Bar, Stage } from "../../draw/page/stage.js";\n'
+    text = joined(MODULES | {"a.js": stage + MODULES["a.js"], "b.js": stage.replace("Bar, ", "") + MODULES["b.js"]})[
+        "main.js"
+    ]
+    assert text.startswith(stage)
+    assert text.count("draw/page/stage.js") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -66,5 +85,8 @@ def test_modules_that_cannot_be_joined_are_named(change, message):
         joined(MODULES | change)
 
 
-def test_the_page_can_be_joined():
-    assert {name for name in page_files() if name.endswith(".js")} or not page_files()
+@needs("node")
+def test_the_page_joined_is_a_script_that_can_be_read(tmp_path):
+    (tmp_path / "main.mjs").write_bytes(page_files()["main.js"].content)
+    run = subprocess.run([NODE, "--check", tmp_path / "main.mjs"], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { doing, el, fail } from "./dom.js";
 import { counted, durationText, momentText } from "./names.js";
 import { Comparison } from "./comparison.js";
+import { mountLook } from "./look.js";
 import { valuesOf } from "./values.js";
 
 /** @typedef {import("./address.js").Place} Place */
@@ -111,9 +112,8 @@ export class Shown {
     this.viewer.setAttribute("aria-busy", "true");
     try {
       const path = `/api/runs/${this.run.id}/view/${index}`;
-      const [picture, buffer, look] = await Promise.all([
-        get(path, signal), fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0))), this.mounted(),
-      ]);
+      const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
+      const [picture, buffer] = await Promise.all([get(path, signal), values]), look = this.mounted();
       if (signal.aborted) return;
       this.picture = picture;
       this.viewer.hidden = false;
@@ -126,11 +126,10 @@ export class Shown {
     }
   }
 
-  /** The viewer, loaded when it is needed first. */
-  async mounted() {
+  /** The viewer, made when it is needed first. */
+  mounted() {
     if (this.look) return this.look;
-    const { mountLook } = await import("./look.js");
-    this.look ??= mountLook(this.viewer, this.state.settings);
+    this.look = mountLook(this.viewer, this.state.settings);
     this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, event.bounds ?? this.picture.boxes[event.box], event.label ?? this.picture.labels[event.box] ?? ""); });
     this.look.on("choose", (/** @type {number} */ map) => this.on.move({ map }));
     return this.look;
