@@ -83,7 +83,7 @@ def make_tabletop(
 
 
 def _cameras(rng: np.random.Generator, size: int) -> Cameras:
-    """Before the table, to the left and to the right, at the height of a person's eyes, never quite at the same place."""
+    """Before the table, to the left and to the right, at the height of eyes, never quite at the same place."""
     places = np.array([[-0.75, -1.35, 1.05], [0.8, -1.3, 0.95]]) + rng.uniform(-0.12, 0.12, (2, 3))
     target = torch.tensor([0.0, 0.0, 0.02], dtype=torch.float64)
     return Cameras.looking_at(torch.from_numpy(places), target, focal_px=FOCAL * size, size=(size, size))
