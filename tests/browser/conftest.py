@@ -43,11 +43,11 @@ def page_of(browser, studio, cookies):
     pages: list[Watched] = []
 
     def make(width: int = 1440, theme: str = "light", path: str | None = "/", **options) -> Watched:
-        watched = Watched(browser, width=width, theme=theme, **options)
+        watched = Watched(browser, url=studio.url, width=width, theme=theme, **options)
         pages.append(watched)
         watched.context.add_cookies(cookies)
         if path is not None:
-            watched.page.goto(studio.url + path)
+            watched.open(path)
         return watched
 
     yield make

@@ -48,11 +48,12 @@ class Watched:
         browser: of :func:`chromium`.
         width: of the window, CSS pixels.
         theme: ``light`` or ``dark``.
+        url: where paths begin.
         options: of Playwright's contexts.
     """
 
-    def __init__(self, browser: Any, *, width: int = 1440, theme: str = "light", **options: Any) -> None:
-        self.width, self.theme = width, theme
+    def __init__(self, browser: Any, *, url: str = "", width: int = 1440, theme: str = "light", **options: Any) -> None:
+        self.url, self.width, self.theme = url, width, theme
         viewport = {"width": width, "height": HEIGHTS.get(width, 900)}
         self.context = browser.new_context(
             viewport=viewport, color_scheme=theme, reduced_motion="reduce", accept_downloads=True, **options
@@ -72,6 +73,10 @@ class Watched:
         page.on("request", self._requested)
         page.on("response", lambda answer: self._note(answer.status >= 500, f"{answer.status}: {answer.url}"))
         return page
+
+    def open(self, path: str) -> None:
+        """Go to a page of the studio."""
+        self.page.goto(self.url + path)
 
     def _requested(self, request: Any) -> None:
         self.requests.append(request)

@@ -1,0 +1,134 @@
+"""Asking: every choice that the form has reaches the run, progress is seen, and what waits can be cancelled."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rigs.programs import needs
+from rigs.studio_page import StudioPage
+
+pytestmark = needs("chromium")
+
+
+@pytest.fixture
+def desk(page_of):
+    desk = StudioPage(page_of())
+    desk.sample("Scene 1")
+    return desk
+
+
+def options_of(studio, run: str) -> dict:
+    with studio.client() as client:
+        return client.get(f"/api/runs/{run}").json()["options"]
+
+
+def test_the_choices_of_a_detector(desk, studio):
+    desk.choose("Model", "detector")
+    desk.page.locator("#question").get_by_label("box", exact=True).check()
+    desk.page.locator("#ask-methods").click()
+    methods = desk.page.locator("#question details", has=desk.page.locator("#ask-methods"))
+    methods.get_by_role("checkbox", name="hirescam").check()
+    desk.more()
+    desk.page.get_by_label("Confidence", exact=True).fill("0.4")
+    desk.choose("Device", "cpu")
+    desk.choose("Check", "off")
+    desk.page.get_by_role("checkbox", name="Show boxes in saved pictures").uncheck()
+    desk.page.get_by_role("checkbox", name="Each box by its own strongest value").check()
+    run = desk.explain("scene-1")
+    options = options_of(studio, run)
+    expected = {
+        "model": "detector",
+        "target": "class,box",
+        "method": "hirescam",
+        "confidence": 0.4,
+        "device": "cpu",
+        "trust": "off",
+        "show_boxes": False,
+        "renormalise": True,
+    }
+    assert {name: options.get(name) for name in expected} == expected
+    desk.watched.picture("asked", full=True)
+
+
+def test_layers_from_a_tree(desk, studio):
+    desk.choose("Model", "detector")
+    desk.more()
+    desk.choose("Check", "off")
+    desk.page.get_by_role("button", name="Layers", exact=True).click()
+    dialog = desk.page.get_by_role("dialog", name="Layers of detector")
+    automatic = dialog.get_by_role("treeitem", name=re.compile("automatic"))
+    automatic.wait_for()
+    assert re.search(r"\d+ × \d+ × \d+", automatic.inner_text())
+    dialog.get_by_text("Without a choice: backbone.stages.0.2").wait_for()
+    desk.watched.picture("layers")
+    automatic.focus()
+    for key in ("ArrowDown", "Enter"):
+        desk.page.keyboard.press(key)
+    dialog.get_by_role("button", name="Take these").click()
+    assert options_of(studio, desk.explain())["layer"] == "backbone.stages.0.3"
+
+
+def test_a_finding_by_clicking_it_in_the_picture(desk, studio):
+    desk.choose("Model", "detector")
+    run = desk.explain("scene-1")
+    with studio.client() as client:
+        facts = client.get(f"/api/runs/{run}/view/0").json()
+    x0, y0, x1, y1 = facts["boxes"][1]
+    box = desk.stage.bounding_box()
+    desk.page.mouse.click(
+        box["x"] + (x0 + x1) / 2 / facts["w"] * box["width"], box["y"] + (y0 + y1) / 2 / facts["h"] * box["height"]
+    )
+    desk.page.locator("#question").get_by_text(re.compile(r"at \d+, \d+ px")).wait_for()
+    desk.more()
+    desk.choose("Check", "off")
+    asked = [float(number) for number in options_of(studio, desk.explain())["box"].split(",")]
+    assert asked == pytest.approx([x0, y0, x1, y1], abs=1)
+
+
+def test_a_class(desk, studio):
+    desk.choose("Model", "scenes")
+    desk.choose("Explain", "class")
+    desk.page.get_by_label("Class", exact=True).fill("gear")
+    desk.more()
+    desk.choose("Check", "off")
+    assert options_of(studio, desk.explain())["cls"] == "gear"
+
+
+def test_a_question_and_a_word_of_its_answer(desk, studio):
+    desk.choose("Model", "tiny-vlm")
+    desk.page.locator("#ask-prompt").fill("how many red ?")
+    desk.more()
+    desk.choose("Check", "off")
+    run = desk.explain("scene-1")
+    assert options_of(studio, run)["prompt"] == "how many red ?"
+    desk.watched.picture("answer", full=True)
+
+
+def test_what_cannot_be_asked_is_said_in_the_pages_words(desk):
+    desk.choose("Model", "tiny-vlm")
+    desk.page.locator("#question button.go").click()
+    problem = desk.page.locator("#question .problem")
+    problem.get_by_text(re.compile("question", re.IGNORECASE)).wait_for()
+
+
+def test_progress_place_and_cancel(desk, studio):
+    """A long run is watched and cancelled, one that waits behind it names its place; both survive a reload."""
+    with studio.client() as client:
+        pictures = [client.post(f"/api/samples/scene-{i}").json()["id"] for i in range(1, 6)]
+        long = {"pictures": pictures, "options": {"model": "detector", "trust": "full", "seed": 5}}
+        first = client.post("/api/runs", json=long).json()["id"]
+        second = client.post("/api/runs", json={**long, "options": {"model": "scenes", "seed": 6}}).json()["id"]
+    desk.page.reload()
+    work = desk.page.get_by_role("list", name="At work")
+    work.get_by_text(re.compile("next|behind|before it|in the queue|place", re.IGNORECASE)).first.wait_for()
+    desk.page.reload()
+    work.get_by_role("listitem").nth(1).wait_for()
+    desk.watched.picture("queue")
+    for item in reversed(work.get_by_role("listitem").all()):
+        item.get_by_role("button", name=re.compile("^Cancel")).click()
+    work.get_by_role("listitem").first.wait_for(state="hidden")
+    with studio.client() as client:
+        states = [client.get(f"/api/runs/{run}").json()["status"] for run in (first, second)]
+    assert states == ["cancelled", "cancelled"]

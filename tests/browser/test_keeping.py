@@ -1,0 +1,139 @@
+"""Keeping: notes, marks, tags and stars, a history that can be searched, and files of everything."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+from PIL import Image
+from playwright.sync_api import expect
+
+from rigs.programs import needs
+from rigs.studio_page import StudioPage
+
+pytestmark = needs("chromium")
+
+
+@pytest.fixture(scope="module")
+def run(studio):
+    with studio.client() as client:
+        picture = client.post("/api/samples/scene-3").json()["id"]
+        wanted = {"pictures": [picture], "options": {"model": "scenes", "trust": "off"}}
+        run_id = client.post("/api/runs", json=wanted).json()["id"]
+        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=120) as events:
+            list(events.iter_lines())
+    return run_id
+
+
+@pytest.fixture
+def desk(page_of, run):
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-3")
+    return desk
+
+
+def test_remarks_are_there_after_a_reload(desk, studio, run):
+    keep = desk.page.get_by_role("region", name="Keep")
+    keep.get_by_role("button", name=re.compile("Star")).click()
+    keep.get_by_label("Add a tag").fill("for the paper")
+    keep.get_by_role("button", name="Add", exact=True).click()
+    keep.get_by_role("textbox", name="Note").fill("Look at the corner.")
+    keep.get_by_role("textbox", name="Note").blur()
+    keep.get_by_text("for the paper").first.wait_for()
+    desk.page.wait_for_load_state("networkidle")
+    desk.page.reload()
+    desk.shown("scene-3")
+    assert keep.get_by_role("textbox", name="Note").input_value() == "Look at the corner."
+    keep.get_by_text("for the paper").first.wait_for()
+    with studio.client() as client:
+        facts = client.get(f"/api/runs/{run}").json()
+    assert (facts["star"], facts["tags"], facts["note"]) == (True, ["for the paper"], "Look at the corner.")
+
+
+def test_marks_of_every_kind(desk, studio, run):
+    desk.page.get_by_role("button", name="Draw on the picture…").click()
+    desk.page.get_by_role("button", name="Arrow", exact=True).wait_for()
+    box = desk.stage.bounding_box()
+    for i, kind in enumerate(("Arrow", "Box", "Free hand")):
+        if i:  # the arrow is taken at first
+            desk.page.get_by_role("button", name=kind, exact=True).click()
+        x, y = box["x"] + 30 + 60 * i, box["y"] + 40
+        desk.page.mouse.move(x, y)
+        desk.page.mouse.down()
+        desk.page.mouse.move(x + 20, y + 30, steps=3)
+        desk.page.mouse.move(x + 40, y + 45, steps=3)
+        desk.page.mouse.up()
+    desk.page.get_by_role("button", name="Text", exact=True).click()
+    desk.page.get_by_label("Text to place").fill("here")
+    desk.page.mouse.click(box["x"] + 60, box["y"] + 140)
+    expect(desk.page.locator(".pad text.words", has_text="here")).to_be_visible()
+    desk.page.wait_for_load_state("networkidle")
+    desk.watched.picture("marks")
+    with studio.client() as client:
+        marks = client.get(f"/api/runs/{run}").json()["marks"]
+    assert len(marks) == 4
+    assert "here" in str(marks)
+
+
+def test_the_history_is_searched(desk):
+    history = desk.page.get_by_role("region", name="History")
+    items = history.get_by_role("listitem")
+    history.get_by_role("searchbox").fill("corner")
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("scene-3")
+    history.get_by_role("searchbox").fill("nothing has this word")
+    history.get_by_role("searchbox").press("Enter")
+    expect(items).to_have_count(0)
+    history.get_by_role("searchbox").fill("")
+    history.get_by_label("Any tag").select_option("for the paper")
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("scene-3")
+    history.get_by_label("Any tag").select_option("")
+    history.get_by_label("★ only").check()
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("scene-3")
+    desk.watched.picture("history", full=True)
+
+
+FILES = {
+    "PNG": "png",
+    "PNG, map alone": "png",
+    "PNG, 16 bit": "png",
+    "NPY": "npy",
+    "NPZ": "npz",
+    "PDF report": "pdf",
+    "CSV": "csv",
+    "Everything": "zip",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files(desk, name):
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("region", name="Keep").get_by_role("link", name=name, exact=True).click()
+    fpath = download.value.path()
+    data, suffix = fpath.read_bytes(), download.value.suggested_filename.rpartition(".")[2]
+    assert suffix == FILES[name]
+    if suffix == "png":
+        assert Image.open(io.BytesIO(data)).mode == ("I;16" if "16" in name else "RGB")
+    elif suffix == "npy":
+        assert np.isfinite(np.load(fpath, allow_pickle=False)).all()
+    elif suffix == "npz":
+        assert len(np.load(fpath, allow_pickle=False).files) >= 1
+    elif suffix == "pdf":
+        assert data.startswith(b"%PDF")
+    elif suffix == "csv":
+        assert len(data.decode("utf-8-sig").strip().splitlines()) >= 2
+    else:
+        assert any(one.endswith("run.json") for one in zipfile.ZipFile(io.BytesIO(data)).namelist())
+
+
+def test_the_command_and_the_python_that_make_it_again(desk):
+    part = desk.unfold("Command and Python")
+    part.get_by_text("isotherm explain scene-3.jpg --model scenes --trust off", exact=True).wait_for()
+    part.get_by_text("ExplainJob(").first.wait_for()

@@ -1,0 +1,56 @@
+"""Many pictures at once: a batch with a gallery, and two models over the same pictures."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rigs.programs import needs
+from rigs.studio_page import StudioPage
+
+pytestmark = needs("chromium")
+
+
+@pytest.fixture
+def desk(page_of):
+    desk = StudioPage(page_of())
+    for i in (1, 2, 4):
+        desk.sample(f"Scene {i}")
+    desk.page.get_by_role("button", name="Choose all").click()
+    return desk
+
+
+def test_a_batch_with_a_gallery(desk):
+    desk.choose("Model", "scenes")
+    desk.explain()
+    gallery = desk.page.get_by_role("region", name="Gallery")
+    tiles = gallery.get_by_role("list", name="Pictures").get_by_role("button")
+    tiles.nth(2).wait_for()
+    names = tiles.locator(".name").all_text_contents()
+    assert sorted(names) == ["scene-1.jpg", "scene-2.jpg", "scene-4.jpg"]
+    orders = gallery.get_by_label("Order")
+    shown = {value: "" for value in orders.locator("option").evaluate_all("(all) => all.map((one) => one.value)")}
+    for value in shown:
+        orders.select_option(value)
+        shown[value] = " ".join(tiles.locator(".name").all_text_contents())
+    assert len(shown) >= 3
+    assert len(set(shown.values())) >= 2
+    desk.watched.picture("gallery", full=True)
+    tiles.nth(1).click()
+    desk.page.wait_for_function("() => /picture=[12]/.test(location.hash)")
+    label = gallery.get_by_label("Class").locator("option").nth(1).get_attribute("value")
+    gallery.get_by_label("Class").select_option(label)
+    gallery.get_by_text(re.compile(r"\d of 3 pictures|3 pictures")).first.wait_for()
+
+
+def test_two_models_over_the_same_pictures(desk):
+    desk.choose("Model", "scenes")
+    desk.more()
+    desk.choose("Check", "off")
+    desk.choose("Compare with", "detector")
+    desk.explain()
+    desk.page.wait_for_function("() => location.hash.includes('versus=')")
+    gallery = desk.page.get_by_role("region", name="Gallery")
+    gallery.get_by_text(re.compile("scenes beside detector")).wait_for()
+    desk.watched.picture("two-models", full=True)
