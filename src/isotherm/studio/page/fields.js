@@ -1,5 +1,5 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
-import { dialog, doing, el, fail, field, say } from "./dom.js";
+import { dialog, doing, el, fail, field, say, term } from "./dom.js";
 import { plainLabel } from "./names.js";
 import { ANSWER_PARTS, isDetector, methodsFor, partsOf } from "./options.js";
 
@@ -14,7 +14,10 @@ const KINDS = /** @type {Record<string, string>} */ ({
 const WORDS = {
   model: "A program that learned from many pictures to say what is in one.",
   methods: "A method is the formula that turns what went on in the model into a heatmap: a value for each place, higher where the place speaks more for what is explained. Without a choice, the best for this kind of model is taken; with several, their maps stand side by side.",
+  parts: "A finding is a box with a class. Class: why it has this class. Box: why its box is where it is. Mask: why its outline is so. All: everything at once. Below: one side of the box, its width, height or size, or why there is anything at all (objectness).",
+  style: "How pictures are drawn that are saved as files; what you see here has its own controls.",
   layers: "A network works in steps, its layers; early ones see edges, late ones see things. The map is read at a late one.",
+  fuse: "How the maps of several layers become one: their mean, or the largest value at each place.",
   confidence: "How sure a detector is of a finding, from 0 to 1; findings below it are left out.",
   smooth: "Less noise at the price of sharpness. Principal direction: what most channels of a layer have in common. Changed copies: the mean over mirrored and brighter copies of the picture.",
   trust: "Whether to believe a map: what it marks is taken away step by step, and the model should mind that more than if random places went; and with random weights the map should change.",
@@ -43,11 +46,11 @@ export class Fields {
     return this.made(has, [
       ["model", () => this.second()], ["layers", () => this.layers()],
       ["confidence", () => this.text("confidence", "Confidence", { help: WORDS.confidence, inputMode: "decimal", placeholder: "0.25" })],
-      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"]])],
+      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"]], WORDS.fuse)],
       ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]], WORDS.smooth)],
       ["trust", () => this.choice("trust", "Check", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
       ["together", () => this.tick("together", "All pictures in one question")],
-      ["style", () => this.choice("style", "Saved style", this.styles())],
+      ["style", () => this.choice("style", "Saved style", this.styles(), WORDS.style)],
       ["showBoxes", () => this.tick("showBoxes", "Show boxes in saved pictures")],
       ["renormalise", () => this.tick("renormalise", "Each box by its own strongest value")],
       ["sharedScale", () => this.tick("sharedScale", "One colour scale for all pictures")],
@@ -152,7 +155,8 @@ export class Fields {
       return el("label", { class: "tick", title: text }, input, el("span", { text: name }));
     };
     const open = sides.some(([name]) => several.has(name));
-    return el("fieldset", { "data-field": "parts" }, el("legend", { text: "What of a finding" }), el("div", { class: "choices" }, ...main.map(tick)),
+    const [help, note] = term("what of a finding", WORDS.parts);
+    return el("fieldset", { "data-field": "parts" }, el("legend", {}, "What of a finding ", help), note, el("div", { class: "choices" }, ...main.map(tick)),
       el("details", { class: "quiet", open, "data-key": "sides" }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "choices" }, ...sides.map(tick))));
   }
 
@@ -178,16 +182,17 @@ export class Fields {
   // --- how -----------------------------------------------------------------------------------------------------------
 
   methods() {
-    const all = methodsFor(this.ask.state.methods ?? [], this.ask.model), now = this.form.methods;
-    const summary = el("summary", { id: "ask-methods" }, now.length ? now.join(", ") : "the best for this model");
+    const all = methodsFor(this.ask.state.methods ?? [], this.ask.model);
+    const words = () => this.form.methods.map((name) => all.find((one) => one.name === name)?.title ?? name).join(", ") || "the best for this model";
+    const summary = el("summary", { id: "ask-methods" }, words());
     const list = el("div", { class: "choices methods" }, ...all.map((one) => {
-      const input = el("input", { type: "checkbox", id: `ask-method-${one.name}`, checked: now.includes(one.name) });
+      const input = el("input", { type: "checkbox", id: `ask-method-${one.name}`, checked: this.form.methods.includes(one.name) });
       input.addEventListener("change", () => {
         const methods = input.checked ? [...this.form.methods, one.name] : this.form.methods.filter((name) => name !== one.name);
         this.ask.set({ methods });
-        summary.textContent = methods.length ? methods.join(", ") : "the best for this model";
+        summary.textContent = words();
       });
-      return el("label", { class: "tick", title: one.line ?? one.text ?? "" }, input, el("span", { text: one.name }));
+      return el("label", { class: "tick", title: one.line ?? one.text ?? "" }, input, el("span", { text: one.title ?? one.name }));
     }));
     return this.folding("Method", summary, list, WORDS.methods, "methods");
   }
@@ -207,7 +212,7 @@ export class Fields {
   second() {
     const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model);
     if (!others.length) return null;
-    const select = this.select("ask-second", [["", "nobody"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one)])], this.ask.second, (name) => { this.ask.second = name; });
+    const select = this.select("ask-second", [["", "no other model"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one)])], this.ask.second, (name) => { this.ask.second = name; });
     return field("Compare with", select, { hint: "A second model is asked the same of the same pictures.", name: "second" });
   }
 

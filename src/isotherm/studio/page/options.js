@@ -8,7 +8,7 @@
  */
 /**
  * A method. subject: pictures, answers; several as a list, or in `explains`.
- * @typedef {{name: string, subject?: string | string[], explains?: string[], line?: string, text?: string}} Method
+ * @typedef {{name: string, subject?: string | string[], explains?: string[], title?: string, line?: string, text?: string}} Method
  */
 /**
  * What the form says. what: auto (the model's own choice), class, top, box. parts: what of a finding. answerPart: what

@@ -69,7 +69,7 @@ export class Shown {
       this.on.sets([{ run: this.run, pictures: this.pictures }, ...(other ? [other] : [])], index);
       const ok = this.pictures[index] && !this.pictures[index].error;
       await (ok ? this.load(index, place.map, signal) : this.nothing());
-      await this.besides(other, signal);
+      if (!signal.aborted) await this.besides(other, signal);
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
     }
