@@ -319,17 +319,20 @@ def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
         raise InputError(
             f"{name} breaks off after {index} frames ({_words(error)}); it is damaged or cut short"
         ) from error
-    if (missing := _missing_bytes(name)) > 0:
+    if (missing := missing_bytes(name)) > 0:
         raise InputError(
             f"{name} breaks off after {index} frames: {missing} bytes are missing at its end; copy it again"
         )
 
 
-def _missing_bytes(source: str) -> int:
+def missing_bytes(source: str) -> int:
     """Bytes that the outermost box of a file promises and the file does not have; 0 where nothing says.
 
     FFmpeg ends such a file as if it were whole. Read are MP4 boxes (ISO/IEC 14496-12), RIFF chunks (AVI) and
     the Matroska segment (RFC 9559).
+
+    Args:
+        source: a file; of addresses and devices nothing is known.
     """
     fpath = Path(source)
     if source.startswith(STREAM_PREFIXES) or not fpath.is_file():

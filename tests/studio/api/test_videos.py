@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("av", reason="PyAV is not installed")
 
 from isotherm.studio.api import videos
 from isotherm.studio.store.blobs import new_id
-from rigs.studio import finished_run, send
+from rigs.studio import events_of, finished_run, send
 from rigs.videos import write_clip
 
 
@@ -107,6 +108,23 @@ def test_limits_hold_before_all_has_come_and_before_anything_is_decoded(studio, 
     answer = studio.post("/api/videos", params={"name": "a.mp4"}, content=clip)
     assert (answer.status_code, "minutes long" in answer.text) == (413, True)
     assert not list(studio.history.pictures.dpath.glob(".new.*"))
+
+
+def test_a_video_that_was_cut_short_is_refused_when_it_comes(studio, tmp_path):
+    whole = write_clip(tmp_path / "a.mp4", frames=30, options={"movflags": "faststart"}).read_bytes()
+    answer = studio.post("/api/videos", params={"name": "a.mp4"}, content=whole[: len(whole) * 3 // 4])
+    assert answer.status_code == 415
+    assert "a.mp4 was cut short" in answer.json()["error"]
+
+
+def test_why_a_video_cannot_be_explained_is_told_without_the_studios_folders(studio, video):
+    asks = {"pictures": [video["id"]], "options": {"model": "scenes", "trust": "off", "start_s": 500}}
+    run_id = studio.post("/api/runs", json=asks).json()["id"]
+    *_, (_, kind, last) = events_of(studio, run_id)
+    assert (kind, last["status"]) == ("failed", "failed")
+    assert "a clip.mp4 has no frame from 500 s on" in last["error"]
+    told = json.dumps([studio.get(f"/api/runs/{run_id}").json(), events_of(studio, run_id)])
+    assert str(studio.history.runs.dpath) not in told
 
 
 def test_pictures_are_no_videos_and_ids_are_checked(studio):

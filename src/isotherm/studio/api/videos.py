@@ -93,7 +93,7 @@ def routes(studio: Studio) -> APIRouter:
     def video(video_id: Id) -> VideoAnswer:
         """What is known of a video."""
         name, fpath = video_of(studio, video_id)
-        return VideoAnswer(id=video_id, name=name, **studio.pictures.do("look at video", fpath=str(fpath)))
+        return VideoAnswer(id=video_id, name=name, **looked_at(studio, "look at video", name, fpath))
 
     @router.get(
         "/api/videos/{video_id}/file",
@@ -109,23 +109,23 @@ def routes(studio: Studio) -> APIRouter:
     @router.get("/api/videos/{video_id}/frame", response_class=Response, responses=JPEG)
     def frame(video_id: Id, at: AtSecond = 0.0) -> Response:
         """The frame that a video shows at a moment, for the page; behind its end the last one."""
-        _, fpath = video_of(studio, video_id)
-        shown, _ = studio.pictures.do("frame of video", fpath=str(fpath), at_s=at, side=SHOWN_SIDE, form="JPEG")
+        name, fpath = video_of(studio, video_id)
+        shown, _ = looked_at(studio, "frame of video", name, fpath, at_s=at, side=SHOWN_SIDE, form="JPEG")
         return Response(shown, media_type="image/jpeg", headers=LASTING)
 
     @router.get("/api/videos/{video_id}/strip", response_class=Response, responses=JPEG)
     def strip(video_id: Id, count: Annotated[int, Query(ge=1, le=24)] = 12) -> Response:
         """Small frames beside each other, evenly spread over a video, for its time line."""
-        _, fpath = video_of(studio, video_id)
-        seconds = studio.pictures.do("look at video", fpath=str(fpath))["seconds"]
-        shown = studio.pictures.do("strip of video", fpath=str(fpath), count=count, seconds=seconds)
+        name, fpath = video_of(studio, video_id)
+        seconds = looked_at(studio, "look at video", name, fpath)["seconds"]
+        shown = looked_at(studio, "strip of video", name, fpath, count=count, seconds=seconds)
         return Response(shown, media_type="image/jpeg", headers=LASTING)
 
     @router.post("/api/videos/{video_id}/snapshot", status_code=201, responses=refusals(400, 404, 422))
     def snapshot(video_id: Id, moment: Moment) -> PictureAnswer:
         """Keep the frame that a video shows at a moment as a picture."""
         name, fpath = video_of(studio, video_id)
-        shown, at_s = studio.pictures.do("frame of video", fpath=str(fpath), at_s=moment.at_s, side=None, form="PNG")
+        shown, at_s = looked_at(studio, "frame of video", name, fpath, at_s=moment.at_s, side=None, form="PNG")
         return keep_bytes(studio, shown, f"{Path(name).stem} at {at_s:.2f} s.png")
 
     return router
@@ -150,15 +150,34 @@ def keep(studio: Studio, fpath: Path, name: str) -> VideoAnswer:
     # what a run reads as a video is told by its suffix
     plain = plain if plain.lower().endswith((suffix, ".mov", ".m4v")) else f"{Path(plain).stem}{suffix}"
     try:
-        facts = studio.pictures.do("look at video", fpath=str(fpath))
+        facts = looked_at(studio, "look at video", plain, fpath)
     except InputError as error:
-        raise Refused(415, str(error).replace(str(fpath), plain)) from error
+        raise Refused(415, str(error)) from error
     if facts["seconds"] > MOST_SECONDS:
         raise Refused(
             413, f"{plain} is {facts['seconds'] / 60:.0f} minutes long; at most {MOST_SECONDS / 60:.0f} are read"
         )
     with fpath.open("rb") as file:
         return VideoAnswer(id=studio.history.add_picture(plain, _parts(file)), name=plain, **facts)
+
+
+def looked_at(studio: Studio, task: str, name: str, fpath: Path, **arguments: Any) -> Any:
+    """What the process that looks at pictures says of a video.
+
+    Args:
+        studio: whose process it is.
+        task: one of the desk's tasks.
+        name: what the user calls the video; errors have it in place of the file.
+        fpath: the file.
+        **arguments: further ones of the task.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return studio.pictures.do(task, fpath=str(fpath), **arguments)
+    except InputError as error:
+        raise InputError(str(error).replace(str(fpath), name)) from error
 
 
 def keep_bytes(studio: Studio, data: bytes, name: str) -> PictureAnswer:

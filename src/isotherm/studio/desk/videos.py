@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from isotherm.data.video import probe_video
+from isotherm.data.video import missing_bytes, probe_video
 from isotherm.data.video_seek import frame_at, frames_at, length_s
+from isotherm.errors import InputError
 
 THUMB_HEIGHT = 72
 """Of the frames of a time line, in pixels."""
@@ -25,8 +26,10 @@ def look(fpath: str) -> dict[str, Any]:
         ``h``, ``w``, ``frames``, ``seconds``, ``fps``.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or a part of it is missing.
     """
+    if missing := missing_bytes(fpath):
+        raise InputError(f"{fpath} was cut short: {missing} bytes are missing at its end; send it again")
     h, w = probe_video(fpath).size
     frames, seconds = length_s(fpath)
     return {"h": h, "w": w, "frames": frames, "seconds": seconds, "fps": frames / seconds if seconds else 0.0}

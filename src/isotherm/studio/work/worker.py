@@ -52,16 +52,18 @@ class PipeReporter(Reporter):
         pipe: to the studio.
         run_id: of the run.
         view: makes what writes the run's view, when there is something to show.
+        inputs: the folder where the run's pictures lie for its time, which nobody needs to read of.
     """
 
-    def __init__(self, pipe: Connection, run_id: str, view: Callable[[], ViewWriter]) -> None:
+    def __init__(self, pipe: Connection, run_id: str, view: Callable[[], ViewWriter], inputs: str) -> None:
         super().__init__()
-        self._pipe, self.run_id = pipe, run_id
+        self._pipe, self.run_id, self._inputs = pipe, run_id, inputs
         self._make_view, self._view = view, cast("ViewWriter | None", None)
 
     def send(self, event: str, **facts: Any) -> None:
         """An event of this run."""
-        self._pipe.send({"run": self.run_id, "event": event, **facts})
+        plain = {name: self._plain(value) for name, value in facts.items()}
+        self._pipe.send({"run": self.run_id, "event": event, **plain})
 
     def progress(self, progress: Progress) -> None:
         self.send("progress", **asdict(progress))
@@ -74,8 +76,14 @@ class PipeReporter(Reporter):
 
     def item(self, facts: Mapping[str, Any]) -> None:
         if facts.get("status") == "failed":
-            self._writer().fail(str(facts["name"]), str(facts["reason"]))
+            self._writer().fail(str(facts["name"]), self._plain(str(facts["reason"])))
         self.send("item", name=facts.get("name"), status=facts.get("status"), maps=len(facts.get("maps", ())))
+
+    def _plain(self, value: Any) -> Any:
+        """Text without the folder of the run's pictures."""
+        if isinstance(value, list):
+            return [self._plain(one) for one in value]
+        return value.replace(self._inputs, "") if isinstance(value, str) else value
 
     def _writer(self) -> ViewWriter:
         if self._view is None:
@@ -117,7 +125,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     threading.Thread(target=read, daemon=True).start()
     models = Models(_open_model, _size_of, most_bytes=most_bytes)
     while (order := orders.get()) is not None:
-        reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps))
+        reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps), f"{order['out']}.in/")
         current[reporter.run_id] = reporter
         if reporter.run_id in cancelled:
             reporter.cancel()
