@@ -1,8 +1,9 @@
 """The way of one photograph through ``isotherm explain``: files entered, functions called, and moves from file to file.
 
 Counted with ``sys.setprofile`` in the thread of the command, once everything is imported: a *move* is a call from a function of
-one file of the package into a function of another, and a kind of move counts once however often it is made; *calls* are all of them. The command is run
-twice, so that what is read and cached once (entry points, colour tables) is not on the way.
+one file of the package into a function of another, and a kind of move counts once however often it is made; *calls* are all of them. A *function* is
+a code object, so that in Python 3.11 every comprehension is one. The command is run twice, so that what is read and cached once (entry points,
+colour tables) is not on the way.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.models import choose
 from isotherm.models import family as families_module
 from isotherm.models.choose import family_of_name, family_of_object, open_view
-from isotherm.models.family import Family, Fit, Match, families, takes_options_of
+from isotherm.models.family import Family, Fit, Match, families, named, takes_options_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_models.md"
 OURS = {"torchvision", "timm", "transformers", "ultralytics", "imagenet", "scenes", "detector", "tiny-vlm"}
@@ -223,3 +223,15 @@ def test_an_error_of_ours_from_a_family_stays_as_it_is(registered):
     registered(odd=Family(name="odd", matches=lambda model: None, load=load))
     with pytest.raises(OptionError, match=r"^this leaf is upside down$"):
         open_view("odd:oddnet")
+
+
+class Leaf(nn.Module):
+    """A class that a family is known by."""
+
+
+def test_a_family_is_known_by_a_pattern_of_names_and_a_class():
+    matches = named("leaf(-small)?", "a network of leaves", wrapped=f"{Leaf.__module__}:Leaf")
+    assert matches("leaf-small") == Match(Fit.OWN, "a network of leaves")
+    assert matches("leaf-smaller") is None
+    assert matches(Leaf()).fit == Fit.OWN
+    assert matches(nn.Linear(1, 1)) is None
