@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { axisRange, barsOf, pathOf } from "../../src/isotherm/studio/page/chart.js";
+import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/page/chart.js";
 import { arranged, differenceOf, differing, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
@@ -20,6 +20,7 @@ test("a curve runs from the lower left of its frame to the upper right", () => {
   assert.equal(pathOf([[0, 0], [0.5, 1], [1, 0.5]], FRAME, [0, 1]), "M10.0 50.0L60.0 0.0L110.0 25.0");
   assert.deepEqual(axisRange([0.2, 1.3, -0.1]), [-0.1, 1.3]);
   assert.deepEqual(axisRange([]), [0, 1]);
+  assert.deepEqual([0, 1, -0.5806, 906, 0.216].map(axisText), ["0", "1", "-0.6", "906", "0.2"]);
 });
 
 test("bars are as high as their counts", () => {

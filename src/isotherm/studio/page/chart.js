@@ -37,6 +37,11 @@ export function barsOf(counts, { x, y, w, h }) {
   return counts.map((count, i) => ({ x: x + i * step + 0.5, y: y + h * (1 - count / most), w: Math.max(step - 1, 0.5), h: (h * count) / most }));
 }
 
+/** A number short enough to stand beside an axis. @param {number} value */
+export function axisText(value) {
+  return Math.abs(value) < 100 && !Number.isInteger(value) ? value.toFixed(1) : numberText(value);
+}
+
 /** @param {string} name what the picture says, for those who do not see it @param {...Node} children */
 function drawing(name, ...children) {
   return svg("svg", { viewBox: "0 0 260 152", class: "chart", role: "img", "aria-label": name }, ...children);
@@ -46,7 +51,7 @@ function drawing(name, ...children) {
 function axes(below, [low, high], [left, right]) {
   const { x, y, w, h } = FRAME, bottom = y + h;
   const text = (/** @type {string} */ words, /** @type {number} */ tx, /** @type {number} */ ty, /** @type {string} */ anchor) => svg("text", { x: tx, y: ty, "text-anchor": anchor }, words);
-  return [svg("path", { class: "axis", d: `M${x} ${y}V${bottom}H${x + w}` }), text(numberText(high), x - 5, y + 9, "end"), text(numberText(low), x - 5, bottom, "end"),
+  return [svg("path", { class: "axis", d: `M${x} ${y}V${bottom}H${x + w}` }), text(axisText(high), x - 5, y + 9, "end"), text(axisText(low), x - 5, bottom, "end"),
     text(left, x, bottom + 12, "start"), text(right, x + w, bottom + 12, "end"), text(below, x + w / 2, bottom + 24, "middle")];
 }
 

@@ -25,7 +25,7 @@ class Comparing {
   constructor(root, settings, entries) {
     this.settings = settings;
     this.entries = entries;
-    this.looks = firstLook(settings);
+    this.looks = { ...firstLook(settings), boxes: false }; // small pictures would be full of labels
     this.share = entries.every(({ map }) => sameUnits(map, entries[0].map)) ? "all" : "map";
     this.pair = [0, Math.min(1, entries.length - 1)];
     /** @type {"own" | "plain"} */
@@ -92,6 +92,7 @@ class Comparing {
       opacity.value = String(Math.round(100 * this.looks.opacity));
       this.draw();
     });
+    const boxes = field("Boxes", el("input", { type: "checkbox", checked: this.looks.boxes, on: { change: (/** @type {any} */ event) => { this.looks.boxes = event.target.checked; this.draw(); } } }), { inline: true });
     const nodes = [field("Opacity", opacity), ...(mode === "difference" ? [] : [field("Style", style), field("Scale", select(/** @type {[string, string][]} */ ([["map", "of each map"], ["all", "shared by all of one kind"]]), this.share, (/** @type {string} */ value) => { this.share = value; this.draw(); }))])];
     if (mode === "grid") {
       const traits = /** @type {[string, string][]} */ ([["", "nothing"], ...Object.keys(TRAITS).map((name) => [name, name])]);
@@ -106,7 +107,7 @@ class Comparing {
       const rules = /** @type {[string, string][]} */ ([["own", "each by its largest"], ...(sameUnits(a.map, b.map) ? [["plain", "as they are"]] : [])]);
       nodes.push(field("Values", select(rules, this.rule, (value) => { this.rule = value === "plain" ? "plain" : "own"; this.fill(); })));
     }
-    return nodes;
+    return this.entries.some(({ picture }) => picture.boxes.length) ? [...nodes, boxes] : nodes;
   }
 
   /** A picture with one map, linked to the others. @param {Entry} entry @param {{difference?: boolean}} [how] */
@@ -148,7 +149,8 @@ class Comparing {
     const { columns, rows, cells } = arranged(this.entries, this.across, this.down);
     const head = el("thead", { hidden: !this.across }, el("tr", {}, this.down ? el("td", {}) : null, ...columns.map((text) => el("th", { scope: "col", text: text || "none" }))));
     const body = rows.map((text, i) => el("tr", {}, this.down ? el("th", { scope: "row", text: text || "none" }) : null, ...cells[i].map((entries) => el("td", {}, ...entries.map((entry) => this.makeFigure(entry))))));
-    return el("div", { class: "compare-scroll", tabIndex: 0, role: "region", "aria-label": "Maps beside each other" }, el("table", { class: "compare-grid" }, head, el("tbody", {}, ...body)));
+    const table = el("table", { class: "compare-grid", css: { "min-width": `${190 * columns.length + (this.down ? 110 : 0)}px` } }, head, el("tbody", {}, ...body));
+    return el("div", { class: "compare-scroll", tabIndex: 0, role: "region", "aria-label": "Maps beside each other" }, table);
   }
 
   makeSides() {

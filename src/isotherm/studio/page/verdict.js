@@ -42,7 +42,7 @@ export function figureRows(judgement) {
 
 /** The table of a judgement's figures. @param {Judgement} judgement */
 export function figureTable(judgement) {
-  return tableOf("Area below the curve, of what there is to lose", ["", "This map", "Random maps", "The centre"], figureRows(judgement));
+  return tableOf("Area below the curve, of what there is to lose", ["What is done", "This map", "Random maps", "The centre"], figureRows(judgement));
 }
 
 /** @param {HTMLElement} root @param {any} map */
