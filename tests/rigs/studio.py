@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,19 @@ from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.store.history import History
 from isotherm.studio.studio import Studio
+from isotherm.studio.work.worker import JOBS
 from isotherm.studio.work.workroom import Workroom
 
 KEY = "the-key"
+Jobs = Mapping[str, tuple[str, str]]
 
 
 @contextmanager
-def studio_in(dpath: Path, *, camera: Sequence[str] = (), **changes: Any) -> Iterator[Studio]:
+def studio_in(dpath: Path, *, camera: Sequence[str] = (), jobs: Jobs = JOBS, **changes: Any) -> Iterator[Studio]:
     """The parts of a studio; its processes end with the block."""
     history = History(dpath)
     heatmaps = HeatmapFolder(dpath / "heatmaps")
-    room = Workroom(history, most_waiting=4, heatmaps=heatmaps.dpath)
+    room = Workroom(history, most_waiting=4, heatmaps=heatmaps.dpath, jobs=jobs)
     desks = Desk("pictures", timeout_s=60), Desk("exports", timeout_s=60)
     parts = {"pictures": desks[0], "exports": desks[1], "cameras": Cameras(camera, room)}
     try:

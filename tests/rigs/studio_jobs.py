@@ -66,3 +66,16 @@ def run(options: PlayJob, reporter, *, opened=None, command=()) -> Summary:
             reporter.item(facts)
             done += 1
     return Summary(options.out, done, tuple(failed), 0.0, "finished")
+
+
+class AnyJob:
+    """Options of any job, which nobody looks at."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> AnyJob:
+        return cls()
+
+
+def refuse(options: AnyJob, reporter, *, opened=None, command=()) -> Summary:
+    """End at once, with a reason."""
+    raise InputError("this studio explains nothing")

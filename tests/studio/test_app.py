@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -213,12 +215,20 @@ def test_a_run_is_cancelled(studio):
     assert not studio.history.runs.path(run_id).exists()
 
 
+def schemas_of(part, described) -> list:
+    """The schemas that a part of the description names, and those that these name."""
+    names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(part))) - {"Refusal", "HTTPValidationError"}
+    schemas = [described["components"]["schemas"][name] for name in names]
+    return [one for schema in schemas for one in (schema, *schemas_of(schema, described))]
+
+
 def test_every_answer_of_the_interface_is_described(studio):
     described = studio.get("/openapi.json").json()
     for path, methods in described["paths"].items():
         for one in methods.values():
             assert one.get("description"), path
             assert {"400", "401", "403"} <= set(one["responses"]), path
+            assert path == "/" or '"example' in json.dumps([one, *schemas_of(one, described)]), path
 
 
 def test_options_of_requests():

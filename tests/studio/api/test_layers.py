@@ -40,7 +40,7 @@ def test_layers_are_asked_for_once_and_kept(studio, monkeypatch):
     assert tree.status_code == 200, tree.text
     monkeypatch.setattr(studio.room, "ask", None)  # nobody is asked again
     assert studio.get("/api/models/scenes/layers").json() == tree.json()
-    assert studio.get("/api/models/..%2F..%2Fetc%2Fpasswd/layers").status_code == 422
+    assert studio.get("/api/models/..%2F..%2Fetc%2Fpasswd/layers").status_code == 404
     assert studio.get("/api/models/resnet50/layers").json()["error"].startswith("there is no model 'resnet50' here")
 
 

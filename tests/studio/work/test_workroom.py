@@ -50,10 +50,11 @@ def test_a_run_is_taken_in_done_and_kept(room):
     run_id = submit(room, "cat", "dog")
     events = told(room, run_id)
     assert [event["event"] for event in events] == [
-        "queued", "running", "progress", "item", "progress", "item", "finished"
+        "queued", "running", "progress", "progress", "item", "progress", "item", "finished"
     ]  # fmt: skip
-    assert events[4] == {"event": "progress", "step": 1, "total": 2, "text": "", "stage": "playing"}
-    assert events[3] == {"event": "item", "name": "cat", "status": "done", "maps": 1}
+    assert events[2]["stage"] == "opening the model"
+    assert events[5] == {"event": "progress", "step": 1, "total": 2, "text": "", "stage": "playing"}
+    assert events[4] == {"event": "item", "name": "cat", "status": "done", "maps": 1}
     run = room.history.run(run_id)
     assert (run.status, run.message) == ("finished", "")
     assert [(one.picture, one.label, one.verdict) for one in run.maps] == [

@@ -12,11 +12,13 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from isotherm.errors import IsothermError
 from isotherm.studio.api.events import end_of
 from isotherm.studio.api.pictures import MOST_BYTES, keep
 from isotherm.studio.api.refusals import Refused, refusals, status_of
+from isotherm.studio.heatmaps import NAME
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
 from isotherm.studio.session import SESSION
@@ -55,7 +57,7 @@ class HeatmapAnswer(BaseModel):
         }
     )
 
-    success: bool
+    success: bool = False
     heatmap_id: str | None = None
     file: str | None = None
     url: str | None = None
@@ -92,7 +94,9 @@ def routes(studio: Studio) -> APIRouter:
             name = await run_in_threadpool(_heatmap_of, studio, run_id)
         except IsothermError as error:
             retry = {"retry-after": str(error.retry_s)} if hasattr(error, "retry_s") else {}
-            return JSONResponse(HeatmapAnswer(success=False, error=str(error)).model_dump(), status_of(error), retry)
+            return _failed(str(error), status_of(error), retry)
+        except HTTPException as error:  # a form that is none
+            return _failed(str(error.detail), error.status_code)
         url = f"/view_heatmap?path={name}"
         return HeatmapAnswer(success=True, heatmap_id=Path(name).stem, file=name, url=url)
 
@@ -102,12 +106,23 @@ def routes(studio: Studio) -> APIRouter:
         responses={200: {"content": {"image/jpeg": {}}}, **refusals(404, 422)},
     )
     def view_heatmap(
-        path: Annotated[str, Query(max_length=200, examples=["heatmap_20261129_120000.jpg"])],
+        path: Annotated[
+            str,
+            Query(
+                max_length=200,
+                examples=["heatmap_20261129_120000.jpg"],
+                json_schema_extra={"pattern": f"^{NAME.pattern}$"},
+            ),
+        ],
     ) -> FileResponse:
         """A heatmap, by its id or its bare file name; never by a path."""
         return FileResponse(studio.heatmaps.path(path), media_type="image/jpeg")
 
     return router
+
+
+def _failed(error: str, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(HeatmapAnswer(success=False, error=error).model_dump(), status, headers)
 
 
 def _usual(studio: Studio) -> str:

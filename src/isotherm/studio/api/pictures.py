@@ -24,6 +24,8 @@ MOST_BYTES = 64 << 20
 """Of one picture."""
 SHOWN_SIDE, THUMB_SIDE = 2560, 160
 """The longer side of what the page shows, in pixels at most."""
+BODY = {"requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
+"""For the description: the body is read by hand, so that it is counted while it comes."""
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}, **refusals(404, 422)}
 
 
@@ -47,7 +49,7 @@ def routes(studio: Studio) -> APIRouter:
     """The routes of pictures."""
     router = APIRouter(tags=["pictures"])
 
-    @router.post("/api/pictures", status_code=201, responses=refusals(413, 415, 422))
+    @router.post("/api/pictures", status_code=201, responses=refusals(413, 415, 422), openapi_extra=BODY)
     async def add_picture(
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["cat.jpg"])]
     ) -> PictureAnswer:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from isotherm.studio.api.examples import RUN, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.studio import Studio
@@ -29,7 +30,7 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["remarks"])
     history = studio.history
 
-    @router.patch("/api/runs/{run_id}", responses=refusals(404, 422))
+    @router.patch("/api/runs/{run_id}", responses={**answered(RUN), **refusals(404, 422)})
     def remark(run_id: Id, remarks: Remarks) -> dict[str, Any]:
         """Set a run's star, note, marks or tags."""
         history.run(run_id)

@@ -12,16 +12,26 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from isotherm.errors import OptionError
+from isotherm.studio.api.examples import RUN, RUN_ID, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import History
-from isotherm.studio.store.query import Query, RunFacts
+from isotherm.studio.store.query import Query, RunFacts, Status
 from isotherm.studio.studio import Studio
 from isotherm.studio.submissions import submit
 
 MOST_PICTURES = 1000
 """In one run."""
+
+
+SUBMITTED = {
+    **answered({"id": RUN_ID, "same": True}),
+    **answered({"id": RUN_ID, "same": False}, 202),
+    **refusals(404, 422, 429),
+}
+CHOICES = {"model": ["imagenet"], "label": ["tiger cat"], "verdict": ["believable"], "tag": [], "models": ["imagenet"]}
+Seconds = Annotated[float | None, QueryParameter(allow_inf_nan=False, description="since 1970")]
 
 
 class RunRequest(BaseModel):
@@ -44,27 +54,27 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["runs"])
     history, room = studio.history, studio.room
 
-    @router.post("/api/runs", status_code=202, responses=refusals(404, 422, 429))
+    @router.post("/api/runs", status_code=202, responses=SUBMITTED)
     def add_run(wanted: RunRequest, response: Response) -> dict[str, Any]:
         """Ask for a run. One that was done before, on the same bytes, is given as it is (200 and ``same``)."""
         run_id, same = submit(studio, wanted.job, wanted.pictures, wanted.options)
         response.status_code = 200 if same else 202
         return {"id": run_id, "same": same}
 
-    @router.get("/api/runs", responses=refusals(422))
+    @router.get("/api/runs", responses={**answered({"runs": [RUN], "next": None}), **refusals(422)})
     def search(
         words: str = "",
         model: str | None = None,
         label: str | None = None,
         verdict: str | None = None,
         tag: str | None = None,
-        status: str | None = None,
+        status: Status | None = None,
         starred: bool = False,
-        since_s: float | None = None,
-        until_s: float | None = None,
-        order: str = "newest",
+        since_s: Seconds = None,
+        until_s: Seconds = None,
+        order: Literal["newest", "oldest"] = "newest",
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-        after: Annotated[str | None, QueryParameter(pattern=r"^[0-9.]{1,40}:[0-9a-f]{32}$")] = None,
+        after: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,20}(\.[0-9]{1,20})?:[0-9a-f]{32}$")] = None,
     ) -> dict[str, Any]:
         """A page of the history; ``next`` is the ``after`` of the page that follows, null at the end."""
         moment, _, run_id = after.partition(":") if after else ("", "", "")
@@ -87,12 +97,15 @@ def routes(studio: Studio) -> APIRouter:
         following = None if page.next is None else f"{page.next[0]!r}:{page.next[1]}"
         return {"runs": [asdict(run) for run in page.runs], "next": following}
 
-    @router.get("/api/choices", responses=refusals())
+    @router.get("/api/choices", responses={**answered(CHOICES), **refusals()})
     def choices() -> dict[str, list[str]]:
         """What a search can be narrowed to, and the models that can be asked for."""
         return {**history.choices(), "models": list(studio.models)}
 
-    @router.get("/api/runs/{run_id}", responses=refusals(404, 422))
+    @router.get(
+        "/api/runs/{run_id}",
+        responses={**answered({**RUN, "place": None, "files": ["run.json"]}), **refusals(404, 422)},
+    )
     def run(run_id: Id) -> dict[str, Any]:
         """A run, its maps, its files, and its place in the queue."""
         facts = history.run(run_id)
@@ -107,7 +120,9 @@ def routes(studio: Studio) -> APIRouter:
         history.run(run_id)
         history.remove(run_id)
 
-    @router.post("/api/runs/{run_id}/cancel", status_code=202, responses=refusals(404, 422))
+    @router.post(
+        "/api/runs/{run_id}/cancel", status_code=202, responses={**answered({"id": RUN_ID}, 202), **refusals(404, 422)}
+    )
     def cancel(run_id: Id) -> dict[str, str]:
         """Ask a run to end; what it did is kept."""
         history.run(run_id)

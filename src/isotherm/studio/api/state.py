@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from isotherm.draw.page_settings import page_settings
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.studio.api import live, videos
+from isotherm.studio.api.examples import STATE, answered
 from isotherm.studio.api.pictures import MOST_BYTES
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.runs import MOST_PICTURES
@@ -21,7 +22,7 @@ def routes(studio: Studio) -> APIRouter:
     """The route of the state."""
     router = APIRouter(tags=["page"])
 
-    @router.get("/api/state", responses=refusals())
+    @router.get("/api/state", responses={**answered(STATE), **refusals()})
     def state() -> dict[str, Any]:
         """Models, methods, devices, cameras, samples, limits, what maps are drawn with, and the run to open with."""
         return {

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
+from isotherm.studio.api.examples import PICTURE, VIEW, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.studio import Studio
@@ -27,7 +28,7 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["views"])
     room, history = studio.room, studio.history
 
-    @router.get("/api/runs/{run_id}/view", responses=refusals(404, 422))
+    @router.get("/api/runs/{run_id}/view", responses={**answered({"pictures": [PICTURE]}), **refusals(404, 422)})
     def views(run_id: Id) -> dict[str, Any]:
         """The pictures of a run, those that are done while it runs: what a gallery shows, sorts and filters by."""
         history.run(run_id)
@@ -37,7 +38,7 @@ def routes(studio: Studio) -> APIRouter:
             one["thumb"] = None if one["status"] != "done" else f"{base}/{one['index']}/thumb"
         return {"pictures": pictures}
 
-    @router.get("/api/runs/{run_id}/view/{index}", responses=refusals(404, 422))
+    @router.get("/api/runs/{run_id}/view/{index}", responses={**answered(VIEW), **refusals(404, 422)})
     def view(run_id: Id, index: Index) -> dict[str, Any]:
         """A picture with what each of its maps is, and where its values lie in ``values``."""
         history.run(run_id)

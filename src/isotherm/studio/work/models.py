@@ -29,9 +29,7 @@ class Models(Generic[Model]):
 
     def get(self, options: ModelOptions) -> Model:
         """The model that a job asks for, opened where it is not open yet; then others are let go until all fit."""
-        # one that is to be shown what to look for is opened without classes; what it is shown, the job decides
-        shown = getattr(options, "like", None) is not None
-        key = (shown, *(getattr(options, field.name) for field in fields(ModelOptions)))
+        key = _key(options)
         if key in self._there:
             self._there.move_to_end(key)
             return self._there[key][0]
@@ -41,6 +39,9 @@ class Models(Generic[Model]):
             self._there.popitem(last=False)
         return model
 
+    def __contains__(self, options: ModelOptions) -> bool:
+        return _key(options) in self._there
+
     @property
     def size_bytes(self) -> int:
         """Of all open models together."""
@@ -48,3 +49,9 @@ class Models(Generic[Model]):
 
     def __len__(self) -> int:
         return len(self._there)
+
+
+def _key(options: ModelOptions) -> tuple[object, ...]:
+    # one that is to be shown what to look for is opened without classes; what it is shown, the job decides
+    shown = getattr(options, "like", None) is not None
+    return (shown, *(getattr(options, field.name) for field in fields(ModelOptions)))

@@ -41,6 +41,9 @@ QUESTIONS: Mapping[str, str] = {
 }
 """What can be asked of an opened model beside jobs, as ``module:name`` of a function of it."""
 
+OPENING = "opening the model"
+"""The stage before the first item."""
+
 MOST_FAILURES = 20
 """Items that failed which are told of one by one; all are in the run's record."""
 
@@ -143,7 +146,7 @@ def _do(
         reporter.check()
         options_type, run = (_named(name) for name in jobs[order["job"]])
         options = options_type.from_json({**order["options"], "out": order["out"]})
-        opened = models.get(options) if hasattr(options, "model") else None
+        opened = _opened(options, models, reporter)
         if (question := order.get("ask")) is not None:
             reporter.send("finished", value=_named(QUESTIONS[question])(opened, **order.get("arguments", {})))
             return
@@ -165,6 +168,15 @@ def _do(
             error=f"{type(error).__name__}: {error}",
             traceback="".join(traceback.format_exception(error)),
         )
+
+
+def _opened(options: Any, models: Models[Any], reporter: PipeReporter) -> Any:
+    """The model that the options name, and the news that it is being opened where it is not open yet."""
+    if not hasattr(options, "model"):
+        return None
+    if options not in models:
+        reporter.progress(Progress(step=0, text=options.model, stage=OPENING))
+    return models.get(options)
 
 
 def _view_of(order: Mapping[str, Any], heatmaps: Path | None) -> ViewWriter:

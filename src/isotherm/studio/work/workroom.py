@@ -26,7 +26,7 @@ from isotherm.studio.store.query import Status
 from isotherm.studio.work.events import Event, Events
 from isotherm.studio.work.process import WorkerProcess
 from isotherm.studio.work.results import maps_in
-from isotherm.studio.work.worker import JOBS
+from isotherm.studio.work.worker import JOBS, OPENING
 
 GRACE_S = 10.0
 """How long a cancelled run may take to end by itself."""
@@ -273,6 +273,9 @@ class Workroom:
         run_id, options = waiting.run_id, waiting.options
         self.history.set_status(run_id, "running")
         self.events.add(run_id, {"event": "running"})
+        if self._worker.pid is None:  # it says so itself when it has started, which takes seconds
+            model = str(getattr(options, "model", ""))
+            self.events.add(run_id, {"event": "progress", "step": 0, "total": None, "text": model, "stage": OPENING})
         facts = options.to_json()
         if waiting.pictures:
             facts["sources"] = self._lay_out(waiting, folder)

@@ -1,0 +1,103 @@
+"""A studio from Python: as its users write it, against one that listens at a port."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import zipfile
+from io import BytesIO
+
+import numpy as np
+import pytest
+import uvicorn
+
+from isotherm.errors import InputError, OptionError
+from isotherm.heatmap import Heatmap
+from isotherm.studio.client import Studio, StudioError
+from rigs.studio import KEY, png
+
+
+@pytest.fixture(scope="module")
+def server(studio):
+    """The studio of all tests, at a port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()  # so that the first request waits for the server and is not refused
+    config = uvicorn.Config(studio.app, log_level="critical", timeout_graceful_shutdown=1)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Studio(server, KEY)
+
+
+@pytest.fixture(scope="module")
+def run(client, tmp_path_factory):
+    fpath = tmp_path_factory.mktemp("pictures") / "noise.png"
+    fpath.write_bytes(png(70))
+    return client.explain(fpath, model="scenes", top=2, trust="off")
+
+
+def test_maps_come_as_arrays(client, run, studio):
+    assert [one.name for one in run.pictures] == ["noise.png"]
+    assert len(run.maps) == 2
+    for i, one in enumerate(run.maps):
+        exact = np.load(BytesIO(client.export(run.id, "npy", map=i)))
+        np.testing.assert_allclose(one.values, exact, rtol=1e-3, atol=1e-3 * np.abs(exact).max())
+        assert one.facts["method"]
+        assert one.verdict is None
+    assert run.facts["command"] == "isotherm explain noise.png --model scenes --top 2 --trust off"
+
+
+def test_what_is_kept_is_found_and_taken_along(client, run, tmp_path):
+    client.annotate(run.id, tags=["from a script"], note="a note")
+    assert [one["id"] for one in client.runs(tag="from a script")] == [run.id]
+    assert len(list(client.runs(limit=1, model="scenes"))) >= 1  # page by page
+    (tmp_path / "a.npz").write_bytes(client.export(run.id, "npz", map=1))
+    assert Heatmap.load(tmp_path / "a.npz").values.shape == run.maps[1].values.shape
+    with zipfile.ZipFile(BytesIO(client.export(run.id, "zip"))) as archive:
+        assert json.loads(archive.read("remarks.json"))["note"] == "a note"
+    assert "scenes" in [one["name"] for one in client.layers("scenes")] or client.layers("scenes")
+    assert client.state()["limits"]["pictures"] == 1000
+
+
+def test_a_run_is_followed_and_cancelled(client):
+    run_id = client.submit([png(i) for i in range(80, 92)], model="scenes")
+    words = []
+    for event in client.events(run_id):
+        words.append(event["event"])
+        if event["event"] == "running":
+            client.cancel(run_id)
+    assert words[0] == "queued"
+    assert words[-1] in ("finished", "failed")
+    client.remove(run_id)
+    assert run_id not in [one["id"] for one in client.runs()]
+
+
+def test_what_is_refused_says_why(client, server):
+    with pytest.raises(StudioError, match="there is no model 'nothing' here") as error:
+        client.explain(png(1), model="nothing")
+    assert error.value.status == 422
+    with pytest.raises(StudioError, match="no picture that can be read"):
+        client.add_picture(b"text")
+    with pytest.raises(InputError, match=r"nowhere\.png cannot be read"):
+        client.explain("nowhere.png")
+    with pytest.raises(StudioError, match="was not let in") as error:
+        Studio(server, "wrong").state()
+    assert error.value.status in (401, 403)
+    with pytest.raises(OptionError, match="expected such as http"):
+        Studio("127.0.0.1:8080", KEY)
+    with pytest.raises(InputError, match="cannot be reached"):
+        Studio("http://127.0.0.1:1", KEY, timeout_s=1).state()
+
+
+def test_a_run_that_failed_says_why(client):
+    with pytest.raises(StudioError, match=r"failed: .*no such thing"):
+        client.explain(png(93), model="scenes", cls="no such thing")

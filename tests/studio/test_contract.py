@@ -1,0 +1,67 @@
+"""The interface keeps to its own description, whatever it is sent: no fault of the server, no answer that it does not
+describe.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+
+from isotherm.studio.access import Access
+from isotherm.studio.app import make_app
+from isotherm.studio.guard import LOOPBACK, Guard
+from rigs.studio import KEY, studio_in
+
+EXAMPLES = 8
+"""Requests of each kind for each address."""
+JOBS = {"explain": ("rigs.studio_jobs:AnyJob", "rigs.studio_jobs:refuse")}
+"""Every run ends at once."""
+UPLOADS = ("POST /api/pictures", "POST /api/videos", "POST /generate_heatmap")
+"""Where a description cannot say which bytes are a picture or a video."""
+AUTHORISED = {"authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory):
+    """All addresses and methods of a studio, as its description has them."""
+    schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+    with studio_in(tmp_path_factory.mktemp("contract"), jobs=JOBS, example=["0" * 32]) as studio:
+        studio.room.ask = lambda *question: []
+        guarded = Guard(make_app(studio), Access(key=KEY), hosts=(*LOOPBACK, "testserver"))
+        schema = schemathesis.openapi.from_asgi("/openapi.json", guarded, headers=AUTHORISED)
+        yield [result.ok() for result in schema.get_all_operations()]
+
+
+def faults(operation, mode) -> list[str]:
+    """What is wrong with the answers to requests made for an address."""
+    from schemathesis.checks import load_all_checks
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    load_all_checks()
+    wrong, left_out = [], [positive_data_acceptance] if operation.label in UPLOADS else []
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case):
+        case.call_and_validate(headers=AUTHORISED, excluded_checks=left_out)
+
+    try:
+        ask()
+    except BaseExceptionGroup as group:
+        wrong += [str(error) for error in group.exceptions]
+    except Unsatisfiable:  # nothing can be wrong with a request without any part
+        assert not [*operation.iter_parameters(), *operation.body]
+    except Exception as error:
+        wrong.append(f"{type(error).__name__}: {error}")
+    return [f"{operation.label}: {text}" for text in wrong]
+
+
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+def test_every_answer_is_one_that_is_described(operations, mode):
+    from schemathesis import GenerationMode
+
+    assert len(operations) > 25
+    assert [text for operation in operations for text in faults(operation, GenerationMode(mode))] == []
