@@ -60,3 +60,8 @@ def test_a_part_of_the_frames_and_a_picture_beside(place, capsys):
     assert [item["status"] for item in items] == ["done", "failed"]
     np.testing.assert_allclose(items[0]["maps"][0]["moments"]["times_s"][-1][1], 0.8, atol=1e-6)
     assert "give a video" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_maps_of_whole_frames_have_no_boxes_to_renormalise(place):
+    assert main(["explain", "clip.mp4", *R3D, "--class", "3", "--renormalise", "--out", "out"]) == 2
+    assert not list((place / "out").glob("*.npz"))

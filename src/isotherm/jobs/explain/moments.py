@@ -22,6 +22,7 @@ def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
     rate = 10.0 if clip.edges_s is None else len(clip) / (clip.edges_s[-1] - clip.edges_s[0])
     suffix, style = ".mp4" if find_spec("av") else ".gif", outputs.style
     for i, heatmap in enumerate(explanation):
+        outputs.drawn(heatmap, ())  # maps of whole frames: refused where boxes are to be renormalised
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
         words = [f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}"]
         title = " · ".join([*words, *([RANDOM] if explanation.warnings else [])])

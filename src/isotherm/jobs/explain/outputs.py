@@ -67,12 +67,12 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
     written = []
     picture = Image.fromarray(explanation.picture)
     for i, heatmap in enumerate(explanation):
-        part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
+        part, boxes = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}", _boxes(heatmap)
+        shown = outputs.drawn(heatmap, boxes)  # refused before anything is written
         if outputs.raw != "none":
             written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
-        boxes = _boxes(heatmap)
         drawn = overlay(
-            outputs.drawn(heatmap, boxes),
+            shown,
             picture,
             style=outputs.style,
             scale=scale,
