@@ -19,7 +19,7 @@ ORTHOGRAPHIC: dict[str, OrthographicView] = {"top": TOP, "side": FRONT, "operato
 """By name, in the order that :func:`isotherm.decode.lift_orthographic` takes unless told otherwise."""
 PERSPECTIVE = ("left", "right")
 """Names of the two cameras that look at the table from before it."""
-FOCAL = 1.4
+FOCAL = 1.25
 """Focal length in sides of the picture."""
 TRAINING, VALIDATION, HELD_OUT = range(0, 1 << 40), range(1 << 40, 1 << 41), range(1 << 41, 1 << 42)
 
