@@ -170,3 +170,30 @@ def test_each_box_by_its_own_largest_and_nothing_outside(page):
     assert page.evaluate(read, [29.5, 29.5]) == pytest.approx(1)
     assert page.evaluate(read, [89.5, 59.5]) == pytest.approx(1)
     assert page.evaluate(read, [45, 45]) == 0
+
+
+def test_two_fingers_zoom(page):
+    show(page, RISING)
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", (70, 60), (90, 60))
+    for far in (10, 20, 30):
+        fingers("touchMove", (70 - far, 60), (90 + far, 60))
+    fingers("touchEnd")
+    page.wait_for_function("stage.seen.scale > 2")
+    assert page.evaluate("stage.seen.scale") == pytest.approx(80 / 20, rel=0.3)
+    assert not [event for name, event in page.evaluate("events") if name == "pick"]
+
+
+def test_a_stage_out_of_sight_gives_back_its_pixels_and_draws_the_same_when_it_is_woken(page):
+    show(page, RISING)
+    page.evaluate(KEEP)
+    page.evaluate("stage.sleep(), stage.look({ opacity: 0.5 })")
+    assert page.evaluate("[stage.base.width, stage.over.width, stage.sheets.ground.width]") == [1, 1, 1]
+    page.evaluate("new Promise((done) => { stage.on('paint', () => done()); stage.wake(); })")
+    page.evaluate(KEEP)
+    assert page.evaluate("kept.splice(0).map((bytes) => bytes.join()).every((text, _, all) => text === all[0])")

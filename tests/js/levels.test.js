@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { sampleAt } from "../../src/isotherm/draw/page/field.js";
 import { layoutOf, levelsOf } from "../../src/isotherm/draw/page/levels.js";
-import { mixInto, mixTable, tintInto } from "../../src/isotherm/draw/page/mix.js";
+import { mixInto, mixTable, spansOf, tintInto } from "../../src/isotherm/draw/page/mix.js";
 
 const scale = { low: 0, high: 10 }, COUNT = 11; // so that a level is one more than its value
 
@@ -56,4 +56,9 @@ test("a tint gives its colour and leaves the lightness", () => {
   const [r, g, b] = [out[0] & 255, (out[0] >> 8) & 255, (out[0] >> 16) & 255];
   assert.deepEqual([r, g, b], [255, 24, 24]); // 100 - 76 lighter, cut at white
   assert.equal(out[1], 0xff646464);
+});
+
+test("of each row only what changes the picture is worked on", () => {
+  assert.deepEqual([...spansOf(Uint16Array.from([1, 2, 1, 1, 1, 1, 3, 1, 2]), 3, Uint8Array.from([1, 1, 0, 0]))], [1, 2, 6, 6, 6, 9]);
+  assert.deepEqual([...spansOf(Uint32Array.from([0, 7, 0, 0]), 2)], [1, 2, 4, 4]);
 });

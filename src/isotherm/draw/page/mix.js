@@ -35,12 +35,29 @@ function lightness(r, g, b) {
 }
 
 /**
- * Mix a map into a picture's pixels.
- * @param {Uint32Array} picture @param {Uint16Array} levels @param {MixTable} table @param {Uint32Array} out
+ * Where something is in each row: the numbers of its first pixel and of the one after its last; equal where there is nothing.
+ * @param {Uint16Array | Uint32Array} pixels @param {number} width @param {Uint8Array} [clear] by pixel, whether that is nothing; by default 0 is
  */
-export function mixInto(picture, levels, table, out) {
+export function spansOf(pixels, width, clear) {
+  const rows = pixels.length / width, spans = new Int32Array(2 * rows);
+  const nothing = (/** @type {number} */ pixel) => (clear ? clear[pixel] === 1 : pixel === 0);
+  for (let r = 0; r < rows; r++) {
+    let start = r * width, end = start + width;
+    while (start < end && nothing(pixels[start])) start++;
+    while (end > start && nothing(pixels[end - 1])) end--;
+    spans.set([start, end], 2 * r);
+  }
+  return spans;
+}
+
+/**
+ * Mix a map into a picture's pixels, from one pixel to before another; by default all.
+ * @param {Uint32Array} picture @param {Uint16Array} levels @param {MixTable} table @param {Uint32Array} out
+ * @param {number} [start] @param {number} [end]
+ */
+export function mixInto(picture, levels, table, out, start = 0, end = levels.length) {
   const { red, green, blue, own, light, clear } = table;
-  for (let i = 0; i < levels.length; i++) {
+  for (let i = start; i < end; i++) {
     const level = levels[i], pixel = picture[i];
     if (clear[level]) { out[i] = pixel; continue; }
     const r = pixel & 255, g = (pixel >> 8) & 255, b = (pixel >> 16) & 255, share = own[level];
@@ -53,11 +70,11 @@ export function mixInto(picture, levels, table, out) {
 }
 
 /**
- * Give pixels the colour of what is drawn over them, and leave them their lightness; in place.
- * @param {Uint32Array} out @param {Uint32Array} tint
+ * Give pixels the colour of what is drawn over them, and leave them their lightness; in place, from one pixel to before another.
+ * @param {Uint32Array} out @param {Uint32Array} tint @param {number} [start] @param {number} [end]
  */
-export function tintInto(out, tint) {
-  for (let i = 0; i < out.length; i++) {
+export function tintInto(out, tint, start = 0, end = out.length) {
+  for (let i = start; i < end; i++) {
     if (!tint[i]) continue;
     const below = out[i], over = tint[i], a = over >>> 24, rest = 255 - a;
     const r = below & 255, g = (below >> 8) & 255, b = (below >> 16) & 255;

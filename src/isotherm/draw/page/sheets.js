@@ -37,6 +37,12 @@ export class Sheets {
     return this.kept[name].made;
   }
 
+  /** Let everything go. */
+  forget() {
+    this.kept = {};
+    for (const canvas of [this.tint, this.ground]) Object.assign(canvas, { width: 1, height: 1 });
+  }
+
   /** @param {Scene} scene @param {Size} size in pixels of the canvas @returns {Sheet} */
   sheetFor({ image, ground, source, part, drawn }, size) {
     const place = [part.x, part.y, part.w, part.h, size.w, size.h], { field, scale, signed, style, ink } = drawn;

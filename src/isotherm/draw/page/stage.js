@@ -81,6 +81,7 @@ export class Stage {
     this.drawnNow = null;
     this.waiting = false;
     this.visible = true;
+    this.loading = false;
     listenTo(this);
     new ResizeObserver(() => this.refresh()).observe(root);
   }
@@ -125,7 +126,26 @@ export class Stage {
       this.image?.remove();
       this.image = null;
     }
-    this.image?.decode().then(() => this.refresh(), () => this.refresh());
+    const loaded = this.image, src = loaded?.src;
+    this.loading = Boolean(loaded && !loaded.complete); // what was drawn stays until then
+    const done = () => {
+      if (this.image !== loaded || loaded?.src !== src) return;
+      this.loading = false;
+      this.refresh();
+    };
+    loaded?.decode().then(done, done);
+  }
+
+  /** Stop drawing until it is woken, and give back what that takes: of many pictures few are in sight. */
+  sleep() {
+    this.visible = false;
+    this.sheets.forget();
+    for (const canvas of [this.base, this.over]) Object.assign(canvas, { width: 1, height: 1 });
+  }
+
+  wake() {
+    this.visible = true;
+    this.refresh();
   }
 
   /** Show another map of the same picture. @param {number} index */
@@ -267,11 +287,11 @@ export class Stage {
 
   /** Draw anew before the next frame. */
   refresh() {
-    if (this.waiting || !this.visible) return;
+    if (this.waiting || !this.visible || this.loading) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.render();
+      if (this.visible && !this.loading) this.render();
     });
   }
 

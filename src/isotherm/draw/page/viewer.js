@@ -93,7 +93,8 @@ const watcher = new IntersectionObserver((changes) => {
   for (const change of changes) {
     const entry = entries.find(({ root }) => root === change.target);
     if (!entry || entry.stage.visible === change.isIntersecting) continue;
-    entry.stage.visible = change.isIntersecting;
+    if (change.isIntersecting) entry.stage.wake();
+    else entry.stage.sleep();
     entry.refresh();
   }
 }, { rootMargin: "300px" });
