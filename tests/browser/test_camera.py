@@ -195,6 +195,9 @@ def test_boxes_are_drawn_moved_named_and_removed_by_pointer_and_by_keyboard(page
     body = asked_with(page, lambda: page.locator("#question .go").click())
     assert re.fullmatch(r"gear=280,190,440,350;gear=[\d.,]+", body["options"]["like"])
     assert body["options"]["model"] == "yoloe-11s-seg.yaml"
+    # on another picture the boxes would show something else
+    page.locator("#pictures input[type=file]").first.set_input_files(SCENE.replace("scene-1", "scene-4"))
+    expect(page.locator("#ask-like")).to_have_text("Draw boxes…")
 
 
 def test_boxes_are_drawn_by_finger(page_of):

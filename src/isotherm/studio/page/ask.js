@@ -1,6 +1,6 @@
 /* "Ask": the model, what of the picture is to be explained, and how. Only the fields that make sense for the model are
    shown; what most people never change is folded away. */
-import { el, fail } from "./dom.js";
+import { el, fail, say } from "./dom.js";
 import { Fields } from "./fields.js";
 import { BLANK, fieldsFor, formOf, missing, optionsOf } from "./options.js";
 
@@ -21,6 +21,7 @@ export class Ask {
     this.form = { ...BLANK, model: state.models[0]?.name ?? "auto" };
     this.second = ""; // a second model over the same pictures
     this.boxLabel = "";
+    this.boxedOn = ""; // id of the picture that boxes of things to find are drawn on, the first of the question
     /** @type {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} */
     this.seen = { labels: [], boxes: [], words: [], model: "" };
     this.root = root;
@@ -69,7 +70,13 @@ export class Ask {
 
   /** What the question is about has changed. */
   refresh() {
-    const pictures = this.on.pictures();
+    const pictures = this.on.pictures(), first = pictures[0]?.id ?? "";
+    if (this.form.like && this.boxedOn && first && first !== this.boxedOn) {
+      this.set({ like: "" });
+      this.draw();
+      say("The boxes were drawn on another picture: draw them on this one.");
+    }
+    if (first) this.boxedOn = first;
     if (this.several !== pictures.length > 1) this.draw();
     this.about.textContent = pictures.length > 1 ? `Generate heatmaps of ${pictures.length} pictures` : pictures.length ? `Generate heatmap of ${pictures[0].name}` : "Generate heatmap";
   }
@@ -111,6 +118,7 @@ export class Ask {
   fill(options) {
     const form = formOf(options);
     this.form = { ...form, model: this.known(form.model) };
+    this.boxedOn = ""; // the picture that its boxes lie on comes next
     this.draw();
   }
 
