@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.table import Table
 
 from isotherm.cli import main
 from isotherm.draw import read_command
@@ -204,8 +205,6 @@ def short_demo(monkeypatch):
 
 
 def test_demo(place, capsys, short_demo, monkeypatch):
-    from isotherm.cli import demo_questions
-
     assert main(["demo"]) == 0
     said = capsys.readouterr().out
     assert "index.html" in said
@@ -229,7 +228,7 @@ def test_demo(place, capsys, short_demo, monkeypatch):
     with contextlib.chdir(place / "demo"):
         assert main([*command.split()[1:], "--trust", "off"]) == 0
     # an earlier demo is replaced; a folder of anything else is not
-    monkeypatch.setattr("isotherm.cli.demo.PARTS", {"questions": demo_questions.ask_questions})
+    monkeypatch.setattr("isotherm.cli.demo.PARTS", {"nothing": lambda record: (Table(), [], "no model")})
     assert main(["demo"]) == 0
     assert not (place / "demo" / "coffee-maps.png").exists()
     (place / "other").mkdir()

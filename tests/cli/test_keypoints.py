@@ -234,7 +234,19 @@ def test_eval_on_a_file_of_annotations(place, tmp_path, capsys):
     assert "all (n=4)" in capsys.readouterr().out
 
 
-KILLED = ["train", "keypoints", "--config", "recipe.yaml", "--out", "killed", "--set", "training.steps=24"]
+FEW = "data.train=[{format: generated, count: 10, side: 64}]"
+KILLED = [
+    "train",
+    "keypoints",
+    "--config",
+    "recipe.yaml",
+    "--out",
+    "killed",
+    "--set",
+    FEW,
+    "--set",
+    "training.steps=24",
+]
 
 
 def test_killed_and_gone_on_with_it_is_the_same_run(place):
