@@ -12,7 +12,7 @@ export class Ask {
   /**
    * @param {HTMLElement} root
    * @param {any} state of the studio
-   * @param {{ask: (options: Record<string, any>, second: Record<string, any> | null) => Promise<void>, pictures: () => {id: string, name: string, kind?: string}[]}} on
+   * @param {{ask: (options: Record<string, any>, second: Record<string, any> | null) => Promise<void>, pictures: () => {id: string, name: string, kind?: string}[], onlyShown: () => void}} on
    */
   constructor(root, state, on) {
     this.state = state;
@@ -21,7 +21,7 @@ export class Ask {
     this.form = { ...BLANK, model: state.models[0]?.name ?? "auto" };
     this.second = ""; // a second model over the same pictures
     this.boxLabel = "";
-    this.boxedOn = ""; // id of the picture that boxes of things to find are drawn on, the first of the question
+    this.boxedOn = ""; // id of the picture that boxes in the form lie on
     /** @type {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} */
     this.seen = { labels: [], boxes: [], words: [], model: "" };
     this.root = root;
@@ -70,15 +70,24 @@ export class Ask {
 
   /** What the question is about has changed. */
   refresh() {
-    const pictures = this.on.pictures(), first = pictures[0]?.id ?? "";
-    if (this.form.like && this.boxedOn && first && first !== this.boxedOn) {
-      this.set({ like: "" });
-      this.draw();
-      say("The boxes were drawn on another picture: draw them on this one.");
-    }
-    if (first) this.boxedOn = first;
+    const pictures = this.on.pictures();
+    this.letGo(pictures);
     if (this.several !== pictures.length > 1) this.draw();
     this.about.textContent = pictures.length > 1 ? `Generate heatmaps of ${pictures.length} pictures` : pictures.length ? `Generate heatmap of ${pictures[0].name}` : "Generate heatmap";
+  }
+
+  /**
+   * Boxes lie on one picture: they are let go when the question is about another one.
+   * @param {{id: string}[]} pictures
+   */
+  letGo(pictures) {
+    const { like, what, box } = this.form, boxed = what === "box" && box !== null, first = pictures[0]?.id ?? "";
+    if (!like && !boxed) return;
+    this.boxedOn ||= first;
+    if (this.boxedOn === first && !(boxed && pictures.length > 1)) return;
+    this.set({ like: this.boxedOn === first ? like : "", ...(boxed ? { what: "auto", box: null } : {}) });
+    this.draw();
+    say("What was boxed belonged to one picture, and was let go.");
   }
 
   /**
@@ -99,6 +108,7 @@ export class Ask {
   pickBox(box, label, model) {
     this.set({ model: this.known(model), what: "box", box });
     this.boxLabel = label;
+    this.boxedOn = this.on.pictures()[0]?.id ?? "";
     this.draw();
   }
 
@@ -118,7 +128,7 @@ export class Ask {
   fill(options) {
     const form = formOf(options);
     this.form = { ...form, model: this.known(form.model) };
-    this.boxedOn = ""; // the picture that its boxes lie on comes next
+    this.boxedOn = ""; // of the pictures that come next
     this.draw();
   }
 

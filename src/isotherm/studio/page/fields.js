@@ -91,7 +91,7 @@ export class Fields {
     const draw = el("button", { type: "button", class: "tool", id: "ask-like", on: { click: doing(async () => {
       if (!picture) return;
       const root = el("div", { class: "prompt" }), context = { state: this.ask.state, add: () => {}, say, fail };
-      const mounted = (await import("./prompt.js")).mountPrompt(root, context, { picture, like, change: (/** @type {string} */ now) => this.ask.set({ like: now }) });
+      const mounted = (await import("./prompt.js")).mountPrompt(root, context, { picture, like, change: (/** @type {string} */ now) => { this.ask.set({ like: now }); this.ask.boxedOn = picture.id; } });
       dialog("Find things like this", root, { wide: true, closed: () => { mounted.close(); this.ask.draw(); document.getElementById("ask-like")?.focus(); } });
     }) } }, drawn ? `${drawn} drawn: change…` : "Draw boxes…");
     return field("Find things like this", draw, { name: "like", hint: "Draw a box around a thing, and the model looks for more of its kind." });
@@ -114,8 +114,10 @@ export class Fields {
       const on = boxes[i] && detector ? form.what === "box" && String(form.box) === String(boxes[i]) : form.what === "class" && form.cls === plainLabel(label);
       return el("button", { type: "button", class: "chip", "aria-pressed": String(on), id: `ask-chip-${i}`, on: { click: () => {
         if (on) this.ask.set({ what: "auto", box: null, cls: "" });
-        else if (boxes[i]) this.ask.pickBox(boxes[i], label, model);
-        else this.ask.pickClass(plainLabel(label), model);
+        else if (boxes[i]) {
+          this.ask.on.onlyShown();
+          this.ask.pickBox(boxes[i], label, model);
+        } else this.ask.pickClass(plainLabel(label), model);
         this.ask.draw();
       } } }, label);
     }));

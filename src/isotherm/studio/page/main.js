@@ -30,16 +30,17 @@ class Studio {
     this.growing = 0;
     this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
     this.tray = new Tray(byId("pictures"), state, { changed: () => this.ask?.refresh() });
-    this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen });
+    this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen, onlyShown: () => this.onlyShown() });
     this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine), item: (id, mine) => this.item(id, mine) });
     this.shown = new Shown(byId("shown"), state, {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),
       pick: (run, box, label) => {
+        this.onlyShown();
         this.ask.pickBox(box, label, run.options.model ?? run.model);
         say(`${label || "This finding"} is explained next.`);
       },
-      word: (run, word) => { this.ask.fill(run.options ?? {}); this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
+      word: (run, word) => { this.onlyShown(); this.ask.fill(run.options ?? {}); this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
       sets: (sets, index) => void this.sets(sets, index).catch(fail),
     });
     this.remarks = new Remarks(byId("keep"), {
@@ -184,6 +185,12 @@ class Studio {
     this.ask.see({ labels, boxes: picture?.boxes ?? [], words: picture?.words ?? [], model: run.options?.model ?? run.model });
     this.remarks.show(run, picture);
     document.title = `${run.title} · isotherm studio`;
+  }
+
+  /** What is pressed in the picture that is shown is asked about that picture. */
+  onlyShown() {
+    const [shown] = this.tray.shown?.pictures ?? [];
+    if (shown) this.tray.only(shown);
   }
 
   /** Ask the same again: the form has the run's options. @param {any} run */

@@ -136,6 +136,14 @@ export class Tray {
     this.draw();
   }
 
+  /** Ask about the picture that is shown and about no other. @param {Taken} shown */
+  only(shown) {
+    if (!this.taken.length) return; // then the question is about it anyway
+    if (!this.taken.some((one) => one.id === shown.id)) this.taken = [shown, ...this.taken];
+    this.off = new Set(this.taken.map((one) => one.id).filter((id) => id !== shown.id));
+    this.draw();
+  }
+
   /** @param {{name: string, title?: string, url?: string}} one */
   async sample(one) {
     const { id, name } = await send("POST", `/api/samples/${encodeURIComponent(one.name)}`);
