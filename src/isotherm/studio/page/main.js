@@ -23,7 +23,7 @@ class Studio {
     this.state = state;
     /** @type {Place} */
     this.place = { run: "", picture: 0, map: 0, versus: "" };
-    /** @type {{first: string, second: string, open: Set<string>} | null} */
+    /** @type {{first: string, second: string, open: Set<string>, done: string[]} | null} */
     this.pair = null; // runs of two models over the same pictures, shown together when none of them is open
     /** @type {import("./gallery.js").Gallery | null} */
     this.gallery = null;
@@ -45,7 +45,7 @@ class Studio {
     });
     this.remarks = new Remarks(byId("keep"), {
       changed: (run) => this.history.update(run), removed: (id) => this.removed(id), again: (run) => this.again(run),
-      stage: () => this.shown.look?.stage, place: () => this.place,
+      stage: () => this.shown.look?.stage, place: () => ({ picture: this.shown.index, map: this.shown.look?.chosen() ?? 0 }),
     });
     this.history = new HistoryList(byId("history"), { removed: (id) => this.removed(id) });
     this.ask.refresh();
@@ -108,7 +108,7 @@ class Studio {
     const first = await this.submit(ids, { ...options, ...own }, title);
     if (!first) return;
     const other = second && (await this.submit(ids, { ...second, ...own }, `${title}, by ${second.model}`));
-    if (other) this.pair = { first: first.id, second: other.id, open: new Set([first.id, other.id]) };
+    if (other) this.pair = { first: first.id, second: other.id, open: new Set([first.id, other.id]), done: [] };
     for (const [run, name] of /** @type {const} */ ([[first, title], [other, `${title}, by ${second?.model}`]])) {
       if (!run) continue;
       if (run.same) await this.ended(run.id, { status: "finished", error: "", same: true }, true);
@@ -159,12 +159,13 @@ class Studio {
   async ended(id, stage, mine) {
     try {
       const pair = this.pair;
-      pair?.open.delete(id);
+      if (pair?.open.delete(id) && stage.status === "finished") pair.done.push(id);
       if (!stage.same) await this.history.refresh();
       if (pair && (id === pair.first || id === pair.second)) {
         if (pair.open.size || this.pair !== pair) return;
         this.pair = null;
-        return this.move({ run: pair.first, versus: pair.second, picture: 0, map: 0 });
+        const [run, other] = pair.done.length > 1 ? [pair.first, pair.second] : pair.done;
+        return run && this.move({ run, versus: other ?? "", picture: 0, map: 0 });
       }
       if (stage.same) say("This was done before: here it is.");
       if (this.place.run === id) {
@@ -178,7 +179,7 @@ class Studio {
 
   /** @param {any} run @param {any} picture that is shown now; null where the run has none */
   seen(run, picture) {
-    const asked = takenOf(run), index = this.place.picture;
+    const asked = takenOf(run), { index } = this.shown;
     const shown = asked.length === this.shown.pictures.length ? asked.slice(index, index + 1) : asked;
     this.tray.show(shown.length ? { run: run.id, pictures: shown } : null);
     const labels = picture?.labels?.length ? picture.labels : [...new Set((picture?.maps ?? []).map((/** @type {any} */ map) => map.label))];

@@ -111,7 +111,7 @@ export class Tray {
       try {
         if (file.size > most) throw new Error(`it has ${sizeText(file.size)}, more than ${sizeText(most)}`);
         const { id, name } = await upload(file, file.name || "pasted.png");
-        return { id, name, thumb: pictures.length <= SHOWN ? URL.createObjectURL(file) : `/api/pictures/${id}` };
+        return { id, name, thumb: pictures.length <= SHOWN ? URL.createObjectURL(file) : `/api/pictures/${id}/thumb` };
       } catch (error) {
         refused.push(`${file.name}: ${error instanceof Error ? error.message : error}`);
         return null;

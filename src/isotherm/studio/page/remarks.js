@@ -38,6 +38,7 @@ export class Remarks {
       this.kept.textContent = "";
       this.waiting = window.setTimeout(() => void this.keepNote(), 800);
     });
+    document.addEventListener("visibilitychange", () => { if (document.hidden && this.waiting) void this.keepNote(); }); // the page may be closed next
     this.note.addEventListener("blur", () => { if (this.waiting) void this.keepNote(); });
   }
 
