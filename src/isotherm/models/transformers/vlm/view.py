@@ -109,7 +109,10 @@ class TransformersVlm:
         self.shares = self.family in PLAIN
         self._token = image_token_id(model.config)
 
-    def ask(self, pictures: Sequence[Picture], prompt: str) -> PromptInputs:
+    def ask(self, pictures: Sequence[Picture], prompt: str, *, text_first: bool = False) -> PromptInputs:
+        """As of :class:`isotherm.vlm.view.LanguageView`; the words before the pictures where a causal model's states
+        there must know them.
+        """
         from PIL import Image
 
         check_question(pictures, prompt)
@@ -119,7 +122,9 @@ class TransformersVlm:
                 "ignore", DeprecationWarning
             )  # PaliGemma's processor makes labels in a way that numpy dislikes
             inputs = self._placed(
-                self.processor(text=[self._text("image", len(images), prompt)], images=[images], return_tensors="pt")
+                self.processor(
+                    text=[self._text("image", len(images), prompt, text_first)], images=[images], return_tensors="pt"
+                )
             )
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
@@ -177,12 +182,12 @@ class TransformersVlm:
             )
         return PromptInputs(inputs, ids, text, tuple(sources), tuple(known), positions)
 
-    def _text(self, what: str, n: int, prompt: str) -> str:
+    def _text(self, what: str, n: int, prompt: str, text_first: bool = False) -> str:
         """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the
         words.
         """
         if getattr(self.processor, "chat_template", None):
-            text, without = self._chat(what, n, prompt), self._chat(what, 0, prompt)
+            text, without = self._chat(what, n, prompt, text_first), self._chat(what, 0, prompt)
             if text.split() == without.split():
                 kind = "pictures" if what == "image" else "videos"
                 instead = "" if what == "image" else "; or ask about the frames as pictures"
@@ -194,10 +199,11 @@ class TransformersVlm:
         mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(
             self._token
         )
-        return f"{mark}" * n + prompt
+        return prompt + f"{mark}" * n if text_first else f"{mark}" * n + prompt
 
-    def _chat(self, what: str, n: int, prompt: str) -> str:
-        content = [*({"type": what} for _ in range(n)), {"type": "text", "text": prompt}]
+    def _chat(self, what: str, n: int, prompt: str, text_first: bool = False) -> str:
+        shown, text = [{"type": what}] * n, [{"type": "text", "text": prompt}]
+        content = [*text, *shown] if text_first else [*shown, *text]
         return str(
             self.processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
