@@ -6,7 +6,8 @@ import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/p
 import { arranged, differenceOf, differing, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
-import { besideText, figureRows, percentText, weightsText } from "../../src/isotherm/studio/page/verdict.js";
+import { besideText, percentText, verdictLine } from "../../src/isotherm/studio/page/judged.js";
+import { figureRows, weightsText } from "../../src/isotherm/studio/page/verdict.js";
 
 const FRAME = { x: 10, y: 0, w: 100, h: 50 };
 const SOURCE = { h: 2, w: 4 };
@@ -57,6 +58,16 @@ test("figures are told beside random ones, whichever way is better", () => {
   assert.equal(besideText(beside({ value: null })), "unknown");
   assert.equal(percentText(NaN), "–");
   assert.deepEqual(figureRows({ deletion: beside(), insertion: beside({ centre: 1.03 }) }), [["Deletion", "20 %", "50 % ± 10 %", "–"], ["Insertion", "20 %", "50 % ± 10 %", "103 %"]]);
+});
+
+test("a verdict says why, and how often it errs by the level of its own figures", () => {
+  const judgement = { deletion: beside({ level: 0.95 }), insertion: beside({ level: 0.95 }) };
+  const line = verdictLine({ verdict: "doubtful", trust: "trust: deletion 0.2 (better) → doubtful (weights not checked)", judgement });
+  assert.equal(line.reason, "Weights not checked.");
+  assert.match(line.errs, /fewer than 1 random map in 20 pass/);
+  assert.match(verdictLine({ verdict: "believable", trust: "trust: … → believable", judgement }).errs, /^Fewer than 1 random map in 20 would/);
+  assert.equal(verdictLine({ verdict: "believable", judgement: { deletion: beside(), insertion: beside() } }).errs, "");
+  assert.deepEqual(verdictLine({ verdict: null, judgement: null }), { word: "", reason: "This map was not judged.", errs: "" });
 });
 
 test("what random weights say is told, and that they were not tried", () => {

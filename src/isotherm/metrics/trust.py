@@ -19,6 +19,9 @@ MARGIN = 0.02
 
 UNTRAINED = "RANDOM WEIGHTS: nothing was learned that a map could show"
 
+LEVEL = 0.95
+"""How sure "better" is, and "worse": of random maps at most the rest would be called so, in each figure."""
+
 # one-sided 5 % points of Student's t for 1, 2, ... degrees of freedom; 1.70 is that for 30 and a little safe beyond
 _T95 = (
     6.314,
@@ -67,6 +70,7 @@ class Beside:
         lost: how many of the pictures that were scored for it gave NaN or infinity; with any, there is no figure.
         curve: what the figure is the area of, as points (fraction, map, mean of the random ones), see
             :func:`isotherm.metrics.perturbation.shares`; empty where it was not kept.
+        level: of the prediction interval by which the map is told from random ones.
     """
 
     value: float
@@ -77,6 +81,7 @@ class Beside:
     lower_is_better: bool = True
     lost: int = 0
     curve: tuple[tuple[float, float, float], ...] = ()
+    level: float = LEVEL
 
     @classmethod
     def of(

@@ -1,6 +1,8 @@
 /* Looking at a picture with its maps: the viewer, and everything that changes how it draws. Nothing here asks the server. */
 import { Bar, drawnWith, find, firstLook, numberText, onPaper, sharedScale, showReading, Stage, thumbOf } from "../../draw/page/stage.js";
 import { el, fail, field } from "./dom.js";
+import { verdictLine } from "./judged.js";
+import { verdictTone } from "./names.js";
 
 /** @typedef {import("../../draw/page/types.js").Settings} Settings */
 /** @typedef {import("../../draw/page/types.js").MapData} MapData */
@@ -42,7 +44,8 @@ class Look {
     this.range = this.makeRange();
     this.list = el("ul", { class: "map-list", "aria-label": "Maps of this picture", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.along(event) } });
     this.readings = el("div", { class: "readings", hidden: true });
-    this.judgement = this.makeDetails("Can this map be believed?", "./verdict.js", "showVerdict");
+    this.judgement = this.makeDetails("", "./verdict.js", "showVerdict");
+    this.judgement.classList.add("judged");
     this.statistics = this.makeDetails("Statistics", "./statistics.js", "showStatistics");
     this.bare = el("button", { type: "button", class: "tool", "aria-pressed": "false", title: "Key H", on: { click: () => this.toggleBare() } }, "Picture only");
     this.controls = this.makeControls();
@@ -50,7 +53,7 @@ class Look {
       el("button", { type: "button", class: "tool", title: "Key P on the picture, or Shift and a click", on: { click: () => this.stage.pin() } }, "Pin a reading"),
       el("button", { type: "button", class: "tool", on: { click: () => this.openFull() } }, "Open full size"), this.bare, this.whole);
     root.replaceChildren(el("div", { class: "look", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.press(event) } },
-      this.controls, el("figure", {}, stage, el("figcaption", { class: "under" }, bar, this.range, this.readout)), tools, this.readings, this.list, this.judgement, this.statistics));
+      this.controls, el("figure", {}, stage, el("figcaption", { class: "under" }, bar, this.range, this.readout)), this.judgement, tools, this.readings, this.list, this.statistics));
     this.stage = new Stage(stage, settings);
     this.bar = new Bar(bar);
     this.stage.on("point", (reading) => showReading(this.readout, reading, this.bar));
@@ -126,6 +129,7 @@ class Look {
 
   /** Draw what stands beside the picture: the colour bar, the small pictures and the readings. @param {MapData} map */
   redrawRest(map) {
+    this.showVerdict(map);
     this.bar.show(drawnWith(map, this.picture, this.stage.looks, this.settings, onPaper(this.looks, this.settings)));
     [...this.list.children].forEach((item, i) => {
       find("button", item).setAttribute("aria-pressed", String(i === this.stage.chosen));
@@ -135,6 +139,13 @@ class Look {
     this.thumbs = requestAnimationFrame(() => this.drawThumbs());
     if (this.stage.cursor) this.stage.point(this.stage.cursor);
     this.showReadings();
+  }
+
+  /** The verdict stands beside every map, and unfolds to what it comes from. @param {any} map */
+  showVerdict(map) {
+    const { word, reason, errs } = verdictLine(map);
+    find("summary", this.judgement).replaceChildren(...(word ? [el("span", { class: `verdict ${verdictTone(word)}`, text: word }), " "] : []),
+      el("span", { class: "why" }, reason, " ", el("u", { text: "Can this map be believed?" })), ...(errs ? [el("small", { text: errs })] : []));
   }
 
   /** Change the look, and draw. @param {Partial<import("../../draw/page/types.js").Look>} changes */
@@ -160,7 +171,7 @@ class Look {
     return el("li", {}, el("button", { type: "button", on: { click: () => this.pickMap(i) } },
       el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
       el("span", { class: "words" }, el("b", { text: map.label || `Map ${i + 1}` }), el("small", { text: facts }),
-        map.verdict ? el("span", { class: `verdict ${TONES[map.verdict] ?? ""}`, text: map.verdict }) : null)));
+        map.verdict ? el("span", { class: `verdict ${verdictTone(map.verdict)}`, text: map.verdict }) : null)));
   }
 
   /** @param {number} index */
@@ -314,6 +325,3 @@ class Look {
     for (const node of [this.judgement, this.statistics]) if (node.open) node.dispatchEvent(new Event("toggle"));
   }
 }
-
-/** Verdicts by how far a map may be believed. */
-const TONES = /** @type {Record<string, string>} */ ({ believable: "good", doubtful: "mixed", "do not trust": "bad" });

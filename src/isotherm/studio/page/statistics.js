@@ -2,7 +2,8 @@
 import { fieldOf, numberText } from "../../draw/page/stage.js";
 import { histogramChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { figureTable, percentText } from "./verdict.js";
+import { percentText } from "./judged.js";
+import { figureTable } from "./verdict.js";
 
 const BINS = 32;
 

@@ -1,36 +1,14 @@
 /* How far a map may be believed: the verdict, its reasons, and the curves that it comes from. */
 import { curveChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { verdictTone } from "./names.js";
+import { besideText, MEANINGS, percentText } from "./judged.js";
 
-/** One figure beside those of random maps, as isotherm.metrics.trust.Beside.
- * @typedef {{value: number | null, random: number | null, spread: number | null, orders: number, centre: number | null, lower_is_better: boolean, lost: number, curve?: [number, number, number][]}} Beside */
-/** @typedef {{deletion: Beside, insertion: Beside, similarity: number | null, stages: [number, number][], evidence: boolean, untrained: boolean}} Judgement */
-
-const MEANINGS = /** @type {Record<string, string>} */ ({
-  believable: "The score falls as what the map marks is taken away and rises as it comes back, clearly sooner than in random orders; and the map changes when the model's weights are made random.",
-  doubtful: "Some of the evidence for this map is missing: read the figures below. Take it for not shown, not for wrong.",
-  "do not trust": "The map does no better than random ones, or hardly depends on what the model has learned.",
-  "not checked": "It could not be checked: pictures with parts taken away have no score.",
-  "no evidence": "No value of the map is above 0: there is nothing to believe or doubt.",
-});
+/** @typedef {import("./judged.js").Judgement} Judgement */
 
 const WAYS = /** @type {["deletion" | "insertion", string, string][]} */ ([
   ["deletion", "Deletion: the marked pixels are taken away first. A curve that falls early is good.", "part taken away"],
   ["insertion", "Insertion: the marked pixels are put back first. A curve that rises early is good.", "part put back"],
 ]);
-
-/** A share in per cent; a dash where there is none. @param {number | null | undefined} value */
-export function percentText(value) {
-  return typeof value === "number" && Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
-}
-
-/** What a figure comes to beside random ones, in a few words. @param {Beside} beside */
-export function besideText({ value, random, spread, lower_is_better: lower }) {
-  if (typeof value !== "number" || typeof random !== "number") return "unknown";
-  const gain = lower ? random - value : value - random;
-  return `${percentText(Math.abs(gain))} ${gain >= 0 ? "better" : "worse"} than random, which differs by ${percentText(spread)}`;
-}
 
 /** Rows of figures of a judgement. @param {Judgement} judgement @returns {string[][]} */
 export function figureRows(judgement) {
@@ -50,9 +28,7 @@ export function showVerdict(root, map) {
   /** @type {Judgement | null} */
   const judgement = map.judgement;
   if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “trust” set to fast or full; fast checks the two surest findings of a picture." }));
-  const reason = /\(([^()]*)\)$/.exec(map.trust ?? "")?.[1];
-  const head = el("p", { class: "line" }, el("span", { class: `verdict ${verdictTone(map.verdict)}`, text: map.verdict }), ` ${MEANINGS[map.verdict] ?? ""}`);
-  root.replaceChildren(head, reason ? el("p", { class: "hint", text: `Why: ${reason}.` }) : "", el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
+  root.replaceChildren(el("p", { class: "line", text: MEANINGS[map.verdict] ?? "" }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
     figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) }));
 }
 

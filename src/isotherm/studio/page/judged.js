@@ -1,0 +1,46 @@
+/* What a verdict says, in words. Nothing here touches the page. */
+
+/** One figure beside those of random maps, as isotherm.metrics.trust.Beside.
+ * @typedef {{value: number | null, random: number | null, spread: number | null, orders: number, centre: number | null, lower_is_better: boolean, lost: number, curve?: [number, number, number][], level?: number}} Beside */
+/** @typedef {{deletion: Beside, insertion: Beside, similarity: number | null, stages: [number, number][], evidence: boolean, untrained: boolean}} Judgement */
+
+/** A share in per cent; a dash where there is none. @param {number | null | undefined} value */
+export function percentText(value) {
+  return typeof value === "number" && Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–";
+}
+
+/** What a figure comes to beside random ones, in a few words. @param {Beside} beside */
+export function besideText({ value, random, spread, lower_is_better: lower }) {
+  if (typeof value !== "number" || typeof random !== "number") return "unknown";
+  const gain = lower ? random - value : value - random;
+  return `${percentText(Math.abs(gain))} ${gain >= 0 ? "better" : "worse"} than random, which differs by ${percentText(spread)}`;
+}
+
+/** What a verdict means, in a sentence. */
+export const MEANINGS = /** @type {Record<string, string>} */ ({
+  believable: "The score falls as what the map marks is taken away and rises as it comes back, clearly sooner than in random orders; and the map changes when the model's weights are made random.",
+  doubtful: "Some of the evidence for this map is missing: read the figures below. Take it for not shown, not for wrong.",
+  "do not trust": "The map does no better than random ones, or hardly depends on what the model has learned.",
+  "not checked": "It could not be checked: pictures with parts taken away have no score.",
+  "no evidence": "No value of the map is above 0: there is nothing to believe or doubt.",
+});
+
+/**
+ * The verdict of a map in a line: the word, why, and how often it errs.
+ * @param {{verdict?: string | null, trust?: string, judgement?: Judgement | null}} map
+ * @returns {{word: string, reason: string, errs: string}}
+ */
+export function verdictLine({ verdict, trust, judgement }) {
+  if (!verdict || !judgement) return { word: "", reason: "This map was not judged.", errs: "" };
+  const reason = /\(([^()]*)\)$/.exec(trust ?? "")?.[1] ?? "";
+  return { word: verdict, reason: reason && `${reason[0].toUpperCase()}${reason.slice(1)}.`, errs: errorText(verdict, judgement) };
+}
+
+/** How often a verdict of this kind errs, as far as its own figures say. @param {string} verdict @param {Judgement} judgement */
+function errorText(verdict, { deletion, insertion }) {
+  const level = deletion.level ?? insertion.level;
+  if (!level) return "";
+  const rate = `1 random map in ${Math.round(1 / (1 - level))}`;
+  if (verdict === "believable") return `Fewer than ${rate} would pass each of the two tests. Believable is not the same as right.`;
+  return verdict === "doubtful" || verdict === "do not trust" ? `The tests let fewer than ${rate} pass, and miss some good maps: take it for not shown, not for wrong.` : "";
+}
