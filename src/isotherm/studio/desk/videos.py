@@ -12,8 +12,8 @@ from isotherm.data.video import missing_bytes, probe_video
 from isotherm.data.video_seek import frame_at, frames_at, length_s
 from isotherm.errors import InputError
 
-THUMB_HEIGHT = 72
-"""Of the frames of a time line, in pixels."""
+THUMB_HEIGHT, THUMB_WIDTH = 72, 288
+"""Of the frames of a time line, in pixels; wider ones, which would take all memory, are squeezed."""
 
 
 def look(fpath: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def strip(fpath: str, count: int, seconds: float) -> bytes:
     """
     times = [seconds * (i + 0.5) / count for i in range(count)]
     tiles = [Image.fromarray(one.array()) for one in frames_at(Path(fpath), times)]
-    width = max(1, round(THUMB_HEIGHT * tiles[0].width / tiles[0].height))
+    width = min(THUMB_WIDTH, max(1, round(THUMB_HEIGHT * tiles[0].width / tiles[0].height)))
     row = Image.new("RGB", (width * count, THUMB_HEIGHT))
     for i, tile in enumerate(tiles):
         row.paste(tile.resize((width, THUMB_HEIGHT), Image.Resampling.BILINEAR, reducing_gap=2.0), (i * width, 0))
