@@ -5,6 +5,8 @@ import { moved, narrowed, ORDERS, sorted, together, wordsOf } from "./order.js";
 
 /** @typedef {import("./order.js").Item} Item */
 
+const SOON = 24; // pictures that are loaded at once: of a batch of a thousand the others wait until they are near
+
 /** The gallery of a run. */
 export class Gallery {
   /**
@@ -57,8 +59,9 @@ export class Gallery {
   tile(item) {
     const parts = this.sets.map((set) => ({ set, item: set.pictures[item.index] ?? item }));
     const name = [momentText(item), ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.join(", "), one.error].filter(Boolean).join(", "))].join("; ");
+    const loading = item.index < SOON ? "eager" : "lazy";
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
-      el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading: "lazy", width: 150, height: 112 })))),
+      el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading, width: 150, height: 112 })))),
       el("span", { class: "name", text: momentText(item) }),
       ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", text: String(Number(one.score.toPrecision(3))) }),
         worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : null))));
