@@ -38,6 +38,7 @@ def comparison(page_of, methods_run):
 def test_a_grid_of_methods(comparison):
     desk, dialog = comparison
     dialog.get_by_label("Columns by").select_option("method")
+    dialog.get_by_label("Rows by").select_option("map")
     names = dialog.get_by_role("columnheader").all_inner_texts()
     assert {"hirescam", "layercam"} <= {name.strip().lower() for name in names}
     desk.watched.picture("grid")

@@ -36,7 +36,9 @@ def test_a_batch_with_a_gallery(desk):
         shown[value] = " ".join(tiles.locator(".name").all_text_contents())
     assert len(shown) >= 3
     assert len(set(shown.values())) >= 2
-    desk.watched.picture("gallery", full=True)
+    gallery.scroll_into_view_if_needed()
+    tiles.nth(2).scroll_into_view_if_needed()
+    desk.watched.picture("gallery")
     tiles.nth(1).click()
     desk.page.wait_for_function("() => /picture=[12]/.test(location.hash)")
     label = gallery.get_by_label("Class").locator("option").nth(1).get_attribute("value")

@@ -36,6 +36,26 @@ def test_the_first_screen_has_no_violation_of_wcag(page_of, run, width, theme):
     assert wide <= 0  # nothing sticks out to the side
 
 
+@pytest.mark.parametrize(("width", "theme"), EVERYWHERE)
+def test_no_violation_of_wcag_with_everything_unfolded(page_of, run, width, theme):
+    desk = StudioPage(page_of(width, theme, path=f"/#run={run}"))
+    desk.shown("scene-1")
+    for title in ("Can this map be believed?", "Statistics", "What was chosen, and why", "Command and Python"):
+        desk.unfold(title)
+    desk.choose("Model", "detector")
+    desk.more()
+    desk.page.wait_for_load_state("networkidle")
+    assert desk.watched.faults() == []
+    desk.watched.picture("unfolded", full=True)
+    wide = desk.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0  # nothing sticks out to the side
+    desk.page.get_by_role("button", name=re.compile("^Compare all")).click()
+    desk.page.get_by_role("dialog").get_by_role("group", name=re.compile("Picture with map")).first.wait_for()
+    assert desk.watched.faults() == []
+    desk.watched.picture("comparison")
+    desk.page.keyboard.press("Escape")
+
+
 def test_light_and_dark_by_a_button_that_is_remembered(page_of):
     desk = StudioPage(page_of(theme="dark"))
     colour = "() => getComputedStyle(document.body).backgroundColor"

@@ -1,0 +1,124 @@
+"""The studio under load: many people at once, many runs, a long history, kills, and a person who waits for a map.
+
+A studio as ``isotherm studio`` starts it, on this machine, with the clients on the same cores. ``python -m bench studio``
+does all of it in about half an hour; ``python -m bench.studio load memory`` only those parts (load, memory, search, kills,
+screen), whose figures then replace the old ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.measure import RESULTS, publish, table, write
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+os.environ.setdefault("YOLO_OFFLINE", "1")  # otherwise ultralytics first waits for a network that may not be there
+LIMIT_MS = 100.0
+"""What static files, pages of the history and searches may take."""
+
+
+def _load(folder: Path, quick: bool) -> dict[str, Any]:
+    from bench.serving.load import crowd
+    from rigs.studio_server import running
+
+    with running(folder) as studio, studio.client() as client:
+        studio.example()
+        picture = client.post("/api/samples/scene-1").json()["id"]
+        return crowd(studio.url, studio.key, picture, clients=10 if quick else 50, seconds=10 if quick else 60)
+
+
+def _memory(folder: Path, quick: bool) -> dict[str, Any]:
+    from bench.serving.memory import over_many_runs
+    from rigs.studio_server import running
+
+    with running(folder) as studio, studio.client() as client:
+        studio.example()
+        picture = client.post("/api/samples/scene-1").json()["id"]
+        return over_many_runs(client, studio.process.pid, picture, runs=50 if quick else 1000)
+
+
+def _search(folder: Path, quick: bool) -> dict[str, Any]:
+    from bench.serving.searching import times_ms
+
+    runs = 5_000 if quick else 100_000
+    return {"runs": runs, "searches": times_ms(folder, runs=runs, repeats=7)}
+
+
+def _kills(folder: Path, quick: bool) -> dict[str, Any]:
+    from bench.serving.kills import kill_often
+
+    return kill_often(folder, kills=5 if quick else 200)
+
+
+def _screen(folder: Path, quick: bool) -> dict[str, Any]:
+    from bench.serving.screen import explain_to_screen
+
+    return explain_to_screen(folder, repeats=2 if quick else 7)
+
+
+PARTS: dict[str, Callable[[Path, bool], dict[str, Any]]] = {
+    "load": _load,
+    "memory": _memory,
+    "search": _search,
+    "kills": _kills,
+    "screen": _screen,
+}
+
+
+def texts(parts: dict[str, Any]) -> list[str]:
+    """The tables of what was measured."""
+    made = []
+    if (one := parts.get("load")) is not None:
+        rows = [[kind, one["p50_ms"][kind], one["p95_ms"][kind]] for kind in one["p50_ms"]]
+        title = (
+            f"{one['clients']} people for {one['seconds']:g} s: {one['runs_taken_in']} runs taken in, {len(one['runs_lost'])} lost, "
+            f"{one['refused']} refused because {one['least_waiting_at_a_refusal']} waited, {one['server_errors']} errors of the server"
+        )
+        made.append(table(title, ["request", "p50 ms", "p95 ms"], rows))
+    if (one := parts.get("memory")) is not None:
+        rows = [
+            [name, one[key]["first"], one[key]["last"]]
+            for name, key in (("server", "server_mb"), ("its processes", "processes_mb"))
+        ]
+        made.append(
+            table(f"Memory over {one['runs']} runs", ["who", "first tenth, peak MB", "last tenth, peak MB"], rows)
+        )
+    if (one := parts.get("search")) is not None:
+        rows = [[name, times["median_ms"], times["longest_ms"]] for name, times in one["searches"].items()]
+        made.append(table(f"A history of {one['runs']} runs", ["search", "median ms", "longest ms"], rows))
+    if (one := parts.get("kills")) is not None:
+        rows = [
+            [name.replace("_", " "), len(value) if isinstance(value, list) else value] for name, value in one.items()
+        ]
+        made.append(table("Killed while it writes, server, worker and all", ["what", "number"], rows))
+    if (one := parts.get("screen")) is not None:
+        rows = [
+            ["from Explain to the map on the screen", one["on_screen_s"], one["ratio"]],
+            ["the explanation alone, in Python", one["explanation_s"], 1.0],
+        ]
+        made.append(table(f"{one['model']}, {one['side']} px", ["job", "seconds", "ratio"], rows))
+    return made
+
+
+def main(quick: bool = False) -> None:
+    wanted = [name for name in sys.argv[1:] if name in PARTS] or list(PARTS)
+    fpath = RESULTS / "studio.json"
+    parts = {} if quick or not fpath.exists() else json.loads(fpath.read_text())["parts"]
+    for name in wanted:
+        busy = os.getloadavg()[0]
+        with tempfile.TemporaryDirectory() as folder:
+            parts[name] = {**PARTS[name](Path(folder), quick), "load_average_before": busy}
+        print("\n".join(texts({name: parts[name]})), flush=True)
+        write("studio", {"parts": parts}, quick=quick)
+    publish("studio", texts(parts), quick=quick)
+
+
+if __name__ == "__main__":
+    main(quick="--quick" in sys.argv)
