@@ -62,8 +62,8 @@ def line_of(heatmap: Heatmap) -> str:
     parts = [*heatmap.moments.names] if heatmap.moments is not None and heatmap.values.ndim == 2 else []
     parts += [text for name, text in facts_of(heatmap).items() if name in ("method", "layer")]
     parts.append("signed" if heatmap.signed and parts else heatmap.kind + (", signed" if heatmap.signed else ""))
-    if is_silent(heatmap):
-        parts.append(silence_of(heatmap))
+    if silence := silence_of(heatmap):
+        parts.append(silence)
     return " · ".join(parts)
 
 
@@ -76,15 +76,8 @@ def box_of(heatmap: Heatmap) -> list[float] | None:
     return numbers if len(numbers) == 4 and numbers[0] <= numbers[2] and numbers[1] <= numbers[3] else None
 
 
-def is_silent(heatmap: Heatmap) -> bool:
-    """True for a map that has nothing to say: no finite value, or none above 0. Logits have no zero, so finite ones
-    always speak.
-    """
-    return bool(silence_of(heatmap))
-
-
 def silence_of(heatmap: Heatmap) -> str:
-    """Why a map has nothing to say, in words; empty where it has."""
+    """Why a map has nothing to say, in words; empty where it has. Logits have no zero, so finite ones always speak."""
     if not bool(torch.isfinite(heatmap.values).any()):
         return NO_VALUE
     return "" if heatmap.kind == "logits" or heatmap.has_evidence else NO_EVIDENCE
@@ -92,8 +85,8 @@ def silence_of(heatmap: Heatmap) -> str:
 
 def span_text(heatmap: Heatmap, scale: Scale) -> str:
     """What the ends of a map's colours stand for, in a few characters."""
-    if is_silent(heatmap) and scale.is_empty:
-        return "nothing above 0" if heatmap.values.isfinite().any() else silence_of(heatmap)
+    if scale.is_empty and (silence := silence_of(heatmap)):
+        return silence if silence == NO_VALUE else "nothing above 0"
     return f"{'≤ ' if scale.beyond else ''}{scale.low:.3g} to {scale.high:.3g}"
 
 

@@ -103,15 +103,13 @@ class Family:
 
     def loader(self) -> Callable[..., Any]:
         """The function that opens a model by name. Raises IsothermError where the family's package is not installed."""
-        self._need()
-        return _imported(self.load)
+        return self._installed(self.load)
 
     def wrapper(self) -> Callable[..., Any]:
         """The function that reads a model object. Raises IsothermError where that is not possible."""
-        self._need()
         if self.wrap is None:
             raise AdapterError(f"models of the family {self.name} are opened by name; objects of it cannot be read")
-        return _imported(self.wrap)
+        return self._installed(self.wrap)
 
     def missing(self, job: str) -> AdapterError | MissingExtraError:
         """The error for a job that needs the package, which is not installed."""
@@ -122,9 +120,13 @@ class Family:
         package = "ultralytics-opencv-headless" if self.package == "ultralytics" else self.package
         return MissingExtraError(package, self.extra, job)
 
-    def _need(self) -> None:
+    def _installed(self, function: str | Callable[..., Any]) -> Callable[..., Any]:
         if not self.is_installed:
             raise self.missing(f"opening a model of {self.name}")
+        if not isinstance(function, str):
+            return function
+        module, _, name = function.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 def takes_options_of(wrap: Callable[..., Any], *, but: Iterable[str] = ()) -> Callable[[Function], Function]:
@@ -237,10 +239,3 @@ def families() -> dict[str, Family]:
 
 def _owner(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else point.value
-
-
-def _imported(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    if not isinstance(function, str):
-        return function
-    module, _, name = function.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-/* Which level of a colour map every pixel gets, as isotherm.draw.levels has it: values in units of levels, interpolated,
+/* Which level of a colour map every pixel gets, as isotherm.draw.blend has it: values in units of levels, interpolated,
    then cut to a whole number. Everything a graphics chip does as well is done here in its arithmetic, single precision,
    operation by operation, so that both draw the same pixels. No function here touches the page. */
 
