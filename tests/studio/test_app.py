@@ -251,3 +251,21 @@ def test_file_names_are_names():
     assert len(made[4]) == 120
     assert made[5] == "_b_.png"
     assert new_id() != new_id()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(28, "No space left on device"), 507, "disk is full"),
+        (KeyError("secret"), 500, "not foreseen: KeyError"),
+    ],
+)
+def test_a_fault_is_told_in_the_form_of_all_errors(studio, monkeypatch, error, status, message):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(studio.history, "choices", fail)
+    answer = studio.get("/api/choices")
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert message in answer.json()["error"]
+    assert "secret" not in answer.text

@@ -8,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,15 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
         history = _history(options)
         ends.callback(history.close)
         history.sweep()
-        size_bytes = None if options.keep_gb is None else round(options.keep_gb * 1e9)
-        history.retain(runs=options.keep_runs, size_bytes=size_bytes, days=options.keep_days)
+        forget = partial(_forget_old, history, options)
+        forget()
         pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
         for desk in (pictures, exports):
             ends.callback(desk.close)
         heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
-        room = Workroom(history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath)
+        room = Workroom(
+            history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath, after_run=forget
+        )
         ends.callback(room.close)
         cameras = Cameras(options.camera, room)
         ends.callback(cameras.close)
@@ -106,6 +109,14 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
             facts=facts,
             cameras=cameras,
         )
+
+
+def _forget_old(history: History, options: StudioOptions) -> None:
+    """What the limits of the command line ask for; nothing where there are none."""
+    limits = (options.keep_runs, options.keep_gb, options.keep_days)
+    if any(limit is not None for limit in limits):
+        size_bytes = None if options.keep_gb is None else round(options.keep_gb * 1e9)
+        history.retain(runs=options.keep_runs, size_bytes=size_bytes, days=options.keep_days)
 
 
 def _history(options: StudioOptions) -> History:

@@ -255,3 +255,15 @@ def test_models_that_were_not_used_for_longest_are_let_go_first():
     assert (len(models), models.size_bytes) == (1, 20)
     models.get(ExplainJob(sources=(), model="x" * 20, confidence=0.5))
     assert opened[-2:] == ["x" * 20, "x" * 20]
+
+
+def test_a_run_that_cannot_be_kept_fails_and_the_studio_goes_on(room, monkeypatch):
+    def full(*arguments, **more):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as change:
+        change.setattr(room.history, "finish", full)
+        run_id = submit(room, "cat")
+        assert told(room, run_id)[-1]["error"] == "the studio could not keep it (No space left on device)"
+    assert room.history.run(run_id).status == "failed"
+    assert told(room, submit(room, "dog"))[-1]["event"] == "finished"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,6 +67,13 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def refuse_by_status(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    def confess(_: Request, error: Exception) -> JSONResponse:
+        """A fault of ours, or of the machine: its traceback is where the studio was started."""
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        reason = "the studio's disk is full" if full else f"this was not foreseen: {type(error).__name__}"
+        return _answer(507 if full else 500, reason)
 
     @app.exception_handler(RequestValidationError)
     def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -12,8 +12,9 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ class Workroom:
         timeout_s: how long a run may take.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well; None: nowhere.
+        after_run: called when a run has ended, such as to forget old ones.
         jobs: as :data:`isotherm.studio.work.worker.JOBS`.
     """
 
@@ -84,10 +86,12 @@ class Workroom:
         timeout_s: float = 900.0,
         most_bytes: int = 4 << 30,
         heatmaps: Path | None = None,
+        after_run: Callable[[], object] = lambda: None,
         jobs: Mapping[str, tuple[str, str]] = JOBS,
     ) -> None:
         self.history, self.most_waiting, self.timeout_s = history, most_waiting, timeout_s
         self.events = Events()
+        self._after_run = after_run
         self._jobs, self._worker = jobs, WorkerProcess(jobs, most_bytes, heatmaps)
         self._waiting: deque[Waiting] = deque()
         self._questions: deque[tuple[dict[str, Any], Future[Any]]] = deque()
@@ -246,6 +250,9 @@ class Workroom:
             folder = self._work_folder(waiting.run_id)
             try:
                 self._do(waiting, folder)
+                self._after_run()
+            except Exception as error:  # the disk is full, the database is away: this run's end, not the studio's
+                self._stumbled(waiting.run_id, error)
             finally:
                 for left in (folder, _inputs(folder)):
                     shutil.rmtree(left, ignore_errors=True)
@@ -340,6 +347,14 @@ class Workroom:
         if self._closed:
             return _failed("interrupted", "the studio was ended")
         return _failed("failed", f"the process that worked on it died ({why}); try a smaller model or picture")
+
+    def _stumbled(self, run_id: str, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        message = f"the studio could not keep it ({reason})"
+        with suppress(Exception):  # what cannot be written down now is interrupted at the next start
+            if self.history.run(run_id).status in ("queued", "running"):
+                self.history.set_status(run_id, "failed", message)
+        self._leave(run_id, _failed("failed", message))
 
     # --- what is told ------------------------------------------------------------------------------------------------
 
