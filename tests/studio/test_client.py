@@ -16,6 +16,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.studio.client import Studio, StudioError
 from rigs.studio import KEY, png
+from rigs.videos import write_clip
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,18 @@ def test_maps_come_as_arrays(client, run, studio):
         assert one.facts["method"]
         assert one.verdict is None
     assert run.facts["command"] == "isotherm explain noise.png --model scenes --top 2 --trust off"
+
+
+def test_a_video_is_sent_and_a_part_of_it_explained(client, tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    video = client.add_video(write_clip(tmp_path / "clip.mp4", frames=12, rate=10))
+    assert (video["frames"], video["h"], video["w"]) == (12, 48, 64)
+    run_id = client.submit(ids=[video["id"]], model="scenes", top=1, trust="off", start_s=0.5, every=4)
+    assert [event["event"] for event in client.events(run_id)][-1] == "finished"
+    assert [one.name for one in client.result(run_id).pictures] == ["clip.mp4#000005", "clip.mp4#000009"]
+    client.remove(run_id)
+    with pytest.raises(StudioError, match="there is no camera '1'"):
+        client.snapshot()
 
 
 def test_what_is_kept_is_found_and_taken_along(client, run, tmp_path):

@@ -171,14 +171,24 @@ class Studio:
             picture: its file, or what is in it.
             name: what to call it; the file's name unless given.
         """
-        if isinstance(picture, bytes):
-            data, name = picture, name or "picture"
-        else:
-            try:
-                data, name = Path(picture).read_bytes(), name or Path(picture).name
-            except OSError as error:
-                raise InputError(f"{os.fspath(picture)} cannot be read ({error.strerror or error})") from error
-        return self._json("POST", f"/api/pictures?{urlencode({'name': name})}", data)["id"]
+        return self._sent("/api/pictures", picture, name)["id"]
+
+    def add_video(self, video: Picture, name: str | None = None) -> dict[str, Any]:
+        """Send a video; its id, name, h, w, frames, seconds and fps. ``submit(ids=[...])`` asks about it.
+
+        Args:
+            video: its file, or what is in it.
+            name: what to call it; the file's name unless given.
+        """
+        return self._sent("/api/videos", video, name)
+
+    def snapshot(self, camera_id: str = "1") -> str:
+        """The id of a picture of what a camera of the studio's machine shows now.
+
+        Args:
+            camera_id: "1" for the first one that the studio was started with.
+        """
+        return self._json("POST", f"/api/live/{quote(camera_id, safe='')}/snapshot")["id"]
 
     def events(self, run_id: str) -> Iterator[dict[str, Any]]:
         """What happens to a run, as it happens, up to its end: queued, running, progress, message, item, finished or
@@ -273,6 +283,17 @@ class Studio:
         with self._request("GET", f"{place}/values") as answer:
             data = answer.read()
         return StudioPicture(facts["name"], tuple(_map(one, data) for one in facts["maps"]), facts)
+
+    def _sent(self, path: str, file: Picture, name: str | None) -> Any:
+        """The answer to a file that was sent."""
+        if isinstance(file, bytes):
+            data, name = file, name or "picture"
+        else:
+            try:
+                data, name = Path(file).read_bytes(), name or Path(file).name
+            except OSError as error:
+                raise InputError(f"{os.fspath(file)} cannot be read ({error.strerror or error})") from error
+        return self._json("POST", f"{path}?{urlencode({'name': name})}", data)
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         with self._request(method, path, body) as answer:
