@@ -48,6 +48,10 @@ test("a question has no layers, classes or confidence", () => {
   assert.deepEqual(optionsOf(said, VLM), { model: "tiny-vlm", prompt: "How many cups?", answer: "two", versus: "three", target: "word:two", trust: "off" });
 });
 
+test("an answer is compared with another one only where it is written", () => {
+  assert.equal(optionsOf(form({ model: "tiny-vlm", prompt: "Why?", versus: "three" }), VLM).versus, undefined);
+});
+
 test("one scale for all is for several pictures alone", () => {
   assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER).shared_scale, undefined);
   assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER, { pictures: 2 }).shared_scale, true);
