@@ -197,3 +197,15 @@ def test_a_stage_out_of_sight_gives_back_its_pixels_and_draws_the_same_when_it_i
     page.evaluate("new Promise((done) => { stage.on('paint', () => done()); stage.wake(); })")
     page.evaluate(KEEP)
     assert page.evaluate("kept.splice(0).map((bytes) => bytes.join()).every((text, _, all) => text === all[0])")
+
+
+def test_a_map_without_any_value_leaves_the_picture_and_says_so(page):
+    show(page, [["NaN", "NaN"]], high=0.0, silent="no finite value")
+    shown = "[...stage.base.getContext('2d').getImageData(90, 60, 1, 1).data]"
+    covered = page.evaluate(shown)
+    assert page.locator(".silent").inner_text() == "no finite value"
+    page.focus(".stage")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("Number.isNaN(reading.value)")
+    page.evaluate("stage.look({ bare: true }), stage.render()")
+    assert page.evaluate(shown) == covered

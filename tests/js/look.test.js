@@ -48,6 +48,8 @@ test("facts are there for a map without any value", () => {
   const facts = Object.fromEntries(factsOf(map([[NaN, NaN]])).map(([name, value]) => [name, value]));
   assert.equal(facts["Smallest and largest value"], "no value to no value");
   assert.equal(facts.Peak, "none");
+  const silent = map([[0, 0]], { statistics: { min: null, max: null, sum: null, entropy_nats: null, peak_xy: [null, null] } });
+  assert.equal(Object.fromEntries(factsOf(silent).map(([name, value]) => [name, value])).Peak, "none");
 });
 
 const beside = (changes) => ({ value: 0.2, random: 0.5, spread: 0.1, orders: 5, centre: null, lower_is_better: true, lost: 0, ...changes });

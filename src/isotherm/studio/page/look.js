@@ -265,6 +265,7 @@ class Look {
     if (Number(low.value) >= Number(high.value)) { // the one that moved pushes no further than the other
       if (document.activeElement === low) low.value = String(Number(high.value) - 1);
       else high.value = String(Number(low.value) + 1);
+      if (low.value === high.value) [low.value, high.value] = Number(low.value) ? [String(STEPS - 1), String(STEPS)] : ["0", "1"]; // at an end
     }
     const at = (/** @type {HTMLInputElement} */ input) => first + (Number(input.value) / STEPS) * (last - first);
     this.change({ range: [at(low), at(high)] });

@@ -36,7 +36,7 @@ export function factsOf(map) {
   return [
     ["Smallest and largest value", `${numberText(least)} to ${numberText(most)}`, ""],
     ["Sum", numberText(known.sum ?? finite.reduce((a, b) => a + b, 0)), "of all cells"],
-    ["Peak", Number.isNaN(x) ? "none" : `${x.toFixed(1)}, ${y.toFixed(1)} px`, "the middle of the largest cell"],
+    ["Peak", typeof x !== "number" || Number.isNaN(x) ? "none" : `${x.toFixed(1)}, ${y.toFixed(1)} px`, "the middle of the largest cell"],
     ["Entropy", entropyText(entropy, values.length), "how evenly the positive values are spread"],
     ["Cells", `${map.w} × ${map.h}`, finite.length < values.length ? `${values.length - finite.length} without a finite value` : ""],
   ];
