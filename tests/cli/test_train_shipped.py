@@ -131,8 +131,9 @@ def test_weights_of_something_else_are_not_replaced(tmp_path):
     [
         (["--out", "net.bin"], "the name must end in .safetensors"),
         (["--out", "nowhere/net.safetensors"], "there is no folder nowhere"),
-        (["--threads", "0"], "--threads 0: expected at least 1"),
-        (["--seed", "-1"], "seed below 2**20"),
+        (["--threads", "0"], "--threads 0: expected a whole number of at least 1"),
+        (["--seed", "-1"], "--seed -1: expected a whole number of at least 0"),
+        (["--seed", "1048576"], "seed below 2**20"),
         (["--set", "training.colour=3"], "training.colour is not an option"),
         (["--set", "validated=0"], "validated is 0"),
         (["--config", "nothing.yaml"], "nothing.yaml cannot be read"),
