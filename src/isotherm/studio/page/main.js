@@ -73,7 +73,13 @@ class Studio {
 
   async route() {
     const place = placeOf(location.hash);
-    if (place) await this.open(place);
+    if (!place) return;
+    if (byId("history").contains(document.activeElement) && place.run !== this.place.run) {
+      // who opens a run far below wants to see it
+      byId("look").focus({ preventScroll: true });
+      byId("look").scrollIntoView({ block: "start" });
+    }
+    await this.open(place);
   }
 
   /** @param {Place} place */
