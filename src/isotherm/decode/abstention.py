@@ -41,9 +41,9 @@ def fit_abstention(
         score: (n) of answers held out from training, higher where they are surer; of any scale.
         hit: (n) whether each is right.
         most_risk: the largest share of wrong answers among those given, between 0 and 1.
-        confidence: that this holds for answers of the same kind, between 0.5 and 1: the bound of each threshold is that of
-            Clopper and Pearson. Thresholds are tried from the surest answers on, and the last before the bound first fails
-            is taken.
+        confidence: that this holds for answers of the same kind, between 0.5 and 1: the bound of each threshold is that
+            of Clopper and Pearson. Thresholds are tried from the surest answers on, and the last before the bound first
+            fails is taken.
 
     Returns:
         Abstention; with a threshold of infinity where the data cannot promise the risk at any.
@@ -52,8 +52,9 @@ def fit_abstention(
         ShapeError: not as many hits as scores, none, or scores that are not finite.
         OptionError: a share outside of the above.
 
-    Source: Geifman and El-Yaniv, "Selective classification for deep neural networks" (NIPS 2017), with the thresholds in a
-    fixed order in place of their bisection: Bates et al., "Distribution-free, risk-controlling prediction sets" (2021).
+    Source: Geifman and El-Yaniv, "Selective classification for deep neural networks" (NIPS 2017), with the thresholds in
+    a fixed order in place of their bisection: Bates et al., "Distribution-free, risk-controlling prediction sets"
+    (2021).
 
     Example:
         >>> score = torch.linspace(0, 1, 1000)

@@ -41,8 +41,8 @@ def plan_path(
 ) -> Path:
     """The cheapest path from cell to neighbouring cell, diagonals included.
 
-    A step costs its length in cells, times what its two cells cost in the mean. A cell costs ``length_weight`` where the
-    map is highest, and 1 more where it is lowest.
+    A step costs its length in cells, times what its two cells cost in the mean. A cell costs ``length_weight`` where
+    the map is highest, and 1 more where it is lowest.
 
     Args:
         heatmap: a single map of any kind, or values (h, w); NaN cells are blocked.
