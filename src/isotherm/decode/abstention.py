@@ -52,8 +52,8 @@ def fit_abstention(
         ShapeError: not as many hits as scores, none, or scores that are not finite.
         OptionError: a share outside of the above.
 
-    Source: Geifman and El-Yaniv, "Selective classification for deep neural networks" (NIPS 2017), with the thresholds in
-    a fixed order in place of their bisection: Bates et al., "Distribution-free, risk-controlling prediction sets"
+    Source: Geifman and El-Yaniv, "Selective classification for deep neural networks" (NIPS 2017), with the thresholds
+    in a fixed order in place of their bisection: Bates et al., "Distribution-free, risk-controlling prediction sets"
     (2021).
 
     Example:
