@@ -64,6 +64,18 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in words if "spawn_main" in Path(f"/proc/{word}/cmdline").read_text()]
 
 
+def test_two_studios_do_not_share_a_folder(tmp_path):
+    options = StudioOptions(dir=tmp_path / "here")
+    with serve._alone_in(options.dir):
+        with pytest.raises(InputError, match="another studio works in this folder; end it, or give another --dir"):
+            serve._alone_in(options.dir).__enter__()
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InputError, match="cannot be used"), serve._alone_in(tmp_path / "file"):
+            pass
+    with serve._alone_in(options.dir):  # it is free again
+        pass
+
+
 def test_the_server_imports_no_torch():
     code = "import isotherm.studio.serve, sys; sys.exit('torch' in sys.modules or 'uvicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0

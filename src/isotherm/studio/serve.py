@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from isotherm.errors import InputError, IsothermError
 from isotherm.studio.access import Access, key_in
 from isotherm.studio.app import make_app
@@ -80,7 +82,8 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
         OptionError, InputError: the folder or the database cannot be used.
     """
     with ExitStack() as ends:
-        history = _history(options)
+        ends.enter_context(_alone_in(options.dir))
+        history = History(options.dir, url=options.database)
         ends.callback(history.close)
         history.sweep()
         forget = partial(_forget_old, history, options)
@@ -111,21 +114,31 @@ def opened(options: StudioOptions) -> Iterator[Studio]:
         )
 
 
+@contextmanager
+def _alone_in(dpath: Path) -> Iterator[None]:
+    """No other studio works in the folder: each takes what waits there for the work of one that has died."""
+    try:
+        dpath.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(dpath / "lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"--dir {dpath}: another studio works in this folder; end it, or give another --dir"
+        ) from error
+    except OSError as error:
+        raise InputError(f"--dir {dpath} cannot be used ({error.strerror or error}); give another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _forget_old(history: History, options: StudioOptions) -> None:
     """What the limits of the command line ask for; nothing where there are none."""
     limits = (options.keep_runs, options.keep_gb, options.keep_days)
     if any(limit is not None for limit in limits):
         size_bytes = None if options.keep_gb is None else round(options.keep_gb * 1e9)
         history.retain(runs=options.keep_runs, size_bytes=size_bytes, days=options.keep_days)
-
-
-def _history(options: StudioOptions) -> History:
-    try:
-        return History(options.dir, url=options.database)
-    except OSError as error:
-        raise InputError(
-            f"--dir {options.dir} cannot be used ({error.strerror or error}); give another folder"
-        ) from error
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def _tiles(folder: Path, index: int, view: Mapping[str, Any], style: Any) -> lis
             heatmap, shown.copy(), scale=scale_of(heatmap), style=style, boxes=[one["box"]] if one["box"] else None
         )
         words = f"{one['label']} · {one['method']} at {one['layer']}\n{one['trust']}"
-        tiles.append((drawn, "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 52))))
+        tiles.append((drawn, "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 68))))
     return tiles or [(shown, "nothing was explained")]
 
 
@@ -110,4 +110,5 @@ def _lay_out(figure: Any, lines: Sequence[Line], tiles: Sequence[Tile]) -> None:
         axes = figure.add_axes((0.07 + column * 0.45, top - height + room, 0.41, height - room - 0.01))
         axes.imshow(np.asarray(image))
         axes.axis("off")
+        axes.set_anchor("S")  # right above its caption
         figure.text(0.07 + column * 0.45, top - height + room - 0.004, caption, size=6, va="top")
