@@ -230,3 +230,20 @@ def test_entries_are_read_one_by_one_and_a_failure_leaves_nothing(tmp_path):
 def test_mistakes_are_explained(fields, words):
     with pytest.raises(ShapeError, match=words):
         ReportEntry(**fields)
+
+
+@needs("chromium")
+def test_maps_that_were_never_in_sight_are_printed(tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    fpath = write_report([ReportEntry(photo(), [of(torch.ones(4, 6))]) for _ in range(8)], tmp_path / "r.html")
+    drawn = "[...document.querySelectorAll('canvas.base')].filter((canvas) => canvas.width > 1 && canvas.getContext('2d').getImageData(9, 9, 1, 1).data[3]).length"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 600, "height": 300})
+        page.goto(fpath.as_uri())
+        page.wait_for_function(f"{drawn} > 0")
+        assert page.evaluate(drawn) < 8
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate(drawn) == 8
+        browser.close()

@@ -99,6 +99,10 @@ const watcher = new IntersectionObserver((changes) => {
   }
 }, { rootMargin: "300px" });
 entries.forEach((entry) => watcher.observe(entry.root));
+addEventListener("beforeprint", () => entries.forEach(({ stage }) => {
+  stage.visible = true; // on paper all are in sight
+  stage.render();
+}));
 
 let waiting = false;
 
