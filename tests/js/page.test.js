@@ -4,7 +4,7 @@ import test from "node:test";
 import { fragmentOf, placeOf } from "../../src/isotherm/studio/page/address.js";
 import { inTurn, query, reason } from "../../src/isotherm/studio/page/api.js";
 import { urlOf, FORMS } from "../../src/isotherm/studio/page/forms.js";
-import { counted, durationText, inOrder, isPicture, isVideo, momentText, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
+import { counted, durationText, inOrder, isPicture, isVideo, leftOut, momentText, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
 import { searchOf } from "../../src/isotherm/studio/page/search.js";
 import { BEGUN, next } from "../../src/isotherm/studio/page/stages.js";
 import { flat, shapeText } from "../../src/isotherm/studio/page/tree.js";
@@ -117,4 +117,10 @@ test("a tree's rows are those of open branches", () => {
   assert.deepEqual(flat(tree, () => false).map((row) => row.layer.name), ["a", "b"]);
   assert.deepEqual(flat(tree, () => true).map((row) => [row.layer.name, row.short, row.level, row.index, row.count]), [["a", "a", 1, 0, 2], ["a.0", "0", 2, 0, 2], ["a.1", "1", 2, 1, 2], ["b", "b", 1, 1, 2]]);
   assert.equal(shapeText([8, 4, 4]), "8 × 4 × 4");
+});
+
+test("files that are neither pictures nor videos are named, the first of many", () => {
+  const names = (/** @type {string[]} */ ...all) => all.map((name) => ({ name }));
+  assert.match(leftOut(names("notes.txt")), /neither a picture nor a video: notes\.txt\. Take/);
+  assert.match(leftOut(names("a", "b", "c", "d", "e")), /: a, b, c and 2 more\. Take/);
 });

@@ -52,6 +52,7 @@ def test_a_studio_from_its_address_to_its_end(tmp_path):
                     assert "libtorch" not in Path(f"/proc/{started.pid}/maps").read_text()
                 helpers = children_of(started.pid)
                 started.send_signal(signal.SIGINT)
+                started.send_signal(signal.SIGINT)  # as impatient people do
                 _, errors = started.communicate(timeout=30)
     assert (started.returncode, errors) == (0, "")
     assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]

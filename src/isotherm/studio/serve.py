@@ -216,6 +216,7 @@ def _serve_until_stopped(app: Any, listener: socket.socket, options: StudioOptio
         log_level="warning",
         access_log=False,
         server_header=False,
+        lifespan="off",  # nothing here starts or ends with it, and a second Ctrl+C would show where it was
         timeout_graceful_shutdown=END_S,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,

@@ -74,3 +74,9 @@ export function plainLabel(label) {
 export function verdictTone(verdict) {
   return TONES[verdict ?? ""] ?? "none";
 }
+
+/** What is said of files that are neither pictures nor videos. @param {{name: string}[]} files */
+export function leftOut(files) {
+  const rest = files.length > 3 ? ` and ${files.length - 3} more` : "";
+  return `Left out, neither a picture nor a video: ${files.slice(0, 3).map((file) => file.name).join(", ")}${rest}. Take JPEG, PNG, WebP or the like.`;
+}

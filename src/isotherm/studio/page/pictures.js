@@ -2,7 +2,7 @@
    is chosen there is what the next question is about. */
 import { inTurn, send, upload } from "./api.js";
 import { doing, el, fail, dialog, say } from "./dom.js";
-import { counted, inOrder, isPicture, isVideo, sizeText } from "./names.js";
+import { counted, inOrder, isPicture, isVideo, leftOut, sizeText } from "./names.js";
 
 /**
  * A picture or a video that the studio has. thumb: an address of a small picture of it; options: what it adds to a run, such as the part of a video.
@@ -97,9 +97,11 @@ export class Tray {
    */
   async take(files) {
     const videos = files.filter(isVideo), pictures = inOrder(files.filter(isPicture));
+    const others = files.filter((file) => !isVideo(file) && !isPicture(file));
     if (videos.length) await this.open("video", videos[0]).catch(fail);
+    if (videos.length > 1) say(`Videos are taken one by one: ${videos[0].name} was.`);
     if (!pictures.length) {
-      if (!videos.length && files.length) fail(`${files[0].name} is no picture. Take JPEG, PNG, WebP or the like.`);
+      if (others.length) fail(leftOut(others));
       return;
     }
     const limits = this.state.limits ?? {}, most = limits.picture_bytes ?? Infinity;
@@ -119,6 +121,7 @@ export class Tray {
         this.note.textContent = `Sending pictures: ${++done} of ${pictures.length}`;
       }
     });
+    if (others.length) refused.push(leftOut(others));
     if (refused.length) fail(refused.slice(0, 3).join("\n") + (refused.length > 3 ? `\nand ${refused.length - 3} more` : ""));
     this.add(sent.filter((one) => one !== null));
   }
