@@ -51,6 +51,14 @@ def test_no_other_way_is_cheaper():
     assert plan_path(values, (0.5, 0.5), (2.5, 2.5)).cost == pytest.approx(cheapest((0, 0), {(0, 0)}), rel=1e-6)
 
 
+def test_mirrored_and_backwards_it_costs_the_same():
+    values = torch.rand(8, 9, generator=torch.Generator().manual_seed(1))
+    there = plan_path(values, (0.5, 0.5), (8.5, 7.5)).cost
+    assert plan_path(values.flip(1), (8.5, 0.5), (0.5, 7.5)).cost == pytest.approx(there)
+    assert plan_path(values.flip(0), (0.5, 7.5), (8.5, 0.5)).cost == pytest.approx(there)
+    assert plan_path(values, (8.5, 7.5), (0.5, 0.5)).cost == pytest.approx(there)
+
+
 def test_source_pixels_and_ends_as_they_were_wanted():
     heatmap = Heatmap(torch.ones(6, 8), Frame.resize((60, 80), (6, 8)), "probability")
     path = plan_path(heatmap, (3.0, 12.0), (77.0, 18.0))
