@@ -250,34 +250,28 @@ def training() -> Arrays:
     """Sixty steps of a small keypoint model, from the command line, the weights that come out."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "run"
-        few = [
-            {"format": "generated", "split": split, "count": count, "side": 64}
-            for split, count in (("training", 64), ("validation", 16))
-        ]
-        changes = {
-            "data.train": json.dumps(few[:1]),
-            "data.validation": json.dumps(few[1:]),
-            "training.steps": 60,
-            "training.keep_every": 30,
-            "training.schedule.warm_up": 5,
-        }
-        arguments = [
-            "train",
-            "keypoints",
-            "--config",
-            str(HERE.parents[1] / "recipes" / "first_beetles.yaml"),
-            "--out",
-            str(out),
-            "--device",
-            "cpu",
-            "--quiet",
-        ]
-        for key, value in changes.items():
-            arguments += ["--set", f"{key}={value}"]
-        _command(arguments)
+        _command([*training_command(out), "--device", "cpu"])
         from safetensors.numpy import load_file
 
         return {k: v for k, v in load_file(out / "model.safetensors").items() if v.dtype.kind == "f"}
+
+
+def training_command(out: Path) -> list[str]:
+    """The words that ask for that training in a folder."""
+    few = [
+        {"format": "generated", "split": split, "count": count, "side": 64}
+        for split, count in (("training", 64), ("validation", 16))
+    ]
+    changes = {
+        "data.train": json.dumps(few[:1]),
+        "data.validation": json.dumps(few[1:]),
+        "training.steps": 60,
+        "training.keep_every": 30,
+        "training.schedule.warm_up": 5,
+    }
+    recipe = HERE.parents[1] / "recipes" / "first_beetles.yaml"
+    words = ["train", "keypoints", "--config", str(recipe), "--out", str(out), "--quiet"]
+    return [*words, *(word for key, value in changes.items() for word in ("--set", f"{key}={value}"))]
 
 
 def _command(arguments: list[str]) -> str:

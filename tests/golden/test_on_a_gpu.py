@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import isotherm
-from golden.cases import GRADIENT, HERE, TOKEN
+from golden.cases import GRADIENT, HERE, TOKEN, training_command
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -130,26 +130,9 @@ def test_the_command_explains_on_a_gpu(tmp_path):
 
 
 def test_a_training_on_a_gpu_learns(tmp_path):
-    import json
-
     from isotherm.cli.main import main
 
-    few = [
-        {"format": "generated", "split": split, "count": count, "side": 64}
-        for split, count in (("training", 64), ("validation", 16))
-    ]
-    changes = {
-        "data.train": json.dumps(few[:1]),
-        "data.validation": json.dumps(few[1:]),
-        "training.steps": 60,
-        "training.keep_every": 30,
-        "training.schedule.warm_up": 5,
-    }
-    arguments = ["train", "keypoints", "--config", str(HERE.parents[1] / "recipes" / "first_beetles.yaml")]
-    arguments += ["--out", str(tmp_path / "run"), "--device", "cuda", "--quiet"]
-    for key, value in changes.items():
-        arguments += ["--set", f"{key}={value}"]
-    assert not main(arguments)
+    assert not main([*training_command(tmp_path / "run"), "--device", "cuda"])
     with (tmp_path / "run" / "metrics.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file) if row.get("loss")]
     assert losses[-1] < losses[0]
