@@ -7,7 +7,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -16,6 +16,7 @@ from typing import Any
 
 from isotherm.errors import InputError
 from isotherm.studio.live.capture import serve
+from isotherm.studio.work.listeners import Listeners
 
 IDLE_S = 5.0
 """How long a camera stays open when nobody looks any more, so that a page that is reloaded finds it open."""
@@ -61,7 +62,7 @@ class Camera:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._thread: threading.Thread | None = None
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners = Listeners()
 
     @property
     def shown(self) -> Shown:
@@ -98,16 +99,9 @@ class Camera:
                 self._users -= 1
                 self._left_s = time.monotonic()
 
-    @contextmanager
-    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+    def waking(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """Have something called, from another thread, whenever there is something new to show."""
-        with self._changed:
-            self._listeners.add(wake)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._listeners.discard(wake)
+        return self._listeners.waking(wake)
 
     def still(self) -> bytes:
         """The newest frame at full size, as JPEG.
@@ -150,7 +144,7 @@ class Camera:
             thread.join(END_S)
         with self._changed:
             self._changed.notify_all()
-        self._wake()
+        self._listeners.wake()
 
     @property
     def is_closed(self) -> bool:
@@ -192,7 +186,7 @@ class Camera:
         process.kill()
         process.join()
         pipe.close()
-        self._wake()
+        self._listeners.wake()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         with self._changed:
@@ -203,13 +197,7 @@ class Camera:
             else:
                 self._shown = Shown(self._shown.number + 1, message["frame"])
             self._changed.notify_all()
-        self._wake()
-
-    def _wake(self) -> None:
-        with self._changed:
-            listeners = list(self._listeners)
-        for wake in listeners:
-            wake()
+        self._listeners.wake()
 
     def _send(self, order: Mapping[str, Any]) -> None:
         if self._pipe is not None:

@@ -8,8 +8,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
+
+from isotherm.studio.work.listeners import Listeners
 
 Event = dict[str, Any]
 ENDS = ("finished", "failed")
@@ -28,7 +30,7 @@ class Events:
         self._most_runs, self._most_events = most_runs, most_events
         self._runs: OrderedDict[str, list[tuple[int, Event]]] = OrderedDict()
         self._changed = threading.Condition()
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners = Listeners()
         self.closed = False
 
     def add(self, run_id: str, event: Event) -> None:
@@ -42,34 +44,23 @@ class Events:
             while len(self._runs) > self._most_runs:
                 self._runs.popitem(last=False)
             self._changed.notify_all()
-            listeners = list(self._listeners)
-        for wake in listeners:
-            wake()
+        self._listeners.wake()
 
     def close(self) -> None:
         """Wake everybody who listens, for the last time: ``closed`` is True from now on."""
         self.closed = True
         with self._changed:
             self._changed.notify_all()
-            listeners = list(self._listeners)
-        for wake in listeners:
-            wake()
+        self._listeners.wake()
 
     def after(self, run_id: str, number: int = 0) -> list[tuple[int, Event]]:
         """The events that there are behind a number."""
         with self._changed:
             return self._after(run_id, number)
 
-    @contextmanager
-    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+    def waking(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """Have something called, from any thread, whenever there is a new event of any run."""
-        with self._changed:
-            self._listeners.add(wake)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._listeners.discard(wake)
+        return self._listeners.waking(wake)
 
     def of(self, run_id: str, *, after: int = 0, timeout_s: float = 15.0) -> Iterator[tuple[int, Event] | None]:
         """The events behind a number, as they come, up to the last one; None where nothing came for a while.
