@@ -7,7 +7,6 @@ comes back are plain values.
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import signal
 import threading
 import traceback
@@ -18,6 +17,7 @@ from typing import Any
 
 from isotherm import errors
 from isotherm.errors import InputError, IsothermError
+from isotherm.studio.spawn import spawned
 
 TASKS: Mapping[str, str] = {
     "export": "isotherm.studio.exports.draw:export",
@@ -89,13 +89,10 @@ class Desk:
     def _started(self) -> Connection:
         if self._process is None or not self._process.is_alive() or self._pipe is None:
             self._end()
-            context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-            self._pipe, other = context.Pipe()
-            self._process = context.Process(
-                target=serve, args=(other,), name=f"isotherm studio: {self.name}", daemon=True
-            )
-            self._process.start()
-            other.close()  # so that the pipe ends with the process
+            self._process, self._pipe = spawned(serve, name=self.name)
+            if self._closed:  # whoever closed it saw no process yet
+                self._end()
+                raise InputError("the studio is ending")
         return self._pipe
 
     def _end(self) -> None:

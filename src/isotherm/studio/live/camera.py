@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from isotherm.errors import InputError
 from isotherm.studio.live.capture import serve
+from isotherm.studio.spawn import spawned
 from isotherm.studio.work.listeners import Listeners
 
 IDLE_S = 5.0
@@ -154,13 +154,7 @@ class Camera:
     # --- its process -------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(
-            target=serve, args=(other, self.source), name="isotherm studio: camera", daemon=True
-        )
-        self._process.start()
-        other.close()  # so that the pipe ends with the process
+        self._process, self._pipe = spawned(serve, self.source, name="camera")
         self._shown = Shown()
         self._thread = threading.Thread(
             target=self._listen, args=(self._process, self._pipe), name="isotherm studio: camera", daemon=True

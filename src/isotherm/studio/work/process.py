@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -10,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from isotherm.studio.spawn import spawned
 from isotherm.studio.work.worker import serve
 
 
@@ -89,10 +89,4 @@ class WorkerProcess:
 
     def _start(self) -> None:
         self.end()
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(
-            target=serve, args=(other, *self._arguments), name="isotherm studio: worker", daemon=True
-        )
-        self._process.start()
-        other.close()  # so that the pipe ends with the process
+        self._process, self._pipe = spawned(serve, *self._arguments, name="worker")
