@@ -25,14 +25,13 @@ SHORTER = {
 def workshop(tmp_path_factory):
     """A folder with what the documentation speaks of: photo.jpg, a folder, the recipes, and weights with random values."""
     import torch
-    from PIL import Image
     from torchvision.models import ResNet50_Weights, resnet50
     from ultralytics import YOLO
     from ultralytics.utils import ASSETS
     from ultralytics.utils import ROOT as PACKAGE
 
     folder = tmp_path_factory.mktemp("workshop")
-    Image.open(ASSETS / "bus.jpg").reduce(2).save(folder / "photo.jpg")
+    shutil.copy(ASSETS / "bus.jpg", folder / "photo.jpg")
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     shorten(folder / "recipes" / "first_beetles.yaml")
     (folder / "folder").mkdir()
