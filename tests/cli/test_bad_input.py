@@ -180,3 +180,13 @@ def test_other_commands(arguments, place, capsys):
 def test_debug_shows_the_traceback(place, capsys):
     assert main(["explain", "good.jpg", *SCENES, "--method", "nothing-like-it", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"), [("expalin", "did you mean explain?"), ("zzz", "there are explain, layers, methods")]
+)
+def test_a_command_that_there_is_not(word, advice, capsys):
+    from isotherm.cli.main import main
+
+    assert main([word, "photo.jpg"]) == 2
+    assert capsys.readouterr().err.startswith(f"isotherm: there is no command {word!r}; {advice}")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { BLANK, fieldsFor, formOf, methodsFor, missing, optionsOf, partsOf } from "../../src/isotherm/studio/page/options.js";
+import { BLANK, exampleQuestion, fieldsFor, formOf, methodsFor, missing, optionsOf, partsOf } from "../../src/isotherm/studio/page/options.js";
 
 const CLASSIFIER = { name: "imagenet", kind: "classifier", prompts: "none" };
 const YOLOE = { name: "yoloe.pt", kind: "segmenter", prompts: "visual" };
@@ -84,4 +84,10 @@ test("methods are those of the subject", () => {
   const methods = [{ name: "a", subject: "pictures" }, { name: "b", subject: "answers" }, { name: "c", explains: ["answers", "pictures"] }];
   assert.deepEqual(methodsFor(methods, CLASSIFIER).map((one) => one.name), ["a", "c"]);
   assert.deepEqual(methodsFor(methods, VLM).map((one) => one.name), ["b", "c"]);
+});
+
+test("the question that is suggested is one that the model can answer", () => {
+  assert.equal(exampleQuestion({ ...VLM, family: "tiny-vlm" }), "how many red ?");
+  assert.match(missing(form({ model: "tiny-vlm" }), { ...VLM, family: "tiny-vlm" })?.text ?? "", /how many red/);
+  assert.equal(exampleQuestion({ ...VLM, family: "transformers" }), "How many cups are there?");
 });

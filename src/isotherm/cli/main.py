@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}", file=sys.stderr)
         return 0 if {"-h", "--help"} & set(arguments) else 2
     try:
+        refuse_unknown(arguments)
         refuse_renamed(arguments)
         refuse_hyphens(arguments)
         options: Common = tyro.cli(
@@ -141,6 +143,19 @@ def refuse_renamed(arguments: Sequence[str]) -> None:
                 f"--trust {value}: --trust is only how thoroughly maps are judged; "
                 f"a file that may run code while it is opened is named with --allow-code {value}"
             )
+
+
+def refuse_unknown(arguments: Sequence[str]) -> None:
+    """Refuse a command that there is not.
+
+    Raises:
+        OptionError: with the commands that there are, the nearest one first.
+    """
+    known = list(dict.fromkeys(name.split()[0] for name in COMMANDS))
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
+        near = difflib.get_close_matches(arguments[0], known, 1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise OptionError(f"there is no command {arguments[0]!r}; {advice}")
 
 
 def refuse_hyphens(arguments: Sequence[str]) -> None:

@@ -117,8 +117,8 @@ class ModelOptions(JobOptions):
     """Which model a job works with."""
 
     model: str
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with
-    isotherm).
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or what
+    ships with isotherm: scenes, detector, tiny-vlm.
     """
     weights: str | None = None
     """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""

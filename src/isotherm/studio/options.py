@@ -38,7 +38,9 @@ class StudioOptions:
     camera: UseAppendAction[tuple[str, ...]] = ()
     """A camera of this machine (0), a stream (rtsp://...) or a video file, shown live; may be given several times."""
     dir: Path = Path("studio")
-    """Folder for runs, pictures and the history."""
+    """Folder for runs, pictures and the history. Each finished map is also a picture in heatmaps/, in the folder where
+    the studio is started.
+    """
     database: str | None = None
     """The history in a database elsewhere, postgresql://USER@HOST/NAME. Default: SQLite in --dir."""
     timeout: float = 900.0

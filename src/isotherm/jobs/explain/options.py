@@ -26,8 +26,8 @@ class ExplainJob(ModelOptions):
     sources: Positional[tuple[str, ...]]
     """Pictures, folders, "globs", lists (.txt), videos, webcam numbers, http(s) addresses."""
     model: str = AUTO
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or scenes (ships with
-    isotherm). Default: imagenet, a network trained on ImageNet's photographs."""
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or what
+    ships with isotherm: scenes, detector, tiny-vlm. Default: imagenet, a network trained on ImageNet's photographs."""
     cls: Annotated[str | None, arg(name="class")] = None
     """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
     versus: str | None = None

@@ -1,7 +1,7 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
 import { dialog, doing, el, fail, field, say, term } from "./dom.js";
 import { plainLabel } from "./names.js";
-import { ANSWER_PARTS, isDetector, methodsFor, partsOf } from "./options.js";
+import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf } from "./options.js";
 
 /** @typedef {import("./ask.js").Ask} Ask */
 /** @typedef {import("./options.js").Form} Form */
@@ -77,7 +77,7 @@ export class Fields {
   }
 
   prompt() {
-    const area = el("textarea", { id: "ask-prompt", rows: 2, value: this.form.prompt, placeholder: "How many cups are there?", maxLength: 2000 });
+    const area = el("textarea", { id: "ask-prompt", rows: 2, value: this.form.prompt, placeholder: exampleQuestion(this.ask.model), maxLength: 2000 });
     area.addEventListener("input", () => this.ask.set({ prompt: area.value }));
     return field("Question", area, { name: "prompt" });
   }

@@ -172,6 +172,11 @@ export function formOf(options) {
   };
 }
 
+/** A question that a model can answer; the shipped one knows the words of generated shapes alone. @param {Model | undefined} model */
+export function exampleQuestion(model) {
+  return model?.family === "tiny-vlm" ? "how many red ?" : "How many cups are there?";
+}
+
 /**
  * Why the form cannot be sent yet, in the page's words; empty where it can.
  * @param {Form} form
@@ -180,7 +185,7 @@ export function formOf(options) {
  */
 export function missing(form, model) {
   const has = fieldsFor(model);
-  if (has.has("prompt") && !form.prompt.trim()) return { field: "prompt", text: "This model answers questions: write one, such as “How many cups are there?”" };
+  if (has.has("prompt") && !form.prompt.trim()) return { field: "prompt", text: `This model answers questions: write one, such as “${exampleQuestion(model)}”` };
   if (has.has("prompt") && form.versus.trim() && !form.answer.trim()) return { field: "answer", text: "“Rather than” compares two answers: write the first one above it." };
   if (has.has("what") && form.what === "class" && !form.cls.trim()) return { field: "cls", text: "Write the class to explain, or let the model choose." };
   if (has.has("box") && form.what === "box" && !form.box) return { field: "what", text: "Click a finding in the picture, or choose another thing to explain." };
