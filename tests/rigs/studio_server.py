@@ -34,7 +34,7 @@ class StudioProcess:
         self.dpath = dpath
         self.lines: list[str] = []
         self._addresses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        program = "from isotherm.cli.main import entry; entry()"
+        program = "from isotherm.console import entry; entry()"
         command = [sys.executable, "-c", program, "studio", "--port", str(port), *words]
         self.process = subprocess.Popen(
             command,

@@ -21,7 +21,7 @@ from isotherm.studio.options import StudioOptions
 from isotherm.studio.samples import samples
 from rigs.studio import events_of
 
-COMMAND = [sys.executable, "-c", "from isotherm.cli.main import entry; entry()", "studio", "--dir", "here"]
+COMMAND = [sys.executable, "-c", "from isotherm.console import entry; entry()", "studio", "--dir", "here"]
 
 
 def test_a_studio_from_its_address_to_its_end(tmp_path):
@@ -32,12 +32,15 @@ def test_a_studio_from_its_address_to_its_end(tmp_path):
         started = subprocess.Popen(
             [*COMMAND, "--port", str(taken)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        assert started.stdout.readline().startswith("Looking at which models can be used here")
         assert started.stdout.readline().startswith(f"Port {taken} is taken; the studio is at port ")
         address = re.match(r"Open (http://127\.0\.0\.1:\d+/)\?token=\S+ ", line := started.stdout.readline())
         assert address, line
     url, first = address[1], line.split()[1]
     with httpx.Client(base_url=url) as browser:
         assert browser.get("/api/state").status_code == 401
+        socket_wanted = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-key": "a"}
+        assert browser.get("/ws", headers=socket_wanted).status_code == 401
         assert browser.get(first).status_code == 303
         assert started.stdout.readline().startswith(f"For the next browser: {url}?token=")
         state = browser.get("/api/state").json()
@@ -77,6 +80,24 @@ def test_two_studios_do_not_share_a_folder(tmp_path):
         pass
 
 
+def test_what_is_in_the_way_of_a_start_is_named(tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "runs").write_text("")
+    with pytest.raises(InputError, match=r"--dir .*here cannot be used \(File exists: .*runs\); nothing was deleted"):
+        serve.serve(StudioOptions(dir=here), pytest.fail)
+    (here / "runs").unlink()
+    (here / "history.db").write_bytes(b"no database" * 400)
+    with pytest.raises(InputError, match=r"history\.db is damaged"):
+        serve.serve(StudioOptions(dir=here), pytest.fail)
+    (here / "key").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"key file .* holds no key"):
+        serve.serve(StudioOptions(dir=here), pytest.fail)
+    junk = {"tls_cert": here / "key", "tls_key": here / "key"}
+    with pytest.raises(InputError, match=r"--tls-cert .* holds no certificate"):
+        serve.serve(StudioOptions(dir=here, **junk), pytest.fail)
+
+
 def test_the_server_imports_no_torch():
     code = "import isotherm.studio.serve, sys; sys.exit('torch' in sys.modules or 'uvicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
@@ -98,7 +119,10 @@ def test_the_example_is_made_once(studio, monkeypatch):
     [
         ({"host": "0.0.0.0"}, r"--host 0\.0\.0\.0 lets other machines .* --key FILE.* cameras .* --tls-cert"),
         ({"port": 65536}, "--port 65536: expected a number from 0"),
-        ({"queue": 0}, "--queue 0: expected at least 1"),
+        ({"queue": 0}, "--queue 0: expected a number from 1 to"),
+        ({"keep_gb": float("inf")}, "--keep-gb inf: expected a number from 0 to .*; leave it out for no limit"),
+        ({"keep_days": float("inf")}, "--keep-days inf"),
+        ({"timeout": float("inf")}, "--timeout inf"),
         ({"keep_days": float("nan")}, "--keep-days nan"),
         ({"tls_cert": Path("a.pem")}, "--tls-cert and --tls-key go together"),
         ({"tls_cert": Path("a.pem"), "tls_key": Path("b.pem")}, r"--tls-cert a\.pem: there is no such file"),

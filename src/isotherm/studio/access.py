@@ -8,17 +8,23 @@ file that its owner alone can read.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from isotherm.atomic import atomic_write
+from isotherm.errors import InputError
 
 BYTES = 32
 """Random bytes in a token, a cookie and a key."""
+MOST_KEY = 4096
+"""Bytes of a key that somebody wrote: what a header may be long."""
 MOST_BROWSERS = 256
 """That are let in at once; the first ones need a new address then."""
+
+_KEY = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 class Access:
@@ -54,11 +60,50 @@ class Access:
 
 
 def key_in(fpath: Path) -> str:
-    """The key in a file, made where there is none; only the file's owner may read it."""
-    if fpath.exists():
+    """The key in a file, made where there is none; only the file's owner may read it.
+
+    Raises:
+        InputError: the file cannot be used, or holds something else.
+    """
+    if (there := key_there(fpath)) is not None:
+        return there
+    try:
+        return _new_key(fpath)
+    except OSError as error:
+        raise InputError(
+            f"the key file {fpath} cannot be used ({error.strerror or error}); give another one"
+        ) from error
+
+
+def key_there(fpath: Path) -> str | None:
+    """The key in a file; None where there is no file, or an empty one.
+
+    Raises:
+        InputError: it holds something else, which a header of a request could not carry.
+    """
+    if not fpath.exists():
+        return None
+    if not fpath.is_file():
+        raise InputError(f"the key file {fpath} is no file; give --key a file, which is made where there is none")
+    try:
         os.chmod(fpath, 0o600)
-        if there := fpath.read_text().strip():
-            return there
+        with fpath.open("rb") as file:
+            there = file.read(MOST_KEY + 1).strip()
+    except OSError as error:
+        raise InputError(
+            f"the key file {fpath} cannot be used ({error.strerror or error}); give another one"
+        ) from error
+    if not there:
+        return None
+    if len(there) > MOST_KEY or not _KEY.fullmatch(there):
+        raise InputError(
+            f"the key file {fpath} holds no key; expected one line of letters, digits, - and _. "
+            "Name a file that is not there, and a key is made"
+        )
+    return there.decode("ascii")
+
+
+def _new_key(fpath: Path) -> str:
     key = secrets.token_urlsafe(BYTES)
     mask = os.umask(0o077)
     try:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from isotherm.studio.desk.desk import Desk
 FILE = "facts.json"
 
 
-def known_facts(desk: Desk, dpath: Path, models: Sequence[str]) -> dict[str, Any]:
+def known_facts(
+    desk: Desk, dpath: Path, models: Sequence[str], say: Callable[[str], object] = lambda line: None
+) -> dict[str, Any]:
     """What the page must know once, from the studio's folder where it was written there for the same packages, devices
     and models.
 
@@ -25,6 +27,7 @@ def known_facts(desk: Desk, dpath: Path, models: Sequence[str]) -> dict[str, Any
         desk: that is asked otherwise.
         dpath: the studio's folder.
         models: that may be asked for.
+        say: is told that the answer takes a while, where it does.
     """
     key, fpath = _key(models), dpath / FILE
     try:
@@ -33,6 +36,7 @@ def known_facts(desk: Desk, dpath: Path, models: Sequence[str]) -> dict[str, Any
             return there["facts"]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # there is none yet, or it is damaged
+    say("Looking at which models can be used here; this takes some seconds, once...")
     facts = desk.do("facts", models=list(models))
     with atomic_write(fpath) as file:
         file.write(json.dumps({"key": key, "facts": facts}).encode())

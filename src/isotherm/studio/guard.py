@@ -157,7 +157,8 @@ class Guard:
 
 NOT_IN = "this browser was not let in yet: open the address that the studio printed where it was started"
 USED = (
-    "this address was used already, and is good for one visit: the studio has printed the next one where it was started"
+    "this address was used already, which is good for one visit, or is not one of this studio's: "
+    "open the last one that the studio printed where it was started"
 )
 
 

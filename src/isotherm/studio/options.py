@@ -11,6 +11,14 @@ from isotherm.errors import OptionError
 from isotherm.studio.guard import LOOPBACK
 
 PORTS = 65_535
+RANGES = {
+    "timeout": (1, 1_000_000_000),
+    "queue": (1, 1_000_000),
+    "keep_runs": (1, 1_000_000_000),
+    "keep_gb": (0, 1_000_000_000),
+    "keep_days": (0, 1_000_000),
+}
+"""The least and the largest that options may be; more than the largest is no limit of anything, and overflows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +67,11 @@ class StudioOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORTS:
             raise OptionError(f"--port {self.port}: expected a number from 0 (any free one) to {PORTS}")
-        for name, least in (("timeout", 1), ("queue", 1), ("keep_runs", 1), ("keep_gb", 0), ("keep_days", 0)):
+        for name, (least, most) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise OptionError(f"--{name.replace('_', '-')} {value}: expected at least {least}")
+            if value is not None and not least <= value <= most:
+                none = "; leave it out for no limit" if name.startswith("keep_") else ""
+                raise OptionError(f"--{name.replace('_', '-')} {value}: expected a number from {least} to {most}{none}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise OptionError("--tls-cert and --tls-key go together: the certificate and its private key")
         for option, fpath in (("--tls-cert", self.tls_cert), ("--tls-key", self.tls_key)):

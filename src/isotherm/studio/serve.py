@@ -15,8 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from isotherm.errors import InputError, IsothermError
-from isotherm.studio.access import Access, key_in
+from isotherm.studio.access import Access, key_in, key_there
 from isotherm.studio.app import make_app
+from isotherm.studio.certificate import check_certificate
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.guard import LOOPBACK, Guard
@@ -25,6 +26,7 @@ from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.options import StudioOptions
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
+from isotherm.studio.store.database import in_words
 from isotherm.studio.store.history import History
 from isotherm.studio.studio import Studio
 from isotherm.studio.submissions import submit
@@ -50,11 +52,14 @@ def serve(options: StudioOptions, say: Say = print) -> None:
     Raises:
         OptionError, InputError: the folder, the database, the address or the key cannot be used.
     """
-    with opened(options) as studio, listening(options, say) as listener:
+    if options.tls_cert and options.tls_key:
+        check_certificate(options.tls_cert, options.tls_key)
+    fpath = options.key or options.dir / "key"
+    key_there(fpath)  # a refusal shall not wait for the models
+    with opened(options, say) as studio, listening(options, say) as listener:
         port = listener.getsockname()[1]
         address = f"{options.scheme}://{_shown_host(options)}:{port}"
-        key = key_in(options.key or options.dir / "key")
-        access = Access(key=key, on_used=lambda token: say(f"For the next browser: {address}/?token={token}"))
+        access = Access(key=key_in(fpath), on_used=lambda token: say(f"For the next browser: {address}/?token={token}"))
         guard = Guard(
             make_app(studio),
             access,
@@ -72,46 +77,67 @@ def serve(options: StudioOptions, say: Say = print) -> None:
 
 
 @contextmanager
-def opened(options: StudioOptions) -> Iterator[Studio]:
+def opened(options: StudioOptions, say: Say = lambda line: None) -> Iterator[Studio]:
     """The parts of a studio; its processes end with the block.
 
     Args:
         options: of ``isotherm studio``.
+        say: is told what takes a while.
 
     Raises:
         OptionError, InputError: the folder or the database cannot be used.
     """
     with ExitStack() as ends:
-        ends.enter_context(_alone_in(options.dir))
-        history = History(options.dir, url=options.database)
-        ends.callback(history.close)
-        history.sweep()
-        forget = partial(_forget_old, history, options)
-        forget()
-        pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
-        for desk in (pictures, exports):
-            ends.callback(desk.close)
-        heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
-        room = Workroom(
-            history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath, after_run=forget
-        )
-        ends.callback(room.close)
-        cameras = Cameras(options.camera, room)
-        ends.callback(cameras.close)
-        models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
-        facts = known_facts(exports, options.dir, models)
-        yield Studio(
-            history=history,
-            room=room,
-            pictures=pictures,
-            exports=exports,
-            heatmaps=heatmaps,
-            dpath=options.dir,
-            models=models,
-            devices=tuple(facts["devices"]),
-            facts=facts,
-            cameras=cameras,
-        )
+        with _in_words(options):
+            studio = _studio(options, say, ends)
+        yield studio
+
+
+def _studio(options: StudioOptions, say: Say, ends: ExitStack) -> Studio:
+    ends.enter_context(_alone_in(options.dir))
+    history = History(options.dir, url=options.database)
+    ends.callback(history.close)
+    history.sweep()
+    forget = partial(_forget_old, history, options)
+    forget()
+    pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
+    for desk in (pictures, exports):
+        ends.callback(desk.close)
+    heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
+    room = Workroom(
+        history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath, after_run=forget
+    )
+    ends.callback(room.close)
+    cameras = Cameras(options.camera, room)
+    ends.callback(cameras.close)
+    models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
+    facts = known_facts(exports, options.dir, models, say)
+    return Studio(
+        history=history,
+        room=room,
+        pictures=pictures,
+        exports=exports,
+        heatmaps=heatmaps,
+        dpath=options.dir,
+        models=models,
+        devices=tuple(facts["devices"]),
+        facts=facts,
+        cameras=cameras,
+    )
+
+
+@contextmanager
+def _in_words(options: StudioOptions) -> Iterator[None]:
+    """What the folder and the database have against being used, in the words of the command line."""
+    try:
+        with in_words("of --database", None if options.database else options.dir / "history.db"):
+            yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise InputError(
+            f"--dir {options.dir} cannot be used ({error.strerror or error}{where}); nothing was deleted; "
+            "give another folder, or move away what is in the way"
+        ) from error
 
 
 @contextmanager
@@ -201,9 +227,9 @@ def make_example(studio: Studio) -> None:
     """
     sample, model = example()
     try:
-        with sample.fpath.open("rb") as file:
+        with sample.fpath.open("rb") as file, in_words("of the history", None):
             picture_id = studio.history.add_picture(sample.fpath.name, [file.read()])
-        studio.example[:] = [submit(studio, "explain", [picture_id], {"model": model})[0]]
+            studio.example[:] = [submit(studio, "explain", [picture_id], {"model": model})[0]]
     except (IsothermError, OSError):  # the studio is as good without it, and a run that failed says why in the history
         studio.example.clear()
 
@@ -213,9 +239,10 @@ def _serve_until_stopped(app: Any, listener: socket.socket, options: StudioOptio
 
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",  # warnings are of what strangers send, and there is nothing to be done about it
         access_log=False,
         server_header=False,
+        ws="none",
         lifespan="off",  # nothing here starts or ends with it, and a second Ctrl+C would show where it was
         timeout_graceful_shutdown=END_S,
         ssl_certfile=options.tls_cert,

@@ -380,7 +380,9 @@ def _is_whole(folder: Path, acknowledged: dict[str, str]) -> None:
 
 def test_a_database_that_is_none(tmp_path):
     (tmp_path / "history.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(InputError, match=r"history\.db.*not a database"):
+    with pytest.raises(
+        InputError, match=r"history\.db is damaged, or is no database; nothing was deleted.* another --dir"
+    ):
         History(tmp_path)
     for url, message in (("mysql://x/y", "mysql"), ("nothing", "sqlite:///FILE")):
         with pytest.raises(OptionError, match=message):

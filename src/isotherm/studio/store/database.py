@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
 from isotherm.errors import InputError, MissingExtraError, OptionError
 
@@ -36,7 +39,7 @@ def open_database(url: str) -> Engine:
         address = make_url(url)
     except ArgumentError as error:
         raise OptionError("the database's address is none; expected sqlite:///FILE or postgresql://...") from error
-    kind = address.get_backend_name()
+    kind, shown = address.get_backend_name(), address.render_as_string(hide_password=True)
     if kind not in ("sqlite", "postgresql"):
         raise OptionError(f"the database is {kind!r}; expected sqlite or postgresql")
     if kind == "postgresql":
@@ -51,14 +54,38 @@ def open_database(url: str) -> Engine:
     if kind == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    shown = address.render_as_string(hide_password=True)
     try:
-        _migrate(engine)
-    except SQLAlchemyError as error:
+        with in_words(shown, Path(address.database) if kind == "sqlite" and address.database else None):
+            _migrate(engine)
+    except InputError:
         engine.dispose()
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise InputError(f"the database {shown} cannot be opened ({reason})") from error
+        raise
     return engine
+
+
+@contextmanager
+def in_words(shown: str, fpath: Path | None) -> Iterator[None]:
+    """What the database has against being used, in words.
+
+    Args:
+        shown: the database's address, without its password.
+        fpath: the file of SQLite.
+
+    Raises:
+        InputError: the database is damaged, or cannot be used for another reason.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # whatever else SQLite has against a file, such as a lock, is one of the subclasses
+        if fpath is not None and type(getattr(error, "orig", None)) is sqlite3.DatabaseError:
+            # not "move it away": what no row of a new history names would be swept from the folder
+            raise InputError(
+                f"the history {fpath} is damaged, or is no database; nothing was deleted. Keep it with the folder that it "
+                "lies in, where the results of its runs are, and start anew with another --dir"
+            ) from error
+        reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the database {shown} cannot be used ({reason})") from error
 
 
 def reading(engine: Engine) -> Engine:
@@ -80,6 +107,12 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def _check(connection: Connection) -> None:
+    # damage behind the header would be met by whoever comes to that page of the file, much later
+    if (verdict := connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
+        raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(str(verdict)))
+
+
 def _migrate(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
@@ -88,7 +121,9 @@ def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
+        if engine.dialect.name == "sqlite":
+            _check(connection)
+        else:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         config.attributes["connection"] = connection
         try:
