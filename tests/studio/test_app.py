@@ -20,6 +20,8 @@ from isotherm.studio.store.blobs import new_id
 from isotherm.studio.work.workroom import Workroom
 from rigs.studio import events_of, finished_run, png, send
 
+MARK = {"picture": 0, "kind": "box", "points": [[1, 2], [3, 4.5]]}
+
 
 @pytest.fixture(scope="module")
 def finished(studio):
@@ -66,7 +68,7 @@ def test_events_go_on_where_a_page_was_reloaded(studio, finished):
 
 def test_what_is_said_about_a_run_is_found_again(studio, finished):
     # words of this test alone: other tests keep runs in the same studio
-    said = {"star": True, "note": "Look at the Axolotl", "tags": ["axolotls", "good"], "marks": [{"box": [1, 2, 3, 4]}]}
+    said = {"star": True, "note": "Look at the Axolotl", "tags": ["axolotls", "good"], "marks": [MARK]}
     assert studio.patch(f"/api/runs/{finished}", json=said).status_code == 200
     assert studio.patch(f"/api/runs/{finished}", json={"tags": ["axolotls"]}).json()["note"] == "Look at the Axolotl"
     narrow = {"model": "scenes", "status": "finished", "starred": True, "words": "look axolotl"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from isotherm.studio.api import (
     events,
@@ -24,6 +24,7 @@ from isotherm.studio.api import (
     videos,
     views,
 )
+from isotherm.studio.api.plain import check_plain
 from isotherm.studio.api.refusals import answer_errors
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -55,5 +56,5 @@ def make_app(studio: Studio) -> FastAPI:
     app = FastAPI(title="isotherm studio", version=__version__, docs_url=None, redoc_url=None)
     answer_errors(app)
     for routes in PARTS:
-        app.include_router(routes(studio))
+        app.include_router(routes(studio), dependencies=[Depends(check_plain)])
     return app

@@ -229,7 +229,7 @@ def test_runs_that_are_not_there(history):
     with pytest.raises(InputError, match="there is no run"):
         history.finish(new_id(), folder, maps)
     assert folder.is_dir()
-    with pytest.raises(InputError, match="1 to 64"):
+    with pytest.raises(OptionError, match="1 to 64"):
         history.tag(add(history), ["x" * 65])
     history.remove(new_id())
 

@@ -6,4 +6,6 @@ from typing import Annotated
 
 from fastapi import Path
 
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="32 letters of 0-9 and a-f", examples=["0" * 32])]
+from isotherm.studio.api.wording import ID_PATTERN
+
+Id = Annotated[str, Path(pattern=ID_PATTERN, description="32 letters of 0-9 and a-f", examples=["0" * 32])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from isotherm.errors import IsothermError, OptionError
+from isotherm.studio.api.confess import Confess
+from isotherm.studio.api.wording import encodable, plain_detail, problem
 from isotherm.studio.desk.desk import Fault
+from isotherm.studio.disk_full import WORDS, DiskFull, is_full
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.work.workroom import Busy, QueueFull
 
@@ -28,6 +30,7 @@ REASONS: Mapping[int, str] = {
     422: "An option or a value is not what is expected.",
     429: "The queue is full; Retry-After has the seconds until there is likely room.",
     503: "The studio cannot answer this just now.",
+    507: "The studio's disk is full.",
 }
 
 
@@ -54,7 +57,9 @@ class Refused(IsothermError):
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The description of the errors that a route answers with, besides those that every route may."""
-    return {status: {"model": Refusal, "description": REASONS[status]} for status in sorted({400, 401, 403, *statuses})}
+    return {
+        status: {"model": Refusal, "description": REASONS[status]} for status in sorted({400, 401, 403, 507, *statuses})
+    }
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -62,22 +67,24 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(IsothermError)
     def refuse(_: Request, error: IsothermError) -> JSONResponse:
-        return _answer(status_of(error), str(error), retry_s=error.retry_s if isinstance(error, QueueFull) else None)
+        status = status_of(error)
+        reason = WORDS if status == 507 else str(error)
+        return _answer(status, reason, retry_s=error.retry_s if isinstance(error, QueueFull) else None)
 
     @app.exception_handler(HTTPException)
-    def refuse_by_status(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
-
-    @app.exception_handler(Exception)
-    def confess(_: Request, error: Exception) -> JSONResponse:
-        """A fault of ours, or of the machine: its traceback is where the studio was started."""
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        reason = "the studio's disk is full" if full else f"this was not foreseen: {type(error).__name__}"
-        return _answer(507 if full else 500, reason)
+    def refuse_by_status(request: Request, error: HTTPException) -> JSONResponse:
+        allowed = (error.headers or {}).get("Allow", "")
+        path = request.url.path
+        status, reason = plain_detail(
+            error.status_code, str(error.detail), method=request.method, path=path, allowed=allowed
+        )
+        return JSONResponse({"error": encodable(reason)}, status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _answer(422, "; ".join(_problem(one) for one in error.errors()[:5]))
+        return _answer(422, "; ".join(problem(one) for one in error.errors()[:5]))
+
+    app.add_middleware(Confess)
 
 
 def status_of(error: IsothermError) -> int:
@@ -86,16 +93,12 @@ def status_of(error: IsothermError) -> int:
         return error.status
     if isinstance(error, QueueFull):
         return 429
+    if isinstance(error, DiskFull) or is_full(error):
+        return 507
     if isinstance(error, Busy | Fault):
         return 503 if isinstance(error, Busy) else 500
     return 404 if isinstance(error, NotThere) else 422 if isinstance(error, OptionError) else 400
 
 
 def _answer(status: int, reason: str, *, retry_s: int | None = None) -> JSONResponse:
-    return JSONResponse({"error": reason}, status, {} if retry_s is None else {"retry-after": str(retry_s)})
-
-
-def _problem(error: Mapping[str, Any]) -> str:
-    """Where and what, as in ``pictures: List should have at least 1 item``."""
-    where = ".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0])
-    return f"{where}: {error['msg']}"
+    return JSONResponse({"error": encodable(reason)}, status, {} if retry_s is None else {"retry-after": str(retry_s)})

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from isotherm.errors import OptionError
 from isotherm.studio.api.examples import RUN, RUN_ID, answered
 from isotherm.studio.api.ids import Id
+from isotherm.studio.api.plain import DESCRIBED, VALUE
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import History
@@ -31,6 +32,7 @@ SUBMITTED = {
     **refusals(404, 422, 429),
 }
 CHOICES = {"model": ["imagenet"], "label": ["tiger cat"], "verdict": ["believable"], "tag": [], "models": ["imagenet"]}
+Text = Annotated[str, QueryParameter(json_schema_extra=DESCRIBED)]
 Seconds = Annotated[float | None, QueryParameter(allow_inf_nan=False, description="since 1970")]
 
 
@@ -45,8 +47,10 @@ class RunRequest(BaseModel):
     )
 
     job: Literal["explain", "count"] = "explain"
-    pictures: list[str] = Field(min_length=1, max_length=MOST_PICTURES)
-    options: dict[str, Any] = Field(default_factory=dict)
+    pictures: list[Annotated[str, Field(json_schema_extra=DESCRIBED)]] = Field(min_length=1, max_length=MOST_PICTURES)
+    options: dict[str, Any] = Field(
+        default_factory=dict, json_schema_extra={"additionalProperties": VALUE, "propertyNames": DESCRIBED}
+    )
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -63,11 +67,11 @@ def routes(studio: Studio) -> APIRouter:
 
     @router.get("/api/runs", responses={**answered({"runs": [RUN], "next": None}), **refusals(422)})
     def search(
-        words: str = "",
-        model: str | None = None,
-        label: str | None = None,
-        verdict: str | None = None,
-        tag: str | None = None,
+        words: Text = "",
+        model: Text | None = None,
+        label: Text | None = None,
+        verdict: Text | None = None,
+        tag: Text | None = None,
         status: Status | None = None,
         starred: bool = False,
         since_s: Seconds = None,

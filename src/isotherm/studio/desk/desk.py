@@ -17,6 +17,7 @@ from typing import Any
 
 from isotherm import errors
 from isotherm.errors import InputError, IsothermError
+from isotherm.studio.disk_full import DiskFull, is_full
 from isotherm.studio.spawn import spawned
 
 TASKS: Mapping[str, str] = {
@@ -120,19 +121,27 @@ def serve(pipe: Connection) -> None:
         try:
             module, _, name = place.partition(":")
             answer = ("done", getattr(importlib.import_module(module), name)(**arguments))
-        except IsothermError as error:
-            answer = (type(error).__name__, str(error))
-        except MemoryError:
-            answer = ("InputError", "there is not enough memory for it")
-        except Exception as error:  # a fault of ours or of a package: this task's end, not the studio's
-            traceback.print_exc()
-            answer = ("Fault", f"this was not foreseen: {type(error).__name__}: {error}")
+        except Exception as error:
+            answer = _outcome(error)
         pipe.send(answer)
+
+
+def _outcome(error: Exception) -> tuple[str, str]:
+    """Kind and message of an error, for the studio."""
+    if is_full(error):
+        return "DiskFull", str(DiskFull())
+    if isinstance(error, IsothermError):
+        return type(error).__name__, str(error)
+    if isinstance(error, MemoryError):
+        return "InputError", "there is not enough memory for it"
+    traceback.print_exc()  # a fault of ours or of a package: this task's end, not the studio's
+    return "Fault", f"this was not foreseen: {type(error).__name__}: {error}"
 
 
 def _error(kind: str, message: str) -> IsothermError:
     """The error of a task, as its class where that is made of a message alone."""
-    cls = Fault if kind == "Fault" else getattr(errors, kind, Fault)
+    ours = {"Fault": Fault, "DiskFull": DiskFull}
+    cls = ours.get(kind) or getattr(errors, kind, Fault)
     try:
         return cls(message)
     except TypeError:

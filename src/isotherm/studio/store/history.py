@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from isotherm.errors import InputError
+from isotherm.errors import OptionError
 from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
 from isotherm.studio.store.query import MAP_FACTS, MapFacts, Page, Query, RunFacts, Status
@@ -211,12 +211,12 @@ class History:
         """Set a run's tags, in place of those that it has.
 
         Raises:
-            InputError: a tag is empty or longer than 64 letters.
+            OptionError: a tag is empty or longer than 64 letters.
         """
         cleaned = sorted({" ".join(name.split()) for name in names})
         for name in cleaned:
             if not 0 < len(name) <= TAG_LETTERS:
-                raise InputError(f"the tag {name[:80]!r} has {len(name)} letters; expected 1 to {TAG_LETTERS}")
+                raise OptionError(f"the tag {name[:80]!r} has {len(name)} letters; expected 1 to {TAG_LETTERS}")
         with Session(self._engine) as session, session.begin():
             row = _row(session, run_id)
             kept = {tag.name: tag for tag in row.tags}

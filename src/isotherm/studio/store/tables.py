@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from isotherm.studio.store.lenient_json import LenientJson
 
 ID = 32
 """Letters of an id: 128 random bits in hexadecimal, so that nobody guesses one."""
@@ -33,12 +35,12 @@ class RunRow(Table):
     ended_s: Mapped[float | None] = mapped_column(Float)
     title: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    options: Mapped[dict[str, Any]] = mapped_column(LenientJson())
     command: Mapped[str] = mapped_column(Text)
     message: Mapped[str] = mapped_column(Text, default="")
     star: Mapped[bool] = mapped_column(default=False)
     note: Mapped[str] = mapped_column(Text, default="")
-    marks: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    marks: Mapped[list[Any]] = mapped_column(LenientJson(list), default=list)
     words: Mapped[str] = mapped_column(Text)
     """All that a search for words looks at, in lower case: title, model, labels, tags, note."""
     verdicts: Mapped[str] = mapped_column(Text, default=",")
@@ -46,7 +48,7 @@ class RunRow(Table):
     slower.
     """
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    pictures: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    pictures: Mapped[list[Any]] = mapped_column(LenientJson(list), default=list)
     """Id and name of each picture that it is about."""
 
     maps: Mapped[list[MapRow]] = relationship(
@@ -75,7 +77,7 @@ class MapRow(Table):
     method: Mapped[str] = mapped_column(String(64))
     layers: Mapped[str] = mapped_column(Text)
     verdict: Mapped[str | None] = mapped_column(String(32))
-    statistics: Mapped[dict[str, Any]] = mapped_column(JSON)
+    statistics: Mapped[dict[str, Any]] = mapped_column(LenientJson())
 
     __table_args__ = (Index("maps_by_label", "label", "run_id"),)
 

@@ -1,0 +1,63 @@
+"""A fault of ours, or of the machine, answered like every other error, so that the connection stays good.
+
+A framework's own last resort answers and raises the error again, which ends the connection that a browser goes on with.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from isotherm.studio.disk_full import WORDS, is_full
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Confess:
+    """An ASGI application that answers what another one did not foresee, and says it where the studio was started.
+
+    Args:
+        app: the other one.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            if started or scope["type"] != "http":  # half an answer cannot be taken back
+                raise
+            print(f"{scope['method']} {scope['path']}: {in_a_line(error)}", file=sys.stderr)
+            full = is_full(error)
+            reason = WORDS if full else f"this was not foreseen: {type(error).__name__}"
+            await JSONResponse({"error": reason}, 507 if full else 500)(scope, receive, send)
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says and where it came from, for whoever started the studio.
+
+    Args:
+        error: of any kind.
+    """
+    if is_full(error):
+        return WORDS
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
+    words = " ".join(str(error).split())[:300]
+    return f"not foreseen: {type(error).__name__}: {words}{place}"
