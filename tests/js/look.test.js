@@ -6,7 +6,7 @@ import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/p
 import { arranged, differenceOf, differing, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
-import { besideText, percentText, verdictLine } from "../../src/isotherm/studio/page/judged.js";
+import { besideText, meaningOf, percentText, verdictLine, whyNotJudged } from "../../src/isotherm/studio/page/judged.js";
 import { figureRows, weightsText } from "../../src/isotherm/studio/page/verdict.js";
 
 const FRAME = { x: 10, y: 0, w: 100, h: 50 };
@@ -70,6 +70,20 @@ test("a verdict says why, and how often it errs by the level of its own figures"
   assert.match(verdictLine({ verdict: "believable", trust: "trust: … → believable", judgement }).errs, /^Fewer than 1 random map in 20 would/);
   assert.equal(verdictLine({ verdict: "believable", judgement: { deletion: beside(), insertion: beside() } }).errs, "");
   assert.deepEqual(verdictLine({ verdict: null, judgement: null }), { word: "", reason: "This map was not judged.", errs: "" });
+});
+
+test("what a map failed is told, and nothing that its figures deny", () => {
+  const judged = (/** @type {number | null} */ similarity) => ({ deletion: beside(), insertion: beside(), similarity });
+  assert.match(meaningOf("do not trust", judged(0.9)), /hardly depends/);
+  assert.match(meaningOf("do not trust", judged(0.1)), /^The map depends on what the model has learned, but failed/);
+  assert.doesNotMatch(meaningOf("do not trust", judged(null)), /depends/);
+  assert.match(meaningOf("believable", judged(0.1)), /^The score falls/);
+  assert.equal(verdictLine({ verdict: "do not trust", trust: "trust: … → do not trust (deletion worse than random, insertion better)", judgement: judged(0.1) }).reason, "Deletion worse than random, insertion better.");
+});
+
+test("why a map was not judged follows from those beside it", () => {
+  assert.match(whyNotJudged([{ verdict: "doubtful" }, { verdict: null }]), /two surest findings/);
+  assert.match(whyNotJudged([{ verdict: null }]), /without a check/);
 });
 
 test("what random weights say is told, and that they were not tried", () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { nothingText } from "../../src/isotherm/studio/page/nothing.js";
+import { aboutWord, modelsOf, NOTHING_SEEN, offeredTo } from "../../src/isotherm/studio/page/offered.js";
 import { BLANK, exampleQuestion, fieldsFor, formOf, methodsFor, missing, optionsOf, partsOf } from "../../src/isotherm/studio/page/options.js";
 
 const CLASSIFIER = { name: "imagenet", kind: "classifier", prompts: "none" };
@@ -90,4 +92,25 @@ test("the question that is suggested is one that the model can answer", () => {
   assert.equal(exampleQuestion({ ...VLM, family: "tiny-vlm" }), "how many red ?");
   assert.match(missing(form({ model: "tiny-vlm" }), { ...VLM, family: "tiny-vlm" })?.text ?? "", /how many red/);
   assert.equal(exampleQuestion({ ...VLM, family: "transformers" }), "How many cups are there?");
+});
+
+const SEEN = { labels: ["red"], boxes: [], words: [{ text: "two", index: 0 }], options: { model: "auto", prompt: "how many red ?" }, models: ["auto", "imagenet"] };
+
+test("what the shown picture has is offered to the model that saw it alone", () => {
+  assert.deepEqual(modelsOf({ model: "auto", options: {} }, { maps: [{ model: "imagenet" }, { model: "imagenet" }, {}] }), ["auto", "imagenet"]);
+  assert.deepEqual(modelsOf({ model: "detector" }, null), ["detector"]);
+  assert.equal(offeredTo(SEEN, "imagenet"), SEEN);
+  assert.equal(offeredTo(SEEN, "auto"), SEEN);
+  assert.deepEqual(offeredTo(SEEN, "detector"), NOTHING_SEEN);
+});
+
+test("a word of an answer brings its question", () => {
+  assert.deepEqual(aboutWord(SEEN, "two"), { prompt: "how many red ?", answer: "", versus: "", answerPart: "word:two" });
+  assert.deepEqual(aboutWord(NOTHING_SEEN, "two"), { answerPart: "word:two" });
+});
+
+test("a picture without a map says why, and what a model of generated scenes knows", () => {
+  assert.equal(nothingText({ kind: "detector", family: "ultralytics" }), "The detector found nothing here.");
+  assert.match(nothingText({ kind: "detector", family: "detector" }), /found nothing here\. It knows generated scenes: try the sample Scene 1\.$/);
+  assert.equal(nothingText(undefined), "There is no map of this picture.");
 });

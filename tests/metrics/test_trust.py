@@ -47,10 +47,23 @@ def test_the_line():
         (
             replace(GOOD, deletion=replace(DOWN, value=0.41), insertion=replace(UP, value=0.1)),
             "do not trust",
-            ("worse than random",),
+            ("insertion worse than random, deletion no better",),
         ),
-        (replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan)), "do not trust", ("worse than random",)),
-        (replace(GOOD, insertion=replace(UP, value=0.1)), "do not trust", ("worse than random",)),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan)),
+            "do not trust",
+            ("deletion worse than random, insertion better",),
+        ),
+        (
+            replace(GOOD, insertion=replace(UP, value=0.1)),
+            "do not trust",
+            ("insertion worse than random, deletion better",),
+        ),
+        (
+            replace(GOOD, deletion=replace(DOWN, value=0.9, centre=math.nan), insertion=replace(UP, value=0.1)),
+            "do not trust",
+            ("deletion and insertion worse than random",),
+        ),
         (replace(GOOD, similarity=0.93), "do not trust", ("hardly depends on the weights",)),
         (replace(GOOD, insertion=replace(UP, value=0.5)), "doubtful", ("better than random in deletion only",)),
         (replace(GOOD, deletion=replace(DOWN, value=0.45)), "doubtful", ("better than random in insertion only",)),
@@ -75,7 +88,7 @@ def test_the_line():
         (
             replace(GOOD, deletion=LOST, insertion=replace(UP, value=0.1)),
             "do not trust",
-            ("deletion could not be checked: changed pictures score NaN or infinity", "worse than random"),
+            ("deletion could not be checked: changed pictures score NaN or infinity", "insertion worse than random"),
         ),
         (
             replace(GOOD, deletion=LOST, insertion=LOST, similarity=0.93),

@@ -209,7 +209,7 @@ class Trust:
         if lost:
             out.append(f"{' and '.join(lost)} could not be checked: changed pictures score NaN or infinity")
         if "worse" in standings:
-            out.append("worse than random")
+            out.append(_worse(*standings))
         elif len(lost) == 2:
             pass
         elif "better" not in standings:
@@ -245,6 +245,16 @@ class Trust:
             parts.append(f"randomised weights: similarity {_short(self.similarity)} ({meaning})")
         why = f" ({'; '.join(self.reasons)})" if self.reasons else ""
         return f"trust: {', '.join(parts)} → {self.verdict}{why}"
+
+
+def _worse(deletion: Standing, insertion: Standing) -> str:
+    """Which of the two tests a map does worse than random in, and what the other one says, where it says anything."""
+    if deletion == insertion:
+        return "deletion and insertion worse than random"
+    failed, other, rest = (
+        ("deletion", "insertion", insertion) if deletion == "worse" else ("insertion", "deletion", deletion)
+    )
+    return f"{failed} worse than random" + ("" if rest == "unknown" else f", {other} {rest}")
 
 
 def _short(value: float) -> str:

@@ -110,6 +110,7 @@ export class Stage {
     this.root.style.setProperty("--ratio", String(picture.w / picture.h));
     this.takeImage(picture);
     if (!same) this.seen = wholeView(picture);
+    if (!maps.length) this.clearLines();
     this.cursor = null;
     this.choose(clamp(chosen, 0, Math.max(maps.length - 1, 0)));
   }
@@ -139,8 +140,14 @@ export class Stage {
   /** Stop drawing until it is woken, and give back what that takes: of many pictures few are in sight. */
   sleep() {
     this.visible = false;
+    this.clearLines();
+    Object.assign(this.base, { width: 1, height: 1 });
+  }
+
+  /** Take away what was drawn over a picture, and what would be drawn from there again. */
+  clearLines() {
     this.sheets.forget();
-    for (const canvas of [this.base, this.over]) Object.assign(canvas, { width: 1, height: 1 });
+    Object.assign(this.over, { width: 1, height: 1 });
   }
 
   wake() {

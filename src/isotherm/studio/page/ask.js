@@ -2,6 +2,7 @@
    shown; what most people never change is folded away. */
 import { el, fail, say } from "./dom.js";
 import { Fields } from "./fields.js";
+import { aboutWord, NOTHING_SEEN, offeredTo } from "./offered.js";
 import { BLANK, fieldsFor, formOf, missing, optionsOf } from "./options.js";
 
 /** @typedef {import("./options.js").Form} Form */
@@ -22,8 +23,7 @@ export class Ask {
     this.second = ""; // a second model over the same pictures
     this.boxLabel = "";
     this.boxedOn = ""; // id of the picture that boxes in the form lie on
-    /** @type {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} */
-    this.seen = { labels: [], boxes: [], words: [], model: "" };
+    this.seen = NOTHING_SEEN;
     this.root = root;
     this.body = el("div", { class: "fields" });
     this.more = el("div", { class: "fields" });
@@ -40,6 +40,11 @@ export class Ask {
   /** @returns {Model | undefined} */
   get model() {
     return this.state.models.find((/** @type {Model} */ one) => one.name === this.form.model);
+  }
+
+  /** What of the shown picture the chosen model can be asked about. */
+  get offered() {
+    return offeredTo(this.seen, this.form.model);
   }
 
   /** Send the question. */
@@ -92,7 +97,7 @@ export class Ask {
 
   /**
    * What the shown picture has: findings and words that can be chosen to be explained.
-   * @param {{labels: string[], boxes: number[][], words: {text: string, index: number}[], model: string}} seen
+   * @param {import("./offered.js").Seen} seen
    */
   see(seen) {
     this.seen = seen;
@@ -120,7 +125,7 @@ export class Ask {
 
   /** @param {string} word */
   pickWord(word) {
-    this.set({ answerPart: `word:${word}` });
+    this.set(aboutWord(this.offered, word));
     this.draw();
   }
 

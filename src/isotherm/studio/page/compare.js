@@ -1,9 +1,9 @@
 /* Maps beside each other: all of them as a table, or two as a slider, side by side, or one less the other. Zoom, place and
    cursor are one for all. */
 import { drawnWith, firstLook, numberText, sharedScale, Stage } from "../../draw/page/stage.js";
+import { badgeOf } from "./badge.js";
 import { arranged, differenceOf, differing, sameUnits, TRAITS } from "./difference.js";
 import { el, field } from "./dom.js";
-import { verdictTone } from "./names.js";
 
 /** @typedef {import("../../draw/page/types.js").Settings} Settings */
 /** @typedef {import("../../draw/page/types.js").MapData} MapData */
@@ -141,8 +141,8 @@ class Comparing {
 
   /** @param {Entry} entry @param {{difference?: boolean}} [how] */
   makeFigure(entry, how) {
-    const { stage, out } = this.makePane(entry, how), { verdict } = entry.map;
-    return el("figure", {}, stage.root, el("figcaption", {}, el("b", { text: entry.title }), verdict ? el("span", { class: `verdict ${verdictTone(verdict)}`, text: verdict }) : null, out));
+    const { stage, out } = this.makePane(entry, how);
+    return el("figure", {}, stage.root, el("figcaption", {}, el("b", { text: entry.title }), how?.difference ? null : badgeOf(entry.map, this.entries.map(({ map }) => map)), out));
   }
 
   makeGrid() {

@@ -107,7 +107,7 @@ export class Fields {
 
   /** What is seen in the shown picture, to be pressed. */
   chips() {
-    const { labels, boxes, model } = this.ask.seen, { form } = this;
+    const { labels, boxes } = this.ask.offered, { form } = this, { model } = form;
     if (!labels.length) return null;
     const detector = isDetector(this.ask.model);
     return el("div", { class: "chips", role: "group", "aria-label": "Seen in the picture shown" }, ...labels.slice(0, 12).map((label, i) => {
@@ -168,7 +168,7 @@ export class Fields {
     const parts = [...ANSWER_PARTS], now = this.form.answerPart;
     if (now.startsWith("word:")) parts.push([now, `the word “${now.slice(5)}”`]);
     const select = this.select("ask-answerPart", parts, now, (answerPart) => { this.ask.set({ answerPart }); this.ask.draw(); });
-    const words = this.ask.seen.words;
+    const { words } = this.ask.offered;
     const row = words.length ? el("div", { class: "chips", role: "group", "aria-label": "Words of the answer" }, ...words.map(({ text }, i) => {
       const word = text.trim(), on = now === `word:${word}`;
       return el("button", { type: "button", class: "chip", id: `ask-word-${i}`, "aria-pressed": String(on), on: { click: () => (on ? (this.ask.set({ answerPart: "" }), this.ask.draw()) : this.ask.pickWord(word)) } }, word);

@@ -16,14 +16,35 @@ export function besideText({ value, random, spread, lower_is_better: lower }) {
   return `${percentText(Math.abs(gain))} ${gain >= 0 ? "better" : "worse"} than random, which differs by ${percentText(spread)}`;
 }
 
-/** What a verdict means, in a sentence. */
-export const MEANINGS = /** @type {Record<string, string>} */ ({
+/** The largest likeness to the map of random weights at which a map depends on what was learned, as isotherm.metrics.cascade has it. */
+export const DEPENDS_BELOW = 0.5;
+
+/**
+ * What a verdict means, in a sentence; where a map failed, what it failed.
+ * @param {string} verdict
+ * @param {Judgement} judgement
+ */
+export function meaningOf(verdict, { similarity }) {
+  if (verdict !== "do not trust" || typeof similarity !== "number") return MEANINGS[verdict] ?? "";
+  const hardly = similarity >= DEPENDS_BELOW;
+  return hardly ? "The map hardly depends on what the model has learned: with random weights it stays much the same." : "The map depends on what the model has learned, but failed where parts were taken away or put back; the figures below say by how much.";
+}
+
+const MEANINGS = /** @type {Record<string, string>} */ ({
   believable: "The score falls as what the map marks is taken away and rises as it comes back, clearly sooner than in random orders; and the map changes when the model's weights are made random.",
   doubtful: "Some of the evidence for this map is missing: read the figures below. Take it for not shown, not for wrong.",
-  "do not trust": "The map does no better than random ones, or hardly depends on what the model has learned.",
+  "do not trust": "The map failed a test; the figures below say by how much.",
   "not checked": "It could not be checked: pictures with parts taken away have no score.",
   "no evidence": "No value of the map is above 0: there is nothing to believe or doubt.",
 });
+
+/**
+ * Why a map has no verdict, as far as those beside it tell.
+ * @param {{verdict?: string | null}[]} beside
+ */
+export function whyNotJudged(beside) {
+  return beside.some(({ verdict }) => verdict) ? "The fast check looks at the two surest findings of a picture; ask with the full check to judge every map." : "It was made without a check.";
+}
 
 /**
  * The verdict of a map in a line: the word, why, and how often it errs.

@@ -1,6 +1,7 @@
 /* Looking at a picture with its maps: the viewer, and everything that changes how it draws. Nothing here asks the server. */
 import { Bar, drawnWith, find, firstLook, numberText, onPaper, sharedScale, showReading, Stage, thumbOf } from "../../draw/page/stage.js";
 import { el, fail, field } from "./dom.js";
+import { badgeOf } from "./badge.js";
 import { verdictLine } from "./judged.js";
 import { verdictTone } from "./names.js";
 
@@ -49,8 +50,8 @@ class Look {
     this.statistics = this.makeDetails("Statistics", "./statistics.js", "showStatistics");
     this.bare = el("button", { type: "button", class: "tool", "aria-pressed": "false", title: "Key H", on: { click: () => this.toggleBare() } }, "Picture only");
     this.controls = this.makeControls();
-    const tools = el("div", { class: "row look-tools" },
-      el("button", { type: "button", class: "tool", title: "Key P on the picture, or Shift and a click", on: { click: () => this.stage.pin() } }, "Pin a reading"),
+    this.pinning = el("button", { type: "button", class: "tool", title: "Key P on the picture, or Shift and a click", on: { click: () => this.stage.pin() } }, "Pin a reading");
+    const tools = el("div", { class: "row look-tools" }, this.pinning,
       el("button", { type: "button", class: "tool", on: { click: () => this.openFull() } }, "Open full size"), this.bare, this.whole);
     root.replaceChildren(el("div", { class: "look", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.press(event) } },
       this.controls, el("figure", {}, stage, el("figcaption", { class: "under" }, bar, this.range, this.readout)), this.judgement, tools, this.readings, this.list, this.statistics));
@@ -69,7 +70,8 @@ class Look {
     this.stage.show(picture, maps, Math.min(chosen, Math.max(0, maps.length - 1)));
     this.list.replaceChildren(...maps.map((map, i) => this.makeItem(map, i)));
     this.list.hidden = maps.length < 2;
-    for (const node of [this.controls, this.judgement, this.statistics, this.range, this.bar.root]) node.hidden = !maps.length;
+    for (const node of [this.controls, this.judgement, this.statistics, this.range, this.bar.root, this.readout, this.pinning, this.bare]) node.hidden = !maps.length;
+    if (!maps.length) /** @type {HTMLElement} */ (this.whole).hidden = this.readings.hidden = true;
     const signed = maps.some((map) => map.signed), unsigned = maps.some((map) => !map.signed);
     find("[data-field=signed]", this.controls).hidden = !signed;
     find("[data-field=unsigned]", this.controls).hidden = !unsigned;
@@ -171,7 +173,7 @@ class Look {
     return el("li", {}, el("button", { type: "button", on: { click: () => this.pickMap(i) } },
       el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
       el("span", { class: "words" }, el("b", { text: map.label || `Map ${i + 1}` }), el("small", { text: facts }),
-        map.verdict ? el("span", { class: `verdict ${verdictTone(map.verdict)}`, text: map.verdict }) : null)));
+        badgeOf(map, this.maps))));
   }
 
   /** @param {number} index */

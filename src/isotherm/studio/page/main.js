@@ -5,6 +5,7 @@ import { ApiError, get, send } from "./api.js";
 import { Ask } from "./ask.js";
 import { byId, fail, say } from "./dom.js";
 import { HistoryList } from "./history.js";
+import { modelsOf } from "./offered.js";
 import { isVideo } from "./names.js";
 import { Tray } from "./pictures.js";
 import { Work } from "./progress.js";
@@ -189,7 +190,7 @@ class Studio {
     const shown = asked.length === this.shown.pictures.length ? asked.slice(index, index + 1) : asked;
     this.tray.show(shown.length ? { run: run.id, pictures: shown } : null);
     const labels = picture?.labels?.length ? picture.labels : [...new Set((picture?.maps ?? []).map((/** @type {any} */ map) => map.label))];
-    this.ask.see({ labels, boxes: picture?.boxes ?? [], words: picture?.words ?? [], model: run.options?.model ?? run.model });
+    this.ask.see({ labels, boxes: picture?.boxes ?? [], words: picture?.words ?? [], options: run.options ?? {}, models: modelsOf(run, picture) });
     this.remarks.show(run, picture);
     document.title = `${run.title} · isotherm studio`;
   }

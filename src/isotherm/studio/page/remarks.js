@@ -14,6 +14,7 @@ export class Remarks {
     /** @type {any} */
     this.run = null;
     this.waiting = 0;
+    this.mapped = false; // whether the picture that is shown has a map
     this.size = { w: 1, h: 1 }; // of the picture that is shown
     /** @type {{close: () => void} | null} */
     this.marks = null;
@@ -57,6 +58,7 @@ export class Remarks {
     this.draw();
     this.marks?.close();
     this.marks = null;
+    this.mapped = Boolean(picture?.maps.length);
     this.size = picture ? { w: picture.w, h: picture.h } : { w: 1, h: 1 };
     const finished = picture !== null;
     this.draws.hidden = this.exports.hidden = this.code.hidden = !finished;
@@ -128,7 +130,7 @@ export class Remarks {
 
   drawExports() {
     const { picture, map } = this.on.place();
-    this.exports.replaceChildren(...exportsOf(this.run, picture, map));
+    this.exports.replaceChildren(...exportsOf(this.run, picture, this.mapped ? map : null));
   }
 
   async drawCode() {

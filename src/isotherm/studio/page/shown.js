@@ -4,6 +4,7 @@ import { doing, el, fail } from "./dom.js";
 import { counted, durationText, momentText } from "./names.js";
 import { Comparison } from "./comparison.js";
 import { mountLook } from "./look.js";
+import { nothingText } from "./nothing.js";
 import { valuesOf } from "./values.js";
 
 /** @typedef {import("./address.js").Place} Place */
@@ -191,9 +192,10 @@ export class Shown {
     const { picture, run } = this;
     const words = (picture.words ?? []).length ? el("p", { class: "answer" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
+    const none = picture.maps.length ? null : el("p", { class: "line", text: nothingText(this.state.models.find((/** @type {any} */ one) => one.name === run.model)) });
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
     this.below.replaceChildren(...[
-      ...lines, words,
+      none, ...lines, words,
       notes.length ? el("details", { class: "quiet" }, el("summary", {}, "What was chosen, and why"), el("ul", { class: "notes" }, ...notes.map((text) => el("li", { text })))) : null,
     ].filter((node) => node !== null));
   }

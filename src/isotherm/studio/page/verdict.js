@@ -1,7 +1,7 @@
 /* How far a map may be believed: the verdict, its reasons, and the curves that it comes from. */
 import { curveChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { besideText, MEANINGS, percentText } from "./judged.js";
+import { besideText, DEPENDS_BELOW, meaningOf, percentText } from "./judged.js";
 
 /** @typedef {import("./judged.js").Judgement} Judgement */
 
@@ -28,7 +28,7 @@ export function showVerdict(root, map) {
   /** @type {Judgement | null} */
   const judgement = map.judgement;
   if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “trust” set to fast or full; fast checks the two surest findings of a picture." }));
-  root.replaceChildren(el("p", { class: "line", text: MEANINGS[map.verdict] ?? "" }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
+  root.replaceChildren(el("p", { class: "line", text: meaningOf(map.verdict, judgement) }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
     figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) }));
 }
 
@@ -46,6 +46,6 @@ function chartOf([name, words, below], judgement) {
 export function weightsText({ similarity, untrained }) {
   if (untrained) return "The model's weights are random: nothing was learned that a map could show.";
   if (typeof similarity !== "number") return "Whether the map depends on what the model has learned was not checked.";
-  const means = similarity < 0.5 ? "the map depends on what the model has learned" : "the map hardly depends on what the model has learned";
+  const means = similarity < DEPENDS_BELOW ? "the map depends on what the model has learned" : "the map hardly depends on what the model has learned";
   return `With random weights the map is alike by ${similarity.toFixed(2)} of 1: ${means}.`;
 }
