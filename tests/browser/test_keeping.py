@@ -136,4 +136,8 @@ def test_files(desk, name):
 def test_the_command_and_the_python_that_make_it_again(desk):
     part = desk.unfold("Command and Python")
     part.get_by_text("isotherm explain scene-3.jpg --model scenes --trust off", exact=True).wait_for()
-    part.get_by_text("ExplainJob(").first.wait_for()
+    program = part.locator("code", has_text="ExplainJob(")
+    program.wait_for()
+    text = program.evaluate("node => node.textContent")
+    height = program.evaluate("node => node.clientHeight / parseFloat(getComputedStyle(node).lineHeight)")
+    assert height < text.count("\n") + 2.5, "its lines are broken"

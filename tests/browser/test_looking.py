@@ -118,9 +118,11 @@ def test_verdict_with_curves_and_statistics(desk):
     verdict = desk.unfold("Can this map be believed?")
     verdict.get_by_role("img", name=re.compile("Curve of deletion")).wait_for()
     verdict.get_by_role("img", name=re.compile("Curve of insertion")).wait_for()
+    figures_of_tests = desk.page.get_by_role("table", name=re.compile("Area below the curve"))
     figures = desk.unfold("Statistics")
     for word in ("Entropy", "Peak", "Sum"):
         figures.get_by_text(word).first.wait_for()
     figures.get_by_role("img", name=re.compile("^Histogram")).first.wait_for()
     figures.get_by_role("table", name=re.compile("Share of the positive values")).wait_for()
+    assert figures_of_tests.count() == 1
     desk.watched.picture("statistics", full=True)

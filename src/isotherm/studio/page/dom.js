@@ -166,7 +166,8 @@ export function confirmed(title, text, yes) {
  * @returns {HTMLDivElement}
  */
 export function copyable(text, name = "text") {
-  const code = el("code", { text });
+  const program = text.includes("\n"); // its lines stay what they are, and are scrolled
+  const code = el("code", { text, ...(program ? { class: "program", tabIndex: 0 } : {}) });
   const button = el("button", { type: "button", class: "copy", "aria-label": `Copy the ${name}` }, "Copy");
   button.addEventListener("click", async () => {
     try {

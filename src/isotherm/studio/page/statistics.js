@@ -3,7 +3,6 @@ import { fieldOf, numberText } from "../../draw/page/stage.js";
 import { histogramChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
 import { percentText } from "./judged.js";
-import { figureTable } from "./verdict.js";
 
 const BINS = 32;
 
@@ -56,7 +55,7 @@ export function showStatistics(root, map, picture) {
     facts,
     histogram ? el("figure", {}, histogramChart(histogramName(histogram), "value of a cell", histogram.counts, histogram.edges), el("figcaption", { class: "hint", text: "Histogram: how many cells have which value." }), histogramTable(histogram)) : null,
     masses.length ? tableOf("Share of the positive values in each box", ["Box", "Share"], masses.map((mass, i) => [picture.labels[i] || `Box ${i + 1}`, percentText(mass)])) : null,
-    map.judgement ? figureTable(map.judgement) : el("p", { class: "hint", text: "Deletion and insertion were not measured for this map." }),
+    el("p", { class: "hint", text: map.judgement ? "Deletion and insertion stand under “Can this map be believed?”." : "Deletion and insertion were not measured for this map." }),
   ].filter((node) => node !== null));
 }
 
