@@ -50,6 +50,11 @@ def options_of(
         open_ = sorted({field.name for field in fields(JOBS[job])} - OF_THE_MACHINE)
         raise OptionError(f"{', '.join(refused)} cannot be set here; what can be is {', '.join(open_)}")
     model = data.get("model", AUTO)
+    if not isinstance(model, str):
+        kind = "null" if model is None else type(model).__name__
+        raise OptionError(
+            f"model is {kind}, no text; there is no model of that name here, there are {', '.join(models)}"
+        )
     if model not in models:
         raise OptionError(f"there is no model {model!r} here; there are {', '.join(models)}")
     if data.get("device", AUTO) not in devices:

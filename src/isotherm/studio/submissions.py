@@ -26,7 +26,7 @@ def submit(studio: Studio, job: str, pictures: Sequence[str], options: Mapping[s
         OptionError: options that there are not, or that a request may not set.
         QueueFull: too many are waiting.
     """
-    names = file_names([studio.history.picture(picture_id)[0] for picture_id in pictures])
+    names = file_names([studio.history.picture_name(picture_id) for picture_id in pictures])
     asks = options_of(job, options, names, models=studio.models, devices=studio.devices)
     key = key_of(asks, pictures)
     if (there := studio.history.same(key)) is not None:

@@ -76,7 +76,7 @@ def test_a_run_is_taken_in_done_and_kept(room):
     [
         (("refuse",), "this is no picture"),
         (("stumble",), "KeyError: 'a fault of the code'"),
-        (("cat", "die"), "died (signal 9"),
+        (("cat", "die"), "died (it was killed, signal 9"),
         (("fail", "fail"), "fail: damaged; fail: damaged"),
     ],
 )

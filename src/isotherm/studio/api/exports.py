@@ -21,6 +21,7 @@ from isotherm.studio.exports.bundle import bundle
 from isotherm.studio.exports.forms import FORMS, file_name
 from isotherm.studio.exports.table import statistics_csv
 from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.store.history import RECORD
 from isotherm.studio.store.query import RunFacts
 from isotherm.studio.studio import Studio
 from isotherm.studio.view_files import view_of
@@ -58,8 +59,11 @@ def routes(studio: Studio) -> APIRouter:
             return _text(form, script_of(run, __version__), run)
         if FORMS[form].of_map:
             return _drawn(studio, form, run, folder, index, map)
-        if studio.room.place(run_id) is not None or not folder.is_dir():
-            raise Refused(409, "the run has no results as a whole (yet); take single maps, or wait until it has ended")
+        if studio.room.place(run_id) is not None:
+            raise Refused(409, "the run has not ended yet; take single maps, or wait until it has ended")
+        if not (folder / RECORD).is_file():
+            why = f": {run.message}" if run.message else ""
+            raise Refused(409, f"the run ended without results ({run.status}{why}); ask for it again")
         if form == "csv":
             return _text(form, statistics_csv(folder), run)
         if form == "zip":

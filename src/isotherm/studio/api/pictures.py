@@ -18,6 +18,7 @@ from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
 from isotherm.studio.session import SESSION
+from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 
 MOST_BYTES = 64 << 20
@@ -123,7 +124,10 @@ def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:
     folder.mkdir(exist_ok=True)
     made = folder / f"{name}-{side}.jpg"
     if not made.exists():
-        studio.pictures.do("show", fpath=str(fpath), name=name, shown=str(made), side=side)
+        try:
+            studio.pictures.do("show", fpath=str(fpath), name=name, shown=str(made), side=side)
+        except InputError as error:  # it could be read when it came
+            raise NotThere(f"the file of {name} is damaged; send it again") from error
     return FileResponse(
         made, media_type="image/jpeg", headers={"cache-control": "private, max-age=31536000, immutable"}
     )

@@ -86,6 +86,16 @@ class Blobs:
         sync_folder(self.dpath)
         return size
 
+    def replace(self, blob_id: str, other_id: str) -> None:
+        """Put a file in the place of another one, which may be missing; the other's id is then none any more.
+
+        Args:
+            blob_id: whose place it is.
+            other_id: of the file that comes there.
+        """
+        os.replace(self.path(other_id), self.path(blob_id))
+        sync_folder(self.dpath)
+
     def remove(self, blob_id: str) -> None:
         """Remove a blob, if it is there."""
         path = self.path(blob_id)

@@ -21,6 +21,8 @@ from isotherm.studio.store.database import open_database, reading
 from isotherm.studio.store.query import MAP_FACTS, MapFacts, Page, Query, RunFacts, Status
 from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
 
+RECORD = "run.json"
+"""Every run's folder has it: where it is not, the results are not."""
 TAG_LETTERS = 64
 LEFT_OVER_S = 3600.0
 """How old something that no row names must be to be swept away: what a living process writes gets its row sooner."""
@@ -78,21 +80,37 @@ class History:
                         size_bytes=size,
                     )
                 )
-        if there is not None:
-            self.pictures.remove(picture_id)
+        if there is not None:  # its file may be missing or damaged: these are its bytes
+            self.pictures.replace(there, picture_id)
         return there or picture_id
 
     def picture(self, picture_id: str) -> tuple[str, Path]:
         """A picture's name and file.
 
         Raises:
+            NotThere: there is none of this id, or its file is missing or of another size than it was sent with.
+        """
+        row, fpath = self._picture(picture_id), self.pictures.path(picture_id)
+        if not fpath.is_file():
+            raise NotThere(f"the file of the picture {row.name} is missing; send it again")
+        if fpath.stat().st_size != row.size_bytes:
+            raise NotThere(f"the file of the picture {row.name} is damaged; send it again")
+        return row.name, fpath
+
+    def picture_name(self, picture_id: str) -> str:
+        """What a picture is called, whether or not its file is there.
+
+        Raises:
             NotThere: there is none of this id.
         """
+        return self._picture(picture_id).name
+
+    def _picture(self, picture_id: str) -> PictureRow:
         with Session(self._reads) as session:
             row = session.get(PictureRow, checked_id(picture_id))
         if row is None:
             raise NotThere(f"there is no picture {picture_id}; send it again")
-        return row.name, self.pictures.path(picture_id)
+        return row
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
@@ -171,11 +189,14 @@ class History:
             return RunFacts.of(_row(session, run_id))
 
     def same(self, key: str) -> RunFacts | None:
-        """The newest finished run of the same request, or None."""
-        query = select(RunRow).where(RunRow.key == key, RunRow.status == "finished")
+        """The newest finished run of the same request whose results are there and of which nothing failed, or None."""
+        query = select(RunRow).where(RunRow.key == key, RunRow.status == "finished", RunRow.message == "")
         with Session(self._reads) as session:
-            row = session.scalar(query.order_by(RunRow.created_s.desc()).limit(1))
-            return None if row is None else RunFacts.of(row)
+            rows = session.scalars(query.order_by(RunRow.created_s.desc()))
+            return next((RunFacts.of(row) for row in rows if self._has_results(row.id)), None)
+
+    def _has_results(self, run_id: str) -> bool:
+        return (self.runs.path(run_id) / RECORD).is_file()
 
     def search(self, query: Query) -> Page:
         """A page of the history."""
@@ -236,8 +257,8 @@ class History:
     def sweep(self, *, older_than_s: float = LEFT_OVER_S) -> list[str]:
         """What a start does after a crash: runs that were at work are interrupted, and what no row names is removed.
 
-        A finished run whose folder is missing (somebody removed it by hand) fails, and says so. Returns what was done,
-        in words.
+        A finished run whose folder is missing or empty (somebody removed it by hand) fails, and says so. Returns what
+        was done, in words.
         """
         done = []
         with Session(self._engine) as session, session.begin():
@@ -251,10 +272,13 @@ class History:
                 session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
                 done.append(f"run {run_id} was interrupted")
             kept = set(session.scalars(select(RunRow.id).where(RunRow.size_bytes > 0)))
-            for run_id in sorted(kept - set(self.runs.ids())):
-                values = {"status": "failed", "message": "its folder is missing", "size_bytes": 0}
+            there = set(self.runs.ids())
+            whole = select(RunRow.id).where(RunRow.size_bytes > 0, RunRow.status.in_(("finished", "cancelled")))
+            for run_id in sorted(one for one in session.scalars(whole) if not self._has_results(one)):
+                why = "was emptied" if run_id in there else "is missing"
+                values = {"status": "failed", "message": f"its folder {why}"}
                 session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
-                done.append(f"the folder of run {run_id} is missing")
+                done.append(f"the folder of run {run_id} {why}")
             pictures = set(session.scalars(select(PictureRow.id)))
             lost = sorted(pictures - set(self.pictures.ids()))
             session.execute(delete(PictureRow).where(PictureRow.id.in_(lost)))

@@ -68,7 +68,9 @@ class WorkerProcess:
             code = self._process.exitcode
         self.end()
         return (
-            f"signal {-code}; the machine may be short of memory" if code is not None and code < 0 else f"code {code}"
+            f"it was killed, signal {-code}; a guess: the machine ran short of memory"
+            if code is not None and code < 0
+            else f"code {code}"
         )
 
     def kill(self) -> None:

@@ -150,11 +150,13 @@ def _do(
         if (question := order.get("ask")) is not None:
             reporter.send("finished", value=_named(QUESTIONS[question])(opened, **order.get("arguments", {})))
             return
+        missing = tuple(order.get("missing", {}).items())
         summary = run(options, reporter, opened=opened, command=order["command"])
-        failures = [f"{name}: {reason}" for name, reason in summary.failed[:MOST_FAILURES]]
-        reporter.send(
-            "finished", status=summary.status, done=summary.done, failed=len(summary.failed), failures=failures
-        )
+        for name, reason in missing:  # now that there is a folder
+            reporter.item({"name": name, "status": "failed", "reason": reason})
+        failed = [*missing, *summary.failed]
+        failures = [f"{name}: {reason}" for name, reason in failed[:MOST_FAILURES]]
+        reporter.send("finished", status=summary.status, done=summary.done, failed=len(failed), failures=failures)
     except JobCancelled as stop:
         reporter.send("failed", status="cancelled", error=str(stop))
     except IsothermError as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 from isotherm.errors import InputError, IsothermError
 from isotherm.jobs.options import JobOptions
-from isotherm.studio.store.blobs import new_id
+from isotherm.studio.store.blobs import NotThere, new_id
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import Status
 from isotherm.studio.work.events import Event, Events
@@ -284,14 +284,19 @@ class Workroom:
             model = str(getattr(options, "model", ""))
             self.events.add(run_id, {"event": "progress", "step": 0, "total": None, "text": model, "stage": OPENING})
         facts = options.to_json()
+        missing: dict[str, str] = {}
         if waiting.pictures:
-            facts["sources"] = self._lay_out(waiting, folder)
+            facts["sources"], missing = self._lay_out(waiting, folder)
+            if not facts["sources"]:
+                self._ended(run_id, "failed", "; ".join(missing.values()))
+                return
         order = {
             "run": run_id,
             "job": " ".join(options.words),
             "options": facts,
             "command": options.command_line(),
             "out": str(folder),
+            "missing": missing,
         }
         self._worker.order(order)
         last = self._listen(run_id)
@@ -310,13 +315,16 @@ class Workroom:
     def _is_idle(self) -> bool:
         return not (self._waiting or self._current or self._questions)
 
-    def _lay_out(self, waiting: Waiting, folder: Path) -> list[str]:
-        """The run's pictures under their own names, in a folder that goes with the run."""
-        inputs = _inputs(folder)
+    def _lay_out(self, waiting: Waiting, folder: Path) -> tuple[list[str], dict[str, str]]:
+        """The run's pictures under their own names, in a folder that goes with the run; and why some are not there."""
+        inputs, missing = _inputs(folder), {}
         inputs.mkdir()
         for picture_id, name in waiting.pictures:
-            os.link(self.history.pictures.path(picture_id), inputs / name)
-        return [str(inputs / name) for _, name in waiting.pictures]
+            try:
+                os.link(self.history.picture(picture_id)[1], inputs / name)
+            except (NotThere, FileNotFoundError) as error:
+                missing[name] = str(error) if isinstance(error, NotThere) else "its file is missing; send it again"
+        return [str(inputs / name) for _, name in waiting.pictures if name not in missing], missing
 
     def _listen(self, run_id: str) -> Event:
         """Take down what the process tells of a run, up to the end; the last event, also where the process did not tell
@@ -346,7 +354,9 @@ class Workroom:
         why = self._worker.last_words()
         if self._closed:
             return _failed("interrupted", "the studio was ended")
-        return _failed("failed", f"the process that worked on it died ({why}); try a smaller model or picture")
+        return _failed(
+            "failed", f"the process that worked on it died ({why}); ask again, or try a smaller model or picture"
+        )
 
     def _stumbled(self, run_id: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
