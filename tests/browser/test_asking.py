@@ -24,6 +24,30 @@ def options_of(studio, run: str) -> dict:
         return client.get(f"/api/runs/{run}").json()["options"]
 
 
+def test_a_model_that_cannot_be_opened_is_not_asked(page_of, studio):
+    watched = page_of(path=None)
+    with studio.client() as client:
+        state = client.get("/api/state").json()
+    for one in state["models"]:
+        if one["name"] == "detector":
+            one["error"] = "the file is damaged"
+    watched.page.route("**/api/state", lambda route: route.fulfill(json=state))
+    watched.page.goto(studio.url)
+    desk = StudioPage(watched)
+    desk.sample("Scene 1")
+    explain = desk.page.locator("#question button.go")
+    assert explain.is_enabled()
+    desk.choose("Model", "detector (cannot be opened)")
+    assert explain.is_disabled()
+    assert (
+        desk.page.locator("#question .problem")
+        .inner_text()
+        .startswith("This model cannot be opened: the file is damaged.")
+    )
+    desk.choose("Model", "scenes")
+    assert explain.is_enabled()
+
+
 def test_the_choices_of_a_detector(desk, studio):
     desk.choose("Model", "detector")
     desk.page.locator("#question").get_by_label("box", exact=True).check()

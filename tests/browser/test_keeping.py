@@ -112,6 +112,20 @@ FILES = {
 }
 
 
+def test_a_link_says_that_its_file_is_being_made(desk):
+    held = []
+    desk.page.route("**/export?form=csv*", lambda route: held.append(route))
+    link = desk.page.get_by_role("region", name="Keep").locator("a[href*='form=csv']")
+    link.click()
+    desk.page.wait_for_selector("a[aria-busy='true']:text-is('Making the file…')")
+    link.click()  # as impatient people do
+    with desk.page.expect_download() as download:
+        held[0].continue_()
+    assert download.value.suggested_filename.endswith(".csv")
+    desk.page.wait_for_selector("a:not([aria-busy]):text-is('CSV')")
+    assert len(held) == 1
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_files(desk, name):
     with desk.page.expect_download() as download:

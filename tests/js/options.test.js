@@ -82,6 +82,11 @@ test("what is missing is named with its field", () => {
   assert.equal(missing(form({ size: "big" }), CLASSIFIER)?.field, "size");
 });
 
+test("a model that cannot be opened is not asked, and says why", () => {
+  const shut = { ...VLM, error: "the file is damaged" };
+  assert.deepEqual(missing(form({ prompt: "Why?" }), shut), { field: "model", text: "This model cannot be opened: the file is damaged. Choose another one." });
+});
+
 test("methods are those of the subject", () => {
   const methods = [{ name: "a", subject: "pictures" }, { name: "b", subject: "answers" }, { name: "c", explains: ["answers", "pictures"] }];
   assert.deepEqual(methodsFor(methods, CLASSIFIER).map((one) => one.name), ["a", "c"]);

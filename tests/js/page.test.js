@@ -3,7 +3,8 @@ import test from "node:test";
 
 import { fragmentOf, placeOf } from "../../src/isotherm/studio/page/address.js";
 import { inTurn, query, reason } from "../../src/isotherm/studio/page/api.js";
-import { urlOf, FORMS } from "../../src/isotherm/studio/page/forms.js";
+import { watcher } from "../../src/isotherm/studio/page/away.js";
+import { nameIn, urlOf, FORMS } from "../../src/isotherm/studio/page/forms.js";
 import { counted, durationText, inOrder, isPicture, isVideo, leftOut, momentText, plainLabel, sizeText, verdictTone, whenText } from "../../src/isotherm/studio/page/names.js";
 import { searchOf } from "../../src/isotherm/studio/page/search.js";
 import { BEGUN, next } from "../../src/isotherm/studio/page/stages.js";
@@ -31,6 +32,23 @@ test("a refusal's words are the studio's, or name the field", () => {
   assert.equal(reason({ detail: "too large" }, 413), "too large");
   assert.equal(reason({ detail: [{ loc: ["body", "options", "top"], msg: "is no number" }] }, 422), "options.top: is no number");
   assert.match(reason(null, 502), /502/);
+});
+
+test("a file has the name that the studio gave it", () => {
+  assert.equal(nameIn('attachment; filename="bus report.pdf"'), "bus report.pdf");
+  assert.equal(nameIn("attachment; filename*=utf-8''Stra%C3%9Fe.pdf"), "Straße.pdf");
+  assert.equal(nameIn(""), "map");
+});
+
+test("a studio that is gone is noticed, and looked for no more often than every half minute", async () => {
+  let time = 0, looks = 0;
+  const told = [], gone = new Error("gone");
+  const glance = watcher(() => { looks += 1; return looks === 1 ? Promise.resolve() : Promise.reject(gone); }, (error) => told.push(error), { now: () => time });
+  for (time of [29_999, 30_000, 59_999]) await glance();
+  assert.deepEqual([looks, told], [1, []]);
+  time = 60_000;
+  await glance();
+  assert.deepEqual([looks, told], [2, [gone]]);
 });
 
 test("several things at a time, all of them, in order", async () => {

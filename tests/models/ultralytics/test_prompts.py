@@ -221,7 +221,11 @@ def test_prompt_free_findings_are_those_of_predict_and_know_their_anchor():
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: load("yoloe-11s-seg.yaml", **SIZE), AdapterError, "has no classes yet"),
+        (
+            lambda: load("yoloe-11s-seg.yaml", **SIZE),
+            AdapterError,
+            "has no classes of its own; give it words to look for .classes., or boxes around such things .like.",
+        ),
         (
             lambda: wrap(made("yolo11n.yaml"), class_prompt=TextPrompt(("bus",)), **SIZE),
             AdapterError,

@@ -138,7 +138,7 @@ def resolve_prompt(
         own = getattr(model, "pe", None)
         if own is None:
             raise AdapterError(
-                "this YOLOE has no classes yet; give classes (words), like (boxes that show them), or an EmbeddingPrompt"
+                "this YOLOE has no classes of its own; give it words to look for (classes), or boxes around such things (like)"
             )
         return _plain(own, head), names
     check_promptable(model, names)

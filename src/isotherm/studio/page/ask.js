@@ -152,6 +152,8 @@ export class Ask {
     const pictures = this.on.pictures().length, has = fieldsFor(this.model, { pictures }), fields = new Fields(this);
     const before = holdPlace(this.root);
     this.several = pictures > 1;
+    this.go.disabled = Boolean(this.model?.error);
+    if (this.go.disabled) this.problem.textContent = missing(this.form, this.model)?.text ?? "";
     this.body.replaceChildren(...fields.main(has));
     this.more.replaceChildren(...fields.more(has));
     before();

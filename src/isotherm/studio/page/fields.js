@@ -1,7 +1,7 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
 import { dialog, doing, el, fail, field, say, term } from "./dom.js";
 import { plainLabel } from "./names.js";
-import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf } from "./options.js";
+import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf, takes } from "./options.js";
 
 /** @typedef {import("./ask.js").Ask} Ask */
 /** @typedef {import("./options.js").Form} Form */
@@ -83,7 +83,9 @@ export class Fields {
   }
 
   classes() {
-    return this.text("classes", "Look for", { placeholder: "person, red cup, dog", hint: "Words for what it should find, separated by commas. Empty: its own list." });
+    // whether a YOLOE has classes of its own is known only when it is opened
+    const own = takes(this.ask.model, "visual") ? "It wants words, or boxes drawn below, unless its file has a list of its own." : "Empty: its own list.";
+    return this.text("classes", "Look for", { placeholder: "person, red cup, dog", hint: `Words for what it should find, separated by commas. ${own}` });
   }
 
   like() {
@@ -212,7 +214,7 @@ export class Fields {
   }
 
   second() {
-    const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model);
+    const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model && !one.error);
     if (!others.length) return null;
     const select = this.select("ask-second", [["", "no other model"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one)])], this.ask.second, (name) => { this.ask.second = name; });
     return field("Compare with", select, { hint: "A second model is asked the same of the same pictures.", name: "second" });

@@ -1,6 +1,6 @@
 /* The forms in which a map or a run can be taken along. Nothing here touches the page. */
 
-/** @typedef {{form: string, title: string, text: string, of: "map" | "run"}} Form */
+/** @typedef {{form: string, title: string, text: string, of: "map" | "run", large?: boolean}} Form */
 
 /** @type {Form[]} */
 export const FORMS = [
@@ -11,8 +11,8 @@ export const FORMS = [
   { form: "npz", title: "NPZ", text: "The map's values with where they lie over the picture", of: "map" },
   { form: "pdf", title: "PDF report", text: "Pictures, maps, verdicts and how they were made, to be printed", of: "run" },
   { form: "csv", title: "CSV", text: "A line of figures for each map", of: "run" },
-  { form: "mp4", title: "MP4", text: "The heatmap video", of: "run" },
-  { form: "zip", title: "Everything", text: "All files of the run, as a zip", of: "run" },
+  { form: "mp4", title: "MP4", text: "The heatmap video", of: "run", large: true },
+  { form: "zip", title: "Everything", text: "All files of the run, as a zip", of: "run", large: true },
 ];
 
 /**
@@ -24,4 +24,13 @@ export const FORMS = [
 export function urlOf(run, form, picture, map) {
   const place = form.of === "map" ? `&index=${picture}&map=${map}` : "";
   return `/api/runs/${run}/export?form=${form.form}${place}`;
+}
+
+/**
+ * The name of a file in the header that it came with; "map" where there is none.
+ * @param {string} disposition
+ */
+export function nameIn(disposition) {
+  const coded = /filename\*=utf-8''([^;]+)/i.exec(disposition)?.[1];
+  return coded ? decodeURIComponent(coded) : (/filename="([^"]+)"/.exec(disposition)?.[1] ?? "map");
 }

@@ -3,6 +3,7 @@
 import { fragmentOf, placeOf } from "./address.js";
 import { ApiError, get, send } from "./api.js";
 import { Ask } from "./ask.js";
+import { watcher } from "./away.js";
 import { byId, fail, say } from "./dom.js";
 import { HistoryList } from "./history.js";
 import { modelsOf } from "./offered.js";
@@ -50,6 +51,9 @@ class Studio {
     });
     this.history = new HistoryList(byId("history"), { removed: (id) => this.removed(id) });
     this.ask.refresh();
+    const glance = watcher(() => get("/api/state"), fail);
+    addEventListener("focus", () => void glance());
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) void glance(); });
     addEventListener("hashchange", () => void this.route().catch(fail));
     addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !document.querySelector("dialog[open]")) void this.ask.submit();

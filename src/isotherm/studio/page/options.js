@@ -185,6 +185,7 @@ export function exampleQuestion(model) {
  */
 export function missing(form, model) {
   const has = fieldsFor(model);
+  if (model?.error) return { field: "model", text: `This model cannot be opened: ${model.error.replace(/\.?$/, ".")} Choose another one.` };
   if (has.has("prompt") && !form.prompt.trim()) return { field: "prompt", text: `This model answers questions: write one, such as “${exampleQuestion(model)}”` };
   if (has.has("prompt") && form.versus.trim() && !form.answer.trim()) return { field: "answer", text: "“Rather than” compares two answers: write the first one above it." };
   if (has.has("what") && form.what === "class" && !form.cls.trim()) return { field: "cls", text: "Write the class to explain, or let the model choose." };
