@@ -19,6 +19,9 @@ JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, 
 SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 """Models that need no file of the user's."""
 
+MOST: Mapping[str, int] = {"top": 100, "batch": 64}
+"""What a request may ask for, so that one cannot fill the machine."""
+
 OF_THE_MACHINE = frozenset({"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw"})
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
 
@@ -49,6 +52,8 @@ def options_of(
     if refused:
         open_ = sorted({field.name for field in fields(JOBS[job])} - OF_THE_MACHINE)
         raise OptionError(f"{', '.join(refused)} cannot be set here; what can be is {', '.join(open_)}")
+    for name in MOST.keys() & data.keys():
+        _check_number(name, data[name])
     model = data.get("model", AUTO)
     if not isinstance(model, str):
         kind = "null" if model is None else type(model).__name__
@@ -60,6 +65,12 @@ def options_of(
     if data.get("device", AUTO) not in devices:
         raise OptionError(f"there is no device {data['device']!r} here; there are {', '.join(devices)}")
     return JOBS[job].from_json({**data, "sources": list(names)})
+
+
+def _check_number(name: str, value: Any) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and 1 <= value <= MOST[name]):
+        raise OptionError(f"{name} is {str(value)[:60]!r}; expected a whole number from 1 to {MOST[name]}")
 
 
 def model_options(name: str, models: Sequence[str]) -> JobOptions:

@@ -12,6 +12,11 @@ from isotherm.studio.page_files import PageFile, joined, page_files
 from rigs.programs import NODE, needs
 
 
+def test_the_page_can_be_looked_for_without_its_content(studio):
+    answer = studio.head("/")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_the_viewer_is_served_from_where_reports_have_it(studio):
     answer = studio.get("/draw/page/field.js")
     assert (answer.status_code, answer.text) == (200, module_text("field.js"))

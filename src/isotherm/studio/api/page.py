@@ -31,6 +31,7 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["page"])
     ours, viewer = page_files(), viewer_files()
 
+    @router.head("/", include_in_schema=False)
     @router.get("/", response_class=Response, responses=FILE)
     def page(if_none_match: Tag = None, accept_encoding: Encodings = None) -> Response:
         """The page."""
