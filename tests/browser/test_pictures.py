@@ -59,7 +59,7 @@ def test_files_and_what_is_no_picture(desk, tmp_path):
     with desk.page.expect_file_chooser() as chosen:
         desk.page.get_by_role("button", name="Files…").click()
     chosen.value.set_files(bad)
-    desk.page.locator("#failed", has_text="notes.txt is no picture").wait_for()
+    desk.page.locator("#failed", has_text="neither a picture nor a video: notes.txt").wait_for()
 
 
 def test_a_folder_in_order(desk, tmp_path):

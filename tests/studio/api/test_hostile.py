@@ -126,4 +126,4 @@ def test_the_largest_picture_that_is_read_is_read(studio):
     answer, seconds = send(studio, png_of(8_000, 6_250, bytes(1001 * 6_250)))
     assert answer.status_code == 201, answer.text
     assert (answer.json()["w"], answer.json()["h"]) == (8_000, 6_250)
-    assert seconds < 3 * SECONDS
+    assert seconds < 5 * SECONDS  # it is the largest, and other tests run beside it
