@@ -42,7 +42,7 @@ def client(server):
 @pytest.fixture(scope="module")
 def run(client, tmp_path_factory):
     fpath = tmp_path_factory.mktemp("pictures") / "noise.png"
-    fpath.write_bytes(png(70))
+    fpath.write_bytes(png(7070))
     return client.explain(fpath, model="scenes", top=2, trust="off")
 
 

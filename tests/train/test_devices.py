@@ -18,6 +18,7 @@ from isotherm.train.run_folder import RunFolder
 from rigs.dots import CONFIG, dots, model
 
 SCRIPT = """
+import os
 import sys
 sys.path.insert(0, {tests!r})
 import torch
@@ -27,7 +28,7 @@ from train.test_devices import train
 worker = Devices(accelerator="cpu", devices=2).worker()
 train(worker, worker.agree(sys.argv[1] + str(worker.rank)))
 worker.agree("done")
-print("finished", worker.rank, worker.world, flush=True)
+os.write(1, f"finished {{worker.rank}} {{worker.world}}\\n".encode())  # at once: both write to one pipe
 """
 
 

@@ -22,7 +22,7 @@ EVERY_S = 10.0
 
 
 def visible(text: str) -> str:
-    """Text of others, as from a file, with what a terminal would obey spelt out: control characters and turns of the
+    r"""Text of others, as from a file, with what a terminal would obey spelt out: control characters and turns of the
     direction of writing.
 
     Example:

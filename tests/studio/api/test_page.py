@@ -25,7 +25,7 @@ def test_the_viewer_is_served_from_where_reports_have_it(studio):
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "%2Fetc%2Fpasswd", "__init__.py", "types.d.ts"])
+@pytest.mark.parametrize("name", ["nowhere.js", "..%2Fapp.py", "%2Fetc%2Fpasswd", "__init__.py", "types.d.ts"])
 def test_what_is_no_file_of_the_page_is_not_there(studio, name):
     for folder in ("/page", "/draw/page"):
         answer = studio.get(f"{folder}/{name}")
