@@ -67,11 +67,12 @@ def _as_it_was(monkeypatch):
     yield
     monkeypatch.undo()
     after = _state()
-    torch.set_num_threads(before["the number of threads"])
-    torch.set_grad_enabled(before["gradients on"])
-    torch.set_default_dtype(before["the type of new tensors"])
-    torch.use_deterministic_algorithms(before["deterministic algorithms"])
-    os.chdir(before["the folder"])
+    if after != before:  # only then: torch's switch for deterministic algorithms loads its compiler, for seconds
+        torch.set_num_threads(before["the number of threads"])
+        torch.set_grad_enabled(before["gradients on"])
+        torch.set_default_dtype(before["the type of new tensors"])
+        torch.use_deterministic_algorithms(before["deterministic algorithms"])
+        os.chdir(before["the folder"])
     assert after == before
 
 
