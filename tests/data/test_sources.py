@@ -131,8 +131,10 @@ def test_a_broken_video_leaves_the_rest(tmp_path):
         try:
             item.load()
         except InputError as error:
-            failed.append((item.name.partition("#")[0], str(error)))
-    assert [name for name, _ in failed] == ["b.mp4", "c.avi"]
+            failed.append((item.name, str(error)))
+    last = [item for item in items if item.name.startswith("c.avi#")][-1]
+    after = f"c.avi, behind frame {int(last.name[-6:])} ({last.time_s:.2f} s)"
+    assert [name for name, _ in failed] == ["b.mp4", after]
     assert "breaks off after" in failed[1][1]
     with pytest.raises(InputError, match="cannot be opened as a video"):
         expand([tmp_path / "in" / "b.mp4"])  # alone, it is refused at once

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from isotherm.errors import InputError
+from isotherm.errors import InputError, OptionError
 from isotherm.studio.heatmaps import HeatmapFolder
 
 
@@ -29,7 +29,7 @@ def test_maps_of_one_second_are_numbered_also_by_many_at_once(tmp_path):
     "text", ["../heatmap_20261129_200507.jpg", "/etc/passwd", "heatmap_20261129_200507.jpg/..", "heatmap_1_2", "", "."]
 )
 def test_only_names_of_heatmaps_are_looked_for(tmp_path, text):
-    with pytest.raises(InputError, match="is no heatmap's name"):
+    with pytest.raises(OptionError, match="is no heatmap's name"):
         HeatmapFolder(tmp_path).path(text)
     with pytest.raises(InputError, match="there is no heatmap heatmap_20200101_000000"):
         HeatmapFolder(tmp_path).path("heatmap_20200101_000000.jpg")

@@ -18,6 +18,16 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return (*((1, int(p), "") if i % 2 else (0, 0, p) for i, p in enumerate(pieces)), (2, 0, name))
 
 
+def moment_words(name: str) -> str:
+    """An item's name for a person to read: a frame's number as words, other names as they are.
+
+    Example:
+        >>> moment_words("clip.mp4#000030"), moment_words("cat#1.jpg")
+        ('clip.mp4, frame 30', 'cat#1.jpg')
+    """
+    return re.sub(r"#([0-9]{6,})$", lambda number: f", frame {int(number[1])}", name)
+
+
 def near_names(path: Path) -> str:
     """The end of an error about a missing path: what the user may have meant, from the names that do exist."""
     missing = path

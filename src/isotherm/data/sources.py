@@ -211,13 +211,13 @@ def _url(url: str) -> _Part:
 
 def _video(source: str, name: str, count: int | None, choice: FrameChoice) -> _Part:
     def items() -> Iterator[Callable[[int], Item]]:
-        number = 0
+        where = ""
         try:
             for frame in read_frames(source, **asdict(choice)):
-                number = frame.index + 1
+                where = f", behind frame {frame.index} ({frame.time_s:.2f} s)"
                 yield _framed(frame, f"{name}#{frame.index:06d}", source)
         except InputError as error:  # what came before the break stays, and the next argument still has its turn
-            yield _failing(f"{name}#{number:06d}", "frame", source, str(error))
+            yield _failing(f"{name}{where}", "frame", source, str(error))
 
     return _Part(count, items, has_frames=True)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from isotherm.errors import InputError
+from isotherm.errors import OptionError
 from isotherm.studio.store.blobs import NotThere
 
 NAME = re.compile(r"(heatmap_\d{8}_\d{6}(?:_\d{1,6})?)(?:\.jpg)?")
@@ -58,17 +58,17 @@ class HeatmapFolder:
         """The file of a name, or of an id, which is the name without its suffix.
 
         Raises:
-            InputError: it is no such name, so that it never becomes part of a path.
+            OptionError: it is no such name, so that it never becomes part of a path.
             NotThere: there is no such file.
 
         Example:
             >>> HeatmapFolder(Path("heatmaps")).path("../a.jpg")
             Traceback (most recent call last):
-            isotherm.errors.InputError: ...
+            isotherm.errors.OptionError: ...
         """
         match = NAME.fullmatch(text)
         if match is None:
-            raise InputError(f"{text[:80]!r} is no heatmap's name; expected one such as heatmap_20261129_120000.jpg")
+            raise OptionError(f"{text[:80]!r} is no heatmap's name; expected one such as heatmap_20261129_120000.jpg")
         fpath = self.dpath / f"{match[1]}.jpg"
         if not fpath.is_file():
             raise NotThere(f"there is no heatmap {match[1]}; it may have been removed")

@@ -19,8 +19,8 @@ JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, 
 SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 """Models that need no file of the user's."""
 
-MOST: Mapping[str, int] = {"top": 100, "batch": 64}
-"""What a request may ask for, so that one cannot fill the machine."""
+MOST: Mapping[str, int] = {"top": 100, "batch": 64, "every": 100_000, "max_frames": 100_000}
+"""What a request may ask for, so that one cannot fill the machine; a run's pictures are numbered with five digits."""
 
 OF_THE_MACHINE = frozenset({"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw"})
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""

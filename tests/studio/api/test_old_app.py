@@ -99,7 +99,7 @@ def test_a_full_queue_says_when_to_come_back(studio):
 @pytest.mark.parametrize("path", ["../key", "/etc/passwd", "heatmap_20200101_000000.jpg/../../key", "..%2Fkey", ""])
 def test_a_heatmap_is_never_a_path(studio, path):
     answer = studio.get("/view_heatmap", params={"path": path})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "is no heatmap's name" in answer.json()["error"]
     assert studio.get("/view_heatmap", params={"path": "heatmap_20200101_000000"}).status_code == 404
 

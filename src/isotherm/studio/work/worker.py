@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
+from isotherm.data.names import moment_words
 from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
@@ -79,7 +80,7 @@ class PipeReporter(Reporter):
 
     def item(self, facts: Mapping[str, Any]) -> None:
         if facts.get("status") == "failed":
-            self._writer().fail(str(facts["name"]), self._plain(str(facts["reason"])))
+            self._writer().fail(moment_words(str(facts["name"])), self._plain(str(facts["reason"])))
         self.send("item", name=facts.get("name"), status=facts.get("status"), maps=len(facts.get("maps", ())))
 
     def _plain(self, value: Any) -> Any:
@@ -155,7 +156,7 @@ def _do(
         for name, reason in missing:  # now that there is a folder
             reporter.item({"name": name, "status": "failed", "reason": reason})
         failed = [*missing, *summary.failed]
-        failures = [f"{name}: {reason}" for name, reason in failed[:MOST_FAILURES]]
+        failures = [f"{moment_words(name)}: {reason}" for name, reason in failed[:MOST_FAILURES]]
         reporter.send("finished", status=summary.status, done=summary.done, failed=len(failed), failures=failures)
     except JobCancelled as stop:
         reporter.send("failed", status="cancelled", error=str(stop))
