@@ -126,6 +126,33 @@ def test_half_precision_is_summed_in_single():
     assert torch.equal(low, again.bfloat16())
 
 
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+@pytest.mark.parametrize("layout", ["channels last", "transposed", "a slice"])
+def test_masks_in_any_layout_of_memory(layout, padding):
+    values, mask = torch.randn(3, 2, 4, 5), 3 * torch.randn(3, 36, 4, 5)
+    laid_out = {
+        "channels last": lambda: mask.contiguous(memory_format=torch.channels_last),
+        "transposed": lambda: mask.transpose(2, 3).contiguous().transpose(2, 3),
+        "a slice": lambda: torch.cat([mask, mask], 1)[:, :36],
+    }[layout]()
+    assert not laid_out.is_contiguous()
+    found = []
+    for one in (mask, laid_out):
+        leaves = values.clone().requires_grad_(), one.detach().requires_grad_()
+        out = convex_upsample(*leaves, ratio=2, mask_scale=0.3, padding=padding)
+        upstream = torch.linspace(-1, 1, out.numel()).view(out.shape)
+        found.append((out.detach(), *torch.autograd.grad(out, leaves, upstream)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert found[0][2].abs().sum() > 0
+
+
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+def test_the_scale_of_a_half_precision_mask_is_not_rounded(padding):
+    values, mask = torch.randn(1, 1, 5, 5), (20 * torch.randn(1, 36, 5, 5)).bfloat16()
+    mixed = convex_upsample(values, mask, ratio=2, mask_scale=0.1, padding=padding)
+    assert torch.equal(mixed, convex_upsample(values, mask.float(), ratio=2, mask_scale=0.1, padding=padding))
+
+
 def test_compiled_is_the_same(unchecked):
     values, mask = torch.randn(2, 1, 5, 6), torch.randn(2, 9 * 16, 5, 6)
     # one of the two through the slow compiler to machine code

@@ -111,12 +111,13 @@ class _ConvexUpsample(torch.autograd.Function):
         ctx.options = (ratio, kernel, scale, padding)
         b, c, h, w = values.shape
         dtype = _computing(values, mask)
-        padded = F.pad(values.to(dtype), [kernel // 2] * 4)
+        around = _around(values.to(dtype), kernel)
         fine = torch.empty(b, c, h, ratio, w, ratio, dtype=values.dtype, device=values.device)
         order = fine.permute(0, 1, 3, 5, 2, 4)  # as (b, c, ratio, ratio, h, w)
         for part, weights, total in _weights(mask, ratio, kernel, scale, padding, dtype):
-            mixed = _mixed(weights, padded[part], h, w).div_(total)
-            order[part] = mixed.unflatten(2, (ratio, ratio)).to(values.dtype)
+            blocks = (ratio, ratio, h, w)
+            mixed = _mixed(weights, around[part]).unflatten(-1, (h, w)).unflatten(2, (ratio, ratio))
+            torch.div(mixed, total.view(-1, 1, *blocks), out=order[part])
         return fine.view(b, c, h * ratio, w * ratio)
 
     @staticmethod
@@ -131,75 +132,64 @@ class _ConvexUpsample(torch.autograd.Function):
                 )
             )
             return *(next(gradients) if need else None for need in ctx.needs_input_grad[:2]), None, None, None, None
-        h, w = values.shape[-2:]
-        dtype, edge = _computing(values, mask), kernel // 2
-        padded = F.pad(values.to(dtype), [edge] * 4)
-        for_padded = torch.zeros_like(padded)
+        dtype = _computing(values, mask)
+        around = _around(values.to(dtype), kernel)
+        for_around = torch.empty_like(around)
         for_mask = torch.empty_like(mask, memory_format=torch.contiguous_format)
-        by_neighbour = for_mask.unflatten(1, (kernel**2, ratio**2))
-        grown = F.pixel_unshuffle(upstream.to(dtype), ratio).unflatten(1, (-1, ratio**2))
+        by_neighbour = for_mask.view(-1, kernel**2, ratio**2, around.shape[-1])
+        grown = F.pixel_unshuffle(upstream.to(dtype), ratio).unflatten(1, (-1, ratio**2)).flatten(-2)
         for part, weights, total in _weights(mask, ratio, kernel, scale, padding, dtype):
-            g, around = grown[part] / total, padded[part]
-            against = (g * _mixed(weights, around, h, w).div_(total)).sum(1)
+            g, near = grown[part] / total, around[part]
+            against = (g * _mixed(weights, near).div_(total)).sum(1)
             for k in range(kernel**2):
-                ys, xs = _step(k, kernel, h, w)
-                for_padded[part][:, :, ys, xs] += (g * weights[:, None, k]).sum(2)
-                drawn = (g * around[:, :, None, ys, xs]).sum(1)
-                by_neighbour[part][:, k] = drawn.sub_(against).mul_(weights[:, k]).mul_(scale).to(mask.dtype)
-        for_values = for_padded[..., edge : edge + h, edge : edge + w].to(values.dtype)
-        return for_values, for_mask, None, None, None, None
+                for_around[part][:, :, k, 0] = (g * weights[:, None, k]).sum(2)
+                drawn = (g * near[:, :, k]).sum(1)
+                torch.mul(drawn.sub_(against).mul_(weights[:, k]), scale, out=by_neighbour[part][:, k])
+        for_values = F.fold(for_around.flatten(1, 3), values.shape[-2:], kernel, padding=kernel // 2)
+        return for_values.to(values.dtype), for_mask, None, None, None, None
 
 
 def _weights(
     mask: Tensor, ratio: int, kernel: int, scale: float, padding: str, dtype: torch.dtype
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Slices of the batch, their weights (part, kernel^2, ratio^2, h, w) in one buffer that the next slice overwrites,
-    and what these sum to (part, 1, ratio^2, h, w): means are divided by it, because dividing the weights is one pass
+    """Slices of the batch, their weights (part, kernel^2, ratio^2, h w) in one buffer that the next slice overwrites,
+    and what these sum to (part, 1, ratio^2, h w): means are divided by it, because dividing the weights is one pass
     more."""
-    count = mask.shape[0]
-    logits = mask.unflatten(1, (kernel**2, ratio**2))
-    h, w = mask.shape[-2:]
+    count, m, h, w = mask.shape
+    # what lies beyond the border has the weight 0; not a single number, which would have no say in what type is computed in
+    bias = torch.zeros(1, 1, 1, 1, dtype=dtype, device=mask.device)
+    if padding == "renorm":
+        bias = _around(torch.zeros(1, 1, h, w, dtype=dtype, device=mask.device), kernel, beyond=float("-inf"))[:, 0]
     # on a CPU what fits in the cache; on a GPU few large steps
-    step = max(1, BLOCK_VALUES // max(1, logits[:1].numel())) if mask.device.type == "cpu" else max(count, 1)
-    buffer = torch.empty(min(step, count), *logits.shape[1:], dtype=dtype, device=mask.device)
+    step = max(1, BLOCK_VALUES // max(1, m * h * w)) if mask.device.type == "cpu" else max(count, 1)
+    buffer = torch.empty(min(step, count), kernel**2, ratio**2, h * w, dtype=dtype, device=mask.device)
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
         weights = buffer[: part.stop - start]
-        torch.mul(logits[part], scale, out=weights)
-        beyond = list(_beyond(weights, kernel, h, w)) if padding == "renorm" else []
-        # no -inf, whose exponential takes several times as long: a neighbour that exists for the largest, and 0
-        # afterwards
-        for dropped, centre in beyond:
-            dropped.copy_(centre)
-        weights.sub_(weights.amax(1, keepdim=True)).exp_()
-        for dropped, _ in beyond:
-            dropped.zero_()
+        logits = mask[part].flatten(2)
+        if not logits.is_contiguous():  # such as channels last: a matrix is transposed in blocks, which adding does not
+            for into, one in zip(weights, logits, strict=True):
+                into.view(m, h * w).copy_(one)
+            logits = weights
+        # powers of 2 instead of e: a quarter of the time, where the library's exponential is not made for the processor
+        torch.add(bias, logits.view_as(weights), alpha=scale * math.log2(math.e), out=weights)
+        weights.sub_(weights.amax(1, keepdim=True)).exp2_()
         yield part, weights, weights.sum(1, keepdim=True)
 
 
-def _beyond(logits: Tensor, kernel: int, h: int, w: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of the neighbours that lie beyond the border, each with that of the cells whose neighbours they would
-    be.
-    """
-    around, middle = logits.unflatten(1, (kernel, kernel)), kernel // 2
-    centre = around[:, middle, middle]
-    for k in range(kernel):
-        d = k - middle
-        if d:
-            ys = slice(0, min(-d, h)) if d < 0 else slice(max(h - d, 0), h)
-            xs = slice(0, min(-d, w)) if d < 0 else slice(max(w - d, 0), w)
-            yield around[:, k, ..., ys, :], centre[:, None, ..., ys, :]
-            yield around[:, :, k, ..., xs], centre[:, None, ..., xs]
+def _around(values: Tensor, kernel: int, *, beyond: float = 0.0) -> Tensor:
+    """(b, c, kernel^2, 1, h w): the neighbours of every cell, and a number for those beyond the border."""
+    h, w, edge = values.shape[2], values.shape[3], kernel // 2
+    padded = F.pad(values, [edge] * 4, value=beyond)
+    steps = [_step(k, kernel, h, w) for k in range(kernel**2)]
+    return torch.stack([padded[..., ys, xs].flatten(2) for ys, xs in steps], 2)[:, :, :, None]
 
 
-def _mixed(weights: Tensor, padded: Tensor, h: int, w: int) -> Tensor:
-    """(b, c, ratio^2, h, w) weighted means of the neighbours."""
-    kernel = math.isqrt(weights.shape[1])
-    mixed = torch.zeros((), dtype=weights.dtype, device=weights.device)
-    for k in range(kernel**2):
-        ys, xs = _step(k, kernel, h, w)
-        around = padded[:, :, None, ys, xs]
-        mixed = weights[:, None, k] * around if k == 0 else mixed.addcmul_(weights[:, None, k], around)
+def _mixed(weights: Tensor, around: Tensor) -> Tensor:
+    """(b, c, ratio^2, h w) weighted means of the neighbours."""
+    mixed = weights[:, None, 0] * around[:, :, 0]
+    for k in range(1, weights.shape[1]):
+        mixed.addcmul_(weights[:, None, k], around[:, :, k])
     return mixed
 
 
