@@ -111,6 +111,32 @@ def test_a_finding_by_clicking_it_in_the_picture(desk, studio):
     assert asked == pytest.approx([x0, y0, x1, y1], abs=1)
 
 
+def test_a_finding_of_another_model_turns_the_form_and_says_so(desk, studio):
+    desk.choose("Model", "detector")
+    desk.more()
+    desk.choose("Check", "off")
+    run = desk.explain("scene-1")
+    with studio.client() as client:
+        facts = client.get(f"/api/runs/{run}/view/0").json()
+    x0, y0, x1, y1 = facts["boxes"][0]
+    desk.choose("Model", "scenes")
+    desk.choose("Explain", "class")
+    desk.page.get_by_label("Class", exact=True).fill("gear")
+    box = desk.stage.bounding_box()
+    desk.page.mouse.click(
+        box["x"] + (x0 + x1) / 2 / facts["w"] * box["width"], box["y"] + (y0 + y1) / 2 / facts["h"] * box["height"]
+    )
+    words = "Changed from scenes to detector, which found it."
+    desk.page.locator("#question .turned", has_text=words).wait_for()
+    assert words in desk.page.locator("#said").inner_text()
+    assert desk.page.get_by_label("Model", exact=True).input_value() == "detector"
+    desk.watched.picture("turned")
+    desk.page.get_by_role("button", name="Back to scenes").click()
+    assert desk.page.get_by_label("Model", exact=True).input_value() == "scenes"
+    assert desk.page.get_by_label("Class", exact=True).input_value() == "gear"
+    assert desk.page.locator("#question .turned").count() == 0
+
+
 def test_a_class(desk, studio):
     desk.choose("Model", "scenes")
     desk.choose("Explain", "class")

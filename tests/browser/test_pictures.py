@@ -76,3 +76,29 @@ def test_a_folder_in_order(desk, tmp_path):
     desk.page.get_by_text("The question is about 2 pictures of 3").wait_for()
     desk.page.get_by_role("button", name="Empty the tray").click()
     assert desk.tray() == []
+
+
+def test_a_reload_keeps_the_tray_and_says_what_the_studio_lost(desk, studio):
+    desk.sample("Scene 1")
+    desk.page.evaluate(SEND, {"kind": "paste", "files": sent(21)})
+    desk.page.get_by_text("noise 21.png is ready").wait_for()
+    names = desk.tray()
+    desk.page.get_by_text("The question is about 1 picture of 2").wait_for()
+    desk.page.reload()
+    desk.page.wait_for_selector("html.ready")
+    assert desk.tray() == names == ["noise 21.png", "scene-1.jpg"]
+    desk.page.get_by_text("The question is about 1 picture of 2").wait_for()
+    drawn = "[...document.querySelectorAll('.tray img')].every((one) => one.complete && one.naturalWidth > 0)"
+    desk.page.wait_for_function(drawn)
+    desk.page.evaluate(
+        """() => {
+            const kept = JSON.parse(sessionStorage.getItem("isotherm-tray"));
+            kept.taken[0].id = "f".repeat(32);
+            kept.taken[0].thumb = `/api/pictures/${kept.taken[0].id}/thumb`;
+            sessionStorage.setItem("isotherm-tray", JSON.stringify(kept));
+        }"""
+    )
+    desk.watched.expected.append("404")
+    desk.page.reload()
+    desk.page.get_by_text("The studio no longer has noise 21.png; take it again.").wait_for()
+    assert desk.tray() == ["scene-1.jpg"]

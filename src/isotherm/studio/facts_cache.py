@@ -15,6 +15,8 @@ from isotherm.runs.file import versions
 from isotherm.studio.desk.desk import Desk
 
 FILE = "facts.json"
+FORM = 2
+"""Which facts there are; another number makes older files be asked for anew."""
 
 
 def known_facts(
@@ -45,5 +47,5 @@ def known_facts(
 
 def _key(models: Sequence[str]) -> str:
     gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
-    decides = [versions(), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
+    decides = [FORM, versions(), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ import torch
 
 from isotherm import methods
 from isotherm.errors import IsothermError
+from isotherm.jobs.open_model import DEFAULT
 from isotherm.jobs.options import AUTO
 from isotherm.models.choose import family_of_name
 from isotherm.relevance.method import Subject
@@ -36,7 +37,7 @@ def facts(models: Sequence[str]) -> dict[str, Any]:
 def model_facts(name: str) -> dict[str, Any]:
     """Name, family and kind of a model that is not opened, and why it cannot be where that is known already."""
     if name == AUTO:
-        return {"name": name, "kind": "auto", "prompts": "none", "family": ""}
+        return {"name": name, "kind": "auto", "prompts": "none", "family": "", "stands_for": DEFAULT}
     try:
         family, match = family_of_name(name)
     except IsothermError as error:

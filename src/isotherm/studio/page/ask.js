@@ -21,6 +21,8 @@ export class Ask {
     /** @type {Form} */
     this.form = { ...BLANK, model: state.models[0]?.name ?? "auto" };
     this.second = ""; // a second model over the same pictures
+    /** @type {{form: Form, text: string} | null} */
+    this.turned = null; // what the form was before a press in the picture turned it to another model
     this.boxLabel = "";
     this.boxedOn = ""; // id of the picture that boxes in the form lie on
     this.seen = NOTHING_SEEN;
@@ -44,7 +46,7 @@ export class Ask {
 
   /** What of the shown picture the chosen model can be asked about. */
   get offered() {
-    return offeredTo(this.seen, this.form.model);
+    return offeredTo(this.seen, this.form.model, this.state.models);
   }
 
   /** Send the question. */
@@ -105,21 +107,42 @@ export class Ask {
   }
 
   /**
+   * Turn the form to the run that something belongs to, where that is of another model; what was chosen can be had back.
+   * @param {{model: string, options?: Record<string, any>}} run
+   * @param {string} why in words that follow the model's name
+   * @returns {string} what a person must be told of it
+   */
+  turn(run, why) {
+    const form = formOf({ model: run.model, ...run.options }), model = this.known(form.model), before = this.form;
+    if (model === before.model) return "";
+    this.form = { ...form, model };
+    this.turned = { form: before, text: `Changed from ${before.model} to ${model}, ${why}.` };
+    return this.turned.text;
+  }
+
+  /** The form as it was before it was turned to another model. */
+  turnBack() {
+    this.form = this.turned?.form ?? this.form;
+    this.turned = null;
+    this.draw();
+    say(`The form asks ${this.form.model} again.`);
+  }
+
+  /**
    * Explain a finding of the shown picture.
    * @param {number[]} box
    * @param {string} label
-   * @param {string} model the model whose finding it is
    */
-  pickBox(box, label, model) {
-    this.set({ model: this.known(model), what: "box", box });
+  pickBox(box, label) {
+    this.set({ what: "box", box });
     this.boxLabel = label;
     this.boxedOn = this.on.pictures()[0]?.id ?? "";
     this.draw();
   }
 
-  /** @param {string} label @param {string} model */
-  pickClass(label, model) {
-    this.set({ model: this.known(model), what: "class", cls: label });
+  /** @param {string} label */
+  pickClass(label) {
+    this.set({ what: "class", cls: label });
     this.draw();
   }
 
@@ -133,6 +156,7 @@ export class Ask {
   fill(options) {
     const form = formOf(options);
     this.form = { ...form, model: this.known(form.model) };
+    this.turned = null;
     this.boxedOn = ""; // of the pictures that come next
     this.draw();
   }

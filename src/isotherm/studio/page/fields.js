@@ -71,9 +71,13 @@ export class Fields {
     const models = /** @type {Model[]} */ (this.ask.state.models), now = this.ask.model;
     const select = this.select("ask-model", models.map((one) => [one.name, titleOf(one) + (one.error ? " (cannot be opened)" : "")]), this.form.model, (name) => {
       this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
+      this.ask.turned = null;
       this.ask.draw();
     });
-    return field("Model", select, { help: WORDS.model, hint: sentence(now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}`), name: "model" });
+    const made = field("Model", select, { help: WORDS.model, hint: sentence(now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}`), name: "model" });
+    const { turned } = this.ask;
+    if (turned) made.append(el("p", { class: "turned" }, `${turned.text} `, el("button", { type: "button", class: "link", id: "ask-back", on: { click: () => this.ask.turnBack() } }, `Back to ${turned.form.model}`)));
+    return made;
   }
 
   prompt() {
@@ -109,7 +113,7 @@ export class Fields {
 
   /** What is seen in the shown picture, to be pressed. */
   chips() {
-    const { labels, boxes } = this.ask.offered, { form } = this, { model } = form;
+    const { labels, boxes } = this.ask.offered, { form } = this;
     if (!labels.length) return null;
     const detector = isDetector(this.ask.model);
     return el("div", { class: "chips", role: "group", "aria-label": "Seen in the picture shown" }, ...labels.slice(0, 12).map((label, i) => {
@@ -118,8 +122,8 @@ export class Fields {
         if (on) this.ask.set({ what: "auto", box: null, cls: "" });
         else if (boxes[i]) {
           this.ask.on.onlyShown();
-          this.ask.pickBox(boxes[i], label, model);
-        } else this.ask.pickClass(plainLabel(label), model);
+          this.ask.pickBox(boxes[i], label);
+        } else this.ask.pickClass(plainLabel(label));
         this.ask.draw();
       } } }, label);
     }));

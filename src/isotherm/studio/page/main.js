@@ -39,10 +39,16 @@ class Studio {
       seen: (run, picture) => this.seen(run, picture),
       pick: (run, box, label) => {
         this.onlyShown();
-        this.ask.pickBox(box, label, run.options.model ?? run.model);
-        say(`${label || "This finding"} is explained next.`);
+        const turned = this.ask.turn(run, "which found it");
+        this.ask.pickBox(box, label);
+        say(`${label || "This finding"} is explained next. ${turned}`.trim());
       },
-      word: (run, word) => { this.onlyShown(); this.ask.fill(run.options ?? {}); this.ask.pickWord(word); say(`The word “${word}” is explained next.`); },
+      word: (run, word) => {
+        this.onlyShown();
+        const turned = this.ask.turn(run, "which said it");
+        this.ask.pickWord(word);
+        say(`The word “${word}” is explained next. ${turned}`.trim());
+      },
       sets: (sets, index) => void this.sets(sets, index).catch(fail),
     });
     this.remarks = new Remarks(byId("keep"), {

@@ -20,12 +20,14 @@ export function modelsOf(run, picture) {
 }
 
 /**
- * What of it can be asked of a model: only what this model itself saw.
+ * What of it can be asked of a model: only what this model itself saw, by whichever of its names.
  * @param {Seen} seen
  * @param {string} model
+ * @param {{name: string, stands_for?: string}[]} [models] those that may be asked for
  */
-export function offeredTo(seen, model) {
-  return seen.models.includes(model) ? seen : NOTHING_SEEN;
+export function offeredTo(seen, model, models = []) {
+  const really = (/** @type {string} */ name) => models.find((one) => one.name === name)?.stands_for ?? name;
+  return seen.models.some((name) => really(name) === really(model)) ? seen : NOTHING_SEEN;
 }
 
 /**

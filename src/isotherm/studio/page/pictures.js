@@ -1,8 +1,9 @@
 /* "Get a picture": dropped, pasted, picked, a folder, samples, a camera, a video. What was taken lies in a tray, and what
    is chosen there is what the next question is about. */
-import { inTurn, send, upload } from "./api.js";
+import { ApiError, inTurn, request, send, upload } from "./api.js";
 import { doing, el, fail, dialog, say } from "./dom.js";
 import { counted, inOrder, isPicture, isVideo, leftOut, sizeText } from "./names.js";
+import { recalled, remembered } from "./tray.js";
 
 /**
  * A picture or a video that the studio has. thumb: an address of a small picture of it; options: what it adds to a run, such as the part of a video.
@@ -10,6 +11,7 @@ import { counted, inOrder, isPicture, isVideo, leftOut, sizeText } from "./names
  */
 
 const AT_ONCE = 3;
+const KEPT = "isotherm-tray"; // what this tab has taken so far, for when it is loaded again
 const SHOWN = 60; // thumbnails in the tray; of a folder of thousands the rest is counted
 
 /** The tray of pictures, with the ways to fill it. */
@@ -26,6 +28,7 @@ export class Tray {
     this.taken = [];
     /** @type {Set<string>} */
     this.off = new Set(); // ids that are in the tray, but not part of the next question
+    [this.taken, this.off] = recalled(keep());
     /** @type {{run: string, pictures: Taken[]} | null} */
     this.shown = null;
     this.list = el("ul", { class: "tray", "aria-label": "Pictures to ask about" });
@@ -188,7 +191,22 @@ export class Tray {
     } else this.note.textContent = chosen ? `The question is about ${counted(chosen, "picture")} of ${this.taken.length}.${more}` : "No picture is chosen: press one.";
     if (this.taken.length > 1) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.all(chosen < this.taken.length) } }, chosen < this.taken.length ? "Choose all" : "Choose none"));
     if (this.taken.length) this.note.append(" ", el("button", { type: "button", class: "link", on: { click: () => this.clear() } }, "Empty the tray"));
+    keep(remembered(this.taken, this.off));
     this.on.changed();
+  }
+
+  /** A picture that cannot be shown: where the studio no longer has it, it leaves the tray. @param {Taken} one */
+  async missing(one) {
+    const own = one.kind === "video" ? `/api/videos/${one.id}` : `/api/pictures/${one.id}/thumb`;
+    try {
+      await request(own);
+      one.thumb = one.kind === "video" || one.thumb === own ? undefined : own; // it was of a run that is gone
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) return;
+      this.taken = this.taken.filter((other) => other !== one);
+      say(`The studio no longer has ${one.name}; take it again.`);
+    }
+    this.draw();
   }
 
   /** @param {boolean} every */
@@ -215,9 +233,19 @@ export class Tray {
       this.draw();
       this.list.querySelectorAll("button")[at]?.focus();
     } } },
-      one.thumb ? el("img", { src: one.thumb, alt: "", width: 56, height: 56, loading: "lazy" }) : el("span", { class: "blank", "aria-hidden": "true" }, one.kind === "video" ? "▶" : ""),
+      one.thumb ? el("img", { src: one.thumb, alt: "", width: 56, height: 56, loading: "lazy", on: { error: () => void this.missing(one) } }) : el("span", { class: "blank", "aria-hidden": "true" }, one.kind === "video" ? "▶" : ""),
       el("span", { class: "name", text: one.name }));
     return el("li", {}, button);
+  }
+}
+
+/** What this tab keeps of its tray; with a text, that is kept instead. @param {string} [text] */
+function keep(text) {
+  try {
+    if (text !== undefined) sessionStorage.setItem(KEPT, text);
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return null; // the browser keeps nothing, or has no room: a reload then empties the tray
   }
 }
 
