@@ -7,6 +7,7 @@ no GPU it says so and keeps the figures that are there.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,17 @@ from bench.measure import interleaved, machine, publish, table, write  # noqa: E
 Jobs = Mapping[str, Callable[[], Any]]
 
 
-def timed(jobs: Jobs, repeats: int) -> dict[str, float]:
-    """Median seconds of each job, waited for."""
-    return interleaved(jobs, repeats=repeats, warmup=2, wait=torch.cuda.synchronize)
+LONGEST = 20.0
+"""Seconds that the turns of a table may take together; jobs so slow that they need more have fewer turns, three at least."""
+
+
+def timed(jobs: Jobs, repeats: int) -> tuple[dict[str, float], int]:
+    """Median seconds of each job, waited for, and over how many turns."""
+    started = time.perf_counter()
+    interleaved(jobs, repeats=1, warmup=1, wait=torch.cuda.synchronize)
+    turn = (time.perf_counter() - started) / 2
+    turns = min(repeats, max(3, int(LONGEST / turn)))
+    return interleaved(jobs, repeats=turns, warmup=0, wait=torch.cuda.synchronize), turns
 
 
 def peak_mb(job: Callable[[], Any]) -> float:
@@ -40,10 +49,11 @@ def peak_mb(job: Callable[[], Any]) -> float:
 
 def against(jobs: Jobs, unit: str, repeats: int, title: str) -> tuple[str, dict[str, Any]]:
     """A table of jobs with their ratio to one of them, and the figures."""
-    seconds = timed(jobs, repeats)
+    seconds, turns = timed(jobs, repeats)
     rows = [[name, 1e3 * s, s / seconds[unit], peak_mb(jobs[name])] for name, s in seconds.items()]
     columns = ["job", "ms", f"/ {unit}", "peak, MB"]
-    return table(title, columns, rows), {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
+    figures: dict[str, Any] = {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
+    return table(f"{title} (medians of {turns} turns)", columns, rows), {"turns": turns, **figures}
 
 
 def verdict_jobs(device: str) -> Jobs:
@@ -89,12 +99,16 @@ def main(quick: bool = False) -> None:
         (f"ResNet-50, {size} px, batch {batch}", gradient_jobs(batch, size, "cuda"), "FB")
         for batch in ((2,) if quick else (1, 16, 64))
     ]
-    parts.append(("ResNet-50, one picture of 480 x 640, verdicts", verdict_jobs("cuda"), "explained"))
     for shape in ((8, 3, 32, 32),) if quick else ((64, 17, 64, 48), (256, 17, 64, 48), (8, 3, 224, 224)):
         title = f"Loss, forward and backward, {' x '.join(map(str, shape))}"
         parts.append((title, loss_jobs(shape, "cuda"), "floor: copy"))
     parts.append(("Decoders, 64 x 17 maps of 64 x 48", decoder_jobs("cuda"), "copy"))
-    optional: list[Callable[[], tuple[str, Jobs, str]]] = [lambda: _yolo(quick), lambda: _answers(quick)]
+    verdicts = ("ResNet-50, one picture of 480 x 640, verdicts", verdict_jobs("cuda"), "explained")
+    optional: list[Callable[[], tuple[str, Jobs, str]]] = [
+        lambda: _yolo(quick),
+        lambda: _answers(quick),
+        lambda: verdicts,
+    ]
     texts, results, left_out = [], {}, {}
     for make in [*(lambda part=part: part for part in parts), *optional]:
         try:
@@ -106,13 +120,14 @@ def main(quick: bool = False) -> None:
         texts.append(text)
         results[title] = figures
         print(text, flush=True)
+        write("gpu", {"results": results, "left_out": left_out}, quick=quick)  # a machine may be lent for minutes
+        publish("gpu", [_heading(), *texts], quick=quick)
+
+
+def _heading() -> str:
     facts = machine()
-    texts.insert(
-        0,
-        f"{facts['gpu']}, torch {facts['versions'].get('torch', torch.__version__)}, TF32 as torch has it by default.\n",
-    )
-    write("gpu", {"results": results, "left_out": left_out}, quick=quick)
-    publish("gpu", texts, quick=quick)
+    version = facts["versions"].get("torch", torch.__version__)
+    return f"{facts['gpu']}, torch {version}, TF32 as torch has it by default.\n"
 
 
 def _yolo(quick: bool) -> tuple[str, Jobs, str]:

@@ -89,6 +89,22 @@ def test_verdicts_are_the_same(model, level):
     assert [t and t.verdict for t in on_cpu.trust] == [t and t.verdict for t in on_gpu.trust]
 
 
+def test_random_weights_are_the_same():
+    """Each kind of device draws other numbers from a seed; a verdict that rests on random weights may not depend on it."""
+    from isotherm.metrics.randomisation import randomised
+
+    drawn = []
+    for device in ("cpu", "cuda"):
+        layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.MultiheadAttention(8, 2)]
+        torch.manual_seed(1)
+        model = torch.nn.Sequential(*layers).to(device)
+        model.register_parameter("scale", torch.nn.Parameter(torch.full((4,), 2.0, device=device)))
+        with randomised(model, seed=3):
+            drawn.append({name: p.detach().cpu() for name, p in model.named_parameters()})
+            assert all(p.device.type == device for p in model.parameters())
+    assert all(torch.equal(value, drawn[1][name]) for name, value in drawn[0].items())
+
+
 def test_the_verdict_of_an_answer_is_the_same():
     on_cpu, on_gpu = _both("tiny-vlm", HERE / "shapes-count.png", {"prompt": "how many red ?"})
     assert [t and t.verdict for t in on_cpu.trust] == [t and t.verdict for t in on_gpu.trust]

@@ -77,8 +77,8 @@ def randomised(
 
     A module is re-initialised by its own ``reset_parameters``; without one, its parameters become normal noise of the
     same root mean square. What a module draws depends on ``seed`` and its name only, so that a longer cascade holds
-    the same weights as a shorter one, and the global random state is left as it was. Parameters that several modules
-    share stay shared: randomising one randomises all.
+    the same weights as a shorter one, on every device, and the global random state is left as it was. Parameters that
+    several modules share stay shared: randomising one randomises all.
 
     Batch norm: ``reset_parameters`` makes scale 1, shift 0, mean 0 and variance 1, and frozen batch norms are set to
     the same. Statistics of the old weights would be as wrong as any others, but without fitting ones the signal of a
@@ -192,10 +192,15 @@ def _put_back(saved: list[tuple[nn.Module, dict, dict]]) -> None:
 
 def _randomise(module: nn.Module, seed: int) -> bool:
     """Random weights for one module; True where it re-initialised itself."""
-    before = {n: p.detach().clone() for n, p in module._parameters.items() if p is not None}
-    flags = {n: p.requires_grad for n, p in module._parameters.items() if p is not None}
-    devices = sorted({p.device.index or 0 for p in before.values() if p.device.type == "cuda"})
-    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=devices):
+    devices = sorted({p.device.index or 0 for p in module.parameters(recurse=False) if p.device.type == "cuda"})
+    with (
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.random.fork_rng(devices=devices),
+        _on_the_processor(module),
+    ):
+        before = {n: p.detach().clone() for n, p in module._parameters.items() if p is not None}
+        flags = {n: p.requires_grad for n, p in module._parameters.items() if p is not None}
         torch.manual_seed(seed)
         resets = _reset(module)
         stuck = []
@@ -210,6 +215,29 @@ def _randomise(module: nn.Module, seed: int) -> bool:
                 stuck.append(name)
             new.requires_grad_(flags[name])
     return not stuck
+
+
+@contextmanager
+def _on_the_processor(module: nn.Module) -> Iterator[None]:
+    """A module's own tensors on the CPU, and what they have become back where they were.
+
+    Each kind of device draws other numbers from the same seed, and a verdict may not depend on the device.
+    """
+    kept: list[tuple[dict[str, Any], str, Tensor]] = []
+    own: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+    for tensors in own:
+        for name, tensor in tensors.items():
+            if tensor is not None and tensor.device.type != "cpu":
+                kept.append((tensors, name, tensor))
+                copy = tensor.detach().cpu()
+                tensors[name] = (
+                    nn.Parameter(copy, requires_grad=tensor.requires_grad) if tensors is module._parameters else copy
+                )
+    yield
+    for tensors, name, tensor in kept:
+        if tensors[name] is not None:
+            tensor.copy_(tensors[name])
+            tensors[name] = tensor
 
 
 def _reset(module: nn.Module) -> bool:
