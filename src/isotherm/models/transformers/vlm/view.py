@@ -18,6 +18,7 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.recompute import recomputed_layers
+from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
@@ -59,8 +60,8 @@ class TokenizerVocabulary:
         return self._size
 
 
-class TransformersVlm:
-    """Fulfils :class:`isotherm.vlm.view.LanguageView`.
+class TransformersVlm(BatchedPrompts):
+    """Fulfils :class:`isotherm.vlm.view.LanguageView`, and :class:`isotherm.vlm.batch.BatchedView`.
 
     Args:
         model: a ``...ForConditionalGeneration``.

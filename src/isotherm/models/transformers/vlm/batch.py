@@ -1,0 +1,110 @@
+"""Several prompts of one form through the processor of a model of transformers, and its language model's states."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError, OptionError, ShapeError
+from isotherm.vlm.batch import PromptBatch, Side, whole_grid
+from isotherm.vlm.tokens import TokenGrid
+
+
+class BatchedPrompts:
+    """What :class:`isotherm.models.transformers.vlm.view.TransformersVlm` has of
+    :class:`isotherm.vlm.batch.BatchedView`.
+    """
+
+    def batch(
+        self: Any,
+        pictures: Sequence[Sequence[Picture]],
+        texts: Sequence[str],
+        *,
+        text_first: bool = False,
+        side: Side | None = None,
+    ) -> PromptBatch:
+        """As of :class:`isotherm.vlm.batch.BatchedView`."""
+        from PIL import Image
+
+        sizes = _sizes(pictures, texts)
+        padding: dict[str, Any] = {"padding": True} | ({} if side is None else {"padding_side": side})
+        with warnings.catch_warnings():
+            # PaliGemma's processor makes labels in a way that numpy dislikes
+            warnings.simplefilter("ignore", DeprecationWarning)
+            inputs = self._placed(
+                self.processor(
+                    text=[self._text("image", len(sizes), text, text_first) for text in texts],
+                    images=[[Image.fromarray(p) for p in several] for several in pictures],
+                    return_tensors="pt",
+                    **padding,
+                )
+            )
+        ids = inputs["input_ids"]
+        first = 0
+        grids = []
+        for picture in self.layout.pictures(_of_first(inputs, len(texts), len(sizes)), sizes):
+            grid = whole_grid(picture)
+            grids.append(TokenGrid(grid.frame, grid.token + first))
+            first += picture.count
+        marked = ids == self._token
+        counts = marked.sum(1)
+        if bool((counts != first).any()):
+            raise AdapterError(
+                f"{self.name} has {int(counts[counts != first][0])} vision tokens in a prompt; the layout of its pictures says {first}"
+            )
+        place = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        real = inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(marked)
+        return PromptBatch(
+            inputs,
+            tuple(texts),
+            place[marked].view(len(texts), first),
+            place.masked_fill(~real, -1).amax(1),
+            tuple(grids),
+        )
+
+    def states(self: Any, batch: PromptBatch) -> Float[Tensor, "b t c"]:
+        """As of :class:`isotherm.vlm.batch.BatchedView`: of the model without its output layer, whose logits nobody
+        reads.
+        """
+        inner = self.model.base_model
+        deltas = getattr(inner, "rope_deltas", None)
+        try:
+            states: Tensor = inner(**batch.inputs, use_cache=False).last_hidden_state
+        finally:
+            if hasattr(inner, "rope_deltas"):
+                inner.rope_deltas = deltas
+        return states
+
+
+def _sizes(pictures: Sequence[Sequence[Picture]], texts: Sequence[str]) -> list[tuple[int, int]]:
+    """(h, w) of the pictures of every prompt."""
+    if not len(pictures) or len(pictures) != len(texts):
+        raise OptionError(
+            f"there are pictures for {len(pictures)} prompts and {len(texts)} texts; give as many of both"
+        )
+    for text in texts:
+        if not text.strip():
+            raise OptionError("a text is empty; say what to look for, such as 'the red cup'")
+    sizes = [[(p.shape[0], p.shape[1]) for p in several] for several in pictures]
+    if not sizes[0]:
+        raise OptionError("a prompt has no pictures; give at least one")
+    other = next((s for s in sizes if s != sizes[0]), None)
+    if other is not None:
+        raise ShapeError(
+            f"the pictures of one prompt are of {sizes[0]} pixels (height, width), of another {other}; prompts of one batch have as many pictures of the same sizes"
+        )
+    return sizes[0]
+
+
+def _of_first(inputs: dict[str, Any], prompts: int, pictures: int) -> dict[str, Any]:
+    """The inputs of the first prompt, as layouts read them."""
+    counts = {"image_grid_thw": pictures, "batch_num_images": 1}
+    if len(inputs["pixel_values"]) == prompts * pictures:
+        counts["pixel_values"] = pictures
+    return inputs | {name: inputs[name][:count] for name, count in counts.items() if inputs.get(name) is not None}
