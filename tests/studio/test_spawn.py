@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from isotherm.studio.spawn import spawned
-from rigs.echo import serve
+from rigs.echo import serve, tell
 
 
 def test_it_runs_already_and_its_pipe_ends_with_it():
@@ -17,4 +19,11 @@ def test_it_runs_already_and_its_pipe_ends_with_it():
     process.join()
     with pytest.raises((EOFError, OSError)):
         pipe.recv()
+    pipe.close()
+
+
+def test_it_finds_its_threads_and_its_place_before_it_imports_anything():
+    process, pipe = spawned(tell, "OMP_NUM_THREADS", "YOLO_OFFLINE", name="told", nice=3, threads=5)
+    assert pipe.recv() == ["5", os.environ.get("YOLO_OFFLINE", "1"), min(os.nice(0) + 3, 19), False]
+    process.join()
     pipe.close()

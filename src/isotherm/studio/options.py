@@ -14,6 +14,7 @@ PORTS = 65_535
 RANGES = {
     "timeout": (1, 1_000_000_000),
     "queue": (1, 1_000_000),
+    "threads": (1, 1024),
     "keep_runs": (1, 1_000_000_000),
     "keep_gb": (0, 1_000_000_000),
     "keep_days": (0, 1_000_000),
@@ -55,6 +56,8 @@ class StudioOptions:
     """Seconds that a run may take."""
     queue: int = 16
     """Runs that may wait; more are refused until there is room."""
+    threads: int | None = None
+    """Threads that a run computes with. Default: one for each core that the studio may use."""
     keep_runs: int | None = None
     """Forget the oldest runs beyond so many; those with a star stay."""
     keep_gb: float | None = None

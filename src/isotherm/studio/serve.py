@@ -24,6 +24,7 @@ from isotherm.studio.guard import LOOPBACK, Guard
 from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.options import StudioOptions
+from isotherm.studio.processor import BEHIND
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
 from isotherm.studio.store.database import in_words
@@ -100,12 +101,18 @@ def _studio(options: StudioOptions, say: Say, ends: ExitStack) -> Studio:
     history.sweep()
     forget = partial(_forget_old, history, options)
     forget()
-    pictures, exports = Desk("pictures", timeout_s=20.0), Desk("exports", timeout_s=600.0)
+    pictures = Desk("pictures", timeout_s=20.0, threads=1)
+    exports = Desk("exports", timeout_s=600.0, nice=BEHIND, threads=options.threads)
     for desk in (pictures, exports):
         ends.callback(desk.close)
     heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
     room = Workroom(
-        history, most_waiting=options.queue, timeout_s=options.timeout, heatmaps=heatmaps.dpath, after_run=forget
+        history,
+        most_waiting=options.queue,
+        timeout_s=options.timeout,
+        heatmaps=heatmaps.dpath,
+        after_run=forget,
+        threads=options.threads,
     )
     ends.callback(room.close)
     cameras = Cameras(options.camera, room)

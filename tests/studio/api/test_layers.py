@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from isotherm.models.choose import open_view
 from isotherm.studio.work.layers import layer_tree
+from isotherm.studio.work.worker import JOBS
 from isotherm.studio.work.workroom import Busy
-from rigs.studio import client_of
+from rigs.studio import client_of, studio_in
+from rigs.studio_jobs import JOBS as PLAY
+from rigs.studio_jobs import PlayJob
 
 
 def flat(tree):
@@ -55,8 +59,42 @@ def test_who_waits_too_long_is_told(studio, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(studio.room, "_answer", lambda *question: release.wait(10))
     with pytest.raises(Busy, match="ask again"):
-        studio.room.ask("layers", None or _options(), timeout_s=0.01)
+        studio.room.ask("layers", None or _options(), begin_s=0.01)
     release.set()
+
+
+def test_a_long_run_does_not_keep_layers_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr("isotherm.studio.api.layers.SOON_S", 0.01)
+    with studio_in(tmp_path, jobs={**JOBS, **PLAY}) as parts, client_of(parts) as client:
+        run_id = parts.room.submit(PlayJob(steps=("wait for cancel",)), key="k", title="a long run")
+        next(pair for pair in parts.room.events.of(run_id) if pair is not None and pair[1]["event"] == "running")
+        answer = client.get("/api/models/scenes/layers")
+        assert parts.room.place(run_id) == 0
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == layer_tree(open_view("scenes"))
+
+
+def test_two_who_ask_during_a_run_have_the_model_opened_once(tmp_path, monkeypatch):
+    opened = []
+
+    def beside(options):
+        opened.append(options.model)
+        both.wait(10)  # until the second one waits for its turn as well
+        return [{"name": "a layer"}]
+
+    both = threading.Event()
+    with studio_in(tmp_path) as parts, client_of(parts) as client, ThreadPoolExecutor(2) as pool:
+        monkeypatch.setattr("isotherm.studio.api.layers._beside", beside)
+        monkeypatch.setattr(parts.room, "ask", lambda *question, **options: refuse(both, opened))
+        answers = list(pool.map(client.get, 2 * ["/api/models/scenes/layers"]))
+    assert [answer.json() for answer in answers] == 2 * [[{"name": "a layer"}]]
+    assert opened == ["scenes"]
+
+
+def refuse(both, opened):
+    if opened:
+        both.set()
+    raise Busy("a run is worked on")
 
 
 def _options():

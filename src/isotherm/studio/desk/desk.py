@@ -23,6 +23,7 @@ from isotherm.studio.spawn import spawned
 TASKS: Mapping[str, str] = {
     "export": "isotherm.studio.exports.draw:export",
     "facts": "isotherm.studio.desk.facts:facts",
+    "layers": "isotherm.studio.desk.layers:layers",
     "look": "isotherm.studio.desk.pictures:look",
     "show": "isotherm.studio.desk.pictures:show",
     "look at video": "isotherm.studio.desk.videos:look",
@@ -43,10 +44,21 @@ class Desk:
         name: of the process.
         timeout_s: how long a piece of work may take.
         tasks: as :data:`TASKS`.
+        nice: how far its process stands behind others.
+        threads: that it computes with; None: as :func:`isotherm.studio.processor.environment` decides.
     """
 
-    def __init__(self, name: str, *, timeout_s: float = 60.0, tasks: Mapping[str, str] = TASKS) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout_s: float = 60.0,
+        tasks: Mapping[str, str] = TASKS,
+        nice: int = 0,
+        threads: int | None = None,
+    ) -> None:
         self.name, self.timeout_s, self._tasks = name, timeout_s, tasks
+        self._nice, self._threads = nice, threads
         self._turn = threading.Lock()
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -90,7 +102,7 @@ class Desk:
     def _started(self) -> Connection:
         if self._process is None or not self._process.is_alive() or self._pipe is None:
             self._end()
-            self._process, self._pipe = spawned(serve, name=self.name)
+            self._process, self._pipe = spawned(serve, name=self.name, nice=self._nice, threads=self._threads)
             if self._closed:  # whoever closed it saw no process yet
                 self._end()
                 raise InputError("the studio is ending")

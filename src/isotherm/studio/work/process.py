@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from isotherm.studio.processor import BEHIND
 from isotherm.studio.spawn import spawned
 from isotherm.studio.work.worker import serve
 
@@ -20,10 +21,14 @@ class WorkerProcess:
         jobs: as :data:`isotherm.studio.work.worker.JOBS`.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well; None: nowhere.
+        threads: that it computes with; None: as :func:`isotherm.studio.processor.environment` decides.
     """
 
-    def __init__(self, jobs: Mapping[str, tuple[str, str]], most_bytes: int, heatmaps: Path | None) -> None:
+    def __init__(
+        self, jobs: Mapping[str, tuple[str, str]], most_bytes: int, heatmaps: Path | None, threads: int | None
+    ) -> None:
         self._arguments = (dict(jobs), most_bytes, heatmaps)
+        self._threads = threads
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._sending = threading.Lock()
@@ -91,4 +96,4 @@ class WorkerProcess:
 
     def _start(self) -> None:
         self.end()
-        self._process, self._pipe = spawned(serve, *self._arguments, name="worker")
+        self._process, self._pipe = spawned(serve, *self._arguments, name="worker", nice=BEHIND, threads=self._threads)

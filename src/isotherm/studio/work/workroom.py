@@ -76,6 +76,7 @@ class Workroom:
         heatmaps: the folder where every finished map is kept by its time as well; None: nowhere.
         after_run: called when a run has ended, such as to forget old ones.
         jobs: as :data:`isotherm.studio.work.worker.JOBS`.
+        threads: that a run computes with; None: as :func:`isotherm.studio.processor.environment` decides.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Workroom:
         heatmaps: Path | None = None,
         after_run: Callable[[], object] = lambda: None,
         jobs: Mapping[str, tuple[str, str]] = JOBS,
+        threads: int | None = None,
     ) -> None:
         self.history, self.most_waiting, self.timeout_s = history, most_waiting, timeout_s
         self.events = Events()
         self._after_run = after_run
-        self._jobs, self._worker = jobs, WorkerProcess(jobs, most_bytes, heatmaps)
+        self._jobs, self._worker = jobs, WorkerProcess(jobs, most_bytes, heatmaps, threads)
         self._waiting: deque[Waiting] = deque()
         self._questions: deque[tuple[dict[str, Any], Future[Any]]] = deque()
         self._current: str | None = None
@@ -137,13 +139,13 @@ class Workroom:
             self._changed.notify_all()
         return run_id
 
-    def ask(self, task: str, options: JobOptions, *, timeout_s: float = ANSWER_S, **arguments: Any) -> Any:
+    def ask(self, task: str, options: JobOptions, *, begin_s: float = ANSWER_S, **arguments: Any) -> Any:
         """What the process says of a model, which it opens where it is not open; before all runs that wait.
 
         Args:
             task: one of :data:`isotherm.studio.work.worker.QUESTIONS`.
             options: that name the model.
-            timeout_s: how long to wait.
+            begin_s: how long to wait for a run that is worked on.
             **arguments: further ones of the task.
 
         Raises:
@@ -160,10 +162,13 @@ class Workroom:
             self._questions.append((order, answer))
             self._changed.notify_all()
         try:
-            return answer.result(timeout_s)
+            with suppress(TimeoutError):
+                return answer.result(begin_s)
+            if answer.cancel():  # nobody has begun
+                raise Busy("a run is worked on; ask again when it has ended")
+            return answer.result(ANSWER_S)
         except TimeoutError as error:
-            answer.cancel()
-            raise Busy("a run is worked on; ask again when it has ended") from error
+            raise Busy("the answer takes long; ask again") from error
         except CancelledError as error:
             raise Busy("the studio is ending") from error
 
