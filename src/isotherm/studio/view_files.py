@@ -30,7 +30,7 @@ def view_path(folder: Path, index: int, suffix: str) -> Path:
     Args:
         folder: the run's.
         index: the picture's number, from 0.
-        suffix: .json, .f16, .jpg or .thumb.jpg.
+        suffix: .json, .f16, .jpg, .thumb.jpg or .map.jpg.
 
     Raises:
         NotThere: there is no such picture, or it is not done yet.

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from isotherm.cli.main import main
+from isotherm.data.video import read_frames
 from isotherm.draw.save import load_map16, read_command
 from isotherm.heatmap import Heatmap
 from isotherm.studio.exports.forms import FORMS, file_name
 from isotherm.studio.exports.table import safe_cell
-from rigs.studio import finished_run, png, send
+from rigs.studio import finished_run, png, saved, send
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,24 @@ def test_pictures_with_and_without_what_the_map_lies_over(studio, scene, tmp_pat
     assert np.abs(over_pixels - alone_pixels).mean() > 5
     (tmp_path / "a.png").write_bytes(exported(studio, scene, "overlay").content)
     assert read_command(tmp_path / "a.png") == "isotherm explain scene-1.jpg --model detector"
+
+
+def test_several_pictures_become_a_video_and_one_does_not(studio, tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    wide, high = (saved(Image.new("RGB", size, (90, 120, 60))) for size in ((640, 200), (100, 300)))
+    ids = [send(studio, data, name) for data, name in ((wide, "wide.png"), (high, "high.png"))]
+    run_id = finished_run(studio, ids, model="scenes", trust="off")
+    answer = exported(studio, run_id, "mp4")
+    assert "wide" in answer.headers["content-disposition"]
+    fpath = tmp_path / "a.mp4"
+    fpath.write_bytes(answer.content)
+    frames = [frame.array() for frame in read_frames(fpath)]
+    assert [frame.shape for frame in frames] == [(300, 640, 3)] * 2
+    first, second = (frame.astype(int) for frame in frames)
+    assert first[5].mean() > 220  # paper above the wide one
+    assert first[150].mean() < 160
+    assert second[:, 5].mean() > 220  # and beside the high one
+    assert second[5, 300:340].mean() < 160
 
 
 def test_a_report_to_print(studio, scene):
@@ -112,7 +131,7 @@ def test_everything_as_a_zip(studio, scene, tmp_path):
 @pytest.mark.parametrize(
     ("params", "status", "message"),
     [
-        ({"form": "mp4"}, 409, "has no video"),
+        ({"form": "mp4"}, 409, "an MP4 shows several moments or pictures, and this run has a map of 1"),
         ({"form": "exe"}, 422, "form"),
         ({"form": "png", "map": 99}, 404, "they are numbered from 0"),
         ({"form": "png", "index": 99}, 404, "no picture 99"),

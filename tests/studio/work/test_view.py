@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
@@ -92,3 +93,18 @@ def test_a_list_that_is_being_written_is_read_as_far_as_it_goes(tmp_path):
     with pytest.raises(NotThere, match="no picture 1 that can be shown"):
         view_of(tmp_path, 1)
     assert json.loads(index.read_bytes().splitlines()[0])["index"] == 0
+
+
+def test_what_is_listed_shows_the_map_where_it_says_anything(tmp_path):
+    written(tmp_path, [relevance([[0.0] * 4, [0.0, 0.0, 0.0, 5.0]])])
+    small, bare = (
+        np.asarray(Image.open(view_path(tmp_path, 0, suffix))).astype(int) for suffix in (".map.jpg", ".thumb.jpg")
+    )
+    assert small.shape == bare.shape == (20, 40, 3)
+    assert bare.max() < 10
+    assert small[15:, 34:].mean() > 60  # where the value is
+    assert small[:8, :20].max() < 30  # and nowhere else
+    (tmp_path / "silent").mkdir()
+    ViewWriter(tmp_path / "silent", command="c").add({"name": "a.png"}, PICTURE, [relevance([[0.0] * 4] * 2)])
+    with pytest.raises(NotThere):
+        view_path(tmp_path / "silent", 0, ".map.jpg")

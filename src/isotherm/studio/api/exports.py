@@ -24,7 +24,7 @@ from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import RECORD
 from isotherm.studio.store.query import RunFacts
 from isotherm.studio.studio import Studio
-from isotherm.studio.view_files import view_of
+from isotherm.studio.view_files import pictures_of, view_of
 from isotherm.version import __version__
 
 FormName = Literal["png", "overlay", "png16", "npy", "npz", "mp4", "pdf", "csv", "zip", "python", "command"]
@@ -50,7 +50,11 @@ def routes(studio: Studio) -> APIRouter:
         index: Annotated[int, Query(ge=0, le=99_999, description="the picture's number, for forms of one map")] = 0,
         map: Annotated[int, Query(ge=0, le=9_999, description="the map's number, for forms of one map")] = 0,
     ) -> Response:
-        """A map (png, overlay, png16, npy, npz) or the whole run (mp4, pdf, csv, zip, python, command) as a file."""
+        """A map (png, overlay, png16, npy, npz) or the whole run (mp4, pdf, csv, zip, python, command) as a file.
+
+        The mp4 of a video is its heatmap video; that of several pictures shows one after the other; of one there is
+        none.
+        """
         run = studio.history.run(run_id)
         folder = studio.room.folder(run_id)
         if form == "command":
@@ -69,8 +73,8 @@ def routes(studio: Studio) -> APIRouter:
         if form == "zip":
             parts = bundle(run, folder, _pictures(studio, run))
             return StreamingResponse(parts, media_type=FORMS[form].kind, headers=_named(file_name(form, run.title)))
-        if form == "mp4":
-            return _video(run, folder)
+        if form == "mp4" and (video := _video(run, folder)) is not None:
+            return video
         return _drawn(studio, form, run, folder, index, map)
 
     return router
@@ -126,12 +130,22 @@ def _pictures(studio: Studio, run: RunFacts) -> dict[str, Path]:
     return there
 
 
-def _video(run: RunFacts, folder: Path) -> Response:
+def _video(run: RunFacts, folder: Path) -> Response | None:
+    """The run's heatmap video; None where its pictures are to be made one.
+
+    Raises:
+        Refused: it has no video, and too few pictures with a map to make one.
+    """
     for suffix in VIDEOS:
         if (video := next(iter(sorted(folder.glob(f"*{suffix}"))), None)) is not None:
             kind = "video/mp4" if suffix == ".mp4" else "image/gif"
             return FileResponse(video, media_type=kind, filename=Path(file_name("mp4", run.title)).stem + suffix)
-    raise Refused(409, "the run has no video: it was asked about pictures")
+    maps = sum(1 for one in pictures_of(folder) if one["status"] == "done" and one["maps"])
+    if maps < 2:
+        raise Refused(
+            409, f"an MP4 shows several moments or pictures, and this run has a map of {maps}; take the PNG of it"
+        )
+    return None
 
 
 def _text(form: str, text: str | bytes, run: RunFacts) -> Response:

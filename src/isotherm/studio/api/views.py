@@ -12,7 +12,7 @@ from isotherm.studio.api.examples import PICTURE, VIEW, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.studio import Studio
-from isotherm.studio.view_files import pictures_of, view_of, view_path
+from isotherm.studio.view_files import FOLDER, pictures_of, view_of, view_path
 
 Index = Annotated[int, PathParameter(ge=0, le=99_999, description="the picture's number, from 0", examples=[0])]
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
@@ -58,9 +58,10 @@ def routes(studio: Studio) -> APIRouter:
         return _send(run_id, index, ".jpg", "image/jpeg")
 
     @router.get("/api/runs/{run_id}/view/{index}/thumb", response_class=Response, responses=_file("image/jpeg"))
-    def thumb(run_id: Id, index: Index) -> FileResponse:
-        """The same, small."""
-        return _send(run_id, index, ".thumb.jpg", "image/jpeg")
+    def thumb(run_id: Id, index: Index, bare: bool = False) -> FileResponse:
+        """The same, small, with its first map over it, where that says anything; ``bare``: the picture alone."""
+        has_map = not bare and (room.folder(run_id) / FOLDER / f"{index:05d}.map.jpg").is_file()
+        return _send(run_id, index, ".map.jpg" if has_map else ".thumb.jpg", "image/jpeg")
 
     def _send(run_id: str, index: int, suffix: str, kind: str) -> FileResponse:
         history.run(run_id)

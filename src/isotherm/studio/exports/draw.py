@@ -17,6 +17,7 @@ from isotherm.draw.picture import Picture
 from isotherm.heatmap import Heatmap
 from isotherm.jobs.explain.choices import style_of
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.studio.exports.film import write_film
 from isotherm.studio.exports.maps import heatmap_of
 from isotherm.studio.exports.pdf import write_pdf
 from isotherm.studio.view_files import view_path
@@ -35,7 +36,7 @@ def export(
     """Write an export to a file.
 
     Args:
-        form: png, overlay, png16, npy, npz or pdf.
+        form: png, overlay, png16, npy, npz, pdf, or mp4 of several pictures.
         out: the file.
         folder: the run's.
         index: the picture's number.
@@ -50,6 +51,9 @@ def export(
     style, renormalise, boxes = _looks(options)
     if form == "pdf":
         write_pdf(Path(out), Path(folder), style, remarks)
+        return
+    if form == "mp4":
+        write_film(Path(out), Path(folder), style)
         return
     heatmap, view = heatmap_of(Path(folder), index, number)
     if form in ("npy", "npz", "png16"):

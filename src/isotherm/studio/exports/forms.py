@@ -30,7 +30,7 @@ FORMS: Mapping[str, Form] = {
     "png16": Form(".png", "image/png", of_map=True, drawn=True),
     "npy": Form(".npy", "application/octet-stream", of_map=True, drawn=True),
     "npz": Form(".npz", "application/octet-stream", of_map=True, drawn=True),
-    "mp4": Form(".mp4", "video/mp4"),
+    "mp4": Form(".mp4", "video/mp4", drawn=True),
     "pdf": Form(".pdf", "application/pdf", drawn=True),
     "csv": Form(".csv", "text/csv; charset=utf-8"),
     "zip": Form(".zip", "application/zip"),

@@ -13,11 +13,11 @@ const KEEP_MS = 60_000; // a file that the browser may still be saving
  * @returns {HTMLElement[]}
  */
 export function exportsOf(run, picture, map) {
-  const video = (run.files ?? []).some((/** @type {string} */ name) => name.endsWith(".mp4"));
-  const list = FORMS.filter((form) => form.form !== "mp4" || video);
+  const there = (run.files ?? []).some((/** @type {string} */ name) => name.endsWith(".mp4")), film = there || (run.pictures ?? []).length > 1;
+  const list = FORMS.filter((form) => form.form !== "mp4" || film).map((form) => (form.form === "mp4" && there ? { ...form, large: true } : form));
   /** @param {string} of */
   const links = (of) => el("ul", { class: "files" }, ...list.filter((form) => form.of === of).map((form) => el("li", {}, linkOf(form, urlOf(run.id, form, picture, map ?? 0)))));
-  return [el("div", { class: "label" }, el("span", { text: "Files" })), ...(map === null ? [] : [el("div", { class: "pair" }, el("span", { class: "hint", text: "this map" }), links("map"))]), el("div", { class: "pair" }, el("span", { class: "hint", text: "the whole run" }), links("run"))];
+  return [el("div", { class: "label" }, el("span", { text: "Files" })), ...(map === null ? [] : [el("div", { class: "pair" }, el("span", { class: "hint", text: "this map" }), links("map"))]), el("div", { class: "pair" }, el("span", { class: "hint", text: "the whole run" }), links("run")), ...(film ? [] : [el("p", { class: "hint", text: "MP4: of videos, and of several pictures." })])];
 }
 
 /** @param {import("./forms.js").Form} form @param {string} href */

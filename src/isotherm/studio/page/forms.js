@@ -11,7 +11,7 @@ export const FORMS = [
   { form: "npz", title: "NPZ", text: "The map's values with where they lie over the picture", of: "map" },
   { form: "pdf", title: "PDF report", text: "Pictures, maps, verdicts and how they were made, to be printed", of: "run" },
   { form: "csv", title: "CSV", text: "A line of figures for each map", of: "run" },
-  { form: "mp4", title: "MP4", text: "The heatmap video", of: "run", large: true },
+  { form: "mp4", title: "MP4", text: "The heatmap video; of several pictures, one after the other", of: "run" },
   { form: "zip", title: "Everything", text: "All files of the run, as a zip", of: "run", large: true },
 ];
 

@@ -245,7 +245,7 @@ class Studio {
 /** The pictures and videos that a run was asked about, as the tray has them. @param {any} run @returns {import("./pictures.js").Taken[]} */
 function takenOf(run) {
   const pictures = /** @type {{id: string, name: string}[]} */ (run.pictures ?? []);
-  return pictures.map(({ id, name }, i) => ({ id, name, kind: isVideo({ name, type: "" }) ? "video" : undefined, thumb: `/api/runs/${run.id}/view/${i}/thumb` }));
+  return pictures.map(({ id, name }, i) => ({ id, name, kind: isVideo({ name, type: "" }) ? "video" : undefined, thumb: `/api/runs/${run.id}/view/${i}/thumb?bare=true` }));
 }
 
 /** Begin. Nothing here is waited for at the top: what is loaded later imports from here, and would wait for it. */

@@ -1,8 +1,9 @@
 """What the page shows of a run, ready to be sent: written once by the process that has the maps in memory.
 
 In the run's folder ``view/``, for picture number N: ``N.json`` (findings, notes and what each map is), ``N.f16`` (the
-maps' values, one behind the other), ``N.jpg`` and ``N.thumb.jpg`` (the picture, upright). ``pictures.jsonl`` gains a
-line for each picture as soon as it can be shown, so that a batch can be looked at while it runs.
+maps' values, one behind the other), ``N.jpg`` and ``N.thumb.jpg`` (the picture, upright), and ``N.map.jpg`` (the small
+one with its first map over it, where that says anything). ``pictures.jsonl`` gains a line for each picture as soon as
+it can be shown, so that a batch can be looked at while it runs.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from isotherm.atomic import atomic_write
-from isotherm.draw.colour import Scale, shared_scale
-from isotherm.draw.describe import in_halves, page_map
+from isotherm.draw.colour import Scale, scale_of, shared_scale
+from isotherm.draw.describe import in_halves, page_map, silence_of
+from isotherm.draw.overlay import overlay_tile
+from isotherm.draw.style import Style
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.localisation import box_coverage, energy_inside
 from isotherm.studio.desk.pictures import THUMB_SIDE, save_shown
 from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.view_files import FOLDER, INDEX
 
+SMALL = Style(lines=(), peak=False, unseen=False)
+"""Of pictures that are listed: lines would be all that is seen of them."""
 BINS = 32
 """Of a histogram."""
 OF_A_MAP = ("method", "layer", "model", "score", "probability", "confidence", "part", "finding", "verdict", "judgement")
@@ -120,6 +125,8 @@ class ViewWriter:
         image = Image.fromarray(picture)
         save_shown(image, stem.with_suffix(".jpg"))
         save_shown(image, stem.with_suffix(".thumb.jpg"), THUMB_SIDE)
+        if maps and not silence_of(maps[0]):
+            save_shown(_small(image, maps[0], scales[0]), stem.with_suffix(".map.jpg"), THUMB_SIDE)
         _write(stem.with_suffix(".json"), _json(view))
         self._list(_summary(view))
 
@@ -153,6 +160,13 @@ class ViewWriter:
         with (self._folder / INDEX).open("ab") as file:
             file.write(_json({"index": self._count, **line}) + b"\n")
         self._count += 1
+
+
+def _small(image: Image.Image, heatmap: Heatmap, scale: Scale | None) -> Image.Image:
+    """The picture as small as it is listed, with the map over it that is shown first."""
+    tile = image.copy()
+    tile.thumbnail((THUMB_SIDE, THUMB_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return overlay_tile(heatmap, tile, scale=scale or scale_of(heatmap), style=SMALL)
 
 
 def _summary(view: Mapping[str, Any]) -> dict[str, Any]:
