@@ -9,10 +9,9 @@ from typing import Any
 
 from isotherm.cam.attribute import Layers
 from isotherm.cam.explanation import Explanation
-from isotherm.cam.trace import Fuse
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.explaining import ExplainOptions, Smooth, Target, TrustLevel, explain_pictures
+from isotherm.explaining import ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.models.choose import open_view, open_with
 from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
@@ -34,7 +33,7 @@ def explain(
     target: Target = None,
     method: str | Method | Sequence[str | Method] | None = None,
     layers: Layers = "auto",
-    fuse: Fuse = "mean",
+    fuse: Layering = "mean",
     smooth: Smooth = "none",
     trust: TrustLevel = "fast",
     seed: int | None = None,
@@ -61,7 +60,7 @@ def explain(
             None: count where the prompt asks how many, else whole.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
         layers: names of target layers, or ``auto``.
-        fuse: how several layers become one map.
+        fuse: how several layers become one map, mean or max; none: each layer has a map of its own.
         smooth: ``eigen`` projects weighted activations on their first principal direction, ``augment`` averages
             over mirrored and brightened copies.
         trust: how thoroughly ``.trust`` judges the maps, fast, full or off; it is computed when it is first looked at.

@@ -19,6 +19,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from isotherm.cam import methods as methods_module
+from isotherm.cam.apart import apart
 from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again, attribute_augmented, augment_again
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
@@ -43,6 +44,9 @@ from isotherm.vlm.view import LanguageView
 Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
 TrustLevel = Literal["fast", "full", "off"]
+Layering = Fuse | Literal["none"]
+"""How several layers become one map, or that each has a map of its own."""
+LAYERINGS: tuple[str, ...] = (*get_args(Fuse), "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,7 @@ class ExplainOptions:
             count, answer, whole, token, next, word:WORD, or a score of answers. None: what the model itself says.
         method: name or function, or several; None: the view's choice.
         layers: names of target layers, or ``auto``.
-        fuse: how several layers become one map, mean or max.
+        fuse: how several layers become one map, mean or max; none: each layer has a map of its own.
         smooth: none, eigen, augment or both.
         trust: how thoroughly maps are judged, fast, full or off.
         seed: of everything random, from 0; None: 0, and methods given as objects keep their own.
@@ -73,7 +77,7 @@ class ExplainOptions:
     target: Target = None
     method: str | Method | Sequence[str | Method] | None = None
     layers: Layers = "auto"
-    fuse: Fuse = "mean"
+    fuse: Layering = "mean"
     smooth: Smooth = "none"
     trust: TrustLevel = "fast"
     seed: int | None = None
@@ -97,14 +101,14 @@ class ExplainOptions:
     def __post_init__(self) -> None:
         if isinstance(self.fuse, bool):
             raise OptionError(
-                f"fuse is how several layers become one map ({', '.join(get_args(Fuse))}), not {self.fuse}; "
+                f"fuse is how several layers become one map ({', '.join(LAYERINGS)}), not {self.fuse}; "
                 f"whether a YOLO's batch norms are merged is fuse_batchnorm={self.fuse}"
             )
         if self.prompt is not None and not isinstance(self.prompt, str):
             raise OptionError(
                 f"prompt is a question in words, not a {type(self.prompt).__name__}; what a YOLOE looks for is given with class_prompt="
             )
-        known_word(self.fuse, get_args(Fuse), "fuse")
+        known_word(self.fuse, LAYERINGS, "fuse")
         known_word(self.smooth, get_args(Smooth), "smooth")
         _check_trust(self.trust)
         check_seed(self.seed)
@@ -215,6 +219,9 @@ def explain_pictures(
         methods = [seeded(m, options.seed) for m in methods]
     if options.smooth in ("eigen", "both"):
         methods = [eigen_smooth(m) for m in methods]
+    how: Fuse = "mean" if options.fuse == "none" else options.fuse
+    if options.fuse == "none":
+        methods = apart(view, methods, options.layers)
     augmented = options.smooth in ("augment", "both")
     go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
     score, seed = resolve_score(options.target), options.seed or 0
@@ -226,9 +233,7 @@ def explain_pictures(
         inputs = view.prepare(pictures)
         called = list(islice(named, len(group)))
         try:
-            attribution: Attribution = go(
-                view, inputs, methods=methods, score=score, layers=options.layers, how=options.fuse
-            )
+            attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=options.layers, how=how)
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
         yield from explanations(
@@ -242,7 +247,7 @@ def explain_pictures(
             seed=seed,
             assess=None
             if options.trust == "off"
-            else assessor(attribution, methods, options.layers, options.fuse, options.trust, again=again, seed=seed),
+            else assessor(attribution, methods, options.layers, how, options.trust, again=again, seed=seed),
         )
 
 

@@ -44,6 +44,36 @@ def test_a_grid_of_methods(comparison):
     desk.watched.picture("grid")
 
 
+def test_several_layers_are_one_question_and_one_grid(page_of, studio):
+    desk = StudioPage(page_of())
+    desk.sample("Scene 3")
+    desk.choose("Model", "scenes")
+    desk.page.locator("#ask-methods").click()
+    for name in ("HiResCAM", "GradCAM++"):
+        desk.page.locator("#question").get_by_role("checkbox", name=name, exact=True).check()
+    desk.more()
+    desk.choose("Check", "off")
+    desk.choose("Several layers", "none")
+    desk.page.get_by_role("button", name="Layers", exact=True).click()
+    layers = desk.page.get_by_role("dialog", name="Layers of scenes")
+    for name in ("stage2", "stage3"):
+        layers.locator(f'[data-name="{name}"]').first.click()
+    layers.get_by_role("button", name="Take these").click()
+    run = desk.explain("scene-3")
+    with studio.client() as client:
+        view = client.get(f"/api/runs/{run}/view/0").json()
+    assert {(one["method"], one["layer"]) for one in view["maps"]} == {
+        (method, layer) for method in ("HiResCAM", "GradCAM++") for layer in ("stage2", "stage3")
+    }
+    desk.page.get_by_role("button", name="Compare all 4").click()
+    dialog = desk.page.get_by_role("dialog", name="Compare 4 maps")
+    dialog.get_by_label("Columns by").select_option("layer")
+    dialog.get_by_label("Rows by").select_option("method")
+    assert dialog.get_by_role("columnheader").all_inner_texts() == ["stage2", "stage3"]
+    assert dialog.get_by_role("rowheader").all_inner_texts() == ["HiResCAM", "GradCAM++"]
+    desk.watched.picture("layers-grid")
+
+
 @pytest.mark.parametrize("kind", ["Side by side", "Slider", "Difference"])
 def test_two_maps(comparison, kind):
     desk, dialog = comparison

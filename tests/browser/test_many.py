@@ -56,3 +56,10 @@ def test_two_models_over_the_same_pictures(desk):
     gallery = desk.page.get_by_role("region", name="Gallery")
     gallery.get_by_text(re.compile("scenes beside detector")).wait_for()
     desk.watched.picture("two-models", full=True)
+    desk.page.get_by_role("button", name="Compare pictures").click()
+    dialog = desk.page.get_by_role("dialog", name=re.compile("^Compare"))
+    dialog.get_by_label("Columns by").select_option("model")
+    dialog.get_by_label("Rows by").select_option("picture")
+    assert len(dialog.get_by_role("columnheader").all_inner_texts()) == 2
+    assert sorted(dialog.get_by_role("rowheader").all_inner_texts()) == ["scene-1.jpg", "scene-2.jpg", "scene-4.jpg"]
+    desk.watched.picture("pictures-grid")

@@ -34,7 +34,8 @@ class Outputs:
         style: how maps are drawn.
         raw: format of the raw maps, npz, safetensors or none.
         command: the words that ask for this again, printed under every picture.
-        methods: how many there are for each target.
+        methods: how many maps there are for each target: of every method, or of every method at every layer.
+        layers_apart: each layer has a map of its own.
         renormalise: draw maps within their boxes alone, each by the box's own maximum.
         show_boxes: draw the boxes.
     """
@@ -44,6 +45,7 @@ class Outputs:
     raw: str
     command: str
     methods: int
+    layers_apart: bool = False
     renormalise: bool = False
     show_boxes: bool = True
 
@@ -101,7 +103,7 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
     panel = comparison_grid(
         [[outputs.drawn(m, _boxes(m)) for m in row] for row in rows[:MOST_ROWS]],
         explanation.picture,
-        column_names=[str(m.meta["method"]) for m in rows[0]],
+        column_names=[_column(m, outputs.layers_apart) for m in rows[0]],
         boxes=boxes,
         style=outputs.style,
         title=" · ".join(
@@ -113,6 +115,10 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
         ),
     )
     return save_picture(panel, outputs.run.fpath(name, ".jpg"), command=outputs.command).name
+
+
+def _column(heatmap: Heatmap, with_layer: bool) -> str:
+    return f"{heatmap.meta['method']} at {heatmap.meta['layer']}" if with_layer else str(heatmap.meta["method"])
 
 
 def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:

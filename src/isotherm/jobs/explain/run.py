@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from isotherm.cam.apart import apart
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
@@ -88,6 +89,7 @@ def run(
     if options.like is not None:
         opened, items = shown_model(options.like, opened, items)
     methods = _methods(explaining, opened)
+    layers_apart = options.fuse == "none" and not isinstance(opened.view, LanguageView)
     premises = premises_of(opened.view)
     alarms = [str(p) for p in premises if p.alarming]
     for line in alarms:
@@ -122,7 +124,8 @@ def run(
             style=style,
             raw=options.raw,
             command=shlex.join(words),
-            methods=len(methods),
+            methods=len(apart(opened.view, methods, explaining.layers) if layers_apart else methods),
+            layers_apart=layers_apart,
             renormalise=options.renormalise,
             show_boxes=options.show_boxes,
         )

@@ -3,7 +3,7 @@ import { dialog, doing, el, say } from "./dom.js";
 
 /** @typedef {import("./pair.js").Part} Part */
 
-const MOST = 16;
+export const MOST = 16; // what still fits on a screen, and in its memory
 
 /** The parts gathered so far, as a row of buttons. */
 export class Comparison {

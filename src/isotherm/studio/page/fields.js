@@ -17,7 +17,7 @@ const WORDS = {
   parts: "A finding is a box with a class. Class: why it has this class. Box: why its box is where it is. Mask: why its outline is so. All: everything at once. Below: one side of the box, its width, height or size, or why there is anything at all (objectness).",
   style: "How pictures are drawn that are saved as files; what you see here has its own controls.",
   layers: "A network works in steps, its layers; early ones see edges, late ones see things. The map is read at a late one.",
-  fuse: "How the maps of several layers become one: their mean, or the largest value at each place.",
+  fuse: "How the maps of several layers become one: their mean, or the largest value at each place. A map each: they stand side by side, to be compared.",
   confidence: "How sure a detector is of a finding, from 0 to 1; findings below it are left out.",
   smooth: "Less noise at the price of sharpness. Principal direction: what most channels of a layer have in common. Changed copies: the mean over mirrored and brighter copies of the picture.",
   trust: "Whether to believe a map: what it marks is taken away step by step, and the model should mind that more than if random places went; and with random weights the map should change.",
@@ -46,7 +46,7 @@ export class Fields {
     return this.made(has, [
       ["model", () => this.second()], ["layers", () => this.layers()],
       ["confidence", () => this.text("confidence", "Confidence", { help: WORDS.confidence, inputMode: "decimal", placeholder: "0.25" })],
-      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"]], WORDS.fuse)],
+      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"], ["none", "a map each"]], WORDS.fuse)],
       ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]], WORDS.smooth)],
       ["trust", () => this.choice("trust", "Check", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
       ["together", () => this.tick("together", "All pictures in one question")],

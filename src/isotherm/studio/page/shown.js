@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { doing, el, fail } from "./dom.js";
 import { counted, durationText, momentText } from "./names.js";
-import { Comparison } from "./comparison.js";
+import { Comparison, MOST } from "./comparison.js";
 import { mountLook } from "./look.js";
 import { nothingText } from "./nothing.js";
 import { valuesOf } from "./values.js";
@@ -162,7 +162,18 @@ export class Shown {
     const adds = /** @type {HTMLElement} */ (this.adds);
     adds.hidden = !maps.length;
     adds.replaceChildren(el("button", { type: "button", class: "tool", title: "Gather maps of any run, and see them beside each other", on: { click: () => this.gathered.add([part(Math.min(this.look?.chosen?.() ?? 0, maps.length - 1))]) } }, "+ Compare"),
-      maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => this.gathered.open(maps.map((_, map) => part(map)))) } }, `Compare all ${maps.length}`) : "");
+      maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => this.gathered.open(maps.map((_, map) => part(map)))) } }, `Compare all ${maps.length}`) : "",
+      this.pictures.length > 1 ? el("button", { type: "button", class: "tool", title: "The pictures of this run, and of the other model's, in one grid", on: { click: doing(() => this.gathered.open(this.parts())) } }, "Compare pictures") : "");
+  }
+
+  /** Maps of all pictures, by the other model as well where there is one: all of each, or the first, as many as can be seen. */
+  parts() {
+    const sets = [{ run: this.run, pictures: this.pictures }, ...(this.second ? [this.second] : [])];
+    const per = Math.max(...sets.map(({ pictures }) => Math.max(...pictures.map((one) => one.maps)))), each = sets.length * this.pictures.length * per <= MOST ? per : 1;
+    return this.pictures.flatMap((_, index) => sets.flatMap(({ run, pictures }) => {
+      const one = pictures[index];
+      return Array.from({ length: Math.min(each, one?.maps ?? 0) }, (_, map) => ({ run: run.id, index, map, title: [momentText(one), one.labels[map], run.model].filter(Boolean).join(" · ") }));
+    })).slice(0, MOST);
   }
 
   /** The heatmap videos of a run, to be played. */
