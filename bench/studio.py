@@ -46,9 +46,16 @@ def _memory(folder: Path, quick: bool) -> dict[str, Any]:
 
 def _search(folder: Path, quick: bool) -> dict[str, Any]:
     from bench.serving.searching import times_ms
+    from rigs.postgres import server
+    from rigs.programs import postgres_binaries
 
     runs = 5_000 if quick else 100_000
-    return {"runs": runs, "searches": times_ms(folder, runs=runs, repeats=7)}
+    made = {"runs": runs, "searches": times_ms(folder / "sqlite", runs=runs, repeats=7)}
+    if postgres_binaries() is not None:
+        folder.chmod(0o755)  # its server runs as another user
+        with server(folder / "pg") as url:
+            made["searches_postgresql"] = times_ms(folder / "rest", runs=runs, repeats=7, url=url)
+    return made
 
 
 def _kills(folder: Path, quick: bool) -> dict[str, Any]:
@@ -91,8 +98,18 @@ def texts(parts: dict[str, Any]) -> list[str]:
             table(f"Memory over {one['runs']} runs", ["who", "first tenth, peak MB", "last tenth, peak MB"], rows)
         )
     if (one := parts.get("search")) is not None:
-        rows = [[name, times["median_ms"], times["longest_ms"]] for name, times in one["searches"].items()]
-        made.append(table(f"A history of {one['runs']} runs", ["search", "median ms", "longest ms"], rows))
+        other = one.get("searches_postgresql", {})
+        rows = [
+            [name, *(times["median_ms"], times["longest_ms"]), *(other.get(name, {"": "not measured"}).values())]
+            for name, times in one["searches"].items()
+        ]
+        columns = [
+            "search",
+            "SQLite, median ms",
+            "longest ms",
+            *(["PostgreSQL, median ms", "longest ms"] if other else []),
+        ]
+        made.append(table(f"A history of {one['runs']} runs", columns, rows))
     if (one := parts.get("kills")) is not None:
         rows = [
             [name.replace("_", " "), len(value) if isinstance(value, list) else value] for name, value in one.items()

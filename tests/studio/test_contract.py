@@ -27,7 +27,7 @@ def operations(tmp_path_factory):
     """All addresses and methods of a studio, as its description has them."""
     schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     with studio_in(tmp_path_factory.mktemp("contract"), jobs=JOBS, example=["0" * 32]) as studio:
-        studio.room.ask = lambda *question: []
+        studio.room.ask = lambda *question, **wait: []
         guarded = Guard(make_app(studio), Access(key=KEY), hosts=(*LOOPBACK, "testserver"))
         schema = schemathesis.openapi.from_asgi("/openapi.json", guarded, headers=AUTHORISED)
         yield [result.ok() for result in schema.get_all_operations()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -62,7 +61,7 @@ def routes(studio: Studio) -> APIRouter:
         if remarks.star is not None:
             history.star(run_id, remarks.star)
         history.annotate(run_id, note=remarks.note, marks=marks)
-        return asdict(history.run(run_id))
+        return history.run(run_id).to_json()
 
     return router
 

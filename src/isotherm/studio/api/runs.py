@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi import Query as QueryParameter
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from isotherm.errors import OptionError
@@ -65,7 +64,9 @@ def routes(studio: Studio) -> APIRouter:
         response.status_code = 200 if same else 202
         return {"id": run_id, "same": same}
 
-    @router.get("/api/runs", responses={**answered({"runs": [RUN], "next": None}), **refusals(422)})
+    @router.get(
+        "/api/runs", response_class=JSONResponse, responses={**answered({"runs": [RUN], "next": None}), **refusals(422)}
+    )
     def search(
         words: Text = "",
         model: Text | None = None,
@@ -79,7 +80,7 @@ def routes(studio: Studio) -> APIRouter:
         order: Literal["newest", "oldest"] = "newest",
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         after: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,20}(\.[0-9]{1,20})?:[0-9a-f]{32}$")] = None,
-    ) -> dict[str, Any]:
+    ) -> Response:
         """A page of the history; ``next`` is the ``after`` of the page that follows, null at the end."""
         moment, _, run_id = after.partition(":") if after else ("", "", "")
         page = history.search(
@@ -99,7 +100,7 @@ def routes(studio: Studio) -> APIRouter:
             )
         )
         following = None if page.next is None else f"{page.next[0]!r}:{page.next[1]}"
-        return {"runs": [asdict(run) for run in page.runs], "next": following}
+        return JSONResponse({"runs": [run.to_json() for run in page.runs], "next": following})
 
     @router.get("/api/choices", responses={**answered(CHOICES), **refusals()})
     def choices() -> dict[str, list[str]]:
@@ -113,7 +114,7 @@ def routes(studio: Studio) -> APIRouter:
     def run(run_id: Id) -> dict[str, Any]:
         """A run, its maps, its files, and its place in the queue."""
         facts = history.run(run_id)
-        return {**asdict(facts), "place": room.place(run_id), "files": files_of(history, facts)}
+        return {**facts.to_json(), "place": room.place(run_id), "files": files_of(history, facts)}
 
     @router.delete("/api/runs/{run_id}", status_code=204, responses=refusals(404, 409, 422))
     def remove(run_id: Id) -> None:

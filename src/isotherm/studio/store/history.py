@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from isotherm.errors import OptionError
 from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
-from isotherm.studio.store.query import MAP_FACTS, MapFacts, Page, Query, RunFacts, Status
+from isotherm.studio.store.query import MAP_FACTS, MAPS, TAGS, MapFacts, Page, Query, RunFacts, Status, distinct
 from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
 
 RECORD = "run.json"
@@ -186,24 +187,29 @@ class History:
             NotThere: there is no such run.
         """
         with Session(self._reads) as session:
-            return RunFacts.of(_row(session, run_id))
+            return _facts(_row(session, run_id))
 
     def same(self, key: str) -> RunFacts | None:
         """The newest finished run of the same request whose results are there and of which nothing failed, or None."""
         query = select(RunRow).where(RunRow.key == key, RunRow.status == "finished", RunRow.message == "")
         with Session(self._reads) as session:
             rows = session.scalars(query.order_by(RunRow.created_s.desc()))
-            return next((RunFacts.of(row) for row in rows if self._has_results(row.id)), None)
+            return next((_facts(row) for row in rows if self._has_results(row.id)), None)
 
     def _has_results(self, run_id: str) -> bool:
         return (self.runs.path(run_id) / RECORD).is_file()
 
     def search(self, query: Query) -> Page:
         """A page of the history."""
-        with Session(self._reads) as session:
-            load = query.statement().options(selectinload(RunRow.maps), selectinload(RunRow.tags))
-            rows = list(session.scalars(load))
-            runs = [RunFacts.of(row) for row in rows[: query.limit]]
+        with self._reads.connect() as connection:
+            rows = connection.execute(query.statement()).all()
+            run_ids = [row.id for row in rows[: query.limit]]
+            maps, tags = defaultdict(list), defaultdict(list)
+            for one in connection.execute(MAPS, {"runs": run_ids}):
+                maps[one.run_id].append(one)
+            for one in connection.execute(TAGS, {"runs": run_ids}):
+                tags[one.run_id].append(one.name)
+        runs = [RunFacts.of(row, maps[row.id], tags[row.id]) for row in rows[: query.limit]]
         last = runs[-1] if len(rows) > query.limit else None
         return Page(runs, None if last is None else (last.created_s, last.id))
 
@@ -247,8 +253,8 @@ class History:
     def choices(self) -> dict[str, list[str]]:
         """What searches can be narrowed to: models, labels, verdicts and tags that there are."""
         columns = {"model": RunRow.model, "label": MapRow.label, "verdict": RunRow.verdicts, "tag": TagRow.name}
-        with Session(self._reads) as session:
-            values = {name: set(session.scalars(select(column).distinct())) for name, column in columns.items()}
+        with self._reads.connect() as connection:
+            values = {name: set(connection.scalars(distinct(column))) for name, column in columns.items()}
         values["verdict"] = {word for words in values["verdict"] for word in words.split(",") if word}
         return {name: sorted(words) for name, words in values.items()}
 
@@ -322,6 +328,10 @@ def _row(session: Session, run_id: str) -> RunRow:
     if row is None:
         raise NotThere(f"there is no run {run_id}; it may have been removed")
     return row
+
+
+def _facts(row: RunRow) -> RunFacts:
+    return RunFacts.of(row, row.maps, (tag.name for tag in row.tags))
 
 
 def _words(row: RunRow) -> str:

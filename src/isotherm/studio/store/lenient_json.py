@@ -56,6 +56,8 @@ def presentable(value: Any, depth: int = 0) -> Any:
         {'a': [None, None, 1.5]}
     """
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:  # nearly all of them
+            return value
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
     if isinstance(value, float):
         return value if math.isfinite(value) else None

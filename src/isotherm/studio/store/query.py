@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import BindParameter, Select, bindparam, func, select, tuple_
 
 from isotherm.errors import OptionError
-from isotherm.studio.store.tables import MapRow, RunRow, TagRow
+from isotherm.studio.store.tables import BY_WORDS, MapRow, RunRow, TagRow
 
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 MOST = 200
@@ -56,9 +56,24 @@ class Query:
             raise OptionError(f"limit is {self.limit}; expected 1 to {MOST} runs")
 
     def statement(self) -> Select[Any]:
-        """The rows of the page, and one more where there is a next page."""
-        query = select(RunRow)
-        for word in self.words.lower().split():
+        """The rows of the page with :data:`RUN_FACTS`, and one more where there is a next page."""
+        page = self._ids().subquery()
+        query = select(*(getattr(RunRow, name) for name in RUN_FACTS)).join(page, page.c.id == RunRow.id)
+        return query.order_by(*self._order)
+
+    @property
+    def _order(self) -> tuple[Any, ...]:
+        columns = (RunRow.created_s, RunRow.id)
+        return columns if self.order == "oldest" else tuple(column.desc() for column in columns)
+
+    def _ids(self) -> Select[Any]:
+        # the ids alone, so that a look at an index tells which runs they are
+        query = select(RunRow.id)
+        words = self.words.lower().split()
+        if words:
+            # with the words in it, and in the order of the page: left alone, SQLite would look at every row
+            query = query.with_hint(RunRow, f"INDEXED BY {BY_WORDS}", "sqlite")
+        for word in words:
             query = query.where(RunRow.words.contains(word, autoescape=True))
         for column, value in ((RunRow.model, self.model), (RunRow.status, self.status)):
             if value is not None:
@@ -75,14 +90,10 @@ class Query:
             query = query.where(RunRow.created_s >= self.since_s)
         if self.until_s is not None:
             query = query.where(RunRow.created_s < self.until_s)
-        place = tuple_(RunRow.created_s, RunRow.id)
-        if self.order == "newest":
-            query = query.order_by(RunRow.created_s.desc(), RunRow.id.desc())
-            query = query if self.after is None else query.where(place < tuple_(*self.after))
-        else:
-            query = query.order_by(RunRow.created_s, RunRow.id)
-            query = query if self.after is None else query.where(place > tuple_(*self.after))
-        return query.limit(self.limit + 1)
+        if self.after is not None:
+            place, there = tuple_(RunRow.created_s, RunRow.id), tuple_(*self.after)
+            query = query.where(place > there if self.order == "oldest" else place < there)
+        return query.order_by(*self._order).limit(self.limit + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,27 +151,25 @@ class RunFacts:
     pictures: tuple[dict[str, str], ...] = ()
 
     @classmethod
-    def of(cls, row: RunRow) -> RunFacts:
-        maps = tuple(MapFacts(**{name: getattr(one, name) for name in MAP_FACTS}) for one in row.maps)
-        return cls(
-            id=row.id,
-            key=row.key,
-            job=row.job,
-            status=row.status,  # type: ignore[arg-type]  # only History writes it
-            created_s=row.created_s,
-            ended_s=row.ended_s,
-            title=row.title,
-            model=row.model,
-            options=row.options,
-            command=row.command,
-            message=row.message,
-            star=row.star,
-            note=row.note,
-            marks=row.marks,
-            tags=tuple(tag.name for tag in row.tags),
-            maps=maps,
-            pictures=tuple(row.pictures),
-        )
+    def of(cls, row: Any, maps: Iterable[Any], tags: Iterable[str]) -> RunFacts:
+        """The facts of a run.
+
+        Args:
+            row: of the run, with :data:`RUN_FACTS` as attributes.
+            maps: rows of its maps, in order, with :data:`MAP_FACTS` as attributes.
+            tags: their names, in order.
+        """
+        facts = {name: getattr(row, name) for name in RUN_FACTS}
+        made = tuple(MapFacts(**{name: getattr(one, name) for name in MAP_FACTS}) for one in maps)
+        return cls(**{**facts, "pictures": tuple(facts["pictures"])}, maps=made, tags=tuple(tags))
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as JSON has them; what is in them is theirs, not a copy, since a page of the history has many."""
+        return {**vars(self), "maps": [vars(one) for one in self.maps]}
+
+
+RUN_FACTS = tuple(one.name for one in fields(RunFacts) if one.name not in ("maps", "tags"))
+"""Columns of a run's row that are its facts."""
 
 
 @dataclass(frozen=True)
@@ -169,3 +178,28 @@ class Page:
 
     runs: Sequence[RunFacts]
     next: tuple[float, str] | None
+
+
+OF_PAGE: BindParameter[list[str]] = bindparam("runs", expanding=True)
+MAPS = (
+    select(MapRow.run_id, *(getattr(MapRow, name) for name in MAP_FACTS))
+    .where(MapRow.run_id.in_(OF_PAGE))
+    .order_by(MapRow.run_id, MapRow.position)
+)
+"""The maps of the runs whose ids are given as ``runs``."""
+TAGS = select(TagRow.run_id, TagRow.name).where(TagRow.run_id.in_(OF_PAGE)).order_by(TagRow.run_id, TagRow.name)
+"""The tags of the runs whose ids are given as ``runs``."""
+
+
+def distinct(column: Any) -> Select[Any]:
+    """The values of a column that an index begins with, each once.
+
+    The index is asked for the next larger value, again and again, where ``SELECT DISTINCT`` looks at every row.
+
+    Args:
+        column: without NULL.
+    """
+    least = select(func.min(column).label("value")).cte("least", recursive=True)
+    further = select(func.min(column)).where(column > least.c.value).scalar_subquery()
+    values = least.union_all(select(further).where(least.c.value.is_not(None)))
+    return select(values.c.value).where(values.c.value.is_not(None))

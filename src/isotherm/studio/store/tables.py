@@ -13,6 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from isotherm.studio.store.lenient_json import LenientJson
 
+BY_WORDS = "runs_by_words"
+"""The index for searches for words, of another kind in each database: see ``migrations/versions/0003_searches.py``."""
+
 ID = 32
 """Letters of an id: 128 random bits in hexadecimal, so that nobody guesses one."""
 
@@ -62,6 +65,7 @@ class RunRow(Table):
         Index("runs_by_time", "created_s", "id"),
         Index("runs_by_key", "key", "status"),
         Index("runs_by_model", "model", "created_s"),
+        Index("runs_by_verdicts", "verdicts"),
     )
 
 

@@ -1,0 +1,41 @@
+"""The databases of a history: SQLite, and a real PostgreSQL for the whole session, empty for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from isotherm.studio.store.database import open_database
+from rigs.postgres import server
+from rigs.programs import postgres_binaries
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    if postgres_binaries() is None or find_spec("psycopg") is None:
+        pytest.skip("PostgreSQL and psycopg are not both installed")
+    # a socket's path may have 107 letters, fewer than pytest's own folders
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        os.chmod(folder, 0o755)
+        with server(Path(folder) / "server") as url:
+            yield url
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """The address of an empty database."""
+    engine = open_database(postgres)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    engine.dispose()
+    return postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """What ``History`` takes as ``url``."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
