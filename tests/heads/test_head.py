@@ -98,6 +98,50 @@ def test_compiled_in_one_graph(head, name, unchecked):
     assert features.grad.abs().sum() > 0
 
 
+SCRIPTED = """
+import torch
+from isotherm.heads import ConvexUpsample, DeconvHead, LinearHead, PixelShuffleHead
+
+torch.manual_seed(0)
+for make in (
+    lambda: ConvexUpsample(8, 2, ratio=7),
+    lambda: ConvexUpsample(8, 2, ratio=4, hidden_dim=4, batch_norm=True, padding="zeros"),
+    lambda: DeconvHead(8, 2, widths=(16, 8), groups=4),
+    lambda: PixelShuffleHead(8, 2, ratio=3, hidden_dim=6),
+    lambda: LinearHead(8, 2, ratio=2),
+):
+    head = make().eval()
+    scripted = torch.jit.script(head)
+    features = torch.randn(2, 8, 5, 6)
+    found = []
+    for one in head, scripted:
+        leaf = features.clone().requires_grad_()
+        maps = one(leaf)
+        maps.square().sum().backward()
+        found.append((maps.detach(), leaf.grad))
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(*found)), type(head)
+    assert found[0][1].abs().sum() > 0
+    half = features.bfloat16()
+    assert torch.allclose(head.to(half)(half), scripted.to(half.dtype)(half), atol=1e-2)
+    print(type(head).__name__)
+"""
+
+
+def test_scripted_with_equal_numbers(unchecked_process):
+    """In a process of its own: the run-time checks that tests run under are nothing that TorchScript reads."""
+    assert unchecked_process.run(SCRIPTED).split() == [type(make()).__name__ for make, _ in HEADS.values()]
+
+
+@each
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 5e-2), (torch.float16, 5e-3)])
+def test_half_precisions_agree(head, name, dtype, tolerance):
+    features = torch.randn(2, 8, 5, 6)
+    full = head(features)
+    half = head.to(dtype)(features.to(dtype))
+    assert half.dtype == dtype
+    assert (half.float() - full).abs().max() < tolerance * full.abs().max()
+
+
 @each
 def test_exported_with_a_free_batch(head, name):
     batch = torch.export.Dim("batch", min=1, max=64)

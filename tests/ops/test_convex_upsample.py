@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm.errors import OptionError, ShapeError
-from isotherm.ops.convex_upsample import _plain, convex_upsample
+from isotherm.ops.convex_steps import convex_steps
+from isotherm.ops.convex_upsample import convex_upsample
 from oracles import heads as oracle
 
 
@@ -102,7 +103,7 @@ def test_equal_to_what_is_compiled_and_exported(padding, size):
     found = []
     for function in (
         convex_upsample,
-        lambda v, m, *, ratio, kernel, padding: _plain(v, m, ratio, kernel, 1.0, padding),
+        lambda v, m, *, ratio, kernel, padding: convex_steps(v, m, ratio, kernel, 1.0, padding == "renorm"),
     ):
         torch.manual_seed(0)
         values, mask = torch.randn(3, 2, *size, requires_grad=True), (3 * torch.randn(3, 100, *size)).requires_grad_()

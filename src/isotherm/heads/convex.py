@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import torch
 from torch import Tensor, nn
 
 from isotherm.heads.head import Head, check_at_least_one
+from isotherm.ops.convex_steps import convex_steps
 from isotherm.ops.convex_upsample import Padding, check_convex, convex_upsample
 
 
@@ -83,7 +84,7 @@ class ConvexUpsample(Head):
             batch_norm=batch_norm,
             padding=padding,
         )
-        self.ratio = ratio
+        self.ratio, self.kernel, self.mask_scale, self.renorm = ratio, kernel, mask_scale, padding == "renorm"
         c = in_dim if hidden_dim is None else hidden_dim
         self.reduce = nn.Identity() if hidden_dim is None else nn.Conv2d(in_dim, c, 1)
         self.net_out = nn.Sequential(
@@ -93,17 +94,14 @@ class ConvexUpsample(Head):
         )
         self.net_mask = nn.Sequential(*_convolution(c, 2 * c, batch_norm), nn.Conv2d(2 * c, (kernel * ratio) ** 2, 1))
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n H W"]:
+    def forward(self, features: Tensor) -> Tensor:
         """(b, in_dim, h, w) -> (b, out_dim, h ratio, w ratio)."""
         reduced = self.reduce(features)
-        options = self.config
+        values, mask = self.net_out(reduced), self.net_mask(reduced)
+        if torch.jit.is_scripting():
+            return convex_steps(values, mask, self.ratio, self.kernel, self.mask_scale, self.renorm)
         return convex_upsample(
-            self.net_out(reduced),
-            self.net_mask(reduced),
-            ratio=options.ratio,
-            kernel=options.kernel,
-            mask_scale=options.mask_scale,
-            padding=options.padding,
+            values, mask, ratio=self.ratio, kernel=self.kernel, mask_scale=self.mask_scale, padding=self.config.padding
         )
 
 

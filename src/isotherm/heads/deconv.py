@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.errors import OptionError
@@ -68,6 +67,6 @@ class DeconvHead(Head):
         self.deconv = nn.Sequential(*layers)
         self.final = nn.Conv2d(before, out_dim, 1)
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n H W"]:
+    def forward(self, features: Tensor) -> Tensor:
         """(b, in_dim, h, w) -> (b, out_dim, h ratio, w ratio)."""
         return self.final(self.deconv(features))

@@ -1,7 +1,6 @@
 """What every head is: a module from a grid of features to maps, a whole number of times as fine."""
 
-from __future__ import annotations
-
+# annotations are no text here: TorchScript reads those of a class as they are
 from abc import ABC, abstractmethod
 
 from jaxtyping import Float
@@ -16,6 +15,9 @@ class Head(nn.Module, ABC):
 
     Cell (i, j) of the grid and the ratio x ratio block of map cells that starts at (i ratio, j ratio) are the same
     place. What the numbers mean (logits, peaks) is decided by the loss that the head is trained with.
+
+    A head's forward says its shapes in words alone, because TorchScript reads no other annotations than ``Tensor``:
+    ``torch.jit.script(head)``, ``torch.compile(head)`` and an export give the numbers of the head.
     """
 
     ratio: int

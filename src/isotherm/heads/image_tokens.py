@@ -34,7 +34,7 @@ def image_grids(
         >>> image_grids(states, mask, grid=(1, 2), views=1).flatten(1).tolist()
         [[1.0, 2.0], [1.0, 2.0]]
     """
-    (h, w), (b, t, c) = grid, hidden_states.shape
+    (h, w), (b, t) = grid, hidden_states.shape[:2]
     if views < 1 or min(h, w) < 1:
         raise OptionError(f"views is {views} and grid {grid}; expected at least one view, and (h, w) of at least 1")
     if tuple(image_token_mask.shape) != (b, t):
@@ -44,19 +44,25 @@ def image_grids(
     needed = views * h * w
     # code that is traced cannot look at values
     if not torch.compiler.is_compiling() and not torch.jit.is_tracing():
-        _check_counts(image_token_mask.sum(1), needed, f"{views} view(s) of {h} x {w}")
+        check_counts(image_token_mask.sum(1), needed, f"{views} view(s) of {h} x {w}")
+    return gathered_grids(hidden_states, image_token_mask, views, h, w)
+
+
+def gathered_grids(hidden_states: Tensor, image_token_mask: Tensor, views: int, h: int, w: int) -> Tensor:
+    """As :func:`image_grids`, unchecked, in what TorchScript understands: no shapes in annotations."""
+    b, t, c = hidden_states.shape
     # the smallest of the places at which image tokens stand: of a fixed number, unlike a boolean index
     place = torch.arange(t, device=image_token_mask.device).where(image_token_mask, t)
-    order = place.topk(needed, largest=False, sorted=True).values
+    order = place.topk(views * h * w, largest=False, sorted=True).values
     picked = hidden_states.gather(1, order[..., None].expand(-1, -1, c))
     return picked.view(b, views, h, w, c).permute(0, 1, 4, 2, 3)
 
 
-def _check_counts(counts: Tensor, needed: int, what: str) -> None:
-    if counts.device.type == "meta" or bool((counts == needed).all()):
-        return
-    row = int((counts != needed).nonzero()[0])
-    raise ShapeError(
-        f"{what} are {needed} image tokens, and prompt {row} has {int(counts[row])}; "
-        "give the grid and the number of views that the model makes of its pictures"
-    )
+def check_counts(counts: Tensor, needed: int, what: str) -> None:
+    """Raise ShapeError unless every prompt has so many image tokens; in what TorchScript understands."""
+    if counts.device.type != "meta" and not bool((counts == needed).all()):
+        row = int((counts != needed).nonzero()[0])
+        raise ShapeError(
+            f"{what} are {needed} image tokens, and prompt {row} has {int(counts[row])}; "
+            "give the grid and the number of views that the model makes of its pictures"
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.heads.head import Head, check_at_least_one
@@ -48,7 +47,7 @@ class LinearHead(Head):
         self.ratio = ratio
         self.final = nn.Conv2d(in_dim, out_dim, 1)
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n H W"]:
+    def forward(self, features: Tensor) -> Tensor:
         """(b, in_dim, h, w) -> (b, out_dim, h ratio, w ratio)."""
         maps = self.final(features)
         if self.ratio == 1:

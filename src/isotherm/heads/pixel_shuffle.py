@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.heads.head import Head, check_at_least_one
@@ -61,6 +60,6 @@ class PixelShuffleHead(Head):
                 assert part is not None
                 part.copy_(part[:: ratio**2].repeat_interleave(ratio**2, 0))
 
-    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n H W"]:
+    def forward(self, features: Tensor) -> Tensor:
         """(b, in_dim, h, w) -> (b, out_dim, h ratio, w ratio)."""
         return F.pixel_shuffle(self.final(self.convolution(features).relu()), self.ratio)

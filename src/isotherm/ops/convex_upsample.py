@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.errors import OptionError, ShapeError
+from isotherm.ops.convex_steps import convex_steps
 
 BLOCK_VALUES = 1 << 19
 """Values of the mask that are worked on at a time on a CPU: 2 MB in float32."""
@@ -66,36 +67,9 @@ def convex_upsample(
             f"expected {(values.shape[0], (kernel * ratio) ** 2, *values.shape[2:])}: kernel^2 ratio^2 channels over the same cells"
         )
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return _plain(values, mask, ratio, kernel, mask_scale, padding)
+        return convex_steps(values, mask, ratio, kernel, mask_scale, padding == "renorm")
     fine: Tensor = _ConvexUpsample.apply(values, mask, ratio, kernel, mask_scale, padding)  # type: ignore[no-untyped-call]
     return fine
-
-
-def _plain(values: Tensor, mask: Tensor, ratio: int, kernel: int, mask_scale: float, padding: str) -> Tensor:
-    """One step per neighbour, for a compiler to fuse, to export, and to differentiate twice."""
-    dtype = _computing(values, mask)
-    h, w = values.shape[-2:]
-    around = [kernel // 2] * 4
-    padded = F.pad(values.to(dtype), around)
-    steps = [_step(k, kernel, h, w) for k in range(kernel**2)]
-    # powers of 2 instead of e: a quarter less time when compiled, where the exponentials take most of it (measured)
-    logits = [
-        m.to(dtype) * (mask_scale * math.log2(math.e)) for m in mask.unflatten(1, (kernel**2, ratio**2)).unbind(1)
-    ]
-    if padding == "renorm":
-        bias = F.pad(torch.zeros(1, h, w, dtype=dtype, device=values.device), around, value=float("-inf"))
-        logits = [m + bias[:, ys, xs] for m, (ys, xs) in zip(logits, steps, strict=True)]
-    # softmax is the same whatever is subtracted, so the largest logit needs no gradient
-    top = logits[0].detach()
-    for m in logits[1:]:
-        top = torch.maximum(top, m.detach())
-    total = torch.zeros((), dtype=dtype, device=values.device)
-    mixed = total
-    for m, (ys, xs) in zip(logits, steps, strict=True):
-        weight = (m - top).exp2()
-        total = total + weight
-        mixed = mixed + weight[:, None] * padded[:, :, None, ys, xs]
-    return F.pixel_shuffle((mixed / total[:, None]).flatten(1, 2), ratio).to(values.dtype)
 
 
 class _ConvexUpsample(torch.autograd.Function):
@@ -128,7 +102,10 @@ class _ConvexUpsample(torch.autograd.Function):
             wanted = [part for part, need in zip((values, mask), ctx.needs_input_grad, strict=False) if need]
             gradients = iter(
                 torch.autograd.grad(
-                    _plain(values, mask, ratio, kernel, scale, padding), wanted, upstream, create_graph=True
+                    convex_steps(values, mask, ratio, kernel, scale, padding == "renorm"),
+                    wanted,
+                    upstream,
+                    create_graph=True,
                 )
             )
             return *(next(gradients) if need else None for need in ctx.needs_input_grad[:2]), None, None, None, None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from isotherm.errors import OptionError, ShapeError
-from isotherm.frame import Size
-from isotherm.heads.image_tokens import image_grids
+from isotherm.errors import OptionError, WeightsError
+from isotherm.models.weights.files import open_weights
 from isotherm.ops.convex_upsample import Padding
-from isotherm.systems.bridgevla.upsample import ConvexUpSample
+from isotherm.systems.bridgevla.tokens import view_features
+from isotherm.systems.bridgevla.upsample import FIRST, ConvexUpSample, bottleneck_of, head_weights
 
-Mask = Shaped[Tensor, "b t"]
+BOTTLENECK = 256
+"""Features that the head works with, where states have more."""
 
 
 class LLMToHeatmapConverter(nn.Module):
@@ -27,7 +29,10 @@ class LLMToHeatmapConverter(nn.Module):
         patch_size: tokens along each side of a picture; the name is what users know, it is no number of pixels.
         target_size: cells along each side of a heatmap, a multiple of patch_size.
         up_kernel, mask_scale: of the :class:`ConvexUpSample` behind.
-        hidden_dim, padding: of the same; 256 features instead of 2048 are fifty times as fast.
+        hidden_dim: a bottleneck: states of more features are made that many by a 1x1 convolution first. With 256 for
+            2048 the head has 6 million weights and costs a fiftieth. None: the published head, which has no
+            bottleneck, and of 2048 features 309 million weights (1.2 GB).
+        padding: of the same; published weights were trained with ``"zeros"``.
         checkpointing: compute the head once more in the backward pass, instead of keeping what it computed.
 
     Raises:
@@ -48,7 +53,7 @@ class LLMToHeatmapConverter(nn.Module):
         up_kernel: int = 3,
         mask_scale: float = 0.1,
         *,
-        hidden_dim: int | None = None,
+        hidden_dim: int | None = BOTTLENECK,
         padding: Padding = "renorm",
         checkpointing: bool = False,
     ) -> None:
@@ -59,20 +64,20 @@ class LLMToHeatmapConverter(nn.Module):
             )
         self.vlm_dim, self.grid = vlm_dim, (patch_size, patch_size)
         self.checkpointing = checkpointing
+        narrow = None if hidden_dim is None or vlm_dim <= hidden_dim else hidden_dim
         self.up = ConvexUpSample(
-            vlm_dim, 1, target_size // patch_size, up_kernel, mask_scale, hidden_dim=hidden_dim, padding=padding
+            vlm_dim, 1, target_size // patch_size, up_kernel, mask_scale, hidden_dim=narrow, padding=padding
         )
 
     def forward(
         self,
-        hidden_states: Float[Tensor, "b t c"],
-        attention_mask: Mask | None = None,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
         num_views: int = 1,
-        *,
-        image_token_mask: Bool[Tensor, "b t"] | None = None,
-        grid: Size | None = None,
-    ) -> Float[Tensor, "b v H W"]:
-        """Logits of every view.
+        image_token_mask: Tensor | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Logits of every view. TorchScript reads neither shapes in annotations nor arguments by keyword alone, so here are none.
 
         Args:
             hidden_states: (b, t, vlm_dim) of the language model's last layer, padded on either side.
@@ -90,71 +95,64 @@ class LLMToHeatmapConverter(nn.Module):
             ShapeError: states of another width, masks of another shape, a prompt without exactly as many image tokens
                 as the views need, image tokens in the padding.
         """
-        return self.forward_with_features(
-            hidden_states, attention_mask, num_views, image_token_mask=image_token_mask, grid=grid
-        )[0]
+        return self.forward_with_features(hidden_states, attention_mask, num_views, image_token_mask, grid)[0]
 
+    @torch.jit.export
     def forward_with_features(
         self,
-        hidden_states: Float[Tensor, "b t c"],
-        attention_mask: Mask | None = None,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
         num_views: int = 1,
-        *,
-        image_token_mask: Bool[Tensor, "b t"] | None = None,
-        grid: Size | None = None,
-    ) -> tuple[Float[Tensor, "b v H W"], Float[Tensor, "b v c h w"]]:
+        image_token_mask: Tensor | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """As :meth:`forward`, with the grids of features (b, v, c, h, w) that the head saw beside the logits."""
         features = view_features(
             hidden_states,
             attention_mask,
             num_views,
-            image_token_mask=image_token_mask,
-            grid=grid or self.grid,
-            vlm_dim=self.vlm_dim,
+            image_token_mask,
+            self.grid if grid is None else grid,
+            self.vlm_dim,
         )
-        flat = features.flatten(0, 1)
-        again = self.checkpointing and torch.is_grad_enabled()
-        maps = cast(Tensor, checkpoint(self.up, flat, use_reentrant=False)) if again else self.up(flat)
-        return maps[:, 0].unflatten(0, features.shape[:2]), features
+        maps = self._maps(features.flatten(0, 1))
+        return maps[:, 0].unflatten(0, [features.shape[0], features.shape[1]]), features
+
+    def _maps(self, features: Tensor) -> Tensor:
+        if torch.jit.is_scripting():
+            maps: Tensor = self.up(features)
+        else:
+            again = self.checkpointing and torch.is_grad_enabled()
+            maps = cast(Tensor, checkpoint(self.up, features, use_reentrant=False)) if again else self.up(features)
+        return maps
+
+    def load_head(self, checkpoint: str | os.PathLike[str] | Mapping[str, Tensor]) -> None:
+        """Take the head's weights from those of a whole model, such as published ones.
+
+        Args:
+            checkpoint: a file, or weights by name, with the keys ``net_out`` and ``net_mask`` below any one prefix.
+
+        Raises:
+            WeightsError: no such head, several, or one of another shape; it says which options it needs.
+        """
+        if isinstance(checkpoint, Mapping):
+            name, weights = "these weights", head_weights(checkpoint)
+        else:
+            name, weights = repr(Path(checkpoint).name), head_weights(open_weights(checkpoint))
+        theirs, ours = bottleneck_of(weights), self.up.config.hidden_dim
+        if theirs != ours:
+            raise WeightsError(
+                f"the head in {name} has {_bottleneck(theirs)} and the converter {_bottleneck(ours)}; make the "
+                f"converter with hidden_dim={theirs}"
+            )
+        try:
+            self.up.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"the head in {name} has a {FIRST} of shape {tuple(weights[FIRST].shape)} and does not fit the converter "
+                f"({', '.join(f'{k}={v}' for k, v in vars(self.up.config).items())}); give the options that it was trained with"
+            ) from error
 
 
-def view_features(
-    hidden_states: Float[Tensor, "b t c"],
-    attention_mask: Mask | None,
-    num_views: int,
-    *,
-    image_token_mask: Bool[Tensor, "b t"] | None,
-    grid: Size,
-    vlm_dim: int,
-) -> Float[Tensor, "b v c h w"]:
-    """The grids of features that :meth:`LLMToHeatmapConverter.forward` reads; its arguments, and the width expected."""
-    shape = tuple(hidden_states.shape[:2])
-    if hidden_states.shape[-1] != vlm_dim:
-        raise ShapeError(f"the states have {hidden_states.shape[-1]} features; expected vlm_dim = {vlm_dim}")
-    for name, mask in (("attention_mask", attention_mask), ("image_token_mask", image_token_mask)):
-        if mask is not None and tuple(mask.shape) != shape:
-            raise ShapeError(f"{name} has shape {tuple(mask.shape)}; expected {shape}, one value for every token")
-    attended = torch.ones(shape, dtype=torch.bool, device=hidden_states.device)
-    attended = attended if attention_mask is None else attention_mask != 0
-    if image_token_mask is None:
-        image_token_mask = _first_tokens(attended, num_views, grid)
-    elif not torch.compiler.is_compiling() and bool((image_token_mask & ~attended).any()):
-        raise ShapeError("attention_mask hides image tokens; the masks must be of the same prompts, padded alike")
-    return image_grids(hidden_states, image_token_mask, grid=grid, views=num_views)
-
-
-def _first_tokens(attended: Bool[Tensor, "b t"], views: int, grid: Size) -> Bool[Tensor, "b t"]:
-    """As many of the first tokens that are no padding as the views need."""
-    needed = views * grid[0] * grid[1]
-    most = attended.shape[1] if attended.device.type == "meta" else int(attended.sum(1).min())
-    if most < needed:
-        raise ShapeError(
-            f"{views} view(s) of {grid[0]} x {grid[1]} are {needed} image tokens, and a prompt has {most} tokens that are "
-            "no padding; give the states of the whole prompt, or fewer views"
-        )
-    warnings.warn(
-        f"without image_token_mask the first {needed} tokens are taken for those of the pictures, as in PaliGemma's "
-        "prompts; give image_token_mask=(input_ids == model.config.image_token_id), which is right for every model",
-        stacklevel=4,
-    )
-    return attended & (attended.cumsum(1) <= needed)
+def _bottleneck(hidden_dim: int | None) -> str:
+    return "no bottleneck" if hidden_dim is None else f"a bottleneck of {hidden_dim} features"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import OptionError
 from isotherm.models.weights.files import open_weights
-from isotherm.systems.bridgevla.converter import LLMToHeatmapConverter, Mask, view_features
-from isotherm.systems.bridgevla.upsample import FIRST, head_weights
+from isotherm.systems.bridgevla.converter import LLMToHeatmapConverter
+from isotherm.systems.bridgevla.tokens import view_features
+from isotherm.systems.bridgevla.upsample import bottleneck_of, head_weights
 
 
 def quick_heatmap_from_llm(
     hidden_states: Float[Tensor, "b t c"],
-    attention_mask: Mask | None = None,
+    attention_mask: Shaped[Tensor, "b t"] | None = None,
     num_views: int = 1,
     *,
     converter: LLMToHeatmapConverter | None = None,
@@ -32,8 +32,8 @@ def quick_heatmap_from_llm(
     Args:
         hidden_states, attention_mask, num_views, image_token_mask: as of :meth:`LLMToHeatmapConverter.forward`.
         converter: a trained one.
-        checkpoint: a weights file with the keys ``net_out`` and ``net_mask`` below any one prefix. Published weights
-            were trained with ``padding="zeros"``.
+        checkpoint: a weights file with the keys ``net_out`` and ``net_mask`` below any one prefix; whether its head has
+            a bottleneck is read there. Published weights were trained with ``padding="zeros"``.
         options: of the converter that is made, such as vlm_dim (that of the states unless given), patch_size and
             padding; with a converter of one's own none.
 
@@ -63,34 +63,18 @@ def _made(
     options: dict[str, Any],
 ) -> LLMToHeatmapConverter:
     options = {"vlm_dim": hidden_states.shape[-1], **options}
-    with torch.device("meta"):  # a head of 2048 features has 309 million weights: none before the rest is right
+    weights = None if checkpoint is None else open_weights(checkpoint)
+    if weights is not None:
+        options.setdefault("hidden_dim", bottleneck_of(head_weights(weights)))
+    with torch.device("meta"):  # a head of 2048 features may have 309 million weights: none before the rest is right
         converter = LLMToHeatmapConverter(**options)
     with warnings.catch_warnings():  # the call that follows warns
         warnings.simplefilter("ignore")
-        view_features(
-            hidden_states,
-            attention_mask,
-            num_views,
-            image_token_mask=image_token_mask,
-            grid=converter.grid,
-            vlm_dim=converter.vlm_dim,
-        )
-    if checkpoint is not None:
-        _load(converter, checkpoint)
+        view_features(hidden_states, attention_mask, num_views, image_token_mask, converter.grid, converter.vlm_dim)
+    if weights is not None:
+        converter.load_head(weights)
         return converter.to(hidden_states).eval()
     warnings.warn(
         "a head with random weights is made, and its maps mean nothing; give converter= or checkpoint=", stacklevel=3
     )
     return LLMToHeatmapConverter(**options).to(hidden_states).eval()
-
-
-def _load(converter: LLMToHeatmapConverter, fpath: str | os.PathLike[str]) -> None:
-    weights = head_weights(open_weights(fpath))
-    try:
-        converter.up.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        name = Path(fpath).name
-        raise WeightsError(
-            f"the head in {name!r} has a {FIRST} of shape {tuple(weights[FIRST].shape)} and does not fit the converter "
-            f"({', '.join(f'{k}={v}' for k, v in vars(converter.up.config).items())}); give the options that it was trained with"
-        ) from error

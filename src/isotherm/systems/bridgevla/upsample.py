@@ -87,3 +87,9 @@ def head_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefix = prefixes[0]
     parts = tuple(f"{prefix}{part}" for part in ("net_out.", "net_mask.", "reduce."))
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(parts)}
+
+
+def bottleneck_of(weights: Mapping[str, Tensor]) -> int | None:
+    """The hidden_dim of a head with these weights; None: it has no bottleneck, as published ones."""
+    reduce = weights.get("reduce.weight")
+    return None if reduce is None else reduce.shape[0]
