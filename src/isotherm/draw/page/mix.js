@@ -6,8 +6,9 @@
 /** @import {Ink} from "./types.js" */
 
 /**
- * What becomes of a pixel p of lightness Y at each level: own p + light Y + (red, green, blue), rounded by being cut.
- * @typedef {{red: Float32Array, green: Float32Array, blue: Float32Array, own: Float32Array, light: Float32Array, clear: Uint8Array}} MixTable
+ * What becomes of a pixel p of lightness Y at each level: own p + light Y + (red, green, blue), rounded by being cut. `rows`
+ * has all five of a level beside each other, in this order: a pixel is mixed from one place of the memory, not from five.
+ * @typedef {{red: Float32Array, green: Float32Array, blue: Float32Array, own: Float32Array, light: Float32Array, rows: Float32Array, clear: Uint8Array}} MixTable
  */
 
 const single = Math.fround;
@@ -16,10 +17,11 @@ const single = Math.fround;
 export function mixTable({ colour, alpha, grey, count }) {
   const table = (/** @type {(i: number) => number} */ of) => Float32Array.from({ length: count + 1 }, (_, i) => of(i));
   const channel = (/** @type {number} */ c) => table((i) => alpha[i] * colour[3 * i + c] + 0.5);
+  const own = table((i) => (1 - alpha[i]) * (1 - grey[i])), light = table((i) => (1 - alpha[i]) * grey[i]);
+  const [red, green, blue] = [channel(0), channel(1), channel(2)], columns = [own, light, red, green, blue];
+  const rows = Float32Array.from({ length: columns.length * own.length }, (_, i) => columns[i % 5][Math.trunc(i / 5)]);
   return {
-    red: channel(0), green: channel(1), blue: channel(2),
-    own: table((i) => (1 - alpha[i]) * (1 - grey[i])),
-    light: table((i) => (1 - alpha[i]) * grey[i]),
+    red, green, blue, own, light, rows,
     clear: Uint8Array.from({ length: count + 1 }, (_, i) => Number(alpha[i] === 0 && grey[i] === 0)),
   };
 }
@@ -56,15 +58,14 @@ export function spansOf(pixels, width, clear) {
  * @param {number} [start] @param {number} [end]
  */
 export function mixInto(picture, levels, table, out, start = 0, end = levels.length) {
-  const { red, green, blue, own, light, clear } = table;
+  const { rows } = table;
   for (let i = start; i < end; i++) {
-    const level = levels[i], pixel = picture[i];
-    if (clear[level]) { out[i] = pixel; continue; }
-    const r = pixel & 255, g = (pixel >> 8) & 255, b = (pixel >> 16) & 255, share = own[level];
-    const y = single(light[level] * lightness(r, g, b));
-    const mixedR = single(single(single(share * r) + y) + red[level]) | 0;
-    const mixedG = single(single(single(share * g) + y) + green[level]) | 0;
-    const mixedB = single(single(single(share * b) + y) + blue[level]) | 0;
+    const at = 5 * levels[i], pixel = picture[i]; // a clear level's row gives the pixel itself
+    const r = pixel & 255, g = (pixel >> 8) & 255, b = (pixel >> 16) & 255, share = rows[at];
+    const y = single(rows[at + 1] * lightness(r, g, b));
+    const mixedR = single(single(single(share * r) + y) + rows[at + 2]) | 0;
+    const mixedG = single(single(single(share * g) + y) + rows[at + 3]) | 0;
+    const mixedB = single(single(single(share * b) + y) + rows[at + 4]) | 0;
     out[i] = 0xff000000 | (mixedB << 16) | (mixedG << 8) | mixedR;
   }
 }
