@@ -127,11 +127,11 @@ class GroundingModel(nn.Module):
         return self.head.output_frame(self.grid_frame(batch, frame))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GroundingModel:
-        """A copy that shares what is never changed: frozen weights and the processor."""
-        memo |= {id(p): p for p in self.parameters() if not p.requires_grad}
-        processor = getattr(self.view, "processor", None)
-        if processor is not None:
-            memo[id(processor)] = processor
+        """A copy that shares what is never changed: frozen weights, configurations, the processor."""
+        shared: list[Any] = [p for p in self.parameters() if not p.requires_grad]
+        shared += [m.config for m in self.modules() if hasattr(m, "config")]
+        shared += [part for part in vars(self.view).values() if not isinstance(part, nn.Module)]
+        memo |= {id(part): part for part in shared}
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)

@@ -4,6 +4,7 @@ trained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,22 +51,36 @@ def adapt(backbone: Backbone, lora: Lora, *, seed: int) -> None:
         MissingExtraError: peft is not installed.
         OptionError: the backbone has no such linear layers.
     """
+    adapt_blocks(backbone, backbone.blocks(), lora, seed=seed)
+
+
+def adapt_blocks(model: nn.Module, blocks: Sequence[nn.Module], lora: Lora, *, seed: int) -> None:
+    """As :func:`adapt`, of any model whose blocks are known, such as the language model of one that sees.
+
+    Args:
+        model: frozen whole.
+        blocks: modules of it, whose linear layers get the matrices.
+        lora: how.
+        seed: of the matrices that do not begin as 0.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        OptionError: the blocks have no such linear layers.
+    """
     try:
         import peft
     except ImportError as error:
         raise MissingExtraError("peft", "train", "low-rank adaptation") from error
-    blocks = {id(module) for block in backbone.blocks() for module in block.modules()}
-    linear = [
-        name for name, module in backbone.named_modules() if isinstance(module, nn.Linear) and id(module) in blocks
-    ]
+    inside = {id(module) for block in blocks for module in block.modules()}
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and id(module) in inside]
     chosen = [name for name in linear if not lora.layers or name.endswith(lora.layers)]
     if not chosen:
         known = sorted({name.rpartition(".")[2] for name in linear})
         raise OptionError(
-            f"no linear layer of {type(backbone).__name__} ends in {', '.join(lora.layers) or 'anything'}; it has {', '.join(known) or 'none, so it cannot be adapted this way'}"
+            f"no linear layer of {type(model).__name__} ends in {', '.join(lora.layers) or 'anything'}; it has {', '.join(known) or 'none, so it cannot be adapted this way'}"
         )
-    backbone.requires_grad_(False)
+    model.requires_grad_(False)
     config = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=chosen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        peft.inject_adapter_in_model(config, backbone)
+        peft.inject_adapter_in_model(config, model)
