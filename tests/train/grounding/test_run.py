@@ -51,7 +51,7 @@ def test_a_run_learns_is_killed_and_ends_in_the_same_bits(folder, tmp_path, monk
     assert evaluation["abstention"]["bound"] <= 1
     assert len(list((tmp_path / "whole" / "pictures").glob("*.jpg"))) == 2
     # finished runs are left as they are
-    assert train_run(recipe, tmp_path / "whole", root=tmp_path).temperature == evaluation["temperature"]
+    assert train_run(recipe, tmp_path / "whole", root=tmp_path).calibration.temperature == evaluation["temperature"]
 
 
 def test_another_seed_is_another_run(folder, tmp_path):
