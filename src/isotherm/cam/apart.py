@@ -52,7 +52,7 @@ class AtLayer:
         Raises:
             MethodError: the method makes one map of all layers.
         """
-        maps = self.method(trace)
+        maps: list[LayerMap] = list(self.method(trace))
         if len(maps) != self.count:
             raise MethodError(
                 f"{self.name} gives {len(maps)} map(s) of {self.count} layers, so that they cannot stay apart; "

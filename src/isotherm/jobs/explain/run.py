@@ -89,7 +89,9 @@ def run(
     if options.like is not None:
         opened, items = shown_model(options.like, opened, items)
     methods = _methods(explaining, opened)
-    layers_apart = options.fuse == "none" and not isinstance(opened.view, LanguageView)
+    columns = methods
+    if options.fuse == "none" and not isinstance(opened.view, LanguageView):
+        columns = apart(opened.view, methods, explaining.layers)
     premises = premises_of(opened.view)
     alarms = [str(p) for p in premises if p.alarming]
     for line in alarms:
@@ -124,8 +126,8 @@ def run(
             style=style,
             raw=options.raw,
             command=shlex.join(words),
-            methods=len(apart(opened.view, methods, explaining.layers) if layers_apart else methods),
-            layers_apart=layers_apart,
+            methods=len(columns),
+            layers_apart=options.fuse == "none",
             renormalise=options.renormalise,
             show_boxes=options.show_boxes,
         )
