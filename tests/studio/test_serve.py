@@ -34,6 +34,7 @@ def test_a_studio_from_its_address_to_its_end(tmp_path):
         )
         assert started.stdout.readline().startswith("Looking at which models can be used here")
         assert started.stdout.readline().startswith(f"Port {taken} is taken; the studio is at port ")
+        assert started.stdout.readline().startswith("Making the example that the page opens with")
         address = re.match(r"Open (http://127\.0\.0\.1:\d+/)\?token=\S+ ", line := started.stdout.readline())
         assert address, line
     url, first = address[1], line.split()[1]
@@ -48,8 +49,11 @@ def test_a_studio_from_its_address_to_its_end(tmp_path):
         with httpx.Client(
             base_url=url, headers={"authorization": f"Bearer {key_in(tmp_path / 'here' / 'key')}"}
         ) as script:
-            assert script.get(f"/api/runs/{state['example']}").json()["title"] == "chelsea.png"
-            with script.stream("GET", f"/api/runs/{state['example']}/events") as events:  # open while the studio ends
+            example = script.get(f"/api/runs/{state['example']}").json()
+            assert (example["title"], example["status"]) == ("chelsea.png", "finished")
+            asks = {"pictures": [example["pictures"][0]["id"]], "options": {"model": "imagenet", "top": 9}}
+            run_id = script.post("/api/runs", json=asks).json()["id"]
+            with script.stream("GET", f"/api/runs/{run_id}/events") as events:  # open while the studio ends
                 assert next(events.iter_lines()) == "id: 1"
                 if Path("/proc/self/maps").exists():
                     assert "libtorch" not in Path(f"/proc/{started.pid}/maps").read_text()
@@ -105,13 +109,25 @@ def test_the_server_imports_no_torch():
 
 def test_the_example_is_made_once(studio, monkeypatch):
     monkeypatch.setattr(serve, "example", lambda: (samples()["scene-2"], "scenes"))
-    made = []
+    made, lines = [], []
     for _ in range(2):
         parts = replace(studio.studio, example=[])
-        serve.make_example(parts)
+        serve.make_example(parts, lines.append)
         made += parts.example
-        assert events_of(studio, made[0])[-1][1] == "finished"
+        assert studio.get(f"/api/runs/{made[0]}").json()["status"] == "finished"  # nobody has to wait for it
     assert made[0] == made[1]
+    assert len(lines) == 1
+
+
+def test_an_example_that_fails_or_takes_long_keeps_nobody_waiting(studio, monkeypatch):
+    monkeypatch.setattr(serve, "example", lambda: (samples()["scene-2"], "tiny-vlm"))  # which wants a question
+    parts = replace(studio.studio, example=[])
+    serve.make_example(parts)
+    assert parts.example == []
+    monkeypatch.setattr(serve, "example", lambda: (samples()["scene-4"], "scenes"))
+    serve.make_example(parts, wait_s=-1)
+    assert len(parts.example) == 1
+    assert events_of(studio, parts.example[0])[-1][1] == "finished"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ def run(options: Studio, arguments: Sequence[str]) -> int:
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "web", "the studio")
+    from isotherm.studio.faults import debugging
     from isotherm.studio.serve import serve
 
-    serve(options, lambda line: print(line, flush=True))
+    with debugging(options.debug):
+        serve(options, lambda line: print(line, flush=True))
     return 0

@@ -64,6 +64,8 @@ class StudioOptions:
     """Forget the oldest runs beyond so many gigabytes together."""
     keep_days: float | None = None
     """Forget runs older than so many days."""
+    example: bool = True
+    """Make the example that the page opens with, before the address is printed; once for a folder."""
     open: bool = False
     """Open the page in this machine's browser."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-import threading
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from isotherm.errors import InputError, IsothermError
 from isotherm.studio.access import Access, key_in, key_there
+from isotherm.studio.api.pictures import SHOWN
 from isotherm.studio.app import make_app
 from isotherm.studio.certificate import check_certificate
 from isotherm.studio.desk.desk import Desk
@@ -33,10 +34,14 @@ from isotherm.studio.studio import Studio
 from isotherm.studio.submissions import submit
 from isotherm.studio.work.workroom import Workroom
 
+UNASKED_DAYS = 1.0
+"""With limits: how long a picture, video or recording is kept that no kept run was asked about."""
 NEXT_PORTS = 50
 """How many ports behind a taken one are tried."""
 HEATMAPS = "heatmaps"
 """The folder, in the one where the studio is started, that has every finished map as a picture."""
+EXAMPLE_S = 60.0
+"""How long the address waits for the example, at most."""
 END_S = 3
 """How long answers that are under way may take when the studio ends."""
 
@@ -68,7 +73,8 @@ def serve(options: StudioOptions, say: Say = print) -> None:
             cookie=f"isotherm-{port}",
             secure=options.scheme == "https",
         )
-        threading.Thread(target=make_example, args=(studio,), name="isotherm studio: example", daemon=True).start()
+        if options.example:
+            make_example(studio, say)
         url = f"{address}/?token={access.token}"
         say(f"Open {url}  (good for one visit; Ctrl+C ends the studio)")
         if options.open:
@@ -172,6 +178,10 @@ def _forget_old(history: History, options: StudioOptions) -> None:
     if any(limit is not None for limit in limits):
         size_bytes = None if options.keep_gb is None else round(options.keep_gb * 1e9)
         history.retain(runs=options.keep_runs, size_bytes=size_bytes, days=options.keep_days)
+        days = UNASKED_DAYS if options.keep_days is None else min(UNASKED_DAYS, options.keep_days)
+        for picture_id in history.forget_pictures(days=days):
+            for shown in (options.dir / SHOWN).glob(f"{picture_id}-*.jpg"):
+                shown.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -226,19 +236,31 @@ def _shown_host(options: StudioOptions) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def make_example(studio: Studio) -> None:
-    """Ask for the run that the page opens with; one that was done before is used again.
+def make_example(studio: Studio, say: Say = lambda line: None, *, wait_s: float = EXAMPLE_S) -> None:
+    """Make the run that the page opens with; one that was done before is used again.
 
     Args:
         studio: that does it.
+        say: is told that it takes a while, where it does.
+        wait_s: how long to wait for its end; the page shows its progress where it takes longer.
     """
     sample, model = example()
     try:
         with sample.fpath.open("rb") as file, in_words("of the history", None):
             picture_id = studio.history.add_picture(sample.fpath.name, [file.read()])
-            studio.example[:] = [submit(studio, "explain", [picture_id], {"model": model})[0]]
-    except (IsothermError, OSError):  # the studio is as good without it, and a run that failed says why in the history
-        studio.example.clear()
+            run_id, same = submit(studio, "explain", [picture_id], {"model": model})
+    except (IsothermError, OSError):  # the studio is as good without it
+        return
+    studio.example[:] = [run_id]
+    if same:
+        return
+    say("Making the example that the page opens with; this takes some seconds, once...")
+    until = time.monotonic() + wait_s
+    for event in studio.room.events.of(run_id, timeout_s=1.0):
+        if event is not None and event[1]["event"] == "failed":
+            studio.example.clear()  # the history says why
+        if time.monotonic() > until:
+            break
 
 
 def _serve_until_stopped(app: Any, listener: socket.socket, options: StudioOptions, studio: Studio) -> None:

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from isotherm.errors import InputError
-from isotherm.studio.api.confess import in_a_line
 from isotherm.studio.app import make_app
+from isotherm.studio.faults import debugging, in_a_line
 
 NO_ROOM = OSError(28, "No space left on device")
 FULL = OperationalError("SELECT 1", {}, sqlite3.OperationalError("database or disk is full"))
@@ -41,6 +41,20 @@ def test_a_fault_is_answered_and_told_in_a_line(studio, client, monkeypatch, cap
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("GET /api/choices: ")
     assert words in line
+
+
+def test_the_traceback_is_told_where_it_is_asked_for(studio, client, monkeypatch, capsys):
+    def fail():
+        raise KeyError("secret")
+
+    monkeypatch.setattr(studio.history, "choices", fail)
+    with debugging(True):
+        assert client.get("/api/choices").status_code == 500
+    told = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in told
+    assert 'raise KeyError("secret")' in told
+    client.get("/api/choices")
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_an_error_that_came_from_a_full_disk_is_one(studio, client, monkeypatch):

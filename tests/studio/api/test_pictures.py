@@ -15,8 +15,7 @@ def test_a_picture_that_is_sent_again_is_whole_again(studio, harm):
     fpath.unlink()
     if harm != "missing":
         fpath.write_bytes(b"x" * (len(data) if harm == "damaged" else 3))
-    answers = [studio.get(f"/api/pictures/{picture_id}{path}") for path in ("/image", "/thumb")]
-    answers += [] if harm == "damaged" else [studio.get(f"/api/pictures/{picture_id}")]
+    answers = [studio.get(f"/api/pictures/{picture_id}{path}") for path in ("", "/image", "/thumb")]
     for answer in answers:
         assert answer.status_code == 404
         assert "send it again" in answer.json()["error"]
@@ -58,3 +57,16 @@ def test_a_run_of_missing_pictures_alone_fails_and_says_so_in_its_exports(studio
     answer = studio.get(f"/api/runs/{run_id}/export", params={"form": "zip"})
     assert answer.status_code == 409
     assert answer.json()["error"].startswith("the run ended without results (failed: the file of the picture alone.png")
+
+
+def test_damage_is_seen_before_a_decoder_would_see_it(studio):
+    """Bytes behind the end of the picture decode to the same pixels."""
+    data = png(907) + b"\0" * 64
+    picture_id = send(studio, data, "tail.png")
+    assert studio.get(f"/api/pictures/{picture_id}").content == data
+    studio.history.pictures.path(picture_id).write_bytes(data[:-1] + b"x")
+    answer = studio.get(f"/api/pictures/{picture_id}")
+    assert (answer.status_code, "tail.png is damaged" in answer.json()["error"]) == (404, True)
+    run = studio.post("/api/runs", json={"pictures": [picture_id], "options": {"model": "scenes", "trust": "off"}})
+    last = events_of(studio, run.json()["id"])[-1][2]
+    assert (last["status"], "tail.png is damaged; send it again" in last["error"]) == ("failed", True)

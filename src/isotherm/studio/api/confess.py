@@ -5,14 +5,13 @@ A framework's own last resort answers and raises the error again, which ends the
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
 
 from isotherm.studio.disk_full import WORDS, is_full
+from isotherm.studio.faults import tell
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,21 +42,7 @@ class Confess:
         except Exception as error:
             if started or scope["type"] != "http":  # half an answer cannot be taken back
                 raise
-            print(f"{scope['method']} {scope['path']}: {in_a_line(error)}", file=sys.stderr)
+            tell(error, f"{scope['method']} {scope['path']}")
             full = is_full(error)
             reason = WORDS if full else f"this was not foreseen: {type(error).__name__}"
             await JSONResponse({"error": reason}, 507 if full else 500)(scope, receive, send)
-
-
-def in_a_line(error: Exception) -> str:
-    """What an error says and where it came from, for whoever started the studio.
-
-    Args:
-        error: of any kind.
-    """
-    if is_full(error):
-        return WORDS
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
-    words = " ".join(str(error).split())[:300]
-    return f"not foreseen: {type(error).__name__}: {words}{place}"

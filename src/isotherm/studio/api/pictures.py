@@ -21,6 +21,8 @@ from isotherm.studio.session import SESSION
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 
+SHOWN = "shown"
+"""The folder, in the studio's, of pictures as every browser shows them; they can be made again."""
 MOST_BYTES = 64 << 20
 """Of one picture."""
 SHOWN_SIDE, THUMB_SIDE = 2560, 160
@@ -120,7 +122,7 @@ def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:
         fpath: the picture.
         side: its longer side, at most.
     """
-    folder = studio.dpath / "shown"
+    folder = studio.dpath / SHOWN
     folder.mkdir(exist_ok=True)
     made = folder / f"{name}-{side}.jpg"
     if not made.exists():

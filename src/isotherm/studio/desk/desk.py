@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import signal
 import threading
-import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,6 +17,7 @@ from typing import Any
 from isotherm import errors
 from isotherm.errors import InputError, IsothermError
 from isotherm.studio.disk_full import DiskFull, is_full
+from isotherm.studio.faults import tell
 from isotherm.studio.spawn import spawned
 
 TASKS: Mapping[str, str] = {
@@ -134,11 +134,11 @@ def serve(pipe: Connection) -> None:
             module, _, name = place.partition(":")
             answer = ("done", getattr(importlib.import_module(module), name)(**arguments))
         except Exception as error:
-            answer = _outcome(error)
+            answer = _outcome(error, place)
         pipe.send(answer)
 
 
-def _outcome(error: Exception) -> tuple[str, str]:
+def _outcome(error: Exception, place: str) -> tuple[str, str]:
     """Kind and message of an error, for the studio."""
     if is_full(error):
         return "DiskFull", str(DiskFull())
@@ -146,7 +146,7 @@ def _outcome(error: Exception) -> tuple[str, str]:
         return type(error).__name__, str(error)
     if isinstance(error, MemoryError):
         return "InputError", "there is not enough memory for it"
-    traceback.print_exc()  # a fault of ours or of a package: this task's end, not the studio's
+    tell(error, place)  # a fault of ours or of a package: this task's end, not the studio's
     return "Fault", f"this was not foreseen: {type(error).__name__}: {error}"
 
 

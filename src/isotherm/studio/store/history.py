@@ -45,6 +45,7 @@ class History:
         dpath.mkdir(parents=True, exist_ok=True)
         self.runs, self.pictures = Blobs(dpath / "runs"), Blobs(dpath / "pictures")
         self._now = now
+        self._whole: dict[str, tuple[int, int]] = {}  # size and time of change of picture files that were read
         self._engine = open_database(url or f"sqlite:///{dpath.absolute() / 'history.db'}")
         self._reads = reading(self._engine)
 
@@ -81,6 +82,8 @@ class History:
                         size_bytes=size,
                     )
                 )
+            else:
+                session.execute(update(PictureRow).where(PictureRow.id == there).values(created_s=self._now()))
         if there is not None:  # its file may be missing or damaged: these are its bytes
             self.pictures.replace(there, picture_id)
         return there or picture_id
@@ -94,9 +97,20 @@ class History:
         row, fpath = self._picture(picture_id), self.pictures.path(picture_id)
         if not fpath.is_file():
             raise NotThere(f"the file of the picture {row.name} is missing; send it again")
-        if fpath.stat().st_size != row.size_bytes:
+        if not self._is_whole(row, fpath):
             raise NotThere(f"the file of the picture {row.name} is damaged; send it again")
         return row.name, fpath
+
+    def _is_whole(self, row: PictureRow, fpath: Path) -> bool:
+        """Whether a file has the bytes that were sent; they are read once, and again where the file was changed."""
+        there = fpath.stat()
+        state = (there.st_size, there.st_mtime_ns)
+        if there.st_size == row.size_bytes and self._whole.get(row.id) != state:
+            with fpath.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != row.sha256:
+                    return False
+            self._whole[row.id] = state
+        return there.st_size == row.size_bytes
 
     def picture_name(self, picture_id: str) -> str:
         """What a picture is called, whether or not its file is there.
@@ -299,22 +313,39 @@ class History:
 
         Args:
             runs: how many are kept at most.
-            size_bytes: of their folders together, at most.
+            size_bytes: of their folders and of what they were asked about together, at most.
             days: how old they get.
         """
         ended = RunRow.status.notin_(("queued", "running"))
-        query = select(RunRow.id, RunRow.created_s, RunRow.size_bytes).where(ended, ~RunRow.star)
+        query = select(RunRow.id, RunRow.created_s, RunRow.size_bytes, RunRow.pictures).where(ended, ~RunRow.star)
         with Session(self._reads) as session:
             rows = session.execute(query.order_by(RunRow.created_s.desc())).all()
+            sizes = {one: bytes_ for one, bytes_ in session.execute(select(PictureRow.id, PictureRow.size_bytes))}
         gone, size, oldest = [], 0, -float("inf") if days is None else self._now() - 86400 * days
-        for i, (run_id, created_s, bytes_) in enumerate(rows):
-            size += bytes_
+        for i, (run_id, created_s, bytes_, pictures) in enumerate(rows):
+            size += bytes_ + sum(sizes.pop(one, 0) for one in _picture_ids(pictures))  # each once
             too_many = (runs is not None and i >= runs) or (size_bytes is not None and size > size_bytes)
             if too_many or created_s < oldest:
                 gone.append(run_id)
         for run_id in gone:
             self.remove(run_id)
         return len(gone)
+
+    def forget_pictures(self, *, days: float) -> list[str]:
+        """Forget pictures and videos that no run was asked about, among them snapshots and recordings; their ids.
+
+        Args:
+            days: how long ago they were sent at least.
+        """
+        with Session(self._engine) as session, session.begin():
+            old = set(session.scalars(select(PictureRow.id).where(PictureRow.created_s < self._now() - 86400 * days)))
+            if old:
+                for pictures in session.scalars(select(RunRow.pictures)):
+                    old.difference_update(_picture_ids(pictures))
+            session.execute(delete(PictureRow).where(PictureRow.id.in_(old)))
+        for picture_id in old:
+            self.pictures.remove(picture_id)
+        return sorted(old)
 
     def counts(self) -> dict[str, int]:
         """How many runs there are of each status."""
@@ -332,6 +363,10 @@ def _row(session: Session, run_id: str) -> RunRow:
 
 def _facts(row: RunRow) -> RunFacts:
     return RunFacts.of(row, row.maps, (tag.name for tag in row.tags))
+
+
+def _picture_ids(pictures: Iterable[Any] | None) -> list[str]:
+    return [str(one.get("id")) for one in pictures or () if isinstance(one, dict)]
 
 
 def _words(row: RunRow) -> str:

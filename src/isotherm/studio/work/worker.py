@@ -11,7 +11,6 @@ import os
 import shlex
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -24,6 +23,7 @@ from isotherm.data.names import moment_words
 from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
+from isotherm.studio.faults import tell
 from isotherm.studio.work.models import Models
 
 if TYPE_CHECKING:
@@ -165,12 +165,8 @@ def _do(
     except MemoryError:
         reporter.send("failed", status="failed", error="there is not enough memory for it")
     except Exception as error:  # a fault of ours or of a package: this job's end, not the studio's
-        reporter.send(
-            "failed",
-            status="failed",
-            error=f"{type(error).__name__}: {error}",
-            traceback="".join(traceback.format_exception(error)),
-        )
+        tell(error, f"run {reporter.run_id}")
+        reporter.send("failed", status="failed", error=f"{type(error).__name__}: {error}")
 
 
 def _opened(options: Any, models: Models[Any], reporter: PipeReporter) -> Any:
