@@ -178,7 +178,7 @@ def test_frames_say_where_the_box_lies():
 @pytest.mark.parametrize("slab", [1, 40, 1 << 18])
 def test_slabs_and_batches_change_nothing(slab, monkeypatch):
     maps = torch.randn(2, 2, 3, 9, 9, dtype=torch.float64) * 3
-    monkeypatch.setattr("isotherm.decode.volume.SLAB", slab)
+    monkeypatch.setattr("isotherm.decode.planes.SLAB", slab)
     bounds = torch.tensor([[[[0.0, 0, 0], [1, 1, 1]], [[0, 0, 0], [2, 2, 2]]]] * 2)
     together = lift_orthographic(maps, bounds=bounds)
     for i in range(2):

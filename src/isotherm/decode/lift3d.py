@@ -1,16 +1,15 @@
 """Heatmaps of several views -> one point of the world, with its covariance and how far the views disagree.
 
-The volume of scores is walked slab by slab and never held. A view along an axis does not depend on that axis, so with
-orthographic views a slab is a sum of slices, ``score(x, y, z) = A[x, y] + B[y, z] + C[x, z]``, where perspective
-cameras must sample every voxel. Both walks give the same: the best voxel, and the marginals of the posterior over pairs
-of axes, from which its mean and covariance follow exactly.
+The volume of scores is never held. A view along an axis does not depend on that axis, so orthographic views need none
+(:mod:`isotherm.decode.planes`), where perspective cameras must sample every voxel, slab by slab. Both give the best
+voxel, and the marginals of the posterior over pairs of axes, from which its mean and covariance follow exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.decode.cameras import AXES, FRONT, RIGHT, TOP, Cameras, OrthographicView
+from isotherm.decode.planes import Planes, search
 from isotherm.decode.reading import Maps, read_maps
 from isotherm.decode.volume import Field, moments, walk, within
 from isotherm.errors import FrameError, OptionError, ShapeError
@@ -29,6 +29,7 @@ Fusion = Literal["product", "mean"]
 """How views are joined: the product of their probabilities (a sum of logarithms), or their arithmetic mean."""
 Bounds = Sequence[Sequence[float]] | Tensor
 CUBE = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
+AnyField = TypeVar("AnyField", bound=Field)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +107,11 @@ def lift_orthographic(
         )
     voxels = _voxels(resolution, max(read.values.shape[-2:]))
 
-    def tables(values: Tensor) -> _Tables:
-        return _Tables(tuple(_table(values[:, i], view, voxels, read.frame) for i, view in enumerate(views)))
+    def planes(values: Tensor) -> Planes:
+        tables = [_table(values[:, i], view, voxels, read.frame) for i, view in enumerate(views)]
+        return Planes.of(tables, voxels)
 
-    return _lift(read, bounds, voxels, fusion, tables)
+    return _lift(read, bounds, voxels, fusion, planes, search)
 
 
 def lift_perspective(
@@ -167,30 +169,7 @@ def lift_perspective(
         [matrix[..., :3] * step[:, None, None], (matrix[..., :3] @ low[:, None, :, None]) + matrix[..., 3:]], -1
     )
 
-    return _lift(read, bounds, voxels, fusion, lambda values: _Rays(values, from_voxels.to(values), voxels))
-
-
-@dataclass(frozen=True, eq=False)
-class _Tables(Field):
-    """Orthographic views: one (b, z, y, x) table each, of length 1 along the axis that the view does not show."""
-
-    tables: tuple[Tensor, ...]
-
-    def total(self, start: int, stop: int) -> Tensor:
-        slices = [t[:, start:stop] if t.shape[1] > 1 else t for t in self.tables]
-        # the smallest sums first: only the last is as large as the slab
-        slices.sort(key=lambda t: t.shape[1])
-        total = slices[-1]
-        for t in reversed(slices[:-1]):
-            total = total + t
-        return total
-
-    def each(self, index: Tensor) -> Tensor:
-        picked = []
-        for t in self.tables:
-            x, y, z = (index[..., i].clamp(max=t.shape[3 - i] - 1) for i in range(3))
-            picked.append(t[torch.arange(len(t), device=t.device)[:, None], z, y, x])
-        return torch.stack(picked, 1)
+    return _lift(read, bounds, voxels, fusion, lambda values: _Rays(values, from_voxels.to(values), voxels), walk)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,16 +206,21 @@ class _Rays(Field):
 
 
 def _lift(
-    read: Maps, bounds: Bounds, voxels: tuple[int, int, int], fusion: Fusion, make: Callable[[Tensor], Field]
+    read: Maps,
+    bounds: Bounds,
+    voxels: tuple[int, int, int],
+    fusion: Fusion,
+    make: Callable[[Tensor], AnyField],
+    look: Callable[[AnyField, AnyField, int, tuple[int, int, int]], tuple[Tensor, tuple[Tensor, Tensor, Tensor]]],
 ) -> Lifted:
     if fusion not in get_args(Fusion):
         raise OptionError(f"fusion is {fusion!r}; expected 'product' or 'mean'")
     lead = tuple(read.values.shape[:-3])
     values = read.values.reshape(-1, *read.values.shape[-3:])
     logs = _log_probability(values, read.kind)
-    field: Field = make(logs)
-    ranked: Field = field if fusion == "product" else make(logs.exp())
-    best, marginals = walk(field, ranked, len(values), voxels)
+    field = make(logs)
+    ranked = field if fusion == "product" else make(logs.exp())
+    best, marginals = look(field, ranked, len(values), voxels)
     at_best = field.each(best[:, None])[..., 0]
     score = at_best.mean(1).exp() if fusion == "product" else ranked.each(best[:, None])[..., 0].mean(1)
     shortfall = (logs.flatten(2).amax(-1) - at_best).clamp(min=0).mean(1)
