@@ -24,7 +24,7 @@ STEP = {name: i for i, names in enumerate(STEPS) for name in names}
 HEAVY = {
     "torchvision": ("torchvision",),
     "timm": ("timm",),
-    "transformers": ("transformers", "tiny_vlm"),
+    "transformers": ("transformers", "tiny_vlm", "tiny_grounding"),
     "ultralytics": ("ultralytics",),
     "av": ("video", "animation"),
     "cv2": ("ultralytics",),

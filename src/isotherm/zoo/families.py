@@ -28,9 +28,13 @@ DETECTOR = Family(
     names=lambda: ("detector",),
     shipped=True,
 )
+_OF_SHAPES = named(r"tiny-vlm(-\d+)?", "the small vision-language model of generated shapes that ships with isotherm")
+_OF_TABLES = named(
+    "tiny-grounding", "the small vision-language model under the grounding model that ships with isotherm"
+)
 TINY_VLM = Family(
     name="tiny-vlm",
-    matches=named(r"tiny-vlm(-\d+)?", "the small vision-language model of generated shapes that ships with isotherm"),
+    matches=lambda model: _OF_SHAPES(model) or _OF_TABLES(model),
     load="isotherm.zoo.tiny_vlm.view:load",
     names=lambda: ("tiny-vlm",),
     shipped=True,

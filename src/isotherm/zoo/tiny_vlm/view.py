@@ -11,6 +11,7 @@ from isotherm.cam.premises import RandomWeights
 from isotherm.errors import AdapterError
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.zoo.tiny_grounding.view import load as load_for_grounding
 from isotherm.zoo.tiny_vlm.network import load_tiny_vlm, random_tiny_vlm, tiny_processor
 
 COUNTED = "how many {category} ?"
@@ -28,7 +29,8 @@ def load(
     """The command line's ``--model tiny-vlm``.
 
     Args:
-        name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``.
+        name: ``tiny-vlm``, or with a training seed, ``tiny-vlm-0``; ``tiny-grounding`` for
+            :func:`isotherm.zoo.tiny_grounding.view.load`.
         weights: a file that ``isotherm train tiny-vlm`` wrote; ``none`` for random weights; the shipped ones if None.
         seed: of random weights.
         dtype: float32, bfloat16 or float16.
@@ -40,6 +42,8 @@ def load(
         >>> load().name
         'tiny-vlm, training seed 0'
     """
+    if name == "tiny-grounding":
+        return load_for_grounding(name, weights=weights, device=device, seed=seed, dtype=dtype)
     match = re.fullmatch(r"(?:tiny-vlm)?-?(\d*)", name)
     if match is None:
         raise AdapterError(f"there is no embedded model {name!r}; expected tiny-vlm")
