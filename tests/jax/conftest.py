@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import os
 
 import numpy as np
 import pytest
 
 HAS_JAX = importlib.util.find_spec("jax") is not None
+
+# Most of the time here goes into compiling, of a thousand functions that run once: as plainly as XLA can, in half of it.
+# What is held are our formulas, which are the same either way. An XLA that does not know a switch ends the process.
+if HAS_JAX and importlib.metadata.version("jaxlib").startswith("0.10."):
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+    )
 
 
 @pytest.fixture(params=["numpy-32", "numpy-64", "jax-32", "jax-64"])
