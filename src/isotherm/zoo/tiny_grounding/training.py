@@ -179,8 +179,8 @@ def errors_px(maps: Float[Tensor, "m h w"], xy: Float[Tensor, "m 2"]) -> Float[T
     """How far the largest cell of every map lies from the place that is meant, in pixels of the picture."""
     h, w = maps.shape[-2:]
     best = maps.flatten(1).argmax(1)
-    found = torch.stack([(best % w + 0.5) * (SIDE / w), (best // w + 0.5) * (SIDE / h)], 1)
-    return (found - xy).norm(dim=1)
+    centres = torch.stack([(best % w + 0.5) * (SIDE / w), (best // w + 0.5) * (SIDE / h)], 1)
+    return (centres - xy).norm(dim=1)
 
 
 def shares(errors: Float[Tensor, " m"], kind: Int[Tensor, " m"], *, within: float = 2.0) -> dict[str, float]:
@@ -191,9 +191,9 @@ def shares(errors: Float[Tensor, " m"], kind: Int[Tensor, " m"], *, within: floa
         kind: numbers of kinds.
         within: pixels, the largest error of a hit.
     """
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for k, name in enumerate(KINDS):
         these = errors[kind == k]
         if len(these):
-            found |= {name: float((these <= within).float().mean()), f"{name}_px": float(these.mean())}
-    return found
+            figures |= {name: float((these <= within).float().mean()), f"{name}_px": float(these.mean())}
+    return figures
