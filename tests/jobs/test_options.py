@@ -18,9 +18,12 @@ from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import JobOptions
+from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
+from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyVlmJob
 
@@ -128,9 +131,55 @@ EVERYTHING = [
     ),
     TrainKeypointsJob(data=Path("d.json"), images=Path("i")),
     TrainKeypointsJob(resume=Path("runs/keypoints-001")),
+    PredictGroundingJob(sources=("a.jpg", "b.jpg", "pick the red block")),
+    PredictGroundingJob(
+        sources=("a.jpg",),
+        text="pick up the 'red' cup",
+        run=Path("runs/grounding-001"),
+        always=True,
+        most=2,
+        level=0.5,
+        features=True,
+        batch=3,
+        recursive=True,
+        out=Path("o"),
+        overwrite=True,
+        device="cpu",
+    ),
+    TrainGroundingJob(
+        data=Path("refs.json"),
+        images=Path("i"),
+        instances=Path("instances.json"),
+        model="google/paligemma-3b-pt-224",
+        language="lora",
+        conditioning="text_query",
+        steps=60,
+        seed=2,
+        set=("training.rate=3e-4",),
+        out=Path("o"),
+        skip_bad=True,
+        device="cpu",
+        devices=2,
+        nodes=2,
+        track="wandb",
+    ),
+    TrainGroundingJob(config=Path("r.yaml")),
+    TrainGroundingJob(resume=Path("runs/grounding-001")),
     TrainScenesJob(seed=3, steps=5, set=("training.batch=4",), out=Path("s.safetensors"), threads=1, device="auto"),
     TrainDetectorJob(config=Path("d.yaml")),
     TrainTinyVlmJob(),
+    LiftJob(views=Path("views.json")),
+    LiftJob(
+        views=Path("-views.json"),
+        text="pick the red block",
+        run=Path("m.safetensors"),
+        fusion="mean",
+        resolution=32,
+        features=True,
+        out=Path("o"),
+        overwrite=True,
+        device="cpu",
+    ),
     SweepJob(recipe=Path("s.yaml"), out=Path("o"), address="auto", at_once=2, skip_bad=True),
 ]
 KINDS = {type(options) for options in EVERYTHING}

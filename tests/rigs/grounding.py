@@ -1,10 +1,17 @@
-"""A tiny vision-language model in a folder, with random weights, and a recipe that trains a head on it in a second."""
+"""Tiny vision-language models with random weights: a folder, a recipe that trains a head on it in a second, and a model as
+if it had been trained."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from isotherm.grounding.outputs import Outputs
+from isotherm.train.grounding.build import GroundingChoice, TrainedGrounding, make_grounding
+from isotherm.train.grounding.objective import GroundingObjective
 from rigs.vlm_models import FAMILIES
 
 
@@ -35,3 +42,15 @@ def plain_recipe(folder: Path) -> dict[str, Any]:
         },
         "devices": {"accelerator": "cpu"},
     }
+
+
+def random_trained(view: Any, *, views: int = 1, side: int = 32, outputs: Any = None, **parts: Any) -> TrainedGrounding:
+    """A model with random weights as if it had been trained, on a copy of a view."""
+    torch.manual_seed(0)
+    copied = copy.deepcopy(view, {id(view.processor): view.processor})
+    choice = GroundingChoice(model="none", head_options={"ratio": 2, "hidden_dim": 8}, side=side)
+    reading = Outputs() if outputs is None else outputs
+    model = make_grounding(choice, reading, view=copied, probes=None).eval()
+    return TrainedGrounding(
+        model=model, choice=choice, objective=GroundingObjective(), outputs=reading, side=side, views=views, **parts
+    )

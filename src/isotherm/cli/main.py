@@ -28,6 +28,7 @@ RUNNERS = {
     "Studio": "studio",
     "Demo": "demo",
     "TrainKeypoints": "train_keypoints",
+    "TrainGrounding": "train_grounding",
     "TrainScenes": "train_shipped",
     "TrainDetector": "train_shipped",
     "TrainTinyVlm": "train_shipped",
@@ -35,6 +36,8 @@ RUNNERS = {
     "EvalFsc147": "eval_fsc147",
     "EvalKeypoints": "eval_keypoints",
     "PredictKeypoints": "predict_keypoints",
+    "PredictGrounding": "predict_grounding",
+    "Lift": "lift",
     "Sweep": "sweep",
 }
 LISTS = ("class", "classes", "layer", "compare", "target")

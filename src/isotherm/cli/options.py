@@ -14,9 +14,12 @@ from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import ModelOptions
+from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
+from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyVlmJob
 from isotherm.studio.options import StudioOptions
@@ -106,6 +109,16 @@ class TrainKeypoints(Common, TrainKeypointsJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainGrounding(Common, TrainGroundingJob):
+    """Train a model that finds what an instruction means; killed at any moment, it goes on with --resume."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictGrounding(Common, PredictGroundingJob):
+    """Find what an instruction means: the map over the picture, the likeliest places with ellipses, and as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvalKeypoints(Common, EvalKeypointsJob):
     """Judge a trained model on labelled pictures: a table, figures, the best and the worst pictures."""
 
@@ -113,6 +126,13 @@ class EvalKeypoints(Common, EvalKeypointsJob):
 @dataclass(frozen=True, kw_only=True)
 class PredictKeypoints(Common, PredictKeypointsJob):
     """Find keypoints: drawn with the ellipses that hold them with 95 %, and as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift(Common, LiftJob):
+    """Find what an instruction means in space, from several calibrated views: a point with covariance, and whether the
+    views agree.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +161,7 @@ Command = (
     | Annotated[Studio, subcommand("studio")]
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
+    | Annotated[TrainGrounding, subcommand("train grounding")]
     | Annotated[TrainScenes, subcommand("train scenes")]
     | Annotated[TrainDetector, subcommand("train detector")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
@@ -148,6 +169,8 @@ Command = (
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
     | Annotated[EvalFsc147, subcommand("eval fsc147")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
+    | Annotated[PredictGrounding, subcommand("predict grounding")]
+    | Annotated[Lift, subcommand("lift")]
     | Annotated[Sweep, subcommand("sweep")]
 )
 
@@ -160,6 +183,7 @@ COMMANDS = (
     "studio",
     "demo",
     "train keypoints",
+    "train grounding",
     "train scenes",
     "train detector",
     "train tiny-vlm",
@@ -167,6 +191,8 @@ COMMANDS = (
     "eval keypoints",
     "eval fsc147",
     "predict keypoints",
+    "predict grounding",
+    "lift",
     "sweep",
 )
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}

@@ -52,7 +52,7 @@ class GroundingRecord:
         origin: where it was read, "file:line", for messages.
     """
 
-    pictures: tuple[Path | UInt8[np.ndarray, "h w 3"], ...]
+    pictures: tuple[Path | UInt8[np.ndarray, "_ _ 3"], ...]
     text: str
     places: tuple[tuple[Place | None, ...], ...]
     views: tuple[str, ...] = ()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from isotherm.errors import OptionError
 
 
-def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
+def kept_recipe(
+    dpath: Path, *, parts: Sequence[str] = ("data", "model", "training")
+) -> tuple[dict[str, Any], Path, str]:
     """The recipe that a run's folder holds, the folder that its paths start from, and what to call it in messages.
+
+    Args:
+        dpath: the folder.
+        parts: of the recipe, that decide the numbers.
 
     Raises:
         OptionError: there is none.
@@ -20,7 +27,7 @@ def kept_recipe(dpath: Path) -> tuple[dict[str, Any], Path, str]:
     except (OSError, ValueError) as error:
         raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
     return (
-        {key: recipe[key] for key in ("data", "model", "training")} | {"tracking": started.get("tracking", {})},
+        {key: recipe[key] for key in parts} | {"tracking": started.get("tracking", {})},
         Path(started["root"]),
         str(dpath / "recipe.json"),
     )

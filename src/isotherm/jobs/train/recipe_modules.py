@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "keypoints": "isotherm.train.keypoint_run",
+    "grounding": "isotherm.train.grounding.run",
     "scenes": "isotherm.zoo.scenes.recipe",
     "detector": "isotherm.zoo.detector.recipe",
     "tiny-vlm": "isotherm.zoo.tiny_vlm.recipe",

@@ -22,7 +22,7 @@ from isotherm.grounding.model import PROBES, Conditioning, GroundingModel, state
 from isotherm.grounding.outputs import Outputs
 from isotherm.headed import HeadedFile
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
-from isotherm.models.choose import open_view
+from isotherm.models.choose import open_with
 from isotherm.train.grounding.objective import GroundingObjective
 from isotherm.train.peft import Lora, adapt_blocks
 from isotherm.train.recipe import from_plain
@@ -101,8 +101,8 @@ def open_language_model(choice: GroundingChoice) -> BatchedView:
     Raises:
         OptionError: the name is of a model that answers no questions about pictures.
     """
-    options: dict[str, Any] = {"dtype": choice.dtype, "seed": choice.seed}
-    view = open_view(choice.model, **options, **({} if choice.pretrained else {"weights": "none"})).view
+    weights = {} if choice.pretrained else {"weights": "none"}
+    view = open_with(choice.model, weights, where_taken={"dtype": choice.dtype, "seed": choice.seed}).view
     if not isinstance(view, BatchedView):
         raise OptionError(
             f"model is {choice.model!r}, which is no vision-language model; choose one such as google/paligemma-3b-pt-224, Qwen/Qwen3-VL-2B-Instruct or HuggingFaceTB/SmolVLM-256M-Instruct"

@@ -136,5 +136,5 @@ def _which(judged: JudgedGrounding, i: int, data: CachedGrounding) -> int:
     return int(known.nonzero()[before])
 
 
-def _read(picture: Path | UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def _read(picture: Path | UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return picture if isinstance(picture, np.ndarray) else read_picture(picture).array

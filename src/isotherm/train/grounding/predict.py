@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from isotherm import heads
 from isotherm.data.keypoint_cache import picture_at
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
@@ -17,10 +18,10 @@ from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.train.grounding.build import TrainedGrounding
 
-PictureArray = UInt8[np.ndarray, "h w 3"]
+PictureArray = UInt8[np.ndarray, "_ _ 3"]
 
 
-def letterboxed(pictures: Sequence[PictureArray], side: int) -> tuple[list[UInt8[np.ndarray, "s s 3"]], Frame]:
+def letterboxed(pictures: Sequence[PictureArray], side: int) -> tuple[list[UInt8[np.ndarray, "_ _ 3"]], Frame]:
     """Pictures in squares of a side, and the frames (v,) of these."""
     frames = [Frame.letterbox((p.shape[0], p.shape[1]), (side, side)) for p in pictures]
     return [picture_at(p, f) for p, f in zip(pictures, frames, strict=True)], Frame.stack(frames)
@@ -136,3 +137,23 @@ def _stacked(frames: Sequence[Frame]) -> Frame:
     return Frame(
         torch.stack([f.to_source for f in frames]), frames[0].size, torch.stack([f.source_size for f in frames])
     )
+
+
+@torch.no_grad()
+def features_at(
+    trained: TrainedGrounding, pictures: Sequence[PictureArray], text: str, places: Float[Tensor, "v 2"]
+) -> Float[Tensor, "v c"]:
+    """What the head reads at a place of every picture of one prompt, between the centres of its cells: the input of a
+    head for rotations, a gripper or anything else that is needed there.
+
+    Args:
+        trained: the model.
+        pictures: of the prompt.
+        text: the instruction.
+        places: (v, 2) in source pixels.
+    """
+    shown, frames = letterboxed(pictures, trained.side)
+    prompts = trained.model.batch([shown], [text])
+    grid = trained.model.features(prompts)[0].float().cpu()
+    frame = trained.model.grid_frame(prompts, _stacked([frames]))[0]
+    return heads.sample_features(grid, places[:, None].float(), frame)[:, 0]

@@ -1,0 +1,20 @@
+"""``isotherm predict grounding``: the job on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.options import PredictGrounding
+from isotherm.errors import InputError
+from isotherm.jobs.predict.grounding import run as run_job
+
+
+def run(options: PredictGrounding, arguments: Sequence[str]) -> int:
+    with ConsoleReporter(options, by_lines=True) as reporter:
+        summary = run_job(options, reporter, command=["isotherm", *arguments])
+    print(summary)
+    print(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'places.json'}, the maps in *.npz")
+    if summary.done == 0:
+        raise InputError("none of the pictures could be read; the reasons stand above")
+    return 1 if summary.failed else 0

@@ -1,0 +1,145 @@
+"""Calibrated views of one scene as a JSON file has them: an instruction, cameras, and of each a picture or a map."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotherm.data.annotation_files import Entry, read_json, shown, text_of
+from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from
+from isotherm.data.pictures import read_picture
+from isotherm.decode.cameras import OrthographicView
+from isotherm.errors import InputError, KindError
+from isotherm.heatmap import Heatmap
+
+KEYS = ("text", "bounds", "views")
+VIEW_KEYS = ("name", "picture", "heatmap", "camera")
+
+
+@dataclass(frozen=True, eq=False)
+class SceneView:
+    """One view.
+
+    Args:
+        name: of the view.
+        camera: that took it.
+        picture: (h, w, 3) uint8, or None.
+        heatmap: a single map of logits or probabilities over the picture, or None.
+    """
+
+    name: str
+    camera: ViewCamera
+    picture: np.ndarray | None = None
+    heatmap: Heatmap | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SceneViews:
+    """Views of one scene.
+
+    Args:
+        text: the instruction; empty where all maps are ready.
+        bounds: the box in which the place lies, in units of the world.
+        views: all with perspective cameras, or all orthographic.
+    """
+
+    text: str
+    bounds: Box
+    views: tuple[SceneView, ...]
+
+    @property
+    def orthographic(self) -> bool:
+        """Whether the views look along the axes of the box."""
+        return isinstance(self.views[0].camera.camera, OrthographicView)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every view has its map."""
+        return all(view.heatmap is not None for view in self.views)
+
+
+def read_views(fpath: str | os.PathLike[str]) -> SceneViews:
+    """The views of a JSON file.
+
+    The file is an object with ``views``, a list of objects that have a ``camera``
+    (:func:`isotherm.data.grounding.camera_from`), a ``picture`` or a ``heatmap`` (a file that
+    :meth:`isotherm.Heatmap.save` wrote, .npz or .safetensors) or both, and a ``name``; ``bounds``, the box in which the
+    place lies, ``[[x, y, z], [x, y, z]]``; and ``text``, the instruction, which may be left out where all maps are
+    ready. Paths start at the file's folder.
+
+    Args:
+        fpath: the file.
+
+    Raises:
+        InputError: file, line and what is wrong there.
+    """
+    fpath = Path(fpath)
+    whole = read_json(fpath)
+    if not isinstance(whole, dict) or not isinstance(whole.get("views"), list):
+        raise InputError(f"{fpath}: there is no list 'views' in it; expected an object with text, bounds and views")
+    if "bounds" not in whole:
+        raise InputError(
+            f"{fpath}: there are no 'bounds', the box in which the place lies; give them, such as [[-0.5, -0.5, 0], [0.5, 0.5, 0.5]]"
+        )
+    corners = whole["bounds"]
+    bounds = box_from([e.value for e in corners] if isinstance(corners, list) else corners, str(fpath))
+    text = whole.get("text", "")
+    if not isinstance(text, str):
+        raise InputError(f"{fpath}: text is {shown(text)}; expected the instruction")
+    views = tuple(_view(entry, i, fpath.parent, bounds) for i, entry in enumerate(whole["views"]))
+    if len(views) < 2:
+        raise InputError(f"{fpath}: there are {len(views)} views; a place in space needs at least two")
+    scene = SceneViews(text, bounds, views)
+    if any(isinstance(v.camera.camera, OrthographicView) != scene.orthographic for v in views):
+        raise InputError(f"{fpath}: some cameras are perspective and some orthographic; lift them in two files")
+    boxes = {v.camera.bounds for v in views}
+    if scene.orthographic and boxes != {bounds}:
+        raise InputError(
+            f"{fpath}: orthographic views fill their pictures with other boxes than 'bounds'; give one box"
+        )
+    if not scene.ready and not text.strip():
+        raise InputError(f"{fpath}: there are pictures without maps and no 'text' to look for in them")
+    return scene
+
+
+def _view(entry: Entry, i: int, root: Path, bounds: Box) -> SceneView:
+    value, where = entry.value, entry.where
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: the view is {shown(value)}; expected an object with a camera and a picture")
+    if "camera" not in value:
+        raise InputError(f"{where}: the view has no 'camera'; expected K, R and t, or orthographic")
+    camera = camera_from(value["camera"], where, bounds=bounds)
+    name = text_of(value.get("name", f"view {i + 1}"), where, "name")
+    if "picture" not in value and "heatmap" not in value:
+        raise InputError(f"{where}: the view {name!r} has neither a 'picture' nor a 'heatmap'")
+    picture = heatmap = None
+    try:
+        if "picture" in value:
+            picture = read_picture(root / text_of(value["picture"], where, "picture")).array
+        if "heatmap" in value:
+            heatmap = _single(Heatmap.load(root / text_of(value["heatmap"], where, "heatmap")), where)
+    except (InputError, KindError) as error:
+        raise error if str(error).startswith(where) else InputError(f"{where}: {error}") from error
+    if picture is not None and heatmap is not None:
+        size = tuple(int(v) for v in heatmap.frame.source_size)
+        if size != picture.shape[:2]:
+            raise InputError(
+                f"{where}: the map is of a picture of {size[1]} x {size[0]} pixels, the picture has {picture.shape[1]} x {picture.shape[0]}"
+            )
+    return SceneView(name, camera, picture, heatmap)
+
+
+def _single(heatmap: Any, where: str) -> Heatmap:
+    """The map itself where the file holds one, of a kind that is a distribution."""
+    while heatmap.values.ndim > 2 and len(heatmap) == 1:
+        heatmap = heatmap[0]
+    if heatmap.values.ndim > 2:
+        raise InputError(f"{where}: the file holds {len(heatmap)} maps; expected one for the view")
+    if heatmap.kind not in ("logits", "probability"):
+        raise InputError(f"{where}: the map is of kind {heatmap.kind!r}; expected logits or probability")
+    single: Heatmap = heatmap
+    return single

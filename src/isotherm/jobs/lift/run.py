@@ -1,0 +1,227 @@
+"""The job behind ``isotherm lift``: several calibrated views and an instruction to a point in space."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isotherm.atomic import atomic_write
+from isotherm.data.grounding.views import SceneView, SceneViews, read_views
+from isotherm.decode.lift3d import Lifted
+from isotherm.draw import save_picture
+from isotherm.errors import OptionError
+from isotherm.frame import Size
+from isotherm.grounding.answer import UNFITTED, Calibration, GroundingAnswer, read_answers
+from isotherm.grounding.space import DISAGREE, lift_heatmaps
+from isotherm.heatmap import Heatmap
+from isotherm.jobs.lift.options import LiftJob
+from isotherm.jobs.predict.grounding import doubts
+from isotherm.jobs.reporter import Reporter
+from isotherm.points import Points
+from isotherm.runs.record import Run
+from isotherm.train.devices import chosen_device
+from isotherm.train.grounding.build import TrainedGrounding, open_grounding
+from isotherm.train.grounding.pictures import draw_answer
+from isotherm.train.grounding.predict import features_at, predict_grounding
+
+
+@dataclass(frozen=True, eq=False)
+class LiftedPlace:
+    """A point in space and where it was written.
+
+    Args:
+        dpath: the run's folder.
+        lifted: the point.
+        facts: as ``point.json`` has them.
+    """
+
+    dpath: Path
+    lifted: Lifted
+    facts: dict[str, Any]
+
+    def __str__(self) -> str:
+        x, y, z = self.facts["point"]
+        deviation = " ".join(f"{v:.3g}" for v in self.facts["deviation"])
+        agree = "the views agree" if self.facts["agree"] else "the views mean different places: do not trust it"
+        return f"({x:.4g}, {y:.4g}, {z:.4g}), standard deviation {deviation}, disagreement {self.facts['disagreement_nats']:.2g} nats: {agree}"
+
+
+def run(
+    options: LiftJob,
+    reporter: Reporter | None = None,
+    *,
+    opened: tuple[TrainedGrounding, str] | None = None,
+    command: Sequence[str] | None = None,
+) -> LiftedPlace:
+    """Find the point, and write a drawing of every view and ``point.json``.
+
+    Args:
+        options: what is asked for.
+        reporter: is told how it goes.
+        opened: the trained model and what to call it, where it is open already.
+        command: the command line, for the record.
+
+    Raises:
+        InputError: file and line of what is wrong with the views.
+        OptionError: the model was trained on another number of views in one prompt.
+        JobCancelled: it was cancelled before the point was there.
+    """
+    reporter = Reporter() if reporter is None else reporter
+    words = options.command_line() if command is None else list(command)
+    scene = read_views(options.views)
+    text = options.text or scene.text
+    ready = scene.ready and options.text is None
+    if ready and options.features:
+        raise OptionError("--features are what a model read, and all maps are ready; give pictures without maps")
+    trained = None
+    which = "no model: the maps of the views were ready"
+    if not ready:
+        missing = [view.name for view in scene.views if view.picture is None]
+        if missing:
+            raise OptionError(f"--text asks a model about pictures, and the view {missing[0]!r} has none")
+        trained, which = open_grounding(options.run) if opened is None else opened
+        trained.model.to(chosen_device(options.device))
+    with Run(
+        "lift", out=options.out, overwrite=options.overwrite, command=words, options=options.to_json(), model=which
+    ) as record:
+        for note in (which, *(doubts(trained) if trained is not None else [])):
+            reporter.message(note)
+        reporter.check()
+        answers = _ready(scene, text) if trained is None else _by_model(trained, scene, text)
+        reporter.check()
+        lifted = lift_heatmaps(
+            [a.heatmap for a in answers],
+            [view.camera for view in scene.views],
+            bounds=scene.bounds,
+            resolution=options.resolution,
+            fusion=options.fusion,
+        )
+        seen = [view.camera.project(lifted.xyz, _size(a)).float() for view, a in zip(scene.views, answers, strict=True)]
+        facts = _described(scene, text, answers, lifted, seen, options)
+        for view, answer, place in zip(scene.views, answers, seen, strict=True):
+            title = f"{view.name}: {text}" if text else view.name
+            drawn = draw_answer(answer, truth=place[None], title=title, footer="ring: where the lifted point is seen")
+            written = save_picture(drawn, record.fpath(view.name, ".jpg"), command=shlex.join(words))
+            reporter.item(record.done(view.name, picture=written.name))
+        if options.features and trained is not None:
+            pictures = [view.picture for view in scene.views if view.picture is not None]
+            read = _features(trained, pictures, text, seen)
+            with atomic_write(record.dpath / "features.npz") as file:
+                np.savez(file, features=read, views=np.array([view.name for view in scene.views]))
+        whole = {"model": which, "command": shlex.join(words), **facts}
+        with atomic_write(record.dpath / "point.json") as file:
+            file.write(json.dumps(whole, indent=1).encode())
+        record.finish()
+        place_in_space = LiftedPlace(record.dpath, lifted, whole)
+        if not facts["agree"]:
+            reporter.message(str(place_in_space), "alarm")
+    return place_in_space
+
+
+def _by_model(trained: TrainedGrounding, scene: SceneViews, text: str) -> list[GroundingAnswer]:
+    """What the model says of every picture: all in one prompt where it was trained so, else each by itself."""
+    pictures = [view.picture for view in scene.views if view.picture is not None]
+    if trained.views == 1:
+        return [several[0] for several in predict_grounding(trained, [[p] for p in pictures], [text] * len(pictures))]
+    answers = predict_grounding(trained, [pictures], [text])[0]
+    return [answer for answer in answers if answer.step == 0]
+
+
+def _ready(scene: SceneViews, text: str) -> list[GroundingAnswer]:
+    """The maps of the file, read as they are."""
+    return [_of_map(view, i, text) for i, view in enumerate(scene.views)]
+
+
+def _of_map(view: SceneView, i: int, text: str, calibration: Calibration = UNFITTED) -> GroundingAnswer:
+    heatmap = view.heatmap
+    assert heatmap is not None
+    values = heatmap.values.float()
+    if heatmap.kind == "probability":
+        values = values.clamp(min=torch.finfo(values.dtype).tiny).log()
+    read = read_answers(values[None], heatmap.frame.expanded(1), calibration)
+    size = [int(v) for v in heatmap.frame.source_size]
+    picture = np.full((*size, 3), 236, np.uint8) if view.picture is None else view.picture
+    there = torch.isfinite(read.peaks.xy[0]).all(-1)
+    covariance, score = read.peaks.covariance, read.peaks.score
+    assert covariance is not None
+    assert score is not None
+    return GroundingAnswer(
+        text,
+        Heatmap(values, heatmap.frame, "logits", label=text or view.name, picture=picture),
+        Points(read.peaks.xy[0][there], covariance=covariance[0][there], score=score[0][there]),
+        float(read.entropy[0]),
+        float(read.confidence[0]),
+        True,
+        view=i,
+    )
+
+
+def _size(answer: GroundingAnswer) -> Size:
+    h, w = (int(v) for v in answer.heatmap.frame.source_size)
+    return h, w
+
+
+def _described(
+    scene: SceneViews,
+    text: str,
+    answers: Sequence[GroundingAnswer],
+    lifted: Lifted,
+    seen: Sequence[torch.Tensor],
+    options: LiftJob,
+) -> dict[str, Any]:
+    covariance = lifted.covariance.double()
+    disagreement = float(lifted.disagreement)
+    views = []
+    for view, answer, place in zip(scene.views, answers, seen, strict=True):
+        own = answer.peaks.xy[0]
+        views.append(
+            {
+                "name": view.name,
+                "place": _numbers(own),
+                "point_seen_at": _numbers(place),
+                "off_px": _number(float((own - place).norm())),
+                "confidence": _number(answer.confidence),
+                "answered": answer.answered,
+            }
+        )
+    return {
+        "instruction": text,
+        "point": _numbers(lifted.xyz),
+        "mean": _numbers(lifted.mean),
+        "covariance": [_numbers(row, 9) for row in covariance],
+        "deviation": _numbers(covariance.diagonal().clamp(min=0).sqrt()),
+        "score": _number(float(lifted.score), 9),
+        "disagreement_nats": _number(disagreement),
+        "agree": disagreement <= DISAGREE,
+        "answered": all(a.answered for a in answers) and disagreement <= DISAGREE,
+        "unit": "that of the cameras",
+        "bounds": scene.bounds,
+        "resolution": options.resolution,
+        "fusion": options.fusion,
+        "views": views,
+    }
+
+
+def _features(
+    trained: TrainedGrounding, pictures: list[np.ndarray], text: str, seen: Sequence[torch.Tensor]
+) -> np.ndarray:
+    if trained.views == 1:
+        parts = [features_at(trained, [p], text, place[None]) for p, place in zip(pictures, seen, strict=True)]
+        return torch.cat(parts).numpy()
+    return features_at(trained, pictures, text, torch.stack(list(seen))).numpy()
+
+
+def _numbers(values: torch.Tensor, digits: int = 6) -> list[float | None]:
+    return [_number(float(v), digits) for v in values]
+
+
+def _number(value: float, digits: int = 6) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

@@ -1,0 +1,140 @@
+"""Grounding from the command line: trained on lines of a file, gone on with, used; every mistake gets its message."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isotherm.cli import main
+from isotherm.data.tabletop import make_tabletop
+from isotherm.train.run_folder import read_figures
+from rigs.grounding import tiny_folder
+
+SETTINGS = (
+    "training.batch=4",
+    "training.keep_every=2",
+    "training.log_every=1",
+    "model.head_options={ratio: 2, hidden_dim: 8}",
+    "data.hold_out=0.4",
+)
+TRAIN = ["train", "grounding", "--data", "points.jsonl", "--model", "./tiny", "--steps", "4", "--device", "cpu"]
+TRAIN += [word for setting in SETTINGS for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Tables as pictures, instructions about them as lines, a tiny language model, and a run."""
+    folder = tmp_path_factory.mktemp("grounding")
+    lines = []
+    for seed in range(10):
+        table = make_tabletop(seed, size=32, samples=1, views=("top",))
+        Image.fromarray(table.views["top"].picture).save(folder / f"{seed}.png")
+        for instruction in table.instructions[:2]:
+            x, y = table.points(instruction)["top"]
+            place = json.dumps([x / 32, y / 32])
+            line = {"picture": f"{seed}.png", "text": instruction.text, "annotation": place, "flag": "single_point"}
+            lines.append(json.dumps(line))
+    (folder / "points.jsonl").write_text("\n".join(lines))
+    tiny_folder(folder / "tiny")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main([*TRAIN, "--quiet"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def place(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_run_holds_everything_and_is_gone_on_with(place, capsys):
+    run = place / "runs" / "grounding-001"
+    names = {f.name for f in run.iterdir()}
+    assert {"recipe.json", "run.json", "metrics.csv", "checkpoint.pt", "model.safetensors", "best.safetensors"} <= names
+    assert {"evaluation.json", "pictures"} <= names
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["instruction_change"] > 1e-5
+    assert {"validation err_px", "validation hit"} <= {key for row in read_figures(run / "metrics.csv") for key in row}
+    assert main(["train", "grounding", "--resume", "runs/grounding-001", "--device", "cpu"]) == 0
+    assert 'try it:  isotherm predict grounding PICTURE "INSTRUCTION"' in capsys.readouterr().out
+    assert main(["runs"]) == 0
+    assert "grounding-001" in capsys.readouterr().out
+
+
+def test_what_it_learned_is_used(place, capsys):
+    command = ["predict", "grounding", "0.png", "1.png", "pick the blue block", "--run", "runs/grounding-001"]
+    assert main([*command, "--device", "cpu", "--out", "found", "--overwrite"]) == 0
+    said = capsys.readouterr()
+    assert "2 done, 0 failed" in said.out
+    assert "the best by validation" in said.err
+    assert "pick the blue block: " in said.err
+    assert len(json.loads((place / "found" / "places.json").read_text())["pictures"]) == 2
+
+
+def test_views_are_lifted_by_it(place, capsys):
+    views = [
+        {"name": name, "picture": f"{i}.png", "camera": {"orthographic": list(axes)}}
+        for i, (name, axes) in enumerate({"top": ("+x", "-y"), "side": ("+y", "-z"), "operator": ("+x", "-z")}.items())
+    ]
+    content = {"text": "pick the blue block", "bounds": [[-1, -1, -1], [1, 1, 1]], "views": views}
+    (place / "views.json").write_text(json.dumps(content))
+    command = ["lift", "views.json", "--run", "runs/grounding-001", "--resolution", "16", "--device", "cpu"]
+    assert main([*command, "--out", "lifted", "--overwrite"]) == 0
+    assert "standard deviation" in capsys.readouterr().out
+    assert len(json.loads((place / "lifted" / "point.json").read_text())["point"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["train", "grounding"], "give one of --config RECIPE, --data INSTRUCTIONS, or --resume RUN"),
+        (["train", "grounding", "--data", "no.jsonl"], "no.jsonl"),
+        (["train", "grounding", "--data", "0.png"], "0.png is no file of instructions; expected .jsonl"),
+        (["train", "grounding", "--resume", "runs/grounding-001", "--seed", "3"], "--seed changes the run"),
+        ([*TRAIN, "--set", "training.rat=1"], "training.rat is not an option; did you mean 'rate'?"),
+        ([*TRAIN, "--model", "imagenet"], "--model is given 2 times"),
+        (["train", "grounding", "--data", "points.jsonl", "--model", "scenes"], "no vision-language model"),
+        (["predict", "grounding", "0.png"], "where a picture and an instruction belong"),
+        (["predict", "grounding", "0.png", "it", "--run", "tiny"], "tiny/model.safetensors is not a grounding model of isotherm"),
+        (["predict", "grounding", "0.png", "it", "--run", "0.png"], "0.png"),
+        (["predict", "grounding", "no.png", "it", "--run", "runs/grounding-001"], "no.png"),
+        (["lift", "points.jsonl"], "points.jsonl"),
+        (["lift", "no.json"], "no.json"),
+        (["lift", "views.json", "--resolution", "1"], "--resolution 1: expected a whole number of at least 2"),
+    ],
+)  # fmt: skip
+def test_mistakes_get_one_message(place, capsys, command, message):
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_a_line_that_is_wrong_is_named(place, capsys):
+    (place / "bad.jsonl").write_text((place / "points.jsonl").read_text() + '\n{"picture": "0.png", "text": "it"}')
+    command = [word if word != "points.jsonl" else "bad.jsonl" for word in TRAIN]
+    assert main(command) == 2
+    assert "bad.jsonl:21: expected either 'annotation'" in capsys.readouterr().err
+
+
+def test_blindness_is_an_alarm(place, capsys, tmp_path):
+    """A causal model whose pictures stand first; its answers say so, too."""
+    tiny_folder(tmp_path / "causal", "llava")
+    command = [word if word != "./tiny" else str(tmp_path / "causal") for word in TRAIN]
+    out = str(tmp_path / "blind")
+    assert main([*command, "--conditioning", "as_is", "--out", out, "--set", "data.hold_out=0.0"]) == 0
+    assert "change by 0 of their size where the instruction changes" in capsys.readouterr().err.replace("\n", " ")
+    image = np.zeros((20, 30, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    assert main(["predict", "grounding", str(tmp_path / "a.png"), "it", "--run", out, "--device", "cpu"]) == 0
+    assert "its maps do not depend on the instruction" in capsys.readouterr().err
