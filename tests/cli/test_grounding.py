@@ -81,6 +81,19 @@ def test_what_it_learned_is_used(place, capsys):
     assert len(json.loads((place / "found" / "places.json").read_text())["pictures"]) == 2
 
 
+def test_it_is_judged_on_what_it_validates_on_and_on_other_lines(place, capsys):
+    assert main(["eval", "grounding", "--run", "runs/grounding-001", "--out", "own", "--device", "cpu"]) == 0
+    own = json.loads((place / "own" / "evaluation.json").read_text())
+    kept = json.loads((place / "runs" / "grounding-001" / "evaluation.json").read_text())
+    assert own["err_px"] == pytest.approx(kept["err_px"])
+    assert "err_px" in capsys.readouterr().out
+    command = ["eval", "grounding", "--run", "runs/grounding-001/best.safetensors", "--data", "points.jsonl"]
+    assert main([*command, "--out", "all", "--extremes", "1", "--device", "cpu"]) == 0
+    rows = (place / "all" / "places.csv").read_text().splitlines()
+    assert len(rows) == 21
+    assert sorted(f.name for f in (place / "all" / "pictures").iterdir()) == ["best-1.jpg", "worst-1.jpg"]
+
+
 def test_views_are_lifted_by_it(place, capsys):
     views = [
         {"name": name, "picture": f"{i}.png", "camera": {"orthographic": list(axes)}}
@@ -108,6 +121,8 @@ def test_views_are_lifted_by_it(place, capsys):
         (["predict", "grounding", "0.png", "it", "--run", "tiny"], "tiny/model.safetensors is not a grounding model of isotherm"),
         (["predict", "grounding", "0.png", "it", "--run", "0.png"], "0.png"),
         (["predict", "grounding", "no.png", "it", "--run", "runs/grounding-001"], "no.png"),
+        (["eval", "grounding", "--run", "runs/grounding-001", "--split", "a"], "--split goes with --data"),
+        (["eval", "grounding", "--run", "runs/grounding-001/best.safetensors"], "does not say what to judge it by"),
         (["lift", "points.jsonl"], "points.jsonl"),
         (["lift", "no.json"], "no.json"),
         (["lift", "views.json", "--resolution", "1"], "--resolution 1: expected a whole number of at least 2"),

@@ -16,6 +16,7 @@ from isotherm.cli.options import Command
 from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
+from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.lift.options import LiftJob
@@ -131,6 +132,19 @@ EVERYTHING = [
     ),
     TrainKeypointsJob(data=Path("d.json"), images=Path("i")),
     TrainKeypointsJob(resume=Path("runs/keypoints-001")),
+    EvalGroundingJob(
+        run=Path("runs/grounding-001"),
+        data=Path("refs.json"),
+        images=Path("i"),
+        instances=Path("instances.json"),
+        split="testA",
+        extremes=0,
+        batch=2,
+        out=Path("o"),
+        overwrite=True,
+        skip_bad=True,
+        device="cpu",
+    ),
     PredictGroundingJob(sources=("a.jpg", "b.jpg", "pick the red block")),
     PredictGroundingJob(
         sources=("a.jpg",),

@@ -35,6 +35,7 @@ RUNNERS = {
     "Count": "count",
     "EvalFsc147": "eval_fsc147",
     "EvalKeypoints": "eval_keypoints",
+    "EvalGrounding": "eval_grounding",
     "PredictKeypoints": "predict_keypoints",
     "PredictGrounding": "predict_grounding",
     "Lift": "lift",

@@ -12,6 +12,7 @@ from tyro.conf import Positional, subcommand
 
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
+from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.lift.options import LiftJob
@@ -124,6 +125,13 @@ class EvalKeypoints(Common, EvalKeypointsJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalGrounding(Common, EvalGroundingJob):
+    """Judge a trained model on instructions whose places are known: figures, a row each, the best and the worst
+    pictures.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictKeypoints(Common, PredictKeypointsJob):
     """Find keypoints: drawn with the ellipses that hold them with 95 %, and as JSON."""
 
@@ -167,6 +175,7 @@ Command = (
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
     | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
+    | Annotated[EvalGrounding, subcommand("eval grounding")]
     | Annotated[EvalFsc147, subcommand("eval fsc147")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
     | Annotated[PredictGrounding, subcommand("predict grounding")]
@@ -189,6 +198,7 @@ COMMANDS = (
     "train tiny-vlm",
     "count",
     "eval keypoints",
+    "eval grounding",
     "eval fsc147",
     "predict keypoints",
     "predict grounding",
