@@ -8,7 +8,6 @@ Maps trained by cross-entropy are decoded by :func:`moment_inverse`, maps traine
 from isotherm.decode.abstention import Abstention, fit_abstention
 from isotherm.decode.argmax import argmax, quarter_offset
 from isotherm.decode.calibration import (
-    Reliability,
     coverage,
     expected_calibration_error,
     fit_covariance_scale,
@@ -27,6 +26,7 @@ from isotherm.decode.reading import DECODER, Maps, read_maps
 from isotherm.decode.soft_argmax import local_soft_argmax, soft_argmax
 from isotherm.decode.tracking import Track, track
 from isotherm.decode.uncertainty import cell_probability, credible_region, entropy
+from isotherm.ops.reliability import Reliability
 
 __all__ = [
     "DECODER",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,7 @@ from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.ops.gaussian import Sigma, outer, probability_vectors, sigma_per_axis
+from isotherm.ops.reliability import Reliability, reliability
 from isotherm.points import Points, State
 
 KNOWN = (State.LABELLED, State.OCCLUDED, State.OUT_OF_FRAME)
@@ -128,22 +129,6 @@ def coverage(points: Points, truth: Points, *, level: float = 0.95) -> float:
     return float((_squared_distance(points, truth) <= -2 * math.log(1 - level)).double().mean())
 
 
-@dataclass(frozen=True, eq=False)
-class Reliability:
-    """Scores beside hits, in bins of equal width.
-
-    Args:
-        error: expected calibration error, 0 to 1.
-        score: (bins) mean score, hit: (bins) share of hits, both NaN in an empty bin.
-        count: (bins).
-    """
-
-    error: float
-    score: Float[Tensor, " bins"]
-    hit: Float[Tensor, " bins"]
-    count: Float[Tensor, " bins"]
-
-
 def expected_calibration_error(points: Points, truth: Points, *, within: float, bins: int = 15) -> Reliability:
     """How far scores are from being the chance of a hit: the mean gap between score and share of hits, over bins.
 
@@ -170,13 +155,8 @@ def expected_calibration_error(points: Points, truth: Points, *, within: float, 
             f"scores run from {float(score.min()):g} to {float(score.max()):g}; expected 0 to 1 (moment_inverse and least_squares give such)"
         )
     distance = (points.xy - truth.xy)[use].detach().double().norm(dim=-1)
-    hit = (distance <= within).double()  # NaN is a miss
-    index = (score * bins).long().clamp_max(bins - 1)
-    zeros = torch.zeros(bins, dtype=torch.float64, device=score.device)
-    count = zeros.index_add(0, index, torch.ones_like(score))
-    mean_score, mean_hit = zeros.index_add(0, index, score) / count, zeros.index_add(0, index, hit) / count
-    error = float(((mean_score - mean_hit).abs() * count).nansum() / count.sum())
-    return Reliability(error, mean_score, mean_hit, count)
+    hit = distance <= within  # NaN is a miss
+    return reliability(score, hit, bins=bins)
 
 
 def _known(points: Points) -> Bool[Tensor, "*b n"]:

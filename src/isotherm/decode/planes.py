@@ -1,7 +1,7 @@
 """Orthographic views along the axes of a box: the best voxel and the posterior's marginals without a volume.
 
-The score of a voxel is ``A[y, x] + B[z, y] + C[z, x]``. What is largest over x does not ask for B, and a marginal of the
-posterior is a product of matrices: over z, ``exp(A) * (exp(B)^T @ exp(C))``.
+The score of a voxel is ``A[y, x] + B[z, y] + C[z, x]``. What is largest over x does not ask for B, and a marginal of
+the posterior is a product of matrices: over z, ``exp(A) * (exp(B)^T @ exp(C))``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from isotherm.decode.volume import SLAB, Field, walk
 
 FARTHEST = 200.0
-"""Nats by which a view may be surer elsewhere than at the best voxel: the product of three such numbers is none of double's."""
+"""Nats by which a view may be surer elsewhere than at the best voxel: double holds a product of three."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from isotherm.metrics.average_drop import (
     unit_maps,
 )
 from isotherm.metrics.cascade import Cascade, cascade
+from isotherm.metrics.figure_table import FigureTable
 from isotherm.metrics.fills import blur_fill, mean_fill
 from isotherm.metrics.imputation import linear_imputation
 from isotherm.metrics.intervals import Interval, bootstrap, bootstrap_nested, bootstrap_paired
@@ -23,6 +24,8 @@ from isotherm.metrics.oks import oks
 from isotherm.metrics.oks_ap import OksPrecision, OksPredictions, OksTruth, oks_average_precision
 from isotherm.metrics.pck import nme, pck, pck_area
 from isotherm.metrics.perturbation import Comparison, Comparisons, Curves, compare, deletion, insertion
+from isotherm.metrics.place_report import PlaceReport, report_places
+from isotherm.metrics.places import credible_level, hit_at, map_nll, nearest_errors
 from isotherm.metrics.point_errors import length_errors, match_exchangeable, point_errors
 from isotherm.metrics.randomisation import Randomised, learned_modules, randomised
 from isotherm.metrics.references import centre_map, random_maps
@@ -37,6 +40,7 @@ __all__ = [
     "Comparison",
     "Comparisons",
     "Curves",
+    "FigureTable",
     "Interval",
     "KeypointReport",
     "KeypointTruth",
@@ -45,6 +49,7 @@ __all__ = [
     "OksPredictions",
     "OksTruth",
     "Overlap",
+    "PlaceReport",
     "Randomised",
     "Road",
     "Score",
@@ -62,16 +67,20 @@ __all__ = [
     "coherency",
     "compare",
     "complexity",
+    "credible_level",
     "deletion",
     "energy_inside",
+    "hit_at",
     "insertion",
     "learned_modules",
     "length_errors",
     "linear_imputation",
+    "map_nll",
     "masked_pictures",
     "masked_scores",
     "match_exchangeable",
     "mean_fill",
+    "nearest_errors",
     "nme",
     "oks",
     "oks_average_precision",
@@ -83,6 +92,7 @@ __all__ = [
     "random_maps",
     "randomised",
     "report_keypoints",
+    "report_places",
     "road",
     "spearman",
     "ssim",

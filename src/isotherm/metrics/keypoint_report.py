@@ -7,14 +7,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.errors import InputError, OptionError, ShapeError
-from isotherm.metrics.intervals import Interval, bootstrap
+from isotherm.metrics.figure_table import FigureTable, figure_rows
 from isotherm.metrics.oks import oks
 from isotherm.metrics.pck import pck
 from isotherm.metrics.point_errors import (
@@ -78,51 +77,8 @@ class KeypointTruth:
             )
 
 
-@dataclass(frozen=True)
-class KeypointRow:
-    """The figures of a group by name; ``n`` pictures. A figure that cannot be judged is NaN."""
-
-    group: str
-    n: int
-    figures: Mapping[str, Interval]
-
-
-@dataclass(frozen=True)
-class KeypointReport:
-    """Rows of figures: all pictures first, then every group, where there are several."""
-
-    rows: tuple[KeypointRow, ...]
-
-    def table(self) -> str:
-        """The figures as aligned text: one line a figure, one column a group, means with their 95 % intervals where
-        they have one.
-        """
-        heads = ["", *(f"{row.group} (n={row.n})" for row in self.rows)]
-        names = list(self.rows[0].figures)
-        lines = [heads, *([name, *(_shown(row.figures[name]) for row in self.rows)] for name in names)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-        return "\n".join(
-            "  ".join(
-                [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
-            ).rstrip()
-            for line in lines
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures as JSON can hold them; what could not be judged is null."""
-
-        def interval(value: Interval) -> dict[str, Any]:
-            return {
-                key: v if math.isfinite(v) else None
-                for key, v in (("mean", value.mean), ("low", value.low), ("high", value.high))
-            } | {"n": value.n}
-
-        return {
-            "groups": {
-                row.group: {"n": row.n, **{name: interval(value) for name, value in row.figures.items()}}
-                for row in self.rows
-            }
-        }
+class KeypointReport(FigureTable):
+    """Figures of keypoints: of all pictures first, then of every group, where there are several."""
 
 
 def report_keypoints(
@@ -189,14 +145,7 @@ def report_keypoints(
         squared, log_det = _mahalanobis(predictions - truth.points.double(), covariance, known)
         each["inside_95"] = torch.where(known, (squared <= ELLIPSE_95).double(), torch.nan).nanmean(1)
         each["nll"] = torch.where(known, squared / 2 + log_det / 2 + math.log(2 * math.pi), torch.nan).nanmean(1)
-    groups = list(dict.fromkeys(truth.group))
-    rows = [_row("all", torch.ones(len(xy), dtype=torch.bool), each, seed, resamples)]
-    if len(groups) > 1:
-        rows += [
-            _row(group or "(no group)", torch.tensor([g == group for g in truth.group]), each, seed, resamples)
-            for group in sorted(groups)
-        ]
-    return KeypointReport(tuple(rows))
+    return KeypointReport(figure_rows(each, truth.group, seed=seed, resamples=resamples))
 
 
 def errors_of(predicted: Points, truth: KeypointTruth, *, exchangeable: Groups = ()) -> Float[Tensor, " m"]:
@@ -230,19 +179,3 @@ def _mahalanobis(apart: Tensor, covariance: Tensor, known: Tensor) -> tuple[Tens
     det = a * d - b * c
     squared = (d * apart[..., 0].square() - (b + c) * apart[..., 0] * apart[..., 1] + a * apart[..., 1].square()) / det
     return torch.where((det > 0) & (a > 0), squared, torch.inf), det.clamp(min=1e-300).log()
-
-
-def _row(group: str, rows: Tensor, each: Mapping[str, Tensor], seed: int, resamples: int) -> KeypointRow:
-    return KeypointRow(
-        group,
-        int(rows.sum()),
-        {name: bootstrap(values[rows], draws=resamples, seed=seed) for name, values in each.items()},
-    )
-
-
-def _shown(value: Interval) -> str:
-    if not math.isfinite(value.mean):
-        return "–"
-    if not math.isfinite(value.low):
-        return f"{value.mean:.4g}"
-    return f"{value.mean:.4g} [{value.low:.4g}, {value.high:.4g}]"

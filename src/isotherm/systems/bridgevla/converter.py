@@ -77,7 +77,7 @@ class LLMToHeatmapConverter(nn.Module):
         image_token_mask: Tensor | None = None,
         grid: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Logits of every view. TorchScript reads neither shapes in annotations nor arguments by keyword alone, so here are none.
+        """Logits of every view. TorchScript reads no shapes in annotations and no arguments by keyword alone.
 
         Args:
             hidden_states: (b, t, vlm_dim) of the language model's last layer, padded on either side.
