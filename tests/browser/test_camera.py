@@ -159,6 +159,8 @@ def test_boxes_are_drawn_moved_named_and_removed_by_pointer_and_by_keyboard(page
     page.locator("#pictures input[type=file]").first.set_input_files(SCENE)
     expect(tray(page)).to_have_count(1)
     page.locator("#ask-model").select_option("yoloe-11s-seg.yaml")
+    page.locator("#question .go").click()  # without words and boxes nothing is asked
+    expect(page.locator("#question .problem")).to_contain_text("This model has no classes of its own")
     page.locator("#ask-like").click()
     dialog = page.get_by_role("dialog", name="Find things like this")
     layer = dialog.locator(".like-layer")

@@ -6,7 +6,7 @@ import { aboutWord, modelsOf, NOTHING_SEEN, offeredTo } from "../../src/isotherm
 import { BLANK, exampleQuestion, fieldsFor, formOf, methodsFor, missing, optionsOf, partsOf } from "../../src/isotherm/studio/page/options.js";
 
 const CLASSIFIER = { name: "imagenet", kind: "classifier", prompts: "none" };
-const YOLOE = { name: "yoloe.pt", kind: "segmenter", prompts: "visual" };
+const YOLOE = { name: "yoloe.pt", kind: "detector", masks: true, prompts: "visual" };
 const DETECTOR = { name: "detector", kind: "detector", prompts: "none" };
 const VLM = { name: "tiny-vlm", kind: "question", prompts: "none" };
 
@@ -75,6 +75,9 @@ test("what is missing is named with its field", () => {
   assert.equal(missing(form({ what: "class" }), CLASSIFIER)?.field, "cls");
   assert.equal(missing(form({ what: "box" }), DETECTOR)?.field, "what");
   assert.equal(missing(form({}), VLM)?.field, "prompt");
+  assert.equal(missing(form({}), YOLOE), null); // it may have a list of its own
+  assert.equal(missing(form({}), { ...YOLOE, lacks_classes: true })?.field, "classes");
+  for (const told of [{ classes: "cup" }, { like: "1,1,9,9" }]) assert.equal(missing(form(told), { ...YOLOE, lacks_classes: true }), null);
   assert.equal(missing(form({ prompt: "Why?", versus: "no" }), VLM)?.field, "answer");
   assert.equal(missing(form({ confidence: "1.5" }), DETECTOR)?.field, "confidence");
   assert.equal(missing(form({ confidence: "1.5" }), CLASSIFIER), null);

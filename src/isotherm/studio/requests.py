@@ -67,6 +67,25 @@ def options_of(
     return JOBS[job].from_json({**data, "sources": list(names)})
 
 
+def check_classes(options: JobOptions, models: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a question to a model that looks for nothing until it is told what, before it waits for its turn.
+
+    Args:
+        options: of a job.
+        models: what is known of each model, as :func:`isotherm.studio.desk.facts.facts` has it.
+
+    Raises:
+        OptionError: it is not told.
+    """
+    name = getattr(options, "model", None)
+    lacking = any(one["name"] == name and one.get("lacks_classes") for one in models)
+    if lacking and getattr(options, "classes", None) is None and getattr(options, "like", None) is None:
+        raise OptionError(
+            f"the model {name} has no classes of its own; give it words to look for, as classes such as 'person,red cup', "
+            "or boxes around such things, as like"
+        )
+
+
 def _check_number(name: str, value: Any) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and 1 <= value <= MOST[name]):

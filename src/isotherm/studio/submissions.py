@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isotherm.studio.requests import file_names, key_of, options_of
+from isotherm.studio.requests import check_classes, file_names, key_of, options_of
 from isotherm.studio.studio import Studio
 
 
@@ -28,6 +28,7 @@ def submit(studio: Studio, job: str, pictures: Sequence[str], options: Mapping[s
     """
     names = file_names([studio.history.picture_name(picture_id) for picture_id in pictures])
     asks = options_of(job, options, names, models=studio.models, devices=studio.devices)
+    check_classes(asks, studio.facts.get("models", ()))
     key = key_of(asks, pictures)
     if (there := studio.history.same(key)) is not None:
         return there.id, True

@@ -13,7 +13,7 @@ from isotherm.studio.desk.facts import facts, model_facts
 from isotherm.studio.facts_cache import FILE, known_facts
 from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.samples import example, samples
-from rigs.studio import client_of
+from rigs.studio import client_of, events_of, send
 
 
 def test_the_state_has_what_the_page_needs(studio):
@@ -52,6 +52,25 @@ def test_the_state_has_what_the_page_needs(studio):
 def test_kinds_of_models_are_known_before_they_are_opened(name, kind, prompts):
     known = model_facts(name)
     assert (known["kind"], known["prompts"]) == (kind, prompts), known
+    assert known.get("masks", False) == (name == "yoloe-11s-seg.pt")  # a mask of a finding can be asked about
+
+
+def test_a_model_without_classes_is_told_what_to_look_for_before_it_waits(studio):
+    known = model_facts("yoloe-11s-seg.yaml")
+    assert known["lacks_classes"]
+    parts = replace(studio.studio, models=(known["name"],), facts={"models": [known]})
+    picture = send(studio)
+    with client_of(parts) as client:
+        before = client.get("/api/runs").json()["runs"]
+        answer = client.post("/api/runs", json={"pictures": [picture], "options": {"model": known["name"]}})
+        assert answer.status_code == 422
+        assert "has no classes of its own; give it words to look for" in answer.json()["error"]
+        assert client.get("/api/runs").json()["runs"] == before
+        options = {"model": known["name"], "like": "1,1,20,20", "trust": "off"}
+        answer = client.post("/api/runs", json={"pictures": [picture], "options": options})
+        assert answer.status_code == 202
+        client.post(f"/api/runs/{answer.json()['id']}/cancel")
+        events_of(client, answer.json()["id"])
 
 
 def test_facts_are_asked_for_once(tmp_path):

@@ -33,6 +33,22 @@ def unsafe_globals(fpath: Path, message: str = "") -> list[str]:
     return list(dict.fromkeys([*named, *others]))[:5]
 
 
+def words_in(fpath: Path) -> frozenset[str]:
+    """The texts in a torch file, such as the names of attributes; nothing is run to find them. Empty for other files.
+
+    Args:
+        fpath: a torch file, zip or plain pickle.
+    """
+    words: set[str] = set()
+    try:
+        for _, argument, _ in pickletools.genops(io.BytesIO(_pickles_of(fpath))):
+            if isinstance(argument, str):
+                words.add(argument)
+    except (ValueError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError):
+        pass  # the rest is not pickle; what was found until here counts
+    return frozenset(words)
+
+
 def damaged(fpath: Path, error: Exception) -> WeightsError:
     """The error for a file that breaks its reader, with the reader's first line."""
     first = (str(error).strip().splitlines() or [""])[0][:200]

@@ -23,7 +23,7 @@ from isotherm.studio.api.pictures import PictureAnswer
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.videos import VideoAnswer, keep, keep_bytes
 from isotherm.studio.live.camera import Camera
-from isotherm.studio.requests import options_of
+from isotherm.studio.requests import check_classes, options_of
 from isotherm.studio.studio import Studio
 
 MOST_SECONDS = 60.0
@@ -103,6 +103,7 @@ def routes(studio: Studio) -> APIRouter:
         named = {field: value for field, value in look.options.items() if field in ModelOptions.__dataclass_fields__}
         options = options_of("explain", named, ["camera"], models=studio.models, devices=studio.devices)
         assert isinstance(options, ModelOptions)
+        check_classes(options, studio.facts.get("models", ()))
         watched.start(options)
         return answer(camera_id)
 

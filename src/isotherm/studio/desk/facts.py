@@ -13,6 +13,7 @@ from isotherm.errors import IsothermError
 from isotherm.jobs.open_model import DEFAULT
 from isotherm.jobs.options import AUTO
 from isotherm.models.choose import family_of_name
+from isotherm.models.ultralytics.vocabulary import lacks_classes
 from isotherm.relevance.method import Subject
 
 KINDS = {
@@ -47,7 +48,10 @@ def model_facts(name: str) -> dict[str, Any]:
     prompts = "none"
     if family.name == "ultralytics" and any(word in plain for word in ("yoloe", "world")):
         prompts = "visual" if "yoloe" in plain else "text"
-    return {"name": name, "kind": kind, "prompts": prompts, "family": family.name, "why": match.reason}
+    facts = {"name": name, "kind": kind, "prompts": prompts, "family": family.name, "why": match.reason}
+    masks = kind == "detector" and any(word in plain for word in ("-seg", "mask"))  # an outline for each finding
+    lacks = family.name == "ultralytics" and lacks_classes(name)
+    return {**facts, **({"masks": True} if masks else {}), **({"lacks_classes": True} if lacks else {})}
 
 
 def _kind(family: str, name: str) -> str:

@@ -8,7 +8,7 @@ import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf, takes }
 /** @typedef {import("./options.js").Model} Model */
 
 const KINDS = /** @type {Record<string, string>} */ ({
-  classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "draws boxes and outlines around things",
+  classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "says which class each pixel is of",
   question: "answers questions about pictures", auto: "takes the best that is installed",
 });
 const WORDS = {
@@ -88,7 +88,8 @@ export class Fields {
 
   classes() {
     // whether a YOLOE has classes of its own is known only when it is opened
-    const own = takes(this.ask.model, "visual") ? "It wants words, or boxes drawn below, unless its file has a list of its own." : "Empty: its own list.";
+    const { model } = this.ask, wants = model?.lacks_classes ? "It wants words, or boxes drawn below." : "It wants words, or boxes drawn below, unless its file has a list of its own.";
+    const own = takes(model, "visual") ? wants : "Empty: its own list.";
     return this.text("classes", "Look for", { placeholder: "person, red cup, dog", hint: `Words for what it should find, separated by commas. ${own}` });
   }
 

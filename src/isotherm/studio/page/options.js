@@ -2,9 +2,9 @@
    differs from the defaults is in them, and only what makes sense for the model. Nothing here touches the page. */
 
 /**
- * A model that may be asked for. kind: classifier, detector, segmenter, question, auto (a classifier, chosen by what is
- * installed). prompts: what it looks for besides its own classes: none, text, visual (which includes text).
- * @typedef {{name: string, kind: string, prompts?: string | string[], family?: string, title?: string, why?: string, error?: string | null}} Model
+ * A model that may be asked for. kind: classifier, detector, segmenter (says which class each pixel is of), question, auto (a classifier, chosen by what is
+ * installed). masks: a detector that has an outline for each finding. prompts: what it looks for besides its own classes: none, text, visual (which includes text).
+ * @typedef {{name: string, kind: string, prompts?: string | string[], family?: string, title?: string, why?: string, error?: string | null, stands_for?: string, masks?: boolean, lacks_classes?: boolean}} Model
  */
 /**
  * A method. subject: pictures, answers; several as a list, or in `explains`.
@@ -60,13 +60,13 @@ export function fieldsFor(model, { pictures = 1 } = {}) {
   const every = ["model", "methods", "trust", "style", "device", "size", "seed", ...(pictures > 1 ? ["sharedScale"] : [])];
   if (model?.kind === "question") return new Set([...every, "prompt", "answerPart", "answer", "versus", ...(pictures > 1 ? ["together"] : [])]);
   const seen = [...every, "what", "layers", "fuse", "smooth"];
-  if (!isDetector(model)) return new Set([...seen, "top", "versus"]);
+  if (!isDetector(model)) return new Set([...seen, ...(model?.kind === "segmenter" ? [] : ["top", "versus"])]);
   return new Set([...seen, "box", "parts", "confidence", "showBoxes", "renormalise", ...(takes(model, "text") ? ["classes"] : []), ...(takes(model, "visual") ? ["like"] : [])]);
 }
 
 /** @param {Model | undefined} model */
 export function isDetector(model) {
-  return model?.kind === "detector" || model?.kind === "segmenter";
+  return model?.kind === "detector";
 }
 
 /**
@@ -74,7 +74,7 @@ export function isDetector(model) {
  * @param {Model | undefined} model
  */
 export function partsOf(model) {
-  return PARTS.filter(([name]) => name !== "mask" || model?.kind === "segmenter");
+  return PARTS.filter(([name]) => name !== "mask" || model?.masks);
 }
 
 /**
@@ -186,6 +186,8 @@ export function exampleQuestion(model) {
 export function missing(form, model) {
   const has = fieldsFor(model);
   if (model?.error) return { field: "model", text: `This model cannot be opened: ${model.error.replace(/\.?$/, ".")} Choose another one.` };
+  if (model?.lacks_classes && has.has("classes") && !form.classes.trim() && !form.like)
+    return { field: "classes", text: "This model has no classes of its own: write what to look for, or draw boxes around such things." };
   if (has.has("prompt") && !form.prompt.trim()) return { field: "prompt", text: `This model answers questions: write one, such as “${exampleQuestion(model)}”` };
   if (has.has("prompt") && form.versus.trim() && !form.answer.trim()) return { field: "answer", text: "“Rather than” compares two answers: write the first one above it." };
   if (has.has("what") && form.what === "class" && !form.cls.trim()) return { field: "cls", text: "Write the class to explain, or let the model choose." };
