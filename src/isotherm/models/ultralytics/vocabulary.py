@@ -7,8 +7,8 @@ from pathlib import Path
 
 from isotherm.models.weights.pickles import words_in
 
-OF_AN_OWN_VOCABULARY = frozenset({"pe", "lrpc"})
-"""Attributes of YOLOE's model and head that have a list of classes: embeddings that were kept, and a built-in list."""
+EMBEDDINGS, BUILT_IN = "pe", "lrpc"
+"""Attributes of a YOLOE with classes of its own: embeddings that were kept, and the part of a head that has a list."""
 
 
 def lacks_classes(name: str | os.PathLike[str]) -> bool:
@@ -27,4 +27,7 @@ def lacks_classes(name: str | os.PathLike[str]) -> bool:
         return False
     if fpath.suffix.lower() in {".yaml", ".yml"}:
         return True
-    return fpath.is_file() and bool(there := words_in(fpath)) and not there & OF_AN_OWN_VOCABULARY
+    if not fpath.is_file():
+        return False
+    words, tensors = words_in(fpath)
+    return bool(words) and EMBEDDINGS not in tensors and BUILT_IN not in words

@@ -33,20 +33,36 @@ def unsafe_globals(fpath: Path, message: str = "") -> list[str]:
     return list(dict.fromkeys([*named, *others]))[:5]
 
 
-def words_in(fpath: Path) -> frozenset[str]:
-    """The texts in a torch file, such as the names of attributes; nothing is run to find them. Empty for other files.
+def words_in(fpath: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The texts in a torch file, such as names of attributes, and those of them that a tensor follows, as its name does.
+
+    Nothing is run to find them. There are none in other files.
 
     Args:
         fpath: a torch file, zip or plain pickle.
     """
-    words: set[str] = set()
+    every: set[str] = set()
+    of_tensors: set[str] = set()
+    memo: dict[int, str] = {}  # texts and objects that the file speaks of again by number
+    last, before = "", ""
     try:
-        for _, argument, _ in pickletools.genops(io.BytesIO(_pickles_of(fpath))):
-            if isinstance(argument, str):
-                words.add(argument)
+        for opcode, argument, _ in pickletools.genops(io.BytesIO(_pickles_of(fpath))):
+            if opcode.name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+                memo[len(memo) if argument is None else argument] = last
+                continue
+            before, last = last, ""
+            if opcode.name in ("BINGET", "LONG_BINGET"):
+                last = memo.get(argument, "")
+            elif opcode.name == "GLOBAL":
+                last = str(argument)
+            elif isinstance(argument, str):
+                last = argument
+                every.add(argument)
+            if last.startswith("torch._utils _rebuild_") and before in every:
+                of_tensors.add(before)
     except (ValueError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError):
         pass  # the rest is not pickle; what was found until here counts
-    return frozenset(words)
+    return frozenset(every), frozenset(of_tensors)
 
 
 def damaged(fpath: Path, error: Exception) -> WeightsError:
