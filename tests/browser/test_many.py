@@ -63,3 +63,19 @@ def test_two_models_over_the_same_pictures(desk):
     assert len(dialog.get_by_role("columnheader").all_inner_texts()) == 2
     assert sorted(dialog.get_by_role("rowheader").all_inner_texts()) == ["scene-1.jpg", "scene-2.jpg", "scene-4.jpg"]
     desk.watched.picture("pictures-grid")
+
+
+def test_a_batch_fits_a_phone(page_of, studio):
+    with studio.client() as client:
+        pictures = [client.post(f"/api/samples/scene-{i}").json()["id"] for i in (1, 2)]
+        asks = {"pictures": pictures, "options": {"model": "detector", "trust": "off"}}
+        run = client.post("/api/runs", json=asks).json()["id"]
+        with client.stream("GET", f"/api/runs/{run}/events", timeout=120) as events:
+            list(events.iter_lines())
+    desk = StudioPage(page_of(width=375, theme="dark", path=f"/#run={run}"))
+    desk.shown("scene-1.jpg and 1 more")
+    desk.page.get_by_role("button", name="Compare pictures").wait_for()
+    assert desk.page.evaluate("document.documentElement.scrollWidth") == 375
+    thumbs = "[...document.querySelectorAll('#gallery img')].map((one) => one.src.split('/').at(-1))"
+    assert desk.page.evaluate(thumbs) == ["thumb", "thumb"]
+    desk.watched.picture("batch", full=True)

@@ -121,7 +121,7 @@ test("values are compared as they are only where they mean the same", () => {
 
 test("entries are laid out by what they differ in", () => {
   const entry = (method, label) => ({ title: `${method} ${label}`, run: "", picture: { name: "p" }, map: { method, label, model: "m" } });
-  const entries = [entry("cam", "dog"), entry("cam", "cat"), entry("rise", "dog"), entry("ig", "dog")];
+  const entries = [entry("cam", "dog 0.93"), entry("cam", "cat"), entry("rise", "dog 0.81"), entry("ig", "dog 54 %")]; // a dog is a dog, however sure
   assert.deepEqual(differing(entries), ["map", "method"]);
   const { columns, rows, cells } = arranged(entries, "method", "map");
   assert.deepEqual([columns, rows], [["cam", "rise", "ig"], ["dog", "cat"]]);

@@ -34,7 +34,7 @@ def unsafe_globals(fpath: Path, message: str = "") -> list[str]:
 
 
 def words_in(fpath: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """The texts in a torch file, such as names of attributes, and those of them that a tensor follows, as its name does.
+    """The texts in a torch file, such as names of attributes, and those of them that name a tensor.
 
     Nothing is run to find them. There are none in other files.
 

@@ -1,5 +1,6 @@
 /* One map less another one, and how several are laid out beside each other. Nothing here touches the page. */
 import { fieldOf, rasterOf } from "../../draw/page/stage.js";
+import { plainLabel } from "./names.js";
 
 /** @typedef {import("../../draw/page/types.js").MapData} MapData */
 /** @typedef {import("../../draw/page/types.js").Field} Field */
@@ -51,7 +52,7 @@ export const TRAITS = {
   model: ({ map }) => map.model ?? "",
   method: ({ map }) => map.method ?? "",
   layer: ({ map }) => [map.layer ?? ""].flat().join(", "),
-  map: ({ map, title }) => map.label || title,
+  map: ({ map, title }) => plainLabel(map.label ?? "") || title,
 };
 
 /** The traits by which some entries differ, the one with the most values last. @param {Entry[]} entries */

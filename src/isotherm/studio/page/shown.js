@@ -114,7 +114,9 @@ export class Shown {
     try {
       const path = `/api/runs/${this.run.id}/view/${index}`;
       const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
-      const [picture, buffer] = await Promise.all([get(path, signal), values]), look = this.mounted();
+      const image = new Image(); // at once, so that no other picture stands under these words meanwhile
+      image.src = `${path}/image`;
+      const [picture, buffer] = await Promise.all([get(path, signal), values, image.decode().catch(() => {})]), look = this.mounted();
       if (signal.aborted) return;
       this.picture = picture;
       this.viewer.hidden = false;
