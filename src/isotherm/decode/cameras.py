@@ -65,6 +65,26 @@ class OrthographicView:
             seen.append((share if sign > 0 else 1 - share) * cells)
         return torch.stack(seen, -1)
 
+    def matrix(self, *, bounds: Float[Tensor, "2 3"], size: tuple[int, int]) -> Float[Tensor, "3 4"]:
+        """Homogeneous points of the world to homogeneous edge-origin pixels, as perspective cameras have it, float64.
+
+        Args:
+            bounds: the box, lowest and highest (x, y, z).
+            size: (h, w) of the picture that it fills.
+
+        Example:
+            >>> bounds = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+            >>> (TOP.matrix(bounds=bounds, size=(10, 20)) @ torch.tensor([0.25, 0.0, 0.5, 1.0]).double()).tolist()
+            [5.0, 10.0, 1.0]
+        """
+        out = torch.zeros(3, 4, dtype=torch.float64)
+        low, high = bounds.double().unbind(0)
+        for row, ((axis, sign), cells) in enumerate(zip(self.axes, (size[1], size[0]), strict=True)):
+            step = sign * cells / (high[axis] - low[axis])
+            out[row, axis], out[row, 3] = step, -step * (low[axis] if sign > 0 else high[axis])
+        out[2, 3] = 1.0
+        return out
+
 
 def _signed_axis(word: str) -> tuple[int, float]:
     return AXES.index(word[1]), -1.0 if word[0] == "-" else 1.0

@@ -116,21 +116,23 @@ def lift_orthographic(
 
 def lift_perspective(
     maps: Heatmap | Float[Tensor, "*b v h w"],
-    cameras: Cameras,
+    cameras: Cameras | Float[Tensor, "*b v 3 4"],
     *,
     bounds: Bounds,
     resolution: int | Sequence[int],
     fusion: Fusion = "product",
     frame: Frame | None = None,
 ) -> Lifted:
-    """The point of a box that perspective cameras agree on, by sampling every voxel in every view.
+    """The point of a box that cameras of any kind agree on, by sampling every voxel in every view.
 
     A voxel that a view does not show (out of its map, or behind the camera) has the view's lowest probability: a map is
     a distribution over what it shows.
 
     Args:
         maps: (*batch, v, h, w) logits, or a Heatmap of logits or probabilities, one map per camera.
-        cameras: v of them, single or batched as the maps.
+        cameras: v of them, single or batched as the maps; or their matrices, from homogeneous points of the world to
+            homogeneous source pixels, such as :meth:`isotherm.decode.OrthographicView.matrix` beside those of
+            perspective cameras.
         bounds, resolution, fusion: as of :func:`lift_orthographic`. Time grows with the number of voxels; a coarse
             search and a fine one around its answer is faster than a fine one over everything.
         frame: of plain values: cells -> source pixels, single, or batched as the first of the dimensions (*batch, v).
@@ -149,7 +151,8 @@ def lift_perspective(
         read = read_maps(maps[..., None, :, :], frame, kinds=("logits", "probability"))
     read = Maps(read.values.squeeze(-3), read.frame, read.kind)
     lead = tuple(read.values.shape[:-2])
-    rig = tuple(cameras.translation.shape[:-1])
+    projection = cameras.matrix if isinstance(cameras, Cameras) else cameras
+    rig = tuple(projection.shape[:-2])
     if rig != lead[len(lead) - len(rig) :]:
         raise ShapeError(
             f"there are cameras {rig} for maps {tuple(read.values.shape)}; expected (v,) or (*batch, v), one camera per map"
@@ -157,10 +160,10 @@ def lift_perspective(
     voxels = _voxels(resolution, 0)
     batch = _count(lead[:-1])
     # source pixels -> cells, folded into the cameras
-    affine = read.frame.from_source.to(cameras.matrix.device)
+    affine = read.frame.from_source.to(projection.device)
     affine = affine.reshape(*affine.shape[:-2], *[1] * (len(lead) - len(read.frame.batch_shape)), 2, 3)
     last = torch.tensor([[0.0, 0.0, 1.0]]).to(affine).expand(*affine.shape[:-2], 1, 3)
-    matrix = torch.cat([affine, last], -2) @ cameras.matrix.double()
+    matrix = torch.cat([affine, last], -2) @ projection.double()
     matrix = matrix.expand(*lead, 3, 4).reshape(batch, lead[-1], 3, 4)
     # voxel indices -> the world, folded in as well
     low, high = _corners(bounds, lead[:-1], matrix)

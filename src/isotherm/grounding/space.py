@@ -10,10 +10,10 @@ from torch import Tensor
 
 from isotherm import decode
 from isotherm.data.grounding.cameras import Box, ViewCamera
-from isotherm.decode.cameras import Cameras, OrthographicView
+from isotherm.decode.cameras import OrthographicView
 from isotherm.decode.lift3d import Fusion, Lifted
 from isotherm.errors import OptionError
-from isotherm.frame import Frame
+from isotherm.frame import Frame, Size
 from isotherm.heatmap import Heatmap
 from isotherm.ops.resample import to_frame
 
@@ -33,32 +33,40 @@ def lift_heatmaps(
 
     Args:
         heatmaps: single maps of logits or probabilities, one for every view, of any sizes.
-        cameras: of the views, all perspective or all orthographic.
+        cameras: of the views. Where all are orthographic, views of ``bounds`` themselves, it is exact and fast.
         bounds: the box in which the place lies, in units of the world.
         resolution: voxels along each axis.
         fusion: "product", or "mean", in which one sharp map outweighs the others.
 
     Raises:
-        OptionError: not one camera for every map, or cameras of both kinds.
+        OptionError: not one camera for every map, or a single view.
     """
-    kinds = {isinstance(camera.camera, OrthographicView) for camera in cameras}
-    if len(heatmaps) != len(cameras) or len(cameras) < 2 or len(kinds) > 1:
+    if len(heatmaps) != len(cameras) or len(cameras) < 2:
         raise OptionError(
-            f"there are {len(heatmaps)} maps and {len(cameras)} cameras; expected one of each for at least two views, all perspective or all orthographic"
+            f"there are {len(heatmaps)} maps and {len(cameras)} cameras; expected one of each for at least two views"
         )
     size = max(h.values.shape[-2] for h in heatmaps), max(h.values.shape[-1] for h in heatmaps)
     spread = [_over_its_picture(h, size) for h in heatmaps]
     maps = torch.stack([values for values, _ in spread])
-    views = [camera.camera for camera in cameras]
-    if kinds == {True}:
-        axes = [view for view in views if isinstance(view, OrthographicView)]
+    if all(isinstance(c.camera, OrthographicView) and c.bounds == bounds for c in cameras):
+        axes = [c.camera for c in cameras if isinstance(c.camera, OrthographicView)]
         return decode.lift_orthographic(maps, views=axes, bounds=bounds, resolution=resolution, fusion=fusion)
-    perspective = [view.to(maps) for view in views if isinstance(view, Cameras)]
-    rig = Cameras(
-        *(torch.cat([getattr(c, part) for c in perspective]) for part in ("intrinsics", "rotation", "translation"))
-    )
     frames = Frame.stack([frame for _, frame in spread])
-    return decode.lift_perspective(maps, rig, bounds=bounds, resolution=resolution, fusion=fusion, frame=frames)
+    matrices = [_matrix(c, _size(h)) for c, h in zip(cameras, heatmaps, strict=True)]
+    return decode.lift_perspective(
+        maps, torch.stack(matrices), bounds=bounds, resolution=resolution, fusion=fusion, frame=frames
+    )
+
+
+def _matrix(camera: ViewCamera, size: Size) -> Float[Tensor, "3 4"]:
+    if isinstance(camera.camera, OrthographicView):
+        return camera.camera.matrix(bounds=torch.tensor(camera.bounds, dtype=torch.float64), size=size)
+    return camera.camera.matrix[0].double()
+
+
+def _size(heatmap: Heatmap) -> Size:
+    h, w = (int(v) for v in heatmap.frame.source_size)
+    return h, w
 
 
 def _over_its_picture(heatmap: Heatmap, size: tuple[int, int]) -> tuple[Float[Tensor, "h w"], Frame]:
@@ -66,7 +74,7 @@ def _over_its_picture(heatmap: Heatmap, size: tuple[int, int]) -> tuple[Float[Te
     values = heatmap.values.float()
     if heatmap.kind == "probability":
         values = values.clamp(min=torch.finfo(values.dtype).tiny).log()
-    whole = Frame.resize([int(v) for v in heatmap.frame.source_size], size)
+    whole = Frame.resize(_size(heatmap), size)
     if heatmap.frame.allclose(whole):
         return values, whole
     return to_frame(values, heatmap.frame, whole, outside="edge"), whole

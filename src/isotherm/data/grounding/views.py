@@ -12,7 +12,6 @@ import numpy as np
 from isotherm.data.annotation_files import Entry, read_json, shown, text_of
 from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from
 from isotherm.data.pictures import read_picture
-from isotherm.decode.cameras import OrthographicView
 from isotherm.errors import InputError, KindError
 from isotherm.heatmap import Heatmap
 
@@ -44,17 +43,12 @@ class SceneViews:
     Args:
         text: the instruction; empty where all maps are ready.
         bounds: the box in which the place lies, in units of the world.
-        views: all with perspective cameras, or all orthographic.
+        views: at least two, perspective and orthographic ones in any order.
     """
 
     text: str
     bounds: Box
     views: tuple[SceneView, ...]
-
-    @property
-    def orthographic(self) -> bool:
-        """Whether the views look along the axes of the box."""
-        return isinstance(self.views[0].camera.camera, OrthographicView)
 
     @property
     def ready(self) -> bool:
@@ -94,13 +88,6 @@ def read_views(fpath: str | os.PathLike[str]) -> SceneViews:
     if len(views) < 2:
         raise InputError(f"{fpath}: there are {len(views)} views; a place in space needs at least two")
     scene = SceneViews(text, bounds, views)
-    if any(isinstance(v.camera.camera, OrthographicView) != scene.orthographic for v in views):
-        raise InputError(f"{fpath}: some cameras are perspective and some orthographic; lift them in two files")
-    boxes = {v.camera.bounds for v in views}
-    if scene.orthographic and boxes != {bounds}:
-        raise InputError(
-            f"{fpath}: orthographic views fill their pictures with other boxes than 'bounds'; give one box"
-        )
     if not scene.ready and not text.strip():
         raise InputError(f"{fpath}: there are pictures without maps and no 'text' to look for in them")
     return scene

@@ -5,7 +5,6 @@ again.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -237,12 +236,15 @@ def _spare(model: nn.Module) -> set[str]:
     return spare
 
 
-def open_grounding(where: str | os.PathLike[str] | None = None) -> tuple[TrainedGrounding, str]:
+def open_grounding(
+    where: str | os.PathLike[str] | None = None, *, model: GroundingModel | None = None
+) -> tuple[TrainedGrounding, str]:
     """(a trained grounding model, a line that says which one it is).
 
     Args:
         where: the folder of a training run, a file that :func:`save_grounding` wrote, or None: the small one that ships
             with isotherm.
+        model: one that was made by the same choice and is filled in place, instead of a new one.
 
     Raises:
         InputError: the folder holds no trained model yet.
@@ -254,21 +256,21 @@ def open_grounding(where: str | os.PathLike[str] | None = None) -> tuple[Trained
             raise WeightsError(
                 f"{SHIPPED} is missing from this installation's assets; reinstall isotherm, make it by isotherm train tiny-grounding, or name a run of your own with --run"
             )
-        return _opened(path), (
+        return _opened(path, model), (
             f"the small model that ships with isotherm ({SHIPPED}), since no run was named; it knows generated tables with coloured blocks alone"
         )
     path = Path(where)
     if path.is_file():
-        return _opened(path), f"model {path}"
+        return _opened(path, model), f"model {path}"
     for name, why in ((BEST, "the best by validation"), (LAST, "the last one")):
         if (path / name).is_file():
-            return _opened(path / name), f"model {path / name}, {why}"
+            return _opened(path / name, model), f"model {path / name}, {why}"
     raise InputError(
         f"{path} holds no trained grounding model ({BEST} or {LAST}); expected the folder of a training run, such as runs/grounding-001"
     )
 
 
-def _opened(path: Path) -> TrainedGrounding:
+def _opened(path: Path, model: GroundingModel | None) -> TrainedGrounding:
     weights = HALF.read(path)
     with FILE.reading(path):
         header = dict(weights.header)
@@ -283,12 +285,9 @@ def _opened(path: Path) -> TrainedGrounding:
             "facts": dict(header["facts"]),
         }
         change = header["instruction_change"]
-    with warnings.catch_warnings():
-        if choice.whole:
-            # random weights are about to be replaced by those of the file
-            warnings.simplefilter("ignore")
+    if model is None:
         model = make_grounding(choice, outputs, probes=None)
-    model.instruction_change = change
+        model.instruction_change = change
     FILE.fill(model, _fitting(weights.tensors, model), path, spare=_spare(model))
     return TrainedGrounding(model=model.eval(), choice=choice, objective=objective, outputs=outputs, **rest)
 

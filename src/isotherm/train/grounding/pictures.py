@@ -124,7 +124,7 @@ def write_extremes(
         answer = several[_which(judged, i, data)]
         truth = data.truth.points[row, answer.view, answer.step]
         title = f"{describe(answer)}; off by {float(judged.error_px[i]):.1f} px"
-        drawn = draw_answer(answer, truth=truth[torch.isfinite(truth).all(-1)], title=title, footer=command or None)
+        drawn = draw_answer(answer, truth=truth[torch.isfinite(truth).all(-1)], title=title)
         written.append(save_picture(drawn, dpath / f"{what}-{k + 1}.jpg", command=command))
     return written
 

@@ -175,7 +175,7 @@ def train_run(
         cells = map_size(model, side=side, views=training.views)
         task = GroundingTask(recipe.training, model, shown, outputs, cells=cells)
         run_loop(recipe.training, task, folder, worker=worker, validate=kept, say=say)
-        best, _ = open_grounding(dpath)
+        best, _ = open_grounding(dpath, model=model)  # a second language model might not fit
         if worker.first and len(other):
             judged = judge_maps(maps_of(best.model, other, best, batch=recipe.training.batch), best.calibration)
             facts = {**judged.to_json(), **asdict(best.calibration)}
