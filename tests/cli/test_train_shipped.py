@@ -1,4 +1,4 @@
-"""``isotherm train scenes | detector | tiny-vlm``: one way to train what ships, interrupted and gone on with."""
+"""``isotherm train scenes | detector | tiny-vlm | tiny-grounding``: one way to train what ships, interrupted and gone on with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from isotherm.cli import main
 from isotherm.errors import OptionError
 from isotherm.progress import Progress
+from isotherm.train.grounding.build import open_grounding
 from isotherm.train.run_folder import RunFolder
 from isotherm.zoo.detector.network import load_detector
 from isotherm.zoo.scenes.network import load_scene_net
@@ -70,7 +71,11 @@ def test_scenes_are_trained_and_the_recipes_command_makes_the_same_bits(tmp_path
 
 @pytest.mark.parametrize(
     ("task", "values", "opened"),
-    [("detector", DETECTOR, load_detector), ("tiny-vlm", {"training.batch": 2}, load_tiny_vlm)],
+    [
+        ("detector", DETECTOR, load_detector),
+        ("tiny-vlm", {"training.batch": 2}, load_tiny_vlm),
+        ("tiny-grounding", {"training.batch": 2, "training.tables": 2, "training.views": ["top"]}, open_grounding),
+    ],
 )
 def test_the_others_are_trained_alike(task, values, opened, tmp_path, capsys):
     out = tmp_path / "net.safetensors"

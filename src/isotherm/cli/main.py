@@ -32,6 +32,7 @@ RUNNERS = {
     "TrainScenes": "train_shipped",
     "TrainDetector": "train_shipped",
     "TrainTinyVlm": "train_shipped",
+    "TrainTinyGrounding": "train_shipped",
     "Count": "count",
     "EvalFsc147": "eval_fsc147",
     "EvalKeypoints": "eval_keypoints",

@@ -22,7 +22,7 @@ from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
 from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
-from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyVlmJob
+from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyGroundingJob, TrainTinyVlmJob
 from isotherm.studio.options import StudioOptions
 
 
@@ -105,6 +105,13 @@ class TrainTinyVlm(Common, TrainTinyVlmJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainTinyGrounding(Common, TrainTinyGroundingJob):
+    """Train the small grounding model on instructions about generated tables; the same command goes on with a run that
+    was interrupted.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainKeypoints(Common, TrainKeypointsJob):
     """Train a model that finds keypoints; killed at any moment, it goes on with --resume."""
 
@@ -173,6 +180,7 @@ Command = (
     | Annotated[TrainScenes, subcommand("train scenes")]
     | Annotated[TrainDetector, subcommand("train detector")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
+    | Annotated[TrainTinyGrounding, subcommand("train tiny-grounding")]
     | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
     | Annotated[EvalGrounding, subcommand("eval grounding")]
@@ -196,6 +204,7 @@ COMMANDS = (
     "train scenes",
     "train detector",
     "train tiny-vlm",
+    "train tiny-grounding",
     "count",
     "eval keypoints",
     "eval grounding",

@@ -1,21 +1,24 @@
-"""``isotherm train scenes | detector | tiny-vlm``: the job on the console."""
+"""``isotherm train scenes | detector | tiny-vlm | tiny-grounding``: the job on the console."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.options import TrainDetector, TrainScenes, TrainTinyVlm
+from isotherm.cli.options import TrainDetector, TrainScenes, TrainTinyGrounding, TrainTinyVlm
 from isotherm.jobs.train.shipped import run as run_job
 
 
-def run(options: TrainScenes | TrainDetector | TrainTinyVlm, arguments: Sequence[str]) -> int:
+def run(options: TrainScenes | TrainDetector | TrainTinyVlm | TrainTinyGrounding, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         result = run_job(options, reporter)
     figures = result.facts["results"]["held_out"]
     shown = {name: value for name, value in figures.items() if isinstance(value, float)}
     print("held out: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items()))
-    print(
-        f"trained: {result.fpath}\ntry it:  isotherm explain PICTURE --model {options.words[1]} --weights {result.fpath}"
+    usage = (
+        f'predict grounding PICTURE "pick the red block" --run {result.fpath}'
+        if isinstance(options, TrainTinyGrounding)
+        else f"explain PICTURE --model {options.words[1]} --weights {result.fpath}"
     )
+    print(f"trained: {result.fpath}\ntry it:  isotherm {usage}")
     return 0

@@ -18,6 +18,7 @@ MODULES = {
     "scenes": "isotherm.zoo.scenes.recipe",
     "detector": "isotherm.zoo.detector.recipe",
     "tiny-vlm": "isotherm.zoo.tiny_vlm.recipe",
+    "tiny-grounding": "isotherm.zoo.tiny_grounding.recipe",
 }
 
 

@@ -1,4 +1,4 @@
-"""The job behind ``isotherm train scenes | detector | tiny-vlm``: the networks that ship, from a recipe and a seed."""
+"""The job behind ``isotherm train scenes | detector | tiny-vlm | tiny-grounding``: the networks that ship, by recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``isotherm train scenes | detector | tiny-vlm`` is asked for. No torch here."""
+"""What ``isotherm train scenes | detector | tiny-vlm | tiny-grounding`` is asked for. No torch here."""
 
 from __future__ import annotations
 
@@ -56,3 +56,10 @@ class TrainTinyVlmJob(TrainShippedJob):
     """Train the small vision-language model on questions about shapes."""
 
     words: ClassVar[tuple[str, ...]] = ("train", "tiny-vlm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTinyGroundingJob(TrainShippedJob):
+    """Train the small grounding model on instructions about generated tables."""
+
+    words: ClassVar[tuple[str, ...]] = ("train", "tiny-grounding")

@@ -41,11 +41,11 @@ class TinyGroundingTraining(LoopConfig):
     decay: float = 0.05
     average: float | None = 0.995
     log_every: int = 100
-    keep_every: int = 400
+    keep_every: int = 800
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=100))
-    tables: int = 1600
+    tables: int = 900
     views: tuple[str, ...] = (*ORTHOGRAPHIC, *PERSPECTIVE)
-    kinds: tuple[float, ...] = (0.25, 0.45, 0.3)
+    kinds: tuple[float, ...] = (0.4, 0.35, 0.25)
     sigma: float = 1.5
     jitter: float = 0.15
 
