@@ -221,8 +221,8 @@ def main(quick: bool = False) -> None:
     threads(1)
     load = os.getloadavg()[0]
     with torch.no_grad():
-        head = head_rows(128 if quick else 2048, 3 if quick else 7)
-        lift = lift_rows(32 if quick else 224, 4, 3 if quick else 7)
+        head = head_rows(128 if quick else 2048, 3 if quick else 5)
+        lift = lift_rows(32 if quick else 224, 4, 3 if quick else 5)
         tails = tail(56 if quick else 224, 3 if quick else 25)[0]
     figures = figure_rows(5 if quick else 1000)
     load = max(load, os.getloadavg()[0])
