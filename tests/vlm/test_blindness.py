@@ -50,6 +50,20 @@ def test_states_are_those_of_the_pictures_own_tokens(families):
     assert (image_states(view, other) - states).abs().max() > 0.01
 
 
+@pytest.mark.parametrize("family", ["paligemma", "qwen3_vl", "smolvlm"])
+def test_states_are_read_without_logits_of_every_token(families, family):
+    """Of 790 tokens and 257 000 words they would be most of the work; the circulating module computes and drops them."""
+    view, _ = families(family)
+    seen = []
+    hook = view.model.get_output_embeddings().register_forward_pre_hook(lambda _m, args: seen.append(args[0].shape[-2]))
+    try:
+        image_states(view, prompts(view)[0])
+        view.states(view.batch([[PICTURE]], [TEXTS[0]]))
+    finally:
+        hook.remove()
+    assert sum(seen) <= 1
+
+
 def test_prompts_that_do_not_go_together_are_refused(families):
     view, _ = families("qwen2_5_vl")
     first, _ = prompts(view)

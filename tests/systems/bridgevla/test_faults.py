@@ -12,9 +12,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from isotherm import losses
-from isotherm.decode import lift_orthographic, soft_argmax
+from isotherm.decode import FRONT, TOP, lift_orthographic, soft_argmax
 from isotherm.errors import AnnotationError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heads import sample_features
@@ -165,11 +167,57 @@ def one_sharp_view_outweighs_the_others():
     assert float(product.disagreement) > 2  # and it is seen
 
 
+class Largest(TorchDispatchMode):
+    """Remembers how many numbers the largest tensor had that anything returned."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.most = max([self.most, *(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))])
+        return out
+
+
 def every_scene_is_decoded_by_itself_with_a_cache_of_gigabytes():
-    batch = torch.randn(4, 3, 32, 32)
-    together = lift_orthographic(batch)
-    alone = [lift_orthographic(one) for one in batch]
-    assert torch.allclose(together.xyz, torch.stack([one.xyz for one in alone]), atol=1e-5)
+    """A batch at once, differentiable, and no volume: three views of 80 cells have one of half a million voxels."""
+    batch = torch.randn(4, 3, 80, 80, requires_grad=True)
+    with Largest() as largest:
+        together = lift_orthographic(batch)
+    assert largest.most < 80**3 < 4 * 80**3
+    assert torch.allclose(together.xyz, torch.stack([lift_orthographic(one).xyz for one in batch]), atol=1e-5)
+    (gradient,) = torch.autograd.grad(together.mean.sum(), batch)
+    assert gradient.abs().sum() > 0
+
+
+def only_three_views_of_224_pixels_are_possible():
+    converter = LLMToHeatmapConverter(4, patch_size=3, target_size=12)
+    states = torch.randn(2, 5 * 9, 4)
+    everything = torch.ones(2, 45, dtype=torch.bool)
+    assert converter(states, num_views=5, image_token_mask=everything).shape == (2, 5, 12, 12)
+    assert converter(states, num_views=3, image_token_mask=everything, grid=(3, 5)).shape == (2, 3, 12, 20)
+    assert lift_orthographic(torch.randn(2, 9, 9), views=(TOP, FRONT)).xyz.shape == (3,)
+
+
+def numbers_outside_of_the_picture_are_taken():
+    for text, flag in (
+        ("[0.5, 1.5]", "single_point"),
+        ("[-0.1, 0, 0.5, 0.5]", "detection_1"),
+        ("[nan, 0]", "single_point"),
+    ):
+        with pytest.raises(AnnotationError):
+            generate_target_heatmap_from_annotation(text, flag)
+
+
+def a_loss_becomes_nan():
+    """Where a point lies far off the frame, and where a logit is as large as half precision allows."""
+    logits = torch.zeros(1, 8, 8)
+    logits[0, 0, 0] = 60000.0
+    logits.requires_grad_()
+    for point in ([4.0, 4.0], [-500.0, 900.0]):
+        loss = losses.gaussian_cross_entropy(logits, torch.tensor([point]), sigma_cells=1.0)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient).all()
 
 
 def figures_stay_open_and_nothing_comes_back():
@@ -204,11 +252,18 @@ FAULTS = {
     "a target of peak 1 multiplies the loss by 24.8": a_target_of_peak_1_multiplies_the_loss,
     "features at the waypoint are read half a cell off, and as 0 beyond 210": features_are_read_half_a_cell_off,
     "views are joined by a mean, in which one spike dominates": one_sharp_view_outweighs_the_others,
-    "scenes are decoded one by one": every_scene_is_decoded_by_itself_with_a_cache_of_gigabytes,
+    "224 pixels and three views are built in": only_three_views_of_224_pixels_are_possible,
+    "numbers outside of the picture are taken as they come": numbers_outside_of_the_picture_are_taken,
+    "losses become NaN": a_loss_becomes_nan,
+    "scenes are decoded one by one, with gigabytes of projected voxels": every_scene_is_decoded_by_itself_with_a_cache_of_gigabytes,
     "figures stay open": figures_stay_open_and_nothing_comes_back,
     "309 million weights are called 8 MB": the_head_is_said_to_take_8_megabytes,
 }
-"""Fault -> the check that it is not here. Blindness to the instruction has tests of its own: tests/vlm/test_blindness.py."""
+"""Fault -> the check that it is not here.
+
+What concerns the language model is tested with its families: blindness to the instruction, and logits of every token
+that nobody asks for, in tests/vlm/test_blindness.py; the order of tokens, merged and tiled, in tests/vlm/test_features.py.
+"""
 
 
 @pytest.mark.parametrize("fault", FAULTS)

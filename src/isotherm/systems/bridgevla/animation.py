@@ -41,19 +41,28 @@ def create_heatmap_animation_frames(
         ShapeError: no maps, several at one time, or not one picture for each.
         InputError: a folder that cannot be made.
     """
-    folder = Path(output_dir)
+    folder, paths = new_folder(output_dir), []
+    for i, frame in enumerate(_frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)):
+        fpath = folder / f"frame_{i:04d}.png"
+        save_picture(frame, fpath)
+        paths.append(str(fpath))
+    return paths
+
+
+def new_folder(dpath: str | os.PathLike[str]) -> Path:
+    """The folder, made where it is not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = Path(dpath)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the folder {str(folder)!r}: {error.strerror}; name one that can be written"
         ) from error
-    paths = []
-    for i, frame in enumerate(_frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)):
-        fpath = folder / f"frame_{i:04d}.png"
-        save_picture(frame, fpath)
-        paths.append(str(fpath))
-    return paths
+    return folder
 
 
 def save_heatmap_animation(

@@ -15,9 +15,9 @@ from torch import Tensor
 from isotherm.data.tabletop import BOUNDS, Tabletop, TableView, make_tabletop
 from isotherm.decode import lift_orthographic
 from isotherm.draw.figures import curve_figure
-from isotherm.errors import InputError
 from isotherm.heads import ConvexUpsample
 from isotherm.ops.convex_upsample import convex_upsample
+from isotherm.systems.bridgevla.animation import new_folder
 from isotherm.systems.bridgevla.demo.stand_in import GRID, HELD_OUT_SEED, SIDE, SIGMA, VIEWS, Trained, train
 from isotherm.systems.bridgevla.figures.boxes import visualize_bboxes_and_heatmap
 from isotherm.systems.bridgevla.figures.points import visualize_points_and_heatmap
@@ -194,13 +194,7 @@ def write_pictures(mode: str, output_dir: str | os.PathLike[str]) -> list[Path]:
     Raises:
         InputError: a folder that cannot be made.
     """
-    folder = Path(output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {str(folder)!r}: {error.strerror}; name one that can be written"
-        ) from error
+    folder = new_folder(output_dir)
     chosen = MODES if mode == "all" else {mode: MODES[mode]}
     written = []
     for files in chosen.values():

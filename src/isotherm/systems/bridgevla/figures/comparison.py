@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from isotherm.decode.argmax import argmax
-from isotherm.draw import shared_scale
 from isotherm.draw.picture import Picture
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap, Kind
-from isotherm.systems.bridgevla.figures.sheet import Marks, Panel, difference_panel, overlay_panel, sheet
+from isotherm.systems.bridgevla.figures.sheet import Marks, Panel, difference_panel, overlay_panels, sheet
 from isotherm.systems.bridgevla.reading import shown_heatmap, shown_picture
 
 
@@ -53,14 +52,14 @@ def visualize_attention_comparison(
         raise ShapeError(
             f"the prediction has {predicted.frame.size} cells and the target {wanted.frame.size}; compare maps of one size"
         )
-    scale = shared_scale([predicted, wanted])
     peaks = [argmax(h.values[None], h.frame, kind="probability").xy for h in (predicted, wanted)]
     dot, ring = (p.numpy() for p in peaks)
     marks = Marks(points=dot, rings=ring)
     row = [
         Panel(picture, "picture", "dot: predicted peak; ring: target's", marks=marks),
-        overlay_panel(predicted, picture, "prediction", scale=scale, colormap=colormap, alpha=heatmap_alpha, bar=False),
-        overlay_panel(wanted, picture, "target", scale=scale, colormap=colormap, alpha=heatmap_alpha),
+        *overlay_panels(
+            [predicted, wanted], [picture] * 2, ["prediction", "target"], colormap=colormap, alpha=heatmap_alpha
+        ),
         difference_panel(
             predicted.values - wanted.values,
             (picture.height, picture.width),

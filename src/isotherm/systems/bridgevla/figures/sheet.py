@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
-from isotherm.draw import Scale, Style, colour_table, overlay, scale_of
+from isotherm.draw import Scale, Style, colour_table, overlay, scale_of, shared_scale
 from isotherm.draw.boxes import PALETTE
 from isotherm.draw.colour_maps import DEFAULT
 from isotherm.draw.describe import CAPTIONS
@@ -104,6 +104,27 @@ def overlay_panel(
     assert isinstance(drawn, Image.Image)
     shown = scale if bar and not scale.is_empty else None
     return Panel(drawn, title, note, shown, CAPTIONS[heatmap.kind], colormap or DEFAULT, marks)
+
+
+def overlay_panels(
+    heatmaps: Sequence[Heatmap],
+    pictures: Sequence[Image.Image],
+    titles: Sequence[str],
+    *,
+    colormap: str | None = None,
+    alpha: float | None = None,
+) -> list[Panel]:
+    """Maps over their pictures on one scale, whose bar the last one has.
+
+    Args:
+        heatmaps, pictures, titles: as many of each.
+        colormap, alpha: as of :func:`overlay_panel`.
+    """
+    scale, last = shared_scale(list(heatmaps)), len(heatmaps) - 1
+    return [
+        overlay_panel(h, p, title, scale=scale, colormap=colormap, alpha=alpha, bar=i == last)
+        for i, (h, p, title) in enumerate(zip(heatmaps, pictures, titles, strict=True))
+    ]
 
 
 def map_panel(heatmap: Heatmap, title: str, *, colormap: str | None = None, note: str = "") -> Panel:

@@ -6,11 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from isotherm.draw import shared_scale
 from isotherm.draw.picture import Picture
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Kind
-from isotherm.systems.bridgevla.figures.sheet import Panel, overlay_panel, sheet
+from isotherm.systems.bridgevla.figures.sheet import Panel, overlay_panels, sheet
 from isotherm.systems.bridgevla.reading import Maps, shown_heatmaps, shown_picture
 
 
@@ -50,13 +49,8 @@ def visualize_multi_view_heatmaps(
         )
     pictures = [shown_picture(image) for image in images]
     drawn = shown_heatmaps(heatmaps, pictures, kind=kind)
-    scale = shared_scale(drawn)
-    last = len(drawn) - 1
     rows = [
         [Panel(p, name) for p, name in zip(pictures, names, strict=True)],
-        [
-            overlay_panel(h, p, "", scale=scale, colormap=colormap, alpha=heatmap_alpha, bar=i == last)
-            for i, (h, p) in enumerate(zip(drawn, pictures, strict=True))
-        ],
+        overlay_panels(drawn, pictures, [""] * len(drawn), colormap=colormap, alpha=heatmap_alpha),
     ]
     return sheet(rows, title=title, save_path=save_path)
