@@ -89,6 +89,10 @@ def test_it_is_judged_on_what_it_validates_on_and_on_other_lines(place, capsys):
     assert "err_px" in capsys.readouterr().out
     command = ["eval", "grounding", "--run", "runs/grounding-001/best.safetensors", "--data", "points.jsonl"]
     assert main([*command, "--out", "all", "--extremes", "1", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "hit@1" in out
+    assert "answered: " in out
+    assert {"report.html", "hits.png", "coverage.png", "reliability.png"} <= {f.name for f in (place / "all").iterdir()}
     rows = (place / "all" / "places.csv").read_text().splitlines()
     assert len(rows) == 21
     assert sorted(f.name for f in (place / "all" / "pictures").iterdir()) == ["best-1.jpg", "worst-1.jpg"]

@@ -12,8 +12,10 @@ from isotherm.jobs.evaluate.grounding import run as run_job
 def run(options: EvalGrounding, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         evaluation = run_job(options, reporter, command=["isotherm", *arguments])
-    for name, value in evaluation.judged.figures().items():
-        print(f"{name:>15}  {value:.4g}")
-    summary = evaluation.summary
-    print(f"\n{summary.done} maps; figures, a row each and the best and worst pictures in {summary.dpath}")
+    figures, summary = evaluation.judged.figures(), evaluation.summary
+    print(evaluation.report.table())
+    print(f"answered: {figures['answered']:.0%}, of these wrong: {figures['answered_wrong']:.0%}")
+    print(
+        f"\n{summary.done} maps; figures, a row each and the best and worst pictures in {summary.dpath}; look at {summary.dpath / 'report.html'}"
+    )
     return 0

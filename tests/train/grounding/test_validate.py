@@ -25,14 +25,14 @@ def gaussian_maps(n: int, *, side: int = 16, sharpness: float = 1.0, wrong: floa
     width = torch.where(lost, 0.3, 1.0)[:, None, None]  # who is lost is less sure
     logits = -apart / (2 * 1.5**2) * sharpness * width
     frame = Frame.stack([Frame.resize((2 * side, 2 * side), (side, side))] * n)
-    return GroundingMaps(logits, frame, 2 * truth[:, None], torch.arange(n))
+    return GroundingMaps(logits, frame, 2 * truth[:, None], torch.arange(n), torch.zeros(n, 2, dtype=torch.long))
 
 
 def test_figures_by_hand():
     maps = gaussian_maps(2)
     logits = torch.full((2, 16, 16), -30.0)
     logits[0, 4, 4], logits[1, 8, 9] = 0.0, 0.0
-    maps = GroundingMaps(logits, maps.frame, torch.tensor([[[9.0, 9.0]], [[9.0, 17.0]]]), maps.record)
+    maps = GroundingMaps(logits, maps.frame, torch.tensor([[[9.0, 9.0]], [[9.0, 17.0]]]), maps.record, maps.place)
     judged = judge_maps(maps, Calibration())
     assert judged.error_px.tolist() == pytest.approx([0, 10], abs=0.01)
     assert judged.error_cells.tolist() == pytest.approx([0, 5], abs=0.01)
@@ -45,7 +45,7 @@ def test_figures_by_hand():
 def test_the_nearest_of_several_places_counts():
     maps = gaussian_maps(2)
     far = torch.full_like(maps.points, 1.0)
-    several = GroundingMaps(maps.logits, maps.frame, torch.cat([far, maps.points], 1), maps.record)
+    several = GroundingMaps(maps.logits, maps.frame, torch.cat([far, maps.points], 1), maps.record, maps.place)
     one, two = (judge_maps(m, Calibration()) for m in (maps, several))
     assert torch.allclose(one.error_px, two.error_px)
     assert bool((two.nll <= one.nll).all())

@@ -10,21 +10,28 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
 from isotherm.atomic import atomic_write
 from isotherm.data.grounding.cache import CachedGrounding, cache_grounding
 from isotherm.data.grounding.records import GroundingSet
+from isotherm.decode import cell_probability
+from isotherm.draw import ReportEntry
 from isotherm.errors import InputError, OptionError
+from isotherm.heatmap import Heatmap
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
+from isotherm.jobs.evaluate.place_pages import write_place_pages
 from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.train.kept import kept_recipe
+from isotherm.metrics.place_report import PlaceReport, report_places
 from isotherm.progress import Say
 from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
 from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.data import InstructionChoice, InstructionSource, read_instructions, read_source
-from isotherm.train.grounding.pictures import write_extremes
-from isotherm.train.grounding.validate import JudgedGrounding, judge_maps, maps_of
+from isotherm.train.grounding.pictures import picture_of, write_extremes
+from isotherm.train.grounding.validate import GroundingMaps, JudgedGrounding, judge_maps, maps_of
 from isotherm.train.recipe import from_plain
 
 
@@ -33,6 +40,7 @@ class GroundingEvaluation:
     """What an evaluation found, and its record."""
 
     judged: JudgedGrounding
+    report: PlaceReport
     summary: Summary
 
 
@@ -79,16 +87,33 @@ def run(
         maps = maps_of(trained.model, data, trained, batch=options.batch, say=say)
         judged = judge_maps(maps, trained.calibration)
         reporter.check()
-        facts = {"model": which, "command": line, **judged.to_json(), "calibration": asdict(trained.calibration)}
+        report = report_places(
+            judged.answers.peaks.xy,
+            maps.points,
+            maps.frame,
+            within_cells=trained.calibration.within_cells,
+            logits=maps.logits / trained.calibration.temperature,
+            confidence=judged.answers.confidence,
+        )
+        facts = {
+            "model": which,
+            "command": line,
+            **judged.to_json(),
+            "calibration": asdict(trained.calibration),
+            "report": report.to_json(),
+        }
         with atomic_write(record.dpath / "evaluation.json") as file:
             file.write(json.dumps(to_json(facts), indent=1).encode())
         _write_rows(judged, data, record.dpath / "places.csv")
         if options.extremes:
             write_extremes(judged, data, trained, record.dpath / "pictures", count=options.extremes, command=line)
+        write_place_pages(
+            report, lambda i: _entry(data, maps, trained, i), record.dpath, count=options.extremes, command=line
+        )
         for i, row in enumerate(judged.record.tolist()):
             name = data.records[row].name or str(row)
             reporter.item(record.done(name, error_px=float(judged.error_px[i]), hit=bool(judged.hit[i])))
-        return GroundingEvaluation(judged, record.finish())
+        return GroundingEvaluation(judged, report, record.finish())
 
 
 def _instructions(options: EvalGroundingJob, trained: TrainedGrounding, say: Say) -> GroundingSet:
@@ -116,6 +141,17 @@ def _instructions(options: EvalGroundingJob, trained: TrainedGrounding, say: Say
             f"the instructions have {data.views} pictures and {data.steps} steps; the model was trained on {trained.views} and {trained.outputs.steps}"
         )
     return data
+
+
+def _entry(data: CachedGrounding, maps: GroundingMaps, trained: TrainedGrounding, i: int) -> ReportEntry:
+    """The picture of a map with it, for the page."""
+    record = data.records[int(maps.record[i])]
+    own = picture_of(record, maps.view(i))
+    values = cell_probability(maps.logits[i : i + 1] / trained.calibration.temperature)[0]
+    heatmap = Heatmap(values, maps.frame[i], "probability", label=record.text)
+    places = maps.points[i][torch.isfinite(maps.points[i]).all(-1)].tolist()
+    truth = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in places)
+    return ReportEntry(own, [heatmap], title=record.name, source=record.origin, lines=[f"truth: {truth}"])
 
 
 def _write_rows(judged: JudgedGrounding, data: CachedGrounding, fpath: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from isotherm.data.grounding.cache import CachedGrounding
+from isotherm.data.grounding.records import GroundingRecord
 from isotherm.data.pictures import read_picture
 from isotherm.decode.uncertainty import cell_probability
 from isotherm.draw import draw_points, overlay, save_picture
@@ -117,11 +118,11 @@ def write_extremes(
     chosen = [("best", k, int(i)) for k, i in enumerate(order[:count])]
     chosen += [("worst", k, int(i)) for k, i in enumerate(order.flip(0)[:count])]
     rows = [int(judged.record[i]) for _, _, i in chosen]
-    pictures = [[_read(p) for p in data.records[row].pictures] for row in rows]
+    pictures = [[picture_of(data.records[row], v) for v in range(data.which.shape[1])] for row in rows]
     answers = predict_grounding(trained, pictures, [data.texts[row] for row in rows])
     written = []
     for (what, k, i), row, several in zip(chosen, rows, answers, strict=True):
-        answer = several[_which(judged, i, data)]
+        answer = next(a for a in several if (a.view, a.step) == judged.which(i))
         truth = data.truth.points[row, answer.view, answer.step]
         title = f"{describe(answer)}; off by {float(judged.error_px[i]):.1f} px"
         drawn = draw_answer(answer, truth=truth[torch.isfinite(truth).all(-1)], title=title)
@@ -129,12 +130,7 @@ def write_extremes(
     return written
 
 
-def _which(judged: JudgedGrounding, i: int, data: CachedGrounding) -> int:
-    """The number of a judged map among those of its instruction, view after view and step after step."""
-    known = data.truth.known[int(judged.record[i])].flatten()
-    before = int((judged.record[:i] == judged.record[i]).sum())
-    return int(known.nonzero()[before])
-
-
-def _read(picture: Path | UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def picture_of(record: GroundingRecord, view: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The picture of a view of an instruction; raises InputError where it cannot be read."""
+    picture = record.pictures[view]
     return picture if isinstance(picture, np.ndarray) else read_picture(picture).array

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from isotherm import decode
@@ -37,12 +37,18 @@ class GroundingMaps:
         frame: (n,) of them.
         points: (n, m, 2) in source pixels, NaN where there are fewer.
         record: (n) the number of the instruction that each is of.
+        place: (n, 2) the numbers of the view and of the step that each is of.
     """
 
     logits: Float[Tensor, "n H W"]
     frame: Frame
     points: Float[Tensor, "n m 2"]
-    record: Tensor
+    record: Int[Tensor, " n"]
+    place: Int[Tensor, "n 2"]
+
+    def view(self, i: int) -> int:
+        """The number of the picture, among those of its instruction, that a map is of."""
+        return int(self.place[i, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +58,7 @@ class JudgedGrounding:
     Args:
         answers: of every map.
         record: (n) the number of its instruction.
+        place: (n, 2) the numbers of its view and its step.
         error_px: (n) from the first place to the nearest true one, in source pixels.
         error_cells: (n) the same in cells, the larger of the two axes.
         hit: (n) within the distance that counts as right.
@@ -59,11 +66,17 @@ class JudgedGrounding:
     """
 
     answers: Answers
-    record: Tensor
+    record: Int[Tensor, " n"]
+    place: Int[Tensor, "n 2"]
     error_px: Float[Tensor, " n"]
     error_cells: Float[Tensor, " n"]
     hit: Bool[Tensor, " n"]
     nll: Float[Tensor, " n"]
+
+    def which(self, i: int) -> tuple[int, int]:
+        """(view, step) of a map."""
+        view, step = self.place[i].tolist()
+        return view, step
 
     def figures(self) -> dict[str, float]:
         """Those of :data:`LOGGED`: mean error, share of hits, mean negative log-probability and entropy in nats, share
@@ -99,7 +112,7 @@ def maps_of(
         say: takes the progress after every batch; what it raises ends it.
     """
     shown = AugmentedData(data, GroundingAugmentation(), side=trained.side)
-    logits, frames, points, record = [], [], [], []
+    logits, frames, points, record, which = [], [], [], [], []
     for start in range(0, len(data), batch):
         index = torch.arange(start, min(start + batch, len(data)))
         some = shown.batch(index, torch.zeros_like(index), seed=0)
@@ -112,8 +125,9 @@ def maps_of(
         place = some.truth.points[b, v, s]
         points.append(torch.where((some.truth.state[b, v, s] == int(State.LABELLED))[..., None], place, torch.nan))
         record.append(index[b])
+        which.append(torch.stack([v, s], -1))
         say(Progress(step=int(index[-1]) + 1, total=len(data), text="", stage="judging"))
-    return GroundingMaps(torch.cat(logits), Frame.cat(frames), torch.cat(points), torch.cat(record))
+    return GroundingMaps(torch.cat(logits), Frame.cat(frames), torch.cat(points), torch.cat(record), torch.cat(which))
 
 
 def judge_maps(maps: GroundingMaps, calibration: Calibration) -> JudgedGrounding:
@@ -139,6 +153,7 @@ def judge_maps(maps: GroundingMaps, calibration: Calibration) -> JudgedGrounding
     return JudgedGrounding(
         answers,
         maps.record,
+        maps.place,
         apart[row, near],
         error_cells,
         error_cells <= calibration.within_cells,
