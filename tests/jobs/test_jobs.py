@@ -167,3 +167,22 @@ def test_a_verdict_is_a_word_in_the_record_with_the_figures_that_it_comes_from(p
     (item,) = read_items(summary.dpath)
     assert item["maps"][0]["trust"] is None
     assert "verdict" not in item["maps"][0]
+
+
+def test_maps_can_be_shown_before_their_files_are_written(pictures, tmp_path):
+    seen = []
+
+    class Watching(Reporter):
+        def preview(self, facts, picture, maps, lines=()):
+            seen.append(("preview", facts, len(maps), sorted(path.suffix for path in (tmp_path / "run").rglob("*.*"))))
+
+        def shown(self, facts, picture, maps, lines=()):
+            seen.append(("shown", facts, len(maps), sorted(path.suffix for path in (tmp_path / "run").rglob("*.*"))))
+
+    explain(ExplainJob(sources=(str(pictures[0]),), model="scenes", trust="off", out=tmp_path / "run"), Watching())
+    (first, early, count, before), (second, facts, count_then, after) = seen
+    assert (first, second, count, count_then) == ("preview", "shown", 1, 1)
+    assert ".jpg" not in before
+    assert after.count(".jpg") == 2  # the map's, and all of them at a glance
+    assert early["files"] == []
+    assert {**early, "files": facts["files"]} == {name: facts[name] for name in early}

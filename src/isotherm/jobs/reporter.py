@@ -51,6 +51,17 @@ class Reporter:
     def item(self, facts: Mapping[str, Any]) -> None:
         """An item is done or has failed; as its line in the run's ``items.jsonl``."""
 
+    def preview(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
+        """A picture is explained: its maps before any file is written, for those who show them at once. The same comes
+        again in :meth:`shown`, with the names of its files, unless these cannot be written and the run fails.
+
+        Args:
+            facts: as in :meth:`shown`, without files.
+            picture: (H, W, 3) uint8, what the maps lie over.
+            maps: heatmaps, in the order of the facts.
+            lines: of a question: what was asked and answered.
+        """
+
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         """An item is done: the maps themselves, for those who show them in a form of their own; before :meth:`item`.
 

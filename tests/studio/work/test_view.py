@@ -13,6 +13,7 @@ from PIL import Image
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.moments import Moments
+from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.view_files import FOLDER, INDEX, pictures_of, view_of, view_path
 from isotherm.studio.work.view import ViewWriter
@@ -108,3 +109,24 @@ def test_what_is_listed_shows_the_map_where_it_says_anything(tmp_path):
     ViewWriter(tmp_path / "silent", command="c").add({"name": "a.png"}, PICTURE, [relevance([[0.0] * 4] * 2)])
     with pytest.raises(NotThere):
         view_path(tmp_path / "silent", 0, ".map.jpg")
+
+
+def test_a_preview_becomes_the_view_when_its_files_are_there(tmp_path):
+    """Nothing is written twice but what names the files."""
+    writer = ViewWriter(tmp_path / "run", command="c", heatmaps=HeatmapFolder(tmp_path / "heatmaps"))
+    (tmp_path / "run").mkdir()
+    maps, facts = [relevance([[0.0, 1.0, 2.0, 3.0]] * 2)], {"name": "a.png", "chosen": ["the last layer"]}
+    writer.preview(facts, PICTURE, maps)
+    early, values = view_of(tmp_path / "run", 0), view_path(tmp_path / "run", 0, ".f16").stat()
+    assert (early["maps"][0]["files"], early["maps"][0]["heatmap"]) == ([], None)
+    assert [line["name"] for line in pictures_of(tmp_path / "run")] == ["a.png"]
+    Image.fromarray(PICTURE).save(tmp_path / "run" / "a.00-cat.jpg")
+    writer.add({**facts, "files": ["a.00-cat.jpg", "a.00-cat.npz"]}, PICTURE, maps)
+    view = view_of(tmp_path / "run", 0)
+    assert view["maps"][0]["files"] == ["a.00-cat.jpg", "a.00-cat.npz"]
+    assert (tmp_path / "heatmaps" / view["maps"][0]["heatmap"]).is_file()
+    assert view_path(tmp_path / "run", 0, ".f16").stat() == values
+    view["maps"][0] |= {"files": [], "heatmap": None}
+    assert view == early
+    writer.add({"name": "b.png"}, PICTURE, maps)  # one that nobody saw before
+    assert [line["name"] for line in pictures_of(tmp_path / "run")] == ["a.png", "b.png"]

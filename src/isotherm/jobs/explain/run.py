@@ -39,7 +39,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress
-from isotherm.runs.file import ending
+from isotherm.runs.file import ending, to_json
 from isotherm.runs.record import Run, Summary
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
@@ -289,6 +289,8 @@ class _Work:
             else None
         )
         for item, explanation in held:
+            facts = to_json({"name": item.name, **record_of(explanation, [])})
+            self.reporter.preview(facts, explanation.picture, explanation, explanation.question_lines)
             files = write_maps(explanation, item.name, self.outputs, scale)
             panel = write_panel(explanation, item.name, self.outputs)
             self._done(item, explanation, files + ([panel] if panel else []))

@@ -155,10 +155,16 @@ class Studio {
     }
   }
 
-  /** A picture of a run is done: it is shown while the others are worked on. @param {string} id @param {boolean} mine */
+  /** A picture of a run can be shown: it is, while its files are written and others are worked on. @param {string} id @param {boolean} mine */
   item(id, mine) {
     if (this.growing) return;
-    const several = mine && !this.pair && this.place.run !== id && this.tray.chosen.length + this.videos > 1;
+    const count = mine && !this.pair && this.place.run !== id ? this.tray.chosen.length + this.videos : 0, several = count > 1;
+    if (count === 1) {
+      const place = { run: id, picture: 0, map: 0, versus: "" };
+      history.pushState(null, "", fragmentOf(place)); // which nobody is told of, so that nothing is opened twice
+      void this.open(place).catch(fail);
+      return;
+    }
     if (!several && this.place.run !== id) return;
     this.growing = window.setTimeout(() => {
       this.growing = 0;
@@ -177,7 +183,7 @@ class Studio {
     try {
       const pair = this.pair;
       if (pair?.open.delete(id) && stage.status === "finished") pair.done.push(id);
-      if (!stage.same) await this.history.refresh();
+      if (!stage.same) void this.history.refresh().catch(fail); // beside what somebody waits for
       if (pair && (id === pair.first || id === pair.second)) {
         if (pair.open.size || this.pair !== pair) return;
         this.pair = null;
@@ -186,6 +192,7 @@ class Studio {
       }
       if (stage.same) say("This was done before: here it is.");
       if (this.place.run === id) {
+        if (await this.shown.settle(id)) return;
         this.shown.run = null; // what was shown of it is out of date
         await this.open(this.place);
       } else if (mine && (stage.status === "finished" || stage.status === "cancelled")) this.move({ run: id, picture: 0, map: 0, versus: "" });

@@ -6,7 +6,7 @@ import { BEGUN, next } from "./stages.js";
 
 /** @typedef {import("./stages.js").Stage} Stage */
 
-const EVENTS = ["queued", "running", "progress", "message", "item", "finished", "failed"];
+const EVENTS = ["queued", "running", "progress", "message", "shown", "item", "finished", "failed"];
 
 /** The list of runs at work. */
 export class Work {
@@ -41,7 +41,7 @@ export class Work {
       stage = next(stage, event);
       row.draw(stage);
       if (before.status !== stage.status || stage.ended) say(`${title}: ${stage.line}`);
-      if (event.event === "item") this.on.item(id, mine);
+      if (event.event === "shown" || event.event === "item") this.on.item(id, mine);
       if (stage.ended) end();
     };
     const end = () => {

@@ -32,6 +32,8 @@ export class Shown {
     /** @type {any} */
     this.look = null;
     this.busy = new AbortController();
+    /** @type {Promise<void>} */
+    this.opened = Promise.resolve();
     this.head = el("header", { class: "run" });
     this.strip = el("div", { class: "strip", role: "group", "aria-label": "Pictures of this run", hidden: true, on: { keydown: along } });
     this.viewer = el("div", { class: "viewer" });
@@ -50,13 +52,37 @@ export class Shown {
    * Show a run, or another picture or map of it.
    * @param {Place} place
    */
-  async open(place) {
+  open(place) {
+    return (this.opened = this.draw(place));
+  }
+
+  /** A run has ended; whether its picture is on the screen already, and only what is told of it was drawn anew. @param {string} id */
+  async settle(id) {
+    await this.opened.catch(() => {});
+    if (this.run?.id !== id || !this.picture) return false;
+    const { busy } = this, [run, { pictures }] = await this.facts(id, busy.signal);
+    if (busy !== this.busy) return true; // something else is shown by now
+    if (pictures.length !== this.pictures.length) return false;
+    [this.run, this.pictures] = [run, pictures];
+    this.drawHead();
+    this.drawFilm();
+    this.drawAdds();
+    this.on.seen(run, this.picture);
+    return true;
+  }
+
+  /** @param {string} id @param {AbortSignal} signal @returns {Promise<[any, {pictures: any[]}]>} */
+  facts(id, signal) {
+    return Promise.all([get(`/api/runs/${id}`, signal), get(`/api/runs/${id}/view`, signal).catch(noView)]);
+  }
+
+  /** @param {Place} place */
+  async draw(place) {
     this.busy.abort();
     const { signal } = (this.busy = new AbortController());
     try {
       if (this.run?.id !== place.run) {
-        const run = await get(`/api/runs/${place.run}`, signal);
-        const { pictures } = await get(`/api/runs/${place.run}/view`, signal).catch(noView);
+        const [run, { pictures }] = await this.facts(place.run, signal);
         [this.run, this.pictures, this.picture] = [run, pictures, null];
         this.drawHead();
         this.drawStrip();

@@ -50,6 +50,26 @@ class ViewWriter:
     def __init__(self, folder: Path, *, command: str, heatmaps: HeatmapFolder | None = None) -> None:
         self._run, self._folder, self._command, self._heatmaps = folder, folder / FOLDER, command, heatmaps
         self._count = 0
+        self._ahead: tuple[Path, dict[str, Any]] | None = None
+
+    def preview(
+        self,
+        facts: Mapping[str, Any],
+        picture: UInt8[np.ndarray, "H W 3"],
+        maps: Sequence[Heatmap],
+        lines: Sequence[str] = (),
+    ) -> None:
+        """Write an item before its files are there; :meth:`add` of the same item then only names them.
+
+        Args:
+            facts: as in :meth:`add`, without files.
+            picture: what the maps lie over.
+            maps: in the order of the record.
+            lines: of a question: what was asked and answered.
+        """
+        if not maps or maps[0].moments is None:
+            none = [None] * len(maps)
+            self._ahead = self._add(facts, str(facts["name"]), picture, list(maps), none, lines, facts.get("time_s"))
 
     def add(
         self,
@@ -66,6 +86,13 @@ class ViewWriter:
             maps: in the order of the record.
             lines: of a question: what was asked and answered.
         """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            fpath, view = ahead
+            for i, entry in enumerate(view["maps"]):
+                entry.update(self._files(facts, i))
+            _write(fpath, _json(view))
+            return
         if not maps or maps[0].moments is None:
             self._add(facts, str(facts["name"]), picture, list(maps), [None] * len(maps), lines, facts.get("time_s"))
             return
@@ -91,7 +118,8 @@ class ViewWriter:
         scales: Sequence[Scale | None],
         lines: Sequence[str],
         moment_s: float | None,
-    ) -> None:
+    ) -> tuple[Path, dict[str, Any]]:
+        """Write a picture of the run; the file of what the page knows of it, and that."""
         self._folder.mkdir(exist_ok=True)
         findings = list(facts.get("findings", ()))
         boxes = [list(one["box"]) for one in findings]
@@ -129,6 +157,7 @@ class ViewWriter:
             save_shown(_small(image, maps[0], scales[0]), stem.with_suffix(".map.jpg"), THUMB_SIDE)
         _write(stem.with_suffix(".json"), _json(view))
         self._list(_summary(view))
+        return stem.with_suffix(".json"), view
 
     def _map(
         self, heatmap: Heatmap, scale: Scale | None, known: Mapping[str, Any], boxes: Sequence[Sequence[float]]

@@ -75,6 +75,10 @@ class PipeReporter(Reporter):
     def message(self, text: str, kind: Kind = "note") -> None:
         self.send("message", text=text, kind=kind)
 
+    def preview(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
+        self._writer().preview(facts, picture, maps, lines)
+        self.send("shown", name=facts.get("name"))
+
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         self._writer().add(facts, picture, maps, lines)
 
