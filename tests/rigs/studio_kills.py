@@ -14,7 +14,7 @@ from PIL import Image
 
 from rigs.studio_server import StudioProcess
 
-LONGEST_S = 1.0
+LONGEST_S = 0.5
 """The moment of a kill lies at most so long after what it waits for."""
 WATCH_S = 120.0
 """How long a run may take on a machine that has much else to do; a studio's first run opens the model."""

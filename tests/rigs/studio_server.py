@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from rigs.studio_forks import Forked, Forks
+
 START_S = 120.0
 """How long it may take until the address is printed; on a busy machine the first import of torch takes most of it."""
 
@@ -27,23 +29,28 @@ class StudioProcess:
         dpath: where it is started; its runs go to the folder ``studio`` in it, its maps to ``heatmaps``.
         words: further options of ``isotherm studio``.
         port: 0: any free one.
+        forks: that it is started from; None: it is started by itself.
     """
 
-    def __init__(self, dpath: Path, words: Sequence[str] = (), *, port: int = 0) -> None:
+    process: subprocess.Popen[str] | Forked
+
+    def __init__(self, dpath: Path, words: Sequence[str] = (), *, port: int = 0, forks: Forks | None = None) -> None:
         dpath.mkdir(parents=True, exist_ok=True)
         self.dpath = dpath
         self.lines: list[str] = []
         self._addresses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        program = "from isotherm.console import entry; entry()"
-        command = [sys.executable, "-c", program, "studio", "--port", str(port), *words]
-        self.process = subprocess.Popen(
-            command,
-            cwd=dpath,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # a group, so that all of it can be killed at once
-        )
+        program, words = "from isotherm.console import entry; entry()", ["studio", "--port", str(port), *words]
+        if forks is not None:
+            self.process = forks.start(dpath, words)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program, *words],
+                cwd=dpath,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,  # a group, so that all of it can be killed at once
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         first = self.address()

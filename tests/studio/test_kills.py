@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 
 import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
+from rigs.studio_forks import Forks, know_facts
 from rigs.studio_kills import Ledger, kill_while_it_writes, wrong_after
 from rigs.studio_server import StudioProcess
 
@@ -15,15 +17,23 @@ PAIRS = [(seed, seed + 1) for seed in range(0, 10, 2)]
 """Ten kills, two of each folder: the second one meets what the first one left."""
 
 
+@pytest.fixture(scope="module")
+def forks():
+    """What studios are started from."""
+    with closing(Forks()) as made:
+        yield made
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", PAIRS)
-def test_a_studio_killed_while_it_writes_loses_nothing_that_it_acknowledged(seeds, tmp_path):
+def test_a_studio_killed_while_it_writes_loses_nothing_that_it_acknowledged(seeds, tmp_path, forks):
     """Server, worker and all; the very last one is killed while runs end."""
     ledger, late = Ledger(), seeds == PAIRS[-1]
-    studio = StudioProcess(tmp_path)
+    know_facts(tmp_path)
+    studio = StudioProcess(tmp_path, forks=forks)
     for seed in seeds:
         faults = kill_while_it_writes(studio, ledger, seed=seed, late=late and seed == seeds[-1])
-        studio = StudioProcess(tmp_path)
+        studio = StudioProcess(tmp_path, forks=forks)
         with studio.client() as client:
             assert (faults, wrong_after(client, ledger)) == ([], [])
     studio.end()

@@ -1,0 +1,151 @@
+"""Studios that are forked from a process which has imported all of it: where many are started, imports take most of the
+time. A fork has no threads and nothing open yet, and goes through ``isotherm.console`` as any other start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from isotherm.studio.desk.desk import Desk
+from isotherm.studio.facts_cache import known_facts
+from isotherm.studio.requests import SHIPPED
+
+IMPORTED = "import alembic.command, uvicorn, isotherm.cli.studio, isotherm.studio.serve"
+"""What every studio imports; nothing of it starts a thread."""
+
+
+class Forked:
+    """A process that another one has forked, as far as :class:`subprocess.Popen` would tell of it.
+
+    Args:
+        pid: its number, which is that of its group as well.
+        stdout: what it prints.
+    """
+
+    def __init__(self, pid: int, stdout: IO[str]) -> None:
+        self.pid, self.stdout = pid, stdout
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """0 when it has ended, however it did."""
+        return 0 if select.select([self._handle], [], [], 0)[0] else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutError: it goes on for longer.
+        """
+        if not select.select([self._handle], [], [], timeout)[0]:
+            raise TimeoutError
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        signal.pidfd_send_signal(self._handle, number)
+
+    def __del__(self) -> None:
+        os.close(self._handle)
+
+    def kill(self) -> None:
+        """Kill it, if it is there."""
+        if self.poll() is None:
+            self.send_signal(signal.SIGKILL)
+
+
+class Forks:
+    """The process that forks studios."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"{IMPORTED}; from rigs.studio_forks import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, dpath: Path, words: Sequence[str]) -> Forked:
+        """A process that runs ``isotherm`` with these words.
+
+        Args:
+            dpath: where it is started.
+            words: of the command line.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        pipe = dpath / f"pipe.{os.urandom(4).hex()}"
+        os.mkfifo(pipe)
+        self._process.stdin.write(json.dumps([str(dpath), str(pipe), list(words)]) + "\n")
+        self._process.stdin.flush()
+        stdout = pipe.open()
+        pipe.unlink()
+        return Forked(int(self._process.stdout.readline()), stdout)
+
+    def close(self) -> None:
+        with self._process:  # which closes its pipes
+            self._process.kill()
+
+
+def serve() -> None:
+    """Fork for each line that comes, and say the number of the process."""
+    for line in sys.stdin:
+        dpath, pipe, words = json.loads(line)
+        if not (pid := os.fork()):
+            _become(dpath, pipe, words)
+        print(pid, flush=True)
+        while _reaped():
+            pass
+
+
+def _reaped() -> bool:
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] > 0
+    except ChildProcessError:
+        return False
+
+
+def _become(dpath: str, pipe: str, words: list[str]) -> None:
+    from isotherm.console import entry
+
+    os.setsid()  # a group, so that all of it can be killed at once
+    os.chdir(dpath)
+    out, nothing = os.open(pipe, os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)
+    for number, other in ((0, nothing), (1, out), (2, out)):
+        os.dup2(other, number)
+    os.close(out)
+    sys.argv = ["isotherm", *words]
+    code: object = 1
+    try:
+        entry()
+    except SystemExit as stop:
+        code = stop.code
+    finally:
+        sys.stdout.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def know_facts(dpath: Path) -> None:
+    """Write down what a first start would ask a process that imports torch, which this one has imported.
+
+    Args:
+        dpath: where studios are started.
+    """
+    (dpath / "studio").mkdir(parents=True)
+    known_facts(Here("here"), dpath / "studio", SHIPPED)
+
+
+class Here(Desk):
+    """A desk in this process, for the one task that only tells what there is."""
+
+    def do(self, task: str, **arguments: Any) -> Any:
+        from isotherm.studio.desk.facts import facts
+
+        assert task == "facts"
+        return facts(**arguments)
