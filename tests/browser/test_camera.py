@@ -9,23 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from rigs.programs import needs
+from rigs.studio_page import StudioPage
 from rigs.videos import write_clip
 
 pytestmark = needs("chromium")
 
 SCENE = str(files("isotherm") / "assets" / "scene-1.jpg")
-READY = "html.ready"
-
-
-def opened(page_of, **options):
-    """A page and its window."""
-    watched = page_of(**options)
-    watched.page.wait_for_selector(READY)
-    return watched, watched.page
-
-
-def tray(page):
-    return page.locator("#pictures .tray li")
 
 
 def asked_with(page, press) -> dict:
@@ -37,7 +26,8 @@ def asked_with(page, press) -> dict:
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (375, "dark")])
 def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, theme):
-    watched, page = opened(page_of, width=width, theme=theme)
+    desk = StudioPage(page_of(width=width, theme=theme))
+    watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Camera…").click()
     page.locator("#camera-which").select_option("")
     dialog = page.get_by_role("dialog", name="Camera")
@@ -47,13 +37,13 @@ def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, them
     assert watched.faults() == []
     watched.picture("camera")
     dialog.get_by_role("button", name="Capture snapshot").click()
-    expect(tray(page)).to_have_count(1)
+    expect(desk.taken).to_have_count(1)
     dialog.get_by_label("Seconds to record").fill("1")
     dialog.get_by_role("button", name="Record", exact=True).click()
-    expect(tray(page)).to_have_count(2, timeout=20_000)
+    expect(desk.taken).to_have_count(2, timeout=20_000)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    names = tray(page).locator(".name").all_inner_texts()
+    names = desk.taken.locator(".name").all_inner_texts()
     assert [bool(re.fullmatch(r"camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.(webm|png)", name)) for name in names] == [
         True
     ] * 2
@@ -62,12 +52,13 @@ def test_the_browsers_camera_gives_snapshots_and_recordings(page_of, width, them
 
 
 def test_a_recording_becomes_a_heatmap_video_that_is_played(page_of):
-    watched, page = opened(page_of)
+    desk = StudioPage(page_of())
+    watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Camera…").click()
     dialog = page.get_by_role("dialog", name="Camera")
     dialog.get_by_label("Seconds to record").fill("1")
     dialog.get_by_role("button", name="Record", exact=True).click()
-    expect(tray(page)).to_have_count(1, timeout=20_000)
+    expect(desk.taken).to_have_count(1, timeout=20_000)
     page.keyboard.press("Escape")
     page.locator("#ask-model").select_option("detector")
     page.locator("#question details.more summary").click()
@@ -81,7 +72,8 @@ def test_a_recording_becomes_a_heatmap_video_that_is_played(page_of):
 
 
 def test_a_camera_of_the_studios_machine_is_shown_with_what_a_model_finds(page_of):
-    watched, page = opened(page_of)
+    desk = StudioPage(page_of())
+    watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Camera…").click()
     dialog = page.get_by_role("dialog", name="Camera")
     expect(page.locator("#camera-which option:checked")).to_have_text("table.mp4 (of the studio’s machine)")
@@ -93,8 +85,8 @@ def test_a_camera_of_the_studios_machine_is_shown_with_what_a_model_finds(page_o
     dialog.get_by_role("button", name="Stop finding things").click()
     expect(dialog.get_by_role("button", name="Start finding things")).to_be_visible()
     dialog.get_by_role("button", name="Capture snapshot").click()
-    expect(tray(page)).to_have_count(1)
-    expect(tray(page).locator(".name")).to_contain_text("table.mp4 20")
+    expect(desk.taken).to_have_count(1)
+    expect(desk.taken.locator(".name")).to_contain_text("table.mp4 20")
 
 
 def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(page_of, studio):
@@ -106,7 +98,7 @@ def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(p
         "Object.defineProperty(navigator, 'mediaDevices', {get: () => undefined});"
     )
     page.goto(studio.url)
-    page.wait_for_selector(READY)
+    desk = StudioPage(watched)
     page.get_by_role("button", name="Camera…").click()
     page.locator("#camera-which").select_option("")
     dialog = page.get_by_role("dialog", name="Camera")
@@ -115,13 +107,14 @@ def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(p
     picker = dialog.locator("input[type=file]")
     assert (picker.get_attribute("capture"), picker.get_attribute("accept")) == ("environment", "image/*")
     picker.set_input_files(SCENE)
-    expect(tray(page).locator(".name")).to_have_text("scene-1.jpg")
+    expect(desk.taken.locator(".name")).to_have_text("scene-1.jpg")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (375, "light")])
 def test_a_moment_and_a_part_of_a_video(page_of, tmp_path, width, theme):
     clip = write_clip(tmp_path / "clip.mp4", frames=30, rate=10, h=96, w=128)  # of a form that no browser plays
-    watched, page = opened(page_of, width=width, theme=theme)
+    desk = StudioPage(page_of(width=width, theme=theme))
+    watched, page = desk.watched, desk.page
     page.get_by_role("button", name="Video…").click()
     dialog = page.get_by_role("dialog", name="Video")
     dialog.locator("input[type=file]").set_input_files(str(clip))
@@ -151,13 +144,14 @@ def test_a_moment_and_a_part_of_a_video(page_of, tmp_path, width, theme):
     page.get_by_role("button", name="Video…").click()
     dialog.locator("input[type=file]").set_input_files(str(clip))
     dialog.get_by_role("button", name="Capture snapshot").click()
-    expect(tray(page).first.locator(".name")).to_have_text("clip at 0.00 s.png")
+    expect(desk.taken.first.locator(".name")).to_have_text("clip at 0.00 s.png")
 
 
 def test_boxes_are_drawn_moved_named_and_removed_by_pointer_and_by_keyboard(page_of):
-    watched, page = opened(page_of)
+    desk = StudioPage(page_of())
+    watched, page = desk.watched, desk.page
     page.locator("#pictures input[type=file]").first.set_input_files(SCENE)
-    expect(tray(page)).to_have_count(1)
+    expect(desk.taken).to_have_count(1)
     page.locator("#ask-model").select_option("yoloe-11s-seg.yaml")
     page.locator("#question .go").click()  # without words and boxes nothing is asked
     expect(page.locator("#question .problem")).to_contain_text("This model has no classes of its own")
@@ -203,9 +197,10 @@ def test_boxes_are_drawn_moved_named_and_removed_by_pointer_and_by_keyboard(page
 
 
 def test_boxes_are_drawn_by_finger(page_of):
-    watched, page = opened(page_of, width=375, theme="dark", has_touch=True)
+    desk = StudioPage(page_of(width=375, theme="dark", has_touch=True))
+    watched, page = desk.watched, desk.page
     page.locator("#pictures input[type=file]").first.set_input_files(SCENE)
-    expect(tray(page)).to_have_count(1)
+    expect(desk.taken).to_have_count(1)
     page.locator("#ask-model").select_option("yoloe-11s-seg.yaml")
     page.locator("#ask-like").click()
     dialog = page.get_by_role("dialog", name="Find things like this")

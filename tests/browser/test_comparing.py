@@ -16,13 +16,7 @@ pytestmark = needs("chromium")
 @pytest.fixture(scope="module")
 def methods_run(studio):
     """A run of one picture by two methods."""
-    with studio.client() as client:
-        picture = client.post("/api/samples/scene-2").json()["id"]
-        options = {"model": "detector", "compare": "hirescam,layercam", "trust": "off"}
-        run_id = client.post("/api/runs", json={"pictures": [picture], "options": options}).json()["id"]
-        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=120) as events:
-            list(events.iter_lines())
-    return run_id
+    return studio.run_of("scene-2", model="detector", compare="hirescam,layercam", trust="off")
 
 
 @pytest.fixture

@@ -21,13 +21,7 @@ pytestmark = needs("chromium")
 
 @pytest.fixture(scope="module")
 def run(studio):
-    with studio.client() as client:
-        picture = client.post("/api/samples/scene-3").json()["id"]
-        wanted = {"pictures": [picture], "options": {"model": "scenes", "trust": "off"}}
-        run_id = client.post("/api/runs", json=wanted).json()["id"]
-        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=120) as events:
-            list(events.iter_lines())
-    return run_id
+    return studio.run_of("scene-3", model="scenes", trust="off")
 
 
 @pytest.fixture

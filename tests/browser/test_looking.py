@@ -16,12 +16,8 @@ pytestmark = needs("chromium")
 @pytest.fixture(scope="module")
 def run(studio):
     """A detector's run with several maps."""
+    run_id = studio.run_of("scene-1", model="detector", confidence=0.3)
     with studio.client() as client:
-        picture = client.post("/api/samples/scene-1").json()["id"]
-        wanted = {"pictures": [picture], "options": {"model": "detector", "confidence": 0.3}}
-        run_id = client.post("/api/runs", json=wanted).json()["id"]
-        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=120) as events:
-            list(events.iter_lines())
         assert len(client.get(f"/api/runs/{run_id}/view/0").json()["maps"]) >= 2
     return run_id
 

@@ -66,12 +66,7 @@ def test_two_models_over_the_same_pictures(desk):
 
 
 def test_a_batch_fits_a_phone(page_of, studio):
-    with studio.client() as client:
-        pictures = [client.post(f"/api/samples/scene-{i}").json()["id"] for i in (1, 2)]
-        asks = {"pictures": pictures, "options": {"model": "detector", "trust": "off"}}
-        run = client.post("/api/runs", json=asks).json()["id"]
-        with client.stream("GET", f"/api/runs/{run}/events", timeout=120) as events:
-            list(events.iter_lines())
+    run = studio.run_of("scene-1", "scene-2", model="detector", trust="off")
     desk = StudioPage(page_of(width=375, theme="dark", path=f"/#run={run}"))
     desk.shown("scene-1.jpg and 1 more")
     desk.page.get_by_role("button", name="Compare pictures").wait_for()

@@ -17,20 +17,10 @@ pytestmark = needs("chromium")
 NOTHING = "The detector found nothing here. It knows generated scenes: try the sample Scene 1."
 
 
-def done(studio, **options) -> str:
-    """A run over the first sample, when it is finished."""
-    with studio.client() as client:
-        picture = client.post("/api/samples/scene-1").json()["id"]
-        run = client.post("/api/runs", json={"pictures": [picture], "options": options}).json()["id"]
-        with client.stream("GET", f"/api/runs/{run}/events", timeout=120) as events:
-            list(events.iter_lines())
-    return run
-
-
 @pytest.fixture(scope="module")
 def runs(studio):
     """A run with maps, and one over the same picture that has none."""
-    full, empty = (done(studio, model="detector", confidence=confidence) for confidence in (0.3, 0.9999))
+    full, empty = (studio.run_of("scene-1", model="detector", confidence=confidence) for confidence in (0.3, 0.9999))
     with studio.client() as client:
         counts = [len(client.get(f"/api/runs/{run}/view/0").json()["maps"]) for run in (full, empty)]
     assert counts[0] >= 2
@@ -98,7 +88,7 @@ def test_a_map_that_was_not_judged_says_so(desk):
 
 
 def test_a_word_of_an_answer_brings_its_question(page_of, studio):
-    run = done(studio, model="tiny-vlm", prompt="how many red ?", trust="off")
+    run = studio.run_of("scene-1", model="tiny-vlm", prompt="how many red ?", trust="off")
     desk = StudioPage(page_of(path=f"/#run={run}"))
     desk.shown("scene-1")
     desk.choose("Model", "detector")

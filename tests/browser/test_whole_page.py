@@ -18,12 +18,7 @@ EVERYWHERE = [(1440, "light"), (1440, "dark"), (375, "light"), (375, "dark")]
 def run(studio):
     """A detector's run, and the example."""
     studio.example()
-    with studio.client() as client:
-        picture = client.post("/api/samples/scene-1").json()["id"]
-        run_id = client.post("/api/runs", json={"pictures": [picture], "options": {"model": "detector"}}).json()["id"]
-        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=120) as events:
-            list(events.iter_lines())
-    return run_id
+    return studio.run_of("scene-1", model="detector")
 
 
 @pytest.mark.parametrize(("width", "theme"), EVERYWHERE)

@@ -35,11 +35,16 @@ class StudioPage:
         if button.get_attribute("aria-expanded") != "true":
             button.click()
         self.page.get_by_role("group", name="Samples").get_by_role("button", name=title, exact=True).click()
-        self.page.get_by_role("list", name="Pictures to ask about").get_by_role("listitem").nth(before).wait_for()
+        self.taken.nth(before).wait_for()
+
+    @property
+    def taken(self) -> Any:
+        """The pictures that were taken."""
+        return self.page.get_by_role("list", name="Pictures to ask about").get_by_role("listitem")
 
     def tray(self) -> list[str]:
-        """The names of the pictures that were taken."""
-        return self.page.get_by_role("list", name="Pictures to ask about").locator(".name").all_inner_texts()
+        """Their names."""
+        return self.taken.locator(".name").all_inner_texts()
 
     # --- asking --------------------------------------------------------------------------------------------------------
 

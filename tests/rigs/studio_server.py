@@ -77,9 +77,22 @@ class StudioProcess:
         with self.client() as client:
             while not (run_id := client.get("/api/state").json()["example"]):
                 threading.Event().wait(0.1)
-            with client.stream("GET", f"/api/runs/{run_id}/events", timeout=START_S) as events:
-                list(events.iter_lines())
+            self.wait_for(client, run_id)
         return run_id
+
+    def run_of(self, *samples: str, **options: Any) -> str:
+        """The id of a run about samples, when it has ended."""
+        with self.client() as client:
+            pictures = [client.post(f"/api/samples/{name}").json()["id"] for name in samples]
+            answer = client.post("/api/runs", json={"pictures": pictures, "options": options})
+            assert answer.status_code in (200, 202), answer.text
+            self.wait_for(client, run_id := answer.json()["id"])
+        return run_id
+
+    def wait_for(self, client: httpx.Client, run_id: str) -> None:
+        """Wait for the end of a run."""
+        with client.stream("GET", f"/api/runs/{run_id}/events", timeout=START_S) as events:
+            list(events.iter_lines())
 
     def client(self) -> httpx.Client:
         """A script that knows the key."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
@@ -15,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from isotherm.data.picture_formats import format_of, guess_of
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
+from isotherm.studio.api.keeping import looked_at, receive, stored
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
 from isotherm.studio.session import SESSION
@@ -58,7 +58,8 @@ def routes(studio: Studio) -> APIRouter:
     ) -> PictureAnswer:
         """Send a picture, as the body. The same bytes have the same id."""
         with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
-            await receive(request, file)
+            advice = "send a smaller one"
+            await receive(request, file, what="picture", most_bytes=MOST_BYTES, advice=advice, refuse=_no_picture)
             return await run_in_threadpool(keep, studio, Path(file.name), name)
 
     @router.get(
@@ -102,13 +103,12 @@ def keep(studio: Studio, fpath: Path, name: str) -> PictureAnswer:
     """
     (plain,) = file_names([name])
     try:
-        facts = studio.pictures.do("look", fpath=str(fpath), name=plain)
+        facts = looked_at(studio, "look", plain, fpath, name=plain)
     except InputError as error:
-        raise Refused(415, str(error).replace(str(fpath), plain)) from error
+        raise Refused(415, str(error)) from error
     if "pixels" in facts:
         raise Refused(413, f"{plain} has {facts['pixels'] / 1e6:.1f} megapixels; at most 50 are read: make it smaller")
-    with fpath.open("rb") as file:
-        picture_id = studio.history.add_picture(plain, _parts(file))
+    picture_id = stored(studio, plain, fpath)
     studio.snapshots[SESSION.get()] = picture_id
     return PictureAnswer(id=picture_id, name=plain, **facts)
 
@@ -135,30 +135,8 @@ def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:
     )
 
 
-async def receive(request: Request, file: IO[bytes]) -> None:
-    """Write the body of a request to a file.
-
-    Args:
-        request: whose body is a picture.
-        file: open for writing and reading.
-
-    Raises:
-        Refused: it is too large, or begins like no picture.
-    """
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            raise Refused(413, f"the picture has more than {MOST_BYTES >> 20} MB; send a smaller one")
-        await run_in_threadpool(file.write, part)
-    file.seek(0)
-    prefix = file.read(32)
-    if format_of(prefix) is None:
-        what = guess_of(prefix) if prefix else "it is empty"
-        raise Refused(415, f"this is no picture that can be read: {what}; send JPEG, PNG, WebP or the like")
-    file.flush()
-
-
-def _parts(file: IO[bytes]) -> Iterator[bytes]:
-    while part := file.read(1 << 20):
-        yield part
+def _no_picture(prefix: bytes) -> str | None:
+    if format_of(prefix[:32]) is not None:
+        return None
+    what = guess_of(prefix[:32]) if prefix else "it is empty"
+    return f"this is no picture that can be read: {what}; send JPEG, PNG, WebP or the like"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -15,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from isotherm.data.video_formats import SUFFIX_OF, video_form
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
+from isotherm.studio.api.keeping import PREFIX, looked_at, receive, stored
 from isotherm.studio.api.pictures import PictureAnswer
 from isotherm.studio.api.pictures import keep as keep_picture
 from isotherm.studio.api.refusals import Refused, refusals
@@ -27,7 +27,6 @@ MOST_BYTES = 512 << 20
 MOST_SECONDS = 3600.0
 SHOWN_SIDE = 1280
 """The longer side of a frame on the page, in pixels at most."""
-PREFIX = 64
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}, **refusals(400, 404, 422)}
 LASTING = {"cache-control": "private, max-age=31536000, immutable"}
 """A video never changes under its id."""
@@ -86,7 +85,8 @@ def routes(studio: Studio) -> APIRouter:
     ) -> VideoAnswer:
         """Send a video, as the body. The same bytes have the same id."""
         with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
-            await _receive(request, file)
+            advice = "send a shorter or smaller one"
+            await receive(request, file, what="video", most_bytes=MOST_BYTES, advice=advice, refuse=_no_video)
             return await run_in_threadpool(keep, studio, Path(file.name), name)
 
     @router.get("/api/videos/{video_id}", responses=refusals(400, 404, 422))
@@ -157,27 +157,7 @@ def keep(studio: Studio, fpath: Path, name: str) -> VideoAnswer:
         raise Refused(
             413, f"{plain} is {facts['seconds'] / 60:.0f} minutes long; at most {MOST_SECONDS / 60:.0f} are read"
         )
-    with fpath.open("rb") as file:
-        return VideoAnswer(id=studio.history.add_picture(plain, _parts(file)), name=plain, **facts)
-
-
-def looked_at(studio: Studio, task: str, name: str, fpath: Path, **arguments: Any) -> Any:
-    """What the process that looks at pictures says of a video.
-
-    Args:
-        studio: whose process it is.
-        task: one of the desk's tasks.
-        name: what the user calls the video; errors have it in place of the file.
-        fpath: the file.
-        **arguments: further ones of the task.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return studio.pictures.do(task, fpath=str(fpath), **arguments)
-    except InputError as error:
-        raise InputError(str(error).replace(str(fpath), name)) from error
+    return VideoAnswer(id=stored(studio, plain, fpath), name=plain, **facts)
 
 
 def keep_bytes(studio: Studio, data: bytes, name: str) -> PictureAnswer:
@@ -219,21 +199,5 @@ def form_of(fpath: Path) -> str | None:
 NO_VIDEO = "this is no video that can be read; send MP4, MOV, WebM, MKV, AVI or OGG"
 
 
-async def _receive(request: Request, file: IO[bytes]) -> None:
-    """Write the body of a request to a file, as long as it can still be a video of a fitting size."""
-    size, prefix = 0, b""
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            raise Refused(413, f"the video has more than {MOST_BYTES >> 20} MB; send a shorter or smaller one")
-        if len(prefix) < PREFIX:
-            prefix += part[:PREFIX]
-            if len(prefix) >= PREFIX and video_form(prefix) is None:
-                raise Refused(415, NO_VIDEO)
-        await run_in_threadpool(file.write, part)
-    file.flush()
-
-
-def _parts(file: IO[bytes]) -> Iterator[bytes]:
-    while part := file.read(1 << 20):
-        yield part
+def _no_video(prefix: bytes) -> str | None:
+    return None if video_form(prefix) is not None else NO_VIDEO
