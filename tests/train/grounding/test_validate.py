@@ -25,7 +25,7 @@ def gaussian_maps(n: int, *, side: int = 16, sharpness: float = 1.0, wrong: floa
     width = torch.where(lost, 0.3, 1.0)[:, None, None]  # who is lost is less sure
     logits = -apart / (2 * 1.5**2) * sharpness * width
     frame = Frame.stack([Frame.resize((2 * side, 2 * side), (side, side))] * n)
-    return GroundingMaps(logits, frame, 2 * truth[:, None], torch.arange(n), torch.zeros(n, 2, dtype=torch.long))
+    return GroundingMaps(logits, frame, 2 * truth[:, None], torch.arange(n))
 
 
 def test_figures_by_hand():

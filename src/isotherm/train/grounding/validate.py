@@ -4,7 +4,7 @@ ellipses, and when to answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -37,14 +37,18 @@ class GroundingMaps:
         frame: (n,) of them.
         points: (n, m, 2) in source pixels, NaN where there are fewer.
         record: (n) the number of the instruction that each is of.
-        place: (n, 2) the numbers of the view and of the step that each is of.
+        place: (n, 2) the numbers of the view and of the step that each is of; the first of both unless given.
     """
 
     logits: Float[Tensor, "n H W"]
     frame: Frame
     points: Float[Tensor, "n m 2"]
     record: Int[Tensor, " n"]
-    place: Int[Tensor, "n 2"]
+    place: Int[Tensor, "k 2"] = field(default_factory=lambda: torch.zeros(0, 2, dtype=torch.long))
+
+    def __post_init__(self) -> None:
+        if not len(self.place):
+            object.__setattr__(self, "place", torch.zeros(len(self.record), 2, dtype=torch.long))
 
     def view(self, i: int) -> int:
         """The number of the picture, among those of its instruction, that a map is of."""
