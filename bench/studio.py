@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -31,7 +32,8 @@ def _load(folder: Path, quick: bool) -> dict[str, Any]:
     with running(folder) as studio, studio.client() as client:
         studio.example()
         picture = client.post("/api/samples/scene-1").json()["id"]
-        return crowd(studio.url, studio.key, picture, clients=10 if quick else 50, seconds=10 if quick else 60)
+        size = {"clients": 10, "seconds": 10.0} if quick else {"clients": 50, "seconds": 60.0}
+        return crowd(studio.url, studio.key, picture, pid=studio.process.pid, **size)
 
 
 def _memory(folder: Path, quick: bool) -> dict[str, Any]:
@@ -86,7 +88,9 @@ def texts(parts: dict[str, Any]) -> list[str]:
         rows = [[kind, one["p50_ms"][kind], one["p95_ms"][kind]] for kind in one["p50_ms"]]
         title = (
             f"{one['clients']} people for {one['seconds']:g} s: {one['runs_taken_in']} runs taken in, {len(one['runs_lost'])} lost, "
-            f"{one['refused']} refused because {one['least_waiting_at_a_refusal']} waited, {one['server_errors']} errors of the server"
+            f"{one['refused']} refused because {one['least_waiting_at_a_refusal']} waited, {one['server_errors']} errors of the "
+            f"server, {len(one['connections_broken'])} connections broken; the clients themselves were "
+            f"{one['client_late_p95_ms']:.2g} ms late (95 %)"
         )
         made.append(table(title, ["request", "p50 ms", "p95 ms"], rows))
     if (one := parts.get("memory")) is not None:
@@ -124,7 +128,12 @@ def texts(parts: dict[str, Any]) -> list[str]:
     return made
 
 
+def _end(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)  # so that whoever ends this, such as timeout, ends the studio with it
+
+
 def main(quick: bool = False) -> None:
+    signal.signal(signal.SIGTERM, _end)
     wanted = [name for name in sys.argv[1:] if name in PARTS] or list(PARTS)
     fpath = RESULTS / "studio.json"
     parts = {} if quick or not fpath.exists() else json.loads(fpath.read_text())["parts"]

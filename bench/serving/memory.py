@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -33,6 +34,15 @@ def children(pid: int) -> list[int]:
     for fpath in Path(f"/proc/{pid}/task").glob("*/children"):
         there += [int(word) for word in fpath.read_text().split()]
     return there
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far, seconds; 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Sampler(threading.Thread):

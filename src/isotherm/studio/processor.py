@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-BEHIND = 10
-"""How nice processes are that compute for long: on a busy machine the server and the browser get their turn before."""
+BEHIND = 5
+"""How nice the worker is: the server and the browser get their turn before it, and it gets its own on a busy machine."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how much processor time a container gets."""
 

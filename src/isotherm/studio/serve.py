@@ -25,7 +25,6 @@ from isotherm.studio.guard import LOOPBACK, Guard
 from isotherm.studio.heatmaps import HeatmapFolder
 from isotherm.studio.live.cameras import Cameras
 from isotherm.studio.options import StudioOptions
-from isotherm.studio.processor import BEHIND
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
 from isotherm.studio.store.database import in_words
@@ -108,7 +107,7 @@ def _studio(options: StudioOptions, say: Say, ends: ExitStack) -> Studio:
     forget = partial(_forget_old, history, options)
     forget()
     pictures = Desk("pictures", timeout_s=20.0, threads=1)
-    exports = Desk("exports", timeout_s=600.0, nice=BEHIND, threads=options.threads)
+    exports = Desk("exports", timeout_s=600.0, threads=options.threads)
     for desk in (pictures, exports):
         ends.callback(desk.close)
     heatmaps = HeatmapFolder(Path(HEATMAPS).absolute())
