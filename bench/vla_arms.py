@@ -46,7 +46,7 @@ from isotherm.zoo.tiny_grounding.training import (
 
 WORK = Path(__file__).parent / ".work" / "vla"
 VALIDATED, JUDGED = VALIDATION[:200], HELD_OUT[:150]
-CONFIG = TinyGroundingTraining(steps=800, tables=1500, views=("top",), keep_every=100)
+CONFIG = TinyGroundingTraining(steps=800, tables=1500, views=("top",), keep_every=100, opening=0)
 PROBES = ("pick the red block", "put it left of the blue one")
 COUNTS = ("3", "4", "5")
 FURTHER = ("how", "many", "is", "there", "a", "what", "yes", "no", *COUNTS)

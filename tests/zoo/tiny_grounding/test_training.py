@@ -29,7 +29,14 @@ from isotherm.zoo.tiny_grounding.training import (
 from isotherm.zoo.tiny_grounding.view import load
 
 CONFIG = TinyGroundingTraining(
-    steps=4, batch=4, log_every=1, keep_every=2, tables=3, views=("top", "left"), schedule=Schedule(warm_up=1)
+    steps=4,
+    batch=4,
+    log_every=1,
+    keep_every=2,
+    tables=3,
+    views=("top", "left"),
+    schedule=Schedule(warm_up=1),
+    opening=0,
 )
 PROBES = ("pick the red block", "put it left of the blue one")
 
@@ -62,6 +69,13 @@ def test_a_step_draws_kinds_as_often_as_the_recipe_says(drawn):
     for k, share in enumerate(CONFIG.kinds):
         assert float((kinds == k).float().mean()) == pytest.approx(share, abs=0.03)
     assert float((index % 2).float().mean()) == pytest.approx(0.5, abs=0.03)  # both views
+
+
+def test_kinds_open_with_picks():
+    config = replace(CONFIG, kinds=(2.0, 1.0, 1.0), opening=100)
+    assert config.kinds_at(0).tolist() == [1, 0, 0]
+    assert config.kinds_at(50).tolist() == [0.75, 0.125, 0.125]
+    assert config.kinds_at(100).tolist() == config.kinds_at(4000).tolist() == [0.5, 0.25, 0.25]
 
 
 def test_the_loss_of_a_map_that_knows_nothing_is_that_of_all_cells(drawn):

@@ -157,15 +157,16 @@ def maps_of_tables(model: nn.Module, data: TableInstructions, *, most: int | Non
         most: maps.
     """
     step = 1 if most is None else -(-len(data) * len(data.views) // most)
-    logits, xy, record = [], [], []
+    logits, xy, record, place = [], [], [], []
     for v in range(len(data.views)):
         index = torch.arange(v % step, len(data), step)
         logits.append(predict_tables(model, data, index, v))
         xy.append(data.xy[index, v, None])
         record.append(index)
+        place.append(torch.tensor([[v, 0]]).expand(len(index), 2))
     maps = torch.cat(logits)
     frame = Frame.stack([Frame.resize((SIDE, SIDE), (maps.shape[-2], maps.shape[-1]))] * len(maps))
-    return GroundingMaps(maps, frame, torch.cat(xy), torch.cat(record))
+    return GroundingMaps(maps, frame, torch.cat(xy), torch.cat(record), torch.cat(place))
 
 
 def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = False) -> TinyGroundingRecipe:

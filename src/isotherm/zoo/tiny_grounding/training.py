@@ -31,21 +31,24 @@ class TinyGroundingTraining(LoopConfig):
         tables: that are drawn.
         views: of each table, which a step takes one of for every instruction.
         kinds: how often an instruction is of each of :data:`isotherm.data.tabletop.KINDS`.
+        opening: steps over which they go from the first kind alone to these shares: where all kinds come at once, a run
+            may learn relations and stay at chance with picks.
         sigma: standard deviation of the targets in cells.
         jitter: deviation of the random change of brightness and contrast.
     """
 
-    steps: int = 1600
+    steps: int = 2000
     batch: int = 32
     rate: float = 3e-3
     decay: float = 0.05
     average: float | None = 0.995
     log_every: int = 100
-    keep_every: int = 800
+    keep_every: int = 500
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=100))
     tables: int = 900
     views: tuple[str, ...] = (*ORTHOGRAPHIC, *PERSPECTIVE)
     kinds: tuple[float, ...] = (0.4, 0.35, 0.25)
+    opening: int = 400
     sigma: float = 1.5
     jitter: float = 0.15
 
@@ -55,8 +58,18 @@ class TinyGroundingTraining(LoopConfig):
             raise OptionError(
                 f"tables is {self.tables} and kinds {self.kinds}; expected at least 1, and a share for each of {', '.join(KINDS)}"
             )
-        if not self.sigma > 0 or self.jitter < 0:
-            raise OptionError(f"sigma is {self.sigma} and jitter {self.jitter}; expected above 0, and at least 0")
+        if not self.sigma > 0 or self.jitter < 0 or self.opening < 0:
+            raise OptionError(
+                f"sigma is {self.sigma}, jitter {self.jitter} and opening {self.opening}; expected above 0, and at least 0 of the others"
+            )
+
+    def kinds_at(self, step: int) -> Float[Tensor, " k"]:
+        """The shares of kinds at a step."""
+        shares = torch.tensor(self.kinds) / sum(self.kinds)
+        done = min(1.0, step / self.opening) if self.opening else 1.0
+        first = torch.zeros_like(shares)
+        first[0] = 1 - done
+        return first + done * shares
 
     @property
     def seeds(self) -> range:
@@ -97,7 +110,7 @@ class TableTask(Task):
     def rows(self, step: int, config: LoopConfig) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
         """Numbers of pairs of an instruction and a view, drawn anew in every step, and the step's number."""
         generator = torch.Generator().manual_seed((config.seed << 24) + step)
-        kinds = torch.multinomial(torch.tensor(self.config.kinds), config.batch, True, generator=generator)
+        kinds = torch.multinomial(self.config.kinds_at(step), config.batch, True, generator=generator)
         chance = torch.rand(config.batch, generator=generator)
         which = [self.by_kind[k][int(c * len(self.by_kind[k]))] for k, c in zip(kinds.tolist(), chance, strict=True)]
         view = torch.randint(len(self.data.views), (config.batch,), generator=generator)
