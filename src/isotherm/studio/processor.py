@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 BEHIND = 5
-"""How nice the worker is: the server and the browser get their turn before it, and it gets its own on a busy machine."""
+"""How nice the worker is: the server and the browser have their turn before it, also on a busy machine."""
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how much processor time a container gets."""
 
