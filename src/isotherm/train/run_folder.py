@@ -9,11 +9,12 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
@@ -63,19 +64,41 @@ class RunFolder:
     def started(
         self, job: str, *, command: str = "", write: bool = True, start: dict[str, Any] | None = None, **facts: Any
     ) -> Iterator[RunFile]:
-        """While the block runs, the folder's ``run.json`` says so; behind it, how it ended.
+        """While the block runs, the folder's ``run.json`` says so; behind it, how it ended. No other run may start in it.
 
         Args:
-            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`.
+            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`. Of several processes of one run, the one
+                that writes holds the folder for all.
             command: the command line that asks for the run.
+
+        Raises:
+            OptionError: another process runs in the folder.
         """
-        file = RunFile(self.dpath, job, command=shlex.split(command), write=write, start=start, **facts)
+        with self._alone() if write else nullcontext():
+            file = RunFile(self.dpath, job, command=shlex.split(command), write=write, start=start, **facts)
+            try:
+                yield file
+            except BaseException as error:
+                file.end(ending(type(error), error))
+                raise
+            file.end("finished")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two that go on with one run would write over each other. The system opens the lock of a process that is killed."""
+        lock = FileLock(self.dpath / ".lock")
         try:
-            yield file
-        except BaseException as error:
-            file.end(ending(type(error), error))
-            raise
-        file.end("finished")
+            with suppress(NotImplementedError):  # a folder that is mounted without locks
+                lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OptionError(
+                f"another process runs in {self.dpath}, and two would write over each other; wait until it has ended, end it, "
+                "or choose another folder"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def checkpoint(self) -> Path:
