@@ -21,6 +21,7 @@ SCRIPT = """
 import os
 import sys
 sys.path.insert(0, {tests!r})
+sys.modules["torchmetrics"] = None  # Lightning asks for its version, which loads it and all that it measures with
 import torch
 torch.set_num_threads(1)
 from isotherm.train.devices import Devices

@@ -24,8 +24,9 @@ def launched(accelerator: str, devices: int, nodes: int, *, strategy: str = "ddp
         OptionError: there are not so many devices.
     """
     try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.utilities.exceptions import MisconfigurationException
+        # the same as lightning.fabric, without lightning's trainer, which takes seconds to load in every process
+        from lightning_fabric import Fabric
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
         raise MissingExtraError("lightning", "train", "training on several devices") from error
     try:
