@@ -115,6 +115,12 @@ def test_16_bit_maps_refuse_what_they_cannot_hold(tmp_path):
         save_map16(several, tmp_path / "m.png")
     with pytest.raises(InputError, match=r"\.png"):
         save_map16(several[0], tmp_path / "m.jpg")
+    infinite = Heatmap(torch.tensor([[0.0, torch.inf, torch.nan, -torch.inf]]), Frame.resize((4, 8), (1, 4)), "logits")
+    with pytest.raises(InputError, match=r"has 2 infinite values, which a 16-bit picture cannot hold; give a scale"):
+        save_map16(infinite, tmp_path / "i.png")
+    assert not (tmp_path / "i.png").exists()
+    with Image.open(save_map16(infinite, tmp_path / "i.png", scale=Scale(0.0, 1.0))) as image:
+        assert np.asarray(image).tolist() == [[1, 65535, 0, 1]]
     save_picture(photo(), tmp_path / "p.png")
     (tmp_path / "broken.png").write_bytes(b"nothing")
     for name in ("p.png", "broken.png", "missing.png"):

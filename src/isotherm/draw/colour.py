@@ -140,17 +140,9 @@ def _is_distribution(heatmap: Heatmap) -> bool:
 
 @cache
 def colour_table(name: str = DEFAULT) -> Float[Tensor, "levels 3"]:
-    """The colours of a colour map from low to high.
+    """The colours of a colour map from low to high, as a tensor.
 
-    Args:
-        name: ``isotherm``, ``isotherm_signed``, or one of matplotlib's colour maps: ``inferno``, ``viridis``,
-            ``coolwarm``, ``jet``, ...
-
-    Returns:
-        (1023, 3) float32, RGB in [0, 1]; of matplotlib's, interpolated between the colours that it stores.
-
-    Raises:
-        OptionError: there is no colour map of that name; the message lists the nearest ones.
+    Args, Returns, Raises: as of :func:`isotherm.draw.colour_maps.table_of`, which gives them as an array.
     """
     return torch.from_numpy(table_of(name))
 

@@ -40,8 +40,8 @@ def overlay(
 
     The values are interpolated through the heatmap's frame as floats and coloured after that. Where the values are
     below a tenth of the scale the picture is untouched; pixels that the frame does not cover, and cells that are NaN,
-    are marked faintly. A map without a positive value is not stretched into one: the picture comes back with the words
-    "no positive evidence" on it.
+    are marked faintly; infinities are drawn as the ends of the scale, which finite values decide. A map without a
+    positive value is not stretched into one: the picture comes back with the words "no positive evidence" on it.
 
     Args:
         heatmap: a single map; index a heatmap that holds several.

@@ -144,10 +144,11 @@ def save_map16(heatmap: Heatmap, fpath: str | os.PathLike[str], *, scale: Scale 
     Args:
         heatmap: a single map.
         fpath: ends in .png.
-        scale: by default from the smallest to the largest value, so that nothing is cut off.
+        scale: by default from the smallest to the largest value, so that nothing is cut off; what lies beyond one that
+            is given, infinities too, is written as its ends.
 
     Raises:
-        InputError: another suffix, or no such folder.
+        InputError: another suffix, no such folder, or infinite values and no scale to end them.
         ShapeError: several maps.
     """
     single(heatmap)
@@ -156,6 +157,12 @@ def save_map16(heatmap: Heatmap, fpath: str | os.PathLike[str], *, scale: Scale 
         raise InputError(f"cannot save a 16-bit map as {fpath.name!r}; the name must end in .png")
     values = heatmap.values.detach().cpu().double().numpy()
     finite = values[np.isfinite(values)]
+    infinite = int(np.isinf(values).sum())
+    if scale is None and infinite:
+        raise InputError(
+            f"the map has {infinite} infinite values, which a 16-bit picture cannot hold; give a scale, by whose ends they "
+            "are written, or keep every value with Heatmap.save"
+        )
     if scale is None:
         scale = Scale(float(finite.min()), float(finite.max())) if finite.size else Scale(0.0, 0.0)
     span = (scale.high - scale.low) or 1.0

@@ -64,11 +64,12 @@ class RunFolder:
     def started(
         self, job: str, *, command: str = "", write: bool = True, start: dict[str, Any] | None = None, **facts: Any
     ) -> Iterator[RunFile]:
-        """While the block runs, the folder's ``run.json`` says so; behind it, how it ended. No other run may start in it.
+        """While the block runs, the folder's ``run.json`` says so, and no other run may start in it; behind it, how it
+        ended.
 
         Args:
-            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`. Of several processes of one run, the one
-                that writes holds the folder for all.
+            job, write, start, facts: as of :class:`isotherm.runs.file.RunFile`. Of several processes of one run, the
+                one that writes holds the folder for all.
             command: the command line that asks for the run.
 
         Raises:
@@ -85,7 +86,7 @@ class RunFolder:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two that go on with one run would write over each other. The system opens the lock of a process that is killed."""
+        """Two that go on with one run would write over each other. A killed process loses its lock by itself."""
         lock = FileLock(self.dpath / ".lock")
         try:
             with suppress(NotImplementedError):  # a folder that is mounted without locks
