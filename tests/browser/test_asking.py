@@ -137,6 +137,34 @@ def test_a_finding_of_another_model_turns_the_form_and_says_so(desk, studio):
     assert desk.page.locator("#question .turned").count() == 0
 
 
+def test_a_side_of_a_box(desk, studio):
+    desk.choose("Model", "detector")
+    parts = desk.page.locator("#question")
+    parts.get_by_text("A side of its box, or a measure").click()
+    parts.get_by_label("left", exact=True).check()
+    parts.get_by_label("class", exact=True).uncheck()
+    desk.more()
+    desk.choose("Check", "off")
+    run = desk.explain("scene-1")
+    assert options_of(studio, run)["target"] == "left"
+    with studio.client() as client:
+        labels = [one["label"] for one in client.get(f"/api/runs/{run}/view/0").json()["maps"]]
+    assert labels
+    assert all("left" in label for label in labels)
+
+
+def test_a_class_by_pressing_what_was_seen(desk, studio):
+    desk.choose("Model", "scenes")
+    desk.more()
+    desk.choose("Check", "off")
+    desk.explain("scene-1")
+    seen = desk.page.get_by_role("group", name="Seen in the picture shown").get_by_role("button").first
+    name = seen.inner_text()
+    seen.click()
+    assert name.startswith(desk.page.get_by_label("Class", exact=True).input_value())
+    assert name.startswith(options_of(studio, desk.explain("scene-1"))["cls"])
+
+
 def test_a_class(desk, studio):
     desk.choose("Model", "scenes")
     desk.choose("Explain", "class")

@@ -44,6 +44,8 @@ def test_no_violation_of_wcag_with_everything_unfolded(page_of, run, width, them
     desk.watched.picture("unfolded", full=True)
     wide = desk.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0  # nothing sticks out to the side
+    wide = "() => [...document.querySelectorAll('.judged, .details-body')].filter((one) => one.scrollWidth > one.clientWidth).length"
+    assert desk.page.evaluate(wide) == 0  # nor within
     desk.page.get_by_role("button", name=re.compile("^Compare all")).click()
     desk.page.get_by_role("dialog").get_by_role("group", name=re.compile("Picture with map")).first.wait_for()
     assert desk.watched.faults() == []

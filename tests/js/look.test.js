@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { axisRange, axisText, barsOf, pathOf } from "../../src/isotherm/studio/page/chart.js";
-import { arranged, differenceOf, differing, sameUnits } from "../../src/isotherm/studio/page/difference.js";
+import { arranged, differenceOf, differing, layoutOf, sameUnits } from "../../src/isotherm/studio/page/difference.js";
 import { csvOf } from "../../src/isotherm/studio/page/readings.js";
 import { entropyOf, entropyText, factsOf, histogramOf } from "../../src/isotherm/studio/page/statistics.js";
 import { besideText, meaningOf, percentText, verdictLine, whyNotJudged } from "../../src/isotherm/studio/page/judged.js";
@@ -117,6 +117,15 @@ test("values are compared as they are only where they mean the same", () => {
   assert.ok(sameUnits({ kind: "probability", method: "a" }, { kind: "probability", method: "b" }));
   assert.ok(!sameUnits({ kind: "relevance", method: "a" }, { kind: "relevance", method: "b" }));
   assert.ok(sameUnits({ kind: "relevance", method: "a", layer: ["x"] }, { kind: "relevance", method: "a", layer: ["x"] }));
+});
+
+test("a grid of pictures with findings of their own has no empty cells, one of methods has columns", () => {
+  const entry = (picture, label, method = "cam") => ({ title: label, run: "", picture: { name: picture }, map: { method, label, model: "m" } });
+  const own = [entry("a", "gear 0.9"), entry("a", "ring 0.8"), entry("a", "star 0.5"), entry("b", "arrow 0.9"), entry("b", "bolt 0.8"), entry("c", "cross 0.7")];
+  assert.deepEqual(layoutOf(own), { across: "", down: "picture" });
+  const same = ["a", "b"].flatMap((picture) => ["cam", "rise", "ig"].map((method) => entry(picture, "dog", method)));
+  assert.deepEqual(layoutOf(same), { across: "method", down: "picture" });
+  assert.deepEqual(layoutOf(own.slice(0, 3)), { across: "map", down: "" });
 });
 
 test("entries are laid out by what they differ in", () => {

@@ -2,7 +2,7 @@
    cursor are one for all. */
 import { drawnWith, firstLook, numberText, sharedScale, Stage } from "../../draw/page/stage.js";
 import { badgeOf } from "./badge.js";
-import { arranged, differenceOf, differing, sameUnits, TRAITS } from "./difference.js";
+import { arranged, differenceOf, layoutOf, sameUnits, TRAITS } from "./difference.js";
 import { el, field } from "./dom.js";
 
 /** @typedef {import("../../draw/page/types.js").Settings} Settings */
@@ -32,7 +32,7 @@ class Comparing {
     this.rule = "own";
     /** @type {{stage: Stage, entry: Entry, out: HTMLElement, difference?: boolean}[]} */
     this.panes = [];
-    const [across = "", down = ""] = differing(entries).reverse();
+    const { across, down } = layoutOf(entries);
     this.across = across;
     this.down = down;
     this.area = el("div", { class: "compare-area" });
@@ -148,7 +148,7 @@ class Comparing {
   makeGrid() {
     const { columns, rows, cells } = arranged(this.entries, this.across, this.down);
     const head = el("thead", { hidden: !this.across }, el("tr", {}, this.down ? el("td", {}) : null, ...columns.map((text) => el("th", { scope: "col", text: text || "none" }))));
-    const body = rows.map((text, i) => el("tr", {}, this.down ? el("th", { scope: "row", text: text || "none" }) : null, ...cells[i].map((entries) => el("td", {}, ...entries.map((entry) => this.makeFigure(entry))))));
+    const body = rows.map((text, i) => el("tr", {}, this.down ? el("th", { scope: "row", text: text || "none" }) : null, ...cells[i].map((entries) => el("td", {}, el("div", { class: this.across ? "" : "beside-each-other" }, ...entries.map((entry) => this.makeFigure(entry)))))));
     const table = el("table", { class: "compare-grid", css: { "min-width": `${190 * columns.length + (this.down ? 110 : 0)}px` } }, head, el("tbody", {}, ...body));
     return el("div", { class: "compare-scroll", tabIndex: 0, role: "region", "aria-label": "Maps beside each other" }, table);
   }

@@ -71,3 +71,13 @@ export function arranged(entries, across, down) {
   const at = (/** @type {string} */ row, /** @type {string} */ column) => entries.filter((entry) => (!down || TRAITS[down](entry) === row) && (!across || TRAITS[across](entry) === column));
   return { columns, rows, cells: rows.map((row) => columns.map((column) => at(row, column))) };
 }
+
+/**
+ * How a grid begins: columns and rows by the two traits with the most values, unless most of its cells would be empty, as
+ * where every picture has findings of its own; then each row has what there is, side by side.
+ * @param {Entry[]} entries @returns {{across: string, down: string}}
+ */
+export function layoutOf(entries) {
+  const [across = "", down = ""] = differing(entries).reverse(), cells = arranged(entries, across, down).cells.flat();
+  return down && 2 * cells.filter((one) => one.length).length < cells.length ? { across: "", down } : { across, down };
+}

@@ -63,7 +63,7 @@ export class Gallery {
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
       el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading, width: 150, height: 112 })))),
       el("span", { class: "name", text: momentText(item) }),
-      ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", text: String(Number(one.score.toPrecision(3))) }),
+      ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", title: "Score: how strongly the model says it", text: `score ${Number(one.score.toPrecision(3))}` }),
         worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : null))));
   }
 

@@ -191,7 +191,7 @@ export class Shown {
     adds.hidden = !maps.length;
     adds.replaceChildren(el("button", { type: "button", class: "tool", title: "Gather maps of any run, and see them beside each other", on: { click: () => this.gathered.add([part(Math.min(this.look?.chosen?.() ?? 0, maps.length - 1))]) } }, "+ Compare"),
       maps.length > 1 ? el("button", { type: "button", class: "tool", on: { click: doing(() => this.gathered.open(maps.map((_, map) => part(map)))) } }, `Compare all ${maps.length}`) : "",
-      this.pictures.length > 1 ? el("button", { type: "button", class: "tool", title: "The pictures of this run, and of the other model's, in one grid", on: { click: doing(() => this.gathered.open(this.parts())) } }, "Compare pictures") : "");
+      this.pictures.length > 1 ? el("button", { type: "button", class: "tool", title: "The pictures of this run, and of the other model's, in one grid", on: { click: doing(() => this.gathered.open(this.parts())) } }, `Compare ${typeof this.pictures[0].moment_s === "number" ? "moments" : "pictures"}`) : "");
   }
 
   /** Maps of all pictures, by the other model as well where there is one: all of each, or the first, as many as can be seen. */
