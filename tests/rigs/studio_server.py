@@ -18,8 +18,8 @@ import httpx
 
 from rigs.studio_forks import Forked, Forks
 
-START_S = 120.0
-"""How long it may take until the address is printed; on a busy machine the first import of torch takes most of it."""
+START_S = 300.0
+"""How long it may take until the address is printed; on a busy machine the first imports of torch take most of it."""
 
 
 class StudioProcess:
@@ -53,7 +53,11 @@ class StudioProcess:
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        first = self.address()
+        try:
+            first = self.address()
+        except BaseException:
+            self.kill()
+            raise
         self._addresses.put(first)  # nobody was let in yet
         self.url = first.partition("/?")[0]
         self.key = (dpath / "studio" / "key").read_text().strip()

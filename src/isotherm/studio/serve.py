@@ -39,7 +39,7 @@ NEXT_PORTS = 50
 """How many ports behind a taken one are tried."""
 HEATMAPS = "heatmaps"
 """The folder, in the one where the studio is started, that has every finished map as a picture."""
-EXAMPLE_S = 60.0
+EXAMPLE_S = 30.0
 """How long the address waits for the example, at most."""
 END_S = 3
 """How long answers that are under way may take when the studio ends."""

@@ -57,6 +57,7 @@ class Pad {
 
   close() {
     this.closed = true;
+    this.tools.classList.remove("at-work");
     this.watch.disconnect();
     this.sheet.remove();
   }
@@ -67,7 +68,8 @@ class Pad {
     this.hint = el("p", { class: "hint", role: "status" });
     this.kinds = KINDS.map(([kind, name]) => el("button", { type: "button", class: "tool", "aria-pressed": "false", "data-kind": kind, on: { click: () => this.take(this.kind === kind ? "" : kind) } }, name));
     this.undo = el("button", { type: "button", class: "tool", on: { click: () => void this.back() } }, "Undo");
-    this.tools.replaceChildren(el("div", { class: "label" }, el("span", { text: "Marks" })), el("div", { class: "row" }, ...this.kinds, this.undo), this.words, this.hint);
+    this.done = el("button", { type: "button", class: "tool", on: { click: () => { this.take(""); this.kinds?.[0].focus({ preventScroll: true }); } } }, "Done");
+    this.tools.replaceChildren(el("div", { class: "label" }, el("span", { text: "Marks" })), el("div", { class: "row" }, ...this.kinds, this.undo, this.done), this.words, this.hint);
     this.take("arrow");
   }
 
@@ -77,6 +79,9 @@ class Pad {
     this.draft = [];
     for (const button of this.kinds ?? []) button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
     this.sheet.classList.toggle("drawing", Boolean(kind));
+    this.tools.classList.toggle("at-work", Boolean(kind)); // on a phone the tools then float over the picture's page
+    if (this.done) this.done.hidden = !kind;
+    if (kind && !inSight(this.stage.root)) this.stage.root.scrollIntoView({ block: "start" });
     if (kind) {
       this.sheet.setAttribute("tabindex", "0");
       this.sheet.setAttribute("role", "application");
@@ -228,4 +233,10 @@ function shape(name, attributes) {
   const node = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   return node;
+}
+
+/** Whether enough of something is seen to draw on it. @param {HTMLElement} node */
+function inSight(node) {
+  const { top, bottom } = node.getBoundingClientRect();
+  return top >= 0 && top < innerHeight / 2 && bottom > 120;
 }
