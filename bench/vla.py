@@ -8,7 +8,7 @@ on 150 other tables; a hit lies within 2 of 64 cells (Euclidean). A run that was
 - causal: LLaVA's architecture with the same towers under a causal mask. Picture first is the order of most templates.
 - text query: the head is given the state of the last token; the picture stands first.
 - taught other questions: how many blocks there are, whether there is one of a colour, and the colour of what is beside, answered in words;
-  then the language model is frozen and the head is trained. It trains twice as long as the others, half of it without the head.
+  for 3,000 steps; then the language model is frozen and the head is trained.
 - coordinates: the state of the last token through two layers to two numbers, L1 loss.
 - border: places within 8 cells of the edge. Mass there: probability that maps of other places have within those 8 cells.
 

@@ -47,6 +47,8 @@ from isotherm.zoo.tiny_grounding.training import (
 WORK = Path(__file__).parent / ".work" / "vla"
 VALIDATED, JUDGED = VALIDATION[:200], HELD_OUT[:150]
 CONFIG = TinyGroundingTraining(steps=800, tables=1500, views=("top",), keep_every=100, opening=0)
+QUESTION_STEPS = 3000
+"""Of the other questions, of whose pictures each gives one word to learn from instead of a place."""
 PROBES = ("pick the red block", "put it left of the blue one")
 COUNTS = ("3", "4", "5")
 FURTHER = ("how", "many", "is", "there", "a", "what", "yes", "no", *COUNTS)
@@ -255,8 +257,9 @@ def run_arm(name: str, seed: int, *, config: TinyGroundingTraining = CONFIG, jud
     view = causal_view(seed) if arm.language == "causal" else prefix_view(seed, further)
     facts: dict[str, Any] = {}
     if arm.frozen:
-        asking = QuestionTask(config, view.model, data)
-        run_loop(config, asking, RunFolder(dpath / "questions", {"steps": config.steps}))
+        longer = replace(config, steps=QUESTION_STEPS * config.steps // CONFIG.steps)
+        asking = QuestionTask(longer, view.model, data)
+        run_loop(longer, asking, RunFolder(dpath / "questions", {"steps": longer.steps}))
         facts["answers"] = answered(asking, view.model, tables("judged", judged, config.views))
     model = make_model(arm, seed, view)
     task = (CoordinateTask if arm.head == "coordinates" else TableTask)(config, model, data, number=numbers(further))

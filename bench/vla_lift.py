@@ -68,7 +68,7 @@ def of_seed(seed: int, *, recipe: TinyGroundingRecipe = RECIPE, judged: range = 
     trained = trained_model(seed, recipe)
     validation = tables("views-validated", VALIDATION[: recipe.validated], VIEWS)
     data = tables("views-judged", judged, VIEWS)
-    index = torch.cat([(data.kind == k).nonzero()[:OF_EACH_KIND, 0] for k in range(len(KINDS))])
+    index = of_each_kind(data)
     found = {
         "by_view": by_view(trained, data),
         "coverage": coverage(trained, validation, data),
@@ -77,6 +77,11 @@ def of_seed(seed: int, *, recipe: TinyGroundingRecipe = RECIPE, judged: range = 
     }
     fpath.write_text(json.dumps(found))
     return found
+
+
+def of_each_kind(data: TableInstructions) -> Tensor:
+    """The numbers of the first instructions of every kind."""
+    return torch.cat([(data.kind == k).nonzero()[:OF_EACH_KIND, 0] for k in range(len(KINDS))])
 
 
 @torch.no_grad()
@@ -199,7 +204,8 @@ def space_coverage(
     covariance as it comes, and with the size that holds so many of other tables' points.
     """
     names, distances = tuple(ORTHOGRAPHIC), []
-    for some, which in ((validation, torch.arange(len(validation))[:600]), (data, index)):
+    # of each kind as many in both, so that what is fitted to one says something of the other
+    for some, which in ((validation, of_each_kind(validation)), (data, index)):
         points = lifted(maps_in(trained, some, which, names, corrupt=False), names, "product", None)
         error = some.point[which].double() - points.mean.double()
         distances.append((error * torch.linalg.solve(points.covariance.double(), error)).sum(1))
