@@ -37,12 +37,13 @@ class Planes(Field):
     def of(cls, views: Sequence[Float[Tensor, "b _ _ _"]], voxels: tuple[int, int, int]) -> Planes:
         """The planes of views, (b, z, y, x) each, of length 1 along the axis that a view does not show."""
         nx, ny, nz = voxels
-        planes = [views[0].new_zeros(len(views[0]), *size) for size in ((ny, nx), (nz, ny), (nz, nx))]
+        planes: dict[int, Tensor] = {}  # by the axis that they do not show
         for table in views:
             hidden = next(i for i in (1, 2, 3) if table.shape[i] == 1)
-            which = {1: 0, 3: 1, 2: 2}[hidden]
-            planes[which] = planes[which] + table.squeeze(hidden)
-        yx, zy, zx = planes
+            plane = table.squeeze(hidden)
+            planes[hidden] = planes[hidden] + plane if hidden in planes else plane
+        sizes = {1: (ny, nx), 3: (nz, ny), 2: (nz, nx)}
+        yx, zy, zx = (planes[i] if i in planes else views[0].new_zeros(len(views[0]), *sizes[i]) for i in sizes)
         return cls(yx, zy, zx, tuple(views))
 
     def total(self, start: int, stop: int) -> Tensor:
@@ -73,15 +74,22 @@ class Planes(Field):
         return torch.stack([(self.yx[row, y] + self.zx[row, z]).argmax(1), y, z], -1)
 
     def marginals(self, best: Int[Tensor, "b 3"]) -> tuple[Tensor, Tensor, Tensor] | None:
-        """The posterior over (y, x), (z, x) and (z, y), in double; None where its numbers have no room there."""
-        x, y, z = best.unbind(-1)
-        row = torch.arange(len(best), device=best.device)
+        """The posterior over (y, x), (z, x) and (z, y), each of sum 1; None where double has no room for its numbers."""
+        at = [
+            (self.yx[i, y, x].detach(), self.zy[i, z, y].detach(), self.zx[i, z, x].detach())
+            for i, (x, y, z) in enumerate(best.tolist())
+        ]
         tables = self.yx, self.zy, self.zx
-        above = [t - t.detach()[row, i, j][:, None, None] for t, i, j in zip(tables, (y, z, z), (x, y, x), strict=True)]
-        if bool(torch.stack([t.detach().amax() for t in above]).amax() > FARTHEST):
+        tops = [t.detach().flatten(1).amax(1) for t in tables]
+        if any(bool(top[i] - a[k] > FARTHEST) for i, a in enumerate(at) for k, top in enumerate(tops)):
             return None
-        yx, zy, zx = (t.double().exp() for t in above)
-        return yx * (zy.transpose(1, 2) @ zx), zx * (zy @ yx), zy * (zx @ yx.transpose(1, 2))
+        each = []
+        for i, a in enumerate(at):  # one after the other: in double a batch takes more memory than all the rest
+            yx, zy, zx = ((t[i] - value).double().exp() for t, value in zip(tables, a, strict=True))
+            products = yx * (zy.T @ zx), zx * (zy @ yx), zy * (zx @ yx.T)
+            each.append([(p / p.sum()).to(self.yx.dtype) for p in products])
+        yx, zx, zy = (torch.stack(list(planes)) for planes in zip(*each, strict=True))
+        return yx, zx, zy
 
 
 def search(
