@@ -1,4 +1,5 @@
-"""Makes the animation of robot.md: what a heatmap head says of a table that it never sees, while it is trained.
+"""Makes the pictures of robot.md: what a heatmap head says of a table that it never sees, while it is trained, and what the
+model that ships says of instructions about another one.
 
 Run: python docs/robot_pictures.py
 """
@@ -9,19 +10,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
-from isotherm.draw import overlay, save_animation
+from isotherm.data.tabletop import KINDS, make_tabletop
+from isotherm.data.tabletop.table import HELD_OUT
+from isotherm.draw import overlay, save_animation, save_picture
 from isotherm.draw.sheet import Tile, add_title, arrange
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.systems.bridgevla.demo.stand_in import SIDE, VIEWS, Trained, train
+from isotherm.train.grounding.build import open_grounding
+from isotherm.train.grounding.pictures import draw_answer
+from isotherm.train.grounding.predict import predict_grounding
 
 STEPS, EVERY, ZOOM = 120, 10, 1.5
 
 COLOURS = 128
 """Of a frame: a third of the bytes, and hardly a difference to be seen."""
+HELD_OUT_TABLE = HELD_OUT[17]
+WIDE = 400
 SHOWN = 4
 """Cells a side that are shown as one: at the end the map is so narrow that little of its colour would be left."""
 
@@ -49,7 +58,22 @@ def frames(made: Trained) -> Iterator[np.ndarray]:
         yield sheet.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert("RGB")
 
 
+def instructions(seed: int = HELD_OUT_TABLE) -> Image.Image:
+    """A table from above, and what the model that ships says of an instruction of each kind; rings are the truth."""
+    trained, _ = open_grounding(None)
+    table = make_tabletop(seed, size=64, views=("top",))
+    picture = table.views["top"].picture
+    chosen = [next(i for i in table.instructions if i.kind == kind) for kind in KINDS]
+    answers = predict_grounding(trained, [[picture]] * len(chosen), [i.text for i in chosen])
+    tiles = []
+    for one, (answer, *_) in zip(chosen, answers, strict=True):
+        drawn = draw_answer(answer, truth=torch.tensor([table.points(one)["top"]]), title=one.text)
+        tiles.append(Tile(drawn.resize((WIDE, round(drawn.height * WIDE / drawn.width)), Image.Resampling.LANCZOS)))
+    return arrange([tiles], font_size=13)
+
+
 def main() -> None:
+    save_picture(instructions(), Path(__file__).parent / "pictures" / "robot_instructions.jpg")
     made = train(STEPS, keep=tuple(range(0, STEPS + 1, EVERY)))
     fpath = Path(__file__).parent / "pictures" / "robot_learns.gif"
     save_animation(frames(made), fpath, fps=4)
