@@ -74,7 +74,7 @@ class Planes(Field):
         return torch.stack([(self.yx[row, y] + self.zx[row, z]).argmax(1), y, z], -1)
 
     def marginals(self, best: Int[Tensor, "b 3"]) -> tuple[Tensor, Tensor, Tensor] | None:
-        """The posterior over (y, x), (z, x) and (z, y), each of sum 1; None where double has no room for its numbers."""
+        """The posterior over (y, x), (z, x) and (z, y), each of sum 1; None where double cannot hold its numbers."""
         at = [
             (self.yx[i, y, x].detach(), self.zy[i, z, y].detach(), self.zx[i, z, x].detach())
             for i, (x, y, z) in enumerate(best.tolist())
