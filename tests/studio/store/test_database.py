@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import pytest
+from sqlalchemy import inspect
 
 from isotherm.errors import InputError
 from isotherm.studio.store.database import open_database
+from isotherm.studio.store.tables import BY_WORDS
 
 PAGE = 4096
 
@@ -29,3 +31,20 @@ def test_the_address_is_shown_as_it_was_typed(tmp_path):
         pytest.skip("psycopg is not installed")
     with pytest.raises(InputError, match=r"the database postgresql://me:\*\*\*@/db\?host="):
         open_database(f"postgresql://me:s3cret@/db?host={tmp_path}")
+
+
+def test_an_older_database_is_changed_and_one_of_today_is_not_looked_at_twice(url, tmp_path, monkeypatch):
+    from alembic import command
+
+    address = url or f"sqlite:///{tmp_path / 'a.db'}"
+    engine = open_database(address)
+    with engine.begin() as connection:
+        for name in (BY_WORDS, "runs_by_verdicts"):
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    engine.dispose()
+    engine = open_database(address)
+    assert {BY_WORDS, "runs_by_verdicts"} <= {index["name"] for index in inspect(engine).get_indexes("runs")}
+    engine.dispose()
+    monkeypatch.setattr(command, "upgrade", None)
+    open_database(address).dispose()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
 from isotherm.errors import InputError, MissingExtraError, OptionError
@@ -113,18 +113,28 @@ def _check(connection: Connection) -> None:
         raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(str(verdict)))
 
 
-def _migrate(engine: Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util.exc import CommandError
+def _is_of_today(connection: Connection) -> bool:
+    """Whether the newest migration was done, found without alembic, whose import is a tenth of a studio's start."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(fpath.name for fpath in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == [newest]
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+
+def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             _check(connection)
         else:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        if _is_of_today(connection):
+            return
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util.exc import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
