@@ -18,24 +18,13 @@ from isotherm.models.weights.files import open_weights
 from isotherm.models.weights.permission import allowed_files, authorise, config_dpath, permissions_fpath
 from isotherm.ops.hashing import sha256_of
 from rigs.hostile_weights import Evil, crafted
-
-STATE = {
-    "a.weight": torch.arange(6.0).reshape(2, 3),
-    "a.bias": torch.ones(2, dtype=torch.bfloat16),
-    "steps": torch.tensor(7),
-}
+from rigs.plain_weights import STATE, same
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOTHERM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-def same(found, expected):
-    return found.keys() == expected.keys() and all(
-        torch.equal(found[k], v) and found[k].dtype == v.dtype for k, v in expected.items()
-    )
 
 
 # --- permission-------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout, 
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
 from isotherm.models.transformers.vlm.layouts.squares import CentreCropLayout, PanAndScanLayout, SquashedLayout
 from isotherm.models.transformers.vlm.layouts.tiles import InternLayout
-from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, prove, prove_by_model
+from isotherm.models.transformers.vlm.proof import image_token_id, prove, prove_by_model
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from rigs.vlm_models import FAMILIES, asked, family
 from rigs.vlm_parts import COLOURS
@@ -25,30 +25,6 @@ from rigs.vlm_parts import COLOURS
 
 def coordinates(sizes):
     return [Image.fromarray(coordinate_picture(size)) for size in sizes]
-
-
-# --- by the models -------------------------------------------------------------------------------------------------------------------------
-
-
-class Stop(Exception):
-    pass
-
-
-def features(model, inputs):
-    """What enters the language model in the pictures' places, (tokens, hidden)."""
-    kept = {}
-
-    def keep(module, args, kwargs):
-        kept["embeds"] = kwargs["inputs_embeds"]
-        raise Stop
-
-    hook = model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
-    try:
-        with torch.no_grad(), pytest.raises(Stop):
-            model(**inputs)
-    finally:
-        hook.remove()
-    return kept["embeds"][0, picture_positions(inputs["input_ids"], image_token_id(model.config))]
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------------------------------
