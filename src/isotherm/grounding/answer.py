@@ -15,6 +15,7 @@ from isotherm import decode, heads
 from isotherm.decode import Abstention
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
+from isotherm.grounding.confidence import Logistic
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 
@@ -27,12 +28,15 @@ class Calibration:
         temperature: that logits are divided by.
         covariance_scale: that covariances are multiplied by, or None.
         within_cells: how far from the place, along either axis, an answer may be to count as right.
+        confidence: from the map's share so near to its first place to the chance that this is right; None: the share
+            itself, which is too small by as much as the targets were wide.
         abstention: when to answer; None: always.
     """
 
     temperature: float = 1.0
     covariance_scale: float | None = None
     within_cells: float = 2.0
+    confidence: Logistic | None = None
     abstention: Abstention | None = None
 
     def __post_init__(self) -> None:
@@ -53,8 +57,8 @@ class Answers:
         peaks: (n, most) places in source pixels, the likeliest first, with covariances; scores are the shares of the
             map's probability that are nearest to each; ABSENT where there are fewer.
         entropy: (n) of the maps, in nats.
-        confidence: (n) the map's probability within so many cells of its first place, along both axes: the chance that
-            it is right, where the map is calibrated.
+        confidence: (n) the chance that the first place is right, from the map's probability within so many cells of it
+            along both axes.
         answers: (n) where the rule of abstention answers; true throughout without one.
     """
 
@@ -87,6 +91,8 @@ def read_answers(
     if calibration.covariance_scale is not None:
         peaks = decode.scale_covariance(peaks, calibration.covariance_scale)
     confidence = mass_within(maps[:, 0], peaks.to_cells(frame).xy[:, 0], calibration.within_cells)
+    if calibration.confidence is not None:
+        confidence = calibration.confidence.chance(confidence)
     rule = calibration.abstention
     answers = torch.ones_like(confidence, dtype=torch.bool) if rule is None else rule.answers(confidence)
     return Answers(peaks, decode.entropy(maps)[:, 0], confidence, answers)

@@ -121,5 +121,13 @@ def test_choices_that_cannot_be_are_refused(options, message):
         make_grounding(GroundingChoice(**({"model": "tiny-grounding", "pretrained": False} | options)), Outputs())
 
 
+def test_another_seed_is_another_head_and_another_language_model():
+    first, second, again = (make_grounding(GroundingChoice(**{**vars(WHOLE), "seed": k}), Outputs()) for k in (0, 1, 0))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+    for part in ("head.net_out.0.weight", "vlm.model.language_model.layers.0.self_attn.q_proj.weight"):
+        assert not torch.equal(first.state_dict()[part], second.state_dict()[part])
+
+
 def test_sweeps_know_this_kind_of_recipe():
     assert recipe_module("grounding") is run

@@ -75,3 +75,18 @@ def test_the_rule_of_abstention_leaves_out_who_is_lost():
     assert figures["answered_wrong"] <= 0.1
     before = judge_maps(maps, Calibration(within_cells=4.0)).figures()
     assert before["answered_wrong"] > 0.15
+
+
+def test_confidences_are_the_shares_of_hits():
+    """Over bins of confidence, as many answers are right as it says; the maps' own shares do not."""
+    maps = gaussian_maps(1500, wrong=0.3)
+    fitted = fit_calibration(maps, sigma_cells=1.5, within_cells=3.0)
+    judged = judge_maps(maps, fitted)
+    bare = judge_maps(maps, Calibration(within_cells=3.0)).answers.confidence
+
+    def worst(confidence):
+        parts = confidence.argsort().chunk(5)
+        return max(abs(float(confidence[p].mean() - judged.hit[p].float().mean())) for p in parts)
+
+    assert worst(judged.answers.confidence) < 0.1
+    assert worst(bare) > 0.12

@@ -16,6 +16,7 @@ from isotherm.data.grounding.augment import GroundingAugmentation
 from isotherm.data.grounding.cache import CachedGrounding
 from isotherm.frame import Frame
 from isotherm.grounding.answer import Answers, Calibration, read_answers
+from isotherm.grounding.confidence import fit_logistic
 from isotherm.grounding.model import GroundingModel
 from isotherm.points import Points, State
 from isotherm.progress import Progress, Say, silent
@@ -168,7 +169,8 @@ def judge_maps(maps: GroundingMaps, calibration: Calibration) -> JudgedGrounding
 def fit_calibration(
     maps: GroundingMaps, *, sigma_cells: float, within_cells: float = 2.0, most_risk: float = MOST_RISK
 ) -> Calibration:
-    """A temperature, a size of ellipses and a rule of when to answer, fitted on a set held out from training.
+    """A temperature, a size of ellipses, the chance to be right and a rule of when to answer, fitted on a set held out
+    from training.
 
     Args:
         maps: of that set.
@@ -195,8 +197,10 @@ def fit_calibration(
     scale = None
     if int(hit.sum()) >= 2:
         scale = decode.fit_covariance_scale(Points(peaks.xy[hit, :1], covariance=covariance[hit, :1]), true[hit])
-    rule = decode.fit_abstention(judged.answers.confidence, judged.hit, most_risk=most_risk)
-    return replace(warm, covariance_scale=scale, abstention=rule)
+    curve = fit_logistic(judged.answers.confidence, judged.hit)
+    chance = judged.answers.confidence if curve is None else curve.chance(judged.answers.confidence)
+    rule = decode.fit_abstention(chance, judged.hit, most_risk=most_risk)
+    return replace(warm, covariance_scale=scale, confidence=curve, abstention=rule)
 
 
 def _first_known(points: Float[Tensor, "n m 2"]) -> Float[Tensor, "n 1 2"]:
