@@ -23,6 +23,7 @@ from isotherm.decode.moment_inverse import moment_inverse
 from isotherm.decode.path import Path, plan_path
 from isotherm.decode.peaks import peaks
 from isotherm.decode.reading import DECODER, Maps, read_maps
+from isotherm.decode.region_level import fit_region_level
 from isotherm.decode.soft_argmax import local_soft_argmax, soft_argmax
 from isotherm.decode.tracking import Track, track
 from isotherm.decode.uncertainty import cell_probability, credible_region, entropy
@@ -50,6 +51,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_abstention",
     "fit_covariance_scale",
+    "fit_region_level",
     "fit_temperature",
     "least_squares",
     "lift_orthographic",
