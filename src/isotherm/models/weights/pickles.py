@@ -52,7 +52,7 @@ def words_in(fpath: Path) -> tuple[frozenset[str], frozenset[str]]:
                 continue
             before, last = last, ""
             if opcode.name in ("BINGET", "LONG_BINGET"):
-                last = memo.get(argument, "")
+                last = memo.get(int(argument or 0), "")
             elif opcode.name == "GLOBAL":
                 last = str(argument)
             elif isinstance(argument, str):
