@@ -11,13 +11,16 @@ from PIL import Image
 
 from isotherm import targets
 from isotherm.data.tabletop import BOUNDS, ORTHOGRAPHIC, PERSPECTIVE, make_tabletop
+from isotherm.decode import Abstention
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame
+from isotherm.grounding.answer import Calibration
 from isotherm.heatmap import Heatmap
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.lift.run import run
 from isotherm.train.grounding.build import open_grounding
 from rigs.grounding import random_trained
+from rigs.reporters import Listening
 
 SIZE = 64
 
@@ -106,8 +109,19 @@ def test_a_model_is_asked_where_maps_are_missing(families, scene, tmp_path, view
         assert file["views"].tolist() == list(ORTHOGRAPHIC)
 
 
-def broken(content, **changes):
-    return json.dumps(content | changes, indent=1)
+def test_views_that_are_not_sure_by_themselves_are_named(families, scene, tmp_path):
+    _, write = scene
+    rule = Abstention(0.9, 0.0, 0.1, 0.5)
+    trained = random_trained(families("paligemma")[0], calibration=Calibration(abstention=rule))
+    reporter = Listening()
+    job = LiftJob(views=write(tuple(ORTHOGRAPHIC), maps=False), out=tmp_path / "out", resolution=16)
+    place = run(job, reporter, opened=(trained, "a model"))
+    assert place.facts["agree"]  # flat maps contradict nothing
+    assert not place.facts["answered"]
+    (alarm,) = [text for kind, text in reporter.messages if kind == "alarm"]
+    assert "not sure enough, which would be 90%: top (" in alarm
+    assert "side (" in alarm
+    assert alarm in str(place)
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,19 @@ class LiftedPlace:
     def __str__(self) -> str:
         x, y, z = self.facts["point"]
         deviation = " ".join(f"{v:.3g}" for v in self.facts["deviation"])
-        agree = "the views agree" if self.facts["agree"] else "the views mean different places: do not trust it"
-        return f"({x:.4g}, {y:.4g}, {z:.4g}), standard deviation {deviation}, disagreement {self.facts['disagreement_nats']:.2g} nats: {agree}"
+        return f"({x:.4g}, {y:.4g}, {z:.4g}), standard deviation {deviation}, disagreement {self.facts['disagreement_nats']:.2g} nats: {self.verdict}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether to believe it: do the views agree, and is each sure by itself."""
+        if not self.facts["agree"]:
+            return "the views mean different places: do not trust it"
+        unsure = [f"{v['name']} ({v['confidence']:.0%})" for v in self.facts["views"] if not v["answered"]]
+        if not unsure:
+            return "the views agree"
+        least = self.facts["least_confidence"]
+        needed = "" if least is None else f", which would be {least:.0%}"
+        return f"the views agree, but by themselves these are not sure enough{needed}: {', '.join(unsure)}"
 
 
 def run(
@@ -106,6 +117,8 @@ def run(
         )
         seen = [view.camera.project(lifted.xyz, _size(a)).float() for view, a in zip(scene.views, answers, strict=True)]
         facts = _described(scene, text, answers, lifted, seen, options)
+        rule = None if trained is None else trained.calibration.abstention
+        facts["least_confidence"] = None if rule is None or math.isinf(rule.threshold) else rule.threshold
         for view, answer, place in zip(scene.views, answers, seen, strict=True):
             title = f"{view.name}: {text}" if text else view.name
             drawn = draw_answer(answer, truth=place[None], title=title, footer="ring: where the lifted point is seen")
@@ -121,8 +134,8 @@ def run(
             file.write(json.dumps(whole, indent=1).encode())
         record.finish()
         place_in_space = LiftedPlace(record.dpath, lifted, whole)
-        if not facts["agree"]:
-            reporter.message(str(place_in_space), "alarm")
+        if not facts["answered"]:
+            reporter.message(place_in_space.verdict, "alarm")
     return place_in_space
 
 
