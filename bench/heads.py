@@ -54,8 +54,8 @@ def dense_search(maps: torch.Tensor) -> torch.Tensor:
     return sampled.mean(0).argmax()
 
 
-def cpu_seconds(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median CPU seconds; the jobs take turns, each behind two runs of its own.
+def cpu_seconds(jobs: Mapping[str, Callable[[], Any]], repeats: int, *, settle: int = 2) -> dict[str, float]:
+    """Median CPU seconds; the jobs take turns, each behind some runs of its own.
 
     The first finds the memory that another job left, and the second pays for giving it back: 12 ms of the system's time behind
     the tensors of unfold, which is more than the job takes.
@@ -63,8 +63,8 @@ def cpu_seconds(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats + 2):
         for name, job in jobs.items():
-            job()
-            job()
+            for _ in range(settle):
+                job()
             start = time.process_time()
             job()
             if turn >= 2:
@@ -72,7 +72,7 @@ def cpu_seconds(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def tail(side: int, repeats: int) -> tuple[list[list[Any]], float]:
+def tail(side: int, repeats: int, *, settle: int = 2) -> tuple[list[list[Any]], float]:
     from isotherm.ops.convex_upsample import convex_upsample
 
     torch.manual_seed(0)
@@ -93,7 +93,7 @@ def tail(side: int, repeats: int) -> tuple[list[list[Any]], float]:
     expected = jobs["unfold + softmax + sum"]()
     for name in ("isotherm, eager, zeros", "isotherm, compiled, zeros"):
         assert torch.allclose(jobs[name](), expected, atol=1e-5), name
-    seconds = cpu_seconds(jobs, repeats)
+    seconds = cpu_seconds(jobs, repeats, settle=settle)
     base = seconds["unfold + softmax + sum"]
     return [[name, 1000 * s, base / s] for name, s in seconds.items()], base / seconds["isotherm, compiled, renorm"]
 
