@@ -87,6 +87,18 @@ def test_what_it_learned_is_used(place, capsys):
     assert len(json.loads((place / "found" / "places.json").read_text())["pictures"]) == 2
 
 
+def test_without_a_run_the_shipped_model_answers(place, capsys):
+    line = json.loads((place / "points.jsonl").read_text().splitlines()[0])
+    command = ["predict", "grounding", "0.png", "--text", line["text"]]
+    assert main([*command, "--device", "cpu", "--out", "shipped", "--overwrite"]) == 0
+    assert "the small model that ships with isotherm" in capsys.readouterr().err
+    (picture,) = json.loads((place / "shipped" / "places.json").read_text())["pictures"]
+    assert picture["steps"][0]["answered"]
+    true = json.loads(line["annotation"])
+    found = picture["steps"][0]["places"][0]
+    assert max(abs(found["x"] / 32 - true[0]), abs(found["y"] / 32 - true[1])) < 0.06
+
+
 def test_it_is_judged_on_what_it_validates_on_and_on_other_lines(place, capsys):
     assert (
         main(["eval", "grounding", "--run", "runs/grounding-001", "--out", "own", "--extremes", "0", "--device", "cpu"])

@@ -109,6 +109,15 @@ def test_a_model_is_asked_where_maps_are_missing(families, scene, tmp_path, view
         assert file["views"].tolist() == list(ORTHOGRAPHIC)
 
 
+def test_without_a_run_the_shipped_model_finds_the_block_and_says_that_it_is_it(scene, tmp_path):
+    point, write = scene
+    reporter = Listening()
+    place = run(LiftJob(views=write(tuple(ORTHOGRAPHIC), maps=False), out=tmp_path / "out"), reporter)
+    assert np.abs(np.array(place.facts["point"]) - point).max() < 0.03
+    assert "the small model that ships with isotherm" in place.facts["model"]
+    assert any("since no run was named" in text for _, text in reporter.messages)
+
+
 def test_views_that_are_not_sure_by_themselves_are_named(families, scene, tmp_path):
     _, write = scene
     rule = Abstention(0.9, 0.0, 0.1, 0.5)
