@@ -19,7 +19,6 @@ ones. Corrupted: one view, in turn, shows another table.
 from __future__ import annotations
 
 import multiprocessing
-import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -152,11 +151,6 @@ def main(*, quick: bool = False) -> None:
         pool.starmap(run_arm, tasks, chunksize=1)
         space = pool.map(of_seed, SEEDS if SHIPPED.exists() else SEEDS[1:], chunksize=1)
     publish_all(finished_arms(), space, quick=False)
-
-
-def seconds_of(arms: dict[str, list[dict[str, Any]]]) -> float:
-    """Processor seconds of a run, in the median."""
-    return statistics.median(run["processor_seconds"] for runs in arms.values() for run in runs)
 
 
 if __name__ == "__main__":
