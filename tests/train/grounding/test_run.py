@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from isotherm.errors import JobCancelled, OptionError
 from isotherm.train.grounding import run
 from isotherm.train.grounding.build import open_grounding
+from isotherm.train.grounding.predict import predict_grounding
 from isotherm.train.grounding.run import METRICS, recipe_from, train_run, usage_of
 from isotherm.train.recipe_module import RecipeModule
 from isotherm.train.run_folder import read_figures
@@ -71,6 +74,33 @@ def test_low_rank_matrices_are_trained_beside_weights_that_stay(folder, tmp_path
     size = (tmp_path / "run" / "model.safetensors").stat().st_size
     whole = sum(p.numel() for p in trained.model.parameters()) * 4
     assert size < whole / 3
+
+
+def test_several_views_in_one_prompt_steps_and_grasps_are_trained(tmp_path):
+    """From lines of a file, on a causal model, whose second view is not always known."""
+    folder = tiny_folder(tmp_path / "tiny", "qwen3_vl")
+    lines = []
+    for i in range(4):
+        for name in ("a", "b"):
+            array = np.random.default_rng(i).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(array).save(tmp_path / f"{name}{i}.png")
+        pick = {"annotation": ["[0.2, 0.3]", None], "angle_deg": 30, "width_px": 6}
+        steps = [pick, {"annotation": ["[0.5, 0.5]", "[[0.1, 0.2], [0.9, 0.8]]"], "flag": "grasp_point"}]
+        line = {"pictures": [f"a{i}.png", f"b{i}.png"], "text": "red left ?"[: 3 + i], "flag": "single_point"}
+        lines.append(json.dumps(line | {"steps": steps, "views": ["front", "top"]}))
+    (tmp_path / "points.jsonl").write_text("\n".join(lines))
+    plain = plain_recipe(folder)
+    plain["data"] = {"train": [{"file": "points.jsonl"}], "hold_out": 0.0}
+    plain["model"] |= {"views": "together", "conditioning": "text_query", "side": 32}
+    plain["training"]["steps"] = 2
+    trained = train_run(recipe_from(plain), tmp_path / "run", root=tmp_path)
+    assert trained.view_names == ("front", "top")
+    assert (trained.views, trained.outputs.steps, trained.outputs.grasp) == (2, 2, True)
+    again, _ = open_grounding(tmp_path / "run")
+    pictures = [[np.zeros((40, 20, 3), np.uint8), np.zeros((32, 32, 3), np.uint8)]]
+    (answers,) = predict_grounding(again, pictures, ["red"])
+    assert [(a.view, a.step) for a in answers] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert all(a.grasp is not None for a in answers)
 
 
 def test_the_module_is_one_of_recipes():
