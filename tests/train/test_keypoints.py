@@ -180,6 +180,8 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch
 from dataclasses import replace
+from functools import partial
+torch.compile = partial(torch.compile, backend="aot_eager")  # graphs and gradients as by default, without C++ written for them
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.run_folder import RunFolder

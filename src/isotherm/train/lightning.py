@@ -24,7 +24,7 @@ def launched(accelerator: str, devices: int, nodes: int, *, strategy: str = "ddp
         OptionError: there are not so many devices.
     """
     try:
-        # the same as lightning.fabric, without lightning's trainer, which takes seconds to load in every process
+        # the same as lightning.fabric; without torchmetrics it loads no trainer of lightning's, which takes seconds
         from lightning_fabric import Fabric
         from lightning_fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:

@@ -1,6 +1,6 @@
 """Sweeps on Ray: trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled.
 
-Most of the time goes into starting Ray and its workers: one sweep starts a Ray of its own, the others share a cluster.
+Most of the time goes into starting Ray and its workers: one sweep starts a Ray of its own, the others have a cluster.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -18,10 +17,11 @@ import pytest
 from isotherm.cli import main
 from isotherm.errors import JobCancelled
 from isotherm.jobs.reporter import Reporter
+from isotherm.jobs.sweep import run as job
 from isotherm.jobs.sweep.options import SweepJob
-from isotherm.jobs.sweep.run import run
 from isotherm.runs.read import list_runs, read_run
-from isotherm.train.sweep import trials_of
+from isotherm.train.ray_tune import _noted
+from isotherm.train.sweep import trial_dpath, trials_of, with_values
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own code
 
@@ -58,47 +58,66 @@ context = ray.init(
 print(context.address_info["gcs_address"], flush=True)
 sys.stdin.read()  # until the tests end
 """
-COMMAND = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
-def start(code: str, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """A process with a group of its own: what Ray starts can be ended with it."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        cwd=cwd,
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a Ray, as a function that waits for it: it starts while the first test does something else."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", CLUSTER],
+        cwd=tmp_path_factory.mktemp("cluster"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """The address of a Ray, as a function that waits for it: it starts while the first test does something else."""
-    process = start(CLUSTER, cwd=tmp_path_factory.mktemp("cluster"))
     yield cache(lambda: process.stdout.readline().strip())
     process.communicate()
 
 
+def one_after_the_other(sweep, *, dpath, **rest):
+    """What Ray does with trials, in this process."""
+    for values in sweep.config.listed():
+        _noted(dpath, values)
+    for values in sweep.config.listed():
+        recipe = sweep.module.recipe_from(with_values(sweep.recipe, values))
+        sweep.module.train_run(recipe, trial_dpath(dpath, values), root=sweep.root, cache_dpath=dpath / ".cache")
+    return {}
+
+
+def killed(folder, monkeypatch):
+    """A sweep in a fork of this process, killed as soon as one of its trials is finished."""
+    monkeypatch.setattr(job, "run_trials", one_after_the_other)
+    if not (pid := os.fork()):
+        try:
+            os.chdir(folder)
+            main(["sweep", "toy_sweep.yaml", "--quiet"])
+        finally:
+            os._exit(1)
+    trials = folder / "runs" / "toy_sweep" / "trials"
+    ended = 0
+    while not ended and not list(trials.glob("*/evaluation.json")):
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    monkeypatch.undo()
+
+
 @pytest.mark.slow
-def test_trials_killed_half_way_and_gone_on_with(folder, cluster, monkeypatch, capsys):
-    """Killed with the Ray that it had started for itself; gone on with on a cluster, two at once."""
+def test_trials_killed_half_way_and_gone_on_with(folder, monkeypatch, capsys):
+    """By a Ray that is started for it, two at once; ``python -m bench sweeps`` kills sweeps together with their Ray."""
     sweep = folder / "runs" / "toy_sweep"
-    process = start(COMMAND, "sweep", "toy_sweep.yaml", "--at-once", "1", cwd=folder)
-    deadline = time.monotonic() + 400
-    while time.monotonic() < deadline and process.poll() is None and not list(sweep.glob("trials/*/evaluation.json")):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    killed(folder, monkeypatch)
     finished = {
         f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
         for f in sweep.glob("trials/*/evaluation.json")
     }
-    assert 1 <= len(finished) < 3
+    assert len(finished) == 1, capsys.readouterr()
+    assert read_run(sweep)["status"] == "running"
     monkeypatch.chdir(folder)
-    assert main(["sweep", "toy_sweep.yaml", "--address", cluster()]) == 0
+    assert main(["sweep", "toy_sweep.yaml"]) == 0
     printed = capsys.readouterr().out
     assert len(list(sweep.glob("trials/*/evaluation.json"))) == 3, printed
     for name, before in finished.items():
@@ -145,16 +164,16 @@ def test_a_cancelled_sweep_keeps_its_trials_and_is_gone_on_with(folder, cluster,
     (folder / "scenes.yaml").write_text(SCENES)
     (folder / "scenes_sweep.yaml").write_text(SCENES_SWEEP)
     monkeypatch.chdir(folder)
-    sweep, job = Path("runs/scenes_sweep"), SweepJob(recipe=Path("scenes_sweep.yaml"), address=cluster())
+    sweep, options = Path("runs/scenes_sweep"), SweepJob(recipe=Path("scenes_sweep.yaml"), address=cluster())
     console = Console(cancel_at=2)
     with pytest.raises(JobCancelled, match="the job was cancelled; what was finished is kept"):
-        run(job, console)
+        job.run(options, console)
     record = read_run(sweep)
     assert (record["job"], record["status"]) == ("sweep", "cancelled"), console.lines
     kept = {f.parent: f.stat().st_mtime_ns for f in sweep.glob("trials/*/model.safetensors")}
     assert len(kept) == 1, console.lines  # the first had ended when the second began
     assert "more score is better" in (sweep / "report.html").read_text()
-    result = run(job, console := Console())
+    result = job.run(options, console := Console())
     trials = trials_of(sweep, "score", {}, better="more")
     assert len(trials) == 3, console.lines
     assert len({t.values["training.rate"] for t in trials}) == 3
