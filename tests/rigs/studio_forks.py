@@ -18,8 +18,10 @@ from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
 from isotherm.studio.requests import SHIPPED
 
+TESTS = Path(__file__).parents[1]
 IMPORTED = "import alembic.command, uvicorn, isotherm.cli.studio, isotherm.studio.serve"
 """What every studio imports; nothing of it starts a thread."""
+SERVED = "from rigs.studio_forks import serve; serve()"
 
 
 class Forked:
@@ -65,7 +67,7 @@ class Forks:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{IMPORTED}; from rigs.studio_forks import serve; serve()"],
+            [sys.executable, "-c", f"{IMPORTED}, sys; sys.path.insert(0, {str(TESTS)!r}); {SERVED}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,16 +79,26 @@ class Forks:
         Args:
             dpath: where it is started.
             words: of the command line.
+
+        Raises:
+            RuntimeError: the process that forks is not there any more.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         pipe = dpath / f"pipe.{os.urandom(4).hex()}"
         os.mkfifo(pipe)
+        handle = os.open(
+            pipe, os.O_RDONLY | os.O_NONBLOCK
+        )  # which waits for nobody who writes, as there may never be one
         self._process.stdin.write(json.dumps([str(dpath), str(pipe), list(words)]) + "\n")
         self._process.stdin.flush()
-        stdout = pipe.open()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the process that forks studios has ended, with code {self._process.wait()}")
+        os.set_blocking(handle, True)
+        select.select([handle], [], [])  # until the studio has opened its end
         pipe.unlink()
-        return Forked(int(self._process.stdout.readline()), stdout)
+        return Forked(int(answer), os.fdopen(handle))
 
     def close(self) -> None:
         with self._process:  # which closes its pipes

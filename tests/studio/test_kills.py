@@ -30,10 +30,10 @@ def test_a_studio_killed_while_it_writes_loses_nothing_that_it_acknowledged(seed
     """Server, worker and all; the very last one is killed while runs end."""
     ledger, late = Ledger(), seeds == PAIRS[-1]
     know_facts(tmp_path)
-    studio = StudioProcess(tmp_path, forks=forks)
+    studio = StudioProcess(tmp_path, ["--no-example"], forks=forks)
     for seed in seeds:
         faults = kill_while_it_writes(studio, ledger, seed=seed, late=late and seed == seeds[-1])
-        studio = StudioProcess(tmp_path, forks=forks)
+        studio = StudioProcess(tmp_path, ["--no-example"], forks=forks)
         with studio.client() as client:
             assert (faults, wrong_after(client, ledger)) == ([], [])
     studio.end()
