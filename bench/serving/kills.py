@@ -27,13 +27,13 @@ def kill_often(folder: Path, *, kills: int, most_s: float = 1500.0) -> dict[str,
     ledger, wrong, done = Ledger(), [], 0
     know_facts(folder)
     with closing(Forks()) as forks:
-        studio, start = StudioProcess(folder, forks=forks), time.monotonic()
+        studio, start = StudioProcess(folder, ["--no-example"], forks=forks), time.monotonic()
         for seed in range(kills):
             if time.monotonic() - start > most_s:
                 break
             done += 1
             wrong += kill_while_it_writes(studio, ledger, seed=seed, late=seed % LATE == LATE - 1)
-            studio = StudioProcess(folder, forks=forks)
+            studio = StudioProcess(folder, ["--no-example"], forks=forks)
             with studio.client() as client:
                 wrong += wrong_after(client, ledger)
             print(f"{done} kills, {len(ledger.runs)} runs, {len(wrong)} faults", flush=True)
