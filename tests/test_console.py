@@ -26,9 +26,13 @@ IGNORED = (
 )
 
 
+HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""As in a terminal, also where these tests run behind a shell that ignores Ctrl+C."""
+
+
 @pytest.mark.parametrize(
     ("before", "code", "printed"),
-    [(INTERRUPTED_IMPORT, 130, ""), (INTERRUPTED_ARGUMENTS, 130, ""), (IGNORED, 0, "isotherm ")],
+    [(HEARD + INTERRUPTED_IMPORT, 130, ""), (INTERRUPTED_ARGUMENTS, 130, ""), (IGNORED, 0, "isotherm ")],
     ids=["while it loads", "while it reads arguments", "where a shell ignores it"],
 )
 def test_an_early_interrupt_is_quiet(before, code, printed):

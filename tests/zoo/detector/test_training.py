@@ -219,7 +219,7 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
         recipe, tmp_path, say=said.append, on_validation=lambda step, figures: heard.append((step, set(figures)))
     )
     assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json", "run.json"} == {
-        p.name for p in tmp_path.iterdir()
+        p.name for p in tmp_path.glob("[!.]*")
     }
     assert found["scenes"]["fitted_on"] == [SMALL.seeds[0], SMALL.seeds[-1]]
     assert found["scenes"]["fitted_on"][1] in TRAINING

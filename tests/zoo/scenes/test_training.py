@@ -119,7 +119,7 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     said = []
     found = train_shipped(RECIPE, tmp_path, command="by hand", say=said.append)
     assert {"model.safetensors", "evaluation.json", "metrics.csv", "recipe.json", "run.json"} == {
-        p.name for p in tmp_path.iterdir()
+        p.name for p in tmp_path.glob("[!.]*")
     }
     fitted_on = range(found["scenes"]["fitted_on"][0], found["scenes"]["fitted_on"][1] + 1)
     assert len(fitted_on) == 32
