@@ -120,11 +120,9 @@ def texts(parts: dict[str, Any]) -> list[str]:
         ]
         made.append(table("Killed while it writes, server, worker and all", ["what", "number"], rows))
     if (one := parts.get("screen")) is not None:
-        rows = [
-            ["from Explain to the map on the screen", one["on_screen_s"], one["ratio"]],
-            ["the explanation alone, in Python", one["explanation_s"], 1.0],
-        ]
-        made.append(table(f"{one['model']}, {one['side']} px", ["job", "seconds", "ratio"], rows))
+        rows = [[check, f["on_screen_s"], f["explanation_s"], f["ratio"]] for check, f in one["checks"].items()]
+        columns = ["check of the map", "from Explain to the map on the screen, s", "the explanation alone, s", "ratio"]
+        made.append(table(f"{one['model']}, {one['side']} px", columns, rows))
     return made
 
 

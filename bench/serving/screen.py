@@ -18,6 +18,8 @@ from rigs.studio_page import RUN_MS, StudioPage
 from rigs.studio_server import StudioProcess, running
 
 CONFIG, SIDE = "yolo11s-seg.yaml", 640
+CHECKS = ("fast", "off")
+"""How thoroughly maps are judged: as the page asks unless told otherwise, and not at all."""
 CALMER, MEAN_LOGIT = 1 / 8, -6.0
 """What logits of classes are multiplied with around their mean, which :func:`rigs.yolo_models.make_yolo` sets."""
 LEAST = 12
@@ -32,7 +34,7 @@ view = isotherm.open_model(sys.argv[1], confidence=float(sys.argv[3]))
 picture = np.asarray(Image.open(sys.argv[2]).convert("RGB"))
 for _ in sys.stdin:
     start = time.perf_counter()
-    maps = isotherm.explain(view, picture, trust="off")
+    maps = isotherm.explain(view, picture, trust=sys.argv[5])
     print(time.perf_counter() - start, len(maps), flush=True)
 """
 """The explanation in Python, with the model open: once for each line that comes, with the same place behind other
@@ -86,10 +88,11 @@ class Alone:
         fpath: of the weights.
         picture: file of the picture.
         confidence: the least one.
+        check: one of :data:`CHECKS`.
     """
 
-    def __init__(self, fpath: Path, picture: Path, confidence: float) -> None:
-        words = [str(fpath), str(picture), str(confidence), str(BEHIND)]
+    def __init__(self, fpath: Path, picture: Path, confidence: float, check: str) -> None:
+        words = [str(fpath), str(picture), str(confidence), str(BEHIND), check]
         env = {**os.environ, **environment(None, os.environ)}
         self.process = subprocess.Popen(
             [sys.executable, "-c", ALONE, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
@@ -112,13 +115,13 @@ class Alone:
 def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
     """Medians of the time from pressing Explain to the map on the screen, and of the explanation alone; seconds.
 
-    Both in turns, and the model is open already in both; the map is not judged. Each time another least confidence is asked
-    for, so that nothing is answered from the history.
+    Both in turns, and the model is open already in both; once with the check of maps that the page asks for unless told
+    otherwise, once without. Each time another least confidence is asked for, so that nothing is answered from the history.
     """
     assert CHROMIUM is not None
     folder.mkdir(parents=True, exist_ok=True)
     fpath, picture, confidences = weights(folder)
-    seen, own = [], []
+    found: dict[str, Any] = {}
     with running(folder, ["--model", str(fpath)]) as studio, chromium() as browser:
         studio.example()
         watched = Watched(browser, url=studio.url)
@@ -130,21 +133,25 @@ def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
         watched.page.get_by_text(re.compile("bus.png is ready")).wait_for()
         desk.page.locator("#ask-model").select_option(str(fpath))
         desk.more()
-        desk.choose("Check", "off")
         watched.page.set_default_timeout(RUN_MS)
-        with closing(Alone(fpath, picture, confidences[0])) as alone:
-            for confidence in confidences[: repeats + 1]:
-                seconds, maps = alone.explain()
-                own.append(seconds)
-                desk.page.get_by_label("Confidence", exact=True).fill(f"{confidence:.6f}")
-                end = desk.page.evaluate(ON_SCREEN, desk.run())
-                seen.append((end - desk.page.evaluate("window.pressed")) / 1000)
-                assert maps == len(studio_maps(studio, desk.run())) == 1
+        for check in CHECKS:
+            desk.choose("Check", check)
+            with closing(Alone(fpath, picture, confidences[0], check)) as alone:
+                found[check] = _in_turns(studio, desk, alone, confidences[: repeats + 1])
+    return {"model": CONFIG, "side": SIDE, "repeats": repeats, "checks": found}
+
+
+def _in_turns(studio: StudioProcess, desk: StudioPage, alone: Alone, confidences: list[float]) -> dict[str, Any]:
+    seen, own = [], []
+    for confidence in confidences:
+        seconds, maps = alone.explain()
+        own.append(seconds)
+        desk.page.get_by_label("Confidence", exact=True).fill(f"{confidence:.6f}")
+        end = desk.page.evaluate(ON_SCREEN, desk.run())
+        seen.append((end - desk.page.evaluate("window.pressed")) / 1000)
+        assert maps == len(studio_maps(studio, desk.run())) == 1
     ratios = [one / other for one, other in zip(seen[1:], own[1:], strict=True)]  # the first ones compile and cache
     return {
-        "model": CONFIG,
-        "side": SIDE,
-        "repeats": repeats,
         "on_screen_s": statistics.median(seen[1:]),
         "explanation_s": statistics.median(own[1:]),
         "ratio": statistics.median(ratios),
