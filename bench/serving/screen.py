@@ -35,6 +35,7 @@ picture = np.asarray(Image.open(sys.argv[2]).convert("RGB"))
 for _ in sys.stdin:
     start = time.perf_counter()
     maps = isotherm.explain(view, picture, trust=sys.argv[5])
+    list(maps.trust)  # which is found out when it is asked for
     print(time.perf_counter() - start, len(maps), flush=True)
 """
 """The explanation in Python, with the model open: once for each line that comes, with the same place behind other
