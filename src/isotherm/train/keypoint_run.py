@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -104,12 +103,7 @@ def train_run(
         save_keypoints(replace(trained, covariance_scale=calibrated_scale(judged, other, training)), dpath / LAST)
         figures = logged_figures(judged.report)
         name, value = next(iter(figures.items()))
-        before = [
-            row[f"validation {name}"] for row in folder.figures() if f"validation {name}" in row and row["step"] < step
-        ]
-        if value < min(before, default=math.inf):
-            shutil.copy(dpath / LAST, dpath / f".{BEST}")
-            (dpath / f".{BEST}").replace(dpath / BEST)
+        folder.keep_best(name, value, step=step, last=LAST, best=BEST)
         announce(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
         on_validation(step, figures)
         return figures

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -142,6 +144,21 @@ class RunFolder:
     def figures(self) -> list[dict[str, float]]:
         """All lines so far; what is not known in a line is left out of it."""
         return read_figures(self.dpath / "metrics.csv")
+
+    def keep_best(self, figure: str, value: float, *, step: int, last: str, best: str) -> None:
+        """Copy the last model's file to that of the best one, whole or not at all, if no earlier validation was better.
+
+        Args:
+            figure: of a validation; less is better.
+            value: what it is now.
+            step: of this validation, whose own row may be there already from before an interruption.
+            last, best: names of the files.
+        """
+        name = f"validation {figure}"
+        before = [row[name] for row in self.figures() if name in row and row["step"] < step]
+        if value < min(before, default=math.inf):
+            shutil.copy(self.dpath / last, self.dpath / f".{best}")
+            (self.dpath / f".{best}").replace(self.dpath / best)
 
     def write_parquet(self) -> Path | None:
         """All figures as ``metrics.parquet``, or None where pyarrow is not installed."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -140,14 +139,7 @@ def train_run(
             trained = replace(trained, calibration=fitted)
         save_grounding(trained, dpath / LAST)
         figures = judge_maps(maps, trained.calibration).figures()
-        before = [
-            row[f"validation {LOGGED[0]}"]
-            for row in folder.figures()
-            if f"validation {LOGGED[0]}" in row and row["step"] < step
-        ]
-        if figures[LOGGED[0]] < min(before, default=math.inf):
-            shutil.copy(dpath / LAST, dpath / f".{BEST}")
-            (dpath / f".{BEST}").replace(dpath / BEST)
+        folder.keep_best(LOGGED[0], figures[LOGGED[0]], step=step, last=LAST, best=BEST)
         announce(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
         on_validation(step, figures)
         return figures
