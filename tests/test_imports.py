@@ -27,6 +27,7 @@ HEAVY = {
     "transformers": ("transformers", "tiny_vlm", "tiny_grounding"),
     "ultralytics": ("ultralytics",),
     "av": ("video", "animation"),
+    "zarr": ("zarr",),
     "cv2": ("ultralytics",),
     "matplotlib": ("colour", "figures", "pdf"),
     "jax": ("jax",),
