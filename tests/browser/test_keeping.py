@@ -88,7 +88,24 @@ def test_marks_on_a_phone_are_drawn_with_tools_and_picture_in_sight(page_of, run
     expect(box).not_to_be_in_viewport()
 
 
-def test_the_history_is_searched(desk):
+@pytest.fixture(scope="module")
+def cancelled(studio):
+    """A run that was cancelled when it had some of its maps."""
+    with studio.client() as client:
+        pictures = [client.post(f"/api/samples/scene-{i}").json()["id"] for i in range(1, 6)]
+        options = {"model": "scenes", "cls": "gear", "trust": "full", "seed": 7}
+        run = client.post("/api/runs", json={"pictures": pictures, "options": options}).json()["id"]
+        with client.stream("GET", f"/api/runs/{run}/events") as events:
+            for line in events.iter_lines():
+                if line == "event: item":
+                    client.post(f"/api/runs/{run}/cancel")
+        facts = client.get(f"/api/runs/{run}").json()
+    assert facts["status"] == "cancelled"
+    assert facts["maps"]
+    return run
+
+
+def test_the_history_is_searched(desk, cancelled):
     history = desk.page.get_by_role("region", name="History")
     items = history.get_by_role("listitem")
     history.get_by_role("searchbox").fill("corner")
@@ -111,6 +128,8 @@ def test_the_history_is_searched(desk):
         fitting = desk.page.locator(place, has_text=re.compile(rf"\b{value}\b"))
         expect(items.filter(has_not=fitting)).to_have_count(0)
         expect(items.filter(has=fitting)).not_to_have_count(0)
+        if place == ".labels":
+            expect(history.locator(f"[data-run='{cancelled}'] .labels")).to_have_text("gear · cancelled")
         history.get_by_label(label).select_option("")
     history.get_by_label("Any time").select_option("range")
     history.get_by_label("until", exact=True).fill("2001-01-01")
@@ -122,6 +141,30 @@ def test_the_history_is_searched(desk):
     expect(items).to_have_count(1)
     expect(items).to_contain_text("scene-3")
     desk.watched.picture("history", full=True)
+
+
+def test_what_follows_a_search_is_not_taken_into_the_next_one(desk, cancelled):
+    held = []
+
+    def answer(route):
+        if "after=" in route.request.url or "label=" in route.request.url:
+            held.append(route)
+        else:
+            route.fulfill(json={**route.fetch().json(), "next": f"9:{'0' * 32}"})
+
+    history = desk.page.get_by_role("region", name="History")
+    more = history.get_by_role("button", name="Show more")
+    desk.page.route("**/api/runs?*", answer)
+    history.get_by_role("searchbox").focus()
+    history.get_by_label("Any model").select_option("scenes")
+    expect(more).to_be_visible()
+    with desk.page.expect_request("**/api/runs?*label=gear*"):
+        history.get_by_label("Any class").select_option("gear")
+    expect(more).to_be_hidden()  # while the new search is not answered
+    held.pop().continue_()
+    expect(history.get_by_role("listitem").filter(has_not=desk.page.locator(".labels", has_text="gear"))).to_have_count(
+        0
+    )
 
 
 FILES = {

@@ -74,6 +74,7 @@ export class HistoryList {
   async load(further) {
     this.busy.abort();
     const { signal } = (this.busy = new AbortController());
+    if (!further) this.more.hidden = true; // what would follow belongs to the search before
     try {
       const { runs, next } = await get(`/api/runs${query({ ...this.search, limit: PAGE, after: further ? this.after : null })}`, signal);
       this.after = next;
@@ -113,10 +114,12 @@ export class HistoryList {
     const verdicts = [...new Set((run.maps ?? []).map((/** @type {any} */ map) => map.verdict).filter(Boolean))];
     const wanted = this.picks.label.value, said = new Set((run.maps ?? []).map((/** @type {any} */ map) => map.label).filter(Boolean));
     const labels = [...said].sort((a, b) => Number(b === wanted) - Number(a === wanted)); // what is searched for is seen, of however many
-    const more = labels.length > 4 ? ` and ${labels.length - 4} more` : "";
+    const found = labels.slice(0, 4).join(", ") + (labels.length > 4 ? ` and ${labels.length - 4} more` : "");
+    const ending = run.status === "finished" ? "" : run.message || run.status;
+    const text = [found, ending].filter(Boolean).join(" · ") || "no maps"; // a run that was cancelled keeps the maps that it has, and is found by them
     const thumb = run.status === "finished" ? el("img", { src: `/api/runs/${run.id}/view/0/thumb`, alt: "", loading: "lazy", width: 64, height: 64, on: { error: (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).classList.add("gone") } }) : el("span", { class: "blank", "aria-hidden": "true" }, { failed: "!", cancelled: "×", interrupted: "×" }[/** @type {string} */ (run.status)] ?? "…");
     const link = el("a", { href: fragmentOf({ run: run.id }) }, thumb,
-      el("span", { class: "text" }, el("b", {}, run.star ? "★ " : "", run.title), el("span", { class: "labels", text: run.status === "finished" ? labels.slice(0, 4).join(", ") + more || "no maps" : (run.message || run.status) }),
+      el("span", { class: "text" }, el("b", {}, run.star ? "★ " : "", run.title), el("span", { class: "labels", text }),
         el("small", {}, [run.model, whenText(run.created_s, Date.now() / 1000)].join(" · ")),
         el("span", { class: "badges" }, ...verdicts.map((word) => el("i", { class: `verdict ${verdictTone(/** @type {string} */ (word))}`, text: /** @type {string} */ (word) })), ...run.tags.map((/** @type {string} */ name) => el("i", { class: "tag", text: name })))));
     const gone = el("button", { type: "button", class: "close", "aria-label": `Delete ${run.title}`, on: { click: doing(async () => {
