@@ -28,6 +28,7 @@ from isotherm.metrics.place_report import PlaceReport, report_places
 from isotherm.metrics.places import credible_level, hit_at, map_nll, nearest_errors
 from isotherm.metrics.point_errors import length_errors, match_exchangeable, point_errors
 from isotherm.metrics.randomisation import Randomised, learned_modules, randomised
+from isotherm.metrics.recall import class_recalls, hits_at, mean_class_recall
 from isotherm.metrics.references import centre_map, random_maps
 from isotherm.metrics.road import Road, road
 from isotherm.metrics.scoring import Score
@@ -64,6 +65,7 @@ __all__ = [
     "box_pixels",
     "cascade",
     "centre_map",
+    "class_recalls",
     "coherency",
     "compare",
     "complexity",
@@ -71,6 +73,7 @@ __all__ = [
     "deletion",
     "energy_inside",
     "hit_at",
+    "hits_at",
     "insertion",
     "learned_modules",
     "length_errors",
@@ -79,6 +82,7 @@ __all__ = [
     "masked_pictures",
     "masked_scores",
     "match_exchangeable",
+    "mean_class_recall",
     "mean_fill",
     "nearest_errors",
     "nme",
