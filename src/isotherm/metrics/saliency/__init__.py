@@ -1,0 +1,6 @@
+"""Does a map lie where people look? AUC-Judd, shuffled AUC, NSS, information gain, KL, CC and SIM."""
+
+from isotherm.metrics.saliency.between import correlation, kl_divergence, similarity
+from isotherm.metrics.saliency.fixated import auc_judd, auc_shuffled, information_gain, nss
+
+__all__ = ["auc_judd", "auc_shuffled", "correlation", "information_gain", "kl_divergence", "nss", "similarity"]
