@@ -1,0 +1,1 @@
+"""Gaze that conditions a video model: inputs with states, ways into its tokens, and what is predicted."""
