@@ -1,0 +1,91 @@
+"""Maps in a folder, a frame_000123.npy for each frame, as other programs wrote them: read as they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from isotherm.data.gaze.scale import judged_scale, to_peak
+from isotherm.data.gaze.store import MapOptions, MapStore, Scale, map_frame
+from isotherm.errors import InputError
+
+NAME = re.compile(r"frame_(\d+)\.npy")
+JUDGED = 32
+
+
+class FramesStore(MapStore):
+    """Maps [H, W], a file for each frame of the video; a number that is left out is a frame that is MISSING.
+
+    Args:
+        path: of the folder.
+        options: what the files do not say themselves.
+
+    Raises:
+        InputError: no such folder or no such files in it, maps of different sizes, of a kind or scale that says
+            nothing, numbers that begin neither at 0 nor at 1, or nothing says when frames were.
+    """
+
+    def __init__(self, path: Path, options: MapOptions) -> None:
+        self.path = path
+        if not path.is_dir():
+            raise InputError(f"there is no folder of gaze maps {path}; check the path")
+        numbers = {int(m[1]): entry for entry in path.iterdir() if (m := NAME.fullmatch(entry.name))}
+        if not numbers:
+            raise InputError(f"{path} holds no frame_000000.npy; expected a file of that form for each frame")
+        order = sorted(numbers)
+        self._files = [numbers[n] for n in order]
+        base = order[0] if options.first is None else options.first
+        if base > 1:
+            raise InputError(
+                f"the first file of {path} is {self._files[0].name}; say whether the video's first frame is called 0 or 1 (first)"
+            )
+        if order[0] < base:
+            raise InputError(f"{path} has {self._files[0].name}, and the video's first frame was said to be {base}")
+        frames = np.array(order) - base
+        probe = [self._map(fpath) for fpath in self._files[:JUDGED]]
+        self.cells = probe[0].shape
+        self._alike(probe, self._files)
+        self.time_s, note = options.times_of(frames, path)
+        self.frame, more = map_frame((self.cells[0], self.cells[1]), options.size)
+        h, w = (int(n) for n in self.frame.source_size)
+        self.size = (h, w)
+        self.window_s = float(np.min(np.diff(self.time_s))) / 2 if len(self.time_s) > 1 else 0.02
+        self.scale, judged = judged_scale(np.stack(probe), probe[0].dtype, options.scale, path)
+        gaps = int(frames[-1] + 1 - len(frames))
+        self.notes = (
+            f"{len(frames)} maps of {self.cells[1]} x {self.cells[0]} cells, {probe[0].dtype}",
+            f"the video's first frame is called {base}, "
+            + ("as was asked" if options.first is not None else "as the files are numbered"),
+            *((f"{gaps} frames between the first and the last have no file and are missing",) if gaps else ()),
+            note,
+            *more,
+            *judged,
+        )
+
+    def maps_at(self, index: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, "k h w"]:
+        """Maps at the scale of peak 1."""
+        files = [self._files[i] for i in index]
+        maps = [self._map(fpath) for fpath in files]
+        self._alike(maps, files)
+        scale: Scale = self.scale
+        return to_peak(np.stack(maps), scale)
+
+    def _alike(self, maps: list[np.ndarray], files: list[Path]) -> None:
+        for one, fpath in zip(maps, files, strict=False):
+            if one.shape != self.cells:
+                raise InputError(f"{fpath} has {one.shape} cells and the others {self.cells}; expected one size")
+
+    def _map(self, fpath: Path) -> np.ndarray:
+        try:
+            one = np.load(fpath, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{fpath} cannot be read ({error}); it is damaged or cut short") from error
+        squeezed = one[0] if one.ndim == 3 and one.shape[0] == 1 else one
+        if squeezed.ndim != 2 or squeezed.dtype.name not in ("uint8", "float16", "float32", "float64"):
+            raise InputError(
+                f"{fpath} is of the form {list(one.shape)} and kind {one.dtype}; expected [H, W] or [1, H, W] of uint8, float16, float32 or float64"
+            )
+        return squeezed

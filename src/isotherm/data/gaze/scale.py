@@ -1,0 +1,73 @@
+"""What the numbers of stored maps are, judged by some of them and never silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from isotherm.data.gaze.store import Scale
+from isotherm.errors import InputError
+
+WORDS = {"peak": "a peak of 1", "sum": "a sum of 1", "bytes": "whole numbers from 0 to 255"}
+
+
+def judged_scale(
+    maps: Shaped[np.ndarray, "k h w"], kind: np.dtype, asked: Scale | None, path: Path
+) -> tuple[Scale, tuple[str, ...]]:
+    """The scale of maps, and notes that say how it is known.
+
+    Args:
+        maps: some of them, as they are stored.
+        kind: of their numbers.
+        asked: the scale that was asked for; it is checked all the same.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: negative values, or values that could be anything.
+    """
+    values = maps.reshape(len(maps), -1).astype(np.float64)
+    values = values[np.isfinite(values).all(-1)]
+    if values.size and values.min() < 0:
+        raise InputError(f"{path}: a map has the value {values.min():g}; expected none below 0")
+    some = values[(values.max(-1, initial=0) > 0)] if values.size else values
+    empty = len(maps) - len(some)
+    notes = (f"{empty} of the first {len(maps)} maps are all zeros and count as missing",) if empty else ()
+    if not len(some):
+        if asked is None:
+            raise InputError(f"{path}: its first {len(maps)} maps are all zeros; say what their values are (scale)")
+        return asked, (*notes, f"values are {WORDS[asked]}, as was asked")
+    peaks, sums = some.max(-1), some.sum(-1)
+    fits: dict[Scale, bool] = {
+        "sum": bool((np.abs(sums - 1) < (2e-2 if kind == np.float16 else 1e-3)).all()) and kind != np.uint8,
+        "peak": bool(peaks.max() <= 1.001 and np.median(peaks) > 0.5) and kind != np.uint8,
+        "bytes": bool(kind == np.uint8 and peaks.max() > 1),
+    }
+    if asked is not None:
+        limit = 255.5 if asked == "bytes" else 1.001
+        if peaks.max() > limit:
+            raise InputError(f"{path}: a map has the value {peaks.max():g}, which is none of {WORDS[asked]}")
+        return asked, (*notes, f"values are {WORDS[asked]}, as was asked")
+    judged = next((scale for scale, fit in fits.items() if fit), None)
+    if judged is None:
+        raise InputError(
+            f"{path}: the highest values of its maps lie from {peaks.min():g} to {peaks.max():g} and their sums from {sums.min():g} to {sums.max():g}; say what they are (scale): {', '.join(f'{name} ({words})' for name, words in WORDS.items())}"
+        )
+    return judged, (*notes, f"values are {WORDS[judged]}, judged by the first {len(maps)} maps")
+
+
+def to_peak(maps: Shaped[np.ndarray, "k h w"], scale: Scale) -> Float32[np.ndarray, "k h w"]:
+    """Maps at the scale of peak 1.
+
+    Args:
+        maps: as they are stored.
+        scale: what they are.
+    """
+    values = maps.astype(np.float32)
+    if scale == "bytes":
+        return values / np.float32(255)
+    if scale == "sum":
+        highest = values.max((-2, -1), keepdims=True) if values.size else np.ones((len(values), 1, 1), np.float32)
+        return values / np.where(highest > 0, highest, 1)
+    return values
