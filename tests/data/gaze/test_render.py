@@ -74,10 +74,10 @@ def test_a_width_is_learned_by_its_gradient():
     state = torch.zeros(1, 2, dtype=torch.long)
     wanted = render_gaze(cells, state, (12, 16), sigma_cells=2.5)
     log_sigma = torch.zeros((), requires_grad=True)
-    for _ in range(60):
+    for step in range(60):
         loss = (render_gaze(cells, state, (12, 16), sigma_cells=log_sigma.exp()) - wanted).square().mean()
         (gradient,) = torch.autograd.grad(loss, log_sigma)
-        log_sigma = (log_sigma - 10 * gradient).detach().requires_grad_()
+        log_sigma = (log_sigma - 0.2 * 0.9**step * gradient.sign()).detach().requires_grad_()
     assert float(log_sigma.detach().exp()) == pytest.approx(2.5, abs=0.02)
 
 

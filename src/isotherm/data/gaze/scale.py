@@ -14,14 +14,14 @@ WORDS = {"peak": "a peak of 1", "sum": "a sum of 1", "bytes": "whole numbers fro
 
 
 def judged_scale(
-    maps: Shaped[np.ndarray, "k h w"], kind: np.dtype, asked: Scale | None, path: Path
+    maps: Shaped[np.ndarray, "k h w"], kind: np.dtype, wanted: Scale | None, path: Path
 ) -> tuple[Scale, tuple[str, ...]]:
     """The scale of maps, and notes that say how it is known.
 
     Args:
         maps: some of them, as they are stored.
         kind: of their numbers.
-        asked: the scale that was asked for; it is checked all the same.
+        wanted: the scale that was asked for; it is checked all the same.
         path: of the file, for messages.
 
     Raises:
@@ -35,20 +35,20 @@ def judged_scale(
     empty = len(maps) - len(some)
     notes = (f"{empty} of the first {len(maps)} maps are all zeros and count as missing",) if empty else ()
     if not len(some):
-        if asked is None:
+        if wanted is None:
             raise InputError(f"{path}: its first {len(maps)} maps are all zeros; say what their values are (scale)")
-        return asked, (*notes, f"values are {WORDS[asked]}, as was asked")
+        return wanted, (*notes, f"values are {WORDS[wanted]}, as was asked")
     peaks, sums = some.max(-1), some.sum(-1)
     fits: dict[Scale, bool] = {
         "sum": bool((np.abs(sums - 1) < (2e-2 if kind == np.float16 else 1e-3)).all()) and kind != np.uint8,
         "peak": bool(peaks.max() <= 1.001 and np.median(peaks) > 0.5) and kind != np.uint8,
         "bytes": bool(kind == np.uint8 and peaks.max() > 1),
     }
-    if asked is not None:
-        limit = 255.5 if asked == "bytes" else 1.001
+    if wanted is not None:
+        limit = 255.5 if wanted == "bytes" else 1.001
         if peaks.max() > limit:
-            raise InputError(f"{path}: a map has the value {peaks.max():g}, which is none of {WORDS[asked]}")
-        return asked, (*notes, f"values are {WORDS[asked]}, as was asked")
+            raise InputError(f"{path}: a map has the value {peaks.max():g}, which is none of {WORDS[wanted]}")
+        return wanted, (*notes, f"values are {WORDS[wanted]}, as was asked")
     judged = next((scale for scale, fit in fits.items() if fit), None)
     if judged is None:
         raise InputError(

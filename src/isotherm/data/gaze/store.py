@@ -187,22 +187,22 @@ class MapStore(GazeStore):
         )
 
 
-def nearest_index(stored: np.ndarray, asked: np.ndarray, window_s: float) -> tuple[np.ndarray, np.ndarray]:
+def nearest_index(stored: np.ndarray, moments: np.ndarray, window_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Of every moment the nearest of growing stored times, of two as near the earlier, and whether it is near enough.
 
     Args:
         stored: (n,) growing.
-        asked: (t,).
+        moments: (t,).
         window_s: how far one may lie.
     """
     if not len(stored):
-        return np.zeros(len(asked), np.int64), np.zeros(len(asked), bool)
-    behind = np.searchsorted(stored, asked).clip(0, len(stored) - 1)
+        return np.zeros(len(moments), np.int64), np.zeros(len(moments), bool)
+    behind = np.searchsorted(stored, moments).clip(0, len(stored) - 1)
     before = (behind - 1).clip(0)
     # times of frames are sums of rounded fractions: what differs by less than a nanosecond is as near
-    index = np.where(np.abs(stored[before] - asked) <= np.abs(stored[behind] - asked) + 1e-9, before, behind)
-    index = np.where(np.abs(stored[behind] - asked) < 1e-9, behind, index)
-    return index, np.abs(stored[index] - asked) <= window_s + 1e-9
+    index = np.where(np.abs(stored[before] - moments) <= np.abs(stored[behind] - moments) + 1e-9, before, behind)
+    index = np.where(np.abs(stored[behind] - moments) < 1e-9, behind, index)
+    return index, np.abs(stored[index] - moments) <= window_s + 1e-9
 
 
 def usual_window_s(time_s: np.ndarray) -> float:
