@@ -150,6 +150,7 @@ def test_a_mistake_gets_a_message_and_leaves_nothing(name, place, capsys):
     said = capsys.readouterr()
     assert code == 2, said
     assert "Traceback" not in said.err + said.out
+    assert "look at" not in said.out  # there is nothing
     import re
 
     assert re.search(says, said.err, re.IGNORECASE | re.DOTALL), said.err

@@ -87,6 +87,26 @@ def test_what_it_learned_is_used(place, capsys):
     assert len(json.loads((place / "found" / "places.json").read_text())["pictures"]) == 2
 
 
+def test_where_no_picture_is_read_nothing_is_promised(place, tmp_path, capsys):
+    (tmp_path / "cut.png").write_bytes((place / "0.png").read_bytes()[:60])
+    assert (
+        main(["predict", "grounding", str(tmp_path / "cut.png"), "pick the red block", "--out", str(tmp_path / "out")])
+        == 2
+    )
+    text = capsys.readouterr()
+    assert "look at" not in text.out
+    assert "none of the pictures could be read" in text.err
+
+
+def test_pictures_of_one_name_in_two_folders_both_have_their_files(place, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.png").write_bytes((place / "0.png").read_bytes())
+    pictures = [str(tmp_path / name / "t.png") for name in ("a", "b")]
+    assert main(["predict", "grounding", *pictures, "pick the red block", "--out", str(tmp_path / "out")]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.jpg")) == ["t-2.jpg", "t.jpg"]
+
+
 def test_without_a_run_the_shipped_model_answers(place, capsys):
     line = json.loads((place / "points.jsonl").read_text().splitlines()[0])
     command = ["predict", "grounding", "0.png", "--text", line["text"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +49,27 @@ def test_one_picture(folder):
     )
     assert item.load().array[0, 0, 0] == 1
     assert item.load().name == str(folder / "p9.png")
+
+
+def test_no_two_items_have_one_name(folder, tmp_path, monkeypatch):
+    # results are written by name: of two photo.jpg in two folders the second would replace the first one's
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "other" / "p9.png", 7)
+    args = ["in/p9.png", "other/p9.png", "in/p9.png", "in"]
+    found = list(expand(args))
+    assert [i.name for i in found] == ["p9.png", "other/p9.png", "in/p9.png", "P1.jpg", "in/p9.png (2)", "p10.png"]
+    assert [i.load().array[0, 0, 0] for i in found[:3]] == [1, 7, 1]
+    stems = Stems()
+    assert len({stems.claim(i.name) for i in found}) == len(found)
+
+
+def test_frames_of_two_videos_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        write_clip(Path(name) / "clip.mp4")
+    found = names(["a/clip.mp4", "b/clip.mp4"], max_frames=2)
+    assert found == ["clip.mp4#000000", "clip.mp4#000001", "b/clip.mp4#000000", "b/clip.mp4#000001"]
 
 
 def test_a_folder_in_natural_order(folder):

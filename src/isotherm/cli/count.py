@@ -25,7 +25,7 @@ def run(options: Count, arguments: Sequence[str]) -> int:
     with _CountReporter(options, by_lines=True) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
     print("\n".join([*reporter.alarms, str(summary)]))
-    print(f"look at {summary.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")
     if summary.done == 0:
         raise InputError("none of the pictures could be counted; the reasons stand above")
+    print(f"look at {summary.dpath}/*.jpg; dots, answers and expected numbers are in the .json beside each")
     return 1 if summary.failed else 0

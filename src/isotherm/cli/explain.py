@@ -14,11 +14,11 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
     print("\n".join([*reporter.alarms, str(summary)]))
-    print(f"look at {summary.dpath / 'report.html'}")
-    if summary.status == "interrupted":
-        return 130
-    if summary.done == 0:
+    if summary.done == 0 and summary.status != "interrupted":
         raise InputError(
             f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {summary.dpath / 'items.jsonl'}"
         )
+    print(f"look at {summary.dpath / 'report.html'}")
+    if summary.status == "interrupted":
+        return 130
     return 1 if summary.failed else 0

@@ -14,7 +14,7 @@ def run(options: PredictGrounding, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
     print(summary)
-    print(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'places.json'}, the maps in *.npz")
     if summary.done == 0:
         raise InputError("none of the pictures could be read; the reasons stand above")
+    print(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'places.json'}, the maps in *.npz")
     return 1 if summary.failed else 0

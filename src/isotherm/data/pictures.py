@@ -197,18 +197,19 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
 
 def check_regular_file(fpath: Path, what: str) -> None:
     """Raise InputError unless ``fpath`` is a file with something in it: a pipe would block, a folder has no bytes."""
+    article = "an" if what[0] in "aeiou" else "a"
     try:
         status = fpath.stat()
     except FileNotFoundError:
         raise InputError(f"there is no {what} {fpath}; check the path") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(fpath)!r} cannot be opened as a {what} ({error})") from error
+        raise InputError(f"{str(fpath)!r} cannot be opened as {article} {what} ({error})") from error
     if stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{fpath} is a folder; expected a {what} file")
+        raise InputError(f"{fpath} is a folder; expected {article} {what} file")
     if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{fpath} is not a regular file; expected a {what} file")
+        raise InputError(f"{fpath} is not a regular file; expected {article} {what} file")
     if status.st_size == 0:
-        raise InputError(f"{fpath} is empty (0 bytes); expected a {what}")
+        raise InputError(f"{fpath} is empty (0 bytes); expected {article} {what}")
 
 
 def looks_like_picture(fpath: Path) -> bool:

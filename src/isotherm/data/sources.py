@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -39,7 +40,9 @@ class Item:
     """One picture to come; nothing of it is decoded before :meth:`load`.
 
     Args:
-        name: what to call it: the path below the named folder, an address, or ``clip.mp4#000030`` for a frame.
+        name: what to call it: the path below the named folder, an address, or ``clip.mp4#000030`` for a frame. No two
+            items have the same: where another one came before, it is the path or address as it was given, and of the
+            same picture again a numbered one.
         kind: ``"picture"`` (a file), ``"url"`` or ``"frame"`` (of a video, stream or camera).
         index: its place among all items, from 0.
         time_s: seconds since the start of the video; None for pictures.
@@ -76,10 +79,14 @@ class Sources:
     _parts: Sequence[_Part] = field(repr=False)
 
     def __iter__(self) -> Iterator[Item]:
-        index = 0
+        index, taken = 0, set[str]()
         for part in self._parts:
             for make in part.items():
-                yield make(index)
+                item = make(index)
+                if len(self._parts) > 1:  # a camera alone runs for days, and its frames have their numbers
+                    item = replace(item, name=_free_name(item, taken))
+                    taken.add(item.name)
+                yield item
                 index += 1
 
 
@@ -144,6 +151,14 @@ def expand(
     counts = [part.count for part in parts]
     total = None if None in counts else sum(c for c in counts if c is not None)
     return Sources(total, not any(part.has_frames for part in parts), parts)
+
+
+def _free_name(item: Item, taken: set[str]) -> str:
+    """The item's name if no other one has it: results are written by name, and one must not replace another's."""
+    _, sign, frame = item.name.rpartition("#") if item.kind == "frame" else ("", "", "")
+    longer = f"{item.source}{sign}{frame}"
+    names = itertools.chain([item.name, longer], (f"{longer} ({n})" for n in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 # --- one argument ----------------------------------------------------------------------------------------------
