@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from isotherm.errors import OptionError, ShapeError
 from isotherm.ops.convex_steps import convex_steps
@@ -113,6 +114,58 @@ def test_equal_to_what_is_compiled_and_exported(padding, size):
         )
     for mine, plain in zip(*found, strict=True):
         torch.testing.assert_close(mine, plain, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["renorm", "zeros"])
+@pytest.mark.parametrize(
+    ("shift", "spread", "size"),
+    [(0.0, 1.0, 1.0), (1e4, 1.0, 1.0), (-1e4, 1.0, 1.0), (0.0, 1e4, 1.0), (10.0, 0.1, 1e36), (-60.0, 0.1, 1e-30)],
+    ids=["moderate", "all high", "all low", "far apart", "high with large values", "low with small values"],
+)
+def test_logits_of_any_size(padding, shift, spread, size):
+    """Where powers would overflow or vanish the largest logit is subtracted, and else nothing: the same either way."""
+    values = size * torch.randn(2, 1, 4, 5)
+    mask = shift + spread * torch.randn(2, 36, 4, 5)
+    mask[0] = torch.randn(36, 4, 5)  # one picture of moderate logits beside it
+    leaves = values.clone().requires_grad_(), mask.clone().requires_grad_()
+    out = convex_upsample(*leaves, ratio=2, padding=padding)
+    exact = [v.double().requires_grad_() for v in (values, mask)]
+    expected = convex_steps(*exact, 2, 3, 1.0, padding == "renorm")
+    off = 2e-6 + 1e-7 * max(abs(shift), spread)  # single precision knows a logit of 1e4 to 1e-3 alone
+    torch.testing.assert_close(out / size, (expected / size).float(), atol=off, rtol=1e-5)
+    upstream = torch.linspace(-1, 1, out.numel()).view(out.shape)
+    for mine, right, unit in zip(
+        torch.autograd.grad(out, leaves, upstream),
+        torch.autograd.grad(expected, exact, upstream.double()),
+        (1, size),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine / unit, (right / unit).float(), atol=5 * off, rtol=1e-4)
+
+
+@pytest.mark.parametrize("largest", [0.0, 1e30])
+def test_weights_alone_and_relative_to_the_largest_are_equal(largest, monkeypatch):
+    values, mask = torch.randn(2, 3, 4, 5), 5 * torch.randn(2, 36, 4, 5)
+    out = convex_upsample(values, mask, ratio=2)
+    monkeypatch.setattr("isotherm.ops.convex_upsample.LARGEST_VALUE", largest)
+    torch.testing.assert_close(convex_upsample(values, mask, ratio=2), out, atol=1e-6, rtol=1e-6)
+
+
+def test_infinite_logits():
+    values, mask = torch.tensor([[[[1.0, 5.0]]]]), torch.zeros(1, 9, 1, 2)
+    mask[0, 4] = float("-inf")  # the cell itself has no weight: its neighbour is all that is left
+    assert convex_upsample(values, mask, ratio=1).tolist() == [[[[5.0, 1.0]]]]
+    mask[0, :, 0, 0] = float("-inf")  # no weights at all: there is no mean, as of a softmax
+    nowhere = convex_upsample(values, mask, ratio=1)
+    assert nowhere[0, 0, 0, 0].isnan()
+    assert nowhere[0, 0, 0, 1] == 1.0
+
+
+def test_tensors_without_numbers():
+    shape = convex_upsample(torch.zeros(1, 1, 2, 2, device="meta"), torch.zeros(1, 36, 2, 2, device="meta"), ratio=2)
+    assert shape.shape == (1, 1, 4, 4)
+    with FakeTensorMode():
+        assert convex_upsample(torch.zeros(1, 1, 2, 2), torch.zeros(1, 36, 2, 2), ratio=2).shape == (1, 1, 4, 4)
 
 
 def test_no_pictures():

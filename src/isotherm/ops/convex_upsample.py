@@ -20,6 +20,11 @@ from isotherm.ops.convex_steps import convex_steps
 
 BLOCK_VALUES = 1 << 19
 """Values of the mask that are worked on at a time on a CPU: 2 MB in float32."""
+SUM_RANGE = 2.0**-20, 2.0**20
+"""Sums of weights that are exact without the largest logit having been subtracted: the weights that single precision
+lost below the first are less than a rounding error of it, and what is multiplied with the second stays finite."""
+LARGEST_VALUE = 2.0**100
+"""Beyond it, values times weights of such a sum might not be finite."""
 Padding = Literal["renorm", "zeros"]
 """What lies beyond the border: nothing (its weight goes to the neighbours that exist), or cells of value 0."""
 
@@ -88,10 +93,12 @@ class _ConvexUpsample(torch.autograd.Function):
         around = _around(values.to(dtype), kernel)
         fine = torch.empty(b, c, h, ratio, w, ratio, dtype=values.dtype, device=values.device)
         order = fine.permute(0, 1, 3, 5, 2, 4)  # as (b, c, ratio, ratio, h, w)
-        for part, weights, total in _weights(mask, ratio, kernel, scale, padding, dtype):
-            blocks = (ratio, ratio, h, w)
-            mixed = _mixed(weights, around[part]).unflatten(-1, (h, w)).unflatten(2, (ratio, ratio))
-            torch.div(mixed, total.view(-1, 1, *blocks), out=order[part])
+        for part, weights, total in _weights(values, mask, ratio, kernel, scale, padding):
+            near = around[part]
+            # one map needs the weights once: two steps instead of one for each neighbour
+            mixed = weights.mul_(near[:, 0]).sum(1, keepdim=True) if c == 1 else _mixed(weights, near)
+            blocks = (len(near), -1, ratio, ratio, h, w)
+            torch.div(mixed.view(blocks), total.view(blocks), out=order[part])
         return fine.view(b, c, h * ratio, w * ratio)
 
     @staticmethod
@@ -115,7 +122,7 @@ class _ConvexUpsample(torch.autograd.Function):
         for_mask = torch.empty_like(mask, memory_format=torch.contiguous_format)
         by_neighbour = for_mask.view(-1, kernel**2, ratio**2, around.shape[-1])
         grown = F.pixel_unshuffle(upstream.to(dtype), ratio).unflatten(1, (-1, ratio**2)).flatten(-2)
-        for part, weights, total in _weights(mask, ratio, kernel, scale, padding, dtype):
+        for part, weights, total in _weights(values, mask, ratio, kernel, scale, padding):
             g, near = grown[part] / total, around[part]
             against = (g * _mixed(weights, near).div_(total)).sum(1)
             for k in range(kernel**2):
@@ -127,12 +134,13 @@ class _ConvexUpsample(torch.autograd.Function):
 
 
 def _weights(
-    mask: Tensor, ratio: int, kernel: int, scale: float, padding: str, dtype: torch.dtype
+    values: Tensor, mask: Tensor, ratio: int, kernel: int, scale: float, padding: str
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Slices of the batch, their weights (part, kernel^2, ratio^2, h w) in one buffer that the next slice overwrites,
     and what these sum to (part, 1, ratio^2, h w): means are divided by it, because dividing the weights is one pass
     more."""
     count, m, h, w = mask.shape
+    dtype = _computing(values, mask)
     # what lies beyond the border has the weight 0; not a single number, which would have no say in what type is computed in
     bias = torch.zeros(1, 1, 1, 1, dtype=dtype, device=mask.device)
     if padding == "renorm":
@@ -140,18 +148,32 @@ def _weights(
     # on a CPU what fits in the cache; on a GPU few large steps
     step = max(1, BLOCK_VALUES // max(1, m * h * w)) if mask.device.type == "cpu" else max(count, 1)
     buffer = torch.empty(min(step, count), kernel**2, ratio**2, h * w, dtype=dtype, device=mask.device)
+    # on a GPU a look at the sums would wait for them, and tensors without numbers have none to look at
+    looks = mask.device.type == "cpu" and type(buffer) is Tensor and buffer.numel() > 0 and values.numel() > 0
+    looks = looks and values.abs().amax().item() < LARGEST_VALUE
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        weights = buffer[: part.stop - start]
-        logits = mask[part].flatten(2)
-        if not logits.is_contiguous():  # such as channels last: a matrix is transposed in blocks, which adding does not
-            for into, one in zip(weights, logits, strict=True):
-                into.view(m, h * w).copy_(one)
-            logits = weights
-        # powers of 2 instead of e: a quarter of the time, where the library's exponential is not made for the processor
-        torch.add(bias, logits.view_as(weights), alpha=scale * math.log2(math.e), out=weights)
+        weights, logits = buffer[: part.stop - start], mask[part].flatten(2)
+        _scaled(logits, bias, scale, weights)
+        if looks:
+            total = weights.exp2_().sum(1, keepdim=True)
+            low, high = torch.aminmax(total)
+            if low.item() >= SUM_RANGE[0] and high.item() <= SUM_RANGE[1]:
+                yield part, weights, total
+                continue
+            _scaled(logits, bias, scale, weights)
         weights.sub_(weights.amax(1, keepdim=True)).exp2_()
         yield part, weights, weights.sum(1, keepdim=True)
+
+
+def _scaled(logits: Tensor, bias: Tensor, scale: float, out: Tensor) -> None:
+    """Write the logits of a slice (part, m, h w), in powers of 2, and what lies beyond the border into the buffer."""
+    if not logits.is_contiguous():  # such as channels last: a matrix is transposed in blocks, which adding does not
+        for into, one in zip(out, logits, strict=True):
+            into.view(one.shape).copy_(one)
+        logits = out
+    # powers of 2 instead of e: a quarter of the time, where the library's exponential is not made for the processor
+    torch.add(bias, logits.view_as(out), alpha=scale * math.log2(math.e), out=out)
 
 
 def _around(values: Tensor, kernel: int, *, beyond: float = 0.0) -> Tensor:
