@@ -1,0 +1,58 @@
+"""Gaze added to the patches that it lies on: every token gets a vector of the gaze map over its own patch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.gaze.fusion.fusion import Fusion, FusionConfig, Site, expect_positive
+from isotherm.gaze.fusion.heatmap_embedding import embeddings
+from isotherm.gaze.gate import Gate
+from isotherm.gaze.inputs import GazeInputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchAddConfig(FusionConfig):
+    """Options of :class:`PatchAdd`.
+
+    Args:
+        cells: of the map along each side of a patch.
+        scales: of maps whose vectors are summed; (1,) is one map, (1, 4) a second that is four times coarser.
+    """
+
+    name: ClassVar[str] = "patch_add"
+    cells: int = 4
+    scales: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expect_positive(self, "cells")
+
+    def make(self, site: Site) -> PatchAdd:
+        """The module at a site."""
+        return PatchAdd(self, site)
+
+
+class PatchAdd(Fusion):
+    """tokens + gate (vectors of the map over each patch + vectors of the tubelet's states), a gate per channel.
+
+    Args:
+        config: options.
+        site: where it acts.
+    """
+
+    def __init__(self, config: PatchAddConfig, site: Site) -> None:
+        super().__init__(config, site)
+        self.embeddings = embeddings(site.tokens, site.grid, cells=config.cells, scales=config.scales)
+        self.states = self.state_tokens(site.tokens)
+        self.gate = Gate(site.tokens)
+
+    def add(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Float[Tensor, "b n d"]:
+        """The tokens with the vectors of their patches."""
+        tubelet = self.site.tubelet
+        branch = sum(embed(self.maps, gaze, tubelet=tubelet) for embed in self.embeddings)
+        branch = branch + self.states.tubelets(gaze, tubelet)[:, :, None, None]
+        return tokens + self.gate(branch.flatten(1, 3))
