@@ -179,13 +179,18 @@ class _Walk:
         return f"{self.fpath}:{self.line}"
 
 
-def read_csv(fpath: Path) -> list[Entry]:
-    """The rows of a CSV file with commas, blank ones left out; the value of each is a list of str.
+def read_csv(fpath: Path, *, delimiter: str = ",") -> list[Entry]:
+    """The rows of a CSV file, blank ones left out; the value of each is a list of str.
+
+    Args:
+        fpath: the file.
+        delimiter: between cells; spaces behind another one than a comma are no part of a cell.
 
     Raises:
         InputError: no such file, bad quotes, or a row that has more or fewer columns than the first.
     """
-    reader = csv.reader(io.StringIO(read_text(fpath), newline=""), strict=True)
+    text = io.StringIO(read_text(fpath), newline="")
+    reader = csv.reader(text, strict=True, delimiter=delimiter, skipinitialspace=delimiter != ",")
     rows: list[Entry] = []
     line = 1
     try:
@@ -196,7 +201,7 @@ def read_csv(fpath: Path) -> list[Entry]:
                 continue
             if rows and len(row) != len(rows[0].value):
                 raise InputError(
-                    f"{where}: {len(row)} columns; the first row has {len(rows[0].value)}. Put quotes around cells with commas"
+                    f"{where}: {len(row)} columns; the first row has {len(rows[0].value)}. Put quotes around cells with {delimiter!r}"
                 )
             rows.append(Entry(row, where))
     except csv.Error as error:

@@ -109,7 +109,9 @@ def draw(
     u = torch.zeros(11, len(index), dtype=torch.float64)
     epochs = torch.as_tensor(epoch).expand(len(index)).tolist()
     for column, (i, of) in enumerate(zip(index.tolist(), epochs, strict=True)):
-        u[:, column] = torch.rand(11, generator=torch.Generator().manual_seed(_mixed(seed, of, i)), dtype=torch.float64)
+        u[:, column] = torch.rand(
+            11, generator=torch.Generator().manual_seed(mixed_seed(seed, of, i)), dtype=torch.float64
+        )
     flipped = u[0] < a.flip
     angle = torch.deg2rad((2 * u[1] - 1) * a.degrees)
     factor = torch.exp(math.log(a.scale[0]) + u[2] * (math.log(a.scale[1]) - math.log(a.scale[0])))
@@ -206,8 +208,14 @@ def _turn(hue: Float[Tensor, " b"]) -> Float[Tensor, "b 3 3"]:
     return cos * torch.eye(3) + sin * cross + (1 - cos) / 3
 
 
-def _mixed(seed: int, epoch: int, index: int) -> int:
-    """One seed of three numbers, far apart for neighbours (splitmix64, Steele et al. 2014)."""
+def mixed_seed(seed: int, epoch: int, index: int) -> int:
+    """One seed of three numbers, far apart for neighbours (splitmix64, Steele et al. 2014).
+
+    Args:
+        seed: of a run.
+        epoch: of it.
+        index: of what is drawn for.
+    """
     z = 0
     for value in (seed, epoch, index):
         z = (z ^ value) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
