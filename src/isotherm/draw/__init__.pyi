@@ -1,6 +1,8 @@
 from .animation import overlay_frames, save_animation
 from .boxes import draw_boxes
 from .colour import Scale, colour_table, scale_of, shared_scale
+from .gaze import GazeLook, GazeTrack, draw_gaze, gaze_frames
+from .gaze_panels import GazePanel, gaze_panels
 from .moments import moment_sheet
 from .notebook import gallery_html, heatmap_html, heatmap_png
 from .overlay import overlay
@@ -13,6 +15,9 @@ from .style import STYLES, Style
 
 __all__ = [
     "STYLES",
+    "GazeLook",
+    "GazePanel",
+    "GazeTrack",
     "ReportEntry",
     "Scale",
     "Style",
@@ -20,8 +25,11 @@ __all__ = [
     "comparison_grid",
     "contact_sheet",
     "draw_boxes",
+    "draw_gaze",
     "draw_points",
     "gallery_html",
+    "gaze_frames",
+    "gaze_panels",
     "heatmap_html",
     "heatmap_png",
     "load_map16",
