@@ -133,6 +133,8 @@ def test_logits_of_any_size(padding, shift, spread, size):
     expected = convex_steps(*exact, 2, 3, 1.0, padding == "renorm")
     off = 2e-6 + 1e-7 * max(abs(shift), spread)  # single precision knows a logit of 1e4 to 1e-3 alone
     torch.testing.assert_close(out / size, (expected / size).float(), atol=off, rtol=1e-5)
+    steps = convex_steps(values, mask, 2, 3, 1.0, padding == "renorm")
+    torch.testing.assert_close(steps / size, (expected / size).float(), atol=off, rtol=1e-5)
     upstream = torch.linspace(-1, 1, out.numel()).view(out.shape)
     for mine, right, unit in zip(
         torch.autograd.grad(out, leaves, upstream),
