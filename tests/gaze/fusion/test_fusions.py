@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from isotherm.errors import OptionError
-from isotherm.gaze.fusion import FUSIONS, fusion_from, fusion_settings
+from isotherm.gaze.fusion import FUSIONS, VARIANTS, fusion_from, fusion_settings
 from isotherm.gaze.gate import Gate, opened_gates
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.trainable import check_gradients
@@ -16,10 +16,16 @@ from rigs.anticipation import SIDE, clips_of, loss_of, random_gaze, tiny_model
 
 OPTIONS = [dict(name=name, at=at) for name in FUSIONS for at in ("features", "embeddings")]
 MORE = [
-    dict(name="patch_add", scales=[1, 4, 8]),
-    dict(name="patch_add", learned_sigma=True),
-    dict(name="patch_add", states="zeros"),
-    dict(name="attention_bias", states="zeros"),
+    *(dict(name=name) for name in VARIANTS),
+    dict(name="patch_add", scales=[1, 8]),
+    *(dict(name=name, states="zeros") for name in FUSIONS),
+    *(
+        dict(name=name, learned_sigma=True)
+        for name, config in FUSIONS.items()
+        if config.name not in ("points", "cross_attention")
+    ),
+    dict(name="interleave", heatmap_patch_size=16, scales=[1, 2]),
+    dict(name="interleave", per="frame", pooled=True),
 ]
 EVERY = pytest.mark.parametrize("settings", [*OPTIONS, *MORE], ids=lambda s: "-".join(map(str, s.values())))
 

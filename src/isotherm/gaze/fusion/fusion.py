@@ -101,6 +101,8 @@ class Fusion(nn.Module):
 
     conditions_attention: ClassVar[bool] = False
     """Whether it needs layers behind its site."""
+    renders: ClassVar[bool] = True
+    """Whether it makes maps of gaze, whose sigma may be learned."""
 
     def __init__(self, config: FusionConfig, site: Site) -> None:
         super().__init__()
@@ -109,6 +111,8 @@ class Fusion(nn.Module):
                 f"the fusion {config.name!r} acts in the attention of the layers behind the {config.at}, but there are none; "
                 "use at='embeddings', or the predictor"
             )
+        if config.learned_sigma and not self.renders:
+            raise OptionError(f"the fusion {config.name!r} renders no maps, so it cannot learn their sigma")
         self.config, self.site = config, site
         self.maps = GazeMaps(sigma=config.sigma, learned=config.learned_sigma)
 
