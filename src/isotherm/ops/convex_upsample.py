@@ -93,12 +93,14 @@ class _ConvexUpsample(torch.autograd.Function):
         around = _around(values.to(dtype), kernel)
         fine = torch.empty(b, c, h, ratio, w, ratio, dtype=values.dtype, device=values.device)
         order = fine.permute(0, 1, 3, 5, 2, 4)  # as (b, c, ratio, ratio, h, w)
-        for part, weights, total in _weights(values, mask, ratio, kernel, scale, padding):
-            near = around[part]
+        step = _pictures_at_a_time(mask)
+        near_of, into_of = (around[:, 0] if c == 1 else around).split(step), order.split(step)
+        blocks = _weights(values, mask, ratio, kernel, scale, padding)
+        for (_, weights, total), near, into in zip(blocks, near_of, into_of, strict=True):
             # one map needs the weights once: two steps instead of one for each neighbour
-            mixed = weights.mul_(near[:, 0]).sum(1, keepdim=True) if c == 1 else _mixed(weights, near)
-            blocks = (len(near), -1, ratio, ratio, h, w)
-            torch.div(mixed.view(blocks), total.view(blocks), out=order[part])
+            mixed = weights.mul_(near).sum(1, keepdim=True) if c == 1 else _mixed(weights, near)
+            # a copy scatters in two thirds of the time in which a division does
+            into.copy_(mixed.div_(total).view(into.shape))
         return fine.view(b, c, h * ratio, w * ratio)
 
     @staticmethod
@@ -136,52 +138,58 @@ class _ConvexUpsample(torch.autograd.Function):
 def _weights(
     values: Tensor, mask: Tensor, ratio: int, kernel: int, scale: float, padding: str
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Slices of the batch, their weights (part, kernel^2, ratio^2, h w) in one buffer that the next slice overwrites,
-    and what these sum to (part, 1, ratio^2, h w): means are divided by it, because dividing the weights is one pass
-    more."""
-    count, m, h, w = mask.shape
+    """Slices of the batch, their weights (part, kernel^2, ratio^2, h w), and what these sum to (part, 1, ratio^2, h w):
+    means are divided by it, because dividing the weights is one pass more. The next slice overwrites both."""
+    count, _, h, w = mask.shape
     dtype = _computing(values, mask)
     # what lies beyond the border has the weight 0; not a single number, which would have no say in what type is computed in
     bias = torch.zeros(1, 1, 1, 1, dtype=dtype, device=mask.device)
     if padding == "renorm":
         bias = _around(torch.zeros(1, 1, h, w, dtype=dtype, device=mask.device), kernel, beyond=float("-inf"))[:, 0]
-    # on a CPU what fits in the cache; on a GPU few large steps
-    step = max(1, BLOCK_VALUES // max(1, m * h * w)) if mask.device.type == "cpu" else max(count, 1)
+    step = _pictures_at_a_time(mask)
     buffer = torch.empty(min(step, count), kernel**2, ratio**2, h * w, dtype=dtype, device=mask.device)
+    sums = torch.empty(len(buffer), 1, ratio**2, h * w, dtype=dtype, device=mask.device)
     # on a GPU a look at the sums would wait for them, and tensors without numbers have none to look at
     looks = mask.device.type == "cpu" and type(buffer) is Tensor and buffer.numel() > 0 and values.numel() > 0
     looks = looks and values.abs().amax().item() < LARGEST_VALUE
-    for start in range(0, count, step):
-        part = slice(start, min(start + step, count))
-        weights, logits = buffer[: part.stop - start], mask[part].flatten(2)
+    for start, logits in zip(range(0, max(count, 1), step), mask.split(step), strict=True):
+        size = len(logits)
+        weights, total = (buffer, sums) if size == len(buffer) else (buffer[:size], sums[:size])
         _scaled(logits, bias, scale, weights)
         if looks:
-            total = weights.exp2_().sum(1, keepdim=True)
+            torch.sum(weights.exp2_(), 1, keepdim=True, out=total)
             low, high = torch.aminmax(total)
             if low.item() >= SUM_RANGE[0] and high.item() <= SUM_RANGE[1]:
-                yield part, weights, total
+                yield slice(start, start + size), weights, total
                 continue
             _scaled(logits, bias, scale, weights)
-        weights.sub_(weights.amax(1, keepdim=True)).exp2_()
-        yield part, weights, weights.sum(1, keepdim=True)
+        torch.sum(weights.sub_(weights.amax(1, keepdim=True)).exp2_(), 1, keepdim=True, out=total)
+        yield slice(start, start + size), weights, total
+
+
+def _pictures_at_a_time(mask: Tensor) -> int:
+    """On a CPU as many as fit in the cache; on a GPU few large steps."""
+    count, m, h, w = mask.shape
+    return max(1, BLOCK_VALUES // max(1, m * h * w)) if mask.device.type == "cpu" else max(count, 1)
 
 
 def _scaled(logits: Tensor, bias: Tensor, scale: float, out: Tensor) -> None:
-    """Write the logits of a slice (part, m, h w), in powers of 2, and what lies beyond the border into the buffer."""
-    if not logits.is_contiguous():  # such as channels last: a matrix is transposed in blocks, which adding does not
-        for into, one in zip(out, logits, strict=True):
+    """Write the logits of a slice (part, m, h, w), in powers of 2, and what lies beyond the border into the buffer."""
+    if logits.is_contiguous():
+        logits = logits.view(out.shape)
+    else:  # such as channels last: a matrix is transposed in blocks, which adding does not
+        for into, one in zip(out, logits.flatten(2), strict=True):
             into.view(one.shape).copy_(one)
         logits = out
     # powers of 2 instead of e: a quarter of the time, where the library's exponential is not made for the processor
-    torch.add(bias, logits.view_as(out), alpha=scale * math.log2(math.e), out=out)
+    torch.add(bias, logits, alpha=scale * math.log2(math.e), out=out)
 
 
 def _around(values: Tensor, kernel: int, *, beyond: float = 0.0) -> Tensor:
     """(b, c, kernel^2, 1, h w): the neighbours of every cell, and a number for those beyond the border."""
-    h, w, edge = values.shape[2], values.shape[3], kernel // 2
-    padded = F.pad(values, [edge] * 4, value=beyond)
-    steps = [_step(k, kernel, h, w) for k in range(kernel**2)]
-    return torch.stack([padded[..., ys, xs].flatten(2) for ys, xs in steps], 2)[:, :, :, None]
+    b, c, h, w = values.shape
+    padded = F.pad(values, [kernel // 2] * 4, value=beyond)
+    return padded.unfold(2, h, 1).unfold(3, w, 1).reshape(b, c, kernel**2, 1, h * w)
 
 
 def _mixed(weights: Tensor, around: Tensor) -> Tensor:
@@ -190,12 +198,6 @@ def _mixed(weights: Tensor, around: Tensor) -> Tensor:
     for k in range(1, weights.shape[1]):
         mixed.addcmul_(weights[:, None, k], around[:, :, k])
     return mixed
-
-
-def _step(k: int, kernel: int, h: int, w: int) -> tuple[slice, slice]:
-    """Where the k-th neighbours of all cells lie in the padded map."""
-    ky, kx = divmod(k, kernel)
-    return slice(ky, ky + h), slice(kx, kx + w)
 
 
 def _computing(values: Tensor, mask: Tensor) -> torch.dtype:
