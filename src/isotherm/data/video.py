@@ -18,25 +18,8 @@ from isotherm.data.pictures import MAX_PIXELS, check_regular_file
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.size import Size
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".3gp",
-        ".ogv",
-        ".mjpeg",
-        ".mjpg",
-    ]
+VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"]) | frozenset(
+    [".ts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".mjpeg", ".mjpg"]
 )
 STREAM_PREFIXES = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")
 HALF_MS = 0.0005
@@ -74,9 +57,23 @@ class VideoFrame:
     time_s: float
     _frame: Any = field(repr=False)
 
-    def array(self) -> UInt8[np.ndarray, "H W 3"]:
-        """Upright (H, W, 3) uint8 RGB."""
-        return _upright(self._frame.to_ndarray(format="rgb24"), self._frame.rotation)
+    def array(self, size: Size | None = None) -> UInt8[np.ndarray, "H W 3"]:
+        """Upright (H, W, 3) uint8 RGB.
+
+        Args:
+            size: (h, w) to be shrunk to, by means over areas; None: as it is.
+        """
+        frame, rotation = self._frame, self._frame.rotation
+        if size is not None:
+            h, w = size[::-1] if _turns(rotation) % 2 else size
+            frame = frame.reformat(width=w, height=h, format="rgb24", interpolation="AREA")
+        return _upright(frame.to_ndarray(format="rgb24"), rotation)
+
+    @property
+    def size(self) -> Size:
+        """(h, w) of the upright picture."""
+        h, w = self._frame.height, self._frame.width
+        return (w, h) if _turns(self._frame.rotation) % 2 else (h, w)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +131,12 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
         first = next(decoded(container, stream, os.fspath(source)), None)
         if first is None:
             raise InputError(f"{source} holds no frame that can be decoded")
-        frame = first._frame
-        size = (frame.width, frame.height) if _turns(frame.rotation) % 2 else (frame.height, frame.width)
         rate = float(stream.average_rate) if stream.average_rate else None
         length = stream.duration * stream.time_base if stream.duration else None
         if length is None and container.duration:
             length = container.duration / 1_000_000
         seconds = float(length) if length is not None else None
-        return VideoInfo(size, stream.frames or None, seconds, rate)
+        return VideoInfo(first.size, stream.frames or None, seconds, rate)
 
 
 def count_frames(source: str | os.PathLike[str], choice: FrameChoice | None = None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -36,6 +37,64 @@ def frames_at(source: str | os.PathLike[str], times_s: Sequence[float]) -> list[
     """
     with opened(source) as (container, stream):
         return [_frame(container, stream, os.fspath(source), at_s) for at_s in times_s]
+
+
+def frames_near(
+    source: str | os.PathLike[str], times_s: Sequence[float], *, until_s: float = math.inf
+) -> list[VideoFrame]:
+    """The frames nearest to several moments, of two as near the earlier, found in one go.
+
+    The video is sought once, to the first of the moments, and decoded up to the last; so it serves the moments of a
+    clip, and :func:`frames_at` those that lie far apart.
+
+    Args:
+        source: a video file.
+        times_s: seconds since the first moment of the video, in any order; before its first frame and behind its last
+            one these are the nearest.
+        until_s: no frame that is shown later is given, however near.
+
+    Returns:
+        A frame for each moment, in the order of the moments.
+
+    Raises:
+        InputError: missing, not a video, damaged before one of the moments, or without a frame up to ``until_s``.
+    """
+    wanted = sorted(set(times_s))
+    name = os.fspath(source)
+    if until_s < 0:
+        raise InputError(f"{name} holds no frame up to {until_s:g} s; its first one is at 0 s")
+    if not wanted:
+        return []
+    with opened(source) as (container, stream):
+        start = stream.start_time or 0
+        for from_s in dict.fromkeys((max(0.0, wanted[0]), 0.0)):  # files without an index are sought past the moment
+            container.seek(start + int(from_s / stream.time_base), stream=stream, backward=True)
+            nearest = _nearest(decoded(container, stream, name), wanted, until_s)
+            if nearest is not None:
+                return [nearest[time_s] for time_s in times_s]
+    raise InputError(f"{name} holds no frame that can be decoded")
+
+
+def _nearest(frames: Iterator[VideoFrame], wanted: list[float], until_s: float) -> dict[float, VideoFrame] | None:
+    """The nearest frame of each of some growing moments; None where the first frame comes too late to know."""
+    nearest, before, waiting = dict[float, VideoFrame](), None, iter([*wanted, math.inf])
+    moment = next(waiting)
+    for frame in frames:
+        if before is None and frame.time_s > max(min(moment, until_s), 0.0) + HALF_MS:
+            return None
+        late = frame.time_s > until_s + HALF_MS
+        while late or frame.time_s >= moment:
+            closer = before is None or frame.time_s - moment < moment - before.time_s - 1e-9
+            chosen = frame if closer and not late else before
+            assert chosen is not None  # the first frame is not late
+            nearest[moment] = chosen
+            moment = next(waiting)
+            if moment == math.inf:
+                return nearest
+        before = frame
+    if before is None:
+        return None
+    return nearest | {time_s: before for time_s in (moment, *waiting) if time_s != math.inf}
 
 
 def length_s(source: str | os.PathLike[str]) -> tuple[int, float]:
