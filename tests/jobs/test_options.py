@@ -19,6 +19,7 @@ from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import JobOptions
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
@@ -193,6 +194,26 @@ EVERYTHING = [
         out=Path("o"),
         overwrite=True,
         device="cpu",
+    ),
+    GazeImportJob(
+        recording=Path("-gaze.csv"),
+        format="neon",
+        video=Path("v.mp4"),
+        world_timestamps=Path("world_timestamps.csv"),
+        gaze_size="1408x1408",
+        out=Path("o.parquet"),
+        offset_s=-0.5,
+        first_frame=1,
+        least_confidence=0.5,
+        tolerance_ms=5.0,
+        most_drift_ppm=50.0,
+        least_coverage=90.0,
+        most_frames=0,
+        most_overhang_s=0.25,
+        overwrite=True,
+    ),
+    GazeImportJob(
+        recording=Path("g.csv"), format="aria", calibration=Path("c.json"), size="48x64", start_together=True
     ),
     SweepJob(recipe=Path("s.yaml"), out=Path("o"), address="auto", at_once=2, skip_bad=True),
 ]

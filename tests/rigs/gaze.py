@@ -30,3 +30,23 @@ def maps_of(recording: GazeRecording, cells: tuple[int, int] = (24, 32)) -> np.n
     clip = GazeClip.of_samples(samples, recording.size)
     with torch.no_grad():
         return render_clip(clip, cells, sigma_px=10.0).numpy()
+
+
+def write_video(fpath, times_s, *, size: tuple[int, int] = SIZE, rate: int = 60) -> None:
+    """An H.264 file whose frames are shown at the times that are given, in ticks of a 120,000th of a second."""
+    from fractions import Fraction
+
+    import av
+
+    ticks = 120_000
+    with av.open(str(fpath), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
+        stream.codec_context.time_base = Fraction(1, ticks)
+        stream.codec_context.options = {"preset": "ultrafast", "bf": "2"}
+        picture = np.zeros((*size, 3), np.uint8)
+        for i, t in enumerate(times_s):
+            frame = av.VideoFrame.from_ndarray(picture + i % 200, format="rgb24")
+            frame.pts, frame.time_base = round(float(t) * ticks), Fraction(1, ticks)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

@@ -41,6 +41,7 @@ RUNNERS = {
     "PredictGrounding": "predict_grounding",
     "Lift": "lift",
     "Sweep": "sweep",
+    "GazeImport": "gaze_import",
 }
 LISTS = ("class", "classes", "layer", "compare", "target")
 """Options that take several entries at once."""

@@ -15,6 +15,7 @@ from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import ModelOptions
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
@@ -167,6 +168,13 @@ class EvalFsc147(Common, EvalFsc147Job):
     """Judge a model's counts on FSC-147; stopped at any moment, the same command goes on with it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class GazeImport(Common, GazeImportJob):
+    """Read gaze of an eye tracker or a data set, bring it onto the clock of its video, and write it as points, with a
+    report of how well they fit.
+    """
+
+
 Command = (
     Annotated[Explain, subcommand("explain")]
     | Annotated[Layers, subcommand("layers")]
@@ -189,6 +197,7 @@ Command = (
     | Annotated[PredictGrounding, subcommand("predict grounding")]
     | Annotated[Lift, subcommand("lift")]
     | Annotated[Sweep, subcommand("sweep")]
+    | Annotated[GazeImport, subcommand("gaze import")]
 )
 
 COMMANDS = (
@@ -213,6 +222,7 @@ COMMANDS = (
     "predict grounding",
     "lift",
     "sweep",
+    "gaze import",
 )
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""

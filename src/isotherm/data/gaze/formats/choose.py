@@ -1,0 +1,44 @@
+"""The formats of gaze by the names that the command line has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from isotherm.data.gaze.formats.aria import read_aria
+from isotherm.data.gaze.formats.ego4d import read_ego4d
+from isotherm.data.gaze.formats.ego_exo4d import read_ego_exo4d
+from isotherm.data.gaze.formats.egtea import read_egtea
+from isotherm.data.gaze.formats.neon import read_neon
+from isotherm.data.gaze.formats.pupil_core import read_pupil_core
+from isotherm.data.gaze.formats.raw import RawGaze, ReadOptions
+from isotherm.data.gaze.formats.tobii_g3 import read_tobii_g3
+from isotherm.ops.names import known_word
+
+Reader = Callable[[Path, ReadOptions], RawGaze]
+FORMATS: dict[str, Reader] = {
+    "ego4d": read_ego4d,
+    "egtea": read_egtea,
+    "pupil-core": read_pupil_core,
+    "neon": read_neon,
+    "tobii-g3": read_tobii_g3,
+    "aria": read_aria,
+    "ego-exo4d": read_ego_exo4d,
+}
+"""Readers by the names of their formats."""
+
+
+def read_raw(path: Path, format: str, options: ReadOptions | None = None) -> RawGaze:
+    """What a file of gaze says.
+
+    Args:
+        path: of the file.
+        format: a key of :data:`FORMATS`.
+        options: what the format needs beside it.
+
+    Raises:
+        OptionError: no such format, or one that needs an option that was not given.
+        InputError: file, line and column of what is wrong.
+    """
+    known_word(format, tuple(FORMATS), "format")
+    return FORMATS[format](path, options or ReadOptions())
