@@ -223,7 +223,7 @@ def main(quick: bool = False) -> None:
     with torch.no_grad():
         head = head_rows(128 if quick else 2048, 3 if quick else 5)
         lift = lift_rows(32 if quick else 224, 4, 3 if quick else 5)
-        tails = tail(56 if quick else 224, 3 if quick else 25, settle=1)[0]
+        tails = tail(56 if quick else 224, 3 if quick else 25, settle=1)
     figures = figure_rows(5 if quick else 1000)
     load = max(load, os.getloadavg()[0])
     reached = {
