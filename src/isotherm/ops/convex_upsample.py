@@ -162,6 +162,7 @@ def _weights(
             if low.item() >= SUM_RANGE[0] and high.item() <= SUM_RANGE[1]:
                 yield slice(start, start + size), weights, total
                 continue
+            looks = False  # the blocks behind are hardly of other logits, and a look in vain is half a block's time
             _scaled(logits, bias, scale, weights)
         torch.sum(weights.sub_(weights.amax(1, keepdim=True)).exp2_(), 1, keepdim=True, out=total)
         yield slice(start, start + size), weights, total
