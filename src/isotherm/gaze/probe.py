@@ -159,7 +159,9 @@ class Probes(nn.Module):
     """Several probes side by side on the same tokens, which are computed once: a grid of rates and decays at a time.
 
     All begin with the same weights, so that what differs in the end comes from how they were trained. Each has
-    parameters of its own, which an optimiser takes as a group with a rate and a decay of its own.
+    parameters of its own, which an optimiser takes as a group with a rate and a decay of its own. They run one after
+    another: stacked parameters under ``vmap`` gave the same numbers and took 1.35 times as long on a processor (20
+    probes of 64 channels on 8 clips of 80 tokens).
 
     Args:
         size: of a token.

@@ -36,6 +36,17 @@ def make_vjepa2(config: Any, *, seed: int) -> Any:
         return VJEPA2Model(config).eval()
 
 
+def make_predictor(config: Any, *, seed: int) -> Any:
+    """A VJEPA2Predictor by itself, with random weights.
+
+    Args:
+        config: as of :func:`make_vjepa2`; what it says of the encoder's layers is not made.
+        seed: of the weights.
+    """
+    settings = config if isinstance(config, Mapping) else config.to_dict()
+    return make_vjepa2(dict(settings) | {"num_hidden_layers": 0}, seed=seed).predictor
+
+
 def open_vjepa2(name: str, *, weights: str = "auto", seed: int = 0, allow_code: Any = None) -> Any:
     """The VJEPA2Model of a hub name or folder, without a classifier that may lie on it.
 
