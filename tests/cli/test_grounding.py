@@ -166,6 +166,9 @@ def test_views_are_lifted_by_it(place, capsys):
         (["predict", "grounding", "0.png", "it", "--run", "tiny"], "tiny/model.safetensors is not a grounding model of isotherm"),
         (["predict", "grounding", "0.png", "it", "--run", "0.png"], "0.png"),
         (["predict", "grounding", "no.png", "it", "--run", "runs/grounding-001"], "no.png"),
+        (["predict", "grounding", "0.png", "<image>", "--run", "runs/grounding-001"], "the text has '<image>' in it"),
+        (["predict", "grounding", "0.png", "pick \udcff"], "character 6 of the text is half of a pair"),
+        (["predict", "grounding", "0.png", "it", "--most", "100000000"], "--most 100000000: expected at most 1000"),
         (["eval", "grounding", "--run", "runs/grounding-001", "--split", "a"], "--split goes with --data"),
         (["eval", "grounding", "--run", "runs/grounding-001/best.safetensors"], "does not say what to judge it by"),
         (["lift", "points.jsonl"], "points.jsonl"),
@@ -185,6 +188,15 @@ def test_a_line_that_is_wrong_is_named(place, capsys):
     command = [word if word != "points.jsonl" else "bad.jsonl" for word in TRAIN]
     assert main(command) == 2
     assert "bad.jsonl:21: expected either 'annotation'" in capsys.readouterr().err
+
+
+def test_a_text_that_no_processor_takes_is_named_before_training(place, capsys):
+    line = {"picture": "0.png", "text": "the <image>", "annotation": "[0.5, 0.5]", "flag": "single_point"}
+    (place / "bad.jsonl").write_text((place / "points.jsonl").read_text() + "\n" + json.dumps(line))
+    command = [word if word != "points.jsonl" else "bad.jsonl" for word in TRAIN]
+    assert main([*command, "--out", "never"]) == 2
+    assert "bad.jsonl:21: the text has '<image>' in it" in capsys.readouterr().err
+    assert not (place / "never").exists()
 
 
 def test_blindness_is_an_alarm(place, capsys, tmp_path):

@@ -7,11 +7,12 @@ whole (its encoding, its syntax) always raises; what is wrong with one entry may
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,6 +261,18 @@ def part_of(value: Any, key: str, where: str, kind: type, expected: str) -> Any:
     if not isinstance(part, kind) or (isinstance(part, bool) and kind is not bool):
         raise InputError(f"{where}: {key!r} is {shown(part)}; expected {expected}")
     return part
+
+
+def known_keys(row: Mapping[str, Any], keys: Sequence[str], where: str) -> None:
+    """Refuse a key that is nearly one of ours; others belong to whoever made the file.
+
+    Raises:
+        InputError: the key, and the one that may be meant.
+    """
+    for key in row:
+        near = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
+        if key not in keys and near:
+            raise InputError(f"{where}: there is no key {key!r}; did you mean {near[0]!r}?")
 
 
 def shown(value: Any) -> str:

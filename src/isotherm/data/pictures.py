@@ -198,6 +198,7 @@ def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "c
 def check_regular_file(fpath: Path, what: str) -> None:
     """Raise InputError unless ``fpath`` is a file with something in it: a pipe would block, a folder has no bytes."""
     article = "an" if what[0] in "aeiou" else "a"
+    expected = f"{article} {what.removesuffix(' file')} file"
     try:
         status = fpath.stat()
     except FileNotFoundError:
@@ -205,9 +206,9 @@ def check_regular_file(fpath: Path, what: str) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{str(fpath)!r} cannot be opened as {article} {what} ({error})") from error
     if stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{fpath} is a folder; expected {article} {what} file")
+        raise InputError(f"{fpath} is a folder; expected {expected}")
     if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{fpath} is not a regular file; expected {article} {what} file")
+        raise InputError(f"{fpath} is not a regular file; expected {expected}")
     if status.st_size == 0:
         raise InputError(f"{fpath} is empty (0 bytes); expected {article} {what}")
 

@@ -130,10 +130,19 @@ class Cameras:
             )
         if torch.compiler.is_compiling():
             return
+        numbers = torch.cat([v.flatten() for v in (self.intrinsics, self.rotation, self.translation)])
+        if not bool(torch.isfinite(numbers).all()):
+            raise OptionError(
+                "K, R or t holds a number that is not finite; give a calibration without NaN and infinity"
+            )
         last = torch.tensor([0.0, 0.0, 1.0]).to(self.intrinsics)
         if not bool((self.intrinsics[..., 2, :] == last).all()):
             raise OptionError(
                 "the last row of intrinsics is not (0, 0, 1); expected K as fx, 0, cx; 0, fy, cy; 0, 0, 1"
+            )
+        if not bool((torch.linalg.det(self.intrinsics[..., :2, :2].double()) != 0).all()):
+            raise OptionError(
+                "intrinsics have a focal length of 0, with which everything is seen in one line; expected fx and fy in pixels"
             )
         product = self.rotation.double() @ self.rotation.double().transpose(-1, -2)
         upright = torch.linalg.det(self.rotation.double()) > 0

@@ -41,6 +41,7 @@ class Lifted:
         mean: (*batch, 3) mean of the posterior over the voxels; differentiable in the maps.
         covariance: (*batch, 3, 3) of the posterior, in squared units of the world. The posterior is the product of the
             views' probabilities whatever the fusion: a mean of views runs along every line of sight through the volume.
+            It is that of the voxels' middles, so 0 where one voxel has all of it.
         score: (*batch) the views' geometric (product) or arithmetic (mean) mean probability at the best voxel.
         disagreement: (*batch) by how many nats the views' log-probabilities at the best voxel fall short of each view's
             own best, in the mean over views. 0: all views have their peak there; half the squared distance in standard

@@ -81,6 +81,8 @@ def read_maps(
         KindError: a map of another kind; the message names the decoder that is right for it.
         ShapeError: not (*batch, n, h, w), no cells, or a frame that does not fit.
     """
+    if not isinstance(maps, Heatmap | Tensor):
+        raise ShapeError(f"maps are a {type(maps).__name__}; expected a Heatmap or a tensor: torch.as_tensor makes one")
     if isinstance(maps, Heatmap):
         if frame is not None:
             raise ShapeError("a Heatmap has its own frame; leave frame out")

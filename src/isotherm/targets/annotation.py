@@ -171,7 +171,11 @@ _CLOSING = {"[": "]", "(": ")"}
 
 
 def short_enough(text: str) -> None:
-    """Raises AnnotationError where a text is too long to be read."""
+    """Raises AnnotationError where a text is too long to be read, and OptionError where it is none."""
+    if not isinstance(text, str):
+        raise OptionError(
+            f"the annotation is a {type(text).__name__}; expected text with numbers in brackets, such as '[0.5, 0.5]': str() makes it of a list"
+        )
     if len(text) > MAX_CHARACTERS:
         raise AnnotationError(text, MAX_CHARACTERS, f"{len(text)} characters", f"at most {MAX_CHARACTERS}")
 

@@ -19,10 +19,13 @@ from isotherm.heatmap import Heatmap
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.lift.run import run
 from isotherm.train.grounding.build import open_grounding
+from isotherm.train.grounding.predict import features_at
 from rigs.grounding import random_trained
 from rigs.reporters import Listening
 
 SIZE = 64
+KEPT = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+NO_FOCUS = [[0, 0, 32], [0, 0, 32], [0, 0, 1]]
 
 
 def camera_of(view):
@@ -128,7 +131,7 @@ def test_views_that_are_not_sure_by_themselves_are_named(families, scene, tmp_pa
     assert place.facts["agree"]  # flat maps contradict nothing
     assert not place.facts["answered"]
     (alarm,) = [text for kind, text in reporter.messages if kind == "alarm"]
-    assert "not sure enough, which would be 90%: top (" in alarm
+    assert "not all are sure enough by themselves (90% is needed): top (" in alarm
     assert "side (" in alarm
     assert alarm in str(place)
 
@@ -136,11 +139,13 @@ def test_views_that_are_not_sure_by_themselves_are_named(families, scene, tmp_pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"views": []}, r"views.json: there are 0 views; a place in space needs at least two"),
+        ({"views": []}, r"views.json: views has 0 of them; a place in space needs at least two"),
         ({"bounds": [[0, 0, 0], [1, 0, 1]]}, r"views.json: bounds are .*first corner must be below"),
         ({"bounds": ...}, r"views.json: there are no 'bounds'"),
         ({"views": ...}, r"views.json: there is no list 'views'"),
         ({"text": 3}, r"views.json: text is 3"),
+        ({"txt": "pick it"}, r"views.json: there is no key 'txt'; did you mean 'text'?"),
+        ({"bounds": [[-1e300] * 3, [1e300] * 3]}, r"views.json: bounds are .*; expected sides from 1e-12 to 1e\+12"),
     ],
 )
 def test_files_that_are_wrong_are_refused(scene, change, message):
@@ -161,6 +166,14 @@ def test_files_that_are_wrong_are_refused(scene, change, message):
         ({"picture": "no.png"}, r"views.json:\d+: .*no.png"),
         ({"heatmap": "top.png"}, r"views.json:\d+: "),
         ({"picture": ..., "heatmap": ...}, r"views.json:\d+: the view 'top' has neither"),
+        ({"name": "side"}, r"views.json: two views have the name 'side'; give every view one of its own"),
+        ({"pictur": "top.png"}, r"views.json:\d+: there is no key 'pictur'; did you mean 'picture'?"),
+        ({"camera": {"orthographic": ["+x", "-y"], "bound": BOUNDS}}, r"no key 'bound'; did you mean 'bounds'?"),
+        ({"camera": {"orthographic": ["+x", "-y"], "K": KEPT}}, r"has both 'orthographic' and 'K'; keep what it is"),
+        (
+            {"camera": {"K": NO_FOCUS, "R": KEPT, "t": [0, 0, 2]}},
+            r"views.json:\d+: intrinsics have a focal length of 0",
+        ),
     ],
 )
 def test_views_that_are_wrong_are_named_with_their_line(scene, change, message):
@@ -172,6 +185,45 @@ def test_views_that_are_wrong_are_named_with_their_line(scene, change, message):
     fpath.write_text(json.dumps(content, indent=1))
     with pytest.raises(InputError, match=message):
         run(LiftJob(views=fpath))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("logits", np.nan), ("logits", np.inf), ("logits", -np.inf), ("probability", 0.0)]
+)
+def test_maps_that_are_no_distribution_are_refused(scene, tmp_path, kind, value):
+    _, write = scene
+    fpath = write(tuple(ORTHOGRAPHIC))
+    values = torch.full((SIZE, SIZE), value)
+    Heatmap(values, Frame.identity((SIZE, SIZE)), kind).save(tmp_path / "top.npz")
+    with pytest.raises(InputError, match=r"views.json:\d+: the map is no distribution"):
+        run(LiftJob(views=fpath))
+
+
+def test_a_camera_that_sees_nothing_of_the_box_is_named(scene, tmp_path):
+    _, write = scene
+    fpath = write(tuple(ORTHOGRAPHIC))
+    content = json.loads(fpath.read_text())
+    content["views"][1]["camera"] = {"K": [[80, 0, 32], [0, 80, 32], [0, 0, 1]], "R": KEPT, "t": [0, 0, -2]}
+    fpath.write_text(json.dumps(content))
+    with pytest.raises(OptionError, match=r"the camera of view 'side' sees nothing of the box \[\[-0.5"):
+        run(LiftJob(views=fpath, out=tmp_path / "out"))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+def test_a_point_has_as_many_digits_in_any_unit(scene, tmp_path, unit):
+    point, write = scene
+    bounds = [[v * unit for v in corner] for corner in BOUNDS]
+    place = run(LiftJob(views=write(tuple(ORTHOGRAPHIC), bounds=bounds), out=tmp_path / "out", resolution=32))
+    assert np.abs(np.array(place.facts["point"]) / unit - point).max() < 0.02
+    shown = [float(v) for v in str(place)[1:].split(")")[0].split(",")]
+    assert np.allclose(shown, place.facts["point"], atol=0.01 * unit)
+
+
+def test_nothing_is_read_where_a_picture_does_not_show_the_point(families):
+    trained = random_trained(families("paligemma")[0], views=1)
+    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+    for place, there in ((torch.tensor([[10.0, 10.0]]), True), (torch.tensor([[torch.nan, 10.0]]), False)):
+        assert bool(features_at(trained, [picture], "the red block", place).isfinite().all()) == there
 
 
 def test_what_does_not_go_together_is_refused(scene, tmp_path, families):

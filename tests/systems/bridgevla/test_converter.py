@@ -102,6 +102,36 @@ def test_what_does_not_fit_is_refused(unchecked):
         LLMToHeatmapConverter(C, 16, 225)
 
 
+def test_states_of_another_form_or_type_are_refused_in_words(unchecked):
+    states, attention, image = prompt(1, left=1, right=1)
+    for wrong, message in (
+        (states[0], r"hidden_states have shape \[24, 6\]; expected \(prompts, tokens, features\)"),
+        (
+            states.half(),
+            r"the states are torch.float16 and the converter torch.float32; give it hidden_states.to\(torch.flo",
+        ),
+        (states.long(), r"the states are torch.int64"),
+        (states.numpy(), r"hidden_states is a ndarray; expected a tensor"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            converter()(wrong, attention, 1, image_token_mask=image)
+    with pytest.raises(ShapeError, match="image_token_mask is a list; expected a tensor"):
+        converter()(states, attention, 1, image_token_mask=image.tolist())
+    with torch.autocast("cpu", torch.bfloat16):  # which is there to mix them
+        assert converter()(states.bfloat16(), attention, 1, image_token_mask=image).isfinite().all()
+    weights = {"net_out.0.weight": 1, "net_mask.0.weight": 2}
+    with pytest.raises(WeightsError, match=r"net_out.0.weight in these weights is a int; expected a tensor"):
+        converter().load_head(weights)
+
+
+def test_the_mask_of_image_tokens_may_be_of_numbers(unchecked):
+    states, attention, image = prompt(2, left=1, right=1)
+    made = converter()
+    expected = made(states, attention, 2, image_token_mask=image)
+    for mask in (image.long(), image.float()):
+        assert torch.equal(made(states, attention, 2, image_token_mask=mask), expected)
+
+
 def test_checkpointing_gives_the_same_gradients():
     states, attention, image = prompt(2, left=1, right=1)
     gradients = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,3 +112,45 @@ def test_misuse(unchecked):
         create_multi_scale_heatmap([1.0, 1.0], 8, [1.0], reduce="sum")
     with pytest.raises(OptionError, match="flag is 'point'"):
         generate_target_heatmap_from_annotation("[0.5, 0.5]", "point")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: generate_hm_from_pt(p, 16, 2.0), lambda p: create_multi_scale_heatmap(p, 16)]
+)
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([[3.0, 4.0], [math.nan, 4.0]], r"point 1 is \[nan, 4.0\]; expected finite numbers: leave out"),
+        ([[math.inf, 4.0]], r"point 0 is \[inf, 4.0\]"),
+        ([[1, 2], [3]], r"points are \[\[1, 2\], \[3\]\]; expected \(n, 2\) numbers"),
+        ("abc", "points are 'abc'"),
+        (None, "points are None"),
+        ([[1, 2, 3]], r"points have shape \(1, 3\)"),
+    ],
+)
+def test_points_that_are_none_give_no_empty_map(unchecked, make, points, message):
+    """A map that is 0 everywhere is no target: a loss on it is 0, without a word."""
+    with pytest.raises(ShapeError, match=message):
+        make(points)
+
+
+def test_points_come_in_many_forms(unchecked):
+    expected = generate_hm_from_pt(torch.tensor([[3.0, 4.0], [5.0, 6.0]]), 16, 2.0)
+    for points in ([(3, 4), (5, 6)], [torch.tensor([3, 4]), torch.tensor([5, 6])], np.array([[3, 4], [5, 6]])):
+        assert torch.allclose(generate_hm_from_pt(points, np.int64(16), 2.0).float(), expected)
+    assert generate_hm_from_pt([], 16, 2.0).shape == (0, 16, 16)
+    with pytest.raises(ShapeError, match="there are no points"):
+        create_multi_scale_heatmap([], 16)
+
+
+@pytest.mark.parametrize("size", [16.5, "16", None, (16,), (16, 16, 16), 0, (16, -1)])
+def test_sizes_that_are_none(unchecked, size):
+    with pytest.raises(OptionError, match=r"the size of the maps is .*; expected a whole number of cells"):
+        generate_hm_from_pt([[3.0, 4.0]], size, 2.0)
+
+
+@pytest.mark.parametrize("annotation", [None, [0.5, 0.5], b"[0.5, 0.5]"])
+def test_an_annotation_is_text(unchecked, annotation):
+    for flag in ("single_point", "detection_2"):
+        with pytest.raises(OptionError, match=r"the annotation is a .*; expected text with numbers in brackets"):
+            generate_target_heatmap_from_annotation(annotation, flag)

@@ -9,11 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from isotherm.data.annotation_files import number, shown
+from isotherm.data.annotation_files import known_keys, number, shown
 from isotherm.decode.cameras import Cameras, OrthographicView
 from isotherm.errors import InputError, OptionError, ShapeError
 from isotherm.frame import Size
 
+LEAST_SIDE, MOST_SIDE = 1e-12, 1e12
+"""Of a box, in units of the world: what its numbers can be reckoned with."""
+CAMERA_KEYS = ("K", "R", "t", "pixel", "orthographic", "bounds")
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Lowest and highest (x, y, z), in units of the world."""
 
@@ -59,6 +62,9 @@ def camera_from(value: Any, where: str, *, bounds: Box | None = None) -> ViewCam
     """
     if not isinstance(value, dict):
         raise InputError(f"{where}: the camera is {shown(value)}; expected an object with K, R and t, or orthographic")
+    known_keys(value, CAMERA_KEYS, where)
+    if "orthographic" in value and (also := [key for key in _PARTS if key in value]):
+        raise InputError(f"{where}: the camera has both 'orthographic' and {also[0]!r}; keep what it is")
     try:
         if "orthographic" in value:
             axes = value["orthographic"]
@@ -92,6 +98,10 @@ def box_from(value: Any, where: str) -> Box:
     if not all(a < b for a, b in zip(low, high, strict=True)):
         raise InputError(
             f"{where}: bounds are {shown(value)}; the first corner must be below the second along x, y and z"
+        )
+    if not all(LEAST_SIDE <= b - a <= MOST_SIDE for a, b in zip(low, high, strict=True)):
+        raise InputError(
+            f"{where}: bounds are {shown(value)}; expected sides from {LEAST_SIDE:g} to {MOST_SIDE:g} units of the world"
         )
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 

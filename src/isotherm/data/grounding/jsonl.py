@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -11,7 +10,7 @@ from typing import Any, get_args
 
 import torch
 
-from isotherm.data.annotation_files import Skipped, number, read_text, shown, text_of
+from isotherm.data.annotation_files import Skipped, known_keys, number, read_text, shown, text_of
 from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from, numbers
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place
 from isotherm.data.picture_folder import PictureFolder
@@ -58,7 +57,7 @@ def read_jsonl(
 
 def _record(line: str, where: str, folder: PictureFolder) -> GroundingRecord:
     row = _object(line, where)
-    _known_keys(row, KEYS, where)
+    known_keys(row, KEYS, where)
     if ("picture" in row) == ("pictures" in row):
         raise InputError(f"{where}: expected either 'picture', a path, or 'pictures', a list of paths")
     names = _listed([row["picture"]] if "picture" in row else row["pictures"], where, "pictures")
@@ -82,7 +81,7 @@ def _record(line: str, where: str, folder: PictureFolder) -> GroundingRecord:
         if not isinstance(step, dict):
             raise InputError(f"{at} is {shown(step)}; expected an object with an annotation and its flag")
         if "steps" in row:
-            _known_keys(step, STEP_KEYS, at)
+            known_keys(step, STEP_KEYS, at)
         places.append(_places(shared | step, at, sizes, cameras, bounds))
     views = tuple(text_of(v, where, "a name of a view") for v in _listed(row.get("views", []), where, "views", True))
     text = text_of(row.get("text"), where, "text")
@@ -115,14 +114,6 @@ def _object(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise InputError(f"{where}: found {shown(row)}; expected an object with picture, text and annotation")
     return row
-
-
-def _known_keys(row: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
-    """Refuse a key that is nearly one of ours; others belong to whoever made the file."""
-    for key in row:
-        near = difflib.get_close_matches(key, keys, n=1, cutoff=0.8)
-        if key not in keys and near:
-            raise InputError(f"{where}: there is no key {key!r}; did you mean {near[0]!r}?")
 
 
 def _listed(value: Any, where: str, what: str, empty: bool = False) -> list[Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from isotherm.data.annotation_files import Entry, read_json, shown, text_of
+from isotherm.data.annotation_files import Entry, known_keys, read_json, shown, text_of
 from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from
 from isotherm.data.pictures import read_picture
 from isotherm.errors import InputError, KindError
@@ -75,6 +76,7 @@ def read_views(fpath: str | os.PathLike[str]) -> SceneViews:
     whole = read_json(fpath)
     if not isinstance(whole, dict) or not isinstance(whole.get("views"), list):
         raise InputError(f"{fpath}: there is no list 'views' in it; expected an object with text, bounds and views")
+    known_keys(whole, KEYS, str(fpath))
     if "bounds" not in whole:
         raise InputError(
             f"{fpath}: there are no 'bounds', the box in which the place lies; give them, such as [[-0.5, -0.5, 0], [0.5, 0.5, 0.5]]"
@@ -86,7 +88,11 @@ def read_views(fpath: str | os.PathLike[str]) -> SceneViews:
         raise InputError(f"{fpath}: text is {shown(text)}; expected the instruction")
     views = tuple(_view(entry, i, fpath.parent, bounds) for i, entry in enumerate(whole["views"]))
     if len(views) < 2:
-        raise InputError(f"{fpath}: there are {len(views)} views; a place in space needs at least two")
+        raise InputError(f"{fpath}: views has {len(views)} of them; a place in space needs at least two")
+    names = [view.name for view in views]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{fpath}: two views have the name {twice!r}; give every view one of its own")
     scene = SceneViews(text, bounds, views)
     if not scene.ready and not text.strip():
         raise InputError(f"{fpath}: there are pictures without maps and no 'text' to look for in them")
@@ -97,6 +103,7 @@ def _view(entry: Entry, i: int, root: Path, bounds: Box) -> SceneView:
     value, where = entry.value, entry.where
     if not isinstance(value, dict):
         raise InputError(f"{where}: the view is {shown(value)}; expected an object with a camera and a picture")
+    known_keys(value, VIEW_KEYS, where)
     if "camera" not in value:
         raise InputError(f"{where}: the view has no 'camera'; expected K, R and t, or orthographic")
     camera = camera_from(value["camera"], where, bounds=bounds)
@@ -128,5 +135,12 @@ def _single(heatmap: Any, where: str) -> Heatmap:
         raise InputError(f"{where}: the file holds {len(heatmap)} maps; expected one for the view")
     if heatmap.kind not in ("logits", "probability"):
         raise InputError(f"{where}: the map is of kind {heatmap.kind!r}; expected logits or probability")
+    values = heatmap.values
+    possible = torch.isfinite(values) | (values == -torch.inf if heatmap.kind == "logits" else False)
+    most = values.max() if values.numel() else values.new_tensor(-torch.inf)
+    if not bool(possible.all()) or not bool(torch.isfinite(most)) or (heatmap.kind == "probability" and most <= 0):
+        raise InputError(
+            f"{where}: the map is no distribution: it holds NaN or infinity, or nothing is likely in it; write one of finite {heatmap.kind}"
+        )
     single: Heatmap = heatmap
     return single

@@ -48,9 +48,11 @@ class LiftedPlace:
     facts: dict[str, Any]
 
     def __str__(self) -> str:
-        x, y, z = self.facts["point"]
+        # two digits of the smallest deviation, wherever the world begins
+        digits = min(12, max(0, 1 - math.floor(math.log10(min(self.facts["deviation"])))))
+        place = ", ".join(f"{v:.{digits}f}" for v in self.facts["point"])
         deviation = " ".join(f"{v:.3g}" for v in self.facts["deviation"])
-        return f"({x:.4g}, {y:.4g}, {z:.4g}), standard deviation {deviation}, disagreement {self.facts['disagreement_nats']:.2g} nats: {self.verdict}"
+        return f"({place}), standard deviation {deviation}, disagreement {self.facts['disagreement_nats']:.2g} nats: {self.verdict}"
 
     @property
     def verdict(self) -> str:
@@ -61,8 +63,8 @@ class LiftedPlace:
         if not unsure:
             return "the views agree"
         least = self.facts["least_confidence"]
-        needed = "" if least is None else f", which would be {least:.0%}"
-        return f"the views agree, but by themselves these are not sure enough{needed}: {', '.join(unsure)}"
+        needed = "" if least is None else f" ({least:.0%} is needed)"
+        return f"the views agree, but not all are sure enough by themselves{needed}: {', '.join(unsure)}"
 
 
 def run(
@@ -114,6 +116,7 @@ def run(
             bounds=scene.bounds,
             resolution=options.resolution,
             fusion=options.fusion,
+            names=[view.name for view in scene.views],
         )
         seen = [view.camera.project(lifted.xyz, _size(a)).float() for view, a in zip(scene.views, answers, strict=True)]
         facts = _described(scene, text, answers, lifted, seen, options)
@@ -209,9 +212,9 @@ def _described(
         "instruction": text,
         "point": _numbers(lifted.xyz),
         "mean": _numbers(lifted.mean),
-        "covariance": [_numbers(row, 9) for row in covariance],
+        "covariance": [_numbers(row) for row in covariance],
         "deviation": _numbers(covariance.diagonal().clamp(min=0).sqrt()),
-        "score": _number(float(lifted.score), 9),
+        "score": _number(float(lifted.score)),
         "disagreement_nats": _number(disagreement),
         "agree": disagreement <= DISAGREE,
         "answered": all(a.answered for a in answers) and disagreement <= DISAGREE,
@@ -232,9 +235,10 @@ def _features(
     return features_at(trained, pictures, text, torch.stack(list(seen))).numpy()
 
 
-def _numbers(values: torch.Tensor, digits: int = 6) -> list[float | None]:
-    return [_number(float(v), digits) for v in values]
+def _numbers(values: torch.Tensor) -> list[float | None]:
+    return [_number(float(v)) for v in values]
 
 
-def _number(value: float, digits: int = 6) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None
+def _number(value: float) -> float | None:
+    """Ten digits, wherever the point stands: a world may be measured in micrometres, or begin far away."""
+    return float(f"{value:.10g}") if math.isfinite(value) else None

@@ -11,6 +11,8 @@ from tyro.conf import Positional
 from isotherm.errors import OptionError
 from isotherm.jobs.options import JobOptions
 
+MOST_PLACES = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictGroundingJob(JobOptions):
@@ -53,6 +55,8 @@ class PredictGroundingJob(JobOptions):
         if not 0 < self.level < 1:
             raise OptionError(f"--level {self.level}: expected a probability between 0 and 1, such as 0.95")
         self.at_least(1, "batch", "most")
+        if self.most > MOST_PLACES:
+            raise OptionError(f"--most {self.most}: expected at most {MOST_PLACES} places of each map")
         if self.text is None and len(self.sources) < 2:
             raise OptionError(
                 f'there is {len(self.sources) or "no"} word where a picture and an instruction belong; write: isotherm predict grounding PICTURE "pick up the red cup"'

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from isotherm.draw import Style, overlay_frames, save_animation, save_picture, shared_scale
 from isotherm.draw.picture import Picture
@@ -97,6 +99,8 @@ def save_heatmap_animation(
 def _frames(
     image: Picture | Sequence[Picture], maps: Maps, colormap: str | None, alpha: float | None, kind: Kind | None
 ) -> Iterator[Picture]:
+    if not isinstance(maps, Tensor | np.ndarray | Sequence):
+        raise ShapeError(f"heatmap_sequence is a {type(maps).__name__}; expected (t, H, W), or a list of maps")
     if not len(maps):
         raise ShapeError("heatmap_sequence is empty; give at least one map")
     pictures = _pictures(image, len(maps))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from isotherm.errors import OptionError, WeightsError
+from isotherm.errors import OptionError, ShapeError, WeightsError
 from isotherm.models.weights.files import open_weights
 from isotherm.ops.convex_upsample import Padding
 from isotherm.systems.bridgevla.tokens import view_features
@@ -83,17 +83,17 @@ class LLMToHeatmapConverter(nn.Module):
             hidden_states: (b, t, vlm_dim) of the language model's last layer, padded on either side.
             attention_mask: (b, t), not 0 at tokens that are no padding; all of them unless given.
             num_views: pictures per prompt.
-            image_token_mask: (b, t), true at image tokens: ``input_ids == model.config.image_token_id``. Unless given,
-                the first tokens that are no padding are taken for the pictures', with a warning: PaliGemma's prompts
-                begin so, most others do not.
+            image_token_mask: (b, t), true, or not 0, at image tokens: ``input_ids == model.config.image_token_id``.
+                Unless given, the first tokens that are no padding are taken for the pictures', with a warning:
+                PaliGemma's prompts begin so, most others do not.
             grid: (h, w) tokens of each picture where they are no square of patch_size.
 
         Returns:
             (b, num_views, h ratio, w ratio) logits, with a softmax of its own for each view.
 
         Raises:
-            ShapeError: states of another width, masks of another shape, a prompt without exactly as many image tokens
-                as the views need, image tokens in the padding.
+            ShapeError: states of another width or type than the converter's, masks of another shape, a prompt without
+                exactly as many image tokens as the views need, image tokens in the padding.
         """
         return self.forward_with_features(hidden_states, attention_mask, num_views, image_token_mask, grid)[0]
 
@@ -107,6 +107,8 @@ class LLMToHeatmapConverter(nn.Module):
         grid: tuple[int, int] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """As :meth:`forward`, with the grids of features (b, v, c, h, w) that the head saw beside the logits."""
+        if not torch.jit.is_scripting():
+            _check_states(hidden_states, attention_mask, image_token_mask, self.up)
         features = view_features(
             hidden_states,
             attention_mask,
@@ -145,6 +147,9 @@ class LLMToHeatmapConverter(nn.Module):
                 f"the head in {name} has {_bottleneck(theirs)} and the converter {_bottleneck(ours)}; make the "
                 f"converter with hidden_dim={theirs}"
             )
+        other = next((name for name, value in weights.items() if not isinstance(value, Tensor)), None)
+        if other is not None:
+            raise WeightsError(f"the weight {other} in {name} is a {type(weights[other]).__name__}; expected a tensor")
         try:
             self.up.load_state_dict(weights, assign=True)
         except RuntimeError as error:
@@ -152,6 +157,21 @@ class LLMToHeatmapConverter(nn.Module):
                 f"the head in {name} has a {FIRST} of shape {tuple(weights[FIRST].shape)} and does not fit the converter "
                 f"({', '.join(f'{k}={v}' for k, v in vars(self.up.config).items())}); give the options that it was trained with"
             ) from error
+
+
+def _check_states(
+    states: Tensor, attention_mask: Tensor | None, image_token_mask: Tensor | None, head: nn.Module
+) -> None:
+    """Refuse what is no tensor, and numbers of another type than the head's, whose words would be a convolution's."""
+    named = {"hidden_states": states, "attention_mask": attention_mask, "image_token_mask": image_token_mask}
+    for name, value in named.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise ShapeError(f"{name} is a {type(value).__name__}; expected a tensor: torch.as_tensor makes one")
+    own = next(head.parameters()).dtype
+    if states.dtype != own and not (states.is_floating_point() and torch.is_autocast_enabled(states.device.type)):
+        raise ShapeError(
+            f"the states are {states.dtype} and the converter {own}; give it hidden_states.to({own}), or make it converter.to({states.dtype if states.is_floating_point() else own})"
+        )
 
 
 def _bottleneck(hidden_dim: int | None) -> str:

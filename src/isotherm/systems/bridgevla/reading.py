@@ -11,6 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from isotherm.data.annotation_files import shown
 from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.errors import KindError, OptionError, ShapeError
 from isotherm.frame import Frame
@@ -58,7 +59,10 @@ def shown_heatmap(
         ShapeError: several maps, or none.
         KindError: logits are claimed to be something that has no negative values.
     """
-    tensor = torch.as_tensor(values).detach().cpu().float()
+    try:
+        tensor = torch.as_tensor(values).detach().cpu().float()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"the heatmap is {shown(values)}; expected one map of numbers, (h, w) or (1, h, w)") from error
     if tensor.ndim == 3 and len(tensor) == 1:
         tensor = tensor[0]
     if tensor.ndim != 2 or tensor.numel() == 0:
@@ -118,7 +122,12 @@ def shown_boxes(
 
 
 def _rows(values: Sequence[Sequence[float]] | Tensor, width: int, what: str, form: str) -> Float[Tensor, "n k"]:
-    rows = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+    if isinstance(values, list | tuple) and any(isinstance(one, Tensor) for one in values):
+        values = torch.stack([torch.as_tensor(one) for one in values])
+    try:
+        rows = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"{what} is {form} of numbers; given were {shown(values)}") from error
     rows = torch.zeros(0, width, dtype=torch.float64) if rows.numel() == 0 else rows
     rows = rows[None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or rows.shape[1] != width:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.data.annotation_files import shown
 from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.ops.coordinates import index_to_edge
@@ -34,8 +36,8 @@ def generate_hm_from_pt(
             gives a map, of sum 1, at the border.
 
     Raises:
-        ShapeError: points that are no numbers (n, 2).
-        OptionError: a sigma or thres that is not above 0.
+        ShapeError: points that are no finite numbers (n, 2).
+        OptionError: a size that is none, a sigma or thres that is not above 0.
 
     Example:
         >>> maps = generate_hm_from_pt(torch.tensor([[112.0, 56.0]]), res=224, sigma=10.0)
@@ -107,31 +109,48 @@ def create_multi_scale_heatmap(
         (s, H, W), each of sum 1; reduced (H, W): the mean, of sum 1, or the largest of their peaks, of peak 1.
 
     Raises:
-        ShapeError: points that are no numbers (n, 2).
-        OptionError: no scales, one that is not above 0, or another reduction.
+        ShapeError: points that are no finite numbers (n, 2), or none.
+        OptionError: a size that is none, no scales, one that is not above 0, or another reduction.
 
     Example:
         >>> create_multi_scale_heatmap(torch.tensor([[112.0, 112.0]]), 224, scales=[2.0, 5.0, 10.0]).shape
         torch.Size([3, 224, 224])
     """
+    scales = [scales] if isinstance(scales, int | float) else scales
     if len(scales) == 0:
         raise OptionError("scales is empty; give at least one standard deviation in cells")
     if reduce not in (None, "mean", "max"):
         raise OptionError(f"reduce is {reduce!r}; expected None, 'mean' or 'max'")
     edges, size = _edges(points), _size(image_size)
+    if not len(edges):
+        raise ShapeError("there are no points, so there is nothing to mix; give at least one")
     how: Literal["mixture", "max"] = "max" if reduce == "max" else "mixture"
     maps = torch.stack([mixture(edges, size, sigma_cells=sigma, how=how).heatmap.values for sigma in scales])
     return maps if reduce is None else maps.mean(0) if reduce == "mean" else maps.amax(0)
 
 
 def _edges(points: Tensor | Sequence) -> Float[Tensor, "n 2"]:
-    values = torch.as_tensor(points)
+    if isinstance(points, list | tuple) and any(isinstance(one, Tensor) for one in points):
+        points = torch.stack([torch.as_tensor(one) for one in points])
+    try:
+        values = torch.as_tensor(points)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"points are {shown(points)}; expected (n, 2) numbers, (x, y) of each") from error
     values = values if values.is_floating_point() else values.float()
+    values = values.new_zeros(0, 2) if values.numel() == 0 else values
     values = values[None] if values.ndim == 1 else values
     if values.ndim != 2 or values.shape[-1] != 2:
         raise ShapeError(f"points have shape {tuple(values.shape)}; expected (n, 2), (x, y) of each")
+    there = torch.isfinite(values).all(-1)
+    if not bool(there.all()):  # its map would be 0 everywhere, and a loss on it would say nothing
+        raise ShapeError(
+            f"point {int((~there).nonzero()[0])} is {values[~there][0].tolist()}; expected finite numbers: leave out what is not known"
+        )
     return index_to_edge(values)
 
 
 def _size(side: Side) -> Size:
-    return (side, side) if isinstance(side, int) else (side[0], side[1])
+    sides = (side, side) if isinstance(side, Integral) else side
+    if not isinstance(sides, Sequence) or len(sides) != 2 or not all(isinstance(s, Integral) and s > 0 for s in sides):
+        raise OptionError(f"the size of the maps is {shown(side)}; expected a whole number of cells, or (h, w)")
+    return int(sides[0]), int(sides[1])

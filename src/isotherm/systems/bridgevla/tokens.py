@@ -35,6 +35,8 @@ def view_features(
     Raises:
         ShapeError: as there; from TorchScript its words, in a torch.jit.Error.
     """
+    if hidden_states.dim() != 3:
+        raise ShapeError(f"hidden_states have shape {list(hidden_states.shape)}; expected (prompts, tokens, features)")
     b, t, c = hidden_states.shape
     h, w = grid
     needed = num_views * h * w
@@ -50,7 +52,7 @@ def view_features(
         image_tokens = _first_tokens(attended, num_views, h, w)
     else:
         _check_mask("image_token_mask", image_token_mask, b, t)
-        image_tokens = image_token_mask
+        image_tokens = image_token_mask != 0
     looks = True
     if not torch.jit.is_scripting():
         # code that is traced cannot look at values

@@ -150,10 +150,12 @@ def features_at(
         trained: the model.
         pictures: of the prompt.
         text: the instruction.
-        places: (v, 2) in source pixels.
+        places: (v, 2) in source pixels; NaN where a picture does not show it, as behind a camera, and then so are the
+            features.
     """
     shown, frames = letterboxed(pictures, trained.side)
     prompts = trained.model.batch([shown], [text])
     grid = trained.model.features(prompts)[0].float().cpu()
     frame = trained.model.grid_frame(prompts, _stacked([frames]))[0]
-    return heads.sample_features(grid, places[:, None].float(), frame)[:, 0]
+    read = heads.sample_features(grid, places[:, None].float(), frame)[:, 0]
+    return torch.where(torch.isfinite(places).all(-1)[:, None].cpu(), read, torch.nan)

@@ -9,6 +9,7 @@ the figures, ``checkpoint.pt`` is gone on from, ``model.safetensors`` is the ave
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.grounding.answer import Calibration
 from isotherm.grounding.model import PROBES, GroundingModel
 from isotherm.grounding.outputs import Outputs
+from isotherm.models.transformers.vlm.checks import check_words
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.grounding.build import (
@@ -99,6 +101,7 @@ def train_run(
         raise InputError("no instructions are left to train on; look at what was skipped, and at hold_out")
     _same_form(training, validation)
     view = open_language_model(recipe.model)
+    _check_texts(view, training, validation)
     side = side_of(recipe.model, view)
     outputs = Outputs(steps=training.steps, grasp=training.grasp)
     model = make_grounding(recipe.model, outputs, view=view, probes=_two_texts(training))
@@ -211,6 +214,15 @@ def _same_form(training: GroundingSet, validation: GroundingSet) -> None:
         raise InputError(
             f"instructions to train on have {training.views} pictures and {training.steps} steps, those to validate {validation.views} and {validation.steps}; expected the same"
         )
+
+
+def _check_texts(view: Any, *sets: GroundingSet) -> None:
+    """Refuse words that the model's processor would stumble over in the middle of a training."""
+    for record in itertools.chain(*sets):
+        try:
+            check_words(record.text, getattr(view, "marks", ()), what="text", example="say what to look for")
+        except OptionError as error:
+            raise InputError(f"{record.origin or record.name}: {error}") from error
 
 
 def _two_texts(data: GroundingSet) -> tuple[str, str]:

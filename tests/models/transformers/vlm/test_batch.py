@@ -79,7 +79,7 @@ def test_what_is_no_batch_is_refused(families):
     shown = pictures(1)
     with pytest.raises(OptionError, match="pictures for 3 prompts and 2 texts"):
         view.batch(shown, TEXTS[:2])
-    with pytest.raises(OptionError, match="a text is empty"):
+    with pytest.raises(OptionError, match="the text is empty"):
         view.batch(shown, ("red", " ", "blue"))
     with pytest.raises(OptionError, match="a prompt has no pictures"):
         view.batch([[], [], []], TEXTS)

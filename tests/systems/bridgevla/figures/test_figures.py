@@ -203,3 +203,47 @@ def test_a_comparison_says_how_far_the_peaks_are_apart():
 def test_misuse(call, error, words, unchecked):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_map_much_lower_than_the_other_is_still_seen(unchecked):
+    """On the scale of a sharp prediction a wide target would be nothing; each has its own then, and it is said."""
+    wide, narrow = generate_hm_from_pt([16.0, 12.0], (24, 32), 6.0), generate_hm_from_pt([16.0, 12.0], (24, 32), 1.0)
+    plain = np.asarray(PHOTO.resize((480, 360), Image.Resampling.LANCZOS), np.int16)
+    figure = visualize_attention_comparison(PHOTO, narrow, wide)
+    shown = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    target = np.asarray(shown["target"].images[0].get_array(), np.int16)
+    assert np.abs(target[..., :3] - plain)[170:190, 230:250].mean() > 20
+    assert "on its own scale: one peak is" in shown["target"].texts[0].get_text()
+    same = visualize_attention_comparison(PHOTO, narrow, narrow)
+    assert not any("own scale" in text.get_text() for axes in same.axes for text in axes.texts)
+
+
+def test_a_dollar_in_a_title_is_a_dollar(unchecked):
+    for title in ("a $\\frac{ $ b", "5 $ or 6 $"):
+        figure = visualize_multi_view_heatmaps([PHOTO], [TARGET], view_names=[title], title=title)
+        figure.savefig(io.BytesIO(), format="png", dpi=20)
+        assert title in [axes.get_title(loc="left") for axes in figure.axes]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: visualize_points_and_heatmap(PHOTO, [], "x"), ShapeError, r"the heatmap is 'x'; expected one map"),
+        (
+            lambda: visualize_points_and_heatmap(PHOTO, [[0.1, 0.2], [0.3]], TARGET),
+            ShapeError,
+            r"a point is .* of numbers",
+        ),
+        (lambda: visualize_points_and_heatmap(PHOTO, None, TARGET), ShapeError, "given were None"),
+        (lambda: visualize_multi_view_heatmaps(PHOTO, TARGET), ShapeError, "images is a Image"),
+        (lambda: visualize_bboxes_and_heatmap(PHOTO, [], TARGET, bbox_colors=[]), OptionError, "nothing in it"),
+        (lambda: visualize_bboxes_and_heatmap(PHOTO, [], TARGET, bbox_colors=["rot"]), OptionError, "'rot'; expected"),
+    ],
+)
+def test_what_is_none_of_its_kind_is_refused_in_words(unchecked, call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_points_may_be_tensors(unchecked):
+    visualize_points_and_heatmap(PHOTO, [torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])], TARGET)

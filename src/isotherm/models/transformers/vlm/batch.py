@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError, ShapeError
+from isotherm.models.transformers.vlm.checks import check_words
 from isotherm.vlm.batch import PromptBatch, Side, whole_grid
 from isotherm.vlm.tokens import TokenGrid
 
@@ -33,6 +34,8 @@ class BatchedPrompts:
         from PIL import Image
 
         sizes = _sizes(pictures, texts)
+        for text in texts:
+            check_words(text, self.marks, what="text", example="say what to look for, such as 'the red cup'")
         padding: dict[str, Any] = {"padding": True} | ({} if side is None else {"padding_side": side})
         with warnings.catch_warnings():
             # PaliGemma's processor makes labels in a way that numpy dislikes
@@ -88,9 +91,6 @@ def _sizes(pictures: Sequence[Sequence[Picture]], texts: Sequence[str]) -> list[
         raise OptionError(
             f"there are pictures for {len(pictures)} prompts and {len(texts)} texts; give as many of both"
         )
-    for text in texts:
-        if not text.strip():
-            raise OptionError("a text is empty; say what to look for, such as 'the red cup'")
     sizes = [[(p.shape[0], p.shape[1]) for p in several] for several in pictures]
     if not sizes[0]:
         raise OptionError("a prompt has no pictures; give at least one")

@@ -16,9 +16,10 @@ from torch import Tensor
 from isotherm.cam.capture import evaluating
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
-from isotherm.errors import AdapterError, OptionError
+from isotherm.errors import AdapterError
 from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
+from isotherm.models.transformers.vlm.checks import check_question, check_video, picture_marks
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
@@ -109,6 +110,7 @@ class TransformersVlm(BatchedPrompts):
         self.decoder = model.get_decoder()
         self.shares = self.family in PLAIN
         self._token = image_token_id(model.config)
+        self.marks = picture_marks(processor, model.config)
 
     def ask(self, pictures: Sequence[Picture], prompt: str, *, text_first: bool = False) -> PromptInputs:
         """As of :class:`isotherm.vlm.view.LanguageView`; the words before the pictures where a causal model's states
@@ -116,7 +118,7 @@ class TransformersVlm(BatchedPrompts):
         """
         from PIL import Image
 
-        check_question(pictures, prompt)
+        check_question(pictures, prompt, self.marks)
         images = [Image.fromarray(p) for p in pictures]
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -131,7 +133,7 @@ class TransformersVlm(BatchedPrompts):
         return self._prompt(inputs, prompt, pictures, known, self._token)
 
     def ask_video(self, frames: Sequence[Picture], prompt: str, *, fps: float) -> PromptInputs:
-        check_question(frames, prompt)
+        check_question(frames, prompt, self.marks)
         check_video(frames, fps)
         token = video_token_id(self.model.config)
         if token is None:
@@ -357,29 +359,6 @@ class TransformersVlm(BatchedPrompts):
             finally:
                 if inner is not None and hasattr(inner, "rope_deltas"):
                     inner.rope_deltas = deltas
-
-
-def check_question(pictures: Sequence[Picture], prompt: str) -> None:
-    """Refuse a question without pictures or words."""
-    if not len(pictures):
-        raise OptionError("a question needs at least one picture")
-    if not prompt.strip():
-        raise OptionError("the prompt is empty; ask something, such as 'How many peaches are there?'")
-
-
-def check_video(frames: Sequence[Picture], fps: float) -> None:
-    """Refuse frames that are no video: a rate of nothing, a single frame, frames of several sizes."""
-    if not fps > 0:
-        raise OptionError(f"fps is {fps}; expected frames per second, above 0")
-    if len(frames) < 2:
-        raise OptionError(
-            "a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames"
-        )
-    if len(sizes := list(dict.fromkeys((f.shape[0], f.shape[1]) for f in frames))) > 1:
-        shown = " and ".join(f"{w} x {h}" for h, w in sizes[:2])
-        raise OptionError(
-            f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps"
-        )
 
 
 def _fed(prompt: PromptInputs) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isotherm.draw.picture import Picture
 from isotherm.heatmap import Kind
-from isotherm.systems.bridgevla.figures.sheet import Marks, Panel, map_panel, overlay_panel, sheet
+from isotherm.systems.bridgevla.figures.sheet import Marks, Panel, check_colours, map_panel, overlay_panel, sheet
 from isotherm.systems.bridgevla.reading import shown_boxes, shown_heatmap, shown_picture
 from isotherm.targets.annotation import BoxFormat
 
@@ -48,9 +48,10 @@ def visualize_bboxes_and_heatmap(
 
     Raises:
         ShapeError: several maps, boxes that are none, something that is no picture.
-        OptionError: another box format.
+        OptionError: another box format, or a colour that matplotlib does not know.
         InputError: a file that cannot be written.
     """
+    check_colours(bbox_colors)
     picture = shown_picture(image)
     drawn = shown_heatmap(heatmap_tensor, picture, kind=kind)
     marks = Marks(boxes=shown_boxes(bboxes_norm, picture, box_format), colours=bbox_colors, width=bbox_width)

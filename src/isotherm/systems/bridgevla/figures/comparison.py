@@ -7,14 +7,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from isotherm.decode.argmax import argmax
 from isotherm.draw.picture import Picture
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Heatmap, Kind
-from isotherm.systems.bridgevla.figures.sheet import Marks, Panel, difference_panel, overlay_panels, sheet
+from isotherm.systems.bridgevla.figures.sheet import (
+    Marks,
+    Panel,
+    difference_panel,
+    overlay_panel,
+    overlay_panels,
+    sheet,
+)
 from isotherm.systems.bridgevla.reading import shown_heatmap, shown_picture
+
+FAINT = 4.0
+"""A map whose peak is a smaller part than this of another's is hardly seen on the other's scale."""
 
 
 def visualize_attention_comparison(
@@ -28,7 +39,10 @@ def visualize_attention_comparison(
     *,
     kind: Kind | None = None,
 ) -> Any:
-    """Prediction and target over the picture on one scale, their difference, and how far they are apart in numbers.
+    """Prediction and target over the picture, their difference, and how far they are apart in numbers.
+
+    Both are drawn on one scale, unless the peak of one is more than four times as high: then each has its own, and the
+    panels say so, since the lower one could not be seen.
 
     Args:
         image: PIL of any mode, or an array.
@@ -57,9 +71,7 @@ def visualize_attention_comparison(
     marks = Marks(points=dot, rings=ring)
     row = [
         Panel(picture, "picture", "dot: predicted peak; ring: target's", marks=marks),
-        *overlay_panels(
-            [predicted, wanted], [picture] * 2, ["prediction", "target"], colormap=colormap, alpha=heatmap_alpha
-        ),
+        *_both(predicted, wanted, picture, colormap, heatmap_alpha),
         difference_panel(
             predicted.values - wanted.values,
             (picture.height, picture.width),
@@ -69,6 +81,18 @@ def visualize_attention_comparison(
         ),
     ]
     return sheet([row], title=title, save_path=save_path)
+
+
+def _both(
+    predicted: Heatmap, wanted: Heatmap, picture: Image.Image, colormap: str | None, alpha: float | None
+) -> list[Panel]:
+    named = {"prediction": predicted, "target": wanted}
+    low, high = sorted(float(h.values.max()) for h in named.values())
+    if high <= FAINT * low:
+        maps, titles = list(named.values()), list(named)
+        return overlay_panels(maps, [picture] * 2, titles, colormap=colormap, alpha=alpha)
+    note = f"on its own scale: one peak is {high / max(low, 1e-12):.3g} times the other's"
+    return [overlay_panel(h, picture, n, colormap=colormap, alpha=alpha, note=note) for n, h in named.items()]
 
 
 def as_distribution(heatmap: Heatmap) -> Heatmap:

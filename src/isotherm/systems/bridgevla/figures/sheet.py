@@ -20,7 +20,7 @@ from isotherm.draw.boxes import PALETTE
 from isotherm.draw.colour_maps import DEFAULT
 from isotherm.draw.describe import CAPTIONS
 from isotherm.draw.overlay import map_tile
-from isotherm.errors import InputError
+from isotherm.errors import InputError, OptionError
 from isotherm.frame import Size
 from isotherm.heatmap import Heatmap
 
@@ -194,18 +194,42 @@ def sheet(
         for panel, axes in zip(row, places, strict=False):
             _draw(panel, axes, figure)
     if title:
-        figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left")
+        figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left", parse_math=False)
     if save_path is not None:
         _save(figure, Path(save_path))
     return figure
 
 
+def check_colours(colours: Sequence[str]) -> None:
+    """Refuse no colours, and those that there are not.
+
+    Raises:
+        OptionError: with the first that is none.
+    """
+    from matplotlib.colors import is_color_like
+
+    wrong = next((repr(colour) for colour in colours if not is_color_like(colour)), None)
+    if wrong is not None or not len(colours):
+        raise OptionError(
+            f"bbox_colors has {wrong or 'nothing in it'}; expected colours as matplotlib names them, such as 'red' or '#22d3ee'"
+        )
+
+
 def _draw(panel: Panel, axes: Any, figure: Any) -> None:
     axes.imshow(np.asarray(panel.image), interpolation="antialiased")
-    axes.set_title(panel.title, fontsize=9.5, color=INK, loc="left")
+    axes.set_title(panel.title, fontsize=9.5, color=INK, loc="left", parse_math=False)  # a $ is a person's
     if panel.note:
         axes.text(
-            0, -0.02, panel.note, transform=axes.transAxes, ha="left", va="top", fontsize=7.5, color=MUTED, wrap=True
+            0,
+            -0.02,
+            panel.note,
+            transform=axes.transAxes,
+            ha="left",
+            va="top",
+            fontsize=7.5,
+            color=MUTED,
+            wrap=True,
+            parse_math=False,
         )
     if panel.marks is not None:
         _mark(panel.marks, axes)

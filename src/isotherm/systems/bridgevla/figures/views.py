@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from isotherm.draw.picture import Picture
 from isotherm.errors import ShapeError
 from isotherm.heatmap import Kind
@@ -41,6 +44,12 @@ def visualize_multi_view_heatmaps(
         KindError: maps whose numbers mean different things, such as logits beside probabilities.
         InputError: a file that cannot be written.
     """
+    if not isinstance(images, Tensor | np.ndarray | Sequence) or not isinstance(
+        heatmaps, Tensor | np.ndarray | Sequence
+    ):
+        raise ShapeError(
+            f"images is a {type(images).__name__} and heatmaps a {type(heatmaps).__name__}; expected a list with one of each a view"
+        )
     names = [f"view {i}" for i in range(1, len(images) + 1)] if view_names is None else list(view_names)
     if not len(images) == len(heatmaps) == len(names) or not len(images):
         raise ShapeError(

@@ -1,0 +1,72 @@
+"""What no vision-language model can be asked, refused before its processor stumbles over it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from isotherm.cam.view import Picture
+from isotherm.errors import OptionError
+from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
+
+
+def picture_marks(processor: Any, config: Any) -> frozenset[str]:
+    """The words that stand for a picture or a video in a model's prompts, such as ``<image>``.
+
+    Args:
+        processor: of the model; it replaces each of them by as many tokens as a picture has.
+        config: of the model.
+    """
+    ids = [image_token_id(config), video_token_id(config)]
+    marks = [getattr(processor, name, None) for name in ("image_token", "video_token", "boi_token")]
+    marks += [processor.tokenizer.convert_ids_to_tokens(number) for number in ids if number is not None]
+    return frozenset(mark for mark in marks if isinstance(mark, str) and mark)
+
+
+def check_words(text: str, marks: Collection[str], *, what: str = "prompt", example: str) -> None:
+    """Refuse words that no processor takes.
+
+    Args:
+        text: of a person.
+        marks: as of :func:`picture_marks`; in a person's words one would be counted as a picture that is not there.
+        what: what to call the text.
+        example: of a good one, where it is empty.
+
+    Raises:
+        OptionError: no words, characters that no encoding has, a mark of a picture.
+    """
+    if not text.strip():
+        raise OptionError(f"the {what} is empty; {example}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"character {error.start + 1} of the {what} is half of a pair (a surrogate), as bytes that are not UTF-8 become; write the {what} as UTF-8"
+        ) from error
+    mark = next((mark for mark in sorted(marks) if mark in text), None)
+    if mark is not None:
+        raise OptionError(
+            f"the {what} has {mark!r} in it, by which this model marks its pictures; leave it out: pictures are put into the prompt as they are given"
+        )
+
+
+def check_question(pictures: Sequence[Picture], prompt: str, marks: Collection[str]) -> None:
+    """Refuse a question without pictures, or with words as of :func:`check_words`."""
+    if not len(pictures):
+        raise OptionError("a question needs at least one picture")
+    check_words(prompt, marks, example="ask something, such as 'How many peaches are there?'")
+
+
+def check_video(frames: Sequence[Picture], fps: float) -> None:
+    """Refuse frames that are no video: a rate of nothing, a single frame, frames of several sizes."""
+    if not fps > 0:
+        raise OptionError(f"fps is {fps}; expected frames per second, above 0")
+    if len(frames) < 2:
+        raise OptionError(
+            "a video of one frame was given; ask about it as a picture, without video_fps, or give at least two frames"
+        )
+    if len(sizes := list(dict.fromkeys((f.shape[0], f.shape[1]) for f in frames))) > 1:
+        shown = " and ".join(f"{w} x {h}" for h, w in sizes[:2])
+        raise OptionError(
+            f"the frames of a video are of one size; given were {shown} pixels (width x height): ask about them as pictures, without video_fps"
+        )
