@@ -39,6 +39,7 @@ RUNNERS = {
     "EvalGrounding": "eval_grounding",
     "PredictKeypoints": "predict_keypoints",
     "PredictGrounding": "predict_grounding",
+    "GazePredict": "gaze_predict",
     "Lift": "lift",
     "Sweep": "sweep",
     "GazeImport": "gaze_import",

@@ -18,6 +18,7 @@ from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import ModelOptions
+from isotherm.jobs.predict.gaze_options import PredictGazeJob
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
@@ -145,6 +146,13 @@ class PredictKeypoints(Common, PredictKeypointsJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GazePredict(Common, PredictGazeJob):
+    """Find where the people in a video look, by Gaze-LLE: maps and points for each, a table and a film; stopped at any
+    moment, the same command goes on with it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lift(Common, LiftJob):
     """Find what an instruction means in space, from several calibrated views: a point with covariance, and whether the
     views agree.
@@ -195,6 +203,7 @@ Command = (
     | Annotated[EvalFsc147, subcommand("eval fsc147")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
     | Annotated[PredictGrounding, subcommand("predict grounding")]
+    | Annotated[GazePredict, subcommand("gaze predict")]
     | Annotated[Lift, subcommand("lift")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[GazeImport, subcommand("gaze import")]
@@ -220,6 +229,7 @@ COMMANDS = (
     "eval fsc147",
     "predict keypoints",
     "predict grounding",
+    "gaze predict",
     "lift",
     "sweep",
     "gaze import",

@@ -1,0 +1,89 @@
+"""The job behind ``isotherm gaze predict``: where the people in a video look."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from isotherm.data.gaze.head_boxes import read_head_boxes
+from isotherm.data.video import FrameChoice
+from isotherm.errors import AdapterError
+from isotherm.jobs.options import split
+from isotherm.jobs.predict.gaze_options import PredictGazeJob
+from isotherm.jobs.reporter import Reporter
+from isotherm.models.choose import open_view
+from isotherm.models.gaze_lle import DetectedHeads, GazeLLE, HeadDetector, open_gaze_lle
+from isotherm.systems.people_gaze import GivenHeads, PeopleGaze, PeopleOptions, WholePicture, predict_gaze
+from isotherm.train.devices import chosen_device
+from isotherm.vlm.view import LanguageView
+
+
+def run(
+    options: PredictGazeJob,
+    reporter: Reporter | None = None,
+    *,
+    opened: GazeLLE | None = None,
+    command: Sequence[str] | None = None,
+) -> PeopleGaze:
+    """Look for people's gaze; what the folder has already is not looked at again.
+
+    Args:
+        opened: the model, where it is open already. Others: as of :func:`isotherm.jobs.explain.run.run`.
+
+    Raises:
+        JobCancelled: it was cancelled; the same job goes on with the folder.
+        OptionError: options that do not fit, or a folder of another run.
+        InputError, WeightsError: a video, boxes or weights that cannot be read.
+    """
+    reporter = Reporter() if reporter is None else reporter
+    words = options.command_line() if command is None else list(command)
+    choice = FrameChoice(
+        every=options.every, max_frames=options.max_frames, start_s=options.start_s, end_s=options.end_s
+    )
+    heads = heads_of(options, reporter)  # first, as a mistake in it should not wait for weights
+    model = opened
+    if model is None:
+        model = open_gaze_lle(options.model, weights=options.weights, backbone=options.backbone, seed=options.seed)
+    if options.weights == "none":
+        reporter.message("the weights are random: what comes out says nothing about gaze", "alarm")
+    model.to(chosen_device(options.device))
+    return predict_gaze(
+        model,
+        options.video,
+        heads,
+        options.out,
+        options=PeopleOptions(
+            choice=choice,
+            threshold=options.threshold,
+            memory=options.memory,
+            least_frames=options.least_frames,
+            batch=options.batch,
+            film=options.film,
+        ),
+        name=options.model,
+        heads_name="" if options.heads is None else f"{options.heads} ({options.head_names})",
+        command=shlex.join(words),
+        say=reporter.say,
+    )
+
+
+def heads_of(options: PredictGazeJob, reporter: Reporter) -> HeadDetector:
+    """What finds heads: a file of boxes, a detector, or nothing.
+
+    Raises:
+        InputError, AdapterError: a file or model that cannot be read, or one that is no detector of heads.
+    """
+    if options.heads is None:
+        reporter.message(
+            "no heads are known: the model is asked as if one person were in the picture; give boxes or a detector of heads with --heads",
+            "alarm",
+        )
+        return WholePicture()
+    if Path(options.heads).suffix.lower() in (".csv", ".json"):
+        return GivenHeads(read_head_boxes(options.heads))
+    chosen = open_view(options.heads)
+    reporter.message(f"heads: {chosen.reason}")
+    if isinstance(chosen.view, LanguageView):
+        raise AdapterError(f"{options.heads} answers questions; heads are found by a detector")
+    return DetectedHeads(chosen.view, names=split(options.head_names, "--head-names"))
