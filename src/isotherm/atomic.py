@@ -1,4 +1,4 @@
-"""Files that appear under their name only when all of their bytes have reached the disk."""
+"""Files that appear under their name only when they are whole."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from isotherm.errors import InputError
 
 
 @contextmanager
-def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True) -> Iterator[IO[bytes]]:
+def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable: bool = True) -> Iterator[IO[bytes]]:
     """A binary file to write to, renamed to ``fpath`` at the end; on any error nothing is left behind.
 
     Args:
         fpath: its name.
         replace: take the place of a file that is there; otherwise of two who write at once, one has it.
+        durable: all of its bytes have reached the disk before it has its name; otherwise only a power cut can hurt it,
+            and nobody waits for the disk.
 
     Raises:
         InputError: there is no such folder.
@@ -36,7 +38,8 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True) -> Iter
         with os.fdopen(fd, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         if replace:
             os.replace(temporary, fpath)

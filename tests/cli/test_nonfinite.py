@@ -98,8 +98,8 @@ def test_half_precision_is_told_in_the_command_lines_words(folder, monkeypatch, 
     assert "--dtype bfloat16" in read_items(folder / "out")[0]["reason"]
 
 
-def test_a_picture_whose_verdict_fails_leaves_no_files(folder, monkeypatch, capsys):
-    """The maps are there, and judging them ends in an error: as any other failure, one line and nothing half-written."""
+def test_a_map_whose_check_fails_is_kept_and_says_so(folder, monkeypatch, capsys):
+    """The maps are there, and judging them ends in an error: one line says so, and so does the record."""
 
     class Once(TinyClassifier):
         runs = 0
@@ -111,9 +111,14 @@ def test_a_picture_whose_verdict_fails_leaves_no_files(folder, monkeypatch, caps
             return super().run(inputs)
 
     opens(monkeypatch, Once())
-    assert main(["explain", "in/a.png", "--model", "x", "--out", "out", "--trust", "fast"]) == 2
-    assert "a.png: out of luck" in capsys.readouterr().err
-    assert list((folder / "out").glob("a*")) == []
+    assert main(["explain", "in/a.png", "--model", "x", "--out", "out", "--trust", "fast"]) == 0
+    told = capsys.readouterr().err
+    assert "a.png: its maps could not be checked: RuntimeError: out of luck" in told
+    assert "trust: not checked (the check failed: RuntimeError: out of luck)" in told
+    (item,) = read_items(folder / "out")
+    assert (item["status"], item["unchecked"]) == ("done", "the check failed: RuntimeError: out of luck")
+    assert [facts["verdict"] for facts in item["maps"]] == ["not checked"]
+    assert {path.suffix for path in (folder / "out").glob("a.00*")} == {".npz", ".jpg"}
 
 
 def test_a_detector_with_broken_weights_does_not_claim_to_find_nothing(folder, capsys):

@@ -18,6 +18,7 @@ from isotherm.draw.notebook import gallery_html
 from isotherm.errors import InputError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
+from isotherm.relevance.judge import Check, Pause, go_on
 from isotherm.relevance.method import Method
 
 NOT_JUDGED = "trust: not judged (the fast check looks at the two {} only; trust full looks at all)"
@@ -43,7 +44,8 @@ class Explanation(Sequence[Heatmap]):
         findings: all that a detector found, whether explained or not; empty for classifiers.
         chosen: what was chosen automatically, and why, one line each.
         notes: what a person should know about how the maps came to be.
-        assess: computes the trust of every map; called once, when it is first asked for. None: switched off.
+        assess: the check of the maps; made once, when :attr:`trust` is first asked for. None: there is none.
+        unjudged: why a check that was wanted came to no end, in words such as "cancelled"; empty otherwise.
         premises: what is taken for granted of the model: its input, its class names, random weights.
         prompt: the question, where the model was asked one.
         answer: what the model itself says to it, at least the beginning.
@@ -58,12 +60,13 @@ class Explanation(Sequence[Heatmap]):
     findings: tuple[Finding, ...] = ()
     chosen: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    assess: Callable[[], tuple[Trust | None, ...]] | None = field(default=None, repr=False)
+    assess: Check | None = field(default=None, repr=False)
     premises: tuple[Premise, ...] = ()
     prompt: str | None = None
     answer: str | None = None
     forced: str | None = None
     clip: Clip | None = field(default=None, repr=False)
+    unjudged: str = ""
 
     @overload
     def __getitem__(self, index: int) -> Heatmap: ...
@@ -86,9 +89,31 @@ class Explanation(Sequence[Heatmap]):
             return judged
         return tuple(None if t is None else replace(t, untrained=True) for t in judged)
 
+    def judged(self, pause: Pause = go_on) -> Explanation:
+        """The same, with its verdicts found out.
+
+        Args:
+            pause: called between the steps of the check; what it raises ends the check.
+        """
+        if self.assess is None:
+            return self
+        verdicts = self.assess(pause)
+        return replace(self, assess=replace(self.assess, judge=lambda _: verdicts))
+
+    def without_verdict(self, why: str) -> Explanation:
+        """The same, of which nobody will know a verdict, and why, in words such as "cancelled"."""
+        return replace(self, assess=None, unjudged=why)
+
+    @property
+    def to_be_judged(self) -> tuple[bool, ...]:
+        """Which of the maps a check is about, whether or not it was made by now."""
+        return (False,) * len(self) if self.assess is None else self.assess.chosen
+
     @property
     def trust_lines(self) -> tuple[str, ...]:
         """:attr:`trust` in words, one line per map."""
+        if self.unjudged:
+            return (f"trust: not checked ({self.unjudged})",) * len(self)
         not_judged = NOT_JUDGED.format(
             "targets with the highest scores" if self.prompt is None else "first targets of an answer"
         )
@@ -150,14 +175,14 @@ def explanations(
     chosen: Sequence[str] = (),
     premises: Sequence[Premise] = (),
     seed: int = 0,
-    assess: Callable[[int], Callable[[], tuple[Trust | None, ...]]] | None = None,
+    assess: Callable[[int], Check] | None = None,
 ) -> list[Explanation]:
     """One Explanation per picture, or per clip, from the maps of a batch.
 
     Args:
         pictures: as they were given to the view: pictures, or clips.
         seed: of everything random; it goes into the maps' facts.
-        assess: picture's row -> a function that computes the trust of that picture's maps.
+        assess: picture's row -> the check of that picture's maps.
     """
     findings = _findings(attribution, len(pictures))
     targets = attribution.targets

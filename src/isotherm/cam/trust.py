@@ -21,7 +21,7 @@ from isotherm.metrics.assess import assess
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
 from isotherm.ops.resample import to_frame
-from isotherm.relevance.judge import FAST_TARGETS, Level, judge
+from isotherm.relevance.judge import FAST_TARGETS, Check, Level, Pause, judge
 from isotherm.relevance.method import Method
 
 Window = tuple[slice, slice]
@@ -41,8 +41,8 @@ def assessor(
     *,
     again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]] = attribute_again,
     seed: int = 0,
-) -> Callable[[int], Callable[[], tuple[Trust | None, ...]]]:
-    """Row of a picture -> a function that judges its maps, targets in order and each target's methods side by side.
+) -> Callable[[int], Check]:
+    """Row of a picture -> the check of its maps, targets in order and each target's methods side by side.
 
     A fast check judges the maps of the two targets that the model is surest of, wherever they stand; the others are
     None.
@@ -53,11 +53,12 @@ def assessor(
 
     known_word(level, get_args(Level), "level")
 
-    def of_picture(row: int) -> Callable[[], tuple[Trust | None, ...]]:
-        def verdicts() -> tuple[Trust | None, ...]:
-            index = torch.nonzero(attribution.targets.picture == row).flatten()
-            chosen = index[_surest(attribution.targets.take(index))] if level == "fast" else index
-            benches = [_Bench(attribution, method, layers, how, again) for method in methods]
+    def of_picture(row: int) -> Check:
+        index = torch.nonzero(attribution.targets.picture == row).flatten()
+        chosen = index[_surest(attribution.targets.take(index))] if level == "fast" else index
+
+        def verdicts(pause: Pause) -> tuple[Trust | None, ...]:
+            benches = [_Bench(attribution, method, layers, how, again, pause) for method in methods]
             by_method = [
                 judge([bench.case(m, t) for t in chosen.tolist()], level, seed=seed)
                 for bench, m in zip(benches, attribution.maps, strict=True)
@@ -66,7 +67,8 @@ def assessor(
             nothing: tuple[Trust | None, ...] = (None,) * len(methods)
             return tuple(t for target in index.tolist() for t in known.get(target, nothing))
 
-        return verdicts
+        among = set(chosen.tolist())
+        return Check(tuple(target in among for target in index.tolist() for _ in methods), verdicts)
 
     return of_picture
 
@@ -89,6 +91,7 @@ class _Bench:
 
     Args:
         again: how the maps were made.
+        pause: called before the model is run.
         Others: as of :func:`assessor`.
     """
 
@@ -97,6 +100,7 @@ class _Bench:
     layers: Layers
     how: Fuse
     again: Callable[..., tuple[tuple[LayerMap, ...], tuple[str, ...]]]
+    pause: Pause
 
     def case(self, m: LayerMap, target: int) -> PictureCase:
         """One target's map on its own grid: what was enlarged for the sake of other findings is made again without
@@ -110,6 +114,7 @@ class _Bench:
 
     def alone(self, target: int) -> LayerMap:
         """The map of one target as it comes with the weights that the model has now and nothing else asked for."""
+        self.pause()
         targets = self.attribution.targets.take(torch.tensor([target]))
         row = self.attribution.rerun.inputs.take(targets.picture)
         (only,), _ = self.again(
@@ -165,10 +170,15 @@ class PictureCase:
         targets, inputs = a.targets.take(torch.tensor([self.target])), a.rerun.inputs
         row = inputs.take(targets.picture)
         fill = inputs.blank if inputs.blank is not None else inputs.tensor.new_zeros(inputs.tensor.shape[-3])
-        maps, score = (
+        maps, rerun = (
             to_frame(m.values, m.frame, row.frame, outside="edge").float(),
-            ViewRerun(a.rerun.view, inputs, targets).scores,
+            ViewRerun(a.rerun.view, inputs, targets),
         )
+
+        def score(pictures: Tensor, target: Tensor) -> Tensor:
+            self.bench.pause()
+            return rerun.scores(pictures, target)
+
         region = inside(row.frame)
         if m.time is None:
             (trust,) = assess(

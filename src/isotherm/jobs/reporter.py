@@ -22,6 +22,8 @@ class Reporter:
     """
 
     _cancelled: threading.Event
+    why: str = "cancelled"
+    """What ended the job, once it was asked to end."""
 
     def __new__(cls: type[Own], *args: Any, **kwargs: Any) -> Own:
         """A reporter that can be cancelled, also where a subclass has an ``__init__`` that does not call this one's."""
@@ -52,8 +54,8 @@ class Reporter:
         """An item is done or has failed; as its line in the run's ``items.jsonl``."""
 
     def preview(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
-        """A picture is explained: its maps before any file is written, for those who show them at once. The same comes
-        again in :meth:`shown`, with the names of its files, unless these cannot be written and the run fails.
+        """A picture is explained: its maps before they are checked and before any file is written, for those who show
+        them at once. The same comes again in :meth:`shown`, unless the files cannot be written and the run fails.
 
         Args:
             facts: as in :meth:`shown`, without files.
@@ -63,20 +65,34 @@ class Reporter:
         """
 
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
-        """An item is done: the maps themselves, for those who show them in a form of their own; before :meth:`item`.
+        """An item's files are written: the maps themselves, for those who show them in a form of their own; before
+        :meth:`item`.
 
         Args:
-            facts: as its line in the run's ``items.jsonl``.
+            facts: as its line in the run's ``items.jsonl``; a map that is still to be checked has ``checking`` instead
+                of a verdict, and :meth:`judged` follows.
             picture: (H, W, 3) uint8, what the maps lie over.
             maps: heatmaps, in the order of the facts.
             lines: of a question: what was asked and answered.
         """
 
+    def judged(self, facts: Mapping[str, Any]) -> None:
+        """An item's maps were checked, or will not be: between :meth:`shown` and :meth:`item`, where there is a check.
+
+        Args:
+            facts: as its line in the run's ``items.jsonl``; where no check came to an end, ``unchecked`` says why.
+        """
+
     def error(self, error: BaseException) -> None:
         """The exception behind a failed item, for those who look for its traceback."""
 
-    def cancel(self) -> None:
-        """Ask the job to end."""
+    def cancel(self, why: str = "cancelled") -> None:
+        """Ask the job to end.
+
+        Args:
+            why: in words that may stand beside what was not done for it.
+        """
+        self.why = why
         self._cancelled.set()
 
     @property
@@ -87,4 +103,6 @@ class Reporter:
     def check(self) -> None:
         """Raises JobCancelled where the job was asked to end."""
         if self.cancelled:
-            raise JobCancelled("the job was cancelled; what was finished is kept")
+            raise JobCancelled(
+                f"{'the job was cancelled' if self.why == 'cancelled' else self.why}; what was finished is kept"
+            )

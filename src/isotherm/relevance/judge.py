@@ -9,7 +9,7 @@ in a :class:`Case`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
@@ -21,8 +21,31 @@ from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
 
 Level = Literal["fast", "full"]
+Pause = Callable[[], None]
+"""Called between the steps of a check; what it raises ends the check, and leaves the model as it was."""
 FAST_TARGETS = 2
 """Targets that the fast check judges: every one costs dozens of forward passes."""
+
+
+def go_on() -> None:
+    """A :data:`Pause` of a check that nobody ends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """The check of one explanation's maps, which is still to be made and may take longer than the maps did.
+
+    Args:
+        chosen: which of the maps it is about.
+        judge: makes it: a verdict for each map, None for those that it is not about.
+    """
+
+    chosen: tuple[bool, ...]
+    judge: Callable[[Pause], tuple[Trust | None, ...]]
+
+    def __call__(self, pause: Pause = go_on) -> tuple[Trust | None, ...]:
+        """Make it."""
+        return self.judge(pause)
 
 
 @runtime_checkable

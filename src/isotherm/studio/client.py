@@ -126,7 +126,7 @@ class Studio:
     # --- explaining ----------------------------------------------------------------------------------------------
 
     def explain(self, pictures: Picture | Sequence[Picture], **options: Any) -> StudioRun:
-        """Explain pictures, and wait for it.
+        """Explain pictures, and wait for it and for the check of the maps.
 
         Args:
             pictures: one or several.
@@ -191,8 +191,8 @@ class Studio:
         return self._json("POST", f"/api/live/{quote(camera_id, safe='')}/snapshot")["id"]
 
     def events(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """What happens to a run, as it happens, up to its end: queued, running, progress, message, item, finished or
-        failed.
+        """What happens to a run, as it happens, up to its end: queued, running, progress, message, shown (a picture's
+        maps can be looked at), files, judged (they were checked), item, finished or failed.
 
         Args:
             run_id: of the run.

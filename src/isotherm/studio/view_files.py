@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isotherm.studio.store.blobs import NotThere
 
+Read = TypeVar("Read")
 FOLDER, INDEX = "view", "pictures.jsonl"
 
 
 def pictures_of(folder: Path) -> list[dict[str, Any]]:
-    """A line for each picture of a run that can be shown by now.
+    """A line for each picture of a run that can be shown by now: the latest that was written of it.
 
     Args:
         folder: the run's.
@@ -21,7 +23,21 @@ def pictures_of(folder: Path) -> list[dict[str, Any]]:
     if not fpath.is_file():
         return []
     *whole, _ = fpath.read_bytes().split(b"\n")  # a line is being written
-    return [json.loads(line) for line in whole]
+    latest = {one["index"]: one for one in map(json.loads, whole)}
+    return [latest[index] for index in sorted(latest)]
+
+
+def read_from(folder_of: Callable[[], Path], read: Callable[[Path], Read]) -> Read:
+    """What is read from a run's folder, also where the run ends meanwhile and the folder is moved to where it is kept.
+
+    Args:
+        folder_of: where it lies now.
+        read: reads from it.
+    """
+    try:
+        return read(folder_of())
+    except (NotThere, FileNotFoundError):
+        return read(folder_of())
 
 
 def view_path(folder: Path, index: int, suffix: str) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
-from isotherm.relevance.judge import FAST_TARGETS
+from isotherm.relevance.judge import FAST_TARGETS, Check, Pause
 from isotherm.relevance.method import Method, check_explains, is_additive, needs_of
 from isotherm.relevance.score import Score
 from isotherm.vlm.fills import Fill
@@ -105,8 +105,12 @@ def explain_answer(
     if silent and len(silent) == len(maps):
         notes.append("no part of the picture speaks for it, so nothing is drawn")
 
-    def assess() -> tuple[Trust | None, ...]:
-        return _assess(made, targets, len(inputs.pictures), "full" if trust == "full" else "fast", fill, seed)
+    # the first ones: an answer's words have an order of their own, and the surest of them say least
+    judged = targets if trust == "full" else targets[:FAST_TARGETS]
+    chosen_maps = tuple(trace.target in judged for trace, _, _ in made for _ in inputs.pictures)
+
+    def assess(pause: Pause) -> tuple[Trust | None, ...]:
+        return _assess(made, judged, len(inputs.pictures), "full" if trust == "full" else "fast", fill, seed, pause)
 
     return Explanation(
         tuple(maps),
@@ -115,7 +119,7 @@ def explain_answer(
         (),
         tuple(chosen),
         tuple(notes),
-        None if trust == "off" or not maps else assess,
+        None if trust == "off" or not maps else Check(chosen_maps, assess),
         tuple(premises),
         prompt=prompt,
         answer=answer,
@@ -126,13 +130,14 @@ def explain_answer(
 def by_picture(explanation: Explanation) -> list[Explanation]:
     """What was asked of several pictures together as one Explanation each, in the prompt's order."""
     numbers = sorted({int(m.meta["picture"]) for m in explanation})
+    known = cache(lambda pause: explanation.judged(pause).trust)  # the check is made once for all of them
 
     def of(number: int) -> Explanation:
         places = [i for i, m in enumerate(explanation) if m.meta["picture"] == number]
         maps = tuple(explanation[i] for i in places)
         assert maps[0].picture is not None
-        # trust is computed once for all of them, when it is first looked at
-        assess = None if explanation.assess is None else lambda: tuple(explanation.trust[i] for i in places)
+        chosen = tuple(explanation.to_be_judged[i] for i in places)
+        assess = None if explanation.assess is None else Check(chosen, lambda on: tuple(known(on)[i] for i in places))
         which = f"{maps[0].meta['shown']} {number + 1} of {len(numbers)}"
         return replace(
             explanation, maps=maps, picture=maps[0].picture, name=f"{explanation.name}, {which}", assess=assess
@@ -176,18 +181,17 @@ def _maps(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed: 
 
 def _assess(
     made: Sequence[tuple[TokenTrace, Method, Tensor]],
-    targets: Sequence[AnswerTarget],
+    judged: Sequence[AnswerTarget],
     pictures: int,
     level: Literal["fast", "full"],
     fill: Fill,
     seed: int,
+    pause: Pause,
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
-    # the first ones: an answer's words have an order of their own, and the surest of them say least
-    judged = targets[:FAST_TARGETS] if level == "fast" else targets
     for trace, method, values in made:
         known = (
-            judge_answer(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed)
+            judge_answer(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed, pause=pause)
             if trace.target in judged
             else None
         )

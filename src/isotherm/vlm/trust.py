@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from isotherm.metrics.perturbation import Curves, lost_scores, shares
 from isotherm.metrics.references import mix
 from isotherm.metrics.trust import Beside, Trust
-from isotherm.relevance.judge import Level, judge
+from isotherm.relevance.judge import Level, Pause, go_on, judge
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.trace import TokenTrace
@@ -30,6 +30,7 @@ def judge_answer(
     level: Level = "fast",
     fill: Fill = "mask",
     seed: int = 0,
+    pause: Pause = go_on,
 ) -> Trust:
     """Deletion and insertion beside random orders and the distance from the centre, and the map of a model with random
     weights.
@@ -38,8 +39,9 @@ def judge_answer(
         values: the map.
         again: makes it with whatever weights the model has at that moment; None: not checked.
         fill: what a token becomes.
+        pause: called before the model is run.
     """
-    (verdict,) = judge([AnswerCase(trace, values, again, fill)], level, seed=seed)
+    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause)], level, seed=seed)
     return verdict
 
 
@@ -54,12 +56,14 @@ class AnswerCase:
         relevance: of each token.
         remake: makes it again; None: not checked.
         fill: what a token becomes.
+        pause: called before the model is run.
     """
 
     trace: TokenTrace
     relevance: Float[Tensor, " n"]
     remake: Callable[[], Float[Tensor, " n"]] | None
     fill: Fill = "mask"
+    pause: Pause = go_on
 
     keep: ClassVar[tuple[str, ...]] = ()
     fractions: ClassVar[tuple[float, ...]] = (1.0,)
@@ -79,7 +83,14 @@ class AnswerCase:
     @property
     def again(self) -> Callable[[], Float[Tensor, "1 1 n"]] | None:
         remake = self.remake
-        return None if remake is None else lambda: remake().detach().cpu().float()[None, None]
+        if remake is None:
+            return None
+
+        def made() -> Float[Tensor, "1 1 n"]:
+            self.pause()
+            return remake().detach().cpu().float()[None, None]
+
+        return made
 
     def removal(self, level: Level, seed: int) -> Trust:
         values, n = self.relevance, len(self.relevance)
@@ -90,11 +101,13 @@ class AnswerCase:
             *(_random(n, seed, i) for i in range(orders)),
             _ranked(-centre_distance(self.trace), seed),
         ]
+        self.pause()
         curves = deletion_curves(self.trace, torch.stack(plan), steps=steps, fill=self.fill)
         back_curves = _reversed(curves)
         gone, back = curves.normalised_auc, back_curves.normalised_auc
         inserted = math.nan
         if level == "full":
+            self.pause()
             centre = deletion_curves(self.trace, plan[-1].flip(0)[None], steps=steps, fill=self.fill)
             inserted = float(_reversed(centre).normalised_auc[0])
         # the second order deletes the least relevant first

@@ -10,7 +10,7 @@ from PIL import Image
 
 from isotherm.studio.api import old_app
 from isotherm.studio.samples import samples
-from rigs.studio import png
+from rigs.studio import events_of, png
 
 OWN = {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
 
@@ -34,7 +34,9 @@ def test_a_picture_in_a_form_comes_back_as_a_heatmap(studio):
     assert shown.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(shown.content)).width >= 768
     assert studio.get("/view_heatmap", params={"path": facts["heatmap_id"]}).content == shown.content
-    # asked for again, it is the same file; removed by somebody, it is written again
+    # asked for again when its check has ended, it is the same file; removed by somebody, it is written again
+    (run,) = studio.get("/api/runs", params={"limit": 1}).json()["runs"]
+    events_of(studio, run["id"])
     again = studio.post("/generate_heatmap", params={"model": "scenes"}, files=files).json()
     assert again == facts
     studio.studio.heatmaps.path(facts["file"]).unlink()

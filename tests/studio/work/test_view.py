@@ -130,3 +130,32 @@ def test_a_preview_becomes_the_view_when_its_files_are_there(tmp_path):
     assert view == early
     writer.add({"name": "b.png"}, PICTURE, maps)  # one that nobody saw before
     assert [line["name"] for line in pictures_of(tmp_path / "run")] == ["a.png", "b.png"]
+
+
+def test_verdicts_are_written_when_they_are_known_and_in_the_place_of_what_stood_there(tmp_path):
+    (tmp_path / "run").mkdir()
+    writer = ViewWriter(tmp_path / "run", command="c")
+    heatmap = relevance([[0.0, 1.0, 2.0, 3.0]] * 2)
+    facts = [{"name": name, "maps": [{"label": "cat", "checking": True}]} for name in ("a.png", "b.png")]
+    for one in facts:  # of a batch
+        writer.preview(one, PICTURE, [heatmap])
+    assert [one["checking"] for one in pictures_of(tmp_path / "run")] == [True, True]
+    with pytest.raises(NotThere):  # nobody waits for the small picture
+        view_path(tmp_path / "run", 1, ".thumb.jpg")
+    values = view_path(tmp_path / "run", 0, ".f16").stat()
+    for one in facts:
+        writer.add(one, PICTURE, [heatmap])
+        before = view_of(tmp_path / "run", 0)["maps"][0]
+        assert (before["verdict"], before["checking"]) == (None, True) or one is facts[1]
+        judged = {"label": "cat", "verdict": "doubtful", "trust": "trust: → doubtful", "judgement": {"evidence": True}}
+        writer.judge({**one, "maps": [judged]})
+    for index, name in enumerate(("a.png", "b.png")):
+        view = view_of(tmp_path / "run", index)
+        assert (view["name"], view["maps"][0]["checking"]) == (name, False)
+        assert [view["maps"][0][key] for key in ("verdict", "trust")] == ["doubtful", "trust: → doubtful"]
+        assert view_path(tmp_path / "run", index, ".thumb.jpg").is_file()
+    assert [(one["index"], one["verdicts"]) for one in pictures_of(tmp_path / "run")] == [
+        (0, ["doubtful"]),
+        (1, ["doubtful"]),
+    ]
+    assert view_path(tmp_path / "run", 0, ".f16").stat() == values

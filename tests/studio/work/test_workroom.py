@@ -144,9 +144,10 @@ def test_more_than_may_wait_are_refused_and_not_taken_down(room):
     assert [told(room, run_id)[-1]["event"] for run_id in waiting] == ["finished"] * 3
 
 
-def test_a_run_that_takes_too_long_ends_with_its_process(room):
+def test_a_run_that_takes_too_long_ends_with_its_process(room, monkeypatch):
     warm = submit(room, "cat")
     assert told(room, warm)[-1]["event"] == "finished"
+    monkeypatch.setattr(workroom, "GRACE_S", 0.0)
     room.timeout_s = 0.5
     late = told(room, submit(room, "hang"))[-1]
     assert late == {"event": "failed", "status": "failed", "error": "it took longer than 0.5 s"}

@@ -26,7 +26,7 @@ def write_clip(
     stream: Iterator[tuple[Item, Explanation]],
     source: str,
     outputs: Outputs,
-    done: Callable[[Item, Explanation, list[str]], None],
+    done: Callable[[Item, Explanation, list[str]], Explanation],
 ) -> Iterator[ReportEntry]:
     """Write the overlays of a stream's frames as one MP4 (GIF where PyAV is missing), and yield report entries.
 
@@ -35,7 +35,7 @@ def write_clip(
 
     Args:
         done: called for every frame as soon as it is explained, with the files that are its own, of which there are
-            none.
+            none; gives the explanation with its verdicts.
     """
     maps: list[Heatmap | None] = []
     boxes: list[list[tuple[float, float, float, float]]] = []
@@ -54,9 +54,9 @@ def write_clip(
                 boxes.append([f.box for f in explanation.findings])
                 labels.append([f"{f.label} {f.confidence:.2f}" for f in explanation.findings])
                 times.append(item.time_s or 0.0)
-                done(item, explanation, [])
+                judged = done(item, explanation, [])
                 if len(maps) <= SHOWN:
-                    yield entry_of(explanation, f"{item.source} at {item.time_s or 0:.2f} s", outputs.command)
+                    yield entry_of(judged, f"{item.source} at {item.time_s or 0:.2f} s", outputs.command)
         except (KeyboardInterrupt, JobCancelled) as stop:
             stopped = stop
         if first is None:

@@ -121,30 +121,43 @@ def _column(heatmap: Heatmap, with_layer: bool) -> str:
     return f"{heatmap.meta['method']} at {heatmap.meta['layer']}" if with_layer else str(heatmap.meta["method"])
 
 
-def record_of(explanation: Explanation, files: list[str]) -> dict[str, Any]:
+def record_of(explanation: Explanation, files: list[str], *, checking: bool = False) -> dict[str, Any]:
     """Provenance of one picture: the question and its answer, every map's facts, statistics and frame, every finding,
     every file.
+
+    Args:
+        explanation: of the picture.
+        files: names of its own.
+        checking: its maps are still to be checked: those that will be say so, and nobody is made to wait for verdicts.
     """
+    judged = (
+        [{"checking": True} if wanted else {"trust": None} for wanted in explanation.to_be_judged]
+        if checking
+        else [
+            {"trust": line} | _judged(trust, explanation.unjudged)
+            for _, line, trust in zip_longest(explanation, explanation.trust_lines, explanation.trust)
+        ]
+    )
     question = (
         {}
         if explanation.prompt is None
         else {"question": explanation.prompt, "answer": explanation.answer, "forced": explanation.forced}
     )
     return question | {
-        "maps": [
-            _facts(heatmap) | {"trust": line} | _judged(trust)
-            for heatmap, line, trust in zip_longest(explanation, explanation.trust_lines, explanation.trust)
-        ],
+        "maps": [_facts(heatmap) | verdict for heatmap, verdict in zip(explanation, judged, strict=True)],
         "findings": [{"label": f.label, "confidence": f.confidence, "box": list(f.box)} for f in explanation.findings],
         "chosen": list(explanation.chosen),
         "warnings": list(explanation.warnings),
         "notes": list(explanation.notes),
         "files": files,
+        **({"unchecked": explanation.unjudged} if explanation.unjudged else {}),
     }
 
 
-def _judged(trust: Trust | None) -> dict[str, Any]:
-    """The verdict as a word, and the figures that it comes from; nothing where a map was not judged."""
+def _judged(trust: Trust | None, unjudged: str) -> dict[str, Any]:
+    """The verdict as a word, and the figures that it comes from; nothing where a map was not to be judged."""
+    if unjudged:
+        return {"verdict": "not checked"}
     return {} if trust is None else {"verdict": trust.verdict, "judgement": asdict(trust)}
 
 

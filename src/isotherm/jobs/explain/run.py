@@ -28,6 +28,7 @@ from isotherm.errors import (
     UnfitTargetError,
 )
 from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
+from isotherm.jobs.explain.check import checked
 from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
 from isotherm.jobs.explain.clip import write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
@@ -183,6 +184,7 @@ class _Work:
         self.status = "finished"
         self.fatal: Exception | None = None
         self._items = 0
+        self._stop: BaseException | None = None
         self._shown: set[str] = set()
 
     def entries(self, items: Iterator[Item]) -> Iterator[ReportEntry]:
@@ -248,17 +250,13 @@ class _Work:
                 self._fail(group[0][0].name, group[0][0].source, error)
             return
         for (item, _), explanation in zip(group, explanations, strict=True):
+            self._preview(item, explanation)
+        for (item, _), explanation in zip(group, explanations, strict=True):
             self.reporter.check()
-            try:
-                _ = explanation.trust  # judged before anything is written, so that a picture that fails leaves no files
-            except FATAL:
-                raise
-            except Exception as error:
-                self._fail(item.name, item.source, error)
-                continue
             for line in explanation.chosen:
                 self._once(line)
             yield item, explanation
+            self._go_on()
 
     def _one_question(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
         """All pictures, or a video's frames, in one prompt."""
@@ -271,15 +269,18 @@ class _Work:
             if fps is None and any(item.kind == "frame" for item, _ in group):
                 line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
                 explanation = replace(explanation, chosen=(*explanation.chosen, line))
-            _ = explanation.trust
         except NonFiniteError as error:
             self._fail(name, group[0][0].source, error)
             return
         for line in explanation.chosen:
             self._once(line)
         parts = by_picture(explanation)
-        for i, part in enumerate(parts):
-            yield group[i * len(group) // len(parts)][0], part
+        places = [group[i * len(group) // len(parts)][0] for i in range(len(parts))]
+        for item, part in zip(places, parts, strict=True):
+            self._preview(item, part)
+        for item, part in zip(places, parts, strict=True):
+            yield item, part
+            self._go_on()
 
     def _pictures(self, stream: Iterator[tuple[Item, Explanation]]) -> Iterator[ReportEntry]:
         held = list(stream) if self.options.shared_scale else stream
@@ -289,14 +290,13 @@ class _Work:
             else None
         )
         for item, explanation in held:
-            facts = to_json({"name": item.name, **record_of(explanation, [])})
-            self.reporter.preview(facts, explanation.picture, explanation, explanation.question_lines)
             files = write_maps(explanation, item.name, self.outputs, scale)
             panel = write_panel(explanation, item.name, self.outputs)
-            self._done(item, explanation, files + ([panel] if panel else []))
-            for line in lines_of(explanation):
+            judged = self._done(item, explanation, files + ([panel] if panel else []))
+            for line in lines_of(judged):
                 self.reporter.message(line, "result")
-            yield entry_of(explanation, item.source, self.outputs.command)
+            yield entry_of(judged, item.source, self.outputs.command)
+            self._go_on()
 
     def _moments(self, source: str | None, items: Iterator[Item]) -> Iterator[ReportEntry]:
         """One explanation of all frames of a source together, by a model that sees several moments."""
@@ -319,7 +319,6 @@ class _Work:
         try:
             clip = clip_of(frames(), name)
             (explanation,) = explain_pictures(self.opened, [clip], self.explaining, titles=[name])
-            _ = explanation.trust  # judged before anything is written, so that a clip that fails leaves no files
         except (*FATAL, JobCancelled):
             raise
         except Exception as error:
@@ -327,19 +326,36 @@ class _Work:
             return
         for line in explanation.chosen:
             self._once(line)
-        files = write_moments(explanation, self.outputs)
-        self._done(replace(seen[0], name=name, time_s=None), explanation, files)
+        item = replace(seen[0], name=name, time_s=None)
+        self._preview(item, explanation)
+        explanation = self._done(item, explanation, write_moments(explanation, self.outputs))
         for line in lines_of(explanation):
             self.reporter.message(line, "result")
         yield from entries_of_moments(explanation, source, self.outputs.command)
+        self._go_on()
 
-    def _done(self, item: Item, explanation: Explanation, files: list[str]) -> None:
-        """An item's line in the record, and the news of it."""
-        time = {} if item.time_s is None else {"time_s": item.time_s}
-        facts = self.outputs.run.done(item.name, source=item.source, **time, **record_of(explanation, files))
-        self.reporter.shown(facts, explanation.picture, explanation, explanation.question_lines)
-        self.reporter.item(facts)
+    def _preview(self, item: Item, explanation: Explanation) -> None:
+        """The news that there are maps, for those who look at them at once."""
+        facts = to_json({"name": item.name, **_time(item), **record_of(explanation, [], checking=True)})
+        self.reporter.preview(facts, explanation.picture, explanation, explanation.question_lines)
+
+    def _done(self, item: Item, explanation: Explanation, files: list[str]) -> Explanation:
+        """The news of an item's files, its check, and its line in the record; the explanation with its verdicts."""
+        facts = {"name": item.name, "source": item.source, **_time(item)}
+        early = to_json({**facts, **record_of(explanation, files, checking=True)})
+        self.reporter.shown(early, explanation.picture, explanation, explanation.question_lines)
+        judged, self._stop = checked(explanation, item.name, self.reporter, step=self._items, total=self.total)
+        line = self.outputs.run.done(**facts, **record_of(judged, files))
+        if explanation.assess is not None:
+            self.reporter.judged(line)
+        self.reporter.item(line)
         self._tick(item.name)
+        return judged
+
+    def _go_on(self) -> None:
+        """Raises what a check was ended by, now that its item is taken down."""
+        if self._stop is not None:
+            raise self._stop
 
     def _fail(self, name: str, source: str, error: Exception) -> None:
         reason = error.on_command_line() if isinstance(error, NonFiniteError) else error
@@ -356,6 +372,11 @@ class _Work:
         if line not in self._shown:
             self._shown.add(line)
             self.reporter.message(line)
+
+
+def _time(item: Item) -> dict[str, Any]:
+    """When in its video an item was, where it was in one."""
+    return {} if item.time_s is None else {"time_s": item.time_s}
 
 
 def _rate(items: Sequence[Item]) -> float | None:

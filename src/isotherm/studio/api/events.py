@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header
@@ -39,16 +40,20 @@ def routes(studio: Studio) -> APIRouter:
     return router
 
 
-async def end_of(room: Workroom, facts: RunFacts) -> Event:
+async def end_of(room: Workroom, facts: RunFacts, *, or_at: str = "") -> Event:
     """The last event of a run, when it has ended; other requests are answered meanwhile.
 
     Args:
         room: where it is worked on.
         facts: of the run.
+        or_at: an event that ends the waiting as well.
     """
     last: Event = {"event": "failed", "status": "interrupted", "error": "the studio is ending"}
-    async for pair in _changes(room, facts, 0):
-        last = last if pair is None else pair[1]
+    async with aclosing(_changes(room, facts, 0)) as changes:
+        async for pair in changes:
+            last = last if pair is None else pair[1]
+            if last["event"] == or_at:
+                break
     return last
 
 
@@ -60,7 +65,7 @@ async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator
             yield f"id: {pair[0]}\nevent: {pair[1]['event']}\ndata: {json.dumps(pair[1])}\n\n"
 
 
-async def _changes(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator[tuple[int, Event] | None]:
+async def _changes(room: Workroom, facts: RunFacts, number: int) -> AsyncGenerator[tuple[int, Event] | None]:
     """The events of a run behind a number, up to its end; None where nothing happened for a while."""
     loop, new = asyncio.get_running_loop(), asyncio.Event()
 

@@ -64,7 +64,10 @@ def routes(studio: Studio) -> APIRouter:
         if FORMS[form].of_map:
             return _drawn(studio, form, run, folder, index, map)
         if studio.room.place(run_id) is not None:
-            raise Refused(409, "the run has not ended yet; take single maps, or wait until it has ended")
+            raise Refused(
+                409,
+                "the run has not ended yet, so there is no verdict on its maps; take single maps, or wait until it has ended",
+            )
         if not (folder / RECORD).is_file():
             why = f": {run.message}" if run.message else ""
             raise Refused(409, f"the run ended without results ({run.status}{why}); ask for it again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,9 +23,10 @@ from isotherm.studio.heatmaps import NAME
 from isotherm.studio.requests import SHIPPED
 from isotherm.studio.samples import example
 from isotherm.studio.session import SESSION
+from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 from isotherm.studio.submissions import submit
-from isotherm.studio.view_files import pictures_of, view_of
+from isotherm.studio.view_files import pictures_of, read_from, view_of
 
 NO_SNAPSHOT = "there is no snapshot yet: send a picture with the request, or take one on the page first"
 MULTIPART = {
@@ -80,7 +82,7 @@ def routes(studio: Studio) -> APIRouter:
         classes: Annotated[str | None, Query(max_length=2000, description="what to look for, with commas")] = None,
     ) -> Any:
         """Explain the picture that comes with the request, or else the last snapshot of this session; answers when the
-        heatmap is there.
+        heatmap is there, and waits for no verdict on it.
         """
         options = {"model": model or _usual(studio), **({} if classes is None else {"classes": classes})}
         try:
@@ -88,10 +90,10 @@ def routes(studio: Studio) -> APIRouter:
             if picture_id is None:
                 raise Refused(409, NO_SNAPSHOT)
             run_id, _ = await run_in_threadpool(submit, studio, "explain", [picture_id], options)
-            last = await end_of(studio.room, studio.history.run(run_id))
-            if last["event"] != "finished":
+            last = await end_of(studio.room, studio.history.run(run_id), or_at="files")
+            if last["event"] == "failed":
                 raise Refused(422, str(last["error"]))
-            name = await run_in_threadpool(_heatmap_of, studio, run_id)
+            name = await run_in_threadpool(read_from, partial(studio.room.folder, run_id), partial(_heatmap_of, studio))
         except IsothermError as error:
             retry = {"retry-after": str(error.retry_s)} if hasattr(error, "retry_s") else {}
             return _failed(str(error), status_of(error), retry)
@@ -172,13 +174,12 @@ def _counted(request: Request) -> Any:
     return receive
 
 
-def _heatmap_of(studio: Studio, run_id: str) -> str:
+def _heatmap_of(studio: Studio, folder: Path) -> str:
     """The file of a run's first heatmap, written again where somebody removed it.
 
     Raises:
         Refused: nothing was explained.
     """
-    folder = studio.room.folder(run_id)
     for picture in pictures_of(folder):
         if picture["status"] != "done":
             raise Refused(422, picture["error"])
@@ -191,4 +192,4 @@ def _heatmap_of(studio: Studio, run_id: str) -> str:
             if drawn is not None:
                 return studio.heatmaps.keep(folder / drawn)
         raise Refused(422, " ".join(view["notes"]) or "the model found nothing in the picture")
-    raise Refused(422, "the run has no picture")
+    raise NotThere("the run has no picture")

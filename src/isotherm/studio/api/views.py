@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse
 
 from isotherm.studio.api.examples import PICTURE, VIEW, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.studio import Studio
-from isotherm.studio.view_files import FOLDER, pictures_of, view_of, view_path
+from isotherm.studio.view_files import FOLDER, pictures_of, read_from, view_of, view_path
 
 Index = Annotated[int, PathParameter(ge=0, le=99_999, description="the picture's number, from 0", examples=[0])]
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 """A picture of a run never changes."""
+NEVER = {"cache-control": "no-store"}
 
 
 def _file(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -30,7 +31,9 @@ def routes(studio: Studio) -> APIRouter:
 
     @router.get("/api/runs/{run_id}/view", responses={**answered({"pictures": [PICTURE]}), **refusals(404, 422)})
     def views(run_id: Id) -> dict[str, Any]:
-        """The pictures of a run, those that are done while it runs: what a gallery shows, sorts and filters by."""
+        """The pictures of a run, those that can be shown while it runs: what a gallery shows, sorts and filters by.
+        ``checking``: a map of it has no verdict yet, and will have one.
+        """
         history.run(run_id)
         base = f"/api/runs/{run_id}/view"
         pictures = pictures_of(room.folder(run_id))
@@ -40,31 +43,45 @@ def routes(studio: Studio) -> APIRouter:
 
     @router.get("/api/runs/{run_id}/view/{index}", responses={**answered(VIEW), **refusals(404, 422)})
     def view(run_id: Id, index: Index) -> dict[str, Any]:
-        """A picture with what each of its maps is, and where its values lie in ``values``."""
+        """A picture with what each of its maps is, and where its values lie in ``values``. It is there before its maps
+        are checked: those that are being checked have ``checking`` and no ``verdict``; the event ``judged`` follows.
+        """
         history.run(run_id)
         image = f"/api/runs/{run_id}/view/{index}/image"
-        return {**view_of(room.folder(run_id), index), "image": image}
+        return {**read_from(partial(room.folder, run_id), lambda folder: view_of(folder, index)), "image": image}
 
     @router.get(
         "/api/runs/{run_id}/view/{index}/values", response_class=Response, responses=_file("application/octet-stream")
     )
-    def values(run_id: Id, index: Index) -> FileResponse:
+    def values(run_id: Id, index: Index) -> Response:
         """The values of a picture's maps, one behind the other, as little-endian float16 in units of ``unit``."""
         return _send(run_id, index, ".f16", "application/octet-stream")
 
     @router.get("/api/runs/{run_id}/view/{index}/image", response_class=Response, responses=_file("image/jpeg"))
-    def image(run_id: Id, index: Index) -> FileResponse:
+    def image(run_id: Id, index: Index) -> Response:
         """The picture as the model saw it, upright, in RGB, with at most 2560 pixels on its longer side."""
         return _send(run_id, index, ".jpg", "image/jpeg")
 
     @router.get("/api/runs/{run_id}/view/{index}/thumb", response_class=Response, responses=_file("image/jpeg"))
-    def thumb(run_id: Id, index: Index, bare: bool = False) -> FileResponse:
-        """The same, small, with its first map over it, where that says anything; ``bare``: the picture alone."""
-        has_map = not bare and (room.folder(run_id) / FOLDER / f"{index:05d}.map.jpg").is_file()
-        return _send(run_id, index, ".map.jpg" if has_map else ".thumb.jpg", "image/jpeg")
+    def thumb(run_id: Id, index: Index, bare: bool = False) -> Response:
+        """The same, small, with its first map over it, where that says anything; ``bare``: the picture alone.
 
-    def _send(run_id: str, index: int, suffix: str, kind: str) -> FileResponse:
+        The picture itself is sent for the moment after it can be shown, in which the small one is made.
+        """
+        small = [
+            suffix for suffix in ((".thumb.jpg",) if bare else (".map.jpg", ".thumb.jpg")) if _is(run_id, index, suffix)
+        ]
+        return (
+            _send(run_id, index, small[0], "image/jpeg") if small else _send(run_id, index, ".jpg", "image/jpeg", NEVER)
+        )
+
+    def _is(run_id: str, index: int, suffix: str) -> bool:
+        return (room.folder(run_id) / FOLDER / f"{index:05d}{suffix}").is_file()
+
+    def _send(run_id: str, index: int, suffix: str, kind: str, headers: dict[str, str] = FOREVER) -> Response:
         history.run(run_id)
-        return FileResponse(view_path(room.folder(run_id), index, suffix), media_type=kind, headers=FOREVER)
+        # read whole: they are small, and the folder may be moved to where it is kept while they are sent
+        data = read_from(partial(room.folder, run_id), lambda folder: view_path(folder, index, suffix).read_bytes())
+        return Response(data, media_type=kind, headers=headers)
 
     return router

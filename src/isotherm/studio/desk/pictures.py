@@ -52,16 +52,17 @@ def show(fpath: str, name: str, shown: str, side: int) -> None:
     save_shown(Image.fromarray(read_picture(fpath, name=name).array), Path(shown), side)
 
 
-def save_shown(image: Image.Image, fpath: Path, side: int = SHOWN_SIDE) -> None:
+def save_shown(image: Image.Image, fpath: Path, side: int = SHOWN_SIDE, *, durable: bool = True) -> None:
     """Write a picture as a JPEG for the page, whole or not at all.
 
     Args:
         image: RGB.
         fpath: the file.
         side: its longer side, at most.
+        durable: as of :func:`isotherm.atomic.atomic_write`.
     """
     if max(image.size) > side:
         image = image.copy()
         image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    with atomic_write(fpath) as file:
+    with atomic_write(fpath, durable=durable) as file:
         image.save(file, "JPEG", quality=88 if side > THUMB_SIDE else 80)

@@ -1,6 +1,7 @@
 /* Many pictures at a glance: those of a run, sorted and narrowed, or the same pictures as two models explained them. */
 import { el } from "./dom.js";
 import { counted, momentText, verdictTone } from "./names.js";
+import { CHECKING } from "./judged.js";
 import { moved, narrowed, ORDERS, sorted, together, wordsOf } from "./order.js";
 
 /** @typedef {import("./order.js").Item} Item */
@@ -58,13 +59,13 @@ export class Gallery {
   /** @param {Item} item */
   tile(item) {
     const parts = this.sets.map((set) => ({ set, item: set.pictures[item.index] ?? item }));
-    const name = [momentText(item), ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.join(", "), one.error].filter(Boolean).join(", "))].join("; ");
+    const name = [momentText(item), ...parts.map(({ item: one }) => [one.labels[0], one.verdicts.filter(Boolean).join(", "), one.checking ? CHECKING : "", one.error].filter(Boolean).join(", "))].join("; ");
     const loading = item.index < SOON ? "eager" : "lazy";
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
       el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading, width: 150, height: 112 })))),
       el("span", { class: "name", text: momentText(item) }),
       ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", title: "Score: how strongly the model says it", text: `score ${Number(one.score.toPrecision(3))}` }),
-        worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : null))));
+        worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : one.checking ? el("i", { class: "verdict", text: CHECKING }) : null))));
   }
 
   mark() {

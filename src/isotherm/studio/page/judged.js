@@ -38,20 +38,40 @@ const MEANINGS = /** @type {Record<string, string>} */ ({
   "no evidence": "No value of the map is above 0: there is nothing to believe or doubt.",
 });
 
+/** The word that stands for a verdict that is being found out. */
+export const CHECKING = "being checked…";
+
+/** Why a check came to no end, as the line of a map that was to be checked says it; empty of any other. @param {{verdict?: string | null, trust?: string, judgement?: Judgement | null}} map */
+export function whyUnchecked({ verdict, trust, judgement }) {
+  return verdict && !judgement ? (/^trust: not checked \((.*)\)$/s.exec(trust ?? "")?.[1] ?? "") : "";
+}
+
+/**
+ * What a person is told when maps were checked.
+ * @param {(string | null | undefined)[]} verdicts
+ */
+export function checkedText(verdicts) {
+  const words = [...new Set(verdicts.filter(Boolean))];
+  return words.length ? `checked: ${words.join(", ")}` : "";
+}
+
 /**
  * Why a map has no verdict, as far as those beside it tell.
- * @param {{verdict?: string | null}[]} beside
+ * @param {{verdict?: string | null, checking?: boolean}[]} beside
  */
 export function whyNotJudged(beside) {
-  return beside.some(({ verdict }) => verdict) ? "The fast check looks at the two surest findings of a picture; ask with the full check to judge every map." : "It was made without a check.";
+  return beside.some(({ verdict, checking }) => verdict || checking) ? "The fast check looks at the two surest findings of a picture; ask with the full check to judge every map." : "It was made without a check.";
 }
 
 /**
  * The verdict of a map in a line: the word, why, and how often it errs.
- * @param {{verdict?: string | null, trust?: string, judgement?: Judgement | null}} map
+ * @param {{verdict?: string | null, trust?: string, judgement?: Judgement | null, checking?: boolean}} map
  * @returns {{word: string, reason: string, errs: string}}
  */
-export function verdictLine({ verdict, trust, judgement }) {
+export function verdictLine({ verdict, trust, judgement, checking }) {
+  if (checking) return { word: CHECKING, reason: "The map is there; its verdict comes here by itself.", errs: "" };
+  const why = whyUnchecked({ verdict, trust, judgement });
+  if (verdict && why) return { word: verdict, reason: `(${why})`, errs: "" };
   if (!verdict || !judgement) return { word: "", reason: "This map was not judged.", errs: "" };
   const reason = /\(([^()]*)\)$/.exec(trust ?? "")?.[1] ?? "";
   return { word: verdict, reason: reason && `${reason[0].toUpperCase()}${reason.slice(1)}.`, errs: errorText(verdict, judgement) };

@@ -82,6 +82,18 @@ class Look {
     this.opened();
   }
 
+  /** The shown picture's maps were checked. @param {any[]} facts of each map, by now */
+  judge(facts) {
+    this.maps.forEach((map, i) => {
+      const { verdict, judgement, trust, checking } = facts[i];
+      Object.assign(map, { verdict, judgement, trust, checking });
+      find(".verdict", this.list.children[i]).replaceWith(badgeOf(map, this.maps));
+    });
+    if (!this.stage.map) return;
+    this.showVerdict(this.stage.map);
+    this.opened();
+  }
+
   clear() {
     this.show("", { name: "", h: 1, w: 1, boxes: [], labels: [], image: null }, []);
   }

@@ -33,7 +33,7 @@ class Studio {
     this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
     this.tray = new Tray(byId("pictures"), state, { changed: () => this.ask?.refresh() });
     this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen, onlyShown: () => this.onlyShown() });
-    this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine), item: (id, mine) => this.item(id, mine) });
+    this.work = new Work(byId("work"), { ended: (id, stage, mine) => void this.ended(id, stage, mine), item: (id, mine) => this.item(id, mine), judged: (id) => { if (this.place.run === id) void this.shown.judged().catch(fail); } });
     this.shown = new Shown(byId("shown"), state, {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),

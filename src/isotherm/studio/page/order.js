@@ -3,7 +3,7 @@ import { plainLabel, VERDICTS } from "./names.js";
 
 /**
  * A picture of a run, as the studio lists it.
- * @typedef {{index: number, name: string, verdicts: string[], labels: string[], maps: number, peak: number | null, score: number | null, thumb: string, status: string, error: string | null, moment_s?: number | null}} Item
+ * @typedef {{index: number, name: string, verdicts: string[], checking?: boolean, labels: string[], maps: number, peak: number | null, score: number | null, thumb: string, status: string, error: string | null, moment_s?: number | null}} Item
  */
 
 /** The orders of a gallery, with their words. */

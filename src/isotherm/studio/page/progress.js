@@ -6,13 +6,13 @@ import { BEGUN, next } from "./stages.js";
 
 /** @typedef {import("./stages.js").Stage} Stage */
 
-const EVENTS = ["queued", "running", "progress", "message", "shown", "item", "finished", "failed"];
+const EVENTS = ["queued", "running", "progress", "message", "shown", "judged", "item", "finished", "failed"];
 
 /** The list of runs at work. */
 export class Work {
   /**
    * @param {HTMLElement} root a list
-   * @param {{ended: (id: string, stage: Stage, mine: boolean) => void, item: (id: string, mine: boolean) => void}} on
+   * @param {{ended: (id: string, stage: Stage, mine: boolean) => void, item: (id: string, mine: boolean) => void, judged: (id: string) => void}} on
    */
   constructor(root, on) {
     this.root = root;
@@ -40,8 +40,10 @@ export class Work {
       const before = stage;
       stage = next(stage, event);
       row.draw(stage);
-      if (before.status !== stage.status || stage.ended) say(`${title}: ${stage.line}`);
+      const begins = stage.doing !== before.doing && !stage.items; // of many pictures, nobody wants to hear it of each
+      if (before.status !== stage.status || begins || stage.ended) say(`${title}: ${stage.line}`);
       if (event.event === "shown" || event.event === "item") this.on.item(id, mine);
+      if (event.event === "judged") this.on.judged(id);
       if (stage.ended) end();
     };
     const end = () => {

@@ -34,6 +34,7 @@ export class Shown {
     this.busy = new AbortController();
     /** @type {Promise<void>} */
     this.opened = Promise.resolve();
+    this.checks = 0; // of maps, that were told of
     this.head = el("header", { class: "run" });
     this.strip = el("div", { class: "strip", role: "group", "aria-label": "Pictures of this run", hidden: true, on: { keydown: along } });
     this.viewer = el("div", { class: "viewer" });
@@ -64,11 +65,41 @@ export class Shown {
     if (busy !== this.busy) return true; // something else is shown by now
     if (pictures.length !== this.pictures.length) return false;
     [this.run, this.pictures] = [run, pictures];
+    if (this.isChecking) await this.judged();
     this.drawHead();
     this.drawFilm();
     this.drawAdds();
     this.on.seen(run, this.picture);
     return true;
+  }
+
+  /** Whether a map that is shown is being checked, as far as the page knows. */
+  get isChecking() {
+    return (this.picture?.maps ?? []).some((/** @type {any} */ map) => map.checking);
+  }
+
+  /** Maps of the run that is shown were checked: their verdicts are drawn, and nothing else is disturbed. */
+  async judged() {
+    this.checks += 1;
+    await this.opened.catch(() => {});
+    const { run, busy, index, picture } = this;
+    if (!run) return;
+    try {
+      const path = `/api/runs/${run.id}/view`, waits = this.isChecking;
+      const [{ pictures }, now] = await Promise.all([get(path, busy.signal), waits ? get(`${path}/${index}`, busy.signal) : null]);
+      if (busy !== this.busy || run.id !== this.run?.id) return;
+      if (pictures.length === this.pictures.length) {
+        this.pictures = pictures;
+        this.drawStrip();
+        this.markStrip();
+        this.on.sets([{ run, pictures }, ...(this.second ? [this.second] : [])], this.index);
+      }
+      if (!now || picture !== this.picture) return;
+      picture.maps.forEach((/** @type {any} */ map, /** @type {number} */ i) => Object.assign(map, now.maps[i]));
+      this.look.judge(picture.maps);
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
+    }
   }
 
   /** @param {string} id @param {AbortSignal} signal @returns {Promise<[any, {pictures: any[]}]>} */
@@ -138,7 +169,7 @@ export class Shown {
   async load(index, map, signal) {
     this.viewer.setAttribute("aria-busy", "true");
     try {
-      const path = `/api/runs/${this.run.id}/view/${index}`;
+      const path = `/api/runs/${this.run.id}/view/${index}`, { checks } = this;
       const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
       const image = new Image(); // at once, so that no other picture stands under these words meanwhile
       image.src = `${path}/image`;
@@ -150,6 +181,7 @@ export class Shown {
       this.drawBelow();
       this.drawAdds();
       this.on.seen(this.run, picture);
+      if (checks !== this.checks && this.isChecking) void this.judged().catch(fail); // it was told of meanwhile
     } finally {
       this.viewer.removeAttribute("aria-busy");
     }

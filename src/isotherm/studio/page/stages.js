@@ -1,12 +1,14 @@
 /* What the events of a run come to: a line, a share, an end. Nothing here touches the page. */
 
+import { checkedText } from "./judged.js";
+
 /**
- * @typedef {{status: string, line: string, share: number | null, place: number, items: number, error: string, notes: string[], ended: boolean}} Stage
- * share: how much is done, from 0 to 1; null where nobody knows.
+ * @typedef {{status: string, line: string, share: number | null, place: number, items: number, error: string, notes: string[], doing: string, checked: string, ended: boolean}} Stage
+ * share: how much is done, from 0 to 1; null where nobody knows. doing: the stage of the work that it is in. checked: what came of the check of the latest maps.
  */
 
 /** @type {Stage} */
-export const BEGUN = { status: "queued", line: "Waiting", share: null, place: 0, items: 0, error: "", notes: [], ended: false };
+export const BEGUN = { status: "queued", line: "Waiting", share: null, place: 0, items: 0, error: "", notes: [], doing: "", checked: "", ended: false };
 
 /**
  * A stage and an event -> the next stage.
@@ -22,13 +24,15 @@ export function next(stage, event) {
     case "running":
       return { ...stage, status: "running", place: 0, line: "Opening the model", share: null };
     case "progress":
-      return { ...stage, status: "running", line: lineOf(event), share: event.total ? Math.min(1, event.step / event.total) : null };
+      return { ...stage, status: "running", doing: event.stage ?? "", line: lineOf(event), share: event.total ? Math.min(1, event.step / event.total) : null };
     case "message":
       return { ...stage, notes: event.kind === "result" ? stage.notes : [...stage.notes, event.text] };
+    case "judged":
+      return { ...stage, checked: checkedText(event.verdicts ?? []) };
     case "item":
       return { ...stage, items: stage.items + 1 };
     case "finished":
-      return { ...stage, status: event.status ?? "finished", line: event.status === "cancelled" ? "Cancelled; what was done is kept" : "Finished", share: 1, error: (event.failures ?? []).join("\n"), ended: true };
+      return { ...stage, status: event.status ?? "finished", line: [event.status === "cancelled" ? "Cancelled; what was done is kept" : "Finished", stage.items < 2 && stage.checked].filter(Boolean).join("; "), share: 1, error: [...(event.failures ?? []), ...(event.unchecked ?? [])].join("\n"), ended: true };
     case "failed":
       return { ...stage, status: event.status ?? "failed", line: event.status === "cancelled" ? "Cancelled" : event.status === "interrupted" ? "Interrupted" : "It failed", error: event.status === "cancelled" ? "" : (event.error ?? ""), share: null, ended: true };
     default:

@@ -1,7 +1,7 @@
 /* How far a map may be believed: the verdict, its reasons, and the curves that it comes from. */
 import { curveChart, tableOf } from "./chart.js";
 import { el } from "./dom.js";
-import { besideText, DEPENDS_BELOW, meaningOf, percentText } from "./judged.js";
+import { besideText, DEPENDS_BELOW, meaningOf, percentText, whyUnchecked } from "./judged.js";
 
 /** @typedef {import("./judged.js").Judgement} Judgement */
 
@@ -27,6 +27,9 @@ export function figureTable(judgement) {
 export function showVerdict(root, map) {
   /** @type {Judgement | null} */
   const judgement = map.judgement;
+  const why = whyUnchecked(map);
+  if (map.checking) return root.replaceChildren(el("p", { class: "hint", text: "The map is being checked: what it marks is taken away and put back, and it is made again with random weights. That takes longer than making it; the curves come here when it has ended." }));
+  if (why) return root.replaceChildren(el("p", { class: "hint", text: `This map was to be checked, and was not: ${why}. Ask again to have it checked.` }));
   if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “trust” set to fast or full; fast checks the two surest findings of a picture." }));
   root.replaceChildren(el("p", { class: "line", text: meaningOf(map.verdict, judgement) }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
     figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) }));

@@ -3,14 +3,17 @@
 In the run's folder ``view/``, for picture number N: ``N.json`` (findings, notes and what each map is), ``N.f16`` (the
 maps' values, one behind the other), ``N.jpg`` and ``N.thumb.jpg`` (the picture, upright), and ``N.map.jpg`` (the small
 one with its first map over it, where that says anything). ``pictures.jsonl`` gains a line for each picture as soon as
-it can be shown, so that a batch can be looked at while it runs.
+it can be shown, so that a batch can be looked at while it runs, and another in its place when its maps were checked.
+Nothing here is forced to the disk while somebody waits: a run's folder counts from when it is kept on.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,26 @@ SMALL = Style(lines=(), peak=False, unseen=False)
 """Of pictures that are listed: lines would be all that is seen of them."""
 BINS = 32
 """Of a histogram."""
-OF_A_MAP = ("method", "layer", "model", "score", "probability", "confidence", "part", "finding", "verdict", "judgement")
+OF_A_MAP = ("method", "layer", "model", "score", "probability", "confidence", "part", "finding")
 """Facts of a map that the page shows as they are."""
+
+
+@dataclass
+class _Shown:
+    """A picture of the run that can be shown, and is not complete yet.
+
+    Args:
+        item: the name of the item that it belongs to.
+        index: its number.
+        fpath: the file of what the page knows of it, which is ``view``.
+        thumb: writes the small pictures; None when that is done.
+    """
+
+    item: str
+    index: int
+    fpath: Path
+    view: dict[str, Any]
+    thumb: Callable[[], None] | None
 
 
 class ViewWriter:
@@ -50,7 +71,8 @@ class ViewWriter:
     def __init__(self, folder: Path, *, command: str, heatmaps: HeatmapFolder | None = None) -> None:
         self._run, self._folder, self._command, self._heatmaps = folder, folder / FOLDER, command, heatmaps
         self._count = 0
-        self._ahead: tuple[Path, dict[str, Any]] | None = None
+        self._ahead: deque[list[_Shown]] = deque()  # items whose files are not named yet
+        self._open: list[_Shown] = []  # pictures of the item whose check is not told of yet
 
     def preview(
         self,
@@ -59,7 +81,8 @@ class ViewWriter:
         maps: Sequence[Heatmap],
         lines: Sequence[str] = (),
     ) -> None:
-        """Write an item before its files are there; :meth:`add` of the same item then only names them.
+        """Write an item before its files are there; :meth:`add` of the same item, in the same order, then only names
+        them.
 
         Args:
             facts: as in :meth:`add`, without files.
@@ -67,9 +90,7 @@ class ViewWriter:
             maps: in the order of the record.
             lines: of a question: what was asked and answered.
         """
-        if not maps or maps[0].moments is None:
-            none = [None] * len(maps)
-            self._ahead = self._add(facts, str(facts["name"]), picture, list(maps), none, lines, facts.get("time_s"))
+        self._ahead.append(self._item(facts, picture, maps, lines))
 
     def add(
         self,
@@ -86,28 +107,55 @@ class ViewWriter:
             maps: in the order of the record.
             lines: of a question: what was asked and answered.
         """
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            fpath, view = ahead
-            for i, entry in enumerate(view["maps"]):
-                entry.update(self._files(facts, i))
-            _write(fpath, _json(view))
-            return
+        is_ahead = bool(self._ahead) and self._ahead[0][0].item == str(facts["name"])
+        self._open = self._ahead.popleft() if is_ahead else self._item(facts, picture, maps, lines)
+        kept = [self._files(facts, i) for i in range(len(maps))]
+        for shown in self._open:
+            if shown.thumb is not None:
+                shown.thumb()
+                shown.thumb = None
+            for entry, files in zip(shown.view["maps"], kept, strict=True):
+                entry.update(files)
+            _write(shown.fpath, _json(shown.view))
+
+    def judge(self, facts: Mapping[str, Any]) -> None:
+        """Write the verdicts of the item that was added last.
+
+        Args:
+            facts: its line in the run's record.
+        """
+        for shown in self._open:
+            for entry, known in zip(shown.view["maps"], facts.get("maps", ()), strict=True):
+                entry.update(_verdict(known))
+            _write(shown.fpath, _json(shown.view))
+            self._list(_summary(shown.view), shown.index)
+
+    def _item(
+        self,
+        facts: Mapping[str, Any],
+        picture: UInt8[np.ndarray, "H W 3"],
+        maps: Sequence[Heatmap],
+        lines: Sequence[str],
+    ) -> list[_Shown]:
+        """Write an item's picture, or that of each of its moments."""
         if not maps or maps[0].moments is None:
-            self._add(facts, str(facts["name"]), picture, list(maps), [None] * len(maps), lines, facts.get("time_s"))
-            return
+            none = [None] * len(maps)
+            return [self._add(facts, str(facts["name"]), picture, list(maps), none, lines, facts.get("time_s"))]
         scales = [shared_scale([heatmap]) for heatmap in maps]
+        shown = []
         for i, moment in enumerate(maps[0]):
             assert moment.moments is not None
             assert moment.picture is not None
             times = moment.moments.times_s
             when = None if times is None else float(times[0][0])
             name = f"{facts['name']}, {moment.moments.names[0]}"
-            self._add(facts, name, moment.picture, [one[i] for one in maps], scales, lines, when)
+            shown.append(self._add(facts, name, moment.picture, [one[i] for one in maps], scales, lines, when))
+        return shown
 
     def fail(self, name: str, reason: str) -> None:
         """Take down that an item failed, and why."""
-        self._list({"name": name, "status": "failed", "error": reason, "maps": 0, "verdicts": [], "labels": []})
+        line = {"name": name, "status": "failed", "error": reason, "maps": 0}
+        self._list({**line, "verdicts": [], "checking": False, "labels": []})
 
     def _add(
         self,
@@ -118,16 +166,16 @@ class ViewWriter:
         scales: Sequence[Scale | None],
         lines: Sequence[str],
         moment_s: float | None,
-    ) -> tuple[Path, dict[str, Any]]:
-        """Write a picture of the run; the file of what the page knows of it, and that."""
+    ) -> _Shown:
+        """Write a picture of the run, but for the small ones, which nobody waits for."""
         self._folder.mkdir(exist_ok=True)
         findings = list(facts.get("findings", ()))
         boxes = [list(one["box"]) for one in findings]
         recorded = list(facts.get("maps", ())) or [dict(one.meta) for one in maps]
         entries, blocks, offset = [], [], 0
-        for i, (heatmap, scale, known) in enumerate(zip(maps, scales, recorded, strict=True)):
+        for heatmap, scale, known in zip(maps, scales, recorded, strict=True):
             entry, block = self._map(heatmap, scale, known, boxes)
-            entry |= {"offset": offset, "bytes": len(block), **self._files(facts, i)}
+            entry |= {"offset": offset, "bytes": len(block), "files": [], "heatmap": None}
             entries.append(entry)
             blocks.append(block)
             offset += len(block)
@@ -151,13 +199,18 @@ class ViewWriter:
         stem = self._folder / f"{self._count:05d}"
         _write(stem.with_suffix(".f16"), b"".join(blocks))
         image = Image.fromarray(picture)
-        save_shown(image, stem.with_suffix(".jpg"))
-        save_shown(image, stem.with_suffix(".thumb.jpg"), THUMB_SIDE)
-        if maps and not silence_of(maps[0]):
-            save_shown(_small(image, maps[0], scales[0]), stem.with_suffix(".map.jpg"), THUMB_SIDE)
+        save_shown(image, stem.with_suffix(".jpg"), durable=False)
+
+        def thumb() -> None:
+            save_shown(image, stem.with_suffix(".thumb.jpg"), THUMB_SIDE, durable=False)
+            if maps and not silence_of(maps[0]):
+                small = _small(image, maps[0], scales[0])
+                save_shown(small, stem.with_suffix(".map.jpg"), THUMB_SIDE, durable=False)
+
         _write(stem.with_suffix(".json"), _json(view))
+        shown = _Shown(str(facts["name"]), self._count, stem.with_suffix(".json"), view, thumb)
         self._list(_summary(view))
-        return stem.with_suffix(".json"), view
+        return shown
 
     def _map(
         self, heatmap: Heatmap, scale: Scale | None, known: Mapping[str, Any], boxes: Sequence[Sequence[float]]
@@ -171,7 +224,7 @@ class ViewWriter:
             "type": "f2",
             "unit": unit,
             **{key: known.get(key) for key in OF_A_MAP},
-            "trust": known.get("trust") or "",
+            **_verdict(known),
             "statistics": statistics,
             "command": self._command,
         }
@@ -184,11 +237,12 @@ class ViewWriter:
         kept = None if drawn is None or self._heatmaps is None else self._heatmaps.keep(self._run / drawn)
         return {"files": files, "heatmap": kept}
 
-    def _list(self, line: Mapping[str, Any]) -> None:
+    def _list(self, line: Mapping[str, Any], index: int | None = None) -> None:
+        """A line for the next picture, or in the place of an earlier one."""
         self._folder.mkdir(exist_ok=True)
         with (self._folder / INDEX).open("ab") as file:
-            file.write(_json({"index": self._count, **line}) + b"\n")
-        self._count += 1
+            file.write(_json({"index": self._count if index is None else index, **line}) + b"\n")
+        self._count += index is None
 
 
 def _small(image: Image.Image, heatmap: Heatmap, scale: Scale | None) -> Image.Image:
@@ -209,9 +263,20 @@ def _summary(view: Mapping[str, Any]) -> dict[str, Any]:
         "error": None,
         "maps": len(maps),
         "verdicts": [one["verdict"] for one in maps],
+        "checking": any(one["checking"] for one in maps),
         "labels": [one["label"] for one in maps],
         "score": max(scores, default=None),
         "peak": max(peaks, default=None),
+    }
+
+
+def _verdict(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of whether to believe a map; ``checking``: that is being found out."""
+    return {
+        "verdict": known.get("verdict"),
+        "judgement": known.get("judgement"),
+        "trust": known.get("trust") or "",
+        "checking": bool(known.get("checking")),
     }
 
 
@@ -236,7 +301,7 @@ def _masses(heatmap: Heatmap, boxes: Sequence[Sequence[float]]) -> list[float | 
 
 
 def _write(fpath: Path, data: bytes) -> None:
-    with atomic_write(fpath) as file:
+    with atomic_write(fpath, durable=False) as file:
         file.write(data)
 
 

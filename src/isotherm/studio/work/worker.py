@@ -63,6 +63,8 @@ class PipeReporter(Reporter):
         super().__init__()
         self._pipe, self.run_id, self._inputs = pipe, run_id, inputs
         self._make_view, self._view = view, cast("ViewWriter | None", None)
+        self.unchecked: list[str] = []
+        """Items whose check came to no end, and why."""
 
     def send(self, event: str, **facts: Any) -> None:
         """An event of this run."""
@@ -81,6 +83,13 @@ class PipeReporter(Reporter):
 
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         self._writer().add(facts, picture, maps, lines)
+        self.send("files", name=facts.get("name"))
+
+    def judged(self, facts: Mapping[str, Any]) -> None:
+        self._writer().judge(facts)
+        if why := facts.get("unchecked"):
+            self.unchecked.append(self._plain(f"{moment_words(str(facts['name']))}: not checked ({why})"))
+        self.send("judged", name=facts.get("name"), verdicts=[one.get("verdict") for one in facts.get("maps", ())])
 
     def item(self, facts: Mapping[str, Any]) -> None:
         if facts.get("status") == "failed":
@@ -103,8 +112,8 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     """Do jobs until the studio closes the pipe or ends.
 
     Args:
-        pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, or ``{"cancel": run}``;
-            events go out, the last one of a run is ``finished`` or ``failed``.
+        pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, or ``{"cancel": run,
+            "why"}``; events go out, the last one of a run is ``finished`` or ``failed``.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well.
@@ -112,7 +121,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the studio decides what it means
     orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     current: dict[str, Reporter] = {}
-    cancelled: set[str] = set()
+    cancelled: dict[str, str] = {}
 
     def read() -> None:
         # beside the job, so that it can be cancelled while it runs
@@ -120,9 +129,9 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
             while True:
                 order = pipe.recv()
                 if (run_id := order.get("cancel")) is not None:
-                    cancelled.add(run_id)
+                    cancelled[run_id] = order.get("why", "cancelled")
                     if (reporter := current.get(run_id)) is not None:
-                        reporter.cancel()
+                        reporter.cancel(cancelled[run_id])
                 else:
                     orders.put(order)
         except (EOFError, OSError):
@@ -136,12 +145,12 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
         reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps), f"{order['out']}.in/")
         current[reporter.run_id] = reporter
         if reporter.run_id in cancelled:
-            reporter.cancel()
+            reporter.cancel(cancelled[reporter.run_id])
         try:
             _do(order, jobs, models, reporter)
         finally:
             current.pop(reporter.run_id)
-            cancelled.discard(reporter.run_id)
+            cancelled.pop(reporter.run_id, None)
 
 
 def _do(
@@ -161,7 +170,8 @@ def _do(
             reporter.item({"name": name, "status": "failed", "reason": reason})
         failed = [*missing, *summary.failed]
         failures = [f"{moment_words(name)}: {reason}" for name, reason in failed[:MOST_FAILURES]]
-        reporter.send("finished", status=summary.status, done=summary.done, failed=len(failed), failures=failures)
+        ended = {"status": summary.status, "done": summary.done, "failed": len(failed), "failures": failures}
+        reporter.send("finished", **ended, unchecked=reporter.unchecked[:MOST_FAILURES])
     except JobCancelled as stop:
         reporter.send("failed", status="cancelled", error=str(stop))
     except IsothermError as error:

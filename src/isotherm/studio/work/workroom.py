@@ -1,7 +1,7 @@
 """Where the studio's runs wait, and where one at a time is worked on, by a process that may die.
 
-A run that was taken in is in the history at once, so that a crash of the studio forgets none. One that takes too long,
-or that does not end when it is cancelled, ends with its process; the next one gets a new process.
+A run that was taken in is in the history at once, so that a crash of the studio forgets none. One that takes too long
+is asked to end; one that does not end when it is asked to ends with its process, and the next one gets a new process.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from isotherm.studio.store.blobs import NotThere, new_id
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import Status
 from isotherm.studio.work.events import Event, Events
+from isotherm.studio.work.outcome import outcome_of
 from isotherm.studio.work.process import WorkerProcess
 from isotherm.studio.work.results import maps_in
 from isotherm.studio.work.worker import JOBS, OPENING
 
 GRACE_S = 10.0
-"""How long a cancelled run may take to end by itself."""
+"""How long a run that was asked to end may take to end by itself."""
 
 ANSWER_S = 120.0
 """How long who asks of a model waits."""
@@ -99,6 +100,7 @@ class Workroom:
         self._questions: deque[tuple[dict[str, Any], Future[Any]]] = deque()
         self._current: str | None = None
         self._cancelled_at: float | None = None
+        self._late = ""  # that the run took too long, in words
         self._changed = threading.Condition()
         self._closed = False
         self._seconds = 10.0  # what a run takes, as far as is known
@@ -246,7 +248,7 @@ class Workroom:
                     break
                 if question is None:
                     waiting = self._waiting.popleft()
-                    self._current, self._cancelled_at = waiting.run_id, None
+                    self._current, self._cancelled_at, self._late = waiting.run_id, None, ""
             if question is not None:
                 self._answer(*question)
                 continue
@@ -273,7 +275,7 @@ class Workroom:
     def _answer(self, order: dict[str, Any], answer: Future[Any]) -> None:
         if not answer.set_running_or_notify_cancel():  # nobody waits for it any more
             return
-        self._cancelled_at = None
+        self._cancelled_at, self._late = None, ""
         self._worker.order(order)
         last = self._listen(order["run"])
         if last["event"] == "finished":
@@ -304,17 +306,12 @@ class Workroom:
             "missing": missing,
         }
         self._worker.order(order)
-        last = self._listen(run_id)
-        if last["event"] == "finished" and (last["done"] or not last["failed"]):
-            status: Status = "finished" if last["status"] == "finished" else "cancelled"
-            failed = f"{last['failed']} failed: {'; '.join(last['failures'])}" if last["failed"] else ""
-            self.history.finish(run_id, folder, maps_in(folder), status=status, message=failed)
-            self._leave(run_id, {**last, "status": status})
-        elif last["event"] == "finished":
-            cancelled = last["status"] == "cancelled"
-            self._ended(run_id, "cancelled" if cancelled else "failed", "; ".join(last["failures"]))
+        how = outcome_of(self._listen(run_id), folder, self._late)
+        if how.keep:
+            self.history.finish(run_id, folder, maps_in(folder), status=how.status, message=how.message)
         else:
-            self._ended(run_id, last["status"], last["error"])
+            self.history.set_status(run_id, how.status, how.message)
+        self._leave(run_id, how.event)
 
     @property
     def _is_idle(self) -> bool:
@@ -347,13 +344,14 @@ class Workroom:
             except (EOFError, OSError):
                 return self._died()
             if self._closed:
-                return _failed("interrupted", "the studio was ended")
-            if time.monotonic() > until:
                 self._worker.end()
-                return _failed("failed", f"it took longer than {self.timeout_s:g} s")
+                return _failed("interrupted", "the studio was ended")
+            if self._cancelled_at is None and time.monotonic() > until:
+                self._late, self._cancelled_at = f"it took longer than {self.timeout_s:g} s", time.monotonic()
+                self._worker.send({"cancel": run_id, "why": self._late})
             if self._cancelled_at is not None and time.monotonic() > self._cancelled_at + GRACE_S:
                 self._worker.end()
-                return _failed("cancelled", "it did not end by itself, so nothing of it is kept")
+                return _failed("failed", self._late) if self._late else _failed("cancelled", "it did not end by itself")
 
     def _died(self) -> Event:
         why = self._worker.last_words()

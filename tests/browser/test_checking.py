@@ -1,0 +1,102 @@
+"""The map is on the screen before its verdict: what the page says meanwhile, after a reload, and when the check is ended."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rigs.programs import needs
+from rigs.studio_page import RUN_MS, StudioPage
+
+pytestmark = needs("chromium")
+
+CHECKING = "being checked…"
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    """Confidences that no other run was asked with, so that nothing is answered from the history."""
+    return iter(range(101, 200))
+
+
+def asked(desk: StudioPage, seed: int) -> str:
+    """Ask for a map with a check that takes long, and wait for the map alone; the run's id."""
+    desk.sample("Scene 2")
+    desk.choose("Model", "detector")
+    desk.more()
+    desk.choose("Check", "full")
+    desk.page.get_by_label("Seed", exact=True).fill(str(seed))
+    before = desk.run()
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_function("(before) => !location.hash.includes(before || 'none')", arg=before, timeout=RUN_MS)
+    desk.stage.wait_for(timeout=RUN_MS)
+    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
+    return desk.run()
+
+
+def verdict(desk: StudioPage):
+    """Where the verdict of the shown map stands."""
+    return desk.page.locator(".judged summary")
+
+
+def cancel(desk: StudioPage) -> None:
+    desk.page.locator("#work").get_by_role("button", name=re.compile("^Cancel")).click()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (375, "light"), (375, "dark")])
+def test_the_map_is_there_before_its_verdict_and_everything_says_so(page_of, studio, seeds, width, theme):
+    desk = StudioPage(page_of(width, theme))
+    run = asked(desk, next(seeds))
+    assert "its verdict comes here by itself" in verdict(desk).inner_text()
+    for place in ("#work", "#said"):  # seen, and told by screen readers
+        desk.page.locator(place).get_by_text("Checking whether to believe the map").wait_for()
+    desk.unfold("Can this map be believed?").get_by_text("The map is being checked").wait_for()
+    assert desk.watched.faults() == []
+    desk.watched.picture("checking", full=width < 400)
+    wide = desk.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0  # nothing sticks out to the side
+    with studio.client() as client:
+        view = client.get(f"/api/runs/{run}/view/0").json()
+        assert {(one["checking"], one["verdict"]) for one in view["maps"]} == {(True, None)}
+        assert client.get(f"/api/runs/{run}/export", params={"form": "png"}).status_code == 200
+        refused = client.get(f"/api/runs/{run}/export", params={"form": "pdf"})
+        assert (refused.status_code, "there is no verdict on its maps" in refused.json()["error"]) == (409, True)
+        assert client.get(f"/api/runs/{run}").json()["status"] == "running"
+    # a reload finds the same state, and the verdict comes there as well
+    desk.page.reload()
+    desk = StudioPage(desk.watched)
+    assert desk.run() == run
+    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
+    cancel(desk)
+    verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
+    assert verdict(desk).locator(".why").inner_text().startswith("(cancelled)")
+    desk.page.locator("#said").get_by_text("checked: not checked").wait_for()
+    assert desk.run() == run
+    desk.stage.wait_for()
+    with studio.client() as client:
+        facts = client.get(f"/api/runs/{run}").json()
+        assert (facts["status"], {one["verdict"] for one in facts["maps"]}) == ("cancelled", {"not checked"})
+        found = client.get("/api/runs", params={"verdict": "not checked"}).json()["runs"]
+        assert run in [one["id"] for one in found]
+
+
+def test_the_verdict_comes_into_its_place_and_is_told(page_of, seeds):
+    desk = StudioPage(page_of())
+    desk.sample("Scene 3")
+    desk.choose("Model", "scenes")
+    desk.more()
+    desk.choose("Check", "full")
+    desk.page.get_by_label("Seed", exact=True).fill(str(next(seeds)))
+    drawn = "() => { window.drawn = 0; new MutationObserver(() => drawn++).observe(document.querySelector('#shown .stage'), { childList: true }); }"
+    before = desk.run()
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_function("(before) => !location.hash.includes(before || 'none')", arg=before, timeout=RUN_MS)
+    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
+    desk.page.evaluate(drawn)
+    verdict(desk).get_by_text(re.compile("believable|doubtful|do not trust")).wait_for(timeout=RUN_MS)
+    desk.page.locator("#said").get_by_text(
+        re.compile("Finished; checked: (believable|doubtful|do not trust)")
+    ).wait_for()
+    assert desk.page.evaluate("drawn") == 0  # the picture was not disturbed
+    desk.unfold("Can this map be believed?").get_by_role("img").first.wait_for()
