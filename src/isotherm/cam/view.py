@@ -338,6 +338,17 @@ class ShownView(Protocol):
 
 
 @runtime_checkable
+class ThresholdView(Protocol):
+    """A view whose findings are those that the model is sure enough of."""
+
+    def with_confidence(self, confidence: float) -> View | None:
+        """A view of the same model with another least confidence of a finding, 0 to 1; None where it finds nothing that
+        has one.
+        """
+        ...
+
+
+@runtime_checkable
 class TokenReader(Protocol):
     """A view of a transformer that can also say what its classifier makes of the tokens behind any block."""
 

@@ -8,6 +8,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,10 @@ from isotherm.errors import OptionError
 Config = TypeVar("Config")
 LONGEST = 1 << 20
 """Bytes of a recipe file: a longer one is something else."""
+
+
+_adapter: Any = cache(TypeAdapter)
+"""What checks a configuration's values; making it takes milliseconds, and a person may wait for a map meanwhile."""
 
 
 def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "") -> Config:
@@ -39,7 +44,7 @@ def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "
     """
     _known_keys(config, plain, where)
     try:
-        return TypeAdapter(config).validate_python(dict(plain))
+        return _adapter(config).validate_python(dict(plain))
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(

@@ -347,3 +347,17 @@ def test_empty_masks_are_told_as_the_package_tells_them():
     got = not_empty(torch.eye(n), proto, boxes, torch.zeros(n, dtype=torch.long), (80, 64))
     assert 0.2 < float(expected.float().mean()) < 0.8
     assert torch.equal(got, expected)
+
+
+def test_another_least_confidence_over_the_same_module():
+    low = wrap(made("yolo11n.yaml"), size=320, confidence=0.001)
+    inputs = low.prepare([bus()])
+    with torch.no_grad():
+        raw = low.run(inputs)
+        every = low.find(raw, inputs).confidence
+        least = float(every.median())
+        high = low.with_confidence(least)
+        assert high.model is low.model
+        assert high.find(raw, inputs).confidence.tolist() == every[every > least].tolist()
+    assert low.with_confidence(0.001).thresholds == low.thresholds
+    assert wrap(made("yolo11n-cls.yaml"), size=64).with_confidence(0.5) is None

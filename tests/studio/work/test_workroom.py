@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -256,6 +257,28 @@ def test_models_that_were_not_used_for_longest_are_let_go_first():
     assert (len(models), models.size_bytes) == (1, 20)
     models.get(ExplainJob(sources=(), model="x" * 20, confidence=0.5))
     assert opened[-2:] == ["x" * 20, "x" * 20]
+
+
+def test_a_model_that_is_open_is_asked_with_another_confidence_and_not_opened_anew():
+    opened: list[float | None] = []
+
+    def open_model(options):
+        opened.append(options.confidence)
+        return f"{options.model} at {options.confidence}"
+
+    def at(model, confidence):
+        return None if model.startswith("fixed") else f"{model.split(' ')[0]} at {confidence}"
+
+    models = Models(open_model, len, most_bytes=1000, at=at)
+    asks = [ExplainJob(sources=(), model="free", confidence=one) for one in (0.3, 0.4, 0.3)]
+    assert asks[1] not in models
+    assert [models.get(one) for one in asks] == ["free at 0.3", "free at 0.4", "free at 0.3"]
+    assert (opened, asks[1] in models) == ([0.3], True)
+    assert models.get(replace(asks[0], size="320")) == "free at 0.3"
+    assert models.get(replace(asks[0], confidence=None)) == "free at None"  # whatever is its own
+    fixed = [ExplainJob(sources=(), model="fixed", confidence=one) for one in (0.3, 0.4)]
+    assert [models.get(one) for one in fixed] == ["fixed at 0.3", "fixed at 0.4"]
+    assert opened == [0.3, 0.3, None, 0.3, 0.4]
 
 
 def test_a_run_that_cannot_be_kept_fails_and_the_studio_goes_on(room, monkeypatch):

@@ -176,3 +176,10 @@ def test_pictures_without_findings_and_single_findings(view):
     said = explain(view, empty, trust="off")
     assert len(said) == 0
     assert "found nothing" in " ".join(said.notes)
+
+
+def test_another_least_confidence_over_the_same_network():
+    view = load("detector")
+    other = view.with_confidence(0.9)
+    assert other.model is view.model
+    assert (other.confidence, other.most, other.name) == (0.9, view.most, view.name)

@@ -97,20 +97,20 @@ def run(
     alarms = [str(p) for p in premises if p.alarming]
     for line in alarms:
         reporter.message(line, "alarm")
+    about = {
+        "name": opened.view.name,
+        "asked_for": options.model,
+        "chosen": opened.reason,
+        "premises": [asdict(p) for p in premises],
+        "warnings": alarms,
+    }
     with Run(
         "explain",
         out=options.out,
         overwrite=options.overwrite,
         command=words,
         options=options.to_json(),
-        model={
-            "name": opened.view.name,
-            "asked_for": options.model,
-            "chosen": opened.reason,
-            "premises": [asdict(p) for p in premises],
-            "warnings": alarms,
-            "hash": state_hash(opened.view.model),
-        },
+        model=about,
         method=[m.name for m in methods],
         target=repr(explaining.target),
         question=_question(explaining),
@@ -144,6 +144,7 @@ def run(
                 **({"warning": " ".join(alarms)} if alarms else {}),
             },
         )
+        record.note(model={**about, "hash": state_hash(opened.view.model)})  # last: somebody may wait for a map
         summary = record.finish(work.status)
     if work.fatal is not None:
         raise work.fatal

@@ -127,6 +127,12 @@ class UltralyticsView:
             self, names=prompt.class_names(), embeddings=visual_embeddings(self.model, inputs, prompt), visual=None
         )
 
+    def with_confidence(self, confidence: float) -> UltralyticsView | None:
+        """This view of the same module with another least confidence; None of a classifier."""
+        if self.kind == "classify":
+            return None
+        return replace(self, thresholds=replace(self.thresholds, confidence=confidence))
+
     def run(self, inputs: Inputs) -> AnchorOutput | QueryOutput | ClassifyOutput:
         """The forward pass, in whatever grad mode is on; the head's state is put back afterwards."""
         if self.kind == "classify":

@@ -34,7 +34,7 @@ def routes(studio: Studio) -> APIRouter:
         """The pictures of a run, those that can be shown while it runs: what a gallery shows, sorts and filters by.
         ``checking``: a map of it has no verdict yet, and will have one.
         """
-        history.run(run_id)
+        _known(run_id)
         base = f"/api/runs/{run_id}/view"
         pictures = pictures_of(room.folder(run_id))
         for one in pictures:
@@ -46,7 +46,7 @@ def routes(studio: Studio) -> APIRouter:
         """A picture with what each of its maps is, and where its values lie in ``values``. It is there before its maps
         are checked: those that are being checked have ``checking`` and no ``verdict``; the event ``judged`` follows.
         """
-        history.run(run_id)
+        _known(run_id)
         image = f"/api/runs/{run_id}/view/{index}/image"
         return {**read_from(partial(room.folder, run_id), lambda folder: view_of(folder, index)), "image": image}
 
@@ -75,11 +75,16 @@ def routes(studio: Studio) -> APIRouter:
             _send(run_id, index, small[0], "image/jpeg") if small else _send(run_id, index, ".jpg", "image/jpeg", NEVER)
         )
 
+    def _known(run_id: str) -> None:
+        """Raises NotThere where there is no such run; of one that is worked on nobody needs to ask the database."""
+        if room.place(run_id) is None:
+            history.run(run_id)
+
     def _is(run_id: str, index: int, suffix: str) -> bool:
         return (room.folder(run_id) / FOLDER / f"{index:05d}{suffix}").is_file()
 
     def _send(run_id: str, index: int, suffix: str, kind: str, headers: dict[str, str] = FOREVER) -> Response:
-        history.run(run_id)
+        _known(run_id)
         # read whole: they are small, and the folder may be moved to where it is kept while they are sent
         data = read_from(partial(room.folder, run_id), lambda folder: view_path(folder, index, suffix).read_bytes())
         return Response(data, media_type=kind, headers=headers)

@@ -93,11 +93,12 @@ class Studio {
     await this.open(place);
   }
 
-  /** @param {Place} place */
-  async open(place) {
+  /** @param {Place} place @param {boolean} [there] the studio has told of its picture */
+  async open(place, there = false) {
     this.place = place;
+    const opened = this.shown.open(place, there); // first what is waited for
     this.history.mark(place.run);
-    await this.shown.open(place);
+    await opened;
   }
 
   /** Go to a place: the address follows, and the page the address. @param {Partial<Place>} changes */
@@ -162,7 +163,7 @@ class Studio {
     if (count === 1) {
       const place = { run: id, picture: 0, map: 0, versus: "" };
       history.pushState(null, "", fragmentOf(place)); // which nobody is told of, so that nothing is opened twice
-      void this.open(place).catch(fail);
+      void this.open(place, true).catch(fail);
       return;
     }
     if (!several && this.place.run !== id) return;

@@ -52,9 +52,10 @@ export class Shown {
   /**
    * Show a run, or another picture or map of it.
    * @param {Place} place
+   * @param {boolean} [there] its picture can be shown, as far as is known, so that it is asked for at once
    */
-  open(place) {
-    return (this.opened = this.draw(place));
+  open(place, there = false) {
+    return (this.opened = this.draw(place, there));
   }
 
   /** A run has ended; whether its picture is on the screen already, and only what is told of it was drawn anew. @param {string} id */
@@ -107,10 +108,11 @@ export class Shown {
     return Promise.all([get(`/api/runs/${id}`, signal), get(`/api/runs/${id}/view`, signal).catch(noView)]);
   }
 
-  /** @param {Place} place */
-  async draw(place) {
+  /** @param {Place} place @param {boolean} there */
+  async draw(place, there) {
     this.busy.abort();
     const { signal } = (this.busy = new AbortController());
+    const ahead = there ? this.asked(place.run, place.picture, signal) : undefined;
     try {
       if (this.run?.id !== place.run) {
         const [run, { pictures }] = await this.facts(place.run, signal);
@@ -126,7 +128,7 @@ export class Shown {
       this.markStrip();
       this.on.sets([{ run: this.run, pictures: this.pictures }, ...(other ? [other] : [])], index);
       const ok = this.pictures[index] && !this.pictures[index].error;
-      await (ok ? this.load(index, place.map, signal) : this.nothing());
+      await (ok ? this.load(index, place.map, signal, index === place.picture ? ahead : undefined) : this.nothing());
       if (!signal.aborted) await this.besides(other, signal);
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
@@ -165,15 +167,25 @@ export class Shown {
     this.comparison = await compare(this.beside, this.state, [this.run, other.run].map((run) => ({ run: run.id, index: this.index, map: 0, title: run.model })), signal);
   }
 
-  /** @param {number} index @param {number} map @param {AbortSignal} signal */
-  async load(index, map, signal) {
+  /**
+   * What there is of a picture: its maps, their values, and the picture itself, at once, so that no other one stands under these words meanwhile.
+   * @param {string} run @param {number} index @param {AbortSignal} signal
+   * @returns {Promise<[any, ArrayBuffer, unknown]>}
+   */
+  asked(run, index, signal) {
+    const path = `/api/runs/${run}/view/${index}`, image = new Image();
+    image.src = `${path}/image`;
+    const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
+    const all = Promise.all([get(path, signal), values, image.decode().catch(() => {})]);
+    all.catch(() => {}); // who waits for it says so; nobody may, where something else is opened first
+    return all;
+  }
+
+  /** @param {number} index @param {number} map @param {AbortSignal} signal @param {ReturnType<Shown["asked"]>} [ahead] that was asked for already */
+  async load(index, map, signal, ahead) {
     this.viewer.setAttribute("aria-busy", "true");
     try {
-      const path = `/api/runs/${this.run.id}/view/${index}`, { checks } = this;
-      const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
-      const image = new Image(); // at once, so that no other picture stands under these words meanwhile
-      image.src = `${path}/image`;
-      const [picture, buffer] = await Promise.all([get(path, signal), values, image.decode().catch(() => {})]), look = this.mounted();
+      const { checks } = this, [picture, buffer] = await (ahead ?? this.asked(this.run.id, index, signal)), look = this.mounted();
       if (signal.aborted) return;
       this.picture = picture;
       this.viewer.hidden = false;

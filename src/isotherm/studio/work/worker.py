@@ -12,7 +12,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -140,7 +140,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
             orders.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    models = Models(_open_model, _size_of, most_bytes=most_bytes)
+    models = Models(_open_model, _size_of, most_bytes=most_bytes, at=_at_confidence)
     while (order := orders.get()) is not None:
         reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps), f"{order['out']}.in/")
         current[reporter.run_id] = reporter
@@ -209,6 +209,13 @@ def _open_model(options: Any) -> Any:
     from isotherm.jobs.open_model import open_model
 
     return open_model(options)
+
+
+def _at_confidence(opened: Any, confidence: float) -> Any:
+    from isotherm.cam.view import ThresholdView
+
+    view = opened.view.with_confidence(confidence) if isinstance(opened.view, ThresholdView) else None
+    return None if view is None else replace(opened, view=view)
 
 
 def _size_of(opened: Any) -> int:

@@ -285,7 +285,6 @@ class Workroom:
 
     def _do(self, waiting: Waiting, folder: Path) -> None:
         run_id, options = waiting.run_id, waiting.options
-        self.history.set_status(run_id, "running")
         self.events.add(run_id, {"event": "running"})
         if self._worker.pid is None:  # it says so itself when it has started, which takes seconds
             model = str(getattr(options, "model", ""))
@@ -306,6 +305,7 @@ class Workroom:
             "missing": missing,
         }
         self._worker.order(order)
+        self.history.set_status(run_id, "running")  # while it begins: nobody waits for the disk
         how = outcome_of(self._listen(run_id), folder, self._late)
         if how.keep:
             self.history.finish(run_id, folder, maps_in(folder), status=how.status, message=how.message)

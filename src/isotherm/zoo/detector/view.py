@@ -70,6 +70,10 @@ class HeatmapDetectorView:
         self.premises = input_premises(self.preprocess, source="declared", why="its training")
         self.confidence, self.most = confidence, most
 
+    def with_confidence(self, confidence: float) -> HeatmapDetectorView:
+        """A view of the same network with another least confidence."""
+        return HeatmapDetectorView(self.model, name=self.name, confidence=confidence, most=self.most)
+
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch, letterboxed and normalised, so that 0 is nothing."""
         device, dtype = where_it_lives(self.model)
