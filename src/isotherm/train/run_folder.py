@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -145,18 +145,21 @@ class RunFolder:
         """All lines so far; what is not known in a line is left out of it."""
         return read_figures(self.dpath / "metrics.csv")
 
-    def keep_best(self, figure: str, value: float, *, step: int, last: str, best: str) -> None:
+    def keep_best(
+        self, figure: str, value: float, *, step: int, last: str, best: str, better: Literal["less", "more"] = "less"
+    ) -> None:
         """Copy the last model's file to that of the best one, whole or not at all, if no earlier validation was better.
 
         Args:
-            figure: of a validation; less is better.
+            figure: of a validation.
             value: what it is now.
             step: of this validation, whose own row may be there already from before an interruption.
             last, best: names of the files.
+            better: whether less or more of the figure is.
         """
-        name = f"validation {figure}"
-        before = [row[name] for row in self.figures() if name in row and row["step"] < step]
-        if value < min(before, default=math.inf):
+        name, sign = f"validation {figure}", 1 if better == "less" else -1
+        before = [sign * row[name] for row in self.figures() if name in row and row["step"] < step]
+        if sign * value < min(before, default=math.inf):
             shutil.copy(self.dpath / last, self.dpath / f".{best}")
             (self.dpath / f".{best}").replace(self.dpath / best)
 

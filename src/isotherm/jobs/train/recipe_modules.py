@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MODULES = {
     "keypoints": "isotherm.train.keypoint_run",
     "grounding": "isotherm.train.grounding.run",
+    "anticipation": "isotherm.train.anticipation.run",
     "scenes": "isotherm.zoo.scenes.recipe",
     "detector": "isotherm.zoo.detector.recipe",
     "tiny-vlm": "isotherm.zoo.tiny_vlm.recipe",

@@ -1,0 +1,88 @@
+"""Which clips a recipe trains on and is judged by: tables of actions with their videos and gaze, or generated ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from isotherm.data.anticipation.anchors import ClipPlan, Range
+from isotherm.data.egocentric.config import HELD_OUT, TRAINING, VALIDATION, EgocentricConfig
+from isotherm.errors import OptionError
+
+Format = Literal["auto", "epic-kitchens", "egtea-split", "egtea-raw", "ego4d", "generated"]
+Split = Literal["training", "validation", "held_out"]
+SPLITS = {"training": TRAINING, "validation": VALIDATION, "held_out": HELD_OUT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSource:
+    """A set of actions and the videos that they are in.
+
+    Args:
+        file: the table of actions, relative to the recipe.
+        format: of the table; 'auto' looks at the file and says what it is; 'generated' needs no file.
+        videos: where the videos lie, relative to the recipe: a folder, in which a video is looked for by its name, or a
+            path with ``{video}`` (and ``{participant}``) in it, such as ``EPIC/{participant}/videos/{video}.MP4``.
+        gaze: where the gaze of each video lies, likewise; empty: nothing is known of any gaze.
+        split, first, count, seed: generated clips: the numbers of a split from the first on, of a set.
+        clips: generated clips: how they are drawn.
+    """
+
+    file: str = ""
+    format: Format = "auto"
+    videos: str = ""
+    gaze: str = ""
+    split: Split = "training"
+    first: int = 0
+    count: int = 4000
+    seed: int = 0
+    clips: EgocentricConfig = field(default_factory=EgocentricConfig)
+
+    def __post_init__(self) -> None:
+        if self.format not in get_args(Format):
+            raise OptionError(f"format is {self.format!r}; expected one of {', '.join(get_args(Format))}")
+        if (self.format == "generated") == bool(self.file):
+            raise OptionError("a source is a table of actions (file), or format: generated; give one of the two")
+        if self.file and not self.videos:
+            raise OptionError(
+                f"videos of {self.file} is empty; give the folder that they lie in, or a path with {{video}} in it"
+            )
+        if self.split not in SPLITS or self.first < 0 or self.count < 1:
+            raise OptionError(
+                f"split is {self.split!r}, first {self.first}, count {self.count}; expected one of {', '.join(SPLITS)}, at least 0, and at least 1"
+            )
+
+    @property
+    def numbers(self) -> range:
+        """Of generated clips."""
+        return SPLITS[self.split][self.first : self.first + self.count]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipsChoice:
+    """What a recipe learns from.
+
+    Args:
+        train, validation: sources, joined. Classes are those of the training.
+        plan: how clips lie before actions, where the model is judged; generated clips have a plan of their own.
+        training_anticipation_s: (least, most) seconds between the clip's end and the action, in training.
+        side: of the square that the model is shown, in pixels.
+    """
+
+    train: tuple[ClipSource, ...] = ()
+    validation: tuple[ClipSource, ...] = ()
+    plan: ClipPlan = field(default_factory=ClipPlan)
+    training_anticipation_s: Range | None = (0.25, 1.75)
+    side: int = 256
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise OptionError(
+                "there is no source to train on; give data.train, a list with a table of actions or format: generated"
+            )
+        for name in ("train", "validation"):
+            kinds = {source.format == "generated" for source in getattr(self, name)}
+            if len(kinds) > 1:
+                raise OptionError(f"{name} has generated clips beside others, whose actions are not the same; choose")
+        if self.side < 1:
+            raise OptionError(f"side is {self.side}; expected pixels")
