@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm import Frame, Heatmap
-from isotherm.errors import KindError, ShapeError
+from isotherm.errors import KindError, OptionError, ShapeError
 from isotherm.metrics import centre_map, saliency
 
 NAN = math.nan
@@ -113,7 +113,7 @@ def test_a_second_fixation_of_a_cell_changes_no_auc_judd_but_nss():
 
 def test_what_cannot_be_judged_is_nan():
     values = torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]], [[1.0, 0.0]]])
-    places = torch.tensor([[[NAN, NAN], [2.0, 0.5]], [[0.5, 0.5], [NAN, NAN]], [[0.5, 0.5], [1.5, 0.5]]])  # 2.0: beside
+    places = torch.tensor([[[NAN, NAN], [2.1, 0.5]], [[0.5, 0.5], [NAN, NAN]], [[0.5, 0.5], [1.5, 0.5]]])  # 2.1: beside
     assert saliency.auc_judd(values, places).isnan().tolist() == [True, False, True]  # of the last no cell is left
     assert saliency.auc_judd(values, places)[1].item() == 0.5
     assert saliency.nss(values, places).isnan().tolist() == [True, True, False]
@@ -128,6 +128,24 @@ def test_fixations_of_one_clip_are_not_the_others_of_its_own_moments():
     assert saliency.auc_shuffled(values, places, group=["a", "a", "b"]).tolist() == [1.0, 1.0, 0.0]
     with pytest.raises(ShapeError, match="2 groups for 3 maps"):
         saliency.auc_shuffled(values, places, group=["a", "b"])
+
+
+def test_others_may_be_given_in_place_of_groups():
+    draw = torch.Generator().manual_seed(3)
+    values, places = torch.rand(4, 5, 6, generator=draw), 5 * torch.rand(4, 3, 2, generator=draw)
+    expected = saliency.auc_shuffled(values, places, group=["a", "a", "b", "b"])
+    for some, rest in ((slice(0, 2), slice(2, 4)), (slice(2, 4), slice(0, 2))):
+        alone = saliency.auc_shuffled(values[some], places[some], others=places[rest].reshape(-1, 2))
+        torch.testing.assert_close(alone, expected[some], atol=1e-12, rtol=0)
+    with pytest.raises(OptionError, match="either the groups"):
+        saliency.auc_shuffled(values, places, group=[1, 1, 2, 2], others=places[0])
+
+
+def test_a_fixation_on_the_edge_belongs_to_the_picture():
+    values = torch.tensor([[[0.0, 1.0]]])
+    for x, expected in ((2.0, 1.0), (1.0, 1.0), (0.0, -1.0)):
+        assert saliency.nss(values, torch.tensor([[[x, 1.0]]])).item() == pytest.approx(expected)
+    assert saliency.nss(values, torch.tensor([[[2.001, 1.0]]])).isnan().all()
 
 
 def test_a_map_of_the_middle_has_a_high_auc_and_no_shuffled_auc_where_people_look_at_the_middle():

@@ -2,5 +2,16 @@
 
 from isotherm.metrics.saliency.between import correlation, kl_divergence, similarity
 from isotherm.metrics.saliency.fixated import auc_judd, auc_shuffled, information_gain, nss
+from isotherm.metrics.saliency.report import middle_map, saliency_figures
 
-__all__ = ["auc_judd", "auc_shuffled", "correlation", "information_gain", "kl_divergence", "nss", "similarity"]
+__all__ = [
+    "auc_judd",
+    "auc_shuffled",
+    "correlation",
+    "information_gain",
+    "kl_divergence",
+    "middle_map",
+    "nss",
+    "saliency_figures",
+    "similarity",
+]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.errors import ShapeError
+from isotherm.errors import OptionError, ShapeError
 from isotherm.metrics.saliency.inputs import (
     Maps,
     cells_of,
@@ -75,7 +75,11 @@ def auc_judd(maps: Maps, fixations: Float[Tensor, "_ n 2"]) -> Float[Tensor, " t
 
 
 def auc_shuffled(
-    maps: Maps, fixations: Float[Tensor, "_ n 2"], *, group: Sequence[Hashable] | None = None
+    maps: Maps,
+    fixations: Float[Tensor, "_ n 2"],
+    *,
+    group: Sequence[Hashable] | None = None,
+    others: Float[Tensor, "m 2"] | None = None,
 ) -> Float[Tensor, " t"]:
     """The chance that a map is higher at a fixation of its own than at one of another picture; ties count half.
 
@@ -87,12 +91,14 @@ def auc_shuffled(
             taken at the same cells of this map.
         group: (t) what each map is of: fixations of one's own group are never others'. Moments of one clip are of one
             group. None: every map is of a picture of its own.
+        others: (m, 2) all fixations of other pictures, in the same coordinates, in place of those of the other groups.
 
     Returns:
         (t,) from 0 to 1, float64; 0.5 of a constant map, NaN where a picture or all the others have no fixation.
 
     Raises:
         ShapeError: as of :func:`auc_judd`, or not one group for each map.
+        OptionError: both groups and others.
         KindError: NaN or infinite values.
 
     Source: Zhang et al., "SUN: a Bayesian framework for saliency using natural statistics" (Journal of Vision 2008),
@@ -105,23 +111,24 @@ def auc_shuffled(
     """
     values = values_of(maps).flatten(1)
     flat, there = cells_of(maps, fixations)
-    names = list(range(len(values))) if group is None else list(group)
-    if len(names) != len(values):
-        raise ShapeError(f"there are {len(names)} groups for {len(values)} maps; expected one for each")
     counts = torch.zeros_like(values).scatter_add_(1, flat, there.double())
-    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    rows = torch.tensor([number[name] for name in names], device=values.device, dtype=torch.int64)
-    own = counts.new_zeros(len(number), values.shape[1]).index_add_(0, rows, counts)
-    others = counts.sum(0) - own[rows]
+    if others is None:
+        negatives = _of_other_groups(counts, group)
+    elif group is None:
+        places, inside = cells_of(maps, others[None].expand(len(values), -1, -1))
+        negatives = torch.zeros_like(values).scatter_add_(1, places, inside.double())
+    else:
+        raise OptionError("give either the groups of the maps, or the fixations of others")
     # the negatives' weight below each cell's value, and half of the weight at it
     ordered, order = values.sort(1)
-    weight = others.gather(1, order)
+    weight = negatives.gather(1, order)
     below = torch.cat([weight.new_zeros(len(values), 1), weight.cumsum(1)], 1)
     first = torch.searchsorted(ordered, ordered)
     last = torch.searchsorted(ordered, ordered, right=True)
     share = (below.gather(1, first) + below.gather(1, last)) / 2
     beaten = (share * counts.gather(1, order)).sum(1)
-    return beaten / torch.where((counts.sum(1) > 0) & (others.sum(1) > 0), counts.sum(1) * others.sum(1), torch.nan)
+    pairs = counts.sum(1) * negatives.sum(1)
+    return beaten / torch.where(pairs > 0, pairs, torch.nan)
 
 
 def nss(maps: Maps, fixations: Float[Tensor, "_ n 2"]) -> Float[Tensor, " t"]:
@@ -174,6 +181,17 @@ def information_gain(maps: Maps, fixations: Float[Tensor, "_ n 2"], baseline: Ma
     p, b = (distributions(v, "the information gain") for v in pair_of(maps, baseline, "the information gain"))
     flat, there = cells_of(maps, fixations)
     return _mean_at(((EPSILON + p).log2() - (EPSILON + b).log2()).flatten(1), flat, there)
+
+
+def _of_other_groups(counts: Float[Tensor, "t cells"], group: Sequence[Hashable] | None) -> Float[Tensor, "t cells"]:
+    """How often the fixations of all other groups lie in each cell."""
+    names = list(range(len(counts))) if group is None else list(group)
+    if len(names) != len(counts):
+        raise ShapeError(f"there are {len(names)} groups for {len(counts)} maps; expected one for each")
+    number = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    rows = torch.tensor([number[name] for name in names], device=counts.device, dtype=torch.int64)
+    own = counts.new_zeros(len(number), counts.shape[1]).index_add_(0, rows, counts)
+    return counts.sum(0) - own[rows]
 
 
 def _at_least(values: Tensor, thresholds: Tensor) -> Int[Tensor, "t n"]:

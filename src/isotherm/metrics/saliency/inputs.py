@@ -52,8 +52,10 @@ def cells_of(maps: Maps, fixations: Float[Tensor, "_ n 2"]) -> tuple[Int[Tensor,
     if isinstance(maps, Heatmap):
         places = maps.frame.points_from_source(places)
     h, w = values.shape[-2:]
-    column, row = places.floor().unbind(-1)
-    there = (column >= 0) & (column < w) & (row >= 0) & (row < h)  # False of NaN
+    # an edge belongs to the picture, as a recording has it; a thousandth of a millionth is what going through frames costs
+    size = places.new_tensor([w, h])
+    there = ((places >= -1e-9) & (places <= size + 1e-9)).all(-1)  # False of NaN
+    column, row = torch.minimum(places.floor().clamp(min=0), size - 1).unbind(-1)
     flat = torch.where(there, row * w + column, 0).long()
     return flat, there
 
