@@ -9,7 +9,8 @@ import pytest
 
 from isotherm.data.egocentric.bounds import SIGHTS, bounds
 from isotherm.data.egocentric.config import PARTS, EgocentricConfig
-from isotherm.data.egocentric.story import OUT_OF_FRAME, generators, make_stories
+from isotherm.data.egocentric.story import generators, make_stories
+from isotherm.data.gaze.states import GazeState
 
 HALF = 3000
 
@@ -47,7 +48,7 @@ def sights_of(stories):
         seen = stories.looked[i][stories.looked[i] >= 0]
         order = [int(v) for j, v in enumerate(seen) if j == 0 or v != seen[j - 1]]
         visits = tuple(int(stories.classes[i, v]) for v in order)
-        left = bool((stories.state[i] == OUT_OF_FRAME).any())
+        left = bool((stories.state[i] == GazeState.OUT_OF_FRAME).any())
         gone = bool((stories.looked[i] < 0).any())
         yield dict(
             zip(SIGHTS, ((), (left, gone), video, (video, visits, gone), (video, visits, left, gone)), strict=True)

@@ -7,7 +7,8 @@ import pytest
 
 from isotherm.data.egocentric.clips import make_egocentric, make_many
 from isotherm.data.egocentric.config import ACTIONS, CARRY, LOOKS, NOUNS, PARTS, VERBS, EgocentricConfig
-from isotherm.data.egocentric.story import MISSING, OUT_OF_FRAME, TRACKED, generators, make_stories
+from isotherm.data.egocentric.story import generators, make_stories
+from isotherm.data.gaze.states import GazeState
 from isotherm.errors import OptionError
 
 ARRAYS = ("video", "time_s", "gaze", "state", "confidence", "verb", "noun", "action", "part")
@@ -48,12 +49,12 @@ def test_labels_follow_from_what_was_looked_at(many):
             continue
         centres = s.centres[i] * 32
         distance = np.linalg.norm(centres - many.gaze[i][:, None], axis=-1)
-        seen = many.state[i] == TRACKED
+        seen = many.state[i] == GazeState.TRACKED
         nearest = distance.argmin(1)
         visits = [v for j, v in enumerate(nearest) if seen[j] and (j == 0 or v != nearest[j - 1])]
         assert distance[seen].min(1).max() < 32 / 8  # half a cell: no other object is as near
         assert s.classes[i, visits[-1]] == many.noun[i]
-        if (many.state[i] == OUT_OF_FRAME).any():
+        if (many.state[i] == GazeState.OUT_OF_FRAME).any():
             assert many.verb[i] == CARRY
         else:
             assert many.verb[i] == s.classes[i, visits[-2]] % 3
@@ -62,17 +63,17 @@ def test_labels_follow_from_what_was_looked_at(many):
 
 def test_gaze_leaves_or_is_missing_at_the_end_of_one_part_alone(many):
     away = many.part == PARTS.index("out_of_frame")
-    assert (many.state[~away] == TRACKED).all()
+    assert (many.state[~away] == GazeState.TRACKED).all()
     last = many.state[away, -1]
-    assert 0.4 < (last == OUT_OF_FRAME).mean() < 0.6
-    assert set(last.tolist()) == {MISSING, OUT_OF_FRAME}
-    outside = many.state == OUT_OF_FRAME
+    assert 0.4 < (last == GazeState.OUT_OF_FRAME).mean() < 0.6
+    assert set(last.tolist()) == {GazeState.MISSING, GazeState.OUT_OF_FRAME}
+    outside = many.state == GazeState.OUT_OF_FRAME
     inside = ((many.gaze >= 0) & (many.gaze <= 32)).all(-1)
     assert not inside[outside].any()
-    assert inside[many.state == TRACKED].all()
-    assert np.isnan(many.gaze[many.state == MISSING]).all()
-    assert (many.confidence[many.state == MISSING] == 0).all()
-    assert (many.confidence[many.state != MISSING] >= 0.8).all()
+    assert inside[many.state == GazeState.TRACKED].all()
+    assert np.isnan(many.gaze[many.state == GazeState.MISSING]).all()
+    assert (many.confidence[many.state == GazeState.MISSING] == 0).all()
+    assert (many.confidence[many.state != GazeState.MISSING] >= 0.8).all()
 
 
 def test_pictures_tell_nothing_of_what_only_gaze_decides():
@@ -176,3 +177,21 @@ def test_a_look_that_there_is_not_is_named(unchecked):
 def test_numbers_of_clips_out_of_range_are_named():
     with pytest.raises(OptionError, match="2\\*\\*42"):
         make_egocentric(-1)
+
+
+def test_more_frames_a_second_film_the_same_clip():
+    few = make_many(range(20), EgocentricConfig(noise=0))
+    film = make_many(range(20), EgocentricConfig(noise=0, frames=22, rates_hz=(24.0,)))
+    np.testing.assert_allclose(film.time_s[:, ::3], few.time_s)
+    np.testing.assert_array_equal(film.video[:, ::3], few.video)
+    np.testing.assert_array_equal(film.stories.looked[:, ::3], few.stories.looked)
+
+
+def test_gaze_is_a_recording():
+    for i in range(12):
+        clip = make_egocentric(i, EgocentricConfig(gaze=0, out_of_frame=1, video=0))
+        recording = clip.recording()
+        assert recording.size == (32, 32)
+        samples = recording.at(clip.time_s, window_s=0.01)
+        np.testing.assert_array_equal(samples.xy, clip.gaze)
+        np.testing.assert_array_equal(samples.state, clip.state)

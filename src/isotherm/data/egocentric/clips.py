@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, UInt8
 from isotherm.data.egocentric.config import ACTIONS, NOUNS, PARTS, VERBS, EgocentricConfig, Part
 from isotherm.data.egocentric.paint import paint
 from isotherm.data.egocentric.story import Stories, generators, make_stories
+from isotherm.data.gaze.recording import GazeRecording
 
 AT_ONCE = 200
 """Clips of 32 x 32 pixels that are painted together; more of them do not fit into the processor's cache."""
@@ -55,6 +56,13 @@ class EgocentricClip:
             'press cross'
         """
         return f"{VERBS[self.verb]} {NOUNS[self.noun]}"
+
+    def recording(self) -> GazeRecording:
+        """The gaze as a recording of an eye tracker, a sample for each frame."""
+        h, w = self.video.shape[-2:]
+        return GazeRecording(
+            self.time_s, self.gaze, self.state, self.confidence.astype(np.float32), (h, w), ("generated",)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +113,8 @@ def make_egocentric(index: int, config: EgocentricConfig | None = None, *, seed:
 
     Args:
         index: 0 to 2**42 - 1; see TRAINING, VALIDATION and HELD_OUT of :mod:`isotherm.data.egocentric.config`.
-        config: how it is drawn; the same clip is drawn at any side and with any noise.
+        config: how it is drawn; the same clip is drawn at any side, with any noise, and at any number of frames a
+            second.
         seed: of the whole set.
 
     Raises:

@@ -22,6 +22,7 @@ from isotherm.data.egocentric.config import (
     PARTS,
     EgocentricConfig,
 )
+from isotherm.data.gaze.states import GazeState
 from isotherm.errors import OptionError
 
 TARGET, PREVIOUS, DISTRACTOR = 0, 1, 2
@@ -32,8 +33,6 @@ AWAY_S, AWAY_LAST_S, AWAY_BEFORE_S = 0.25, 0.5, 0.75
 """The same where gaze is gone in the end: until then it is away, before it the last thing is looked at, and so on."""
 MOST_JITTER = 0.045
 """Of gaze, so that it never lies nearer to another object, nor outside of the picture."""
-TRACKED, MISSING, OUT_OF_FRAME = 0, 1, 2
-"""The numbers of :class:`isotherm.data.gaze.states.GazeState`."""
 _ONCE = 6 + GRID * GRID + 6 + 4 * 6 + 16
 _PALETTE = 6
 
@@ -53,7 +52,7 @@ class Stories:
         shift: (x, y) of the camera, of everything that lies on the table.
         fingers: 0 for none, else 1 + the number of their colour.
         gaze: (x, y), NaN where it is missing.
-        state: numbers of gaze states.
+        state: of :class:`isotherm.data.gaze.states.GazeState`.
         confidence: 0 where gaze is missing.
         looked: the place in the lists of what is looked at, -1 where that is nothing.
         verb, noun: what is done next.
@@ -199,5 +198,7 @@ def _gaze(
     gone = looked < 0
     outside, missing = gone & leaves[:, None], gone & ~leaves[:, None]
     gaze = np.where(outside[..., None], np.stack([x, y], -1), gaze)
-    state = np.select([outside, missing], [OUT_OF_FRAME, MISSING], TRACKED).astype(np.uint8)
+    state = np.select(
+        [outside, missing], [int(GazeState.OUT_OF_FRAME), int(GazeState.MISSING)], int(GazeState.TRACKED)
+    ).astype(np.uint8)
     return np.where(missing[..., None], np.nan, gaze), state, np.where(missing, 0.0, 0.8 + 0.2 * u[..., 4])
