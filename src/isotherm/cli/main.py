@@ -41,10 +41,11 @@ RUNNERS = {
     "PredictGrounding": "predict_grounding",
     "GazePredict": "gaze_predict",
     "Lift": "lift",
+    "AblateAnticipation": "ablate_anticipation",
     "Sweep": "sweep",
     "GazeImport": "gaze_import",
 }
-LISTS = ("class", "classes", "layer", "compare", "target")
+LISTS = ("class", "classes", "layer", "compare", "target", "arms")
 """Options that take several entries at once."""
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, subcommand
 
+from isotherm.jobs.ablate.options import AblateAnticipationJob
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
@@ -160,6 +161,11 @@ class Lift(Common, LiftJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AblateAnticipation(Common, AblateAnticipationJob):
+    """Train a recipe of anticipation with and without gaze, with other gaze and other ways in, and compare."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sweep(Common, SweepJob):
     """Train a recipe many times with other values; killed at any moment, the same command goes on with it."""
 
@@ -205,6 +211,7 @@ Command = (
     | Annotated[PredictGrounding, subcommand("predict grounding")]
     | Annotated[GazePredict, subcommand("gaze predict")]
     | Annotated[Lift, subcommand("lift")]
+    | Annotated[AblateAnticipation, subcommand("ablate anticipation")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[GazeImport, subcommand("gaze import")]
 )
@@ -231,6 +238,7 @@ COMMANDS = (
     "predict grounding",
     "gaze predict",
     "lift",
+    "ablate anticipation",
     "sweep",
     "gaze import",
 )

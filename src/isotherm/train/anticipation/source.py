@@ -64,6 +64,7 @@ class ClipsChoice:
 
     Args:
         train, validation: sources, joined. Classes are those of the training.
+        held_out: sources that chose no model, for an ablation to judge finished ones on.
         plan: how clips lie before actions, where the model is judged; generated clips have a plan of their own.
         training_anticipation_s: (least, most) seconds between the clip's end and the action, in training.
         side: of the square that the model is shown, in pixels.
@@ -71,6 +72,7 @@ class ClipsChoice:
 
     train: tuple[ClipSource, ...] = ()
     validation: tuple[ClipSource, ...] = ()
+    held_out: tuple[ClipSource, ...] = ()
     plan: ClipPlan = field(default_factory=ClipPlan)
     training_anticipation_s: Range | None = (0.25, 1.75)
     side: int = 256
@@ -80,7 +82,7 @@ class ClipsChoice:
             raise OptionError(
                 "there is no source to train on; give data.train, a list with a table of actions or format: generated"
             )
-        for name in ("train", "validation"):
+        for name in ("train", "validation", "held_out"):
             kinds = {source.format == "generated" for source in getattr(self, name)}
             if len(kinds) > 1:
                 raise OptionError(f"{name} has generated clips beside others, whose actions are not the same; choose")

@@ -1,0 +1,64 @@
+"""Arms are compared on the same clips with the same seeds, and what was trained is not trained again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from isotherm.errors import OptionError
+from isotherm.train.anticipation.ablation import ABLATION, ArmResult, difference, run_ablation, table_rows
+from rigs.anticipation import plain_anticipation
+
+
+def result(right, arm="real"):
+    return ArmResult(
+        arm, "real", torch.tensor(right, dtype=torch.float64), torch.tensor([0, 0, 1, 1]), ("gaze", "video")
+    )
+
+
+def test_a_difference_is_taken_clip_by_clip():
+    a, b = result([[1, 1], [1, 1], [0, 0], [1, 1]]), result([[0, 0], [0, 0], [0, 0], [1, 1]])
+    assert a.seeds() == [0.75, 0.75]
+    assert a.accuracy("gaze").mean == 1.0
+    assert difference(a, b, "video").low == difference(a, b, "video").high == 0.0
+    assert difference(a, b, "gaze").mean == 1.0
+    # the unpaired intervals overlap though no clip ever spoke for the other arm
+    assert difference(a, b).low >= 0
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    dpath = tmp_path_factory.mktemp("ablation")
+    plain = plain_anticipation(steps=2)
+    lines = []
+    results = run_ablation(plain, ("none", "shuffled"), (0, 1), dpath, root=dpath, say=lambda m: lines.append(str(m)))
+    return dpath, plain, results, lines
+
+
+def test_every_arm_is_judged_under_its_own_condition_and_the_others(ended):
+    dpath, _, results, lines = ended
+    assert [(r.arm, r.condition) for r in results[:2]] == [("none", "real"), ("shuffled", "shuffled")]
+    assert {r.condition for r in results if r.arm == "shuffled"} == {"real", "missing", "shuffled", "shifted", "centre"}
+    assert all(r.right.shape == (12, 2) for r in results)
+    kept = json.loads((dpath / ABLATION).read_text())
+    assert kept["rows"][0]["all"]["seeds"] == results[0].seeds()
+    heads, rows = table_rows(results)
+    assert heads[:3] == ["arm", "gaze when judged", "all"]
+    assert len(rows) == len(results)
+    assert any("flatters them" in line for line in lines)
+
+
+def test_the_same_ablation_goes_on_with_what_there_is(ended):
+    dpath, plain, results, _ = ended
+    before = {f: f.stat().st_mtime_ns for f in dpath.rglob("checkpoint.pt")}
+    again = run_ablation(plain, ("none", "shuffled", "real"), (0, 1), dpath, root=dpath)
+    assert {f: f.stat().st_mtime_ns for f in before} == before
+    assert len(list(dpath.rglob("checkpoint.pt"))) == 6
+    assert torch.equal(again[0].right, results[0].right)
+
+
+def test_arms_and_seeds_are_given_once(tmp_path):
+    with pytest.raises(OptionError, match="each once"):
+        run_ablation(plain_anticipation(), ("real", "real"), (0,), tmp_path, root=tmp_path)

@@ -1,0 +1,62 @@
+"""What every arm changes, and that nothing else is."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from isotherm.errors import OptionError
+from isotherm.train.anticipation.arms import WORDS, arm_recipe
+from isotherm.train.anticipation.run import recipe_from
+from rigs.anticipation import plain_anticipation
+
+
+def differences(a, b, path=""):
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {p for key in {*a, *b} for p in differences(a.get(key), b.get(key), f"{path}.{key}" if path else key)}
+    return set() if a == b else {path}
+
+
+@pytest.mark.parametrize("arm", [*WORDS, "fusion:attention_bias"])
+def test_an_arm_changes_what_it_says(arm):
+    plain = plain_anticipation()
+    before = copy.deepcopy(plain)
+    recipe = recipe_from(arm_recipe(plain, arm, seed=3))
+    assert plain == before
+    real = recipe_from(arm_recipe(plain, "real", seed=3))
+    assert recipe.model.seed == recipe.training.seed == 3
+    changed = differences(real.deciding(), recipe.deciding())
+    expected = {
+        "none": {"model.fusion"},
+        "real": set(),
+        "gaze-only": {"training.gaze.blind"},
+        "zeros": {"model.fusion.states"},
+        "fusion:attention_bias": {"model.fusion.name"},
+    }
+    assert changed == expected.get(arm, {"training.gaze.condition"})
+
+
+def test_gaze_from_elsewhere_is_for_every_source():
+    plain = plain_anticipation()
+    plain["data"] = {name: [{"file": f"{name}.csv", "videos": "v"}] for name in ("train", "validation", "held_out")}
+    data = arm_recipe(plain, "source:other/{video}.parquet", seed=0)["data"]
+    assert [data[name][0]["gaze"] for name in data] == ["other/{video}.parquet"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arm", "change", "words"),
+    [
+        ("shufled", {}, "shuffled"),
+        ("source", {}, "source:PATH"),
+        ("fusion:", {}, "fusion:NAME"),
+        ("fusion:glue", {}, "glue"),
+        ("source:a", {}, "drawn with"),
+        ("none", {"fusion": None}, "nothing to ablate"),
+    ],
+)
+def test_what_is_no_arm_is_refused(arm, change, words):
+    plain = plain_anticipation()
+    plain["model"] |= change
+    with pytest.raises(OptionError, match=words):
+        arm_recipe(plain, arm, seed=0)
