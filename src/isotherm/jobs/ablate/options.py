@@ -21,15 +21,17 @@ class AblateAnticipationJob(JobOptions):
     config: Path
     """A recipe (YAML), such as recipes/first_gaze.yaml. It has a fusion; arms change it."""
     arms: str = "none,real,shuffled,shifted,centre,gaze-only"
-    """Arms, separated by commas: none, real, missing, shuffled, shifted, centre, gaze-only, zeros, source:PATH (gaze from
-    elsewhere), fusion:NAME (another way in).
+    """Arms, separated by commas: none, real, missing, shuffled, shifted, centre, gaze-only, zeros, source:PATH (gaze
+    from elsewhere), fusion:NAME (another way in).
     """
     seeds: int = 3
     """Trainings of every arm, with the seeds 0, 1, ..."""
     set: UseAppendAction[tuple[str, ...]] = ()
     """Change a value of the recipe: --set training.epochs=4. May be given many times."""
     out: Path | None = None
-    """Folder of the ablation. Default: runs/ablation- and the name of the recipe. The same command goes on with what is in it."""
+    """Folder of the ablation. Default: runs/ablation- and the name of the recipe. The same command goes on with what is
+    in it.
+    """
     skip_bad: bool = False
     """Leave out actions and videos that cannot be read, and say so, instead of stopping."""
     device: str = "auto"
