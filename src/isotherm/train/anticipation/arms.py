@@ -24,8 +24,8 @@ WORDS: Mapping[str, Mapping[str, Any]] = {
 """Of every arm without a value the changes of a recipe, as path -> value.
 
 none: the model without gaze. real: the recipe as it is. missing: a model that takes gaze and is never told any.
-shuffled, shifted, centre: other gaze in its place. gaze-only: the pictures are grey. zeros: one vector of zeros for gaze
-that is missing and for gaze that has left the picture.
+shuffled, shifted, centre: other gaze in its place. gaze-only: the pictures are grey. zeros: one vector of zeros for
+gaze that is missing and for gaze that has left the picture.
 """
 VALUED = ("source", "fusion")
 """Arms with a value: ``source:PATH``, gaze from elsewhere, and ``fusion:NAME``, another way in."""
