@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isotherm.errors import OptionError
-from isotherm.gaze.fusion.choose import FUSIONS
+from isotherm.gaze.fusion.choose import FUSIONS, VARIANTS
 from isotherm.ops.names import known_word
 from isotherm.train.keypoint_recipe import set_at
 
@@ -66,7 +66,7 @@ def arm_recipe(plain: Mapping[str, Any], arm: str, *, seed: int) -> dict[str, An
 
 def _with_value(recipe: dict[str, Any], word: str, value: str) -> None:
     if word == "fusion":
-        known_word(value, tuple(FUSIONS), "fusion")
+        known_word(value, (*FUSIONS, *VARIANTS), "fusion")
         kept = {key: option for key, option in recipe["model"]["fusion"].items() if key in ("at", "states", "sigma")}
         recipe["model"]["fusion"] = {"name": value, **kept}
         return

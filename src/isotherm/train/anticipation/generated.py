@@ -12,6 +12,7 @@ from isotherm.data.egocentric.clips import EgocentricClips, make_many
 from isotherm.data.egocentric.config import ACTIONS, NOUNS, PARTS, VERBS
 from isotherm.errors import OptionError
 from isotherm.frame import Size
+from isotherm.gaze.clips import gaze_of_egocentric
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.train.anticipation.clip_data import HEADS, ClipBatch
 from isotherm.train.anticipation.source import ClipSource
@@ -47,7 +48,7 @@ class GeneratedClips:
         self.video = self._joined("video")
         self.labels: Int[Tensor, "n 3"] = torch.stack([self._joined(head) for head in HEADS], dim=1)
         self.parts: Int[Tensor, " n"] = self._joined("part")
-        self.gaze = GazeInputs.joined([gaze_of(clips, self.size) for clips in self.clips])
+        self.gaze = GazeInputs.joined([gaze_of_egocentric(clips) for clips in self.clips])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,20 +64,3 @@ class GeneratedClips:
 
     def _joined(self, name: str) -> Tensor:
         return torch.cat([torch.from_numpy(getattr(clips, name)) for clips in self.clips])
-
-
-def gaze_of(clips: EgocentricClips, size: tuple[int, int]) -> GazeInputs:
-    """The gaze of generated clips as models take it, on the clock that ends with the clip.
-
-    Args:
-        clips: whose pictures are of that size.
-        size: (h, w).
-    """
-    time_s = torch.from_numpy(clips.time_s)
-    return GazeInputs(
-        torch.from_numpy(clips.gaze).float(),
-        torch.from_numpy(clips.state).long(),
-        torch.from_numpy(clips.confidence).float(),
-        (time_s - time_s[:, -1:]).float(),
-        size,
-    )
