@@ -8,7 +8,7 @@ import torch
 from isotherm.errors import OptionError, ShapeError
 from isotherm.gaze.backbone import VideoBackbone
 from isotherm.models.transformers.vjepa2.build import make_vjepa2
-from rigs.anticipation import TINY, clips_of
+from rigs.anticipation_models import TINY, clips_of
 
 PER = 16
 

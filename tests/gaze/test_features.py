@@ -9,7 +9,7 @@ import torch
 
 from isotherm.gaze.features import FEATURES, OCTAVES, GazeTokens, dwell, frame_places, gaze_features, token_places
 from isotherm.gaze.inputs import GazeInputs
-from rigs.anticipation import random_gaze
+from rigs.anticipation_models import random_gaze
 
 T, MISSING, OUT = 0, 1, 2
 

@@ -8,7 +8,7 @@ import torch
 from isotherm.errors import OptionError, ShapeError
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.maps import GazeMaps, overlap, pool_cells, pool_frames
-from rigs.anticipation import random_gaze
+from rigs.anticipation_models import random_gaze
 
 
 @pytest.mark.parametrize(("many", "few"), [(8, 4), (7, 3), (3, 7), (224, 24), (5, 5), (1, 4)])

@@ -15,7 +15,7 @@ from isotherm.gaze.objective import anticipation_loss
 from isotherm.gaze.probe import ProbeConfig
 from isotherm.gaze.trainable import expect_gradients
 from isotherm.models.transformers.vjepa2.build import make_vjepa2
-from rigs.anticipation import CLASSES, TINY, clips_of, loss_of, random_gaze, tiny_config, tiny_model
+from rigs.anticipation_models import CLASSES, TINY, clips_of, loss_of, random_gaze, tiny_config, tiny_model
 
 PATCH_ADD = fusion_from("patch_add")
 LABELS = {name: torch.tensor([0, k - 1]) for name, k in CLASSES.items()}

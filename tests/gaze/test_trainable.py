@@ -11,7 +11,7 @@ from isotherm.gaze.fusion import fusion_from
 from isotherm.gaze.gate import Gate, opened_gates
 from isotherm.gaze.objective import anticipation_loss
 from isotherm.gaze.trainable import check_gradients, expect_gradients
-from rigs.anticipation import clips_of, loss_of, random_gaze, tiny_model
+from rigs.anticipation_models import clips_of, loss_of, random_gaze, tiny_model
 
 CONFIG = fusion_from({"name": "patch_add", "at": "embeddings"})
 
@@ -53,7 +53,7 @@ def test_declared_parameters_that_are_frozen_or_are_none_are_named():
 def test_zeros_behind_a_closed_gate_are_no_mistake_but_others_are():
     model = tiny_model(CONFIG)
     loss_of(model(clips_of(), random_gaze())).backward()
-    assert not model.fusion.states.vectors.grad.any()
+    assert not model.fusion.states.states.vectors.grad.any()
     expect_gradients(model)
     model.zero_grad()
     with torch.no_grad():

@@ -15,7 +15,7 @@ from isotherm.systems.gaze_jepa import (
     VisionTransformerPredictorHeatmap,
     vit_heatmap_predictor,
 )
-from rigs.anticipation import TINY, clips_of, random_gaze, tiny_model
+from rigs.anticipation_models import TINY, clips_of, random_gaze, tiny_model
 
 ARGUMENTS = dict(
     img_size=32,

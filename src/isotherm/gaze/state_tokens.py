@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from isotherm.data.gaze.states import GazeState
+from isotherm.gaze.gate import Gate
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.maps import pool_frames
 
@@ -30,7 +31,7 @@ class StateTokens(nn.Module):
         self.size = size
         self.vectors = nn.Parameter(torch.empty(len(GazeState), size)) if states == "tokens" else None
         if self.vectors is not None:
-            nn.init.trunc_normal_(self.vectors, std=0.5)
+            nn.init.trunc_normal_(self.vectors, std=1.0)
 
     def forward(self, gaze: GazeInputs) -> Float[Tensor, "b t d"]:
         """One vector per frame."""
@@ -46,3 +47,33 @@ class StateTokens(nn.Module):
             tubelet: frames.
         """
         return pool_frames(self(gaze), tubelet) / tubelet
+
+
+class AddedStates(nn.Module):
+    """The states' vectors of a tubelet added to all of its tokens, through a gate per channel of their own.
+
+    With the gate of what is added where somebody looked, they would be learned only after that, and in the channels
+    that it opens.
+
+    Args:
+        size: of a token.
+        states: see :data:`States`; with 'zeros' nothing is added, and there are no parameters.
+    """
+
+    def __init__(self, size: int, states: States) -> None:
+        super().__init__()
+        self.states = StateTokens(size, states) if states == "tokens" else None
+        self.gate = Gate(size) if states == "tokens" else None
+
+    def forward(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs, tubelet: int) -> Float[Tensor, "b n d"]:
+        """The tokens with the vectors of their tubelets' states.
+
+        Args:
+            tokens: in the order of their tubelets.
+            gaze: of the same clips.
+            tubelet: frames.
+        """
+        if self.states is None or self.gate is None:
+            return tokens
+        vectors = self.states.tubelets(gaze, tubelet)
+        return tokens + self.gate(vectors.repeat_interleave(tokens.shape[1] // vectors.shape[1], dim=1))

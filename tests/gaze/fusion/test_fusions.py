@@ -13,7 +13,7 @@ from isotherm.gaze.fusion import FUSIONS, VARIANTS, fusion_from, fusion_settings
 from isotherm.gaze.gate import Gate, opened_gates
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.trainable import check_gradients
-from rigs.anticipation import SIDE, clips_of, loss_of, random_gaze, tiny_model
+from rigs.anticipation_models import SIDE, clips_of, loss_of, random_gaze, tiny_model
 
 OPTIONS = [dict(name=name, at=at) for name in FUSIONS for at in ("features", "embeddings")]
 MORE = [

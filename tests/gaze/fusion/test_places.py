@@ -11,7 +11,7 @@ from isotherm.gaze.fusion.heatmap_embedding import HeatmapEmbedding
 from isotherm.gaze.gate import opened_gates
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.maps import GazeMaps
-from rigs.anticipation import random_gaze, tiny_model
+from rigs.anticipation_models import random_gaze, tiny_model
 
 ROW, COLUMN = 2, 1
 NUMBER = ROW * 4 + COLUMN

@@ -14,6 +14,7 @@ from isotherm.gaze.fusion.fusion import Fusion, FusionConfig, Site
 from isotherm.gaze.gate import Gate
 from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.maps import pool_frames
+from isotherm.gaze.state_tokens import AddedStates
 from isotherm.models.transformers.vjepa2.conditioned import Conditioning
 
 
@@ -54,16 +55,11 @@ class AttentionBias(Fusion):
         super().__init__(config, site)
         self.strength = nn.Parameter(torch.full((site.layers, site.heads), config.strength))
         self.gate = Gate(site.layers, site.heads)
-        self.states = self.state_tokens(site.tokens)
-        self.state_gate = Gate(site.tokens) if self.states.vectors is not None else None
+        self.states = AddedStates(site.tokens, config.states)
 
     def add(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Float[Tensor, "b n d"]:
         """The tokens with the vectors of their tubelets' states."""
-        if self.state_gate is None:
-            return tokens
-        h, w = self.site.grid
-        vectors = self.states.tubelets(gaze, self.site.tubelet).repeat_interleave(h * w, dim=1)
-        return tokens + self.state_gate(vectors)
+        return self.states(tokens, gaze, self.site.tubelet)
 
     def condition(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Conditioning:
         """The share of each tubelet's frames that looked at each token."""

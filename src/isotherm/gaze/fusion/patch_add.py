@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from isotherm.gaze.fusion.fusion import Fusion, FusionConfig, Site, expect_posit
 from isotherm.gaze.fusion.heatmap_embedding import embeddings
 from isotherm.gaze.gate import Gate
 from isotherm.gaze.inputs import GazeInputs
+from isotherm.gaze.state_tokens import AddedStates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class PatchAddConfig(FusionConfig):
 
 
 class PatchAdd(Fusion):
-    """tokens + gate (vectors of the map over each patch + vectors of the tubelet's states), a gate per channel.
+    """tokens + gate (vectors of the map over each patch) + gate (vectors of the tubelet's states), gates per channel.
 
     Args:
         config: options.
@@ -47,12 +49,11 @@ class PatchAdd(Fusion):
     def __init__(self, config: PatchAddConfig, site: Site) -> None:
         super().__init__(config, site)
         self.embeddings = embeddings(site.tokens, site.grid, cells=config.cells, scales=config.scales)
-        self.states = self.state_tokens(site.tokens)
         self.gate = Gate(site.tokens)
+        self.states = AddedStates(site.tokens, config.states)
 
     def add(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Float[Tensor, "b n d"]:
         """The tokens with the vectors of their patches."""
         tubelet = self.site.tubelet
-        branch = sum(embed(self.maps, gaze, tubelet=tubelet) for embed in self.embeddings)
-        branch = branch + self.states.tubelets(gaze, tubelet)[:, :, None, None]
-        return tokens + self.gate(branch.flatten(1, 3))
+        branch = torch.stack([embed(self.maps, gaze, tubelet=tubelet) for embed in self.embeddings]).sum(0)
+        return self.states(tokens + self.gate(branch.flatten(1, 3)), gaze, tubelet)
