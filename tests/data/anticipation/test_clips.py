@@ -10,6 +10,7 @@ from isotherm.data.anticipation.actions import Action
 from isotherm.data.anticipation.anchors import ClipPlan
 from isotherm.data.anticipation.clips import gaze_until, read_clip
 from isotherm.data.anticipation.transforms import ClipTransform
+from isotherm.data.gaze.clock import read_clock
 from isotherm.data.gaze.points_store import PointsStore
 from isotherm.data.gaze.recording import GazeRecording
 from isotherm.data.gaze.states import GazeState
@@ -156,4 +157,18 @@ def test_legacy_clips_are_read_alike(videos):
     clip = read_clip(videos[0], planned)
     step, anchor = 7, 210 - 59
     numbers = [number_in(frame.permute(1, 2, 0).numpy()) for frame in clip.video]
+    assert numbers == list(range(anchor - 8 * step, anchor, step))
+
+
+def test_legacy_clips_of_a_video_of_variable_rate_count_its_frames(tmp_path):
+    shown = np.concatenate([[0], np.cumsum(np.random.default_rng(2).choice([1 / 60, 1 / 24, 0.1], 199))])
+    fpath = numbered_clip(tmp_path / "uneven.mp4", shown)
+    action = Action("a", 1.5, 3.5, 0, 0, start_frame=90, stop_frame=190)
+    clock = read_clock(fpath)
+    planned = ClipPlan(frames=8, protocol="legacy").planned(
+        action, 0, video_rate_hz=clock.mean_rate_hz, frame_times_s=clock.time_s
+    )
+    numbers = [number_in(frame.permute(1, 2, 0).numpy()) for frame in read_clip(fpath, planned).video]
+    step, anchor = int(clock.mean_rate_hz / 8), 190 - int(clock.mean_rate_hz)
+    assert step > 1
     assert numbers == list(range(anchor - 8 * step, anchor, step))

@@ -9,7 +9,8 @@ from isotherm.errors import InputError
 
 SPLIT = "OP91-R01-Soup-66680-68130-F001597-F001639 10 3 4 52\nOP91-R01-Soup-102000-103500 7 1 9\n"
 RAW = (
-    "# Clip ID (Unique); Clip Prefix (Unique); Video Session; Starting Time (ms); Ending Time (ms); Action Label; Verb Label; Noun Label(s)\n"
+    "# Clip ID (Unique, used only internally); Clip Prefix (Unique); Video Session; Starting Time (ms);  Ending Time (ms); "
+    "Action Label; Verb Label; Noun Label(s)\n"
     "1; OP91-R01-Soup-66680-68130; OP91-R01-Soup; 66680; 68130; Take pot; Take; pot\n"
     "2; OP91-R01-Soup-70000-71000; OP91-R01-Soup; 70000; 71000; Cut carrot; Cut; carrot,knife\n"
 )

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from isotherm.data.anticipation.actions import Action
+from isotherm.data.anticipation.anchors import ClipPlan
 from isotherm.data.anticipation.clips import VideoClip
 from isotherm.data.anticipation.transforms import ClipTransform, through
 from isotherm.data.gaze.clip import GazeClip
@@ -69,6 +71,13 @@ def test_what_is_drawn_depends_on_seed_epoch_and_number_alone():
 
     assert frame().allclose(frame())
     assert not any(frame().allclose(frame(**{kind: 7})) for kind in ("seed", "index", "epoch"))
+
+
+def test_draws_of_plan_and_transform_have_nothing_in_common():
+    plan, transform = ClipPlan(anticipation_s=(0.0, 1.0)), ClipTransform(size=(8, 8))
+    ahead = [plan.planned(Action("a", 9.0, 10.0, 0, 0), i).anticipation_s for i in range(300)]
+    mirrored = [float(transform.drawn(SIZE, i).to_source[0, 0]) < 0 for i in range(300)]
+    assert abs(np.corrcoef(ahead, mirrored)[0, 1]) < 0.2
 
 
 def test_random_crops_are_distributed_as_torchvisions():

@@ -116,8 +116,8 @@ class ClipPlan:
             index: its number in the table, which its draws depend on.
             epoch: likewise.
             video_rate_hz: frames per second of the video; of 'legacy' alone, which needs it.
-            frame_times_s: when each frame of the video is shown, for 'legacy' in videos of variable frame rate; None:
-                evenly.
+            frame_times_s: when each frame of the video is shown, for 'legacy' in videos of variable frame rate, as
+                :func:`isotherm.data.gaze.clock.read_clock` reads them; None: evenly.
 
         Raises:
             InputError: the table does not say up to when may be seen, or nothing lies before that.

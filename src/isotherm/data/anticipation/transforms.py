@@ -90,7 +90,9 @@ class ClipTransform:
             >>> frame.points_to_source(torch.tensor([[0.0, 0.0], [4.0, 4.0]])).tolist()
             [[4.0, 0.0], [12.0, 8.0]]
         """
-        u = np.random.Generator(np.random.PCG64(mixed_seed(self.seed, epoch, index))).random(2 + 4 * TRIES)
+        # other numbers than a plan of the same seed draws, or short anticipation would always be mirrored
+        stream = np.random.PCG64([mixed_seed(self.seed, epoch, index), 1])
+        u = np.random.Generator(stream).random(2 + 4 * TRIES)
         box = self._random_box(source, u[2:].reshape(TRIES, 4)) if self.crop == "random" else None
         frame = Frame.identity(source).cropped(_middle(source, self.size) if box is None else box).resized(self.size)
         if self.degrees:
