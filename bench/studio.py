@@ -120,8 +120,23 @@ def texts(parts: dict[str, Any]) -> list[str]:
         ]
         made.append(table("Killed while it writes, server, worker and all", ["what", "number"], rows))
     if (one := parts.get("screen")) is not None:
-        rows = [[check, f["on_screen_s"], f["explanation_s"], f["ratio"]] for check, f in one["checks"].items()]
-        columns = ["check of the map", "from Explain to the map on the screen, s", "the explanation alone, s", "ratio"]
+        rows = [
+            [
+                check,
+                f["on_screen_s"],
+                f["explanation_s"],
+                f["ratio"],
+                f["verdict_s"] if check != "off" and "verdict_s" in f else "none",
+            ]
+            for check, f in one["checks"].items()
+        ]
+        columns = [
+            "check of the map",
+            "from Explain to the map on the screen, s",
+            "the explanation alone, s",
+            "ratio",
+            "from Explain to the verdict, s",
+        ]
         made.append(table(f"{one['model']}, {one['side']} px", columns, rows))
     return made
 

@@ -18,7 +18,7 @@ from rigs.studio_page import RUN_MS, StudioPage
 from rigs.studio_server import StudioProcess, running
 
 CONFIG, SIDE = "yolo11s-seg.yaml", 640
-CHECKS = {"off": 7, "fast": 2}
+CHECKS = {"off": 7, "fast": 7}
 """How thoroughly maps are judged (not at all, and as the page asks unless told otherwise), and how often that is measured at most."""
 CALMER, MEAN_LOGIT = 1 / 8, -6.0
 """What logits of classes are multiplied with around their mean, which :func:`rigs.yolo_models.make_yolo` sets."""
@@ -34,25 +34,28 @@ view = isotherm.open_model(sys.argv[1], confidence=float(sys.argv[3]))
 picture = np.asarray(Image.open(sys.argv[2]).convert("RGB"))
 for _ in sys.stdin:
     start = time.perf_counter()
-    maps = isotherm.explain(view, picture, trust=sys.argv[5])
-    list(maps.trust)  # which is found out when it is asked for
+    maps = isotherm.explain(view, picture, trust="off")
     print(time.perf_counter() - start, len(maps), flush=True)
 """
-"""The explanation in Python, with the model open: once for each line that comes, with the same place behind other
-processes as the studio's worker, so that whatever else the machine does falls on both alike."""
-ON_SCREEN = """(before) => new Promise((done) => {
-    const there = (run, what) => performance.getEntriesByName(`${location.origin}/api/runs/${run}/view/0/${what}`).some((one) => one.responseEnd > 0);
+"""The explanation in Python, with the model open and without a check, which the page does not wait for either: once for
+each line that comes, with the same place behind other processes as the studio's worker, so that whatever else the machine
+does falls on both alike."""
+ON_SCREEN = """() => new Promise((done) => {
+    const viewer = document.querySelector("#shown .viewer"), before = viewer.dataset.run;
     const look = () => {
-        const run = /run=([0-9a-f]{32})/.exec(location.hash)?.[1];
-        if (run && run !== before && there(run, "values") && there(run, "image")) requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())));
+        if (viewer.dataset.run !== before) requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())));
         else requestAnimationFrame(look);
     };
     document.querySelector("#question button.go").click();
     window.pressed = performance.now();
     look();
 })"""
-"""When the map of another run has been drawn, counted from the page's start: its values and its picture have come, and two
-frames have passed."""
+"""When the map of another run has been drawn, counted from the page's start: the viewer has it, and two frames have passed."""
+VERDICT = """() => new Promise((done) => {
+    const look = () => (document.querySelector(".judged summary").textContent.includes("being checked") ? requestAnimationFrame(look) : done(performance.now()));
+    look();
+})"""
+"""When the verdict stands beside the map."""
 
 
 def weights(folder: Path) -> tuple[Path, Path, list[float]]:
@@ -109,11 +112,10 @@ class Alone:
         fpath: of the weights.
         picture: file of the picture.
         confidence: the least one.
-        check: one of :data:`CHECKS`.
     """
 
-    def __init__(self, fpath: Path, picture: Path, confidence: float, check: str) -> None:
-        words = [str(fpath), str(picture), str(confidence), str(BEHIND), check]
+    def __init__(self, fpath: Path, picture: Path, confidence: float) -> None:
+        words = [str(fpath), str(picture), str(confidence), str(BEHIND)]
         env = {**os.environ, **environment(None, os.environ)}
         self.process = subprocess.Popen(
             [sys.executable, "-c", ALONE, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
@@ -136,8 +138,8 @@ class Alone:
 def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
     """Medians of the time from pressing Explain to the map on the screen, and of the explanation alone; seconds.
 
-    Both in turns, and the model is open already in both; once with the check of maps that the page asks for unless told
-    otherwise, once without. Each time another least confidence is asked for, so that nothing is answered from the history.
+    Both in turns, and the model is open already in both; once without a check of maps, once with the one that the page asks
+    for unless told otherwise, whose verdict comes later and has a time of its own. Each time another least confidence is asked for, so that nothing is answered from the history.
     """
     assert CHROMIUM is not None
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,25 +159,28 @@ def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
         watched.page.set_default_timeout(RUN_MS)
         for check, most in CHECKS.items():
             desk.choose("Check", check)
-            with closing(Alone(fpath, picture, confidences[0], check)) as alone:
+            with closing(Alone(fpath, picture, confidences[0])) as alone:
                 found[check] = _in_turns(studio, desk, alone, confidences[: min(repeats, most) + 1])
     return {"model": CONFIG, "side": SIDE, "repeats": repeats, "checks": found}
 
 
 def _in_turns(studio: StudioProcess, desk: StudioPage, alone: Alone, confidences: list[float]) -> dict[str, Any]:
-    seen, own = [], []
+    seen, own, judged = [], [], []
     for confidence in confidences:
         alike()
         seconds, maps = alone.explain()
         own.append(seconds)
         desk.page.get_by_label("Confidence", exact=True).fill(f"{confidence:.6f}")
-        end = desk.page.evaluate(ON_SCREEN, desk.run())
-        seen.append((end - desk.page.evaluate("window.pressed")) / 1000)
+        end = desk.page.evaluate(ON_SCREEN)
+        pressed = desk.page.evaluate("window.pressed")
+        seen.append((end - pressed) / 1000)
+        judged.append((desk.page.evaluate(VERDICT) - pressed) / 1000)
         assert maps == len(studio_maps(studio, desk.run())) == 1
     ratios = [one / other for one, other in zip(seen[1:], own[1:], strict=True)]  # the first ones compile and cache
     return {
         "on_screen_s": statistics.median(seen[1:]),
         "explanation_s": statistics.median(own[1:]),
+        "verdict_s": statistics.median(judged[1:]),
         "ratio": statistics.median(ratios),
         "ratios": ratios,
     }

@@ -16,6 +16,7 @@ import { mountTheme } from "./theme.js";
 
 /** @typedef {import("./address.js").Place} Place */
 
+const LIST_MS = 600; // until the history lists what was asked for: the studio has to begin with it first
 const GROW_MS = 700; // between looks at the pictures of a run that is worked on
 
 /** The page as a whole. */
@@ -134,7 +135,7 @@ class Studio {
     }
     const look = byId("look"), { top } = look.getBoundingClientRect();
     if (top < 0 || top > innerHeight / 2) look.scrollIntoView({ block: "start" }); // where the progress is seen
-    void this.history.refresh();
+    setTimeout(() => void this.history.refresh(), LIST_MS);
   }
 
   /**

@@ -9,6 +9,8 @@ import { valuesOf } from "./values.js";
 
 /** @typedef {import("./address.js").Place} Place */
 
+const PAINT_MS = 200;
+
 /** The part of the page that shows a run. */
 export class Shown {
   /**
@@ -190,6 +192,9 @@ export class Shown {
       this.picture = picture;
       this.viewer.hidden = false;
       look.show(this.run.id, picture, valuesOf(buffer, picture.maps), map);
+      this.viewer.dataset.run = this.run.id; // whose map it is, for who looks at the page from outside
+      await painted(); // the form and what is kept of the run are drawn anew when the map is seen
+      if (signal.aborted) return;
       this.drawBelow();
       this.drawAdds();
       this.on.seen(this.run, picture);
@@ -289,6 +294,14 @@ function noView(error) {
   if (error instanceof DOMException && error.name === "AbortError") throw error;
   fail(error);
   return { pictures: [] };
+}
+
+/** When the browser has drawn what there is by now, or does not draw, as in a tab that is not looked at. @returns {Promise<void>} */
+function painted() {
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, PAINT_MS);
+  });
 }
 
 /** Arrow keys go along a row of buttons. @param {KeyboardEvent} event */
