@@ -166,7 +166,9 @@ def _searched(sweep: Sweep, dpath: Path) -> tuple[dict[str, Any], Any, int]:
     if listed is not None:
         for values in listed:
             _noted(dpath, values)
-        return {"trial": tune.grid_search(listed)}, None, 1
+        # a process for one that has ended would only tell its figures again, which nothing but a stopping rule asks for
+        left = [v for v in listed if config.stop_early or not (trial_dpath(dpath, v) / "evaluation.json").is_file()]
+        return {"trial": tune.grid_search(left)}, None, int(bool(left))
     import optuna
     from ray.tune.search.optuna import OptunaSearch
 

@@ -1,8 +1,7 @@
 """Many trainings of one recipe with other values: which ones, where they lie, and what came of them.
 
-The folders of the trials are all the state there is. A sweep that was killed is started again: trials that are finished
-replay the figures that they wrote, the others go on from their checkpoints, and the search and the stopping rule see
-all of them anew.
+The folders of the trials are all the state there is. A sweep that was killed is started again: trials that are not
+finished go on from their checkpoints, and the search and the stopping rule see the figures of all of them anew.
 """
 
 from __future__ import annotations

@@ -5,13 +5,16 @@ Most of the time goes into starting Ray and its workers: one sweep starts a Ray 
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import signal
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 from isotherm.cli import main
@@ -27,11 +30,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own code
 
 RECIPE = """
 data:
-  train: [{format: generated, count: 32, side: 64}]
-  validation: [{format: generated, split: validation, count: 8, side: 64}]
+  train: [{format: generated, count: 8, side: 64}]
+  validation: [{format: generated, split: validation, count: 2, side: 64}]
   margin: 0.0
 model: {widths: [8, 16], depth: 1, head_options: {widths: [8], groups: 4}}
-training: {size: [64, 64], steps: 12, batch: 8, backbone_rate: 1.0, keep_every: 4, log_every: 4, schedule: {warm_up: 2}}
+training: {size: [64, 64], steps: 6, batch: 8, backbone_rate: 1.0, keep_every: 2, log_every: 2, schedule: {warm_up: 2}}
 """
 SWEEP = """
 recipe: toy.yaml
@@ -76,33 +79,33 @@ def cluster(tmp_path_factory):
     process.communicate()
 
 
-def one_after_the_other(sweep, *, dpath, **rest):
-    """What Ray does with trials, in this process."""
+def one_and_a_half(sweep, *, dpath, **rest):
+    """What Ray does with trials, in this process, which is killed when the second one has validated twice."""
     for values in sweep.config.listed():
         _noted(dpath, values)
-    for values in sweep.config.listed():
-        recipe = sweep.module.recipe_from(with_values(sweep.recipe, values))
-        sweep.module.train_run(recipe, trial_dpath(dpath, values), root=sweep.root, cache_dpath=dpath / ".cache")
+    for values, killed_at in zip(sweep.config.listed(), (None, 4), strict=False):
+        sweep.module.train_run(
+            sweep.module.recipe_from(with_values(sweep.recipe, values)),
+            trial_dpath(dpath, values),
+            root=sweep.root,
+            cache_dpath=dpath / ".cache",
+            on_validation=lambda step, figures, at=killed_at: step == at and os.kill(os.getpid(), signal.SIGKILL),
+        )
     return {}
 
 
 def killed(folder, monkeypatch):
-    """A sweep in a fork of this process, killed as soon as one of its trials is finished."""
-    monkeypatch.setattr(job, "run_trials", one_after_the_other)
+    """A sweep in a fork of this process, killed in its second trial; users' processes check no shapes, nor does this one."""
     if not (pid := os.fork()):
         try:
+            jaxtyping.config.update("jaxtyping_disable", True)
+            monkeypatch.setattr(job, "run_trials", one_and_a_half)
             os.chdir(folder)
             main(["sweep", "toy_sweep.yaml", "--quiet"])
         finally:
             os._exit(1)
-    trials = folder / "runs" / "toy_sweep" / "trials"
-    ended = 0
-    while not ended and not list(trials.glob("*/evaluation.json")):
-        ended, _ = os.waitpid(pid, os.WNOHANG)
-    if not ended:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    monkeypatch.undo()
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status)
 
 
 @pytest.mark.slow
@@ -110,22 +113,32 @@ def test_trials_killed_half_way_and_gone_on_with(folder, monkeypatch, capsys):
     """By a Ray that is started for it, two at once; ``python -m bench sweeps`` kills sweeps together with their Ray."""
     sweep = folder / "runs" / "toy_sweep"
     killed(folder, monkeypatch)
-    finished = {
-        f.parent.name: (f.parent / "model.safetensors").stat().st_mtime_ns
-        for f in sweep.glob("trials/*/evaluation.json")
-    }
-    assert len(finished) == 1, capsys.readouterr()
+    dpaths = [
+        trial_dpath(sweep, {"training.objective.sigma": sigma, "training.rate": 1e-3}) for sigma in (1.0, 2.0, 3.0)
+    ]
+    first = dpaths[0] / "model.safetensors"
+    before = first.stat().st_mtime_ns
+    assert [(d / "checkpoint.pt").is_file() for d in dpaths] == [True, True, False], capsys.readouterr()
+    assert [(d / "evaluation.json").is_file() for d in dpaths] == [True, False, False]
     assert read_run(sweep)["status"] == "running"
+    figures = dpaths[1] / "metrics.csv"
+    marked = re.sub("^2,[^,]*", "2,123.0", figures.read_text(), count=1, flags=re.MULTILINE)
+    figures.write_text(marked)
     monkeypatch.chdir(folder)
     assert main(["sweep", "toy_sweep.yaml"]) == 0
-    printed = capsys.readouterr().out
-    assert len(list(sweep.glob("trials/*/evaluation.json"))) == 3, printed
-    for name, before in finished.items():
-        assert (sweep / "trials" / name / "model.safetensors").stat().st_mtime_ns == before  # not trained again
+    printed, told = capsys.readouterr()
+    assert first.stat().st_mtime_ns == before  # not trained again
+    starts = [[start["status"] for start in read_run(d)["starts"]] for d in dpaths]
+    assert starts == [["finished"], ["running", "finished"], ["finished"]], printed
+    with figures.open() as file:
+        rows = [(int(row["step"]), row["loss"]) for row in csv.DictReader(file)]
+    assert [step for step, _ in rows] == [2, 2, 4, 4, 6, 6]
+    assert rows[0] == (2, "123.0")  # what came before the checkpoint was not trained again
     trials = trials_of(sweep, "point_err_px", {})
-    assert len(trials) == 3
-    assert all(t.step in (4, 8, 12) and t.best > 0 for t in trials)
+    assert {t.dpath for t in trials} == set(dpaths)
+    assert all(t.step in (2, 4, 6) and t.best > 0 for t in trials)
     assert printed.count("finished") == 3, printed
+    assert re.findall("trial sigma=(.), rate=0.001 starts", told) == ["2", "3"], told
     assert "3 trials (3 finished)" in (sweep / "report.html").read_text()
 
 
