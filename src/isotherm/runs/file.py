@@ -198,13 +198,18 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"a record cannot hold a {type(value).__name__}; pass text, numbers, lists or a frame")
 
 
-def versions() -> dict[str, str]:
-    """Versions of isotherm, Python and of the packages that shape a result, as far as installed."""
+def versions(*, builds: bool = True) -> dict[str, str]:
+    """Versions of isotherm, Python and of the packages that shape a result, as far as installed.
+
+    Args:
+        builds: tell the builds of modules that are loaded as well; without them, every process tells the same.
+    """
     made_with = {"isotherm": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
             # a module that is loaded knows its build as well (torch: +cu132), its package does not
-            made_with[package] = str(getattr(sys.modules.get(package), "__version__", "")) or metadata.version(package)
+            build = getattr(sys.modules.get(package), "__version__", "") if builds else ""
+            made_with[package] = str(build) or metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return made_with

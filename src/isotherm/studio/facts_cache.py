@@ -47,5 +47,5 @@ def known_facts(
 
 def _key(models: Sequence[str]) -> str:
     gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
-    decides = [FORM, versions(), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
+    decides = [FORM, versions(builds=False), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

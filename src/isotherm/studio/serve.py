@@ -123,7 +123,13 @@ def _studio(options: StudioOptions, say: Say, ends: ExitStack) -> Studio:
     cameras = Cameras(options.camera, room)
     ends.callback(cameras.close)
     models = tuple(dict.fromkeys((*SHIPPED, *options.model)))
-    facts = known_facts(exports, options.dir, models, say)
+
+    def announce(line: str) -> None:  # a first start: its example needs the worker as soon as the facts are known
+        if options.example:
+            room.expect("explain")
+        say(line)
+
+    facts = known_facts(exports, options.dir, models, announce)
     return Studio(
         history=history,
         room=room,

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
+from rigs.studio_forks import Forks, know_facts
 from rigs.studio_server import running
 
 
-def test_a_studio_explains_searches_and_restarts(tmp_path, postgres_url):
+@pytest.fixture(scope="module")
+def forks():
+    """What studios are started from: how one starts by itself is ``test_serve``'s."""
+    with closing(Forks()) as made:
+        yield made
+
+
+def test_a_studio_explains_searches_and_restarts(tmp_path, postgres_url, forks):
+    know_facts(tmp_path)
     words = ["--database", postgres_url, "--no-example"]
-    with running(tmp_path, words) as studio, studio.client() as client:
+    with running(tmp_path, words, forks=forks) as studio, studio.client() as client:
         picture = client.post("/api/samples/scene-1").json()["id"]
         asks = {"pictures": [picture], "options": {"model": "detector", "trust": "off"}}
         answer = client.post("/api/runs", json=asks)
@@ -27,7 +38,7 @@ def test_a_studio_explains_searches_and_restarts(tmp_path, postgres_url):
         found = client.get("/api/runs", params={"words": "äpfel"}).json()["runs"]
         assert [one["id"] for one in found] == [run_id]
     assert not (tmp_path / "studio" / "history.db").exists()
-    with running(tmp_path, words) as studio, studio.client() as client:
+    with running(tmp_path, words, forks=forks) as studio, studio.client() as client:
         run = client.get(f"/api/runs/{run_id}").json()
         assert (run["status"], run["star"], run["tags"], run["note"]) == ("finished", True, ["paper"], changes["note"])
         label = run["maps"][0]["label"]

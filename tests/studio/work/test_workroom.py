@@ -176,6 +176,18 @@ def test_closing_interrupts_what_is_at_work_and_what_waits(history):
     assert list(history.runs.dpath.iterdir()) == []
 
 
+def test_a_run_that_is_expected_finds_its_process_there(history):
+    nowhere = ("no.module:Options", "no.module:run")  # what cannot be imported is the run's affair
+    room = Workroom(history, jobs={**JOBS, "nothing": nowhere})
+    for job in ("nothing", "play"):
+        room.expect(job)
+    there = room._worker.pid
+    run_id = submit(room, "cat")
+    assert told(room, run_id)[-1]["event"] == "finished"
+    assert pid_of(room, run_id) == there
+    room.close()
+
+
 def test_a_room_that_never_did_anything_closes(history):
     Workroom(history, jobs=JOBS).close()
 

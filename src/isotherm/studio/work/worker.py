@@ -11,7 +11,8 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -113,7 +114,8 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
 
     Args:
         pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, or ``{"cancel": run,
-            "why"}``; events go out, the last one of a run is ``finished`` or ``failed``.
+            "why"}``; events go out, the last one of a run is ``finished`` or ``failed``. ``{"import": job}`` comes
+            before there is anything to do, so that the first run does not wait for imports.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well.
@@ -142,6 +144,9 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     threading.Thread(target=read, daemon=True).start()
     models = Models(_open_model, _size_of, most_bytes=most_bytes, at=_at_confidence)
     while (order := orders.get()) is not None:
+        if "import" in order:
+            _import(jobs[order["import"]])
+            continue
         reporter = PipeReporter(pipe, order["run"], partial(_view_of, order, heatmaps), f"{order['out']}.in/")
         current[reporter.run_id] = reporter
         if reporter.run_id in cancelled:
@@ -151,6 +156,12 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
         finally:
             current.pop(reporter.run_id)
             cancelled.pop(reporter.run_id, None)
+
+
+def _import(places: Iterable[str]) -> None:
+    for place in places:
+        with suppress(Exception):  # the run that needs it says what is wrong
+            _named(place)
 
 
 def _do(

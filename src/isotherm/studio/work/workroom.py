@@ -194,9 +194,7 @@ class Workroom:
             return None
 
     def place(self, run_id: str) -> int | None:
-        """0 for the run that is worked on, 1 for the next one, and so on; None for one that neither waits nor is worked
-        on.
-        """
+        """0 for the run that is worked on, 1 for the next one, and so on; None for one that is in neither place."""
         with self._changed:
             if run_id == self._current:
                 return 0
@@ -211,9 +209,7 @@ class Workroom:
         return self.history.runs.dpath / f".work.{run_id}"
 
     def cancel(self, run_id: str) -> None:
-        """Ask a run to end: one that waits ends at once, one that is worked on at its next item. What it did is
-        kept.
-        """
+        """Ask a run to end: one that waits at once, one that is worked on at its next item; what it did is kept."""
         with self._changed:
             waiting = next((one for one in self._waiting if one.run_id == run_id), None)
             if waiting is not None:
@@ -224,6 +220,10 @@ class Workroom:
         if waiting is not None:
             self._ended(run_id, "cancelled", "it was cancelled before it began")
             self._tell_places()
+
+    def expect(self, job: str) -> None:
+        """Start the process that does runs, which imports what a job needs; only before any run was asked for."""
+        self._worker.order({"import": job})
 
     def close(self) -> None:
         """End; the run that is worked on and those that wait are interrupted."""
