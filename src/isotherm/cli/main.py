@@ -37,6 +37,7 @@ RUNNERS = {
     "EvalFsc147": "eval_fsc147",
     "EvalKeypoints": "eval_keypoints",
     "EvalGrounding": "eval_grounding",
+    "EvalGaze": "eval_gaze",
     "PredictKeypoints": "predict_keypoints",
     "PredictGrounding": "predict_grounding",
     "GazePredict": "gaze_predict",

@@ -13,6 +13,7 @@ from tyro.conf import Positional, subcommand
 from isotherm.jobs.ablate.options import AblateAnticipationJob
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
+from isotherm.jobs.evaluate.gaze_options import EvalGazeJob
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
@@ -142,6 +143,13 @@ class EvalGrounding(Common, EvalGroundingJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalGaze(Common, EvalGazeJob):
+    """Judge maps by where people looked: AUC-Judd, sAUC, NSS, KL, CC and SIM, beside a map of the middle, with the best
+    and the worst moments.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictKeypoints(Common, PredictKeypointsJob):
     """Find keypoints: drawn with the ellipses that hold them with 95 %, and as JSON."""
 
@@ -206,6 +214,7 @@ Command = (
     | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
     | Annotated[EvalGrounding, subcommand("eval grounding")]
+    | Annotated[EvalGaze, subcommand("eval gaze")]
     | Annotated[EvalFsc147, subcommand("eval fsc147")]
     | Annotated[PredictKeypoints, subcommand("predict keypoints")]
     | Annotated[PredictGrounding, subcommand("predict grounding")]
@@ -233,6 +242,7 @@ COMMANDS = (
     "count",
     "eval keypoints",
     "eval grounding",
+    "eval gaze",
     "eval fsc147",
     "predict keypoints",
     "predict grounding",

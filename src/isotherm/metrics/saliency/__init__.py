@@ -2,9 +2,10 @@
 
 from isotherm.metrics.saliency.between import correlation, kl_divergence, similarity
 from isotherm.metrics.saliency.fixated import auc_judd, auc_shuffled, information_gain, nss
-from isotherm.metrics.saliency.report import middle_map, saliency_figures
+from isotherm.metrics.saliency.report import NAMES, middle_map, saliency_figures
 
 __all__ = [
+    "NAMES",
     "auc_judd",
     "auc_shuffled",
     "correlation",

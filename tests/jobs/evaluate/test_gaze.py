@@ -1,0 +1,259 @@
+"""``isotherm eval gaze``: maps of every kind of store against recordings and maps; figures, rows, pictures, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isotherm import Frame, Heatmap
+from isotherm.cli import main
+from isotherm.data.gaze import GazeRecording
+from isotherm.data.gaze.points_store import write_points
+from isotherm.data.gaze.states import GazeState
+from isotherm.data.gaze.store import MapOptions
+from isotherm.data.gaze.zarr_store import ZarrWriter
+from isotherm.errors import InputError, KindError, OptionError
+from isotherm.jobs.evaluate.gaze import run
+from isotherm.jobs.evaluate.gaze_clips import named_stores, pairs_of, read_clip
+from isotherm.jobs.evaluate.gaze_options import EvalGazeJob
+from isotherm.jobs.evaluate.gaze_pages import extremes
+from isotherm.metrics.saliency import NAMES
+from isotherm.moments import Moments
+from rigs.gaze import RATE, SIZE, TIMES, maps_of, wandering
+from rigs.videos import write_clip
+
+CELLS = (24, 32)
+
+
+def moved(by: float) -> GazeRecording:
+    """The wandering gaze, some pixels to the right."""
+    recording = wandering()
+    return GazeRecording.of(recording.time_s, recording.xy + np.array([by, 0.0]), size=SIZE)
+
+
+def write_zarr(path, recording):
+    samples = recording.at(TIMES, window_s=0.01)
+    writer = ZarrWriter(path, TIMES, CELLS, header={"size": list(SIZE), "video": "", "notes": []})
+    writer.write(0, maps_of(recording, CELLS), samples.state, samples.xy, samples.confidence)
+    writer.finish()
+    return path
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Truth of three clips, at three places; maps that follow it, and one of them that has the middle alone."""
+    root = tmp_path_factory.mktemp("gaze")
+    (root / "truth").mkdir()
+    (root / "predicted").mkdir()
+    for name, by in (("a", 0.0), ("b", -25.0), ("c", 10.0)):
+        write_points(moved(by), root / "truth" / f"{name}.parquet")
+        write_zarr(root / "predicted" / f"{name}.zarr", moved(by + 3))
+    return root
+
+
+def judged(folders, tmp_path, **changes):
+    options = {"predicted": folders / "predicted", "truth": folders / "truth", "out": tmp_path / "out", **changes}
+    return run(EvalGazeJob(**options))
+
+
+def test_maps_that_follow_gaze_are_told_from_the_middle_and_everything_is_written(folders, tmp_path):
+    found = judged(folders, tmp_path)
+    predicted, middle = (row.figures for row in found.figures.rows)
+    assert list(predicted) == [*NAMES, "covered"]
+    for name in NAMES:
+        better = predicted[name].mean - middle[name].mean
+        assert (better < 0) if name == "KL" else (better > 0)
+        assert predicted[name].n == 3
+        assert predicted[name].low <= predicted[name].mean <= predicted[name].high
+    assert predicted["AUC-Judd"].mean > 0.95
+    assert predicted["sAUC"].mean > 0.9
+    assert 0.9 < predicted["covered"].mean <= 1
+    out = tmp_path / "out"
+    assert {f.name for f in out.iterdir()} >= {
+        "evaluation.json",
+        "moments.csv",
+        "report.html",
+        "extremes.jpg",
+        "run.json",
+    }
+    facts = json.loads((out / "evaluation.json").read_text())
+    assert facts["figures"]["groups"]["predicted"]["NSS"]["mean"] == pytest.approx(predicted["NSS"].mean)
+    with (out / "moments.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * len(TIMES)
+    own = [float(r["NSS"]) for r in rows if r["clip"] == "a" and r["NSS"]]
+    assert np.mean(own) == pytest.approx(float(found.clips["a"]["NSS"].nanmean()), abs=1e-5)
+    blink = next(r for r in rows if r["clip"] == "a" and abs(float(r["time_s"]) - 10 / RATE) < 1e-6)
+    assert (blink["fixations"], blink["NSS"]) == ("0", "")
+    assert any("have no tracked gaze and are left out" in note for note in found.notes)
+
+
+def old_npz(path, recording):
+    np.savez_compressed(path, maps=maps_of(recording, CELLS), time_s=TIMES)
+
+
+def old_npy(path, recording):
+    np.save(path, maps_of(recording, CELLS))
+
+
+def frames(path, recording):
+    path.mkdir()
+    for i, values in enumerate(maps_of(recording, CELLS)):
+        np.save(path / f"frame_{i:06d}.npy", values)
+
+
+def saved(path, recording):
+    spans = tuple((t - 0.5 / RATE, t + 0.5 / RATE) for t in TIMES.tolist())
+    moments = Moments(tuple((float(i), i + 1.0) for i in range(len(TIMES))), tuple(range(len(TIMES))), spans)
+    values = torch.from_numpy(maps_of(recording, CELLS)).float()
+    Heatmap(values, Frame.resize(SIZE, CELLS), "relevance", moments=moments).save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "options"),
+    [
+        ("a.zarr", write_zarr, {}),
+        ("a.npz", old_npz, {}),
+        ("a.npy", old_npy, {"rate_hz": RATE}),
+        ("a", frames, {"rate_hz": RATE}),
+        ("a.npz", saved, {}),
+        ("a.safetensors", saved, {}),
+    ],
+    ids=["zarr", "npz", "npy", "frames", "heatmap npz", "heatmap safetensors"],
+)
+def test_every_kind_of_maps_gives_the_same_figures(folders, tmp_path, name, write, options):
+    write(tmp_path / name, moved(3.0))
+    found = run(
+        EvalGazeJob(
+            predicted=tmp_path / name,
+            truth=folders / "truth" / "a.parquet",
+            out=tmp_path / "out",
+            extremes=0,
+            **options,
+        )
+    )
+    same = judged(folders, tmp_path / "all", extremes=0)
+    for figure in ("AUC-Judd", "NSS", "KL", "CC", "SIM"):
+        ours = next(iter(found.clips.values()))[figure]
+        both = ours.isfinite() & same.clips["a"][figure].isfinite()
+        assert int(both.sum()) > 70
+        # bytes cost up to 1 / 510 of the peak
+        torch.testing.assert_close(ours[both], same.clips["a"][figure][both], atol=0.03, rtol=0.02)
+    assert any("there is one clip" in note for note in found.notes)
+
+
+def test_predicted_points_and_true_maps_are_taken_as_well(folders, tmp_path):
+    write_points(moved(3.0), tmp_path / "points.parquet")
+    found = run(
+        EvalGazeJob(
+            predicted=tmp_path / "points.parquet",
+            truth=folders / "predicted" / "a.zarr",
+            out=tmp_path / "out",
+            sigma_px=10.0,
+            extremes=1,
+        )
+    )
+    figures = found.figures.rows[0].figures
+    assert figures["NSS"].mean > 3
+    assert figures["SIM"].mean > 0.95  # the same Gaussians at the same places
+    assert any("highest cell of its map" in note for note in found.notes)
+
+
+def test_a_prediction_that_is_missing_is_counted_and_not_left_out_without_a_word(folders, tmp_path):
+    recording = moved(3.0)
+    gone = recording.xy.copy()
+    gone[:40] = np.nan
+    write_zarr(tmp_path / "a.zarr", GazeRecording.of(recording.time_s, gone, size=SIZE))
+    found = run(
+        EvalGazeJob(
+            predicted=tmp_path / "a.zarr", truth=folders / "truth" / "a.parquet", out=tmp_path / "out", extremes=0
+        )
+    )
+    assert found.figures.rows[0].figures["covered"].mean == pytest.approx(0.5, abs=0.06)
+    assert found.clips["a"]["NSS"][:40].isnan().all()
+
+
+def test_extremes_show_the_video_and_are_the_best_and_the_worst(folders, tmp_path):
+    (tmp_path / "videos").mkdir()
+    for name in "abc":
+        write_clip(tmp_path / "videos" / f"{name}.mp4", frames=5, h=96, w=128)
+    found = judged(folders, tmp_path, videos=tmp_path / "videos", extremes=2, most=20)
+    clip = read_clip(
+        "a",
+        folders / "predicted" / "a.zarr",
+        folders / "truth" / "a.parquet",
+        MapOptions(),
+        cells=64,
+        most=20,
+        sigma_px=None,
+    )
+    assert len(clip.time_s) == 20
+    values = found.clips["a"]["KL"]
+    chosen = extremes([clip], found.clips, by="KL", count=2)
+    assert [m.which for m in chosen] == ["best", "best", "worst", "worst"]
+    assert chosen[0].value == values.nan_to_num(nan=np.inf).min().item()
+    assert chosen[2].value == values.nan_to_num(nan=-np.inf).max().item()
+    (tmp_path / "videos" / "b.mp4").unlink()
+    with pytest.raises(InputError, match="there is no video of b"):
+        judged(folders, tmp_path / "again", videos=tmp_path / "videos")
+
+
+def test_the_command_prints_the_table(folders, tmp_path, capsys):
+    words = [
+        "eval",
+        "gaze",
+        str(folders / "predicted"),
+        str(folders / "truth"),
+        "--out",
+        str(tmp_path / "out"),
+        "--quiet",
+    ]
+    assert main([*words, "--extremes", "1", "--most", "10"]) == 0
+    printed = capsys.readouterr().out
+    assert "predicted (n=3)" in printed
+    assert "AUC-Judd" in printed
+    assert main(["eval", "gaze", str(tmp_path / "nowhere"), str(folders / "truth")]) == 2
+    assert "there is no gaze at" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_is_refused(folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no store of gaze"):
+        named_stores(tmp_path / "empty")
+    (tmp_path / "other").mkdir()
+    write_points(wandering(), tmp_path / "other" / "x.parquet")
+    with pytest.raises(InputError, match="no clip is in both"):
+        pairs_of(tmp_path / "other", folders / "truth")
+    late = GazeRecording.of(TIMES + 100, wandering().xy, size=SIZE)
+    write_points(late, tmp_path / "late.parquet")
+    with pytest.raises(InputError, match="no moment in common"):
+        run(
+            EvalGazeJob(predicted=folders / "predicted" / "a.zarr", truth=tmp_path / "late.parquet", out=tmp_path / "1")
+        )
+    write_points(GazeRecording.of(TIMES, wandering().xy, size=(192, 256)), tmp_path / "large.parquet")
+    with pytest.raises(InputError, match="of a video of 128 x 96 pixels and the truth of one of 256 x 192"):
+        run(
+            EvalGazeJob(
+                predicted=folders / "predicted" / "a.zarr", truth=tmp_path / "large.parquet", out=tmp_path / "2"
+            )
+        )
+    blind = GazeRecording.of(TIMES, np.full((len(TIMES), 2), np.nan), size=SIZE)
+    assert (blind.state == GazeState.MISSING).all()
+    write_points(blind, tmp_path / "blind.parquet")
+    with pytest.raises(InputError, match="nobody looked at anything"):
+        run(
+            EvalGazeJob(
+                predicted=folders / "predicted" / "a.zarr", truth=tmp_path / "blind.parquet", out=tmp_path / "3"
+            )
+        )
+    logits = Heatmap(torch.zeros(2, 4, 4), Frame.resize(SIZE, (4, 4)), "logits")
+    logits.save(tmp_path / "logits.npz")
+    with pytest.raises(KindError, match="holds logits"):
+        run(EvalGazeJob(predicted=tmp_path / "logits.npz", truth=folders / "truth" / "a.parquet", out=tmp_path / "4"))
+    for options, words in (({"size": "9"}, "--size 9"), ({"sigma_px": 0.0}, "--sigma-px"), ({"first": 3}, "--first 3")):
+        with pytest.raises(OptionError, match=words):
+            EvalGazeJob(predicted=tmp_path, truth=tmp_path, **options)
