@@ -19,6 +19,7 @@ from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.gaze.convert_options import GazeConvertJob
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import JobOptions
@@ -215,6 +216,20 @@ EVERYTHING = [
     GazeImportJob(
         recording=Path("g.csv"), format="aria", calibration=Path("c.json"), size="48x64", start_together=True
     ),
+    GazeConvertJob(source=Path("old"), to="zarr", out=Path("new"), video=Path("videos"), overwrite=True),
+    GazeConvertJob(
+        source=Path("o.npz"),
+        to="npz",
+        rate=24.0,
+        size="48x64",
+        key="heat",
+        scale="bytes",
+        first_frame=1,
+        number="float16",
+        compressed=True,
+    ),
+    GazeConvertJob(source=Path("p.parquet"), to="npy", cells="8x16", sigma_px=9.5),
+    GazeConvertJob(source=Path("o.zarr"), to="points", lossy=True),
     SweepJob(recipe=Path("s.yaml"), out=Path("o"), address="auto", at_once=2, skip_bad=True),
 ]
 KINDS = {type(options) for options in EVERYTHING}

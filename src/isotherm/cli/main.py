@@ -45,6 +45,7 @@ RUNNERS = {
     "AblateAnticipation": "ablate_anticipation",
     "Sweep": "sweep",
     "GazeImport": "gaze_import",
+    "GazeConvert": "gaze_convert",
 }
 LISTS = ("class", "classes", "layer", "compare", "target", "arms")
 """Options that take several entries at once."""

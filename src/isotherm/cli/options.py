@@ -17,6 +17,7 @@ from isotherm.jobs.evaluate.gaze_options import EvalGazeJob
 from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
+from isotherm.jobs.gaze.convert_options import GazeConvertJob
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import ModelOptions
@@ -191,6 +192,13 @@ class EvalFsc147(Common, EvalFsc147Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GazeConvert(Common, GazeConvertJob):
+    """Convert stores of gaze: npz and folders of frame_000000.npy to Zarr and back, and points to maps; stopped at any
+    moment, the same command goes on with it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class GazeImport(Common, GazeImportJob):
     """Read gaze of an eye tracker or a data set, bring it onto the clock of its video, and write it as points, with a
     report of how well they fit.
@@ -223,6 +231,7 @@ Command = (
     | Annotated[AblateAnticipation, subcommand("ablate anticipation")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[GazeImport, subcommand("gaze import")]
+    | Annotated[GazeConvert, subcommand("gaze convert")]
 )
 
 COMMANDS = (
@@ -251,6 +260,7 @@ COMMANDS = (
     "ablate anticipation",
     "sweep",
     "gaze import",
+    "gaze convert",
 )
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""

@@ -37,7 +37,8 @@ def places(tmp_path):
     np.save(tmp_path / "whole.npy", np.rint(maps * 255).astype(np.uint8))
     save_frames(tmp_path / "frames", maps, first=1)
     writer = ZarrWriter(tmp_path / "maps.zarr", TIMES, maps.shape[1:], header={"size": list(SIZE)})
-    writer.write(0, maps, recording.state, recording.xy, recording.confidence)
+    writer.write_maps(0, maps)
+    writer.write_known(recording.state, recording.xy, recording.confidence)
     writer.finish()
     return tmp_path
 

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64, UInt8
 
-from isotherm.data.gaze.scale import judged_scale, to_peak
+from isotherm.data.gaze.beside import beside_in_folder, beside_or, known_scale, known_size
+from isotherm.data.gaze.scale import to_peak
 from isotherm.data.gaze.store import MapOptions, MapStore, Scale, map_frame
 from isotherm.errors import InputError
 
@@ -37,10 +38,12 @@ class FramesStore(MapStore):
             raise InputError(f"{path} holds no frame_000000.npy; expected a file of that form for each frame")
         order = sorted(numbers)
         self._files = [numbers[n] for n in order]
-        base = order[0] if options.first is None else options.first
+        self.beside = beside_in_folder(path, len(order))
+        # what is written here is numbered from 0, and its first frames may have no map
+        base = options.first if options.first is not None else 0 if self.beside is not None else order[0]
         if base > 1:
             raise InputError(
-                f"the first file of {path} is {self._files[0].name}; say whether the video's first frame is called 0 or 1 (first)"
+                f"the first file of {path} is {self._files[0].name}; say whether the video's first frame is called 0 or 1 (first, --first-frame)"
             )
         if order[0] < base:
             raise InputError(f"{path} has {self._files[0].name}, and the video's first frame was said to be {base}")
@@ -48,12 +51,17 @@ class FramesStore(MapStore):
         probe = [self._map(fpath) for fpath in self._files[:JUDGED]]
         self.cells = probe[0].shape
         self._alike(probe, self._files)
-        self.time_s, note = options.times_of(frames, path)
-        self.frame, more = map_frame((self.cells[0], self.cells[1]), options.size)
+        self.frame_number = frames
+        if self.beside is None:
+            self.time_s, note = options.times_of(frames, path)
+        else:
+            self.time_s, note = self.beside.time_s, "times are the folder's own, 'time_s.npy'"
+            self.video = self.beside.video
+        self.frame, more = map_frame((self.cells[0], self.cells[1]), known_size(path, options, self.beside))
         h, w = (int(n) for n in self.frame.source_size)
         self.size = (h, w)
         self.window_s = float(np.min(np.diff(self.time_s))) / 2 if len(self.time_s) > 1 else 0.02
-        self.scale, judged = judged_scale(np.stack(probe), probe[0].dtype, options.scale, path)
+        self.scale, judged = known_scale(np.stack(probe), probe[0].dtype, options, self.beside, path)
         gaps = int(frames[-1] + 1 - len(frames))
         self.notes = (
             f"{len(frames)} maps of {self.cells[1]} x {self.cells[0]} cells, {probe[0].dtype}",
@@ -72,6 +80,12 @@ class FramesStore(MapStore):
         self._alike(maps, files)
         scale: Scale = self.scale
         return to_peak(np.stack(maps), scale)
+
+    def known_at(
+        self, index: Int64[np.ndarray, " k"], maps: Float32[np.ndarray, "k h w"]
+    ) -> tuple[UInt8[np.ndarray, " k"], Float64[np.ndarray, "k 2"], Float32[np.ndarray, " k"]]:
+        """State, place and confidence: as they lie beside the maps, or by the maps."""
+        return beside_or(self.beside, index) or super().known_at(index, maps)
 
     def _alike(self, maps: list[np.ndarray], files: list[Path]) -> None:
         for one, fpath in zip(maps, files, strict=False):

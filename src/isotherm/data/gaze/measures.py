@@ -145,7 +145,8 @@ def _clock(
 
 
 def _video(clock: VideoClock) -> dict[str, Any]:
-    camera = camera_rate(1 / clock.interval_s)
+    frames = len(clock.time_s) - 1 + clock.gaps
+    camera = camera_rate(frames / float(clock.time_s[-1])) if frames and clock.time_s[-1] > 0 else None
     return {
         "frames": len(clock.time_s),
         "size": list(clock.size),

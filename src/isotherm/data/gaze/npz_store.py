@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64, UInt8
 
-from isotherm.data.gaze.scale import judged_scale, to_peak
+from isotherm.data.gaze.beside import beside_in_archive, beside_or, known_scale, known_size
+from isotherm.data.gaze.scale import to_peak
 from isotherm.data.gaze.store import MapOptions, MapStore, Scale, map_frame
 from isotherm.data.names import near_names
 from isotherm.data.pictures import BinaryFile
@@ -50,7 +51,7 @@ class NpzStore(MapStore):
 
     def _open(self, options: MapOptions) -> None:
         notes: list[str] = []
-        times = None
+        times, self.beside = None, None
         if self.path.suffix == ".npy":
             self.key, self._mapped = "", np.load(self.path, mmap_mode="r", allow_pickle=False)
             shape, kind = self._mapped.shape, self._mapped.dtype
@@ -59,6 +60,7 @@ class NpzStore(MapStore):
                 self.key = self._chosen(archive, options.key)
                 notes.append(f"the maps are the array {self.key!r}")
                 shape, kind, self._mapped = self._array(archive)
+                self.beside = beside_in_archive(self.path, archive, shape[0])
                 stored = next((name for name in TIMES if f"{name}.npy" in archive.namelist()), None)
                 if stored is not None:
                     with archive.open(f"{stored}.npy") as file:
@@ -70,7 +72,7 @@ class NpzStore(MapStore):
         self.shape = self._three(shape)
         notes.append(f"{self.shape[0]} maps of {self.shape[2]} x {self.shape[1]} cells, {kind}")
         self.first = 0 if options.first is None else options.first
-        self.frame, more = map_frame(self.shape[1:], options.size)
+        self.frame, more = map_frame(self.shape[1:], known_size(self.path, options, self.beside))
         h, w = (int(n) for n in self.frame.source_size)
         self.size, self.scale = (h, w), options.scale
         frames = np.arange(self.shape[0] - self.first)
@@ -84,9 +86,10 @@ class NpzStore(MapStore):
             self.time_s = times[self.first :]
         if len(self.time_s) > 1 and not (np.diff(self.time_s) > 0).all():
             raise InputError(f"{self.path}: the times of its maps do not grow")
+        self.frame_number = np.arange(len(self.time_s))
         self.window_s = float(np.median(np.diff(self.time_s))) / 2 if len(self.time_s) > 1 else 0.02
         probe = self._values(np.arange(min(JUDGED, self.shape[0])))
-        self.scale, judged = judged_scale(probe, self.kind, options.scale, self.path)
+        self.scale, judged = known_scale(probe, self.kind, options, self.beside, self.path)
         self.notes = (*notes, *more, *judged)
 
     def maps_at(self, index: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, "k h w"]:
@@ -94,6 +97,32 @@ class NpzStore(MapStore):
         with _broken(self.path):
             scale: Scale = self.scale or "peak"
             return to_peak(self._values(index + self.first), scale)
+
+    def blocks(self, start: int, length: int) -> Iterator[Float32[np.ndarray, "k h w"]]:
+        """All maps from one on, in blocks; a compressed file is read once for all of them.
+
+        Args:
+            start: the number of the first.
+            length: of a block; the last may be shorter.
+        """
+        if self._mapped is not None:
+            yield from super().blocks(start, length)
+            return
+        scale: Scale = self.scale or "peak"
+        each = int(np.prod(self.shape[1:])) * self.kind.itemsize
+        with _broken(self.path), zipfile.ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
+            _header(file)
+            _skip(file, (start + self.first) * each)
+            for first in range(start, len(self.time_s), length):
+                count = min(length, len(self.time_s) - first)
+                values = np.frombuffer(_whole(file, count * each), self.kind).reshape(count, *self.shape[1:])
+                yield to_peak(values, scale)
+
+    def known_at(
+        self, index: Int64[np.ndarray, " k"], maps: Float32[np.ndarray, "k h w"]
+    ) -> tuple[UInt8[np.ndarray, " k"], Float64[np.ndarray, "k 2"], Float32[np.ndarray, " k"]]:
+        """State, place and confidence: as they lie beside the maps, or by the maps."""
+        return beside_or(self.beside, index + self.first) or super().known_at(index, maps)
 
     def _values(self, index: np.ndarray) -> np.ndarray:
         if self._mapped is not None:
@@ -120,7 +149,7 @@ class NpzStore(MapStore):
             there = ", ".join(names) or "none"
             which = "none of them has" if not maps else f"{', '.join(maps)} have"
             raise InputError(
-                f"{self.path} has the arrays {there}, and {which} the form [T, H, W]; name the one of the maps (key)"
+                f"{self.path} has the arrays {there}, and {which} the form [T, H, W]; name the one of the maps (key, --key)"
             )
         return maps[0]
 

@@ -71,15 +71,18 @@ def render_clip(
     Raises:
         OptionError: a width that is no positive number.
     """
-    frame = clip.frame.resized(size)
+    frame = clip.frame
     width = float(frame.source_size.reshape(-1, 2)[0, 1]) if frame.source_size.numel() else 1.0
     sigma = torch.as_tensor(WIDTH_SHARE * width if sigma_px is None else sigma_px, dtype=torch.float32)
     if not bool(torch.isfinite(sigma) & (sigma > 0)):
-        raise OptionError(f"sigma_px is {float(sigma)}; expected source pixels above 0")
-    places = clip.through(frame).cells.float()
-    if frame.is_upright and not frame.batch_shape:
-        return render_gaze(places, clip.state, size, sigma_cells=sigma / frame.cell_size.flip(-1).float())
-    return _turned(clip, frame, sigma)
+        raise OptionError(f"sigma_px is {float(sigma.detach())}; expected source pixels above 0")
+    if not frame.is_upright or frame.batch_shape:
+        return _turned(clip, frame.resized(size), sigma)
+    # maps that span the frame show what it shows: places and widths are only scaled
+    scale = torch.tensor([size[1] / frame.size[1], size[0] / frame.size[0]])
+    return render_gaze(
+        clip.cells.float() * scale, clip.state, size, sigma_cells=sigma * scale / frame.cell_size.flip(-1).float()
+    )
 
 
 def _per_axis(sigma: Tensor) -> Tensor:

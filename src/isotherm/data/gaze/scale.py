@@ -36,7 +36,9 @@ def judged_scale(
     notes = (f"{empty} of the first {len(maps)} maps are all zeros and count as missing",) if empty else ()
     if not len(some):
         if wanted is None:
-            raise InputError(f"{path}: its first {len(maps)} maps are all zeros; say what their values are (scale)")
+            raise InputError(
+                f"{path}: its first {len(maps)} maps are all zeros; say what their values are (scale, --scale)"
+            )
         return wanted, (*notes, f"values are {WORDS[wanted]}, as was asked")
     peaks, sums = some.max(-1), some.sum(-1)
     fits: dict[Scale, bool] = {
@@ -52,7 +54,7 @@ def judged_scale(
     judged = next((scale for scale, fit in fits.items() if fit), None)
     if judged is None:
         raise InputError(
-            f"{path}: the highest values of its maps lie from {peaks.min():g} to {peaks.max():g} and their sums from {sums.min():g} to {sums.max():g}; say what they are (scale): {', '.join(f'{name} ({words})' for name, words in WORDS.items())}"
+            f"{path}: the highest values of its maps lie from {peaks.min():g} to {peaks.max():g} and their sums from {sums.min():g} to {sums.max():g}; say what they are (scale, --scale): {', '.join(f'{name} ({words})' for name, words in WORDS.items())}"
         )
     return judged, (*notes, f"values are {WORDS[judged]}, judged by the first {len(maps)} maps")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -65,7 +65,7 @@ class MapOptions:
             last = int(frames.max(initial=-1))
             if last >= len(self.times_s):
                 raise InputError(
-                    f"{path} has a map for frame {last + 1}, and the video has {len(self.times_s)} frames; is it another video, or is its first frame called 1 (first=1)?"
+                    f"{path} has a map for frame {last + 1}, and the video has {len(self.times_s)} frames; is it another video, or is its first frame called 1 (first=1, --first-frame 1)?"
                 )
             short = len(self.times_s) - last - 1
             note = f"times are those of the video's {len(self.times_s)} frames" + (
@@ -75,7 +75,7 @@ class MapOptions:
         if self.rate_hz is not None:
             return frames / self.rate_hz, f"times are those of {self.rate_hz:g} frames per second, as was given"
         raise InputError(
-            f"{path} does not say when its maps were; give times_s, the times of the video's frames, or rate_hz"
+            f"{path} does not say when its maps were; give the times of the video's frames (--video, times_s) or their rate (--rate, rate_hz)"
         )
 
 
@@ -139,9 +139,13 @@ class MapStore(GazeStore):
 
     Attributes:
         frame: of the maps over the picture.
+        frame_number: (n,) the number of the video's frame of each map, from 0.
+        video: the name of the video, empty where it is not known.
     """
 
     frame: Frame
+    frame_number: Int64[np.ndarray, " n"]
+    video: str = ""
 
     @abstractmethod
     def maps_at(self, index: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, "k h w"]:
@@ -150,6 +154,16 @@ class MapStore(GazeStore):
         Args:
             index: growing, each once.
         """
+
+    def blocks(self, start: int, length: int) -> Iterator[Float32[np.ndarray, "k h w"]]:
+        """All maps from one on, in blocks of a length, read once from front to back.
+
+        Args:
+            start: the number of the first.
+            length: of a block; the last may be shorter.
+        """
+        for first in range(start, len(self.time_s), length):
+            yield self.maps_at(np.arange(first, min(first + length, len(self.time_s))))
 
     def known_at(
         self, index: Int64[np.ndarray, " k"], maps: Float32[np.ndarray, "k h w"]

@@ -50,6 +50,7 @@ class ZarrStore(MapStore):
             self._state = np.asarray(group["state"][:], np.uint8)
             self._xy = np.asarray(group["xy"][:], np.float64)
             self._confidence = np.asarray(group["confidence"][:], np.float32)
+            self.frame_number = np.asarray(group["frame"][:], np.int64)
             h, w = (int(n) for n in header["size"])
         except Exception as error:
             raise InputError(f"{path} is broken ({_first_line(error)}); convert it again") from error
@@ -86,6 +87,7 @@ class ZarrWriter:
         cells: (h, w) of the maps.
         number: bytes, which cost at most 1/510 of the peak, or half precision.
         header: what the store says of itself, such as size, video and notes.
+        frame_number: (n,) of the video's frames; None: all of them, from 0.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class ZarrWriter:
         *,
         number: Number = "uint8",
         header: Mapping[str, Any],
+        frame_number: Int64[np.ndarray, " n"] | None = None,
     ) -> None:
         zarr = _zarr()
         from zarr.codecs import ZstdCodec
@@ -118,35 +121,37 @@ class ZarrWriter:
                 ("time_s", "float64", ()),
                 ("state", "uint8", ()),
                 ("xy", "float64", (2,)),
+                ("frame", "int64", ()),
                 ("confidence", "float32", ()),
             ):
                 self._group.create_array(name, shape=(n, *more), chunks=(max(n, 1), *more), dtype=kind, overwrite=True)
             self._group["time_s"][:] = time_s
+            self._group["frame"][:] = np.arange(n) if frame_number is None else frame_number
             self._group["state"][:] = np.full(n, GazeState.MISSING, np.uint8)
             self._group["xy"][:] = np.full((n, 2), np.nan)
         self._header = {"format": FORMAT, "scale": "peak", **header}
 
-    def write(
-        self,
-        start: int,
-        maps: Float32[np.ndarray, "k h w"],
-        state: UInt8[np.ndarray, " k"],
-        xy: Float64[np.ndarray, "k 2"],
-        confidence: Float32[np.ndarray, " k"],
-    ) -> None:
+    def write_maps(self, start: int, maps: Float32[np.ndarray, "k h w"]) -> None:
         """Write maps from a number on, which is the start of a shard.
 
         Args:
             start: the number of the first.
             maps: at the scale of peak 1.
-            state, xy, confidence: what is known of each; places in source pixels.
         """
-        stop = start + len(maps)
         stored = np.rint(maps * 255).astype(np.uint8) if self.number == "uint8" else maps.astype(np.float16)
-        self._group["maps"][start:stop] = stored
-        self._group["state"][start:stop] = state
-        self._group["xy"][start:stop] = xy
-        self._group["confidence"][start:stop] = confidence
+        self._group["maps"][start : start + len(maps)] = stored
+
+    def write_known(
+        self, state: UInt8[np.ndarray, " n"], xy: Float64[np.ndarray, "n 2"], confidence: Float32[np.ndarray, " n"]
+    ) -> None:
+        """Write what is known of all maps.
+
+        Args:
+            state, xy, confidence: of each; places in source pixels.
+        """
+        self._group["state"][:] = state
+        self._group["xy"][:] = xy
+        self._group["confidence"][:] = confidence
 
     def finish(self) -> None:
         """Say that all is there; a store that does not say so is not read."""
