@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -11,12 +12,15 @@ from torch import Tensor
 from isotherm.data.anticipation.transforms import TransformedClip
 from isotherm.data.egocentric.clips import EgocentricClips
 from isotherm.data.gaze.clip import GazeClip
+from isotherm.data.gaze.render import render_clip
 from isotherm.errors import ShapeError
 from isotherm.gaze.inputs import GazeInputs
 
 
 def gaze_of_clips(clips: Sequence[TransformedClip]) -> GazeInputs:
     """The gaze of clips as one batch; a clip without gaze is MISSING at all frames.
+
+    Where some clips have maps, the points of the others are drawn as maps.
 
     Args:
         clips: of one size and number of frames.
@@ -28,21 +32,24 @@ def gaze_of_clips(clips: Sequence[TransformedClip]) -> GazeInputs:
     if len(sizes) != 1:
         raise ShapeError(f"there are {len(clips)} clips of the sizes {sorted(sizes)}; expected some, of one size")
     (size,) = sizes
-    return GazeInputs.joined([_one(clip, size) for clip in clips])
+    drawn = any(clip.gaze is not None and clip.gaze.maps is not None for clip in clips)
+    return GazeInputs.joined([_one(clip, size, drawn=drawn) for clip in clips])
 
 
-def _one(clip: TransformedClip, size: tuple[int, int]) -> GazeInputs:
+def _one(clip: TransformedClip, size: tuple[int, int], *, drawn: bool) -> GazeInputs:
     time_s = clip.before_s.float()[None]
     if clip.gaze is None:
-        return GazeInputs.missing(1, len(clip.before_s), size, time_s=time_s)
+        nothing = GazeInputs.missing(1, len(clip.before_s), size, time_s=time_s)
+        return replace(nothing, maps=torch.zeros(1, len(clip.before_s), *size)) if drawn else nothing
     gaze: GazeClip = clip.gaze
+    maps = render_clip(gaze, size) if drawn and gaze.maps is None else gaze.maps
     return GazeInputs(
         gaze.cells.float()[None],
         gaze.state[None],
         gaze.confidence.float()[None],
         time_s,
         size,
-        None if gaze.maps is None else gaze.maps.float()[None],
+        None if maps is None else maps.float()[None],
     )
 
 

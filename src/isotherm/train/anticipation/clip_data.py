@@ -45,6 +45,7 @@ class ClipData(Protocol):
         frames: of a clip.
         rate_hz: of its frames.
         size: (h, w) of its pictures.
+        slow: whether loading is worth a thread of its own beside the model's.
     """
 
     classes: Mapping[str, Sequence[str]]
@@ -54,6 +55,7 @@ class ClipData(Protocol):
     frames: int
     rate_hz: float
     size: Size
+    slow: bool
 
     def __len__(self) -> int: ...
 

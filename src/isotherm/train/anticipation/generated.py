@@ -36,6 +36,7 @@ class GeneratedClips:
 
     classes: Mapping[str, Sequence[str]] = CLASSES
     part_names: Sequence[str] = PARTS
+    slow = False
 
     def __init__(self, sources: Sequence[ClipSource]) -> None:
         forms = {(s.clips.side, s.clips.frames) for s in sources}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from isotherm.data.anticipation.anchors import ClipPlan, Range
+from isotherm.data.anticipation.transforms import ClipTransform
 from isotherm.data.egocentric.config import HELD_OUT, TRAINING, VALIDATION, EgocentricConfig
 from isotherm.errors import OptionError
 
@@ -59,6 +60,37 @@ class ClipSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClipAugmentation:
+    """How clips of videos are changed in training, pictures and gaze alike; generated clips are not.
+
+    Args:
+        area: (least, most) share of the picture's area that a random crop has.
+        ratio: (least, most) of its width over its height.
+        flip: probability of a mirror image, left to right.
+        degrees: largest turn to either side.
+    """
+
+    area: Range = (0.3, 1.0)
+    ratio: Range = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    degrees: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.transform(1, seed=0)
+
+    def transform(self, side: int, *, seed: int) -> ClipTransform:
+        """What draws and makes the changes.
+
+        Args:
+            side: of the square that the model is shown.
+            seed: of what is drawn.
+        """
+        return ClipTransform(
+            size=(side, side), area=self.area, ratio=self.ratio, flip=self.flip, degrees=self.degrees, seed=seed
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipsChoice:
     """What a recipe learns from.
 
@@ -67,7 +99,10 @@ class ClipsChoice:
         held_out: sources that chose no model, for an ablation to judge finished ones on.
         plan: how clips lie before actions, where the model is judged; generated clips have a plan of their own.
         training_anticipation_s: (least, most) seconds between the clip's end and the action, in training.
+        training_legacy_point: (least, most) of the anchor, in training, with the protocol 'legacy'; None: as in the
+            plan.
         side: of the square that the model is shown, in pixels.
+        augmentation: of videos in training; None: the middle of every picture.
     """
 
     train: tuple[ClipSource, ...] = ()
@@ -75,16 +110,28 @@ class ClipsChoice:
     held_out: tuple[ClipSource, ...] = ()
     plan: ClipPlan = field(default_factory=ClipPlan)
     training_anticipation_s: Range | None = (0.25, 1.75)
+    training_legacy_point: Range | None = None
     side: int = 256
+    augmentation: ClipAugmentation | None = None
 
     def __post_init__(self) -> None:
         if not self.train:
             raise OptionError(
                 "there is no source to train on; give data.train, a list with a table of actions or format: generated"
             )
-        for name in ("train", "validation", "held_out"):
-            kinds = {source.format == "generated" for source in getattr(self, name)}
-            if len(kinds) > 1:
-                raise OptionError(f"{name} has generated clips beside others, whose actions are not the same; choose")
+        kinds = {source.format == "generated" for source in (*self.train, *self.validation, *self.held_out)}
+        if len(kinds) > 1:
+            raise OptionError("there are generated clips beside others, whose actions are not the same; choose")
         if self.side < 1:
             raise OptionError(f"side is {self.side}; expected pixels")
+        self.training_plan()
+
+    @property
+    def generated(self) -> bool:
+        """Whether all clips are generated ones."""
+        return self.train[0].format == "generated"
+
+    def training_plan(self) -> ClipPlan:
+        """How clips lie before actions in training."""
+        point = self.plan.legacy_point if self.training_legacy_point is None else self.training_legacy_point
+        return replace(self.plan, anticipation_s=self.training_anticipation_s, legacy_point=point)

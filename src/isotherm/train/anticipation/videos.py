@@ -1,0 +1,309 @@
+"""Clips of videos as a set to train on: actions of tables, the frames before them, and where the person looked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from isotherm.data.anticipation.actions import ActionTable, VideoFacts
+from isotherm.data.anticipation.anchors import PlannedClip
+from isotherm.data.anticipation.classes import UNKNOWN, Classes
+from isotherm.data.anticipation.clips import read_clip
+from isotherm.data.anticipation.leak import leak
+from isotherm.data.anticipation.read import TableFormat, read_actions
+from isotherm.data.anticipation.transforms import ClipTransform, TransformedClip
+from isotherm.data.video import VideoInfo, probe_video
+from isotherm.errors import InputError
+from isotherm.frame import Size
+from isotherm.gaze.clips import gaze_of_clips
+from isotherm.progress import Say, silent
+from isotherm.train.anticipation.clip_data import ClipBatch
+from isotherm.train.anticipation.source import ClipsChoice, ClipSource
+from isotherm.train.anticipation.video_files import VIDEO_ENDINGS, NamedFiles
+from isotherm.train.anticipation.video_gaze import VideoGaze
+
+BEHIND_S = 1.0
+"""By how much an action may begin behind the end of its video, as headers round and tables are made by hand."""
+SHOWN = 5
+"""Problems that a message names."""
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A video of a source. fpath: its file. info: what its header says. source: number of the source."""
+
+    fpath: Path
+    info: VideoInfo
+    source: int
+
+
+class VideoClips:
+    """Fulfils :class:`isotherm.train.anticipation.clip_data.ClipData`.
+
+    What a clip shows depends on the seed, the epoch and the action's number in its tables alone; actions that are left
+    out change nothing of the others.
+
+    Args:
+        sources: tables with their videos and gaze, joined; the same id must mean the same in all of them.
+        choice: how clips are made.
+        root: where relative paths start.
+        classes: those of the training; None: these actions are the training, and decide them.
+        skip_bad: leave out rows, and actions of videos, that cannot be read, with a message each.
+        say: is told what was assumed, what is missing and what was left out.
+
+    Attributes:
+        table: all actions of all sources.
+        rows: (n) numbers of the actions that have a clip.
+        kept: the classes, as a checkpoint stores them.
+
+    Raises:
+        InputError: a table, a video or a row that cannot be read, with its path.
+    """
+
+    part_names: Sequence[str] = ("all",)
+    slow = True
+
+    def __init__(
+        self,
+        sources: Sequence[ClipSource],
+        choice: ClipsChoice,
+        *,
+        root: Path,
+        classes: Classes | None = None,
+        skip_bad: bool = False,
+        say: Say = silent,
+    ) -> None:
+        training = classes is None
+        self._say, self._skip = say, skip_bad
+        self._plan = choice.training_plan() if training else choice.plan
+        self.size: Size = (choice.side, choice.side)
+        self.frames, self.rate_hz = self._plan.frames, self._plan.rate_hz
+        self._plain = ClipTransform.plain(self.size)
+        drawn = choice.augmentation if training else None
+        # another seed than the plan's, whose first numbers the transform's would repeat
+        self._drawn = None if drawn is None else drawn.transform(choice.side, seed=self._plan.seed + 1)
+        tables = tables_of(sources, root=root, skip_bad=skip_bad)
+        self.table, self._source_of = joined_tables(tables), [i for i, t in enumerate(tables) for _ in t]
+        for line in (*self.table.notes, *self.table.skipped):
+            say(line)
+        self.kept = Classes.of(self.table) if classes is None else classes
+        self.classes: Mapping[str, Sequence[str]] = words_of(self.kept)
+        if classes is not None and (absent := classes.absent(self.table)).rows:
+            say(str(absent))
+        self._videos: dict[tuple[int, str], _Video] = {}
+        self._gaze = [VideoGaze(source.gaze, root=root) for source in sources]
+        self.rows = self._readable(sources, root, training=training)
+        numbers = self.kept.numbers(self.table)
+        every = torch.stack([torch.from_numpy(values) for values in (numbers.verb, numbers.noun, numbers.action)], 1)
+        self.labels: Int[Tensor, "n 3"] = every[self.rows]
+        self.parts: Int[Tensor, " n"] = torch.zeros(len(self.rows), dtype=torch.long)
+        self._broken: set[int] = set()
+        if self._plan.protocol == "legacy" and len(self.rows) and (training or len(self.table.videos)):
+            self._say_leak()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def changes(self) -> str:
+        """Why a clip is another one in another epoch, in words; empty where it is not."""
+        if self._drawn is not None:
+            return "augmentation changes the pictures in every epoch"
+        spans = (self._plan.anticipation_s, self._plan.legacy_point)
+        if any(span is not None and span[0] != span[1] for span in spans):
+            return f"clips end {self._plan.anticipation_s} s before their actions, drawn anew in every epoch"
+        return ""
+
+    def batch(self, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"] | None = None) -> ClipBatch:
+        """As of :class:`isotherm.train.anticipation.clip_data.ClipData`.
+
+        Args:
+            index: which.
+            epoch: of each; None: the first one's clips, and nothing of the pictures is changed.
+        """
+        epochs = [None] * len(index) if epoch is None else epoch.tolist()
+        clips, ahead, labels = [], [], self.labels[index].clone()
+        for k, (i, of) in enumerate(zip(index.tolist(), epochs, strict=True)):
+            planned = self.planned(i, of or 0)
+            clip = self._clip(i, planned, of)
+            if clip is None:
+                labels[k] = UNKNOWN
+            clips.append(self._grey() if clip is None else clip)
+            ahead.append(planned.anticipation_s)
+        video = torch.stack([eight_bit(clip.video) for clip in clips])
+        return ClipBatch(video, gaze_of_clips(clips), labels, torch.tensor(ahead, dtype=torch.float32))
+
+    def planned(self, i: int, epoch: int = 0) -> PlannedClip:
+        """The moments of a clip.
+
+        Args:
+            i: its number.
+            epoch: of the run.
+        """
+        row = int(self.rows[i])
+        return self._plan.planned(self.table[row], row, epoch=epoch, video_rate_hz=self._rate_of(row))
+
+    def fpath(self, i: int) -> Path:
+        """The video file of a clip.
+
+        Args:
+            i: its number.
+        """
+        return self._video(int(self.rows[i])).fpath
+
+    def _video(self, row: int) -> _Video:
+        return self._videos[self._source_of[row], self.table[row].video]
+
+    def _rate_of(self, row: int) -> float | None:
+        video = self.table[row].video
+        return self.table.videos[video].rate_hz if video in self.table.videos else self._video(row).info.rate_hz
+
+    def _clip(self, i: int, planned: PlannedClip, epoch: int | None) -> TransformedClip | None:
+        """None where the video breaks off, and such videos are to be left out."""
+        row = int(self.rows[i])
+        video, transform = self._video(row), self._plain if epoch is None or self._drawn is None else self._drawn
+        try:
+            gaze = self._gaze[video.source].store(self.table[row].video, video.fpath, video.info.size, self._say)
+            clip = read_clip(video.fpath, planned, gaze=gaze)
+        except InputError as error:
+            if not self._skip:
+                raise
+            if row not in self._broken:
+                self._say(f"{self.table[row].where}: {error}; the clip is grey and has no label")
+                self._broken.add(row)
+            return None
+        return transform(clip, row, epoch=epoch or 0)
+
+    def _grey(self) -> TransformedClip:
+        frame = self._plain.drawn(self.size, 0)
+        before = torch.arange(-self.frames, 0, dtype=torch.float64) / self.rate_hz
+        return TransformedClip(torch.full((self.frames, 3, *self.size), 0.5), frame, before, None)
+
+    def _readable(self, sources: Sequence[ClipSource], root: Path, *, training: bool) -> Int[Tensor, " n"]:
+        """Numbers of actions with a clip whose video can be read."""
+        usable = self._plan.usable(self.table).tolist()
+        if len(usable) < len(self.table):
+            self._say(f"{len(self.table) - len(usable)} of {len(self.table)} actions begin too early for a clip")
+        if training and (unknown := [i for i in usable if self.table[i].verb is None]):
+            self._say(f"{len(unknown)} actions have no class and are not trained on")
+            usable = [i for i in usable if self.table[i].verb is not None]
+        files = [NamedFiles(source.videos, VIDEO_ENDINGS, root=root) for source in sources]
+        problems: dict[tuple[int, str], str] = {}
+        lost, good, missing = Counter[str](), list[int](), Counter[str]()
+        for row in usable:
+            key = self._source_of[row], self.table[row].video
+            if key not in self._videos and key not in problems:
+                problem = self._open(key, files[key[0]])
+                if problem is not None:
+                    problems[key] = problem
+                elif (reason := self._gaze[key[0]].lacking(key[1])) is not None:
+                    missing[reason] += 1
+            problem = problems.get(key) or self._behind(row)
+            if problem is None:
+                good.append(row)
+            else:
+                lost[problem] += 1
+        for reason in missing:
+            self._say(reason)
+        if lost and not self._skip:
+            lines = "; ".join(list(lost)[:SHOWN])
+            raise InputError(
+                f"{sum(lost.values())} actions have no video that can be used: {lines}; correct the paths, or leave these actions out (skip_bad)"
+            )
+        for problem, many in lost.items():
+            self._say(f"{problem}; {many} actions are left out")
+        return torch.tensor(good, dtype=torch.long)
+
+    def _open(self, key: tuple[int, str], files: NamedFiles) -> str | None:
+        """What is wrong with a video, or None."""
+        fpath = files.path(key[1])
+        if fpath is None:
+            return f"there is no video {key[1]} at {files.sought(key[1])}"
+        try:
+            self._videos[key] = _Video(fpath, probe_video(fpath), key[0])
+        except InputError as error:
+            return str(error)
+        return None
+
+    def _behind(self, row: int) -> str | None:
+        action, video = self.table[row], self._video(row)
+        length = video.info.duration_s
+        if length is None or action.start_s <= length + BEHIND_S:
+            return None
+        return f"{action.where}: the action begins at {action.start_s:g} s, and {video.fpath} ends at {length:.2f} s; is it another video?"
+
+    def _say_leak(self) -> None:
+        known = {a.video: self.table.videos.get(a.video) for a in self.table}
+        if all(known.values()):
+            self._say(f"with the protocol 'legacy' {leak(self.table, self._plan)}")
+        else:
+            self._say("with the protocol 'legacy' clips may show the actions that they are to predict")
+
+
+def tables_of(sources: Sequence[ClipSource], *, root: Path, skip_bad: bool = False) -> list[ActionTable]:
+    """The tables of sources.
+
+    Args:
+        sources: with files.
+        root: where relative paths start.
+        skip_bad: leave out rows that cannot be read.
+    """
+    return [read_actions(root / s.file, format=cast("TableFormat", s.format), skip_bad=skip_bad) for s in sources]
+
+
+def joined_tables(tables: Sequence[ActionTable]) -> ActionTable:
+    """Several tables as one.
+
+    Args:
+        tables: of actions.
+
+    Raises:
+        InputError: an id has two names.
+    """
+    verbs: dict[int, str] = {}
+    nouns: dict[int, str] = {}
+    videos: dict[str, VideoFacts] = {}
+    for table in tables:
+        for kind, names, more in (("verb", verbs, table.verbs), ("noun", nouns, table.nouns)):
+            for number, name in more.items():
+                if names.setdefault(number, name) != name:
+                    raise InputError(
+                        f"the {kind} {number} is {names[number]!r} in one table and {name!r} in another; join tables of one set of classes only"
+                    )
+        videos |= dict(table.videos)
+    actions = tuple(action for table in tables for action in table)
+    notes = tuple(dict.fromkeys(note for table in tables for note in table.notes))
+    return ActionTable(actions, verbs, nouns, videos, notes, tuple(line for table in tables for line in table.skipped))
+
+
+def words_of(classes: Classes) -> dict[str, tuple[str, ...]]:
+    """The classes of every head in words, in the order of their numbers.
+
+    Args:
+        classes: of a training.
+
+    Example:
+        >>> words_of(Classes((3,), (7, 8), ((3, 8),), {3: "open"}))
+        {'verb': ('open',), 'noun': ('7', '8'), 'action': ('open 8',)}
+    """
+    return {
+        "verb": tuple(classes.verb_names.get(v, str(v)) for v in classes.verbs),
+        "noun": tuple(classes.noun_names.get(n, str(n)) for n in classes.nouns),
+        "action": tuple(classes.label(i) for i in range(len(classes.actions))),
+    }
+
+
+def eight_bit(video: Float[Tensor, "t 3 h w"]) -> UInt8[Tensor, "t 3 h w"]:
+    """Pictures from 0 to 1 as bytes.
+
+    Args:
+        video: of a clip.
+    """
+    return (video * 255).round().to(torch.uint8)
