@@ -60,3 +60,11 @@ def test_misuse(unchecked):
         fit_abstention(score, hit, most_risk=0.1, confidence=1.0)
     with pytest.raises(ShapeError, match=r"\(5,\) and hit \(4,\)"):
         fit_abstention(score, hit[:4], most_risk=0.1)
+    with pytest.raises(ShapeError, match=r"hit has dtype torch.float32; expected torch.bool"):
+        fit_abstention(score, hit.float(), most_risk=0.1)
+    with pytest.raises(ShapeError, match=r"score has dtype torch.int64; expected floating point"):
+        fit_abstention(torch.arange(5), hit, most_risk=0.1)
+    with pytest.raises(ShapeError, match="hit is a ndarray; expected a tensor"):
+        fit_abstention(score, hit.numpy(), most_risk=0.1)
+    with pytest.raises(ShapeError, match="score is None"):
+        fit_abstention(None, hit, most_risk=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,3 +91,15 @@ def test_misuse(unchecked):
         plan_path(torch.ones(2, 4, 4), (1, 1), (2, 2))
     with pytest.raises(ShapeError, match="blocked has shape"):
         plan_path(flat, (1, 1), (2, 2), blocked=torch.zeros(3, 3, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="heatmap is a ndarray; expected a tensor"):
+        plan_path(np.ones((4, 4)), (1, 1), (2, 2))
+    with pytest.raises(ShapeError, match="heatmap is None"):
+        plan_path(None, (1, 1), (2, 2))
+    with pytest.raises(ShapeError, match=r"start is None; expected the two numbers \(x, y\)"):
+        plan_path(flat, None, (2, 2))
+    with pytest.raises(ShapeError, match=r"goal has 3 number\(s\)"):
+        plan_path(flat, (1, 1), (2, 2, 2))
+    with pytest.raises(ShapeError, match="blocked is a ndarray"):
+        plan_path(flat, (1, 1), (2, 2), blocked=np.zeros((4, 4), bool))
+    with pytest.raises(ShapeError, match=r"blocked has dtype torch.float32"):
+        plan_path(flat, (1, 1), (2, 2), blocked=torch.zeros(4, 4))

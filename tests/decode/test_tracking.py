@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,8 +55,16 @@ def test_peaks_of_maps_are_followed():
     assert ends[1] == pytest.approx((30.0, 30.0), abs=0.1)
 
 
-def test_misuse():
+def test_misuse(unchecked):
     with pytest.raises(OptionError, match="most_distance is 0"):
         track([], most_distance=0.0)
     with pytest.raises(ShapeError, match="points of moment 0"):
         track([Points(torch.zeros(1, 2, 2))], most_distance=1.0)
+    with pytest.raises(ShapeError, match="points is None; expected a list with the Points of every moment"):
+        track(None, most_distance=1.0)
+    with pytest.raises(ShapeError, match="points is a ndarray"):
+        track(np.zeros((3, 2)), most_distance=1.0)
+    with pytest.raises(ShapeError, match="moment 1 is a ndarray; expected Points"):
+        track([Points(torch.zeros(1, 2)), np.zeros((1, 2))], most_distance=1.0)
+    with pytest.raises(ShapeError, match="moment 0 is None"):
+        track([None], most_distance=1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import FrozenInstanceError, asdict
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -284,3 +285,16 @@ def test_mistakes():
         PixelShuffleHead(8, 1, ratio=0)
     with pytest.raises(ShapeError, match="at least 7"):
         check_alignment(LinearHead(4, 1), in_dim=4, grid=(8, 8))
+
+
+@pytest.mark.parametrize("head", [ConvexUpsample, DeconvHead, LinearHead, PixelShuffleHead])
+def test_features_that_do_not_fit_are_refused_in_words(head, unchecked):
+    made = head(32, 1)
+    with pytest.raises(ShapeError, match=rf"\(1, 5, 8, 8\); this {head.__name__} reads \(b, 32, h, w\)"):
+        made(torch.zeros(1, 5, 8, 8))
+    with pytest.raises(ShapeError, match=r"\(32, 8, 8\); this"):
+        made(torch.zeros(32, 8, 8))
+    with pytest.raises(ShapeError, match="features is a ndarray; expected a tensor"):
+        made(np.zeros((1, 32, 8, 8), np.float32))
+    with pytest.raises(ShapeError, match="features is None"):
+        made(None)

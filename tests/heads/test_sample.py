@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,8 +32,31 @@ def test_gradients():
     assert torch.autograd.gradcheck(sample_features, (features, points))
 
 
+def test_a_point_that_is_none_has_no_features_and_no_gradient():
+    frame = Frame.letterbox((480, 640), (32, 32)).to_grid(stride=8)
+    features = torch.rand(1, 3, 4, 4, requires_grad=True)
+    points = torch.tensor([[[300.0, 200.0], [torch.nan, 5.0], [torch.inf, 1.0]]], requires_grad=True)
+    read = sample_features(features, points, frame)
+    assert torch.equal(torch.isfinite(read).all(-1), torch.tensor([[True, False, False]]))
+    assert read[0, 1:].isnan().all()
+    known = torch.isfinite(points).all(-1)
+    loss = read[known].square().mean()
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(features.grad).all()
+    assert features.grad.abs().sum() > 0
+    assert torch.isfinite(points.grad).all()
+    assert points.grad[0, 1:].abs().sum() == 0
+
+
 def test_misuse(unchecked):
     with pytest.raises(ShapeError, match="points of 1 pictures for features of 2"):
         sample_features(torch.zeros(2, 1, 3, 3), torch.zeros(1, 1, 2))
     with pytest.raises(ShapeError, match=r"\(3, 3\) cells, the frame \(4, 4\)"):
         sample_features(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 2), Frame.identity((4, 4)))
+    with pytest.raises(ShapeError, match="features is a ndarray; expected a tensor"):
+        sample_features(np.zeros((1, 1, 3, 3)), torch.zeros(1, 1, 2))
+    with pytest.raises(ShapeError, match="points is None"):
+        sample_features(torch.zeros(1, 1, 3, 3), None)
+    with pytest.raises(ShapeError, match=r"points \(1, 2\); expected \(b, c, h, w\) and \(b, n, 2\)"):
+        sample_features(torch.zeros(1, 1, 3, 3), torch.zeros(1, 2))

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm.errors import OptionError, ShapeError
+from isotherm.ops.tensors import check_tensors
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def fit_abstention(
         Abstention; with a threshold of infinity where the data cannot promise the risk at any.
 
     Raises:
-        ShapeError: not as many hits as scores, none, or scores that are not finite.
+        ShapeError: no tensors, not as many hits as scores, none, scores that are not finite, or hits that are not
+            true or false.
         OptionError: a share outside of the above.
 
     Source: Geifman and El-Yaniv, "Selective classification for deep neural networks" (NIPS 2017), with the thresholds
@@ -65,6 +67,13 @@ def fit_abstention(
     for name, value, low in (("most_risk", most_risk, 0.0), ("confidence", confidence, 0.5)):
         if not low < value < 1:
             raise OptionError(f"{name} is {value}; expected a number between {low:g} and 1")
+    check_tensors(score=score, hit=hit)
+    if hit.dtype != torch.bool:
+        raise ShapeError(
+            f"hit has dtype {hit.dtype}; expected torch.bool, whether each answer is right: compare first, as in error < 2"
+        )
+    if not score.is_floating_point():
+        raise ShapeError(f"score has dtype {score.dtype}; expected floating point: score.float() makes it so")
     if score.ndim != 1 or score.shape != hit.shape or not len(score) or not bool(torch.isfinite(score).all()):
         raise ShapeError(
             f"score has shape {tuple(score.shape)} and hit {tuple(hit.shape)}; expected (n) finite scores and (n) hits"

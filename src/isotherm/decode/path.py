@@ -12,6 +12,7 @@ from torch import Tensor
 from isotherm.errors import OptionError, ShapeError, TargetError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from isotherm.ops.tensors import check_tensors
 
 STEPS = ((0, 1, 1.0), (1, 0, 1.0), (1, 1, 2**0.5), (1, -1, 2**0.5))
 """To the right, down, and both diagonals: rows, columns, length in cells; the others are the same backwards."""
@@ -53,7 +54,7 @@ def plan_path(
 
     Raises:
         OptionError: a place outside of the map, or in a blocked cell; a length_weight that is not above 0.
-        ShapeError: several maps, or a mask of another size.
+        ShapeError: no map, several, places that are no (x, y), or a mask of another kind or size.
         TargetError: no way leads from start to goal.
 
     Source: Dijkstra, "A note on two problems in connexion with graphs" (1959).
@@ -67,12 +68,18 @@ def plan_path(
     values, frame = _map(heatmap, frame)
     if not 0 < length_weight < float("inf"):
         raise OptionError(f"length_weight is {length_weight}; expected a finite number above 0")
+    if blocked is not None:
+        check_tensors(blocked=blocked)
+        if blocked.dtype != torch.bool:
+            raise ShapeError(
+                f"blocked has dtype {blocked.dtype}; expected torch.bool, True in cells that are never entered"
+            )
     if blocked is not None and blocked.shape != values.shape:
         raise ShapeError(
             f"blocked has shape {tuple(blocked.shape)}; expected {tuple(values.shape)}, one value per cell"
         )
     closed = ~torch.isfinite(values) if blocked is None else ~torch.isfinite(values) | blocked.to(values.device)
-    ends = torch.stack([torch.as_tensor(p, dtype=torch.float64).flatten() for p in (start, goal)])
+    ends = torch.stack([_place(start, "start"), _place(goal, "goal")])
     cells = [
         _cell(place, closed, name)
         for name, place in zip(("start", "goal"), frame.points_from_source(ends).tolist(), strict=True)
@@ -87,6 +94,8 @@ def plan_path(
 
 
 def _map(heatmap: Heatmap | Tensor, frame: Frame | None) -> tuple[Tensor, Frame]:
+    if not isinstance(heatmap, Heatmap):
+        check_tensors(heatmap=heatmap)
     values = heatmap.values if isinstance(heatmap, Heatmap) else heatmap
     values = values.detach().cpu().double()
     if values.ndim == 3 and len(values) == 1:
@@ -98,6 +107,17 @@ def _map(heatmap: Heatmap | Tensor, frame: Frame | None) -> tuple[Tensor, Frame]
             raise ShapeError("a Heatmap has its own frame; leave frame out")
         frame = heatmap.frame
     return values, Frame.identity((values.shape[0], values.shape[1])) if frame is None else frame
+
+
+def _place(place: tuple[float, float] | Tensor, name: str) -> Tensor:
+    """(2) as it was given, whatever holds its two numbers."""
+    try:
+        read = torch.as_tensor(place, dtype=torch.float64).detach().cpu().flatten()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"{name} is {place!r}; expected the two numbers (x, y) of a place") from error
+    if read.shape != (2,):
+        raise ShapeError(f"{name} has {read.numel()} number(s); expected the two numbers (x, y) of a place")
+    return read
 
 
 def _costs(values: Tensor, closed: Tensor, length_weight: float) -> np.ndarray:

@@ -59,7 +59,7 @@ def track(points: Sequence[Points], *, most_distance: float, memory: int = 2, le
         Tracks, in the order in which they begin.
 
     Raises:
-        ShapeError: points of several pictures at one moment.
+        ShapeError: moments that are no Points, or points of several pictures at one moment.
         OptionError: a distance that is not above 0, a negative memory, or fewer than one moment.
 
     Source: Kuhn, "The Hungarian method for the assignment problem" (1955), as SciPy has it.
@@ -74,8 +74,12 @@ def track(points: Sequence[Points], *, most_distance: float, memory: int = 2, le
             f"most_distance is {most_distance}, memory {memory} and least_moments {least_moments}; expected a distance above "
             "0, a memory of at least 0, and at least 1 moment"
         )
+    if not isinstance(points, Sequence):
+        raise ShapeError(f"points is {_kind(points)}; expected a list with the Points of every moment")
     tracks: list[Track] = []
     for moment, here in enumerate(points):
+        if not isinstance(here, Points):
+            raise ShapeError(f"moment {moment} is {_kind(here)}; expected Points, such as isotherm.decode.peaks gives")
         if here.xy.ndim != 2:
             raise ShapeError(
                 f"the points of moment {moment} have shape {tuple(here.xy.shape)}; expected (n, 2) of one picture"
@@ -94,6 +98,10 @@ def track(points: Sequence[Points], *, most_distance: float, memory: int = 2, le
             one.places.append((float(place[0]), float(place[1])))
             one.scores.append(float(sure))
     return [t for t in tracks if len(t.moments) >= least_moments]
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _assigned(alive: list[Track], xy: np.ndarray, moment: int, most: float) -> dict[int, Track]:

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.errors import OptionError
+from isotherm.errors import OptionError, ShapeError
 from isotherm.frame import Frame
+from isotherm.ops.tensors import check_tensors
 
 
 class Head(nn.Module, ABC):
@@ -22,6 +23,24 @@ class Head(nn.Module, ABC):
 
     ratio: int
     """Map cells per grid cell and axis."""
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """The maps of these features; where they do not fit the head, an error in words.
+
+        This stands here and not in the forward, which TorchScript reads.
+
+        Raises:
+            ShapeError: no tensor, not (b, c, h, w), or of other channels than the head was made for.
+        """
+        check_tensors(features=features)
+        in_dim = getattr(getattr(self, "config", None), "in_dim", None)
+        if features.ndim != 4 or in_dim not in (None, features.shape[1]):
+            channels = "c" if in_dim is None else in_dim
+            raise ShapeError(
+                f"features have shape {tuple(features.shape)}; this {type(self).__name__} reads (b, {channels}, h, w), as its in_dim says"
+            )
+        maps: Tensor = super().__call__(features)
+        return maps
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n H W"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame
 from isotherm.ops.coordinates import edge_to_grid_sample
+from isotherm.ops.tensors import check_tensors
 from isotherm.points import Points
 
 
@@ -20,14 +22,16 @@ def sample_features(
     Args:
         features: (b, c, h, w).
         points: (b, n, 2) (x, y) in source pixels, edge-origin; beyond the outermost centres the outermost cells
-            continue.
+            continue. A point that is not finite is none, and its features are NaN: leave it out of a loss, whose
+            gradient is 0 there.
         frame: of the features, single or one per picture; without one the points are in cells.
 
     Returns:
         (b, n, c), differentiable in both.
 
     Raises:
-        ShapeError: points of another number of pictures, or a frame of another grid.
+        ShapeError: no tensors, not of the shapes above, points of another number of pictures, or a frame of another
+            grid.
 
     Example:
         >>> features = torch.tensor([[[[0.0, 1.0, 2.0]]]])  # cells of 14 x 14 pixels, with their centres at 7, 21 and 35
@@ -36,6 +40,11 @@ def sample_features(
         >>> sample_features(features, points, frame).flatten().round(decimals=5).tolist()
         [0.0, 1.5, 2.0]
     """
+    check_tensors(features=features, points=points)
+    if features.ndim != 4 or points.ndim != 3 or points.shape[-1] != 2:
+        raise ShapeError(
+            f"features have shape {tuple(features.shape)} and points {tuple(points.shape)}; expected (b, c, h, w) and (b, n, 2)"
+        )
     size = (features.shape[-2], features.shape[-1])
     if len(points) != len(features):
         raise ShapeError(
@@ -45,7 +54,10 @@ def sample_features(
         raise ShapeError(
             f"the features have {size} cells, the frame {frame.size}; give the frame of the features' grid"
         )
+    there = torch.isfinite(points).all(-1, keepdim=True)
+    # in place of what is no point stands one that has a gradient, which the last line then leaves out
+    points = torch.where(there, points, 0.0)
     cells = points if frame is None else Points(points).to_cells(frame).xy
     grid = edge_to_grid_sample(cells.to(features), size)
     sampled = F.grid_sample(features, grid[:, None], mode="bilinear", padding_mode="border", align_corners=False)
-    return sampled[:, :, 0].transpose(1, 2)
+    return torch.where(there.to(sampled.device), sampled[:, :, 0].transpose(1, 2), torch.nan)

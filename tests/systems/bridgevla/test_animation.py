@@ -35,6 +35,21 @@ def test_frames_are_numbered_and_the_peak_moves(tmp_path):
     assert centres[2] > 16
 
 
+def test_frames_of_an_older_and_longer_animation_do_not_stay(tmp_path):
+    create_heatmap_animation_frames(PHOTO, MAPS, tmp_path)
+    for name in ("frame_0007.jpg", "frame_old.png", "my_frame_0009.png"):
+        (tmp_path / name).write_text("of somebody else")
+    paths = create_heatmap_animation_frames(PHOTO, MAPS[:2], tmp_path)
+    assert sorted(f.name for f in tmp_path.iterdir()) == [
+        "frame_0000.png",
+        "frame_0001.png",
+        "frame_0007.jpg",
+        "frame_old.png",
+        "my_frame_0009.png",
+    ]
+    assert len(paths) == 2
+
+
 def test_a_colour_means_the_same_in_every_frame(tmp_path):
     weaker = torch.stack([MAPS[0], MAPS[0] / 4])
     strong, weak = read(create_heatmap_animation_frames(PHOTO, weaker, tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,9 @@ from isotherm.draw.picture import Picture
 from isotherm.errors import InputError, ShapeError
 from isotherm.heatmap import Kind
 from isotherm.systems.bridgevla.reading import Maps, shown_heatmaps, shown_picture
+
+FRAME = re.compile(r"frame_(\d{4,})\.png")
+"""How the files of an animation are named."""
 
 
 def create_heatmap_animation_frames(
@@ -32,7 +36,8 @@ def create_heatmap_animation_frames(
     Args:
         image: one for all maps, or one for each.
         heatmap_sequence: (t, H, W), or maps (H, W) or (1, H, W), logits or probabilities.
-        output_dir: is made where it is not there.
+        output_dir: is made where it is not there. Frames of a longer run that lie there already, files named as those
+            written here and no others, are removed, so that the folder holds one animation.
         colormap, heatmap_alpha: of the maps; None: those of isotherm's style.
         kind: of the maps, where their numbers do not say.
 
@@ -41,14 +46,29 @@ def create_heatmap_animation_frames(
 
     Raises:
         ShapeError: no maps, several at one time, or not one picture for each.
-        InputError: a folder that cannot be made.
+        InputError: a folder that cannot be made, or one with older frames that cannot be removed.
     """
-    folder, paths = new_folder(output_dir), []
-    for i, frame in enumerate(_frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)):
+    frames = _frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)
+    folder, paths = new_folder(output_dir), list[str]()
+    for i, frame in enumerate(frames):
         fpath = folder / f"frame_{i:04d}.png"
         save_picture(frame, fpath)
         paths.append(str(fpath))
+    _remove_older(folder, len(paths))
     return paths
+
+
+def _remove_older(folder: Path, count: int) -> None:
+    """Remove frames from this number on, which an earlier and longer animation left; other files stay."""
+    for fpath in folder.iterdir():
+        named = FRAME.fullmatch(fpath.name)
+        if named and int(named[1]) >= count and fpath.is_file():
+            try:
+                fpath.unlink()
+            except OSError as error:
+                raise InputError(
+                    f"{str(fpath)!r} is a frame of an older animation and cannot be removed: {error.strerror}; name another folder"
+                ) from error
 
 
 def new_folder(dpath: str | os.PathLike[str]) -> Path:
