@@ -145,6 +145,37 @@ def test_more_than_may_wait_are_refused_and_not_taken_down(room):
     assert [told(room, run_id)[-1]["event"] for run_id in waiting] == ["finished"] * 3
 
 
+def test_nobody_hears_that_a_run_is_at_work_before_the_history_says_so(room, monkeypatch):
+    known: list[str] = []
+    tell = room.events.add
+
+    def asking(run_id, event):
+        if event["event"] in ("running", "finished", "failed"):
+            known.append(f"{event['event']}: {room.history.run(run_id).status}")
+        tell(run_id, event)
+
+    monkeypatch.setattr(room.events, "add", asking)
+    told(room, submit(room, "cat"))
+    told(room, submit(room, "refuse"))
+    assert known == ["running: running", "finished: finished", "running: running", "failed: failed"]
+
+
+def test_a_run_that_cannot_be_taken_down_as_at_work_is_not_gone_on_with(room, monkeypatch):
+    write = room.history.set_status
+
+    def full(run_id, status, message=""):
+        if status == "running":
+            raise OSError(28, "No space left on device")
+        write(run_id, status, message)
+
+    with monkeypatch.context() as change:
+        change.setattr(room.history, "set_status", full)
+        run_id = submit(room, "wait for cancel")
+        assert told(room, run_id)[-1]["error"] == "the studio could not keep it (No space left on device)"
+    assert room.history.run(run_id).status == "failed"
+    assert told(room, submit(room, "dog"))[-1]["event"] == "finished"  # the first would have been waited for
+
+
 def test_a_run_that_takes_too_long_ends_with_its_process(room, monkeypatch):
     warm = submit(room, "cat")
     assert told(room, warm)[-1]["event"] == "finished"

@@ -38,11 +38,13 @@ class WorkerProcess:
         """Its number; None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def order(self, order: Mapping[str, Any]) -> None:
-        """Hand over an order, to a new process where there is none."""
-        if self._process is None or not self._process.is_alive() or not self.send(order):
-            self._start()
-            self.send(order)
+    def order(self, order: Mapping[str, Any]) -> bool:
+        """Hand over an order, to a new process where there is none; whether one was started."""
+        if self._process is not None and self._process.is_alive() and self.send(order):
+            return False
+        self._start()
+        self.send(order)
+        return True
 
     def send(self, order: Mapping[str, Any]) -> bool:
         """Hand over an order, if there is a process that takes it; whether there was."""

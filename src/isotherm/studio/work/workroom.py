@@ -285,12 +285,7 @@ class Workroom:
 
     def _do(self, waiting: Waiting, folder: Path) -> None:
         run_id, options = waiting.run_id, waiting.options
-        self.events.add(run_id, {"event": "running"})
-        if self._worker.pid is None:  # it says so itself when it has started, which takes seconds
-            model = str(getattr(options, "model", ""))
-            self.events.add(run_id, {"event": "progress", "step": 0, "total": None, "text": model, "stage": OPENING})
-        facts = options.to_json()
-        missing: dict[str, str] = {}
+        facts, missing = options.to_json(), dict[str, str]()
         if waiting.pictures:
             facts["sources"], missing = self._lay_out(waiting, folder)
             if not facts["sources"]:
@@ -304,8 +299,16 @@ class Workroom:
             "out": str(folder),
             "missing": missing,
         }
-        self._worker.order(order)
-        self.history.set_status(run_id, "running")  # while it begins: nobody waits for the disk
+        starts = self._worker.order(order)
+        try:
+            self.history.set_status(run_id, "running")  # while it begins: nobody waits for the disk
+        except Exception:
+            self._worker.send({"cancel": run_id})  # nobody will listen to it
+            raise
+        self.events.add(run_id, {"event": "running"})  # only now: who hears it may ask the history
+        if starts:  # the process says so itself when it has started, which takes seconds
+            model = str(getattr(options, "model", ""))
+            self.events.add(run_id, {"event": "progress", "step": 0, "total": None, "text": model, "stage": OPENING})
         how = outcome_of(self._listen(run_id), folder, self._late)
         if how.keep:
             self.history.finish(run_id, folder, maps_in(folder), status=how.status, message=how.message)
