@@ -131,7 +131,10 @@ def test_unseen_objects_have_no_seen_colour_size_or_angle():
     )
     low, high = seen.radius.min(), seen.radius.max()
     assert not ((unseen.radius >= low) & (unseen.radius <= high)).any()
-    assert np.abs(unseen.angle).min() > np.abs(seen.angle).max()
+    turned, turned_seen = (np.rad2deg(np.abs(stories.angle)) for stories in (unseen, seen))
+    assert 12 < turned.min() < turned.max() < 24
+    assert ((turned_seen <= 12) | (turned_seen >= 24)).all()
+    assert {True, False} == set((turned_seen <= 12).ravel().tolist())
     assert {0, 1, 2, 3, 4, 5} == set(seen.classes.ravel().tolist())
 
 

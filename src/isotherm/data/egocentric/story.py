@@ -158,11 +158,13 @@ def _looks(
     if config.look == "plain":
         hue = classes / len(NOUNS)
     sign = np.where(u[:, 3] < 0.5, -1, 1)
+    # what is not seen lies between and beside what is: other colours and angles between those that are, smaller and larger
+    half, size, turn = u[:, 1] < 0.5, 0.37 + 0.05 * u[:, 0], 20 * u[:, 1]
+    if config.look == "varied":
+        turn = np.where(half, 24 * u[:, 1], 12 + 24 * u[:, 1])
     if config.look == "unseen":
-        size, turn = np.where(u[:, 0] < 0.5, 0.32 + 0.06 * u[:, 0], 0.44 + 0.06 * (u[:, 0] - 0.5)), 25 + 20 * u[:, 1]
-        hue = hue + 0.5 / _PALETTE
-    else:
-        size, turn = 0.37 + 0.05 * u[:, 0], 20 * u[:, 1]
+        size = np.where(u[:, 0] < 0.5, 0.32, 0.41) + 0.06 * u[:, 0]
+        turn, hue = 14 + 8 * u[:, 1], hue + 0.5 / _PALETTE
     return size / GRID, np.deg2rad(sign * turn), (hue + 0.04 * (u[:, 3] * 2 % 1 - 0.5)) % 1
 
 
