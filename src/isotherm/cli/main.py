@@ -33,6 +33,7 @@ RUNNERS = {
     "TrainDetector": "train_shipped",
     "TrainTinyVlm": "train_shipped",
     "TrainTinyGrounding": "train_shipped",
+    "TrainTinyAnticipation": "train_shipped",
     "Count": "count",
     "EvalFsc147": "eval_fsc147",
     "EvalKeypoints": "eval_keypoints",

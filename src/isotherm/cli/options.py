@@ -27,7 +27,13 @@ from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
 from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
-from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob, TrainTinyGroundingJob, TrainTinyVlmJob
+from isotherm.jobs.train.shipped_options import (
+    TrainDetectorJob,
+    TrainScenesJob,
+    TrainTinyAnticipationJob,
+    TrainTinyGroundingJob,
+    TrainTinyVlmJob,
+)
 from isotherm.studio.options import StudioOptions
 
 
@@ -107,6 +113,11 @@ class TrainTinyVlm(Common, TrainTinyVlmJob):
     """Train the small vision-language model on questions about shapes; the same command goes on with a run that was
     interrupted.
     """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTinyAnticipation(Common, TrainTinyAnticipationJob):
+    """Train the small model of the next action on generated clips with gaze."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +230,7 @@ Command = (
     | Annotated[TrainDetector, subcommand("train detector")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
     | Annotated[TrainTinyGrounding, subcommand("train tiny-grounding")]
+    | Annotated[TrainTinyAnticipation, subcommand("train tiny-anticipation")]
     | Annotated[Count, subcommand("count")]
     | Annotated[EvalKeypoints, subcommand("eval keypoints")]
     | Annotated[EvalGrounding, subcommand("eval grounding")]
@@ -248,6 +260,7 @@ COMMANDS = (
     "train detector",
     "train tiny-vlm",
     "train tiny-grounding",
+    "train tiny-anticipation",
     "count",
     "eval keypoints",
     "eval grounding",

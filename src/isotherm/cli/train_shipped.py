@@ -1,15 +1,17 @@
-"""``isotherm train scenes | detector | tiny-vlm | tiny-grounding``: the job on the console."""
+"""``isotherm train scenes | detector | tiny-vlm | tiny-grounding | tiny-anticipation``: the job on the console."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
-from isotherm.cli.options import TrainDetector, TrainScenes, TrainTinyGrounding, TrainTinyVlm
+from isotherm.cli.options import TrainDetector, TrainScenes, TrainTinyAnticipation, TrainTinyGrounding, TrainTinyVlm
 from isotherm.jobs.train.shipped import run as run_job
 
+Shipped = TrainScenes | TrainDetector | TrainTinyVlm | TrainTinyGrounding | TrainTinyAnticipation
 
-def run(options: TrainScenes | TrainDetector | TrainTinyVlm | TrainTinyGrounding, arguments: Sequence[str]) -> int:
+
+def run(options: Shipped, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options, by_lines=True) as reporter:
         result = run_job(options, reporter)
     figures = result.facts["results"]["held_out"]
@@ -18,7 +20,7 @@ def run(options: TrainScenes | TrainDetector | TrainTinyVlm | TrainTinyGrounding
     usage = (
         f'predict grounding PICTURE "pick the red block" --run {result.fpath}'
         if isinstance(options, TrainTinyGrounding)
-        else f"explain PICTURE --model {options.words[1]} --weights {result.fpath}"
+        else f"explain {'CLIP' if isinstance(options, TrainTinyAnticipation) else 'PICTURE'} --model {options.words[1]} --weights {result.fpath}"
     )
     print(f"trained: {result.fpath}\ntry it:  isotherm {usage}")
     return 0

@@ -22,6 +22,7 @@ NEEDS: dict[str, str] = {
     "classes": f"--classes {DETECTORS}",
     "like": "--like is for models that can be shown what to look for; name one with --model, such as yoloe-11s-seg.pt",
     "confidence": f"--confidence {DETECTORS}",
+    "gaze": "--gaze is for models that take gaze; name one with --model, such as tiny-anticipation, which ships with isotherm",
     "box": f"--box {DETECTORS}",
 }
 """Options that ask for a model of another kind than the default one, which is a classifier with its own weights."""
@@ -66,6 +67,7 @@ def open_model(options: ModelOptions) -> OpenModel:
         "classes": None if options.classes is None else split(options.classes, "--classes"),
         "like": None if like is None else parse_like(like),
         "confidence": options.confidence,
+        "gaze": options.gaze,
         "size": None if options.size is None else parse_size(options.size),
         "allow_code": options.allow_code,
         "dtype": options.dtype,

@@ -118,12 +118,14 @@ class ModelOptions(JobOptions):
 
     model: str
     """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or what
-    ships with isotherm: scenes, detector, tiny-vlm.
+    ships with isotherm: scenes, detector, tiny-vlm, tiny-anticipation.
     """
     weights: str | None = None
     """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
     classes: str | None = None
     """Open-vocabulary detectors: what to look for, separated by commas."""
+    gaze: str | None = None
+    """Models that take gaze: where the person looks in the clip, as isotherm gaze import and convert write it."""
     confidence: float | None = None
     """Detectors: least confidence of a finding, 0 to 1."""
     size: str | None = None

@@ -13,6 +13,6 @@ def asset(name: str) -> Path:
     with as_file(files("isotherm") / "assets" / name) as fpath:
         if not fpath.is_file():
             raise WeightsError(
-                f"{name} is missing from this installation's assets; reinstall isotherm, or make it: isotherm train scenes, detector, tiny-vlm or tiny-grounding"
+                f"{name} is missing from this installation's assets; reinstall isotherm, or make it: isotherm train scenes, detector, tiny-vlm, tiny-grounding or tiny-anticipation"
             )
         return fpath

@@ -39,6 +39,16 @@ TINY_VLM = Family(
     names=lambda: ("tiny-vlm",),
     shipped=True,
 )
+TINY_ANTICIPATION = Family(
+    name="tiny-anticipation",
+    matches=named(
+        "tiny-anticipation",
+        "the small model of the next action in generated clips that ships with isotherm, or one that was trained here",
+    ),
+    load="isotherm.zoo.tiny_anticipation.view:load",
+    names=lambda: ("tiny-anticipation",),
+    shipped=True,
+)
 IMAGENET = Family(
     name="imagenet",
     matches=named(

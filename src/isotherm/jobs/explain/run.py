@@ -28,6 +28,7 @@ from isotherm.errors import (
     UnfitTargetError,
 )
 from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
+from isotherm.gaze.view import compared_with_gaze
 from isotherm.jobs.explain.check import checked
 from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
 from isotherm.jobs.explain.clip import write_clip
@@ -329,8 +330,11 @@ class _Work:
             self._once(line)
         item = replace(seen[0], name=name, time_s=None)
         self._preview(item, explanation)
-        explanation = self._done(item, explanation, write_moments(explanation, self.outputs))
-        for line in lines_of(explanation):
+        beside = [compared_with_gaze(self.opened.view, clip, heatmap) for heatmap in explanation]
+        compared = [one for one in beside if one is not None]
+        facts = {"gaze": [one.to_json() for one in compared]} if compared else {}
+        explanation = self._done(item, explanation, write_moments(explanation, self.outputs), **facts)
+        for line in [*lines_of(explanation), *(line for one in compared for line in one.table().splitlines())]:
             self.reporter.message(line, "result")
         yield from entries_of_moments(explanation, source, self.outputs.command)
         self._go_on()
@@ -340,9 +344,9 @@ class _Work:
         facts = to_json({"name": item.name, **_time(item), **record_of(explanation, [], checking=True)})
         self.reporter.preview(facts, explanation.picture, explanation, explanation.question_lines)
 
-    def _done(self, item: Item, explanation: Explanation, files: list[str]) -> Explanation:
+    def _done(self, item: Item, explanation: Explanation, files: list[str], **more: Any) -> Explanation:
         """The news of an item's files, its check, and its line in the record; the explanation with its verdicts."""
-        facts = {"name": item.name, "source": item.source, **_time(item)}
+        facts = {"name": item.name, "source": item.source, **_time(item), **more}
         early = to_json({**facts, **record_of(explanation, files, checking=True)})
         self.reporter.shown(early, explanation.picture, explanation, explanation.question_lines)
         judged, self._stop = checked(explanation, item.name, self.reporter, step=self._items, total=self.total)

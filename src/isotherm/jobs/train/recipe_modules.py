@@ -20,6 +20,7 @@ MODULES = {
     "detector": "isotherm.zoo.detector.recipe",
     "tiny-vlm": "isotherm.zoo.tiny_vlm.recipe",
     "tiny-grounding": "isotherm.zoo.tiny_grounding.recipe",
+    "tiny-anticipation": "isotherm.zoo.tiny_anticipation.recipe",
 }
 
 

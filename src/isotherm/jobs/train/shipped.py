@@ -1,4 +1,4 @@
-"""The job behind ``isotherm train scenes | detector | tiny-vlm | tiny-grounding``: what ships, by its recipe."""
+"""The job behind ``isotherm train scenes`` and the others: what ships, by its recipe."""
 
 from __future__ import annotations
 

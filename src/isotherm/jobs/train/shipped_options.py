@@ -1,4 +1,4 @@
-"""What ``isotherm train scenes | detector | tiny-vlm | tiny-grounding`` is asked for. No torch here."""
+"""What ``isotherm train scenes`` and the others that ship are asked for. No torch here."""
 
 from __future__ import annotations
 
@@ -63,3 +63,10 @@ class TrainTinyGroundingJob(TrainShippedJob):
     """Train the small grounding model on instructions about generated tables."""
 
     words: ClassVar[tuple[str, ...]] = ("train", "tiny-grounding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTinyAnticipationJob(TrainShippedJob):
+    """Train the small model of the next action on generated clips with gaze."""
+
+    words: ClassVar[tuple[str, ...]] = ("train", "tiny-anticipation")

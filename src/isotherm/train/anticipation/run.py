@@ -268,4 +268,4 @@ def usage_of(dpath: Path) -> str:
     Args:
         dpath: the folder.
     """
-    return f"isotherm explain CLIP --model {dpath / BEST}"
+    return f"isotherm explain CLIP --model tiny-anticipation --weights {dpath / BEST}"
