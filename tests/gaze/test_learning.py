@@ -62,10 +62,7 @@ def test_gaze_added_to_patches_is_learned_within_seconds_and_is_what_decides():
         probe=ProbeConfig(blocks=0, heads=2, mlp_ratio=2.0),
     )
     model = AnticipationModel(make_vjepa2(SETTINGS, seed=0), config)
-    gates = [p for name, p in model.named_parameters() if name.endswith("gate.weight")]
-    others = [p for p in model.parameters() if p.requires_grad and all(p is not gate for gate in gates)]
-    # a gate has one number per channel where a matrix has hundreds: it needs the faster rate
-    optimizer = torch.optim.AdamW([{"params": others}, {"params": gates, "lr": 2e-2}], lr=4e-3)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=4e-3)
     for step in range(STEPS):
         video, gaze, labels = sprites(64, seed=step)
         optimizer.zero_grad()

@@ -86,6 +86,8 @@ def test_gates_are_opened_for_a_check_and_closed_again():
         check_gradients(model, lambda: anticipation_loss(model(clips_of(), random_gaze()), {}))
     assert model.fusion.gate.closed
     gate = Gate(2)
+    with opened_gates(gate, 0.3):
+        assert gate(torch.ones(2)).tolist() == pytest.approx([0.3, 0.3])
     with torch.no_grad():
         gate.weight.copy_(torch.tensor([0.0, 0.7]))
     with opened_gates(gate):

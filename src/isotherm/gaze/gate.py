@@ -9,9 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+SPEED = 5.0
+"""A gate is its parameter times this. An optimiser such as Adam moves every number by about its rate: a matrix has its
+effect at once, since hundreds of entries add up, where a gate alone needs hundreds of steps. On generated clips in
+which gaze that leaves the picture has its own action, 92 % of them right became 100 % in as many epochs (one seed).
+"""
+
 
 class Gate(nn.Module):
-    """A parameter of zeros by which a branch is multiplied.
+    """A parameter of zeros by which a branch is multiplied, :data:`SPEED` times.
 
     At 0 the branch adds nothing, to the bit; the gate itself gets the gradient of what the branch would add. What lies
     within the branch gets gradients of exactly 0 until the gate has moved, which is why gates are modules: whoever
@@ -27,7 +33,12 @@ class Gate(nn.Module):
 
     def forward(self, branch: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
         """The branch times the factors, which go with its last dimensions."""
-        return self.weight * branch
+        return self.factors * branch
+
+    @property
+    def factors(self) -> Float[Tensor, "*shape"]:
+        """What branches are multiplied by."""
+        return SPEED * self.weight
 
     @property
     def closed(self) -> bool:
@@ -36,7 +47,7 @@ class Gate(nn.Module):
 
 
 @contextmanager
-def opened_gates(model: nn.Module, value: float = 0.1) -> Iterator[None]:
+def opened_gates(model: nn.Module, value: float = 0.5) -> Iterator[None]:
     """For the length of a block, all closed gates stand open.
 
     Args:
@@ -46,7 +57,7 @@ def opened_gates(model: nn.Module, value: float = 0.1) -> Iterator[None]:
     closed = [m for m in model.modules() if isinstance(m, Gate) and m.closed]
     with torch.no_grad():
         for gate in closed:
-            gate.weight.fill_(value)
+            gate.weight.fill_(value / SPEED)
     try:
         yield
     finally:

@@ -64,4 +64,4 @@ class AttentionBias(Fusion):
     def condition(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Conditioning:
         """The share of each tubelet's frames that looked at each token."""
         density = pool_frames(self.maps.density(gaze, self.site.grid), self.site.tubelet) / self.site.tubelet
-        return Conditioning(self.gate.weight, density=density.flatten(1), strength=self.strength)
+        return Conditioning(self.gate.factors, density=density.flatten(1), strength=self.strength)

@@ -98,7 +98,7 @@ class Interleave(Fusion):
         # the middles of frames, or of tubelets, on the axis of tubelets
         when = frame_places(m, self.site.tubelet // self.per).to(extra)
         places = torch.cat([when[:, None, None].expand(m, k, 1), self.at.to(extra).expand(m, k, 2)], dim=-1)
-        return Conditioning(self.gate.weight, extra=extra.flatten(1, 2), places=places.flatten(0, 1).expand(b, -1, -1))
+        return Conditioning(self.gate.factors, extra=extra.flatten(1, 2), places=places.flatten(0, 1).expand(b, -1, -1))
 
 
 def _middles(grid: tuple[int, int], of_video: tuple[int, int]) -> Tensor:

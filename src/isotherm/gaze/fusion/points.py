@@ -45,4 +45,4 @@ class GazePoints(Fusion):
     def condition(self, tokens: Float[Tensor, "b n d"], gaze: GazeInputs) -> Conditioning:
         """A token per frame."""
         places = token_places(gaze, self.site.grid, self.site.tubelet)
-        return Conditioning(self.gate.weight, extra=self.tokens(gaze), places=places)
+        return Conditioning(self.gate.factors, extra=self.tokens(gaze), places=places)

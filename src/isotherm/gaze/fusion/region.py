@@ -92,7 +92,7 @@ class InsertedRegion(Region):
         """A token per tubelet."""
         tubelet = self.site.tubelet
         places = pool_frames(token_places(gaze, self.site.grid, tubelet), tubelet) / tubelet
-        return Conditioning(self.gate.weight, extra=self.regions(tokens, gaze), places=places)
+        return Conditioning(self.gate.factors, extra=self.regions(tokens, gaze), places=places)
 
 
 class AddedRegion(Region):
