@@ -9,7 +9,7 @@ import torch
 from isotherm.data.gaze import GazeState
 from isotherm.data.gaze.points_store import read_points, write_points
 from isotherm.data.gaze.render import render_clip
-from isotherm.data.gaze.store import AbsentStore, MapOptions
+from isotherm.data.gaze.store import AbsentStore, MapOptions, read_maps
 from isotherm.data.gaze.stores import GazeStores, open_gaze_store
 from isotherm.data.gaze.zarr_store import ZarrWriter
 from isotherm.errors import InputError, OptionError
@@ -65,7 +65,8 @@ def test_every_store_gives_the_same_clip(places, name, worst):
     assert float((maps - expected).abs().max()) <= worst
     tracked = clip.state == T
     off = (clip.xy - torch.from_numpy(wandering().xy)[[2, 3, 9, 10, 19, 41, 79, 3]])[tracked].abs().max()
-    assert float(off) <= (1e-9 if name in ("points.parquet", "maps.zarr") else 0.51 * SIZE[0] / 24)
+    # of maps alone by the highest cell and its neighbours: exactly, or as halves and bytes round
+    assert float(off) <= {"points.parquet": 1e-9, "maps.zarr": 1e-9, "raw.npz": 0.02, "whole.npy": 0.1}.get(name, 1e-4)
     assert torch.isnan(clip.xy[~tracked]).all()
     assert clip.notes == ()
     assert store.clip([-3.0, 99.0]).state.tolist() == [M, M]
@@ -122,6 +123,17 @@ def test_frames_that_have_no_file_are_missing(tmp_path):
     store = open_gaze_store(tmp_path / "gaps", options=OPTIONS)
     assert store.clip(TIMES[28:37]).state.tolist() == [T, T, M, M, M, M, M, T, T]
     assert any("5 frames between the first and the last have no file" in note for note in store.notes)
+
+
+def test_the_place_of_a_plateau_and_of_a_peak_at_the_edge():
+    maps = np.zeros((3, 6, 8), np.float32)
+    maps[0, 2:4, 3:6] = 1
+    maps[1, 0, 0], maps[1, 0, 1] = 1, 0.5
+    maps[2] = np.nan
+    state, cells = read_maps(maps)
+    assert state.tolist() == [T, T, M]
+    assert cells[:2].tolist() == [[4.5, 3.0], [0.5, 0.5]]
+    assert read_maps(np.ones((2, 1, 2), np.float32))[0].tolist() == [M, M]
 
 
 @pytest.mark.parametrize(

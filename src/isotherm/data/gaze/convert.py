@@ -276,14 +276,14 @@ def _to_points(source: GazeStore, target: Path, options: ConvertOptions, say: Sa
     elif isinstance(source, MapStore):
         if not options.lossy:
             raise OptionError(
-                f"{source.path} holds maps, and of a map only the place where it is highest can become a point, to half a cell; --lossy says that this is wanted"
+                f"{source.path} holds maps, and of a map only the place where it is highest can become a point; --lossy says that this is wanted"
             )
         parts: list[tuple[np.ndarray, ...]] = []
         for start, maps in zip(range(0, len(source.time_s), SHARD), source.blocks(0, SHARD), strict=True):
             parts.append(source.known_at(np.arange(start, start + len(maps)), maps))
             say(Progress(step=start + len(maps), total=len(source.time_s), stage="converting"))
         state, xy, confidence = (np.concatenate(p) for p in zip(*parts, strict=True))
-        note = "points are the places where maps were highest, to half a cell, where no points were stored beside them"
+        note = "points are the places where maps were highest, where no points were stored beside them"
         recording = GazeRecording(source.time_s, xy, state, confidence, source.size, (*source.notes, note))
     else:
         raise InputError(f"{source.path} holds neither points nor maps")

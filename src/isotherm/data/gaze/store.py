@@ -226,7 +226,7 @@ def usual_window_s(time_s: np.ndarray) -> float:
 
 def read_maps(maps: Float32[np.ndarray, "k h w"]) -> tuple[UInt8[np.ndarray, " k"], Float64[np.ndarray, "k 2"]]:
     """What maps say by themselves: MISSING where all cells are equal (zeros, or uniform) or one is not finite; and
-    where the others have their highest value, as the mean of the cells that have it.
+    where the others are highest, between cells as a Gaussian through the highest one and its neighbours has it.
 
     Args:
         maps: at the scale of peak 1.
@@ -234,18 +234,38 @@ def read_maps(maps: Float32[np.ndarray, "k h w"]) -> tuple[UInt8[np.ndarray, " k
     Returns:
         States, and places (x, y) in cells, NaN where MISSING.
     """
-    k, _, w = maps.shape
+    k, h, w = maps.shape
     flat = maps.reshape(k, -1)
     high, low = flat.max(-1), flat.min(-1)
     tracked = np.isfinite(high) & np.isfinite(low) & (high - low > 1e-6 * np.abs(high))
-    peaks = np.argmax(flat, -1)
-    cells = np.stack([peaks % w + 0.5, peaks // w + 0.5], -1).astype(np.float64)
-    # equal highest values, as bytes round them: their middle; most maps have one, and are not looked at again
-    for i in np.flatnonzero(tracked & ((flat == high[:, None]).sum(-1) > 1)):
+    peak = np.argmax(flat, -1)
+    rows, columns = peak // w, peak % w
+    each = np.arange(k)
+    cells = np.stack(
+        [
+            columns + 0.5 + _between(maps[each, rows], columns, w),
+            rows + 0.5 + _between(maps[each, :, columns], rows, h),
+        ],
+        -1,
+    )
+    # a plateau is no Gaussian: its middle; few maps have one, and the others are not looked at again
+    for i in np.flatnonzero(tracked & ((flat == high[:, None]).sum(-1) > 2)):
         ys, xs = np.nonzero(maps[i] == high[i])
         cells[i] = xs.mean() + 0.5, ys.mean() + 0.5
     cells[~tracked] = np.nan
     return np.where(tracked, GazeState.TRACKED, GazeState.MISSING).astype(np.uint8), cells
+
+
+def _between(lines: Float32[np.ndarray, "k n"], at: Int64[np.ndarray, " k"], length: int) -> Float64[np.ndarray, " k"]:
+    """How far beside its highest cell a Gaussian through that one and its neighbours has its peak; 0 at the edge."""
+    each, inner = np.arange(len(at)), at.clip(1, max(length - 2, 1))
+    if length < 3:
+        return np.zeros(len(at))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left, middle, right = (np.log(lines[each, inner + step].astype(np.float64)) for step in (-1, 0, 1))
+        shift = 0.5 * (left - right) / (left - 2 * middle + right)
+    good = np.isfinite(shift) & (np.abs(shift) <= 0.5 + 1e-6) & (inner == at)
+    return np.where(good, shift, 0.0)
 
 
 def cells_to_source(cells: Float64[np.ndarray, "k 2"], frame: Frame) -> Float64[np.ndarray, "k 2"]:

@@ -65,6 +65,13 @@ def test_pupil_core_has_frames_and_both_eyes(tmp_path):
     assert raw.notes[1] == "2 of 3 samples are made of both eyes"
 
 
+def test_pupil_core_of_earlier_versions_calls_two_columns_otherwise(tmp_path):
+    older = read_raw(write(tmp_path, PUPIL.replace("gaze_timestamp,world_index", "timestamp,index")), "pupil-core")
+    newer = read_raw(write(tmp_path, PUPIL), "pupil-core")
+    np.testing.assert_array_equal(older.xy, newer.xy)
+    np.testing.assert_array_equal(older.frame, newer.frame)
+
+
 def test_neon_keeps_every_nanosecond_and_adds_half_a_pixel(tmp_path):
     raw = read_raw(write(tmp_path, NEON), "neon")
     assert raw.time_ns[0] == 1754690230077095946

@@ -11,6 +11,8 @@ from isotherm.data.gaze.formats.table import read_columns
 from isotherm.data.gaze.formats.world import to_ns
 
 COLUMNS = ("gaze_timestamp", "world_index", "confidence", "norm_pos_x", "norm_pos_y")
+OLDER = {"timestamp": "gaze_timestamp", "index": "world_index"}
+"""What earlier versions of Pupil Player called two of the columns."""
 
 
 def read_pupil_core(path: Path, options: ReadOptions) -> RawGaze:
@@ -25,7 +27,7 @@ def read_pupil_core(path: Path, options: ReadOptions) -> RawGaze:
 
     Source: Pupil Player's documentation of its raw data exporter, and of normalised coordinates (origin bottom left).
     """
-    table = read_columns(path, "pupil-core", COLUMNS, ("base_data",))
+    table = read_columns(path, "pupil-core", COLUMNS, ("base_data",), older=OLDER)
     xy = np.stack([table.numbers("norm_pos_x", empty=True), table.numbers("norm_pos_y", empty=True)], -1)
     checked_shares(xy, path, "norm_pos_x and norm_pos_y")
     xy[:, 1] = 1 - xy[:, 1]

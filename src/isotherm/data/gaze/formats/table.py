@@ -91,7 +91,14 @@ class Table:
         )
 
 
-def read_columns(path: Path, format: str, needed: Sequence[str], optional: Sequence[str] = ()) -> Table:
+def read_columns(
+    path: Path,
+    format: str,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    older: Mapping[str, str] | None = None,
+) -> Table:
     """A CSV table's columns by their names, in UTF-8, with or without a byte order mark.
 
     Args:
@@ -99,6 +106,7 @@ def read_columns(path: Path, format: str, needed: Sequence[str], optional: Seque
         format: the name of the format, for messages.
         needed: columns without which it is none.
         optional: columns that are read where they are there.
+        older: names that columns had in earlier versions of the format, with what they are called now.
 
     Raises:
         InputError: missing, not UTF-8, a column that is missing or there twice, a row of another length, or no rows.
@@ -113,6 +121,7 @@ def read_columns(path: Path, format: str, needed: Sequence[str], optional: Seque
         if row is None:
             raise InputError(f"{path} is empty; expected the columns {', '.join(needed)}")
         header = [" ".join(name.replace("\xa0", " ").split()) for name in row]
+    header = [(older or {}).get(name, name) for name in header]
     missing = [name for name in needed if name not in header]
     if missing:
         raise InputError(
