@@ -20,7 +20,7 @@ def box(x, y, side=10.0):
 
 def test_two_heads_that_cross_keep_to_themselves():
     """At the crossing they overlap more with where the other was; only how they moved tells them apart."""
-    moments = [torch.tensor([box(4.0 * t, 0), box(80 - 4.0 * t, 3)]) for t in range(21)]
+    moments = [torch.tensor([box(6.0 * t, 0), box(87 - 6.0 * t, 0.5)]) for t in range(15)]
     shuffled = [m.flip(0) if t % 3 == 0 else m for t, m in enumerate(moments)]
     tracks = track_boxes(shuffled)
     assert len(tracks) == 2

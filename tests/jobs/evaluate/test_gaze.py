@@ -17,11 +17,11 @@ from isotherm.data.gaze.states import GazeState
 from isotherm.data.gaze.store import MapOptions
 from isotherm.data.gaze.zarr_store import ZarrWriter
 from isotherm.errors import InputError, KindError, OptionError
-from isotherm.jobs.evaluate.gaze import run
+from isotherm.jobs.evaluate.gaze import figures_of, run
 from isotherm.jobs.evaluate.gaze_clips import named_stores, pairs_of, read_clip
 from isotherm.jobs.evaluate.gaze_options import EvalGazeJob
 from isotherm.jobs.evaluate.gaze_pages import extremes
-from isotherm.metrics.saliency import NAMES
+from isotherm.metrics.saliency import NAMES, auc_shuffled
 from isotherm.moments import Moments
 from rigs.gaze import RATE, SIZE, TIMES, maps_of, wandering
 from rigs.videos import write_clip
@@ -174,7 +174,7 @@ def test_a_prediction_that_is_missing_is_counted_and_not_left_out_without_a_word
         )
     )
     assert found.figures.rows[0].figures["covered"].mean == pytest.approx(0.5, abs=0.06)
-    assert found.clips["a"]["NSS"][:40].isnan().all()
+    assert found.clips["a"]["AUC-Judd"][:40].isnan().all()  # which is 0.5 of a map of zeros
 
 
 def test_extremes_show_the_video_and_are_the_best_and_the_worst(folders, tmp_path):
@@ -200,6 +200,21 @@ def test_extremes_show_the_video_and_are_the_best_and_the_worst(folders, tmp_pat
     (tmp_path / "videos" / "b.mp4").unlink()
     with pytest.raises(InputError, match="there is no video of b"):
         judged(folders, tmp_path / "again", videos=tmp_path / "videos")
+
+
+def test_the_shuffled_auc_is_against_the_fixations_of_all_other_clips_and_none_of_its_own(folders):
+    def opened(name):
+        stores = folders / "predicted" / f"{name}.zarr", folders / "truth" / f"{name}.parquet"
+        return read_clip(name, *stores, MapOptions(), cells=64, most=500, sigma_px=None)
+
+    clips = [opened(name) for name in "abc"]
+    model, _ = figures_of(clips)
+    most = max(clip.cells.shape[1] for clip in clips)
+    cells = [torch.nn.functional.pad(c.cells, (0, 0, 0, most - c.cells.shape[1]), value=torch.nan) for c in clips]
+    group = [clip.name for clip in clips for _ in clip.time_s]
+    expected = auc_shuffled(torch.cat([clip.maps for clip in clips]), torch.cat(cells), group=group)
+    found = torch.cat([model[clip.name]["sAUC"] for clip in clips])
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0, equal_nan=True)
 
 
 def test_the_command_prints_the_table(folders, tmp_path, capsys):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from isotherm import Frame
 from isotherm.cam.view import Classification, Detections, Inputs
 from isotherm.errors import AdapterError, ShapeError
+from isotherm.models.choose import open_view
 from isotherm.models.gaze_lle import DetectedHeads, HeadBoxes, HeadDetector
 
 
@@ -54,6 +57,22 @@ def test_findings_called_head_come_in_pixels_of_the_picture_and_end_at_its_borde
     assert DetectedHeads(Found(), names=("person",)).heads(
         np.zeros((40, 80, 3), np.uint8), 0
     ).scores.tolist() == pytest.approx([0.9])
+
+
+def test_a_real_detector_gives_the_boxes_that_it_finds_itself():
+    """The one that ships, whose gears stand for heads."""
+    view = open_view("detector").view
+    picture = np.asarray(Image.open(str(files("isotherm") / "assets" / "scene-1.jpg")).convert("RGB"))
+    heads = DetectedHeads(view, names=("gear",)).heads(picture, 0)
+    inputs = view.prepare([picture])
+    with torch.no_grad():
+        every = view.find(view.run(inputs), inputs)
+    own = [i for i, c in enumerate(every.classes.tolist()) if every.names[c] == "gear"]
+    assert 0 < len(heads) == len(own) < len(every)
+    h, w = picture.shape[:2]
+    expected = inputs.frame[0].boxes_to_source(every.boxes[own].double())
+    expected = expected.clamp(min=0).minimum(torch.tensor([w, h, w, h]))
+    torch.testing.assert_close(heads.boxes.double(), expected, atol=1e-3, rtol=0)
 
 
 def test_a_detector_of_people_is_refused_as_bodies_are_no_heads():

@@ -123,6 +123,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_files(video, found, tmp_pa
     assert any("64 frames are done already" in str(m) for m in told)
     assert (out / "gaze.csv").read_bytes() == (found[0].dpath / "gaze.csv").read_bytes()
     assert again.people[1].gaze.xy.tobytes() == found[0].people[1].gaze.xy.tobytes()
+    # of those who are left out now nothing stays
+    torch.manual_seed(0)
+    rare = PeopleOptions(film=False, least_frames=65)
+    predict_gaze(PointingGaze(), video, heads_of_two(), out, options=rare)
+    assert sorted(f.name for f in out.glob("*person-*")) == ["person-01.parquet", "person-01.zarr"]
 
 
 @pytest.fixture(autouse=True)

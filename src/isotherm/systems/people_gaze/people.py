@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,11 +122,12 @@ def write_person(person: Person, parts: Sequence[Path], dpath: Path, *, video: s
         The two paths.
     """
     points = write_points(person.gaze, dpath / f"{person.name}.parquet", video=video)
-    where = dpath / f"{person.name}.zarr"
+    where, begun = dpath / f"{person.name}.zarr", dpath / f".{person.name}.zarr"
+    shutil.rmtree(begun, ignore_errors=True)
     loaded: dict[int, GazePart] = {}
     cells = GazePart.load(parts[0]).maps.shape[1:]
     header = {"size": list(person.gaze.size), "video": video, "notes": list(person.gaze.notes)}
-    writer = ZarrWriter(where, person.gaze.time_s, (int(cells[0]), int(cells[1])), header=header)
+    writer = ZarrWriter(begun, person.gaze.time_s, (int(cells[0]), int(cells[1])), header=header)
     frames = len(person.gaze)
     starts = _starts(parts)
     for start in range(0, frames, SHARD):
@@ -146,7 +148,22 @@ def write_person(person: Person, parts: Sequence[Path], dpath: Path, *, video: s
             person.gaze.confidence[start:stop],
         )
     writer.finish()
+    shutil.rmtree(where, ignore_errors=True)
+    begun.replace(where)  # whole, or as it was before
     return points, where
+
+
+def forget_people(dpath: Path, people: Sequence[Person]) -> None:
+    """Take away the files of people of an earlier start that there are no longer, as with another ``least_moments``.
+
+    Args:
+        dpath: of the files.
+        people: those that there are.
+    """
+    names = {person.name for person in people}
+    for entry in dpath.glob("person-*"):
+        if entry.stem not in names:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def write_table(people: Sequence[Person], index: Int64[np.ndarray, " f"], fpath: Path) -> Path:

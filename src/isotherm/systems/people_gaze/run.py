@@ -20,7 +20,14 @@ from isotherm.runs.file import to_json
 from isotherm.systems.people_gaze.film import film_people
 from isotherm.systems.people_gaze.heads import WholePicture
 from isotherm.systems.people_gaze.look import look_at
-from isotherm.systems.people_gaze.people import Person, frame_numbers, people_of, write_person, write_table
+from isotherm.systems.people_gaze.people import (
+    Person,
+    forget_people,
+    frame_numbers,
+    people_of,
+    write_person,
+    write_table,
+)
 from isotherm.train.run_folder import RunFolder
 
 FORMAT = "isotherm.people_gaze/1"
@@ -133,6 +140,7 @@ def predict_gaze(
         index = frame_numbers(parts)
         if not people:
             say("no head was found in any frame; give another detector or boxes (--heads)")
+        forget_people(folder.dpath, people)
         for person in people:
             write_person(person, parts, folder.dpath, video=video.name)
         write_table(people, index, folder.dpath / "gaze.csv")
