@@ -38,7 +38,8 @@ def moved(by: float) -> GazeRecording:
 def write_zarr(path, recording):
     samples = recording.at(TIMES, window_s=0.01)
     writer = ZarrWriter(path, TIMES, CELLS, header={"size": list(SIZE), "video": "", "notes": []})
-    writer.write(0, maps_of(recording, CELLS), samples.state, samples.xy, samples.confidence)
+    writer.write_maps(0, maps_of(recording, CELLS))
+    writer.write_known(samples.state, samples.xy, samples.confidence)
     writer.finish()
     return path
 
@@ -160,7 +161,7 @@ def test_predicted_points_and_true_maps_are_taken_as_well(folders, tmp_path):
     figures = found.figures.rows[0].figures
     assert figures["NSS"].mean > 3
     assert figures["SIM"].mean > 0.95  # the same Gaussians at the same places
-    assert any("highest cell of its map" in note for note in found.notes)
+    assert any("the peak of its map" in note for note in found.notes)
 
 
 def test_a_prediction_that_is_missing_is_counted_and_not_left_out_without_a_word(folders, tmp_path):

@@ -194,7 +194,7 @@ def _truth(
     tracked = (clip.state == GazeState.TRACKED)[:, None]
     places = torch.where(tracked, clip.xy, torch.nan)[:, None]
     maps = torch.where(tracked[..., None], clip.maps.float(), 0.0)
-    return places, maps, ("a moment's fixation is the highest cell of its map, since maps keep no fixations",)
+    return places, maps, ("a moment's fixation is the peak of its map, since maps keep no fixations",)
 
 
 def _within(times: Sequence[float], known: GazeStore) -> list[int]:

@@ -127,7 +127,9 @@ def write_person(person: Person, parts: Sequence[Path], dpath: Path, *, video: s
     loaded: dict[int, GazePart] = {}
     cells = GazePart.load(parts[0]).maps.shape[1:]
     header = {"size": list(person.gaze.size), "video": video, "notes": list(person.gaze.notes)}
-    writer = ZarrWriter(begun, person.gaze.time_s, (int(cells[0]), int(cells[1])), header=header)
+    writer = ZarrWriter(
+        begun, person.gaze.time_s, (int(cells[0]), int(cells[1])), header=header, frame_number=frame_numbers(parts)
+    )
     frames = len(person.gaze)
     starts = _starts(parts)
     for start in range(0, frames, SHARD):
@@ -139,14 +141,8 @@ def write_person(person: Person, parts: Sequence[Path], dpath: Path, *, video: s
                 if number not in loaded:
                     loaded = {number: GazePart.load(parts[number])}  # one at a time: a long video does not fit
                 maps[f - start] = loaded[number].maps[person.row[f] - starts[number]]
-        state = person.gaze.state[start:stop]
-        writer.write(
-            start,
-            maps.astype(np.float32) / np.float32(255),
-            state,
-            person.gaze.xy[start:stop],
-            person.gaze.confidence[start:stop],
-        )
+        writer.write_maps(start, maps.astype(np.float32) / np.float32(255))
+    writer.write_known(person.gaze.state, person.gaze.xy, person.gaze.confidence)
     writer.finish()
     shutil.rmtree(where, ignore_errors=True)
     begun.replace(where)  # whole, or as it was before
