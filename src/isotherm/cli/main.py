@@ -29,6 +29,7 @@ RUNNERS = {
     "Demo": "demo",
     "TrainKeypoints": "train_keypoints",
     "TrainGrounding": "train_grounding",
+    "TrainAnticipation": "train_anticipation",
     "TrainScenes": "train_shipped",
     "TrainDetector": "train_shipped",
     "TrainTinyVlm": "train_shipped",

@@ -25,6 +25,7 @@ from isotherm.jobs.predict.gaze_options import PredictGazeJob
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
 from isotherm.jobs.sweep.options import SweepJob
+from isotherm.jobs.train.anticipation_options import TrainAnticipationJob
 from isotherm.jobs.train.grounding_options import TrainGroundingJob
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.jobs.train.shipped_options import (
@@ -138,6 +139,13 @@ class TrainGrounding(Common, TrainGroundingJob):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainAnticipation(Common, TrainAnticipationJob):
+    """Train a model that says what happens next in a video, with gaze or without; killed at any moment, it goes on with
+    --resume.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictGrounding(Common, PredictGroundingJob):
     """Find what an instruction means: the map over the picture, the likeliest places with ellipses, and as JSON."""
 
@@ -226,6 +234,7 @@ Command = (
     | Annotated[Demo, subcommand("demo")]
     | Annotated[TrainKeypoints, subcommand("train keypoints")]
     | Annotated[TrainGrounding, subcommand("train grounding")]
+    | Annotated[TrainAnticipation, subcommand("train anticipation")]
     | Annotated[TrainScenes, subcommand("train scenes")]
     | Annotated[TrainDetector, subcommand("train detector")]
     | Annotated[TrainTinyVlm, subcommand("train tiny-vlm")]
@@ -256,6 +265,7 @@ COMMANDS = (
     "demo",
     "train keypoints",
     "train grounding",
+    "train anticipation",
     "train scenes",
     "train detector",
     "train tiny-vlm",

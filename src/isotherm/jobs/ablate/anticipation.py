@@ -9,10 +9,10 @@ from pathlib import Path
 
 from isotherm.jobs.ablate.options import AblateAnticipationJob
 from isotherm.jobs.reporter import Reporter
+from isotherm.jobs.train.anticipation import opened_recipe
 from isotherm.runs.file import RunFile, ending
 from isotherm.train.anticipation.ablation import ArmResult, run_ablation
 from isotherm.train.keypoint_recipe import set_at, with_settings
-from isotherm.train.recipe import read_recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,10 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    plain = with_settings(read_recipe(options.config), options.set)
+    opened = opened_recipe(options.config, options.set)
+    for note in opened.notes:
+        reporter.message(note)
+    plain = with_settings(opened.plain, options.set)
     set_at(plain, "devices", {"accelerator": options.device})
     dpath = options.out or Path("runs") / f"ablation-{options.config.stem}"
     dpath.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,6 +19,7 @@ from isotherm.gaze.probe import ProbeConfig
 from isotherm.gaze.training_mode import TrainingMode
 from isotherm.headed import HeadedFile
 from isotherm.models.transformers.vjepa2.build import make_vjepa2, open_vjepa2
+from isotherm.models.transformers.vjepa2.original import load_original
 from isotherm.train.recipe import from_plain
 
 FILE = HeadedFile(
@@ -38,6 +39,8 @@ class AnticipationChoice:
         backbone: a V-JEPA 2 as the hub or a folder has it; 'random': one that is made of ``settings``.
         settings: of a random one, by the names of transformers' VJEPA2Config.
         pretrained: weights of the name; otherwise seeded random ones.
+        weights: a published file of V-JEPA 2's weights (.pt), for a model that is made of ``settings``; empty: none.
+        weights_key: which encoder of that file.
         fusion: how gaze gets in: a name, a name with options, or None.
         encoder, predictor, reads_features, output_frames, steps, bottleneck: as of
             :class:`isotherm.gaze.model.AnticipationConfig`.
@@ -48,6 +51,8 @@ class AnticipationChoice:
     backbone: str = "facebook/vjepa2-vitl-fpc64-256"
     settings: Mapping[str, Any] = field(default_factory=dict)
     pretrained: bool = True
+    weights: str = ""
+    weights_key: Literal["target_encoder", "encoder"] = "target_encoder"
     fusion: Mapping[str, Any] | str | None = "patch_add"
     encoder: TrainingMode = "frozen"
     predictor: TrainingMode | str = "frozen"
@@ -60,6 +65,10 @@ class AnticipationChoice:
 
     def __post_init__(self) -> None:
         fusion_from(self.fusion)
+        if self.weights and self.backbone != "random":
+            raise OptionError(
+                f"weights is {self.weights} and backbone {self.backbone!r}, which has weights of its own; a published file goes with backbone: random and its settings"
+            )
         if (self.backbone == "random") != bool(self.settings):
             raise OptionError(
                 f"backbone is {self.backbone!r} and settings {dict(self.settings)}; a random backbone is made of settings, and one with a name has its own"
@@ -128,6 +137,8 @@ def make_anticipation(
     """
     if choice.backbone == "random":
         backbone = make_vjepa2(choice.settings, seed=choice.seed)
+        if choice.weights:
+            load_original(backbone, choice.weights, encoder_key=choice.weights_key)
     else:
         backbone = open_vjepa2(choice.backbone, weights="auto" if choice.pretrained else "none", seed=choice.seed)
     counts = {name: len(words) for name, words in classes.items()}
@@ -146,14 +157,14 @@ def normalised(video: UInt8[Tensor, "b t 3 h w"], device: torch.device) -> Float
 
 
 def save_anticipation(trained: TrainedAnticipation, fpath: str | os.PathLike[str]) -> Path:
-    """Keep what was trained; a frozen backbone with a name is not kept again.
+    """Keep what was trained; what is frozen and has a name or a file of its own is not kept again.
 
     Args:
         trained: with a single probe.
         fpath: of the file.
     """
     frozen = {name for name, p in trained.model.named_parameters() if not p.requires_grad}
-    named = trained.choice.backbone != "random"
+    named = trained.choice.backbone != "random" or bool(trained.choice.weights)
     tensors = {n: v for n, v in trained.model.state_dict().items() if not (named and n in frozen)}
     return FILE.write(
         fpath,
