@@ -136,8 +136,8 @@ def opened_recipe(config: Path, settings: Sequence[str] = ()) -> OpenedRecipe:
     if not is_old(plain):
         return OpenedRecipe(plain, config.parent, str(config))
     plan = with_settings({}, settings).get("data", {}).get("plan", {})
-    asked = plan.get("protocol") if isinstance(plan, dict) else None
-    protocol: Protocol = "legacy" if asked == "legacy" else "start"  # any other word is refused where it is set
+    word = plan.get("protocol") if isinstance(plan, dict) else None
+    protocol: Protocol = "legacy" if word == "legacy" else "start"  # any other one is refused where it is set
     old = from_old(plain, where=str(config), protocol=protocol)
     notes = old.notes
     if protocol == "start":

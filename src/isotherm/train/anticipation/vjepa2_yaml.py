@@ -191,24 +191,24 @@ def _data(keys: StrictKeys, protocol: Protocol, model: Mapping[str, Any], notes:
 def _heatmaps(keys: StrictKeys, notes: list[str], *, reads: bool) -> dict[str, str]:
     """Where the gaze of both parts lies."""
     wanted = keys.take("use_heatmap", keys.take("use_heatmaps", True))
-    found = {"train": "", "validation": ""}
+    paths = {"train": "", "validation": ""}
     for name in HEATMAPS:
         whole = keys.take(name)
         for part, ending in (("train", "_train"), ("validation", "_val")):
             path = keys.take(f"{name}{ending}", whole)
             if path:
-                found[part] = str(path)
+                paths[part] = str(path)
     if keys.take("heatmap_size") is not None:
         notes.append("heatmap_size: maps are read in the size that they have")
-    if found["train"] and not (wanted and reads):
+    if paths["train"] and not (wanted and reads):
         notes.append(
             "there are heatmaps, and nothing reads them (predictor.model_name is not vit_heatmap_predictor, or use_heatmap is false)"
         )
-    if reads and not found["train"]:
+    if reads and not paths["train"]:
         notes.append(
             "the predictor reads heatmaps, and experiment.data does not say where they lie (heatmap_path): gaze is missing in all clips"
         )
-    return found if wanted else {"train": "", "validation": ""}
+    return paths if wanted else {"train": "", "validation": ""}
 
 
 def _training(keys: StrictKeys, processes: int, notes: list[str], *, val_only: bool) -> dict[str, Any]:
