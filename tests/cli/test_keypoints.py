@@ -304,7 +304,8 @@ def test_resume_needs_no_recipe(place, capsys):
         (["train", "keypoints", "--resume", "runs/keypoints-001", "--steps", "5"], "--steps changes the run"),
         (["train", "keypoints", "--config", "broken.yaml"], "broken.yaml:3: no YAML"),
         (["train", "keypoints", "--config", "recipe.yaml", "--backbone", "no_such_network"], "no_such_network"),
-        (["eval", "keypoints", "--run", "nothing"], "nothing holds no trained model"),
+        (["eval", "keypoints", "--run", "nothing"], "there is no nothing; expected the folder of a training run"),
+        (["eval", "keypoints", "--run", "other"], "other holds no trained model"),
         (
             ["eval", "keypoints", "--run", "runs/keypoints-001", "--data", "points.csv", "--skip-bad"],
             "has the points beak",

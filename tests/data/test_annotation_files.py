@@ -126,3 +126,11 @@ def test_skipping():
     with pytest.raises(KeyError), lenient.one():  # our own mistakes are never skipped
         raise KeyError
     assert lenient.messages == ["bad"]
+
+
+def test_an_annotation_file_has_its_article(tmp_path):
+    (tmp_path / "empty.json").write_text("")
+    with pytest.raises(InputError, match="expected an annotation file"):
+        read_json(tmp_path)
+    with pytest.raises(InputError, match="expected an annotation file"):
+        read_json(tmp_path / "empty.json")

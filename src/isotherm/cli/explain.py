@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isotherm.cli.console import ConsoleReporter
+from isotherm.cli.exit_code import exit_code
 from isotherm.cli.options import Explain
-from isotherm.errors import InputError
 from isotherm.jobs.explain.run import run as run_job
 
 
@@ -14,11 +14,9 @@ def run(options: Explain, arguments: Sequence[str]) -> int:
     with ConsoleReporter(options) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
     print("\n".join([*reporter.alarms, str(summary)]))
-    if summary.done == 0 and summary.status != "interrupted":
-        raise InputError(
-            f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {summary.dpath / 'items.jsonl'}"
-        )
-    print(f"look at {summary.dpath / 'report.html'}")
-    if summary.status == "interrupted":
-        return 130
-    return 1 if summary.failed else 0
+    if summary.done:
+        print(f"look at {summary.dpath / 'report.html'}")
+    return exit_code(
+        summary,
+        nothing=f"none of the {len(summary.failed)} input(s) could be explained; the reasons stand above and in {summary.dpath / 'items.jsonl'}",
+    )

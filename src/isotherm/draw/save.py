@@ -33,6 +33,8 @@ _BEGINS = {
 _DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
 _MAP_KEY = "isotherm:map"
 _TOP = 65535
+MOST_COMMENT_BYTES = 65_000
+"""Of a JPEG's comment, whose length is written in two bytes."""
 
 
 def save_picture(
@@ -44,8 +46,10 @@ def save_picture(
         image: PIL or array, as for :func:`overlay`; written with 8 bits a channel. JPEG has no transparency: it
             is laid on white.
         fpath: ends in .png, .jpg, .jpeg or .webp.
-        command: the command that makes this picture again. It is printed below the picture, and kept in the file:
-            as a PNG text, a JPEG comment or a WebP EXIF description, where :func:`read_command` finds it.
+        command: the command that makes this picture again. It is printed below the picture, a very long one
+            shortened, and kept in the file: as a PNG text, a JPEG comment or a WebP EXIF description, where
+            :func:`read_command` finds it. Of one that is longer than a JPEG or WebP can hold, its beginning is kept,
+            with an ellipsis.
         quality: of JPEG and WebP, 1 to 95.
 
     Returns:
@@ -122,12 +126,20 @@ def _options(form: str, command: str | None, quality: int) -> dict:
             text.add_itxt("Comment", command)
         return {"pnginfo": text, "compress_level": 3}  # level 6, Pillow's own, takes twice as long for 3 % less
     if form == "JPEG":
-        return {"quality": quality, **({"comment": command.encode()} if command else {})}
+        return {"quality": quality, **({"comment": _comment(command)} if command else {})}
     exif = Image.Exif()
     exif[_SOFTWARE] = software
     if command:
-        exif[_DESCRIPTION] = command.encode()
+        exif[_DESCRIPTION] = _comment(command)
     return {"quality": quality, "exif": exif.tobytes(), "method": 4}
+
+
+def _comment(command: str) -> bytes:
+    """The command as bytes, no more than a comment holds."""
+    whole = command.encode()
+    if len(whole) <= MOST_COMMENT_BYTES:
+        return whole
+    return whole[:MOST_COMMENT_BYTES].decode(errors="ignore").encode() + b" ..."
 
 
 def _mask(alpha: np.ndarray) -> Image.Image:

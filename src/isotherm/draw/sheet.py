@@ -15,18 +15,22 @@ from isotherm.draw.picture import bands
 from isotherm.draw.style import HALF, Style, on_paper
 from isotherm.draw.text import INK, LINE, MUTED, PAPER, Font, clean, font_for, measure, text_size, wrap
 
+MOST_TITLE_LINES, MOST_FOOTER_LINES = 8, 24
+"""Longer text ends in an ellipsis: what it belongs to must stay a picture."""
 LEAST_WIDTH = 320
 """Narrower pictures get this much paper for their text."""
 
 
 def add_title(image: Image.Image, title: str) -> Image.Image:
-    """A new picture with the title above."""
+    """A new picture with the title above, which ends in an ellipsis where it takes more than
+    :data:`MOST_TITLE_LINES` lines.
+    """
     return _with_text(image, title, above=True)
 
 
 def add_footer(image: Image.Image, text: str) -> Image.Image:
-    """A new picture with small text below: all of it, on as many lines as it needs, so that a command can be
-    retyped.
+    """A new picture with small text below, on as many lines as it needs, so that a command can be retyped; only one
+    that takes more than :data:`MOST_FOOTER_LINES` of them ends in an ellipsis.
     """
     return _with_text(image, text, above=False)
 
@@ -40,6 +44,9 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
     font = font_for(text, size)
     pad = max(6, round(size * 0.65))
     lines = wrap(text, font, width - 2 * pad)
+    most = MOST_TITLE_LINES if above else MOST_FOOTER_LINES
+    if len(lines) > most:
+        lines = [*lines[: most - 1], _ended(lines[most - 1], font, width - 2 * pad)]
     line_height = round(measure("", font)[1] * 1.28)
     strip = len(lines) * line_height + 2 * pad - round(line_height * 0.2)
     out = on_larger_paper(image, (width, image.height + strip), (0, strip if above else 0))
@@ -49,6 +56,13 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
         draw.text((pad, y), line, font=font, fill=INK if above else MUTED, anchor="la")
         y += line_height
     return out
+
+
+def _ended(line: str, font: Font, width: int) -> str:
+    """As much of a line as fits with an ellipsis behind it."""
+    while line and font.getlength(f"{line} ...") > width:
+        line = line[:-1]
+    return f"{line.rstrip()} ..."
 
 
 def add_colour_bar(image: Image.Image, scale: Scale, *, style: Style, signed: bool, caption: str = "") -> Image.Image:

@@ -174,6 +174,10 @@ def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:
     for name, why in ((BEST, "the best by validation"), (LAST, "the last one")):
         if (path / name).is_file():
             return open_keypoints(path / name), f"model {path / name}, {why}"
+    if not path.exists():
+        raise InputError(
+            f"there is no {path}; expected the folder of a training run, such as runs/keypoints-001, or a .safetensors file of one"
+        )
     raise InputError(
         f"{path} holds no trained model ({BEST} or {LAST}); expected the folder of a training run, such as runs/keypoints-001"
     )

@@ -88,6 +88,52 @@ def test_several_views_steps_and_grasps(families, pictures):
         run(PredictGroundingJob(sources=("a.png",), text="red"), opened=(trained, "a model"))
 
 
+def test_every_picture_that_is_left_out_of_a_prompt_is_reported(families, pictures):
+    trained = random_trained(families("qwen3_vl")[0], views=2)
+    reporter = Listening()
+    job = PredictGroundingJob(sources=("a.png", "bad.png", "b.png", "a.png"), text="red")
+    summary = run(job, reporter, opened=(trained, "a model"))
+    assert summary.done == 2  # the second prompt
+    (first, why), (second, reason) = summary.failed
+    assert (first, second) == ("bad.png", "a.png")
+    assert "not a picture" in why or "cannot be read" in why or "bad.png" in why
+    assert reason == "left out: the model is asked about 2 pictures at once, and bad.png could not be read"
+    assert [item["status"] for item in read_items(summary.dpath)] == ["failed", "failed", "done", "done"]
+    told = [text for kind, text in reporter.messages if kind == "failure"]
+    assert [text.partition(":")[0] for text in told] == ["bad.png", "a.png"]
+
+
+def test_a_long_instruction_is_shortened_in_drawings_and_whole_in_the_record(families, pictures):
+    trained = random_trained(families("paligemma")[0])
+    text = "the red one and " * 60
+    reporter = Listening()
+    summary = run(PredictGroundingJob(sources=("a.png",), text=text), reporter, opened=(trained, "a model"))
+    assert json.loads((summary.dpath / "places.json").read_text())["instruction"] == text
+    with Image.open(summary.dpath / "a.jpg") as drawn:
+        assert drawn.height < 650  # 360 of the picture, the rest its title and its command
+    (line,) = [text for kind, text in reporter.messages if kind == "result"]
+    assert "..." in line
+    assert "confidence" in line
+    assert len(line) < 250
+    with pytest.raises(
+        OptionError, match=r"the text and its pictures are 4,\d\d\d tokens, and .* reads at most 1,024; shorten"
+    ):
+        run(PredictGroundingJob(sources=("a.png",), text="red " * 4000), opened=(trained, "a model"))
+
+
+def test_a_stopped_job_keeps_what_it_found(families, pictures):
+    class Stopping(Listening):
+        def item(self, facts):
+            raise KeyboardInterrupt
+
+    trained = random_trained(families("paligemma")[0])
+    job = PredictGroundingJob(sources=("a.png", "b.png"), text="red", batch=1)
+    summary = run(job, Stopping(), opened=(trained, "a model"))
+    assert (summary.status, summary.done) == ("interrupted", 1)
+    assert read_run(summary.dpath)["status"] == "interrupted"
+    assert (summary.dpath / "places.json").is_file()
+
+
 def test_a_cancelled_job_says_so(families, pictures):
     trained = random_trained(families("paligemma")[0])
     job = PredictGroundingJob(sources=("a.png", "b.png"), text="red", batch=1)

@@ -81,8 +81,8 @@ def run(
                     crops=crops,
                     say=reporter.say if alone else silent,
                 )
-            except JobCancelled:
-                status = "cancelled"
+            except (JobCancelled, KeyboardInterrupt) as stop:
+                status = "cancelled" if isinstance(stop, JobCancelled) else "interrupted"
                 break
             except (InputError, OptionError, NonFiniteError) as error:
                 if alone and isinstance(error, OptionError):  # of several, a crop or a grid may not fit in one only

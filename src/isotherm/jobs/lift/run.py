@@ -17,6 +17,7 @@ from isotherm.atomic import atomic_write
 from isotherm.data.grounding.views import SceneView, SceneViews, read_views
 from isotherm.decode.lift3d import Lifted
 from isotherm.draw import save_picture
+from isotherm.draw.text import clean
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.grounding.answer import UNFITTED, Calibration, GroundingAnswer, read_answers
@@ -29,7 +30,7 @@ from isotherm.points import Points
 from isotherm.runs.record import Run
 from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
-from isotherm.train.grounding.pictures import draw_answer
+from isotherm.train.grounding.pictures import MOST_LETTERS, draw_answer
 from isotherm.train.grounding.predict import features_at, predict_grounding
 
 
@@ -123,7 +124,7 @@ def run(
         rule = None if trained is None else trained.calibration.abstention
         facts["least_confidence"] = None if rule is None or math.isinf(rule.threshold) else rule.threshold
         for view, answer, place in zip(scene.views, answers, seen, strict=True):
-            title = f"{view.name}: {text}" if text else view.name
+            title = f"{view.name}: {clean(text, MOST_LETTERS)}" if text else view.name
             drawn = draw_answer(answer, truth=place[None], title=title, footer="ring: where the lifted point is seen")
             written = save_picture(drawn, record.fpath(view.name, ".jpg"), command=shlex.join(words))
             reporter.item(record.done(view.name, picture=written.name))

@@ -44,7 +44,7 @@ def run(
             :func:`isotherm.jobs.explain.run.run`.
 
     Raises:
-        OptionError: the instruction is missing, or pictures do not make whole prompts of the model.
+        OptionError: the instruction is missing or too long, or pictures do not make whole prompts of the model.
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
@@ -55,6 +55,10 @@ def run(
         )
     sources = expand(options.pictures, recursive=options.recursive)
     trained, which = open_grounding(options.run) if opened is None else opened
+    if sources.total is not None and sources.total % trained.views:
+        raise OptionError(
+            f"the model is asked about {trained.views} pictures at once, and {sources.total % trained.views} are left over of {sources.total}; give the views of each instruction one after the other"
+        )
     trained.model.to(chosen_device(options.device))
     results: list[dict[str, Any]] = []
     features: dict[str, np.ndarray] = {}
@@ -88,6 +92,8 @@ def run(
                         )
         except JobCancelled:
             status = "cancelled"
+        except KeyboardInterrupt:
+            status = "interrupted"
         whole = {
             "model": which,
             "instruction": text,
@@ -130,18 +136,30 @@ def _prompts(
 ) -> Iterator[list[list[tuple[Item, Picture]]]]:
     """Batches of prompts, each of as many pictures as the model is asked about at once."""
     group: list[list[tuple[Item, Picture]]] = []
+
+    def left_out(item: Item, reason: InputError) -> None:
+        reporter.item(record.failed(item.name, reason, source=item.source))
+        reporter.message(f"{item.name}: {reason}", "failure")
+        reporter.error(reason)
+
     for several in _tuples(items, views):
         reporter.check()
-        prompt = []
+        prompt, unread = list[tuple[Item, Picture]](), list[str]()
         for item in several:
             try:
                 prompt.append((item, item.load()))
             except InputError as error:
-                reporter.item(record.failed(item.name, error, source=item.source))
-                reporter.message(f"{item.name}: {error}", "failure")
-                reporter.error(error)
+                unread.append(item.name)
+                left_out(item, error)
         if len(prompt) == views:
             group.append(prompt)
+        else:
+            # an answer about some of the views would be one to another question
+            why = (
+                f"{unread[0]} could not be read" if unread else f"no more pictures came than {len(several)} of {views}"
+            )
+            for item, _ in prompt:
+                left_out(item, InputError(f"left out: the model is asked about {views} pictures at once, and {why}"))
         if len(group) == batch:
             yield group
             group = []
@@ -156,10 +174,8 @@ def _tuples(items: Iterator[Item], views: int) -> Iterator[list[Item]]:
         if len(several) == views:
             yield several
             several = []
-    if several:
-        raise OptionError(
-            f"the model is asked about {views} pictures at once, and {len(several)} are left over ({several[0].name}, ...); give the views of each instruction one after the other"
-        )
+    if several:  # of a stream or a camera, whose pictures cannot be counted before
+        yield several
 
 
 def _write(

@@ -83,6 +83,8 @@ def run(
                     )
         except JobCancelled:
             status = "cancelled"
+        except KeyboardInterrupt:
+            status = "interrupted"
         with atomic_write(record.dpath / "points.json") as file:
             file.write(
                 json.dumps(

@@ -22,6 +22,8 @@ def kept_recipe(
     Raises:
         OptionError: there is none.
     """
+    if not dpath.exists():
+        raise OptionError(f"there is no {dpath}; expected the folder of a training run, with recipe.json and run.json")
     try:
         recipe, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
     except (OSError, ValueError) as error:

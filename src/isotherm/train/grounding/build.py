@@ -247,8 +247,8 @@ def open_grounding(
         model: one that was made by the same choice and is filled in place, instead of a new one.
 
     Raises:
-        InputError: the folder holds no trained model yet.
-        WeightsError: the file is missing, damaged, of another format, or does not fit its own description.
+        InputError: there is no such folder, or it holds no trained model yet.
+        WeightsError: the file is damaged, of another format, or does not fit its own description.
     """
     if where is None:
         path = Path(str(files("isotherm") / "assets" / SHIPPED))
@@ -265,6 +265,10 @@ def open_grounding(
     for name, why in ((BEST, "the best by validation"), (LAST, "the last one")):
         if (path / name).is_file():
             return _opened(path / name, model), f"model {path / name}, {why}"
+    if not path.exists():
+        raise InputError(
+            f"there is no {path}; expected the folder of a training run, such as runs/grounding-001, or a .safetensors file of one"
+        )
     raise InputError(
         f"{path} holds no trained grounding model ({BEST} or {LAST}); expected the folder of a training run, such as runs/grounding-001"
     )

@@ -16,6 +16,7 @@ from isotherm.data.grounding.records import GroundingRecord
 from isotherm.data.pictures import read_picture
 from isotherm.decode.uncertainty import cell_probability
 from isotherm.draw import draw_points, overlay, save_picture
+from isotherm.draw.text import clean
 from isotherm.frame import Frame
 from isotherm.grounding.answer import GroundingAnswer
 from isotherm.heatmap import Heatmap
@@ -28,6 +29,8 @@ LEAST_SIDE = 512
 """Smaller pictures are made larger until their longer side has about so many pixels."""
 LEAST_SHARE = 0.1
 """Of the probability: places with less are not drawn."""
+MOST_LETTERS = 160
+"""Of an instruction in a title or a line; the whole one is in the record."""
 
 
 def draw_answer(
@@ -90,11 +93,12 @@ def draw_answer(
 
 
 def describe(answer: GroundingAnswer) -> str:
-    """A line for a person: the instruction, and where it is or that the model is not sure enough."""
+    """A line for a person: the instruction, shortened where it is long, and where it is or that the model is unsure."""
+    label = clean(answer.heatmap.label or "", MOST_LETTERS)
     if not answer.answered:
-        return f"{answer.heatmap.label}: not sure enough to answer (confidence {answer.confidence:.0%})"
+        return f"{label}: not sure enough to answer (confidence {answer.confidence:.0%})"
     x, y = answer.peaks.xy[0].tolist()
-    return f"{answer.heatmap.label}: ({x:.0f}, {y:.0f}), confidence {answer.confidence:.0%}"
+    return f"{label}: ({x:.0f}, {y:.0f}), confidence {answer.confidence:.0%}"
 
 
 def write_extremes(

@@ -27,7 +27,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.grounding.answer import Calibration
 from isotherm.grounding.model import PROBES, GroundingModel
 from isotherm.grounding.outputs import Outputs
-from isotherm.models.transformers.vlm.checks import check_words
+from isotherm.models.transformers.vlm.checks import check_length, check_words
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.grounding.build import (
@@ -221,6 +221,7 @@ def _check_texts(view: Any, *sets: GroundingSet) -> None:
     for record in itertools.chain(*sets):
         try:
             check_words(record.text, getattr(view, "marks", ()), what="text", example="say what to look for")
+            check_length(len(view.vocabulary.encode(record.text)), view.model.config, view.name, what="text")
         except OptionError as error:
             raise InputError(f"{record.origin or record.name}: {error}") from error
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, OptionError, ShapeError
-from isotherm.models.transformers.vlm.checks import check_words
+from isotherm.models.transformers.vlm.checks import check_length, check_words
 from isotherm.vlm.batch import PromptBatch, Side, whole_grid
 from isotherm.vlm.tokens import TokenGrid
 
@@ -49,6 +49,7 @@ class BatchedPrompts:
                 )
             )
         ids = inputs["input_ids"]
+        check_length(ids.shape[1], self.model.config, self.name, what="text")
         first = 0
         grids = []
         for picture in self.layout.pictures(_of_first(inputs, len(texts), len(sizes)), sizes):

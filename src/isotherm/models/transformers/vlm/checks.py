@@ -50,6 +50,25 @@ def check_words(text: str, marks: Collection[str], *, what: str = "prompt", exam
         )
 
 
+def check_length(tokens: int, config: Any, name: str, *, what: str = "prompt") -> None:
+    """Refuse a prompt that is longer than what the model was made for: behind that its answers mean nothing.
+
+    Args:
+        tokens: of the whole prompt, pictures included.
+        config: of the model.
+        name: what to call the model.
+        what: what to call the text.
+
+    Raises:
+        OptionError: with both numbers.
+    """
+    most = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if most is not None and tokens > most:
+        raise OptionError(
+            f"the {what} and its pictures are {tokens:,} tokens, and {name} reads at most {most:,}; shorten the {what}"
+        )
+
+
 def check_question(pictures: Sequence[Picture], prompt: str, marks: Collection[str]) -> None:
     """Refuse a question without pictures, or with words as of :func:`check_words`."""
     if not len(pictures):

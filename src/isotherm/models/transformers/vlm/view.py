@@ -19,7 +19,7 @@ from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError
 from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
-from isotherm.models.transformers.vlm.checks import check_question, check_video, picture_marks
+from isotherm.models.transformers.vlm.checks import check_length, check_question, check_video, picture_marks
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
@@ -129,6 +129,7 @@ class TransformersVlm(BatchedPrompts):
                     text=[self._text("image", len(images), prompt, text_first)], images=[images], return_tensors="pt"
                 )
             )
+        check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
 
