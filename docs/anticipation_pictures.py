@@ -9,12 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from isotherm.cli.demo_gaze import CLIP, OTHER, panels_of
 from isotherm.data.egocentric.clips import EgocentricClip, EgocentricClips, make_many
 from isotherm.data.egocentric.config import HELD_OUT, EgocentricConfig
 from isotherm.data.egocentric.story import TARGET
 from isotherm.data.gaze.states import GazeState
 from isotherm.draw import save_picture
 from isotherm.draw.gaze import draw_gaze
+from isotherm.draw.gaze_panels import gaze_panels
 from isotherm.draw.sheet import Tile, add_title, arrange
 from isotherm.gaze.film import gaze_track
 
@@ -28,6 +30,7 @@ ROWS = (
     ("the picture decides", "video", GazeState.TRACKED),
 )
 """What a row is called, the part of the set, and the state of gaze in the end."""
+COMMAND = "python docs/anticipation_pictures.py"
 
 
 def chosen(clips: EgocentricClips) -> list[tuple[str, EgocentricClip]]:
@@ -61,7 +64,16 @@ def main() -> None:
     rows = [row(title, clip) for title, clip in chosen(made)]
     sheet = add_title(arrange(rows, font_size=15), "Before four actions, which are not shown")
     fpath = Path(__file__).parent / "pictures" / "egocentric.jpg"
-    print(save_picture(sheet, fpath, command="python docs/anticipation_pictures.py", quality=82))
+    print(save_picture(sheet, fpath, command=COMMAND, quality=82))
+    print(save_picture(predictions(), fpath.with_name("gaze_next.jpg"), command=COMMAND, quality=82))
+
+
+def predictions() -> Image.Image:
+    """What the shipped model predicts at the end of a clip with the person's gaze, another's and none."""
+    clip, other = make_many([CLIP, OTHER], EgocentricConfig(side=SIDE))
+    frames = list(clip.video.transpose(0, 2, 3, 1))
+    sheets = gaze_panels(frames, panels_of(clip, other), clip.time_s, right=clip.label, title="What happens next?")
+    return list(sheets)[-1]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""``isotherm demo``: photographs, scenes and questions explained, instructions followed: a page, and a table for each.
+"""``isotherm demo``: photographs, scenes and questions explained, instructions followed, a clip with gaze: a page, and a
+table for each.
 
 Its parts need different packages. What cannot be shown here is left out, and the console, the record and the page say
 so.
@@ -14,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from isotherm.cli.demo_gaze import anticipate_with_gaze
 from isotherm.cli.demo_instructions import follow_instructions
 from isotherm.cli.demo_photographs import show_photographs
 from isotherm.cli.demo_questions import ask_questions
@@ -31,6 +33,7 @@ PARTS: dict[str, Part] = {
     "findings in generated scenes": show_findings,
     "questions": ask_questions,
     "instructions": follow_instructions,
+    "a clip with gaze": anticipate_with_gaze,
 }
 
 
