@@ -43,8 +43,21 @@ class WeightAverage:
     def applied_to(self, model: nn.Module) -> nn.Module:
         """A copy of the model with the averaged weights, in evaluation mode."""
         averaged = copy.deepcopy(model)
-        averaged.load_state_dict(self.values, strict=False)
+        self.copy_to(averaged)
         return averaged.eval()
+
+    @torch.no_grad()
+    def copy_to(self, model: nn.Module) -> None:
+        """Give a model the averaged weights, in place.
+
+        They are copied as they were read, parameter by parameter: a state dict may hold other numbers, as gates do.
+
+        Args:
+            model: the one that is averaged, or a copy of it.
+        """
+        now = dict(model.named_parameters()) | dict(model.named_buffers())
+        for name, value in self.values.items():
+            now[name].copy_(value)
 
     def state_dict(self) -> dict[str, object]:
         """What :meth:`load_state_dict` takes."""

@@ -297,7 +297,7 @@ def run_loop(
                 say(f"no improvement in {config.patience} validations: stopped at step {done} of {config.steps}")
                 break
     if state.average is not None:
-        model.load_state_dict(state.average.values, strict=False)
+        state.average.copy_to(model)
     trained_model: nn.Module = model.eval()
     return trained_model
 
