@@ -70,7 +70,8 @@ def main() -> None:
 
 def predictions() -> Image.Image:
     """What the shipped model predicts at the end of a clip with the person's gaze, another's and none."""
-    clip, other = make_many([CLIP, OTHER], EgocentricConfig(side=SIDE))
+    clips = make_many([CLIP, OTHER], EgocentricConfig(side=SIDE))
+    clip, other = clips[0], clips[1]
     frames = list(clip.video.transpose(0, 2, 3, 1))
     sheets = gaze_panels(frames, panels_of(clip, other), clip.time_s, right=clip.label, title="What happens next?")
     return list(sheets)[-1]

@@ -1,8 +1,7 @@
-"""``isotherm demo``: photographs, scenes and questions explained, instructions followed, a clip with gaze: a page, and a
-table for each.
+"""``isotherm demo``: photographs, scenes and questions explained, instructions followed, a clip with gaze.
 
-Its parts need different packages. What cannot be shown here is left out, and the console, the record and the page say
-so.
+A page, and a table for each. The parts need different packages. What cannot be shown here is left out, and the console,
+the record and the page say so.
 """
 
 from __future__ import annotations

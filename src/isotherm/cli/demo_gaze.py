@@ -43,7 +43,8 @@ def anticipate_with_gaze(record: Run) -> tuple[Table, list[ReportEntry], str]:
         MissingExtraError: a package that videos or the model need is not installed.
     """
     name, gaze_name = "clip.mp4", "clip-gaze.parquet"
-    large, other = make_many([CLIP, OTHER], EgocentricConfig(side=SIDE))
+    clips = make_many([CLIP, OTHER], EgocentricConfig(side=SIDE))
+    large, other = clips[0], clips[1]
     with VideoWriter(record.fpath(name, ".mp4")) as video:
         for frame, time_s in zip(large.video.transpose(0, 2, 3, 1), large.time_s, strict=True):
             video.add(np.ascontiguousarray(frame), float(time_s))
