@@ -50,7 +50,7 @@ def test_another_number_of_whole_tubelets_is_welcome(backbone):
         (1.0, 8, 2, 8 * PER, PER),
         (0.9, 8, 2, 7 * PER, PER),  # 3.6 tubelets
         (0.7, 10, 2, 7 * PER, PER),  # 3.5 tubelets
-        (0.6, 10, 2, 7 * PER, PER),  # 3 tubelets, 2.9999999 in float32
+        (4.2, 30, 2, 67 * PER, PER),  # 63 tubelets, 62.999996 in float32
         (1.0, 8, 5, 8 * PER, 2 * PER),
         (1.0, 8, 1, 8 * PER, PER),
     ],

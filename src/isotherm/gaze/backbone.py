@@ -144,7 +144,7 @@ class VideoBackbone(nn.Module):
                 f"ahead_s is {ahead_s.tolist()}; expected seconds of at least 0 after the end of the clip"
             )
         per = self.grid[0] * self.grid[1]
-        # a hair more, since 0.7 s of 10 frames a second are 6.9999998 frames in float32
+        # a hair more, since 4.2 s of 30 frames a second are 62.999996 tubelets of two in float32
         steps = (ahead_s * (frames_per_second / self.tubelet) + 1e-4).floor().long()
         # as many whole tubelets as fit, and one at least
         many = per * max(output_frames // self.tubelet, 1)
