@@ -202,6 +202,33 @@ def test_a_text_that_no_processor_takes_is_named_before_training(place, capsys):
     assert not (place / "never").exists()
 
 
+def test_a_run_whose_instructions_have_changed_since_says_so(place, capsys):
+    lines = (place / "points.jsonl").read_text()
+    (place / "mine.jsonl").write_text(lines)
+    command = [word if word != "points.jsonl" else "mine.jsonl" for word in TRAIN]
+    assert main([*command, "--out", "mine", "--quiet"]) == 0
+    (place / "mine.jsonl").write_text(lines.rpartition("\n")[0])
+    capsys.readouterr()
+    assert main(["train", "grounding", "--resume", "mine", "--device", "cpu"]) == 2
+    assert (
+        "mine holds a run on other instructions: what the files of its data hold has changed" in capsys.readouterr().err
+    )
+
+
+def test_a_line_that_is_no_json_in_the_middle_is_named_or_left_out(place, capsys):
+    lines = (place / "points.jsonl").read_text().splitlines()
+    (place / "middle.jsonl").write_text("\n".join([*lines[:7], '{"picture": "0.png", ', *lines[7:]]))
+    judge = ["eval", "grounding", "--run", "runs/grounding-001", "--data", "middle.jsonl", "--device", "cpu"]
+    train = [word if word != "points.jsonl" else "middle.jsonl" for word in TRAIN]
+    for command in ([*train, "--out", "unmade"], [*judge, "--out", "unmade"]):
+        assert main(command) == 2
+        assert "middle.jsonl:8: column 22: not JSON" in capsys.readouterr().err
+        assert not (place / "unmade").exists()
+    assert main([*judge, "--skip-bad", "--extremes", "0", "--out", "judged"]) == 0
+    assert "skipped: middle.jsonl:8: " in capsys.readouterr().err
+    assert len((place / "judged" / "places.csv").read_text().splitlines()) == 1 + len(lines)
+
+
 def test_blindness_is_an_alarm(place, capsys, tmp_path):
     """A causal model whose pictures stand first; its answers say so, too."""
     tiny_folder(tmp_path / "causal", "llava")

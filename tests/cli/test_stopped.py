@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,16 @@ def test_where_no_picture_is_counted_nothing_is_promised(tmp_path, monkeypatch, 
     said = capsys.readouterr()
     assert "none of the pictures could be counted" in said.err
     assert "look at" not in said.out
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, capsys):
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied", "out/.run.json.x")
+
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    assert main(COMMANDS["predict grounding"]) == 2
+    said = capsys.readouterr().err
+    assert "out/.run.json.x cannot be read or written (Permission denied); look at the permissions" in said
+    assert "not foreseen" not in said

@@ -96,6 +96,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"isotherm: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if options.debug:
+            traceback.print_exc()
+        if error.filename is None:  # no file's fault
+            print(f"isotherm: {type(error).__name__}: {error}", file=sys.stderr)
+        else:
+            print(
+                f"isotherm: {error.filename} cannot be read or written ({error.strerror or error}); look at the permissions of its folder and the space "
+                "that is left, or choose another folder",
+                file=sys.stderr,
+            )
+        return 2
     except Exception as error:  # a fault of ours or of a model: still no traceback unless asked for
         if options.debug:
             traceback.print_exc()

@@ -50,6 +50,10 @@ class RunFolder:
             before = json.loads(there.read_text())
             if before != content:
                 changed = sorted(key for key in {*before, *content} if before.get(key) != content.get(key))
+                if changed == ["instructions"]:
+                    raise OptionError(
+                        f"{self.dpath} holds a run on other instructions: what the files of its data hold has changed since; put them back as they were, or choose another folder"
+                    )
                 raise OptionError(
                     f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}"
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,17 @@ def test_films(tmp_path, suffix):
 def test_a_picture_for_each_map_and_logits_in_any_of_them(tmp_path):
     mixed = [MAPS[0], torch.randn(16, 24)]
     assert len(create_heatmap_animation_frames([PHOTO, PHOTO.convert("L")], mixed, tmp_path)) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied", "there")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with pytest.raises(InputError, match=r"frame_0000\.png': Permission denied; name a folder that can be written"):
+        create_heatmap_animation_frames(PHOTO, MAPS, tmp_path)
+    with pytest.raises(InputError, match=r"a\.gif': Permission denied"):
+        save_heatmap_animation(PHOTO, MAPS, tmp_path / "a.gif")
 
 
 def test_misuse(tmp_path, unchecked):

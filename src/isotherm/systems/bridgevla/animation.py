@@ -52,7 +52,12 @@ def create_heatmap_animation_frames(
     folder, paths = new_folder(output_dir), list[str]()
     for i, frame in enumerate(frames):
         fpath = folder / f"frame_{i:04d}.png"
-        save_picture(frame, fpath)
+        try:
+            save_picture(frame, fpath)
+        except OSError as error:
+            raise InputError(
+                f"cannot write {str(fpath)!r}: {error.strerror or error}; name a folder that can be written"
+            ) from error
         paths.append(str(fpath))
     _remove_older(folder, len(paths))
     return paths
@@ -113,7 +118,12 @@ def save_heatmap_animation(
         MissingExtraError: an MP4 without the package PyAV.
     """
     frames = _frames(image, heatmap_sequence, colormap, heatmap_alpha, kind)
-    return str(save_animation(frames, fpath, fps=fps))
+    try:
+        return str(save_animation(frames, fpath, fps=fps))
+    except OSError as error:
+        raise InputError(
+            f"cannot write {os.fspath(fpath)!r}: {error.strerror or error}; name a file that can be written"
+        ) from error
 
 
 def _frames(
