@@ -29,7 +29,7 @@ class PlayJob(JobOptions):
     out: Path | None = None
 
 
-def run(options: PlayJob, reporter, *, opened=None, command=()) -> Summary:
+def run(options: PlayJob, reporter, *, opened=None, command=(), read=None) -> Summary:
     """Do the steps; a word that is none of those below is an item of that name."""
     assert options.out is not None
     options.out.mkdir()
@@ -76,6 +76,6 @@ class AnyJob:
         return cls()
 
 
-def refuse(options: AnyJob, reporter, *, opened=None, command=()) -> Summary:
+def refuse(options: AnyJob, reporter, *, opened=None, command=(), read=None) -> Summary:
     """End at once, with a reason."""
     raise InputError("this studio explains nothing")

@@ -29,6 +29,8 @@ from isotherm.data.video import (
 from isotherm.errors import InputError, MissingExtraError
 
 ItemKind = Literal["picture", "url", "frame"]
+ReadPicture = Callable[..., Picture]
+"""How a picture's file is read: from its path, with a ``name``; as :func:`isotherm.data.pictures.read_picture` does."""
 LIST_SUFFIXES = frozenset((".txt", ".lst"))
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _STREAM_SUFFIXES = VIDEO_SUFFIXES | {".m3u8", ".mpd", ".sdp"}
@@ -54,15 +56,18 @@ class Item:
     index: int
     time_s: float | None
     source: str
-    _load: Callable[[], Picture] = field(repr=False)
+    _load: Callable[[ReadPicture], Picture] = field(repr=False)
 
-    def load(self) -> Picture:
+    def load(self, read: ReadPicture = read_picture) -> Picture:
         """Decode it.
+
+        Args:
+            read: reads a picture's file, where this is one; somebody may have its pixels still.
 
         Raises:
             InputError: this one cannot be read; the others may.
         """
-        return self._load()
+        return self._load(read)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,14 +217,14 @@ def _files(files: Sequence[tuple[Path, str]], choice: FrameChoice, *, alone: boo
 
 def _picture(path: Path, name: str) -> _Part:
     def items() -> Iterator[Callable[[int], Item]]:
-        yield lambda index: Item(name, "picture", index, None, str(path), lambda: read_picture(path, name=str(path)))
+        yield lambda index: Item(name, "picture", index, None, str(path), lambda read: read(path, name=str(path)))
 
     return _Part(1, items)
 
 
 def _url(url: str) -> _Part:
     def items() -> Iterator[Callable[[int], Item]]:
-        yield lambda index: Item(url, "url", index, None, url, lambda: fetch_picture(url))
+        yield lambda index: Item(url, "url", index, None, url, lambda _: fetch_picture(url))
 
     return _Part(1, items)
 
@@ -238,7 +243,7 @@ def _video(source: str, name: str, count: int | None, choice: FrameChoice) -> _P
 
 
 def _framed(frame: VideoFrame, title: str, source: str) -> Callable[[int], Item]:
-    def load() -> Picture:
+    def load(_: ReadPicture) -> Picture:
         return Picture(title, frame.array(), format="video")
 
     return lambda index: Item(title, "frame", index, frame.time_s, source, load)
@@ -249,7 +254,7 @@ def _broken(name: str, kind: ItemKind, source: str, reason: str) -> _Part:
 
 
 def _failing(name: str, kind: ItemKind, source: str, reason: str) -> Callable[[int], Item]:
-    def load() -> Picture:
+    def load(_: ReadPicture) -> Picture:
         raise InputError(reason)
 
     return lambda index: Item(name, kind, index, None, source, load)

@@ -10,7 +10,8 @@ from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.cam.premises import premises_of
-from isotherm.data.sources import Item, expand
+from isotherm.data.pictures import read_picture
+from isotherm.data.sources import Item, ReadPicture, expand
 from isotherm.draw import save_picture
 from isotherm.errors import InputError, JobCancelled, NonFiniteError, OptionError
 from isotherm.jobs.count.choices import config_of, counting_view
@@ -31,6 +32,7 @@ def run(
     *,
     opened: OpenModel | LanguageView | None = None,
     command: Sequence[str] | None = None,
+    read: ReadPicture = read_picture,
 ) -> Summary:
     """Count in every source, and write a drawing, maps and numbers of each, and ``counts.json`` of all.
 
@@ -74,7 +76,7 @@ def run(
                 reporter.check()
                 answer = count(
                     view,
-                    item.load(),
+                    item.load(read),
                     options.category,
                     strategy=options.strategy,
                     config=config,

@@ -15,7 +15,8 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import premises_of
 from isotherm.cam.view import View
 from isotherm.data.clips import clip_of
-from isotherm.data.sources import Item, expand
+from isotherm.data.pictures import read_picture
+from isotherm.data.sources import Item, ReadPicture, expand
 from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import (
     AdapterError,
@@ -57,6 +58,7 @@ def run(
     *,
     opened: OpenModel | View | LanguageView | None = None,
     command: Sequence[str] | None = None,
+    read: ReadPicture = read_picture,
 ) -> Summary:
     """Explain every source, and write maps, overlays, panels, clips, a report and a record.
 
@@ -65,6 +67,7 @@ def run(
         reporter: takes what is told on the way, and may cancel; silent where None.
         opened: the model, where it is open already; ``options.model`` is then not looked at.
         command: the words that ask for this again, printed under every picture; by default those of the options.
+        read: reads a picture's file; a process that does many runs may have its pixels still.
 
     Returns:
         The record's summary, also of a run that was interrupted or cancelled: its ``status`` says so.
@@ -89,7 +92,7 @@ def run(
         reporter.message(idle)
     opened, items = opened_model(options, opened), iter(sources)
     if options.like is not None:
-        opened, items = shown_model(options.like, opened, items)
+        opened, items = shown_model(options.like, opened, items, read)
     methods = _methods(explaining, opened)
     columns = methods
     if options.fuse == "none" and not isinstance(opened.view, LanguageView):
@@ -133,7 +136,7 @@ def run(
             renormalise=options.renormalise,
             show_boxes=options.show_boxes,
         )
-        work = _Work(options, explaining, opened, outputs, reporter, sources.total)
+        work = _Work(options, explaining, opened, outputs, reporter, sources.total, read)
         write_report(
             work.entries(items),
             record.dpath / "report.html",
@@ -180,9 +183,10 @@ class _Work:
         outputs: Outputs,
         reporter: Reporter,
         total: int | None,
+        read: ReadPicture,
     ) -> None:
         self.options, self.explaining, self.opened = options, explaining, opened
-        self.outputs, self.reporter, self.total = outputs, reporter, total
+        self.outputs, self.reporter, self.total, self.read = outputs, reporter, total, read
         self.status = "finished"
         self.fatal: Exception | None = None
         self._items = 0
@@ -219,7 +223,7 @@ class _Work:
         for item in items:
             self.reporter.check()
             try:
-                picture = item.load()
+                picture = item.load(self.read)
             except InputError as error:
                 self._fail(item.name, item.source, error)
                 continue
@@ -315,7 +319,7 @@ class _Work:
                 if seen:
                     self._tick(seen[-1].name)
                 seen.append(item)
-                yield item.load(), item.time_s
+                yield item.load(self.read), item.time_s
 
         name = Path(source).name
         try:

@@ -7,13 +7,16 @@ from dataclasses import replace
 from itertools import chain
 
 from isotherm.cam.view import ShownView
-from isotherm.data.sources import Item
+from isotherm.data.pictures import read_picture
+from isotherm.data.sources import Item, ReadPicture
 from isotherm.errors import InputError, OptionError
 from isotherm.jobs.explain.like import check_within, parse_like
 from isotherm.models.choose import OpenModel
 
 
-def shown_model(boxes: str, opened: OpenModel, items: Iterator[Item]) -> tuple[OpenModel, Iterator[Item]]:
+def shown_model(
+    boxes: str, opened: OpenModel, items: Iterator[Item], read: ReadPicture = read_picture
+) -> tuple[OpenModel, Iterator[Item]]:
     """The model looking for what boxes on the first item show, and all items.
 
     The embedding of what the boxes show is made once, from the first item, and looked for in all items.
@@ -22,6 +25,7 @@ def shown_model(boxes: str, opened: OpenModel, items: Iterator[Item]) -> tuple[O
         boxes: as ``--like`` takes them.
         opened: a model that can be shown things.
         items: at least one.
+        read: reads a picture's file.
 
     Raises:
         OptionError: a model that cannot be shown anything, or a box that is not on the picture.
@@ -33,12 +37,12 @@ def shown_model(boxes: str, opened: OpenModel, items: Iterator[Item]) -> tuple[O
         )
     first = next(items)
     try:
-        picture = first.load()
+        picture = first.load(read)
     except InputError as error:
         raise InputError(f"--like: its boxes lie on {first.name}, which cannot be read: {error}") from error
     like = parse_like(boxes)
     check_within(like, *picture.array.shape[:2], picture=first.name)
     view = opened.view.shown(picture.array, like)
     what = f"{', '.join(like)}, as shown by {sum(map(len, like.values()))} box(es) on {first.name}"
-    kept = replace(first, _load=lambda: picture)
+    kept = replace(first, _load=lambda _: picture)
     return OpenModel(view, f"{opened.reason}; it looks for {what}"), chain([kept], items)

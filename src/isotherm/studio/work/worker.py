@@ -25,6 +25,7 @@ from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
 from isotherm.studio.faults import tell
+from isotherm.studio.work.decoded import DecodedPictures
 from isotherm.studio.work.models import Models
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
             orders.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+    pictures = DecodedPictures()
     models = Models(_open_model, _size_of, most_bytes=most_bytes, at=_at_confidence)
     while (order := orders.get()) is not None:
         if "import" in order:
@@ -152,7 +154,7 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
         if reporter.run_id in cancelled:
             reporter.cancel(cancelled[reporter.run_id])
         try:
-            _do(order, jobs, models, reporter)
+            _do(order, jobs, models, pictures, reporter)
         finally:
             current.pop(reporter.run_id)
             cancelled.pop(reporter.run_id, None)
@@ -165,7 +167,11 @@ def _import(places: Iterable[str]) -> None:
 
 
 def _do(
-    order: Mapping[str, Any], jobs: Mapping[str, tuple[str, str]], models: Models[Any], reporter: PipeReporter
+    order: Mapping[str, Any],
+    jobs: Mapping[str, tuple[str, str]],
+    models: Models[Any],
+    pictures: DecodedPictures,
+    reporter: PipeReporter,
 ) -> None:
     try:
         reporter.check()
@@ -176,7 +182,7 @@ def _do(
             reporter.send("finished", value=_named(QUESTIONS[question])(opened, **order.get("arguments", {})))
             return
         missing = tuple(order.get("missing", {}).items())
-        summary = run(options, reporter, opened=opened, command=order["command"])
+        summary = run(options, reporter, opened=opened, command=order["command"], read=pictures.read)
         for name, reason in missing:  # now that there is a folder
             reporter.item({"name": name, "status": "failed", "reason": reason})
         failed = [*missing, *summary.failed]
