@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import zlib
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from isotherm.errors import MethodError, OptionError
 from isotherm.metrics import learned_modules, randomised
+from isotherm.metrics.references import mix
 
 
 class Scale(nn.Module):
@@ -228,6 +230,16 @@ def test_the_global_random_state_is_left_alone():
     with randomised(model):
         pass
     assert torch.equal(torch.rand(3), want)
+
+
+def test_numbers_are_those_of_the_seed_and_no_other_device_is_seeded(monkeypatch):
+    model = make_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("a device was seeded"))
+        with randomised(model, ["head"], seed=7):
+            weight = model.head.weight.detach().clone()
+    torch.manual_seed(mix(7, zlib.crc32(b"head")))
+    assert torch.equal(weight, nn.Linear(16, 5).weight)
 
 
 def test_a_reset_that_does_nothing_is_noticed():

@@ -143,14 +143,15 @@ def _become(dpath: str, pipe: str, words: list[str]) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def know_facts(dpath: Path) -> None:
+def know_facts(dpath: Path, *models: str) -> None:
     """Write down what a first start would ask a process that imports torch, which this one has imported.
 
     Args:
         dpath: where studios are started.
+        models: that they are started with besides the shipped ones.
     """
     (dpath / "studio").mkdir(parents=True)
-    known_facts(Here("here"), dpath / "studio", SHIPPED)
+    known_facts(Here("here"), dpath / "studio", (*SHIPPED, *models))
 
 
 class Here(Desk):

@@ -201,7 +201,10 @@ def _randomise(module: nn.Module, seed: int) -> bool:
     ):
         before = {n: p.detach().clone() for n, p in module._parameters.items() if p is not None}
         flags = {n: p.requires_grad for n, p in module._parameters.items() if p is not None}
-        torch.manual_seed(seed)
+        if devices:
+            torch.manual_seed(seed)
+        else:  # the same numbers; the other would seed every device, which nothing puts back, or note its calls for later
+            torch.default_generator.manual_seed(seed)
         resets = _reset(module)
         stuck = []
         for name, old in before.items():

@@ -52,6 +52,24 @@ def folder(tmp_path):
     return tmp_path
 
 
+NO_COMPILER = """
+import sys
+from types import ModuleType
+compiler = sys.modules["torch._dynamo"] = ModuleType("torch._dynamo")
+compiler.disable, compiler.graph_break = lambda function, *_, **__: function, lambda *_, **__: None
+"""
+"""What a worker starts with: torch's optimisers load its compiler to say that it leaves them alone, a third of a worker's time."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_compiler(tmp_path_factory):
+    """What Ray starts does without torch's compiler; nothing of this process or of a fork of it does."""
+    (dpath := tmp_path_factory.mktemp("start") / "sitecustomize.py").write_text(NO_COMPILER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(dpath.parent), prepend=os.pathsep)
+        yield
+
+
 CLUSTER = """
 import sys
 import ray
