@@ -119,8 +119,8 @@ def saved(path, recording):
     [
         ("a.zarr", write_zarr, {}),
         ("a.npz", old_npz, {}),
-        ("a.npy", old_npy, {"rate_hz": RATE}),
-        ("a", frames, {"rate_hz": RATE}),
+        ("a.npy", old_npy, {"rate": RATE}),
+        ("a", frames, {"rate": RATE}),
         ("a.npz", saved, {}),
         ("a.safetensors", saved, {}),
     ],
@@ -218,6 +218,18 @@ def test_the_shuffled_auc_is_against_the_fixations_of_all_other_clips_and_none_o
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0, equal_nan=True)
 
 
+def test_the_times_of_old_maps_are_those_of_the_videos_frames(folders, tmp_path):
+    old_npy(tmp_path / "a.npy", moved(3.0))
+    (tmp_path / "videos").mkdir()
+    write_clip(tmp_path / "videos" / "a.mp4", frames=len(TIMES), rate=int(RATE), h=SIZE[0], w=SIZE[1])
+    options = {"predicted": tmp_path / "a.npy", "truth": folders / "truth" / "a.parquet", "extremes": 0}
+    by_rate = run(EvalGazeJob(**options, rate=RATE, out=tmp_path / "1"))
+    by_video = run(EvalGazeJob(**options, videos=tmp_path / "videos", out=tmp_path / "2"))
+    torch.testing.assert_close(by_video.clips["a"]["NSS"], by_rate.clips["a"]["NSS"], equal_nan=True)
+    with pytest.raises(InputError, match=r"does not say when its maps were.*--rate"):
+        run(EvalGazeJob(**options, out=tmp_path / "3"))
+
+
 def test_the_command_prints_the_table(folders, tmp_path, capsys):
     words = [
         "eval",
@@ -270,6 +282,10 @@ def test_what_cannot_be_compared_is_refused(folders, tmp_path):
     logits.save(tmp_path / "logits.npz")
     with pytest.raises(KindError, match="holds logits"):
         run(EvalGazeJob(predicted=tmp_path / "logits.npz", truth=folders / "truth" / "a.parquet", out=tmp_path / "4"))
-    for options, words in (({"size": "9"}, "--size 9"), ({"sigma_px": 0.0}, "--sigma-px"), ({"first": 3}, "--first 3")):
+    for options, words in (
+        ({"size": "9"}, "--size 9"),
+        ({"sigma_px": 0.0}, "--sigma-px"),
+        ({"first_frame": 3}, "--first-frame 3"),
+    ):
         with pytest.raises(OptionError, match=words):
             EvalGazeJob(predicted=tmp_path, truth=tmp_path, **options)

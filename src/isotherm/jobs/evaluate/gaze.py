@@ -7,7 +7,7 @@ import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
+from isotherm.data.gaze.clock import read_clock
 from isotherm.data.gaze.store import MapOptions
 from isotherm.errors import InputError
 from isotherm.jobs.evaluate.gaze_clips import JudgedClip, pairs_of, read_clip
 from isotherm.jobs.evaluate.gaze_options import EvalGazeJob
-from isotherm.jobs.evaluate.gaze_pages import write_gaze_pages
+from isotherm.jobs.evaluate.gaze_pages import find_video, write_gaze_pages
 from isotherm.jobs.gaze.sizes import size_of
 from isotherm.jobs.reporter import Reporter
 from isotherm.metrics.figure_table import FigureRow, FigureTable
@@ -74,10 +75,10 @@ def run(
     pairs = pairs_of(options.predicted, options.truth)
     maps = MapOptions(
         size=None if options.size is None else size_of(options.size, "--size"),
-        rate_hz=options.rate_hz,
+        rate_hz=options.rate,
         key=options.key,
         scale=options.scale,
-        first=options.first,
+        first=options.first_frame,
     )
     with Run(
         "eval",
@@ -91,9 +92,10 @@ def run(
         clips = []
         for i, (name, (predicted, truth)) in enumerate(pairs.items()):
             reporter.check()
+            own = _timed(maps, name, options.videos, alone=len(pairs) == 1)
             clips.append(
                 read_clip(
-                    name, predicted, truth, maps, cells=options.cells, most=options.most, sigma_px=options.sigma_px
+                    name, predicted, truth, own, cells=options.cells, most=options.most, sigma_px=options.sigma_px
                 )
             )
             reporter.progress(Progress(step=i + 1, total=len(pairs), text=name, stage="reading clips"))
@@ -130,6 +132,14 @@ def run(
         with atomic_write(record.dpath / "evaluation.json") as file:
             file.write(json.dumps(to_json(content), indent=1).encode())
         return GazeEvaluation(table, model, notes, record.finish())
+
+
+def _timed(maps: MapOptions, name: str, videos: Path | None, *, alone: bool) -> MapOptions:
+    """The options with the clock and the size of the clip's video, where there is one and no rate was given."""
+    if videos is None or maps.rate_hz is not None:
+        return maps
+    clock = read_clock(find_video(name, videos, alone=alone))
+    return replace(maps, times_s=clock.time_s, size=maps.size or clock.size)
 
 
 def figures_of(clips: Sequence[JudgedClip]) -> tuple[dict[str, Figures], dict[str, Figures]]:

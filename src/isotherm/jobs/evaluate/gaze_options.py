@@ -28,17 +28,18 @@ class EvalGazeJob(JobOptions):
     truth: Positional[Path]
     """Where people looked: stores of the same names, or one store for one."""
     videos: Path | None = None
-    """The folder of the videos, for the pictures: NAME.mp4 and so on; or the video of a single clip."""
+    """The folder of the videos, NAME.mp4 and so on, or the video of a single clip: for the pictures, and for the times
+    of old maps that have none."""
     size: str | None = None
     """Of the videos, height x width in pixels such as 720x1280, where maps do not say it. Default: that of the
     truth."""
-    rate_hz: float | None = None
+    rate: float | None = None
     """Frames per second of the videos, where maps do not say when they were."""
     key: str | None = None
     """The name of the maps in .npz files that hold several arrays."""
     scale: Literal["peak", "sum", "bytes"] | None = None
     """What the values of old maps are: a peak of 1, a sum of 1, or bytes. Default: judged by the first maps."""
-    first: int | None = None
+    first_frame: int | None = None
     """The number of the video's first frame in old maps, 0 or 1. Default: as the files are numbered."""
     sigma_px: float | None = None
     """Of the Gaussian at every fixation that KL, CC and SIM compare with, in pixels. Default: 3/64 of the video's
@@ -60,11 +61,11 @@ class EvalGazeJob(JobOptions):
         super().__post_init__()
         self.at_least(0, "extremes")
         self.at_least(1, "most", "cells")
-        for name in ("sigma_px", "rate_hz"):
+        for name in ("sigma_px", "rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise OptionError(f"{self.flag(name)} {value}: expected a number above 0")
         if self.size is not None:
             size_of(self.size, "--size")
-        if self.first not in (None, 0, 1):
-            raise OptionError(f"--first {self.first}: expected 0 or 1")
+        if self.first_frame not in (None, 0, 1):
+            raise OptionError(f"--first-frame {self.first_frame}: expected 0 or 1")

@@ -120,25 +120,38 @@ def write_gaze_pages(
     return [save_picture(sheet, dpath / "extremes.jpg", command=command), page]
 
 
+def find_video(name: str, videos: Path, *, alone: bool) -> Path:
+    """The video of a clip.
+
+    Args:
+        name: of the clip.
+        videos: a folder, or a file for a single clip.
+        alone: whether it is the only one.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if videos.is_file() and alone:
+        return videos
+    for suffix in sorted(VIDEO_SUFFIXES):
+        if (fpath := videos / f"{name}{suffix}").is_file():
+            return fpath
+    raise InputError(f"there is no video of {name} in {videos}; expected {name}.mp4 or another suffix")
+
+
 def video_of(clip: JudgedClip, videos: Path | None, *, alone: bool) -> Path | None:
     """The video of a clip; None where none is given.
 
     Args:
         clip: its name decides.
-        videos: a folder, or a file for a single clip.
-        alone: whether it is the only one.
+        videos, alone: as of :func:`find_video`.
 
     Raises:
         InputError: there is none of this name, or it has another size.
     """
     if videos is None:
         return None
-    if videos.is_file() and alone:
-        fpath: Path | None = videos
-    else:
-        fpath = next((f for s in sorted(VIDEO_SUFFIXES) if (f := videos / f"{clip.name}{s}").is_file()), None)
-    if fpath is None:
-        raise InputError(f"there is no video of {clip.name} in {videos}; expected {clip.name}.mp4 or another suffix")
+    fpath = find_video(clip.name, videos, alone=alone)
     size = probe_video(fpath).size
     if size != clip.size:
         raise InputError(
