@@ -39,6 +39,7 @@ EVERYTHING = [
         weights="none",
         classes="bus, person",
         confidence=0.25,
+        gaze="gaze.parquet",
         size="480x640",
         dtype="bfloat16",
         device="cpu",
