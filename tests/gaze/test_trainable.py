@@ -11,6 +11,7 @@ from isotherm.gaze.fusion import fusion_from
 from isotherm.gaze.gate import Gate, opened_gates
 from isotherm.gaze.objective import anticipation_loss
 from isotherm.gaze.trainable import check_gradients, expect_gradients
+from isotherm.train.peft import Lora, adapt_blocks
 from rigs.anticipation_models import clips_of, loss_of, random_gaze, tiny_model
 
 CONFIG = fusion_from({"name": "patch_add", "at": "embeddings"})
@@ -92,3 +93,20 @@ def test_gates_are_opened_for_a_check_and_closed_again():
         gate.weight.copy_(torch.tensor([0.0, 0.7]))
     with opened_gates(gate):
         assert gate.weight.tolist() == pytest.approx([0, 0.7])
+
+
+def test_low_rank_adaptation_begins_as_the_pretrained_model_and_is_no_mistake():
+    model = tiny_model(CONFIG)
+    plain, encoder = model(clips_of(), random_gaze()), model.backbone.encoder
+    adapt_blocks(encoder, list(encoder.layer), Lora(rank=2), seed=0)
+    adapted = model(clips_of(), random_gaze())
+    assert all(torch.equal(adapted[name], plain[name]) for name in plain)
+    loss_of(adapted).backward()
+    trained = {name for name, p in encoder.named_parameters() if p.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
+    expect_gradients(model)
+    check_gradients(model, lambda: loss_of(model(clips_of(), random_gaze())))
+    loss_of(model(clips_of(), None)).backward()
+    with pytest.raises(OptionError, match=r"fusion.gate.weight \(no gradient"):
+        expect_gradients(model)

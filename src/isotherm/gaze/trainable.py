@@ -25,7 +25,7 @@ def expect_gradients(model: nn.Module, declared: Iterable[str] | None = None) ->
     Raises:
         OptionError: with the names, and why.
     """
-    _expect(model, declared, behind_gates=_behind_closed_gates(model))
+    _expect(model, declared, behind_gates=_behind_closed_gates(model) | _behind_closed_lora(model))
 
 
 def check_gradients(model: nn.Module, loss: Callable[[], Tensor], declared: Iterable[str] | None = None) -> None:
@@ -43,7 +43,7 @@ def check_gradients(model: nn.Module, loss: Callable[[], Tensor], declared: Iter
         model.zero_grad(set_to_none=True)
         loss().backward()
         try:
-            _expect(model, declared, behind_gates=set())
+            _expect(model, declared, behind_gates=_behind_closed_lora(model))
         finally:
             model.zero_grad(set_to_none=True)
 
@@ -79,4 +79,16 @@ def _behind_closed_gates(model: nn.Module) -> set[int]:
     for module in model.modules():
         if isinstance(module, Gate):  # a closed gate itself has the gradient of what it holds back
             behind -= {id(module.weight)}
+    return behind
+
+
+def _behind_closed_lora(model: nn.Module) -> set[int]:
+    """Of peft's low-rank layers, the first matrices where the second are still 0, as they begin."""
+    behind = set()
+    for module in model.modules():
+        first, second = (getattr(module, name, None) for name in ("lora_A", "lora_B"))
+        if not isinstance(first, nn.ModuleDict) or not isinstance(second, nn.ModuleDict):
+            continue
+        if not any(bool(p.any()) for p in second.parameters()):
+            behind |= {id(p) for p in first.parameters()}
     return behind

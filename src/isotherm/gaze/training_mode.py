@@ -41,6 +41,9 @@ class Adapter(nn.Module):
 def set_training_mode(part: Any, mode: TrainingMode, *, bottleneck: int = 64) -> None:
     """Say in place which parameters of an encoder or a predictor are trained.
 
+    Low-rank adaptation comes on top of 'frozen', by :func:`isotherm.train.peft.adapt_blocks` of a part and its
+    layers.
+
     Args:
         part: with layers ``.layer``, each with a feedforward layer ``.mlp`` behind a norm ``.norm2``.
         mode: see :data:`TrainingMode`.
