@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rigs.browser import Watched, chromium
+from rigs.studio_forks import know_facts
 from rigs.studio_server import running
 from rigs.videos import scene_clip
 
@@ -14,7 +15,8 @@ def studio(tmp_path_factory):
     """A studio as people start it, with a camera and a further model, and a history that all tests share."""
     dpath = tmp_path_factory.mktemp("start")
     clip = scene_clip(dpath / "table.mp4")
-    with running(dpath, ["--camera", str(clip), "--model", "yoloe-11s-seg.yaml"]) as process:
+    know_facts(dpath, model := "yoloe-11s-seg.yaml")
+    with running(dpath, ["--camera", str(clip), "--model", model]) as process:
         yield process
 
 
