@@ -85,6 +85,16 @@ def test_several_pictures_in_one_prompt(pictures):
     assert "'2' rather than '3', picture 2 of 2" in json.dumps(second)
 
 
+def test_a_picture_that_one_prompt_lacks_is_told(pictures, capsys):
+    (pictures / "cut.png").write_bytes((pictures / "0.png").read_bytes()[:60])
+    question = ["--prompt", "how many red ?", "--answer", "2", "--versus", "3", "--together", "--out", "out"]
+    assert (
+        main(["explain", "0.png", "cut.png", "1.png", *[word for word in MODEL if word != "--quiet"], *question]) == 1
+    )
+    assert "asked about 2 pictures only: 1 could not be read" in capsys.readouterr().err
+    assert [one["status"] for one in items(pictures / "out")] == ["failed", "done", "done"]
+
+
 def film(fpath, picture, frames=8):
     av = pytest.importorskip("av", reason="videos need PyAV")
     with av.open(str(fpath), "w") as container:

@@ -275,6 +275,9 @@ class _Work:
             if fps is None and any(item.kind == "frame" for item, _ in group):
                 line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
                 explanation = replace(explanation, chosen=(*explanation.chosen, line))
+            if self._items:  # until now nothing but pictures that failed
+                line = f"asked about {len(group)} pictures only: {self._items} could not be read, so this is an answer to another question"
+                explanation = replace(explanation, chosen=(*explanation.chosen, line))
         except NonFiniteError as error:
             self._fail(name, group[0][0].source, error)
             return
