@@ -142,7 +142,7 @@ def test_the_first_recipe_is_one(tmp_path, monkeypatch, capsys):
         ([], "give one of --config RECIPE"),
         (["--config", "a.yaml", "--resume", "runs/a"], "give one of"),
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
-        (["--resume", "nowhere"], "holds no run"),
+        (["--resume", "nowhere"], "recipe.json and run.json"),
         (["--config", "a.yaml", "--steps", "3", "--epochs", "2"], "give one of them"),
         (["--config", str(RECIPES / "first_gaze.yaml"), "--judge"], "give its folder with --out"),
     ],

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -136,12 +136,28 @@ class Task(ABC):
         """A new watch that looks at the maps of every step, or None."""
         return None
 
+    def rate_figures(self, groups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Learning rates of single groups of the optimiser, to be logged beside the first; none unless a task says so.
+
+        Args:
+            groups: of the optimiser, in the order of :meth:`groups`, with 'lr' each.
+        """
+        return {}
+
     def rows(self, step: int, config: LoopConfig) -> tuple[Int[Tensor, " b"], Int[Tensor, " b"]]:
         """(numbers of pictures, their epochs) of a step, a function of the step and the configuration alone.
 
         All pictures in a new order in every epoch (:func:`rows_of`), unless a task says otherwise.
         """
         return rows_of(step, config.batch, self.count, config.seed)
+
+    def expect(self, parts: Sequence[tuple[Int[Tensor, " b"], Int[Tensor, " b"]]]) -> None:
+        """Be told which parts this process will work on in the step after this one, to load them meanwhile.
+
+        Args:
+            parts: (numbers of pictures, their epochs) of each, in order.
+        """
+        return
 
     @abstractmethod
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
@@ -229,13 +245,9 @@ def run_loop(
         index, epoch = task.rows(step, config)
         loss, figures = 0.0, dict[str, float]()
         known, possible = task.labelled(index)
-        mine = list(
-            zip(
-                index.chunk(worker.world)[worker.rank].chunk(config.accumulate),
-                epoch.chunk(worker.world)[worker.rank].chunk(config.accumulate),
-                strict=True,
-            )
-        )
+        mine = _parts_of(index, epoch, config, worker)
+        if step + 1 < config.steps:
+            task.expect(_parts_of(*task.rows(step + 1, config), config, worker))
         for i, (part, of) in enumerate(mine):
             with worker.unfinished(forward, more=i + 1 < len(mine)):
                 with torch.autocast(
@@ -278,6 +290,7 @@ def run_loop(
                         "gradient": norm,
                         "labelled": known / max(1, possible),
                         **figures,
+                        **task.rate_figures(optimiser.param_groups),
                     }
                 )
             pace = (done - first) / (time.perf_counter() - began)
@@ -300,6 +313,14 @@ def run_loop(
         state.average.copy_to(model)
     trained_model: nn.Module = model.eval()
     return trained_model
+
+
+def _parts_of(
+    index: Int[Tensor, " b"], epoch: Int[Tensor, " b"], config: LoopConfig, worker: Worker
+) -> list[tuple[Int[Tensor, " p"], Int[Tensor, " p"]]]:
+    """The parts of a step that are this process's."""
+    mine = (whole.chunk(worker.world)[worker.rank].chunk(config.accumulate) for whole in (index, epoch))
+    return list(zip(*mine, strict=True))
 
 
 class _State:

@@ -20,6 +20,7 @@ from isotherm.gaze.training_mode import TrainingMode
 from isotherm.headed import HeadedFile
 from isotherm.models.transformers.vjepa2.build import make_vjepa2, open_vjepa2
 from isotherm.models.transformers.vjepa2.original import load_original
+from isotherm.train.anticipation.clip_data import ClipBatch
 from isotherm.train.recipe import from_plain
 
 FILE = HeadedFile(
@@ -154,6 +155,21 @@ def normalised(video: UInt8[Tensor, "b t 3 h w"], device: torch.device) -> Float
     """
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, STD))
     return (video.to(device).float() / 255 - mean) / std
+
+
+def encoder_input(batch: ClipBatch, device: torch.device, *, blind: bool = False) -> Tensor:
+    """What a model reads of a batch: features where there are any, otherwise the video as it takes it.
+
+    Args:
+        batch: of clips.
+        device: where to.
+        blind: grey pictures in place of the video.
+    """
+    if batch.features is not None:
+        return batch.features.to(device)
+    assert batch.video is not None
+    video = normalised(batch.video, device)
+    return video * 0 if blind else video
 
 
 def save_anticipation(trained: TrainedAnticipation, fpath: str | os.PathLike[str]) -> Path:

@@ -21,16 +21,18 @@ class ClipBatch:
     """Clips as a model takes them.
 
     Args:
-        video: (b, t, 3, h, w) RGB.
+        video: (b, t, 3, h, w) RGB; None where there are features.
         gaze: of their frames.
         labels: (b, 3) classes of :data:`HEADS`; -1 where a class is not one of the training's.
         ahead_s: (b) seconds from the end of each clip to the beginning of what follows.
+        features: (b, n, d) that a frozen encoder has made of the video before.
     """
 
-    video: UInt8[Tensor, "b t 3 h w"]
+    video: UInt8[Tensor, "b t 3 h w"] | None
     gaze: GazeInputs
     labels: Int[Tensor, "b 3"]
     ahead_s: Float[Tensor, " b"]
+    features: Float[Tensor, "b n d"] | None = None
 
 
 @runtime_checkable

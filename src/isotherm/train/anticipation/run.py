@@ -31,9 +31,11 @@ from isotherm.train.anticipation.build import (
     save_anticipation,
 )
 from isotherm.train.anticipation.clip_data import HEADS, ClipData
+from isotherm.train.anticipation.features import with_features
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.read import read_clips
 from isotherm.train.anticipation.recipe import AnticipationRecipe
+from isotherm.train.anticipation.seen import Seen
 from isotherm.train.anticipation.task import AnticipationTask, AnticipationTraining
 from isotherm.train.anticipation.validate import Answers, answers_of
 from isotherm.train.keypoint_run import git_revision
@@ -98,8 +100,18 @@ def train_run(
         dpath = dpath() if worker.first else Path()
     dpath = Path(worker.agree(str(dpath)))
     announce(f"run {dpath}; if it is interrupted, go on with: isotherm train anticipation --resume {dpath}")
+    cache = dpath.parent / ".cache" if cache_dpath is None else cache_dpath
+    model.to(worker.device)
+
+    def prepared(data: ClipData) -> ClipData:
+        return with_features(
+            data, model, cache, kept=recipe.data.features, blind=config.gaze.blind, device=worker.device, say=announce
+        )
+
+    training, validation = prepared(training), None if validation is None else prepared(validation)
     task = AnticipationTask(config, model, training)
     prove_gradients(task)
+    task.seen = Seen()  # what the proof has seen does not count
     folder = RunFolder(dpath, recipe.deciding())
     announce(described(model, recipe, training, validation))
     bare = TrainedAnticipation(
@@ -111,13 +123,20 @@ def train_run(
         facts={"training": asdict(recipe.training)},
     )
 
+    def told_training(probe: int, step: int) -> None:
+        figures = task.seen.taken(probe, k=recipe.recall_k)
+        if figures:
+            folder.log({"step": step, **{f"training {name}": value for name, value in figures.items()}})
+
     def kept(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, AnticipationModel)
         if validation is None:
+            told_training(0, step)
             save_anticipation(replace(bare, model=with_probe(averaged, 0)), dpath / LAST)
             return {}
         answers = answers_of(averaged, validation, GazeUse(blind=config.gaze.blind), device=worker.device)
         best, figures = best_probe(answers, recipe.recall_k)
+        told_training(best, step)
         facts = {**bare.facts, "probe": best, **asdict(config.grid[best])}
         save_anticipation(replace(bare, model=with_probe(averaged, best), facts=facts), dpath / LAST)
         folder.keep_best("action_recall", figures["action_recall"], step=step, last=LAST, best=BEST, better="more")
@@ -144,6 +163,8 @@ def train_run(
     ):
         folder.also = tracker.log
         run_loop(config, task, folder, worker=worker, validate=kept, say=say)
+        if training.slow:
+            announce(f"the model waited {task.waited_s:.1f} s for clips, which were loaded beside it")
         best = open_anticipation(dpath / (BEST if (dpath / BEST).is_file() else LAST))
         if worker.first and validation is not None:
             answers = answers_of(best.model, validation, GazeUse(blind=config.gaze.blind))
@@ -162,6 +183,9 @@ def in_steps(config: AnticipationTraining, clips: int) -> AnticipationTraining:
         config: of a recipe.
         clips: to train on.
     """
+    if config.keep_epochs is not None:
+        every = max(1, round(config.keep_epochs * clips / config.batch))
+        config = replace(config, keep_every=every, keep_epochs=None)
     if config.epochs is None:
         return config
     return replace(config, steps=max(1, math.ceil(config.epochs * clips / config.batch)), epochs=None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from isotherm.data.anticipation.anchors import ClipPlan, Range
+from isotherm.data.anticipation.cache import Kept
 from isotherm.data.anticipation.transforms import ClipTransform
 from isotherm.data.egocentric.config import HELD_OUT, TRAINING, VALIDATION, EgocentricConfig
 from isotherm.errors import OptionError
@@ -103,6 +104,8 @@ class ClipsChoice:
             plan.
         side: of the square that the model is shown, in pixels.
         augmentation: of videos in training; None: the middle of every picture.
+        features: as what features of a frozen encoder are kept, where clips are the same in every epoch; None: they are
+            computed anew every time.
     """
 
     train: tuple[ClipSource, ...] = ()
@@ -113,6 +116,7 @@ class ClipsChoice:
     training_legacy_point: Range | None = None
     side: int = 256
     augmentation: ClipAugmentation | None = None
+    features: Kept | None = "float16"
 
     def __post_init__(self) -> None:
         if not self.train:

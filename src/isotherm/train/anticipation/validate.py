@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isotherm.gaze.model import AnticipationModel
 from isotherm.metrics.recall import hits_at, mean_class_recall
-from isotherm.train.anticipation.build import normalised
+from isotherm.train.anticipation.build import encoder_input
 from isotherm.train.anticipation.clip_data import HEADS, ClipData
 from isotherm.train.anticipation.gaze_use import GazeUse
 
@@ -95,8 +95,7 @@ def answers_of(
         shown = None
         if model.fusion is not None:
             shown = gaze.of(clips.gaze, seed=int(index[0])).to(device)
-        video = normalised(clips.video, device)
-        logits = model(video * 0 if gaze.blind else video, shown, ahead_s=clips.ahead_s.to(device))
+        logits = model(encoder_input(clips, device, blind=gaze.blind), shown, ahead_s=clips.ahead_s.to(device))
         for name, values in logits.items():
             collected[name].append(values.float().cpu().reshape(len(model.probes), len(index), -1))
     logits = {name: torch.cat(values, dim=1) for name, values in collected.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,9 +14,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from isotherm.data.anticipation.actions import ActionTable, VideoFacts
-from isotherm.data.anticipation.anchors import PlannedClip
+from isotherm.data.anticipation.anchors import ClipPlan, PlannedClip
 from isotherm.data.anticipation.classes import UNKNOWN, Classes
-from isotherm.data.anticipation.clips import read_clip
+from isotherm.data.anticipation.clips import gaze_until, read_clip
 from isotherm.data.anticipation.leak import leak
 from isotherm.data.anticipation.read import TableFormat, read_actions
 from isotherm.data.anticipation.transforms import ClipTransform, TransformedClip
@@ -157,6 +158,58 @@ class VideoClips:
             i: its number.
         """
         return self._video(int(self.rows[i])).fpath
+
+    def clip(self, i: int) -> TransformedClip | None:
+        """A clip as it is; None where its video breaks off, and such ones are to be left out.
+
+        Args:
+            i: its number.
+        """
+        return self._clip(i, self.planned(i), None)
+
+    def pictures(self, clip: TransformedClip | None) -> UInt8[Tensor, "t 3 h w"]:
+        """The pictures of a clip, grey ones where there is none.
+
+        Args:
+            clip: of :meth:`clip`.
+        """
+        return eight_bit((self._grey() if clip is None else clip).video)
+
+    def clip_at(self, i: int, before_s: Float[Tensor, " t"]) -> TransformedClip:
+        """A clip without its pictures, whose frames are known: nothing is decoded.
+
+        Args:
+            i: its number.
+            before_s: when its frames are shown, counted from its end; NaN where it cannot be read.
+        """
+        row, planned = int(self.rows[i]), self.planned(i)
+        if not bool(torch.isfinite(before_s).all()):
+            return replace(self._grey(), video=torch.zeros(self.frames, 3, 0, 0))
+        video = self._video(row)
+        frame = self._plain.drawn(video.info.size, row)
+        store = self._gaze[video.source].store(self.table[row].video, video.fpath, video.info.size, self._say)
+        gaze = None if store is None else gaze_until(store, before_s.numpy() + planned.end_s, planned.end_s)
+        shown = None if gaze is None else gaze.through(frame)
+        return TransformedClip(torch.zeros(self.frames, 3, 0, 0), frame, before_s, shown)
+
+    @property
+    def plan(self) -> ClipPlan:
+        """How its clips lie before actions."""
+        return self._plan
+
+    def ahead(self, ahead_s: float, *, rows: Int[Tensor, " m"] | None = None) -> VideoClips:
+        """The same actions from clips that end some other time before them; nothing is drawn or changed.
+
+        Args:
+            ahead_s: seconds between a clip's end and its action.
+            rows: numbers of actions that are kept; None: all that have such a clip.
+        """
+        other = copy.copy(self)
+        other._plan, other._drawn = replace(self._plan, anticipation_s=(ahead_s, ahead_s)), None
+        usable = torch.from_numpy(other._plan.usable(self.table))
+        kept = torch.isin(self.rows, usable if rows is None else rows)
+        other.rows, other.labels, other.parts = self.rows[kept], self.labels[kept], self.parts[kept]
+        return other
 
     def _video(self, row: int) -> _Video:
         return self._videos[self._source_of[row], self.table[row].video]

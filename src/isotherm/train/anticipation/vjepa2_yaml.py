@@ -240,6 +240,7 @@ def _training(keys: StrictKeys, processes: int, notes: list[str], *, val_only: b
         notes.append(f"final_lr: one share of the peak for all probes here, {min(last):g}")
     training: dict[str, Any] = {
         "epochs": keys.number("num_epochs"),
+        "keep_epochs": 1,
         "batch": batch,
         "accumulate": processes,
         "precision": "bfloat16" if keys.take("use_bfloat16", False) else "float32",
