@@ -260,7 +260,10 @@ PICTURE = f"shapes/{PICTURES}/1.png"
         (["count", PICTURE, "--category", "red", "--trust", "mine.pt", *MODEL], "named with --allow-code mine.pt"),
         (["count", "nothing.png", "--category", "red", *MODEL], "nothing.png"),
         (["count", "broken.png", "--category", "red", *MODEL], "none of the pictures could be counted"),
-        (["eval"], "say what, as in: isotherm eval keypoints | isotherm eval grounding | isotherm eval fsc147"),
+        (
+            ["eval"],
+            "say what, as in: isotherm eval keypoints | isotherm eval grounding | isotherm eval gaze | isotherm eval fsc147",
+        ),
         (["eval", "fsc147", "nowhere", "--out", "x", *MODEL], "there is no folder nowhere"),
         (["eval", "fsc147", ".", "--out", "x", *MODEL], "has no annotation_FSC147_384.json"),
         (
