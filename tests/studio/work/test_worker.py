@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multiprocessing import Pipe
 
+import numpy as np
 import pytest
 
 pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
@@ -14,6 +15,7 @@ from isotherm.runs.read import read_items
 from isotherm.studio.work import decoded, worker
 from isotherm.studio.work.decoded import DecodedPictures
 from isotherm.studio.work.models import Models
+from isotherm.studio.work.view import ViewWriter
 
 
 def test_a_second_question_about_a_picture_does_not_decode_it_again(tmp_path, monkeypatch):
@@ -37,3 +39,13 @@ def test_a_second_question_about_a_picture_does_not_decode_it_again(tmp_path, mo
     assert (reads, len(pictures)) == ([str(fpath)], 1)
     made = [read_items(tmp_path / f"{number}")[0]["maps"][0]["method"] for number in range(2)]
     assert len(set(made)) == 2
+
+
+def test_the_page_has_the_processor_for_a_moment_after_the_first_map_of_a_run(tmp_path, monkeypatch):
+    ours, theirs = Pipe()
+    waits: list[tuple[float, bool]] = []
+    reporter = worker.PipeReporter(theirs, "1", lambda: ViewWriter(tmp_path, command="isotherm explain a.png"), "")
+    monkeypatch.setattr(reporter._cancelled, "wait", lambda seconds: waits.append((seconds, ours.poll())))
+    for name in ("a.png", "b.png"):
+        reporter.preview({"name": name}, np.zeros((8, 8, 3), np.uint8), [])
+    assert waits == [(worker.HANDOVER_S, True)]  # the page was told before, and is not waited for again

@@ -47,6 +47,11 @@ QUESTIONS: Mapping[str, str] = {
 OPENING = "opening the model"
 """The stage before the first item."""
 
+HANDOVER_S = 0.08
+"""How long the processor is left to the page when the first map of a run can be shown: what comes next (files, small
+pictures, the check) would take every core from the browser that fetches and draws the map.
+"""
+
 MOST_FAILURES = 20
 """Items that failed which are told of one by one; all are in the run's record."""
 
@@ -65,6 +70,7 @@ class PipeReporter(Reporter):
         super().__init__()
         self._pipe, self.run_id, self._inputs = pipe, run_id, inputs
         self._make_view, self._view = view, cast("ViewWriter | None", None)
+        self._has_shown = False
         self.unchecked: list[str] = []
         """Items whose check came to no end, and why."""
 
@@ -82,6 +88,9 @@ class PipeReporter(Reporter):
     def preview(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         self._writer().preview(facts, picture, maps, lines)
         self.send("shown", name=facts.get("name"))
+        if not self._has_shown:  # the others are looked at later, if at all
+            self._has_shown = True
+            self._cancelled.wait(HANDOVER_S)
 
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         self._writer().add(facts, picture, maps, lines)
