@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from isotherm.cli import main, predict_keypoints
-from isotherm.data import sources
+from isotherm.data.sources import Item
 from isotherm.errors import JobCancelled
 from isotherm.runs.read import read_run
 from isotherm.runs.record import Summary
@@ -32,7 +32,7 @@ def test_stopped_before_the_first_picture(command, stop, tmp_path, monkeypatch, 
     for name in ("a.png", "b.png"):
         Image.new("RGB", (40, 40)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "read_picture", stopping)
+    monkeypatch.setattr(Item, "load", stopping)
     assert main([*COMMANDS[command], "--out", "out"]) == 130
     said = capsys.readouterr()
     assert "stopped; what was finished is kept" in said.err
