@@ -7,8 +7,9 @@ import json
 import pytest
 import torch
 
+from isotherm.data.anticipation.classes import Classes
 from isotherm.train.anticipation import features, run
-from isotherm.train.anticipation.build import encoder_input, make_anticipation
+from isotherm.train.anticipation.build import encoder_input, make_anticipation, open_anticipation
 from isotherm.train.anticipation.features import FeatureClips, with_features
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.read import read_clips
@@ -50,6 +51,8 @@ def test_the_same_numbers_with_and_without(folder, tmp_path):
         state = torch.load(tmp_path / str(kept) / "run" / "checkpoint.pt", weights_only=True)["model"]
         ways[kept] = state, json.loads((tmp_path / str(kept) / "run" / "evaluation.json").read_text())
     assert len(ways[None][0]) > 10
+    kept = open_anticipation(tmp_path / "None" / "run" / "model.safetensors").facts["classes"]
+    assert Classes.from_json(json.dumps(kept)).actions == ((0, 8), (0, 20), (3, 8))
     for name, value in ways["float32"][0].items():
         torch.testing.assert_close(value, ways[None][0][name], atol=1e-5, rtol=1e-4)
     assert ways["float32"][1]["action_recall"] == ways[None][1]["action_recall"]

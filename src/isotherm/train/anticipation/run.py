@@ -38,6 +38,7 @@ from isotherm.train.anticipation.recipe import AnticipationRecipe
 from isotherm.train.anticipation.seen import Seen
 from isotherm.train.anticipation.task import AnticipationTask, AnticipationTraining
 from isotherm.train.anticipation.validate import Answers, answers_of
+from isotherm.train.anticipation.videos import VideoClips
 from isotherm.train.keypoint_run import git_revision
 from isotherm.train.loop import run_loop
 from isotherm.train.recipe import from_plain
@@ -94,6 +95,8 @@ def train_run(
     training, validation = read_clips(recipe.data, root=root, skip_bad=skip_bad, say=announce)
     if not len(training):
         raise InputError("no actions are left to train on; look at what was skipped")
+    # of tables, the ids of the classes: words alone need not be unique
+    ids = {"classes": json.loads(training.kept.to_json())} if isinstance(training, VideoClips) else {}
     config = in_steps(recipe.training, len(training))
     model = make_anticipation(recipe.model, training.classes, rate_hz=training.rate_hz, probes=len(config.grid))
     if callable(dpath):
@@ -120,7 +123,7 @@ def train_run(
         classes=training.classes,
         rate_hz=training.rate_hz,
         frames=training.frames,
-        facts={"training": asdict(recipe.training)},
+        facts={"training": asdict(recipe.training)} | ids,
     )
 
     def told_training(probe: int, step: int) -> None:
@@ -170,7 +173,8 @@ def train_run(
             answers = answers_of(best.model, validation, GazeUse(blind=config.gaze.blind))
             _, figures = best_probe(answers, recipe.recall_k)
             with atomic_write(dpath / EVALUATION) as file:
-                file.write(json.dumps(to_json({**best.facts, **figures}), indent=1).encode())
+                facts = {name: value for name, value in best.facts.items() if name != "classes"}
+                file.write(json.dumps(to_json({**facts, **figures}), indent=1).encode())
         if worker.first:
             folder.write_parquet()
     return best
