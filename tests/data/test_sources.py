@@ -124,6 +124,7 @@ def test_one_bad_picture_does_not_stop_a_folder(folder):
 
 def test_nothing_is_decoded_before_it_is_asked_for(folder, monkeypatch):
     monkeypatch.setattr(sources, "read_picture", lambda *a, **k: pytest.fail("decoded too early"))
+    monkeypatch.setattr(sources.Item, "load", lambda *a, **k: pytest.fail("decoded too early"))
     assert len(list(expand([folder]))) == 3
 
 
