@@ -65,6 +65,10 @@ def test_training_draws_anew_in_every_epoch_by_the_clips_own_numbers(folder):
     assert all(0.1 <= float(b.ahead_s[0]) <= 0.5 for b in again)
     assert not torch.equal(again[0].video, again[1].video)
     assert "every epoch" in training.changes
+    fixed, _, _ = clips(folder, training_anticipation_s=[0.2, 0.2], augmentation={"flip": 0.5})
+    crops = [fixed.batch(index[1:], torch.tensor([e])) for e in range(2)]
+    assert torch.equal(crops[0].ahead_s, crops[1].ahead_s)
+    assert not torch.equal(crops[0].video, crops[1].video)
     assert clips(folder, training_anticipation_s=[0.2, 0.2])[0].changes == ""
 
 
