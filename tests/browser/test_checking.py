@@ -81,6 +81,19 @@ def test_the_map_is_there_before_its_verdict_and_everything_says_so(page_of, stu
         assert run in [one["id"] for one in found]
 
 
+def test_a_question_right_behind_the_end_of_another_has_its_map_at_once(page_of, seeds):
+    """What the page puts off for the run that has ended must not swallow that there is another map."""
+    desk = StudioPage(page_of())
+    first = asked(desk, next(seeds))
+    cancel(desk)
+    verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
+    desk.page.get_by_label("Seed", exact=True).fill(str(next(seeds)))
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_function("(first) => !location.hash.includes(first)", arg=first, timeout=RUN_MS)
+    verdict(desk).get_by_text(CHECKING).wait_for(timeout=RUN_MS)
+    cancel(desk)
+
+
 def test_the_verdict_comes_into_its_place_and_is_told(page_of, seeds):
     desk = StudioPage(page_of())
     desk.sample("Scene 3")

@@ -19,6 +19,6 @@ def test_the_persons_own_gaze_says_what_happens_next(tmp_path):
     assert model == "tiny-anticipation"
     assert table.row_count == 3
     assert len(entries) == 4
-    assert "the person looked" in item["gaze"]
+    assert "NSS" in item["gaze"]
     names = {f.name for f in (tmp_path / "demo").iterdir()}
     assert {"clip.mp4", "clip-gaze.parquet", "clip-gaze-panels.mp4"} <= names

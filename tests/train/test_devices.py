@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
+import subprocess
 import sys
-import traceback
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 
@@ -22,46 +18,19 @@ from isotherm.train.run_folder import RunFolder
 from rigs.dots import CONFIG, dots, model
 
 SCRIPT = """
+import os
 import sys
 sys.path.insert(0, {tests!r})
 sys.modules["torchmetrics"] = None  # Lightning asks for its version, which loads it and all that it measures with
 import torch
 torch.set_num_threads(1)
-from train.test_devices import share
-share(sys.argv[1])
+from isotherm.train.devices import Devices
+from train.test_devices import train
+worker = Devices(accelerator="cpu", devices=2).worker()
+train(worker, worker.agree(sys.argv[1] + str(worker.rank)))
+worker.agree("done")
+os.write(1, f"finished {{worker.rank}} {{worker.world}}\\n".encode())  # at once: both write to one pipe
 """
-
-
-def share(run):
-    """What each of two processes does, of which the first starts the second."""
-    worker = Devices(accelerator="cpu", devices=2).worker()
-    train(worker, worker.agree(run + str(worker.rank)))
-    worker.agree("done")
-    os.write(1, f"finished {worker.rank} {worker.world}\n".encode())  # at once: both write to one file
-
-
-def forked(script, run, said):
-    """The script as a program is started, yet in a fork of this process, which has imported all that it needs.
-
-    Returns:
-        The code that it ends with.
-    """
-    if not (pid := os.fork()):
-        code = 1
-        try:
-            for number in (1, 2):
-                os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-            warnings.simplefilter("ignore")
-            jaxtyping.config.update("jaxtyping_disable", True)
-            sys.modules.setdefault("torchmetrics", None)
-            sys.argv, sys.modules["__main__"].__spec__ = [str(script), run], None  # by which Lightning starts the other
-            share(run)
-            code = 0
-        except BaseException:
-            os.write(2, traceback.format_exc().encode())
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def train(worker, run):
@@ -78,9 +47,14 @@ def test_two_processes_train_what_one_trains(tmp_path):
     train(Devices(accelerator="cpu", devices=1).worker(), str(tmp_path / "run1-0"))
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
-    said = tmp_path / "said.txt"
-    assert forked(script, str(tmp_path / "run2-"), said) == 0, said.read_text()
-    assert sorted(re.findall("finished .*", said.read_text())) == ["finished 0 2", "finished 1 2"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(tmp_path / "run2-")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "finished 0 2" in done.stdout
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
     assert one["step"] == two["step"] == 12
     # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step

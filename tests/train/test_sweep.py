@@ -134,8 +134,9 @@ def test_every_kind_of_recipe_offers_what_a_sweep_needs(task, tmp_path):
     module = recipe_module(task)
     assert set(module.METRICS.values()) <= {"less", "more"}
     assert str(tmp_path) in module.usage_of(tmp_path)
-    sources = {"keypoints": {"format": "generated"}, "grounding": {"format": "tabletop"}}
-    plain = {"data": {"train": [sources[task]]}} if task in sources else {}
+    generated = {"format": "generated"}
+    sources = {"keypoints": generated, "grounding": {"format": "tabletop"}, "anticipation": generated}
+    plain = {"data": {"train": [sources[task]], "validation": [sources[task]]}} if task in sources else {}
     plain["training"] = {"rate": 0.5, **({"backbone_rate": 1.0} if task == "keypoints" else {})}
     assert module.recipe_from(plain, where="here", judged=True).training.rate == 0.5
     with pytest.raises(OptionError, match=r"here: training\.colour is not an option"):

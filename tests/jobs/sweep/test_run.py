@@ -156,7 +156,7 @@ def test_trials_killed_half_way_and_gone_on_with(folder, monkeypatch, capsys):
     assert {t.dpath for t in trials} == set(dpaths)
     assert all(t.step in (2, 4, 6) and t.best > 0 for t in trials)
     assert printed.count("finished") == 3, printed
-    assert re.findall("trial sigma=(.), rate=0.001 starts", told) == ["2", "3"], told
+    assert sorted(re.findall("trial sigma=(.), rate=0.001 starts", told)) == ["2", "3"], told  # two at once
     assert "3 trials (3 finished)" in (sweep / "report.html").read_text()
 
 

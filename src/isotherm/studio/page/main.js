@@ -6,6 +6,7 @@ import { Ask } from "./ask.js";
 import { watcher } from "./away.js";
 import { byId, fail, say } from "./dom.js";
 import { HistoryList } from "./history.js";
+import { Later } from "./later.js";
 import { modelsOf } from "./offered.js";
 import { isVideo } from "./names.js";
 import { Tray } from "./pictures.js";
@@ -30,7 +31,7 @@ class Studio {
     this.pair = null; // runs of two models over the same pictures, shown together when none of them is open
     /** @type {import("./gallery.js").Gallery | null} */
     this.gallery = null;
-    this.growing = 0;
+    this.growing = new Later(GROW_MS);
     this.ask = /** @type {Ask} */ (/** @type {unknown} */ (null));
     this.tray = new Tray(byId("pictures"), state, { changed: () => this.ask?.refresh() });
     this.ask = new Ask(byId("question"), state, { ask: (options, second) => this.explain(options, second), pictures: () => this.tray.chosen, onlyShown: () => this.onlyShown() });
@@ -159,7 +160,6 @@ class Studio {
 
   /** A picture of a run can be shown: it is, while its files are written and others are worked on. @param {string} id @param {boolean} mine */
   item(id, mine) {
-    if (this.growing) return;
     const count = mine && !this.pair && this.place.run !== id ? this.tray.chosen.length + this.videos : 0, several = count > 1;
     if (count === 1) {
       const place = { run: id, picture: 0, map: 0, versus: "" };
@@ -168,11 +168,10 @@ class Studio {
       return;
     }
     if (!several && this.place.run !== id) return;
-    this.growing = window.setTimeout(() => {
-      this.growing = 0;
+    this.growing.once(id, () => {
       if (this.place.run === id && this.shown.run?.id === id) void this.shown.grow().catch(fail);
       else if (several) this.move({ run: id, picture: 0, map: 0, versus: "" });
-    }, GROW_MS);
+    });
   }
 
   /** How many of the pictures asked about have many moments. */
