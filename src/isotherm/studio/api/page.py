@@ -59,6 +59,17 @@ def _answer(files: Mapping[str, PageFile], name: str, tag: str | None, encodings
     headers = {"etag": file.tag, "cache-control": "no-cache", "vary": "accept-encoding"}
     if tag is not None and file.tag in tag:
         return Response(status_code=304, headers=headers)
+    return packed_answer(file, encodings, headers)
+
+
+def packed_answer(file: PageFile, encodings: str | None, headers: Mapping[str, str]) -> Response:
+    """What is in a file, as gzip where that is taken and the file is large.
+
+    Args:
+        file: ready to be sent.
+        encodings: that are taken.
+        headers: of the answer.
+    """
     if encodings and "gzip" in encodings and len(file.content) > SMALL:
         return Response(file.packed, media_type=file.kind, headers={**headers, "content-encoding": "gzip"})
-    return Response(file.content, media_type=file.kind, headers=headers)
+    return Response(file.content, media_type=file.kind, headers=dict(headers))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args, get_type_hints
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 
 from isotherm.draw.page_settings import page_settings
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.studio.api import live, videos
 from isotherm.studio.api.examples import STATE, answered
+from isotherm.studio.api.page import Encodings, packed_answer
 from isotherm.studio.api.pictures import MOST_BYTES
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.runs import MOST_PICTURES
+from isotherm.studio.page_files import PageFile
 from isotherm.studio.samples import samples
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -23,9 +27,9 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["page"])
 
     @router.get("/api/state", responses={**answered(STATE), **refusals()})
-    def state() -> dict[str, Any]:
+    def state(accept_encoding: Encodings = None) -> Response:
         """Models, methods, devices, cameras, samples, limits, what maps are drawn with, and the run to open with."""
-        return {
+        facts: dict[str, Any] = {
             "version": __version__,
             "example": next(iter(studio.example), None),
             "cameras": studio.cameras.facts(),
@@ -44,5 +48,7 @@ def routes(studio: Studio) -> APIRouter:
             "trust": list(get_args(get_type_hints(ExplainJob)["trust"])),
             **studio.facts,
         }
+        file = PageFile(json.dumps(facts).encode(), "application/json")
+        return packed_answer(file, accept_encoding, {"vary": "accept-encoding"})
 
     return router
