@@ -7,8 +7,9 @@ import copy
 import pytest
 
 from isotherm.errors import OptionError
+from isotherm.gaze.fusion.choose import FUSIONS
 from isotherm.train.anticipation.arms import WORDS, arm_recipe
-from isotherm.train.anticipation.run import recipe_from
+from isotherm.train.anticipation.run import BEST, recipe_from, train_run
 from rigs.anticipation import plain_anticipation
 
 
@@ -35,6 +36,13 @@ def test_an_arm_changes_what_it_says(arm):
         "fusion:attention_bias": {"model.fusion.name"},
     }
     assert changed == expected.get(arm, {"training.gaze.condition"})
+
+
+@pytest.mark.parametrize("arm", [*WORDS, *(f"fusion:{name}" for name in FUSIONS)])
+def test_every_arm_can_be_trained(arm, tmp_path):
+    recipe = recipe_from(arm_recipe(plain_anticipation(steps=1, keep_every=1), arm, seed=0))
+    train_run(recipe, tmp_path / "run", root=tmp_path)
+    assert (tmp_path / "run" / BEST).is_file()
 
 
 def test_gaze_from_elsewhere_is_for_every_source():

@@ -93,7 +93,7 @@ def test_a_probe_is_taken_without_touching_the_model():
 def test_a_part_that_would_never_learn_stops_the_run(tmp_path, monkeypatch):
     """The published recipe has its new embedding behind a wrapper without gradients."""
     plain = plain_anticipation()
-    real = run.AnticipationTask.part
+    real = run.AnticipationTask.losses
 
     def without(self, forward, *arguments, **options):
         fusion, self.net.fusion = self.net.fusion, None
@@ -102,7 +102,7 @@ def test_a_part_that_would_never_learn_stops_the_run(tmp_path, monkeypatch):
         finally:
             self.net.fusion = fusion
 
-    monkeypatch.setattr(run.AnticipationTask, "part", without)
+    monkeypatch.setattr(run.AnticipationTask, "losses", without)
     with pytest.raises(OptionError, match=r"fusion\.gate\.weight"):
         train_run(recipe_from(plain), tmp_path / "run", root=tmp_path)
     assert not (tmp_path / "run").exists()

@@ -21,7 +21,6 @@ from torch import nn
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError
 from isotherm.gaze.model import AnticipationModel
-from isotherm.gaze.trainable import check_gradients
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.anticipation.build import (
@@ -33,9 +32,9 @@ from isotherm.train.anticipation.build import (
 from isotherm.train.anticipation.clip_data import HEADS, ClipData
 from isotherm.train.anticipation.features import with_features
 from isotherm.train.anticipation.gaze_use import GazeUse
+from isotherm.train.anticipation.proof import prove_gradients
 from isotherm.train.anticipation.read import read_clips
 from isotherm.train.anticipation.recipe import AnticipationRecipe
-from isotherm.train.anticipation.seen import Seen
 from isotherm.train.anticipation.task import AnticipationTask, AnticipationTraining
 from isotherm.train.anticipation.validate import Answers, answers_of
 from isotherm.train.anticipation.videos import VideoClips
@@ -114,7 +113,6 @@ def train_run(
     training, validation = prepared(training), None if validation is None else prepared(validation)
     task = AnticipationTask(config, model, training)
     prove_gradients(task)
-    task.seen = Seen()  # what the proof has seen does not count
     folder = RunFolder(dpath, recipe.deciding())
     announce(described(model, recipe, training, validation))
     bare = TrainedAnticipation(
@@ -193,26 +191,6 @@ def in_steps(config: AnticipationTraining, clips: int) -> AnticipationTraining:
     if config.epochs is None:
         return config
     return replace(config, steps=max(1, math.ceil(config.epochs * clips / config.batch)), epochs=None)
-
-
-def prove_gradients(task: AnticipationTask) -> None:
-    """Raise where something that is to be trained would never change.
-
-    Args:
-        task: whose first two clips are asked.
-
-    Raises:
-        OptionError: with the names of the parameters.
-    """
-    index = torch.arange(min(2, task.count))
-    device = next(task.net.parameters()).device
-    declared = {id(p) for group in task.groups() for p in group.parameters}
-    names = [name for name, p in task.net.named_parameters() if id(p) in declared]
-
-    def loss() -> torch.Tensor:
-        return task.part(task.net, index, torch.zeros_like(index), done=0.0, device=device).loss
-
-    check_gradients(task.net, loss, names)
 
 
 def best_probe(answers: Answers, k: int) -> tuple[int, dict[str, float]]:

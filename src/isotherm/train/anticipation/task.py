@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.errors import OptionError
+from isotherm.gaze.inputs import GazeInputs
 from isotherm.gaze.model import AnticipationModel
 from isotherm.gaze.objective import ClassLoss, anticipation_loss
 from isotherm.train.anticipation.build import encoder_input
@@ -154,17 +155,40 @@ class AnticipationTask(Task):
         batch = self._batch(index, epoch)
         gaze = None
         if self.net.fusion is not None:
-            gaze = self.config.gaze.in_training(batch.gaze, index, epoch, self.config.seed).to(device)
-        shown = encoder_input(batch, device, blind=self.config.gaze.blind)
-        logits = forward(shown, gaze, ahead_s=batch.ahead_s.to(device))
-        labels = labels_of(batch, device)
-        self.seen.add(logits, labels)
-        with torch.autocast(device.type, enabled=False):
-            losses = anticipation_loss(
-                {name: values.float() for name, values in logits.items()}, labels, loss=self.config.loss
-            )
+            gaze = self.config.gaze.in_training(batch.gaze, index, epoch, self.config.seed)
+        losses, logits = self.losses(forward, batch, gaze, device=device, blind=self.config.gaze.blind)
+        self.seen.add(logits, labels_of(batch, device))
         # the published loss is a sum over the batch, to which Adam's steps are blind; the loop's is a mean over clips
         return Part(losses.sum() / (len(index) if self.config.loss == "focal" else 1), None)
+
+    def losses(
+        self,
+        forward: nn.Module,
+        batch: ClipBatch,
+        gaze: GazeInputs | None,
+        *,
+        device: torch.device,
+        blind: bool = False,
+    ) -> tuple[Float[Tensor, "*p"], dict[str, Float[Tensor, "..."]]]:
+        """(loss of each probe, logits by head).
+
+        Args:
+            forward: the model.
+            batch: of clips.
+            gaze: what the model is told; None: it takes none.
+            device: of the model.
+            blind: grey pictures in place of the video.
+        """
+        shown = encoder_input(batch, device, blind=blind)
+        known = None if gaze is None or self.net.fusion is None else gaze.to(device)
+        logits = forward(shown, known, ahead_s=batch.ahead_s.to(device))
+        with torch.autocast(device.type, enabled=False):
+            losses = anticipation_loss(
+                {name: values.float() for name, values in logits.items()},
+                labels_of(batch, device),
+                loss=self.config.loss,
+            )
+        return losses, logits
 
 
 def _key(index: Int[Tensor, " b"], epoch: Int[Tensor, " b"]) -> tuple[tuple[int, ...], tuple[int, ...]]:
