@@ -74,6 +74,16 @@ def test_a_gif_has_every_frame_at_its_time(tmp_path):
     assert ends == [30, 70, 100, 130, 170, 200, 230]  # 33.3 ms each, to the hundredth of a second, without drift
 
 
+@pytest.mark.parametrize(
+    ("times_s", "error", "words"),
+    [([0.0, 0.2, 0.2], OptionError, "frame 2 is shown at 0.2 s"), ([0.0, 0.2], ShapeError, "a time for each frame")],
+)
+def test_times_belong_to_frames_and_grow(tmp_path, times_s, error, words):
+    with pytest.raises(error, match=words):
+        save_animation(pictures(3), tmp_path / "a.gif", times_s=times_s)
+    assert not (tmp_path / "a.gif").exists()
+
+
 def test_an_mp4_has_every_frame_colour_and_the_command(tmp_path):
     import av
 

@@ -14,7 +14,7 @@ from isotherm.draw.gaze import DOT
 from isotherm.errors import ShapeError
 from isotherm.gaze.film import film_gaze, gaze_track
 from rigs.gaze import SIZE, wandering
-from rigs.videos import write_clip
+from rigs.videos import numbered_clip, write_clip
 
 
 def test_a_recording_is_drawn_by_its_states():
@@ -41,6 +41,24 @@ def test_every_frame_has_the_gaze_of_its_own_time(tmp_path):
     some = film_gaze(video, gaze, tmp_path / "some.gif", every=2, start_s=0.2, look=look)
     with Image.open(some) as file:
         assert file.n_frames == 3
+
+
+@pytest.mark.parametrize("name", ["gaze.mp4", "gaze.gif"])
+def test_a_film_keeps_the_times_of_a_variable_rate(tmp_path, name):
+    """At the mean rate, the frames behind a long one are up to half a second early."""
+    times = np.array([0.0, 0.04, 0.08, 0.6, 0.64, 0.68, 0.72, 1.2])
+    video = numbered_clip(tmp_path / "clip.mp4", times)
+    gaze = GazeRecording.of(times, np.full((8, 2), 20.0), size=(48, 96))
+    film = film_gaze(video, gaze, tmp_path / name)
+    if name.endswith("gif"):
+        with Image.open(film) as file:
+            lasting = [(file.seek(i), file.info["duration"])[1] for i in range(8)]
+        shown = np.cumsum([0, *lasting[:-1]]) / 1e3
+    else:
+        shown = np.array([frame.time_s for frame in read_frames(film)])
+    np.testing.assert_allclose(shown, times, atol=1e-3)
+    later = film_gaze(video, gaze, tmp_path / "later.mp4", start_s=0.05, every=2)
+    np.testing.assert_allclose([f.time_s for f in read_frames(later)], times[[2, 4, 6]] - times[2], atol=1e-3)
 
 
 def test_a_recording_of_another_video_is_refused(tmp_path):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,10 @@ from isotherm.draw.text import PAPER
 from isotherm.errors import InputError, MissingExtraError, OptionError, ShapeError
 from isotherm.heatmap import Heatmap
 
+TICK = Fraction(1, 90_000)
+"""Seconds in which the times of frames are counted; whole numbers of it make the distances of usual rates."""
+Shown = tuple[Image.Image, Fraction]
+"""A frame, and when it is shown."""
 Boxes = Tensor | np.ndarray | Sequence[Sequence[float]]
 
 
@@ -99,6 +103,7 @@ def save_animation(
     fpath: str | os.PathLike[str],
     *,
     fps: float | Fraction = 10.0,
+    times_s: Iterable[float] | None = None,
     command: str | None = None,
     side: int | None = None,
 ) -> Path:
@@ -109,6 +114,8 @@ def save_animation(
             frame at a time in memory; a GIF holds all of them, in 256 colours each.
         fpath: ends in .gif or .mp4.
         fps: frames a second, above 0; a GIF counts in hundredths of a second, and players slow down above 50.
+        times_s: when each frame is shown, for frames that do not follow each other at one rate; the film begins with the
+            first. One is read with each frame, and ``fps`` is then for how long the last frame is shown.
         command: the command that makes this animation again: printed below every frame and kept in the file.
         side: the longer side in pixels; larger frames are made smaller.
 
@@ -117,27 +124,42 @@ def save_animation(
 
     Raises:
         InputError: another suffix, no such folder, or no frames at all.
-        ShapeError: a frame of another size than the first.
-        OptionError: fps that is not above 0.
+        ShapeError: a frame of another size than the first, or a frame without a time.
+        OptionError: fps that is not above 0, or a time that is not later than the one before.
         MissingExtraError: an MP4 without PyAV.
     """
     fpath = Path(fpath)
-    writers: dict[str, Callable[[Iterator[Image.Image], IO[bytes], Fraction, str | None], None]] = {
-        ".gif": _write_gif,
-        ".mp4": _write_mp4,
-    }
-    if fpath.suffix.lower() not in writers:
+    if fpath.suffix.lower() not in (".gif", ".mp4"):
         raise InputError(f"cannot save an animation as {fpath.name!r}; the name must end in .gif or .mp4")
     if not fps > 0:
         raise OptionError(f"fps is {fps}; expected frames a second, above 0")
     rate = Fraction(fps).limit_denominator(1001)
-    ready = _ready(frames, command, side)
+    moments = (i / rate for i in count()) if times_s is None else _moments(times_s)
+    ready = zip(_ready(frames, command, side), moments, strict=False)
     first = next(ready, None)
     if first is None:
         raise InputError(f"there are no frames to write to {fpath.name!r}; expected at least one")
     with atomic_write(fpath) as file:
-        writers[fpath.suffix.lower()](chain([first], ready), file, rate, command)
+        if fpath.suffix.lower() == ".gif":
+            _write_gif(chain([first], ready), file, rate, command)
+        else:
+            _write_mp4(chain([first], ready), file, rate, command, tick=1 / rate if times_s is None else TICK)
     return fpath
+
+
+def _moments(times_s: Iterable[float]) -> Iterator[Fraction]:
+    """Counted from the first one, in ticks."""
+    first, before = None, None
+    for index, time_s in enumerate(times_s):
+        first = time_s if first is None else first
+        moment = round((time_s - first) / TICK) * TICK
+        if before is not None and not moment > before:
+            raise OptionError(
+                f"frame {index} is shown at {time_s} s; expected a time later than that of the frame before"
+            )
+        yield moment
+        before = moment
+    raise ShapeError("there are more frames than times_s; expected a time for each frame")
 
 
 def _ready(frames: Iterable[Picture], command: str | None, side: int | None) -> Iterator[Image.Image]:
@@ -153,13 +175,17 @@ def _ready(frames: Iterable[Picture], command: str | None, side: int | None) -> 
         yield add_footer(image, command) if command else image
 
 
-def _write_gif(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, command: str | None) -> None:
+def _write_gif(frames: Iterator[Shown], file: IO[bytes], rate: Fraction, command: str | None) -> None:
     def timed() -> Iterator[Image.Image]:
-        for index, frame in enumerate(frames):
+        frame, moment = next(frames)
+        for following in chain(frames, [None]):
+            end = moment + 1 / rate if following is None else following[1]
             paletted = frame.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
             # each frame ends at the hundredth of a second nearest to its true end, so that errors do not add up
-            paletted.info["duration"] = 10 * (round(100 * (index + 1) / rate) - round(100 * index / rate))
+            paletted.info["duration"] = 10 * (round(100 * end) - round(100 * moment))
             yield paletted
+            if following is not None:
+                frame, moment = following
 
     timed_frames = timed()
     first = next(timed_frames)
@@ -167,7 +193,9 @@ def _write_gif(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, c
     first.save(file, "GIF", save_all=True, append_images=timed_frames, loop=0, **comment)
 
 
-def _write_mp4(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, command: str | None) -> None:
+def _write_mp4(
+    frames: Iterator[Shown], file: IO[bytes], rate: Fraction, command: str | None, *, tick: Fraction
+) -> None:
     try:
         import av
         from av.video.reformatter import Colorspace
@@ -178,12 +206,13 @@ def _write_mp4(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, c
         if command:
             container.metadata["comment"] = command
         stream = None
-        for frame in frames:
+        for frame, moment in frames:
             if stream is None:
                 stream = container.add_stream(codec, rate=rate)
                 stream.width, stream.height = frame.width + frame.width % 2, frame.height + frame.height % 2
                 stream.pix_fmt = "yuv420p"  # the one that every player shows; it needs even sides
                 context = stream.codec_context
+                context.time_base = tick
                 context.color_primaries = context.color_trc = context.colorspace = 1  # BT.709, said and done
                 if codec == "libx264":
                     context.options = {"crf": "20", "preset": "medium"}
@@ -192,6 +221,8 @@ def _write_mp4(frames: Iterator[Image.Image], file: IO[bytes], rate: Fraction, c
                 even.paste(frame, (0, 0))
                 frame = even
             picture = av.VideoFrame.from_ndarray(np.asarray(frame), format="rgb24")
-            container.mux(stream.encode(picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)))
+            picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+            picture.pts, picture.time_base = int(moment / tick), tick
+            container.mux(stream.encode(picture))
         if stream is not None:
             container.mux(stream.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def film_gaze(
         say: told how many frames are drawn.
 
     Returns:
-        The path written: frames at the video's mean rate.
+        The path written: every frame at its own time, counted from the first that is drawn.
 
     Raises:
         ShapeError: the video has another size than the recording says.
@@ -80,10 +81,11 @@ def film_gaze(
         raise ShapeError(
             f"the video is {info.size[1]} x {info.size[0]} pixels and the gaze is of one of {gaze.size[1]} x {gaze.size[0]}; is it of another video?"
         )
-    frames = read_frames(video, every=every, start_s=start_s, end_s=end_s)
+    frames, timed = tee(read_frames(video, every=every, start_s=start_s, end_s=end_s))
     rate = Fraction(info.rate_hz or 25).limit_denominator(1001) / every
     drawn = _drawn(frames, gaze_track(gaze), look, say)
-    return save_animation(drawn, fpath, fps=rate, command=command, side=side)
+    times_s = (frame.time_s for frame in timed)
+    return save_animation(drawn, fpath, fps=rate, times_s=times_s, command=command, side=side)
 
 
 def _drawn(frames: Iterator[VideoFrame], track: GazeTrack, look: GazeLook | None, say: Say) -> Iterator[Image.Image]:

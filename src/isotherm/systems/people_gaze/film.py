@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,15 @@ def film_people(
     """
     info = probe_video(video)
     rate = Fraction(info.rate_hz or 25).limit_denominator(1001) / choice.every
-    frames = read_frames(
-        video, every=choice.every, max_frames=choice.max_frames, start_s=choice.start_s, end_s=choice.end_s
+    frames, timed = tee(
+        read_frames(
+            video, every=choice.every, max_frames=choice.max_frames, start_s=choice.start_s, end_s=choice.end_s
+        )
     )
     size = drawn_size(info.size, side)
     look = as_style(style) if style is not None else STYLES["isotherm"]
     drawn = _frames(people, parts, (frame.array() for frame in frames), size, boxed, look, say)
-    return save_animation(drawn, fpath, fps=rate, command=command)
+    return save_animation(drawn, fpath, fps=rate, times_s=(frame.time_s for frame in timed), command=command)
 
 
 def drawn_size(size: Size, most_side: int) -> Size:
