@@ -114,8 +114,8 @@ def save_animation(
             frame at a time in memory; a GIF holds all of them, in 256 colours each.
         fpath: ends in .gif or .mp4.
         fps: frames a second, above 0; a GIF counts in hundredths of a second, and players slow down above 50.
-        times_s: when each frame is shown, for frames that do not follow each other at one rate; the film begins with the
-            first. One is read with each frame, and ``fps`` is then for how long the last frame is shown.
+        times_s: when each frame is shown, for frames that do not follow each other at one rate; the film begins with
+            the first. One is read with each frame, and ``fps`` is then for how long the last frame is shown.
         command: the command that makes this animation again: printed below every frame and kept in the file.
         side: the longer side in pixels; larger frames are made smaller.
 

@@ -58,9 +58,7 @@ def film_people(
     info = probe_video(video)
     rate = Fraction(info.rate_hz or 25).limit_denominator(1001) / choice.every
     frames, timed = tee(
-        read_frames(
-            video, every=choice.every, max_frames=choice.max_frames, start_s=choice.start_s, end_s=choice.end_s
-        )
+        read_frames(video, every=choice.every, max_frames=choice.max_frames, start_s=choice.start_s, end_s=choice.end_s)
     )
     size = drawn_size(info.size, side)
     look = as_style(style) if style is not None else STYLES["isotherm"]
