@@ -63,8 +63,9 @@ def test_every_figure_by_hand():
     assert math.isnan(palooza["width_line_err_cm"])
     assert math.isnan(palooza["point_err_cm"])
     assert palooza["line_err_px"] == pytest.approx(3)
-    assert palooza["oob_points_frac"] == pytest.approx(0.25)  # 28 lies below a picture of 20 rows
-    assert hawaii["oob_points_frac"] == 0
+    assert palooza["predicted_oob_frac"] == pytest.approx(0.25)  # 28 lies below a picture of 20 rows
+    assert palooza["oob_points_frac"] == pytest.approx(0.5)  # of the true points, of which two are known
+    assert hawaii["oob_points_frac"] == hawaii["predicted_oob_frac"] == 0
     assert whole["pck@0.02"] == pytest.approx((0 + 0 + 0.5) / 3)
     assert whole["pck@0.05"] == pytest.approx((1 + 1 + 0.5) / 3)
     k = (2 * 0.05) ** 2

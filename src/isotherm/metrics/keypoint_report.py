@@ -109,10 +109,11 @@ def report_keypoints(
 
     Returns:
         ``point_err_px``, ``point_err_cm``: distances of points. ``line_err_px``, ``line_err_cm``,
-        ``<line>_line_err_cm``: absolute errors of lengths. ``oob_points_frac``: predicted points outside of their
-        picture. ``pck@0.05``: share of points off by at most so much of the square root of the area. ``oks``. With
-        covariances ``inside_95``, the share of places inside of their 95 % ellipse, and ``nll``, the Gaussian negative
-        log-likelihood in nats (density per pixel squared).
+        ``<line>_line_err_cm``: absolute errors of lengths. ``oob_points_frac``: true points of known place that lie
+        outside of their picture; ``predicted_oob_frac``: predicted points that do. ``pck@0.05``: share of points off by
+        at most so much of the square root of the area. ``oks``. With covariances ``inside_95``, the share of places
+        inside of their 95 % ellipse, and ``nll``, the Gaussian negative log-likelihood in nats (density per pixel
+        squared).
 
     Raises:
         ShapeError: parts that do not fit.
@@ -135,7 +136,9 @@ def report_keypoints(
         in_cm = to_cm(lengths, truth.px_per_cm)
         each |= {"line_err_px": lengths.nanmean(1), "line_err_cm": in_cm.nanmean(1)}
         each |= {f"{name}_line_err_cm": in_cm[:, i] for i, name in enumerate(lines)}
-    each["oob_points_frac"] = out_of_bounds(xy, truth.sizes).double().mean(1)
+    beyond = out_of_bounds(torch.where(known[..., None], truth.points, 0.0), truth.sizes).double()
+    each["oob_points_frac"] = torch.where(known, beyond, torch.nan).nanmean(1)
+    each["predicted_oob_frac"] = out_of_bounds(xy, truth.sizes).double().mean(1)
     share = errors / truth.area.double().sqrt()[:, None]
     for at in PCK_AT:
         each[f"pck@{at:g}"] = torch.where(known, (share <= at).double(), torch.nan).nanmean(1)

@@ -17,6 +17,7 @@ from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
 from isotherm.models.backbone import Backbone
 from isotherm.ops.place import place
 from isotherm.points import Points, State
+from isotherm.train.map_figures import MapKind
 
 
 class KeypointModel(nn.Module):
@@ -84,6 +85,11 @@ class Objective:
             raise OptionError(
                 f"coordinates is {self.coordinates} with loss {self.loss}; expected at least 0, and 0 with 'mse', whose decoder follows no gradient far from the peak"
             )
+
+    @property
+    def map_kind(self) -> MapKind:
+        """What the maps are."""
+        return "peak" if self.loss == "mse" else "logits"
 
     def sigma_at(self, done: float) -> float:
         """Sigma when this share of the run is done."""

@@ -25,7 +25,16 @@ from isotherm.progress import Say, silent
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoint_predict import predict_cached
 
-LOGGED = ("point_err_px", "point_err_cm", "line_err_cm", "oob_points_frac", "oks", "inside_95", "nll")
+LOGGED = (
+    "point_err_px",
+    "point_err_cm",
+    "line_err_cm",
+    "oob_points_frac",
+    "predicted_oob_frac",
+    "oks",
+    "inside_95",
+    "nll",
+)
 """Figures that are logged in a run; the first judges it, and less is better."""
 
 

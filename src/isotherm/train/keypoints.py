@@ -13,6 +13,7 @@ from isotherm.data.keypoint_augment import Augmentation, draw, mirrored_points, 
 from isotherm.data.keypoint_cache import CachedKeypoints
 from isotherm.data.keypoints import KeypointSet
 from isotherm.frame import Frame, Size
+from isotherm.metrics.point_errors import out_of_bounds, place_known
 from isotherm.points import Points
 from isotherm.progress import Say, silent
 from isotherm.train.backbone_training import BackboneTraining
@@ -67,6 +68,15 @@ def make_batch(
     return Batch(recolour(warped, drawn, config.augmentation), frame, Points(points.to(device), state=state.to(device)))
 
 
+def outside(batch: Batch) -> float:
+    """The share of the points of known place that lie outside of what the model is shown; 0 where there are none."""
+    assert batch.points.state is not None
+    known = place_known(batch.points.state)
+    at = batch.frame.points_from_source(torch.where(known[..., None], batch.points.xy, 0.0))
+    size = torch.tensor(batch.frame.size, device=at.device).expand(len(at), 2)
+    return float((out_of_bounds(at, size) & known).sum() / known.sum().clamp(min=1))
+
+
 class KeypointTask(Task):
     """Maps of points, trained as the objective says.
 
@@ -88,7 +98,7 @@ class KeypointTask(Task):
     def watch(self) -> CollapseWatch:
         """Maps of keypoints collapse together."""
         cells = self.output_frame(Frame.identity(self.config.size)).size
-        return CollapseWatch("peak" if self.config.objective.loss == "mse" else "logits", cells)
+        return CollapseWatch(self.config.objective.map_kind, cells, names=self.kind.names)
 
     def labelled(self, index: Int[Tensor, " b"]) -> tuple[int, int]:
         counts = self.config.objective.counts(self.data.state[index])
@@ -109,7 +119,7 @@ class KeypointTask(Task):
             loss = self.config.objective.loss_of(
                 maps, batch.points, self.output_frame(batch.frame), done=done, exchangeable=self.kind.exchangeable
             )
-        return Part(loss, maps)
+        return Part(loss, maps, {"oob_points_frac": outside(batch)})
 
 
 def train_keypoints(

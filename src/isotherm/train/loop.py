@@ -23,7 +23,7 @@ from isotherm.errors import IsothermError, OptionError
 from isotherm.progress import Progress, Say, silent
 from isotherm.train.average import WeightAverage
 from isotherm.train.parameters import ParameterGroup
-from isotherm.train.run_folder import RunFolder
+from isotherm.train.run_folder import RunFolder, validation_column
 from isotherm.train.schedule import Schedule
 from isotherm.train.watch import Watch
 from isotherm.train.worker import Alone, Worker
@@ -58,6 +58,8 @@ class LoopConfig:
         compiled: through torch.compile.
         log_every, keep_every: steps between lines of figures, and between checkpoints with their validation.
         patience: validations without an improvement after which the run ends, or None.
+        wall_hours: hours of one start after which the run is validated, kept and left, to be gone on with; None: as
+            long as it takes. It decides no numbers, so a run may be gone on with under another limit.
         stop_collapsed: stop, and say so, where the task's watch is alarmed, as by uniform maps; otherwise it is only
             said.
     """
@@ -76,6 +78,7 @@ class LoopConfig:
     log_every: int = 20
     keep_every: int = 200
     patience: int | None = None
+    wall_hours: float | None = None
     stop_collapsed: bool = False
 
     def __post_init__(self) -> None:
@@ -98,6 +101,8 @@ class LoopConfig:
             raise OptionError(f"clip is {self.clip}; expected a norm above 0, or None")
         if self.patience is not None and self.patience < 1:
             raise OptionError(f"patience is {self.patience}; expected at least 1 validation, or None")
+        if self.wall_hours is not None and not self.wall_hours > 0:
+            raise OptionError(f"wall_hours is {self.wall_hours}; expected a number of hours above 0, or None")
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,12 @@ class Part:
     Args:
         loss: mean over what is labelled in the part.
         maps: (b, n, h, w) for the task's watch; None where there is nothing to see.
+        figures: to be logged; of several parts of a step, the first one's are.
     """
 
     loss: Float[Tensor, ""]
     maps: Float[Tensor, "b n h w"] | None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -258,8 +265,9 @@ def run_loop(
                 share = task.labelled(part)[0] / max(1, known)
                 worker.backward(state.scaler.scale(result.loss * (share * worker.world)))
             loss += float(result.loss.detach()) * share
-            if watch is not None and not figures and result.maps is not None:
-                figures = watch.look(result.maps, step=step)
+            if i == 0:
+                looked = {} if watch is None or result.maps is None else watch.look(result.maps, step=step)
+                figures = {**result.figures, **looked}
         loss = worker.total(loss)
         if not math.isfinite(loss):  # before the weights are touched
             raise DivergedError(
@@ -273,6 +281,8 @@ def run_loop(
         if state.average is not None:
             state.average.update(model)
         done = step + 1
+        for warning in () if watch is None else watch.warnings():
+            say(warning)
         if watch is not None and not warned and worker.total(float(watch.alarmed)):
             message = watch.message(loss)
             say(message)
@@ -280,6 +290,7 @@ def run_loop(
             if config.stop_collapsed:
                 raise CollapsedError(message)
         last = done == config.steps
+        out_of_time = not last and _out_of_time(config, began, worker)
         if done % config.log_every == 0 or last:
             if worker.first:
                 folder.log(
@@ -296,12 +307,12 @@ def run_loop(
             pace = (done - first) / (time.perf_counter() - began)
             text = f"loss {loss:.4f}, {pace:.1f} steps a second"
             say(Progress(step=done, total=config.steps, text=text, stage="training"))
-        if done % config.keep_every == 0 or last:
+        if done % config.keep_every == 0 or last or out_of_time:
             if validate is not None and worker.first:
                 judged = validate(model.eval() if state.average is None else state.average.applied_to(model), done)
                 state.judge(judged)
                 if judged:
-                    folder.log({"step": done, **{f"validation {key}": value for key, value in judged.items()}})
+                    folder.log({"step": done, **{validation_column(key): value for key, value in judged.items()}})
                 model.train()
             if worker.first:
                 state.keep(folder, done)
@@ -309,10 +320,21 @@ def run_loop(
             if state.ended(config) and not last:
                 say(f"no improvement in {config.patience} validations: stopped at step {done} of {config.steps}")
                 break
+        if out_of_time:
+            folder.left = f"wall_hours is {config.wall_hours:g}, which are over at step {done} of {config.steps}"
+            say(f"{folder.left}: stopped; what came of it is kept, and the same run can be gone on with (--resume)")
+            break
     if state.average is not None:
         state.average.copy_to(model)
     trained_model: nn.Module = model.eval()
     return trained_model
+
+
+def _out_of_time(config: LoopConfig, began: float, worker: Worker) -> bool:
+    """True in all processes as soon as one of them has had its hours."""
+    if config.wall_hours is None:
+        return False
+    return worker.total(float(time.perf_counter() - began >= config.wall_hours * 3600)) > 0
 
 
 def _parts_of(

@@ -23,10 +23,14 @@ from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.runs.file import RunFile, ending, to_json
 
 FORMAT = "isotherm.training/1"
+UNDECIDING = ("wall_hours",)
+"""Options of a training that decide no numbers: a run may be gone on with under others."""
 
 
 class RunFolder:
     """A folder that holds ``recipe.json``, ``metrics.csv``, ``checkpoint.pt``, and ``run.json`` (:meth:`started`).
+
+    A loop that leaves a run before its end, to be gone on with, writes the reason into ``left``; ``run.json`` says it.
 
     Args:
         dpath: made if it is not there.
@@ -39,6 +43,7 @@ class RunFolder:
 
     def __init__(self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any]) -> None:
         self.dpath = Path(dpath)
+        self.left: str | None = None
         self.also: Callable[[Mapping[str, float]], None] = lambda row: None
         try:
             self.dpath.mkdir(parents=True, exist_ok=True)
@@ -47,7 +52,7 @@ class RunFolder:
         content = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
         there = self.dpath / "recipe.json"
         if there.is_file():
-            before = json.loads(there.read_text())
+            before, content = _deciding(json.loads(there.read_text())), _deciding(content)
             if before != content:
                 changed = sorted(key for key in {*before, *content} if before.get(key) != content.get(key))
                 if changed == ["instructions"]:
@@ -88,7 +93,7 @@ class RunFolder:
             except BaseException as error:
                 file.end(ending(type(error), error))
                 raise
-            file.end("finished")
+            file.end("finished" if self.left is None else f"stopped: {self.left}; it can be gone on with")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -161,7 +166,7 @@ class RunFolder:
             last, best: names of the files.
             better: whether less or more of the figure is.
         """
-        name, sign = f"validation {figure}", 1 if better == "less" else -1
+        name, sign = validation_column(figure), 1 if better == "less" else -1
         before = [sign * row[name] for row in self.figures() if name in row and row["step"] < step]
         if sign * value < min(before, default=math.inf):
             shutil.copy(self.dpath / last, self.dpath / f".{best}")
@@ -198,6 +203,23 @@ class RunFolder:
         lines = [",".join(columns), *(",".join(_shown(row.get(column, "")) for column in columns) for row in rows)]
         with atomic_write(self.dpath / "metrics.csv") as file:
             file.write(("\n".join(lines) + "\n").encode())
+
+
+def validation_column(figure: str) -> str:
+    """The column of ``metrics.csv`` that holds a figure of validations; those of a group name it too.
+
+    Example:
+        >>> validation_column("point_err_px"), validation_column("val/hawaii/point_err_cm")
+        ('validation point_err_px', 'val/hawaii/point_err_cm')
+    """
+    return figure if figure.startswith("val/") else f"validation {figure}"
+
+
+def _deciding(recipe: Any) -> Any:
+    """A recipe without what decides no numbers."""
+    if not isinstance(recipe, dict):
+        return recipe
+    return {key: _deciding(value) for key, value in recipe.items() if key not in UNDECIDING}
 
 
 def read_figures(fpath: Path) -> list[dict[str, float]]:

@@ -23,7 +23,7 @@ from isotherm.ops.names import known_word
 from isotherm.train.keypoint_recipe import set_at
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.train.recipe_module import Better, RecipeModule, chosen_metric
-from isotherm.train.run_folder import read_figures
+from isotherm.train.run_folder import read_figures, validation_column
 
 Values = dict[str, Any]
 TRIAL = ".trial.json"
@@ -225,7 +225,7 @@ def trial_dpath(dpath: Path, values: Values) -> Path:
 
 def history(dpath: Path, metric: str) -> list[tuple[int, float]]:
     """(step, value) of every validation that a trial has written."""
-    name = f"validation {metric}"
+    name = validation_column(metric)
     return [(int(row["step"]), row[name]) for row in read_figures(dpath / "metrics.csv") if name in row]
 
 
@@ -241,7 +241,7 @@ def trials_of(dpath: Path, metric: str, ended: Mapping[str, str], *, better: Bet
             key.removeprefix("validation "): value
             for row in rows
             for key, value in row.items()
-            if key.startswith("validation ")
+            if key.startswith(("validation ", "val/"))
         }
         trials.append(Trial(values, run, best, step, ended.get(run.name, "unfinished"), figures))
     return sorted(trials, key=lambda t: (math.isnan(t.best), sign * t.best))

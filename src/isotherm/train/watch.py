@@ -20,6 +20,10 @@ class Watch(ABC):
     def look(self, maps: Float[Tensor, "b n h w"], *, step: int) -> dict[str, float]:
         """Figures of these maps, to be logged; ``step`` counts from 0."""
 
+    def warnings(self) -> list[str]:
+        """What has to be told since the last call and does not end the run; nothing unless a watch has it."""
+        return []
+
     @property
     @abstractmethod
     def alarmed(self) -> bool:
