@@ -10,6 +10,7 @@ from isotherm.data.gaze import GazeRecording
 from isotherm.data.gaze.points_store import write_points
 from isotherm.data.gaze.states import GazeState
 from isotherm.errors import InputError, OptionError
+from isotherm.train.anticipation import videos
 from isotherm.train.anticipation.clip_data import ClipData
 from isotherm.train.anticipation.read import read_clips, read_judged
 from isotherm.train.anticipation.source import ClipsChoice
@@ -208,3 +209,26 @@ def test_the_old_protocol_is_said_with_what_it_shows(folder):
         assert training.planned(0).inside.any()
     finally:
         (folder / "EPIC_100_video_info.csv").unlink()
+
+
+def test_a_clip_that_stays_the_same_is_decoded_once(folder, monkeypatch):
+    same = {"training_anticipation_s": [0.2, 0.2]}
+    training, _, _ = clips(folder, **same)
+    anew, _, _ = clips(folder, memory_mb=0, **same)
+    drawn, _, _ = clips(folder)
+    reads = []
+    real = videos.read_clip
+    monkeypatch.setattr(videos, "read_clip", lambda *a, **b: reads.append(a[0]) or real(*a, **b))
+    index = torch.tensor([4, 1])
+    first = [data.batch(index, torch.tensor([0, 0])) for data in (training, anew, drawn)]
+    assert len(reads) == 6
+    second = [data.batch(index, torch.tensor([1, 1])) for data in (training, anew, drawn)]
+    assert len(reads) == 10  # of the first one none
+    for batch in (second[0], first[1], second[1]):
+        assert torch.equal(batch.video, first[0].video)
+        assert torch.equal(batch.gaze.xy, first[0].gaze.xy)
+        assert torch.equal(batch.labels, first[0].labels)
+    assert not torch.equal(second[2].video, first[2].video)
+    earlier = training.ahead(0.4).batch(index)
+    assert len(reads) == 12
+    assert not torch.equal(earlier.video, first[0].video)

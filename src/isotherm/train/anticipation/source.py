@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -106,6 +107,8 @@ class ClipsChoice:
         augmentation: of videos in training; None: the middle of every picture.
         features: as what features of a frozen encoder are kept, where clips are the same in every epoch; None: they are
             computed anew every time.
+        memory_mb: how much memory decoded clips of videos may take, in the training and in the validation each, where
+            they are the same in every epoch; 0: each is decoded anew every time.
     """
 
     train: tuple[ClipSource, ...] = ()
@@ -117,6 +120,7 @@ class ClipsChoice:
     side: int = 256
     augmentation: ClipAugmentation | None = None
     features: Kept | None = "float16"
+    memory_mb: float = 512.0
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -128,6 +132,8 @@ class ClipsChoice:
             raise OptionError("there are generated clips beside others, whose actions are not the same; choose")
         if self.side < 1:
             raise OptionError(f"side is {self.side}; expected pixels")
+        if not 0 <= self.memory_mb < math.inf:
+            raise OptionError(f"memory_mb is {self.memory_mb}; expected megabytes, at least 0")
         self.training_plan()
 
     @property

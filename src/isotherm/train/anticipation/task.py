@@ -133,10 +133,8 @@ class AnticipationTask(Task):
 
     def _batch(self, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"]) -> ClipBatch:
         coming = self._coming.pop(_key(index, epoch), None)
-        if coming is None:
-            return self.data.batch(index, epoch)
         began = time.perf_counter()
-        batch = coming.result()
+        batch = self.data.batch(index, epoch) if coming is None else coming.result()
         self.waited_s += time.perf_counter() - began
         return batch
 

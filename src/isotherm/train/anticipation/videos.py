@@ -26,6 +26,7 @@ from isotherm.frame import Size
 from isotherm.gaze.clips import gaze_of_clips
 from isotherm.progress import Say, silent
 from isotherm.train.anticipation.clip_data import ClipBatch
+from isotherm.train.anticipation.clip_memory import ClipMemory, ReadClip
 from isotherm.train.anticipation.source import ClipsChoice, ClipSource
 from isotherm.train.anticipation.video_files import VIDEO_ENDINGS, NamedFiles
 from isotherm.train.anticipation.video_gaze import VideoGaze
@@ -106,6 +107,7 @@ class VideoClips:
         self.labels: Int[Tensor, "n 3"] = every[self.rows]
         self.parts: Int[Tensor, " n"] = torch.zeros(len(self.rows), dtype=torch.long)
         self._broken: set[int] = set()
+        self._memory = ClipMemory(round(choice.memory_mb * 1e6))
         if self._plan.protocol == "legacy" and len(self.rows) and (training or len(self.table.videos)):
             self._say_leak()
 
@@ -130,16 +132,23 @@ class VideoClips:
             epoch: of each; None: the first one's clips, and nothing of the pictures is changed.
         """
         epochs = [None] * len(index) if epoch is None else epoch.tolist()
-        clips, ahead, labels = [], [], self.labels[index].clone()
+        reads, ahead, labels = [], [], self.labels[index].clone()
         for k, (i, of) in enumerate(zip(index.tolist(), epochs, strict=True)):
             planned = self.planned(i, of or 0)
-            clip = self._clip(i, planned, of)
-            if clip is None:
-                labels[k] = UNKNOWN
-            clips.append(self._grey() if clip is None else clip)
+            read = self._memory.get(i)
+            if read is None:
+                clip = self._clip(i, planned, of)
+                shown = self._grey() if clip is None else clip
+                read = ReadClip(eight_bit(shown.video), shown)
+                if clip is None:
+                    labels[k] = UNKNOWN
+                elif not self.changes:
+                    self._memory.keep(i, read)
+            reads.append(read)
             ahead.append(planned.anticipation_s)
-        video = torch.stack([eight_bit(clip.video) for clip in clips])
-        return ClipBatch(video, gaze_of_clips(clips), labels, torch.tensor(ahead, dtype=torch.float32))
+        gaze = gaze_of_clips([read.clip for read in reads])
+        video = torch.stack([read.pictures for read in reads])
+        return ClipBatch(video, gaze, labels, torch.tensor(ahead, dtype=torch.float32))
 
     def planned(self, i: int, epoch: int = 0) -> PlannedClip:
         """The moments of a clip.
@@ -206,6 +215,7 @@ class VideoClips:
         """
         other = copy.copy(self)
         other._plan, other._drawn = replace(self._plan, anticipation_s=(ahead_s, ahead_s)), None
+        other._memory = ClipMemory(0)  # these are other clips under the same numbers
         usable = torch.from_numpy(other._plan.usable(self.table))
         kept = torch.isin(self.rows, usable if rows is None else rows)
         other.rows, other.labels, other.parts = self.rows[kept], self.labels[kept], self.parts[kept]
