@@ -40,17 +40,31 @@ for _ in sys.stdin:
 """The explanation in Python, with the model open and without a check, which the page does not wait for either: once for
 each line that comes, with the same place behind other processes as the studio's worker, so that whatever else the machine
 does falls on both alike."""
+PAINTED = """() => {
+    for (const name of ["putImageData", "drawImage"]) {
+        const own = CanvasRenderingContext2D.prototype[name];
+        CanvasRenderingContext2D.prototype[name] = function (...given) {
+            own.apply(this, given);
+            if (this.canvas.matches("#shown .stage canvas.base")) window.painted = performance.now();
+        };
+    }
+}"""
+"""Has the page take down when the picture with its map was painted last."""
 ON_SCREEN = """() => new Promise((done) => {
-    const viewer = document.querySelector("#shown .viewer"), before = viewer.dataset.run;
-    const look = () => {
-        if (viewer.dataset.run !== before) requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())));
-        else requestAnimationFrame(look);
-    };
+    const viewer = document.querySelector("#shown .viewer");
+    new MutationObserver((_, seen) => {
+        const changed = performance.now();
+        const look = () => requestAnimationFrame(() => (window.painted >= changed ? requestAnimationFrame(() => done(performance.now())) : look()));
+        look();
+        seen.disconnect();
+    }).observe(viewer, { attributeFilter: ["data-run"] });
     document.querySelector("#question button.go").click();
     window.pressed = performance.now();
-    look();
 })"""
-"""When the map of another run has been drawn, counted from the page's start: the viewer has it, and two frames have passed."""
+"""When the map of another run is on the screen, counted from the page's start: the viewer has it, it was painted, and the
+frame after that one has begun. Nothing is looked at in each frame meanwhile, which would have the browser draw all the time
+beside the model.
+"""
 VERDICT = """() => new Promise((done) => {
     const look = () => (document.querySelector(".judged summary").textContent.includes("being checked") ? requestAnimationFrame(look) : done(performance.now()));
     look();
@@ -149,6 +163,7 @@ def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
         studio.example()
         watched = Watched(browser, url=studio.url)
         watched.page.goto(studio.address())
+        watched.page.evaluate(PAINTED)
         desk = StudioPage(watched)
         with watched.page.expect_file_chooser() as chosen:
             watched.page.get_by_role("button", name="Files…").click()

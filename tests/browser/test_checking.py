@@ -94,6 +94,47 @@ def test_a_question_right_behind_the_end_of_another_has_its_map_at_once(page_of,
     cancel(desk)
 
 
+FRAMES = """() => {
+    const later = window.setTimeout;
+    window.setTimeout = (work, wait, ...more) => later(work, wait === 200 ? 60_000 : wait, ...more); // a slow machine is no tab that is hidden
+    window.frames_ = 0;
+    const next = () => { frames_ += 1; requestAnimationFrame(next); };
+    requestAnimationFrame(next);
+    const watch = (part, how, name) => new MutationObserver((_, one) => { window[name] = frames_; one.disconnect(); }).observe(document.querySelector(part), how);
+    watch("#shown .viewer", { attributeFilter: ["data-run"] }, "shownAt");
+    watch("#keep .exports", { childList: true }, "besideAt");
+}"""
+"""Which frame of the page a map is handed to the viewer in, and which one what is kept of its run is drawn in."""
+
+
+def test_the_map_comes_by_one_request_and_a_frame_before_what_stands_beside_it(page_of, studio, seeds):
+    studio.example()
+    desk = StudioPage(page_of())
+    desk.page.wait_for_selector("#keep .exports button, #keep .exports a", timeout=RUN_MS)
+    desk.page.evaluate(FRAMES)
+    run = asked(desk, next(seeds))
+    own = [one.url.partition(f"/api/runs/{run}")[2] for one in desk.watched.requests if run in one.url]
+    assert {"/view/0/whole", "/view/0/image"} < set(own)
+    desk.page.wait_for_function("() => window.besideAt !== undefined")
+    assert desk.page.evaluate("besideAt - shownAt") >= 2  # the one that draws it, and the next one has begun
+    assert not {"", "/view", "/view/0", "/view/0/values"} & set(own)
+    cancel(desk)
+
+
+def test_the_bar_does_not_move_while_a_short_run_computes(page_of):
+    """A bar that moves is drawn anew in every frame, which takes the processor from the model."""
+    page = page_of().page
+    page.wait_for_selector("html.ready")
+    page.emulate_media(reduced_motion="no-preference")
+    moving = page.evaluate("""() => {
+        const bar = document.createElement("progress");
+        document.querySelector("#work").append(bar);
+        document.querySelector("#work").hidden = false;
+        return bar.getAnimations().map((one) => one.effect.getComputedTiming()).map(({ delay, iterations }) => [delay, iterations === Infinity]);
+    }""")
+    assert moving == [[1000, True]]
+
+
 def test_the_verdict_comes_into_its_place_and_is_told(page_of, seeds):
     desk = StudioPage(page_of())
     desk.sample("Scene 3")

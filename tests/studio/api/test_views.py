@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 
@@ -41,6 +42,18 @@ def test_a_view_has_the_maps_that_the_job_wrote(studio, scene):
         assert one["command"] == "isotherm explain scene-1.jpg --model detector"
     assert view["maps"][0]["judgement"]["deletion"]["orders"] > 1
     assert len(view["boxes"]) == len(view["labels"]) == len(view["findings"])
+
+
+def test_one_answer_has_all_that_several_have(studio, scene):
+    path = f"/api/runs/{scene}"
+    whole = studio.get(f"{path}/view/0/whole").json()
+    assert whole.pop("run") == studio.get(path).json()
+    assert whole.pop("pictures") == studio.get(f"{path}/view").json()["pictures"]
+    assert whole.pop("picture") == studio.get(f"{path}/view/0").json()
+    assert base64.b64decode(whole.pop("values")) == studio.get(f"{path}/view/0/values").content
+    assert whole == {}
+    assert studio.get(f"{path}/view/7/whole").status_code == 404
+    assert studio.get(f"/api/runs/{'0' * 32}/view/0/whole").status_code == 404
 
 
 def test_pictures_of_a_view(studio, scene):

@@ -80,6 +80,7 @@ MAP = {
     "heatmap": "heatmap_20261129_120000.jpg",
 }
 VIEW = {"name": "cat.jpg", "h": 300, "w": 451, "boxes": [], "labels": [], "notes": [], "lines": [], "maps": [MAP]}
+VALUES = {"values": "AAAAPAA4"}
 LAYER = {
     "name": "features",
     "type": "Sequential",

@@ -113,8 +113,7 @@ def routes(studio: Studio) -> APIRouter:
     )
     def run(run_id: Id) -> dict[str, Any]:
         """A run, its maps, its files, and its place in the queue."""
-        facts = history.run(run_id)
-        return {**facts.to_json(), "place": room.place(run_id), "files": files_of(history, facts)}
+        return known_of(studio, run_id)
 
     @router.delete("/api/runs/{run_id}", status_code=204, responses=refusals(404, 409, 422))
     def remove(run_id: Id) -> None:
@@ -149,6 +148,16 @@ def routes(studio: Studio) -> APIRouter:
         )
 
     return router
+
+
+def known_of(studio: Studio, run_id: str) -> dict[str, Any]:
+    """What there is to know of a run, as the page has it.
+
+    Raises:
+        NotThere: there is no such run.
+    """
+    facts = studio.history.run(run_id)
+    return {**facts.to_json(), "place": studio.room.place(run_id), "files": files_of(studio.history, facts)}
 
 
 def files_of(history: History, run: RunFacts) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
+from fastapi.responses import JSONResponse
 
-from isotherm.studio.api.examples import PICTURE, VIEW, answered
+from isotherm.studio.api.examples import PICTURE, RUN, VALUES, VIEW, answered
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
+from isotherm.studio.api.runs import known_of
 from isotherm.studio.studio import Studio
 from isotherm.studio.view_files import FOLDER, pictures_of, read_from, view_of, view_path
 
@@ -35,11 +38,7 @@ def routes(studio: Studio) -> APIRouter:
         ``checking``: a map of it has no verdict yet, and will have one.
         """
         _known(run_id)
-        base = f"/api/runs/{run_id}/view"
-        pictures = pictures_of(room.folder(run_id))
-        for one in pictures:
-            one["thumb"] = None if one["status"] != "done" else f"{base}/{one['index']}/thumb"
-        return {"pictures": pictures}
+        return {"pictures": _pictures(run_id)}
 
     @router.get("/api/runs/{run_id}/view/{index}", responses={**answered(VIEW), **refusals(404, 422)})
     def view(run_id: Id, index: Index) -> dict[str, Any]:
@@ -47,8 +46,22 @@ def routes(studio: Studio) -> APIRouter:
         are checked: those that are being checked have ``checking`` and no ``verdict``; the event ``judged`` follows.
         """
         _known(run_id)
-        image = f"/api/runs/{run_id}/view/{index}/image"
-        return {**read_from(partial(room.folder, run_id), lambda folder: view_of(folder, index)), "image": image}
+        return _view(run_id, index)
+
+    @router.get(
+        "/api/runs/{run_id}/view/{index}/whole",
+        response_class=JSONResponse,
+        responses={
+            **answered({"run": {**RUN, "place": None, "files": []}, "pictures": [PICTURE], "picture": VIEW, **VALUES}),
+            **refusals(404, 422),
+        },
+    )
+    def whole(run_id: Id, index: Index) -> Response:
+        """A run, the list of its pictures, and one of these with the values of its maps in base64, all in one answer:
+        who waits for a map to exist has it on the screen after one request.
+        """
+        known = {"run": known_of(studio, run_id), "pictures": _pictures(run_id), "picture": _view(run_id, index)}
+        return JSONResponse({**known, "values": base64.b64encode(_bytes(run_id, index, ".f16")).decode()})
 
     @router.get(
         "/api/runs/{run_id}/view/{index}/values", response_class=Response, responses=_file("application/octet-stream")
@@ -80,13 +93,26 @@ def routes(studio: Studio) -> APIRouter:
         if room.place(run_id) is None:
             history.run(run_id)
 
+    def _pictures(run_id: str) -> list[dict[str, Any]]:
+        base = f"/api/runs/{run_id}/view"
+        pictures = pictures_of(room.folder(run_id))
+        for one in pictures:
+            one["thumb"] = None if one["status"] != "done" else f"{base}/{one['index']}/thumb"
+        return pictures
+
+    def _view(run_id: str, index: int) -> dict[str, Any]:
+        image = f"/api/runs/{run_id}/view/{index}/image"
+        return {**read_from(partial(room.folder, run_id), lambda folder: view_of(folder, index)), "image": image}
+
+    def _bytes(run_id: str, index: int, suffix: str) -> bytes:
+        # read whole: they are small, and the folder may be moved to where it is kept while they are sent
+        return read_from(partial(room.folder, run_id), lambda folder: view_path(folder, index, suffix).read_bytes())
+
     def _is(run_id: str, index: int, suffix: str) -> bool:
         return (room.folder(run_id) / FOLDER / f"{index:05d}{suffix}").is_file()
 
     def _send(run_id: str, index: int, suffix: str, kind: str, headers: dict[str, str] = FOREVER) -> Response:
         _known(run_id)
-        # read whole: they are small, and the folder may be moved to where it is kept while they are sent
-        data = read_from(partial(room.folder, run_id), lambda folder: view_path(folder, index, suffix).read_bytes())
-        return Response(data, media_type=kind, headers=headers)
+        return Response(_bytes(run_id, index, suffix), media_type=kind, headers=headers)
 
     return router

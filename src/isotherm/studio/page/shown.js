@@ -5,7 +5,7 @@ import { counted, durationText, momentText } from "./names.js";
 import { Comparison, MOST } from "./comparison.js";
 import { mountLook } from "./look.js";
 import { nothingText } from "./nothing.js";
-import { valuesOf } from "./values.js";
+import { bytesOf, valuesOf } from "./values.js";
 
 /** @typedef {import("./address.js").Place} Place */
 
@@ -114,10 +114,10 @@ export class Shown {
   async draw(place, there) {
     this.busy.abort();
     const { signal } = (this.busy = new AbortController());
-    const ahead = there ? this.asked(place.run, place.picture, signal) : undefined;
+    const whole = there ? this.whole(place.run, place.picture, signal) : null;
     try {
       if (this.run?.id !== place.run) {
-        const [run, { pictures }] = await this.facts(place.run, signal);
+        const [run, { pictures }] = await (whole ?? this.facts(place.run, signal));
         [this.run, this.pictures, this.picture] = [run, pictures, null];
         this.drawHead();
         this.drawStrip();
@@ -130,7 +130,7 @@ export class Shown {
       this.markStrip();
       this.on.sets([{ run: this.run, pictures: this.pictures }, ...(other ? [other] : [])], index);
       const ok = this.pictures[index] && !this.pictures[index].error;
-      await (ok ? this.load(index, place.map, signal, index === place.picture ? ahead : undefined) : this.nothing());
+      await (ok ? this.load(index, place.map, signal, whole && index === place.picture ? [(await whole)[1].picture, (await whole)[2]] : undefined) : this.nothing());
       if (!signal.aborted) await this.besides(other, signal);
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
@@ -175,15 +175,27 @@ export class Shown {
    * @returns {Promise<[any, ArrayBuffer, unknown]>}
    */
   asked(run, index, signal) {
-    const path = `/api/runs/${run}/view/${index}`, image = new Image();
-    image.src = `${path}/image`;
+    const path = `/api/runs/${run}/view/${index}`, image = decoded(`${path}/image`);
     const values = fetch(`${path}/values`, { signal, credentials: "same-origin" }).then((answer) => (answer.ok ? answer.arrayBuffer() : new ArrayBuffer(0)));
-    const all = Promise.all([get(path, signal), values, image.decode().catch(() => {})]);
+    return Promise.all([get(path, signal), values, image]);
+  }
+
+  /**
+   * The same and what is known of the run, in one answer.
+   * @param {string} run @param {number} index @param {AbortSignal} signal
+   * @returns {Promise<[any, {pictures: any[], picture: any}, ArrayBuffer]>}
+   */
+  whole(run, index, signal) {
+    const path = `/api/runs/${run}/view/${index}`, image = decoded(`${path}/image`);
+    const all = get(`${path}/whole`, signal).then(async (there) => {
+      await image;
+      return /** @type {[any, any, ArrayBuffer]} */ ([there.run, there, bytesOf(there.values)]);
+    });
     all.catch(() => {}); // who waits for it says so; nobody may, where something else is opened first
     return all;
   }
 
-  /** @param {number} index @param {number} map @param {AbortSignal} signal @param {ReturnType<Shown["asked"]>} [ahead] that was asked for already */
+  /** @param {number} index @param {number} map @param {AbortSignal} signal @param {[any, ArrayBuffer]} [ahead] what there is of it, where that is known already */
   async load(index, map, signal, ahead) {
     this.viewer.setAttribute("aria-busy", "true");
     try {
@@ -289,6 +301,13 @@ export class Shown {
   }
 }
 
+/** A picture that is fetched, and ready to be drawn or broken. @param {string} src @returns {Promise<void>} */
+function decoded(src) {
+  const image = new Image();
+  image.src = src;
+  return image.decode().catch(() => {});
+}
+
 /** @param {unknown} error @returns {{pictures: any[]}} */
 function noView(error) {
   if (error instanceof DOMException && error.name === "AbortError") throw error;
@@ -296,10 +315,14 @@ function noView(error) {
   return { pictures: [] };
 }
 
-/** When the browser has drawn what there is by now, or does not draw, as in a tab that is not looked at. @returns {Promise<void>} */
+/**
+ * When the browser has shown what there is by now, or does not draw, as in a tab that is not looked at. The frame after the one that
+ * draws it has begun by then: what comes next keeps no frame waiting.
+ * @returns {Promise<void>}
+ */
 function painted() {
   return new Promise((done) => {
-    requestAnimationFrame(() => setTimeout(done));
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
     setTimeout(done, PAINT_MS);
   });
 }

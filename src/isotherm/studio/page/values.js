@@ -17,6 +17,11 @@ export function valuesOf(buffer, maps) {
   });
 }
 
+/** What was sent as base64. @param {string} text @returns {ArrayBuffer} */
+export function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+}
+
 /** Every float16 as a number, by its bits. @returns {Float32Array} */
 function halves() {
   if (!numbers) {
