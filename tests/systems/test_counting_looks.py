@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from isotherm.api import open_model
 from isotherm.data.shape_questions import make_question
@@ -18,7 +17,7 @@ from isotherm.progress import Progress
 from isotherm.systems.counting_config import CountingConfig, CountPrompts
 from isotherm.systems.counting_look import look, peaks_of
 from isotherm.systems.counting_views import CountView
-from isotherm.systems.vlm_counting import VLMGradCAM, count
+from isotherm.systems.vlm_counting import count
 from isotherm.zoo.tiny_vlm.network import random_tiny_vlm, tiny_processor
 
 TINY = CountPrompts(whole="how many {category} ?")
@@ -105,29 +104,9 @@ def test_an_answer_without_a_number_has_no_map_and_says_why(tiny, noise, monkeyp
 # --- the front ----------------------------------------------------------------------------------------------
 
 
-def test_the_names_that_users_know(tiny, noise, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        tiny, "answer", lambda asked, most: tiny.vocabulary.encode("2")
-    )  # a number, so that there are maps
-    model = VLMGradCAM(tiny, config=CONFIG)
-    heatmap = model.generate_gradcam(noise, "red")
-    assert heatmap.frame.source_size.tolist() == [96, 128]
-    crop = model.generate_gradcam(Image.fromarray(noise), "red", crop_bbox=(0, 0, 64, 48))
-    assert crop.frame.points_to_source(torch.tensor([[8.0, 6.0]], dtype=torch.float64)).tolist() == [[64, 48]]
-    compared = model.visualize_comparison(noise, "red", tmp_path / "compared.png", crop_bbox=(0, 0, 64, 48))
-    assert compared.looks[1].view.box == (0, 0, 64, 48)
-    drawn = model.visualize_counting_attention(noise, "red", "hybrid", tmp_path / "hybrid.jpg")
-    assert len(drawn.looks) == 5
-    assert len(drawn.maps) == 5
-    for name in ("compared.png", "hybrid.jpg"):
-        with Image.open(tmp_path / name) as figure:
-            assert figure.width > 800
-    assert VLMGradCAM("tiny-vlm", weights="none").view.name == "tiny-vlm, random weights of seed 0"
-
-
 def test_mistakes_are_told(tiny, noise):
     with pytest.raises(AdapterError, match="answers no questions"):
-        VLMGradCAM("scenes")
+        count("scenes", noise, "red")
     with pytest.raises(TargetError, match="has no word of 'peaches !', so there is nothing to ask"):
         count(tiny, noise, "peaches", config=CountingConfig(prompts=CountPrompts(whole="{category} !")))
     with pytest.raises(OptionError, match="the category is empty"):
@@ -154,10 +133,6 @@ def test_a_model_is_asked_as_it_was_taught_unless_told(tiny, noise):
     assert (
         count(tiny, noise, "red", strategy="global").looks[0].prompt
         == "How many red are there in this picture? Answer with one number."
-    )
-    assert (
-        VLMGradCAM("tiny-vlm", weights="none").generate_gradcam(noise[:48, :48], "red").meta["prompt"]
-        == "how many red ?"
     )
 
 

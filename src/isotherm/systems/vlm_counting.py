@@ -4,7 +4,6 @@ picture the numbers come from.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,7 @@ from isotherm.api import open_model
 from isotherm.cam.premises import premises_of
 from isotherm.cam.view import Picture
 from isotherm.data.pictures import as_picture
-from isotherm.draw import save_picture
-from isotherm.errors import AdapterError, OptionError, TargetError
+from isotherm.errors import AdapterError, OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.points import Points
 from isotherm.progress import Progress, Say, silent
@@ -215,73 +213,6 @@ def count(
         estimate=estimate_of(looks, counts),
         doubts=tuple(doubts),
     )
-
-
-class VLMGradCAM:
-    """A vision-language model that counts and shows where.
-
-    Args:
-        model: a name, such as ``Qwen/Qwen3-VL-2B-Instruct`` or ``tiny-vlm``, a model, or a view from
-            :func:`isotherm.api.open_model`.
-        config: how to count.
-        options: of the model's adapter: weights, device, dtype, ...
-
-    Raises:
-        AdapterError: not a model that answers questions.
-    """
-
-    def __init__(self, model: str | Path | Any, *, config: CountingConfig | None = None, **options: Any) -> None:
-        self.view = open_model(model, **options)
-        self.config = config or CountingConfig()
-        if not isinstance(self.view, LanguageView):
-            raise AdapterError(
-                f"{self.view.name} answers no questions; counting needs a vision-language model, such as Qwen/Qwen3-VL-2B-Instruct"
-            )
-
-    def count(
-        self, image: Any, category: str, strategy: str = "hybrid", *, crops: Sequence[Sequence[float]] = ()
-    ) -> CountResult:
-        """:func:`count` by this model."""
-        assert isinstance(self.view, LanguageView)
-        return count(self.view, image, category, strategy=strategy, config=self.config, crops=crops)
-
-    def generate_gradcam(self, image: Any, category: str, crop_bbox: Sequence[float] | None = None) -> Heatmap:
-        """Where the expected number comes from, in the whole picture or in a crop of it, over the whole picture's
-        pixels.
-
-        Raises:
-            TargetError: the answer has no number, so there is nothing to show.
-        """
-        result = self.count(
-            image,
-            category,
-            "global" if crop_bbox is None else "custom",
-            crops=() if crop_bbox is None else (crop_bbox,),
-        )
-        (one,) = result.looks
-        if one.heatmap is None:
-            raise TargetError(f"{result.model} answers {one.answer!r}: {'; '.join(one.notes)}")
-        return one.heatmap
-
-    def visualize_comparison(
-        self, image: Any, category: str, output_path: str | os.PathLike[str], crop_bbox: Sequence[float] | None = None
-    ) -> CountResult:
-        """Draw the whole picture beside a crop (its middle, unless given) on one scale of colours; returns what was
-        counted.
-        """
-        return self._drawn(
-            self.count(image, category, "comparison", crops=() if crop_bbox is None else (crop_bbox,)), output_path
-        )
-
-    def visualize_counting_attention(
-        self, image: Any, category: str, strategy: str, output_path: str | os.PathLike[str]
-    ) -> CountResult:
-        """Draw all looks of a strategy on one scale of colours; returns what was counted."""
-        return self._drawn(self.count(image, category, strategy), output_path)
-
-    def _drawn(self, result: CountResult, output_path: str | os.PathLike[str]) -> CountResult:
-        save_picture(result.figure(), output_path)
-        return result
 
 
 def _counted(one: Look, config: CountingConfig) -> float | None:
