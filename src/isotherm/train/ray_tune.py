@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,9 @@ MODE = {"less": "min", "more": "max"}
 
 @dataclass(frozen=True)
 class Job:
-    """What every trial needs; goes to the workers."""
+    """What every trial needs; goes to the workers. Names of folders in a recipe, such as a model's, start from
+    ``started_in``, where the command was given.
+    """
 
     config: SweepConfig
     recipe: Mapping[str, Any]
@@ -52,6 +55,7 @@ class Job:
     root: str
     dpath: str
     skip_bad: bool
+    started_in: str
 
 
 def run_trials(
@@ -90,9 +94,8 @@ def run_trials(
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # that its own tables are missing, twelve times
     module = getattr(sweep.module, "__name__", "")  # a module goes to other processes by its name
-    job = Job(
-        config, dict(sweep.recipe), module, sweep.metric, str(sweep.root.resolve()), str(dpath.resolve()), skip_bad
-    )
+    root, folder, here = (str(path.resolve()) for path in (sweep.root, dpath, Path()))
+    job = Job(config, dict(sweep.recipe), module, sweep.metric, root, folder, skip_bad, here)
     ended: dict[str, str] = {}
     raised: list[Exception] = []
     try:
@@ -131,6 +134,9 @@ def _trial(config: Values, *, job: Job) -> None:
     from ray import tune
 
     torch.set_num_threads(job.config.cpus)
+    # Ray starts trials in folders of its own; a machine of a cluster may lack this one
+    if Path(job.started_in).is_dir():
+        os.chdir(job.started_in)
     values = config.get("trial", config)
     dpath, metric = trial_dpath(Path(job.dpath), values), job.metric
     _noted(Path(job.dpath), values)
@@ -257,9 +263,10 @@ def _teller(metric: str, say: Say, ended: dict[str, str]) -> Any:
 
 
 def _reason(trial: Any) -> str:
-    """The last line of what went wrong, without the traceback."""
+    """The last line of what went wrong, without the traceback, nor the name of an error of isotherm."""
     try:
-        return (Path(trial.error_file).read_text().strip().splitlines() or ["unknown"])[-1]
+        line = (Path(trial.error_file).read_text().strip().splitlines() or ["unknown"])[-1]
+        return re.sub(r"^isotherm\.errors\.\w+: ", "", line)
     except (OSError, TypeError):
         return "unknown"
 

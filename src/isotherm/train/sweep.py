@@ -75,7 +75,8 @@ class SweepConfig:
     Args:
         recipe: the file of the recipe, relative to the sweep's.
         task: what kind of recipe that is, by the name of its module
-            (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, scenes, detector, tiny-vlm.
+            (:class:`isotherm.train.recipe_module.RecipeModule`): keypoints, grounding,
+            anticipation, scenes, detector, tiny-vlm and others.
         values: path in the recipe, such as ``training.rate``, -> a list of values, or a range ({low, high, log, whole};
             not for a grid).
         search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen
