@@ -43,7 +43,7 @@ ARMS: dict[str, tuple[str, int]] = {
     "gaze without pictures": ("gaze-only", EPOCHS),
 }
 """Rows of the table: the arm, and epochs."""
-REAL = "added to its patches"
+REAL, BARE, ZEROS = "added to its patches", "without gaze", "the same, one vector of zeros for all states"
 CONDITIONS = ("real", "shuffled", "shifted", "missing")
 PARTS = ("gaze", "out_of_frame", "video")
 
@@ -160,7 +160,7 @@ def tables(results: dict[str, list[ArmResult]]) -> list[str]:
             if len(rs) > 1
         ],
     )
-    pairs = [(REAL, "without gaze"), (REAL, "the same, one vector of zeros for all states")]
+    pairs = [(REAL, BARE), (REAL, ZEROS)]
     compared = table(
         "Differences clip by clip, in points of per cent",
         ["", *(f"part {part}" for part in PARTS)],
@@ -170,7 +170,44 @@ def tables(results: dict[str, list[ArmResult]]) -> list[str]:
             if a in results and b in results and results[a][0].right.shape == results[b][0].right.shape
         ],
     )
-    return [first, under, compared]
+    return [first, under, compared, "\n".join(f"- {line}" for line in statements(results)) + "\n"]
+
+
+def statements(results: dict[str, list[ArmResult]]) -> list[str]:
+    """What was meant to come out, each with its figures and whether it did."""
+
+    def verdict(holds: bool) -> str:
+        return "holds" if holds else "does not hold"
+
+    lines = []
+    bound = bounds()["gaze"]["video alone"].action
+    if BARE in results:
+        value = results[BARE][0].accuracy("gaze")
+        lines.append(
+            f"Without gaze no more than the pictures allow, {100 * bound:.1f} %, on the part that gaze decides: {100 * value.mean:.1f} % from "
+            f"{100 * value.low:.1f} on; {verdict(value.low <= bound)}."
+        )
+    best = max(results, key=lambda row: results[row][0].accuracy("gaze").mean)
+    value = results[best][0].accuracy("gaze")
+    lines.append(f"With the best way in at least 90 %: {100 * value.mean:.1f} %, {best}; {verdict(value.mean >= 0.9)}.")
+    for row in dict.fromkeys((best, REAL)):
+        lies = {r.condition: r.accuracy("gaze").mean for r in results.get(row, []) if r.condition in CONDITIONS[1:]}
+        if lies:
+            each = ", ".join(f"{condition} {100 * mean:.1f} %" for condition, mean in lies.items())
+            lines.append(f"That falls to at most 15 % with other gaze, {row}: {each}; {verdict(max(lies.values()) <= 0.15)}.")  # fmt: skip
+    if REAL in results and BARE in results and results[REAL][0].right.shape == results[BARE][0].right.shape:
+        d = difference(results[REAL][0], results[BARE][0], "video")
+        lines.append(
+            f"Where the pictures alone decide, not worse with gaze ({REAL}) than without by more than the interval: "
+            f"{points(results[REAL][0], results[BARE][0], 'video')} points; {verdict(d.high >= 0)}."
+        )
+    if REAL in results and ZEROS in results and results[REAL][0].right.shape == results[ZEROS][0].right.shape:
+        d = difference(results[REAL][0], results[ZEROS][0], "out_of_frame")
+        lines.append(
+            "A vector for each state is better than zeros for all where the states differ: "
+            f"{points(results[REAL][0], results[ZEROS][0], 'out_of_frame')} points; {verdict(d.low > 0)}."
+        )
+    return lines
 
 
 def points(a: ArmResult, b: ArmResult, part: str) -> str:
