@@ -87,6 +87,12 @@ def test_a_camera_of_the_studios_machine_is_shown_with_what_a_model_finds(page_o
     dialog.get_by_role("button", name="Capture snapshot").click()
     expect(desk.taken).to_have_count(1)
     expect(desk.taken.locator(".name")).to_contain_text("table.mp4 20")
+    dialog.get_by_label("Seconds to record").fill("1")
+    dialog.get_by_role("button", name="Record", exact=True).click()
+    expect(desk.taken).to_have_count(2, timeout=30_000)
+    page.keyboard.press("Escape")
+    expect(page.locator("#question .go")).to_contain_text(".mp4")
+    expect(desk.taken.locator(".name", has_text="table.mp4 20")).to_have_count(2)
 
 
 def test_a_page_that_may_open_no_camera_says_why_and_takes_a_picture_otherwise(page_of, studio):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
 import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+from PIL import Image
+from playwright.sync_api import expect
 
 from rigs.programs import needs
 from rigs.studio_page import StudioPage
@@ -75,6 +80,33 @@ def test_two_maps(comparison, kind):
     assert dialog.get_by_role("button", name=kind, exact=True).get_attribute("aria-pressed") == "true"
     dialog.get_by_role("group", name=re.compile("Picture with map")).first.wait_for()
     desk.watched.picture(kind.lower().replace(" ", "-"))
+
+
+def test_the_slider_uncovers_one_map_and_a_difference_is_another_picture(comparison):
+    """At the left end all is the second map, at the right end the first."""
+    _, dialog = comparison
+
+    def drawn(place) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(place.screenshot())).convert("RGB")).astype(int)
+
+    dialog.get_by_role("button", name="Slider", exact=True).click()
+    both, slider = dialog.locator(".over-each-other"), dialog.get_by_role("slider", name=re.compile("begins$"))
+    expect(slider).to_be_in_viewport()
+    expect(both).to_be_in_viewport(ratio=0.99)
+    ends = []
+    for key in ("Home", "End"):
+        slider.press(key)
+        ends.append(drawn(both))
+    slider.fill("500")
+    middle = drawn(both)
+    w = middle.shape[1] // 2
+    assert np.abs(ends[0] - ends[1]).max() > 30
+    assert (middle[:, : w - 8] == ends[1][:, : w - 8]).mean() > 0.99
+    assert (middle[:, w + 8 :] == ends[0][:, w + 8 :]).mean() > 0.99
+    dialog.get_by_role("button", name="Difference", exact=True).click()
+    difference = drawn(dialog.get_by_role("group", name=re.compile("Picture with map")))
+    dialog.get_by_text(re.compile("the second is stronger.*the first is stronger")).wait_for()
+    assert np.abs(difference[: middle.shape[0], :w] - ends[1][: difference.shape[0], :w]).max() > 30
 
 
 def test_views_are_linked(comparison):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import av
 import pytest
 
 from rigs.programs import needs
@@ -43,7 +44,9 @@ def test_a_batch_with_a_gallery(desk):
     desk.page.wait_for_function("() => /picture=[12]/.test(location.hash)")
     label = gallery.get_by_label("Class").locator("option").nth(1).get_attribute("value")
     gallery.get_by_label("Class").select_option(label)
-    gallery.get_by_text(re.compile(r"\d of 3 pictures|3 pictures")).first.wait_for()
+    fitting = tiles.filter(has=desk.page.locator(".what-it-is", has_text=label))
+    assert 1 <= fitting.count() == tiles.count() < 3
+    gallery.get_by_text(f"{fitting.count()} of 3 pictures", exact=True).wait_for()
 
 
 def test_two_models_over_the_same_pictures(desk):
@@ -63,6 +66,17 @@ def test_two_models_over_the_same_pictures(desk):
     assert len(dialog.get_by_role("columnheader").all_inner_texts()) == 2
     assert sorted(dialog.get_by_role("rowheader").all_inner_texts()) == ["scene-1.jpg", "scene-2.jpg", "scene-4.jpg"]
     desk.watched.picture("pictures-grid")
+
+
+def test_a_batch_is_taken_along_as_a_video(page_of, studio):
+    run = studio.run_of("scene-1", "scene-2", model="detector", trust="off")
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-1.jpg and 1 more")
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("region", name="Keep").get_by_role("link", name="MP4", exact=True).click()
+    assert download.value.suggested_filename.endswith(".mp4")
+    with av.open(str(download.value.path())) as film:
+        assert len(list(film.decode(video=0))) >= 2
 
 
 def test_a_batch_fits_a_phone(page_of, studio):

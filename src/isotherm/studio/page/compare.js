@@ -169,7 +169,7 @@ class Comparing {
     };
     cut();
     const caption = (/** @type {{entry: Entry, out: HTMLElement}} */ { entry, out }) => el("span", {}, el("b", { text: entry.title }), " ", out);
-    return el("figure", { class: "slider" }, el("div", { class: "over-each-other" }, below.stage.root, above.stage.root, line), place, el("figcaption", { class: "ends" }, caption(below), caption(above)));
+    return el("figure", { class: "slider", css: { "--aspect": String(a.picture.w / a.picture.h) } }, el("div", { class: "over-each-other" }, below.stage.root, above.stage.root, line), place, el("figcaption", { class: "ends" }, caption(below), caption(above)));
   }
 
   makeDifference() {
