@@ -52,6 +52,10 @@ def run(options: PlayJob, reporter, *, opened=None, command=(), read=None) -> Su
                 while not reporter.cancelled:
                     reporter._cancelled.wait(5)
                 continue
+            if word == "wait for a look":
+                if not reporter._was_fetched.wait(60):
+                    raise InputError("nobody has looked")
+                continue
             if word == "fail":
                 failed.append((word, "damaged"))
                 continue

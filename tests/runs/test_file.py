@@ -58,3 +58,20 @@ def test_every_key_is_in_the_table_of_the_schema(tmp_path):
     rows = re.findall(r"^\| ([a-z, ]+) \|", module.__doc__, re.MULTILINE)
     named = {key for row in rows for key in row.split(", ")} - {"key"}
     assert set(json.loads((run.dpath / "run.json").read_text())) == named
+
+
+def test_versions_of_packages_are_read_from_the_disk_once(monkeypatch):
+    asked: list[str] = []
+
+    def version(package: str) -> str:
+        asked.append(package)
+        if package == "timm":
+            raise module.metadata.PackageNotFoundError
+        return "1.5"
+
+    monkeypatch.setattr(module.metadata, "version", version)
+    monkeypatch.setattr(module, "_installed", module.cache(module._installed.__wrapped__))
+    first, second = (module.versions(builds=False) for _ in range(2))
+    assert first == second
+    assert (first["av"], "timm" in first) == ("1.5", False)
+    assert sorted(asked) == sorted(module.PACKAGES)

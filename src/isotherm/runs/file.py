@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,10 +207,17 @@ def versions(*, builds: bool = True) -> dict[str, str]:
     """
     made_with = {"isotherm": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
-        try:
-            # a module that is loaded knows its build as well (torch: +cu132), its package does not
-            build = getattr(sys.modules.get(package), "__version__", "") if builds else ""
-            made_with[package] = str(build) or metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
+        # a module that is loaded knows its build as well (torch: +cu132), its package does not
+        build = getattr(sys.modules.get(package), "__version__", "") if builds else ""
+        if version := str(build) or _installed(package):
+            made_with[package] = version
     return made_with
+
+
+@cache
+def _installed(package: str) -> str:
+    """The version of a package, read from the disk once for all runs of a process; empty where there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

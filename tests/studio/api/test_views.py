@@ -44,14 +44,16 @@ def test_a_view_has_the_maps_that_the_job_wrote(studio, scene):
     assert len(view["boxes"]) == len(view["labels"]) == len(view["findings"])
 
 
-def test_one_answer_has_all_that_several_have(studio, scene):
+def test_one_answer_has_all_that_several_have_and_the_worker_hears_of_it(studio, scene, monkeypatch):
+    looked: list[str] = []
+    monkeypatch.setattr(studio.studio.room, "looked", looked.append)
     path = f"/api/runs/{scene}"
     whole = studio.get(f"{path}/view/0/whole").json()
     assert whole.pop("run") == studio.get(path).json()
     assert whole.pop("pictures") == studio.get(f"{path}/view").json()["pictures"]
     assert whole.pop("picture") == studio.get(f"{path}/view/0").json()
     assert base64.b64decode(whole.pop("values")) == studio.get(f"{path}/view/0/values").content
-    assert whole == {}
+    assert (whole, looked) == ({}, [scene])
     assert studio.get(f"{path}/view/7/whole").status_code == 404
     assert studio.get(f"/api/runs/{'0' * 32}/view/0/whole").status_code == 404
 

@@ -41,11 +41,21 @@ def test_a_second_question_about_a_picture_does_not_decode_it_again(tmp_path, mo
     assert len(set(made)) == 2
 
 
-def test_the_page_has_the_processor_for_a_moment_after_the_first_map_of_a_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fetched", [True, False])
+def test_the_page_has_the_processor_until_it_has_fetched_and_drawn_the_first_map_of_a_run(
+    tmp_path, monkeypatch, fetched
+):
     ours, theirs = Pipe()
     waits: list[tuple[float, bool]] = []
     reporter = worker.PipeReporter(theirs, "1", lambda: ViewWriter(tmp_path, command="isotherm explain a.png"), "")
-    monkeypatch.setattr(reporter._cancelled, "wait", lambda seconds: waits.append((seconds, ours.poll())))
+
+    def until_fetched(seconds: float) -> bool:
+        waits.append((seconds, ours.poll()))
+        return fetched
+
+    monkeypatch.setattr(reporter._was_fetched, "wait", until_fetched)
+    monkeypatch.setattr(reporter._cancelled, "wait", lambda seconds: waits.append((seconds, True)))
     for name in ("a.png", "b.png"):
         reporter.preview({"name": name}, np.zeros((8, 8, 3), np.uint8), [])
-    assert waits == [(worker.HANDOVER_S, True)]  # the page was told before, and is not waited for again
+    # the page was told before; it is not waited for where nobody draws, nor for the second picture
+    assert waits == [(worker.FETCH_S, True), (worker.DRAW_S, True)][: 1 + fetched]

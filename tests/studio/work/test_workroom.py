@@ -334,3 +334,12 @@ def test_a_run_that_cannot_be_kept_fails_and_the_studio_goes_on(room, monkeypatc
         assert told(room, run_id)[-1]["error"] == "the studio could not keep it (No space left on device)"
     assert room.history.run(run_id).status == "failed"
     assert told(room, submit(room, "dog"))[-1]["event"] == "finished"
+
+
+def test_the_process_hears_that_somebody_has_fetched_a_map_of_its_run(room):
+    run_id = submit(room, "cat", "wait for a look")
+    for pair in room.events.of(run_id, timeout_s=60):
+        if pair is not None and pair[1]["event"] == "item":
+            room.looked("another")
+            room.looked(run_id)
+    assert room.history.run(run_id).status == "finished"

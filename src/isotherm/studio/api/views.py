@@ -61,7 +61,9 @@ def routes(studio: Studio) -> APIRouter:
         who waits for a map to exist has it on the screen after one request.
         """
         known = {"run": known_of(studio, run_id), "pictures": _pictures(run_id), "picture": _view(run_id, index)}
-        return JSONResponse({**known, "values": base64.b64encode(_bytes(run_id, index, ".f16")).decode()})
+        values = base64.b64encode(_bytes(run_id, index, ".f16")).decode()
+        room.looked(run_id)
+        return JSONResponse({**known, "values": values})
 
     @router.get(
         "/api/runs/{run_id}/view/{index}/values", response_class=Response, responses=_file("application/octet-stream")

@@ -47,10 +47,13 @@ QUESTIONS: Mapping[str, str] = {
 OPENING = "opening the model"
 """The stage before the first item."""
 
-HANDOVER_S = 0.08
-"""How long the processor is left to the page when the first map of a run can be shown: what comes next (files, small
-pictures, the check) would take every core from the browser that fetches and draws the map.
+FETCH_S = 0.08
+"""How long the processor is left to the page until it has fetched the first map of a run that can be shown: what comes
+next (files, small pictures, the check) would take every core from the browser and the server.
 """
+
+DRAW_S = 0.08
+"""How long it is left to a page that has fetched that map, and draws it."""
 
 MOST_FAILURES = 20
 """Items that failed which are told of one by one; all are in the run's record."""
@@ -71,6 +74,7 @@ class PipeReporter(Reporter):
         self._pipe, self.run_id, self._inputs = pipe, run_id, inputs
         self._make_view, self._view = view, cast("ViewWriter | None", None)
         self._has_shown = False
+        self._was_fetched = threading.Event()
         self.unchecked: list[str] = []
         """Items whose check came to no end, and why."""
 
@@ -90,7 +94,12 @@ class PipeReporter(Reporter):
         self.send("shown", name=facts.get("name"))
         if not self._has_shown:  # the others are looked at later, if at all
             self._has_shown = True
-            self._cancelled.wait(HANDOVER_S)
+            if self._was_fetched.wait(FETCH_S):
+                self._cancelled.wait(DRAW_S)
+
+    def looked(self) -> None:
+        """Somebody has fetched a map; called by another thread than the job's."""
+        self._was_fetched.set()
 
     def shown(self, facts: Mapping[str, Any], picture: Any, maps: Sequence[Any], lines: Sequence[str] = ()) -> None:
         self._writer().add(facts, picture, maps, lines)
@@ -123,16 +132,17 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
     """Do jobs until the studio closes the pipe or ends.
 
     Args:
-        pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, or ``{"cancel": run,
-            "why"}``; events go out, the last one of a run is ``finished`` or ``failed``. ``{"import": job}`` comes
-            before there is anything to do, so that the first run does not wait for imports.
+        pipe: orders come in: ``{"run", "job", "options", "out"}``, a question with ``ask``, ``{"cancel": run, "why"}``,
+            or ``{"looked": run}`` when somebody has fetched a map of it; events go out, the last one of a run is
+            ``finished`` or ``failed``. ``{"import": job}`` comes before there is anything to do, so that the first run
+            does not wait for imports.
         jobs: as :data:`JOBS`.
         most_bytes: of open models together.
         heatmaps: the folder where every finished map is kept by its time as well.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the studio decides what it means
     orders: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-    current: dict[str, Reporter] = {}
+    current: dict[str, PipeReporter] = {}
     cancelled: dict[str, str] = {}
 
     def read() -> None:
@@ -144,6 +154,9 @@ def serve(pipe: Connection, jobs: Mapping[str, tuple[str, str]], most_bytes: int
                     cancelled[run_id] = order.get("why", "cancelled")
                     if (reporter := current.get(run_id)) is not None:
                         reporter.cancel(cancelled[run_id])
+                elif "looked" in order:
+                    if (reporter := current.get(order["looked"])) is not None:
+                        reporter.looked()
                 else:
                     orders.put(order)
         except (EOFError, OSError):

@@ -126,7 +126,7 @@ class Workroom:
             raise InputError(f"the studio does not do {job!r}; it does {', '.join(self._jobs)}")
         with self._changed:
             if len(self._waiting) >= self.most_waiting:
-                raise QueueFull(len(self._waiting), self._retry_s())
+                raise QueueFull(len(self._waiting), max(1, round(self._seconds)))
             run_id = self.history.add_run(
                 job,
                 key=key,
@@ -220,6 +220,10 @@ class Workroom:
         if waiting is not None:
             self._ended(run_id, "cancelled", "it was cancelled before it began")
             self._tell_places()
+
+    def looked(self, run_id: str) -> None:
+        """Somebody has a map of a run, and is about to draw it; the process leaves the processor for that."""
+        self._worker.send({"looked": run_id})
 
     def expect(self, job: str) -> None:
         """Start the process that does runs, which imports what a job needs; only before any run was asked for."""
@@ -360,9 +364,8 @@ class Workroom:
         why = self._worker.last_words()
         if self._closed:
             return _failed("interrupted", "the studio was ended")
-        return _failed(
-            "failed", f"the process that worked on it died ({why}); ask again, or try a smaller model or picture"
-        )
+        told = f"the process that worked on it died ({why}); ask again, or try a smaller model or picture"
+        return _failed("failed", told)
 
     def _stumbled(self, run_id: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -387,9 +390,6 @@ class Workroom:
         with self._changed:
             for i, one in enumerate(self._waiting, 1):
                 self.events.add(one.run_id, {"event": "queued", "place": i})
-
-    def _retry_s(self) -> int:
-        return max(1, round(self._seconds))
 
 
 def _inputs(folder: Path) -> Path:
