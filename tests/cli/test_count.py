@@ -206,6 +206,26 @@ def test_eval_judges_and_goes_on(place, capsys, tmp_path):
     assert f"{results['mae']:.2f}" in said
 
 
+def test_eval_judges_strategies_and_methods_side_by_side(place, capsys, tmp_path):
+    out = tmp_path / "out"
+    ways = ["--strategy", "global,hybrid", "--method", "gradcam,propagation", "--limit", "1"]
+    assert main(["eval", "fsc147", "shapes", *ways, *MODEL, "--out", str(out)]) == 0
+    table = capsys.readouterr().out
+    for name in ("strategy", "method", "MAE", "RMSE", "bias", "dot recall", "border", "occluded", "cluster", "other"):
+        assert name in table
+    results = json.loads((out / "results.json").read_text())
+    assert [(way["strategy"], way["config"]["method"]) for way in results["ways"]] == [
+        ("global", "gradcam"),
+        ("global", "propagation"),
+        ("hybrid", "gradcam"),
+        ("hybrid", "propagation"),
+    ]
+    assert sum(line.split()[:1] in (["global"], ["hybrid"]) for line in table.splitlines()) == 4
+    (row,) = (json.loads(line) for line in (out / "hybrid-gradcam" / "pictures.jsonl").read_text().splitlines())
+    assert sum(objects for objects, _ in row["kinds"].values()) == row["true"]
+    assert sum(hits for _, hits in row["kinds"].values()) == row["hits"]
+
+
 PICTURE = f"shapes/{PICTURES}/1.png"
 
 
@@ -270,6 +290,15 @@ PICTURE = f"shapes/{PICTURES}/1.png"
             ["eval", "fsc147", "shapes", "--split", "tset", "--out", "x", *MODEL],
             "--split is 'tset'; did you mean 'test'",
         ),
+        (
+            ["eval", "fsc147", "shapes", "--strategy", "global,comparison", "--out", "x", *MODEL],
+            "--strategy is 'comparison'",
+        ),
+        (
+            ["eval", "fsc147", "shapes", "--strategy", "global,global", "--out", "x", *MODEL],
+            "name one of their entries twice",
+        ),
+        (["eval", "fsc147", "shapes", "--method", "gradcan", "--out", "x", *MODEL], "there is no method 'gradcan'"),
         (
             ["eval", "fsc147", "shapes", "--limit", "0", "--out", "x", *MODEL],
             "--limit 0: expected a whole number of at least 1",

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
 
 from isotherm.atomic import atomic_write
 from isotherm.data.fsc147 import CountedPicture
@@ -25,6 +24,7 @@ from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, Say, silent
 from isotherm.runs.file import to_json
 from isotherm.systems.counting_config import CountingConfig
+from isotherm.systems.counting_kinds import kind_counts, kind_shares, kinds_of, objects_with_dots
 from isotherm.systems.vlm_counting import count
 from isotherm.train.run_folder import RunFolder
 from isotherm.vlm.view import LanguageView
@@ -84,7 +84,9 @@ def evaluate_counting(
         for i, one in enumerate(pictures):
             if one.name not in done:
                 start = time.monotonic()
-                result = count(view, read_picture(one.fpath), one.category, strategy=strategy, config=config)
+                picture = read_picture(one.fpath).array
+                result = count(view, picture, one.category, strategy=strategy, config=config)
+                on = objects_with_dots(result.dots.xy.double().numpy(), one)
                 done[one.name] = {
                     "name": one.name,
                     "category": one.category,
@@ -93,7 +95,8 @@ def evaluate_counting(
                     "exact": result.exact,
                     "unplaced": result.unplaced,
                     "dots": len(result.dots.xy),
-                    "hits": dots_on_points(result.dots.xy.double().numpy(), one),
+                    "hits": int(on.sum()),
+                    "kinds": kind_counts(kinds_of(one, (int(picture.shape[0]), int(picture.shape[1]))), on),
                     "seconds": round(time.monotonic() - start, 3),
                     "views": [
                         {"name": k.view.name, "answer": k.answer, "count": c, "expected": k.expected}
@@ -117,7 +120,8 @@ def summarised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ``mae`` and ``rmse``: of all pictures; one without a count counts as 0, so that a model gains nothing by refusing.
     ``uncounted``: how many those are. ``bias``: mean of counted - true. ``exact``: share of pictures whose count is
     right. ``dot_recall``: share of the objects that have a dot on them, ``dot_precision``: share of the dots that are
-    on an object; on: within half of the exemplars' mean longer side, one to one.
+    on an object; on: within half of the exemplars' mean longer side, one to one. ``kinds``: see
+    :func:`isotherm.systems.counting_kinds.kinds_of`.
 
     Example:
         >>> rows = [{"true": 3, "count": 4, "dots": 4, "hits": 3}, {"true": 40, "count": None, "dots": 0, "hits": 0}]
@@ -130,7 +134,7 @@ def summarised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         part = [row for row in rows if low <= row["true"] and (high is None or row["true"] <= high)]
         if part:
             ranges[f"{low}-{high}" if high is not None else f"{low} and more"] = _figures(part)
-    return {**_figures(rows), "ranges": ranges}
+    return {**_figures(rows), "ranges": ranges, "kinds": kind_shares(rows)}
 
 
 def _figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -160,12 +164,7 @@ def dots_on_points(dots: Float[np.ndarray, "k 2"], one: CountedPicture) -> int:
     """How many dots lie on objects, one to one: no further from an object's point than half of the exemplars' mean
     longer side.
     """
-    if not len(dots) or not len(one.points) or not len(one.boxes):
-        return 0
-    reach = float((one.boxes[:, 2:] - one.boxes[:, :2]).max(1).mean()) / 2
-    far = np.linalg.norm(dots[:, None] - one.points[None], axis=-1) > reach
-    rows, columns = linear_sum_assignment(far)
-    return int((~far[rows, columns]).sum())
+    return int(objects_with_dots(dots, one).sum())
 
 
 def read_rows(fpath: Path) -> list[dict[str, Any]]:

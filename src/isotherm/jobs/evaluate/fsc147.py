@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from isotherm.atomic import atomic_write
 from isotherm.cam.premises import premises_of
 from isotherm.data.fsc147 import read_fsc147
 from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
-from isotherm.systems.counting_evaluation import evaluate_counting
+from isotherm.systems.counting_evaluation import RESULTS, evaluate_counting
+from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
+
+TABLE_FORMAT = "isotherm.counting_comparison/1"
 
 
 def run(
@@ -28,7 +34,8 @@ def run(
     Args: as of :func:`isotherm.jobs.explain.run.run`.
 
     Returns:
-        What ``results.json`` holds: see :func:`isotherm.systems.counting_evaluation.summarised`.
+        What ``results.json`` holds: see :func:`isotherm.systems.counting_evaluation.summarised`. For several strategies
+        or methods it is ``ways``, the figures of each; each has a folder of its own in the job's, with its lines.
 
     Raises:
         JobCancelled: it was cancelled; the same job goes on with the folder.
@@ -36,19 +43,39 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     config = config_of(options)
+    for method in options.methods:
+        token_methods(method)  # refuses what it does not know, before a model is loaded
     pictures = read_fsc147(options.data, options.split)[: options.limit]
     view, reason = counting_view(options, opened)
     for premise in premises_of(view):
         if premise.alarming:
             reporter.message(str(premise), "alarm")
     reporter.message(f"model: {reason}")
-    return evaluate_counting(
-        view,
-        pictures,
-        options.out,
-        strategy=options.strategy,
-        config=config,
-        data=f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}",
-        command=shlex.join(options.command_line() if command is None else command),
-        say=reporter.say,
-    )
+    data = f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}"
+    line = shlex.join(options.command_line() if command is None else command)
+    ways = [(strategy, method) for strategy in options.strategies for method in options.methods]
+    several = len(ways) > 1
+    judged = []
+    for strategy, method in ways:
+        way = config if method is None else replace(config, method=method)
+        name = strategy if method is None else f"{strategy}-{method}"
+        if several:
+            reporter.message(f"strategy {strategy}{'' if method is None else f', method {method}'}")
+        judged.append(
+            evaluate_counting(
+                view,
+                pictures,
+                options.out / name if several else options.out,
+                strategy=strategy,
+                config=way,
+                data=data,
+                command=line,
+                say=reporter.say,
+            )
+        )
+    if not several:
+        return judged[0]
+    results = {"format": TABLE_FORMAT, "model": view.name, "data": data, "command": line, "ways": judged}
+    with atomic_write(options.out / RESULTS) as file:
+        file.write(json.dumps(results, indent=1).encode())
+    return results

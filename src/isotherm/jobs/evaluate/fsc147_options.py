@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from tyro.conf import Positional
 
+from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountingOptions
+from isotherm.jobs.options import split
 from isotherm.ops.names import known_word
 
 SPLITS = ("train", "val", "test", "val_coco", "test_coco")
+STRATEGIES = ("global", "dense", "hybrid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +30,14 @@ class EvalFsc147Job(CountingOptions):
     """
     split: str = "test"
     """train, val, test, val_coco or test_coco."""
-    strategy: Literal["global", "dense", "hybrid"] = "hybrid"
-    """global: the whole picture; dense: a grid of crops; hybrid: the whole and four quadrants."""
+    strategy: str = "hybrid"
+    """global: the whole picture; dense: a grid of crops; hybrid: the whole and four quadrants; several, separated by
+    commas, are judged side by side.
+    """
+    method: str | None = None
+    """Of the maps and so of the dots, such as propagation or gradcam; several, separated by commas, are judged side by
+    side. Default: the configuration's, or propagation.
+    """
     limit: int | None = None
     """Only the first so many pictures of the split."""
     out: Path
@@ -38,3 +47,17 @@ class EvalFsc147Job(CountingOptions):
         super().__post_init__()
         self.at_least(1, "limit")
         known_word(self.split, SPLITS, "--split")
+        for strategy in self.strategies:
+            known_word(strategy, STRATEGIES, "--strategy")
+        if len(set(self.strategies)) < len(self.strategies) or len(set(self.methods)) < len(self.methods):
+            raise OptionError("--strategy and --method name one of their entries twice; each is judged once")
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """One or several, in order."""
+        return split(self.strategy, "--strategy")
+
+    @property
+    def methods(self) -> tuple[str | None, ...]:
+        """One or several, in order; None: the configuration's."""
+        return (None,) if self.method is None else split(self.method, "--method")
