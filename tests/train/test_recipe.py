@@ -53,7 +53,10 @@ def test_there_and_back(config):
         ({"zebra": 1}, "expected one of seed, steps"),
         ({"steps": "many"}, "a.yaml: steps: .*integer.*'many'"),
         ({"size": [1, 2, 3]}, "a.yaml: size"),
-        ({"objective": {"loss": "l1"}}, "a.yaml: objective.loss: .*'cross_entropy' or 'mse'.*given 'l1'"),
+        (
+            {"objective": {"loss": "l1"}},
+            "a.yaml: objective.loss: .*'cross_entropy', 'mse' or 'coordinate_mse'.*given 'l1'",
+        ),
         ({"objective": {"sigma": -1.0}}, "sigma is -1"),
         ({"steps": 0}, "steps is 0; expected at least 1"),
         ({"objective": 3}, "a.yaml: objective"),

@@ -11,7 +11,7 @@ from rich.table import Table
 from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.options import Sweep
 from isotherm.jobs.sweep.run import run as run_job
-from isotherm.train.sweep_report import table_rows
+from isotherm.train.sweep_report import matrix_of, table_rows
 
 
 def run(options: Sweep, arguments: Sequence[str]) -> int:
@@ -24,5 +24,13 @@ def run(options: Sweep, arguments: Sequence[str]) -> int:
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, width=None if os.isatty(1) else 160).print(table)
+    matrix = matrix_of(result.sweep, result.trials)
+    if matrix is not None:
+        grid, (head, rows) = Table(box=None, title=result.sweep.metric, title_justify="left"), matrix.table()
+        for name in head:
+            grid.add_column(name, justify="right")
+        for row in rows:
+            grid.add_row(*row)
+        Console(highlight=False, width=None if os.isatty(1) else 160).print(grid)
     print(f"\nlook at {result.report}")
     return 1 if any(trial.status.startswith("failed") for trial in result.trials) else 0

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from isotherm.data.keypoint_crop import FURTHER, crop_boxes
 from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 
@@ -28,7 +29,13 @@ class Augmentation:
 
     Args:
         flip: probability of a mirror image, left to right.
+        vertical_flip: probability of a mirror image, top to bottom.
         degrees: largest turn to either side.
+        turn: probability of a turn.
+        crop: (least, most) share of the picture's area that is cut out and fills the input, drawn evenly.
+        ratio: (least, most) width over height of what is cut out, drawn evenly in its logarithm; it is stretched. Crops
+            and vertical mirrors come before the turn, as in torchvision's chain of transforms, and none reaches beyond
+            the picture; points that fall outside stay labelled.
         scale: (least, most) factor of size, drawn evenly in its logarithm.
         shift: largest shift, as a share of the side.
         brightness, contrast, saturation: largest relative change.
@@ -38,7 +45,11 @@ class Augmentation:
     """
 
     flip: float = 0.0
+    vertical_flip: float = 0.0
     degrees: float = 0.0
+    turn: float = 1.0
+    crop: tuple[float, float] = (1.0, 1.0)
+    ratio: tuple[float, float] = (1.0, 1.0)
     scale: tuple[float, float] = (1.0, 1.0)
     shift: float = 0.0
     brightness: float = 0.0
@@ -49,7 +60,7 @@ class Augmentation:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "grey"):
+        for name in ("flip", "vertical_flip", "turn", "grey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a probability from 0 to 1")
         for name, most in (
@@ -65,6 +76,15 @@ class Augmentation:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a number from 0 to {most:g}")
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise OptionError(f"scale is {self.scale}; expected (least, most), two factors above 0 in order")
+        if len(self.crop) != 2 or not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise OptionError(f"crop is {self.crop}; expected (least, most), two shares above 0 and up to 1 in order")
+        if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1] < math.inf:
+            raise OptionError(f"ratio is {self.ratio}; expected (least, most), two numbers above 0 in order")
+
+    @property
+    def crops(self) -> bool:
+        """Whether pictures are cut, mirrored top to bottom, or turned only sometimes."""
+        return self.crop != (1.0, 1.0) or self.ratio != (1.0, 1.0) or self.vertical_flip > 0 or self.turn < 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +127,13 @@ def draw(
     """
     a = augmentation
     u = torch.zeros(11, len(index), dtype=torch.float64)
+    further = torch.zeros(len(index), FURTHER, dtype=torch.float64)
     epochs = torch.as_tensor(epoch).expand(len(index)).tolist()
     for column, (i, of) in enumerate(zip(index.tolist(), epochs, strict=True)):
-        u[:, column] = torch.rand(
-            11, generator=torch.Generator().manual_seed(mixed_seed(seed, of, i)), dtype=torch.float64
-        )
+        generator = torch.Generator().manual_seed(mixed_seed(seed, of, i))
+        u[:, column] = torch.rand(11, generator=generator, dtype=torch.float64)
+        if a.crops:
+            further[column] = torch.rand(FURTHER, generator=generator, dtype=torch.float64)
     flipped = u[0] < a.flip
     angle = torch.deg2rad((2 * u[1] - 1) * a.degrees)
     factor = torch.exp(math.log(a.scale[0]) + u[2] * (math.log(a.scale[1]) - math.log(a.scale[0])))
@@ -125,6 +147,14 @@ def draw(
     xx, xy, yx, yy = cos * sx * mirror, -sin * sy, sin * sx * mirror, cos * sy
     x0 = cw / 2 + shift[0] - xx * w / 2 - xy * h / 2
     y0 = ch / 2 + shift[1] - yx * w / 2 - yy * h / 2
+    if a.crops:
+        box = crop_boxes(further[:, 2:], cached, a.crop, a.ratio)
+        turned, upended = further[:, 0] < a.turn, further[:, 1] < a.vertical_flip
+        cos, sin = torch.where(turned, cos, 1.0), torch.where(turned, sin, 0.0)
+        sx, sy = box[:, 2] / w / factor * mirror, box[:, 3] / h / factor * torch.where(upended, -1.0, 1.0)
+        xx, xy, yx, yy = sx * cos, -sx * sin, sy * sin, sy * cos  # turned in the input, then back into the crop
+        x0 = box[:, 0] + shift[0] - xx * w / 2 - xy * h / 2
+        y0 = box[:, 1] + shift[1] - yx * w / 2 - yy * h / 2
     matrix = torch.stack([torch.stack([xx, xy, x0], -1), torch.stack([yx, yy, y0], -1)], -2)
     colour = 1 + (2 * u[5:8].T - 1) * torch.tensor([a.brightness, a.contrast, a.saturation])
     return Drawn(

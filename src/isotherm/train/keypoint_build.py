@@ -14,6 +14,7 @@ from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.headed import HeadedFile
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
+from isotherm.heads.coordinates import CoordinateHead
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.peft import Lora, adapt
@@ -24,7 +25,13 @@ FILE = HeadedFile(
     noun="a keypoint model of isotherm",
     advice="expected a model.safetensors of a training run",
 )
-HEADS = {"deconv": DeconvHead, "convex": ConvexUpsample, "pixel_shuffle": PixelShuffleHead, "linear": LinearHead}
+HEADS = {
+    "deconv": DeconvHead,
+    "convex": ConvexUpsample,
+    "pixel_shuffle": PixelShuffleHead,
+    "linear": LinearHead,
+    "coordinates": CoordinateHead,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,8 @@ class ModelChoice:
         pretrained: weights of the name; otherwise seeded random ones.
         frozen: the backbone is not trained.
         lora: trains small matrices beside its layers instead of its weights.
-        head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'.
+        head: 'deconv', 'convex', 'pixel_shuffle' or 'linear'; 'coordinates', a baseline, makes places of the class
+            token, or of the mean over the grid where a backbone has none.
         head_options: passed to it.
         seed: of random weights.
     """
@@ -49,7 +57,7 @@ class ModelChoice:
     pretrained: bool = True
     frozen: bool = False
     lora: Lora | None = None
-    head: Literal["deconv", "convex", "pixel_shuffle", "linear"] = "deconv"
+    head: Literal["deconv", "convex", "pixel_shuffle", "linear", "coordinates"] = "deconv"
     head_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -79,7 +87,7 @@ def make_model(choice: ModelChoice, points: int, *, size: Size) -> KeypointModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(choice.seed + 1)
         try:
-            head: Head = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
+            head: Head | CoordinateHead = HEADS[choice.head](backbone.channels, points, **choice.head_options)  # type: ignore[abstract]
         except TypeError as error:
             raise OptionError(f"head_options are {dict(choice.head_options)}: {error}") from error
     return KeypointModel(backbone, head, frozen=choice.frozen)

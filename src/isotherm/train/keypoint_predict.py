@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -70,7 +70,9 @@ def predict_pictures(
             )
         )
     points = _joined(parts, len(trained.names))
-    return points if trained.covariance_scale is None else scale_covariance(points, trained.covariance_scale)
+    if trained.covariance_scale is None or points.covariance is None:
+        return points
+    return scale_covariance(points, trained.covariance_scale)
 
 
 def predict_cached(
@@ -81,16 +83,18 @@ def predict_cached(
     size: tuple[int, int],
     batch: int = 32,
     say: Say = silent,
+    look: Callable[[torch.Tensor], None] = lambda maps: None,
 ) -> Points:
     """The points of cached pictures, without augmentation: each shown whole, as training shows it on the average.
 
     Args:
         say: takes the progress after every batch; what it raises ends the prediction.
+        look: takes what the model gave, batch by batch: maps (b, n, h, w), or places (b, n, 2).
     """
     parts = []
     for i in range(0, len(data), batch):
         pictures = torch.from_numpy(np.array(data.pictures[i : i + batch]))
-        parts.append(_points(model, objective, pictures, data.frame[i : i + batch], size))
+        parts.append(_points(model, objective, pictures, data.frame[i : i + batch], size, look))
         say(Progress(step=min(i + batch, len(data)), total=len(data), text="", stage="predicting"))
     return _joined(parts, data.points.shape[1])
 
@@ -102,12 +106,14 @@ def _points(
     pictures: UInt8[torch.Tensor, "b 3 s t"],
     frame: Frame,
     size: tuple[int, int],
+    look: Callable[[torch.Tensor], None] = lambda maps: None,
 ) -> Points:
     where = next(model.parameters()).device
     shown = pictures.to(where).float() / 255
     if tuple(pictures.shape[-2:]) != size:
         shown = nn.functional.interpolate(shown, size, mode="bilinear", align_corners=False, antialias=True)
     maps = model(shown).float().cpu()
+    look(maps)
     return objective.decode(maps, model.output_frame(frame.resized(size)))  # type: ignore[operator]
 
 

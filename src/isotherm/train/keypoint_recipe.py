@@ -40,6 +40,11 @@ class KeypointRecipe:
                 f"model.frozen is {self.model.frozen} and training.backbone_rate {self.training.backbone_rate}; a frozen backbone has the rate 0, one that is trained a rate above it"
             )
 
+        if (self.model.head == "coordinates") != (self.training.objective.loss == "coordinate_mse"):
+            raise OptionError(
+                f"model.head is {self.model.head!r} and training.objective.loss {self.training.objective.loss!r}; the head 'coordinates' and the loss 'coordinate_mse' belong together"
+            )
+
     def deciding(self) -> dict[str, Any]:
         """The parts that decide the numbers, as plain data."""
         return {"data": asdict(self.data), "model": asdict(self.model), "training": asdict(self.training)}

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,12 +34,14 @@ from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
 from isotherm.train.recipe import from_plain
-from isotherm.train.recipe_module import Better, OnValidation
+from isotherm.train.recipe_module import Better, OnValidation, better_of
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.worker import Worker
 
 METRICS: Mapping[str, Better] = {name: "more" if name in ("oks", "inside_95") else "less" for name in LOGGED}
 """As :class:`isotherm.train.recipe_module.RecipeModule` has it, which this module fulfils."""
+GROUP_METRICS: Mapping[str, Better] = {**METRICS, "*_line_err_cm": "less", "line_err_px": "less", "pck@*": "more"}
+"""Of single lines, and of groups of pictures as ``val/<group>/<figure>``."""
 LAST, BEST = "model.safetensors", "best.safetensors"
 EXTREMES = 8
 """Best pictures, and worst ones, that a run keeps."""
@@ -93,6 +96,8 @@ def train_run(
         dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]}
     )
     announce(_described(model, recipe, training, validation))
+    if config.objective.note:
+        announce(config.objective.note)
 
     def kept(averaged: nn.Module, step: int) -> dict[str, float]:
         trained = _trained(averaged, recipe, training)
@@ -101,10 +106,16 @@ def train_run(
             return {}
         judged = judge(averaged, config.objective, other, training, size=config.size, batch=config.batch, draws=1)
         save_keypoints(replace(trained, covariance_scale=calibrated_scale(judged, other, training)), dpath / LAST)
-        figures = logged_figures(judged.report)
-        name, value = next(iter(figures.items()))
-        folder.keep_best(name, value, step=step, last=LAST, best=BEST)
-        announce(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        figures = logged_figures(judged, other.group)
+        name = config.judged_by
+        if name not in figures:
+            raise OptionError(
+                f"training.judged_by is {name!r}, which this validation does not have; expected one of {', '.join(figures)}"
+            )
+        folder.keep_best(name, figures[name], step=step, last=LAST, best=BEST)
+        figures = {name: figures[name], **figures}
+        short = {key: value for key, value in figures.items() if key == name or not key.startswith("val/")}
+        announce(f"validation at step {step}: " + ", ".join(f"{key} {value:.4g}" for key, value in short.items()))
         on_validation(step, figures)
         return figures
 
@@ -150,6 +161,10 @@ def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = Fal
         OptionError: an option that does not exist, a value out of range, or nothing that validates.
     """
     recipe = from_plain(KeypointRecipe, plain, where=where)
+    if better_of(sys.modules[__name__], recipe.training.judged_by) != "less":
+        raise OptionError(
+            f"{where or 'the recipe'}: training.judged_by is {recipe.training.judged_by!r}; expected a figure of which less is better, such as point_err_px or val/hawaii/length_line_err_cm"
+        )
     if judged and not recipe.data.validation and not recipe.data.hold_out:
         raise OptionError(
             f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out"
@@ -238,10 +253,9 @@ def _described(model: KeypointModel, recipe: KeypointRecipe, training: KeypointS
         sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (True, False)
     )
     groups = ", ".join(f"{n} {name}" for name, n in training.groups.items() if name)
-    decoder = "least squares" if recipe.training.objective.loss == "mse" else "moment inverse"
     return (
         f"{len(training)} pictures to train on{f' ({groups})' if groups else ''}, {len(validation)} to validate; {recipe.model.backbone} with the head "
-        f"{recipe.model.head}, {trained:,} of {whole:,} parameters trained; {recipe.training.objective.loss}, decoded by {decoder}"
+        f"{recipe.model.head}, {trained:,} of {whole:,} parameters trained; {recipe.training.objective.loss}, decoded by {recipe.training.objective.decoding}"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from isotherm.points import Points
 from isotherm.progress import Say, silent
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoint_predict import predict_cached
+from isotherm.train.map_figures import MapFigures, map_figures, together
 
 LOGGED = (
     "point_err_px",
@@ -48,12 +50,14 @@ class Judged:
         errors: (m) mean distance per picture, NaN where nothing is known of it.
         precision: COCO's figures, with the true boxes given (as the field's tables with ground-truth boxes have it):
             each object's score is the mean score of its points.
+        maps: of every point the means of :class:`isotherm.train.map_figures.MapFigures`; none where there are no maps.
     """
 
     points: Points
     report: KeypointReport
     errors: Float[Tensor, " m"]
     precision: OksPrecision
+    maps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def table(self) -> str:
         """The report's table and a line with COCO's figures."""
@@ -85,8 +89,15 @@ def judge(
         covariance_scale: what covariances are multiplied by.
         say: takes the progress after every batch; what it raises ends the judgement.
     """
-    points = predict_cached(model, objective, data, size=size, batch=batch, say=say)
-    points = points if covariance_scale is None else scale_covariance(points, covariance_scale)
+    seen: list[MapFigures] = []
+
+    def look(maps: Tensor) -> None:
+        if maps.ndim == 4:
+            seen.append(map_figures(maps, objective.map_kind))
+
+    points = predict_cached(model, objective, data, size=size, batch=batch, say=say, look=look)
+    if covariance_scale is not None and points.covariance is not None:
+        points = scale_covariance(points, covariance_scale)
     truth = truth_of(data)
     report = report_keypoints(
         points,
@@ -98,7 +109,11 @@ def judge(
         resamples=draws,
     )
     return Judged(
-        points, report, errors_of(points, truth, exchangeable=kind.exchangeable), _precision(points, data, kind)
+        points,
+        report,
+        errors_of(points, truth, exchangeable=kind.exchangeable),
+        _precision(points, data, kind),
+        dict(zip(kind.names, together(seen).by_map(), strict=True)) if seen else {},
     )
 
 
@@ -158,10 +173,35 @@ def calibrated_scale(judged: Judged, data: CachedKeypoints, kind: KeypointSet) -
     return fit_covariance_scale(predictions, truth)
 
 
-def logged_figures(report: KeypointReport) -> dict[str, float]:
-    """The figures of all pictures that are logged, without those that could not be judged."""
-    figures = {name: report.rows[0].figures[name].mean for name in LOGGED if name in report.rows[0].figures}
+def logged_figures(judged: Judged, group: Sequence[str]) -> dict[str, float]:
+    """The figures that are logged, without those that could not be judged.
+
+    First those of all pictures, with the error of every line. Then all figures of every group, as
+    ``val/hawaii/point_err_cm``, and of every point's maps, as ``val/heatmap/length_p0/entropy``.
+
+    Args:
+        group: of every picture that was judged.
+    """
+    whole, *rows = judged.report.rows
+    names = [*LOGGED, *(name for name in whole.figures if name.endswith("_line_err_cm"))]
+    figures = {name: whole.figures[name].mean for name in names if name in whole.figures}
+    # where all pictures are of one group, they are that group
+    of = [(row.group, row) for row in rows] or [(name, whole) for name in set(group) if name]
+    for name, row in of:
+        figures |= {f"val/{slug(name)}/{key}": value.mean for key, value in row.figures.items()}
+    for point, one in judged.maps.items():
+        figures |= {f"val/heatmap/{point}/{key}": value for key, value in one.items()}
     return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
+def slug(group: str) -> str:
+    """A group's name as it stands in those of figures: in lower case, what is neither a letter nor a digit as '_'.
+
+    Example:
+        >>> slug("North Hawaii")
+        'north_hawaii'
+    """
+    return re.sub(r"[^\w.-]+", "_", group.lower()).strip("_")
 
 
 def ranked(errors: Float[Tensor, " m"]) -> list[int]:

@@ -33,11 +33,14 @@ class KeypointTraining(BackboneTraining):
         size: (h, w) of the model's input.
         objective: loss, sigma, decoder.
         augmentation: how pictures are changed.
+        judged_by: the figure of validations, less being better, by which the best model is kept and patience runs: of
+            all pictures, such as ``length_line_err_cm``, or of a group, such as ``val/hawaii/length_line_err_cm``.
     """
 
     size: Size = (256, 256)
     objective: Objective = field(default_factory=Objective)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    judged_by: str = "point_err_px"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +98,10 @@ class KeypointTask(Task):
     def groups(self) -> list[ParameterGroup]:
         return self.config.groups(self.net.backbone, self.net.head)
 
-    def watch(self) -> CollapseWatch:
-        """Maps of keypoints collapse together."""
+    def watch(self) -> CollapseWatch | None:
+        """Maps of keypoints collapse together, or one channel by itself; places have no maps."""
+        if self.config.objective.loss == "coordinate_mse":
+            return None
         cells = self.output_frame(Frame.identity(self.config.size)).size
         return CollapseWatch(self.config.objective.map_kind, cells, names=self.kind.names)
 
@@ -114,12 +119,12 @@ class KeypointTask(Task):
         device: torch.device,
     ) -> Part:
         batch = make_batch(self.data, index, epoch, self.config, swaps=self.kind.swaps, device=device)
-        maps: Float[Tensor, "b n h w"] = forward(batch.pictures)
+        maps: Float[Tensor, "b n *cells"] = forward(batch.pictures)
         with torch.autocast(device.type, enabled=False):
             loss = self.config.objective.loss_of(
                 maps, batch.points, self.output_frame(batch.frame), done=done, exchangeable=self.kind.exchangeable
             )
-        return Part(loss, maps, {"oob_points_frac": outside(batch)})
+        return Part(loss, maps if maps.ndim == 4 else None, {"oob_points_frac": outside(batch)})
 
 
 def train_keypoints(

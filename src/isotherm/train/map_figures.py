@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +38,15 @@ class MapFigures:
         """Of each of the n maps the means over the pictures, as ``max``, ``entropy`` and ``uniform`` (a share)."""
         means = [part.float().mean(0).tolist() for part in (self.largest, self.entropy, self.uniform)]
         return [dict(zip(("max", "entropy", "uniform"), one, strict=True)) for one in zip(*means, strict=True)]
+
+
+def together(parts: Sequence[MapFigures]) -> MapFigures:
+    """The figures of several batches as those of one."""
+    return MapFigures(
+        torch.cat([part.largest for part in parts]),
+        torch.cat([part.entropy for part in parts]),
+        torch.cat([part.uniform for part in parts]),
+    )
 
 
 @torch.no_grad()

@@ -148,12 +148,17 @@ def _trial(config: Values, *, job: Job) -> None:
     done = max((step for step, _ in reports), default=0)
 
     def on_validation(step: int, figures: Mapping[str, float]) -> None:
+        if (group := metric.rpartition("/")[0]) and not any(name.startswith(f"{group}/") for name in figures):
+            groups = sorted({name.rpartition("/")[0] for name in figures if name.startswith("val/")})
+            raise OptionError(
+                f"metric is {metric!r}, and no picture of {group} validates; there are {', '.join(groups)}"
+            )
         if step > done and metric in figures:
             tune.report({metric: figures[metric], "step": step, "folder": dpath.name})
 
     module: Any = importlib.import_module(job.module)
     module.train_run(
-        module.recipe_from(with_values(job.recipe, values), where=shown(values)),
+        module.recipe_from(with_values(job.recipe, values, seed_each=job.config.seed_each), where=shown(values)),
         dpath,
         root=Path(job.root),
         cache_dpath=Path(job.dpath) / ".cache",

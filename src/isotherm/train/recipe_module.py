@@ -5,6 +5,7 @@ is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -63,6 +64,22 @@ class RecipeModule(Protocol):
         """The command that uses the trained model of a run's folder."""
 
 
+def better_of(module: object, metric: str) -> Better | None:
+    """Whether less of a figure is better, or more; None where the module's validations have no such figure.
+
+    A module that judges groups of pictures has ``GROUP_METRICS`` beside ``METRICS``: figures, or patterns of them such
+    as ``*_line_err_cm``, that it has of all pictures and as ``val/<group>/<figure>`` of every group.
+    """
+    metrics: Mapping[str, Better] = getattr(module, "METRICS", {})
+    if metric in metrics:
+        return metrics[metric]
+    further: Mapping[str, Better] = getattr(module, "GROUP_METRICS", {})
+    *group, figure = metric.split("/")
+    if group and (len(group) != 2 or group[0] != "val" or not group[1]):
+        return None
+    return next((better for pattern, better in further.items() if fnmatchcase(figure, pattern)), None)
+
+
 def chosen_metric(module: RecipeModule, name: str | None) -> str:
     """The figure that trials are compared by; None: the first.
 
@@ -70,4 +87,6 @@ def chosen_metric(module: RecipeModule, name: str | None) -> str:
         OptionError: a validation has no such figure.
     """
     names = tuple(module.METRICS)
+    if name is not None and better_of(module, name) is not None:
+        return name
     return names[0] if name is None else known_word(name, names, "metric")

@@ -6,6 +6,7 @@ finished go on from their checkpoints, and the search and the stopping rule see 
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -22,7 +23,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.ops.names import known_word
 from isotherm.train.keypoint_recipe import set_at
 from isotherm.train.recipe import from_plain, read_recipe
-from isotherm.train.recipe_module import Better, RecipeModule, chosen_metric
+from isotherm.train.recipe_module import Better, RecipeModule, better_of, chosen_metric
 from isotherm.train.run_folder import read_figures, validation_column
 
 Values = dict[str, Any]
@@ -82,10 +83,13 @@ class SweepConfig:
         search: 'grid' tries all combinations; 'random' draws ``trials`` of them; 'tpe' lets a tree-structured Parzen
             estimator choose.
         metric: of the validation; None: the first that the task has.
+        guardrails: figures that the table shows beside the metric, of every trial's best validation; none: all.
         stop_early: ends bad trials, or None.
         at_once: trials at the same time; None: as many as there are processors for.
         cpus, gpus: for each.
         seed: of the search.
+        seed_each: path of a seed in the recipe, such as ``training.seed``: every trial has one of its own there, which
+            follows from its values alone; None: the recipe's, for all of them.
     """
 
     recipe: str
@@ -94,11 +98,13 @@ class SweepConfig:
     search: Literal["grid", "random", "tpe"] = "grid"
     trials: int = 12
     metric: str | None = None
+    guardrails: tuple[str, ...] = ()
     stop_early: EarlyStopping | None = None
     at_once: int | None = None
     cpus: int = 1
     gpus: float = 0.0
     seed: int = 0
+    seed_each: str | None = None
 
     def __post_init__(self) -> None:
         known_word(self.search, ("grid", "random", "tpe"), "search")
@@ -174,7 +180,7 @@ class Sweep:
     @property
     def better(self) -> Better:
         """Whether less of the metric is better, or more."""
-        return self.module.METRICS[self.metric]
+        return better_of(self.module, self.metric) or "less"
 
 
 def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
@@ -192,6 +198,8 @@ def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
     config = from_plain(SweepConfig, plain, where=str(fpath))
     module = find(config.task)
     metric = chosen_metric(module, config.metric)
+    for name in config.guardrails:
+        chosen_metric(module, name)
     recipe_fpath = fpath.parent / config.recipe
     recipe = read_recipe(recipe_fpath)
     tries = config.listed() or [
@@ -199,15 +207,21 @@ def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
         for share in (0.0, 1.0)
     ]
     for values in tries:
-        module.recipe_from(with_values(recipe, values), where=f"{recipe_fpath} with {shown(values)}", judged=True)
+        module.recipe_from(
+            with_values(recipe, values, seed_each=config.seed_each),
+            where=f"{recipe_fpath} with {shown(values)}",
+            judged=True,
+        )
     return Sweep(config, recipe, recipe_fpath.parent, module, metric)
 
 
-def with_values(recipe: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """A trial's recipe."""
+def with_values(recipe: Mapping[str, Any], values: Values, *, seed_each: str | None = None) -> dict[str, Any]:
+    """A trial's recipe; ``seed_each``: where it has a seed that follows from its values, or None."""
     plain: dict[str, Any] = json.loads(json.dumps(recipe))
     for path, value in values.items():
         set_at(plain, path, value)
+    if seed_each is not None:
+        set_at(plain, seed_each, int.from_bytes(hashlib.sha256(shown(values).encode()).digest()[:3], "big"))
     return plain
 
 

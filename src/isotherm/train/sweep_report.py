@@ -8,6 +8,7 @@ import html
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,47 @@ def matrix_picture(sweep: Sweep, trials: Sequence[Trial]) -> Image.Image | None:
     """The metric over two varied values, the best of the trials that share them; None where fewer than two values
     vary.
     """
+    matrix = matrix_of(sweep, trials)
+    if matrix is None:
+        return None
+    return matrix_figure(
+        matrix.values,
+        matrix.rows,
+        matrix.columns,
+        x=matrix.column,
+        y=matrix.row,
+        title=f"{sweep.metric}, best validation",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """The metric over two varied values; ``values`` (rows, columns) is NaN where no trial has been validated.
+
+    Args:
+        row, column: paths of what varies.
+        rows, columns: their values as text.
+        values: of the metric.
+    """
+
+    row: str
+    column: str
+    rows: list[str]
+    columns: list[str]
+    values: np.ndarray
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """(headings, rows): one value down, the other across."""
+        row, column = (path.rpartition(".")[2] for path in (self.row, self.column))
+        head = [row, *(f"{column}={name}" for name in self.columns)]
+        cells = [["–" if math.isnan(v) else f"{v:.4g}" for v in line] for line in self.values.tolist()]
+        return head, [[name, *line] for name, line in zip(self.rows, cells, strict=True)]
+
+
+def matrix_of(sweep: Sweep, trials: Sequence[Trial]) -> Matrix | None:
+    """The metric over the first two values that vary in a grid, the best of the trials that share them; None where
+    fewer vary.
+    """
     varied = [path for path in sweep.config.values if len({repr(t.values[path]) for t in trials}) > 1]
     if len(varied) < 2 or sweep.config.search != "grid":
         return None
@@ -76,19 +118,15 @@ def matrix_picture(sweep: Sweep, trials: Sequence[Trial]) -> Image.Image | None:
     for trial in trials[::-1]:  # the best comes last and stays
         if not math.isnan(trial.best):
             values[rows.index(trial.values[row]), columns.index(trial.values[column])] = trial.best
-    return matrix_figure(
-        values,
-        [_text(v) for v in rows],
-        [_text(v) for v in columns],
-        x=column,
-        y=row,
-        title=f"{sweep.metric}, best validation",
-    )
+    return Matrix(row, column, [_text(v) for v in rows], [_text(v) for v in columns], values)
 
 
 def table_rows(sweep: Sweep, trials: Sequence[Trial]) -> tuple[list[str], list[list[str]]]:
     """(headings, rows) of the table, the best trial first."""
-    names = [name for name in dict.fromkeys(name for t in trials for name in t.figures) if name != sweep.metric]
+    there = dict.fromkeys(name for t in trials for name in t.figures)
+    # figures of groups and of single maps are in metrics.csv; a table of them all has no reader
+    names = sweep.config.guardrails or [name for name in there if not name.startswith("val/")]
+    names = [name for name in names if name != sweep.metric]
     head = [*(path.rpartition(".")[2] for path in sweep.config.values), sweep.metric, "at step", *names, "status"]
     rows = [
         [

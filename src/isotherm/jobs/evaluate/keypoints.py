@@ -105,7 +105,9 @@ def run(
         with Tracking(to=options.track).tracker(
             record.dpath, {"run": str(options.run), "data": str(options.data)}, job="eval"
         ) as tracker:
-            tracker.log({"step": 0, **{f"eval {name}": value for name, value in logged_figures(judged.report).items()}})
+            tracker.log(
+                {"step": 0, **{f"eval {name}": value for name, value in logged_figures(judged, data.group).items()}}
+            )
         write_evaluation(judged, record.dpath / "evaluation.json", model=which, command=line)
         _write_rows(judged, data, kind, record.dpath / "pictures.csv")
         _write_figures(judged, data, kind, record.dpath, line)
