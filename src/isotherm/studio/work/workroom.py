@@ -364,8 +364,8 @@ class Workroom:
         why = self._worker.last_words()
         if self._closed:
             return _failed("interrupted", "the studio was ended")
-        told = f"the process that worked on it died ({why}); ask again, or try a smaller model or picture"
-        return _failed("failed", told)
+        reason = f"the process that worked on it died ({why}); ask again, or try a smaller model or picture"
+        return _failed("failed", reason)
 
     def _stumbled(self, run_id: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
