@@ -162,6 +162,60 @@ def test_old_files_that_could_mean_anything_are_refused(tmp_path, save, options,
         open_gaze_store(tmp_path / "old.npz", options=MapOptions(**({"size": SIZE, "times_s": TIMES} | options)))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m * 255, "to 248.704.*one scale for all"),
+        (lambda m: m - 0.5, "from -0.5 to .*one scale for all"),
+        (lambda m: m / m.sum((1, 2), keepdims=True), "have a sum of 1.*one scale for all"),
+    ],
+)
+def test_later_maps_of_another_scale_than_the_first_are_refused_where_they_are_read(tmp_path, change, words):
+    maps = np.stack([maps_of(wandering())[0]] * len(TIMES))
+    maps[40:] = change(maps[40:])
+    np.savez(tmp_path / "late.npz", maps)
+    save_frames(tmp_path / "late", maps)
+    for name in ("late.npz", "late"):
+        store = open_gaze_store(tmp_path / name, options=OPTIONS)
+        assert store.clip(TIMES[:8]).state.tolist() == [T] * 8
+        with pytest.raises(InputError, match=words):
+            store.maps_at(np.arange(38, 50))
+        clip = store.clip(TIMES[38:50])
+        assert clip.state.tolist() == [M] * 12
+        assert name in clip.notes[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_maps_that_are_not_finite_are_missing_and_are_not_called_zeros(tmp_path):
+    maps = np.array(maps_of(wandering()))
+    maps[3], maps[4, 0, 0] = np.inf, np.nan
+    np.savez(tmp_path / "odd.npz", maps)
+    store = open_gaze_store(tmp_path / "odd.npz", options=OPTIONS)
+    assert any("2 of the first 32 maps hold values that are not finite" in note for note in store.notes)
+    assert store.clip(TIMES[2:6]).state.tolist()[1:3] == [M, M]
+    np.savez(tmp_path / "none.npz", np.full_like(maps, np.nan))
+    with pytest.raises(InputError, match="all zeros or not finite"):
+        open_gaze_store(tmp_path / "none.npz", options=OPTIONS)
+
+
+def test_two_files_for_a_frame_and_none_for_any_are_refused(tmp_path):
+    save_frames(tmp_path / "twice", maps_of(wandering())[:5])
+    np.save(tmp_path / "twice" / "frame_3.npy", maps_of(wandering())[40])
+    with pytest.raises(InputError, match=r"frame_000003\.npy and frame_3\.npy; expected one map for a frame"):
+        open_gaze_store(tmp_path / "twice", options=OPTIONS)
+    np.savez(tmp_path / "empty.npz", maps_of(wandering())[:0])
+    with pytest.raises(InputError, match=r"empty\.npz holds no maps"):
+        open_gaze_store(tmp_path / "empty.npz", options=OPTIONS)
+
+
+def test_points_with_a_changed_byte_are_broken(places):
+    whole = bytearray((places / "points.parquet").read_bytes())
+    whole[200] ^= 255  # among the first column's values
+    (places / "points.parquet").write_bytes(whole)
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_points(places / "points.parquet")
+
+
 def test_maps_that_are_numbered_from_one(tmp_path):
     maps = maps_of(wandering())
     np.savez(tmp_path / "one.npz", np.concatenate([np.zeros_like(maps[:1]), maps]))

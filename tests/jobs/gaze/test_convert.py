@@ -46,6 +46,24 @@ def test_a_folder_of_old_heatmaps_becomes_zarr_and_what_fails_is_named(folder, c
     assert not [f for f in (folder / "new").iterdir() if f.name.startswith(".") and "c" not in f.name]
 
 
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_two_stores_that_would_become_one_are_refused_before_anything_is_written(folder, capsys, more):
+    np.save(folder / "old" / "b.npy", maps_of(wandering())[::-1])
+    assert main(["gaze", "convert", "old", "--to", "zarr", "--out", "new", "--video", "videos", *more]) == 2
+    assert "b and b.npy in old would both become" in capsys.readouterr().err
+    assert not (folder / "new").exists()
+
+
+def test_a_changed_byte_of_an_archive_stops_its_conversion(folder, capsys):
+    np.savez(folder / "raw.npz", maps_of(wandering()))
+    whole = bytearray((folder / "raw.npz").read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (folder / "raw.npz").write_bytes(whole)
+    assert main(["gaze", "convert", "raw.npz", "--to", "zarr", "--video", "videos/a.mp4"]) == 2
+    assert "raw.npz cannot be read (Bad CRC" in capsys.readouterr().err
+    assert not (folder / "raw.zarr").exists()
+
+
 def test_back_to_what_other_programs_read(folder, capsys):
     write_points(wandering(), folder / "p.parquet", video="a.mp4")
     assert (

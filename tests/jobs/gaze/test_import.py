@@ -131,3 +131,20 @@ def test_what_is_needed_is_named(folder, tmp_path, options, words):
 def test_options_that_are_none(options, words, unchecked):
     with pytest.raises(OptionError, match=words):
         GazeImportJob(**({"recording": "a.csv", "format": "ego4d"} | options))
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        ("ego4d", ["--first-frame", "1"], "numbers no frames; leave out"),
+        ("ego4d", ["--gaze-size", "10x10"], "does not count pixels"),
+        ("ego4d", ["--start-together"], "on the video's clock; leave out --start-together"),
+        ("ego4d", ["--calibration", "nowhere.json"], "need no calibration"),
+        ("neon", ["--start-together", "--first-frame", "0"], "numbers no frames; leave out"),
+    ],
+)
+def test_an_option_that_changes_nothing_of_a_format_is_refused(folder, tmp_path, capsys, name, more, words):
+    command = ["gaze", "import", str(folder / f"{name}.csv"), "--format", name, "--video", str(folder / "v.mp4")]
+    assert main([*command, "--out", str(tmp_path / "g.parquet"), *more]) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -99,6 +99,10 @@ def _placed(
     if raw.clock == "video":
         if world_ns is not None:
             raise OptionError(f"the format {raw.format} is on the video's clock; leave out --world-timestamps")
+        if options.start_together:
+            raise OptionError(
+                f"the format {raw.format} is on the video's clock; leave out --start-together, and move it by --offset-s where it is off"
+            )
         return _Placed(raw.time_ns / 1e9, "the format's times are on the video's own clock", clock)
     if world_ns is not None:
         return _by_world(raw, clock, world_ns, size)

@@ -33,7 +33,12 @@ class FramesStore(MapStore):
         self.path = path
         if not path.is_dir():
             raise InputError(f"there is no folder of gaze maps {path}; check the path")
-        numbers = {int(m[1]): entry for entry in path.iterdir() if (m := NAME.fullmatch(entry.name))}
+        numbers: dict[int, Path] = {}
+        for entry in sorted(path.iterdir()):
+            if m := NAME.fullmatch(entry.name):
+                same = numbers.setdefault(int(m[1]), entry)
+                if same is not entry:
+                    raise InputError(f"{path} has {same.name} and {entry.name}; expected one map for a frame")
         if not numbers:
             raise InputError(f"{path} holds no frame_000000.npy; expected a file of that form for each frame")
         order = sorted(numbers)
@@ -79,7 +84,7 @@ class FramesStore(MapStore):
         maps = [self._map(fpath) for fpath in files]
         self._alike(maps, files)
         scale: Scale = self.scale
-        return to_peak(np.stack(maps), scale)
+        return to_peak(np.stack(maps), scale, self.path)
 
     def known_at(
         self, index: Int64[np.ndarray, " k"], maps: Float32[np.ndarray, "k h w"]

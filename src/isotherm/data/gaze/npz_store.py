@@ -70,6 +70,8 @@ class NpzStore(MapStore):
             raise InputError(f"{self.path}: the maps are of the kind {kind}; expected one of {', '.join(KINDS)}")
         self.kind = kind
         self.shape = self._three(shape)
+        if self.shape[0] < 1:
+            raise InputError(f"{self.path} holds no maps (its form is {list(shape)}); expected one for each frame")
         notes.append(f"{self.shape[0]} maps of {self.shape[2]} x {self.shape[1]} cells, {kind}")
         self.first = 0 if options.first is None else options.first
         self.frame, more = map_frame(self.shape[1:], known_size(self.path, options, self.beside))
@@ -96,16 +98,16 @@ class NpzStore(MapStore):
         """Maps at the scale of peak 1."""
         with _broken(self.path):
             scale: Scale = self.scale or "peak"
-            return to_peak(self._values(index + self.first), scale)
+            return to_peak(self._values(index + self.first), scale, self.path)
 
     def blocks(self, start: int, length: int) -> Iterator[Float32[np.ndarray, "k h w"]]:
-        """All maps from one on, in blocks; a compressed file is read once for all of them.
+        """All maps from one on, in blocks; an npz file is read once, to its end, where its check sum is compared.
 
         Args:
             start: the number of the first.
             length: of a block; the last may be shorter.
         """
-        if self._mapped is not None:
+        if self.path.suffix == ".npy":
             yield from super().blocks(start, length)
             return
         scale: Scale = self.scale or "peak"
@@ -116,7 +118,7 @@ class NpzStore(MapStore):
             for first in range(start, len(self.time_s), length):
                 count = min(length, len(self.time_s) - first)
                 values = np.frombuffer(_whole(file, count * each), self.kind).reshape(count, *self.shape[1:])
-                yield to_peak(values, scale)
+                yield to_peak(values, scale, self.path)
 
     def known_at(
         self, index: Int64[np.ndarray, " k"], maps: Float32[np.ndarray, "k h w"]

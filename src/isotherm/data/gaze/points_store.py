@@ -74,7 +74,7 @@ def write_points(recording: GazeRecording, fpath: str | os.PathLike[str], *, vid
     }
     table = arrow.table(columns).replace_schema_metadata({KEY: json.dumps(header).encode()})
     whole = io.BytesIO()
-    parquet.write_table(table, whole, compression="zstd")
+    parquet.write_table(table, whole, compression="zstd", write_page_checksum=True)
     with atomic_write(fpath) as file:
         file.write(whole.getbuffer())
     return Path(fpath)
@@ -96,7 +96,7 @@ def read_points(fpath: str | os.PathLike[str], *, pooling: Pooling = "nearest") 
     if not path.is_file():
         raise InputError(f"there is no gaze file {path}{near_names(path)}")
     try:
-        table = parquet.read_table(path)
+        table = parquet.read_table(path, page_checksum_verification=True)
         header = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet ({_first_line(error)}); import it again") from error

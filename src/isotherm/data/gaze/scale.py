@@ -28,17 +28,21 @@ def judged_scale(
         InputError: negative values, or values that could be anything.
     """
     values = maps.reshape(len(maps), -1).astype(np.float64)
-    values = values[np.isfinite(values).all(-1)]
+    finite = np.isfinite(values).all(-1)
+    values = values[finite]
     if values.size and values.min() < 0:
         raise InputError(f"{path}: a map has the value {values.min():g}; expected none below 0")
     some = values[(values.max(-1, initial=0) > 0)] if values.size else values
-    empty = len(maps) - len(some)
-    notes = (f"{empty} of the first {len(maps)} maps are all zeros and count as missing",) if empty else ()
+    empty, odd = len(values) - len(some), int((~finite).sum())
+    first = f"of the first {len(maps)} maps"
+    notes = (
+        *((f"{empty} {first} are all zeros and count as missing",) if empty else ()),
+        *((f"{odd} {first} hold values that are not finite and count as missing",) if odd else ()),
+    )
     if not len(some):
         if wanted is None:
-            raise InputError(
-                f"{path}: its first {len(maps)} maps are all zeros; say what their values are (scale, --scale)"
-            )
+            none = "are all zeros" if not odd else "are all zeros or not finite"
+            raise InputError(f"{path}: its first {len(maps)} maps {none}; say what their values are (scale, --scale)")
         return wanted, (*notes, f"values are {WORDS[wanted]}, as was asked")
     peaks, sums = some.max(-1), some.sum(-1)
     fits: dict[Scale, bool] = {
@@ -59,13 +63,20 @@ def judged_scale(
     return judged, (*notes, f"values are {WORDS[judged]}, judged by the first {len(maps)} maps")
 
 
-def to_peak(maps: Shaped[np.ndarray, "k h w"], scale: Scale) -> Float32[np.ndarray, "k h w"]:
+def to_peak(maps: Shaped[np.ndarray, "k h w"], scale: Scale, path: Path) -> Float32[np.ndarray, "k h w"]:
     """Maps at the scale of peak 1.
+
+    The scale was judged by the first maps, so every further one is held to it. What is not finite is passed over.
 
     Args:
         maps: as they are stored.
         scale: what they are.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: a map is not of this scale.
     """
+    _hold(maps, scale, path)
     values = maps.astype(np.float32)
     if scale == "bytes":
         return values / np.float32(255)
@@ -73,3 +84,25 @@ def to_peak(maps: Shaped[np.ndarray, "k h w"], scale: Scale) -> Float32[np.ndarr
         highest = values.max((-2, -1), keepdims=True) if values.size else np.ones((len(values), 1, 1), np.float32)
         return values / np.where(highest > 0, highest, 1)
     return values
+
+
+def _hold(maps: Shaped[np.ndarray, "k h w"], scale: Scale, path: Path) -> None:
+    if (scale == "bytes" and maps.dtype == np.uint8) or not maps.size:
+        return
+    highest, lowest = maps.max((-2, -1)), maps.min((-2, -1))  # NaN where one is
+    known = np.isfinite(highest) & np.isfinite(lowest)
+    limit = 255.5 if scale == "bytes" else 1.001
+    bad = known & ((highest > limit) | (lowest < 0))
+    if bad.any():
+        i = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"{path}: a map has values from {float(lowest[i]):g} to {float(highest[i]):g}, and by the first ones they are {WORDS[scale]}; expected one scale for all of them"
+        )
+    if scale == "peak":
+        faint = np.flatnonzero(known & (highest > 0) & (highest < 0.5))
+        sums = maps[faint].sum((-2, -1), dtype=np.float64)
+        alike = np.abs(sums - 1) < (2e-2 if maps.dtype == np.float16 else 1e-3)
+        if len(faint) > 1 and alike.all():  # a single one may be what a Gaussian beside the picture leaves in it
+            raise InputError(
+                f"{path}: maps have a sum of 1, and by the first ones values are {WORDS[scale]}; expected one scale for all of them"
+            )

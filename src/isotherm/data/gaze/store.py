@@ -237,7 +237,8 @@ def read_maps(maps: Float32[np.ndarray, "k h w"]) -> tuple[UInt8[np.ndarray, " k
     k, h, w = maps.shape
     flat = maps.reshape(k, -1)
     high, low = flat.max(-1), flat.min(-1)
-    tracked = np.isfinite(high) & np.isfinite(low) & (high - low > 1e-6 * np.abs(high))
+    with np.errstate(invalid="ignore"):  # of infinite values, which are passed over
+        tracked = np.isfinite(high) & np.isfinite(low) & (high - low > 1e-6 * np.abs(high))
     peak = np.argmax(flat, -1)
     rows, columns = peak // w, peak % w
     each = np.arange(k)

@@ -53,13 +53,14 @@ def run(
         command: the command line; what is written does not name it.
 
     Raises:
-        InputError: nothing to convert, or the only store cannot be.
+        InputError: nothing to convert, two stores that would become one, or the only store cannot be.
         OptionError: something is needed that was not given.
         JobCancelled: it was cancelled; the same job goes on with it.
     """
     reporter = Reporter() if reporter is None else reporter
     sources = stores_in(options.source)
     single = sources == [options.source]
+    _expect_names(sources, options, single=single)
     if not single and options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     made = ConvertOptions(
@@ -129,6 +130,18 @@ def _target(source: Path, options: GazeConvertJob, *, single: bool) -> Path:
             raise OptionError(f"--out {out}: expected a name that ends in {wanted}")
         return out
     return (options.out or options.source) / name
+
+
+def _expect_names(sources: Sequence[Path], options: GazeConvertJob, *, single: bool) -> None:
+    """Refuse stores that would become the same one, of which all but one would be lost."""
+    becomes: dict[Path, Path] = {}
+    for source in sources:
+        out = _target(source, options, single=single)
+        other = becomes.setdefault(out, source)
+        if other is not source:
+            raise InputError(
+                f"{other.name} and {source.name} in {options.source} would both become {out}; convert them one by one, each with its own --out"
+            )
 
 
 def _clock(source: Path, options: GazeConvertJob, *, single: bool) -> MapOptions:

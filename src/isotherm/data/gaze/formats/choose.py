@@ -13,6 +13,7 @@ from isotherm.data.gaze.formats.neon import read_neon
 from isotherm.data.gaze.formats.pupil_core import read_pupil_core
 from isotherm.data.gaze.formats.raw import RawGaze, ReadOptions
 from isotherm.data.gaze.formats.tobii_g3 import read_tobii_g3
+from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
 
 Reader = Callable[[Path, ReadOptions], RawGaze]
@@ -26,6 +27,8 @@ FORMATS: dict[str, Reader] = {
     "ego-exo4d": read_ego_exo4d,
 }
 """Readers by the names of their formats."""
+CALIBRATED = ("aria", "ego-exo4d")
+"""Formats that may give directions, which a calibration brings into the picture."""
 
 
 def read_raw(path: Path, format: str, options: ReadOptions | None = None) -> RawGaze:
@@ -37,8 +40,21 @@ def read_raw(path: Path, format: str, options: ReadOptions | None = None) -> Raw
         options: what the format needs beside it.
 
     Raises:
-        OptionError: no such format, or one that needs an option that was not given.
+        OptionError: no such format, one that needs an option that was not given, or one that an option given to it
+            changes nothing of.
         InputError: file, line and column of what is wrong.
     """
     known_word(format, tuple(FORMATS), "format")
-    return FORMATS[format](path, options or ReadOptions())
+    options = options or ReadOptions()
+    if options.calibration is not None and format not in CALIBRATED:
+        raise OptionError(f"the format {format} gives places, which need no calibration; leave it out (--calibration)")
+    raw = FORMATS[format](path, options)
+    if options.first is not None and raw.frame is None:
+        raise OptionError(
+            f"the format {format} has times and numbers no frames; leave out the number of the first one (--first-frame)"
+        )
+    if options.gaze_size not in (None, raw.gaze_size):
+        raise OptionError(
+            f"the format {format} does not count pixels of a picture whose size can be chosen; leave it out (--gaze-size)"
+        )
+    return raw
