@@ -20,6 +20,7 @@ from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.gaze.convert_options import GazeConvertJob
+from isotherm.jobs.gaze.draw_options import GazeDrawJob
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import JobOptions
@@ -231,6 +232,18 @@ EVERYTHING = [
     ),
     GazeConvertJob(source=Path("p.parquet"), to="npy", cells="8x16", sigma_px=9.5),
     GazeConvertJob(source=Path("o.zarr"), to="points", lossy=True),
+    GazeDrawJob(
+        recording=Path("-g.parquet"),
+        video=Path("v.mp4"),
+        out=Path("f.gif"),
+        trail_s=0.0,
+        heat_s=1.5,
+        start_s=0.25,
+        end_s=3.5,
+        every=2,
+        side=320,
+        overwrite=True,
+    ),
     SweepJob(recipe=Path("s.yaml"), out=Path("o"), address="auto", at_once=2, skip_bad=True),
 ]
 KINDS = {type(options) for options in EVERYTHING}

@@ -47,6 +47,7 @@ RUNNERS = {
     "AblateAnticipation": "ablate_anticipation",
     "Sweep": "sweep",
     "GazeImport": "gaze_import",
+    "GazeDraw": "gaze_draw",
     "GazeConvert": "gaze_convert",
 }
 LISTS = ("class", "classes", "layer", "compare", "target", "arms")

@@ -18,6 +18,7 @@ from isotherm.jobs.evaluate.grounding_options import EvalGroundingJob
 from isotherm.jobs.evaluate.keypoints_options import EvalKeypointsJob
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.gaze.convert_options import GazeConvertJob
+from isotherm.jobs.gaze.draw_options import GazeDrawJob
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.options import ModelOptions
@@ -224,6 +225,11 @@ class GazeImport(Common, GazeImportJob):
     """
 
 
+@dataclass(frozen=True, kw_only=True)
+class GazeDraw(Common, GazeDrawJob):
+    """Draw a recording of gaze on its video: where the person looks, how the gaze came there, and the heat of it."""
+
+
 Command = (
     Annotated[Explain, subcommand("explain")]
     | Annotated[Layers, subcommand("layers")]
@@ -253,6 +259,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[GazeImport, subcommand("gaze import")]
     | Annotated[GazeConvert, subcommand("gaze convert")]
+    | Annotated[GazeDraw, subcommand("gaze draw")]
 )
 
 COMMANDS = (
@@ -284,6 +291,7 @@ COMMANDS = (
     "sweep",
     "gaze import",
     "gaze convert",
+    "gaze draw",
 )
 PAIRS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 """First words of commands of two words."""
