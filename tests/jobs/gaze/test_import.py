@@ -67,6 +67,7 @@ def test_gaze_of_every_recorder_comes_to_its_frame(folder, tmp_path, name, more)
     assert float(np.abs(clip.xy.numpy() - expected).max()) < 120 * 0.006  # fastest gaze times half a sample
     assert store.video == "v.mp4"
     report = json.loads(written.report_fpath.read_text())
+    assert GazeImportJob.from_json(report["options"]).format == options["format"]
     assert report["aligned"] is True
     assert report["video_clock"]["camera_rate"] == "60000/1001"
     with Image.open(written.picture_fpath) as picture:

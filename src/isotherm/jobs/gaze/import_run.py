@@ -90,7 +90,8 @@ def run(
     alignment = align(raw, clock=clock, world_ns=world, size=size, options=limits)
     reporter.check()
     result = ImportedGaze(out, out.with_suffix(".alignment.json"), out.with_suffix(".alignment.png"), alignment)
-    whole = {"command": shlex.join(words), "isotherm": __version__, **alignment.report.to_json()}
+    made = {"command": shlex.join(words), "options": options.to_json(), "isotherm": __version__}
+    whole = {**made, **alignment.report.to_json()}
     with atomic_write(result.report_fpath) as file:
         file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
     picture = io.BytesIO()
