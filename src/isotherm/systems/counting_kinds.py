@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from isotherm.data.fsc147 import CountedPicture
@@ -22,15 +22,31 @@ def object_size(one: CountedPicture) -> float | None:
     return float((one.boxes[:, 2:] - one.boxes[:, :2]).max(1).mean()) if len(one.boxes) else None
 
 
+def matches(
+    dots: Float[np.ndarray, "k 2"], points: Float[np.ndarray, "n 2"], reach_px: float
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """The numbers of the dots and of the points that belong together: one to one, no further apart than a reach, as
+    many as can be.
+
+    Example:
+        >>> [m.tolist() for m in matches(np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([[9.0, 8.0]]), 2)]
+        [[1], [0]]
+    """
+    if not len(dots) or not len(points):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    far = np.linalg.norm(dots[:, None] - points[None], axis=-1) > reach_px
+    rows, columns = linear_sum_assignment(far)
+    near = ~far[rows, columns]
+    return rows[near], columns[near]
+
+
 def objects_with_dots(dots: Float[np.ndarray, "k 2"], one: CountedPicture) -> Bool[np.ndarray, " n"]:
     """Which objects have a dot on them, one to one: no further from an object's point than half of its size."""
     on = np.zeros(len(one.points), bool)
     size = object_size(one)
     if size is None or not len(dots) or not len(one.points):
         return on
-    far = np.linalg.norm(dots[:, None] - one.points[None], axis=-1) > size / 2
-    rows, columns = linear_sum_assignment(far)
-    on[columns[~far[rows, columns]]] = True
+    on[matches(dots, one.points, size / 2)[1]] = True
     return on
 
 
