@@ -173,3 +173,17 @@ def test_what_is_there_and_what_is_needed(points, tmp_path):
         convert_gaze(points, tmp_path / "no" / "n.zarr", ConvertOptions(to="zarr"))
     with pytest.raises(OptionError, match="uint8 or float16"):
         ConvertOptions(to="zarr", number="float32")
+
+
+def test_a_folder_that_takes_no_file_is_not_said_to_be_at_work_elsewhere(tmp_path, monkeypatch):
+    def refused(path, timeout):
+        raise conversion.Timeout(str(path))
+
+    monkeypatch.setattr(conversion, "FileLock", refused)
+    np.savez(tmp_path / "a.npz", maps_of(wandering()))
+    store = open_gaze_store(tmp_path / "a.npz", options=MapOptions(size=SIZE, times_s=TIMES))
+    with pytest.raises(InputError, match="nothing can be written in"):
+        convert_gaze(store, tmp_path / "a.zarr", ConvertOptions(to="zarr"))
+    (tmp_path / ".a.zarr.lock").touch()
+    with pytest.raises(InputError, match="another process is converting"):
+        convert_gaze(store, tmp_path / "a.zarr", ConvertOptions(to="zarr"))

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from isotherm.errors import OptionError
+from isotherm.errors import InputError, OptionError
 from isotherm.train.anticipation.ablation import ABLATION, ArmResult, difference, run_ablation, table_rows
 from rigs.anticipation import plain_anticipation
 
@@ -62,3 +62,16 @@ def test_the_same_ablation_goes_on_with_what_there_is(ended):
 def test_arms_and_seeds_are_given_once(tmp_path):
     with pytest.raises(OptionError, match="each once"):
         run_ablation(plain_anticipation(), ("real", "real"), (0,), tmp_path, root=tmp_path)
+
+
+@pytest.mark.parametrize("value", ["nowhere", "nowhere/{video}.parquet", "gaze.csv"])
+def test_gaze_from_nowhere_is_no_arm_without_gaze(tmp_path, value):
+    (tmp_path / "gaze.csv").touch()
+    plain = plain_anticipation(steps=2)
+    plain["data"] = {part: [{"file": f"{part}.csv", "videos": ".", "gaze": "gaze"}] for part in ("train", "validation")}
+    with pytest.raises(InputError, match="which is no folder; expected one with a recording for each video"):
+        run_ablation(plain, ("real", f"source:{value}"), (0,), tmp_path / "out", root=tmp_path)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "other").mkdir()  # there; the table is not, which is the next to be said
+    with pytest.raises(InputError, match=r"train\.csv"):
+        run_ablation(plain, ("source:other/{video}.npz",), (0,), tmp_path / "out", root=tmp_path)

@@ -139,6 +139,10 @@ def convert_gaze(
             _move(whole, target)
             shutil.rmtree(part)
     except Timeout:
+        if not part.with_suffix(".lock").exists():
+            raise InputError(
+                f"nothing can be written in {target.parent}; look at its permissions, or choose another folder"
+            ) from None
         raise InputError(f"another process is converting to {target}; wait for it, or end it") from None
     part.with_suffix(".lock").unlink(missing_ok=True)
     states = {s.name.lower(): int((known.state == s).sum()) for s in GazeState}

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.atomic import atomic_write
-from isotherm.errors import OptionError
+from isotherm.errors import InputError, OptionError
 from isotherm.metrics.intervals import Interval, bootstrap_nested
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
@@ -115,11 +115,14 @@ def run_ablation(
 
     Raises:
         OptionError: no arms or seeds, one twice, or what a recipe refuses.
+        InputError: the gaze of an arm ``source:PATH`` is nowhere; else the arm would be one without gaze.
     """
     if not arms or not seeds or len(set(arms)) < len(arms) or len(set(seeds)) < len(seeds):
         raise OptionError(
             f"the arms are {', '.join(arms)} and the seeds {list(seeds)}; expected at least one of each, each once"
         )
+    for arm in arms:
+        _expect_source(arm, root)
     recipes = {
         arm: [recipe_from(arm_recipe(plain, arm, seed=s), where=arm, judged=True) for s in seeds] for arm in arms
     }
@@ -134,6 +137,17 @@ def run_ablation(
         results += judged(arm, recipes[arm][0], trained, data)
         write_ablation(results, seeds, dpath / ABLATION)
     return results
+
+
+def _expect_source(arm: str, root: Path) -> None:
+    word, _, value = arm.partition(":")
+    if word != "source" or not value:
+        return
+    named = Path(value.partition("{")[0] + "x").parent if "{" in value else Path(value)
+    if not (root / named).is_dir():
+        raise InputError(
+            f"the arm {arm!r} takes gaze from {root / named}, which is no folder; expected one with a recording for each video, or a path with {{video}} in it, relative to the recipe"
+        )
 
 
 def judged(
