@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from isotherm.cli import main
 from isotherm.data.tabletop import make_tabletop
 from isotherm.train.grounding import run
+from isotherm.train.grounding.build import open_grounding, save_grounding
 from isotherm.train.run_folder import read_figures
 from rigs.grounding import tiny_folder
 
@@ -184,6 +186,28 @@ def test_mistakes_get_one_message(place, capsys, command, message):
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+def test_weights_of_a_training_that_diverged_are_noticed(place, capsys):
+    trained, _ = open_grounding(place / "runs" / "grounding-001")
+    for part in trained.model.head.parameters():
+        part.data.fill_(torch.nan)
+    save_grounding(trained, place / "diverged.safetensors")
+    views = [
+        {"name": n, "picture": "0.png", "camera": {"orthographic": a}}
+        for n, a in (("top", ["+x", "-y"]), ("front", ["+x", "-z"]))
+    ]
+    (place / "two.json").write_text(json.dumps({"text": "pick it", "bounds": [[-1] * 3, [1] * 3], "views": views}))
+    for command, where in (
+        (["predict", "grounding", "0.png", "pick it"], "0.png"),
+        (["lift", "two.json"], "view 'top'"),
+        (["eval", "grounding", "--data", "points.jsonl"], "points.jsonl:1"),
+    ):
+        options = ["--run", "diverged.safetensors", "--out", "diverged", "--overwrite", "--device", "cpu"]
+        assert main([*command, *options]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{where}: the model's map holds NaN (" in said
+        assert "Traceback" not in said
 
 
 def test_a_line_that_is_wrong_is_named(place, capsys):

@@ -16,4 +16,4 @@ def run(options: PredictGrounding, arguments: Sequence[str]) -> int:
     print(summary)
     if summary.done:
         print(f"look at {summary.dpath}/*.jpg; the numbers are in {summary.dpath / 'places.json'}, the maps in *.npz")
-    return exit_code(summary, nothing="none of the pictures could be read; the reasons stand above")
+    return exit_code(summary, nothing="none of the pictures could be read or answered; the reasons stand above")

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from isotherm import decode, heads
+from isotherm.cam.origin import describe
 from isotherm.decode import Abstention
-from isotherm.errors import OptionError
+from isotherm.errors import NonFiniteError, OptionError
 from isotherm.frame import Frame
 from isotherm.grounding.confidence import Logistic
 from isotherm.heatmap import Heatmap
@@ -159,3 +160,29 @@ class GroundingAnswer:
     step: int = 0
     view: int = 0
     grasp: tuple[float, float] | None = None
+
+    def check(self, where: str = "") -> None:
+        """Refuse a map that says nothing.
+
+        Raises:
+            NonFiniteError: it holds NaN or infinity; the message begins with ``where``.
+        """
+        check_logits(self.heatmap.values, where)
+
+
+def check_logits(logits: Float[Tensor, "*b H W"], where: str = "") -> None:
+    """Refuse maps of which nothing can be read.
+
+    Args:
+        logits: as a model gives them.
+        where: what the message begins with, such as a picture's name.
+
+    Raises:
+        NonFiniteError: one holds NaN or infinity.
+    """
+    if not bool(torch.isfinite(logits).all()):
+        raise NonFiniteError(
+            f"{where}: " * bool(where)
+            + f"the model's map holds {describe(logits)}, so that no place can be read from it",
+            advice="its weights may be damaged, its training may have diverged (see metrics.csv of its run), or half precision may be too coarse for it (then train with model.dtype=float32)",
+        )

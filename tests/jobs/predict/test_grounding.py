@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from isotherm.decode import Abstention
@@ -101,6 +102,24 @@ def test_every_picture_that_is_left_out_of_a_prompt_is_reported(families, pictur
     assert [item["status"] for item in read_items(summary.dpath)] == ["failed", "failed", "done", "done"]
     told = [text for kind, text in reporter.messages if kind == "failure"]
     assert [text.partition(":")[0] for text in told] == ["bad.png", "a.png"]
+
+
+def test_a_picture_whose_map_is_nan_is_left_out_and_the_others_are_kept(families, pictures):
+    trained = random_trained(families("paligemma")[0])
+    trained.model.head.register_forward_hook(lambda module, given, maps: maps.index_fill(0, torch.tensor(0), torch.nan))
+    reporter = Listening()
+    job = PredictGroundingJob(sources=("a.png", "b.png"), text="red", features=True)
+    summary = run(job, reporter, opened=(trained, "a model"))
+    ((name, why),) = summary.failed
+    assert (name, summary.done) == ("a.png", 1)
+    assert "the model's map holds NaN (" in why
+    assert "training may have diverged" in why
+    assert [text.partition(":")[0] for kind, text in reporter.messages if kind == "failure"] == ["a.png"]
+    whole = json.loads((summary.dpath / "places.json").read_text(), parse_constant=pytest.fail)
+    assert [p["picture"] for p in whole["pictures"]] == ["b.png"]
+    assert sorted(f.name for f in summary.dpath.glob("?.*")) == ["b.jpg", "b.npz"]
+    with np.load(summary.dpath / "features.npz") as file:
+        assert file.files == ["b"]
 
 
 def test_a_long_instruction_is_shortened_in_drawings_and_whole_in_the_record(families, pictures):

@@ -86,6 +86,7 @@ def run(
     Raises:
         InputError: file and line of what is wrong with the views.
         OptionError: the model was trained on another number of views in one prompt.
+        NonFiniteError: the model's map of a view, which is named, holds NaN or infinity.
         JobCancelled: it was cancelled before the point was there.
     """
     reporter = Reporter() if reporter is None else reporter
@@ -147,9 +148,13 @@ def _by_model(trained: TrainedGrounding, scene: SceneViews, text: str) -> list[G
     """What the model says of every picture: all in one prompt where it was trained so, else each by itself."""
     pictures = [view.picture for view in scene.views if view.picture is not None]
     if trained.views == 1:
-        return [several[0] for several in predict_grounding(trained, [[p] for p in pictures], [text] * len(pictures))]
-    answers = predict_grounding(trained, [pictures], [text])[0]
-    return [answer for answer in answers if answer.step == 0]
+        apart = predict_grounding(trained, [[p] for p in pictures], [text] * len(pictures))
+        answers = [several[0] for several in apart]
+    else:
+        answers = [answer for answer in predict_grounding(trained, [pictures], [text])[0] if answer.step == 0]
+    for view, answer in zip(scene.views, answers, strict=True):
+        answer.check(f"view {view.name!r}")
+    return answers
 
 
 def _ready(scene: SceneViews, text: str) -> list[GroundingAnswer]:

@@ -18,7 +18,7 @@ from isotherm.atomic import atomic_write
 from isotherm.data.pictures import Picture
 from isotherm.data.sources import Item, expand
 from isotherm.draw import save_picture
-from isotherm.errors import InputError, JobCancelled, OptionError
+from isotherm.errors import InputError, IsothermError, JobCancelled, NonFiniteError, OptionError
 from isotherm.grounding.answer import GroundingAnswer
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.reporter import Reporter
@@ -74,6 +74,13 @@ def run(
                 answers = predict_grounding(trained, pictures, [text] * len(prompts), most=options.most)
                 for k, (several, own_answers) in enumerate(zip(prompts, answers, strict=True)):
                     reporter.check()
+                    try:
+                        for answer in own_answers:
+                            answer.check()
+                    except NonFiniteError as error:
+                        for item, _ in several:
+                            _left_out(item, error, record, reporter)
+                        continue
                     if options.features:
                         places = torch.stack([a.peaks.xy[0] for a in own_answers if a.step == 0])
                         features[record.fpath(several[0][0].name, "").name] = features_at(
@@ -137,11 +144,6 @@ def _prompts(
     """Batches of prompts, each of as many pictures as the model is asked about at once."""
     group: list[list[tuple[Item, Picture]]] = []
 
-    def left_out(item: Item, reason: InputError) -> None:
-        reporter.item(record.failed(item.name, reason, source=item.source))
-        reporter.message(f"{item.name}: {reason}", "failure")
-        reporter.error(reason)
-
     for several in _tuples(items, views):
         reporter.check()
         prompt, unread = list[tuple[Item, Picture]](), list[str]()
@@ -150,7 +152,7 @@ def _prompts(
                 prompt.append((item, item.load()))
             except InputError as error:
                 unread.append(item.name)
-                left_out(item, error)
+                _left_out(item, error, record, reporter)
         if len(prompt) == views:
             group.append(prompt)
         else:
@@ -159,12 +161,19 @@ def _prompts(
                 f"{unread[0]} could not be read" if unread else f"no more pictures came than {len(several)} of {views}"
             )
             for item, _ in prompt:
-                left_out(item, InputError(f"left out: the model is asked about {views} pictures at once, and {why}"))
+                reason = InputError(f"left out: the model is asked about {views} pictures at once, and {why}")
+                _left_out(item, reason, record, reporter)
         if len(group) == batch:
             yield group
             group = []
     if group:
         yield group
+
+
+def _left_out(item: Item, reason: IsothermError, record: Run, reporter: Reporter) -> None:
+    reporter.item(record.failed(item.name, reason, source=item.source))
+    reporter.message(f"{item.name}: {reason}", "failure")
+    reporter.error(reason)
 
 
 def _tuples(items: Iterator[Item], views: int) -> Iterator[list[Item]]:

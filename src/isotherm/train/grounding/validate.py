@@ -15,7 +15,7 @@ from isotherm import decode
 from isotherm.data.grounding.augment import GroundingAugmentation
 from isotherm.data.grounding.cache import CachedGrounding
 from isotherm.frame import Frame
-from isotherm.grounding.answer import Answers, Calibration, read_answers
+from isotherm.grounding.answer import Answers, Calibration, check_logits, read_answers
 from isotherm.grounding.confidence import fit_logistic
 from isotherm.grounding.model import GroundingModel
 from isotherm.points import Points, State
@@ -115,6 +115,9 @@ def maps_of(
         trained: whose side and outputs are taken.
         batch: prompts at a time.
         say: takes the progress after every batch; what it raises ends it.
+
+    Raises:
+        NonFiniteError: a map, whose instruction is named, holds NaN or infinity.
     """
     shown = AugmentedData(data, GroundingAugmentation(), side=trained.side)
     logits, frames, points, record, which = [], [], [], [], []
@@ -125,6 +128,9 @@ def maps_of(
         maps = trained.outputs.heatmaps(model(prompts).float().cpu())
         frame = model.output_frame(prompts, some.frame)
         b, v, s = some.truth.known.nonzero().unbind(-1)
+        for i, values in zip(b.tolist(), maps[b, v, s], strict=True):
+            instruction = data.records[int(index[i])]
+            check_logits(values, instruction.origin or instruction.name)
         logits.append(maps[b, v, s])
         frames.append(Frame(frame.to_source[b, v], frame.size, frame.source_size[b, v]))
         place = some.truth.points[b, v, s]
