@@ -84,6 +84,15 @@ def test_5_round_trip_of_coordinates():
     assert CELLS.points_from_source(torch.tensor([[800.0, 600.0]]))[0].tolist() == pytest.approx([64.0, 56.0])
 
 
+def test_6_permutation_of_ends_under_mse():
+    """The specification's loss is the lesser of both orders, for each line by itself."""
+    points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
+    logits = peaks(points)
+    crossed = Points(points[:, [1, 0, 2, 3]])  # one line alone
+    assert gaussian_mse(logits, crossed, CELLS, sigma_cells=2.0, groups=LINES).item() == pytest.approx(0, abs=1e-9)
+    assert gaussian_mse(logits, crossed, CELLS, sigma_cells=2.0).item() > 1e-3
+
+
 def test_6_permutation_of_ends():
     points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
     swapped = points[:, [1, 0, 3, 2]]
@@ -138,6 +147,21 @@ def test_8_the_border_and_beyond_can_be_reached(cell):
         torch.testing.assert_close(found.xy.float(), at, atol=0.02, rtol=0)
     soft = decode.soft_argmax(targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap)
     assert (soft.xy - at).norm() > 1.5  # what the mean says, in pixels of the source
+
+
+@pytest.mark.parametrize("loss", [gaussian_mse, gaussian_cross_entropy])
+def test_9_masked_widths_with_permutation(loss):
+    """Whichever order of the ends is taken, widths that are not known contribute nothing."""
+    maps = torch.randn(2, 4, *MAP, requires_grad=True)
+    points = torch.tensor([[[torch.nan, torch.nan], [torch.nan, torch.nan], [300.0, 200.0], [500.0, 220.0]]] * 2)
+    state = torch.tensor([[0, 0, 1, 1]] * 2)
+    value = loss(maps, Points(points, state=state), CELLS, sigma_cells=2.0, groups=LINES)
+    value.backward()
+    assert (maps.grad[:, :2] == 0).all()
+    swapped = loss(maps.detach(), Points(points[:, [1, 0, 3, 2]], state=state), CELLS, sigma_cells=2.0, groups=LINES)
+    assert value.item() == pytest.approx(swapped.item())
+    alone = loss(maps[:, 2:].detach(), Points(points[:, 2:]), CELLS, sigma_cells=2.0, groups=((0, 1),))
+    assert value.item() == pytest.approx(alone.item())
 
 
 def test_9_permutation_with_one_end_masked():
