@@ -19,7 +19,8 @@ from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
 from isotherm.models.shared.grids import NotDeclaredError, Tokens, layout_of
-from isotherm.models.shared.preprocess import Pictures, Preprocess
+from isotherm.models.shared.own_transform import Preparation
+from isotherm.models.shared.preprocess import Pictures
 from isotherm.models.shared.probe import Places, noise_inputs, settled
 from isotherm.relevance.grad_mode import without_gradients
 from isotherm.relevance.modules import resolve
@@ -60,7 +61,7 @@ class ClassifierView:
         *,
         name: str,
         names: Sequence[str],
-        preprocess: Preprocess,
+        preprocess: Preparation,
         heads: Sequence[nn.Module] = (),
         known: LayerChoice | None = None,
         tokens: Callable[[Size], Tokens | None] = lambda size: None,
@@ -188,7 +189,7 @@ class ClassifierView:
     def _noise(self) -> Inputs:
         import numpy as np
 
-        return noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
+        return noise_inputs(self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
 
 
 class TransformerView(ClassifierView):

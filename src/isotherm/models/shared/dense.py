@@ -16,7 +16,8 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.errors import AdapterError
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.preprocess import Pictures, Preprocess
+from isotherm.models.shared.own_transform import Preparation
+from isotherm.models.shared.preprocess import Pictures
 from isotherm.models.shared.probe import Candidate, Places, last_grid, noise_inputs
 from isotherm.relevance.modules import resolve
 
@@ -44,7 +45,7 @@ class DenseView:
         *,
         name: str,
         names: Sequence[str],
-        preprocess: Preprocess,
+        preprocess: Preparation,
         premises: Sequence[Premise] = (),
     ) -> None:
         self.model = model
@@ -103,7 +104,7 @@ class DenseView:
         return layout_of(name, self.model.get_submodule(name), output, inputs)
 
     def _probe(self) -> LayerChoice:
-        inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.size, 3), np.uint8)]))
+        inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
         with torch.no_grad():
             answer = self.run(inputs)
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))

@@ -81,6 +81,11 @@ class Preprocess:
             if size is not None and (len(size) != 2 or min(size) < 1):
                 raise OptionError(f"{name} is {size}; expected (h, w), two whole numbers of at least 1")
 
+    @property
+    def sample(self) -> Size:
+        """(h, w) of a picture to try a model with."""
+        return self.size
+
     def with_size(self, size: int | Sequence[int] | None) -> Preprocess:
         """For another input size: the share of the picture that the crop keeps stays the same."""
         if size is None:
@@ -138,47 +143,6 @@ class Preprocess:
             frames.append(frame.padded(0, 0, width - w, height - h))
         blank = torch.zeros(len(self.mean), device=device, dtype=dtype)
         return Inputs(batch.to(device=device, dtype=dtype), Frame.stack(frames), blank=blank)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputOptions:
-    """What a user says of a model's input and classes, in place of what the model or its package says; None leaves
-    that.
-
-    Args:
-        names: class names.
-        size: one side or (h, w).
-        mean, std: of pixels in [0, 1].
-        geometry: see :data:`Geometry`.
-    """
-
-    names: Sequence[str] | None = None
-    size: int | Sequence[int] | None = None
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
-    geometry: Geometry | None = None
-
-    def preprocess(self, own: Preprocess) -> Preprocess:
-        """The model's own way to prepare pictures, with what the user says."""
-        changed = own.with_size(self.size).with_colours(self.mean, self.std)
-        if self.geometry is None:
-            return changed
-        return replace(
-            changed, geometry=self.geometry, resize=changed.resize if self.geometry == "crop" else changed.size
-        )
-
-    def premises(self, preprocess: Preprocess, *, source: Source, why: str) -> tuple[Premise, ...]:
-        """What a model is fed, see :func:`input_premises`."""
-        return input_premises(
-            preprocess, source=source, why=why, size=self.size, mean=self.mean, std=self.std, geometry=self.geometry
-        )
-
-    def check_names(self, count: int, *, what: str, one: str) -> None:
-        """Raises OptionError where there are names, but not one for each of ``count``. what: is named. one: of it, in a
-        word.
-        """
-        if self.names is not None and len(self.names) != count:
-            raise OptionError(f"{len(self.names)} class names were given for the {count} {what}; give one per {one}")
 
 
 def size_of(size: int | Sequence[int]) -> Size:
@@ -259,9 +223,9 @@ def input_premises(preprocess: Preprocess, *, source: Source, why: str, **user: 
     return (*premises, Premise(about="input", value=", ".join(words.values()), source=source, why=why))
 
 
-def fed_as_imagenet(preprocess: Preprocess) -> bool:
-    """True where the colours are normalised as those of networks that were trained on ImageNet."""
-    return (preprocess.mean, preprocess.std) in IMAGENET_COLOURS
+def fed_as_imagenet(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
+    """True where colours are normalised as those of networks that were trained on ImageNet."""
+    return (mean, std) in IMAGENET_COLOURS
 
 
 def _words(preprocess: Preprocess) -> dict[str, str]:

@@ -22,8 +22,10 @@ from isotherm.cam.premises import Premise, Source
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered
+from isotherm.models.shared.input_options import InputOptions
+from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import assumed, names_premise, why_assumed, with_weights_named
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, size_of
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, size_of
 from isotherm.models.weights.configs import read_checked
 from isotherm.models.weights.files import load_fitting, open_weights
 
@@ -38,6 +40,7 @@ def wrap(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     geometry: Geometry | None = None,
+    preprocess: Any = None,
 ) -> ClassifierView:
     """A view of a timm model.
 
@@ -50,6 +53,9 @@ def wrap(
         mean, std: of pixels in [0, 1]; those of the data configuration unless given.
         geometry: how a picture of another aspect ratio is fitted, see
             :data:`isotherm.models.shared.preprocess.Geometry`; the configuration's crop mode unless given.
+        preprocess: a callable from a picture to the model's input, in place of size, mean, std and geometry:
+            torchvision's or timm's transforms, an image processor, albumentations, a function. Where its pixels come
+            from is measured.
 
     Raises:
         AdapterError: a feature extractor without one answer per picture, traced or quantised.
@@ -68,8 +74,13 @@ def wrap(
         raise OptionError(
             f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}"
         )
-    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry)
-    preprocess = replace(options, size=fixed or size).preprocess(preprocess_of(inner))
+    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
+    sized = options if preprocess is not None else replace(options, size=fixed or size)
+    preprocess = sized.preprocess(preprocess_of(inner))
+    if fixed is not None and preprocess.size != fixed:
+        raise OptionError(
+            f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but preprocess= gives {preprocess.size}"
+        )
     tokens = token_rule(inner)(preprocess.size)
     patch = None if tokens is None else tokens.patch
     if fixed is None and patch is not None and any(s % p for s, p in zip(preprocess.size, patch, strict=True)):
@@ -220,7 +231,7 @@ def names_of(model: Any) -> list[str]:
     return numbered(int(model.num_classes)) if subset is None else list(ImageNetInfo(subset).label_descriptions())
 
 
-def _premises(model: Any, preprocess: Preprocess, options: InputOptions) -> tuple[Premise, ...]:
+def _premises(model: Any, preprocess: Preparation, options: InputOptions) -> tuple[Premise, ...]:
     """What is taken for granted: a configuration declares the input; a number of classes only suggests whose names they
     are.
     """

@@ -8,7 +8,8 @@ from typing import Any
 from isotherm.cam.premises import Premise
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.models.shared.preprocess import InputOptions, numbers, size_of
+from isotherm.models.shared.input_options import InputOptions
+from isotherm.models.shared.preprocess import numbers, size_of
 from isotherm.models.torchvision.anchors import AnchorView
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.rcnn import RCNNView

@@ -13,7 +13,9 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, InputOptions, Pictures, Preprocess
+from isotherm.models.shared.input_options import InputOptions
+from isotherm.models.shared.own_transform import Preparation
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Pictures, Preprocess
 from isotherm.models.torchvision.premises import names_of
 from isotherm.relevance.modules import resolve
 
@@ -28,7 +30,7 @@ class SegmenterView:
     random_weights: RandomWeights | None = None
 
     def __init__(
-        self, model: Any, *, name: str, names: Sequence[str], preprocess: Preprocess, premises: Sequence[Premise] = ()
+        self, model: Any, *, name: str, names: Sequence[str], preprocess: Preparation, premises: Sequence[Premise] = ()
     ) -> None:
         self.model = model
         self.premises = tuple(premises)
@@ -78,14 +80,14 @@ def wrap_segmenter(model: nn.Module, options: InputOptions, *, weights: Any) -> 
     from torchvision.models.segmentation import FCN_ResNet50_Weights
 
     side, interpolation = SHORTER_SIDE, "bilinear"
-    preprocess = Preprocess(size=(side, side), geometry="shorter")
+    declared_way = Preprocess(size=(side, side), geometry="shorter")
     if weights is not None:
         preset = weights.transforms()
         side, interpolation = int(preset.resize_size[0]), preset.interpolation.value
-        preprocess = replace(
-            preprocess, size=(side, side), interpolation=interpolation, mean=tuple(preset.mean), std=tuple(preset.std)
+        declared_way = replace(
+            declared_way, size=(side, side), interpolation=interpolation, mean=tuple(preset.mean), std=tuple(preset.std)
         )
-    preprocess = options.preprocess(preprocess)
+    preprocess = options.preprocess(declared_way)
     count = _count(model)
     options.check_names(count, what=f"classes of this {type(model).__name__}", one="class")
     voc = FCN_ResNet50_Weights.DEFAULT

@@ -15,8 +15,9 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.classifier import numbered
 from isotherm.models.shared.clip_classifier import ClipClassifierView
+from isotherm.models.shared.input_options import InputOptions
 from isotherm.models.shared.premises import names_premise
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, cut_centre, scaled_size
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, cut_centre, scaled_size
 
 KINETICS = 400
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
@@ -49,6 +50,7 @@ class VideoClassifierView(ClipClassifierView):
         from torchvision.transforms import functional as F
 
         p = self.preprocess
+        assert isinstance(p, Preprocess)  # a transform of one's own makes an input of one picture, so it is refused
         source = (int(frames[0].shape[0]), int(frames[0].shape[1]))
         scaled = scaled_size(source, p.resize or p.size, p.geometry)
         pixels = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)

@@ -23,8 +23,10 @@ from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered, wrong_channels
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView, dense_logits
+from isotherm.models.shared.input_options import InputOptions
+from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed, why_assumed, with_weights_named
-from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, InputOptions, Preprocess, fed_as_imagenet, size_of
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, fed_as_imagenet, size_of
 from isotherm.models.torchvision.build import build, fitted
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.video import is_video_model, wrap_video
@@ -41,6 +43,7 @@ def wrap(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     geometry: Geometry | None = None,
+    preprocess: Any = None,
     confidence: float | None = None,
     frames: int | None = None,
     weights: Any = None,
@@ -60,6 +63,9 @@ def wrap(
         geometry: how a picture of another aspect ratio is fitted, see
             :data:`isotherm.models.shared.preprocess.Geometry`; "crop" for classifiers and "shorter" for segmenters
             unless given; detectors scale by themselves.
+        preprocess: a callable from a picture to the model's input, in place of size, mean, std and geometry:
+            torchvision's or timm's transforms, an image processor, albumentations, a function. Where its pixels come
+            from is measured.
         confidence: least confidence of a detector's findings, on top of its own threshold.
         frames: how many frames of a clip a video classifier is fed; as many as torchvision evaluates it with unless
             given.
@@ -77,10 +83,14 @@ def wrap(
     from torchvision.models.segmentation._utils import _SimpleSegmentationModel
 
     model = original_module(model)
-    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry)
+    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
     if isinstance(model, GeneralizedRCNN | SSD | RetinaNet | FCOS):
         from isotherm.models.torchvision.detect import wrap_detector
 
+        if preprocess is not None:
+            raise OptionError(
+                "torchvision's detectors prepare pictures by themselves, so preprocess= does not apply; leave it out"
+            )
         if geometry is not None:
             raise OptionError(
                 "torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out"
@@ -91,6 +101,10 @@ def wrap(
             "confidence= is a threshold for a detector's findings; leave it out for classifiers and segmenters"
         )
     if is_video_model(model):
+        if preprocess is not None:
+            raise OptionError(
+                "preprocess= makes an input of one picture, and this is a model of clips; give size=, mean= and std="
+            )
         return wrap_video(model, options, frames=frames, weights=weights)
     if frames is not None:
         raise OptionError(
@@ -278,14 +292,16 @@ def _assume(view: Any, why: str) -> None:
     view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
 
 
-def _names(count: int | None, weights: Any, preprocess: Preprocess) -> tuple[list[str] | None, tuple[Premise, ...]]:
+def _names(count: int | None, weights: Any, preprocess: Preparation) -> tuple[list[str] | None, tuple[Premise, ...]]:
     from torchvision.models import ResNet18_Weights
 
     # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
     return names_of(
         count,
         weights,
-        {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)} if fed_as_imagenet(preprocess) else {},
+        {IMAGENET_CLASSES: ("ImageNet-1k", ResNet18_Weights.DEFAULT)}
+        if fed_as_imagenet(preprocess.mean, preprocess.std)
+        else {},
     )
 
 
@@ -316,7 +332,7 @@ def _run_once(view: ClassifierView) -> Any:
 
     from isotherm.cam.capture import evaluating
 
-    tensor = view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)]).tensor
+    tensor = view.prepare([np.zeros((*view.preprocess.sample, 3), np.uint8)]).tensor
     try:
         with torch.no_grad(), evaluating(view.model):
             return view.model(tensor)
@@ -339,7 +355,7 @@ def _count_by_running(view: ClassifierView) -> int:
     from isotherm.cam.capture import evaluating
 
     with torch.no_grad(), evaluating(view.model):
-        return view.run(view.prepare([np.zeros((*view.preprocess.size, 3), np.uint8)])).logits.shape[1]
+        return view.run(view.prepare([np.zeros((*view.preprocess.sample, 3), np.uint8)])).logits.shape[1]
 
 
 def _need_torchvision() -> None:
