@@ -13,8 +13,8 @@ from rigs.studio_forks import Forks, know_facts
 from rigs.studio_kills import Ledger, kill_while_it_writes, wrong_after
 from rigs.studio_server import StudioProcess
 
-PAIRS = [(seed, seed + 1) for seed in range(0, 10, 2)]
-"""Ten kills, two of each folder: the second one meets what the first one left."""
+KILLS = [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
+"""Seeds of kills, two of each folder but the last: the second one meets what the first one left."""
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,14 @@ def forks():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", PAIRS)
+@pytest.mark.parametrize("seeds", KILLS)
 def test_a_studio_killed_while_it_writes_loses_nothing_that_it_acknowledged(seeds, tmp_path, forks):
-    """Server, worker and all; the very last one is killed while runs end."""
-    ledger, late = Ledger(), seeds == PAIRS[-1]
+    """Server, worker and all; the last one is killed while runs end, which makes it the longest: it is killed once."""
+    ledger, late = Ledger(), seeds == KILLS[-1]
     know_facts(tmp_path)
     studio = StudioProcess(tmp_path, ["--no-example"], forks=forks)
     for seed in seeds:
-        faults = kill_while_it_writes(studio, ledger, seed=seed, late=late and seed == seeds[-1])
+        faults = kill_while_it_writes(studio, ledger, seed=seed, late=late)
         studio = StudioProcess(tmp_path, ["--no-example"], forks=forks)
         with studio.client() as client:
             assert (faults, wrong_after(client, ledger)) == ([], [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -44,17 +46,24 @@ def train(worker, run):
 
 
 def test_two_processes_train_what_one_trains(tmp_path):
-    train(Devices(accelerator="cpu", devices=1).worker(), str(tmp_path / "run1-0"))
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-W", "ignore", str(script), str(tmp_path / "run2-")],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "finished 0 2" in done.stdout
+        start_new_session=True,
+    ) as two_of_them:
+        try:
+            # meanwhile: the first of the two imports torch, and then waits for the second to do so
+            train(Devices(accelerator="cpu", devices=1).worker(), str(tmp_path / "run1-0"))
+            printed, errors = two_of_them.communicate()
+        except BaseException:
+            os.killpg(two_of_them.pid, signal.SIGKILL)
+            raise
+    assert two_of_them.returncode == 0, errors
+    assert "finished 0 2" in printed
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
     assert one["step"] == two["step"] == 12
     # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step

@@ -1,6 +1,7 @@
 """Sweeps on Ray: trials killed half-way and gone on with, an estimator that chooses, and a sweep that is cancelled.
 
-Most of the time goes into starting Ray and its workers: one sweep starts a Ray of its own, the others have a cluster.
+Most of the time goes into starting Ray and its workers: one sweep, with nothing left to train, starts a Ray of its
+own; the others share a cluster.
 """
 
 from __future__ import annotations
@@ -97,6 +98,32 @@ def cluster(tmp_path_factory):
     process.communicate()
 
 
+def test_without_an_address_a_ray_is_started_in_which_trials_have_room_and_ended(folder, monkeypatch):
+    """Before there is a cluster on this machine. Its one trial has ended: what trials do there is the other tests'."""
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    one = SWEEP.replace("[1.0, 2.0, 3.0]", "[1.0]").replace("at_once: 2", "cpus: 3")
+    (folder / "one_sweep.yaml").write_text(one)
+    trial = trial_dpath(folder / "runs" / "one_sweep", {"training.objective.sigma": 1.0, "training.rate": 1e-3})
+    trial.mkdir(parents=True)
+    (trial / "evaluation.json").write_text("{}")
+    shutdown, found = ray.shutdown, []
+
+    def look_and_end():
+        """Before it ends, a task that wants what a trial wants gets a process of it."""
+        task = ray.remote(num_cpus=3)(lambda: os.getppid())
+        try:
+            found.append((ray.cluster_resources()["CPU"] >= 3, ray.get(task.remote(), timeout=60) != os.getpid()))
+        finally:
+            shutdown()
+
+    monkeypatch.setattr(ray, "shutdown", look_and_end)
+    monkeypatch.chdir(folder)
+    result = job.run(SweepJob(recipe=Path("one_sweep.yaml")))
+    assert found == [(True, True)]
+    assert not ray.is_initialized()
+    assert [trial.status for trial in result.trials] == ["finished"]
+
+
 def one_and_a_half(sweep, *, dpath, **rest):
     """What Ray does with trials, in this process, which is killed when the second one has validated twice."""
     for values in sweep.config.listed():
@@ -127,8 +154,8 @@ def killed(folder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_trials_killed_half_way_and_gone_on_with(folder, monkeypatch, capsys):
-    """By a Ray that is started for it, two at once; ``python -m bench sweeps`` kills sweeps together with their Ray."""
+def test_trials_killed_half_way_and_gone_on_with(folder, cluster, monkeypatch, capsys):
+    """Two at once; ``python -m bench sweeps`` kills sweeps together with the Ray that they started."""
     sweep = folder / "runs" / "toy_sweep"
     killed(folder, monkeypatch)
     dpaths = [
@@ -143,7 +170,7 @@ def test_trials_killed_half_way_and_gone_on_with(folder, monkeypatch, capsys):
     marked = re.sub("^2,[^,]*", "2,123.0", figures.read_text(), count=1, flags=re.MULTILINE)
     figures.write_text(marked)
     monkeypatch.chdir(folder)
-    assert main(["sweep", "toy_sweep.yaml"]) == 0
+    assert main(["sweep", "toy_sweep.yaml", "--address", cluster()]) == 0
     printed, told = capsys.readouterr()
     assert first.stat().st_mtime_ns == before  # not trained again
     starts = [[start["status"] for start in read_run(d)["starts"]] for d in dpaths]
