@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.api import open_model
+from isotherm.api import explain, open_model
 from isotherm.data.shape_questions import make_question
 from isotherm.errors import OptionError
 from isotherm.points import Points
@@ -75,6 +75,9 @@ def test_relevance_lies_in_the_region_of_what_is_counted(view):
     assert (rewards.shares > 1.5 * areas).all()
     rest = relevance_reward(view, pictures, [~q.evidence for q in several], prompt=prompts)
     np.testing.assert_allclose(rewards.shares + rest.shares, 1, atol=1e-6)
+    first = explain(view, pictures[0], prompt=prompts[0], method="attention_gradient", trust="off")[0]
+    values = first.at_source().numpy()
+    assert rewards.shares[0] == pytest.approx(values[several[0].evidence].sum() / values.sum(), rel=1e-4)
     assert rewards.reasons == ("",) * 4
     assert rewards.seconds == pytest.approx(4 * rewards.seconds_each)
     assert rewards.seconds > 0
