@@ -209,3 +209,23 @@ def test_a_map_without_any_value_leaves_the_picture_and_says_so(page):
     assert page.evaluate("Number.isNaN(reading.value)")
     page.evaluate("stage.look({ bare: true }), stage.render()")
     assert page.evaluate(shown) == covered
+
+
+def test_another_picture_of_the_same_size_is_drawn_and_not_the_last_one(page):
+    """The stage has one element for its pictures, whose address alone changes."""
+    show(page, RISING)
+    differ = page.evaluate(
+        f"""async () => {{
+          const before = {BYTES}, canvas = new OffscreenCanvas(90, 60), context = canvas.getContext("2d");
+          context.fillStyle = "rgb(10, 200, 30)";
+          context.fillRect(0, 0, 90, 60);
+          const image = URL.createObjectURL(await canvas.convertToBlob());
+          stage.show({{ ...stage.picture, image }}, stage.maps);
+          await stage.image.decode();
+          await new Promise((done) => setTimeout(done));
+          stage.render();
+          const after = {BYTES};
+          return before.reduce((sum, v, i) => sum + Math.abs(v - after[i]), 0) / before.length;
+        }}"""
+    )
+    assert differ > 10

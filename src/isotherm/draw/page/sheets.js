@@ -47,7 +47,7 @@ export class Sheets {
   sheetFor({ image, ground, source, part, drawn }, size) {
     const place = [part.x, part.y, part.w, part.h, size.w, size.h], { field, scale, signed, style, ink } = drawn;
     const ends = [field, scale.low, scale.high];
-    const picture = this.keep("picture", [image, ground, ...place], () => pictureOf(this.ground, image, ground, source, part, size));
+    const picture = this.keep("picture", [image, image?.src, ground, ...place], () => pictureOf(this.ground, image, ground, source, part, size));
     const layout = this.keep("layout", [...ends, ...place, ink.count], () => layoutOf(field, scale, ink.count, part, size));
     const table = this.keep("table", [ink], () => mixTable(ink));
     const tint = this.keep("marks", [...ends, ...place, lookOfMarks(style)], () => {
