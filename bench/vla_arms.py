@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isotherm.atomic import atomic_write
 from isotherm.data.tabletop import COLOURS, KINDS
 from isotherm.data.tabletop.table import HELD_OUT, VALIDATION
 from isotherm.grounding.model import GroundingModel
@@ -170,7 +171,8 @@ def tables(name: str, seeds: range, views: tuple[str, ...]) -> TableInstructions
     if not fpath.exists():
         WORK.mkdir(parents=True, exist_ok=True)
         drawn = draw_tables(seeds, views)
-        torch.save(vars(drawn) | {"pictures": torch.from_numpy(drawn.pictures)}, fpath)
+        with atomic_write(fpath) as file:  # arms that begin at once, or a kill, must not leave half of it
+            torch.save(vars(drawn) | {"pictures": torch.from_numpy(drawn.pictures)}, file)
     kept = torch.load(fpath)
     return TableInstructions(**kept | {"pictures": kept["pictures"].numpy()})
 
@@ -267,7 +269,8 @@ def run_arm(name: str, seed: int, *, config: TinyGroundingTraining = CONFIG, jud
     facts |= judge(arm, model, tables("judged", judged, config.views), numbers(further))
     facts["instruction_change"] = getattr(model, "instruction_change", None)
     facts["processor_seconds"] = clock.read()[1]
-    fpath.write_text(json.dumps(facts))
+    with atomic_write(fpath) as file:
+        file.write(json.dumps(facts).encode())
     return facts
 
 

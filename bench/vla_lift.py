@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.vla_arms import WORK, tables
 from isotherm import decode
+from isotherm.atomic import atomic_write
 from isotherm.data.tabletop import BOUNDS, KINDS, ORTHOGRAPHIC, PERSPECTIVE, make_tabletop
 from isotherm.data.tabletop.table import HELD_OUT, VALIDATION
 from isotherm.decode.cameras import Cameras
@@ -75,7 +76,8 @@ def of_seed(seed: int, *, recipe: TinyGroundingRecipe = RECIPE, judged: range = 
         "space": in_space(trained, data, judged, index),
         "space_coverage": space_coverage(trained, validation, data, index),
     }
-    fpath.write_text(json.dumps(found))
+    with atomic_write(fpath) as file:
+        file.write(json.dumps(found).encode())
     return found
 
 

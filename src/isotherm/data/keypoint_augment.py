@@ -87,6 +87,10 @@ class Augmentation:
         return self.crop != (1.0, 1.0) or self.ratio != (1.0, 1.0) or self.vertical_flip > 0 or self.turn < 1
 
 
+TURNS = ("flip", "vertical_flip", "degrees")
+"""The options that mirror or turn pictures; 0 is that they do not."""
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """What was drawn for each of b pictures.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,12 @@ import torch
 from isotherm.data.grounding.augment import GroundingAugmentation, draw_for_texts
 from isotherm.data.grounding.cache import cache_grounding
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place
+from isotherm.data.keypoint_augment import TURNS, Augmentation
 from isotherm.train.grounding.task import AugmentedData
 
-WILD = GroundingAugmentation(flip=1.0, degrees=90.0, scale=(0.8, 1.25), shift=0.1, hue=0.5, grey=1.0, saturation=1.0)
+WILD = GroundingAugmentation(
+    flip=1.0, vertical_flip=1.0, degrees=60.0, scale=(0.8, 1.25), shift=0.1, hue=0.5, grey=1.0, saturation=1.0
+)
 
 
 def drawn_for(*texts, epoch=0):
@@ -28,6 +33,24 @@ def test_pictures_whose_words_name_a_side_are_neither_mirrored_nor_turned():
     assert linear[0, 0, 1] == linear[0, 1, 0] == 0
     assert bool((linear[1:, 0, 1] != 0).all())
     assert float(linear[0, 0, 0]) > 0
+    assert float(linear[0, 1, 1]) > 0
+    assert bool((linear[1:, 1, 1] < 0).all())
+
+
+def test_no_option_that_moves_sides_is_forgotten():
+    """Every option is either drawn by what words allow, or leaves left, right, top and bottom where they are."""
+    keeps = {"scale", "shift", "crop", "ratio", "turn", "brightness", "contrast", "noise", "hue", "grey", "saturation"}
+    names = {f.name for f in fields(Augmentation)}
+    assert names - keeps == {*TURNS}
+
+
+def test_the_words_of_a_picture_decide_about_that_picture(spots):
+    """Of a set: the one that names a side keeps its shape, however the others are thrown about."""
+    augmentation = GroundingAugmentation(flip=1.0, vertical_flip=1.0, degrees=60.0)
+    data = AugmentedData(spots, augmentation, side=48)
+    frames = data.batch(torch.tensor([2, 1, 0]), torch.zeros(3, dtype=torch.long), seed=1).frame
+    linear = frames.to_source.reshape(3, 2, 3)[:, :, :2]
+    assert [bool(m[0, 1] == 0 and m[0, 0] > 0 and m[1, 1] > 0) for m in linear] == [False, True, False]
 
 
 def test_pictures_whose_words_name_a_colour_keep_it():

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 
 from isotherm.data.grounding.sides import COLOUR_WORDS, SIDE_WORDS, names_a_colour, names_a_side
-from isotherm.data.keypoint_augment import Augmentation, Drawn, draw
+from isotherm.data.keypoint_augment import TURNS, Augmentation, Drawn, draw
 from isotherm.frame import Size
 
 
@@ -34,7 +34,7 @@ class GroundingAugmentation(Augmentation):
         """What may be done to a picture that this text is about."""
         allowed: GroundingAugmentation = self
         if names_a_side(text, self.side_words):
-            allowed = replace(allowed, flip=0.0, degrees=0.0)
+            allowed = replace(allowed, **dict.fromkeys(TURNS, 0.0))
         if names_a_colour(text, self.colour_words):
             allowed = replace(allowed, hue=0.0, grey=0.0, saturation=0.0)
         return allowed
