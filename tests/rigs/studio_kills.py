@@ -37,6 +37,10 @@ class Ledger:
         """The runs that must be there."""
         return [run_id for run_id in self.runs if run_id not in self.removed | self.doubtful]
 
+    def without_note(self) -> list[str]:
+        """The runs that may be removed; a note could not be looked for with a run that is gone."""
+        return [run_id for run_id in self.there() if run_id not in self.notes]
+
 
 class Writer(threading.Thread):
     """Sends pictures, asks for runs, writes notes and removes runs, until the studio is gone.
@@ -69,7 +73,8 @@ class Writer(threading.Thread):
 
     def write(self, client: httpx.Client) -> None:
         """One thing of those that people do; the pictures and runs of earlier studios are there to do it with."""
-        kinds = [self.send, self.ask] + ([self.remark] * 2 + [self.remove] if self.ledger.there() else [])
+        kinds = [self.send, self.ask] + [self.remark] * 2 * bool(self.ledger.there())
+        kinds += [self.remove] * bool(self.ledger.without_note())
         (self.random.choice(kinds) if self.ledger.pictures else self.send)(client)
         self.answered.set()
 
@@ -103,7 +108,7 @@ class Writer(threading.Thread):
 
     def remove(self, client: httpx.Client) -> None:
         """Remove a run; one that has not ended is cancelled instead, which is an answer as well."""
-        run_id = self.random.choice(self.ledger.there())
+        run_id = self.random.choice(self.ledger.without_note())
         if self.change(client, "DELETE", run_id).status_code == 204:
             self.ledger.removed.add(run_id)
 
