@@ -15,8 +15,14 @@ CHECKING = "being checked…"
 
 
 @pytest.fixture(scope="module")
-def seeds():
-    """Confidences that no other run was asked with, so that nothing is answered from the history."""
+def seeds(studio):
+    """Seeds that no other run was asked with, so that nothing is answered from the history.
+
+    The process that draws exports is started before: while it starts, a check might come to its end.
+    """
+    with studio.client() as client:
+        example = client.get(f"/api/runs/{studio.example()}/export", params={"form": "png"})
+        assert example.status_code == 200, example.text
     return iter(range(101, 200))
 
 
@@ -59,7 +65,8 @@ def test_the_map_is_there_before_its_verdict_and_everything_says_so(page_of, stu
     with studio.client() as client:
         view = client.get(f"/api/runs/{run}/view/0").json()
         assert {(one["checking"], one["verdict"]) for one in view["maps"]} == {(True, None)}
-        assert client.get(f"/api/runs/{run}/export", params={"form": "png"}).status_code == 200
+        answer = client.get(f"/api/runs/{run}/export", params={"form": "png"})
+        assert answer.status_code == 200, answer.text
         refused = client.get(f"/api/runs/{run}/export", params={"form": "pdf"})
         assert (refused.status_code, "there is no verdict on its maps" in refused.json()["error"]) == (409, True)
         assert client.get(f"/api/runs/{run}").json()["status"] == "running"

@@ -98,7 +98,9 @@ EVERYTHING = [
         out=Path("o"),
         overwrite=True,
     ),
-    EvalFsc147Job(data=Path("fsc"), out=Path("o"), model="tiny-vlm", split="val", strategy="dense", limit=3),
+    EvalFsc147Job(
+        data=Path("fsc"), out=Path("o"), model="tiny-vlm", split="val", strategy="dense", method="gradcam", limit=3
+    ),
     EvalKeypointsJob(
         run=Path("runs/keypoints-001"),
         data=Path("d.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isotherm.errors import InputError, OptionError
+from isotherm.studio.store.blobs import NotThere
 
 
 def full() -> None:
@@ -21,3 +22,13 @@ def wrong() -> None:
 def stumble() -> None:
     """A fault of the code."""
     raise KeyError("a")
+
+
+def moved() -> None:
+    """A file lies elsewhere by now."""
+    raise FileNotFoundError("/a/run/that/has/ended.npz")
+
+
+def absent() -> None:
+    """A picture that a run does not have."""
+    raise NotThere("the run has no picture 7")

@@ -4,6 +4,7 @@ batch.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from typing import Any
 
@@ -36,7 +37,14 @@ def launched(accelerator: str, devices: int, nodes: int, *, strategy: str = "ddp
             f"{devices} devices of {accelerator!r} on {nodes} machines: {str(error).splitlines()[0]}"
         ) from error
     fabric.launch()
+    # before Python takes threads away that the group still uses, which ends a process that has done its work by SIGABRT
+    atexit.register(_leave)
     return FabricWorker(fabric)
+
+
+def _leave() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class FabricWorker(Worker):

@@ -52,7 +52,7 @@ class RunFolder:
         content = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
         there = self.dpath / "recipe.json"
         if there.is_file():
-            before, content = _deciding(json.loads(there.read_text())), _deciding(content)
+            before, content = deciding(json.loads(there.read_text())), deciding(content)
             if before != content:
                 changed = sorted(key for key in {*before, *content} if before.get(key) != content.get(key))
                 if changed == ["instructions"]:
@@ -215,11 +215,15 @@ def validation_column(figure: str) -> str:
     return figure if figure.startswith("val/") else f"validation {figure}"
 
 
-def _deciding(recipe: Any) -> Any:
-    """A recipe without what decides no numbers."""
+def deciding(recipe: Any) -> Any:
+    """A recipe without what decides no numbers.
+
+    Args:
+        recipe: as plain data; what is no mapping stays as it is.
+    """
     if not isinstance(recipe, dict):
         return recipe
-    return {key: _deciding(value) for key, value in recipe.items() if key not in UNDECIDING}
+    return {key: deciding(value) for key, value in recipe.items() if key not in UNDECIDING}
 
 
 def read_figures(fpath: Path) -> list[dict[str, float]]:

@@ -157,6 +157,24 @@ def test_exports_wait_for_no_run(studio, scene):
     assert list((studio.studio.dpath / "exports").iterdir()) == []
 
 
+@pytest.mark.parametrize("form", ["png", "npz"])
+def test_a_run_may_end_while_its_map_is_drawn(studio, scene, tmp_path, monkeypatch, form):
+    """Its folder is then moved; what was to be read from the old place is read from the new one."""
+    where, asked = studio.room.folder, []
+
+    def folder(run_id):
+        asked.append(run_id)
+        return where(run_id) if len(asked) > 1 else gone
+
+    gone = tmp_path / "gone"
+    (gone / "view").mkdir(parents=True)
+    view = where(scene) / "view" / "00000.json"
+    (gone / "view" / view.name).write_bytes(view.read_bytes())  # the view was still there, the rest was not
+    monkeypatch.setattr(studio.room, "folder", folder)
+    assert exported(studio, scene, form, map=1).content
+    assert len(asked) == 2
+
+
 def test_names_say_what_a_file_is():
     assert file_name("overlay", "a/b.jpg", "x/../y", "Grad-CAM++") == "a_b-x_y-Grad-CAM.png"
     assert file_name("zip", "it's.png") == "it_s.zip"

@@ -7,14 +7,16 @@ import pytest
 from isotherm.errors import OptionError
 from isotherm.studio.desk.desk import Desk, Fault
 from isotherm.studio.disk_full import DiskFull
+from isotherm.studio.store.blobs import NotThere
 
-TASKS = {name: f"rigs.desk_tasks:{name}" for name in ("full", "wrong", "stumble")}
+TASKS = {name: f"rigs.desk_tasks:{name}" for name in ("full", "wrong", "stumble", "moved", "absent")}
 
 
 def test_errors_come_back_as_what_they_are():
     desk = Desk("test", tasks=TASKS)
+    kinds = {"full": DiskFull, "wrong": OptionError, "stumble": Fault, "moved": NotThere, "absent": NotThere}
     try:
-        for name, kind in {"full": DiskFull, "wrong": OptionError, "stumble": Fault}.items():
+        for name, kind in kinds.items():
             with pytest.raises(kind):
                 desk.do(name)
     finally:

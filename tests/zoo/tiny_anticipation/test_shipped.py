@@ -12,6 +12,7 @@ from isotherm.train.anticipation.build import open_anticipation
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.generated import GeneratedClips
 from isotherm.train.anticipation.source import ClipSource
+from isotherm.train.run_folder import deciding
 from isotherm.zoo.assets import asset
 from isotherm.zoo.tiny_anticipation.recipe import figures_of, recipe_from
 from isotherm.zoo.tiny_anticipation.view import SHIPPED
@@ -31,7 +32,7 @@ def test_it_is_small_and_the_one_that_its_facts_are_about(facts):
 
 def test_its_recipe_is_the_default_one(facts):
     ours = recipe_from({"training": {"seed": facts["training"]["seed"]}})
-    assert json.loads(json.dumps(ours.deciding())) == {name: facts[name] for name in ours.deciding()}
+    assert deciding(json.loads(json.dumps(ours.deciding()))) == {name: facts[name] for name in ours.deciding()}
 
 
 def test_it_needs_the_persons_own_gaze(facts):

@@ -10,6 +10,7 @@ import torch
 
 from isotherm.data.tabletop.table import HELD_OUT
 from isotherm.train.grounding.build import SHIPPED, open_grounding
+from isotherm.train.run_folder import deciding
 from isotherm.zoo.assets import asset
 from isotherm.zoo.tiny_grounding.recipe import recipe_from
 from isotherm.zoo.tiny_grounding.tables import draw_tables
@@ -30,7 +31,7 @@ def test_it_is_small_and_the_one_that_its_facts_are_about(facts):
 
 def test_its_recipe_is_the_default_one(facts):
     ours = recipe_from({"training": {"seed": facts["training"]["seed"]}})
-    assert json.loads(json.dumps(ours.deciding())) == {name: facts[name] for name in ours.deciding()}
+    assert deciding(json.loads(json.dumps(ours.deciding()))) == {name: facts[name] for name in ours.deciding()}
 
 
 def test_it_finds_blocks_that_instructions_mean(facts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -34,7 +35,8 @@ class GroundingAugmentation(Augmentation):
         """What may be done to a picture that this text is about."""
         allowed: GroundingAugmentation = self
         if names_a_side(text, self.side_words):
-            allowed = replace(allowed, **dict.fromkeys(TURNS, 0.0))
+            still: dict[str, Any] = dict.fromkeys(TURNS, 0.0)
+            allowed = replace(allowed, **still)
         if names_a_colour(text, self.colour_words):
             allowed = replace(allowed, hue=0.0, grey=0.0, saturation=0.0)
         return allowed

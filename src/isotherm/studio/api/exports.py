@@ -24,7 +24,7 @@ from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import RECORD
 from isotherm.studio.store.query import RunFacts
 from isotherm.studio.studio import Studio
-from isotherm.studio.view_files import pictures_of, view_of
+from isotherm.studio.view_files import pictures_of, read_from, view_of
 from isotherm.version import __version__
 
 FormName = Literal["png", "overlay", "png16", "npy", "npz", "mp4", "pdf", "csv", "zip", "python", "command"]
@@ -56,18 +56,21 @@ def routes(studio: Studio) -> APIRouter:
         none.
         """
         run = studio.history.run(run_id)
-        folder = studio.room.folder(run_id)
         if form == "command":
             return _text(form, command_of(run), run)
         if form == "python":
             return _text(form, script_of(run, __version__), run)
         if FORMS[form].of_map:
-            return _drawn(studio, form, run, folder, index, map)
+            # the run may end while another process draws, and its folder is then elsewhere
+            return read_from(
+                lambda: studio.room.folder(run_id), lambda folder: _drawn(studio, form, run, folder, index, map)
+            )
         if studio.room.place(run_id) is not None:
             raise Refused(
                 409,
                 "the run has not ended yet, so there is no verdict on its maps; take single maps, or wait until it has ended",
             )
+        folder = studio.room.folder(run_id)
         if not (folder / RECORD).is_file():
             why = f": {run.message}" if run.message else ""
             raise Refused(409, f"the run ended without results ({run.status}{why}); ask for it again")

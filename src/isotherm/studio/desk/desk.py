@@ -19,6 +19,7 @@ from isotherm.errors import InputError, IsothermError
 from isotherm.studio.disk_full import DiskFull, is_full
 from isotherm.studio.faults import tell
 from isotherm.studio.spawn import spawned
+from isotherm.studio.store.blobs import NotThere
 
 TASKS: Mapping[str, str] = {
     "export": "isotherm.studio.exports.draw:export",
@@ -144,6 +145,8 @@ def _outcome(error: Exception, place: str) -> tuple[str, str]:
         return "DiskFull", str(DiskFull())
     if isinstance(error, IsothermError):
         return type(error).__name__, str(error)
+    if isinstance(error, FileNotFoundError):  # a run's folder moves when the run ends
+        return "NotThere", "a file that this needs is not there any more; ask again"
     if isinstance(error, MemoryError):
         return "InputError", "there is not enough memory for it"
     tell(error, place)  # a fault of ours or of a package: this task's end, not the studio's
@@ -152,7 +155,7 @@ def _outcome(error: Exception, place: str) -> tuple[str, str]:
 
 def _error(kind: str, message: str) -> IsothermError:
     """The error of a task, as its class where that is made of a message alone."""
-    ours = {"Fault": Fault, "DiskFull": DiskFull}
+    ours = {"Fault": Fault, "DiskFull": DiskFull, "NotThere": NotThere}
     cls = ours.get(kind) or getattr(errors, kind, Fault)
     try:
         return cls(message)

@@ -11,6 +11,7 @@ import torch
 from isotherm.errors import InputError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
+from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.view_files import view_of, view_path
 
 
@@ -23,7 +24,8 @@ def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str
         number: the map's.
 
     Raises:
-        InputError: there is no such picture or map.
+        InputError: there is no such map.
+        NotThere: there is no such picture, or the run has ended meanwhile and its folder is elsewhere.
     """
     view = view_of(folder, index)
     if not 0 <= number < len(view["maps"]):
@@ -31,6 +33,8 @@ def heatmap_of(folder: Path, index: int, number: int) -> tuple[Heatmap, dict[str
     one = view["maps"][number]
     raw = next((name for name in one["files"] if name.endswith((".npz", ".safetensors"))), None)
     if raw is not None and view["moment_s"] is None:
+        if not (folder / raw).is_file():
+            raise NotThere(f"the file of map {number} is not where the run was; ask again")
         return Heatmap.load(folder / raw), view
     with view_path(folder, index, ".f16").open("rb") as file:
         file.seek(one["offset"])
