@@ -22,7 +22,7 @@ from isotherm.cam.view import Inputs, Picture
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.fringes import Measured, measure
-from isotherm.models.shared.preprocess import Pictures, Preprocess, check_picture
+from isotherm.models.shared.preprocess import Pictures, Preprocess, check_picture, numbers
 
 CHANNELS = (1, 3, 4)
 """By which an array (H, W, c) is told from (c, H, W)."""
@@ -91,7 +91,7 @@ class OwnTransform:
         h, w = self.size
         kind = type(self.transform).__name__
         name = getattr(self.transform, "__name__", kind) if kind == "function" else kind
-        return f"what {name} makes of {self._way}: {h} x {w} pixels, mean {_numbers(self.mean)}, std {_numbers(self.std)} as measured"
+        return f"what {name} makes of {self._way}: {h} x {w} pixels, mean {numbers(self.mean)}, std {numbers(self.std)} as measured"
 
     def one(self, picture: Picture) -> tuple[Float[Tensor, "c h w"], Frame]:
         """One picture (H, W, 3) uint8 RGB -> (its input (c, h, w), the frame of it)."""
@@ -250,7 +250,3 @@ def _random_states() -> tuple[Any, ...]:
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return " ".join(f"{v:.4g}" for v in values)
