@@ -1,23 +1,24 @@
 """Gaze in clips of other frame rates and of objects that were never seen: what the finished models of ``bench gaze`` make of them.
 
-The models of ``python -m bench gaze`` are judged at other rates than the one that they were trained at. Two more are trained here, one
-seed each: at mixed rates, judged at those and at rates between them; and on varied objects, judged on those and on objects whose
+The models of ``python -m bench gaze`` are judged at other rates than the one that they were trained at. Two more are trained here, with the
+same seeds: at mixed rates, judged at those and at rates between them; and on varied objects, judged on those and on objects whose
 colours, angles and sizes no clip of the training has. A run that was killed goes on.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 from pathlib import Path
 from typing import Any
 
-from bench.gaze import BARE, EPOCHS, PARTS, REAL, WORK, finished, plain_recipe
+from bench.gaze import BARE, EPOCHS, PARTS, REAL, SEEDS, WORK, finished, folder_of, plain_recipe
 from bench.measure import insert, table, threads, write
 from isotherm.train.anticipation.arms import arm_recipe
-from isotherm.train.anticipation.build import TrainedAnticipation, open_anticipation
+from isotherm.train.anticipation.build import TrainedAnticipation
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.generated import GeneratedClips
-from isotherm.train.anticipation.run import BEST, EVALUATION, recipe_from, train_run
+from isotherm.train.anticipation.run import EVALUATION, recipe_from, train_run
 from isotherm.train.anticipation.source import ClipSource
 from isotherm.train.anticipation.validate import answers_of
 from isotherm.train.recipe import from_plain
@@ -32,26 +33,22 @@ SETS: dict[str, dict[str, Any]] = {
     "unseen objects": {"look": "unseen"},
 }
 """Held-out clips, by how they are drawn."""
+RATES = ("8 frames a second", "6, 8 and 10", "7 and 9")
 TRAINED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
-    "mixed rates": ({"rates_hz": MIXED}, EPOCHS, ("8 frames a second", "6, 8 and 10", "7 and 9")),
+    "mixed rates": ({"rates_hz": MIXED}, EPOCHS, RATES),
     "objects apart": ({"look": "varied"}, 2 * EPOCHS, ("varied objects", "unseen objects")),
 }
 """Further trainings: how their clips are drawn, epochs, and what they are judged on."""
 
 
-def train_further(name: str) -> None:
-    """Train one with its first seed, unless it is there."""
+def train_further(name: str, seed: int) -> None:
+    """Train one with a seed."""
     clips, epochs, _ = TRAINED[name]
     plain = copy.deepcopy(plain_recipe(epochs))
     for part in ("train", "validation", "held_out"):
         plain["data"][part][0]["clips"] = clips
-    recipe = recipe_from(arm_recipe(plain, "real", seed=0), where=name)
-    train_run(recipe, folder_of(name), root=WORK)
-
-
-def folder_of(name: str) -> Path:
-    """Where its run is."""
-    return WORK / name / "seed-0"
+    recipe = recipe_from(arm_recipe(plain, "real", seed=seed), where=name)
+    train_run(recipe, folder_of(name, seed), root=WORK)
 
 
 def drawn(name: str, *, count: int = 2000) -> GeneratedClips:
@@ -66,35 +63,38 @@ def judged(models: list[TrainedAnticipation], data: GeneratedClips) -> dict[str,
     return {part: [figures[f"{part}_part"] for figures in each] for part in PARTS}
 
 
+def shown(values: list[float]) -> str:
+    """Accuracies of seeds in per cent: their mean, the least and the most."""
+    mean = sum(values) / len(values)
+    return f"{100 * mean:.1f} ({100 * min(values):.1f} to {100 * max(values):.1f})"
+
+
 def main(*, quick: bool = False) -> None:
     """Print the table and, unless quick, write results/gaze_further.json; quick trains nothing and judges 200 clips."""
     threads(1)
-    if not quick:
-        for name in TRAINED:
-            if not (folder_of(name) / EVALUATION).is_file():
-                train_further(name)
-    asked = {row: (finished(row), ("8 frames a second", "6, 8 and 10", "7 and 9")) for row in (REAL, BARE)}
-    for name, (_, _, sets) in TRAINED.items():
-        there = (folder_of(name) / EVALUATION).is_file()
-        asked[name] = ([open_anticipation(folder_of(name) / BEST)] if there else [], sets)
+    for seed, name in itertools.product(SEEDS, TRAINED):
+        if not quick and not (folder_of(name, seed) / EVALUATION).is_file():
+            train_further(name, seed)
+            print(f"trained: {name}, seed {seed}", flush=True)
+    asked = {row: RATES for row in (REAL, BARE)} | {name: sets for name, (_, _, sets) in TRAINED.items()}
     results: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for row, (models, sets) in asked.items():
-        if models:
+    for row, sets in asked.items():
+        if models := finished(row):
             results[row] = {name: judged(models, drawn(name, count=200 if quick else 2000)) for name in sets}
     if not results:
         print("no model is trained yet; run: python -m bench gaze")
         return
     text = table(
-        "Right actions on held-out clips of other rates and other objects, per cent, the mean over seeds",
+        "Right actions on held-out clips of other rates and other objects, per cent: the mean over seeds, and the least and the most",
         ["trained", "seeds", "judged on", *(f"part {part}" for part in PARTS)],
         [
             [f"{row}, 8 frames a second" if row in (REAL, BARE) else row, len(by_part["gaze"]), name]
-            + [f"{100 * sum(by_part[part]) / len(by_part[part]):.1f}" for part in PARTS]
+            + [shown(by_part[part]) for part in PARTS]
             for row, sets in results.items()
             for name, by_part in sets.items()
         ],
     )
     print(text)
-    write("gaze_further", {"accuracy": results}, quick=quick)
+    write("gaze_further", {"accuracy": results, "seeds": SEEDS}, quick=quick)
     if not quick:
         insert(PAGE, "gaze-further", text)

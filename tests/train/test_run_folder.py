@@ -60,3 +60,11 @@ def test_a_process_that_is_killed_leaves_the_folder_free(tmp_path):
 def test_the_other_processes_of_a_run_need_no_lock(tmp_path):
     with RunFolder(tmp_path, {}).started("train"), RunFolder(tmp_path, {}).started("train", write=False):
         pass
+
+
+def test_a_run_is_gone_on_with_under_other_limits_and_no_other_numbers(tmp_path):
+    """What a recipe of an earlier version does not have yet is another limit as well."""
+    RunFolder(tmp_path, {"data": {"side": 32}, "training": {"rate": 0.1, "wall_hours": 3}})
+    RunFolder(tmp_path, {"data": {"side": 32, "memory_mb": 512.0}, "training": {"rate": 0.1}})
+    with pytest.raises(OptionError, match="they differ in data"):
+        RunFolder(tmp_path, {"data": {"side": 64, "memory_mb": 512.0}, "training": {"rate": 0.1}})

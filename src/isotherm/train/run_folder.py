@@ -23,8 +23,8 @@ from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.runs.file import RunFile, ending, to_json
 
 FORMAT = "isotherm.training/1"
-UNDECIDING = ("wall_hours",)
-"""Options of a training that decide no numbers: a run may be gone on with under others."""
+UNDECIDING = ("wall_hours", "memory_mb")
+"""Options of a recipe that decide no numbers: a run may be gone on with under others."""
 
 
 class RunFolder:
