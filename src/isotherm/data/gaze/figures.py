@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,10 @@ from isotherm.draw.figures import INK, PALE
 COLOURS = {GazeState.TRACKED: "#0e7490", GazeState.OUT_OF_FRAME: "#b45309", GazeState.MISSING: "#cbd5e1"}
 NAMES = {GazeState.TRACKED: "tracked", GazeState.OUT_OF_FRAME: "out of frame", GazeState.MISSING: "missing"}
 REFUSED, GOOD, FAINT = "#be123c", "#15803d", "#64748b"
-SIZE, DPI = (10.4, 6.6), 150
+WIDTH, HEIGHT, LINE, DPI = 10.4, 6.6, 0.21, 150
+"""Inches, of the picture without refusals and of a refusal's line, and pixels of an inch."""
 MOST_POINTS = 20_000
+LEFT, RIGHT = 0.065, 0.95
 
 
 def alignment_figure(alignment: Alignment, options: AlignOptions | None = None) -> Image.Image:
@@ -28,21 +32,35 @@ def alignment_figure(alignment: Alignment, options: AlignOptions | None = None) 
         options: the limits by which it was judged.
 
     Returns:
-        A picture of 1560 x 990 pixels.
+        A picture of 1560 pixels by 990, and by a line more for each figure beyond its limit.
+    """
+    canvas = alignment_diagram(alignment, options).canvas
+    canvas.draw()
+    w, h = (math.floor(v) for v in canvas.get_width_height())
+    return Image.frombuffer("RGBA", (w, h), bytes(canvas.buffer_rgba())).convert("RGB")
+
+
+def alignment_diagram(alignment: Alignment, options: AlignOptions | None = None) -> Any:
+    """The same as a figure of matplotlib, with a canvas that has not been drawn yet.
+
+    Args:
+        alignment: of any recording.
+        options: the limits by which it was judged.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    _title(figure, alignment)
+    height = HEIGHT + LINE * len(alignment.report.failed)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    _title(figure, alignment, height)
     grid = figure.add_gridspec(
         2,
         2,
-        left=0.065,
-        right=0.95,
-        top=0.815,
-        bottom=0.085,
+        left=LEFT,
+        right=RIGHT,
+        top=1 - (1.22 + height - HEIGHT) / height,
+        bottom=0.56 / height,
         hspace=0.46,
         wspace=0.17,
         width_ratios=(1.25, 1),
@@ -50,10 +68,9 @@ def alignment_figure(alignment: Alignment, options: AlignOptions | None = None) 
     )
     _rate(_axes(figure, grid[0, :], "samples per second over the video"), alignment)
     _clock(_axes(figure, grid[1, 0], "the video's clock against the recorder's"), alignment, options or AlignOptions())
-    _places(_axes(figure, grid[1, 1], "where in the picture"), alignment)
-    canvas.draw()
-    w, h = (math.floor(v) for v in canvas.get_width_height())
-    return Image.frombuffer("RGBA", (w, h), bytes(canvas.buffer_rgba())).convert("RGB")
+    room = grid[1, 1].subgridspec(1, 2, width_ratios=(0.85, 0.15))  # for the picture, and for the bar of seconds
+    _places(_axes(figure, room[0], "where in the picture"), alignment)
+    return figure
 
 
 def _axes(figure: Any, place: Any, title: str) -> Any:
@@ -67,21 +84,41 @@ def _axes(figure: Any, place: Any, title: str) -> Any:
     return axes
 
 
-def _title(figure: Any, alignment: Alignment) -> None:
+def _title(figure: Any, alignment: Alignment, height: float) -> None:
     facts, failed = alignment.report.facts, alignment.report.failed
-    over = f" over {facts['video']}" if facts["video"] else ""
-    figure.text(0.065, 0.945, f"{facts['file']}{over}", fontsize=14, fontweight="bold", color=INK)
+    names = [facts["file"], *([facts["video"]] if facts["video"] else [])]
+    verdict = figure.text(
+        RIGHT, 1 - 0.35 / height, "refused" if failed else "aligned", fontsize=10.5, fontweight="bold", ha="right", color="white",
+        bbox={"boxstyle": "round,pad=0.45", "facecolor": REFUSED if failed else GOOD, "edgecolor": "none"},
+    )  # fmt: skip
+    room = verdict.get_window_extent().x0 / DPI / WIDTH - LEFT - 0.02
+    _fitted(figure, room, names, between=" over ", y=1 - 0.363 / height, fontsize=14, fontweight="bold", color=INK)
     states = facts["states"]
     whole = max(1, sum(states.values()))
     rate = facts["samples"]["rate_hz"]
-    parts = [facts["format"], f"{whole} samples", *([] if rate is None else [f"{rate:.4g} per second"])]
+    parts = [
+        facts["format"],
+        f"{whole} sample{'' if whole == 1 else 's'}",
+        *([] if rate is None else [f"{rate:.4g} per second"]),
+    ]
     parts += [f"{states[s.name.lower()] / whole:.1%} {NAMES[s]}" for s in GazeState]
-    figure.text(0.065, 0.905, "   ·   ".join(parts), fontsize=9.5, color=FAINT)
-    verdict = "aligned" if not failed else "refused: " + "; ".join(c.name for c in failed)
-    figure.text(
-        0.95, 0.947, verdict, fontsize=10.5, fontweight="bold", ha="right", color="white",
-        bbox={"boxstyle": "round,pad=0.45", "facecolor": REFUSED if failed else GOOD, "edgecolor": "none"},
-    )  # fmt: skip
+    _fitted(figure, RIGHT - LEFT, ["   ·   ".join(parts)], y=1 - 0.627 / height, fontsize=9.5, color=FAINT)
+    for i, check in enumerate(failed):
+        y = 1 - (0.627 + LINE * (i + 1)) / height
+        _fitted(figure, RIGHT - LEFT, [f"refused: {check.words}"], y=y, fontsize=9.5, color=REFUSED)
+
+
+def _fitted(figure: Any, room: float, parts: Sequence[str], *, y: float, between: str = "", **style: Any) -> None:
+    """A line from the left that keeps to a share of the width: parts that are too long lose their middles."""
+    text = figure.text(LEFT, y, between.join(parts), **style)
+    most = max(map(len, parts))
+    while most > 8 and text.get_window_extent().width / DPI / WIDTH > room:
+        most -= 2
+        text.set_text(between.join(_without_middle(part, most) for part in parts))
+
+
+def _without_middle(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: (most - 1) // 2]}…{words[-(most // 2) :]}"
 
 
 def _rate(axes: Any, alignment: Alignment) -> None:
@@ -99,10 +136,7 @@ def _rate(axes: Any, alignment: Alignment) -> None:
         axes.stairs(below + values, edges, baseline=below, fill=True, color=colour, label=NAMES[state], linewidth=0)
         below = below + values
     if clock is not None and clock.name:
-        for edge, side, shift in ((0.0, "left", 4), (clock.end_s, "right", -4)):
-            axes.axvline(edge, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            word = "video starts" if side == "left" else "video ends"
-            axes.annotate(word, (edge, 1), (shift, -3), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="top", fontsize=7.5, color=INK)  # fmt: skip
+        _video_marks(axes, clock.end_s, float(edges[0]), float(edges[-1]))
     steps = np.diff(recording.time_s)
     wide = np.flatnonzero(steps > max(3 * float(np.median(steps)), 2 * width)) if len(steps) else np.zeros(0, np.int64)
     for i in wide:
@@ -113,12 +147,29 @@ def _rate(axes: Any, alignment: Alignment) -> None:
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.22), labelcolor=INK, handlelength=1.2)  # fmt: skip
 
 
+def _video_marks(axes: Any, end_s: float, first: float, last: float) -> None:
+    """Lines where the video starts and ends, with a word at each, or one for both where they lie close."""
+    for edge in (0.0, end_s):
+        axes.axvline(edge, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    if end_s > 0.25 * (last - first):
+        words = [("video starts", 0.0, "left"), ("video ends", end_s, "right")]
+    elif end_s < (first + last) / 2:
+        words = [(f"video from 0 to {end_s:.4g} s", end_s, "left")]
+    else:
+        words = [(f"video from 0 to {end_s:.4g} s", 0.0, "right")]
+    for word, edge, side in words:
+        axes.annotate(
+            word, (edge, 1), (4 if side == "left" else -4, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha=side, va="top", fontsize=7.5, color=INK,
+        )  # fmt: skip
+
+
 def _clock(axes: Any, alignment: Alignment, options: AlignOptions) -> None:
     pairs = alignment.pairs
     if pairs is None:
         axes.set_axis_off()
-        words = alignment.report.facts["how"]
-        axes.text(0.0, 0.5, f"no clocks to compare:\n{words}", fontsize=9, color=FAINT, va="center", wrap=True, transform=axes.transAxes)  # fmt: skip
+        words = textwrap.fill(f"no clocks to compare: {alignment.report.facts['how']}", 56)
+        axes.text(0.0, 0.5, words, fontsize=9, color=FAINT, va="center", transform=axes.transAxes)
         return
     limit, residual = options.tolerance_s * 1e3, pairs.residual_s * 1e3
     axes.axhspan(-limit, limit, color=GOOD, alpha=0.08, linewidth=0)
@@ -167,7 +218,7 @@ def _places(axes: Any, alignment: Alignment) -> None:
             recording.xy[beside, 0], recording.xy[beside, 1], s=7, color=COLOURS[GazeState.OUT_OF_FRAME], linewidths=0
         )
         if len(seen):
-            bar = axes.figure.colorbar(points, ax=axes, fraction=0.04, pad=0.02)
+            bar = axes.figure.colorbar(points, cax=axes.inset_axes((1.02, 0.0, 0.04, 1.0)))
             bar.set_label("seconds", fontsize=8, color=FAINT)
             bar.ax.tick_params(labelsize=7.5, colors=FAINT, length=2)
             bar.outline.set_visible(False)

@@ -71,13 +71,17 @@ class Check:
         """Whether the figure keeps to its limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """The figure and its limit."""
         side = "at least" if self.at_least else "at most"
         unit = self.unit if self.unit in ("", "%") else f" {self.unit}"
-        words = f"{self.name}: {self.value:.4g}{unit}, {side} {self.limit:.4g}{unit}"
+        return f"{self.name}: {self.value:.4g}{unit}, {side} {self.limit:.4g}{unit}"
+
+    def __str__(self) -> str:
         if self.passed:
-            return words
-        return f"{words}{f': {self.hint}' if self.hint else ''}{f' ({self.option} moves the limit)' if self.option else ''}"
+            return self.words
+        return f"{self.words}{f': {self.hint}' if self.hint else ''}{f' ({self.option} moves the limit)' if self.option else ''}"
 
 
 def refusal(checks: Sequence[Check]) -> str:
