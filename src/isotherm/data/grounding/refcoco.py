@@ -16,8 +16,9 @@ import torch
 
 from isotherm.data.annotation_files import Entry, Skipped, number, part_of, read_json, shown, text_of
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place
-from isotherm.data.picture_folder import PictureFolder
+from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.errors import InputError
+from isotherm.points import State
 
 PICKLES = (".p", ".pkl", ".pickle")
 
@@ -40,7 +41,9 @@ def read_refcoco(
         skip_bad: leave out refs that are wrong, or whose pictures are missing, with a message each in ``skipped``.
 
     Raises:
-        InputError: file, line and what is wrong there; a pickle; a split that no ref has.
+        InputError: file, line and what is wrong there, such as an id that is not there or that two entries have, an
+            object that lies in another picture, or outside of it, a ref without sentences; a pickle; a split that no
+            ref has.
     """
     refs_fpath, instances_fpath = Path(refs_fpath), Path(instances_fpath)
     if refs_fpath.suffix.lower() in PICKLES:
@@ -74,7 +77,14 @@ def _by_id(whole: Any, key: str, fpath: Path) -> dict[int, Entry]:
     entries = whole.get(key) if isinstance(whole, dict) else None
     if not isinstance(entries, list):
         raise InputError(f"{fpath}: there is no list {key!r} in it; expected COCO's instances")
-    return {part_of(e.value, "id", e.where, int, "a whole number"): e for e in entries}
+    by_id = dict[int, Entry]()
+    for entry in entries:
+        number_of = part_of(entry.value, "id", entry.where, int, "a whole number")
+        if (first := by_id.setdefault(number_of, entry)) is not entry:
+            raise InputError(
+                f"{entry.where}: the id {number_of} is that of {first.where} too; expected another one for each of {key}"
+            )
+    return by_id
 
 
 def _of_ref(
@@ -86,6 +96,11 @@ def _of_ref(
         if number_of[key] not in known:
             raise InputError(f"{where}: there is no {what} {number_of[key]} among the instances")
     box, image = boxes[number_of["ann_id"]], images[number_of["image_id"]]
+    of = part_of(box.value, "image_id", box.where, int, "the id of its image")
+    if of != number_of["image_id"]:
+        raise InputError(
+            f"{where}: the ref is about image {number_of['image_id']}, and its annotation {number_of['ann_id']} lies in image {of} ({box.where})"
+        )
     name = text_of(
         part_of(image.value, "file_name", image.where, str, "the picture's file name"), image.where, "file_name"
     )
@@ -95,9 +110,16 @@ def _of_ref(
             raise InputError(
                 f"{image.where}: {name} is {w} x {h} pixels; the file says {key} {shown(image.value[key])}"
             )
-    place = Place(_centre(box))
-    out = []
-    for sentence in part_of(ref, "sentences", where, list, "a list of sentences"):
+    centre = _centre(box)
+    if int(states_in((h, w), centre, torch.full((1,), int(State.LABELLED)))) != int(State.LABELLED):
+        raise InputError(
+            f"{box.where}: bbox is {shown(box.value['bbox'])}, whose middle lies outside of {name}, which is {w} x {h} pixels"
+        )
+    place, out = Place(centre), list[GroundingRecord]()
+    sentences = part_of(ref, "sentences", where, list, "a list of sentences")
+    if not sentences:
+        raise InputError(f"{where}: 'sentences' is empty; expected at least one")
+    for sentence in sentences:
         words = sentence.get("sent") or sentence.get("raw") if isinstance(sentence, dict) else sentence
         text = text_of(words, where, "a sentence")
         out.append(

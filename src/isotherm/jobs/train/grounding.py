@@ -83,8 +83,8 @@ def recipe_of(options: TrainGroundingJob) -> tuple[dict[str, Any], Path, str]:
     elif options.config is not None:
         plain, root, where = read_recipe(options.config), options.config.parent, str(options.config)
     else:
-        files = {"file": options.data, "images": options.images, "instances": options.instances}
-        source = {name: str(value) for name, value in files.items() if value is not None}
+        parts = {"file": options.data, "images": options.images, "instances": options.instances, "split": options.split}
+        source = {name: str(value) for name, value in parts.items() if value is not None}
         plain, root, where = {"data": {"train": [source]}}, Path(), "the recipe made of the options"
     if options.language is not None:
         for name, value in LANGUAGE[options.language].items():

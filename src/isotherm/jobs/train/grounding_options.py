@@ -28,6 +28,8 @@ class TrainGroundingJob(JobOptions):
     """The folder that the pictures of --data are named relative to. Default: that of the file."""
     instances: Path | None = None
     """COCO's instances that the refs of --data are about."""
+    split: str | None = None
+    """Of referring expressions: learn from those of this split alone, such as train. Default: all."""
     model: str | None = None
     """A vision-language model: owner/name of a hub or a folder. Default: as the recipe says, else
     google/paligemma-3b-pt-224.
@@ -68,10 +70,21 @@ class TrainGroundingJob(JobOptions):
         if sum(choice is not None for choice in (self.config, self.data, self.resume)) != 1:
             raise OptionError("give one of --config RECIPE, --data INSTRUCTIONS, or --resume RUN")
         if self.resume is not None:
-            for name in ("out", "set", "steps", "seed", "model", "language", "conditioning", "images", "instances"):
+            for name in (
+                "out",
+                "set",
+                "steps",
+                "seed",
+                "model",
+                "language",
+                "conditioning",
+                "images",
+                "instances",
+                "split",
+            ):
                 if getattr(self, name) not in (None, ()):
                     raise OptionError(f"--{name} changes the run; --resume goes on with {self.resume} as it is")
         if self.config is not None:
-            for name in ("images", "instances"):
+            for name in ("images", "instances", "split"):
                 if getattr(self, name) is not None:
                     raise OptionError(f"--{name} goes with --data; a recipe says where its files are")
