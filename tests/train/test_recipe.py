@@ -72,6 +72,7 @@ def test_what_is_wrong_is_named(plain, says):
     [
         ("seed: [1", r"recipe\.yaml:1: no YAML"),
         ("- 1", "holds list; expected names with values"),
+        ("seed: 1\nmodel:\n  size: 3\n  size: 4\n", r"recipe\.yaml:4: no YAML \(size is given twice\)"),
         ("a: !!python/object:os.system {}", "no YAML"),
         ("", "NoneType"),
     ],
@@ -82,3 +83,8 @@ def test_files_that_are_no_recipe(text, says, tmp_path):
         read_recipe(tmp_path / "recipe.yaml")
     with pytest.raises(OptionError, match="cannot be read"):
         read_recipe(tmp_path / "missing.yaml")
+
+
+def test_what_is_merged_may_be_given_again(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("base: &base {rate: 1, decay: 2}\nprobe: {<<: *base, rate: 3}\n")
+    assert read_recipe(tmp_path / "recipe.yaml")["probe"] == {"rate": 3, "decay": 2}

@@ -59,17 +59,29 @@ def from_plain(config: type[Config], plain: Mapping[str, Any], *, where: str = "
         raise OptionError(f"{where}: {error}" if where else str(error)) from error
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal names without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:str" and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+            seen.add(key.value if isinstance(key.value, str) else "")
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
     """A YAML (or JSON) file as nested dictionaries; no tags, no aliases to itself, nothing run.
 
     Raises:
-        OptionError: it is missing, too long, no YAML, or not a mapping; with the line.
+        OptionError: it is missing, too long, no YAML, not a mapping, or has a name twice; with the line.
     """
     path = Path(fpath)
     try:
         if path.stat().st_size > LONGEST:
             raise OptionError(f"{path} has {path.stat().st_size} bytes; a recipe has less than {LONGEST}")
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _StrictLoader)
     except OSError as error:
         raise OptionError(
             f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -131,9 +132,61 @@ def test_the_plain_predictor_reads_no_gaze(plain):
         ("experiment.wandb.tags", "one", "expected a list"),
         ("eval_name", "video_classification_frozen", "expected action_anticipation_frozen"),
         ("nodez", 1, "did you mean 'nodes'"),
+        ("nodes", 0, r"old\.yaml: nodes is 0; expected a whole number from 1 on"),
+        ("experiment.wandb", "on", r"experiment\.wandb holds str; expected names with values"),
+        ("experiment.wandb.tags", [["a"]], r"experiment\.wandb\.tags is .*expected a list of words"),
+        ("experiment.wandb.project", ["a"], r"experiment\.wandb\.project is \['a'\]; expected text"),
+        ("experiment.wandb.enable", "false", r"experiment\.wandb\.enable is 'false'; expected true or false"),
+        ("experiment.data.heatmap_path", 5, r"experiment\.data\.heatmap_path is 5; expected text"),
+        ("experiment.data.anticipation_time_sec", [1.0, 0.5], "two numbers in order, at least 0"),
+        ("experiment.data.train_anticipation_point", [0.0, 2.0], "in order, at least 0, at most 1"),
+        ("experiment.data.file_format", True, "expected 0"),
+        ("experiment.optimization.use_focal_loss", "false", "use_focal_loss is 'false'; expected true or false"),
+        ("experiment.optimization.multihead_kwargs", None, r"multihead_kwargs is missing; expected a list"),
+        ("experiment.optimization.multihead_kwargs", 5, r"multihead_kwargs is 5; expected a list"),
+        ("experiment.optimization.multihead_kwargs", [{"weight_decay": 0.1}], r"multihead_kwargs\[0\]\.lr is missing"),
+        ("experiment.optimization.multihead_kwargs", [{"lr": "1e-3"}], r"YAML reads 1e-3 as text; write 0\.001"),
+        ("experiment.optimization.multihead_kwargs", [{"lr": 0.1, "final_lr": 1}], r"final_lr is 1 and lr 0\.1"),
+        ("model_kwargs.wrapper_kwargs.no_encoder", True, "predictor alone sees nothing"),
+        ("model_kwargs.pretrain_kwargs.encoder", None, r"encoder\.model_name is missing; expected one of vit_tiny"),
+        (
+            "model_kwargs.pretrain_kwargs.predictor.model_name",
+            None,
+            r"predictor\.model_name is missing; expected one of vit_predictor, vit_heatmap_predictor",
+        ),
     ],
 )
 def test_what_is_not_known_is_named(plain, path, value, words):
     set_at(plain, path, value)
     with pytest.raises(OptionError, match=words):
         opened(plain)
+
+
+def leaves(plain, path=()):
+    """The path of everything in nested dictionaries and lists."""
+    for name, value in plain.items() if isinstance(plain, dict) else enumerate(plain):
+        yield (*path, name)
+        if isinstance(value, dict | list):
+            yield from leaves(value, (*path, name))
+
+
+FREE = {"cpus_per_task", "num_workers", "pin_memory"}
+"""What is for a launcher or a loader that is not here, which is said whatever it is."""
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e30j, {"a": 1}, [[1, 2]]], ids=str)
+def test_a_wrong_type_is_named_wherever_it_stands(plain, wrong):
+    for path in leaves(plain):
+        changed = copy.deepcopy(plain)
+        parent = changed
+        for name in path[:-1]:
+            parent = parent[name]
+        parent[path[-1]] = wrong
+        if path[-1] in FREE:
+            opened(changed)
+            continue
+        key = ".".join(name for name in path if isinstance(name, str))
+        with pytest.raises(OptionError, match=r"^old\.yaml: ") as caught:
+            opened(changed)
+        message = re.sub(r"\[\d\]", "", str(caught.value))
+        assert key in message

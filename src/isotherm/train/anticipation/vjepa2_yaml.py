@@ -16,7 +16,7 @@ from isotherm.data.anticipation.anchors import ClipPlan, Protocol
 from isotherm.data.anticipation.leak import leak
 from isotherm.data.anticipation.read import read_actions
 from isotherm.errors import InputError, OptionError
-from isotherm.train.anticipation.strict_keys import StrictKeys
+from isotherm.train.anticipation.strict_keys import StrictKeys, is_label
 
 EVAL_NAME = "action_anticipation_frozen"
 ENCODERS: dict[str, tuple[int, int, int, float]] = {
@@ -86,24 +86,24 @@ def from_old(plain: Mapping[str, Any], *, where: str, protocol: Protocol = "star
     """
     keys, notes = StrictKeys(plain, "", where), list[str]()
     keys.only("eval_name", (EVAL_NAME,), f"expected {EVAL_NAME}")
-    processes = keys.number("nodes", 1, whole=True) * keys.number("tasks_per_node", 1, whole=True)
+    processes = keys.number("nodes", 1, whole=True, least=1) * keys.number("tasks_per_node", 1, whole=True, least=1)
     launch = [name for name in LAUNCH if keys.take(name) is not None]
     if launch:
         notes.append(
             f"{', '.join(launch)}: for a cluster's launcher; this is one process, --devices and --nodes share the work"
         )
-    folder, tag = keys.take("folder"), keys.take("tag")
-    if keys.take("resume_checkpoint", True) is False:
+    folder, tag = keys.label("folder"), keys.label("tag")
+    if not keys.flag("resume_checkpoint", True):
         notes.append(
             "resume_checkpoint is false: a run whose folder exists is gone on with all the same; choose another --out"
         )
-    val_only = bool(keys.take("val_only", False))
+    val_only = keys.flag("val_only", False)
     experiment = keys.inside("experiment")
     model = _model(keys.inside("model_kwargs"), notes)
     classifier = experiment.inside("classifier")
     probe = {
-        "blocks": classifier.number("num_probe_blocks", 1, whole=True) - 1,
-        "heads": classifier.number("num_heads", 16, whole=True),
+        "blocks": classifier.number("num_probe_blocks", 1, whole=True, least=1) - 1,
+        "heads": classifier.number("num_heads", 16, whole=True, least=1),
     }
     classifier.done()
     data = _data(experiment.inside("data"), protocol, model, notes)
@@ -154,23 +154,23 @@ def _data(keys: StrictKeys, protocol: Protocol, model: Mapping[str, Any], notes:
         part: [{"file": keys.text(name), "format": form, "videos": videos, "gaze": gaze[part]}]
         for part, name in (("train", "dataset_train"), ("validation", "dataset_val"))
     }
-    anticipation = keys.span("anticipation_time_sec", (1.0, 1.0))
-    training_anticipation = keys.span("train_anticipation_time_sec", (1.0, 1.0))
-    points = {part: keys.span(f"{part}_anticipation_point", (0.0, 0.0)) for part in ("train", "val")}
+    anticipation = keys.span("anticipation_time_sec", (1.0, 1.0), least=0)
+    training_anticipation = keys.span("train_anticipation_time_sec", (1.0, 1.0), least=0)
+    points = {part: keys.span(f"{part}_anticipation_point", (0.0, 0.0), least=0, most=1) for part in ("train", "val")}
     plan: dict[str, Any] = {
-        "frames": keys.number("frames_per_clip", whole=True),
-        "rate_hz": keys.number("frames_per_second"),
+        "frames": keys.number("frames_per_clip", whole=True, least=1),
+        "rate_hz": keys.number("frames_per_second", least=1e-3),
         "anticipation_s": anticipation,
         "protocol": protocol,
     }
     if protocol == "legacy":
         plan["legacy_point"] = points["val"]
-    for name, what in (
-        ("auto_augment", "random changes of colour and shape"),
-        ("motion_shift", "crops that move through the clip"),
-        ("reprob", "erased rectangles"),
+    for name, what, drawn in (
+        ("auto_augment", "random changes of colour and shape", keys.flag("auto_augment", False)),
+        ("motion_shift", "crops that move through the clip", keys.flag("motion_shift", False)),
+        ("reprob", "erased rectangles", keys.number("reprob", 0.0, least=0)),
     ):
-        if keys.take(name):
+        if drawn:
             notes.append(f"{name}: {what} are not made here; crops and mirror images are, of pictures and gaze alike")
     for name in ("num_workers", "pin_memory"):
         if keys.take(name) is not None:
@@ -179,8 +179,8 @@ def _data(keys: StrictKeys, protocol: Protocol, model: Mapping[str, Any], notes:
         **sources,
         "plan": plan,
         "training_anticipation_s": training_anticipation,
-        "side": keys.number("resolution", 224, whole=True),
-        "augmentation": {"area": keys.span("random_resize_scale", (0.3, 1.0))},
+        "side": keys.number("resolution", 224, whole=True, least=1),
+        "augmentation": {"area": keys.span("random_resize_scale", (0.3, 1.0), least=1e-3, most=1)},
     }
     if protocol == "legacy":
         data["training_legacy_point"] = points["train"]
@@ -190,14 +190,12 @@ def _data(keys: StrictKeys, protocol: Protocol, model: Mapping[str, Any], notes:
 
 def _heatmaps(keys: StrictKeys, notes: list[str], *, reads: bool) -> dict[str, str]:
     """Where the gaze of both parts lies."""
-    wanted = keys.take("use_heatmap", keys.take("use_heatmaps", True))
+    wanted = keys.flag("use_heatmap", keys.flag("use_heatmaps", True))
     paths = {"train": "", "validation": ""}
     for name in HEATMAPS:
-        whole = keys.take(name)
+        whole = keys.text(name, "")
         for part, ending in (("train", "_train"), ("validation", "_val")):
-            path = keys.take(f"{name}{ending}", whole)
-            if path:
-                paths[part] = str(path)
+            paths[part] = keys.text(f"{name}{ending}", whole) or paths[part]
     if keys.take("heatmap_size") is not None:
         notes.append("heatmap_size: maps are read in the size that they have")
     if paths["train"] and not (wanted and reads):
@@ -212,26 +210,24 @@ def _heatmaps(keys: StrictKeys, notes: list[str], *, reads: bool) -> dict[str, s
 
 
 def _training(keys: StrictKeys, processes: int, notes: list[str], *, val_only: bool) -> dict[str, Any]:
-    each = keys.number("batch_size", whole=True)
+    each = keys.number("batch_size", whole=True, least=1)
     batch = each * processes
     if processes > 1:
         notes.append(
             f"batch_size {each} on {processes} processes is a batch of {batch}, worked on in {processes} parts (training.accumulate)"
         )
-    heads = [
-        StrictKeys(head, f"experiment.optimization.multihead_kwargs[{i}]", keys.where)
-        for i, head in enumerate(keys.take("multihead_kwargs") or [{}])
-    ]
     probes, last, warm = [], set[float](), set[float]()
-    for head in heads:
-        rate = head.number("lr", 1e-3)
-        decay = head.number("weight_decay", 0.0)
+    for head in keys.each("multihead_kwargs"):
+        rate = head.number("lr", least=0 if val_only else 1e-12)
+        decay = head.number("weight_decay", 0.0, least=0)
         probes.append({"rate": rate, "decay": decay})
-        warm.add(head.number("warmup", 0.0))
-        final = head.number("final_lr", 0.0)
+        warm.add(head.number("warmup", 0.0, least=0))
+        final = head.number("final_lr", 0.0, least=0)
+        if rate and final > rate:
+            raise OptionError(f"{head.at('final_lr')} is {final:g} and lr {rate:g}; rates end below their peak here")
         last.add(final / rate if rate else 0.0)
-        head.take("start_lr")
-        if head.number("final_weight_decay", decay) != decay:
+        head.number("start_lr", rate, least=0)
+        if head.number("final_weight_decay", decay, least=0) != decay:
             notes.append(f"{head.at('final_weight_decay')}: weight decay stays as it is")
         head.done()
     if warm != {0.0}:
@@ -239,12 +235,12 @@ def _training(keys: StrictKeys, processes: int, notes: list[str], *, val_only: b
     if len(last) > 1:
         notes.append(f"final_lr: one share of the peak for all probes here, {min(last):g}")
     training: dict[str, Any] = {
-        "epochs": keys.number("num_epochs"),
+        "epochs": keys.number("num_epochs", least=1e-6),
         "keep_epochs": 1,
         "batch": batch,
         "accumulate": processes,
-        "precision": "bfloat16" if keys.take("use_bfloat16", False) else "float32",
-        "loss": "focal" if keys.take("use_focal_loss", False) else "cross_entropy",
+        "precision": "bfloat16" if keys.flag("use_bfloat16", False) else "float32",
+        "loss": "focal" if keys.flag("use_focal_loss", False) else "cross_entropy",
         "schedule": {"shape": "cosine", "warm_up": 0, "last": min(last)},
         "average": None,
     }
@@ -255,11 +251,11 @@ def _training(keys: StrictKeys, processes: int, notes: list[str], *, val_only: b
 
 
 def _tracking(keys: StrictKeys, notes: list[str]) -> dict[str, Any]:
-    enabled = bool(keys.take("enable", False))
-    tags = keys.take("tags") or []
-    if not isinstance(tags, list):
-        raise OptionError(f"{keys.at('tags')} is {tags!r}; expected a list")
-    named = {name: str(value) for name in ("project", "entity", "name") if (value := keys.take(name)) is not None}
+    enabled, tags = keys.flag("enable", False), keys.take("tags")
+    tags = [] if tags is None else tags
+    if not isinstance(tags, list) or not all(is_label(tag) for tag in tags):
+        raise OptionError(f"{keys.at('tags')} is {tags!r}; expected a list of words")
+    named = {name: value for name in ("project", "entity", "name") if (value := keys.label(name)) is not None}
     mode = keys.only("mode", (None, "online", "offline", "disabled"), "expected online, offline or disabled")
     keys.done()
     if not enabled or mode == "disabled":
@@ -278,18 +274,19 @@ def _model(keys: StrictKeys, notes: list[str]) -> dict[str, Any]:
     keys.only("module_name", MODULES, f"expected one of {', '.join(MODULES)}")
     wrapper, pretrain = keys.inside("wrapper_kwargs"), keys.inside("pretrain_kwargs")
     keys.done()
-    without = bool(wrapper.take("no_predictor", False))
+    without = wrapper.flag("no_predictor", False)
+    wrapper.only("no_encoder", (False,), "the predictor alone sees nothing of the clip")
     output = {
-        "output_frames": wrapper.number("num_output_frames", 2, whole=True),
-        "steps": wrapper.number("num_steps", 1, whole=True),
+        "output_frames": wrapper.number("num_output_frames", 2, whole=True, least=1),
+        "steps": wrapper.number("num_steps", 1, whole=True, least=1),
     }
     wrapper.done()
     encoder, predictor = pretrain.inside("encoder"), pretrain.inside("predictor")
     pretrain.done()
     settings, key = _encoder(encoder)
-    name = predictor.only("model_name", tuple(PREDICTORS), f"expected one of {', '.join(PREDICTORS)}")
+    name = predictor.one_of("model_name", tuple(PREDICTORS))
     fusion = None
-    patch = predictor.number("heatmap_patch_size", 16, whole=True)
+    patch = predictor.number("heatmap_patch_size", 16, whole=True, least=1)
     if PREDICTORS[name] and not without:
         fusion = {"name": "interleave", "at": "features", "heatmap_patch_size": patch}
         notes.append(
@@ -299,11 +296,11 @@ def _model(keys: StrictKeys, notes: list[str]) -> dict[str, Any]:
             "a token per heatmap patch; the published predictor has their mean alone (--set model.fusion.pooled=true)"
         )
     settings |= {
-        "frames_per_clip": predictor.number("num_frames", 64, whole=True),
-        "pred_num_hidden_layers": predictor.number("depth", 12, whole=True),
-        "pred_num_attention_heads": predictor.number("num_heads", 12, whole=True),
-        "pred_hidden_size": predictor.number("predictor_embed_dim", 384, whole=True),
-        "pred_num_mask_tokens": predictor.number("num_mask_tokens", 10, whole=True),
+        "frames_per_clip": predictor.number("num_frames", 64, whole=True, least=1),
+        "pred_num_hidden_layers": predictor.number("depth", 12, whole=True, least=1),
+        "pred_num_attention_heads": predictor.number("num_heads", 12, whole=True, least=1),
+        "pred_hidden_size": predictor.number("predictor_embed_dim", 384, whole=True, least=1),
+        "pred_num_mask_tokens": predictor.number("num_mask_tokens", 10, whole=True, least=1),
     }
     _same_network(predictor, "predictor")
     predictor.only("use_mask_tokens", (True,), "a predictor of the future needs mask tokens")
@@ -324,15 +321,15 @@ def _model(keys: StrictKeys, notes: list[str]) -> dict[str, Any]:
 def _encoder(keys: StrictKeys) -> tuple[dict[str, Any], str]:
     """(settings of transformers' VJEPA2Config, the key of its weights)."""
     names = (*ENCODERS, *(f"{name}_rope" for name in ENCODERS))
-    name = keys.only("model_name", ("vit_large", *names), f"expected one of {', '.join(ENCODERS)}")
+    name = keys.one_of("model_name", names)
     size, layers, heads, ratio = ENCODERS[name.removesuffix("_rope")]
     settings = {
         "hidden_size": size,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
         "mlp_ratio": ratio,
-        "patch_size": keys.number("patch_size", 16, whole=True),
-        "tubelet_size": keys.number("tubelet_size", 2, whole=True),
+        "patch_size": keys.number("patch_size", 16, whole=True, least=1),
+        "tubelet_size": keys.number("tubelet_size", 2, whole=True, least=1),
     }
     key = keys.only("checkpoint_key", ("target_encoder", "encoder"), "expected target_encoder or encoder")
     _same_network(keys, "encoder")
@@ -345,4 +342,4 @@ def _same_network(keys: StrictKeys, kind: str) -> None:
     keys.only("use_rope", (True,), f"the {kind} of V-JEPA 2 has rotary positions")
     keys.only("use_silu", (False,), f"the {kind} of V-JEPA 2 has GELU")
     for name in ("uniform_power", "use_sdpa", "wide_silu", "use_activation_checkpointing", "use_pretrained_weights"):
-        keys.take(name)
+        keys.flag(name, True)
