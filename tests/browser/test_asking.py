@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from rigs.programs import needs
 from rigs.studio_page import StudioPage
@@ -192,21 +193,30 @@ def test_what_cannot_be_asked_is_said_in_the_pages_words(desk):
 
 
 def test_progress_place_and_cancel(desk, studio):
-    """A long run is watched and cancelled, one that waits behind it names its place; both survive a reload."""
+    """A long run is watched, two wait behind it and name their places, which follow what is cancelled; all survive a reload."""
     with studio.client() as client:
         pictures = [client.post(f"/api/samples/scene-{i}").json()["id"] for i in range(1, 6)]
-        long = {"pictures": pictures, "options": {"model": "detector", "trust": "full", "seed": 5}}
-        first = client.post("/api/runs", json=long).json()["id"]
-        second = client.post("/api/runs", json={**long, "options": {"model": "scenes", "seed": 6}}).json()["id"]
-    desk.page.reload()
+        asked = [
+            {"model": "detector", "trust": "full", "seed": 5},
+            {"model": "scenes", "seed": 6},
+            {"model": "scenes", "seed": 7},
+        ]
+        runs = [client.post("/api/runs", json={"pictures": pictures, "options": one}).json()["id"] for one in asked]
     work = desk.page.get_by_role("list", name="At work")
-    work.get_by_text(re.compile("next|behind|before it|in the queue|place", re.IGNORECASE)).first.wait_for()
-    desk.page.reload()
-    work.get_by_role("listitem").nth(1).wait_for()
+    rows = work.get_by_role("listitem")
+    for _ in range(2):  # the second time they are found again, at the same places
+        desk.page.reload()
+        expect(rows.locator(".line")).to_have_text(
+            [re.compile("^(Opening the model|Explaining|Checking)"), "Next in the queue", "Place 2 in the queue"]
+        )
     desk.watched.picture("queue")
-    for item in reversed(work.get_by_role("listitem").all()):
-        item.get_by_role("button", name=re.compile("^Cancel")).click()
-    work.get_by_role("listitem").first.wait_for(state="hidden")
+    rows.nth(1).get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(rows).to_have_count(2)
+    expect(rows.locator(".line").last).to_have_text("Next in the queue")
+    rows.nth(1).get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(rows).to_have_count(1)
+    rows.get_by_role("button", name=re.compile("^Cancel")).click()
+    rows.first.wait_for(state="hidden")
     with studio.client() as client:
-        states = [client.get(f"/api/runs/{run}").json()["status"] for run in (first, second)]
-    assert states == ["cancelled", "cancelled"]
+        states = [client.get(f"/api/runs/{run}").json()["status"] for run in runs]
+    assert states == ["cancelled"] * 3

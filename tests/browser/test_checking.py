@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from rigs.programs import needs
 from rigs.studio_page import RUN_MS, StudioPage
@@ -161,3 +162,31 @@ def test_the_verdict_comes_into_its_place_and_is_told(page_of, seeds):
     ).wait_for()
     assert desk.page.evaluate("drawn") == 0  # the picture was not disturbed
     desk.unfold("Can this map be believed?").get_by_role("img").first.wait_for()
+
+
+def test_who_draws_a_mark_goes_on_while_the_verdict_comes(page_of, studio, seeds):
+    """What is told of a run is drawn anew at its end: neither the tools nor a mark that is half drawn may go with it."""
+    desk = StudioPage(page_of())
+    run = asked(desk, next(seeds))
+    desk.page.get_by_role("button", name="Draw on the picture…").click()
+    desk.page.get_by_role("button", name="Box", exact=True).click()
+    at = desk.stage.bounding_box()
+    desk.page.mouse.move(at["x"] + 60, at["y"] + 60)
+    desk.page.mouse.down()
+    desk.page.mouse.move(at["x"] + 100, at["y"] + 90, steps=3)
+    with studio.client() as client:
+        client.post(f"/api/runs/{run}/cancel")
+        verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
+        desk.page.locator("#work li").wait_for(state="detached", timeout=RUN_MS)
+        desk.page.wait_for_load_state("networkidle")
+        desk.page.mouse.move(at["x"] + 160, at["y"] + 140, steps=3)
+        desk.page.mouse.up()
+        desk.page.locator("#said").get_by_text("The mark is kept.").wait_for()
+        (mark,) = client.get(f"/api/runs/{run}").json()["marks"]
+    assert mark["kind"] == "box"
+    expect(desk.page.get_by_role("button", name="Box", exact=True)).to_have_attribute("aria-pressed", "true")
+    # what is kept next of the run does not lose it
+    keep = desk.page.get_by_role("region", name="Keep")
+    keep.get_by_role("button", name=re.compile("Star")).click()
+    expect(keep.get_by_role("button", name=re.compile("Star"))).to_have_attribute("aria-pressed", "true")
+    expect(desk.page.locator(".pad polyline")).to_have_count(2)  # its line and the shade below it

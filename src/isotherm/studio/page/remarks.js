@@ -18,6 +18,7 @@ export class Remarks {
     this.size = { w: 1, h: 1 }; // of the picture that is shown
     /** @type {{close: () => void} | null} */
     this.marks = null;
+    this.drawing = ""; // the run and the picture whose tools for drawing are there
     this.star = el("button", { type: "button", class: "tool star", "aria-pressed": "false", on: { click: doing(() => this.patch({ star: !this.run.star })) } });
     this.tags = el("ul", { class: "tags", "aria-label": "Tags" });
     this.tag = el("input", { type: "text", id: "keep-tag", placeholder: "Add a tag", maxLength: 64, autocomplete: "off", "aria-label": "Add a tag" });
@@ -56,16 +57,27 @@ export class Remarks {
       this.code.open = false;
     }
     this.draw();
-    this.marks?.close();
-    this.marks = null;
+    const at = picture ? `${run.id}/${this.on.place().picture}` : "", drawing = this.drawing === at && at !== ""; // the verdict may come while somebody draws
+    if (!drawing) this.putAway();
     this.mapped = Boolean(picture?.maps.length);
     this.size = picture ? { w: picture.w, h: picture.h } : { w: 1, h: 1 };
     const finished = picture !== null;
     this.draws.hidden = this.exports.hidden = this.code.hidden = !finished;
     if (!finished) return;
+    if (!drawing) this.drawMarks();
+    this.drawExports();
+  }
+
+  /** The marks of the picture as far as there are any, and a button that draws more. */
+  drawMarks() {
     this.draws.replaceChildren(el("div", { class: "label" }, el("span", { text: "Marks" })), el("button", { type: "button", class: "tool", on: { click: doing(() => this.openMarks()) } }, this.own().length ? `Drawn: ${this.own().length}. Change…` : "Draw on the picture…"));
     if (this.own().length) void this.openMarks(false);
-    this.drawExports();
+  }
+
+  putAway() {
+    this.marks?.close();
+    this.marks = null;
+    this.drawing = "";
   }
 
   /** Marks of the picture that is shown. */
@@ -123,9 +135,11 @@ export class Remarks {
     if (!stage) return;
     const { run } = this, { picture } = this.on.place();
     const { mountMarks } = await import("./marks.js");
-    if (run !== this.run || picture !== this.on.place().picture) return;
-    this.marks?.close();
-    this.marks = mountMarks(stage, this.draws, run.marks ?? [], picture, { drawing, size: this.size, keep: (marks) => this.patch({ marks }, run) });
+    if (run.id !== this.run.id || picture !== this.on.place().picture) return;
+    this.putAway();
+    this.drawing = drawing ? `${run.id}/${picture}` : "";
+    const keep = (/** @type {any[]} */ marks) => this.patch({ marks }, this.run.id === run.id ? this.run : run); // what is known of a run is read anew at its end
+    this.marks = mountMarks(stage, this.draws, this.run.marks ?? [], picture, { drawing, size: this.size, keep });
   }
 
   drawExports() {

@@ -20,7 +20,7 @@ export function next(stage, event) {
   if (stage.ended) return stage;
   switch (event.event) {
     case "queued":
-      return { ...stage, status: "queued", place: event.place, line: event.place > 1 ? `Waiting: ${event.place - 1} before it` : "Next in the queue" };
+      return { ...stage, status: "queued", place: event.place, line: event.place > 1 ? `Place ${event.place} in the queue` : "Next in the queue" };
     case "running":
       return { ...stage, status: "running", place: 0, line: "Opening the model", share: null };
     case "progress":
