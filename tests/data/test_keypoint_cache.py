@@ -46,9 +46,10 @@ RECORDS = [
 DATA = KeypointSet(records=RECORDS, names=("tip",))
 
 
-def test_every_pixel_lands_where_the_frame_says(tmp_path):
+@pytest.mark.parametrize("fit", ["letterbox", "stretch"])
+def test_every_pixel_lands_where_the_frame_says(tmp_path, fit):
     """The blob's centre of gravity in the small picture is the frame's image of its place, to a tenth of a cell."""
-    cached = cache_keypoints(DATA, tmp_path, side=48, margin=0.25)
+    cached = cache_keypoints(DATA, tmp_path, side=48, margin=0.25, fit=fit)
     assert cached.pictures.shape == (4, 3, 48, 48)
     expected = cached.frame.points_from_source(cached.points.double())[:, 0]
     for i in range(4):
@@ -62,6 +63,13 @@ def test_a_box_is_kept_with_its_margin():
     x0, y0, x1, y1 = frame.boxes_to_source(torch.tensor([[0.0, 0.0, 50.0, 50.0]], dtype=torch.float64))[0].tolist()
     assert (x1 - x0, y1 - y0) == pytest.approx((60, 60))
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((43, 70))
+
+
+def test_a_stretched_region_fills_its_square():
+    whole = region(RECORDS[0], (100, 140), 50, 0.1, "stretch")
+    assert whole.boxes_to_source(torch.tensor([[0.0, 0.0, 50.0, 50.0]]))[0].tolist() == pytest.approx([0, 0, 140, 100])
+    boxed = region(RECORDS[2], (120, 120), 50, 0.1, "stretch")  # its margin is a tenth of the longer side all around
+    assert boxed.boxes_to_source(torch.tensor([[0.0, 0.0, 50.0, 50.0]]))[0].tolist() == pytest.approx([15, 40, 71, 100])
 
 
 def test_nothing_is_decoded_twice(tmp_path, monkeypatch):

@@ -20,16 +20,33 @@ def test_parts_lie_inside_and_have_the_area_and_the_ratio_that_were_drawn():
     assert (x + width / 2 < 60 + 1e-9).all()
     assert (y - height / 2 > -1e-9).all()
     assert (y + height / 2 < 40 + 1e-9).all()
-    whole = (width == 60) & (height == 40)
-    share, ratio = (width * height / 2400)[~whole], (width / height)[~whole]
+    last = height == 40  # as large as can be about the middle, where no try fits
+    torch.testing.assert_close(width[last], torch.full_like(width[last], 40 * 1.333))
+    assert (x[last] == 30).all()
+    share, ratio = (width * height / 2400)[~last], (width / height)[~last]
     assert ((share >= 0.5) & (share <= 1)).all()
     assert ((ratio >= 0.75) & (ratio <= 1.334)).all()
-    assert whole.float().mean() < 0.1
+    assert last.float().mean() < 0.1
 
 
-def test_where_no_try_fits_the_whole_picture_is_taken():
+def test_where_no_try_fits_the_largest_part_about_the_middle_is_taken():
     drawn = torch.zeros(1, 2 * TRIES + 2, dtype=torch.float64)
-    assert crop_boxes(drawn, (8, 8), (1.0, 1.0), (4.0, 4.0)).tolist() == [[4.0, 4.0, 8.0, 8.0]]
+    assert crop_boxes(drawn, (8, 8), (1.0, 1.0), (4.0, 4.0)).tolist() == [[4.0, 4.0, 8.0, 2.0]]
+    assert crop_boxes(drawn, (8, 8), (1.0, 1.0), (0.25, 0.25)).tolist() == [[4.0, 4.0, 2.0, 8.0]]
+    late = torch.cat([torch.ones(1, 2 * TRIES), torch.zeros(1, 2)], 1).double()
+    assert crop_boxes(late, (8, 8), (0.5, 1.0), (0.5, 2.0)).tolist() == [
+        [4.0, 4.0, 8.0, 8.0]
+    ]  # its own ratio is among them
+
+
+def test_the_ratio_is_that_of_the_source_where_cells_are_not_square():
+    drawn = torch.rand(200, 2 * TRIES + 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    tall = torch.tensor([0.5, 1.0, 3.0, 1.0], dtype=torch.float64).repeat(50)
+    _, _, width, height = crop_boxes(drawn, (40, 40), (0.1, 0.3), (0.9, 1.2), tall).T
+    ratio = width / (height * tall)
+    assert ((ratio >= 0.9 - 1e-9) & (ratio <= 1.2 + 1e-9)).all()
+    alike = crop_boxes(drawn, (40, 40), (0.5, 1.0), (0.75, 1.333))
+    assert torch.equal(alike, crop_boxes(drawn, (40, 40), (0.5, 1.0), (0.75, 1.333), torch.ones(200)))
 
 
 def test_a_bright_spot_stays_under_its_point():

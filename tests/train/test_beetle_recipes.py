@@ -37,6 +37,8 @@ def value(path):
         ("Backbone: frozen", "model.frozen", True),
         ("Backbone: frozen", "training.backbone_rate", 0.0),
         ("256x256 input", "training.size", (256, 256)),
+        ("256x256 input, resized in each direction by itself", "data.fit", "stretch"),
+        ("256x256 input: the whole picture", "data.margin", 0.0),
         ("Decoder: 2 transposed convolutions and a 1x1", "model.head", "deconv"),
         (
             "Decoder channels: 384 -> 256 -> 128 -> 4; GroupNorm(32)",

@@ -33,7 +33,8 @@ class Augmentation:
         degrees: largest turn to either side.
         turn: probability of a turn.
         crop: (least, most) share of the picture's area that is cut out and fills the input, drawn evenly.
-        ratio: (least, most) width over height of what is cut out, drawn evenly in its logarithm; it is stretched. Crops
+        ratio: (least, most) width over height of what is cut out, in the source picture, drawn evenly in its logarithm;
+            it is stretched. Crops
             and vertical mirrors come before the turn, as in torchvision's chain of transforms, and none reaches beyond
             the picture; points that fall outside stay labelled.
         scale: (least, most) factor of size, drawn evenly in its logarithm.
@@ -120,6 +121,7 @@ def draw(
     epoch: int | Int[Tensor, " b"],
     cached: Size,
     size: Size,
+    tall: float | Float[Tensor, " b"] = 1.0,
 ) -> Drawn:
     """The random numbers of some pictures, each from a generator of its own.
 
@@ -128,6 +130,7 @@ def draw(
         epoch: one for all, or each picture's own.
         cached: (h, w) of the cached pictures.
         size: (h, w) of the result, which without augmentation shows the whole cached picture.
+        tall: how many times as tall as wide a cached cell is in its source; other than 1 where pictures are stretched.
     """
     a = augmentation
     u = torch.zeros(11, len(index), dtype=torch.float64)
@@ -152,7 +155,7 @@ def draw(
     x0 = cw / 2 + shift[0] - xx * w / 2 - xy * h / 2
     y0 = ch / 2 + shift[1] - yx * w / 2 - yy * h / 2
     if a.crops:
-        box = crop_boxes(further[:, 2:], cached, a.crop, a.ratio)
+        box = crop_boxes(further[:, 2:], cached, a.crop, a.ratio, tall)
         turned, upended = further[:, 0] < a.turn, further[:, 1] < a.vertical_flip
         cos, sin = torch.where(turned, cos, 1.0), torch.where(turned, sin, 0.0)
         sx, sy = box[:, 2] / w / factor * mirror, box[:, 3] / h / factor * torch.where(upended, -1.0, 1.0)

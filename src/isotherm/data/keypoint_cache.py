@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -27,9 +27,12 @@ from isotherm.atomic import atomic_write
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Frame, Size
+from isotherm.ops.names import known_word
 from isotherm.progress import Progress, Say, silent
 
 FORMAT = "isotherm.keypoint_cache/1"
+Fit = Literal["letterbox", "stretch"]
+"""How a region becomes a square: scaled alike in both directions with black beside it, or each direction by itself."""
 KEPT_EVERY = 64
 """Pictures after which what is done is noted, so that an interrupted build goes on from there."""
 
@@ -70,6 +73,7 @@ def cache_keypoints(
     *,
     side: int,
     margin: float = 0.0,
+    fit: Fit = "letterbox",
     skip_bad: bool = False,
     say: Say = silent,
 ) -> CachedKeypoints:
@@ -78,19 +82,21 @@ def cache_keypoints(
     Args:
         data: the set.
         dpath: a folder for the file; its name is a hash of what it holds, so another set is another file.
-        side: cells of the square raster that every region is letterboxed into.
+        side: cells of the square raster that every region is fitted into.
         margin: of a record's box that is kept around it, as a share of its longer side; records without a box keep the
             whole picture.
+        fit: 'letterbox' or 'stretch'.
         skip_bad: leave out records whose picture cannot be read, and say so in ``skipped``, instead of raising.
         say: told how far it is.
 
     Raises:
         InputError: a picture cannot be read.
-        OptionError: side or margin.
+        OptionError: side, margin or fit.
     """
+    known_word(fit, get_args(Fit), "fit")
     if side < 1 or margin < 0:
         raise OptionError(f"side is {side} and margin {margin}; expected at least 1 and at least 0")
-    fpath = Path(dpath) / f"{_key(data, side, margin)}.u8"
+    fpath = Path(dpath) / f"{_key(data, side, margin, fit)}.u8"
     fpath.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(data), 3, side, side)
     sizes = _noted(fpath, shape)
@@ -100,14 +106,14 @@ def cache_keypoints(
         with FileLock(fpath.with_suffix(".lock")):
             sizes = _noted(fpath, shape)
             if len(sizes) < len(data):
-                _build(data, fpath, shape, sizes, margin=margin, skip_bad=skip_bad, say=say)
+                _build(data, fpath, shape, sizes, margin=margin, fit=fit, skip_bad=skip_bad, say=say)
     bad = [size for size in sizes if isinstance(size, str)]
     if bad and not skip_bad:
         raise InputError(bad[0])
     kept = [i for i, size in enumerate(sizes) if not isinstance(size, str)]
     whole = np.memmap(fpath, np.uint8, mode="r", shape=shape) if len(data) else np.zeros(shape, np.uint8)
     records = tuple(data[i] for i in kept)
-    frames = [region(data[i], sizes[i], side, margin) for i in kept]
+    frames = [region(data[i], sizes[i], side, margin, fit) for i in kept]
     none = torch.zeros(0)
     return CachedKeypoints(
         pictures=whole if len(kept) == len(data) else whole[kept],
@@ -124,16 +130,23 @@ def cache_keypoints(
     )
 
 
-def region(record: KeypointRecord, size: Size, side: int, margin: float) -> Frame:
-    """The frame of a record's region, letterboxed into a square of ``side`` cells; ``size`` (h, w) is the picture's."""
+def region(record: KeypointRecord, size: Size, side: int, margin: float, fit: Fit = "letterbox") -> Frame:
+    """The frame of a record's region, fitted into a square of ``side`` cells; ``size`` (h, w) is the picture's.
+
+    Example:
+        >>> whole = KeypointRecord(picture=Path("a.png"), points=torch.zeros(0, 2), state=torch.zeros(0, dtype=torch.long))
+        >>> [region(whole, (50, 100), 10, 0.0, fit).cell_size.tolist() for fit in ("letterbox", "stretch")]
+        [[10.0, 10.0], [5.0, 10.0]]
+    """
     if record.box is None:
-        return Frame.letterbox(size, (side, side))
+        return (Frame.letterbox if fit == "letterbox" else Frame.resize)(size, (side, side))
     x0, y0, x1, y1 = record.box
-    reach = max(x1 - x0, y1 - y0) * (1 + 2 * margin)
-    scale = reach / side
-    corner = ((x0 + x1 - reach) / 2, (y0 + y1 - reach) / 2)
+    longest = max(x1 - x0, y1 - y0)
+    w, h = (longest, longest) if fit == "letterbox" else (x1 - x0, y1 - y0)
+    w, h = w + 2 * margin * longest, h + 2 * margin * longest
+    corner = ((x0 + x1 - w) / 2, (y0 + y1 - h) / 2)
     return Frame.identity(size).warped(
-        torch.tensor([[scale, 0, corner[0]], [0, scale, corner[1]]], dtype=torch.float64), (side, side)
+        torch.tensor([[w / side, 0, corner[0]], [0, h / side, corner[1]]], dtype=torch.float64), (side, side)
     )
 
 
@@ -144,6 +157,7 @@ def _build(
     sizes: list[Any],
     *,
     margin: float,
+    fit: Fit,
     skip_bad: bool,
     say: Say,
 ) -> None:
@@ -158,7 +172,7 @@ def _build(
             sizes.append(str(error))
         else:
             size = int(picture.shape[0]), int(picture.shape[1])
-            pictures[i] = picture_at(picture, region(data[i], size, shape[-1], margin)).transpose(2, 0, 1)
+            pictures[i] = picture_at(picture, region(data[i], size, shape[-1], margin, fit)).transpose(2, 0, 1)
             sizes.append(size)
         if len(sizes) % KEPT_EVERY == 0 or len(sizes) == len(data):
             _note(fpath, pictures, shape, sizes)
@@ -206,11 +220,13 @@ def _area(record: KeypointRecord, size: Size) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def _key(data: KeypointSet, side: int, margin: float) -> str:
+def _key(data: KeypointSet, side: int, margin: float, fit: Fit) -> str:
     """A hash of everything that decides the bytes: files by path, length and time of change, arrays by their bytes,
     boxes.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, side, margin]).encode())
+    # what is letterboxed has the names that it had before pictures could be stretched
+    more = [] if fit == "letterbox" else [fit]
+    digest = hashlib.sha256(json.dumps([FORMAT, side, margin, *more]).encode())
     for record in data:
         if isinstance(record.picture, np.ndarray):
             digest.update(record.picture.tobytes())

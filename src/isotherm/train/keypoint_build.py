@@ -6,16 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import torch
 
+from isotherm.data.keypoint_cache import Fit
 from isotherm.errors import OptionError
 from isotherm.frame import Size
 from isotherm.headed import HeadedFile
 from isotherm.heads import ConvexUpsample, DeconvHead, Head, LinearHead, PixelShuffleHead
 from isotherm.heads.coordinates import CoordinateHead
 from isotherm.models.backbone import Backbone, ConvBackbone, ConvBackboneConfig
+from isotherm.ops.names import known_word
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.peft import Lora, adapt
 from isotherm.train.recipe import from_plain
@@ -120,6 +122,7 @@ class TrainedKeypoints:
         names: of the points.
         exchangeable, swaps, lines: as of :class:`isotherm.data.keypoints.KeypointSet`.
         margin: kept around a box.
+        fit: how pictures become the model's input.
         covariance_scale: what decoded covariances are multiplied by, fitted on the validation set; None: not fitted.
     """
 
@@ -132,6 +135,7 @@ class TrainedKeypoints:
     swaps: tuple[tuple[int, int], ...] = ()
     lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     margin: float = 0.0
+    fit: Fit = "letterbox"
     covariance_scale: float | None = None
 
 
@@ -150,6 +154,7 @@ def save_keypoints(trained: TrainedKeypoints, fpath: str | os.PathLike[str]) -> 
         "swaps": trained.swaps,
         "lines": dict(trained.lines),
         "margin": trained.margin,
+        "fit": trained.fit,
         "covariance_scale": trained.covariance_scale,
     }
     return FILE.write(fpath, tensors, header)
@@ -171,6 +176,7 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         swaps = tuple((a, b) for a, b in header["swaps"])
         lines = {name: (a, b) for name, (a, b) in header["lines"].items()}
         margin, covariance_scale = float(header["margin"]), header["covariance_scale"]
+        fit = cast(Fit, known_word(header.get("fit", "letterbox"), get_args(Fit), "fit"))  # older files have none
     model = make_model(choice, len(names), size=size)
     FILE.fill(
         model, weights.tensors, fpath, spare={name for name, p in model.named_parameters() if not p.requires_grad}
@@ -185,5 +191,6 @@ def open_keypoints(fpath: str | os.PathLike[str]) -> TrainedKeypoints:
         swaps=swaps,
         lines=lines,
         margin=margin,
+        fit=fit,
         covariance_scale=covariance_scale,
     )

@@ -14,9 +14,11 @@ import numpy as np
 from isotherm.data.beetle_annotations import read_beetles
 from isotherm.data.beetles import HELD_OUT, TRAINING, VALIDATION, BeetleConfig, beetles
 from isotherm.data.coco import PixelOrigin, read_coco
+from isotherm.data.keypoint_cache import Fit
 from isotherm.data.keypoints import KeypointRecord, KeypointSet, together
 from isotherm.data.point_table import read_point_table
 from isotherm.errors import InputError, OptionError
+from isotherm.ops.names import known_word
 from isotherm.progress import Say, silent
 
 Format = Literal["auto", "coco", "table", "beetles", "generated"]
@@ -78,6 +80,8 @@ class DataChoice:
         lines: named pairs whose distance is measured. They replace what the files say; empty: as the files say.
         oks_sigmas: constants of OKS per point; empty: as the files say, or 0.05.
         margin: kept around an object's box, as a share of its longer side.
+        fit: how a picture, or a box, becomes the model's input: 'letterbox' keeps its shape, with black beside it;
+            'stretch' fills the input, each direction by a scale of its own. Figures are in source pixels either way.
         enlarged: how much larger than the model's input pictures are kept, so that augmentation can look around.
     """
 
@@ -90,9 +94,11 @@ class DataChoice:
     lines: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     oks_sigmas: tuple[float, ...] = ()
     margin: float = 0.1
+    fit: Fit = "letterbox"
     enlarged: float = 1.25
 
     def __post_init__(self) -> None:
+        known_word(self.fit, get_args(Fit), "fit")
         if not self.train:
             raise OptionError(
                 "there is no source to train on; give data.train, a list with a file of annotations or format: generated"

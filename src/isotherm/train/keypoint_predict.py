@@ -51,7 +51,10 @@ def predict_pictures(
         KeypointRecord(picture=p, points=unknown[0], state=unknown[1], box=None if boxes is None else boxes[i])
         for i, p in enumerate(pictures)
     ]
-    frames = [region(r, (p.shape[0], p.shape[1]), side, trained.margin) for r, p in zip(records, pictures, strict=True)]
+    frames = [
+        region(r, (p.shape[0], p.shape[1]), side, trained.margin, trained.fit)
+        for r, p in zip(records, pictures, strict=True)
+    ]
     parts = []
     for i in range(0, len(pictures), batch):
         small = np.stack(

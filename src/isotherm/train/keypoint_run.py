@@ -33,6 +33,7 @@ from isotherm.train.keypoint_model import KeypointModel
 from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
 from isotherm.train.keypoints import train_keypoints
+from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation, better_of
 from isotherm.train.run_folder import RunFolder
@@ -93,7 +94,9 @@ def train_run(
         recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=announce
     )
     folder = RunFolder(
-        dpath, {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]}
+        dpath,
+        {**recipe.deciding(), "points": names, "pictures": [_fingerprint(data), _fingerprint(other)]},
+        complete=by_defaults(KeypointRecipe),
     )
     announce(_described(model, recipe, training, validation))
     if config.objective.note:
@@ -220,7 +223,9 @@ def _cached(
 
     def both() -> tuple[CachedKeypoints, CachedKeypoints]:
         sources = [
-            cache_keypoints(part, dpath, side=side, margin=recipe.data.margin, skip_bad=skip_bad, say=say)
+            cache_keypoints(
+                part, dpath, side=side, margin=recipe.data.margin, fit=recipe.data.fit, skip_bad=skip_bad, say=say
+            )
             for part, side in zip((training, validation), sides, strict=True)
         ]
         return sources[0], sources[1]
@@ -245,6 +250,7 @@ def _trained(model: nn.Module, recipe: KeypointRecipe, data: KeypointSet) -> Tra
         swaps=data.swaps,
         lines=data.lines,
         margin=recipe.data.margin,
+        fit=recipe.data.fit,
     )
 
 

@@ -64,9 +64,13 @@ def make_batch(
     device: torch.device,
 ) -> Batch:
     """Pictures by number, augmented as the seed, each one's epoch and number say."""
-    drawn = draw(config.augmentation, index, seed=config.seed, epoch=epoch, cached=data.frame.size, size=config.size)
+    kept = data.frame[index]
+    tall = kept.cell_size[:, 0] / kept.cell_size[:, 1]
+    drawn = draw(
+        config.augmentation, index, seed=config.seed, epoch=epoch, cached=kept.size, size=config.size, tall=tall
+    )
     pictures = torch.from_numpy(data.pictures[index.numpy()]).to(device)
-    warped, frame = warp(pictures, data.frame[index], drawn, config.size)
+    warped, frame = warp(pictures, kept, drawn, config.size)
     points, state = mirrored_points(data.points[index], data.state[index], drawn.flipped, swaps)
     return Batch(recolour(warped, drawn, config.augmentation), frame, Points(points.to(device), state=state.to(device)))
 

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError, WeightsError
 from isotherm.runs.file import RunFile, ending, to_json
+from isotherm.train.older_recipe import Complete, differences, refused, shortened
 
 FORMAT = "isotherm.training/1"
 UNDECIDING = ("wall_hours", "memory_mb")
@@ -35,13 +36,17 @@ class RunFolder:
     Args:
         dpath: made if it is not there.
         recipe: everything that decides the numbers of the run, as JSON.
+        complete: makes a recipe that an earlier version has written into the folder one with every option that there
+            is now; None: what is there must be the same as it is.
 
     Raises:
         OptionError: the folder holds a run of another recipe, or other files; it is left as it is.
         InputError: it cannot be made.
     """
 
-    def __init__(self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any]) -> None:
+    def __init__(
+        self, dpath: str | os.PathLike[str], recipe: Mapping[str, Any], *, complete: Complete | None = None
+    ) -> None:
         self.dpath = Path(dpath)
         self.left: str | None = None
         self.also: Callable[[Mapping[str, float]], None] = lambda row: None
@@ -52,15 +57,20 @@ class RunFolder:
         content = json.loads(json.dumps(to_json({"format": FORMAT, **recipe})))
         there = self.dpath / "recipe.json"
         if there.is_file():
-            before, content = deciding(json.loads(there.read_text())), deciding(content)
+            before, content = deciding(_read(there)), deciding(content)
+            if before != content and complete is not None:
+                try:
+                    before = deciding(json.loads(json.dumps(to_json(complete(before)))))
+                except OptionError as error:
+                    raise refused(self.dpath, error) from error
             if before != content:
-                changed = sorted(key for key in {*before, *content} if before.get(key) != content.get(key))
-                if changed == ["instructions"]:
+                changed = differences(before, content)
+                if all(line.startswith("instructions ") for line in changed):
                     raise OptionError(
                         f"{self.dpath} holds a run on other instructions: what the files of its data hold has changed since; put them back as they were, or choose another folder"
                     )
                 raise OptionError(
-                    f"{self.dpath} holds a run of another recipe (they differ in {', '.join(changed)}); choose another folder, or go on with the recipe in {there}"
+                    f"{self.dpath} holds a run of another recipe (they differ in {shortened(changed)}); choose another folder, or go on with the recipe in {there}"
                 )
         else:
             others = sorted(f.name for f in self.dpath.iterdir() if not f.name.startswith("."))
@@ -224,6 +234,16 @@ def deciding(recipe: Any) -> Any:
     if not isinstance(recipe, dict):
         return recipe
     return {key: deciding(value) for key, value in recipe.items() if key not in UNDECIDING}
+
+
+def _read(fpath: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(fpath.read_text())
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{fpath} cannot be read ({error}); choose another folder") from error
+    if not isinstance(content, dict):
+        raise OptionError(f"{fpath} holds no recipe; choose another folder")
+    return content
 
 
 def read_figures(fpath: Path) -> list[dict[str, float]]:

@@ -29,6 +29,7 @@ from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.devices import Devices
 from isotherm.train.loop import LoopConfig, Task, run_loop
+from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe_module import OnValidation
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.tracker import NoTracker
@@ -118,7 +119,7 @@ def train_shipped(
         As :func:`isotherm.train.loop.run_loop`, and OptionError where the folder holds another run.
     """
     worker = recipe.devices.worker() if worker is None else worker
-    folder = RunFolder(dpath, {"model": recipe.name, **recipe.deciding()})
+    folder = RunFolder(dpath, {"model": recipe.name, **recipe.deciding()}, complete=by_defaults(type(recipe)))
     if not (dpath / EVALUATION).is_file():
         clock, say = Stopwatch(), say if worker.first else silent
         task = recipe.task(say=say)

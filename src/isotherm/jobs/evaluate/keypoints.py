@@ -88,6 +88,7 @@ def run(
             record.dpath.parent / ".cache",
             side=max(trained.size),
             margin=trained.margin,
+            fit=trained.fit,
             skip_bad=options.skip_bad,
             say=say,
         )

@@ -28,6 +28,14 @@ def kept_recipe(
         recipe, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
     except (OSError, ValueError) as error:
         raise OptionError(f"{dpath} holds no run to go on with ({error}); expected recipe.json and run.json") from error
+    missing = [
+        f"{name} has no {key}"
+        for name, content, keys in (("recipe.json", recipe, parts), ("run.json", started, ("root",)))
+        for key in keys
+        if not isinstance(content, dict) or key not in content
+    ]
+    if missing:
+        raise OptionError(f"{dpath} holds no run to go on with: {', '.join(missing)}")
     return (
         {key: recipe[key] for key in parts} | {"tracking": started.get("tracking", {})},
         Path(started["root"]),

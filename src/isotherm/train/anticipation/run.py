@@ -40,6 +40,7 @@ from isotherm.train.anticipation.validate import Answers, answers_of
 from isotherm.train.anticipation.videos import VideoClips
 from isotherm.train.keypoint_run import git_revision
 from isotherm.train.loop import run_loop
+from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation
 from isotherm.train.run_folder import RunFolder
@@ -113,7 +114,7 @@ def train_run(
     training, validation = prepared(training), None if validation is None else prepared(validation)
     task = AnticipationTask(config, model, training)
     prove_gradients(task)
-    folder = RunFolder(dpath, recipe.deciding())
+    folder = RunFolder(dpath, recipe.deciding(), complete=by_defaults(AnticipationRecipe))
     announce(described(model, recipe, training, validation))
     bare = TrainedAnticipation(
         model=model,

@@ -48,6 +48,7 @@ from isotherm.train.grounding.task import AugmentedData, GroundingTask
 from isotherm.train.grounding.validate import LOGGED, fit_calibration, judge_maps, maps_of
 from isotherm.train.keypoint_run import git_revision
 from isotherm.train.loop import run_loop
+from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation
 from isotherm.train.run_folder import RunFolder
@@ -112,7 +113,11 @@ def train_run(
     data, other = _cached(
         recipe, training, validation, side, cache_dpath or dpath.parent / ".cache", worker, skip_bad, announce
     )
-    folder = RunFolder(dpath, {**recipe.deciding(), "instructions": [_fingerprint(data), _fingerprint(other)]})
+    folder = RunFolder(
+        dpath,
+        {**recipe.deciding(), "instructions": [_fingerprint(data), _fingerprint(other)]},
+        complete=by_defaults(GroundingRecipe),
+    )
     announce(_described(model, recipe, data, other))
     bare = TrainedGrounding(
         model=model,
