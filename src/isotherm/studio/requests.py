@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from isotherm.data.sources import LIST_SUFFIXES
 from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.explain.options import ExplainJob
@@ -22,7 +23,9 @@ SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 MOST: Mapping[str, int] = {"top": 100, "batch": 64, "every": 100_000, "max_frames": 100_000}
 """What a request may ask for, so that one cannot fill the machine; a run's pictures are numbered with five digits."""
 
-OF_THE_MACHINE = frozenset({"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw"})
+OF_THE_MACHINE = frozenset(
+    {"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw", "config", "gaze"}
+)
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
 
 
@@ -112,17 +115,21 @@ def key_of(options: JobOptions, pictures: Sequence[str]) -> str:
 
 
 def file_names(names: Sequence[str]) -> list[str]:
-    """File names without anything that a path, a shell or a page could take for more than a name; each once.
+    """File names without anything that a path, a shell, a page or a job could take for more than a name; each once.
+
+    A job takes what ends like a list of paths and addresses for one, whatever its bytes are.
 
     Example:
-        >>> file_names(["../../etc/passwd", "a b.jpg", "a b.jpg", ".", "é.png"])
-        ['passwd', 'a b.jpg', 'a b-2.jpg', 'picture', 'é.png']
+        >>> file_names(["../../etc/passwd", "a b.jpg", "a b.jpg", ".", "é.png", "paths.txt"])
+        ['passwd', 'a b.jpg', 'a b-2.jpg', 'picture', 'é.png', 'paths_txt']
     """
     taken: set[str] = set()
     made = []
     for name in names:
         plain = re.sub(r"[^\w .()+-]", "_", re.split(r"[/\\]", name)[-1]).strip(". ")[-120:] or "picture"
         stem, dot, suffix = plain.rpartition(".")
+        if f"{dot}{suffix}".lower() in LIST_SUFFIXES:
+            stem, plain = "", f"{stem}_{suffix}"
         if not stem:
             stem, dot, suffix = plain, "", ""
         one, number = plain, 1

@@ -11,10 +11,10 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from isotherm.data.picture_formats import format_of, guess_of
+from isotherm.data.picture_formats import PICTURE_SUFFIXES, format_of, guess_of
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
-from isotherm.studio.api.keeping import looked_at, receive, stored
+from isotherm.studio.api.keeping import PREFIX, looked_at, receive, stored
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
 from isotherm.studio.session import SESSION
@@ -101,7 +101,7 @@ def keep(studio: Studio, fpath: Path, name: str) -> PictureAnswer:
     Raises:
         Refused: it is no picture, is damaged, or has too many pixels.
     """
-    (plain,) = file_names([name])
+    plain = _picture_name(name, fpath)
     try:
         facts = looked_at(studio, "look", plain, fpath, name=plain)
     except InputError as error:
@@ -111,6 +111,16 @@ def keep(studio: Studio, fpath: Path, name: str) -> PictureAnswer:
     picture_id = stored(studio, plain, fpath)
     studio.snapshots[SESSION.get()] = picture_id
     return PictureAnswer(id=picture_id, name=plain, **facts)
+
+
+def _picture_name(name: str, fpath: Path) -> str:
+    """The name that a picture is kept under: what a run reads as a picture is told by its suffix."""
+    (plain,) = file_names([name])
+    if Path(plain).suffix.lower() in PICTURE_SUFFIXES:
+        return plain
+    with fpath.open("rb") as file:
+        known = format_of(file.read(PREFIX))
+    return plain if known is None else plain + {"JPEG2000": ".jp2"}.get(known, f".{known.lower()}")
 
 
 def shown(studio: Studio, name: str, fpath: Path, side: int) -> FileResponse:
