@@ -150,6 +150,29 @@ def test_gaze_on_the_videos_clock_that_is_of_another_video():
     np.testing.assert_allclose(shifted.recording.time_s, seconds + 0.5)
 
 
+def test_gaze_on_the_videos_clock_that_begins_before_it():
+    seconds = np.arange(-4.0, 9.0, 0.02)
+    early = align(raw(seconds, clock="video"), clock=video())
+    assert failed(early) == ["gaze begins before the video"]
+    assert early.report.failed[0].value == pytest.approx(4.0)
+    assert "--most-overhang-s" in str(early.report.failed[0])
+    assert failed(align(raw(seconds, clock="video"), clock=video(), options=AlignOptions(overhang_s=4.5))) == []
+    # a recorder that is tied to the video by its own times may well have begun before it
+    world = np.rint((video().time_s + 50) * 1e9).astype(np.int64)
+    assert failed(align(raw(seconds, seconds + 50), clock=video(), world_ns=world)) == []
+
+
+@pytest.mark.parametrize(("lost", "words"), [(1, "jump by 33.3 ms at 4.00 s"), (0, "1001 : 1000")])
+def test_a_frame_that_was_dropped_is_not_called_a_drift(lost, words):
+    clock = video(600)
+    world = clock.time_s / (1 if lost else 1.001) + 50
+    world = np.rint(np.delete(world, range(120, 120 + lost)) * 1e9).astype(np.int64)
+    seconds = np.arange(0.0, 19.0, 0.02)
+    check = align(raw(seconds, seconds + 50), clock=clock, world_ns=world).report.failed[0]
+    assert check.name == "drift of the clocks"
+    assert words in check.hint
+
+
 def test_a_recorders_clock_without_any_tie_is_never_guessed():
     seconds = np.arange(0.0, 9.9, 0.02)
     with pytest.raises(OptionError, match=r"--world-timestamps FILE.*--start-together"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -134,6 +136,22 @@ def test_missing_gaze_is_said_once_and_is_not_zeros(folder):
     training, _, heard = clips(folder, train=[{"file": "two.csv", "videos": ".", "gaze": "broken"}])
     assert bool((training.batch(torch.arange(3)).gaze.state == int(GazeState.MISSING)).all())
     assert sum("P01_01.parquet" in line for line in heard) == 1
+
+
+def test_two_recordings_and_two_files_of_one_video_are_said(folder):
+    both = folder / "both"
+    (both / "P01").mkdir(parents=True)
+    for name in ("P01_01.parquet", "P01/P01_01.parquet"):
+        shutil.copy(folder / "gaze" / "P01_01.parquet", both / name)
+        shutil.copy(folder / "P01_01.mp4", (both / name).with_suffix(".mp4"))
+    write_actions(folder, ("P01_01",), name="one.csv")
+    training, _, heard = clips(folder, train=[{"file": "one.csv", "videos": "both", "gaze": "both"}])
+    training.batch(torch.arange(3))
+    for word, ending in (("gaze of", "parquet"), ("a video", "mp4")):
+        lines = [line for line in heard if word in line and "the first is read" in line]
+        assert len(lines) == 1
+        assert f"both/P01_01.{ending} and at" in lines[0]
+        assert f"both/P01/P01_01.{ending}" in lines[0]
 
 
 def test_gaze_of_a_smaller_copy_is_scaled_and_that_of_another_shape_refused(folder):

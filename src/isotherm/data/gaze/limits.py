@@ -20,7 +20,8 @@ class AlignOptions:
         drift_ppm: how many millionths the clocks may run apart, beside what the pairs leave open.
         coverage: share of the video's frames that must have a sample.
         frames: by how many frames the numbers of frames may differ.
-        overhang_s: how long gaze may go on behind the video, where nothing but its own word ties it to it.
+        overhang_s: how long gaze may begin before the video or go on behind it, where nothing but its own word ties it
+            to it.
 
     Raises:
         OptionError: a number out of range.

@@ -138,7 +138,7 @@ def _clock(
         )
     ]
     if compared:
-        words = drift_words(drift, open_ppm)
+        words = pairs.jump_words(drift) or drift_words(drift, open_ppm)
         limit = options.drift_ppm + open_ppm
         checks.append(Check("drift of the clocks", abs(drift), limit, "ppm", "--most-drift-ppm", hint=words))
     return facts, checks
@@ -186,8 +186,12 @@ def _coverage(
             hint=hint,
         )
     ]
-    beyond = float(recording.time_s[-1]) - clock.end_s
+    before, beyond = -float(recording.time_s[0]), float(recording.time_s[-1]) - clock.end_s
     if not tied and clock.name:
+        if before > 0:
+            checks.append(
+                Check("gaze begins before the video", before, options.overhang_s, "s", "--most-overhang-s", hint=hint)
+            )
         ratio = (float(recording.time_s[-1]) / clock.end_s - 1) * 1e6 if clock.end_s else 0.0
         words = drift_words(ratio, 20.0) if 500 < ratio < 1500 else hint
         checks.append(

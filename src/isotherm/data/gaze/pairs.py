@@ -48,6 +48,23 @@ class Pairs:
         spread = float(((self.device_s - self.device_s.mean()) ** 2).sum())
         return math.sqrt(float((self.residual_s**2).sum()) / (len(self.device_s) - 2) / spread)
 
+    def jump_words(self, drift_ppm: float) -> str:
+        """Where one jump between two moments explains a drift, which no clock has; empty where none does.
+
+        Args:
+            drift_ppm: of the line.
+        """
+        if len(self.device_s) < 4:
+            return ""
+        apart = np.diff(self.video_s) - np.diff(self.device_s)
+        apart = apart - float(np.median(apart))
+        at = int(np.abs(apart).argmax())
+        whole = drift_ppm / 1e6 * float(self.device_s[-1] - self.device_s[0])
+        # a line through a step leans by up to one and a half times the step
+        if abs(whole) < 0.25 * abs(apart[at]) or abs(whole) > 2 * abs(apart[at]) or whole * apart[at] < 0:
+            return ""
+        return f"the clocks jump by {abs(apart[at]) * 1e3:.3g} ms at {self.video_s[at + 1]:.2f} s of the video, as where frames were dropped or repeated"
+
 
 def drift_words(drift_ppm: float, open_ppm: float) -> str:
     """What a drift may mean.

@@ -58,7 +58,7 @@ class GazeImportJob(JobOptions):
     most_frames: int = 2
     """Refuse where the numbers of frames differ by more."""
     most_overhang_s: float = 1.0
-    """Refuse where gaze goes on longer behind the video's end."""
+    """Refuse where gaze begins earlier before the video's start, or goes on longer behind its end."""
     overwrite: bool = False
     """Replace --out if it is there."""
 

@@ -75,6 +75,15 @@ class NamedFiles:
         """
         return next((path for path in self.expected(video) if path.exists()), None)
 
+    def others(self, video: str) -> tuple[Path, ...]:
+        """Further files of a video, beside the one of :meth:`path`.
+
+        Args:
+            video: its name.
+        """
+        there = [path for path in self.expected(video) if path.exists()]
+        return tuple(path for path in there[1:] if not path.samefile(there[0]))
+
     def sought(self, video: str) -> str:
         """Where a video's file was looked for, in words.
 

@@ -62,6 +62,8 @@ class VideoGaze:
             return None
         if video not in self._open:
             path = self._files.path(video)
+            for other in self._files.others(video):
+                say(f"there is gaze of {video} at {path} and at {other}; the first is read")
             self._open[video] = None if path is None else _opened(path, fpath, size, say)
         return self._open[video]
 

@@ -289,6 +289,8 @@ class VideoClips:
         fpath = files.path(key[1])
         if fpath is None:
             return f"there is no video {key[1]} at {files.sought(key[1])}"
+        for other in files.others(key[1]):
+            self._say(f"there is a video {key[1]} at {fpath} and at {other}; the first is read")
         try:
             self._videos[key] = _Video(fpath, probe_video(fpath), key[0])
         except InputError as error:

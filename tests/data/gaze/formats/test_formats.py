@@ -160,6 +160,18 @@ def test_what_is_no_such_file_is_named(tmp_path, format, text, words):
         read_raw(write(tmp_path, text), format)
 
 
+@pytest.mark.parametrize("value", ["98", "1.5"])
+def test_confidence_in_per_cent_is_refused_with_its_line(tmp_path, value):
+    path = tmp_path / "gaze.csv"
+    path.write_text(
+        f"canonical_timestamp_s,norm_pos_x,norm_pos_y,confidence\n0.1,0.5,0.5,0.9\n0.2,0.5,0.5,{value}\n0.3,0.5,0.5,\n"
+    )
+    with pytest.raises(
+        InputError, match=rf"gaze\.csv:3: column 'confidence' is '{value}'; expected a share from 0 to 1"
+    ):
+        read_raw(path, "ego4d")
+
+
 def test_encodings_that_are_not_utf8(tmp_path):
     (tmp_path / "wide.csv").write_bytes(EGO4D.encode("utf-16"))
     with pytest.raises(InputError, match="not UTF-8"):

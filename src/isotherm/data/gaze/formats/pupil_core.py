@@ -31,7 +31,7 @@ def read_pupil_core(path: Path, options: ReadOptions) -> RawGaze:
     xy = np.stack([table.numbers("norm_pos_x", empty=True), table.numbers("norm_pos_y", empty=True)], -1)
     checked_shares(xy, path, "norm_pos_x and norm_pos_y")
     xy[:, 1] = 1 - xy[:, 1]
-    confidence = table.numbers("confidence")
+    confidence = table.certainties("confidence")
     missing = Missing(xy)
     missing.empty()
     missing.where(confidence < options.least_confidence, f"confidence below {options.least_confidence:g}")

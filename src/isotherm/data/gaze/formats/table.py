@@ -66,6 +66,21 @@ class Table:
             self._refuse(column, lambda text: not text or text.lower() == "nan")
         return values
 
+    def certainties(self, column: str, *, empty: bool = False) -> Float64[np.ndarray, " n"]:
+        """A column of confidences.
+
+        Args:
+            column: its name.
+            empty: whether cells may be empty or NaN.
+
+        Raises:
+            InputError: a cell is no number, or above 1, as where per cent are counted.
+        """
+        values = self.numbers(column, empty=empty)
+        if (values > 1).any():
+            self._refuse(column, lambda text: bool(text) and float(text) > 1, "a share from 0 to 1")
+        return values
+
     def whole(self, column: str) -> Int64[np.ndarray, " n"]:
         """A column of whole numbers, to the last digit.
 
