@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import io
+import logging
 import os
 import random
 import socket
@@ -27,6 +31,25 @@ from rigs.browser import SCREENSHOTS
 from rigs.programs import unskipped
 
 torch.set_num_threads(1)
+
+# Without a handler, Python prints what is logged. pytest's own are off (pyproject.toml): they come and go six times a test
+logging.getLogger().addHandler(logging.NullHandler())
+
+# torch.manual_seed notes where it was called, once for each kind of accelerator, also where there is none
+SEED_TORCH = torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Modules and tests stay until the end: looking for garbage among them is a seventh of collecting, and a second each later time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # packages in C complain of what is left when Python ends
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,7 +101,7 @@ def _as_it_was(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    torch.manual_seed(0)
+    SEED_TORCH(0)
     np.random.seed(0)  # noqa: NPY002  (the generator that other packages draw from)
     random.seed(0)
 
@@ -94,6 +117,15 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def logged():
+    """What is logged from here on, as a function that gives its text."""
+    handler = logging.StreamHandler(text := io.StringIO())
+    logging.getLogger().addHandler(handler)
+    yield text.getvalue
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

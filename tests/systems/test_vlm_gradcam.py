@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 import matplotlib as mpl
@@ -166,20 +165,19 @@ def test_the_heatmap_itself_lies_over_the_whole_picture(model):
     np.testing.assert_allclose(values, on_pixels / on_pixels.max(), atol=1e-6)
 
 
-def test_without_a_map_there_is_none_and_the_log_says_why(model, monkeypatch, caplog):
+def test_without_a_map_there_is_none_and_the_log_says_why(model, monkeypatch, logged):
     picture, category, _ = planted(0)
     where = CountingConfig(prompts=CountPrompts(whole="where is {category} ?"))
     placing = VLMGradCAM(model.view, config=where)
-    with caplog.at_level(logging.WARNING):
-        assert placing.generate_gradcam(picture, category) is None
-    assert re.search("no map for 'red': tiny-vlm.* answers '[a-z-]+': no map: ", caplog.text)
+    assert placing.generate_gradcam(picture, category) is None
+    assert re.search("no map for 'red': tiny-vlm.* answers '[a-z-]+': no map: ", logged())
     with pytest.raises(TargetError, match=r"answers '[a-z-]+': no map: "):
         placing.heatmap(picture, category)
-    caplog.clear()
     flat = model.heatmap(picture, category)
+    assert "speaks for it" not in logged()
     monkeypatch.setattr(vlm_gradcam.Heatmap, "at_source", lambda self, region: flat.values * 0)
     assert model.generate_gradcam(picture, category) is None
-    assert "nothing in whole picture speaks for it" in caplog.text
+    assert "nothing in whole picture speaks for it" in logged()
 
 
 def test_figures_are_written_where_a_path_is_given(model, tmp_path):

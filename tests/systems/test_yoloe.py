@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 import torch
@@ -94,13 +92,12 @@ def test_parameters_that_are_none_are_named_before_anything_is_opened(yolo, word
         (BGR, "no/such/folder/m.jpg", "no/such/folder"),
     ],
 )
-def test_a_failure_is_false_with_its_reason_and_no_file(yolo, tmp_path, caplog, picture, name, message):
+def test_a_failure_is_false_with_its_reason_and_no_file(yolo, tmp_path, logged, picture, name, message):
     made = generator(yolo)
     (tmp_path / "m.jpg").write_bytes(b"kept")
-    with caplog.at_level(logging.ERROR):
-        assert made.generate(picture, tmp_path / name) is False
+    assert made.generate(picture, tmp_path / name) is False
     assert message in (made.error or "")
-    assert message in caplog.text
+    assert message in logged()
     assert [p.name for p in tmp_path.iterdir()] == ["m.jpg"]
     assert (tmp_path / "m.jpg").read_bytes() == b"kept"
 

@@ -20,6 +20,8 @@ class _PytorchGradCam:
     """The package, imported when a test needs it: with what it brings along, a seventh of collecting all tests."""
 
     def __getattr__(self, name):
+        if not name[0].isupper():  # pytest asks everything in a file whether it is a fixture
+            raise AttributeError(name)
         return getattr(pytest.importorskip("pytorch_grad_cam", reason="pytorch-grad-cam is a test extra"), name)
 
 
