@@ -64,7 +64,7 @@ def fits():
     return alignment(np.arange(0, 9.9, 1 / 60))
 
 
-CASES = {far_and_late: 2, before: 1, everything_wrong: 4, numbers_of_a_wall_clock: 2, tall: 0, one_sample: 1, fits: 0}
+CASES = {far_and_late: 2, before: 2, everything_wrong: 4, numbers_of_a_wall_clock: 2, tall: 0, one_sample: 1, fits: 0}
 
 
 def words_of(figure):

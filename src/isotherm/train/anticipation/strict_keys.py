@@ -82,7 +82,7 @@ class StrictKeys:
         """
         value = self.take(name)
         if not isinstance(value, list) or not value:
-            raise OptionError(f"{self._given(name, value)}; expected a list with one entry or more")
+            raise OptionError(f"{self._entry(name, value)}; expected a list with one entry or more")
         path = f"{self._path}.{name}" if self._path else name
         return [StrictKeys(entry, f"{path}[{i}]", self.where) for i, entry in enumerate(value)]
 
@@ -98,7 +98,7 @@ class StrictKeys:
         value = self.take(name, default)
         kind = f"{'whole number' if whole else 'number'}{'' if least == -math.inf else f' from {least:g} on'}"
         if not _is_number(value) or (whole and (value != int(value) or abs(value) > MOST)) or value < least:
-            raise OptionError(f"{self._given(name, value)}; expected a {kind}{_exponent(value)}")
+            raise OptionError(f"{self._entry(name, value)}; expected a {kind}{_exponent(value)}")
         return int(value) if whole else float(value)
 
     def flag(self, name: str, default: bool) -> bool:
@@ -112,7 +112,7 @@ class StrictKeys:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise OptionError(f"{self._given(name, value)}; expected true or false")
+            raise OptionError(f"{self._entry(name, value)}; expected true or false")
         return value
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -126,7 +126,7 @@ class StrictKeys:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value:
-            raise OptionError(f"{self._given(name, value)}; expected text")
+            raise OptionError(f"{self._entry(name, value)}; expected text")
         return value
 
     def label(self, name: str) -> str | None:
@@ -137,7 +137,7 @@ class StrictKeys:
         """
         value = self.take(name)
         if value is not None and not is_label(value):
-            raise OptionError(f"{self._given(name, value)}; expected text")
+            raise OptionError(f"{self._entry(name, value)}; expected text")
         return None if value is None or value == "" else str(value)
 
     def span(
@@ -153,10 +153,10 @@ class StrictKeys:
         value = self.take(name)
         value = list(default) if value is None else value
         if not isinstance(value, list) or len(value) != 2 or not all(_is_number(v) for v in value):
-            raise OptionError(f"{self._given(name, value)}; expected two numbers, from and to")
+            raise OptionError(f"{self._entry(name, value)}; expected two numbers, from and to")
         if not least <= value[0] <= value[1] <= most:
             edges = f"{'' if least == -math.inf else f', at least {least:g}'}{'' if most == math.inf else f', at most {most:g}'}"
-            raise OptionError(f"{self._given(name, value)}; expected two numbers in order{edges}")
+            raise OptionError(f"{self._entry(name, value)}; expected two numbers in order{edges}")
         return [float(v) for v in value]
 
     def only(self, name: str, allowed: tuple[Any, ...], why: str) -> Any:
@@ -169,7 +169,7 @@ class StrictKeys:
         """
         value = self.take(name, allowed[0])
         if not any(value == one and type(value) is type(one) for one in allowed):  # True is 1 to Python
-            raise OptionError(f"{self._given(name, value)}; {why}")
+            raise OptionError(f"{self._entry(name, value)}; {why}")
         return value
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str:
@@ -181,10 +181,10 @@ class StrictKeys:
         """
         value = self.take(name)
         if value not in allowed:
-            raise OptionError(f"{self._given(name, value)}; expected one of {', '.join(allowed)}")
+            raise OptionError(f"{self._entry(name, value)}; expected one of {', '.join(allowed)}")
         return str(value)
 
-    def _given(self, name: str, value: Any) -> str:
+    def _entry(self, name: str, value: Any) -> str:
         return f"{self.at(name)} is {'missing' if value is None else repr(value)}"
 
     def done(self) -> None:
