@@ -1,8 +1,9 @@
-"""The ten things that the beetle-trait system asks of its keypoint pipeline, one test each, at its own shapes."""
+"""The ten tests that the specification of the beetle experiment lists, by its numbers and names, at its own shapes."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from isotherm.heads import DeconvHead
 from isotherm.losses import assign, gaussian_cross_entropy, gaussian_mse
 from isotherm.models.transformers.backbone import backbone_of
 from isotherm.points import Points, State
+from isotherm.train import keypoint_run
 from isotherm.train.keypoint_build import ModelChoice, make_model
 from isotherm.train.keypoint_model import KeypointModel, Objective
 from isotherm.train.keypoint_validate import judge
 from isotherm.train.keypoints import KeypointTraining, train_keypoints
+from isotherm.train.recipe import read_recipe
 from isotherm.train.run_folder import RunFolder, read_figures
 from isotherm.train.schedule import Schedule
 
@@ -28,14 +31,16 @@ INPUT, MAP = (256, 256), (64, 64)
 SOURCE = Frame.letterbox((600, 800), INPUT)
 CELLS = SOURCE.to_grid(stride=4)
 LINES = ((0, 1), (2, 3))
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def peaks(points, sigma=2.0):
     return targets.gaussian(points, CELLS, sigma_cells=sigma).heatmap.values
 
 
-def test_1_centre_sigma_and_peak():
+def test_1_gaussian_heatmap_generation():
     at = CELLS.points_to_source(torch.tensor([[20.5, 30.5]]))[None]  # the centre of the cell in row 30, column 20
+    assert peaks(at.expand(1, 4, 2)).shape == (1, 4, *MAP)
     one = peaks(at, sigma=2.0)[0, 0]
     assert divmod(int(one.argmax()), 64) == (30, 20)
     assert one.max() == pytest.approx(1)
@@ -43,7 +48,7 @@ def test_1_centre_sigma_and_peak():
     assert one[32, 22] == pytest.approx(math.exp(-1.0))
 
 
-def test_2_round_trip_of_soft_argmax():
+def test_2_soft_argmax_round_trip():
     at = CELLS.points_to_source(torch.tensor([[20.3, 30.7], [40.0, 11.25]]))[None]
     share = targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap
     found = decode.soft_argmax(share)
@@ -51,7 +56,7 @@ def test_2_round_trip_of_soft_argmax():
 
 
 @pytest.mark.parametrize("loss", [gaussian_mse, gaussian_cross_entropy])
-def test_3_masked_points_give_no_loss_and_no_gradient(loss):
+def test_3_loss_masking(loss):
     """BeetlePalooza has no widths: neither their maps nor the NaN in their places may count."""
     maps = torch.randn(1, 4, *MAP, requires_grad=True)
     points = torch.tensor([[[torch.nan, torch.nan], [torch.nan, torch.nan], [300.0, 200.0], [500.0, 220.0]]])
@@ -65,7 +70,7 @@ def test_3_masked_points_give_no_loss_and_no_gradient(loss):
     assert float(value.detach()) == pytest.approx(float(alone))  # the mean is over what is labelled
 
 
-def test_4_shapes_of_the_decoder():
+def test_4_decoder_output_shape():
     head = DeconvHead(384, 4)
     assert head(torch.zeros(2, 384, 16, 16)).shape == (2, 4, 64, 64)
     shapes = [
@@ -75,7 +80,10 @@ def test_4_shapes_of_the_decoder():
     assert sum(p.numel() for p in head.parameters()) == 384 * 256 * 16 + 256 * 128 * 16 + 2 * (256 + 128) + 128 * 4 + 4
 
 
-def test_5_round_trip_of_coordinates():
+def test_5_udpp_coordinate_round_trip():
+    index = torch.tensor([0.0, 1.0, 127.5, 255.0])  # in the input; the specification counts pixels' centres from 0
+    edge = Frame.identity(INPUT).to_grid(stride=4).points_from_source(torch.stack([index, index], -1) + 0.5)
+    torch.testing.assert_close(edge[:, 0] - 0.5, (index + 0.5) / 4 - 0.5)
     points = torch.tensor([[0.0, 0.0], [800.0, 600.0], [123.4, 567.8], [0.5, 0.5]])
     torch.testing.assert_close(CELLS.points_to_source(CELLS.points_from_source(points)), points, atol=1e-3, rtol=0)
     assert CELLS.points_from_source(torch.tensor([[0.0, 0.0]]))[0].tolist() == pytest.approx(
@@ -84,7 +92,7 @@ def test_5_round_trip_of_coordinates():
     assert CELLS.points_from_source(torch.tensor([[800.0, 600.0]]))[0].tolist() == pytest.approx([64.0, 56.0])
 
 
-def test_6_permutation_of_ends_under_mse():
+def test_6_permutation_invariant_loss():
     """The specification's loss is the lesser of both orders, for each line by itself."""
     points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
     logits = peaks(points)
@@ -93,7 +101,7 @@ def test_6_permutation_of_ends_under_mse():
     assert gaussian_mse(logits, crossed, CELLS, sigma_cells=2.0).item() > 1e-3
 
 
-def test_6_permutation_of_ends():
+def test_6_permutation_invariant_loss_of_cross_entropy():
     points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
     swapped = points[:, [1, 0, 3, 2]]
     logits = 8 * peaks(points)
@@ -106,8 +114,8 @@ def test_6_permutation_of_ends():
     ]
 
 
-def test_7_tokens_become_the_grid_in_reading_order():
-    """A frozen DINOv3 at 16 x 16 tokens: class and register tokens go, the rest is laid out row by row."""
+def test_7_token_reshape_spatial_correctness():
+    """A frozen DINOv3 at 16 x 16 tokens: class and register tokens go, the rest is laid out row by row, each over its patch."""
     import transformers
 
     config = transformers.DINOv3ViTConfig(
@@ -127,15 +135,24 @@ def test_7_tokens_become_the_grid_in_reading_order():
     assert grid.shape == (1, 32, 16, 16)
     for i, j in ((0, 0), (3, 7), (15, 15)):
         assert torch.equal(grid[0, :, i, j], tokens[0, 16 * i + j])
+        changed = pictures.clone()
+        changed[..., 16 * i : 16 * i + 16, 16 * j : 16 * j + 16] = (
+            1 - changed[..., 16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
+        )
+        with torch.no_grad():
+            moved = (backbone(changed) - grid)[0].norm(dim=0)
+        assert divmod(int(moved.argmax()), 16) == (i, j)
 
 
 def backbone_normalised(backbone, pictures):
     return (pictures - backbone.mean) / backbone.std
 
 
-@pytest.mark.parametrize("cell", [(0.0, 20.0), (64.0, 64.0), (0.125, 63.9), (-1.5, 30.0)])
-def test_8_the_border_and_beyond_can_be_reached(cell):
+@pytest.mark.parametrize("cell", [(0.0, 20.0), (64.0, 64.0), (0.125, 63.875), (-1.5, 30.0)])
+def test_8_border_coordinate_reachability(cell):
     """Pixels 0 and 255 of the input lie at -0.375 and 63.375 in the map's index coordinates, outside of any mean of cell centres."""
+    ends = Frame.identity(INPUT).to_grid(stride=4).points_from_source(torch.tensor([[0.5, 255.5]]))
+    assert ends[0].tolist() == [0.125, 63.875]
     at = CELLS.points_to_source(torch.tensor([cell]))[None]
     inverse = decode.moment_inverse(
         targets.gaussian(at, CELLS, sigma_cells=2.0, kind="probability").heatmap.values.double().log(),
@@ -150,7 +167,7 @@ def test_8_the_border_and_beyond_can_be_reached(cell):
 
 
 @pytest.mark.parametrize("loss", [gaussian_mse, gaussian_cross_entropy])
-def test_9_masked_widths_with_permutation(loss):
+def test_9_permutation_and_mask_combined(loss):
     """Whichever order of the ends is taken, widths that are not known contribute nothing."""
     maps = torch.randn(2, 4, *MAP, requires_grad=True)
     points = torch.tensor([[[torch.nan, torch.nan], [torch.nan, torch.nan], [300.0, 200.0], [500.0, 220.0]]] * 2)
@@ -164,7 +181,7 @@ def test_9_masked_widths_with_permutation(loss):
     assert value.item() == pytest.approx(alone.item())
 
 
-def test_9_permutation_with_one_end_masked():
+def test_9_permutation_and_mask_of_one_end():
     """One labelled end goes to the map that has it, whichever that is; the other map is left alone."""
     points = torch.tensor([[[100.0, 100.0], [700.0, 500.0], [300.0, 200.0], [500.0, 220.0]]])
     logits = (8 * peaks(points)).requires_grad_(True)
@@ -182,7 +199,7 @@ def test_9_permutation_with_one_end_masked():
 @pytest.mark.usefixtures(
     "unchecked"
 )  # the other tests check these shapes; five hundred times they take half of the time
-def test_10_five_hundred_steps(tmp_path):
+def test_the_advised_way_finds_unseen_beetles_after_five_hundred_steps(tmp_path):
     """On few pictures the loss falls to near its floor, nothing collapses, and unseen beetles are found better than by the centre."""
     kind, unseen = beetles(TRAINING[:80]), beetles(HELD_OUT[:20])
     config = KeypointTraining(
@@ -211,3 +228,29 @@ def test_10_five_hundred_steps(tmp_path):
     centre = torch.linalg.vector_norm(other.points - 64.0, dim=-1).nanmean()
     assert float(judged.errors.nanmean()) < 0.5 * float(centre)
     assert np.isfinite(judged.errors.numpy()).all()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_10_quick_smoke_run(tmp_path, monkeypatch):
+    """500 steps of the specification's recipe, small: the loss decreases, and all metrics are finite."""
+    monkeypatch.setattr(keypoint_run, "write_extremes", lambda *args, **options: [])
+    plain = read_recipe(RECIPES / "beetle_spec.yaml")
+    generated = {"format": "generated", "side": 32}
+    plain["data"]["train"] = [{**generated, "count": 24, "groups": ["Hawaii", "BeetlePalooza", "BioRepo"]}]
+    plain["data"]["validation"] = [{**generated, "split": "validation", "count": 6, "groups": ["Hawaii", "BioRepo"]}]
+    head = {"widths": [8, 8], "groups": 4}
+    plain["model"] |= {"backbone": "conv", "frozen": False, "widths": [8, 16], "depth": 1, "head_options": head}
+    toy = {"size": [32, 32], "steps": 500, "batch": 8, "keep_every": 250, "log_every": 25, "backbone_rate": 1.0}
+    plain["training"] |= toy
+    recipe = keypoint_run.recipe_from(plain)
+    assert (recipe.training.objective.loss, recipe.training.objective.decoder) == ("mse", "soft_argmax")
+    keypoint_run.train_run(recipe, tmp_path / "run", root=tmp_path)
+    rows = read_figures(tmp_path / "run" / "metrics.csv")
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 20
+    assert np.mean(losses[-4:]) < 0.7 * losses[0]
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+    judged = [row for row in rows if "val/hawaii/length_line_err_cm" in row]
+    assert [row["step"] for row in judged] == [250, 500]
+    for figure in ("point_err_cm", "line_err_cm", "length_line_err_cm", "width_line_err_cm", "oob_points_frac"):
+        assert all(f"val/{group}/{figure}" in row for row in judged for group in ("hawaii", "biorepo"))

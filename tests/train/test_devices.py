@@ -15,8 +15,9 @@ import torch
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.errors import OptionError
 from isotherm.train.devices import Devices
+from isotherm.train.keypoint_run import recipe_from, train_run
 from isotherm.train.keypoints import train_keypoints
-from isotherm.train.run_folder import RunFolder
+from isotherm.train.run_folder import RunFolder, read_figures
 from rigs.dots import CONFIG, dots, model
 
 SCRIPT = """
@@ -27,9 +28,10 @@ sys.modules["torchmetrics"] = None  # Lightning asks for its version, which load
 import torch
 torch.set_num_threads(1)
 from isotherm.train.devices import Devices
-from train.test_devices import train
+from train.test_devices import train, train_groups
 worker = Devices(accelerator="cpu", devices=2).worker()
 train(worker, worker.agree(sys.argv[1] + str(worker.rank)))
+train_groups(worker, sys.argv[1] + "groups")
 worker.agree("done")
 os.write(1, f"finished {{worker.rank}} {{worker.world}}\\n".encode())  # at once: both write to one pipe
 """
@@ -45,6 +47,25 @@ def train(worker, run):
     )
 
 
+def train_groups(worker, run):
+    """A recipe with pictures of two groups, which validates by figures of each."""
+    generated = {"format": "generated", "side": 32, "groups": ["Hawaii", "BioRepo"]}
+    plain = {
+        "data": {
+            "train": [{**generated, "count": 12}],
+            "validation": [{**generated, "split": "validation", "count": 6}],
+        },
+        "model": {"widths": [8, 16], "depth": 1, "head_options": {"widths": [8], "groups": 4}},
+        "training": {
+            **{"size": [32, 32], "steps": 4, "batch": 4, "backbone_rate": 1.0, "keep_every": 2, "log_every": 2},
+            **{"average": None, "schedule": {"shape": "constant", "warm_up": 0}, "rate": 1e-4},
+            "objective": {"loss": "mse", "decoder": "soft_argmax"},
+            "judged_by": "val/hawaii/length_line_err_cm",
+        },
+    }
+    train_run(recipe_from(plain), Path(run), root=Path(), worker=worker)
+
+
 def test_two_processes_train_what_one_trains(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
@@ -57,7 +78,9 @@ def test_two_processes_train_what_one_trains(tmp_path):
     ) as two_of_them:
         try:
             # meanwhile: the first of the two imports torch, and then waits for the second to do so
-            train(Devices(accelerator="cpu", devices=1).worker(), str(tmp_path / "run1-0"))
+            alone = Devices(accelerator="cpu", devices=1).worker()
+            train(alone, str(tmp_path / "run1-0"))
+            train_groups(alone, str(tmp_path / "run1-groups"))
             printed, errors = two_of_them.communicate()
         except BaseException:
             os.killpg(two_of_them.pid, signal.SIGKILL)
@@ -77,6 +100,13 @@ def test_two_processes_train_what_one_trains(tmp_path):
     losses = [[float(row.split(",")[1]) for row in lines[1:] if row.split(",")[1]] for lines in rows]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert not (tmp_path / "run2-1").exists()  # only the first process writes
+    # the figures of groups, of their lines and of each point's maps
+    one, two = (read_figures(tmp_path / f"run{count}-groups" / "metrics.csv") for count in (1, 2))
+    assert [list(row) for row in one] == [list(row) for row in two]
+    assert [row["step"] for row in two if "val/hawaii/length_line_err_cm" in row] == [2, 4]
+    for before, after in zip(one, two, strict=True):
+        for name in (n for n in before if n.startswith(("val/", "validation ", "step", "labelled"))):
+            assert after[name] == pytest.approx(before[name], rel=2e-3, abs=2e-3), name
 
 
 def test_bad_devices():

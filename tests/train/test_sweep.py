@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_another_sweep_is_refused(tmp_path):
     keep_sweep(tmp_path, {"values": {"a": [1]}, "at_once": 2}, {})  # how much runs at once changes no trial
     with pytest.raises(OptionError, match="holds another sweep"):
         keep_sweep(tmp_path, {"values": {"a": [2]}}, {})
+
+
+def test_a_sweep_from_before_an_option_is_the_same_sweep(tmp_path):
+    config = asdict(SweepConfig(recipe="a.yaml", values={"training.rate": (1e-3,)}))
+    keep_sweep(tmp_path, config, {"training": {}})
+    fpath = tmp_path / "sweep.json"
+    content = json.loads(fpath.read_text())
+    for name in ("guardrails", "seed_each"):
+        del content["sweep"][name]
+    fpath.write_text(json.dumps(content))
+    keep_sweep(tmp_path, config, {"training": {}})
+    with pytest.raises(OptionError, match="holds another sweep"):
+        keep_sweep(tmp_path, config | {"seed_each": "training.seed"}, {"training": {}})
 
 
 def test_bad_sweeps(folder):

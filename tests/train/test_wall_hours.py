@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from isotherm.errors import OptionError
+from isotherm.jobs.train.recipe_modules import MODULES, recipe_module
 from isotherm.train import loop
 from isotherm.train.loop import LoopConfig, run_loop
 from isotherm.train.run_folder import RunFolder
@@ -48,6 +49,16 @@ def test_a_run_is_left_when_its_hours_are_over_and_ends_as_one_that_was_not(tmp_
     run_loop(limited(), whole, RunFolder(tmp_path / "whole", {}))
     assert torch.equal(further.model.slope, whole.model.slope)
     assert torch.equal(further.model.bias, whole.model.bias)
+
+
+@pytest.mark.parametrize("task", MODULES)
+def test_every_kind_of_training_has_its_hours(task):
+    sources = {"keypoints": "generated", "grounding": "tabletop", "anticipation": "generated"}
+    plain = {"data": {"train": [{"format": sources[task]}]}} if task in sources else {}
+    plain["training"] = {"wall_hours": 12, **({"backbone_rate": 1.0} if task == "keypoints" else {})}
+    training = recipe_module(task).recipe_from(plain).training
+    assert isinstance(training, LoopConfig)
+    assert training.wall_hours == 12
 
 
 @pytest.mark.usefixtures("hourly")

@@ -29,6 +29,7 @@ from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.keypoint_build import TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import read_data
+from isotherm.train.keypoint_figures import check_figure, check_recipe
 from isotherm.train.keypoint_model import KeypointModel
 from isotherm.train.keypoint_recipe import KeypointRecipe
 from isotherm.train.keypoint_validate import LOGGED, Judged, calibrated_scale, judge, logged_figures, write_extremes
@@ -84,6 +85,9 @@ def train_run(
     if not len(training):
         raise InputError("no pictures are left to train on; look at what was skipped, and at hold_out")
     config, names = recipe.training, training.names
+    if len(validation):
+        spread = config.objective.loss != "coordinate_mse"
+        check_figure(config.judged_by, validation, option="training.judged_by", spread=spread)
     model = make_model(recipe.model, len(names), size=config.size)
     check_backbone(model.backbone, size=config.size)
     if callable(dpath):
@@ -168,11 +172,26 @@ def recipe_from(plain: Mapping[str, Any], *, where: str = "", judged: bool = Fal
         raise OptionError(
             f"{where or 'the recipe'}: training.judged_by is {recipe.training.judged_by!r}; expected a figure of which less is better, such as point_err_px or val/hawaii/length_line_err_cm"
         )
+    check_metric(recipe, recipe.training.judged_by, option=f"{where or 'the recipe'}: training.judged_by")
     if judged and not recipe.data.validation and not recipe.data.hold_out:
         raise OptionError(
             f"{where}: nothing validates, so trials cannot be compared; give data.validation, or data.hold_out"
         )
     return recipe
+
+
+def check_metric(recipe: KeypointRecipe, name: str, *, option: str, root: Path | None = None) -> None:
+    """Refuse a figure that the validation of a recipe will not have, as far as that is known before its data are read.
+
+    Args:
+        option: what asks for it, for the message.
+        root: where the paths of its data start, to look into the files; None: no file is read.
+
+    Raises:
+        OptionError: no such figure, group or line, with those that there are.
+    """
+    spread = recipe.training.objective.loss != "coordinate_mse"
+    check_recipe(name, recipe.data, option=option, root=root, spread=spread)
 
 
 def usage_of(dpath: Path) -> str:

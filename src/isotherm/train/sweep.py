@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -200,18 +200,22 @@ def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
     metric = chosen_metric(module, config.metric)
     for name in config.guardrails:
         chosen_metric(module, name)
+    check = getattr(module, "check_metric", None)  # of modules that judge groups, whose names their data say
     recipe_fpath = fpath.parent / config.recipe
     recipe = read_recipe(recipe_fpath)
     tries = config.listed() or [
         {path: c.at(share) if isinstance(c, Range) else c[0] for path, c in config.values.items()}
         for share in (0.0, 1.0)
     ]
-    for values in tries:
-        module.recipe_from(
+    for i, values in enumerate(tries):
+        checked = module.recipe_from(
             with_values(recipe, values, seed_each=config.seed_each),
             where=f"{recipe_fpath} with {shown(values)}",
             judged=True,
         )
+        for option, name in (("metric", metric), *(("guardrails", name) for name in config.guardrails)):
+            if check is not None and i == 0:  # the files of the data are looked into once
+                check(checked, name, option=f"{fpath}: {option}", root=recipe_fpath.parent)
     return Sweep(config, recipe, recipe_fpath.parent, module, metric)
 
 
@@ -278,7 +282,13 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
     except OSError as error:
         raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
     if there.is_file():
-        if json.loads(there.read_text()) != content:
+        before = json.loads(there.read_text())
+        # options that have come since have their defaults
+        defaults = {
+            f.name: f.default for f in fields(SweepConfig) if f.name in content["sweep"] and f.default is not MISSING
+        }
+        before["sweep"] = {**json.loads(json.dumps(defaults)), **before["sweep"]}
+        if before != content:
             raise OptionError(
                 f"{dpath} holds another sweep; give another folder with --out, or go on with the one in {there}"
             )

@@ -120,7 +120,8 @@ def train_shipped(
     """
     worker = recipe.devices.worker() if worker is None else worker
     folder = RunFolder(dpath, {"model": recipe.name, **recipe.deciding()}, complete=by_defaults(type(recipe)))
-    if not (dpath / EVALUATION).is_file():
+    # a run that is finished keeps no checkpoint; one that its hours have ended does, and goes on from it
+    if not (dpath / EVALUATION).is_file() or folder.checkpoint.is_file():
         clock, say = Stopwatch(), say if worker.first else silent
         task = recipe.task(say=say)
 
@@ -141,10 +142,17 @@ def train_shipped(
             if worker.first:
                 seconds = clock.read()
                 recipe.save(model, dpath / MODEL)
-                results = {"command": command, **recipe.measured(dpath / MODEL), "made_with": made_with(*seconds)}
+                left = {} if folder.left is None else {"left": folder.left}
+                results = {
+                    "command": command,
+                    **left,
+                    **recipe.measured(dpath / MODEL),
+                    "made_with": made_with(*seconds),
+                }
                 with atomic_write(dpath / EVALUATION) as file:
                     file.write((json.dumps(to_json(results), indent=1) + "\n").encode())
-                folder.checkpoint.unlink(missing_ok=True)
+                if folder.left is None:
+                    folder.checkpoint.unlink(missing_ok=True)
         worker.agree("measured")
     kept: dict[str, Any] = json.loads((dpath / EVALUATION).read_text())
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from isotherm.data.scenes import HELD_OUT, TRAINING, VALIDATION, SceneConfig, make_scene
 from isotherm.errors import OptionError
 from isotherm.progress import Progress
+from isotherm.runs.read import read_run
+from isotherm.train import loop
 from isotherm.train.loop import run_loop
 from isotherm.train.run_folder import RunFolder
 from isotherm.train.schedule import Schedule
@@ -136,6 +139,24 @@ def test_a_run_writes_weights_and_what_they_were_measured_on(tmp_path):
     before = (tmp_path / "model.safetensors").stat().st_mtime_ns
     assert train_shipped(RECIPE, tmp_path, command="again") == found
     assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_whose_hours_are_over_is_measured_and_goes_on_from_there(tmp_path, monkeypatch):
+    hours = iter(range(1000))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: 3600.0 * next(hours)))
+    limited = replace(RECIPE, training=replace(RECIPE.training, wall_hours=2))
+    found = train_shipped(limited, tmp_path / "run")
+    assert found["left"].startswith("wall_hours is 2, which are over at step ")
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+    monkeypatch.undo()
+    ended, whole = train_shipped(RECIPE, tmp_path / "run"), train_shipped(RECIPE, tmp_path / "whole")
+    assert "left" not in ended
+    assert ended["results"] == whole["results"]
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    assert [start["status"] for start in read_run(tmp_path / "run")["starts"]] == [
+        f"stopped: {found['left']}; it can be gone on with",
+        "finished",
+    ]
 
 
 def test_scenes_that_figures_are_reported_on_may_not_be_fitted_on(monkeypatch):

@@ -12,9 +12,9 @@ from isotherm.jobs.train.kept import kept_recipe
 from isotherm.jobs.train.keypoints_options import TrainKeypointsJob
 from isotherm.progress import silent
 from isotherm.runs.record import numbered
-from isotherm.train.keypoint_recipe import KeypointRecipe, set_at, with_settings
-from isotherm.train.keypoint_run import train_run
-from isotherm.train.recipe import from_plain, read_recipe
+from isotherm.train.keypoint_recipe import set_at, with_settings
+from isotherm.train.keypoint_run import recipe_from, train_run
+from isotherm.train.recipe import read_recipe
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     plain, root, name = recipe_of(options)
-    recipe = from_plain(KeypointRecipe, plain, where=name)
+    recipe = recipe_from(plain, where=name)
     worker = recipe.devices.worker()
     folder = options.resume or options.out
     where: list[Path] = [] if folder is None else [folder]
