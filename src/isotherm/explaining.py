@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,15 +20,17 @@ from torch import Tensor
 
 from isotherm.cam import methods as methods_module
 from isotherm.cam.apart import apart
-from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again, attribute_augmented, augment_again
+from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
+from isotherm.cam.augmented import attribute_augmented, augment_again
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.premises import premises_of
+from isotherm.cam.reading import ChoosesByScore
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.trace import Fuse
 from isotherm.cam.trust import assessor
-from isotherm.cam.view import Prediction, View
+from isotherm.cam.view import View
 from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetError
@@ -41,7 +43,7 @@ from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
 
-Target = Score | str | int | Callable[[Prediction], Tensor] | Sequence[str | int] | None
+Target = Score | str | int | Callable[..., Tensor] | Sequence[str | int] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
 TrustLevel = Literal["fast", "full", "off"]
 Layering = Fuse | Literal["none"]
@@ -162,8 +164,18 @@ def resolve_score(target: Target) -> Score | None:
     if callable(target):
         return Function(target)
     raise OptionError(
-        f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction"
+        f"target is a {type(target).__name__}; expected a class, a score such as Detection(2), or a function of the prediction or of what the model puts out"
     )
+
+
+def score_for(view: View, target: Target) -> Score | None:
+    """A score from what a user may give for a view: a bare function of a module of one's own is given what that puts
+    out.
+    """
+    score = resolve_score(target)
+    if isinstance(score, Function) and not isinstance(target, Score):
+        return replace(score, of=getattr(view, "function_of", score.of))
+    return score
 
 
 def explain_pictures(
@@ -198,7 +210,8 @@ def explain_pictures(
         return
     if options.prompt is not None:
         raise OptionError(f"{opened.view.name} answers no questions; leave the prompt out")
-    view = opened.view
+    score = score_for(opened.view, options.target)
+    view = opened.view.of_score(score) if isinstance(opened.view, ChoosesByScore) else opened.view
     of_clips = isinstance(view, ClipView)
     if options.video_fps is not None and not of_clips:
         raise OptionError(
@@ -224,7 +237,7 @@ def explain_pictures(
         methods = apart(view, methods, options.layers)
     augmented = options.smooth in ("augment", "both")
     go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
-    score, seed = resolve_score(options.target), options.seed or 0
+    seed = options.seed or 0
     queue = iter(images)
     while group := list(islice(queue, batch)):
         pictures: list[Any] = [

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from isotherm.cam import attribute as attribute_module
-from isotherm.cam.attribute import attribute, attribute_augmented
+from isotherm.cam.attribute import attribute
+from isotherm.cam.augmented import attribute_augmented
 from isotherm.cam.methods.finercam import finercam
 from isotherm.cam.methods.gradcam import gradcam
 from isotherm.cam.methods.hirescam import hirescam

@@ -131,7 +131,7 @@ def test_a_module_of_ones_own_is_read_by_its_family_before_the_general_one(regis
     def matches(model):
         return Match(Fit.LIKELY, "mine") if isinstance(model, Mine) else None
 
-    assert family_of_object(Mine())[0].name == "torchvision"
+    assert family_of_object(Mine())[0].name == "own"
     registered(mine=Family(name="mine", matches=matches, load=view_stub))
     found, _ = family_of_object(Mine())
     assert found.name == "mine"

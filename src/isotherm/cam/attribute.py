@@ -1,9 +1,7 @@
 """From a view, pictures, a score and methods to maps: the one place where the parts of ``cam`` meet.
 
 One forward pass and one backward pass serve every gradient method. All findings of a detector that were each made on
-one level of features come from one batch of patches, where that is exact. Augmentation smoothing is the mean map over
-mirrored and brightened copies, all in one batch; mirrored copies come back through their Frame, so the maps are
-averaged on the same cells.
+one level of features come from one batch of patches, where that is exact.
 """
 
 from __future__ import annotations
@@ -13,21 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from isotherm.cam.locality import Refused
 from isotherm.cam.nonfinite import check_answer, check_maps, check_scores, examined
 from isotherm.cam.observation import Observation, observe, trace_of
-from isotherm.cam.origin import is_finite
+from isotherm.cam.outputs import how_to_read, words_of
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
+from isotherm.cam.reading import read_prediction
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
 from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
-from isotherm.cam.view import Classification, Detections, Inputs, Prediction, View
+from isotherm.cam.view import Classification, Detections, Inputs, Prediction, RawOutput, View
 from isotherm.errors import MethodError, TargetError
 from isotherm.frame import Frame
-from isotherm.ops.resample import to_frame
 from isotherm.relevance.method import LayerMethod, Method, check_explains, needs_of
 from isotherm.relevance.modules import LayerRef, resolve
 from isotherm.relevance.score import Score
@@ -60,7 +58,13 @@ class Attribution:
 
 
 def default_score(prediction: Prediction) -> Score:
-    """The likeliest class of a classifier, every finding of a detector, the largest class of a segmenter."""
+    """The likeliest class of a classifier, every finding of a detector, the largest class of a segmenter.
+
+    Raises:
+        TargetError: nobody knows what a model's output means; the message says what it looks like.
+    """
+    if isinstance(prediction, RawOutput):
+        raise TargetError(f"{prediction.model} put out {words_of(prediction.raw)}; {how_to_read(prediction.raw)}")
     if isinstance(prediction, Classification):
         return ClassLogit()
     return Detection() if isinstance(prediction, Detections) else SegmentationMask()
@@ -107,7 +111,7 @@ def attribute(
     inputs, refs = _usual(inputs), target_layers(view, layers)
     with examined(view, inputs):
         kept = observe(view, inputs, needs_of(methods), refs)
-        prediction = view.find(kept.recording.raw, inputs)
+        prediction = read_prediction(view, kept.recording.raw, inputs)
         check_answer(view, inputs, kept.recording.raw, prediction)
         chosen = score or default_score(prediction)
         targets = chosen(prediction, inputs)
@@ -143,10 +147,19 @@ def attribute_again(
         inputs: one row per target, in the order of the targets.
         targets: what :func:`attribute` chose; findings are read again at their pins.
     """
+    if targets.alone and len(targets) > 1:
+        rows = [torch.tensor([i]) for i in range(len(targets))]
+        parts = [
+            attribute_again(view, inputs.take(row), targets.take(row), methods=methods, layers=layers, how=how)
+            for row in rows
+        ]
+        everyone, notes = torch.arange(len(targets)), (note for _, some in parts for note in some)
+        maps = zip(*(some for some, _ in parts), strict=True)
+        return tuple(_join(same, everyone) for same in maps), tuple(dict.fromkeys(notes))
     inputs = _usual(inputs)
     kept = observe(view, inputs, needs_of(methods), target_layers(view, layers))
     raw = kept.recording.raw
-    prediction = view.find(raw, inputs) if targets.pins is None else view.refind(raw, inputs, targets.pins)
+    prediction = read_prediction(view, raw, inputs, targets.pins)
     everyone = torch.arange(len(targets))
     again = replace(
         targets,
@@ -324,70 +337,3 @@ def own_level_maps(
     maps = {i: join_maps([level_map(g, m, inputs) for g in gradients], members, plan.count) for i, m in local.items()}
     named = {i: replace(m, name=f"own level of {m.name}") for i, m in maps.items()}
     return named, ("each finding is explained at the level of features that it was made on, all of them in one pass",)
-
-
-GAINS = (0.9, 1.0, 1.1)
-
-
-def attribute_augmented(
-    view: View,
-    inputs: Inputs,
-    *,
-    methods: Sequence[Method],
-    score: Score | None = None,
-    layers: Layers = "auto",
-    how: Fuse = "mean",
-    gains: Sequence[float] = GAINS,
-) -> Attribution:
-    """As :func:`isotherm.cam.attribute.attribute`, averaged over copies of each picture.
-
-    Classifiers see each picture at every gain and mirrored, 2 x len(gains) copies; detectors at every gain only,
-    because a mirrored picture has its finding at another anchor. The preprocessed input is multiplied by the gain.
-    """
-    plain = attribute(view, inputs, methods=methods, score=score, layers=layers, how=how)
-    if not len(plain.targets):
-        return plain
-    rows = inputs.take(plain.targets.picture)
-    maps, notes = augment_again(view, rows, plain.targets, methods=methods, layers=layers, how=how, gains=gains)
-    for gain in () if all(is_finite(m.values.float()) for m in maps) else gains:
-        # a brighter copy can overflow where the picture itself does not: say so of that copy
-        attribute(view, inputs.with_tensor(inputs.tensor * gain), methods=methods, score=score, layers=layers, how=how)
-    check_maps(plain.rerun, maps, methods, lambda rerun, method: None)
-    return replace(plain, maps=maps, notes=tuple(dict.fromkeys((*plain.notes, *notes))))
-
-
-def augment_again(
-    view: View,
-    inputs: Inputs,
-    targets: Targets,
-    *,
-    methods: Sequence[Method],
-    layers: Layers = "auto",
-    how: Fuse = "mean",
-    gains: Sequence[float] = GAINS,
-) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
-    """As :func:`isotherm.cam.attribute.attribute_again`, averaged over copies: ``inputs`` has one row per target."""
-    mirror = targets.pins is None
-    copies = [(gain, flip) for flip in ((False, True) if mirror else (False,)) for gain in gains]
-    index = torch.arange(len(targets)).repeat(len(copies))
-    batch = replace(
-        inputs.take(index),
-        tensor=torch.cat([(inputs.tensor.flip(-1) if flip else inputs.tensor) * gain for gain, flip in copies]),
-        frame=Frame.cat([inputs.frame.flipped() if flip else inputs.frame for _, flip in copies]),
-    )
-    maps, notes = attribute_again(view, batch, targets.take(index), methods=methods, layers=layers, how=how)
-    note = f"smoothed over {len(copies)} copies of the picture" + (
-        "" if mirror else " (brightness only: a detection has no mirrored anchor)"
-    )
-    return tuple(_mean(m, len(copies)) for m in maps), (*notes, note)
-
-
-def _mean(many: LayerMap, copies: int) -> LayerMap:
-    """Mean over the copies on the cells of the first, which is not mirrored."""
-    t = len(many.values) // copies
-    frame = many.frame[:t]
-    total: Float[Tensor, "t *m h w"] = torch.zeros_like(many.values[:t])
-    for k in range(copies):
-        part = slice(k * t, (k + 1) * t)
-        total = total + to_frame(many.values[part], many.frame[part], frame, outside="edge")
-    return LayerMap(many.name, total / copies, frame, None if many.sizes is None else many.sizes[:t], many.time)

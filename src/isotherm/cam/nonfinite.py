@@ -29,9 +29,10 @@ from isotherm.cam.origin import (
     is_finite,
     tensors_in,
 )
+from isotherm.cam.reading import read_prediction
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import LayerMap, Targets
-from isotherm.cam.view import Classification, Inputs, Prediction, Segmentation, View
+from isotherm.cam.view import Classification, Detections, Inputs, Prediction, Segmentation, View
 from isotherm.errors import IsothermError, NonFiniteError
 from isotherm.relevance.method import Method
 
@@ -97,6 +98,8 @@ def check_answer(view: View, inputs: Inputs, raw: Any, prediction: Prediction) -
         if bad is not None and bool(bad.any()):
             raise _located("the model's answer", describe(logits, bad), view, inputs, _rows(bad, len(inputs)))
         return
+    if not isinstance(prediction, Detections):
+        return  # which of its numbers matter, only the score knows
     nothing = torch.ones(len(inputs), dtype=torch.bool)
     nothing[prediction.picture.cpu()] = False
     for values in view.answers(raw) if isinstance(view, Answering) else tensors_in(raw):
@@ -175,7 +178,7 @@ def _read(rerun: ViewRerun, tensor: Float[Tensor, "1 *time c h w"]) -> Tensor:
     first = torch.zeros(1, dtype=torch.long)
     inputs = rerun.inputs.take(rerun.targets.picture[:1]).with_tensor(tensor)
     raw, pins = rerun.view.run(inputs), rerun.targets.pins
-    prediction = rerun.view.find(raw, inputs) if pins is None else rerun.view.refind(raw, inputs, pins.take(first))
+    prediction = read_prediction(rerun.view, raw, inputs, None if pins is None else pins.take(first))
     return rerun.targets.read(prediction, first).sum()
 
 

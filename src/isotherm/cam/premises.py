@@ -27,7 +27,7 @@ class Premise:
     """One thing that is taken for granted.
 
     Args:
-        about: what of the model: ``input``, ``class names`` or ``weights``.
+        about: what of the model: ``input``, ``output``, ``class names`` or ``weights``.
         value: what is taken.
         source: see :data:`Source`.
         why: the reason, or who declares it.

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
+from isotherm.cam.reading import read_prediction
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
@@ -49,11 +50,16 @@ class ViewRerun:
 
     def _score(self, inputs: Inputs, raw: object, target: Tensor) -> Tensor:
         pins = None if self.targets.pins is None else self.targets.pins.take(target.cpu())
-        prediction = self.view.find(raw, inputs) if pins is None else self.view.refind(raw, inputs, pins)
-        return self.targets.read(prediction, target.cpu())
+        return self.targets.read(read_prediction(self.view, raw, inputs, pins), target.cpu())
+
+    def _one_by_one(self, rows: Tensor) -> bool:
+        """Whether several changed pictures must go through the model one after another."""
+        return self.targets.alone and len(rows) > 1
 
     def scores(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Scores of changed model inputs, without graph."""
+        if self._one_by_one(target):
+            return torch.cat([self.scores(*row) for row in zip(tensor.split(1), target.split(1), strict=True)])
         inputs = self._inputs(tensor, target)
         self.forwards += len(inputs)
         with torch.no_grad(), evaluating(self.view.model):
@@ -61,6 +67,8 @@ class ViewRerun:
 
     def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of one picture for each of its m targets, from one forward pass, without graph."""
+        if self._one_by_one(tensor):
+            return torch.cat([self.scores_of_each(row, target) for row in tensor.split(1)])
         inputs = self._inputs(tensor, target[:1].expand(len(tensor)))
         self.forwards += len(inputs)
         with torch.no_grad(), evaluating(self.view.model):
@@ -72,6 +80,9 @@ class ViewRerun:
         self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " n"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n *time c h w"]]:
         """Scores and their gradient at the model's input; parameters get none."""
+        if self._one_by_one(target):
+            parts = [self.input_gradient(*row) for row in zip(tensor.split(1), target.split(1), strict=True)]
+            return torch.cat([scores for scores, _ in parts]), torch.cat([gradient for _, gradient in parts])
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
@@ -102,11 +113,14 @@ class ViewRerun:
         For one picture the layers in front run once, on one row, and only what follows the layer on n; that is
         checked once per layer against the plain way and dropped where the model cannot broadcast (concatenations).
         """
+        if self._one_by_one(target):
+            each = zip(keep.split(1), target.split(1), strict=True)
+            return torch.cat([self.scores_with_channels(layer, kept, one) for kept, one in each])
         pictures = self.targets.picture[target.cpu()].unique()
         if len(pictures) == 1:
-            if layer not in self._front_at_one:
+            if layer not in self._front_at_one and not self.targets.alone:
                 self._front_at_one[layer] = self._can_start_at_one(layer, keep[:2], target[:2])
-            if self._front_at_one[layer]:
+            if self._front_at_one.get(layer):
                 return self._with_channels(layer, keep, target, rows=1)
         return self._with_channels(layer, keep, target, rows=len(target))
 

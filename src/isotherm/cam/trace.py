@@ -44,6 +44,7 @@ class Targets:
         part: which part of the finding is explained, per target.
         probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
         of: what the scores are by nature, ``logit`` say, where all of them are one thing.
+        alone: ``read`` gives one number for all pictures together, so that they must go through the model one by one.
     """
 
     scores: Float[Tensor, " t"]
@@ -58,6 +59,7 @@ class Targets:
     part: tuple[str, ...] = ()
     probability: Float[Tensor, " t"] | None = None
     of: str | None = None
+    alone: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,6 +85,7 @@ class Targets:
             tuple(self.part[i] for i in index.tolist()) if self.part else (),
             pick(self.probability),
             self.of,
+            self.alone,
         )
 
 

@@ -85,12 +85,14 @@ class Classification:
         embedding: (b, d) the feature that the last linear layer reads, or None.
         exclusive: the classes exclude each other and the model is known to have been trained so, by cross-entropy over
             a softmax: only then is a softmax of the logits the probabilities that the model gives.
+        raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
     logits: Float[Tensor, "b k"]
     names: Sequence[str]
     embedding: Float[Tensor, "b d"] | None = None
     exclusive: bool = False
+    raw: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +101,21 @@ class Segmentation:
 
     logits: Float[Tensor, "b k h w"]
     names: Sequence[str]
+    raw: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class RawOutput:
+    """The answer of a model that nobody described, differentiable: what it put out, of which a function says what is
+    explained.
+
+    Args:
+        raw: a tensor, or tensors in tuples, lists, mappings and objects.
+        model: its name.
+    """
+
+    raw: Any = field(repr=False)
+    model: str = "the model"
 
 
 @runtime_checkable
@@ -129,6 +146,7 @@ class Detections:
         masks: called when asked for: (n, h, w) mask logits over the whole input, with graph, or those of some rows.
         keypoints: (n, j, 3) x, y in input pixels and a visibility/score logit, with graph.
         angles: (n,) radians, of oriented boxes, with graph.
+        raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
     picture: Int[Tensor, " n"]
@@ -142,6 +160,7 @@ class Detections:
     masks: MaskReader | None = None
     keypoints: Float[Tensor, "n j 3"] | None = None
     angles: Float[Tensor, " n"] | None = None
+    raw: Any = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.boxes.shape[0]
@@ -167,12 +186,17 @@ class Detections:
         )
 
 
-Prediction = Classification | Segmentation | Detections
+Prediction = Classification | Segmentation | Detections | RawOutput
 
 
 def giver_of(prediction: Prediction) -> str:
     """What kind of model gives such a prediction, in a word."""
-    words = {Classification: "a classifier", Segmentation: "a segmenter", Detections: "a detector"}
+    words = {
+        Classification: "a classifier",
+        Segmentation: "a segmenter",
+        Detections: "a detector",
+        RawOutput: "a model whose output isotherm does not read",
+    }
     return words[type(prediction)]
 
 

@@ -22,6 +22,7 @@ from isotherm.cam.scores.naming import class_names
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError
 from isotherm.models.family import Family, Fit, Match, families
+from isotherm.models.own.family import FAMILY as OWN
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
@@ -154,6 +155,8 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
             surest = family, match
         if surest is not None and surest[1].fit == Fit.OWN:
             break  # nobody can be surer
+    if surest is None and (match := OWN.matches(model)) is not None:
+        return OWN, match
     return surest
 
 
@@ -219,7 +222,13 @@ def _call(
             raise OptionError(
                 f"a model of {family.name} cannot be shown by boxes what to look for (like); take a YOLOE, such as yoloe-11s-seg.pt"
             )
-        who = f"{family.name}, which ships with isotherm, takes" if family.shipped else f"{family.name} models take"
+        who = (
+            "a module of one's own takes"
+            if family.own
+            else f"{family.name}, which ships with isotherm, takes"
+            if family.shipped
+            else f"{family.name} models take"
+        )
         raise OptionError(
             f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
         )

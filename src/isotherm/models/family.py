@@ -73,6 +73,7 @@ class Family:
         package, extra: what has to be installed, and the extra of isotherm that installs it; None where nothing is.
         names: the names that ``load`` knows, for messages that suggest the nearest.
         shipped: its models come with isotherm.
+        own: its models are the user's own modules.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Family:
     extra: str | None = None
     names: Callable[[], Iterable[str]] = field(default=tuple)
     shipped: bool = False
+    own: bool = False
 
     @property
     def is_ours(self) -> bool:

@@ -12,15 +12,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.cam.outputs import how_to_read, words_of
 from isotherm.cam.scores.naming import class_index, class_indices
 from isotherm.cam.trace import Targets
-from isotherm.cam.view import Classification, Inputs, Prediction, giver_of
+from isotherm.cam.view import Classification, Inputs, Prediction, RawOutput, giver_of
 from isotherm.errors import TargetError, UnfitTargetError
 from isotherm.relevance.score import Score
 
 
 def need_classification(prediction: Prediction, score: object) -> Classification:
     """The prediction, if it is a classifier's."""
+    if isinstance(prediction, RawOutput):
+        raise UnfitTargetError(
+            f"{prediction.model} put out {words_of(prediction.raw)}, in which isotherm sees no classes; {how_to_read(prediction.raw)}",
+            gives=giver_of(prediction),
+        )
     if not isinstance(prediction, Classification):
         raise UnfitTargetError(
             f"{type(score).__name__} is a score of classifiers, but this model gives {type(prediction).__name__}; "

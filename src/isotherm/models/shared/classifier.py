@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import evaluating
 from isotherm.cam.premises import Premise, RandomWeights
+from isotherm.cam.scores.function import Of
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
+from isotherm.models.shared.calling import PLAIN, Calling
 from isotherm.models.shared.grids import NotDeclaredError, Tokens, layout_of
 from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.preprocess import Pictures
@@ -28,10 +30,13 @@ from isotherm.relevance.modules import resolve
 
 @dataclass(frozen=True, eq=False)
 class ClassifierOutput:
-    """What a classifier's forward pass left: (b, k) logits and, where a linear layer makes them, (b, d) its input."""
+    """What a classifier's forward pass left: (b, k) logits, where a linear layer makes them (b, d) its input, and all
+    that the module itself put out.
+    """
 
     logits: Float[Tensor, "b k"]
     embedding: Float[Tensor, "b d"] | None
+    raw: Any = None
 
 
 class ClassifierView:
@@ -51,9 +56,12 @@ class ClassifierView:
         premises: what is taken for granted of its input and names.
         random_weights: set where isotherm made the weights.
         exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
+        calling: how the module is called, and what of its output is the logits.
     """
 
     random_weights: RandomWeights | None = None
+    function_of: Of = "prediction"
+    """What a function of one argument that is a target is given."""
 
     def __init__(
         self,
@@ -70,9 +78,11 @@ class ClassifierView:
         exclusive: bool = False,
         default_method: str = "gradcam",
         premises: Sequence[Premise] = (),
+        calling: Calling = PLAIN,
     ) -> None:
         self.model = model
         self.name = name
+        self.calling = calling
         self.premises = tuple(premises)
         self.names: Sequence[str] = tuple(names)
         self.preprocess = preprocess
@@ -115,7 +125,8 @@ class ClassifierView:
         handles = [head.register_forward_hook(keep) for head in self._heads]
         tensor = self.fed(inputs)
         try:
-            logits = self.model(tensor)
+            raw = self.calling.forward(self.model, tensor)
+            logits = self.calling.logits(raw)
         except RuntimeError as error:
             better = wrong_channels(error, self.name, tensor)
             if better is None:
@@ -140,7 +151,7 @@ class ClassifierView:
                 embedding = torch.stack([r for r, _ in read]).mean(0) if len(read) > 1 else read[0][0]
         elif self._embeds:
             embedding = logits
-        return ClassifierOutput(logits, embedding)
+        return ClassifierOutput(logits, embedding, raw)
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
         """The logits with their names."""
@@ -149,7 +160,7 @@ class ClassifierView:
                 f"{self.name} puts out {raw.logits.shape[1]} logits, but {len(self.names)} class names were given; "
                 "pass names= with one name per logit"
             )
-        return Classification(raw.logits, self.names, raw.embedding, self.exclusive)
+        return Classification(raw.logits, self.names, raw.embedding, self.exclusive, raw.raw)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`: a classifier's answers cannot be reordered."""

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.cam.premises import Premise
-from isotherm.cam.view import Inputs, LayerChoice, Layout, Pins, Segmentation
+from isotherm.cam.view import Inputs, LayerChoice, Pins, Segmentation
 from isotherm.errors import AdapterError
-from isotherm.models.shared.classifier import where_it_lives
-from isotherm.models.shared.grids import layout_of
-from isotherm.models.shared.own_transform import Preparation
-from isotherm.models.shared.preprocess import Pictures
-from isotherm.models.shared.probe import Candidate, Places, last_grid, noise_inputs
-from isotherm.relevance.modules import resolve
+from isotherm.models.shared.module_view import ModuleView
+from isotherm.models.shared.probe import Candidate, last_grid
 
 COARSEST = 32
 """Input pixels per cell beyond which a grid is no stage of an encoder but the inside of a pyramid pooling."""
@@ -31,60 +26,48 @@ def dense_logits(raw: Any) -> Float[Tensor, "b k h w"] | None:
     return logits if isinstance(logits, Tensor) and logits.ndim == 4 and logits.is_floating_point() else None
 
 
-class DenseView:
-    """Fulfils :class:`isotherm.cam.view.View` for a module that maps (b, c, h, w) to (b, k, h', w') logits.
+@dataclass(frozen=True, eq=False)
+class DenseOutput:
+    """What a segmenter's forward pass left: what it put out, and the (b, k, h, w) logits in it."""
+
+    raw: Any
+    logits: Float[Tensor, "b k h w"]
+
+
+class DenseView(ModuleView):
+    """Fulfils :class:`isotherm.cam.view.View` for a module that puts out (b, k, h', w') logits, itself or in a part
+    of its output.
 
     With one channel its logit is that of a sigmoid. Logits of another size are brought to the input's, bilinearly.
     """
 
-    default_method = "gradcam"
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        name: str,
-        names: Sequence[str],
-        preprocess: Preparation,
-        premises: Sequence[Premise] = (),
-    ) -> None:
-        self.model = model
-        self.premises = tuple(premises)
-        self.name = name
-        self.names: Sequence[str] = tuple(names)
-        self.preprocess = preprocess
+    def __init__(self, model: nn.Module, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
         self._choice: LayerChoice | None = None
-        self.places = Places(model, self.run, self._declared)
 
-    def prepare(self, pictures: Pictures) -> Inputs:
-        """Pictures of any sizes -> one batch."""
-        device, dtype = where_it_lives(self.model)
-        return self.preprocess.batch(pictures, device=device, dtype=dtype)
-
-    def run(self, inputs: Inputs) -> Float[Tensor, "b k h w"]:
+    def run(self, inputs: Inputs) -> DenseOutput:
         """The forward pass."""
-        logits = dense_logits(self.model(inputs.tensor))
+        raw = super().run(inputs)
+        logits = dense_logits(self.calling.logits(raw))
         if logits is None:
             raise AdapterError(
                 f"{self.name} puts out no (pictures, classes, rows, columns) logits any more; it did when it was opened"
             )
-        return logits
+        return DenseOutput(raw, logits)
 
-    def find(self, raw: Float[Tensor, "b k h w"], inputs: Inputs) -> Segmentation:
+    def find(self, raw: DenseOutput, inputs: Inputs) -> Segmentation:
         """The logits with their names over the whole input."""
-        if raw.shape[1] != len(self.names):
+        logits = raw.logits
+        if logits.shape[1] != len(self.names):
             raise AdapterError(
-                f"{self.name} puts out {raw.shape[1]} channels of logits, but {len(self.names)} class names were given; pass names= with one name per channel"
+                f"{self.name} puts out {logits.shape[1]} channels of logits, but {len(self.names)} class names were given; pass names= with one name per channel"
             )
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-        return Segmentation(
-            raw
-            if tuple(raw.shape[-2:]) == size
-            else F.interpolate(raw, size=size, mode="bilinear", align_corners=False),
-            self.names,
-        )
+        if tuple(logits.shape[-2:]) != size:
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return Segmentation(logits, self.names, raw.raw)
 
-    def refind(self, raw: Float[Tensor, "b k h w"], inputs: Inputs, pins: Pins) -> Segmentation:
+    def refind(self, raw: DenseOutput, inputs: Inputs, pins: Pins) -> Segmentation:
         """The same as :meth:`find`: a segmenter's answers cannot be reordered."""
         return self.find(raw, inputs)
 
@@ -94,25 +77,16 @@ class DenseView:
             self._choice = self._probe()
         return self._choice
 
-    def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
-        """How a layer's output lies over the input; refuses what it cannot place."""
-        (ref,) = resolve(self.model, layer)
-        return self.places.layout(ref.name, output, inputs)
-
-    def _declared(self, name: str, output: Tensor, inputs: Inputs) -> Layout:
-        """What the module and arithmetic say of a layer."""
-        return layout_of(name, self.model.get_submodule(name), output, inputs)
-
     def _probe(self) -> LayerChoice:
-        inputs = noise_inputs(self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
+        inputs = self._noise()
         with torch.no_grad():
-            answer = self.run(inputs)
+            answer = self.run(inputs).logits
         size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
 
         def among(candidates: Sequence[Candidate]) -> list[Candidate]:
-            return _coarse(candidates, (int(answer.shape[-2]), int(answer.shape[-1])), size)
+            return coarsest(candidates, (int(answer.shape[-2]), int(answer.shape[-1])), size)
 
-        grid = last_grid(self.places, lambda raw: raw.mean((2, 3)), inputs, among=among)
+        grid = last_grid(self.places, lambda raw: raw.logits.mean((2, 3)), inputs, among=among)
         return LayerChoice(
             (grid.name,),
             f"the last layer of this {type(self.model).__name__} on its coarsest grid ({grid.grid[0]} x {grid.grid[1]}), found by running the model "
@@ -120,8 +94,14 @@ class DenseView:
         )
 
 
-def _coarse(candidates: Sequence[Candidate], answer: tuple[int, int], size: tuple[int, int]) -> list[Candidate]:
-    """The candidates on the coarsest grid, without the layer that puts out the answer itself."""
+def coarsest(candidates: Sequence[Candidate], answer: tuple[int, int], size: tuple[int, int]) -> list[Candidate]:
+    """The candidates on the coarsest grid, without the layer that puts out the answer itself.
+
+    Args:
+        candidates: grids, the last first.
+        answer: (h, w) of the output.
+        size: (h, w) of the input.
+    """
     kept = [c for c in candidates if c[1][0] * COARSEST >= size[0] and c[1][1] * COARSEST >= size[1]] or list(
         candidates
     )

@@ -131,7 +131,7 @@ def _of_tokens(name: str, shape: tuple[int, ...], size: Size, tokens: Tokens | N
     if tokens is None:
         raise NotDeclaredError(
             f"layer {name} puts out {shape}: a sequence of tokens, but this model does not declare the grid that they "
-            "come from; choose a layer with 4 dimensions"
+            "come from; choose a layer with 4 dimensions, or say it of a module of your own with grid= and prefix="
         )
     cells = tokens.grid[0] * tokens.grid[1]
     if shape[1] not in (cells, cells + tokens.prefix):

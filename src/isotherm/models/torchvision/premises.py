@@ -13,9 +13,7 @@ OWN_TRANSFORM = "the model's own transform"
 """Who declares a detector's input: a part of the model, whatever its weights are."""
 
 
-def names_of(
-    count: int | None, weights: Any, defaults: Mapping[int, Any]
-) -> tuple[list[str] | None, tuple[Premise, ...]]:
+def names_of(count: int, weights: Any, defaults: Mapping[int, Any]) -> tuple[list[str], tuple[Premise, ...]]:
     """Class names, and whose they are: the weights' if their number fits, else those of the data set with that number
     of classes.
 
@@ -23,15 +21,20 @@ def names_of(
         defaults: number of classes -> (name of a data set, weights that were trained on it).
     """
     categories = None if weights is None else weights.meta.get("categories")
-    if categories is not None and count in (None, len(categories)):
+    if categories is not None and count == len(categories):
         return list(categories), (
             Premise(
                 about="class names", value=f"the {len(categories)} of {weights}", source="declared", why="these weights"
             ),
         )
-    if count is None:
-        return None, ()
     if count in defaults:
         data_set, trained = defaults[count]
         return list(trained.meta["categories"]), (names_premise(data_set, count),)
     return numbered(count), ()
+
+
+def imagenet_names() -> list[str]:
+    """The names of ImageNet's 1000 classes."""
+    from torchvision.models import ResNet18_Weights
+
+    return list(ResNet18_Weights.DEFAULT.meta["categories"])

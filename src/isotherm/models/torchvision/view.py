@@ -1,7 +1,7 @@
 """torchvision's models as views: classifiers here; segmentation models and detectors by their own files.
 
-``wrap`` takes a model that the user has, ``load`` a name from torchvision's list. Any other module that maps
-pictures to logits can be wrapped too: its layer is then found by running it once.
+``wrap`` takes a model that the user has, ``load`` a name from torchvision's list. Any other module is read as
+:mod:`isotherm.models.own` reads it, with what weights of torchvision say of its input and names.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import View
-from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError, WeightsError
-from isotherm.models.family import takes_options_of
-from isotherm.models.shared.classifier import ClassifierView, TransformerView, numbered, wrong_channels
+from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
+from isotherm.models.family import class_match, takes_options_of
+from isotherm.models.own.answer import answer_of
+from isotherm.models.own.view import run_once, view_of_module
+from isotherm.models.shared.classifier import ClassifierView, TransformerView
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
-from isotherm.models.shared.dense import DenseView, dense_logits
 from isotherm.models.shared.input_options import InputOptions
 from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import NAMES_CAN_BE_GIVEN, assumed, why_assumed, with_weights_named
@@ -48,9 +49,7 @@ def wrap(
     frames: int | None = None,
     weights: Any = None,
 ) -> View:
-    """A view of a torchvision model, or of any module that maps (b, 3, h, w) to (b, k) logits.
-
-    A module of one's own may also put out logits for every pixel, (b, k, h', w'): then it is read as a segmenter.
+    """A view of a torchvision model, or of any module of one's own, which is read by what it puts out.
 
     Args:
         model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
@@ -117,10 +116,8 @@ def wrap(
     return wrap_classifier(model, options, weights=weights)
 
 
-def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) -> ClassifierView | DenseView:
-    """The view of a classifier, or of a module of one's own that answers for every pixel; the arguments are those of
-    :func:`wrap`.
-    """
+def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) -> View:
+    """The view of a classifier, or of a module of one's own; the arguments are those of :func:`wrap`."""
     from torchvision.models import VisionTransformer
 
     from isotherm.models.torchvision.layers import known_layer, order_of, token_head, token_rule
@@ -129,27 +126,40 @@ def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) ->
         raise AdapterError(
             f"{type(model).__name__} does not map one picture to class logits; isotherm explains classifiers of pictures and clips, segmenters and detectors"
         )
-    linear = _last_linear(model)
     part = None if weights is not None else declaring_part(model)
     preprocess = options.preprocess(preprocess_of(model, weights) if part is None else part.preprocess)
     if isinstance(model, VisionTransformer) and preprocess.size != (model.image_size, model.image_size):
         raise OptionError(
             f"this VisionTransformer reads {model.image_size} x {model.image_size} pixels only, but size is {preprocess.size}; leave size= out"
         )
-    count = _count_of_classes(model, linear)
     source, why = _source_of_input(model, weights, part)
     premises = options.premises(preprocess, source=source, why=why)
+    count = _count_of_classes(model)
+    if count is None:
+        # only running a module that torchvision has not made tells what it puts out
+        raw, fed = run_once(model, preprocess, type(model).__name__)
+        answer = answer_of(raw, fed)
+        if answer.kind != "classes" or class_match(model, "torchvision") is None:
+            return view_of_module(
+                model,
+                options,
+                preprocess,
+                premises=premises,
+                names=lambda count, prepared: _names(count, weights, prepared),
+            )
+        count = int(answer.logits(raw).shape[1])
     names = options.names
     if names is None:
         names, whose = _names(count, weights, preprocess)
         premises += whose
-    elif count is not None:
+    else:
         options.check_names(count, what=f"logits of this {type(model).__name__}", one="logit")
+    linear = _last_linear(model)
     arguments: dict[str, Any] = dict(
         name=f"{type(model).__name__} (torchvision)"
         if type(model).__module__.startswith("torchvision.")
         else type(model).__name__,
-        names=names or (),
+        names=names,
         preprocess=preprocess,
         heads=() if linear is None else (linear,),
         known=known_layer(model),
@@ -159,26 +169,7 @@ def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) ->
     )
     if isinstance(model, VisionTransformer):
         return TransformerView(model, **arguments, **token_head(model))
-    view = ClassifierView(model, **arguments)
-    if not type(model).__module__.startswith("torchvision."):
-        # only running a foreign module tells whether it answers for the picture or for every pixel
-        raw = _run_once(view)
-        dense = dense_logits(raw)
-        if dense is not None:
-            return DenseView(
-                model,
-                name=arguments["name"],
-                names=names or numbered(dense.shape[1]),
-                preprocess=preprocess,
-                premises=premises,
-            )
-        if names is None and isinstance(raw, Tensor) and raw.ndim == 2:
-            count = raw.shape[1]
-    if names is None:
-        # a module of which only running it tells how many classes there are
-        names, whose = _names(count or _count_by_running(view), weights, preprocess)
-        view.names, view.premises = tuple(names or ()), premises + whose
-    return view
+    return ClassifierView(model, **arguments)
 
 
 @takes_options_of(wrap)
@@ -292,7 +283,7 @@ def _assume(view: Any, why: str) -> None:
     view.premises = assumed(named, "input", why, unless=OWN_TRANSFORM)
 
 
-def _names(count: int | None, weights: Any, preprocess: Preparation) -> tuple[list[str] | None, tuple[Premise, ...]]:
+def _names(count: int, weights: Any, preprocess: Preparation) -> tuple[list[str], tuple[Premise, ...]]:
     from torchvision.models import ResNet18_Weights
 
     # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
@@ -315,47 +306,16 @@ def _last_linear(model: nn.Module) -> nn.Module | None:
     return linears[-1] if linears else None
 
 
-def _count_of_classes(model: nn.Module, linear: nn.Module | None) -> int | None:
+def _count_of_classes(model: nn.Module) -> int | None:
     """How many logits the model puts out, where its structure says it."""
     from torchvision.models import SqueezeNet
 
+    if not type(model).__module__.startswith("torchvision."):
+        return None
     if isinstance(model, SqueezeNet):
         return int(model.classifier[1].out_channels)
-    if linear is None or not type(model).__module__.startswith("torchvision."):
-        return None
-    return int(linear.out_features)  # type: ignore[arg-type]
-
-
-def _run_once(view: ClassifierView) -> Any:
-    """What the module itself puts out for a black picture."""
-    import numpy as np
-
-    from isotherm.cam.capture import evaluating
-
-    tensor = view.prepare([np.zeros((*view.preprocess.sample, 3), np.uint8)]).tensor
-    try:
-        with torch.no_grad(), evaluating(view.model):
-            return view.model(tensor)
-    except (IsothermError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # a module of one's own raises anything at all
-        better = wrong_channels(error, view.name, tensor)
-        if better is not None:
-            raise better from error
-        first = (str(error).strip().splitlines() or [""])[0][:200]
-        raise AdapterError(
-            f"{view.name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
-            "(pictures, channels, rows, columns) to logits: give size= if it takes another size, or wrap it in a module that takes pictures alone"
-        ) from error
-
-
-def _count_by_running(view: ClassifierView) -> int:
-    import numpy as np
-
-    from isotherm.cam.capture import evaluating
-
-    with torch.no_grad(), evaluating(view.model):
-        return view.run(view.prepare([np.zeros((*view.preprocess.sample, 3), np.uint8)])).logits.shape[1]
+    linear = _last_linear(model)
+    return None if linear is None else int(linear.out_features)  # type: ignore[arg-type]
 
 
 def _need_torchvision() -> None:

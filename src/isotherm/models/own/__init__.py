@@ -1,0 +1,1 @@
+"""Modules of one's own: anything that takes pictures and comes from no package that isotherm knows."""

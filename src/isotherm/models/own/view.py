@@ -1,0 +1,210 @@
+"""Modules of one's own as views: read as a classifier or a segmenter where their output has the shape of it, and
+otherwise explained by a function of what they put out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from isotherm.cam.capture import evaluating, original_module
+from isotherm.cam.outputs import words_of
+from isotherm.cam.premises import Premise, Source
+from isotherm.cam.view import View
+from isotherm.errors import AdapterError, IsothermError, OptionError
+from isotherm.frame import Size
+from isotherm.models.own.answer import Answer, Output, answer_of
+from isotherm.models.own.raw_view import RawView
+from isotherm.models.shared.calling import PLAIN, Calling
+from isotherm.models.shared.classifier import ClassifierView, numbered, where_it_lives
+from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
+from isotherm.models.shared.dense import DenseView
+from isotherm.models.shared.grids import Tokens
+from isotherm.models.shared.input_options import InputOptions
+from isotherm.models.shared.module_view import no_tokens, put_out
+from isotherm.models.shared.own_transform import Preparation
+from isotherm.models.shared.premises import names_premise
+from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, fed_as_imagenet, size_of
+
+IMAGENET_CLASSES = 1000
+OTHERWISE = "output= names the part with the logits, and target= takes a function of all that the model puts out"
+
+
+def wrap(
+    model: nn.Module,
+    *,
+    names: Sequence[str] | None = None,
+    size: int | Sequence[int] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    geometry: Geometry | None = None,
+    preprocess: Any = None,
+    output: Output = None,
+    grid: Sequence[int] | None = None,
+    prefix: int | None = None,
+) -> View:
+    """A view of any module that takes pictures (b, c, h, w).
+
+    What it puts out is read as a logit for each class where it has the shape (b, k), (b, k, 1, 1) or (b,), and as
+    logits for every pixel where it has the shape (b, k, h, w) with at least a quarter of the input's rows and
+    columns; so is a part that is called ``logits`` or ``out``. Anything else is explained by a function of it.
+
+    Args:
+        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
+        names: class names, one per logit. Without: ImageNet's for 1000 classes of a module that is fed as ImageNet's
+            networks are, which is an assumption and called one; otherwise "class 0", ...
+        size: one side or (h, w) of the input; 224 unless given.
+        mean, std: of pixels in [0, 1]; ImageNet's unless given. What of the input nobody says is an assumption, and is
+            called one in the view's ``premises``.
+        geometry: how a picture of another aspect ratio is fitted, see
+            :data:`isotherm.models.shared.preprocess.Geometry`.
+        preprocess: a callable from a picture to the model's input, in place of size, mean, std and geometry:
+            torchvision's or timm's transforms, an image processor, albumentations, a function. Where its pixels come
+            from is measured.
+        output: which part of the output holds the logits: a key or an attribute's name, an index, or a function.
+        grid: (h, w) of the cells that a layer's tokens are, row by row, where the module does not say it.
+        prefix: how many tokens stand in front of them; 0 unless given.
+
+    Raises:
+        AdapterError: the module cannot be run on such an input.
+        OptionError: options that do not go together.
+    """
+    model = original_module(model)
+    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
+    part = declaring_part(model)
+    prepared = options.preprocess(Preprocess(size=(224, 224), resize=(256, 256)) if part is None else part.preprocess)
+    source, why = _source_of_input(model, part)
+    return view_of_module(
+        model,
+        options,
+        prepared,
+        premises=options.premises(prepared, source=source, why=why),
+        output=output,
+        tokens=token_rule(grid, prefix),
+    )
+
+
+def view_of_module(
+    model: nn.Module,
+    options: InputOptions,
+    prepared: Preparation,
+    *,
+    premises: tuple[Premise, ...],
+    output: Output = None,
+    tokens: Any = no_tokens,
+    names: Any = None,
+) -> View:
+    """The view of a module by what it puts out for one black picture.
+
+    Args:
+        model: eager module.
+        options: what the user says.
+        prepared: how pictures are prepared.
+        premises: of the input.
+        output, tokens: see :func:`wrap` and :class:`isotherm.models.shared.module_view.ModuleView`.
+        names: (number of classes, preparation) -> their names and premises, where the user gives none.
+    """
+    name = type(model).__name__
+    raw, fed = run_once(model, prepared, name)
+    answer = answer_of(raw, fed, output)
+    arguments: dict[str, Any] = dict(name=name, preprocess=prepared, tokens=tokens)
+    if answer.kind == "raw":
+        if options.names is not None:
+            raise OptionError(
+                f"{name} put out {words_of(raw)}, in which isotherm sees no classes, but names were given; say with output= which part of it are the "
+                "logits, or leave names out"
+            )
+        return RawView(model, names=(), premises=premises, example=raw, **arguments)
+    count = int(answer.logits(raw).shape[1])
+    classes: Sequence[str] | None = options.names
+    whose: tuple[Premise, ...] = ()
+    if classes is None:
+        classes, whose = (names or _names)(count, prepared) if answer.kind == "classes" else (numbered(count), ())
+    premises += (*whose, _premise(answer, output))
+    arguments |= dict(names=classes, premises=premises, calling=Calling(logits=answer.logits))
+    view: DenseView | ClassifierView
+    if answer.kind == "pixels":
+        view = DenseView(model, **arguments)
+    else:
+        options.check_names(count, what=f"logits of this {name}", one="logit")
+        linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+        view = ClassifierView(model, heads=linear[-1:], **arguments)
+    view.function_of = "output"
+    return view
+
+
+def token_rule(grid: Sequence[int] | None, prefix: int | None) -> Any:
+    """Input size -> the tokens that the user describes.
+
+    Raises:
+        OptionError: numbers that are no grid, or a prefix without one.
+    """
+    if grid is None:
+        if prefix is not None:
+            raise OptionError(
+                "prefix= is how many tokens stand in front of a grid; give grid=, the (h, w) of its cells, too"
+            )
+        return no_tokens
+    cells = size_of(list(grid) if not isinstance(grid, int) else grid)
+    front = 0 if prefix is None else prefix
+    if not isinstance(front, int) or isinstance(front, bool) or front < 0:
+        raise OptionError(f"prefix is {prefix!r}; expected how many tokens stand in front of the grid, 0 or more")
+    return lambda size: Tokens(front, None, cells)
+
+
+def run_once(model: nn.Module, prepared: Preparation, name: str, calling: Calling = PLAIN) -> tuple[Any, Size]:
+    """What a module puts out for a black picture, and the (h, w) of its input.
+
+    Raises:
+        AdapterError: it cannot be run.
+    """
+    device, dtype = where_it_lives(model)
+    tensor = prepared.batch([np.zeros((*prepared.sample, 3), np.uint8)], device=device, dtype=dtype).tensor
+    try:
+        with torch.no_grad(), evaluating(model):
+            return put_out(model, calling, tensor, name), (int(tensor.shape[-2]), int(tensor.shape[-1]))
+    except (IsothermError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a module of one's own raises anything at all
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise AdapterError(
+            f"{name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
+            "(pictures, channels, rows, columns) to anything: give size= if it takes another size, or wrap it in a module that takes pictures alone"
+        ) from error
+
+
+def _premise(answer: Answer, output: Output) -> Premise:
+    if output is not None:
+        return Premise(about="output", value=answer.words, source="given")
+    return Premise(about="output", value=answer.words, source="assumed", why=f"it has the shape of it; {OTHERWISE}")
+
+
+def _source_of_input(model: nn.Module, part: DeclaringPart | None) -> tuple[Source, str]:
+    """Where the input of a module comes from, and why so: modules do not say what they are fed."""
+    kind = type(model).__name__
+    if part is not None and not part.name:
+        return "declared", f"its own configuration, {part.label}"
+    if part is not None:
+        return (
+            "assumed",
+            f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
+        )
+    return (
+        "assumed",
+        f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}",
+    )
+
+
+def _names(count: int, prepared: Preparation) -> tuple[list[str], tuple[Premise, ...]]:
+    """ImageNet's names for a thousand classes of what is fed as its networks are; otherwise numbers."""
+    # a network that is fed otherwise is hardly one of ImageNet, whatever the number of its classes
+    if count == IMAGENET_CLASSES and fed_as_imagenet(prepared.mean, prepared.std) and find_spec("torchvision"):
+        from isotherm.models.torchvision.premises import imagenet_names
+
+        return imagenet_names(), (names_premise("ImageNet-1k", count),)
+    return (["output"] if count == 1 else numbered(count)), ()

@@ -1,0 +1,94 @@
+"""The layer of a module of one's own: a transformer inside of it is seen, and its tokens may be described."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import nn
+
+from isotherm import explain, open_model
+from isotherm.errors import LayerError, OptionError
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+
+
+class OwnTransformer(nn.Module):
+    """Patches of 16 pixels, a class token in front, torch's own encoder layers; nothing declares the grid."""
+
+    def __init__(self, mixed: bool = False) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 16, 16)
+        self.token = nn.Parameter(torch.zeros(1, 1, 16))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, norm_first=True) for _ in range(3)
+        )
+        self.head = nn.Linear(16, 4)
+        self.mixed = mixed
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        if self.mixed:  # cells in an order that no square can be followed in
+            x = x[:, torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(1))]
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x[:, 0])
+
+
+class Holder(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.fc = nn.Linear(48, 3)
+
+    def forward(self, x):
+        return {"answer": self.fc(self.body(x))}
+
+
+def small_vit(**options):
+    return timm.create_model(
+        "vit_tiny_patch16_224", embed_dim=48, depth=3, num_heads=2, num_classes=0, img_size=64, **options
+    )
+
+
+def test_a_transformer_of_ones_own_is_explained_behind_attention():
+    torch.manual_seed(0)
+    view = open_model(OwnTransformer().eval(), size=(64, 96))
+    choice = view.auto_layers()
+    assert choice.layers[0].startswith("blocks.")
+    assert "CAUTION" not in choice.reason
+    (heatmap,) = explain(view, PICTURE, trust="off")
+    assert heatmap.frame.size == (4, 6)
+
+
+def test_a_transformer_inside_a_module_with_any_output_is_explained_behind_attention():
+    torch.manual_seed(0)
+    net = Holder(small_vit()).eval()
+    maps = explain(net, PICTURE, size=64, target=lambda out: out["answer"][:, 1], trust="off")
+    assert maps[0].meta["layer"].startswith("body.blocks.")
+    assert maps[0].frame.size == (4, 4)
+
+
+def test_any_layer_can_be_named_and_its_tokens_described():
+    torch.manual_seed(0)
+    net = OwnTransformer(mixed=True).eval()
+    with pytest.raises(LayerError, match=r"25 tokens|a sequence of tokens") as caught:
+        explain(net, PICTURE, size=(64, 96), layers="blocks.1", trust="off")
+    assert "grid=" in str(caught.value)
+    (heatmap,) = explain(net, PICTURE, size=(64, 96), layers="blocks.1", trust="off", grid=(4, 6), prefix=1)
+    assert heatmap.frame.size == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prefix": 1}, "prefix= is how many tokens stand in front of a grid; give grid="),
+        ({"grid": (4, 6), "prefix": -1}, "prefix is -1; expected how many tokens"),
+        ({"grid": (4,)}, r"expected one side or \(h, w\)|grid"),
+    ],
+)  # fmt: skip
+def test_numbers_that_describe_no_tokens_are_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        open_model(OwnTransformer().eval(), size=(64, 96), **options)
