@@ -14,10 +14,10 @@ import yaml
 from isotherm.cli import main
 from isotherm.train.anticipation import run
 from isotherm.train.run_folder import read_figures
-from isotherm.train.tracker import Tracker
 from isotherm.train.tracking import Tracking
 from rigs.action_videos import write_actions, write_videos
 from rigs.anticipation import SETTINGS
+from rigs.trackers import KeptTracker
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = {
@@ -35,28 +35,12 @@ SMALL |= {
 SET = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
 
 
-class Heard(Tracker):
-    """Keeps what it is told."""
-
-    def __init__(self, job):
-        self.job, self.rows, self.ends = job, [], []
-
-    def log(self, row):
-        self.rows.append(dict(row))
-
-    def picture(self, name, rgb, step):
-        pass
-
-    def finish(self, *, failed):
-        self.ends.append(failed)
-
-
 @pytest.fixture
 def trackers(monkeypatch):
     made = []
 
     def tracker(self, dpath, recipe, *, job="train"):
-        made.append(Heard(job))
+        made.append(KeptTracker(recipe, job))
         return made[-1]
 
     monkeypatch.setattr(Tracking, "tracker", tracker)

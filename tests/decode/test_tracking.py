@@ -30,6 +30,23 @@ def test_objects_that_cross_keep_their_tracks():
     assert torch.allclose(tracks[1].xy, torch.tensor(left))
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("then", [0, 1])
+def test_the_nearest_pair_does_not_take_the_place_of_another(first, then):
+    """0 -> 2 and 3 -> 5.5. The nearest pair is 3 and 2: who takes it first leaves 0 without a point, 5.5 being too far."""
+    paths = [[(0.0, 0.0), (2.0, 0.0)], [(3.0, 0.0), (5.5, 0.0)]]
+    points = [[paths[first], paths[1 - first]], [paths[then], paths[1 - then]]]
+    tracks = track([Points(torch.tensor([p[t] for p in points[t]])) for t in (0, 1)], most_distance=3.0)
+    assert sorted(one.places for one in tracks) == paths
+
+
+def test_a_far_stray_does_not_take_a_track_from_its_point():
+    """3 -> 2.9, and something new at 100: in sum 0 -> 2.9 and 3 -> 100 are shorter than 3 -> 2.9 and 0 -> 100."""
+    points = [Points(torch.tensor(one)) for one in ([[0.0, 0.0], [3.0, 0.0]], [[2.9, 0.0], [100.0, 0.0]])]
+    tracks = track(points, most_distance=3.0)
+    assert [[x for x, _ in one.xy.tolist()] for one in tracks] == [[0.0], pytest.approx([3.0, 2.9]), [100.0]]
+
+
 def test_an_object_may_be_unseen_for_a_while_and_no_longer():
     path = [(2.0 * t, 5.0) if t not in (3, 4) else None for t in range(8)]
     (one,) = track(moments(path), most_distance=2.0, memory=2)

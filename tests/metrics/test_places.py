@@ -27,9 +27,16 @@ def test_the_nearest_of_several_places_counts_and_missing_ones_do_not():
 
 
 def test_hits_are_within_along_each_axis_and_add_up():
-    found = torch.tensor([[[9.0, 9.0], [2.0, 2.0], [0.0, 0.0]], [[9.0, 9.0], [NAN, NAN], [2.0, -2.1]]])
-    hits = hit_at(found, torch.zeros(2, 1, 2), within=2.0)
-    assert hits.tolist() == [[False, True, True], [False, False, False]]
+    found = torch.tensor(
+        [
+            [[9.0, 9.0], [2.0, 2.0], [0.0, 0.0]],
+            [[9.0, 9.0], [NAN, NAN], [2.0, -2.1]],
+            [[0.0, 1.0], [9.0, 9.0], [NAN, NAN]],
+        ]
+    )
+    hits = hit_at(found, torch.zeros(3, 1, 2), within=2.0)
+    # of the last the second and third candidates are wrong, and the first three hold the right one still
+    assert hits.tolist() == [[False, True, True], [False, False, False], [True, True, True]]
     with pytest.raises(OptionError, match="within is 0"):
         hit_at(found, torch.zeros(2, 1, 2), within=0)
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from isotherm.data.tabletop import BOUNDS, COLOURS, KINDS, ORTHOGRAPHIC, PERSPECTIVE, make_tabletop
+from isotherm.data.tabletop.blocks import scatter_blocks
+from isotherm.data.tabletop.instructions import all_instructions
 from isotherm.data.tabletop.table import HELD_OUT
 from isotherm.decode import lift_orthographic, lift_perspective
 from isotherm.errors import OptionError
@@ -96,6 +98,58 @@ def test_every_relation_has_one_meaning(tables):
                 assert instruction.block is not None
                 assert table.blocks[instruction.block].colour not in instruction.text
                 assert instruction.point == table.blocks[instruction.block].centre
+
+
+# the direction of each side as the operator sees it, counted from x to the right towards y away from them
+DIRECTIONS = {"left of": 180.0, "right of": 0.0, "in front of": -90.0, "behind": 90.0}
+
+
+def off_direction(side: str, block, reference) -> tuple[float, float]:
+    """(by how many degrees a block lies off a side of another, how far it is), by their poses."""
+    dx, dy, _ = np.subtract(block.centre, reference.centre)
+    turned = (np.degrees(np.arctan2(dy, dx)) - DIRECTIONS[side] + 180) % 360 - 180
+    return abs(turned), float(np.hypot(dx, dy))
+
+
+def test_no_second_block_lies_on_the_side_that_a_relation_names():
+    """Of all pairs and sides of 300 tables: who is within 45 degrees of a side lies there. One alone is named, clearly."""
+    named = unnamed = 0
+    for seed in range(300):
+        blocks = scatter_blocks(np.random.default_rng(seed))
+        texts = {i.text: i for i in all_instructions(blocks)}
+        for reference in blocks:
+            others = [b for b in blocks if b is not reference]
+            for side in DIRECTIONS:
+                angle, far = np.array([off_direction(side, b, reference) for b in others]).T
+                there = [b for b, degrees in zip(others, angle, strict=True) if degrees < 45]
+                # how much farther along the side than across it, in metres; within 3 cm it is not clear
+                more = far * (np.cos(np.radians(angle)) - np.sin(np.radians(angle)))
+                clear = len(there) == 1 and not (np.abs(more) < 0.03).any()
+                one = texts.get(f"pick the one {side} the {reference.colour} block")
+                assert (one is not None) == clear
+                named, unnamed = named + clear, unnamed + (len(there) > 1)
+                if one is not None:
+                    assert one.point == there[0].centre
+    assert min(named, unnamed) > 500
+
+
+def test_places_lie_on_the_side_that_they_name_and_are_free(tables):
+    checked = 0
+    for table in tables:
+        blocks = {b.colour: b for b in table.blocks}
+        for instruction in (i for i in table.instructions if i.kind == "place"):
+            side, _, colour = instruction.text.removeprefix("put it ").removesuffix(" one").partition(" the ")
+            reference = blocks[colour]
+            dx, dy, _ = np.subtract(instruction.point, reference.centre)
+            assert np.degrees(np.arctan2(dy, dx)) == pytest.approx(DIRECTIONS[side], abs=0.1)
+            gaps = [
+                np.hypot(*np.subtract(instruction.point, b.centre)[:2]) - np.hypot(*b.half[:2]) for b in blocks.values()
+            ]
+            assert min(gaps) > 0.045
+            assert gaps[list(blocks).index(colour)] == pytest.approx(0.09, abs=1e-6)
+            assert max(map(abs, instruction.point)) < 0.5
+            checked += 1
+    assert checked > 50
 
 
 def test_truth_is_lifted_back_to_where_it_is(tables):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +39,7 @@ def test_diagrams_and_a_page_of_the_best_and_the_worst(tmp_path, maps):
 
     def entry(number):
         asked.append(number)
-        picture = np.full((48, 64, 3), 80, np.uint8)
+        picture = np.full((48, 64, 3), 40 * number, np.uint8)
         return ReportEntry(picture, (Heatmap(logits[number], FRAME, "logits"),), title=f"instruction {number}")
 
     written = write_place_pages(report, entry, tmp_path, count=2, command="isotherm eval grounding")
@@ -45,6 +49,13 @@ def test_diagrams_and_a_page_of_the_best_and_the_worst(tmp_path, maps):
     page = written[-1].read_text()
     assert "best: instruction 1, off by 1.0 px" in page
     assert page.index("worst: instruction 4, off by 25.0 px") < page.index("worst: instruction 2, off by 9.0 px")
+    # under every title lies the picture of its own number
+    shown = re.findall(r'<img alt="(?:best|worst): instruction (\d), [^"]*" src="data:image/jpeg;base64,([^"]+)"', page)
+    assert [int(number) for number, _ in shown] == asked
+    for number, encoded in shown:
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+            assert picture.size == (64, 48)
+            assert np.abs(np.asarray(picture).astype(int) - 40 * int(number)).max() <= 2
     for path in written[:-1]:
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 10

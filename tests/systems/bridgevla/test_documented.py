@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from isotherm.systems.bridgevla import (
     visualize_points_and_heatmap,
 )
 from isotherm.systems.bridgevla.figures import sheet
+from oracles.heads import convex_upsample
 
 
 @pytest.fixture
@@ -114,3 +116,16 @@ def test_upsampling_of_the_published_width():
     with torch.device("meta"):
         upsampler = ConvexUpSample(in_dim=2048, out_dim=1, up_ratio=14)
         assert upsampler(torch.randn(1, 2048, 16, 16)).shape == (1, 1, 224, 224)
+
+
+def test_upsampling_with_weights():
+    """The documented call on fewer features; the numbers are those of the published formula, cell by cell."""
+    upsampler = ConvexUpSample(in_dim=6, out_dim=1, up_ratio=14, padding="zeros").eval()
+    features = torch.randn(1, 6, 3, 4)
+    with torch.no_grad():
+        values, weights = upsampler.net_out(features)[0], upsampler.net_mask(features)[0]
+        maps = upsampler(features)
+    assert maps.shape == (1, 1, 42, 56)
+    expected = convex_upsample(values.double().numpy(), weights.double().numpy(), 14, 3, 0.1, "zeros")
+    assert np.abs(maps[0].numpy() - expected).max() < 1e-6
+    assert maps.std() > 1e-3

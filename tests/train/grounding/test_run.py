@@ -17,7 +17,9 @@ from isotherm.train.grounding.predict import predict_grounding
 from isotherm.train.grounding.run import METRICS, recipe_from, train_run, usage_of
 from isotherm.train.recipe_module import RecipeModule
 from isotherm.train.run_folder import read_figures
+from isotherm.train.tracking import Tracking
 from rigs.grounding import plain_recipe, tiny_folder
+from rigs.trackers import KeptTracker
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,65 @@ def test_a_run_learns_is_killed_and_ends_in_the_same_bits(folder, tmp_path, monk
     assert len(list((tmp_path / "whole" / "pictures").glob("*.jpg"))) == 2
     # finished runs are left as they are
     assert train_run(recipe, tmp_path / "whole", root=tmp_path).calibration.temperature == evaluation["temperature"]
+
+
+@pytest.fixture
+def trackers(monkeypatch):
+    """The trackers that are made in place of Weights & Biases."""
+    made = []
+
+    def tracker(self, dpath, recipe, *, job="train"):
+        assert self.to == "wandb"
+        made.append(KeptTracker(recipe, job))
+        return made[-1]
+
+    monkeypatch.setattr(Tracking, "tracker", tracker)
+    return made
+
+
+def test_a_tracker_is_told_every_figure_and_how_each_part_of_the_run_ended(folder, tmp_path, monkeypatch, trackers):
+    monkeypatch.setattr(run, "EXTREMES", 1)
+    plain = plain_recipe(folder) | {"tracking": {"to": "wandb", "project": "tables"}}
+    plain["training"] |= {"steps": 4, "keep_every": 2}
+    recipe = recipe_from(plain)
+
+    def killed(message):
+        if "validation at step 4" in str(message):
+            raise JobCancelled("killed")
+
+    with pytest.raises(JobCancelled):
+        train_run(recipe, tmp_path / "run", root=tmp_path, say=killed)
+    train_run(recipe, tmp_path / "run", root=tmp_path)
+    first, second = trackers
+    assert (first.ends, second.ends) == ([True], [False])
+    assert first.recipe == second.recipe == recipe.deciding()
+    assert first.recipe["training"]["steps"] == 4
+    assert {1, 2, 3} <= {row["step"] for row in first.rows}
+    # it goes on from what was kept at step 2, and is told what the run's own file has
+    kept = [row for row in read_figures(tmp_path / "run" / "metrics.csv") if row["step"] > 2]
+    assert {"loss", "validation err_px"} <= {key for row in kept for key in row}
+    assert len(second.rows) == len(kept)
+    for told, row in zip(second.rows, kept, strict=True):
+        assert {key: told[key] for key in row} == pytest.approx(row, rel=1e-5)
+    assert [(name, step) for name, _, step in second.pictures] == [("best-1", 4), ("worst-1", 4)]
+    for name, rgb, _ in second.pictures:
+        with Image.open(tmp_path / "run" / "pictures" / f"{name}.jpg") as file:
+            assert np.array_equal(rgb, np.asarray(file.convert("RGB")))
+    assert first.pictures == []
+
+
+def test_tensorboard_gets_what_a_run_logs(folder, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    plain = plain_recipe(folder) | {"tracking": {"to": "tensorboard"}}
+    plain["training"]["steps"] = 2
+    plain["data"] |= {"validation": [], "hold_out": 0.0}
+    train_run(recipe_from(plain), tmp_path / "run", root=tmp_path)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    kept = [row["loss"] for row in read_figures(tmp_path / "run" / "metrics.csv") if "loss" in row]
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [
+        (i + 1, pytest.approx(v)) for i, v in enumerate(kept)
+    ]
 
 
 def test_low_rank_matrices_are_trained_beside_weights_that_stay(folder, tmp_path):

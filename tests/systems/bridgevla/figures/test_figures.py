@@ -57,11 +57,29 @@ def pixels(figure) -> np.ndarray:
     return np.asarray(Image.open(file).convert("RGB"))
 
 
+SHOWN = {
+    "grey": PHOTO.convert("L").convert("RGB"),
+    "transparent array": Image.composite(PHOTO, Image.new("RGB", PHOTO.size, "white"), Image.new("L", PHOTO.size, 128)),
+}
+"""What is to be seen of a picture; of the others the photo. What shines through is white."""
+
+
+def drawn_pictures(figure) -> list[np.ndarray]:
+    """The pixels of every panel, without what lies over them."""
+    return [np.asarray(axes.images[0].get_array()).astype(int) for axes in figure.axes if axes.images]
+
+
 @each
 @pytest.mark.parametrize("picture", PICTURES)
 def test_any_picture(name, picture):
-    figure = DRAWN[name](PICTURES[picture], TARGET[0])
-    assert all(len(axes.images) == 1 for axes in figure.axes if axes.get_title(loc="left"))
+    """Every panel shows the pixels that the picture has, whatever form it came in."""
+    found = drawn_pictures(DRAWN[name](PICTURES[picture], TARGET[0]))
+    expected = drawn_pictures(DRAWN[name](SHOWN.get(picture, PHOTO), TARGET[0]))
+    assert len(found) == len(expected) > 2
+    assert max(np.abs(a - b).max() for a, b in zip(found, expected, strict=True)) <= 2
+    # the first is the picture itself, made larger
+    larger = SHOWN.get(picture, PHOTO).resize((480, 360), Image.Resampling.LANCZOS)
+    assert np.abs(found[0] - np.asarray(larger).astype(int)).max() <= 2
 
 
 @each
@@ -123,6 +141,22 @@ def test_nothing_stays_open_and_nothing_grows(name, new_objects):
 def test_several_maps_where_one_belongs_are_refused(name):
     with pytest.raises(ShapeError, match=r"shape \(3, 24, 32\).*heatmaps\[0, 0\].*visualize_multi_view_heatmaps"):
         DRAWN[name](PHOTO, LOGITS.expand(3, -1, -1))
+
+
+@each
+def test_logits_below_zero_are_drawn_as_the_map_that_they_are(name):
+    """The strongest cell is the least negative one, and shows; nothing is cut off at zero."""
+    grey = Image.new("RGB", (64, 48), (128, 128, 128))
+    logits = (TARGET[0] / TARGET.max()) * 9 - 10
+    assert logits.max() < 0
+    panel = {"points": 2, "boxes": 2, "views": 2, "comparison": 1}[name]
+    shown = drawn_pictures(DRAWN[name](grey, logits))[panel]
+    h, w, _ = shown.shape
+    apart = np.abs(shown - 128).sum(-1)
+    ys, xs = np.nonzero(apart > 0.7 * apart.max())
+    assert apart.max() > 60
+    assert (xs.mean() / w * 32, ys.mean() / h * 24) == pytest.approx((20.5, 8.5), abs=1)
+    assert len(ys) < 0.2 * h * w
 
 
 def test_a_peak_is_drawn_where_it_is():
