@@ -38,7 +38,7 @@ def test_hits_are_within_along_each_axis_and_add_up():
     # of the last the second and third candidates are wrong, and the first three hold the right one still
     assert hits.tolist() == [[False, True, True], [False, False, False], [True, True, True]]
     with pytest.raises(OptionError, match="within is 0"):
-        hit_at(found, torch.zeros(2, 1, 2), within=0)
+        hit_at(found, torch.zeros(3, 1, 2), within=0)
 
 
 def test_likelihood_by_hand():
