@@ -66,6 +66,7 @@ export class Stage {
     this.note = make("div", "silent");
     this.cross = make("div", "cross");
     for (const layer of [this.boxLayer, this.pinLayer, this.cross]) layer.ariaHidden = "true";
+    this.boxLayer.translate = false; // names of what was found
     this.note.hidden = this.cross.hidden = true;
     root.append(this.base, this.over, this.boxLayer, this.pinLayer, this.note, this.cross);
     if (options.tools !== false) root.append(this.makeTools());

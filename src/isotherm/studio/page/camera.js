@@ -29,7 +29,7 @@ export function mountCamera(root, ctx) {
     mounted = camera ? new StudioCamera(body, ctx, camera) : new OwnCamera(body, ctx);
   };
   if (cameras.length) {
-    const select = el("select", { id: "camera-which" }, el("option", { value: "" }, "this browser’s camera"), ...cameras.map((one) => el("option", { value: one.id }, `${one.name} (of the studio’s machine)`)));
+    const select = el("select", { id: "camera-which" }, el("option", { value: "" }, "this browser’s camera"), ...cameras.map((one) => el("option", { value: one.id, translate: false }, `${one.name} (of the studio’s machine)`)));
     select.addEventListener("change", () => show(select.value));
     select.value = cameras[0].id;
     root.append(el("label", { class: "field" }, el("span", { class: "label", text: "Camera" }), select));
@@ -213,7 +213,7 @@ class StudioCamera {
     this.shownAt = 0;
     this.image = el("img", { class: "frame", alt: `What ${camera.name} shows` });
     const models = ctx.state.models.filter((/** @type {any} */ one) => one.kind !== "question");
-    this.model = el("select", { id: "camera-model" }, ...models.map((/** @type {any} */ one) => el("option", { value: one.name }, one.title ?? one.name)));
+    this.model = el("select", { id: "camera-model" }, ...models.map((/** @type {any} */ one) => el("option", { value: one.name, translate: false }, one.title ?? one.name)));
     this.model.value = models.find((/** @type {any} */ one) => one.kind === "detector")?.name ?? models[0]?.name;
     this.classes = el("input", { type: "text", id: "camera-classes", placeholder: "person, red cup, dog" });
     this.words = el("label", { class: "field" }, el("span", { class: "label", text: "Look for" }), this.classes);

@@ -72,9 +72,9 @@ export function histogramChart(name, below, counts, edges) {
 
 /**
  * A table with a caption; the first cell of each row names it.
- * @param {string} caption @param {string[]} heads @param {(string | number)[][]} rows
+ * @param {string} caption @param {string[]} heads @param {(string | number)[][]} rows @param {boolean} [own] whether the names of rows are the page's own words
  */
-export function tableOf(caption, heads, rows) {
+export function tableOf(caption, heads, rows, own = true) {
   return el("table", { class: "figures" }, el("caption", { text: caption }), el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))),
-    el("tbody", {}, ...rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row", text: name }), ...cells.map((text) => el("td", { class: "num", text }))))));
+    el("tbody", {}, ...rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row", translate: own, text: name }), ...cells.map((text) => el("td", { class: "num", text }))))));
 }

@@ -81,8 +81,8 @@ class Comparing {
 
   /** @param {string} mode */
   makeOptions(mode) {
-    const select = (/** @type {[string, string][]} */ choices, /** @type {string} */ value, /** @type {(value: string) => void} */ set) => {
-      const node = el("select", { on: { change: (/** @type {any} */ event) => set(event.target.value) } }, ...choices.map(([key, text]) => el("option", { value: key }, text)));
+    const select = (/** @type {[string, string][]} */ choices, /** @type {string} */ value, /** @type {(value: string) => void} */ set, own = true) => {
+      const node = el("select", { on: { change: (/** @type {any} */ event) => set(event.target.value) } }, ...choices.map(([key, text]) => el("option", { value: key, translate: own }, text)));
       node.value = value;
       return node;
     };
@@ -91,7 +91,7 @@ class Comparing {
       Object.assign(this.looks, { style: name, opacity: this.settings.styles[name].opacity });
       opacity.value = String(Math.round(100 * this.looks.opacity));
       this.draw();
-    });
+    }, false);
     const boxes = field("Boxes", el("input", { type: "checkbox", checked: this.looks.boxes, on: { change: (/** @type {any} */ event) => { this.looks.boxes = event.target.checked; this.draw(); } } }), { inline: true });
     const nodes = [field("Opacity", opacity), ...(mode === "difference" ? [] : [field("Style", style), field("Scale", select(/** @type {[string, string][]} */ ([["map", "of each map"], ["all", "shared by all of one kind"]]), this.share, (/** @type {string} */ value) => { this.share = value; this.draw(); }))])];
     if (mode === "grid") {
@@ -99,7 +99,7 @@ class Comparing {
       nodes.push(field("Columns by", select(traits, this.across, (value) => { this.across = value; this.fill(); })), field("Rows by", select(traits, this.down, (value) => { this.down = value; this.fill(); })));
     } else if (this.entries.length > 2) {
       const names = /** @type {[string, string][]} */ (this.entries.map(({ title }, i) => [String(i), title]));
-      ["First", "Second"].forEach((text, side) => nodes.push(field(text, select(names, String(this.pair[side]), (value) => { this.pair[side] = Number(value); this.show(mode); }), { name: "side" })));
+      ["First", "Second"].forEach((text, side) => nodes.push(field(text, select(names, String(this.pair[side]), (value) => { this.pair[side] = Number(value); this.show(mode); }, false), { name: "side" })));
     }
     if (mode === "difference") {
       const [a, b] = this.two();
@@ -142,13 +142,13 @@ class Comparing {
   /** @param {Entry} entry @param {{difference?: boolean}} [how] */
   makeFigure(entry, how) {
     const { stage, out } = this.makePane(entry, how);
-    return el("figure", {}, stage.root, el("figcaption", {}, el("b", { text: entry.title }), how?.difference ? null : badgeOf(entry.map, this.entries.map(({ map }) => map)), out));
+    return el("figure", {}, stage.root, el("figcaption", {}, el("b", { translate: false, text: entry.title }), how?.difference ? null : badgeOf(entry.map, this.entries.map(({ map }) => map)), out));
   }
 
   makeGrid() {
     const { columns, rows, cells } = arranged(this.entries, this.across, this.down);
-    const head = el("thead", { hidden: !this.across }, el("tr", {}, this.down ? el("td", {}) : null, ...columns.map((text) => el("th", { scope: "col", text: text || "none" }))));
-    const body = rows.map((text, i) => el("tr", {}, this.down ? el("th", { scope: "row", text: text || "none" }) : null, ...cells[i].map((entries) => el("td", {}, el("div", { class: this.across ? "" : "beside-each-other" }, ...entries.map((entry) => this.makeFigure(entry)))))));
+    const head = el("thead", { hidden: !this.across }, el("tr", {}, this.down ? el("td", {}) : null, ...columns.map((text) => el("th", { scope: "col", translate: this.across === "method", text: text || "none" }))));
+    const body = rows.map((text, i) => el("tr", {}, this.down ? el("th", { scope: "row", translate: this.down === "method", text: text || "none" }) : null, ...cells[i].map((entries) => el("td", {}, el("div", { class: this.across ? "" : "beside-each-other" }, ...entries.map((entry) => this.makeFigure(entry)))))));
     const table = el("table", { class: "compare-grid", css: { "min-width": `${190 * columns.length + (this.down ? 110 : 0)}px` } }, head, el("tbody", {}, ...body));
     return el("div", { class: "compare-scroll", tabIndex: 0, role: "region", "aria-label": "Maps beside each other" }, table);
   }
@@ -168,15 +168,15 @@ class Comparing {
       place.setAttribute("aria-valuetext", `${Math.round(Number(place.value) / 10)} percent from the left`);
     };
     cut();
-    const caption = (/** @type {{entry: Entry, out: HTMLElement}} */ { entry, out }) => el("span", {}, el("b", { text: entry.title }), " ", out);
+    const caption = (/** @type {{entry: Entry, out: HTMLElement}} */ { entry, out }) => el("span", {}, el("b", { translate: false, text: entry.title }), " ", out);
     return el("figure", { class: "slider", css: { "--aspect": String(a.picture.w / a.picture.h) } }, el("div", { class: "over-each-other" }, below.stage.root, above.stage.root, line), place, el("figcaption", { class: "ends" }, caption(below), caption(above)));
   }
 
   makeDifference() {
     const [a, b] = this.two(), map = differenceOf(a.map, b.map, a.picture, this.rule);
     const figure = this.makeFigure({ ...a, title: map.label, map }, { difference: true });
-    const rule = `${a.title} less ${b.title}. ${RULES[this.rule]} The colours reach from ${numberText(map.low)} (the second is stronger) to ${numberText(map.high)} (the first is stronger).`;
-    return el("div", { class: "sides" }, figure, el("div", {}, el("p", { class: "hint", text: map.silent ? "The two maps do not differ." : rule }), this.makeLegend(map, a.picture)));
+    const rule = ` ${RULES[this.rule]} The colours reach from ${numberText(map.low)} (the second is stronger) to ${numberText(map.high)} (the first is stronger).`;
+    return el("div", { class: "sides" }, figure, el("div", {}, el("p", { class: "hint" }, ...(map.silent ? ["The two maps do not differ."] : [el("span", { translate: false, text: `${a.title} less ${b.title}.` }), rule])), this.makeLegend(map, a.picture)));
   }
 
   /** The colours of a difference, from end to end. @param {MapData} map @param {any} picture */

@@ -48,6 +48,6 @@ export class Comparison {
   draw() {
     this.root.hidden = !this.parts.length;
     const go = el("button", { type: "button", class: "tool strong", disabled: this.parts.length < 2, on: { click: doing(() => this.open()) } }, this.parts.length < 2 ? "Compare: add another one" : `Compare ${this.parts.length}`);
-    this.root.replaceChildren(go, ...this.parts.map((part) => el("span", { class: "part" }, el("span", { text: part.title }), el("button", { type: "button", class: "close", "aria-label": `Take ${part.title} out of the comparison`, on: { click: () => this.remove(part) } }, "×"))));
+    this.root.replaceChildren(go, ...this.parts.map((part) => el("span", { class: "part" }, el("span", { translate: false, text: part.title }), el("button", { type: "button", class: "close", "aria-label": `Take ${part.title} out of the comparison`, on: { click: () => this.remove(part) } }, "×"))));
   }
 }

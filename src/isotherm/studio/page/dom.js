@@ -184,37 +184,18 @@ export function copyable(text, name = "text") {
 }
 
 /**
- * A technical word with its explanation, which a button beside it shows.
- * @param {string} word
- * @param {string} text
- * @returns {[HTMLButtonElement, HTMLParagraphElement]} the button, and the explanation to put below
- */
-export function term(word, text) {
-  const id = `term-${(terms += 1)}`;
-  const note = el("p", { class: "term", id, text, hidden: true });
-  const button = el("button", { type: "button", class: "what", "aria-expanded": "false", "aria-controls": id, "aria-label": `What is meant by ${word}?` }, "?");
-  button.addEventListener("click", () => {
-    note.hidden = !note.hidden;
-    button.setAttribute("aria-expanded", String(!note.hidden));
-  });
-  return [button, note];
-}
-let terms = 0;
-
-/**
- * A form's field: its label, its control, and the explanation of its word where there is one.
+ * A form's field: its label and its control; technical words in them are explained by terms.js.
  * @param {string} label
  * @param {HTMLElement} control
- * @param {{help?: string, hint?: string, name?: string, inline?: boolean}} [how]
+ * @param {{hint?: string, name?: string, inline?: boolean}} [how]
  * @returns {HTMLDivElement}
  */
-export function field(label, control, { help, hint, name, inline } = {}) {
+export function field(label, control, { hint, name, inline } = {}) {
   control.id ||= `field-${(fields += 1)}`;
-  const [button, note] = help ? term(label.toLowerCase(), help) : [null, null];
   const below = hint ? el("p", { class: "hint", id: `${control.id}-hint`, text: hint }) : null;
   if (below) control.setAttribute("aria-describedby", below.id);
-  if (inline) return el("div", { class: "field inline", "data-field": name ?? "" }, el("label", { class: "tick" }, control, el("span", { text: label })), button, note, below);
-  const words = el("div", { class: "label" }, el("label", { for: control.id, text: label }), button);
-  return el("div", { class: "field", "data-field": name ?? "" }, words, control, note, below);
+  if (inline) return el("div", { class: "field inline", "data-field": name ?? "" }, el("label", { class: "tick" }, control, el("span", { text: label })), below);
+  const words = el("div", { class: "label" }, el("label", { for: control.id, text: label }));
+  return el("div", { class: "field", "data-field": name ?? "" }, words, control, below);
 }
 let fields = 0;

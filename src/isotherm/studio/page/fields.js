@@ -1,5 +1,5 @@
 /* The fields of the form, one function each, as fieldsFor names them. */
-import { dialog, doing, el, fail, field, say, term } from "./dom.js";
+import { dialog, doing, el, fail, field, say } from "./dom.js";
 import { plainLabel } from "./names.js";
 import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf, takes } from "./options.js";
 
@@ -11,18 +11,6 @@ const KINDS = /** @type {Record<string, string>} */ ({
   classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "says which class each pixel is of",
   question: "answers questions about pictures", auto: "takes the best that is installed",
 });
-const WORDS = {
-  model: "A program that learned from many pictures to say what is in one.",
-  methods: "A method is the formula that turns what went on in the model into a heatmap: a value for each place, higher where the place speaks more for what is explained. Without a choice, the best for this kind of model is taken; with several, their maps stand side by side.",
-  parts: "A finding is a box with a class. Class: why it has this class. Box: why its box is where it is. Mask: why its outline is so. All: everything at once. Below: one side of the box, its width, height or size, or why there is anything at all (objectness).",
-  style: "How pictures are drawn that are saved as files; what you see here has its own controls.",
-  layers: "A network works in steps, its layers; early ones see edges, late ones see things. The map is read at a late one.",
-  fuse: "How the maps of several layers become one: their mean, or the largest value at each place. A map each: they stand side by side, to be compared.",
-  confidence: "How sure a detector is of a finding, from 0 to 1; findings below it are left out.",
-  smooth: "Less noise at the price of sharpness. Principal direction: what most channels of a layer have in common. Changed copies: the mean over mirrored and brighter copies of the picture.",
-  trust: "Whether to believe a map: what it marks is taken away step by step, and the model should mind that more than if random places went; and with random weights the map should change.",
-  device: "What computes: cpu is the processor, cuda a graphics card; auto takes the fastest.",
-};
 
 /** Makes the fields of a form. */
 export class Fields {
@@ -45,18 +33,18 @@ export class Fields {
   more(has) {
     return this.made(has, [
       ["model", () => this.second()], ["layers", () => this.layers()],
-      ["confidence", () => this.text("confidence", "Confidence", { help: WORDS.confidence, inputMode: "decimal", placeholder: "0.25" })],
-      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "mean"], ["max", "largest"], ["none", "a map each"]], WORDS.fuse)],
-      ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]], WORDS.smooth)],
-      ["trust", () => this.choice("trust", "Check", [["fast", "fast"], ["full", "full"], ["off", "off"]], WORDS.trust)],
+      ["confidence", () => this.text("confidence", "Confidence", { inputMode: "decimal", placeholder: "0.25" })],
+      ["fuse", () => this.choice("fuse", "Several layers", [["mean", "average"], ["max", "largest"], ["none", "a map each"]])],
+      ["smooth", () => this.choice("smooth", "Smoothing", [["none", "none"], ["eigen", "principal direction"], ["augment", "changed copies"], ["both", "both"]])],
+      ["trust", () => this.choice("trust", "Check", [["fast", "fast"], ["full", "full"], ["off", "off"]])],
       ["together", () => this.tick("together", "All pictures in one question")],
-      ["style", () => this.choice("style", "Saved style", this.styles(), WORDS.style)],
+      ["style", () => this.choice("style", "Saved style", this.styles())],
       ["showBoxes", () => this.tick("showBoxes", "Show boxes in saved pictures")],
       ["renormalise", () => this.tick("renormalise", "Each box by its own strongest value")],
       ["sharedScale", () => this.tick("sharedScale", "One colour scale for all pictures")],
-      ["size", () => this.text("size", "Input size", { help: "How large the picture is made for the model: one number such as 640, or height x width such as 480x640. Empty: the model’s own.", placeholder: "640" })],
-      ["device", () => this.choice("device", "Device", (this.ask.state.devices ?? ["auto"]).map((/** @type {string} */ one) => [one, one]), WORDS.device)],
-      ["seed", () => this.text("seed", "Seed", { help: "Where random numbers begin: the same seed gives the same map.", placeholder: "0", inputMode: "numeric" })],
+      ["size", () => this.text("size", "Input size", { placeholder: "640" })],
+      ["device", () => this.choice("device", "Device", (this.ask.state.devices ?? ["auto"]).map((/** @type {string} */ one) => [one, one]))],
+      ["seed", () => this.text("seed", "Seed", { placeholder: "0", inputMode: "numeric" })],
     ]);
   }
 
@@ -69,12 +57,12 @@ export class Fields {
 
   model() {
     const models = /** @type {Model[]} */ (this.ask.state.models), now = this.ask.model;
-    const select = this.select("ask-model", models.map((one) => [one.name, titleOf(one) + (one.error ? " (cannot be opened)" : "")]), this.form.model, (name) => {
+    const select = this.select("ask-model", models.map((one) => [one.name, titleOf(one) + (one.error ? " (cannot be opened)" : ""), "name"]), this.form.model, (name) => {
       this.ask.set({ model: name, layers: [], methods: [], what: "auto", box: null, parts: ["class"], answerPart: "" });
       this.ask.turned = null;
       this.ask.draw();
     });
-    const made = field("Model", select, { help: WORDS.model, hint: sentence(now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}`), name: "model" });
+    const made = field("Model", select, { hint: sentence(now?.error ?? now?.why ?? `It ${KINDS[now?.kind ?? ""] ?? "says what it sees"}`), name: "model" });
     const { turned } = this.ask;
     if (turned) made.append(el("p", { class: "turned" }, `${turned.text} `, el("button", { type: "button", class: "link", id: "ask-back", on: { click: () => this.ask.turnBack() } }, `Back to ${turned.form.model}`)));
     return made;
@@ -119,7 +107,7 @@ export class Fields {
     const detector = isDetector(this.ask.model);
     return el("div", { class: "chips", role: "group", "aria-label": "Seen in the picture shown" }, ...labels.slice(0, 12).map((label, i) => {
       const on = boxes[i] && detector ? form.what === "box" && String(form.box) === String(boxes[i]) : form.what === "class" && form.cls === plainLabel(label);
-      return el("button", { type: "button", class: "chip", "aria-pressed": String(on), id: `ask-chip-${i}`, on: { click: () => {
+      return el("button", { type: "button", class: "chip", translate: false, "aria-pressed": String(on), id: `ask-chip-${i}`, on: { click: () => {
         if (on) this.ask.set({ what: "auto", box: null, cls: "" });
         else if (boxes[i]) {
           this.ask.on.onlyShown();
@@ -161,11 +149,10 @@ export class Fields {
         this.ask.set({ parts: now.size ? [...now] : ["class"] });
         this.ask.draw();
       });
-      return el("label", { class: "tick", title: text }, input, el("span", { text: name }));
+      return el("div", { class: "ticked" }, el("label", { class: "tick", title: text }, input, el("span", { text: name })));
     };
     const open = sides.some(([name]) => several.has(name));
-    const [help, note] = term("what of a finding", WORDS.parts);
-    return el("fieldset", { "data-field": "parts" }, el("legend", {}, "What of a finding ", help), note, el("div", { class: "choices" }, ...main.map(tick)),
+    return el("fieldset", { "data-field": "parts" }, el("legend", {}, "What of a finding"), el("div", { class: "choices" }, ...main.map(tick)),
       el("details", { class: "quiet", open, "data-key": "sides" }, el("summary", {}, "A side of its box, or a measure"), el("div", { class: "choices" }, ...sides.map(tick))));
   }
 
@@ -178,7 +165,7 @@ export class Fields {
     const { words } = this.ask.offered;
     const row = words.length ? el("div", { class: "chips", role: "group", "aria-label": "Words of the answer" }, ...words.map(({ text }, i) => {
       const word = text.trim(), on = now === `word:${word}`;
-      return el("button", { type: "button", class: "chip", id: `ask-word-${i}`, "aria-pressed": String(on), on: { click: () => (on ? (this.ask.set({ answerPart: "" }), this.ask.draw()) : this.ask.pickWord(word)) } }, word);
+      return el("button", { type: "button", class: "chip", translate: false, id: `ask-word-${i}`, "aria-pressed": String(on), on: { click: () => (on ? (this.ask.set({ answerPart: "" }), this.ask.draw()) : this.ask.pickWord(word)) } }, word);
     })) : null;
     return el("div", { class: "group" }, field("Explain of the answer", select, { name: "answerPart" }), row);
   }
@@ -201,9 +188,9 @@ export class Fields {
         this.ask.set({ methods });
         summary.textContent = words();
       });
-      return el("label", { class: "tick", title: one.line ?? one.text ?? "" }, input, el("span", { text: one.title ?? one.name }));
+      return el("div", { class: "ticked" }, el("label", { class: "tick" }, input, el("span", { text: one.title ?? one.name })));
     }));
-    return this.folding("Method", summary, list, WORDS.methods, "methods");
+    return this.folding("Method", summary, list, "methods");
   }
 
   layers() {
@@ -214,31 +201,31 @@ export class Fields {
       if (chosen) this.ask.set({ layers: chosen });
       this.ask.draw();
       document.getElementById("ask-layers")?.focus();
-    }) } }, layers.length ? layers.join(", ") : "automatic");
-    return field("Layers", open, { help: WORDS.layers, name: "layers" });
+    }) } }, layers.length ? el("code", { text: layers.join(", ") }) : "automatic");
+    return field("Layers", open, { name: "layers" });
   }
 
   second() {
     const others = this.ask.state.models.filter((/** @type {Model} */ one) => one.name !== this.form.model && !one.error);
     if (!others.length) return null;
-    const select = this.select("ask-second", [["", "no other model"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one)])], this.ask.second, (name) => { this.ask.second = name; });
+    const select = this.select("ask-second", [["", "no other model"], ...others.map((/** @type {Model} */ one) => [one.name, titleOf(one), "name"])], this.ask.second, (name) => { this.ask.second = name; });
     return field("Compare with", select, { hint: "A second model is asked the same of the same pictures.", name: "second" });
   }
 
   styles() {
-    return Object.keys(this.ask.state.settings?.styles ?? { isotherm: 0 }).map((name) => [name, name]);
+    return Object.keys(this.ask.state.settings?.styles ?? { isotherm: 0 }).map((name) => [name, name, "name"]);
   }
 
   // --- kinds of fields -----------------------------------------------------------------------------------------------
 
   /**
    * @param {string} id
-   * @param {string[][]} choices values and their words
+   * @param {string[][]} choices values and their words; with a third entry where these are names and not the page's own words
    * @param {string} value
    * @param {(value: string) => void} changed
    */
   select(id, choices, value, changed) {
-    const select = el("select", { id }, ...choices.map(([name, text]) => el("option", { value: name, text, selected: name === value })));
+    const select = el("select", { id }, ...choices.map(([name, text, own]) => el("option", { value: name, text, translate: !own, selected: name === value })));
     select.addEventListener("change", () => changed(select.value));
     return select;
   }
@@ -247,21 +234,20 @@ export class Fields {
    * @param {"fuse" | "smooth" | "trust" | "style" | "device"} name
    * @param {string} label
    * @param {string[][]} choices
-   * @param {string} [help]
    */
-  choice(name, label, choices, help) {
-    return field(label, this.select(`ask-${name}`, choices, this.form[name], (value) => this.ask.set({ [name]: value })), { help, name });
+  choice(name, label, choices) {
+    return field(label, this.select(`ask-${name}`, choices, this.form[name], (value) => this.ask.set({ [name]: value })), { name });
   }
 
   /**
    * @param {"classes" | "cls" | "versus" | "answer" | "confidence" | "size" | "seed"} name
    * @param {string} label
-   * @param {{hint?: string, help?: string, placeholder?: string, inputMode?: string}} [how]
+   * @param {{hint?: string, placeholder?: string, inputMode?: string}} [how]
    */
-  text(name, label, { hint, help, ...how } = {}) {
+  text(name, label, { hint, ...how } = {}) {
     const input = el("input", { type: "text", id: `ask-${name}`, value: this.form[name], autocomplete: "off", spellcheck: false, ...how });
     input.addEventListener("input", () => this.ask.set({ [name]: input.value }));
-    return field(label, input, { hint, help, name });
+    return field(label, input, { hint, name });
   }
 
   /** @param {"together" | "sharedScale" | "showBoxes" | "renormalise"} name @param {string} label */
@@ -276,12 +262,11 @@ export class Fields {
    * @param {string} label
    * @param {HTMLElement} summary
    * @param {HTMLElement} content
-   * @param {string} help
    * @param {string} name
    */
-  folding(label, summary, content, help, name) {
+  folding(label, summary, content, name) {
     const details = el("details", { class: "select", "data-key": name }, summary, content);
-    const made = field(label, details, { help, name });
+    const made = field(label, details, { name });
     made.querySelector("label")?.removeAttribute("for"); // a label names a control, and the summary names itself
     summary.setAttribute("aria-label", `${label}: choose`);
     return made;

@@ -42,7 +42,7 @@ export class Gallery {
     if (this.root.hidden) return;
     if (same) return this.mark();
     const { labels, verdicts } = wordsOf(sets.flatMap((set) => set.pictures));
-    this.label.replaceChildren(el("option", { value: "", text: "Any class" }), ...labels.map((text) => el("option", { value: text, text })));
+    this.label.replaceChildren(el("option", { value: "", text: "Any class" }), ...labels.map((text) => el("option", { value: text, text, translate: false })));
     this.verdict.replaceChildren(el("option", { value: "", text: "Any verdict" }), ...verdicts.map((text) => el("option", { value: text, text })));
     this.title.textContent = sets.length > 1 ? `Gallery: ${sets.map((set) => set.run.model).join(" beside ")}` : "Gallery";
     this.draw();
@@ -63,8 +63,8 @@ export class Gallery {
     const loading = item.index < SOON ? "eager" : "lazy";
     return el("li", {}, el("button", { type: "button", tabIndex: -1, "data-index": item.index, "aria-label": name, title: item.name, on: { click: () => this.open(item.index) } },
       el("span", { class: "thumbs" }, ...parts.map(({ item: one }) => (one.error || !one.thumb ? el("span", { class: "blank", "aria-hidden": "true" }, "!") : el("img", { src: one.thumb, alt: "", loading, width: 150, height: 112 })))),
-      el("span", { class: "name", text: momentText(item) }),
-      ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", title: "Score: how strongly the model says it", text: `score ${Number(one.score.toPrecision(3))}` }),
+      el("span", { class: "name", translate: false, text: momentText(item) }),
+      ...parts.map(({ item: one }) => el("span", { class: "facts" }, el("span", { class: "what-it-is", translate: false, text: one.error ?? one.labels[0] ?? "no maps" }), one.score === null || one.error ? null : el("span", { class: "num", title: "Score: how strongly the model says it", text: `score ${Number(one.score.toPrecision(3))}` }),
         worst(one) ? el("i", { class: `verdict ${verdictTone(worst(one))}`, text: worst(one) }) : one.checking ? el("i", { class: "verdict", text: CHECKING }) : null))));
   }
 

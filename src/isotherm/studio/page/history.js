@@ -51,7 +51,7 @@ export class HistoryList {
       const choices = await get("/api/choices");
       for (const name of /** @type {("model" | "label" | "verdict" | "tag")[]} */ (["model", "label", "verdict", "tag"])) {
         const select = this.picks[name], value = select.value;
-        select.replaceChildren(select.options[0], ...(choices[name] ?? []).map((/** @type {string} */ text) => el("option", { value: text, text, selected: text === value })));
+        select.replaceChildren(select.options[0], ...(choices[name] ?? []).map((/** @type {string} */ text) => el("option", { value: text, text, translate: name === "verdict", selected: text === value })));
       }
     } catch (error) {
       this.known = false;
@@ -119,9 +119,9 @@ export class HistoryList {
     const text = [found, ending].filter(Boolean).join(" · ") || "no maps"; // a run that was cancelled keeps the maps that it has, and is found by them
     const thumb = run.status === "finished" ? el("img", { src: `/api/runs/${run.id}/view/0/thumb`, alt: "", loading: "lazy", width: 64, height: 64, on: { error: (/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.target).classList.add("gone") } }) : el("span", { class: "blank", "aria-hidden": "true" }, { failed: "!", cancelled: "×", interrupted: "×" }[/** @type {string} */ (run.status)] ?? "…");
     const link = el("a", { href: fragmentOf({ run: run.id }) }, thumb,
-      el("span", { class: "text" }, el("b", {}, run.star ? "★ " : "", run.title), el("span", { class: "labels", text }),
-        el("small", {}, [run.model, whenText(run.created_s, Date.now() / 1000)].join(" · ")),
-        el("span", { class: "badges" }, ...verdicts.map((word) => el("i", { class: `verdict ${verdictTone(/** @type {string} */ (word))}`, text: /** @type {string} */ (word) })), ...run.tags.map((/** @type {string} */ name) => el("i", { class: "tag", text: name })))));
+      el("span", { class: "text" }, el("b", { translate: false }, run.star ? "★ " : "", run.title), el("span", { class: "labels", translate: false, text }),
+        el("small", { translate: false }, [run.model, whenText(run.created_s, Date.now() / 1000)].join(" · ")),
+        el("span", { class: "badges" }, ...verdicts.map((word) => el("i", { class: `verdict ${verdictTone(/** @type {string} */ (word))}`, text: /** @type {string} */ (word) })), ...run.tags.map((/** @type {string} */ name) => el("i", { class: "tag", translate: false, text: name })))));
     const gone = el("button", { type: "button", class: "close", "aria-label": `Delete ${run.title}`, on: { click: doing(async () => {
       if (!(await confirmed("Delete this run?", `“${run.title}”, its maps, notes and files are removed for good.`, "Delete it"))) return;
       await send("DELETE", `/api/runs/${run.id}`);

@@ -1,4 +1,6 @@
 /* What a verdict says, in words. Nothing here touches the page. */
+import { meaningIn } from "./glossary.js";
+import { VERDICTS } from "./names.js";
 
 /** One figure beside those of random maps, as isotherm.metrics.trust.Beside.
  * @typedef {{value: number | null, random: number | null, spread: number | null, orders: number, centre: number | null, lower_is_better: boolean, lost: number, curve?: [number, number, number][], level?: number}} Beside */
@@ -25,18 +27,10 @@ export const DEPENDS_BELOW = 0.5;
  * @param {Judgement} judgement
  */
 export function meaningOf(verdict, { similarity }) {
-  if (verdict !== "do not trust" || typeof similarity !== "number") return MEANINGS[verdict] ?? "";
+  if (verdict !== "do not trust" || typeof similarity !== "number") return VERDICTS.includes(verdict) ? meaningIn(verdict) : "";
   const hardly = similarity >= DEPENDS_BELOW;
   return hardly ? "The map hardly depends on what the model has learned: with random weights it stays much the same." : "The map depends on what the model has learned, but failed where parts were taken away or put back; the figures below say by how much.";
 }
-
-const MEANINGS = /** @type {Record<string, string>} */ ({
-  believable: "The score falls as what the map marks is taken away and rises as it comes back, clearly sooner than in random orders; and the map changes when the model's weights are made random.",
-  doubtful: "Some of the evidence for this map is missing: read the figures below. Take it for not shown, not for wrong.",
-  "do not trust": "The map failed a test; the figures below say by how much.",
-  "not checked": "It could not be checked: pictures with parts taken away have no score.",
-  "no evidence": "No value of the map is above 0: there is nothing to believe or doubt.",
-});
 
 /** The word that stands for a verdict that is being found out. */
 export const CHECKING = "being checked…";

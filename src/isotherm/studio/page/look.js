@@ -2,6 +2,7 @@
 import { Bar, drawnWith, find, firstLook, numberText, onPaper, sharedScale, showReading, Stage, thumbOf } from "../../draw/page/stage.js";
 import { el, fail, field } from "./dom.js";
 import { badgeOf } from "./badge.js";
+import { meaningIn } from "./glossary.js";
 import { verdictLine } from "./judged.js";
 import { verdictTone } from "./names.js";
 
@@ -10,16 +11,6 @@ import { verdictTone } from "./names.js";
 /** @typedef {import("../../draw/page/types.js").Reading} Reading */
 
 const STEPS = 200; // of the sliders that set the ends of the scale
-
-const WORDS = {
-  opacity: "How strongly the map's colours cover the picture.",
-  threshold: "Values below this share of the scale are not coloured.",
-  style: "How the map is laid over the picture: colours, lines of equal value, or both.",
-  lines: "Lines along which the map has one value, as on a weather map: at a quarter, half and three quarters of the scale. The strong one is at half.",
-  scale: "Which values the two ends of the colours stand for. Shared by all maps of the picture, the same colour is the same value in each of them.",
-  range: "The values at the ends of the colours. What lies beyond has the colour of the end.",
-  boxes: "Each box is scaled by its own largest value and nothing is drawn outside: every box is seen well, but boxes can no longer be compared.",
-};
 
 /** Make the viewer with its controls. @param {HTMLElement} root @param {Settings} settings */
 export function mountLook(root, settings) {
@@ -181,10 +172,10 @@ class Look {
   /** @param {any} map @param {number} i */
   makeItem(map, i) {
     const varies = (/** @type {string} */ key) => new Set(this.maps.map((one) => String(one[key]))).size > 1;
-    const facts = ["method", "layer", "model"].filter((key) => map[key] && (key === "method" || varies(key))).map((key) => [map[key]].flat().join(", ")).join(" · ");
+    const facts = ["method", "layer", "model"].filter((key) => map[key] && (key === "method" || varies(key))).flatMap((key, at) => [at ? " · " : "", el("span", { translate: key === "method", text: [map[key]].flat().join(", ") })]);
     return el("li", {}, el("button", { type: "button", on: { click: () => this.pickMap(i) } },
       el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
-      el("span", { class: "words" }, el("b", { text: map.label || `Map ${i + 1}` }), el("small", { text: facts }),
+      el("span", { class: "words" }, el("b", { translate: false, text: map.label || `Map ${i + 1}` }), el("small", {}, ...facts),
         badgeOf(map, this.maps))));
   }
 
@@ -217,8 +208,8 @@ class Look {
 
   makeControls() {
     const { settings } = this, looks = () => this.looks;
-    const select = (/** @type {string[]} */ names, /** @type {(value: string) => void} */ set) => el("select", { on: { change: (/** @type {any} */ event) => { set(event.target.value); this.redraw(); } } }, names.map((name) => el("option", { value: name }, name.replaceAll("_", " "))));
-    const check = (/** @type {"boxes" | "renormalise" | "lines"} */ key, /** @type {string} */ label, /** @type {string | undefined} */ help) => field(label, el("input", { type: "checkbox", checked: Boolean(looks()[key]), on: { change: (/** @type {any} */ event) => this.change({ [key]: event.target.checked }) } }), { help, name: key, inline: true });
+    const select = (/** @type {string[]} */ names, /** @type {(value: string) => void} */ set) => el("select", { on: { change: (/** @type {any} */ event) => { set(event.target.value); this.redraw(); } } }, names.map((name) => el("option", { value: name, translate: false }, name.replaceAll("_", " "))));
+    const check = (/** @type {"boxes" | "renormalise" | "lines"} */ key, /** @type {string} */ label) => field(label, el("input", { type: "checkbox", checked: Boolean(looks()[key]), on: { change: (/** @type {any} */ event) => this.change({ [key]: event.target.checked }) } }), { name: key, inline: true });
     const opacity = this.makeSlider("opacity"), threshold = this.makeSlider("threshold");
     const style = select(Object.keys(settings.styles), (name) => {
       this.looks.style = name;
@@ -229,11 +220,11 @@ class Look {
       el("option", { value: "map" }, "of each map"), el("option", { value: "picture" }, "shared by its maps"));
     return el("div", { class: "look-controls", role: "group", "aria-label": "How the map is drawn" },
       opacity.root, threshold.root,
-      field("Style", style, { help: WORDS.style, name: "style" }),
+      field("Style", style, { name: "style" }),
       field("Colours", select(settings.unsigned, (unsigned) => { this.looks.colours = { ...this.looks.colours, unsigned }; }), { name: "unsigned" }),
       field("Signed colours", select(settings.signed, (signed) => { this.looks.colours = { ...this.looks.colours, signed }; }), { name: "signed" }),
-      field("Scale", scale, { help: WORDS.scale, name: "scale" }),
-      el("div", { class: "checks" }, check("lines", "Lines of equal value", WORDS.lines), check("boxes", "Boxes", undefined), check("renormalise", "Renormalise in boxes", WORDS.boxes)));
+      field("Scale", scale, { name: "scale" }),
+      el("div", { class: "checks" }, check("lines", "Lines of equal value"), check("boxes", "Boxes"), check("renormalise", "Renormalise in boxes")));
   }
 
   /** A slider for a share. @param {"opacity" | "threshold"} key */
@@ -254,14 +245,14 @@ class Look {
       this.looks[key] = Number(node.value) / 100;
       show();
     };
-    const root = field(key[0].toUpperCase() + key.slice(1), node, { help: WORDS[key], name: key });
+    const root = field(key[0].toUpperCase() + key.slice(1), node, { name: key });
     find(".label", root).append(out);
     return { root, set };
   }
 
   /** Two handles on the colour bar, and a button that takes them back. */
   makeRange() {
-    const handle = (/** @type {string} */ name) => el("input", { type: "range", min: "0", max: String(STEPS), class: name, "aria-label": `Value at the ${name} end of the colours`, title: WORDS.range, on: { input: () => this.setRange() } });
+    const handle = (/** @type {string} */ name) => el("input", { type: "range", min: "0", max: String(STEPS), class: name, "aria-label": `Value at the ${name} end of the colours`, title: meaningIn("range"), on: { input: () => this.setRange() } });
     this.low = handle("low");
     this.high = handle("high");
     this.whole = el("button", { type: "button", class: "tool", hidden: true, on: { click: () => { this.change({ range: null }); this.low?.focus(); } } }, "Take the range back");

@@ -13,6 +13,7 @@ import { Tray } from "./pictures.js";
 import { Work } from "./progress.js";
 import { Remarks } from "./remarks.js";
 import { Shown } from "./shown.js";
+import { Terms } from "./terms.js";
 import { mountTheme } from "./theme.js";
 
 /** @typedef {import("./address.js").Place} Place */
@@ -264,6 +265,7 @@ async function begin() {
   } catch (error) {
     fail(error);
   }
+  new Terms(document.body);
   document.documentElement.classList.add("ready");
 }
 

@@ -67,7 +67,7 @@ export class Tray {
   openSamples(button) {
     if (!this.samples.children.length)
       this.samples.append(...(this.state.samples ?? []).map((/** @type {any} */ one) => el("button", { type: "button", title: one.source ?? one.title ?? one.name, on: { click: doing(() => this.sample(one)) } },
-        one.url ? el("img", { src: one.url, alt: "", width: 60, height: 44 }) : null, el("span", { text: one.title ?? one.name }))));
+        one.url ? el("img", { src: one.url, alt: "", width: 60, height: 44 }) : null, el("span", { translate: false, text: one.title ?? one.name }))));
     this.samples.hidden = !this.samples.hidden;
     button.setAttribute("aria-expanded", String(!this.samples.hidden));
   }
@@ -234,7 +234,7 @@ export class Tray {
       this.list.querySelectorAll("button")[at]?.focus();
     } } },
       one.thumb ? el("img", { src: one.thumb, alt: "", width: 56, height: 56, loading: "lazy", on: { error: () => void this.missing(one) } }) : el("span", { class: "blank", "aria-hidden": "true" }, one.kind === "video" ? "▶" : ""),
-      el("span", { class: "name", text: one.name }));
+      el("span", { class: "name", translate: false, text: one.name }));
     return el("li", {}, button);
   }
 }

@@ -91,7 +91,7 @@ export class Remarks {
     this.star.setAttribute("aria-pressed", String(run.star));
     this.star.textContent = run.star ? "★ Star" : "☆ Star";
     this.tags.hidden = !run.tags.length;
-    this.tags.replaceChildren(...run.tags.map((/** @type {string} */ name) => el("li", {}, el("span", { text: name }), el("button", { type: "button", "aria-label": `Remove the tag ${name}`, on: { click: doing(async () => {
+    this.tags.replaceChildren(...run.tags.map((/** @type {string} */ name) => el("li", {}, el("span", { translate: false, text: name }), el("button", { type: "button", "aria-label": `Remove the tag ${name}`, on: { click: doing(async () => {
       await this.patch({ tags: run.tags.filter((/** @type {string} */ one) => one !== name) });
       this.tag.focus();
     }) } }, "×"))));

@@ -240,7 +240,7 @@ export class Shown {
     const took = run.ended_s ? durationText(run.ended_s - run.created_s) : "";
     const facts = [run.id === this.state.example ? "an example to begin with" : "", run.model === "auto" ? "model chosen automatically" : run.model, this.pictures.length > 1 ? counted(this.pictures.length, typeof this.pictures[0].moment_s === "number" ? "moment" : "picture") : "", took].filter(Boolean);
     this.adds = el("div", { class: "adds", hidden: true });
-    this.head.replaceChildren(el("h2", { text: run.title }), el("p", { class: "facts" }, facts.join(" · ")), this.adds,
+    this.head.replaceChildren(el("h2", { translate: false, text: run.title }), el("p", { class: "facts" }, el("span", {}, ...facts.flatMap((fact, i) => [i ? " · " : "", fact === run.model ? el("span", { translate: false, text: fact }) : fact]))), this.adds,
       run.message && this.pictures.length ? el("p", { class: "problem", text: run.message }) : "");
   }
 
@@ -290,7 +290,7 @@ export class Shown {
 
   drawBelow() {
     const { picture, run } = this;
-    const words = (picture.words ?? []).length ? el("p", { class: "answer" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
+    const words = (picture.words ?? []).length ? el("p", { class: "answer" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", translate: false, on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
     const none = picture.maps.length ? null : el("p", { class: "line", text: nothingText(this.state.models.find((/** @type {any} */ one) => one.name === run.model)) });
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];

@@ -54,7 +54,7 @@ export function showStatistics(root, map, picture) {
   root.replaceChildren(...[
     facts,
     histogram ? el("figure", {}, histogramChart(histogramName(histogram), "value of a cell", histogram.counts, histogram.edges), el("figcaption", { class: "hint", text: "Histogram: how many cells have which value." }), histogramTable(histogram)) : null,
-    masses.length ? tableOf("Share of the positive values in each box", ["Box", "Share"], masses.map((mass, i) => [picture.labels[i] || `Box ${i + 1}`, percentText(mass)])) : null,
+    masses.length ? tableOf("Share of the positive values in each box", ["Box", "Share"], masses.map((mass, i) => [picture.labels[i] || `Box ${i + 1}`, percentText(mass)]), false) : null,
     el("p", { class: "hint", text: map.judgement || map.checking ? "Deletion and insertion stand under “Can this map be believed?”." : "Deletion and insertion were not measured for this map." }),
   ].filter((node) => node !== null));
 }

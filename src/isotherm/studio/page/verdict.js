@@ -30,7 +30,7 @@ export function showVerdict(root, map) {
   const why = whyUnchecked(map);
   if (map.checking) return root.replaceChildren(el("p", { class: "hint", text: "The map is being checked: what it marks is taken away and put back, and it is made again with random weights. That takes longer than making it; the curves come here when it has ended." }));
   if (why) return root.replaceChildren(el("p", { class: "hint", text: `This map was to be checked, and was not: ${why}. Ask again to have it checked.` }));
-  if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “trust” set to fast or full; fast checks the two surest findings of a picture." }));
+  if (!judgement) return root.replaceChildren(el("p", { class: "hint", text: "This map was not checked. Ask again with “Check” set to fast or full; fast checks the two surest findings of a picture." }));
   root.replaceChildren(el("p", { class: "line", text: meaningOf(map.verdict, judgement) }), el("div", { class: "charts" }, ...WAYS.map((way) => chartOf(way, judgement))),
     figureTable(judgement), el("p", { class: "hint", text: weightsText(judgement) }));
 }
@@ -41,7 +41,7 @@ function chartOf([name, words, below], judgement) {
   const what = `${name}: ${besideText(figure)}`;
   if (!curve.length) return el("figure", {}, el("figcaption", { class: "hint", text: `${words} ${what}.` }));
   const chart = curveChart(`Curve of ${what}.`, below, [{ kind: "random", points: curve.map(([at, , y]) => [at, y]) }, { kind: "own", points: curve.map(([at, y]) => [at, y]) }]);
-  const key = el("p", { class: "key" }, el("span", { class: "own" }, "this map"), el("span", { class: "random" }, "random maps, mean"));
+  const key = el("p", { class: "key" }, el("span", { class: "own" }, "this map"), el("span", { class: "random" }, "random maps, average"));
   return el("figure", {}, chart, key, el("figcaption", { class: "hint", text: words }));
 }
 
