@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from isotherm.atomic import atomic_write
 from isotherm.data.gaze.clip import GazeClip
 from isotherm.data.gaze.recording import GazeRecording, Pooling
+from isotherm.data.gaze.seal import check_seal, sealed
 from isotherm.data.gaze.states import GazeState
 from isotherm.data.gaze.store import GazeStore, usual_window_s
 from isotherm.data.names import near_names
@@ -65,13 +66,9 @@ def write_points(recording: GazeRecording, fpath: str | os.PathLike[str], *, vid
         "units": "time_s: seconds since the video's first frame; x, y: its pixels from the top-left edge",
         "notes": list(recording.notes),
     }
-    columns = {
-        "time_s": recording.time_s,
-        "x": recording.xy[:, 0],
-        "y": recording.xy[:, 1],
-        "state": recording.state,
-        "confidence": recording.confidence,
-    }
+    values = (recording.time_s, *recording.xy.T, recording.state, recording.confidence)
+    columns = {name: value.astype(kind) for (name, kind), value in zip(COLUMNS.items(), values, strict=True)}
+    header = sealed(header, *(np.ascontiguousarray(column).tobytes() for column in columns.values()))
     table = arrow.table(columns).replace_schema_metadata({KEY: json.dumps(header).encode()})
     whole = io.BytesIO()
     parquet.write_table(table, whole, compression="zstd", write_page_checksum=True)
@@ -104,6 +101,7 @@ def read_points(fpath: str | os.PathLike[str], *, pooling: Pooling = "nearest") 
         raise InputError(f"{path} is no file of gaze points ({FORMAT}); make one with isotherm gaze import")
     try:
         columns = {name: table[name].to_numpy().astype(kind) for name, kind in COLUMNS.items()}
+        check_seal(header, *(column.tobytes() for column in columns.values()))
         h, w = header["size"]
         recording = GazeRecording(
             columns["time_s"],
@@ -113,7 +111,7 @@ def read_points(fpath: str | os.PathLike[str], *, pooling: Pooling = "nearest") 
             (int(h), int(w)),
             tuple(header.get("notes", ())),
         )
-    except (KeyError, ValueError, TypeError, ShapeError) as error:
+    except (KeyError, ValueError, TypeError, ShapeError, InputError) as error:
         raise InputError(f"{path} is broken: {_first_line(error)}; import it again") from error
     return PointsStore(recording, path, video=str(header.get("video", "")), pooling=pooling)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
+from isotherm.data.gaze.seal import check_listed, check_seal, listed, sealed
 from isotherm.data.gaze.states import GazeState
 from isotherm.data.gaze.store import MapStore
 from isotherm.data.names import near_names
@@ -45,6 +46,8 @@ class ZarrStore(MapStore):
         if header.get("format") != FORMAT:
             raise InputError(f"{path} is no store of gaze maps ({FORMAT}); make one with isotherm gaze convert")
         try:
+            check_seal(header)
+            check_listed(path, header.get("files", {}))
             self._maps = group["maps"]
             self.time_s = np.asarray(group["time_s"][:], np.float64)
             self._state = np.asarray(group["state"][:], np.uint8)
@@ -52,12 +55,36 @@ class ZarrStore(MapStore):
             self._confidence = np.asarray(group["confidence"][:], np.float32)
             self.frame_number = np.asarray(group["frame"][:], np.int64)
             h, w = (int(n) for n in header["size"])
+            cells: Size = (int(self._maps.shape[1]), int(self._maps.shape[2]))
+            self.frame = Frame.resize((h, w), cells)
+            self.size, self.notes, self.video = (h, w), tuple(header.get("notes", ())), str(header.get("video", ""))
+            self._check()
         except Exception as error:
             raise InputError(f"{path} is broken ({_first_line(error)}); convert it again") from error
-        self.size, self.notes, self.video = (h, w), tuple(header.get("notes", ())), str(header.get("video", ""))
-        cells: Size = (int(self._maps.shape[1]), int(self._maps.shape[2]))
-        self.frame = Frame.resize(self.size, cells)
         self.window_s = float(np.median(np.diff(self.time_s))) / 2 if len(self.time_s) > 1 else 0.02
+
+    def _check(self) -> None:
+        """Raise InputError where parts do not go together, as after a change by hand."""
+        n = len(self.time_s)
+        shapes = {
+            "maps": (self._maps.shape[:1], (n,)),
+            "state": (self._state.shape, (n,)),
+            "xy": (self._xy.shape, (n, 2)),
+            "confidence": (self._confidence.shape, (n,)),
+            "frame": (self.frame_number.shape, (n,)),
+        }
+        for name, (shape, expected) in shapes.items():
+            if tuple(shape) != expected:
+                raise InputError(f"{name} has the form {list(shape)}; expected {list(expected)}, as of the times")
+        if self._maps.dtype.name not in get_args(Number):
+            raise InputError(f"maps are of the kind {self._maps.dtype}; expected {' or '.join(get_args(Number))}")
+        if n > 1 and not (np.diff(self.time_s) > 0).all():
+            raise InputError("the times of its maps do not grow")
+        shards = self.path / "maps" / "c"
+        lost = [i for i in range(-(-n // SHARD)) if not (shards / str(i) / "0" / "0").is_file()]
+        for i in lost:  # Zarr reads zeros where a file is not there, and leaves out those of zeros alone
+            if (self._state[i * SHARD : (i + 1) * SHARD] == GazeState.TRACKED).any():
+                raise InputError(f"there is no file of maps {i * SHARD} to {min(n, (i + 1) * SHARD) - 1}")
 
     def maps_at(self, index: Int64[np.ndarray, " k"]) -> Float32[np.ndarray, "k h w"]:
         """Maps at the scale of peak 1; whole chunks are read, neighbouring ones at once."""
@@ -103,7 +130,7 @@ class ZarrWriter:
         zarr = _zarr()
         from zarr.codecs import ZstdCodec
 
-        n, self.number = len(time_s), number
+        n, self.number, self._path = len(time_s), number, Path(path)
         self._group = zarr.open_group(str(path), mode="a", zarr_format=3)
         if "confidence" not in self._group:
             shape = (n, *cells)
@@ -114,7 +141,7 @@ class ZarrWriter:
                 chunks=chunks,
                 shards=shards,
                 dtype=number,
-                compressors=ZstdCodec(level=3),
+                compressors=ZstdCodec(level=3, checksum=True),
                 overwrite=True,
             )
             for name, kind, more in (
@@ -155,7 +182,9 @@ class ZarrWriter:
 
     def finish(self) -> None:
         """Say that all is there; a store that does not say so is not read."""
-        self._group.attrs.put(self._header)
+        files = listed(self._path, hashed=lambda name: not name.startswith("maps/c/"))
+        files.pop("zarr.json", None)  # which this is written in
+        self._group.attrs.put(sealed({**self._header, "files": files}))
 
 
 def _first_line(error: Exception) -> str:
