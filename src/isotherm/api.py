@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
 from isotherm.explaining import ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
+from isotherm.feeding import Channels, is_batch
 from isotherm.models.choose import open_view, open_with
 from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
@@ -44,18 +46,22 @@ def explain(
     mask: Any = None,
     fill: Fill | None = None,
     video_fps: float | None = None,
+    picture: Any = None,
+    channels: Channels = None,
     **options: Any,
-) -> Explanation:
+) -> Explanation | Any:
     """Heatmaps of what speaks for what a model sees in a picture, or for what it answers to a question about it.
 
     Args:
         model: a name, a file, a module, a YOLO object, or a View from :func:`open_model`.
         image: a path, PIL picture, uint8 array (H, W, 3), or tensor; for a question also a list of them, in the
             prompt's order. For a model that sees several moments a clip: a video file, pictures or frames in order, an
-            array (t, H, W, 3); each heatmap then holds a map per moment.
+            array (t, H, W, 3); each heatmap then holds a map per moment. A tensor or array (b, c, h, w) of real numbers
+            is what the model eats already; a tuple is the inputs of a model of several; a list is several pictures.
         target: what to explain. None: a classifier's likeliest class, every finding of a detector. A class by
             name or number; several of them; a score from ``isotherm`` (ClassLogit, Contrast, TopK, Detection,
-            ...); or a function of the prediction that returns one number per picture. Of a question: count, answer (a map
+            ...); or a function of the prediction, or of what a module of one's own puts out, that returns one number
+            per picture. Of a question: count, answer (a map
             per word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits;
             None: count where the prompt asks how many, else whole.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
@@ -76,11 +82,14 @@ def explain(
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends
             to it), the mean of its picture, or blur.
         video_fps: the pictures are a video of so many frames a second, for models that take videos.
+        picture: what the maps of a tensor are drawn on: a picture, or a list with one for each of its rows.
+        channels: which channel, or which three, of a tensor are drawn where there is no picture; its first three.
         options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a
             weights file that may run code while it is opened), ... One that it does not know is an error.
 
     Returns:
-        An Explanation: a sequence of Heatmaps that shows itself in a notebook.
+        An Explanation: a sequence of Heatmaps that shows itself in a notebook. Of a tensor with several rows, or a list
+        of several pictures, a list of them.
 
     Raises:
         NonFiniteError: NaN or infinity in the input, the answer, a score or a map; the message says at which layer it
@@ -106,8 +115,12 @@ def explain(
         mask=mask,
         fill=fill,
         video_fps=video_fps,
+        picture=picture,
+        channels=channels,
     )
-    return next(explain_many(model, [image], batch=1, titles=[name], **of_explaining, **options))
+    batch = min(len(image), 8) if is_batch(image) else 1
+    made = list(explain_many(model, [image], batch=max(1, batch), titles=[name], **of_explaining, **options))
+    return made[0] if len(made) == 1 else made
 
 
 def explain_many(
@@ -122,6 +135,7 @@ def explain_many(
     by one.
 
     Args:
+        images: as :func:`explain` takes them.
         batch: how many pictures go through the model together.
         titles: the pictures' names, one each.
         options: all those of :func:`explain`; ``names`` are a classifier's classes.
@@ -132,7 +146,12 @@ def explain_many(
     if batch < 1:
         raise OptionError(f"batch is {batch}; it is how many pictures go through the model together, at least 1")
     explaining, left = ExplainOptions.split(options)
-    opened = open_with(model, left, where_taken={"seed": explaining.seed}, also=FRONT)
+    images = iter([images] if is_batch(images) else images)
+    first = list(islice(images, 1))
+    images = chain(first, images)
+    # what a module eats already, or eats several of, is what it is tried with
+    tried = next((one for one in first if is_batch(one) or isinstance(one, tuple)), None)
+    opened = open_with(model, left, where_taken={"seed": explaining.seed, "example": tried}, also=FRONT)
     return explain_pictures(opened, images, explaining, batch=batch, titles=titles)
 
 

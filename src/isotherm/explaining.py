@@ -34,6 +34,7 @@ from isotherm.cam.view import View
 from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetError
+from isotherm.feeding import Channels, fed_with, given_items
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
 from isotherm.relevance.method import Method, checked_method
@@ -70,6 +71,8 @@ class ExplainOptions:
         fill: what a vision token becomes where it is taken away for the trust line: mask, mean or blur; None: mask.
         video_fps: the pictures are frames of a video, so many a second; also of a clip, for models that see several
             moments.
+        picture: what maps are drawn on where a tensor is explained: a picture, or a list with one for each row.
+        channels: which channel, or which three, of a tensor are drawn where there is no picture.
 
     Raises:
         OptionError, TargetError, MethodError: a word that is not known, with the nearest ones; options that do not go
@@ -89,6 +92,8 @@ class ExplainOptions:
     mask: Any = None
     fill: Fill | None = None
     video_fps: float | None = None
+    picture: Any = None
+    channels: Channels = None
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[ExplainOptions, dict[str, Any]]:
@@ -238,30 +243,35 @@ def explain_pictures(
     augmented = options.smooth in ("augment", "both")
     go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
     seed = options.seed or 0
-    queue = iter(images)
+    queue: Iterator[tuple[str, Any]] = (
+        ((title, as_clip(image, fps=options.video_fps)) for image, title in zip(images, named, strict=False))
+        if of_clips
+        else given_items(view, images, named, picture=options.picture, channels=options.channels)
+    )
     while group := list(islice(queue, batch)):
-        pictures: list[Any] = [
-            as_clip(image, fps=options.video_fps) if of_clips else as_picture(image).array for image in group
-        ]
-        inputs = view.prepare(pictures)
-        called = list(islice(named, len(group)))
+        called = [title for title, _ in group]
+        inputs, pictures, rows = fed_with(view, [one for _, one in group])
         try:
             attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=options.layers, how=how)
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
-        yield from explanations(
+        fed = [row.words for row in rows if row.words][:1]
+        made = explanations(
             view,
             attribution,
             pictures,
             methods,
             names=called,
-            chosen=chosen,
+            chosen=[line for line in chosen if not (fed and line.startswith("input: "))]
+            + [f"input: {words}, as given" for words in fed],
             premises=premises,
             seed=seed,
             assess=None
             if options.trust == "off"
             else assessor(attribution, methods, options.layers, how, options.trust, again=again, seed=seed),
         )
+        for i, one in enumerate(made):
+            yield replace(one, notes=(*one.notes, *rows[i].notes)) if rows else one
 
 
 def _questions(

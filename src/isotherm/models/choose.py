@@ -73,8 +73,8 @@ def open_with(
 
     Args:
         model: as there, or one that is open already.
-        where_taken: options of models that are opened by name, which families that do not take them do without, such as
-            the seed of random weights.
+        where_taken: options which families that do not take them do without: the seed of random weights, of models that
+            are opened by name, and what a module of one's own is tried with.
         also: the front door's own options, which a misspelt one may have meant.
     """
     if isinstance(model, str | Path):
@@ -93,7 +93,13 @@ def open_with(
         return OpenModel(model, f"view {type(model).__name__} as given")
     inner = model if not isinstance(model, nn.Module) else original_module(model)
     family, match = family_of_object(inner)
-    return OpenModel(_call(family, family.wrapper(), inner, options, also), match.reason)
+    wrap = family.wrapper()
+    if family.own:
+        options = {
+            **options,
+            **{k: v for k, v in (where_taken or {}).items() if k in inspect.signature(wrap).parameters},
+        }
+    return OpenModel(_call(family, wrap, inner, options, also), match.reason)
 
 
 def family_of_object(model: object) -> tuple[Family, Match]:

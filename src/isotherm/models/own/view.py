@@ -5,23 +5,25 @@ otherwise explained by a function of what they put out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from isotherm.cam.capture import evaluating, original_module
 from isotherm.cam.outputs import words_of
 from isotherm.cam.premises import Premise, Source
-from isotherm.cam.view import View
+from isotherm.cam.view import Inputs, View
 from isotherm.errors import AdapterError, IsothermError, OptionError
 from isotherm.frame import Size
 from isotherm.models.own.answer import Answer, Output, answer_of
 from isotherm.models.own.raw_view import RawView
+from isotherm.models.own.trial import black, trial_of
+from isotherm.models.shared.as_it_is import AsItIs
 from isotherm.models.shared.calling import PLAIN, Calling
-from isotherm.models.shared.classifier import ClassifierView, numbered, where_it_lives
+from isotherm.models.shared.classifier import ClassifierView, numbered
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
 from isotherm.models.shared.dense import DenseView
 from isotherm.models.shared.grids import Tokens
@@ -47,6 +49,9 @@ def wrap(
     output: Output = None,
     grid: Sequence[int] | None = None,
     prefix: int | None = None,
+    forward: Any = None,
+    over: int = 0,
+    example: Any = None,
 ) -> View:
     """A view of any module that takes pictures (b, c, h, w).
 
@@ -69,6 +74,10 @@ def wrap(
         output: which part of the output holds the logits: a key or an attribute's name, an index, or a function.
         grid: (h, w) of the cells that a layer's tokens are, row by row, where the module does not say it.
         prefix: how many tokens stand in front of them; 0 unless given.
+        forward: (module, input, ...) -> what it puts out, for modules that are called otherwise or with several inputs.
+        over: which of several inputs the map lies over, from 0.
+        example: what the module is tried with in place of a black picture: a tensor (1, c, h, w) as it eats them, or
+            several inputs in a tuple; :func:`isotherm.explain` gives what it explains.
 
     Raises:
         AdapterError: the module cannot be run on such an input.
@@ -79,6 +88,9 @@ def wrap(
     part = declaring_part(model)
     prepared = options.preprocess(Preprocess(size=(224, 224), resize=(256, 256)) if part is None else part.preprocess)
     source, why = _source_of_input(model, part)
+    trial, calling, tensors = trial_of(model, prepared, forward=forward, over=over, example=example)
+    if tensors:
+        prepared = AsItIs(trial.tensor.shape[1:])
     return view_of_module(
         model,
         options,
@@ -86,6 +98,8 @@ def wrap(
         premises=options.premises(prepared, source=source, why=why),
         output=output,
         tokens=token_rule(grid, prefix),
+        calling=calling,
+        trial=trial,
     )
 
 
@@ -98,6 +112,8 @@ def view_of_module(
     output: Output = None,
     tokens: Any = no_tokens,
     names: Any = None,
+    calling: Calling = PLAIN,
+    trial: Inputs | None = None,
 ) -> View:
     """The view of a module by what it puts out for one black picture.
 
@@ -108,11 +124,14 @@ def view_of_module(
         premises: of the input.
         output, tokens: see :func:`wrap` and :class:`isotherm.models.shared.module_view.ModuleView`.
         names: (number of classes, preparation) -> their names and premises, where the user gives none.
+        calling: how the module is called.
+        trial: what it is tried with; a black picture unless given.
     """
     name = type(model).__name__
-    raw, fed = run_once(model, prepared, name)
+    trial = trial or black(model, prepared)
+    raw, fed = run_once(model, trial, name, calling)
     answer = answer_of(raw, fed, output)
-    arguments: dict[str, Any] = dict(name=name, preprocess=prepared, tokens=tokens)
+    arguments: dict[str, Any] = dict(name=name, preprocess=prepared, tokens=tokens, trial=trial, calling=calling)
     if answer.kind == "raw":
         if options.names is not None:
             raise OptionError(
@@ -126,7 +145,7 @@ def view_of_module(
     if classes is None:
         classes, whose = (names or _names)(count, prepared) if answer.kind == "classes" else (numbered(count), ())
     premises += (*whose, _premise(answer, output))
-    arguments |= dict(names=classes, premises=premises, calling=Calling(logits=answer.logits))
+    arguments |= dict(names=classes, premises=premises, calling=replace(calling, logits=answer.logits))
     view: DenseView | ClassifierView
     if answer.kind == "pixels":
         view = DenseView(model, **arguments)
@@ -157,24 +176,27 @@ def token_rule(grid: Sequence[int] | None, prefix: int | None) -> Any:
     return lambda size: Tokens(front, None, cells)
 
 
-def run_once(model: nn.Module, prepared: Preparation, name: str, calling: Calling = PLAIN) -> tuple[Any, Size]:
-    """What a module puts out for a black picture, and the (h, w) of its input.
+def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAIN) -> tuple[Any, Size]:
+    """What a module puts out for one input, and the (h, w) of that.
+
+    Args:
+        trial: one row.
+        name: of the module.
 
     Raises:
         AdapterError: it cannot be run.
     """
-    device, dtype = where_it_lives(model)
-    tensor = prepared.batch([np.zeros((*prepared.sample, 3), np.uint8)], device=device, dtype=dtype).tensor
+    tensor = trial.tensor
     try:
         with torch.no_grad(), evaluating(model):
-            return put_out(model, calling, tensor, name), (int(tensor.shape[-2]), int(tensor.shape[-1]))
+            return put_out(model, calling, trial, name), (int(tensor.shape[-2]), int(tensor.shape[-1]))
     except (IsothermError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a module of one's own raises anything at all
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise AdapterError(
             f"{name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
-            "(pictures, channels, rows, columns) to anything: give size= if it takes another size, or wrap it in a module that takes pictures alone"
+            "(pictures, channels, rows, columns) to anything: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone"
         ) from error
 
 

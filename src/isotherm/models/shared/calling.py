@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 
-def call(model: nn.Module, tensor: Tensor) -> Any:
-    """The forward pass of a module that takes pictures alone."""
-    return model(tensor)
+def call(model: nn.Module, *parts: Any) -> Any:
+    """The forward pass of a module that takes its inputs one by one."""
+    return model(*parts)
 
 
 def as_it_is(raw: Any) -> Any:
@@ -19,17 +19,37 @@ def as_it_is(raw: Any) -> Any:
     return raw
 
 
+def also(number: int) -> str:
+    """The name of an input beside the one that is explained, in :attr:`isotherm.cam.view.Inputs.extra`."""
+    return f"input {number}"
+
+
 @dataclass(frozen=True)
 class Calling:
     """How a module is called and what of its output is read.
 
     Args:
-        forward: (module, input) -> what it puts out.
+        forward: (module, its inputs, one by one) -> what it puts out.
         logits: what it puts out -> the logits in it.
+        count: how many inputs there are.
+        over: which of them is the one that is explained, from 0.
     """
 
-    forward: Callable[[nn.Module, Tensor], Any] = call
+    forward: Callable[..., Any] = call
     logits: Callable[[Any], Any] = as_it_is
+    count: int = 1
+    over: int = 0
+
+    def run(self, model: nn.Module, tensor: Tensor, extra: Mapping[str, Any]) -> Any:
+        """What the module puts out.
+
+        Args:
+            tensor: the input that is explained.
+            extra: the others, by their names.
+        """
+        if self.count == 1:
+            return self.forward(model, tensor)
+        return self.forward(model, *(tensor if i == self.over else extra[also(i)] for i in range(self.count)))
 
 
 PLAIN = Calling()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,9 +22,10 @@ from isotherm.errors import AdapterError
 from isotherm.frame import Size
 from isotherm.models.shared.calling import PLAIN, Calling
 from isotherm.models.shared.grids import NotDeclaredError, Tokens, layout_of
+from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.preprocess import Pictures
-from isotherm.models.shared.probe import Places, noise_inputs, settled
+from isotherm.models.shared.probe import Places, settled
 from isotherm.relevance.grad_mode import without_gradients
 from isotherm.relevance.modules import resolve
 
@@ -57,11 +59,14 @@ class ClassifierView:
         random_weights: set where isotherm made the weights.
         exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
         calling: how the module is called, and what of its output is the logits.
+        trial: what the module is tried with, one row; a black picture unless given.
     """
 
     random_weights: RandomWeights | None = None
     function_of: Of = "prediction"
     """What a function of one argument that is a target is given."""
+    eats_tensors: ClassVar[bool] = True
+    """Whether a tensor (b, c, h, w) may be fed in place of pictures."""
 
     def __init__(
         self,
@@ -79,8 +84,10 @@ class ClassifierView:
         default_method: str = "gradcam",
         premises: Sequence[Premise] = (),
         calling: Calling = PLAIN,
+        trial: Inputs | None = None,
     ) -> None:
         self.model = model
+        self._trial = trial
         self.name = name
         self.calling = calling
         self.premises = tuple(premises)
@@ -125,7 +132,7 @@ class ClassifierView:
         handles = [head.register_forward_hook(keep) for head in self._heads]
         tensor = self.fed(inputs)
         try:
-            raw = self.calling.forward(self.model, tensor)
+            raw = self.calling.run(self.model, tensor, inputs.extra)
             logits = self.calling.logits(raw)
         except RuntimeError as error:
             better = wrong_channels(error, self.name, tensor)
@@ -198,9 +205,7 @@ class ClassifierView:
         )
 
     def _noise(self) -> Inputs:
-        import numpy as np
-
-        return noise_inputs(self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
+        return noise_inputs(self._trial or self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
 
 
 class TransformerView(ClassifierView):
@@ -255,7 +260,7 @@ def wrong_channels(error: Exception, name: str, tensor: Tensor) -> AdapterError 
         if match[1] == "1"
         else "give mean= and std= with three numbers each"
         if match[1] == "3"
-        else "isotherm reads models of colour or grey pictures; wrap it in a module that makes its channels of three"
+        else f"give tensors (b, {match[1]}, rows, columns), which are fed as they are, or wrap it in a module that makes its channels of three"
     )
     return AdapterError(f"{name} takes inputs of {match[1]} channel(s) and was fed with {match[2]}; {advice}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ class ClipClassifierView(ClassifierView, ABC):
         clip_tokens: what a transformer declares about its tokens.
         arguments: the others of :class:`ClassifierView`.
     """
+
+    eats_tensors: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 
 from isotherm.cam.premises import Premise, Source
 from isotherm.errors import OptionError
+from isotherm.models.shared.as_it_is import AsItIs
 from isotherm.models.shared.own_transform import OwnTransform, Preparation
 from isotherm.models.shared.preprocess import Geometry, Preprocess, input_premises
 
@@ -53,7 +54,7 @@ class InputOptions:
 
     def premises(self, preprocess: Preparation, *, source: Source, why: str) -> tuple[Premise, ...]:
         """What a model is fed, see :func:`input_premises`."""
-        if isinstance(preprocess, OwnTransform):
+        if isinstance(preprocess, OwnTransform | AsItIs):
             return (Premise(about="input", value=preprocess.words, source="given"),)
         return input_premises(
             preprocess, source=source, why=why, size=self.size, mean=self.mean, std=self.std, geometry=self.geometry

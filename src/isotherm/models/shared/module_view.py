@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,9 +16,10 @@ from isotherm.frame import Size
 from isotherm.models.shared.calling import PLAIN, Calling
 from isotherm.models.shared.classifier import where_it_lives, wrong_channels
 from isotherm.models.shared.grids import Tokens, layout_of
+from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.preprocess import Pictures
-from isotherm.models.shared.probe import Places, noise_inputs
+from isotherm.models.shared.probe import Places
 from isotherm.relevance.modules import resolve
 
 
@@ -38,11 +39,14 @@ class ModuleView:
         premises: what is taken for granted.
         calling: how the module is called and what of its output is read.
         tokens: input size -> what is known of its tokens.
+        trial: what the module is tried with, one row; a black picture unless given.
     """
 
     default_method = "gradcam"
     function_of: Of = "prediction"
     """What a function of one argument that is a target is given."""
+    eats_tensors: ClassVar[bool] = True
+    """Whether a tensor (b, c, h, w) may be fed in place of pictures."""
 
     def __init__(
         self,
@@ -54,8 +58,10 @@ class ModuleView:
         premises: Sequence[Premise] = (),
         calling: Calling = PLAIN,
         tokens: Callable[[Size], Tokens | None] = no_tokens,
+        trial: Inputs | None = None,
     ) -> None:
         self.model = model
+        self._trial = trial
         self.premises = tuple(premises)
         self.name = name
         self.names: Sequence[str] = tuple(names)
@@ -71,7 +77,7 @@ class ModuleView:
 
     def run(self, inputs: Inputs) -> Any:
         """The forward pass: what the module itself puts out."""
-        return put_out(self.model, self.calling, inputs.tensor, self.name)
+        return put_out(self.model, self.calling, inputs, self.name)
 
     def layout(self, layer: str, output: Tensor, inputs: Inputs) -> Layout:
         """How a layer's output lies over the input; refuses what it cannot place."""
@@ -84,10 +90,10 @@ class ModuleView:
         return layout_of(name, self.model.get_submodule(name), output, inputs, tokens=self._tokens(size))
 
     def _noise(self) -> Inputs:
-        return noise_inputs(self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
+        return noise_inputs(self._trial or self.prepare([np.zeros((*self.preprocess.sample, 3), np.uint8)]))
 
 
-def put_out(model: nn.Module, calling: Calling, tensor: Tensor, name: str) -> Any:
+def put_out(model: nn.Module, calling: Calling, inputs: Inputs, name: str) -> Any:
     """What a module puts out for an input.
 
     Args:
@@ -97,9 +103,9 @@ def put_out(model: nn.Module, calling: Calling, tensor: Tensor, name: str) -> An
         AdapterError: the input has another number of channels than the module takes.
     """
     try:
-        return calling.forward(model, tensor)
+        return calling.run(model, inputs.tensor, inputs.extra)
     except RuntimeError as error:
-        better: AdapterError | None = wrong_channels(error, name, tensor)
+        better: AdapterError | None = wrong_channels(error, name, inputs.tensor)
         if better is None:
             raise
         raise better from error

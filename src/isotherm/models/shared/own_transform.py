@@ -21,6 +21,7 @@ from torch import Tensor
 from isotherm.cam.view import Inputs, Picture
 from isotherm.errors import InputError, IsothermError, OptionError
 from isotherm.frame import Frame, Size
+from isotherm.models.shared.as_it_is import AsItIs
 from isotherm.models.shared.fringes import Measured, measure
 from isotherm.models.shared.preprocess import Pictures, Preprocess, check_picture, numbers
 
@@ -198,7 +199,7 @@ class OwnTransform:
         )
 
 
-Preparation = Preprocess | OwnTransform
+Preparation = Preprocess | OwnTransform | AsItIs
 """From pictures to a model's input."""
 
 

@@ -17,12 +17,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from isotherm.cam.capture import evaluating, record
+from isotherm.cam.capture import evaluating, record, replaced
 from isotherm.cam.receptive import Follower, followed_dims
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Size
 from isotherm.models.shared.grids import NotDeclaredError, followed_layout
+from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.squares import Run, moved, readings
 from isotherm.relevance.modules import LayerRef, resolve
 
@@ -34,7 +35,6 @@ Declare = Callable[[str, Tensor, Inputs], Layout]
 Candidate = tuple[LayerRef, tuple[int, int]]
 """A layer and the (h, w) of its grid."""
 Among = Callable[[Sequence[Candidate]], Sequence[Candidate]]
-
 
 _proved: WeakKeyDictionary[nn.Module, dict[tuple[str, Size | None], Layout]] = WeakKeyDictionary()
 
@@ -159,13 +159,6 @@ class _Output:
         return layout.grid or (self.shape[y], self.shape[x])
 
 
-def noise_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
-    """Seeded normal noise in place of the pictures: nothing in it is constant, so no gradient vanishes by accident."""
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(like.tensor.shape, generator=generator)
-    return like.with_tensor(noise.to(like.tensor))
-
-
 @torch.inference_mode(False)  # whatever the caller has on, this has gradients
 def last_grid(
     places: Places, answer: Answer, inputs: Inputs, *, among: Among = lambda candidates: candidates
@@ -195,12 +188,12 @@ def last_grid(
     best: LastGrid | None = None
     most = 0.0
     for proved, chosen in ((True, right), (False, guessed)):
-        allowed = [ref.name for ref, _ in among([(o.ref, o.grid(layout)) for o, layout in chosen])] if chosen else []
-        for passed, (o, layout) in enumerate([pair for pair in chosen if pair[0].ref.name in allowed][:TRIED]):
+        allowed = [str(ref) for ref, _ in among([(o.ref, o.grid(layout)) for o, layout in chosen])] if chosen else []
+        for passed, (o, layout) in enumerate([pair for pair in chosen if str(pair[0].ref) in allowed][:TRIED]):
             alive = _alive(places, answer, inputs, o.ref, layout)
             if alive > most:
                 best, most = (
-                    LastGrid(o.ref.name, o.grid(layout), passed, not o.sure, proved, o.rank / count, alive),
+                    LastGrid(str(o.ref), o.grid(layout), passed, not o.sure, proved, o.rank / count, alive),
                     alive,
                 )
                 places.remember(o.ref.name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
@@ -228,10 +221,11 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
     """Every module that ran once and may have put out a grid larger than one cell, the last first; and how many ran
     with more than one place.
 
-    Of modules that put out the very same tensor (a stage and its last block) the outermost stands for all.
+    Of modules that put out the very same tensor (a stage and its last block) the outermost stands for all. Where every
+    one ran several times, their calls on cells of this input are taken.
     """
     model, size = places.model, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
-    ran: list[tuple[str, nn.Module, Tensor]] = []
+    ran: list[tuple[str, int, nn.Module, Tensor]] = []
     times: dict[str, int] = {}
     handles = []
 
@@ -243,7 +237,7 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
                 and output.ndim > 2
                 and output[0].numel() > max(output.shape[1], output.shape[-1])
             ):
-                ran.append((name, module, output))
+                ran.append((name, times[name] - 1, module, output))
 
         return hook
 
@@ -259,14 +253,39 @@ def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
             handle.remove()
     outputs: list[_Output] = []
     seen: set[int] = set()
-    for rank, (name, module, output) in reversed(list(enumerate(ran, 1))):
-        if times[name] > 1 or id(output) in seen or output.shape[0] != len(inputs):
+    again: list[_Output] = []
+    for rank, (name, call, module, output) in reversed(list(enumerate(ran, 1))):
+        if id(output) in seen or output.shape[0] != len(inputs):
             continue
         layouts, sure = _ways(places, name, output, inputs, size, follower)
-        if layouts:
+        if layouts and times[name] == 1:
             seen.add(id(output))
             outputs.append(_Output(LayerRef(name, module), tuple(output.shape), layouts, sure, rank))
+        elif layouts and sure:
+            again.append(_Output(LayerRef(name, module, call), tuple(output.shape), layouts, sure, rank))
+    if again and not outputs:
+        outputs = _of_this_input(places, inputs, again, {(n, call): out for n, call, _, out in ran})
     return outputs, len(ran)
+
+
+def _of_this_input(
+    places: Places, inputs: Inputs, calls: list[_Output], before: dict[tuple[str, int], Tensor]
+) -> list[_Output]:
+    """The calls whose output, which was another ``before``, changes with the input that is explained: a module may look
+    at several inputs in turn.
+    """
+    other = inputs.with_tensor(noise_inputs(inputs, seed=1).tensor)
+    changed: set[tuple[str, int]] = set()
+
+    def see(i: int, call: int, output: Tensor) -> None:
+        key = (refs[i].name, call)
+        if key in before and not torch.equal(before[key], output):
+            changed.add(key)
+
+    refs = [LayerRef(o.ref.name, o.ref.module) for o in calls]
+    with torch.no_grad(), evaluating(places.model), replaced(refs, see):
+        places.run(other)
+    return [o for o in calls if (o.ref.name, o.ref.call or 0) in changed]
 
 
 def _ways(

@@ -27,6 +27,7 @@ class SegmenterView:
     """Fulfils :class:`isotherm.cam.view.View` for torchvision's segmenters."""
 
     default_method = "gradcam"
+    eats_tensors = True
     random_weights: RandomWeights | None = None
 
     def __init__(

@@ -21,6 +21,7 @@ from isotherm.cam.view import View
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
 from isotherm.models.family import class_match, takes_options_of
 from isotherm.models.own.answer import answer_of
+from isotherm.models.own.trial import black
 from isotherm.models.own.view import run_once, view_of_module
 from isotherm.models.shared.classifier import ClassifierView, TransformerView
 from isotherm.models.shared.declaring_part import DeclaringPart, declaring_part
@@ -137,7 +138,7 @@ def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) ->
     count = _count_of_classes(model)
     if count is None:
         # only running a module that torchvision has not made tells what it puts out
-        raw, fed = run_once(model, preprocess, type(model).__name__)
+        raw, fed = run_once(model, black(model, preprocess), type(model).__name__)
         answer = answer_of(raw, fed)
         if answer.kind != "classes" or class_match(model, "torchvision") is None:
             return view_of_module(

@@ -16,7 +16,8 @@ from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
 from isotherm.models.shared.classifier import ClassifierOutput, numbered, where_it_lives
-from isotherm.models.shared.probe import Candidate, Places, noise_inputs, settled
+from isotherm.models.shared.noise import noise_inputs
+from isotherm.models.shared.probe import Candidate, Places, settled
 from isotherm.models.transformers.layers import (
     BEFORE_ATTENTION,
     forward_options,
@@ -110,6 +111,8 @@ class EncoderView(ABC):
 
 class ImageClassifierView(EncoderView):
     """Fulfils :class:`isotherm.cam.view.View` for ``...ForImageClassification``; distilled models' averaged logits."""
+
+    eats_tensors = True
 
     def run(self, inputs: Inputs) -> ClassifierOutput:
         """The forward pass; what the last linear layers read is kept beside the logits."""
