@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
@@ -52,8 +53,26 @@ def workshop(tmp_path_factory):
     torch.save(resnet50().state_dict(), cached)
     before = torch.hub.get_dir()
     torch.hub.set_dir(str(folder / "cache"))
+    lay_table(folder)
     yield folder
     torch.hub.set_dir(before)
+
+
+def lay_table(folder):
+    """What the README's robot lines speak of: a table of the demo, lines about it, and a language model in the folder of its
+    name, of the same architecture with few weights."""
+    import json
+
+    from isotherm.cli import demo_instructions
+    from isotherm.runs.record import Run
+    from rigs.grounding import tiny_folder
+
+    with pytest.MonkeyPatch.context() as patched, Run("demo", out=folder / "demo", command=[], options={}) as record:
+        patched.setattr(demo_instructions, "ASKED", demo_instructions.ASKED[:1])
+        demo_instructions.follow_instructions(record)
+    line = {"picture": "demo/table-1-top.png", "text": "pick the red block", "annotation": "[0.5, 0.5]"}
+    (folder / "points.jsonl").write_text(json.dumps(line | {"flag": "single_point"}))
+    tiny_folder(folder / "google" / "paligemma-3b-pt-224")
 
 
 def shorten(recipe):
@@ -116,16 +135,70 @@ def lessons():
 @pytest.mark.parametrize(("page", "pieces"), list(lessons()))
 def test_page(page, pieces, workshop, monkeypatch, capsys):
     from isotherm.cli import main
+    from isotherm.jobs.train import grounding
     from isotherm.models.ultralytics import view
 
-    sized = view.input_size
+    sized, recipe_of = view.input_size, grounding.recipe_of
+
+    def shortened(options):
+        """As SHORTER, of a training whose line says no number of steps."""
+        plain, root, name = recipe_of(options)
+        plain.setdefault("training", {}).setdefault("steps", 3)
+        return plain, root, name
+
+    monkeypatch.setattr(grounding, "recipe_of", shortened)
     monkeypatch.setattr(view, "input_size", lambda size, step: sized(DETECTOR_SIDE if size == 640 else size, step))
     monkeypatch.chdir(workshop)
     names = {"__name__": "documentation"}
+    shown = []
     for number, piece in pieces:
         if not piece.startswith("$ "):
             exec(compile(piece, f"<{page.name}, block {number}>", "exec"), names)
+            shown.append(capsys.readouterr().out)
             continue
         code = main(shlex.split(piece[2:].split("  #")[0])[1:])
         printed = capsys.readouterr()
         assert code == 0, f"{piece}: {printed.err}"
+    if page.name in CLAIMS:
+        CLAIMS[page.name](names, shown)
+
+
+def robot_claims(names, shown):
+    """What docs/robot.md says of the numbers that its lesson prints."""
+    from isotherm import decode
+
+    made, table, lifted = names["made"], names["table"], names["lifted"]
+    assert made.losses[0] == pytest.approx(math.log(112 * 112), abs=0.05)  # a map that knows nothing
+    assert made.losses[-1] < made.losses[0] - 2
+    assert decode.entropy(made.looks[16]).mean() < decode.entropy(made.looks[0]).mean() - 1
+    assert lifted.disagreement > 0.5  # after a few steps the views do not agree yet
+    # perfect maps of the oblique views mean the place in space; voxels have 2.5 cm
+    place = next(i for i in table.instructions if i.text == "pick the orange block").point
+    oblique = [float(number) for number in re.findall(r"-?\d+\.\d+", shown[2].splitlines()[-1])]
+    assert oblique == pytest.approx(place, abs=0.0125)
+    blind, seeing = (float(line) for line in shown[4].split())
+    assert blind == 0
+    assert seeing > 0.01
+    # two Gaussians of 2 cells: their shares, ln 2 more than one has, and twice 2 pi sigma^2 ln 10 cells
+    assert names["found"].score[:2].tolist() == pytest.approx([0.5, 0.5], abs=0.01)
+    assert names["found"].xy[:2].tolist() == [pytest.approx(p, abs=0.1) for p in ((12.8, 19.2), (51.2, 44.8))]
+    assert float(decode.entropy(names["target"], kind="probability")) == pytest.approx(
+        math.log(2) + 1 + math.log(8 * math.pi), abs=0.02
+    )
+    most, honest = (
+        int(decode.credible_region(names["target"], level=level, kind="probability").sum())
+        for level in (0.9, names["honest"])
+    )
+    assert most == pytest.approx(16 * math.pi * math.log(10), rel=0.03)
+    assert honest == pytest.approx(most / 9, rel=0.35)  # of maps three times as wide as their errors
+    path = decode.plan_path(names["free"], start=(5.0, 5.0), goal=(60.0, 5.0)).xy
+    assert path[(path[:, 0] > 30) & (path[:, 0] < 34), 1].min() > 40  # through the gap
+    tracks = decode.track(names["moments"], most_distance=4.0)
+    assert [track.moments for track in tracks] == [[0, 1, 2, 3]] * 2
+    assert [x - tracks[0].places[0][0] for x, _ in tracks[0].places] == pytest.approx([0, 1, 2, 3], abs=0.01)
+    assert names["rule"].bound == pytest.approx(0.2, abs=0.01)
+    assert 0.75 <= names["report"].coverage(0.9) <= 1
+
+
+CLAIMS = {"robot.md": robot_claims}
+"""What a page says of the numbers that it prints."""

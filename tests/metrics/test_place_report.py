@@ -54,6 +54,14 @@ def test_every_figure_by_hand():
     assert report.coverage(0.5) == 1
 
 
+def test_shares_of_the_longer_side():
+    """9 pixels of 200 are within 5 %, and not of 100, the shorter side; 11 are not."""
+    for off, share in ((9.0, 1), (11.0, 0)):
+        found = torch.tensor([[[50.0 + off, 50.0]]])
+        report = report_places(found, torch.tensor([[[50.0, 50.0]]]), FRAME, resamples=2)
+        assert report.figures.rows[0].figures["pck@0.05"].mean == share
+
+
 def test_as_text_and_json():
     report = example()
     assert "hit@1" in report.table()

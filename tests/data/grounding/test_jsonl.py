@@ -72,6 +72,15 @@ def test_several_views_with_cameras_and_a_point_of_the_world(written):
     assert alone[1].cameras[0].camera.translation.tolist() == [[-0.1, 0.0, 0.0]]
 
 
+def test_a_view_that_has_the_point_behind_it_knows_nothing(written):
+    """The second camera is turned by half a turn about the vertical, so that it looks the other way."""
+    back = CAMERA | {"R": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]]}
+    pair = {"picture": ..., "pictures": ["a.png", "b.png"], "annotation": ..., "flag": ...}
+    (record,) = written(row(point=[0, 0, 1], cameras=[CAMERA, back], **pair))
+    assert record.places[0][0] is not None
+    assert record.places[0][1] is None
+
+
 def test_orthographic_cameras_fill_their_box(written):
     axes = {"orthographic": ["+x", "-y"]}
     data = written(
@@ -130,6 +139,8 @@ def test_grasps_and_sequences(written):
         (row(angle_deg=10, width_px=-1), r"jsonl:2: width_px is -1"),
         (row(angle_deg=[1, 2], width_px=3), r"jsonl:2: angle_deg has 2 numbers for 1 points"),
         (row(steps=[]), r"jsonl:2: steps is \[\]; expected a list"),
+        (row(annotation=..., steps=[{"anotation": "[1, 1]"}]), r"jsonl:2: step 1: there is no key 'anotation'"),
+        (row(annotation=..., flag=..., point=[0, 0, -1], cameras=[CAMERA]), r"jsonl:2: no place is known in any picture"),
         (row(steps=[{"annotation": "[1, 1]"}]), r"jsonl:2: 'annotation' stands beside 'steps'"),
         (row(picture=..., pictures=["a.png", "b.png"]), r"jsonl:2: annotation is '\[0.25, 0.5\]'; expected a list"),
         (row(picture=..., pictures=["a.png", "b.png"], annotation=["[0.5, 0.5]"] * 2), r"jsonl:2: 2 pictures; .*:1 has 1"),

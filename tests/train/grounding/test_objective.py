@@ -45,6 +45,10 @@ def test_several_places_are_a_mixture():
     first = -(both * logits[0, 0, 0].flatten().log_softmax(0).view(8, 8)).sum()
     second = losses.gaussian_cross_entropy(logits[0, 1], torch.tensor([[3.0, 3.0]]), sigma_cells=1.0)
     assert float(loss) == pytest.approx((float(first) + float(second)) / 2, rel=1e-5)
+    # and a view of which nothing is known takes no part
+    half = truth_of(([[1.0, 2.0], [6.0, 6.0]], None))
+    alone = GroundingObjective(sigma=1.0).loss_of(logits, Outputs(), half, FRAME, done=1.0)
+    assert float(alone) == pytest.approx(float(first), rel=1e-5)
 
 
 def test_a_grasp_is_perfect_where_its_maps_are():
