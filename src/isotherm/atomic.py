@@ -45,8 +45,12 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable
             os.replace(temporary, fpath)
         else:
             _claim(temporary, fpath)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if (
+            isinstance(error, OSError) and error.filename is None
+        ):  # a full disk does not say whose bytes it did not take
+            error.filename = str(fpath)
         raise
 
 

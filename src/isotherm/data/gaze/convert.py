@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,17 +117,18 @@ def convert_gaze(
     target = Path(out)
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; create it first")
+    part = target.with_name(f".{target.name}.part")
     if target.exists() and not overwrite:
+        _tidied(part)
         raise InputError(f"{target} is there already; choose another name, or overwrite it")
     if target.exists() and target.resolve() == source.path.resolve():
         raise InputError(f"{target} is what is to be converted; choose another name")
     if options.to == "points":
         return _to_points(source, target, options, say)
     plan = _plan(source, options, clock or MapOptions())
-    part = target.with_name(f".{target.name}.part")
     try:
         with FileLock(part.with_suffix(".lock"), timeout=0):
-            done = _begun(part, source, plan, overwrite)
+            done = _begun(part, source, plan, WRITERS[options.to].grows, overwrite)
             known, writer = Known(part, len(plan.time_s)), WRITERS[options.to](part, plan)
             for start, maps, parts in _blocks(source, plan, options, done):
                 writer.write(start, maps)
@@ -136,6 +138,7 @@ def convert_gaze(
                 say(Progress(step=start + len(maps), total=len(plan.time_s), stage="converting"))
             whole = writer.finish(known)
             most_off = _read_again(whole, source, plan, options, say)
+            _note(part, source, plan, len(plan.time_s), moved=True)
             _move(whole, target)
             shutil.rmtree(part)
     except Timeout:
@@ -144,6 +147,10 @@ def convert_gaze(
                 f"nothing can be written in {target.parent}; look at its permissions, or choose another folder"
             ) from None
         raise InputError(f"another process is converting to {target}; wait for it, or end it") from None
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror or error}); make room, and give the same command again: it goes on from what is in {part.name}"
+        ) from error
     part.with_suffix(".lock").unlink(missing_ok=True)
     states = {s.name.lower(): int((known.state == s).sum()) for s in GazeState}
     return Converted(
@@ -221,7 +228,7 @@ def _read_again(whole: Path, source: GazeStore, plan: MapPlan, options: ConvertO
     return worst
 
 
-def _begun(part: Path, source: GazeStore, plan: MapPlan, overwrite: bool) -> int:
+def _begun(part: Path, source: GazeStore, plan: MapPlan, grows: str, overwrite: bool) -> int:
     """How many maps an earlier call has written; 0 in a fresh folder."""
     note = part / "plan.json"
     if part.exists():
@@ -229,10 +236,11 @@ def _begun(part: Path, source: GazeStore, plan: MapPlan, overwrite: bool) -> int
             before: dict[str, Any] = json.loads(note.read_text())
         except (OSError, ValueError):
             before = {}
-        done = before.pop("done", 0)
-        if before == _identity(source, plan):
+        done, moved = before.pop("done", 0), before.pop("moved", False)
+        # what was interrupted between its last two moves has nothing to go on with
+        if before == _identity(source, plan) and (part / grows).exists():
             return int(done)
-        if before and not overwrite:
+        if before and before != _identity(source, plan) and not moved and not overwrite:
             raise InputError(
                 f"{part} is an unfinished conversion of something else, or with other options; finish that one, or overwrite it"
             )
@@ -241,9 +249,21 @@ def _begun(part: Path, source: GazeStore, plan: MapPlan, overwrite: bool) -> int
     return 0
 
 
-def _note(part: Path, source: GazeStore, plan: MapPlan, done: int) -> None:
+def _note(part: Path, source: GazeStore, plan: MapPlan, done: int, *, moved: bool = False) -> None:
     with atomic_write(part / "plan.json") as file:
-        file.write(json.dumps({**_identity(source, plan), "done": done}).encode())
+        file.write(json.dumps({**_identity(source, plan), "done": done, "moved": moved}).encode())
+
+
+def _tidied(part: Path) -> None:
+    """Take away what a conversion left that was interrupted after its store had been moved to its name."""
+    try:
+        moved = json.loads((part / "plan.json").read_text())["moved"]
+    except (OSError, ValueError, KeyError):
+        return
+    if moved:
+        with suppress(Timeout), FileLock(part.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(part)
+            part.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _identity(source: GazeStore, plan: MapPlan) -> dict[str, Any]:
@@ -264,14 +284,13 @@ def _identity(source: GazeStore, plan: MapPlan) -> dict[str, Any]:
 
 
 def _move(whole: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
     if target.is_dir() and not target.is_symlink():
-        old = target.with_name(f".{target.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         os.replace(target, old)
-        os.replace(whole, target)
+    os.replace(whole, target)
+    if old.exists():  # also of a call that was interrupted between these two moves
         shutil.rmtree(old)
-    else:
-        os.replace(whole, target)
 
 
 def _to_points(source: GazeStore, target: Path, options: ConvertOptions, say: Say) -> Converted:

@@ -8,7 +8,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
@@ -112,6 +112,9 @@ class MapWriter(ABC):
         plan: what is going to be written.
     """
 
+    grows: ClassVar[str] = "whole"
+    """What there is below the folder once a block was written, until it is moved away as a finished store."""
+
     def __init__(self, dpath: Path, plan: MapPlan) -> None:
         self.dpath, self.plan = dpath, plan
 
@@ -145,6 +148,8 @@ class MapWriter(ABC):
 class ZarrMaps(MapWriter):
     """Zarr 3 (:mod:`isotherm.data.gaze.zarr_store`)."""
 
+    grows = "whole.zarr"
+
     def __init__(self, dpath: Path, plan: MapPlan) -> None:
         super().__init__(dpath, plan)
         header = {"size": list(plan.size), "video": plan.video, "notes": list(plan.notes)}
@@ -167,6 +172,8 @@ class ZarrMaps(MapWriter):
 class NpzMaps(MapWriter):
     """An npz file with the array ``maps`` [T, H, W], a row for each frame of the video; and what is known of them."""
 
+    grows = "maps.npy"
+
     def __init__(self, dpath: Path, plan: MapPlan) -> None:
         super().__init__(dpath, plan)
         self._fpath = dpath / "maps.npy"
@@ -176,6 +183,9 @@ class NpzMaps(MapWriter):
             self._maps = np.load(self._fpath, mmap_mode="r+")
         else:
             self._maps = np.lib.format.open_memmap(self._fpath, "w+", kind, (n, *plan.cells))
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and later the end of the process
+                with self._fpath.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, self._fpath.stat().st_size)
 
     def write(self, start: int, maps: Float32[np.ndarray, "k h w"]) -> None:
         """Write a block to the rows of its frames."""
