@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from isotherm.api import explain, open_model
-from isotherm.data.shape_questions import make_question
+from isotherm.api import open_model
 from isotherm.errors import OptionError
 from isotherm.points import Points
 from isotherm.systems.counting_errors import EMPTY, MISSED, count_errors
 from isotherm.systems.counting_overlaps import check_crops
-from isotherm.systems.relevance_reward import region_mask, relevance_reward
 from isotherm.systems.vlm_counting import count
 
 
@@ -65,32 +63,3 @@ def test_what_crops_count_twice(result):
     ]
     assert check_crops(result, same_tokens=0).lines()[1:] == []
     assert check_crops(replace(result, looks=(), counts=())).overlaps == ()
-
-
-def test_relevance_lies_in_the_region_of_what_is_counted(view):
-    several = [q for q in (make_question(seed, "count") for seed in range(30)) if q.answer in ("1", "2")][:4]
-    pictures, prompts = [q.picture for q in several], [q.question for q in several]
-    rewards = relevance_reward(view, pictures, [q.evidence for q in several], prompt=prompts)
-    areas = np.array([q.evidence.mean() for q in several])
-    assert (rewards.shares > 1.5 * areas).all()
-    rest = relevance_reward(view, pictures, [~q.evidence for q in several], prompt=prompts)
-    np.testing.assert_allclose(rewards.shares + rest.shares, 1, atol=1e-6)
-    first = explain(view, pictures[0], prompt=prompts[0], method="attention_gradient", trust="off")[0]
-    values = first.at_source().numpy()
-    assert rewards.shares[0] == pytest.approx(values[several[0].evidence].sum() / values.sum(), rel=1e-4)
-    assert rewards.reasons == ("",) * 4
-    assert rewards.seconds == pytest.approx(4 * rewards.seconds_each)
-    assert rewards.seconds > 0
-    none = relevance_reward(view, pictures[:1], [[]], prompt="where is red ?", target="count")
-    assert none.shares.tolist() == [0]
-    assert "no number" in none.reasons[0]
-
-
-def test_regions_that_are_none(view):
-    assert region_mask([(0, 0, 2, 1), (2, 1, 3, 2)], (2, 3)).tolist() == [[True, True, False], [False, False, True]]
-    with pytest.raises(OptionError, match=r"the mask is \(2, 2\) and the picture \(2, 3\)"):
-        region_mask(np.ones((2, 2), bool), (2, 3))
-    with pytest.raises(OptionError, match="a region is boxes"):
-        region_mask([(0, 0, 2)], (2, 3))
-    with pytest.raises(OptionError, match="there are 1 pictures, 0 regions and 1 prompts"):
-        relevance_reward(view, [np.zeros((8, 8, 3), np.uint8)], [], prompt="how many red ?")

@@ -97,7 +97,7 @@ def explain_answer(
             notes += [n for n in more if n not in notes]
             made.append((trace, method, values.detach().cpu().float()))
     spoken = {"answer": answer} if forced is None else {"answer": answer, "forced": forced}
-    maps = [marked(m, premises) for trace, method, values in made for m in _maps(trace, method, values, seed)]
+    maps = [marked(m, premises) for trace, method, values in made for m in maps_of(trace, method, values, seed)]
     maps = [m.with_(meta={**m.meta, **spoken}) for m in maps]
     if mask is not None:
         notes += [localised(m, mask) for m in maps if m.meta["picture"] == 0]
@@ -146,7 +146,8 @@ def by_picture(explanation: Explanation) -> list[Explanation]:
     return [of(number) for number in numbers]
 
 
-def _maps(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed: int) -> list[Heatmap]:
+def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed: int = 0) -> list[Heatmap]:
+    """A method's values for one target as a map for each picture of the prompt."""
     prompt = trace.question.prompt
     shown = "picture" if prompt.video is None else "moment"
     out = []

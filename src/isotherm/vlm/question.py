@@ -164,6 +164,10 @@ class Question:
                 )  # a model may put gradients on by itself
         return self._logits[key]
 
+    def known_logits(self, continuation: Sequence[int], logits: Float[Tensor, "k v"]) -> None:
+        """Take what :meth:`logits` would give from who has read it already, with other questions."""
+        self._logits[tuple(continuation)] = logits.detach()
+
     def read(
         self,
         streams: Streams,

@@ -218,12 +218,24 @@ class TransformersVlm(BatchedPrompts):
         with torch.no_grad():
             return tuple(s.clone() for s in self._embedded(prompt.inputs, prompt))
 
+    def embed_alike(self, prompts: Sequence[PromptInputs]) -> Streams:
+        """As of :class:`isotherm.vlm.together.EmbeddingView`."""
+        first = prompts[0]
+        inputs = {
+            name: torch.cat([p.inputs[name] for p in prompts])
+            if isinstance(value, Tensor)
+            else [one for p in prompts for one in p.inputs[name]]
+            for name, value in first.inputs.items()
+        }
+        with torch.no_grad():
+            return tuple(s.clone() for s in self._embedded(inputs, first))
+
     def embed_pixels(self, prompt: PromptInputs, pixels: Tensor) -> Streams:
         with embedding_by_products(), recomputed_layers(self.model):
             return self._embedded(dict(prompt.inputs) | {_fed(prompt): pixels}, prompt)
 
     def _embedded(self, inputs: Mapping[str, Any], prompt: PromptInputs) -> Streams:
-        """The model's own forward pass up to its language model."""
+        """The model's own forward pass up to its language model, of as many rows as the inputs have."""
         kept: dict[str, Any] = {}
 
         def stop(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
@@ -236,8 +248,10 @@ class TransformersVlm(BatchedPrompts):
             raise AdapterError(
                 f"the language model of {self.name} was not given embeddings; isotherm cannot see its vision tokens"
             )
-        merged = kept["inputs_embeds"][0, prompt.positions.to(kept["inputs_embeds"].device)]
-        return tuple(s[None] for s in (merged, *(kept.get("deepstack_visual_embeds") or [])))
+        embeds = kept["inputs_embeds"]
+        merged = embeds[:, prompt.positions.to(embeds.device)]
+        deeper = kept.get("deepstack_visual_embeds") or []
+        return (merged, *(s.unflatten(0, (len(embeds), -1)) for s in deeper))
 
     def answer(self, prompt: PromptInputs, *, most: int) -> list[int]:
         with torch.no_grad(), self._quiet():
