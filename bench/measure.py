@@ -63,6 +63,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def processor_seconds(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median processor seconds of each job of one thread, which other work on the machine hardly changes; the jobs take
+    turns, and the first turn does not count.
+    """
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(repeats + 1):
+        for name, job in jobs.items():
+            began = time.process_time()
+            job()
+            if turn:
+                times[name].append(time.process_time() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
 def interleaved(
     jobs: Mapping[str, Callable[[], Any]],
     *,

@@ -13,8 +13,12 @@ from isotherm.data.fsc147 import CountedPicture
 from isotherm.frame import Size
 
 KINDS = ("border", "occluded", "cluster", "other")
-COVERED, NEAR, NEIGHBOURS = 0.5, 1.5, 2
-"""In object sizes: nearer than the first, one of two covers the other; so many within the second are a cluster."""
+COVERED = 0.4
+"""Share of the smaller of two boxes that the other lies over, from which on one of the two objects covers the other."""
+NEAR, NEIGHBOURS = 1.5, 2
+"""In object sizes: so many others within the first are a cluster."""
+EDGE_PX = 1.0
+"""An exemplar that ends this near to the picture's edge is cut off by it."""
 
 
 def object_size(one: CountedPicture) -> float | None:
@@ -50,32 +54,63 @@ def objects_with_dots(dots: Float[np.ndarray, "k 2"], one: CountedPicture) -> Bo
     return on
 
 
+def object_boxes(one: CountedPicture) -> tuple[Float[np.ndarray, "n 4"], Bool[np.ndarray, " n"]]:
+    """(a box for each object, which of them are exemplars): an exemplar where the object's point is the one nearest to
+    its middle and lies inside; for the others a box of the exemplars' mean width and height about the point.
+    """
+    n = len(one.points)
+    own = np.zeros(n, bool)
+    if not n or not len(one.boxes):
+        return np.full((n, 4), np.nan), own
+    half = (one.boxes[:, 2:] - one.boxes[:, :2]).mean(0) / 2
+    boxes = np.concatenate([one.points - half, one.points + half], 1)
+    for exemplar in one.boxes:
+        inside = ((one.points >= exemplar[:2]) & (one.points <= exemplar[2:])).all(1) & ~own
+        if inside.any():
+            far = np.linalg.norm(one.points - (exemplar[:2] + exemplar[2:]) / 2, axis=1)
+            nearest = int(np.where(inside, far, np.inf).argmin())
+            boxes[nearest], own[nearest] = exemplar, True
+    return boxes, own
+
+
 def kinds_of(one: CountedPicture, size: Size) -> list[str]:
-    """The kind of each object, the first of these that is so.
+    """The kind of each object, the first of these that is so, by its box (:func:`object_boxes`).
 
-    ``border``: a box of an object's size around its point would reach out of the picture. ``occluded``: another
-    object's point is nearer than half of that size, so that one of the two covers the other. ``cluster``: at least two
-    others within one and a half of it. ``other``: none of these, or the picture has no exemplars.
+    ``border``: its box reaches out of the picture, or, if it is an exemplar, which ends where the picture ends, up to
+    its edge. ``occluded``: another object's box lies over two fifths of the smaller of both, or another object's point
+    lies in the exemplar's box, so that one of the two covers the other. ``cluster``: at least two others within one and
+    a half of the exemplars' mean longer side. ``other``: none of these, or the picture has no exemplars.
 
-    FSC-147 marks a point on each object and neither its outline nor what covers it: this is what points and the
-    exemplars' mean longer side can tell.
+    FSC-147 marks a point on each object, an outline of three or so, and what covers none: this is what points and
+    exemplars can tell.
 
     Args:
         size: (h, w) of the picture.
     """
     h, w = size
-    own = object_size(one)
-    if own is None or not len(one.points):
+    side = object_size(one)
+    if side is None or not len(one.points):
         return ["other"] * len(one.points)
-    x, y = one.points[:, 0], one.points[:, 1]
-    edge = np.minimum(np.minimum(x, w - x), np.minimum(y, h - y)) < own / 2
+    boxes, own = object_boxes(one)
+    slack = np.where(own, EDGE_PX, 0.0)
+    beyond = np.minimum(boxes[:, :2].min(1), (np.array([w, h]) - boxes[:, 2:]).min(1))
+    edge = beyond < slack
+    shared = (
+        (np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2]))
+        .clip(min=0)
+        .prod(-1)
+    )
+    area = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(1)
+    covered = shared > COVERED * np.minimum(area[:, None], area[None])
+    inside = ((one.points[None] > boxes[:, None, :2]) & (one.points[None] < boxes[:, None, 2:])).all(-1) & own[:, None]
+    covered |= inside | inside.T
+    np.fill_diagonal(covered, False)
     apart = np.linalg.norm(one.points[:, None] - one.points[None], axis=-1)
     np.fill_diagonal(apart, np.inf)
-    covered = apart.min(1) < COVERED * own
-    crowded = (apart < NEAR * own).sum(1) >= NEIGHBOURS
+    crowded = (apart < NEAR * side).sum(1) >= NEIGHBOURS
     return [
         KINDS[0] if e else KINDS[1] if o else KINDS[2] if c else KINDS[3]
-        for e, o, c in zip(edge, covered, crowded, strict=True)
+        for e, o, c in zip(edge, covered.any(1), crowded, strict=True)
     ]
 
 

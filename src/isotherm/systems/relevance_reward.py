@@ -92,11 +92,11 @@ def relevance_reward(
     if batch == 1:
         maps = [_alone(view, *one, methods) for one in zip(pixels, prompts, scores, strict=True)]
     else:
-        asked = [view.ask([p], words) for p, words in zip(pixels, prompts, strict=True)]
-        for some in _parts(alike(asked), batch):
-            found = _together(view, [asked[i] for i in some], [scores[i] for i in some], methods[0])
+        inputs = [view.ask([p], words) for p, words in zip(pixels, prompts, strict=True)]
+        for some in _parts(alike(inputs), batch):
+            together = _together(view, [inputs[i] for i in some], [scores[i] for i in some], methods[0])
             for n, i in enumerate(some):
-                maps[i] = _alone(view, pixels[i], prompts[i], scores[i], methods) if found is None else found[n]
+                maps[i] = _alone(view, pixels[i], prompts[i], scores[i], methods) if together is None else together[n]
     shares, reasons = np.zeros(len(pictures)), []
     for i, one in enumerate(maps):
         if isinstance(one, str):

@@ -85,7 +85,7 @@ def record_together(
 
 def _form(prompt: PromptInputs) -> tuple[Any, ...]:
     """All but pixels: words, where the pictures stand in them, and how these were cut up."""
-    parts = []
+    parts: list[tuple[Any, ...]] = []
     for name, value in sorted(prompt.inputs.items()):
         if isinstance(value, Tensor):
             parts.append(
@@ -116,9 +116,9 @@ def _read(questions: Sequence[Question], targets: Sequence[AnswerTarget], needs:
             kept: AbstractContextManager[GradientKeeper | None] = (
                 kept_graph(view.model, first.notes, start=TOKENS) if graph else nullcontext()
             )
-            said = torch.tensor([list(c) for _, c in rows], dtype=torch.long).view(len(rows), -1)
+            continuations = torch.tensor([list(c) for _, c in rows], dtype=torch.long).view(len(rows), -1)
             with watch as layers, kept as keeper:
-                reading = view.read(prompt, tuple(leaf[which.to(leaf.device)] for leaf in leaves), said)
+                reading = view.read(prompt, tuple(leaf[which.to(leaf.device)] for leaf in leaves), continuations)
             breaks += () if keeper is None else keeper.breaks
             if watching:
                 need_layers(layers, view.layers, "this method")
@@ -144,8 +144,8 @@ def _read(questions: Sequence[Question], targets: Sequence[AnswerTarget], needs:
 def _gradients(total: Tensor, wanted: Sequence[Tensor]) -> dict[int, Tensor]:
     """The gradient of each tensor that has one, by its identity."""
     traced = [tensor for tensor in wanted if tensor.requires_grad]
-    found = differentiate(total, traced, allow_unused=True) if traced else ()
-    return {id(tensor): g for tensor, g in zip(traced, found, strict=True) if g is not None}
+    gradients = differentiate(total, traced, allow_unused=True) if traced else ()
+    return {id(tensor): g for tensor, g in zip(traced, gradients, strict=True) if g is not None}
 
 
 def _trace(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
 from isotherm.cam.premises import premises_of
 from isotherm.data.fsc147 import read_fsc147
+from isotherm.errors import InputError, OptionError
 from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
+from isotherm.runs.file import RunFile, ending
 from isotherm.systems.counting_evaluation import RESULTS, evaluate_counting
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
@@ -55,27 +59,43 @@ def run(
     line = shlex.join(options.command_line() if command is None else command)
     ways = [(strategy, method) for strategy in options.strategies for method in options.methods]
     several = len(ways) > 1
-    judged = []
-    for strategy, method in ways:
+
+    def judge(dpath: Path, strategy: str, method: str | None) -> dict[str, Any]:
         way = config if method is None else replace(config, method=method)
-        name = strategy if method is None else f"{strategy}-{method}"
-        if several:
-            reporter.message(f"strategy {strategy}{'' if method is None else f', method {method}'}")
-        judged.append(
-            evaluate_counting(
-                view,
-                pictures,
-                options.out / name if several else options.out,
-                strategy=strategy,
-                config=way,
-                data=data,
-                command=line,
-                say=reporter.say,
-            )
+        return evaluate_counting(
+            view, pictures, dpath, strategy=strategy, config=way, data=data, command=line, say=reporter.say
         )
+
     if not several:
-        return judged[0]
-    results = {"format": TABLE_FORMAT, "model": view.name, "data": data, "command": line, "ways": judged}
-    with atomic_write(options.out / RESULTS) as file:
-        file.write(json.dumps(results, indent=1).encode())
+        return judge(options.out, *ways[0])
+    with _table(options.out, line, model=view.name, data=data, ways=[_name(*way) for way in ways]):
+        judged = []
+        for strategy, method in ways:
+            reporter.message(f"strategy {strategy}{'' if method is None else f', method {method}'}")
+            judged.append(judge(options.out / _name(strategy, method), strategy, method))
+        results = {"format": TABLE_FORMAT, "model": view.name, "data": data, "command": line, "ways": judged}
+        with atomic_write(options.out / RESULTS) as file:
+            file.write(json.dumps(results, indent=1).encode())
     return results
+
+
+def _name(strategy: str, method: str | None) -> str:
+    return strategy if method is None else f"{strategy}-{method}"
+
+
+@contextmanager
+def _table(dpath: Path, command: str, **facts: Any) -> Iterator[None]:
+    """The record of all ways together, while they are judged; each has one of its own in its folder."""
+    if (dpath / "recipe.json").is_file():
+        raise OptionError(f"{dpath} holds the judgement of one strategy; choose another folder with --out for several")
+    try:
+        dpath.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {dpath} cannot be made ({error.strerror})") from error
+    file = RunFile(dpath, "eval", command=shlex.split(command), **facts)
+    try:
+        yield
+    except BaseException as error:
+        file.end(ending(type(error), error))
+        raise
+    file.end("finished")
