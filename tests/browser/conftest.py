@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
+
 import pytest
 
 from rigs.browser import Watched, chromium
@@ -36,9 +39,30 @@ def browser():
         yield one
 
 
+@pytest.fixture(scope="session")
+def described(studio):
+    """Whether the studio's own description has a request: what the page does, every program can do."""
+    with studio.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    known = [
+        (method.upper(), re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))
+        for path in paths
+        for method in paths[path]
+    ]
+
+    def is_described(request) -> bool:
+        parts = urlsplit(request.url)
+        if f"{parts.scheme}://{parts.netloc}" != studio.url:  # what the browser made itself: blob:, data:
+            return True
+        return any(method == request.method and path.fullmatch(parts.path) for method, path in known)
+
+    return is_described
+
+
 @pytest.fixture
-def page_of(browser, studio, cookies):
-    """Makes pages that were let in; each must have ended without an error in its console.
+def page_of(browser, studio, cookies, described):
+    """Makes pages that were let in; each must have ended without an error in its console, and without a request that
+    the studio's description does not have.
 
     Args of what it gives: width, theme, path of the page to open (None: none), and options of a browser's context.
     """
@@ -55,3 +79,5 @@ def page_of(browser, studio, cookies):
     yield make
     for watched in pages:
         watched.close()
+    asked = [one for watched in pages for one in watched.requests]
+    assert [f"{one.method} {one.url}" for one in asked if not described(one)] == []

@@ -218,6 +218,9 @@ def test_scaling_keeps_order_and_ends(maximum, data):
     scaled = scale_to_uint8(values, maximum)
     assert np.abs(scaled - values * (255 / maximum)).max() <= 0.5 + 1e-9
     assert scale_to_uint8(np.array([0, maximum]), maximum).tolist() == [0, 255]
+    # a picture of more pixels than there are values has the same ones
+    many = np.resize(values, maximum + 2 + len(values))
+    np.testing.assert_array_equal(scale_to_uint8(many, maximum)[: len(values)], scaled)
 
 
 # --- refusing ------------------------------------------------------------------------------------------------

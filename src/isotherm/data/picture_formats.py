@@ -110,6 +110,8 @@ def scale_to_uint8(values: Integer[np.ndarray, "*shape"], maximum: int) -> UInt8
         >>> scale_to_uint8(np.array([0, 128, 32768, 65535]), 65535).tolist()
         [0, 0, 128, 255]
     """
+    if values.size > maximum + 1:  # fewer values than pixels: each is worked out once, not in 64 bits for each pixel
+        return scale_to_uint8(np.arange(maximum + 1), maximum)[values]
     wide = values.astype(np.int64)
     return ((wide * 255 + maximum // 2) // maximum).astype(np.uint8)
 

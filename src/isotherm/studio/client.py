@@ -6,16 +6,20 @@ import http.client
 import json
 import os
 import ssl
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 from jaxtyping import Float
 
 from isotherm.errors import InputError, IsothermError, OptionError
+
+if TYPE_CHECKING:
+    from isotherm.heatmap import Heatmap
 
 TIMEOUT_S = 60.0
 Picture = str | os.PathLike[str] | bytes
@@ -190,6 +194,23 @@ class Studio:
         """
         return self._json("POST", f"/api/live/{quote(camera_id, safe='')}/snapshot")["id"]
 
+    def record(self, camera_id: str = "1", *, seconds: float = 5.0) -> dict[str, Any]:
+        """Record a camera of the studio's machine, and wait for it; the video, as :meth:`add_video` gives it.
+
+        Args:
+            camera_id: "1" for the first one that the studio was started with.
+            seconds: how long.
+        """
+        return self._json("POST", f"/api/live/{quote(camera_id, safe='')}/record", {"seconds": seconds})
+
+    def sample(self, name: str) -> str:
+        """The id of one of the pictures that a studio has to begin with.
+
+        Args:
+            name: one of ``state()["samples"]``.
+        """
+        return self._json("POST", f"/api/samples/{quote(name, safe='')}")["id"]
+
     def events(self, run_id: str) -> Iterator[dict[str, Any]]:
         """What happens to a run, as it happens, up to its end: queued, running, progress, message, shown (a picture's
         maps can be looked at), files, judged (they were checked), item, finished or failed.
@@ -267,9 +288,28 @@ class Studio:
         with self._request("GET", f"/api/runs/{run_id}/export?{query}") as answer:
             return answer.read()
 
+    def heatmap(self, run_id: str, *, index: int = 0, map: int = 0) -> Heatmap:
+        """A map to the last bit, with its frame and what its values mean.
+
+        Args:
+            run_id: of the run.
+            index: the picture's number.
+            map: the map's number.
+        """
+        from isotherm.heatmap import Heatmap  # torch, which nobody else who talks to a studio needs
+
+        with tempfile.TemporaryDirectory() as folder:
+            fpath = Path(folder) / "map.npz"
+            fpath.write_bytes(self.export(run_id, "npz", index=index, map=map))
+            return Heatmap.load(fpath)
+
     def layers(self, model: str) -> list[dict[str, Any]]:
         """The layers of a model as a tree."""
         return self._json("GET", f"/api/models/{quote(model, safe='')}/layers")
+
+    def choices(self) -> dict[str, list[str]]:
+        """What the history can be narrowed by: the models, labels, verdicts and tags that there are in it."""
+        return self._json("GET", "/api/choices")
 
     def state(self) -> dict[str, Any]:
         """What there is to choose from: models, methods, devices, samples, limits."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import isotherm
 from isotherm.studio.app import make_app
 
 IDS = "0" * 32
@@ -63,3 +66,16 @@ def test_what_the_description_forbids_is_422_everywhere(studio, least):
         if answer.status_code != 422 or "422" not in described or "error" not in answer.json():
             wrong.append((method, path, query, answer.status_code))
     assert wrong == []
+
+
+def test_every_address_that_the_page_asks_is_described(studio):
+    """As far as its scripts can be read; the browser's tests look at what is really asked."""
+    paths = make_app(studio.studio).openapi()["paths"]
+    known = re.compile("|".join(re.sub(r"\{\w+\}", "[^/]+", path) for path in paths))
+    asked = set()
+    for folder in ("studio/page", "draw/page"):
+        for fpath in (Path(isotherm.__file__).parent / folder).glob("*.js"):
+            for text in re.findall(r"[`\"'](/api/[^`\"'?]*)", fpath.read_text()):
+                asked.add(re.sub(r"\$\{query\(.*|\$\{[^}]*\}?", lambda match: "" if "query" in match[0] else "*", text))
+    assert len(asked) > 20
+    assert {path for path in asked if not known.fullmatch(path)} == set()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,8 @@ CUT = {
     form: (lambda data: data[: len(data) // 2])(saved(noise(), form)) for form in ("JPEG", "PNG", "GIF", "WEBP", "TIFF")
 }
 REFUSED = {
+    "a row more than is read": (png_of(8_000, 6_251, bytes(1001 * 6_251)), 413, "50.0 megapixels; at most 50 are read"),
+    "not a number": (saved(Image.fromarray(np.full((20, 20), np.nan, np.float32)), "TIFF"), 415, "NaN or infinite"),
     "bomb of a gigapixel": (png_of(30_000, 30_000, bytes(3_751 * 300)), 413, "megapixels"),
     "bomb that claims all there is": (png_of(2**31 - 1, 2**31 - 1, b"\0"), 413, "megapixels"),
     "bomb of text": (png_of(8, 8, bytes(16), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(64 << 20), 9))), 415, ""),
@@ -53,16 +57,28 @@ REFUSED = {
     "a pickle": (b"\x80\x04\x95\x10\0\0\0\0\0\0\0", 415, ""),
     **{f"half of a {form}": (data, 415, "damaged") for form, data in CUT.items()},
 }
+
+
+def of(value: float, size: tuple[int, int]):
+    """Whether what is shown is of one value and size."""
+    return lambda shown: shown.shape[1::-1] == size and np.abs(shown.astype(float) - value).max() <= 2
+
+
+def like(image: Image.Image):
+    """Whether what is shown is a picture: in its lightness, as a JPEG has its colours at half the size."""
+    light = np.asarray(image.convert("L")).astype(float)
+    return lambda shown: np.abs(np.asarray(Image.fromarray(shown).convert("L")) - light).mean() < 8
+
+
 TAKEN = {
-    "60 frames": film(),
-    "broken EXIF": with_broken_exif(),
-    "one bit": png_of(64, 64, bytes(9 * 64)),
-    "one pixel": saved(Image.new("RGB", (1, 1))),
-    "a strip": saved(Image.new("RGB", (20_000, 2))),
-    "a palette with transparency": saved(noise().convert("P"), "PNG", transparency=0),
-    "32-bit": saved(Image.fromarray(np.full((20, 20), 70_000, np.int32)), "TIFF"),
-    "floating point": saved(Image.fromarray(np.full((20, 20), np.nan, np.float32)), "TIFF"),
-    "a tail": png(3) + b"<script>alert(1)</script>" * 100,
+    "60 frames": (film(), like(noise(40))),
+    "broken EXIF": (with_broken_exif(), like(noise())),
+    "one bit": (png_of(64, 64, bytes(9 * 64)), of(0, (64, 64))),
+    "one pixel": (saved(Image.new("RGB", (1, 1), (9, 9, 9))), of(9, (1, 1))),
+    "a strip": (saved(Image.new("RGB", (20_000, 2), (90, 90, 90))), of(90, (2560, 1))),  # as large as a page shows it
+    "a palette, all transparent": (saved(Image.new("P", (30, 20)), transparency=0), of(255, (30, 20))),
+    "32-bit": (saved(Image.fromarray(np.full((20, 20), 70_000, np.int32)), "TIFF"), of(128, (20, 20))),
+    "a tail": (png(3) + b"<script>alert(1)</script>" * 100, like(Image.open(io.BytesIO(png(3))))),
 }
 
 
@@ -91,13 +107,15 @@ def test_what_is_no_picture_is_refused_at_once(studio, what):
 
 @pytest.mark.parametrize("what", TAKEN)
 def test_odd_pictures_are_taken_for_what_they_are(studio, what):
-    answer, seconds = send(studio, TAKEN[what])
-    assert answer.status_code in (201, 415), answer.text
+    data, is_right = TAKEN[what]
+    answer, seconds = send(studio, data)
+    assert answer.status_code == 201, answer.text
     assert seconds < SECONDS
-    if answer.status_code == 201:
-        shown = studio.get(f"/api/pictures/{answer.json()['id']}/image")
-        assert shown.status_code == 200, shown.text
-        assert Image.open(io.BytesIO(shown.content)).mode == "RGB"
+    shown = studio.get(f"/api/pictures/{answer.json()['id']}/image")
+    assert shown.status_code == 200, shown.text
+    with Image.open(io.BytesIO(shown.content)) as image:
+        assert image.mode == "RGB"
+        assert is_right(np.asarray(image))
 
 
 @pytest.mark.parametrize(
@@ -121,9 +139,33 @@ def test_a_name_is_never_a_path(studio, name):
     assert plain.strip(". ")
 
 
-def test_the_largest_picture_that_is_read_is_read(studio):
-    """50 megapixels, of one colour."""
-    answer, seconds = send(studio, png_of(8_000, 6_250, bytes(1001 * 6_250)))
+def turned_cmyk() -> bytes:
+    """Which is read by most steps: separated colours, and held upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return saved(Image.new("CMYK", (6_250, 8_000), (10, 200, 30, 40)), "JPEG", exif=exif, quality=75)
+
+
+LARGEST = {
+    "one bit": lambda: png_of(8_000, 6_250, bytes(1001 * 6_250)),
+    "16 bits": lambda: saved(Image.fromarray(np.full((6_250, 8_000), 40_000, np.uint16)), compress_level=1),
+    "CMYK, on its side": turned_cmyk,
+}
+"""50 megapixels, of one colour."""
+
+
+@pytest.mark.parametrize("what", LARGEST)
+def test_the_largest_picture_that_is_read_is_read_in_time(studio, what):
+    """Time of the processor: the tests that run beside this one take as long as they like."""
+    desk = studio.studio.pictures
+    before = processor_s(desk.pid)
+    answer, _ = send(studio, LARGEST[what]())
     assert answer.status_code == 201, answer.text
     assert (answer.json()["w"], answer.json()["h"]) == (8_000, 6_250)
-    assert seconds < 5 * SECONDS  # it is the largest, and other tests run beside it
+    assert processor_s(desk.pid) - before < SECONDS
+
+
+def processor_s(pid: int) -> float:
+    """Seconds that a process has computed."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

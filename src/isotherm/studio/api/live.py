@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from isotherm.jobs.options import ModelOptions
 from isotherm.studio.api.pictures import PictureAnswer
+from isotherm.studio.api.plain import Options
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.videos import VideoAnswer, keep, keep_bytes
 from isotherm.studio.live.camera import Camera
@@ -67,7 +68,7 @@ class Look(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"options": {"model": "detector"}}]})
 
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
 
 
 class Record(BaseModel):

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from isotherm.data.picture_formats import PICTURE_SUFFIXES, format_of, guess_of
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
-from isotherm.studio.api.keeping import PREFIX, looked_at, receive, stored
+from isotherm.studio.api.keeping import PREFIX, body_of, looked_at, receive, stored
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.requests import file_names
 from isotherm.studio.session import SESSION
@@ -27,8 +27,6 @@ MOST_BYTES = 64 << 20
 """Of one picture."""
 SHOWN_SIDE, THUMB_SIDE = 2560, 160
 """The longer side of what the page shows, in pixels at most."""
-BODY = {"requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
-"""For the description: the body is read by hand, so that it is counted while it comes."""
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}, **refusals(404, 422)}
 
 
@@ -52,7 +50,7 @@ def routes(studio: Studio) -> APIRouter:
     """The routes of pictures."""
     router = APIRouter(tags=["pictures"])
 
-    @router.post("/api/pictures", status_code=201, responses=refusals(413, 415, 422), openapi_extra=BODY)
+    @router.post("/api/pictures", status_code=201, responses=refusals(413, 415, 422), openapi_extra=body_of("image"))
     async def add_picture(
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["cat.jpg"])]
     ) -> PictureAnswer:

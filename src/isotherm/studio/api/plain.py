@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
+from pydantic import Field
 from pydantic.config import JsonDict
 
 from isotherm.studio.api.refusals import Refused
@@ -28,6 +29,10 @@ VALUE: JsonDict = {
     ]
 }
 """Of an option, for the description."""
+Options = Annotated[
+    dict[str, Any], Field(json_schema_extra={"additionalProperties": VALUE, "propertyNames": DESCRIBED})
+]
+"""Options of a job, by their names."""
 MADE_HARMLESS = "name"
 """A query word that any text may be: the name of a file, which is cleaned where it is used."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from isotherm.studio.api.examples import RUN, answered
 from isotherm.studio.api.ids import Id
@@ -19,12 +19,16 @@ LEAST_POINTS = {"arrow": 2, "box": 2, "free": 2, "text": 1}
 Coordinate = Annotated[float, Field(strict=True, ge=-1e6, le=1e6)]
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # 1.0 is whole in JSON
+
+
 class Mark(BaseModel):
     """Something drawn on a picture of a run."""
 
     model_config = ConfigDict(extra="forbid")
 
-    picture: int = Field(strict=True, ge=0, le=99_999)
+    picture: Annotated[int, BeforeValidator(_whole)] = Field(strict=True, ge=0, le=99_999)
     """Its number, from 0."""
     kind: Literal["arrow", "box", "free", "text"]
     points: list[Annotated[list[Coordinate], Field(min_length=2, max_length=2)]] = Field(min_length=1, max_length=5_000)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from isotherm.errors import OptionError
 from isotherm.studio.api.examples import RUN, RUN_ID, answered
 from isotherm.studio.api.ids import Id
-from isotherm.studio.api.plain import DESCRIBED, VALUE
+from isotherm.studio.api.plain import DESCRIBED, Options
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import History
@@ -47,9 +47,7 @@ class RunRequest(BaseModel):
 
     job: Literal["explain", "count"] = "explain"
     pictures: list[Annotated[str, Field(json_schema_extra=DESCRIBED)]] = Field(min_length=1, max_length=MOST_PICTURES)
-    options: dict[str, Any] = Field(
-        default_factory=dict, json_schema_extra={"additionalProperties": VALUE, "propertyNames": DESCRIBED}
-    )
+    options: Options = Field(default_factory=dict)
 
 
 def routes(studio: Studio) -> APIRouter:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from isotherm.data.video_formats import SUFFIX_OF, video_form
 from isotherm.errors import InputError
 from isotherm.studio.api.ids import Id
-from isotherm.studio.api.keeping import PREFIX, looked_at, receive, stored
+from isotherm.studio.api.keeping import PREFIX, body_of, looked_at, receive, stored
 from isotherm.studio.api.pictures import PictureAnswer
 from isotherm.studio.api.pictures import keep as keep_picture
 from isotherm.studio.api.refusals import Refused, refusals
@@ -79,7 +79,7 @@ def routes(studio: Studio) -> APIRouter:
     """The routes of videos."""
     router = APIRouter(tags=["videos"])
 
-    @router.post("/api/videos", status_code=201, responses=refusals(413, 415, 422))
+    @router.post("/api/videos", status_code=201, responses=refusals(413, 415, 422), openapi_extra=body_of("video"))
     async def add_video(
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["clip.mp4"])]
     ) -> VideoAnswer:

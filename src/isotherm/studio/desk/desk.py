@@ -92,6 +92,11 @@ class Desk:
             return value
         raise _error(kind, value)
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None while there is none."""
+        return self._process.pid if self._process is not None else None
+
     def close(self) -> None:
         """End the process, also in the middle of its work."""
         self._closed = True
