@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # processes that Ray starts ahead, one for each processor: Tune gives its trials' an environment, for which it starts others
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_worker_niceness": "0",  # 15 by default: beside any other work the trials would stand still
 }
 FINISHED, STOPPED = "finished", "stopped early"

@@ -71,6 +71,8 @@ def no_compiler(tmp_path_factory):
         yield
 
 
+AHEAD = "ray.tune", "isotherm.train.ray_tune", "isotherm.train.keypoint_run"
+"""What the workers of the cluster import while the first test does something else."""
 CLUSTER = """
 import sys
 import ray
@@ -85,8 +87,10 @@ sys.stdin.read()  # until the tests end
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """The address of a Ray, as a function that waits for it: it starts while the first test does something else."""
+    ahead = {"RAY_prestart_worker_first_driver": "1", "RAY_preload_python_modules": ",".join(AHEAD)}
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", CLUSTER],
+        env={**os.environ, **ahead},
         cwd=tmp_path_factory.mktemp("cluster"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -94,7 +98,18 @@ def cluster(tmp_path_factory):
         text=True,
         start_new_session=True,
     )
-    yield cache(lambda: process.stdout.readline().strip())
+    with pytest.MonkeyPatch.context() as patch:
+
+        @cache
+        def address():
+            from ray.tune.execution import class_cache
+
+            # what Ray hands on to trials for itself and another framework: for that it would start other workers than wait
+            patch.setattr(class_cache, "DEFAULT_ENV_VARS", {})
+            patch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set())
+            return process.stdout.readline().strip()
+
+        yield address
     process.communicate()
 
 
@@ -106,10 +121,11 @@ def test_without_an_address_a_ray_is_started_in_which_trials_have_room_and_ended
     trial = trial_dpath(folder / "runs" / "one_sweep", {"training.objective.sigma": 1.0, "training.rate": 1e-3})
     trial.mkdir(parents=True)
     (trial / "evaluation.json").write_text("{}")
-    shutdown, found = ray.shutdown, []
+    shutdown, found, ahead = ray.shutdown, [], []
 
     def look_and_end():
-        """Before it ends, a task that wants what a trial wants gets a process of it."""
+        """Before it ends, a task that wants what a trial wants gets a process of it; none was started ahead for nothing."""
+        ahead.extend(workers_of(ray._private.worker._global_node.all_processes["raylet"][0].process.pid))
         task = ray.remote(num_cpus=3)(lambda: os.getppid())
         try:
             found.append((ray.cluster_resources()["CPU"] >= 3, ray.get(task.remote(), timeout=60) != os.getpid()))
@@ -120,8 +136,16 @@ def test_without_an_address_a_ray_is_started_in_which_trials_have_room_and_ended
     monkeypatch.chdir(folder)
     result = job.run(SweepJob(recipe=Path("one_sweep.yaml")))
     assert found == [(True, True)]
+    assert ahead == []
     assert not ray.is_initialized()
     assert [trial.status for trial in result.trials] == ["finished"]
+
+
+def workers_of(raylet: int) -> list[str]:
+    """What the workers were started with that a raylet has."""
+    fpath = Path(f"/proc/{raylet}/task/{raylet}/children")
+    words = [Path(f"/proc/{pid}/cmdline").read_text() for pid in fpath.read_text().split()] if fpath.exists() else []
+    return [line for line in words if ("worker" in line or "ray::" in line) and "agent" not in line.lower()]
 
 
 def one_and_a_half(sweep, *, dpath, **rest):
