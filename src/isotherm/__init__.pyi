@@ -1,5 +1,5 @@
 from . import arrays, coordinates, decode, draw, errors, heads, losses, methods, metrics, scores, targets
-from .api import Explanation, explain, explain_many, open_model
+from .api import Explanation, explain, explain_many, open_model, view_of
 from .cam.scores import Classes, ClassLogit, Contrast, Detection, Function, SegmentationMask, Similarity, TopK
 from .cam.view import View
 from .errors import (
@@ -89,4 +89,5 @@ __all__ = [
     "read_run",
     "scores",
     "targets",
+    "view_of",
 ]

@@ -14,7 +14,8 @@ from isotherm.cam.view import View
 from isotherm.errors import OptionError
 from isotherm.explaining import ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.feeding import Channels, is_batch
-from isotherm.models.choose import open_view, open_with
+from isotherm.models.choose import open_as, open_view, open_with
+from isotherm.models.own.family import FAMILY as OWN
 from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
@@ -26,6 +27,20 @@ def open_model(model: str | Path | Any, **options: Any) -> View | LanguageView:
     See :func:`isotherm.models.choose.open_view` for names and options.
     """
     return open_view(model, **options).view
+
+
+def view_of(model: Any, **options: Any) -> View:
+    """A view of a module of one's own, whatever package its class comes from, to be explained again and again.
+
+    Args:
+        model: a module.
+        options: see :func:`isotherm.models.own.view.wrap`: preprocess, or size, mean and std; names; output;
+            findings of a detector; forward; grid and prefix.
+
+    Raises:
+        AdapterError: it cannot be run, or is no module.
+    """
+    return open_as(OWN, model, options, also=FRONT)
 
 
 def explain(

@@ -102,6 +102,26 @@ def open_with(
     return OpenModel(_call(family, wrap, inner, options, also), match.reason)
 
 
+def open_as(family: Family, model: Any, options: Mapping[str, Any], *, also: Sequence[str] = ()) -> View:
+    """A view of an object by a family that the caller chooses.
+
+    Args:
+        also: the front door's own options, which a misspelt one may have meant.
+
+    Raises:
+        AdapterError: the object is of no form that the family reads.
+    """
+    mistake = _mistake(model)
+    if mistake is None and family.matches(model) is None:
+        mistake = f"an object of the class {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module"
+    if mistake is not None:
+        raise AdapterError(mistake)
+    inner = original_module(model) if isinstance(model, nn.Module) else model
+    view = _call(family, family.wrapper(), inner, options, also)
+    assert isinstance(view, View)
+    return view
+
+
 def family_of_object(model: object) -> tuple[Family, Match]:
     """The family that reads a model object, and why."""
     mistake = _mistake(model)

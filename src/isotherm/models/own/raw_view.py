@@ -13,7 +13,7 @@ from isotherm.cam.capture import evaluating
 from isotherm.cam.outputs import how_to_read, tensors_by_path, words_of
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.scores.function import Of
-from isotherm.cam.view import Inputs, LayerChoice, Pins, RawOutput
+from isotherm.cam.view import Inputs, LayerChoice, Pins, Prediction, RawOutput
 from isotherm.errors import IsothermError, TargetError, UnfitTargetError
 from isotherm.models.shared.dense import coarsest
 from isotherm.models.shared.module_view import ModuleView
@@ -62,11 +62,11 @@ class RawView(ModuleView):
         other._score = score if isinstance(score, Function) else None
         return other
 
-    def find(self, raw: Any, inputs: Inputs) -> RawOutput:
+    def find(self, raw: Any, inputs: Inputs) -> Prediction:
         """The output as it is."""
         return RawOutput(raw, self.name)
 
-    def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> RawOutput:
+    def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> Prediction:
         """The same as :meth:`find`."""
         return self.find(raw, inputs)
 

@@ -4,7 +4,7 @@ otherwise explained by a function of what they put out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -19,6 +19,7 @@ from isotherm.cam.view import Inputs, View
 from isotherm.errors import AdapterError, IsothermError, OptionError
 from isotherm.frame import Size
 from isotherm.models.own.answer import Answer, Output, answer_of
+from isotherm.models.own.detector import OwnDetectorView
 from isotherm.models.own.raw_view import RawView
 from isotherm.models.own.trial import black, trial_of
 from isotherm.models.shared.as_it_is import AsItIs
@@ -52,6 +53,9 @@ def wrap(
     forward: Any = None,
     over: int = 0,
     example: Any = None,
+    findings: Any = None,
+    confidence: float | None = None,
+    overlap: float | None = None,
 ) -> View:
     """A view of any module that takes pictures (b, c, h, w).
 
@@ -100,6 +104,7 @@ def wrap(
         tokens=token_rule(grid, prefix),
         calling=calling,
         trial=trial,
+        detector=detector_options(findings, confidence, overlap),
     )
 
 
@@ -114,6 +119,7 @@ def view_of_module(
     names: Any = None,
     calling: Calling = PLAIN,
     trial: Inputs | None = None,
+    detector: Mapping[str, Any] | None = None,
 ) -> View:
     """The view of a module by what it puts out for one black picture.
 
@@ -126,12 +132,17 @@ def view_of_module(
         names: (number of classes, preparation) -> their names and premises, where the user gives none.
         calling: how the module is called.
         trial: what it is tried with; a black picture unless given.
+        detector: how findings are read, of a detector.
     """
     name = type(model).__name__
     trial = trial or black(model, prepared)
     raw, fed = run_once(model, trial, name, calling)
-    answer = answer_of(raw, fed, output)
     arguments: dict[str, Any] = dict(name=name, preprocess=prepared, tokens=tokens, trial=trial, calling=calling)
+    if detector is not None:
+        return OwnDetectorView(
+            model, names=options.names or (), premises=premises, example=raw, **detector, **arguments
+        )
+    answer = answer_of(raw, fed, output)
     if answer.kind == "raw":
         if options.names is not None:
             raise OptionError(
@@ -155,6 +166,28 @@ def view_of_module(
         view = ClassifierView(model, heads=linear[-1:], **arguments)
     view.function_of = "output"
     return view
+
+
+def detector_options(findings: Any, confidence: float | None, overlap: float | None) -> dict[str, Any] | None:
+    """How findings are read; None of what is no detector.
+
+    Raises:
+        OptionError: a threshold without findings, or findings that are no function.
+    """
+    if findings is None:
+        for option, value in (("confidence", confidence), ("overlap", overlap)):
+            if value is not None:
+                raise OptionError(
+                    f"{option}= is of a detector's findings; give findings=, a function from what the model puts out to them, or leave it out"
+                )
+        return None
+    if not callable(findings):
+        raise OptionError(f"findings is {findings!r}; expected a function of what the model puts out")
+    return dict(
+        findings=findings,
+        confidence=0.25 if confidence is None else confidence,
+        overlap=0.5 if overlap is None else overlap,
+    )
 
 
 def token_rule(grid: Sequence[int] | None, prefix: int | None) -> Any:
