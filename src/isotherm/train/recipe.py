@@ -71,8 +71,12 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
+def read_recipe(fpath: str | os.PathLike[str], *, example: str = "") -> dict[str, Any]:
     """A YAML (or JSON) file as nested dictionaries; no tags, no aliases to itself, nothing run.
+
+    Args:
+        fpath: its path.
+        example: a file of the kind that is expected, which the message about a missing one names; empty: none is.
 
     Raises:
         OptionError: it is missing, too long, no YAML, not a mapping, or has a name twice; with the line.
@@ -84,7 +88,7 @@ def read_recipe(fpath: str | os.PathLike[str]) -> dict[str, Any]:
         content = yaml.load(path.read_text(), _StrictLoader)
     except OSError as error:
         raise OptionError(
-            f"{path} cannot be read ({error.strerror}); give the path of a recipe, such as recipes/beetle.yaml"
+            f"{path} cannot be read ({error.strerror}); give the path of a recipe{f', such as {example}' if example else ''}"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -192,7 +192,7 @@ def read_sweep(fpath: Path, find: Callable[[str], RecipeModule]) -> Sweep:
     Raises:
         OptionError: a file that is missing or wrong, or values that the recipe does not take.
     """
-    plain = read_recipe(fpath)
+    plain = read_recipe(fpath, example="recipes/first_sweep.yaml")
     if isinstance(plain.get("values"), dict):
         plain["values"] = {path: _choice(choice, f"{fpath}: values.{path}") for path, choice in plain["values"].items()}
     config = from_plain(SweepConfig, plain, where=str(fpath))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,14 @@ def test_a_folder_of_old_heatmaps_becomes_zarr_and_what_fails_is_named(folder, c
     assert main(command) == 2  # the two are there already, and are kept
     assert "none of the 1 stores" in capsys.readouterr().err
     assert not [f for f in (folder / "new").iterdir() if f.name.startswith(".") and "c" not in f.name]
+    record = json.loads((folder / "new" / "a.zarr.conversion.json").read_text())
+    assert record["command"] == "isotherm " + " ".join(command)
+    assert GazeConvertJob.from_json(record["options"]).command_line() == record["command"].split()
+    assert record["source"] == "old/a.npz"
+    assert record["states"] == {"tracked": 76, "missing": 4, "out_of_frame": 0}
+    assert record["versions"]["isotherm"]
+    assert record["notes"]
+    assert {f.name for f in (folder / "new").glob("*.json")} == {"a.zarr.conversion.json", "b.zarr.conversion.json"}
 
 
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
+import av
 import numpy as np
 import pytest
 
@@ -37,6 +40,8 @@ def test_the_film_shows_where_the_person_looks(folder, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "look at film.mp4"
     frames = [frame.array().astype(int) for frame in read_frames(folder / "film.mp4")]
     assert len(frames) == 8
+    with av.open("film.mp4") as container:
+        assert container.metadata["comment"] == shlex.join(["isotherm", *command])
     for i, frame in enumerate(frames):
         counts = [white(frame, 20 + 12 * j, 30) for j in range(8)]
         assert max(range(8), key=lambda j: counts[j]) == i

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +84,9 @@ def test_the_command_prints_the_report_and_replaces_nothing_unasked(folder, tmp_
     assert "190 tracked (100.0%), 0 missing (0.0%), 0 out of frame (0.0%)" in printed
     assert "59.9401 per second, a camera's 60000/1001, steady" in printed
     assert "190 samples are in gaze.parquet; look at gaze.alignment.png" in printed
+    record = json.loads(Path("gaze.alignment.json").read_text())
+    assert record["command"] == shlex.join(["isotherm", *command])
+    assert record["versions"]["isotherm"]
     assert main(command) == 2
     assert "gaze.parquet is there already" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--quiet"]) == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 
 from isotherm.errors import OptionError
 from isotherm.gaze.fusion.choose import FUSIONS
-from isotherm.train.anticipation.arms import WORDS, arm_recipe
+from isotherm.train.anticipation.arms import WORDS, arm_recipe, folder_name
 from isotherm.train.anticipation.run import BEST, recipe_from, train_run
 from rigs.anticipation import plain_anticipation
 
@@ -68,3 +69,34 @@ def test_what_is_no_arm_is_refused(arm, change, words):
     plain["model"] |= change
     with pytest.raises(OptionError, match=words):
         arm_recipe(plain, arm, seed=0)
+
+
+def test_every_arm_has_a_folder_of_its_own():
+    """Also where case says nothing, and where a name would be too long, or one of the folders above."""
+    paths = (
+        "a/b",
+        "a-b",
+        "a:b",
+        "a_b",
+        "A/b",
+        "a//b",
+        "a\\b",
+        "a b",
+        "..",
+        ".",
+        "/",
+        "-",
+        "a",
+        "a-",
+        "ä",
+        "a.b",
+        "x" * 300,
+    )
+    arms = [*WORDS, *(f"fusion:{name}" for name in FUSIONS), *(f"source:{path}" for path in paths)]
+    # what the folder of another arm is called
+    arms += [f"source:{folder_name('source:a/b').removeprefix('source-')}", "source:fusion-patch_add"]
+    names = [folder_name(arm) for arm in arms]
+    assert len({name.lower() for name in names}) == len(arms)
+    assert all(re.fullmatch(r"[a-z0-9_-]{1,80}", name) for name in names)
+    assert folder_name("gaze-only") == "gaze-only"
+    assert folder_name("fusion:patch_add") == "fusion-patch_add"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from isotherm.data.gaze.clock import read_clock
@@ -14,8 +14,12 @@ from isotherm.data.names import natural_key, near_names
 from isotherm.data.video import VIDEO_SUFFIXES
 from isotherm.errors import InputError, OptionError
 from isotherm.jobs.gaze.convert_options import GazeConvertJob
+from isotherm.jobs.gaze.record import write_record
 from isotherm.jobs.gaze.sizes import size_of
 from isotherm.jobs.reporter import Reporter
+
+RECORD = ".conversion.json"
+"""Behind the name of a store: its record, which tells by which command, of what and with which losses it was made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,7 @@ def run(
     Args:
         options: what is asked for.
         reporter: is told how it goes.
-        command: the command line; what is written does not name it.
+        command: the command line, for the record beside every store (``a.zarr.conversion.json``).
 
     Raises:
         InputError: nothing to convert, two stores that would become one, or the only store cannot be.
@@ -58,6 +62,7 @@ def run(
         JobCancelled: it was cancelled; the same job goes on with it.
     """
     reporter = Reporter() if reporter is None else reporter
+    words = options.command_line() if command is None else list(command)
     sources = stores_in(options.source)
     single = sources == [options.source]
     _expect_names(sources, options, single=single)
@@ -81,7 +86,10 @@ def run(
                 continue
             clock = _clock(source, options, single=single)
             store = open_gaze_store(source, options=clock)
-            done.append(convert_gaze(store, out, made, clock=clock, overwrite=options.overwrite, say=reporter.say))
+            one = convert_gaze(store, out, made, clock=clock, overwrite=options.overwrite, say=reporter.say)
+            facts = {**asdict(one), "path": one.path.name}
+            write_record(out.with_name(f"{out.name}{RECORD}"), words, options, source=source, **facts)
+            done.append(one)
         except (InputError, OptionError) as error:
             if single:
                 raise

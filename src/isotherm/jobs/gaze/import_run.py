@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,9 @@ from isotherm.data.gaze.limits import AlignOptions, refusal
 from isotherm.data.gaze.points_store import write_points
 from isotherm.errors import InputError
 from isotherm.jobs.gaze.import_options import GazeImportJob
+from isotherm.jobs.gaze.record import write_record
 from isotherm.jobs.gaze.sizes import size_of
 from isotherm.jobs.reporter import Reporter
-from isotherm.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +88,7 @@ def run(
     alignment = align(raw, clock=clock, world_ns=world, size=size, options=limits)
     reporter.check()
     result = ImportedGaze(out, out.with_suffix(".alignment.json"), out.with_suffix(".alignment.png"), alignment)
-    made = {"command": shlex.join(words), "options": options.to_json(), "isotherm": __version__}
-    whole = {**made, **alignment.report.to_json()}
-    with atomic_write(result.report_fpath) as file:
-        file.write(json.dumps(whole, indent=1, allow_nan=False).encode())
+    write_record(result.report_fpath, words, options, **alignment.report.to_json())
     picture = io.BytesIO()
     alignment_figure(alignment, limits).save(picture, "PNG")
     with atomic_write(result.picture_fpath) as file:

@@ -132,7 +132,7 @@ def opened_recipe(config: Path, settings: Sequence[str] = ()) -> OpenedRecipe:
         config: the file.
         settings: that will be set of it; of an old configuration the protocol decides what is taken.
     """
-    plain = read_recipe(config)
+    plain = read_recipe(config, example="recipes/first_gaze.yaml")
     if not is_old(plain):
         return OpenedRecipe(plain, config.parent, str(config))
     plan = with_settings({}, settings).get("data", {}).get("plan", {})

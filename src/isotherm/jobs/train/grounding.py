@@ -81,7 +81,11 @@ def recipe_of(options: TrainGroundingJob) -> tuple[dict[str, Any], Path, str]:
             options.resume, parts=("data", "model", "training", "within_cells", "most_risk")
         )
     elif options.config is not None:
-        plain, root, where = read_recipe(options.config), options.config.parent, str(options.config)
+        plain, root, where = (
+            read_recipe(options.config, example="recipes/first_grounding.yaml"),
+            options.config.parent,
+            str(options.config),
+        )
     else:
         parts = {"file": options.data, "images": options.images, "instances": options.instances, "split": options.split}
         source = {name: str(value) for name, value in parts.items() if value is not None}

@@ -58,7 +58,11 @@ def recipe_of(options: TrainKeypointsJob) -> tuple[dict[str, Any], Path, str]:
     if options.resume is not None:
         plain, root, where = kept_recipe(options.resume)
     elif options.config is not None:
-        plain, root, where = read_recipe(options.config), options.config.parent, str(options.config)
+        plain, root, where = (
+            read_recipe(options.config, example="recipes/beetle.yaml"),
+            options.config.parent,
+            str(options.config),
+        )
     else:
         source = {"file": str(options.data), **({"images": str(options.images)} if options.images is not None else {})}
         plain, root, where = {"data": {"train": [source]}}, Path(), "the recipe made of the options"

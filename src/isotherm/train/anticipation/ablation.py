@@ -21,7 +21,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.metrics.intervals import Interval, bootstrap_nested
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
-from isotherm.train.anticipation.arms import arm_recipe
+from isotherm.train.anticipation.arms import arm_recipe, folder_name
 from isotherm.train.anticipation.build import TrainedAnticipation
 from isotherm.train.anticipation.clip_data import ClipData
 from isotherm.train.anticipation.gaze_use import Condition, GazeUse
@@ -131,7 +131,7 @@ def run_ablation(
         trained = []
         for s, recipe in zip(seeds, recipes[arm], strict=True):
             say(f"arm {a + 1} of {len(arms)}, {arm}, seed {s}")
-            where = dpath / arm.replace(":", "-").replace("/", "-") / f"seed-{s}"
+            where = dpath / folder_name(arm) / f"seed-{s}"
             trained.append(train_run(recipe, where, root=root, command=command, skip_bad=skip_bad, say=say))
         data = read_judged(recipes[arm][0].data, trained[0].classes, root=root, skip_bad=skip_bad, say=say)
         results += judged(arm, recipes[arm][0], trained, data)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +64,25 @@ def arm_recipe(plain: Mapping[str, Any], arm: str, *, seed: int) -> dict[str, An
     set_at(recipe, "model.seed", seed)
     set_at(recipe, "training.seed", seed)
     return recipe
+
+
+def folder_name(arm: str) -> str:
+    """The name of an arm's folder, another one for every arm, also on disks that take ``A`` and ``a`` for the same.
+
+    Args:
+        arm: its word.
+
+    Example:
+        >>> folder_name("gaze-only"), folder_name("fusion:patch_add"), folder_name("source:eyes/{video}.npz")
+        ('gaze-only', 'fusion-patch_add', 'source-eyes-video-npz-4afb93579f')
+    """
+    word, _, value = arm.partition(":")
+    if not value:
+        return word
+    readable = re.sub(r"[^a-z0-9_]+", "-", value.lower()).strip("-")[-40:]
+    # a value of letters, digits and lines has no hyphen, and with a hash behind it the name has another one
+    plain = readable == value and "-" not in value
+    return f"{word}-{value}" if plain else f"{word}-{readable}-{hashlib.sha256(arm.encode()).hexdigest()[:10]}"
 
 
 def _with_value(recipe: dict[str, Any], word: str, value: str) -> None:
