@@ -7,13 +7,13 @@ colours, angles and sizes no clip of the training has. A run that was killed goe
 
 from __future__ import annotations
 
-import copy
 import itertools
 from pathlib import Path
 from typing import Any
 
-from bench.gaze import BARE, EPOCHS, PARTS, REAL, SEEDS, WORK, finished, folder_of, plain_recipe
+from bench.gaze import BARE, EPOCHS, REAL, SEEDS, WHOLE, WORK, drawn, plain_recipe
 from bench.measure import insert, table, threads, write
+from isotherm.data.egocentric.bounds import bounds
 from isotherm.train.anticipation.arms import arm_recipe
 from isotherm.train.anticipation.build import TrainedAnticipation
 from isotherm.train.anticipation.gaze_use import GazeUse
@@ -44,14 +44,11 @@ TRAINED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
 def train_further(name: str, seed: int) -> None:
     """Train one with a seed."""
     clips, epochs, _ = TRAINED[name]
-    plain = copy.deepcopy(plain_recipe(epochs))
-    for part in ("train", "validation", "held_out"):
-        plain["data"][part][0]["clips"] = clips
-    recipe = recipe_from(arm_recipe(plain, "real", seed=seed), where=name)
-    train_run(recipe, folder_of(name, seed), root=WORK)
+    recipe = recipe_from(arm_recipe(drawn(plain_recipe(epochs), clips), "real", seed=seed), where=name)
+    train_run(recipe, WHOLE.folder(name, seed), root=WORK)
 
 
-def drawn(name: str, *, count: int = 2000) -> GeneratedClips:
+def held_out(name: str, *, count: int = 2000) -> GeneratedClips:
     """A set of held-out clips."""
     source = {"format": "generated", "split": "held_out", "count": count, "clips": SETS[name]}
     return GeneratedClips([from_plain(ClipSource, source)])
@@ -60,7 +57,7 @@ def drawn(name: str, *, count: int = 2000) -> GeneratedClips:
 def judged(models: list[TrainedAnticipation], data: GeneratedClips) -> dict[str, list[float]]:
     """The action's accuracy of every model by part."""
     each = [answers_of(one.model, data, GazeUse()).of_parts() for one in models]
-    return {part: [figures[f"{part}_part"] for figures in each] for part in PARTS}
+    return {part: [figures[f"{part}_part"] for figures in each] for part in bounds()}
 
 
 def shown(values: list[float]) -> str:
@@ -73,23 +70,23 @@ def main(*, quick: bool = False) -> None:
     """Print the table and, unless quick, write results/gaze_further.json; quick trains nothing and judges 200 clips."""
     threads(1)
     for seed, name in itertools.product(SEEDS, TRAINED):
-        if not quick and not (folder_of(name, seed) / EVALUATION).is_file():
+        if not quick and not (WHOLE.folder(name, seed) / EVALUATION).is_file():
             train_further(name, seed)
             print(f"trained: {name}, seed {seed}", flush=True)
     asked = {row: RATES for row in (REAL, BARE)} | {name: sets for name, (_, _, sets) in TRAINED.items()}
     results: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row, sets in asked.items():
-        if models := finished(row):
-            results[row] = {name: judged(models, drawn(name, count=200 if quick else 2000)) for name in sets}
+        if models := WHOLE.finished(row):
+            results[row] = {name: judged(models, held_out(name, count=200 if quick else 2000)) for name in sets}
     if not results:
         print("no model is trained yet; run: python -m bench gaze")
         return
     text = table(
         "Right actions on held-out clips of other rates and other objects, per cent: the mean over seeds, and the least and the most",
-        ["trained", "seeds", "judged on", *(f"part {part}" for part in PARTS)],
+        ["trained", "seeds", "judged on", *(f"part {part}" for part in bounds())],
         [
             [f"{row}, 8 frames a second" if row in (REAL, BARE) else row, len(by_part["gaze"]), name]
-            + [shown(by_part[part]) for part in PARTS]
+            + [shown(by_part[part]) for part in bounds()]
             for row, sets in results.items()
             for name, by_part in sets.items()
         ],

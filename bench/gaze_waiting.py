@@ -31,6 +31,7 @@ from isotherm.train.anticipation.build import make_anticipation
 from isotherm.train.anticipation.read import read_clips
 from isotherm.train.anticipation.run import recipe_from
 from isotherm.train.anticipation.task import AnticipationTask
+from isotherm.train.anticipation.tiny import tiny_model, tiny_training
 from isotherm.train.loop import Part, run_loop
 from isotherm.train.run_folder import RunFolder
 
@@ -94,28 +95,10 @@ def plain_recipe(model: dict[str, int], store: str, memory_mb: float) -> dict[st
             "side": model["side"],
             "memory_mb": memory_mb,
         },
-        "model": {
-            "backbone": "random",
-            "settings": {
-                "crop_size": model["side"],
-                "patch_size": model["patch"],
-                "frames_per_clip": model["frames"],
-                "tubelet_size": 2,
-                "hidden_size": model["hidden"],
-                "num_attention_heads": 4,
-                "num_hidden_layers": model["layers"],
-                "pred_hidden_size": 32,
-                "pred_num_attention_heads": 2,
-                "pred_num_hidden_layers": 1,
-            },
-            "fusion": {"name": "patch_add", "at": "embeddings"},
-            "encoder": "full",
-            "predictor": "none",
-            "probe": {"blocks": 0, "heads": 4},
-        },
-        "training": {"batch": model["batch"], "rate": 1e-3, "average": None, "loss": "cross_entropy", "keep_every": 10_000, "log_every": 10_000},
+        "model": tiny_model(**{name: value for name, value in model.items() if name != "batch"}),
+        "training": tiny_training(batch=model["batch"], keep_every=10_000, log_every=10_000),
         "devices": {"accelerator": "cpu"},
-    }  # fmt: skip
+    }
 
 
 class Watched(AnticipationTask):

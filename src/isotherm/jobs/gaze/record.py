@@ -1,4 +1,4 @@
-"""What lies beside a file of gaze that a command has made: by which command it was made, with which options, and how."""
+"""What lies beside a file of gaze that a command has made: which command, with which options, and how it went."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from torch import nn
 
 from isotherm.gaze.model import AnticipationModel
-from isotherm.gaze.probe import ProbeConfig
 from isotherm.progress import Say, silent
 from isotherm.train.anticipation.build import (
     AnticipationChoice,
@@ -26,45 +25,22 @@ from isotherm.train.anticipation.gaze_use import Condition, GazeUse
 from isotherm.train.anticipation.generated import CLASSES, GeneratedClips
 from isotherm.train.anticipation.source import ClipSource
 from isotherm.train.anticipation.task import AnticipationTask, AnticipationTraining
+from isotherm.train.anticipation.tiny import tiny_model, tiny_training
 from isotherm.train.anticipation.validate import answers_of
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better
-from isotherm.train.schedule import Schedule
 from isotherm.zoo.shipped import MODEL, ShippedRecipe, train_shipped
 
 METRICS: Mapping[str, Better] = {"score": "more", "gaze": "more", "out_of_frame": "more", "video": "more"}
 """score: share of clips of which the action is right; the others: of each part."""
-SETTINGS: Mapping[str, Any] = {
-    "crop_size": 32,
-    "patch_size": 8,
-    "frames_per_clip": 8,
-    "tubelet_size": 2,
-    "hidden_size": 64,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 2,
-    "pred_hidden_size": 32,
-    "pred_num_attention_heads": 2,
-    "pred_num_hidden_layers": 1,
-}
 OTHER_GAZE: tuple[Condition, ...] = ("shuffled", "shifted", "missing")
 """What the model is judged with beside the truth."""
 train_run = train_shipped
 
 
 def _training() -> AnticipationTraining:
-    return AnticipationTraining(
-        steps=2000,
-        batch=50,
-        rate=2e-3,
-        decay=0.05,
-        clip=1.0,
-        average=None,
-        loss="cross_entropy",
-        keep_every=200,
-        log_every=50,
-        schedule=Schedule(warm_up=100),
-        gaze=GazeUse(dropout=0.05),
-    )
+    plain = tiny_training(steps=2000, keep_every=200, log_every=50, gaze={"dropout": 0.05})
+    return from_plain(AnticipationTraining, plain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +65,7 @@ class TinyAnticipationRecipe(ShippedRecipe):
     @property
     def choice(self) -> AnticipationChoice:
         """The video model, how gaze gets in, and the probe."""
-        return AnticipationChoice(
-            backbone="random",
-            settings=SETTINGS,
-            fusion={"name": "patch_add", "at": "embeddings"},
-            encoder="full",
-            predictor="none",
-            probe=ProbeConfig(blocks=0, heads=4),
-            seed=self.training.seed,
-        )
+        return from_plain(AnticipationChoice, tiny_model() | {"seed": self.training.seed})
 
     @cached_property
     def validation(self) -> GeneratedClips:

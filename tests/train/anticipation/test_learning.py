@@ -1,0 +1,53 @@
+"""A subset of the ablation of gaze (``python -m bench gaze --quick``), by its own code: the same model and clips, in a
+smaller form. The model without gaze has the same training, so what gaze adds is no matter of time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory):
+    """(the module, the plan, of each row what it reached under every condition)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT)
+        gaze = importlib.import_module("bench.gaze")
+    plan = gaze.subset(tmp_path_factory.mktemp("gaze"))
+    for job in plan.left():
+        plan.train(*job)
+    assert not plan.left()
+    return gaze, plan, plan.judged()
+
+
+def test_gaze_decides_what_pictures_cannot(ablation):
+    gaze, plan, results = ablation
+    bound = plan.bounds()["gaze"]["video alone"].action
+    assert bound == pytest.approx(4 / 15)
+    bare = results[gaze.BARE][0].accuracy("gaze")
+    assert bare.mean > 0.1  # it learns what the pictures tell: a fifteenth would be chance
+    assert bare.low <= bound
+    reached = {r.condition: r.accuracy("gaze").mean for r in results[gaze.REAL]}
+    assert reached["real"] > 0.75
+    assert max(reached["shuffled"], reached["shifted"], reached["missing"]) < 0.25
+    difference = gaze.difference(results[gaze.REAL][0], results[gaze.BARE][0], "gaze")
+    assert difference.low > 0.4
+
+
+def test_the_tables_of_the_benchmark_say_so(ablation):
+    gaze, plan, results = ablation
+    lines = gaze.statements(results, plan)
+    assert len(lines) == 3
+    assert all(line.endswith("; holds.") for line in lines)
+    assert "26.7 %" in lines[0]
+    # a model that takes no gaze in the place of one that does
+    swapped = gaze.statements({gaze.REAL: results[gaze.BARE]}, plan)
+    assert swapped[0].endswith("; does not hold.")
+    text = "\n".join(gaze.tables(results, plan))
+    assert "| best possible: video alone |  |  |  | 26.7 |" in text
+    assert f"{gaze.REAL}, against: {gaze.BARE}" in text
