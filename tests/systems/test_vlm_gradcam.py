@@ -97,10 +97,10 @@ vlm.visualize_comparison(image, "red", "compared.png")
 }
 
 
-def test_the_notebooks_cells_run_as_they_are(tmp_path, monkeypatch):
+def test_the_notebooks_cells_run_as_they_are(model, tmp_path, monkeypatch):
     mpl.use("Agg")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(vlm_gradcam, "DEFAULT_MODEL", "tiny-vlm")  # the notebook names none
+    monkeypatch.setattr(vlm_gradcam, "DEFAULT_MODEL", model.view)  # the notebook names none
     Image.fromarray(planted(0, side=96)[0]).save("picture.png")
     names: dict = {}
     for cell in CELLS.values():
@@ -201,6 +201,14 @@ def test_mistakes_are_named_before_a_model_is_opened(model, monkeypatch):
         VLMGradCAM("scenes")
     with pytest.raises(OptionError, match="reaches outside of the picture"):
         model.generate_gradcam(planted(0)[0], "red", crop_bbox=(0, 0, 60, 48))
+
+
+def test_without_arguments_it_is_the_notebooks_model(model, monkeypatch):
+    opened = []
+    monkeypatch.setattr(vlm_gradcam, "open_model", lambda name, **options: opened.append((name, options)) or model.view)
+    VLMGradCAM()
+    VLMGradCAM("folder/of/a/model", device="cuda:1")
+    assert opened == [("Qwen/Qwen3-VL-2B-Instruct", {}), ("folder/of/a/model", {"device": "cuda:1"})]
 
 
 def test_any_name_or_view_is_taken_and_asked_in_its_own_words():

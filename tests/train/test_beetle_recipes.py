@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from isotherm.frame import Frame
 from isotherm.heads import DeconvHead
+from isotherm.heads.coordinates import CoordinateHead
 from isotherm.jobs.train.recipe_modules import recipe_module
 from isotherm.models.transformers.backbone import backbone_of
 from isotherm.points import Points, State
@@ -100,8 +103,6 @@ def test_the_sweep_has_twelve_runs_with_one_seed_each():
 @pytest.fixture(scope="module")
 def model():
     """The recipe's model at its own shapes, on a DINOv3 of one layer with random weights."""
-    import transformers
-
     config = transformers.DINOv3ViTConfig(
         hidden_size=384,
         num_hidden_layers=1,
@@ -174,3 +175,35 @@ def test_the_baseline_differs_in_head_and_loss_alone():
     assert baseline.training.augmentation == RECIPE.training.augmentation
     assert (baseline.model.head, dict(baseline.model.head_options)) == ("coordinates", {"widths": [768, 768]})
     assert baseline.training.objective.loss == "coordinate_mse"
+    assert baseline.tracking.tags == ("exp-002-augmentation",)
+    of = {**asdict(baseline.training), "objective": None}, {**asdict(RECIPE.training), "objective": None}
+    assert of[0] == of[1]
+
+
+def layers(head):
+    return [(m.in_features, m.out_features) for m in head.modules() if isinstance(m, torch.nn.Linear)]
+
+
+def test_the_baseline_goes_from_the_class_token_over_768_and_768_to_8():
+    """Of ViT-S the class token has 384 numbers; of ViT-B 768, where the specification's MLP has one hidden layer of 768."""
+    assert layers(CoordinateHead(384, 4, widths=(768, 768))) == [(384, 768), (768, 768), (768, 8)]
+    assert layers(CoordinateHead(768, 4, widths=(768,))) == [(768, 768), (768, 8)]
+
+
+def test_the_baseline_reads_the_class_token():
+    config = transformers.DINOv3ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        image_size=64,
+        patch_size=16,
+        num_register_tokens=4,
+    )
+    backbone = backbone_of(config, seed=0)
+    whole = KeypointModel(backbone, CoordinateHead(32, 4, widths=(16, 16)), frozen=True)
+    pictures = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        inputs = (pictures - backbone.mean) / backbone.std
+        token = backbone.model(pixel_values=inputs).last_hidden_state[:, 0]
+        torch.testing.assert_close(whole(pictures), whole.head(token))

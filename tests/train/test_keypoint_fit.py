@@ -11,12 +11,14 @@ from isotherm.data.keypoint_augment import Augmentation
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
 from isotherm.errors import OptionError
+from isotherm.frame import Frame
+from isotherm.points import Points, State
 from isotherm.train.keypoint_build import ModelChoice, TrainedKeypoints, make_model, open_keypoints, save_keypoints
 from isotherm.train.keypoint_data import DataChoice, Source
 from isotherm.train.keypoint_model import Objective
 from isotherm.train.keypoint_predict import predict_pictures
 from isotherm.train.keypoint_validate import judge
-from isotherm.train.keypoints import KeypointTraining, make_batch
+from isotherm.train.keypoints import Batch, KeypointTraining, make_batch, outside
 
 SIDE = 64
 SIZES = ((60, 200), (240, 90), (100, 100))
@@ -115,6 +117,17 @@ def test_crops_have_their_shape_in_the_picture_and_not_in_the_stretched_one(tmp_
     high, wide = (batch.frame.cell_size * SIDE).T
     assert float((wide / high).min()) > 0.749
     assert float((wide / high).max()) < 1.334
+
+
+def test_the_share_of_points_outside_of_what_is_shown():
+    """Of points whose place is known: one left of the first picture, one below the second, one inside, one unknown."""
+    frame = Frame.stack([Frame.resize((10, 20), (40, 40))] * 2)
+    points = torch.tensor([[[-1.0, 5.0], [19.0, 5.0]], [[5.0, 11.0], [torch.nan, torch.nan]]])
+    state = torch.tensor([[State.LABELLED, State.LABELLED], [State.LABELLED, State.UNLABELLED]]).long()
+    batch = Batch(torch.zeros(2, 3, 40, 40), frame, Points(points, state=state))
+    assert outside(batch) == pytest.approx(2 / 3)
+    none = Batch(batch.pictures, frame, Points(points * torch.nan, state=torch.full((2, 2), int(State.UNLABELLED))))
+    assert outside(none) == 0
 
 
 @pytest.mark.usefixtures("unchecked")
