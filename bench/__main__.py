@@ -6,7 +6,17 @@ import importlib
 import sys
 from pathlib import Path
 
-SKIP = {"__init__", "__main__", "drawing_pictures", "earlier", "measure", "usual_script", "vla_arms", "vla_lift"}
+SKIP = {
+    "__init__",
+    "__main__",
+    "drawing_pictures",
+    "earlier",
+    "kept",
+    "measure",
+    "usual_script",
+    "vla_arms",
+    "vla_lift",
+}
 
 
 def main() -> None:

@@ -3,7 +3,8 @@ space.
 
 Every arm is trained from random weights on the same 1,500 tables seen from above, 800 steps of 32 instructions, three seeds, and judged
 on 150 other tables; a hit lies within 2 of 64 cells (Euclidean). A run that was killed goes on; what is finished is kept in
-``bench/.work/vla``.
+``bench/.work/vla`` by all settings that decide its figures, so that it is used again with the same ones alone. Processor seconds are
+those of all parts of a run.
 
 - causal: LLaVA's architecture with the same towers under a causal mask. Picture first is the order of most templates.
 - text query: the head is given the state of the last token; the picture stands first.
@@ -25,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import insert, table, threads, write
-from bench.vla_arms import ARMS, CONFIG, JUDGED, WORK, chance, run_arm, tables
-from bench.vla_lift import LEVELS, SHIPPED, mean_and_range, of_seed
+from bench.vla_arms import ARMS, CONFIG, JUDGED, chance, folder_of, run_arm, tables
+from bench.vla_lift import LEVELS, SHIPPED, file_of, mean_and_range, of_seed
 from isotherm.data.tabletop import KINDS
 
 SEEDS = (0, 1, 2)
@@ -114,14 +115,10 @@ def space_tables(found: list[dict[str, Any]]) -> list[str]:
     return [views, space, covered]
 
 
-def finished_arms(steps: int = CONFIG.steps) -> dict[str, list[dict[str, Any]]]:
-    """The figures that runs have left so far."""
+def finished_arms() -> dict[str, list[dict[str, Any]]]:
+    """The figures that runs of these settings have left so far."""
     return {
-        name: [
-            run_arm(name, seed)
-            for seed in SEEDS
-            if (WORK / f"{name}, seed {seed}, {steps} steps" / "figures.json").exists()
-        ]
+        name: [run_arm(name, seed) for seed in SEEDS if (folder_of(name, seed) / "figures.json").exists()]
         for name in ARMS
     }
 
@@ -155,9 +152,6 @@ def main(*, quick: bool = False) -> None:
 
 if __name__ == "__main__":
     if "--so-far" in sys.argv:  # the tables of what is finished
-        import json
-
-        spaces = [json.loads(f.read_text()) for f in sorted(WORK.glob("lift-*.json"))]
-        publish_all(finished_arms(), spaces, quick=False)
+        publish_all(finished_arms(), [of_seed(seed) for seed in SEEDS if file_of(seed).exists()], quick=False)
     else:
         main(quick="--quick" in sys.argv)

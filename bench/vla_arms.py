@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.kept import Spent, identity
 from isotherm.atomic import atomic_write
 from isotherm.data.tabletop import COLOURS, KINDS
 from isotherm.data.tabletop.table import HELD_OUT, VALIDATION
@@ -55,6 +58,9 @@ COUNTS = ("3", "4", "5")
 FURTHER = ("how", "many", "is", "there", "a", "what", "yes", "no", *COUNTS)
 """Words of the other questions."""
 ASKED = ("how many", "is there", "what is beside")
+WAY = 1
+"""Of training and judging; another number where code changes the numbers and no setting below does, so that nothing from
+before is used again."""
 BORDER = 8
 """Cells from the edge within which a place counts as near the border: those of the outermost tokens."""
 
@@ -167,14 +173,23 @@ def make_model(arm: Arm, seed: int, view: TransformersVlm) -> nn.Module:
 
 def tables(name: str, seeds: range, views: tuple[str, ...]) -> TableInstructions:
     """Tables from the file that an earlier run left."""
-    fpath = WORK / f"tables-{name}-{len(seeds)}.pt"
+    decided = {"seeds": [seeds.start, seeds.stop, seeds.step], "views": views, "drawn": drawn(views)}
+    fpath = WORK / f"tables-{name}-{len(seeds)}-{identity(decided)}.pt"
     if not fpath.exists():
         WORK.mkdir(parents=True, exist_ok=True)
-        drawn = draw_tables(seeds, views)
+        made = draw_tables(seeds, views)
         with atomic_write(fpath) as file:  # arms that begin at once, or a kill, must not leave half of it
-            torch.save(vars(drawn) | {"pictures": torch.from_numpy(drawn.pictures)}, file)
+            torch.save(vars(made) | {"pictures": torch.from_numpy(made.pictures)}, file)
     kept = torch.load(fpath)
     return TableInstructions(**kept | {"pictures": kept["pictures"].numpy()})
+
+
+@lru_cache
+def drawn(views: tuple[str, ...]) -> str:
+    """What a table looks like and which instructions it has, as digits: others where the drawing changes."""
+    one = draw_tables(range(1), views)
+    parts = one.pictures.tobytes(), repr((one.texts, one.xy.round(decimals=2).tolist())).encode()
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:10]
 
 
 class QuestionTask(TableTask):
@@ -243,32 +258,54 @@ def answered(task: QuestionTask, model: nn.Module, data: TableInstructions) -> d
     return found
 
 
+def settings_of(name: str, seed: int, config: TinyGroundingTraining, judged: range) -> dict[str, Any]:
+    """All that decides the figures of an arm and a seed."""
+    arm = ARMS[name]
+    return {
+        "way": WAY,
+        "arm": asdict(arm),
+        "training": asdict(replace(config, seed=seed)),
+        "other questions": QUESTION_STEPS * config.steps // CONFIG.steps if arm.frozen else 0,
+        "language": {"text": TEXT, "vision": VISION, "tokens": TOKENS, "words": sorted(numbers(words_of(arm)))},
+        "head": {"options": HEAD_OPTIONS, "width": WIDTH, "patch": PATCH, "side": SIDE},
+        "judged": [judged.start, judged.stop, judged.step],
+        "border": BORDER,
+        "drawn": drawn(config.views),
+    }
+
+
+def words_of(arm: Arm) -> tuple[str, ...]:
+    """Words beside those of the instructions."""
+    return FURTHER if arm.frozen else ()
+
+
+def folder_of(name: str, seed: int, config: TinyGroundingTraining = CONFIG, judged: range = JUDGED) -> Path:
+    """Where an arm and a seed are kept: by all that decides the figures, so that nothing of other settings is used."""
+    return WORK / f"{name}, seed {seed}, {identity(settings_of(name, seed, config, judged))}"
+
+
 def run_arm(name: str, seed: int, *, config: TinyGroundingTraining = CONFIG, judged: range = JUDGED) -> dict[str, Any]:
     """Figures of an arm and a seed; what an earlier run finished is read, and what it began is gone on with."""
-    from dataclasses import replace
-
-    from isotherm.zoo.shipped import Stopwatch
-
-    arm, config = ARMS[name], replace(config, seed=seed)
-    dpath = WORK / f"{name}, seed {seed}, {config.steps} steps"
+    arm, dpath = ARMS[name], folder_of(name, seed, config, judged)
+    settings, config = settings_of(name, seed, config, judged), replace(config, seed=seed)
     fpath = dpath / "figures.json"
     if fpath.exists():
         return json.loads(fpath.read_text())
     data = tables("top", replace(config, seed=0).seeds, config.views)
-    clock, further = Stopwatch(), FURTHER if arm.frozen else ()
+    spent, further = Spent(dpath / "seconds.json"), words_of(arm)
     view = causal_view(seed) if arm.language == "causal" else prefix_view(seed, further)
     facts: dict[str, Any] = {}
     if arm.frozen:
-        longer = replace(config, steps=QUESTION_STEPS * config.steps // CONFIG.steps)
+        longer = replace(config, steps=settings["other questions"])
         asking = QuestionTask(longer, view.model, data)
-        run_loop(longer, asking, RunFolder(dpath / "questions", {"steps": longer.steps}))
+        run_loop(longer, asking, RunFolder(dpath / "questions", settings), validate=spent.at_checkpoint)
         facts["answers"] = answered(asking, view.model, tables("judged", judged, config.views))
     model = make_model(arm, seed, view)
     task = (CoordinateTask if arm.head == "coordinates" else TableTask)(config, model, data, number=numbers(further))
-    run_loop(config, task, RunFolder(dpath / "run", {"steps": config.steps}))
+    run_loop(config, task, RunFolder(dpath / "run", settings), validate=spent.at_checkpoint)
     facts |= judge(arm, model, tables("judged", judged, config.views), numbers(further))
     facts["instruction_change"] = getattr(model, "instruction_change", None)
-    facts["processor_seconds"] = clock.read()[1]
+    facts["processor_seconds"] = spent.read()
     with atomic_write(fpath) as file:
         file.write(json.dumps(facts).encode())
     return facts

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.vla_arms import WORK, tables
+from bench.kept import identity
+from bench.vla_arms import WAY, WORK, drawn, tables
 from isotherm import decode
 from isotherm.atomic import atomic_write
 from isotherm.data.tabletop import BOUNDS, KINDS, ORTHOGRAPHIC, PERSPECTIVE, make_tabletop
@@ -45,7 +47,8 @@ def trained_model(seed: int, recipe: TinyGroundingRecipe = RECIPE) -> TrainedGro
         return open_grounding(SHIPPED)[0]
     config = replace(recipe.training, seed=seed)
     of_seed = replace(recipe, training=config)
-    dpath = WORK / f"all views, seed {seed}, {config.steps} steps"
+    settings = recipe_settings(of_seed)
+    dpath = WORK / f"all views, seed {seed}, {identity(settings)}"
     fpath = dpath / "model.safetensors"
     if not fpath.exists():
         data = tables("views", recipe.training.seeds, VIEWS)
@@ -56,14 +59,35 @@ def trained_model(seed: int, recipe: TinyGroundingRecipe = RECIPE) -> TrainedGro
         from isotherm.zoo.tiny_grounding.recipe import PROBES
 
         model = make_grounding(of_seed.choice, Outputs(), probes=PROBES)
-        model = run_loop(config, TableTask(config, model, data), RunFolder(dpath / "run", {"steps": config.steps}))
+        model = run_loop(config, TableTask(config, model, data), RunFolder(dpath / "run", settings))
         of_seed.save(model, fpath)
     return open_grounding(fpath)[0]
 
 
+def recipe_settings(recipe: TinyGroundingRecipe) -> dict[str, Any]:
+    """All that decides a trained model."""
+    return {"way": WAY, "recipe": asdict(recipe), "drawn": drawn(recipe.training.views)}
+
+
+def settings_of(seed: int, recipe: TinyGroundingRecipe, judged: range) -> dict[str, Any]:
+    """All that decides the figures of a seed: the model, by its file where it is the one that ships, and how it is judged."""
+    ships = seed == 0 and recipe is RECIPE
+    return {
+        **recipe_settings(replace(recipe, training=replace(recipe.training, seed=seed))),
+        "model": hashlib.sha256(SHIPPED.read_bytes()).hexdigest() if ships else "trained",
+        "judged": [judged.start, judged.stop, judged.step],
+        "lifted": [OF_EACH_KIND, VOXELS, NEAR_CM, list(LEVELS)],
+    }
+
+
+def file_of(seed: int, recipe: TinyGroundingRecipe = RECIPE, judged: range = JUDGED) -> Path:
+    """Where the figures of a seed are kept: by all that decides them."""
+    return WORK / f"lift-{seed}-{identity(settings_of(seed, recipe, judged))}.json"
+
+
 def of_seed(seed: int, *, recipe: TinyGroundingRecipe = RECIPE, judged: range = JUDGED) -> dict[str, Any]:
     """All figures of one seed, from the file that an earlier run left."""
-    fpath = WORK / f"lift-{seed}-{recipe.training.steps}-{len(judged)}.json"
+    fpath = file_of(seed, recipe, judged)
     if fpath.exists():
         return json.loads(fpath.read_text())
     trained = trained_model(seed, recipe)
