@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,6 +88,42 @@ def events_of(studio: TestClient, run_id: str, **headers: str) -> list[tuple[int
         blocks = "".join(answer.iter_text()).split("\n\n")
     lines = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks if block.startswith("id")]
     return [(int(one["id"]), one["event"], json.loads(one["data"])) for one in lines]
+
+
+def sent_in_parts(
+    studio: TestClient, method: str, address: str, parts: Sequence[bytes], kind: str
+) -> tuple[int, int, bytes]:
+    """The status of an answer to a body that comes in parts, how many of them nobody fetched, and what was answered.
+
+    Args:
+        studio: that is asked.
+        method, address: of the request.
+        parts: of its body.
+        kind: its content type.
+    """
+    left, sent = list(reversed(parts)), []
+    path, _, query = address.partition("?")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = {"host": "127.0.0.1:8080", "authorization": f"Bearer {KEY}", "content-type": kind}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "scheme": "http",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    asyncio.run(studio.app(scope, receive, send))
+    return sent[0]["status"], len(left), b"".join(message.get("body", b"") for message in sent)
 
 
 def finished_run(studio: TestClient, pictures: list[str], **options: Any) -> str:

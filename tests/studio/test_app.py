@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import re
@@ -19,7 +18,7 @@ from isotherm.studio.guard import HEADERS
 from isotherm.studio.requests import file_names, key_of, options_of
 from isotherm.studio.store.blobs import new_id
 from isotherm.studio.work.workroom import Workroom
-from rigs.studio import KEY, events_of, finished_run, png, send
+from rigs.studio import events_of, finished_run, png, send, sent_in_parts
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
 MARK = {"picture": 0, "kind": "box", "points": [[1, 2], [3, 4.5]]}
@@ -131,21 +130,9 @@ def test_what_is_no_picture_is_refused(studio, data, status, message):
 def test_what_is_too_large_is_refused_while_it_comes(studio, monkeypatch, path, kind, begins):
     for module in (pictures, videos, old_app):
         monkeypatch.setattr(module, "MOST_BYTES", 1000)
-    parts, sent = iter([begins, *[bytes(100)] * 1000]), []
-
-    async def receive():
-        return {"type": "http.request", "body": next(parts), "more_body": True}
-
-    async def send(message):
-        sent.append(message)
-
-    headers = {"host": "127.0.0.1:8080", "authorization": f"Bearer {KEY}", "content-type": kind}
-    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
-    more = {"root_path": "", "query_string": b"name=a.png", "scheme": "http", "headers": lines, "app": studio.app}
-    asyncio.run(studio.app({**scope, **more}, receive, send))
-    assert sent[0]["status"] == 413
-    assert len(list(parts)) > 980  # of a thousand, nobody fetched the rest
+    status, left, _ = sent_in_parts(studio, "POST", f"{path}?name=a.png", [begins, *[bytes(100)] * 1000], kind)
+    assert status == 413
+    assert left > 980  # of a thousand, nobody fetched the rest
     assert list(studio.history.pictures.dpath.glob(".new*")) == []
 
 

@@ -26,6 +26,7 @@ from isotherm.studio.api import (
 )
 from isotherm.studio.api.plain import check_plain
 from isotherm.studio.api.refusals import answer_errors
+from isotherm.studio.api.small_bodies import SmallBodies
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
 
@@ -57,4 +58,5 @@ def make_app(studio: Studio) -> FastAPI:
     answer_errors(app)
     for routes in PARTS:
         app.include_router(routes(studio), dependencies=[Depends(check_plain)])
+    app.add_middleware(SmallBodies)
     return app

@@ -97,7 +97,7 @@ def routes(studio: Studio) -> APIRouter:
         """What a camera shows, and what was found on it last."""
         return answer(camera_id)
 
-    @router.post("/api/live/{camera_id}/start", responses=refusals(404, 422))
+    @router.post("/api/live/{camera_id}/start", responses=refusals(404, 413, 422))
     def start(camera_id: CameraId, look: Look) -> CameraAnswer:
         """Look for things on the newest frame again and again; runs go first."""
         watched = cameras[camera_id]
@@ -131,7 +131,7 @@ def routes(studio: Studio) -> APIRouter:
         watched = cameras[camera_id]
         return keep_bytes(studio, watched.camera.still(), f"{watched.name} {_now()}.jpg")
 
-    @router.post("/api/live/{camera_id}/record", status_code=201, responses=refusals(400, 404, 422))
+    @router.post("/api/live/{camera_id}/record", status_code=201, responses=refusals(413, 400, 404, 422))
     def record(camera_id: CameraId, wanted: Record) -> VideoAnswer:
         """Keep what a camera shows from now on as a video; the answer comes when that has ended."""
         watched = cameras[camera_id]

@@ -55,7 +55,7 @@ def routes(studio: Studio) -> APIRouter:
     router = APIRouter(tags=["remarks"])
     history = studio.history
 
-    @router.patch("/api/runs/{run_id}", responses={**answered(RUN), **refusals(404, 422)})
+    @router.patch("/api/runs/{run_id}", responses={**answered(RUN), **refusals(404, 413, 422)})
     def remark(run_id: Id, remarks: Remarks) -> dict[str, Any]:
         """Set a run's star, note, marks or tags."""
         history.run(run_id)

@@ -17,7 +17,7 @@ from isotherm.studio.api.plain import DESCRIBED, Options
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.store.history import History
-from isotherm.studio.store.query import Query, RunFacts, Status
+from isotherm.studio.store.query import MOST_LETTERS, Query, RunFacts, Status
 from isotherm.studio.studio import Studio
 from isotherm.studio.submissions import submit
 
@@ -28,10 +28,10 @@ MOST_PICTURES = 1000
 SUBMITTED = {
     **answered({"id": RUN_ID, "same": True}),
     **answered({"id": RUN_ID, "same": False}, 202),
-    **refusals(404, 422, 429),
+    **refusals(404, 413, 422, 429),
 }
 CHOICES = {"model": ["imagenet"], "label": ["tiger cat"], "verdict": ["believable"], "tag": [], "models": ["imagenet"]}
-Text = Annotated[str, QueryParameter(json_schema_extra=DESCRIBED)]
+Text = Annotated[str, QueryParameter(max_length=MOST_LETTERS, json_schema_extra=DESCRIBED)]
 Seconds = Annotated[float | None, QueryParameter(allow_inf_nan=False, description="since 1970")]
 
 

@@ -121,7 +121,7 @@ def routes(studio: Studio) -> APIRouter:
         shown = looked_at(studio, "strip of video", name, fpath, count=count, seconds=seconds)
         return Response(shown, media_type="image/jpeg", headers=LASTING)
 
-    @router.post("/api/videos/{video_id}/snapshot", status_code=201, responses=refusals(400, 404, 422))
+    @router.post("/api/videos/{video_id}/snapshot", status_code=201, responses=refusals(400, 404, 413, 422))
     def snapshot(video_id: Id, moment: Moment) -> PictureAnswer:
         """Keep the frame that a video shows at a moment as a picture."""
         name, fpath = video_of(studio, video_id)

@@ -14,6 +14,8 @@ from isotherm.studio.store.tables import BY_WORDS, MapRow, RunRow, TagRow
 Status = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 MOST = 200
 """Runs on a page at most."""
+MOST_WORDS, MOST_LETTERS = 50, 1000
+"""Of a search at most: databases take no pattern of any length, and no number of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,11 @@ class Query:
             raise OptionError(f"order is {self.order!r}; expected newest or oldest")
         if not 1 <= self.limit <= MOST:
             raise OptionError(f"limit is {self.limit}; expected 1 to {MOST} runs")
+        for name in ("words", "verdict"):
+            if (letters := len(getattr(self, name) or "")) > MOST_LETTERS:
+                raise OptionError(f"{name} is a text of {letters} letters; at most {MOST_LETTERS} are looked for")
+        if (count := len(self._words)) > MOST_WORDS:
+            raise OptionError(f"words are {count} words; at most {MOST_WORDS} are looked for at once")
 
     def statement(self) -> Select[Any]:
         """The rows of the page with :data:`RUN_FACTS`, and one more where there is a next page."""
@@ -66,10 +73,14 @@ class Query:
         columns = (RunRow.created_s, RunRow.id)
         return columns if self.order == "oldest" else tuple(column.desc() for column in columns)
 
+    @property
+    def _words(self) -> list[str]:
+        return list(dict.fromkeys(self.words.lower().split()))
+
     def _ids(self) -> Select[Any]:
         # the ids alone, so that a look at an index tells which runs they are
         query = select(RunRow.id)
-        words = self.words.lower().split()
+        words = self._words
         if words:
             # with the words in it, and in the order of the page: left alone, SQLite would look at every row
             query = query.with_hint(RunRow, f"INDEXED BY {BY_WORDS}", "sqlite")

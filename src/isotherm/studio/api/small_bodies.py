@@ -1,0 +1,50 @@
+"""Bodies that are read whole, which all but sent files are: counted while they come, so that none fills the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+MOST_BYTES = 8 << 20
+"""Of a body in JSON; the largest one is what is drawn on the pictures of a run."""
+FILES = frozenset({"/api/pictures", "/api/videos", "/generate_heatmap"})
+"""Addresses that count what comes themselves, and write it to the disk."""
+
+
+class SmallBodies:
+    """An application that is called when the whole body of a request is there, and not where it is too large.
+
+    Args:
+        app: that is called.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD") or scope["path"] in FILES:
+            await self.app(scope, receive, send)
+            return
+        messages, size, more = list[Message](), 0, True
+        while more:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > MOST_BYTES:
+                error = f"the request has more than {MOST_BYTES >> 20} MB; send less at once"
+                await JSONResponse({"error": error}, 413, {"connection": "close"})(scope, receive, send)
+                return
+            more = message["type"] == "http.request" and message.get("more_body", False)
+        waiting = iter(messages)
+
+        async def again() -> Message:
+            return next(waiting, None) or await receive()
+
+        await self.app(scope, again, send)
