@@ -45,6 +45,8 @@ MODELS: dict[str, dict[str, int]] = {
 COLUMNS = ("step, ms", "model, ms of processor", "loader, ms of processor")
 MEMORY_MB, MOST = 512.0, 0.1
 STORES = {"points in Parquet": "parquet", "maps in Zarr": "zarr"}
+LOADED = (("points in Parquet", False), ("maps in Zarr", False), ("points in Parquet", True))
+"""Stores of gaze, and whether crops are drawn anew in every epoch."""
 
 
 def make(folder: Path, seconds: int, videos: int) -> None:
@@ -85,8 +87,8 @@ def make(folder: Path, seconds: int, videos: int) -> None:
     (folder / "train.csv").write_text("\n".join(lines) + "\n")
 
 
-def plain_recipe(model: dict[str, int], store: str, memory_mb: float) -> dict[str, Any]:
-    """A training of a model on the videos, whole, with gaze added to its patches."""
+def plain_recipe(model: dict[str, int], store: str, memory_mb: float, *, crops: bool) -> dict[str, Any]:
+    """A training of a model on the videos, whole, with gaze added to its patches; with other crops in every epoch, or none."""
     return {
         "data": {
             "train": [{"file": "train.csv", "videos": ".", "gaze": STORES[store]}],
@@ -94,6 +96,7 @@ def plain_recipe(model: dict[str, int], store: str, memory_mb: float) -> dict[st
             "training_anticipation_s": [0.5, 0.5],
             "side": model["side"],
             "memory_mb": memory_mb,
+            "augmentation": {} if crops else None,
         },
         "model": tiny_model(**{name: value for name, value in model.items() if name != "batch"}),
         "training": tiny_training(batch=model["batch"], keep_every=10_000, log_every=10_000),
@@ -135,9 +138,9 @@ class Timed:
         return batch
 
 
-def measured(folder: Path, model: dict[str, int], store: str, epochs: int, memory_mb: float) -> dict[str, Any]:
+def measured(folder: Path, model: dict[str, int], store: str, epochs: int, *, crops: bool) -> dict[str, Any]:
     """A training: of the first epoch and of all others, the share waited and milliseconds of a step of both threads."""
-    recipe = recipe_from(plain_recipe(model, store, memory_mb), where=store)
+    recipe = recipe_from(plain_recipe(model, store, MEMORY_MB, crops=crops), where=store)
     training, _ = read_clips(recipe.data, root=folder)
     each = math.ceil(len(training) / model["batch"])  # behind these, every clip was there once
     config = replace(recipe.training, epochs=None, steps=each * epochs)
@@ -185,19 +188,20 @@ def main(*, quick: bool = False) -> None:
     rows, results = [], {}
     with tempfile.TemporaryDirectory() as temporary:
         make(Path(temporary), seconds, videos)
-        for (name, model), store in itertools.product(MODELS.items(), STORES):
+        for (name, model), (store, crops) in itertools.product(MODELS.items(), LOADED):
             small = model is next(iter(MODELS.values()))
-            result = measured(Path(temporary), model, store, (2 if quick else 11) if small else 2, MEMORY_MB)
-            results[f"{name}; {store}"] = result
+            shown = "other crops in every epoch" if crops else "the same in every epoch"
+            result = measured(Path(temporary), model, store, (2 if quick else 11) if small else 2, crops=crops)
+            results[f"{name}; {store}; {shown}"] = result
             for when in ("first epoch", "later"):
                 figures = result[when]
                 share = f"{100 * figures['share waited']:.1f} %"
-                rows.append([name, store, when, share, *(figures[column] for column in COLUMNS)])
+                rows.append([name, store, shown, when, share, *(figures[column] for column in COLUMNS)])
                 print(rows[-1], flush=True)
     most = {when: max(result[when]["share waited"] for result in results.values()) for when in ("first epoch", "later")}
     text = table(
         f"Trainings on {videos} MP4 files of {SIZE[1]} x {SIZE[0]} pixels, a thread for the model and one for the loader",
-        ["model", "gaze", "epoch", "waited", *COLUMNS],
+        ["model", "gaze", "clips", "epoch", "waited", *COLUMNS],
         rows,
     )
     holds = "which holds" if most["later"] <= MOST else "which does not hold"

@@ -119,6 +119,20 @@ def test_a_turn_by_nothing_is_no_turn_and_a_shrunk_video_looks_alike():
     assert float((a - c).abs().max()) < 0.06
 
 
+@pytest.mark.parametrize("source", [(120, 160), (1080, 1920), (400, 300)])
+@pytest.mark.parametrize("crop", ["random", "centre"])
+def test_pictures_that_were_shrunk_to_what_is_enough_are_never_enlarged(source, crop):
+    transform = ClipTransform(size=(48, 32), crop=crop, area=(0.3, 1.0), seed=3)
+    side = transform.enough(source)
+    assert side < min(source)
+    shrunk = Frame.resize(source, tuple(round(n * side / min(source)) for n in source))
+    cells = torch.stack([transform.drawn(shrunk, index).cell_size for index in range(300)])
+    assert bool((shrunk.cell_size <= cells + 1e-9).all())
+    # and no more pixels are kept than the smallest crops need
+    assert float((cells / shrunk.cell_size).amin(0).min()) < 1.15
+    assert ClipTransform(size=(300, 300), crop=crop).enough((120, 160)) is None
+
+
 def test_beyond_the_picture_it_is_black():
     clip = spots(1)
     away = Frame.identity(SIZE).cropped((-300, -300, -200, -200))

@@ -18,14 +18,14 @@ def read(value):
 
 
 def test_clips_are_kept_until_there_is_no_room():
-    memory = ClipMemory(2 * BYTES + 1)
+    memory = ClipMemory[ReadClip](2 * BYTES + 1)
     for i in range(4):
-        memory.keep(i, read(i))
+        memory.keep(i, read(i).bare(), read(i).n_bytes)
     assert len(memory) == 2
     assert memory.get(2) is None
     kept = memory.get(1)
     assert torch.equal(kept.pictures, read(1).pictures)
     assert kept.clip.before_s.tolist() == [-0.5, -0.25]
     assert kept.clip.video.numel() == 0  # the pictures in float32 would take four times as much
-    memory.keep(1, read(9))
+    memory.keep(1, read(9), 1)
     assert torch.equal(memory.get(1).pictures, read(1).pictures)

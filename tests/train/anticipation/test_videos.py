@@ -250,3 +250,32 @@ def test_a_clip_that_stays_the_same_is_decoded_once(folder, monkeypatch):
     earlier = training.ahead(0.4).batch(index)
     assert len(reads) == 12
     assert not torch.equal(earlier.video, first[0].video)
+
+
+def test_random_crops_are_made_of_frames_that_were_decoded_once(folder, monkeypatch):
+    """How much memory there is decides how often a video is decoded, and never what is shown."""
+    same = {"training_anticipation_s": [0.2, 0.2], "augmentation": {"area": [0.5, 1.0]}, "side": 12}
+    training, _, _ = clips(folder, **same)
+    anew, _, _ = clips(folder, memory_mb=0, **same)
+    moving, _, _ = clips(folder, **(same | {"training_anticipation_s": [0.1, 0.3]}))
+    reads = []
+    real = videos.read_clip
+
+    def read(*arguments, **options):
+        reads.append(options["short_side"])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(videos, "read_clip", read)
+    index = torch.tensor([4, 1])
+    first = [data.batch(index, torch.tensor([0, 0])) for data in (training, anew, moving)]
+    second = [data.batch(index, torch.tensor([1, 1])) for data in (training, anew, moving)]
+    assert len(reads) == 10  # of the first one none in the second epoch
+    # 96 x 48 pixels; the lowest of crops of half the picture has 42 rows, the narrowest 42 columns: 12 are enough
+    assert set(reads) == {14}
+    for ours, theirs in ((first[0], first[1]), (second[0], second[1])):
+        assert torch.equal(ours.video, theirs.video)
+        assert torch.equal(ours.gaze.xy, theirs.gaze.xy)
+    assert not torch.equal(second[0].video, first[0].video)
+    plain = training.batch(index)  # as a model is judged, of the pictures as they are
+    assert reads[10:] == [None, None]
+    assert torch.equal(plain.video, anew.batch(index).video)

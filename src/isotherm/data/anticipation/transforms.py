@@ -77,11 +77,12 @@ class ClipTransform:
         """
         return cls(size=size, crop="centre", flip=0.0)
 
-    def drawn(self, source: Size, index: int, *, epoch: int = 0) -> Frame:
+    def drawn(self, source: Size | Frame, index: int, *, epoch: int = 0) -> Frame:
         """The frame of the input over the video's pictures, one for all frames of a clip.
 
         Args:
-            source: (h, w) of the video.
+            source: (h, w) of the video; or the frame of pictures that were shrunk, whose pixels crops are whole ones
+                of then.
             index: the clip's number.
             epoch: of the run.
 
@@ -93,11 +94,31 @@ class ClipTransform:
         # other numbers than a plan of the same seed draws, or short anticipation would always be mirrored
         stream = np.random.PCG64([mixed_seed(self.seed, epoch, index), 1])
         u = np.random.Generator(stream).random(2 + 4 * TRIES)
-        box = self._random_box(source, u[2:].reshape(TRIES, 4)) if self.crop == "random" else None
-        frame = Frame.identity(source).cropped(_middle(source, self.size) if box is None else box).resized(self.size)
+        pictures = source if isinstance(source, Frame) else Frame.identity(source)
+        box = self._random_box(pictures.size, u[2:].reshape(TRIES, 4)) if self.crop == "random" else None
+        frame = pictures.cropped(_middle(pictures.size, self.size) if box is None else box).resized(self.size)
         if self.degrees:
             frame = frame.rotated((2 * float(u[1]) - 1) * self.degrees)
         return frame.flipped() if u[0] < self.flip else frame
+
+    def enough(self, source: Size) -> int | None:
+        """The shorter side, in pixels, that pictures may be shrunk to beforehand: the smallest crop has as many pixels
+        as the input then. None where that is no less than they have.
+
+        Args:
+            source: (h, w) of the video.
+
+        Example:
+            >>> ClipTransform(size=(32, 32), area=(0.25, 1.0), ratio=(1.0, 1.0)).enough((240, 320))
+            56
+        """
+        h, w = source
+        least = math.sqrt(self.area[0] * h * w / self.ratio[1]), math.sqrt(self.area[0] * h * w * self.ratio[0])
+        if self.crop == "centre":
+            left, top, right, bottom = _middle(source, self.size)
+            least = float(bottom - top), float(right - left)
+        share = max(size / side for size, side in zip(self.size, least, strict=True))
+        return math.ceil(share * min(source)) if share < 1 else None
 
     def __call__(self, clip: VideoClip, index: int, *, epoch: int = 0) -> TransformedClip:
         """Video and gaze of a clip through one frame.
@@ -107,8 +128,7 @@ class ClipTransform:
             index: its number.
             epoch: of the run.
         """
-        h, w = (int(n) for n in clip.frame.source_size)
-        frame = self.drawn((h, w), index, epoch=epoch)
+        frame = self.drawn(clip.frame, index, epoch=epoch)
         return TransformedClip(
             through(clip.video, clip.frame, frame),
             frame,

@@ -16,7 +16,7 @@ from torch import Tensor
 from isotherm.data.anticipation.actions import ActionTable, VideoFacts
 from isotherm.data.anticipation.anchors import ClipPlan, PlannedClip
 from isotherm.data.anticipation.classes import UNKNOWN, Classes
-from isotherm.data.anticipation.clips import gaze_until, read_clip
+from isotherm.data.anticipation.clips import VideoClip, gaze_until, read_clip
 from isotherm.data.anticipation.leak import leak
 from isotherm.data.anticipation.read import TableFormat, read_actions
 from isotherm.data.anticipation.transforms import ClipTransform, TransformedClip
@@ -26,7 +26,7 @@ from isotherm.frame import Size
 from isotherm.gaze.clips import gaze_of_clips
 from isotherm.progress import Say, silent
 from isotherm.train.anticipation.clip_data import ClipBatch
-from isotherm.train.anticipation.clip_memory import ClipMemory, ReadClip
+from isotherm.train.anticipation.clip_memory import ClipMemory, ReadClip, bytes_of
 from isotherm.train.anticipation.source import ClipsChoice, ClipSource
 from isotherm.train.anticipation.video_files import VIDEO_ENDINGS, NamedFiles
 from isotherm.train.anticipation.video_gaze import VideoGaze
@@ -107,7 +107,9 @@ class VideoClips:
         self.labels: Int[Tensor, "n 3"] = every[self.rows]
         self.parts: Int[Tensor, " n"] = torch.zeros(len(self.rows), dtype=torch.long)
         self._broken: set[int] = set()
-        self._memory = ClipMemory(round(choice.memory_mb * 1e6))
+        self._memory = ClipMemory[ReadClip](round(choice.memory_mb * 1e6))
+        self._decoded = ClipMemory[VideoClip](round(choice.memory_mb * 1e6))
+        self._planned = dict[int, PlannedClip]()
         if self._plan.protocol == "legacy" and len(self.rows) and (training or len(self.table.videos)):
             self._say_leak()
 
@@ -119,10 +121,14 @@ class VideoClips:
         """Why a clip is another one in another epoch, in words; empty where it is not."""
         if self._drawn is not None:
             return "augmentation changes the pictures in every epoch"
-        spans = (self._plan.anticipation_s, self._plan.legacy_point)
-        if any(span is not None and span[0] != span[1] for span in spans):
+        if self._moments_change:
             return f"clips end {self._plan.anticipation_s} s before their actions, drawn anew in every epoch"
         return ""
+
+    @property
+    def _moments_change(self) -> bool:
+        spans = (self._plan.anticipation_s, self._plan.legacy_point)
+        return any(span is not None and span[0] != span[1] for span in spans)
 
     def batch(self, index: Int[Tensor, " b"], epoch: Int[Tensor, " b"] | None = None) -> ClipBatch:
         """As of :class:`isotherm.train.anticipation.clip_data.ClipData`.
@@ -143,7 +149,7 @@ class VideoClips:
                 if clip is None:
                     labels[k] = UNKNOWN
                 elif not self.changes:
-                    self._memory.keep(i, read)
+                    self._memory.keep(i, read.bare(), read.n_bytes)
             reads.append(read)
             ahead.append(planned.anticipation_s)
         gaze = gaze_of_clips([read.clip for read in reads])
@@ -158,7 +164,11 @@ class VideoClips:
             epoch: of the run.
         """
         row = int(self.rows[i])
-        return self._plan.planned(self.table[row], row, epoch=epoch, video_rate_hz=self._rate_of(row))
+        if (planned := self._planned.get(row)) is None:
+            planned = self._plan.planned(self.table[row], row, epoch=epoch, video_rate_hz=self._rate_of(row))
+            if not self._moments_change:
+                self._planned[row] = planned
+        return planned
 
     def fpath(self, i: int) -> Path:
         """The video file of a clip.
@@ -215,7 +225,8 @@ class VideoClips:
         """
         other = copy.copy(self)
         other._plan, other._drawn = replace(self._plan, anticipation_s=(ahead_s, ahead_s)), None
-        other._memory = ClipMemory(0)  # these are other clips under the same numbers
+        # these are other clips under the same numbers
+        other._memory, other._decoded, other._planned = ClipMemory(0), ClipMemory(0), {}
         usable = torch.from_numpy(other._plan.usable(self.table))
         kept = torch.isin(self.rows, usable if rows is None else rows)
         other.rows, other.labels, other.parts = self.rows[kept], self.labels[kept], self.parts[kept]
@@ -231,10 +242,23 @@ class VideoClips:
     def _clip(self, i: int, planned: PlannedClip, epoch: int | None) -> TransformedClip | None:
         """None where the video breaks off, and such videos are to be left out."""
         row = int(self.rows[i])
-        video, transform = self._video(row), self._plain if epoch is None or self._drawn is None else self._drawn
+        if epoch is None or self._drawn is None:
+            clip = self._read(row, planned, None)
+            return None if clip is None else self._plain(clip, row, epoch=epoch or 0)
+        clip = self._decoded.get(i)
+        if clip is None:
+            # whether there is room to keep it must not change what is shown
+            clip = self._read(row, planned, self._drawn.enough(self._video(row).info.size))
+            if clip is not None and not self._moments_change:
+                self._decoded.keep(i, clip, bytes_of(clip.video, clip.gaze))
+        return None if clip is None else self._drawn(clip, row, epoch=epoch)
+
+    def _read(self, row: int, planned: PlannedClip, short_side: int | None) -> VideoClip | None:
+        """A clip as it is decoded, and its pictures shrunk to a shorter side."""
+        video = self._video(row)
         try:
             gaze = self._gaze[video.source].store(self.table[row].video, video.fpath, video.info.size, self._say)
-            clip = read_clip(video.fpath, planned, gaze=gaze)
+            return read_clip(video.fpath, planned, gaze=gaze, short_side=short_side)
         except InputError as error:
             if not self._skip:
                 raise
@@ -242,7 +266,6 @@ class VideoClips:
                 self._say(f"{self.table[row].where}: {error}; the clip is grey and has no label")
                 self._broken.add(row)
             return None
-        return transform(clip, row, epoch=epoch or 0)
 
     def _grey(self) -> TransformedClip:
         frame = self._plain.drawn(self.size, 0)
