@@ -26,7 +26,7 @@ from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.methods import eigen_smooth
 from isotherm.cam.premises import premises_of
-from isotherm.cam.reading import ChoosesByScore
+from isotherm.cam.reading import ChoosesByScore, check_gradients
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.trace import Fuse
 from isotherm.cam.trust import assessor
@@ -225,6 +225,7 @@ def explain_pictures(
     premises = premises_of(view)
     chosen = [f"model: {opened.reason}", *(str(p) for p in premises if not p.alarming)]
     methods = resolve_methods(options.method, view)
+    check_gradients(view, methods)
     if options.method is None:
         chosen.append(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
     if isinstance(options.layers, str) and options.layers == "auto":

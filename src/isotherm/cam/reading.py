@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from isotherm.cam.view import Inputs, Pins, Prediction, View
+from isotherm.errors import MethodError
+from isotherm.relevance.method import Method
 from isotherm.relevance.score import Score
 
 
@@ -29,3 +32,29 @@ class ChoosesByScore(Protocol):
     def of_score(self, score: Score | None) -> View:
         """A view of the same model that chooses its layers for a score (None: the default)."""
         ...
+
+
+WITHOUT = "rise, drise and occlusion need neither layers nor gradients"
+"""What works for every model."""
+
+
+def check_gradients(view: View, methods: Sequence[Method]) -> None:
+    """Refuse methods that look into a model which cannot be looked into.
+
+    Args:
+        view: one whose model says by ``kind`` that it is such a one, and what.
+
+    Raises:
+        MethodError: such a method; the message says what works.
+    """
+    kind = kind_without_layers(view)
+    for method in methods:
+        if kind and not method.needs <= {"rerun"}:
+            raise MethodError(
+                f"{method.name} reads layers, and {view.name} is {kind}, which has none to look into; {WITHOUT}"
+            )
+
+
+def kind_without_layers(view: View) -> str:
+    """What a model is that cannot be looked into, in words; empty for all others."""
+    return getattr(view.model, "kind", "") if hasattr(view.model, "one_by_one") else ""

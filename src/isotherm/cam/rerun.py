@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
-from isotherm.cam.reading import read_prediction
+from isotherm.cam.reading import WITHOUT, kind_without_layers, read_prediction
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
@@ -97,11 +97,12 @@ class ViewRerun:
             scores = self._score(inputs, raw, target)
             (gradient,) = differentiate(scores.sum(), [leaf], allow_unused=True) if scores.requires_grad else (None,)
             if gradient is None:
+                kind = kind_without_layers(self.view)
                 ends = ends_of(keeper.breaks, [leaf])
                 raise MethodError(
                     "the score has no gradient at the model's input, and this method needs it: "
                     + (f"on the way it ends at {ends}; " if ends else "some step between them is not differentiable; ")
-                    + OTHER_METHOD
+                    + (f"{self.view.name} is {kind}; {WITHOUT}" if kind else OTHER_METHOD)
                 )
         return scores.detach().float(), gradient
 

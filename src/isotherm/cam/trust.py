@@ -160,7 +160,12 @@ class PictureCase:
     def values(self) -> Float[Tensor, "1 i j"]:
         return _compared(self.shown.values, self.window)
 
-    def again(self) -> Float[Tensor, "1 i j"]:
+    @property
+    def again(self) -> Callable[[], Float[Tensor, "1 i j"]] | None:
+        """The map with other weights; None of a model whose weights are out of reach."""
+        return self._with_other_weights if any(True for _ in self.model.parameters()) else None
+
+    def _with_other_weights(self) -> Float[Tensor, "1 i j"]:
         # with other weights a finding may come on another grid
         other = self.bench.alone(self.target)
         return _compared(to_frame(other.values, other.frame, self.shown.frame, outside="edge"), self.window)

@@ -22,6 +22,7 @@ from isotherm.cam.scores.naming import class_names
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError
 from isotherm.models.family import Family, Fit, Match, families
+from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
@@ -91,7 +92,7 @@ def open_with(
         if isinstance(model, OpenModel):
             return model
         return OpenModel(model, f"view {type(model).__name__} as given")
-    inner = model if not isinstance(model, nn.Module) else original_module(model)
+    inner = model if not isinstance(model, nn.Module) or is_black_box(model) else original_module(model)
     family, match = family_of_object(inner)
     wrap = family.wrapper()
     if family.own:
@@ -116,7 +117,7 @@ def open_as(family: Family, model: Any, options: Mapping[str, Any], *, also: Seq
         mistake = f"an object of the class {type(model).__name__} is not a model that isotherm can read; give a torch.nn.Module"
     if mistake is not None:
         raise AdapterError(mistake)
-    inner = original_module(model) if isinstance(model, nn.Module) else model
+    inner = model if not isinstance(model, nn.Module) or is_black_box(model) else original_module(model)
     view = _call(family, family.wrapper(), inner, options, also)
     assert isinstance(view, View)
     return view
@@ -127,6 +128,10 @@ def family_of_object(model: object) -> tuple[Family, Match]:
     mistake = _mistake(model)
     if mistake is not None:
         raise AdapterError(mistake)
+    if isinstance(model, nn.Module) and is_black_box(model):
+        match = OWN.matches(model)
+        assert match is not None
+        return OWN, match
     surest = _surest(model)
     if surest is None:
         raise AdapterError(
@@ -145,7 +150,7 @@ def _mistake(model: object) -> str | None:
         )
     if isinstance(model, Enum):
         return f"the model is {model}, which are weights; give the network's name, or a network that was made with them"
-    if isinstance(model, type) or inspect.isroutine(model):
+    if isinstance(model, type):
         return f"the model is {getattr(model, '__name__', model)} itself, which makes models; call it, and give what it returns"
     return None
 
@@ -181,7 +186,8 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
             surest = family, match
         if surest is not None and surest[1].fit == Fit.OWN:
             break  # nobody can be surer
-    if surest is None and (match := OWN.matches(model)) is not None:
+    match = OWN.matches(model)
+    if match is not None and (surest is None or match.fit > surest[1].fit):
         return OWN, match
     return surest
 

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from isotherm.models.family import Family, Fit, Match
+from isotherm.models.own.black_box import is_black_box
 
 
 def matches(model: Any) -> Match | None:
-    """Any module that no other family knows."""
+    """Any module that no other family knows, an ONNX file, and what is called like a model and cannot be looked
+    into.
+    """
+    if isinstance(model, str):
+        fits = model.lower().endswith(".onnx") and Path(model).expanduser().is_file()
+        return Match(Fit.OWN, f"{Path(model).name} is an ONNX model, which onnxruntime runs") if fits else None
+    kind = type(model)
+    if is_black_box(model):
+        name = getattr(model, "__name__", kind.__name__)
+        return Match(
+            Fit.OWN, f"{name} cannot be looked into: it has no layers and no gradients that isotherm can ask for"
+        )
     if not isinstance(model, nn.Module):
         return None
-    kind = type(model)
     return Match(
         Fit.FALLBACK,
         f"{kind.__name__}, a module of {kind.__module__}, comes from no package that isotherm knows, so it is read by what it puts out",
     )
 
 
-def load(name: str) -> Any:
-    """Nothing: a module of one's own has no name that it could be opened by; ``matches`` knows no names."""
-    raise AssertionError(name)
-
-
-FAMILY = Family(name="own", matches=matches, load=load, wrap="isotherm.models.own.view:wrap", own=True)
+FAMILY = Family(
+    name="own", matches=matches, load="isotherm.models.own.view:load", wrap="isotherm.models.own.view:wrap", own=True
+)

@@ -74,6 +74,8 @@ class RawView(ModuleView):
         """The last layer whose cells are places and carry gradient of what is explained; of what is read at one
         place of the output, the last layer on the coarsest grid, since later ones look at that place alone.
         """
+        if self.known is not None:
+            return self.known
         if self._score not in self._choices:
             self._choices[self._score] = self._chosen()
         return self._choices[self._score]

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import nn
@@ -18,7 +19,9 @@ from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import Inputs, View
 from isotherm.errors import AdapterError, IsothermError, OptionError
 from isotherm.frame import Size
+from isotherm.models.family import takes_options_of
 from isotherm.models.own.answer import Answer, Output, answer_of
+from isotherm.models.own.black_box import INPUT, BlackBox, Takes, black_box, check_batches, is_black_box
 from isotherm.models.own.detector import OwnDetectorView
 from isotherm.models.own.raw_view import RawView
 from isotherm.models.own.trial import black, trial_of
@@ -33,13 +36,14 @@ from isotherm.models.shared.module_view import no_tokens, put_out
 from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import names_premise
 from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, fed_as_imagenet, size_of
+from isotherm.ops.names import known_word
 
 IMAGENET_CLASSES = 1000
 OTHERWISE = "output= names the part with the logits, and target= takes a function of all that the model puts out"
 
 
 def wrap(
-    model: nn.Module,
+    model: Any,
     *,
     names: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
@@ -56,6 +60,7 @@ def wrap(
     findings: Any = None,
     confidence: float | None = None,
     overlap: float | None = None,
+    takes: Any = "tensors",
 ) -> View:
     """A view of any module that takes pictures (b, c, h, w).
 
@@ -64,7 +69,8 @@ def wrap(
     columns; so is a part that is called ``logits`` or ``out``. Anything else is explained by a function of it.
 
     Args:
-        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes.
+        model: eager, compiled or data-parallel; on any device, in any floating-point type. Nothing in it changes. Or a
+            model that cannot be looked into: see :mod:`isotherm.models.own.black_box`.
         names: class names, one per logit. Without: ImageNet's for 1000 classes of a module that is fed as ImageNet's
             networks are, which is an assumption and called one; otherwise "class 0", ...
         size: one side or (h, w) of the input; 224 unless given.
@@ -87,11 +93,21 @@ def wrap(
         AdapterError: the module cannot be run on such an input.
         OptionError: options that do not go together.
     """
-    model = original_module(model)
+    known_word(takes, get_args(Takes), "takes")
     options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
-    part = declaring_part(model)
-    prepared = options.preprocess(Preprocess(size=(224, 224), resize=(256, 256)) if part is None else part.preprocess)
-    source, why = _source_of_input(model, part)
+    box = black_box(model, takes) if is_black_box(model) else None
+    model = original_module(model) if box is None else box
+    part = declaring_part(model) if box is None else None
+    usual = own_preprocess(box) if part is None else part.preprocess
+    as_they_are = preprocess is None and mean is None and std is None and box is not None and box.kind == "a function"
+    if takes == "pictures" and not as_they_are:
+        raise OptionError(
+            "takes='pictures' is of functions that take pictures as they are; leave preprocess, mean and std out"
+        )
+    prepared = options.preprocess(usual)
+    source, why = _source_of_input(box.kind if box else f"this {type(model).__name__}", part)
+    if takes == "pictures":
+        source, why = "default", "size and geometry can be given"
     trial, calling, tensors = trial_of(model, prepared, forward=forward, over=over, example=example)
     if tensors:
         prepared = AsItIs(trial.tensor.shape[1:])
@@ -134,13 +150,15 @@ def view_of_module(
         trial: what it is tried with; a black picture unless given.
         detector: how findings are read, of a detector.
     """
-    name = type(model).__name__
+    name = name_of(model)
     trial = trial or black(model, prepared)
     raw, fed = run_once(model, trial, name, calling)
     arguments: dict[str, Any] = dict(name=name, preprocess=prepared, tokens=tokens, trial=trial, calling=calling)
+    if isinstance(model, BlackBox):
+        arguments |= dict(known=INPUT)
     if detector is not None:
-        return OwnDetectorView(
-            model, names=options.names or (), premises=premises, example=raw, **detector, **arguments
+        return without_gradients_by_default(
+            OwnDetectorView(model, names=options.names or (), premises=premises, example=raw, **detector, **arguments)
         )
     answer = answer_of(raw, fed, output)
     if answer.kind == "raw":
@@ -149,7 +167,7 @@ def view_of_module(
                 f"{name} put out {words_of(raw)}, in which isotherm sees no classes, but names were given; say with output= which part of it are the "
                 "logits, or leave names out"
             )
-        return RawView(model, names=(), premises=premises, example=raw, **arguments)
+        return without_gradients_by_default(RawView(model, names=(), premises=premises, example=raw, **arguments))
     count = int(answer.logits(raw).shape[1])
     classes: Sequence[str] | None = options.names
     whose: tuple[Premise, ...] = ()
@@ -165,6 +183,49 @@ def view_of_module(
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
         view = ClassifierView(model, heads=linear[-1:], **arguments)
     view.function_of = "output"
+    return without_gradients_by_default(view)
+
+
+@takes_options_of(wrap, but=("takes",))
+def load(name: str, **options: Any) -> View:
+    """A view of an ONNX file.
+
+    Args:
+        name: its path.
+        options: see :func:`wrap`.
+    """
+    from isotherm.models.own.onnxruntime_session import open_session
+
+    view = wrap(open_session(Path(name).expanduser()), **options)
+    view.name = Path(name).name
+    return view
+
+
+def own_preprocess(box: BlackBox | None) -> Preprocess:
+    """What a model is fed of which nobody says it: as most networks of ImageNet are, or as an ONNX file's input
+    wants it; of a function of pictures, the pictures.
+    """
+    if box is None:
+        return Preprocess(size=(224, 224), resize=(256, 256))
+    if box.takes == "pictures":
+        return Preprocess(size=(224, 224), geometry="shorter", mean=(0.0,) * 3, std=(1.0,) * 3)
+    size = getattr(box.model, "size", None)
+    return Preprocess(size=(224, 224), resize=(256, 256)).with_size(size)
+
+
+def name_of(model: nn.Module) -> str:
+    """What a model is called in messages: its class, or of one that cannot be looked into its function or class."""
+    inner = model.model if isinstance(model, BlackBox) else model
+    return getattr(inner, "__name__", None) or type(inner).__name__
+
+
+AnyView = TypeVar("AnyView", bound=Any)
+
+
+def without_gradients_by_default(view: AnyView) -> AnyView:
+    """The view, with a method that needs no layers and no gradients where its model has none."""
+    if isinstance(view.model, BlackBox):
+        view.default_method = "rise"
     return view
 
 
@@ -222,14 +283,18 @@ def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAI
     tensor = trial.tensor
     try:
         with torch.no_grad(), evaluating(model):
+            if isinstance(model, BlackBox):
+                check_batches(model, tensor, [v for _, v in sorted(trial.extra.items())], name)
             return put_out(model, calling, trial, name), (int(tensor.shape[-2]), int(tensor.shape[-1]))
     except (IsothermError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a module of one's own raises anything at all
         first = (str(error).strip().splitlines() or [""])[0][:200]
+        a_function = isinstance(model, BlackBox) and model.kind == "a function"
+        made = "; of a function that makes models give what it returns" if a_function else ""
         raise AdapterError(
             f"{name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
-            "(pictures, channels, rows, columns) to anything: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone"
+            f"(pictures, channels, rows, columns) to anything: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone{made}"
         ) from error
 
 
@@ -239,19 +304,18 @@ def _premise(answer: Answer, output: Output) -> Premise:
     return Premise(about="output", value=answer.words, source="assumed", why=f"it has the shape of it; {OTHERWISE}")
 
 
-def _source_of_input(model: nn.Module, part: DeclaringPart | None) -> tuple[Source, str]:
+def _source_of_input(kind: str, part: DeclaringPart | None) -> tuple[Source, str]:
     """Where the input of a module comes from, and why so: modules do not say what they are fed."""
-    kind = type(model).__name__
     if part is not None and not part.name:
         return "declared", f"its own configuration, {part.label}"
     if part is not None:
         return (
             "assumed",
-            f"this {kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
+            f"{kind} does not say it, but its part {part.name} ({part.label}) declares it for itself; {CAN_BE_GIVEN}",
         )
     return (
         "assumed",
-        f"this {kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}",
+        f"{kind} does not say what it was trained on; it is what most networks of ImageNet are fed; {CAN_BE_GIVEN}",
     )
 
 

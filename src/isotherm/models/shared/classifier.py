@@ -236,8 +236,8 @@ class TransformerView(ClassifierView):
 
 
 def where_it_lives(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Device and floating-point type of a model's parameters."""
-    for parameter in model.parameters():
+    """Device and floating-point type of a model's parameters; of a module around another model, of that one's."""
+    for parameter in (getattr(model, "place", None) or model).parameters():
         if parameter.is_floating_point():
             return parameter.device, parameter.dtype
     return torch.device("cpu"), torch.float32

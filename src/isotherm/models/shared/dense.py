@@ -73,6 +73,8 @@ class DenseView(ModuleView):
 
     def auto_layers(self) -> LayerChoice:
         """The end of the encoder, as running the model once shows it."""
+        if self.known is not None:
+            return self.known
         if self._choice is None:
             self._choice = self._probe()
         return self._choice

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from isotherm.cam.premises import Premise
 from isotherm.cam.scores.function import Of
-from isotherm.cam.view import Inputs, Layout
+from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import AdapterError
 from isotherm.frame import Size
 from isotherm.models.shared.calling import PLAIN, Calling
@@ -40,6 +40,7 @@ class ModuleView:
         calling: how the module is called and what of its output is read.
         tokens: input size -> what is known of its tokens.
         trial: what the module is tried with, one row; a black picture unless given.
+        known: the layers to explain and the reason, where they are known.
     """
 
     default_method = "gradcam"
@@ -59,6 +60,7 @@ class ModuleView:
         calling: Calling = PLAIN,
         tokens: Callable[[Size], Tokens | None] = no_tokens,
         trial: Inputs | None = None,
+        known: LayerChoice | None = None,
     ) -> None:
         self.model = model
         self._trial = trial
@@ -68,7 +70,10 @@ class ModuleView:
         self.preprocess = preprocess
         self.calling = calling
         self._tokens = tokens
+        self.known = known
         self.places = Places(model, self.run, self._declared)
+        if known is not None:
+            self.places.trusted = frozenset(known.layers)
 
     def prepare(self, pictures: Pictures) -> Inputs:
         """Pictures of any sizes -> one batch."""
