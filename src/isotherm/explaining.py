@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from isotherm.cam import methods as methods_module
 from isotherm.cam.apart import apart
-from isotherm.cam.attribute import Attribution, Layers, attribute, attribute_again
+from isotherm.cam.attribute import Attribution, Early, Layers, attribute, attribute_again
 from isotherm.cam.augmented import attribute_augmented, augment_again
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
@@ -190,6 +191,7 @@ def explain_pictures(
     *,
     batch: int = 1,
     titles: Iterable[str] | None = None,
+    early: Callable[[list[Explanation]], None] | None = None,
 ) -> Iterator[Explanation]:
     """One Explanation a picture, in order, ``batch`` at a time; of a question one for each picture, or list of
     pictures.
@@ -199,6 +201,8 @@ def explain_pictures(
         images: paths, PIL pictures, arrays (H, W, 3), tensors; of a model that sees several moments clips, as
             :func:`isotherm.data.clips.as_clip` takes them.
         titles: the pictures' names, one each.
+        early: is given the explanations of a batch with the maps of the methods that are done, while others are still
+            at work, as far as :func:`isotherm.cam.attribute.attribute` tells of them.
 
     Raises:
         OptionError: options that this kind of model does not take.
@@ -252,27 +256,50 @@ def explain_pictures(
     while group := list(islice(queue, batch)):
         called = [title for title, _ in group]
         inputs, pictures, rows = fed_with(view, [one for _, one in group])
+        fed = [row.words for row in rows if row.words][:1]
+        facts: dict[str, Any] = {
+            "names": called,
+            "chosen": [line for line in chosen if not (fed and line.startswith("input: "))]
+            + [f"input: {words}, as given" for words in fed],
+            "premises": premises,
+            "seed": seed,
+        }
+        way = (
+            go
+            if early is None or augmented
+            else partial(attribute, early=_teller(early, view, pictures, methods, facts))
+        )
         try:
-            attribution: Attribution = go(view, inputs, methods=methods, score=score, layers=options.layers, how=how)
+            attribution: Attribution = way(view, inputs, methods=methods, score=score, layers=options.layers, how=how)
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
-        fed = [row.words for row in rows if row.words][:1]
         made = explanations(
             view,
             attribution,
             pictures,
             methods,
-            names=called,
-            chosen=[line for line in chosen if not (fed and line.startswith("input: "))]
-            + [f"input: {words}, as given" for words in fed],
-            premises=premises,
-            seed=seed,
+            **facts,
             assess=None
             if options.trust == "off"
             else assessor(attribution, methods, options.layers, how, options.trust, again=again, seed=seed),
         )
         for i, one in enumerate(made):
             yield replace(one, notes=(*one.notes, *rows[i].notes)) if rows else one
+
+
+def _teller(
+    early: Callable[[list[Explanation]], None],
+    view: View,
+    pictures: Sequence[Any],
+    methods: Sequence[Method],
+    facts: Mapping[str, Any],
+) -> Early:
+    """Makes explanations of the methods that are done, and hands them on."""
+
+    def tell(part: Attribution, places: Sequence[int]) -> None:
+        early(explanations(view, part, pictures, [methods[i] for i in places], **facts))
+
+    return tell
 
 
 def _questions(

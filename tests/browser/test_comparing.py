@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import numpy as np
@@ -71,6 +72,44 @@ def test_several_layers_are_one_question_and_one_grid(page_of, studio):
     assert dialog.get_by_role("columnheader").all_inner_texts() == ["stage2", "stage3"]
     assert dialog.get_by_role("rowheader").all_inner_texts() == ["HiResCAM", "GradCAM++"]
     desk.watched.picture("layers-grid")
+
+
+def test_the_maps_of_several_methods_appear_one_by_one(page_of):
+    """Each as it is done: the quick ones while a slow one is still at work; who looks at one goes on with it."""
+    desk = StudioPage(page_of())
+    desk.sample("Scene 4")
+    desk.choose("Model", "scenes")
+    desk.page.locator("#ask-methods").click()
+    for name in ("EigenCAM", "Occlusion", "RISE"):
+        desk.page.locator("#question").get_by_role("checkbox", name=name, exact=True).check()
+    desk.more()
+    desk.choose("Check", "off")
+    desk.page.evaluate(
+        """() => {
+            window.counts = [];
+            new MutationObserver(() => {
+                const method = (one) => one?.querySelector("small span").textContent;
+                const names = [...document.querySelectorAll(".map-list li")].map(method);
+                const shown = method(document.querySelector(".map-list [aria-pressed=true]"));
+                const working = document.querySelectorAll("#work li").length, last = window.counts.at(-1);
+                if (names.length && last?.names.join() !== names.join()) window.counts.push({names, shown, working});
+            }).observe(document.querySelector("#shown"), {childList: true, subtree: true});
+        }"""
+    )
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_function("() => document.querySelectorAll('.map-list li').length === 3", timeout=120_000)
+    counts = [one for one in desk.page.evaluate("() => window.counts") if one["names"][0] == "EigenCAM"]
+    assert len(counts) >= 2
+    assert all(one["working"] for one in counts[:-1])  # the run goes on
+    for before, after in itertools.pairwise(counts):
+        assert before["names"] == after["names"][: len(before["names"])]
+    assert {one["shown"] for one in counts} == {"EigenCAM"}
+    desk.page.locator("#work li").first.wait_for(state="detached", timeout=120_000)
+    assert desk.page.locator(".map-list li small span:first-child").all_inner_texts() == [
+        "EigenCAM",
+        "Occlusion",
+        "RISE",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["Side by side", "Slider", "Difference"])

@@ -12,6 +12,7 @@ from isotherm.cam.attribute import attribute
 from isotherm.cam.augmented import attribute_augmented
 from isotherm.cam.methods.finercam import finercam
 from isotherm.cam.methods.gradcam import gradcam
+from isotherm.cam.methods.gradcampp import gradcampp
 from isotherm.cam.methods.hirescam import hirescam
 from isotherm.cam.observation import effective_bias
 from isotherm.cam.scores import Classes, Contrast, Detection, TopK
@@ -60,6 +61,34 @@ def test_one_forward_serves_every_method(monkeypatch):
     view.run = lambda inputs: runs.append(1) or run(inputs)
     attribute(view, view.prepare(PICTURES), methods=[hirescam, gradcam], score=TopK(4))
     assert len(runs) == 1
+
+
+def test_maps_are_told_of_as_each_method_is_done(monkeypatch):
+    view, told = TinyClassifier(), []
+    inputs = view.prepare(PICTURES)
+    methods = [hirescam, gradcam, gradcampp]
+    scores = Classes((1, 3))
+    whole = attribute(
+        view, inputs, methods=methods, score=scores, early=lambda part, places: told.append((list(places), part.maps))
+    )
+    assert [places for places, _ in told] == [[0], [0, 1]]
+    for places, maps in told:
+        for place, one in zip(places, maps, strict=True):
+            assert torch.equal(one.values, whole.maps[place].values)
+    told.clear()
+    monkeypatch.setattr(attribute_module, "CHUNK", 1)  # targets in turns: no method is done before the last turn
+    attribute(view, inputs, methods=methods, score=scores, early=lambda part, places: told.append(places))
+    assert told == []
+
+
+def test_what_is_raised_when_maps_are_told_of_ends_the_explanation():
+    view = TinyClassifier()
+
+    def stop(part, places):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attribute(view, view.prepare(PICTURES), methods=[hirescam, gradcam], score=Classes((1,)), early=stop)
 
 
 def test_taking_turns_changes_nothing(monkeypatch):

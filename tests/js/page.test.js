@@ -71,7 +71,7 @@ test("a run's events become a line, a share and an end", () => {
     stage = next(stage, event);
     lines.push(stage.line);
   }
-  assert.deepEqual(lines, ["Waiting: 2 before it", "Next in the queue", "Opening the model", "Opening the model", "Explaining 1 of 4: a.jpg", "Explaining 1 of 4: a.jpg", "Finished"]);
+  assert.deepEqual(lines, ["Place 3 in the queue", "Next in the queue", "Opening the model", "Opening the model", "Explaining 1 of 4: a.jpg", "Explaining 1 of 4: a.jpg", "Finished"]);
   assert.deepEqual([stage.items, stage.notes, stage.ended, stage.share], [1, ["layers: x"], true, 1]);
   assert.equal(next(stage, { event: "running" }), stage);
 });

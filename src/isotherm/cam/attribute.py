@@ -6,7 +6,7 @@ one level of features come from one batch of patches, where that is exact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,6 +57,10 @@ class Attribution:
     rerun: ViewRerun
 
 
+Early = Callable[[Attribution, Sequence[int]], None]
+"""Is given the maps of some methods while others are still at work, and the places of these methods among all."""
+
+
 def default_score(prediction: Prediction) -> Score:
     """The likeliest class of a classifier, every finding of a detector, the largest class of a segmenter.
 
@@ -89,6 +93,7 @@ def attribute(
     score: Score | None = None,
     layers: Layers = "auto",
     how: Fuse = "mean",
+    early: Early | None = None,
 ) -> Attribution:
     """Explain a batch.
 
@@ -99,6 +104,8 @@ def attribute(
         score: what to explain; :func:`default_score` of the prediction if None.
         layers: target layers, or ``auto`` for the adapter's choice.
         how: how several layers become one map.
+        early: called whenever a further method is done and others are not, with the finite maps that there are by then;
+            never where there are too many targets for one pass. What it raises ends the explanation.
 
     Raises:
         LayerError, TargetError, MethodError: see their places.
@@ -121,7 +128,14 @@ def attribute(
             )
         check_scores(view, inputs, targets)
         rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
-        maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers))
+
+        def tell(done: Mapping[int, LayerMap]) -> None:
+            if early is not None and len(targets) and all(bool(m.values.isfinite().all()) for m in done.values()):
+                places = sorted(done)
+                maps = tuple(done[i] for i in places)
+                early(Attribution(prediction, targets, maps, kept.layers, (), rerun), places)
+
+        maps, notes = _maps(kept, rerun, prediction, methods, how, auto=is_auto(layers), tell=tell)
         check_maps(
             rerun,
             maps,
@@ -193,21 +207,44 @@ def _usual(inputs: Inputs) -> Inputs:
 
 
 def _maps(
-    kept: Observation, rerun: ViewRerun, prediction: Prediction, methods: Sequence[Method], how: Fuse, *, auto: bool
+    kept: Observation,
+    rerun: ViewRerun,
+    prediction: Prediction,
+    methods: Sequence[Method],
+    how: Fuse,
+    *,
+    auto: bool,
+    tell: Callable[[Mapping[int, LayerMap]], None] | None = None,
 ) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
     """Each method's map, by patches where that is exact and the layers were left to the adapter."""
     quick, notes = own_level_maps(rerun, kept.recording.raw, prediction, methods) if auto else ({}, ())
-    rest = [m for i, m in enumerate(methods) if i not in quick]
-    slow, more = method_maps(kept, rerun, rest, how) if rest else ((), ())
+    slower = [i for i in range(len(methods)) if i not in quick]
+    rest = [methods[i] for i in slower]
+
+    def some(done: Sequence[LayerMap]) -> None:
+        if tell is not None:
+            tell({**quick, **dict(zip(slower, done, strict=False))})
+
+    if quick and rest:
+        some(())
+    slow, more = method_maps(kept, rerun, rest, how, some) if rest else ((), ())
     remaining = iter(slow)
     maps = tuple(quick[i] if i in quick else next(remaining) for i in range(len(methods)))
     return maps, tuple(dict.fromkeys((*notes, *more, *kept.recording.notes, *rerun.notes)))
 
 
 def method_maps(
-    kept: Observation, rerun: ViewRerun, methods: Sequence[Method], how: Fuse
+    kept: Observation,
+    rerun: ViewRerun,
+    methods: Sequence[Method],
+    how: Fuse,
+    some: Callable[[Sequence[LayerMap]], None] | None = None,
 ) -> tuple[tuple[LayerMap, ...], tuple[str, ...]]:
-    """Each method's fused map of every target, and what a person should know about them."""
+    """Each method's fused map of every target, and what a person should know about them.
+
+    Args:
+        some: is given the first maps, whenever there is another one and it is not the last; where one turn does.
+    """
     parts: list[tuple[LayerMap, ...]] = []
     notes: list[str] = []
     turns = _turns(kept, rerun.targets)
@@ -216,7 +253,12 @@ def method_maps(
         trace = trace_of(kept, rerun if everyone else rerun.take(index), keep=number < len(turns) - 1)
         if "gradient" in kept.needs:
             notes += [n for n in _silent_layers(trace) if n not in notes]
-        parts.append(tuple(_none_or(method, trace, how) for method in methods))
+        part: list[LayerMap] = []
+        for method in methods:
+            part.append(_none_or(method, trace, how))
+            if some is not None and len(turns) == 1 and len(part) < len(methods):
+                some([_join([one], torch.argsort(index)) for one in part])
+        parts.append(tuple(part))
     order = torch.argsort(torch.cat(turns))
     return tuple(_join(turn, order) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *notes)
 

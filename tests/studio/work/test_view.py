@@ -132,6 +132,41 @@ def test_a_preview_becomes_the_view_when_its_files_are_there(tmp_path):
     assert [line["name"] for line in pictures_of(tmp_path / "run")] == ["a.png", "b.png"]
 
 
+def test_further_maps_take_the_place_of_the_first_and_no_value_moves(tmp_path):
+    """Who reads with what was known before finds the same values, whatever order the maps are in by then."""
+    writer = ViewWriter(tmp_path, command="c")
+    first, second = relevance([[0.0, 1.0, 2.0, 3.0]] * 2), relevance([[3.0, 0.0, 0.0, 0.0]] * 2)
+    writer.preview({"name": "a.png"}, PICTURE, [first])
+    before = view_of(tmp_path, 0)["maps"][0]
+    writer.preview({"name": "b.png"}, PICTURE, [first])
+    writer.preview({"name": "a.png"}, PICTURE, [second, first])
+    assert [(line["name"], line["maps"]) for line in pictures_of(tmp_path)] == [("a.png", 2), ("b.png", 1)]
+    data = view_path(tmp_path, 0, ".f16").read_bytes()
+    assert len(data) == 2 * before["bytes"]  # what is there already is not written again
+
+    def read(entry):
+        return np.frombuffer(data, "<f2", entry["bytes"] // 2, entry["offset"]).astype(float) * entry["unit"]
+
+    entries = view_of(tmp_path, 0)["maps"]
+    np.testing.assert_allclose(read(entries[0]), second.values.flatten(), rtol=1e-3)
+    np.testing.assert_allclose(read(entries[1]), first.values.flatten(), rtol=1e-3)
+    np.testing.assert_allclose(read(before), first.values.flatten(), rtol=1e-3)
+    for name, maps in (("a.png", [second, first]), ("b.png", [first])):
+        writer.add({"name": name}, PICTURE, maps)
+    assert [line["name"] for line in pictures_of(tmp_path)] == ["a.png", "b.png"]
+
+
+def test_an_item_that_fails_after_its_first_maps_has_failed(tmp_path):
+    writer = ViewWriter(tmp_path, command="c")
+    writer.preview({"name": "a.png"}, PICTURE, [relevance([[0.0, 1.0, 2.0, 3.0]] * 2)])
+    writer.fail("a.png", "there is not enough memory for it")
+    writer.add({"name": "b.png"}, PICTURE, [relevance([[1.0, 1.0, 2.0, 3.0]] * 2)])
+    assert [(line["name"], line["status"], line["maps"]) for line in pictures_of(tmp_path)] == [
+        ("a.png", "failed", 0),
+        ("b.png", "done", 1),
+    ]
+
+
 def test_verdicts_are_written_when_they_are_known_and_in_the_place_of_what_stood_there(tmp_path):
     (tmp_path / "run").mkdir()
     writer = ViewWriter(tmp_path / "run", command="c")

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 
-/** @import {Box, MapData, Part, PictureData, Pick, Size} from "./types.js" */
+/** @import {Box, BoxPart, MapData, Part, PictureData, Pick, Size} from "./types.js" */
 
 /** @typedef {{bounds: Box, label: string, index: number}} Marked index: of the finding; -1 for what only a map explains */
 
@@ -22,12 +22,36 @@ export function markedBoxes(picture, maps) {
   return list;
 }
 
-/** The smallest box around a place, as what was picked. @param {Marked[]} boxes @param {number} x @param {number} y @returns {Pick} */
-export function pickedAt(boxes, x, y) {
+/**
+ * The smallest box around a place, as what was picked; the side that the place is close to, or the name that it lies on, comes first.
+ * @param {Marked[]} boxes @param {number} x @param {number} y
+ * @param {{reach?: number, labels?: (Box | null)[]}} [how] reach: how close, in source pixels; labels: where the name of each box stands
+ * @returns {Pick}
+ */
+export function pickedAt(boxes, x, y, { reach = 0, labels = [] } = {}) {
   const area = (/** @type {Marked} */ { bounds: [x0, y0, x1, y1] }) => (x1 - x0) * (y1 - y0);
-  const around = boxes.filter(({ bounds: [x0, y0, x1, y1] }) => x >= x0 && x <= x1 && y >= y0 && y <= y1);
-  const hit = around.sort((a, b) => area(a) - area(b))[0];
-  return { x, y, box: hit?.index ?? -1, label: hit?.label ?? "", bounds: hit?.bounds ?? null };
+  const within = (/** @type {Box} */ [x0, y0, x1, y1]) => x >= x0 && x <= x1 && y >= y0 && y <= y1;
+  const picked = (/** @type {Marked | undefined} */ hit, /** @type {BoxPart} */ part) => ({ x, y, box: hit?.index ?? -1, label: hit?.label ?? "", bounds: hit?.bounds ?? null, part });
+  const named = boxes.find((_, i) => labels[i] && within(labels[i]));
+  if (named) return picked(named, "class");
+  const sides = boxes.flatMap((box) => sidesNear(box.bounds, x, y, reach).map((near) => ({ box, ...near }))).sort((a, b) => a.far - b.far);
+  if (sides.length) return picked(sides[0].box, sides[0].side);
+  return picked(boxes.filter(({ bounds }) => within(bounds)).sort((a, b) => area(a) - area(b))[0], "all");
+}
+
+/**
+ * The sides of a box that a place is close to; of a small box the middle stays free, so that all of it can be picked.
+ * @param {Box} bounds @param {number} x @param {number} y @param {number} reach
+ * @returns {{side: BoxPart, far: number}[]}
+ */
+function sidesNear([x0, y0, x1, y1], x, y, reach) {
+  const along = (/** @type {number} */ v, /** @type {number} */ from, /** @type {number} */ to) => v >= from - reach && v <= to + reach;
+  const free = (/** @type {number} */ from, /** @type {number} */ to) => Math.min(reach, (to - from) / 4);
+  const near = (/** @type {BoxPart} */ side, /** @type {number} */ inside, /** @type {number} */ most) => (inside >= -reach && inside <= most && reach > 0 ? [{ side, far: Math.abs(inside) }] : []);
+  return [
+    ...(along(y, y0, y1) ? [...near("left", x - x0, free(x0, x1)), ...near("right", x1 - x, free(x0, x1))] : []),
+    ...(along(x, x0, x1) ? [...near("top", y - y0, free(y0, y1)), ...near("bottom", y1 - y, free(y0, y1))] : []),
+  ];
 }
 
 /** Elements for boxes, in their order. @param {HTMLElement} layer @param {Marked[]} boxes */
@@ -39,6 +63,14 @@ export function boxElements(layer, boxes) {
   });
   layer.replaceChildren(...nodes);
   return nodes;
+}
+
+/** Mark what would be picked. @param {HTMLElement[]} nodes @param {Marked[]} boxes @param {Pick | null} pick */
+export function aimAt(nodes, boxes, pick) {
+  boxes.forEach(({ bounds }, i) => {
+    const part = pick && pick.bounds === bounds && pick.part !== "all" ? pick.part : "";
+    if (nodes[i].dataset.aim !== part) nodes[i].dataset.aim = part;
+  });
 }
 
 /** Where boxes lie while a part of the picture is shown. @param {HTMLElement[]} nodes @param {Marked[]} boxes @param {Required<Part>} part */

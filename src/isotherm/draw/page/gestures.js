@@ -14,7 +14,7 @@ export function listenTo(stage) {
   const down = new Map();
   let moved = 0, pinched = false;
 
-  const onTools = (/** @type {Event} */ event) => event.target instanceof Element && event.target.closest(".stage-tools") !== null;
+  const onTools = (/** @type {Event} */ event) => event.target instanceof Element && event.target.closest(".stage-tools, .stage-words") !== null;
 
   root.addEventListener("pointerdown", (event) => {
     if (onTools(event) || event.button !== 0) return;

@@ -1,7 +1,7 @@
 /* The viewer: a picture with a map over it, which can be read at every place, zoomed to the single cell, and marked. The
    report and the studio both use it. What other pages need of the drawing modules is handed on here. */
 
-import { boxElements, drawBoxes, markedBoxes, pickedAt, placeBoxes, sameBox } from "./boxes.js";
+import { aimAt, boxElements, drawBoxes, markedBoxes, pickedAt, placeBoxes, sameBox } from "./boxes.js";
 import { contextOf, find, make, makeButton } from "./dom.js";
 import { drawnWith, firstLook } from "./drawn.js";
 import { cellOf, clamp, fieldOf, nearestCell, sampleAt } from "./field.js";
@@ -20,10 +20,11 @@ export { renormalisedInBoxes } from "./renormalise.js";
 
 /** @import {Marked} from "./boxes.js" */
 /** @import {Drawn} from "./drawn.js" */
-/** @import {Look, MapData, Part, Pick, PictureData, Point, Reading, Settings, Size, View} from "./types.js" */
+/** @import {Box, Look, MapData, Part, Pick, PictureData, Point, Reading, Settings, Size, View} from "./types.js" */
 
 const MOST_SHOWN = 2560; // along the longer side of the canvas
 const MOST_SAVED = 8192;
+const REACH = 6; // pixels of the page from a side of a box within which it is meant
 
 /** @typedef {{point: Reading | null, pick: Pick, view: View, pin: Reading, paint: string}} Events what handlers of each event are called with */
 
@@ -242,6 +243,7 @@ export class Stage {
       if (!sameView(next, this.seen)) this.view(next, quietly);
       this.put(this.cross, place);
     }
+    if (!quietly) aimAt(this.boxNodes, this.boxes, place && this.handlers.pick ? this.pickedAt(place) : null);
     if (!quietly) this.tell("point", place && this.map ? this.reading(...place) : null);
   }
 
@@ -268,8 +270,23 @@ export class Stage {
   }
 
   /** What lies at a place, for whoever listens; the box that B went to, whatever lies in it. @param {Point} place */
-  pick([x, y]) {
-    this.tell("pick", pickedAt(this.aimed ? [this.aimed] : this.boxes, x, y));
+  pick(place) {
+    this.tell("pick", this.pickedAt(place));
+  }
+
+  /** @param {Point} place @returns {Pick} */
+  pickedAt([x, y]) {
+    if (this.aimed) return pickedAt([this.aimed], x, y);
+    if (!this.looks.boxes || this.looks.bare) return pickedAt(this.boxes, x, y); // what is not drawn has no sides to aim at
+    return pickedAt(this.boxes, x, y, { reach: (REACH * this.part().w) / (this.base.clientWidth || 1), labels: this.boxNodes.map((node) => this.labelOf(node)) });
+  }
+
+  /** Where the name of a box stands, in source pixels. @param {HTMLElement} node @returns {Box | null} */
+  labelOf(node) {
+    const rect = node.firstElementChild?.getBoundingClientRect();
+    if (!rect?.width) return null;
+    const from = this.toPicture(rect.left, rect.top), to = this.toPicture(rect.right, rect.bottom);
+    return [from.x, from.y, to.x, to.y];
   }
 
   /** Go to the middle of the next box. @param {number} step */

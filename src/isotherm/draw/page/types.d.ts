@@ -105,5 +105,11 @@ export interface View { x: number; y: number; scale: number }
 /** What a map says at a place of its source picture. */
 export interface Reading { x: number; y: number; value: number; column: number; row: number; inside: boolean }
 
-/** What was clicked: a place, and the box there, the smallest one if several; box is -1 where there is none. */
-export interface Pick { x: number; y: number; box: number; label: string; bounds: Box | null }
+/** What of a box is meant: all of it, its name, or a side. */
+export type BoxPart = "all" | "class" | "left" | "top" | "right" | "bottom";
+
+/**
+ * What was clicked: a place, and the box there, the smallest one if several; box is -1 where there is none. part: what of it,
+ * where the place is on its label or close to one of its sides.
+ */
+export interface Pick { x: number; y: number; box: number; label: string; bounds: Box | null; part: BoxPart }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 
 import numpy as np
@@ -95,3 +95,11 @@ def _rate(times: list[float]) -> float:
     if len(times) < 2 or times[-1] <= times[0]:
         return 10.0
     return min(60.0, max(0.5, (len(times) - 1) / (times[-1] - times[0])))
+
+
+def rate_of(items: Sequence[Item]) -> float | None:
+    """Frames a second, where the items are the frames of one video and not of several."""
+    times = [item.time_s for item in items if item.kind == "frame" and item.time_s is not None]
+    if len(times) < max(2, len(items)) or len({item.source for item in items}) > 1 or times[-1] <= times[0]:
+        return None
+    return (len(times) - 1) / (times[-1] - times[0])

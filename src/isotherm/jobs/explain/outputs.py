@@ -15,6 +15,7 @@ from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
+from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
@@ -119,6 +120,11 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
 
 def _column(heatmap: Heatmap, with_layer: bool) -> str:
     return f"{heatmap.meta['method']} at {heatmap.meta['layer']}" if with_layer else str(heatmap.meta["method"])
+
+
+def time_of(item: Item) -> dict[str, Any]:
+    """When in its video an item was, where it was in one."""
+    return {} if item.time_s is None else {"time_s": item.time_s}
 
 
 def record_of(explanation: Explanation, files: list[str], *, checking: bool = False) -> dict[str, Any]:

@@ -32,10 +32,10 @@ from isotherm.explaining import ExplainOptions, explain_pictures, resolve_method
 from isotherm.gaze.view import compared_with_gaze
 from isotherm.jobs.explain.check import checked
 from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
-from isotherm.jobs.explain.clip import write_clip
+from isotherm.jobs.explain.clip import rate_of, write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, write_maps, write_panel
+from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, time_of, write_maps, write_panel
 from isotherm.jobs.explain.shown import shown_model
 from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
@@ -242,11 +242,22 @@ class _Work:
             yield from self._one_question(group)
             return
         pictures, titles = [picture for _, picture in group], [item.name for item, _ in group]
+        some: list[Explanation] = []
+
+        def early(explanations: list[Explanation]) -> None:
+            some[:] = explanations
+            for (item, _), explanation in zip(group, explanations, strict=True):
+                self._preview(item, explanation, more=True)
+            self.reporter.check()
+
         try:
             explanations = list(
-                explain_pictures(self.opened, pictures, self.explaining, batch=len(group), titles=titles)
+                explain_pictures(self.opened, pictures, self.explaining, batch=len(group), titles=titles, early=early)
             )
-        except (*FATAL, JobCancelled):
+        except JobCancelled:
+            yield from zip((item for item, _ in group), some, strict=False)  # what was done until then is kept
+            raise
+        except FATAL:
             raise
         except Exception as error:
             if len(group) > 1:
@@ -267,7 +278,7 @@ class _Work:
     def _one_question(self, group: list[tuple[Item, Any]]) -> Iterator[tuple[Item, Explanation]]:
         """All pictures, or a video's frames, in one prompt."""
         name = " + ".join(dict.fromkeys(item.name.partition("#")[0] for item, _ in group))
-        fps = _rate([item for item, _ in group])
+        fps = rate_of([item for item, _ in group])
         try:
             (explanation,) = explain_pictures(
                 self.opened, [[picture for _, picture in group]], replace(self.explaining, video_fps=fps), titles=[name]
@@ -346,14 +357,16 @@ class _Work:
         yield from entries_of_moments(explanation, source, self.outputs.command)
         self._go_on()
 
-    def _preview(self, item: Item, explanation: Explanation) -> None:
-        """The news that there are maps, for those who look at them at once."""
-        facts = to_json({"name": item.name, **_time(item), **record_of(explanation, [], checking=True)})
+    def _preview(self, item: Item, explanation: Explanation, *, more: bool = False) -> None:
+        """The news that there are maps, for those who look at them at once; more: of other methods, which follow."""
+        facts = to_json({"name": item.name, **time_of(item), **record_of(explanation, [], checking=True)})
+        if more and self.explaining.trust != "off":
+            facts["maps"] = [one | {"checking": True} for one in facts["maps"]]
         self.reporter.preview(facts, explanation.picture, explanation, explanation.question_lines)
 
     def _done(self, item: Item, explanation: Explanation, files: list[str], **more: Any) -> Explanation:
         """The news of an item's files, its check, and its line in the record; the explanation with its verdicts."""
-        facts = {"name": item.name, "source": item.source, **_time(item), **more}
+        facts = {"name": item.name, "source": item.source, **time_of(item), **more}
         early = to_json({**facts, **record_of(explanation, files, checking=True)})
         self.reporter.shown(early, explanation.picture, explanation, explanation.question_lines)
         judged, self._stop = checked(explanation, item.name, self.reporter, step=self._items, total=self.total)
@@ -384,16 +397,3 @@ class _Work:
         if line not in self._shown:
             self._shown.add(line)
             self.reporter.message(line)
-
-
-def _time(item: Item) -> dict[str, Any]:
-    """When in its video an item was, where it was in one."""
-    return {} if item.time_s is None else {"time_s": item.time_s}
-
-
-def _rate(items: Sequence[Item]) -> float | None:
-    """Frames a second, where the items are the frames of one video and not of several."""
-    times = [item.time_s for item in items if item.kind == "frame" and item.time_s is not None]
-    if len(times) < max(2, len(items)) or len({item.source for item in items}) > 1 or times[-1] <= times[0]:
-        return None
-    return (len(times) - 1) / (times[-1] - times[0])

@@ -24,6 +24,7 @@ export class Ask {
     /** @type {{form: Form, text: string} | null} */
     this.turned = null; // what the form was before a press in the picture turned it to another model
     this.boxLabel = "";
+    this.pressedSide = ""; // of the box that was pressed last, where it was one of its sides
     this.boxedOn = ""; // id of the picture that boxes in the form lie on
     this.seen = NOTHING_SEEN;
     this.root = root;
@@ -132,9 +133,12 @@ export class Ask {
    * Explain a finding of the shown picture.
    * @param {number[]} box
    * @param {string} label
+   * @param {string | null} [side] of its box, which was pressed in the picture; null: what the form says of findings
    */
-  pickBox(box, label) {
-    this.set({ what: "box", box });
+  pickBox(box, label, side = null) {
+    const parts = side ? [side] : this.pressedSide && String(this.form.parts) === this.pressedSide ? ["class"] : this.form.parts;
+    this.set({ what: "box", box, parts });
+    this.pressedSide = side ?? "";
     this.boxLabel = label;
     this.boxedOn = this.on.pictures()[0]?.id ?? "";
     this.draw();

@@ -47,6 +47,8 @@ class Look {
     root.replaceChildren(el("div", { class: "look", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.press(event) } },
       this.controls, el("figure", {}, stage, el("figcaption", { class: "under" }, bar, this.range, this.readout)), this.judgement, tools, this.readings, this.list, this.statistics));
     this.stage = new Stage(stage, settings);
+    this.words = el("div", { class: "stage-words", role: "group", hidden: true });
+    stage.append(this.words);
     this.bar = new Bar(bar);
     this.stage.on("point", (reading) => showReading(this.readout, reading, this.bar));
     this.stage.on("pick", (pick) => this.tell("pick", pick));
@@ -63,6 +65,7 @@ class Look {
     this.list.hidden = maps.length < 2;
     for (const node of [this.controls, this.judgement, this.statistics, this.range, this.bar.root, this.readout, this.pinning, this.bare]) node.hidden = !maps.length;
     if (!maps.length) /** @type {HTMLElement} */ (this.whole).hidden = this.readings.hidden = true;
+    this.drawWords();
     const signed = maps.some((map) => map.signed), unsigned = maps.some((map) => !map.signed);
     find("[data-field=signed]", this.controls).hidden = !signed;
     find("[data-field=unsigned]", this.controls).hidden = !unsigned;
@@ -71,6 +74,15 @@ class Look {
     this.redraw();
     this.stage.point(null);
     this.opened();
+  }
+
+  /** What the model said, in the picture: the words of its answer, or the classes where nothing has a box. */
+  drawWords() {
+    const { picture, maps } = this, answer = picture.words ?? [], classes = picture.boxes.length || answer.length ? [] : [...new Set(maps.map((map) => map.label).filter(Boolean))];
+    const button = (/** @type {string} */ text, /** @type {"word" | "class"} */ kind) => el("button", { type: "button", class: "word", translate: false, title: `Explain this ${kind}`, on: { click: () => this.tell(kind, text) } }, text);
+    this.words.ariaLabel = answer.length ? "Its answer, to be pressed" : "Classes seen, to be pressed";
+    this.words.hidden = !answer.length && !classes.length;
+    this.words.replaceChildren(...answer.map((/** @type {any} */ one) => button(one.text.trim(), "word")), ...classes.map((label) => button(label, "class")));
   }
 
   /** The shown picture's maps were checked. @param {any[]} facts of each map, by now */
@@ -104,7 +116,7 @@ class Look {
     this.opened();
   }
 
-  /** @param {"choose" | "pick"} name @param {(event: any) => void} handler */
+  /** @param {"choose" | "pick" | "word" | "class"} name @param {(event: any) => void} handler */
   on(name, handler) {
     (this.handlers[name] ??= []).push(handler);
   }

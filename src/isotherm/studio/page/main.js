@@ -8,7 +8,7 @@ import { byId, fail, say } from "./dom.js";
 import { HistoryList } from "./history.js";
 import { Later } from "./later.js";
 import { modelsOf } from "./offered.js";
-import { isVideo } from "./names.js";
+import { isVideo, plainLabel } from "./names.js";
 import { Tray } from "./pictures.js";
 import { Work } from "./progress.js";
 import { Remarks } from "./remarks.js";
@@ -40,11 +40,13 @@ class Studio {
     this.shown = new Shown(byId("shown"), state, {
       move: (place) => this.move(place),
       seen: (run, picture) => this.seen(run, picture),
-      pick: (run, box, label) => {
+      pick: (run, box, label, part) => {
         this.onlyShown();
-        const turned = this.ask.turn(run, "which found it");
-        this.ask.pickBox(box, label);
-        say(`${label || "This finding"} is explained next. ${turned}`.trim());
+        const turned = this.ask.turn(run, "which found it"), name = label || "this finding";
+        if (part === "class") this.ask.pickClass(plainLabel(label));
+        else this.ask.pickBox(/** @type {number[]} */ (box), label, part === "all" ? null : part);
+        const what = part === "all" ? name : part === "class" ? `The class ${plainLabel(label)}` : `The ${part} side of ${name}`;
+        say(`${what[0].toUpperCase()}${what.slice(1)} is explained next. ${turned}`.trim());
       },
       word: (run, word) => {
         this.onlyShown();

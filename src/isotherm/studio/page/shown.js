@@ -10,13 +10,14 @@ import { bytesOf, valuesOf } from "./values.js";
 /** @typedef {import("./address.js").Place} Place */
 
 const PAINT_MS = 200;
+const SAME = -1; // in place of a map's number: the one that is looked at, wherever it stands by now
 
 /** The part of the page that shows a run. */
 export class Shown {
   /**
    * @param {HTMLElement} root
    * @param {any} state of the studio
-   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, box: number[], label: string) => void, word: (run: any, word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
+   * @param {{move: (place: Partial<Place>) => void, seen: (run: any, picture: any) => void, pick: (run: any, box: number[] | null, label: string, part: import("../../draw/page/types.js").BoxPart) => void, word: (run: any, word: string) => void, sets: (sets: {run: any, pictures: any[]}[], index: number) => void}} on
    */
   constructor(root, state, on) {
     this.state = state;
@@ -66,7 +67,7 @@ export class Shown {
     if (this.run?.id !== id || !this.picture) return false;
     const { busy } = this, [run, { pictures }] = await this.facts(id, busy.signal);
     if (busy !== this.busy) return true; // something else is shown by now
-    if (pictures.length !== this.pictures.length) return false;
+    if (pictures.length !== this.pictures.length || this.hasMore(pictures)) return false;
     [this.run, this.pictures] = [run, pictures];
     if (this.isChecking) await this.judged();
     this.drawHead();
@@ -98,6 +99,7 @@ export class Shown {
         this.on.sets([{ run, pictures }, ...(this.second ? [this.second] : [])], this.index);
       }
       if (!now || picture !== this.picture) return;
+      if (now.maps.length !== picture.maps.length) return await this.load(index, SAME, busy.signal);
       picture.maps.forEach((/** @type {any} */ map, /** @type {number} */ i) => Object.assign(map, now.maps[i]));
       this.look.judge(picture.maps);
     } catch (error) {
@@ -137,16 +139,24 @@ export class Shown {
     }
   }
 
-  /** A run that is worked on has more pictures than before. */
+  /** Whether the picture that is shown has more maps by now: each method's come when it is done. @param {any[]} pictures as the studio lists them */
+  hasMore(pictures) {
+    return Boolean(this.picture) && pictures[this.index]?.maps > this.picture.maps.length;
+  }
+
+  /** A run that is worked on has more pictures than before, or more maps of one. */
   async grow() {
     const { run, busy } = this, { pictures } = await get(`/api/runs/${run.id}/view`, busy.signal);
-    if (run !== this.run || pictures.length === this.pictures.length) return;
+    if (run !== this.run) return;
+    const more = pictures.length !== this.pictures.length, of = this.hasMore(pictures);
+    if (!more && !of) return;
     this.pictures = pictures;
     this.drawHead();
     this.drawStrip();
     this.markStrip();
     this.on.sets([{ run, pictures }], this.index);
-    if (this.picture) this.drawAdds();
+    if (of) await this.load(this.index, SAME, busy.signal);
+    else if (this.picture) this.drawAdds();
     else if (pictures[this.index] && !pictures[this.index].error) await this.load(this.index, 0, busy.signal);
   }
 
@@ -201,6 +211,7 @@ export class Shown {
     try {
       const { checks } = this, [picture, buffer] = await (ahead ?? this.asked(this.run.id, index, signal)), look = this.mounted();
       if (signal.aborted) return;
+      if (map === SAME) map = Math.max(0, picture.maps.findIndex((/** @type {any} */ one) => sameMap(one, this.picture?.maps[look.chosen()] ?? {})));
       this.picture = picture;
       this.viewer.hidden = false;
       look.show(this.run.id, picture, valuesOf(buffer, picture.maps), map);
@@ -220,7 +231,9 @@ export class Shown {
   mounted() {
     if (this.look) return this.look;
     this.look = mountLook(this.viewer, this.state.settings);
-    this.look.on("pick", (/** @type {any} */ event) => { if (event.box >= 0) this.on.pick(this.run, event.bounds ?? this.picture.boxes[event.box], event.label ?? this.picture.labels[event.box] ?? ""); });
+    this.look.on("pick", (/** @type {any} */ { box, bounds, label, part }) => { if (box >= 0) this.on.pick(this.run, bounds, label, part); });
+    this.look.on("word", (/** @type {string} */ word) => this.on.word(this.run, word));
+    this.look.on("class", (/** @type {string} */ label) => this.on.pick(this.run, null, label, "class"));
     this.look.on("choose", (/** @type {number} */ map) => this.on.move({ map }));
     return this.look;
   }
@@ -290,15 +303,19 @@ export class Shown {
 
   drawBelow() {
     const { picture, run } = this;
-    const words = (picture.words ?? []).length ? el("p", { class: "answer" }, el("span", { class: "hint" }, "Its answer; press a word to explain it: "), ...picture.words.map((/** @type {any} */ one) => el("button", { type: "button", class: "word", translate: false, on: { click: () => this.on.word(run, one.text.trim()) } }, one.text.trim()))) : null;
     const lines = [...(picture.warnings ?? []).map((/** @type {string} */ text) => el("p", { class: "warning", text })), ...(picture.lines ?? []).map((/** @type {string} */ text) => el("p", { class: "line", text }))];
     const none = picture.maps.length ? null : el("p", { class: "line", text: nothingText(this.state.models.find((/** @type {any} */ one) => one.name === run.model)) });
     const notes = [...(picture.notes ?? []), ...(picture.chosen ?? [])];
     this.below.replaceChildren(...[
-      none, ...lines, words,
+      none, ...lines,
       notes.length ? el("details", { class: "quiet" }, el("summary", {}, "What was chosen, and why"), el("ul", { class: "notes" }, ...notes.map((text) => el("li", { text })))) : null,
     ].filter((node) => node !== null));
   }
+}
+
+/** Whether two maps are of the same thing by the same method. @param {any} a @param {any} b */
+function sameMap(a, b) {
+  return ["label", "method", "layer"].every((key) => String(a[key]) === String(b[key]));
 }
 
 /** A picture that is fetched, and ready to be drawn or broken. @param {string} src @returns {Promise<void>} */

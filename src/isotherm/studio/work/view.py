@@ -23,6 +23,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from isotherm.atomic import atomic_write
+from isotherm.data.names import moment_words
 from isotherm.draw.colour import Scale, scale_of, shared_scale
 from isotherm.draw.describe import in_halves, page_map, silence_of
 from isotherm.draw.overlay import overlay_tile
@@ -50,6 +51,8 @@ class _Shown:
         index: its number.
         fpath: the file of what the page knows of it, which is ``view``.
         thumb: writes the small pictures; None when that is done.
+        blocks: where the values of maps lie in their file. What was told of one stays there, as somebody may be reading
+            with what the page knew before.
     """
 
     item: str
@@ -57,6 +60,7 @@ class _Shown:
     fpath: Path
     view: dict[str, Any]
     thumb: Callable[[], None] | None
+    blocks: dict[bytes, int]
 
 
 class ViewWriter:
@@ -82,7 +86,7 @@ class ViewWriter:
         lines: Sequence[str] = (),
     ) -> None:
         """Write an item before its files are there; :meth:`add` of the same item, in the same order, then only names
-        them.
+        them. The same item again, before that, has further maps: it takes the place of the first.
 
         Args:
             facts: as in :meth:`add`, without files.
@@ -90,7 +94,12 @@ class ViewWriter:
             maps: in the order of the record.
             lines: of a question: what was asked and answered.
         """
-        self._ahead.append(self._item(facts, picture, maps, lines))
+        name = str(facts["name"])
+        place = next((i for i, pictures in enumerate(self._ahead) if pictures[0].item == name), None)
+        if place is None:
+            self._ahead.append(self._item(facts, picture, maps, lines))
+        else:
+            self._ahead[place] = self._item(facts, picture, maps, lines, before=self._ahead[place])
 
     def add(
         self,
@@ -136,11 +145,15 @@ class ViewWriter:
         picture: UInt8[np.ndarray, "H W 3"],
         maps: Sequence[Heatmap],
         lines: Sequence[str],
+        *,
+        before: Sequence[_Shown] = (),
     ) -> list[_Shown]:
-        """Write an item's picture, or that of each of its moments."""
+        """Write an item's picture, or that of each of its moments; before: what was shown of it with fewer maps."""
         if not maps or maps[0].moments is None:
-            none = [None] * len(maps)
-            return [self._add(facts, str(facts["name"]), picture, list(maps), none, lines, facts.get("time_s"))]
+            none, earlier = [None] * len(maps), before[0] if before else None
+            return [
+                self._add(facts, str(facts["name"]), picture, list(maps), none, lines, facts.get("time_s"), earlier)
+            ]
         scales = [shared_scale([heatmap]) for heatmap in maps]
         shown = []
         for i, moment in enumerate(maps[0]):
@@ -153,9 +166,12 @@ class ViewWriter:
         return shown
 
     def fail(self, name: str, reason: str) -> None:
-        """Take down that an item failed, and why."""
+        """Take down that an item failed, and why; maps of it that were shown meanwhile are not kept."""
         line = {"name": name, "status": "failed", "error": reason, "maps": 0}
-        self._list({**line, "verdicts": [], "checking": False, "labels": []})
+        early = next((pictures for pictures in self._ahead if moment_words(pictures[0].item) == name), None)
+        if early is not None:
+            self._ahead.remove(early)
+        self._list({**line, "verdicts": [], "checking": False, "labels": []}, early[0].index if early else None)
 
     def _add(
         self,
@@ -166,19 +182,18 @@ class ViewWriter:
         scales: Sequence[Scale | None],
         lines: Sequence[str],
         moment_s: float | None,
+        before: _Shown | None = None,
     ) -> _Shown:
         """Write a picture of the run, but for the small ones, which nobody waits for."""
         self._folder.mkdir(exist_ok=True)
         findings = list(facts.get("findings", ()))
         boxes = [list(one["box"]) for one in findings]
         recorded = list(facts.get("maps", ())) or [dict(one.meta) for one in maps]
-        entries, blocks, offset = [], [], 0
+        entries, blocks = [], dict(before.blocks) if before else {}
         for heatmap, scale, known in zip(maps, scales, recorded, strict=True):
             entry, block = self._map(heatmap, scale, known, boxes)
-            entry |= {"offset": offset, "bytes": len(block), "files": [], "heatmap": None}
-            entries.append(entry)
-            blocks.append(block)
-            offset += len(block)
+            offset = blocks.setdefault(block, sum(map(len, blocks)))
+            entries.append(entry | {"offset": offset, "bytes": len(block), "files": [], "heatmap": None})
         h, w = picture.shape[:2]
         view = {
             "name": name,
@@ -196,10 +211,12 @@ class ViewWriter:
             "moment_s": moment_s,
             "maps": entries,
         }
-        stem = self._folder / f"{self._count:05d}"
+        index = self._count if before is None else before.index
+        stem = self._folder / f"{index:05d}"
         _write(stem.with_suffix(".f16"), b"".join(blocks))
         image = Image.fromarray(picture)
-        save_shown(image, stem.with_suffix(".jpg"), durable=False)
+        if before is None:
+            save_shown(image, stem.with_suffix(".jpg"), durable=False)
 
         def thumb() -> None:
             save_shown(image, stem.with_suffix(".thumb.jpg"), THUMB_SIDE, durable=False)
@@ -208,9 +225,8 @@ class ViewWriter:
                 save_shown(small, stem.with_suffix(".map.jpg"), THUMB_SIDE, durable=False)
 
         _write(stem.with_suffix(".json"), _json(view))
-        shown = _Shown(str(facts["name"]), self._count, stem.with_suffix(".json"), view, thumb)
-        self._list(_summary(view))
-        return shown
+        self._list(_summary(view), None if before is None else index)
+        return _Shown(str(facts["name"]), index, stem.with_suffix(".json"), view, thumb, blocks)
 
     def _map(
         self, heatmap: Heatmap, scale: Scale | None, known: Mapping[str, Any], boxes: Sequence[Sequence[float]]

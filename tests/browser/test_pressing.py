@@ -1,0 +1,155 @@
+"""What is to be explained is pressed in the picture itself: a finding, its class, a side of its box, a word of an answer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rigs.programs import needs
+from rigs.studio_page import StudioPage
+
+pytestmark = needs("chromium")
+
+SIDES = ("left", "top", "right", "bottom")
+
+
+@pytest.fixture(scope="module")
+def run(studio):
+    return studio.run_of("scene-1", model="detector", trust="off")
+
+
+@pytest.fixture
+def desk(page_of, run):
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-1")
+    return desk
+
+
+@pytest.fixture(scope="module")
+def facts(studio, run):
+    with studio.client() as client:
+        return client.get(f"/api/runs/{run}/view/0").json()
+
+
+def asked(desk, studio) -> dict:
+    """The options of the run that is asked for next."""
+    desk.more()
+    desk.choose("Check", "off")
+    run = desk.explain()
+    with studio.client() as client:
+        return client.get(f"/api/runs/{run}").json()["options"]
+
+
+def press(desk, facts, x: float, y: float, by: tuple[float, float] = (0, 0)) -> None:
+    """Click at a place of the picture, in its pixels, and some pixels of the page beside it."""
+    box = desk.stage.bounding_box()
+    left, top = box["x"] + x / facts["w"] * box["width"], box["y"] + y / facts["h"] * box["height"]
+    desk.page.mouse.click(left + by[0], top + by[1])
+
+
+def side_of(facts, index: int, side: str) -> tuple[float, float]:
+    """The middle of a side of a box, in pixels of the picture."""
+    x0, y0, x1, y1 = facts["boxes"][index]
+    return {
+        "left": (x0, (y0 + y1) / 2),
+        "right": (x1, (y0 + y1) / 2),
+        "top": ((x0 + x1) / 2, y0),
+        "bottom": ((x0 + x1) / 2, y1),
+    }[side]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("beside", [-3, 3])
+def test_a_side_of_a_box_is_pressed_in_the_picture(desk, facts, side, beside):
+    """Three pixels within it and three beyond it."""
+    by = (beside, 0) if side in ("left", "right") else (0, beside)
+    index = 2  # which no other box touches with a side
+    press(desk, facts, *side_of(facts, index, side), by)
+    ticked = desk.page.locator("#question [data-field=parts] input:checked")
+    assert [one.get_attribute("id") for one in ticked.all()] == [f"ask-part-{side}"]
+    said = desk.page.locator("#said").inner_text()
+    assert said.startswith(f"The {side} side of {facts['labels'][index]} is explained next.")
+
+
+def test_a_side_that_was_pressed_is_explained(desk, studio, facts):
+    press(desk, facts, *side_of(facts, 2, "top"))
+    desk.watched.picture("side")
+    options = asked(desk, studio)
+    assert options["target"] == "top"
+    assert [float(one) for one in options["box"].split(",")] == pytest.approx(facts["boxes"][2], abs=0.06)
+
+
+def test_the_middle_of_a_finding_is_all_of_it_again(desk, facts):
+    press(desk, facts, *side_of(facts, 2, "left"))
+    x0, y0, x1, y1 = facts["boxes"][2]
+    press(desk, facts, (x0 + x1) / 2, (y0 + y1) / 2)
+    ticked = desk.page.locator("#question [data-field=parts] input:checked")
+    assert [one.get_attribute("id") for one in ticked.all()] == ["ask-part-class"]
+    assert desk.page.locator("#ask-what").input_value() == "box"
+
+
+def test_the_class_of_a_finding_is_pressed_at_its_name_in_the_picture(desk, studio, facts):
+    name = desk.stage.locator(".boxes .box span").nth(1)
+    place, box = name.bounding_box(), desk.stage.bounding_box()
+    assert place["y"] >= box["y"]
+    desk.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    plain = re.sub(r"\s[\d.]+$", "", facts["labels"][1])
+    assert desk.page.get_by_label("Class", exact=True).input_value() == plain
+    assert asked(desk, studio)["cls"] == plain
+
+
+def test_with_boxes_hidden_no_side_is_there_to_press(desk, facts):
+    desk.page.get_by_role("checkbox", name="Boxes", exact=True).uncheck()
+    press(desk, facts, *side_of(facts, 2, "left"), (3, 0))
+    assert "side" not in desk.page.locator("#said").inner_text()
+    assert desk.page.locator("#ask-what").input_value() == "box"
+
+
+def test_a_class_of_a_picture_without_boxes_is_pressed_in_the_picture(page_of, studio):
+    run = studio.run_of("scene-2", model="scenes", trust="off")
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-2")
+    text = pressed_in_the_picture(desk)
+    plain = re.sub(r"\s[\d.]+( %)?$", "", text)
+    assert desk.page.get_by_label("Class", exact=True).input_value() == plain
+    assert asked(desk, studio)["cls"] == plain
+
+
+def test_a_word_of_an_answer_is_pressed_in_the_picture(page_of, studio):
+    run = studio.run_of("shapes-1", model="tiny-vlm", prompt="how many red ?", trust="off")
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("shapes-1")
+    desk.watched.picture("answer")
+    text = pressed_in_the_picture(desk)
+    assert desk.page.locator("#ask-answerPart").input_value() == f"word:{text}"
+    options = asked(desk, studio)
+    assert (options["target"], options["prompt"]) == (f"word:{text}", "how many red ?")
+
+
+def pressed_in_the_picture(desk) -> str:
+    """Click the first thing that is said in the picture, at its place; what it says."""
+    said = desk.stage.locator(".stage-words button").first
+    place, box = said.bounding_box(), desk.stage.bounding_box()
+    assert box["x"] <= place["x"]
+    assert place["x"] + place["width"] <= box["x"] + box["width"]
+    assert box["y"] <= place["y"]
+    assert place["y"] + place["height"] <= box["y"] + box["height"]
+    text = said.inner_text()
+    desk.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    return text
+
+
+@pytest.mark.parametrize(("key", "side"), [("ArrowLeft", "left"), ("ArrowDown", "bottom")])
+def test_a_side_is_reached_by_keys(desk, facts, key, side):
+    """B goes to the first finding; from there the cursor is moved to a side, and Enter picks it."""
+    x0, y0, x1, y1 = facts["boxes"][0]
+    steps = round((x1 - x0) / 2 if side == "left" else (y1 - y0) / 2)
+    desk.stage.focus()
+    desk.page.keyboard.press("b")
+    for _ in range(steps // 10):
+        desk.page.keyboard.press(f"Shift+{key}")
+    for _ in range(steps % 10):
+        desk.page.keyboard.press(key)
+    desk.page.keyboard.press("Enter")
+    assert f"The {side} side of" in desk.page.locator("#said").inner_text()
