@@ -90,6 +90,18 @@ def test_reads_the_authors_files(folder):
             lambda f: (f / CLASSES).write_text("2.jpg sea shells\n"),
             f"{CLASSES}:1: '2.jpg sea shells'; expected a picture's name, a tab and its class",
         ),
+        (
+            lambda f: (f / CLASSES).write_text("2.jpg\tsea shells\n3.jpg\tballoons\n2.jpg\tshells\n"),
+            f"{CLASSES}:3: 2.jpg has the class 'shells' here and 'sea shells' above; expected one",
+        ),
+        (
+            lambda f: (f / ANNOTATIONS).write_text('{"2.jpg": {"points": []}, "2.jpg": {"points": [[1, 2]]}}'),
+            f"{ANNOTATIONS}: 2.jpg is described twice, and not alike",
+        ),
+        (
+            lambda f: (f / SPLITS).write_text(json.dumps({"test": ["2.jpg", "3.jpg", "2.jpg"]})),
+            "2.jpg is in the split 'test' twice; it would count twice",
+        ),
         (lambda f: (f / SPLITS).write_text(json.dumps({"test": "2.jpg"})), "'test' is '2.jpg'"),
         (lambda f: (f / SPLITS).write_text(json.dumps({"test": ["../2.jpg"]})), "'../2.jpg' is not a picture's name"),
     ],
@@ -98,6 +110,13 @@ def test_every_mistake_has_its_message(folder, damage, says):
     damage(folder)
     with pytest.raises(InputError, match=says):
         read_fsc147(folder, "test")
+
+
+def test_what_is_said_twice_alike_is_said_once(folder):
+    text = json.dumps(ENTRY)
+    (folder / ANNOTATIONS).write_text(f'{{"3.jpg": {text}, "2.jpg": {text}, "2.jpg": {text}}}')
+    (folder / CLASSES).write_text("2.jpg\tsea shells\n3.jpg\tballoons\n2.jpg\tsea shells\n")
+    assert [one.count for one in read_fsc147(folder)] == [2, 2]
 
 
 def test_a_wrong_split_or_folder(folder):

@@ -74,6 +74,17 @@ def test_every_figure_by_hand():
     assert hawaii["nll"] == pytest.approx(math.log(2 * math.pi) + (0.5 + 2) / 2, rel=1e-6)
 
 
+def test_shares_outside_are_of_predictions_and_of_targets_each():
+    """A prediction left of its picture whose target lies inside, and none where the target lies outside."""
+    predictions = found()
+    predictions.xy[0, 2] = torch.tensor([-5.0, 5.0])
+    predictions.xy[2] = torch.full((4, 2), 5.0)
+    report = report_keypoints(predictions, truth(), names=NAMES, exchangeable=GROUPS, lines=LINES)
+    of = {row.group: figures(row) for row in report.rows}
+    assert [of[g]["predicted_oob_frac"] for g in ("Hawaii", "BeetlePalooza")] == [pytest.approx(1 / 8), 0]
+    assert [of[g]["oob_points_frac"] for g in ("Hawaii", "BeetlePalooza")] == [0, pytest.approx(0.5)]
+
+
 def test_intervals_are_those_of_the_pictures():
     row = report_keypoints(found(), truth(), names=NAMES, exchangeable=GROUPS, lines=LINES, resamples=500).rows[0]
     value = row.figures["point_err_px"]

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from isotherm.data.fsc147 import CountedPicture
-from isotherm.systems.counting_kinds import kind_counts, kind_shares, kinds_of, object_boxes, objects_with_dots
+from isotherm.systems.counting_kinds import (
+    kind_counts,
+    kind_shares,
+    kinds_of,
+    object_boxes,
+    object_size,
+    objects_with_dots,
+)
 
 POINTS = {
     (4.0, 50.0): "border",  # 10 pixels wide: its left is outside
@@ -72,6 +79,13 @@ def test_without_exemplars_nothing_is_told_apart():
     assert set(kinds_of(bare, (100, 100))) == {"other"}
     assert not objects_with_dots(PICTURE.points, bare).any()
     assert kinds_of(CountedPicture("a", Path("a"), "red", np.zeros((0, 2)), PICTURE.boxes), (9, 9)) == []
+
+
+def test_an_exemplar_without_an_extent_says_nothing():
+    flat = picture_of([[20, 20], [60, 60]], [[15, 16, 25, 24], [60, 60, 60, 60]])
+    assert object_size(flat) == 10
+    assert kinds_of(flat, (100, 100)) == ["other", "other"]
+    assert object_size(picture_of([[20, 20]], [[5, 5, 5, 9]])) is None
 
 
 def test_which_objects_have_a_dot():

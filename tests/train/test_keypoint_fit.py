@@ -136,3 +136,9 @@ def test_a_misspelt_fit_is_named(tmp_path):
         DataChoice(train=(Source(format="generated"),), fit="strech")
     with pytest.raises(OptionError, match="fit is 'strech'"):
         cache_keypoints(LINES, tmp_path, side=8, fit="strech")
+
+
+@pytest.mark.parametrize("size", [(0, 32), (32, -1)])
+def test_an_input_without_pixels_is_refused(size):
+    with pytest.raises(OptionError, match=r"size is .*; expected \(h, w\) of the model's input"):
+        KeypointTraining(size=size)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,9 @@ def read_fsc147(dpath: str | os.PathLike[str], split: str = "test") -> list[Coun
     if split not in splits:
         raise OptionError(f"there is no split {split!r} in {folder / SPLITS}; it has {', '.join(splits)}")
     names = part_of(splits, split, str(folder / SPLITS), list, "a list of pictures' names")
+    twice = [name for name, n in Counter(name for name in names if isinstance(name, str)).items() if n > 1]
+    if twice:
+        raise InputError(f"{folder / SPLITS}: {twice[0]} is in the split {split!r} twice; it would count twice")
     annotations, classes = _object(folder / ANNOTATIONS), _classes(folder / CLASSES)
     return [_picture(name, folder, annotations, classes) for name in names]
 
@@ -124,9 +128,11 @@ def _picture(name: Any, folder: Path, annotations: dict[str, Any], classes: dict
 
 def _object(fpath: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(fpath))
+        content = json.loads(read_text(fpath), object_pairs_hook=_unlike)
     except json.JSONDecodeError as error:
         raise InputError(f"{fpath}:{error.lineno}: column {error.colno}: not JSON: {error.msg}") from error
+    except InputError as error:
+        raise InputError(f"{fpath}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{fpath}: not JSON that can be read ({error})") from error
     if not isinstance(content, dict):
@@ -134,15 +140,28 @@ def _object(fpath: Path) -> dict[str, Any]:
     return content
 
 
+def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; a picture that is described twice, and not alike, is described by neither."""
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out and out[key] != value:
+            raise InputError(f"{key} is described twice, and not alike; take one of them out")
+        out[key] = value
+    return out
+
+
 def _classes(fpath: Path) -> dict[str, str]:
-    classes = {}
+    classes: dict[str, str] = {}
     for i, line in enumerate(read_text(fpath).splitlines(), 1):
         if not line.strip():
             continue
         name, tab, category = line.partition("\t")
         if not tab or not category.strip():
             raise InputError(f"{fpath}:{i}: {shown(line)}; expected a picture's name, a tab and its class")
-        classes[name.strip()] = category.strip()
+        if classes.setdefault(name.strip(), category.strip()) != category.strip():
+            raise InputError(
+                f"{fpath}:{i}: {name.strip()} has the class {category.strip()!r} here and {classes[name.strip()]!r} above; expected one"
+            )
     return classes
 
 

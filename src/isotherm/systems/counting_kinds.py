@@ -23,7 +23,13 @@ EDGE_PX = 1.0
 
 def object_size(one: CountedPicture) -> float | None:
     """The exemplars' mean longer side in pixels, or None where a picture has no exemplars."""
-    return float((one.boxes[:, 2:] - one.boxes[:, :2]).max(1).mean()) if len(one.boxes) else None
+    boxes = _exemplars(one)
+    return float((boxes[:, 2:] - boxes[:, :2]).max(1).mean()) if len(boxes) else None
+
+
+def _exemplars(one: CountedPicture) -> Float[np.ndarray, "m 4"]:
+    """Those that have an extent; one without says nothing of an object's size."""
+    return one.boxes[(one.boxes[:, 2:] > one.boxes[:, :2]).all(1)]
 
 
 def matches(
@@ -58,13 +64,13 @@ def object_boxes(one: CountedPicture) -> tuple[Float[np.ndarray, "n 4"], Bool[np
     """(a box for each object, which of them are exemplars): an exemplar where the object's point is the one nearest to
     its middle and lies inside; for the others a box of the exemplars' mean width and height about the point.
     """
-    n = len(one.points)
+    n, exemplars = len(one.points), _exemplars(one)
     own = np.zeros(n, bool)
-    if not n or not len(one.boxes):
+    if not n or not len(exemplars):
         return np.full((n, 4), np.nan), own
-    half = (one.boxes[:, 2:] - one.boxes[:, :2]).mean(0) / 2
+    half = (exemplars[:, 2:] - exemplars[:, :2]).mean(0) / 2
     boxes = np.concatenate([one.points - half, one.points + half], 1)
-    for exemplar in one.boxes:
+    for exemplar in exemplars:
         inside = ((one.points >= exemplar[:2]) & (one.points <= exemplar[2:])).all(1) & ~own
         if inside.any():
             far = np.linalg.norm(one.points - (exemplar[:2] + exemplar[2:]) / 2, axis=1)

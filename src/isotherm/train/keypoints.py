@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from isotherm.data.keypoint_augment import Augmentation, draw, mirrored_points, recolour, warp
 from isotherm.data.keypoint_cache import CachedKeypoints
 from isotherm.data.keypoints import KeypointSet
+from isotherm.errors import OptionError
 from isotherm.frame import Frame, Size
 from isotherm.metrics.point_errors import out_of_bounds, place_known
 from isotherm.points import Points
@@ -41,6 +42,11 @@ class KeypointTraining(BackboneTraining):
     objective: Objective = field(default_factory=Objective)
     augmentation: Augmentation = field(default_factory=Augmentation)
     judged_by: str = "point_err_px"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise OptionError(f"size is {self.size}; expected (h, w) of the model's input, two whole numbers above 0")
 
 
 @dataclass(frozen=True, eq=False)
