@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from isotherm.cli.main import main
 from isotherm.data.beetle_writer import write_beetles
 from isotherm.data.beetles import TRAINING, VALIDATION, BeetleConfig, beetles
 from isotherm.jobs.train.recipe_modules import recipe_module
@@ -16,7 +17,7 @@ from isotherm.train.keypoint_run import open_run, recipe_from, train_run
 from isotherm.train.recipe import read_recipe
 from isotherm.train.run_folder import read_figures
 from isotherm.train.sweep import TRIAL, read_sweep, trial_dpath, trials_of, with_values
-from isotherm.train.sweep_report import matrix_of, table_rows, write_sweep_report
+from isotherm.train.sweep_report import matrix_of, table_rows
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SIDE = 64
@@ -49,17 +50,34 @@ def layout(tmp_path_factory):
 @pytest.mark.usefixtures(
     "unchecked", "quick_report"
 )  # other tests check these shapes; here it is what comes of them all
-def test_the_toy_sweep_ends_with_the_table_of_the_specification(layout, tmp_path):
+def test_the_toy_sweep_ends_with_the_table_of_the_specification(layout, tmp_path, monkeypatch, capsys):
+    """By the command, with the trials in this process; tests/jobs/sweep has a recipe's trials on Ray."""
     sweep = read_sweep(layout / "beetle_spec_sweep.yaml", recipe_module)
     said = []
-    for values in sweep.config.listed():
-        dpath = trial_dpath(tmp_path, values)
-        dpath.mkdir(parents=True)
-        (dpath / TRIAL).write_text(json.dumps(values))
-        plain = with_values(sweep.recipe, values, seed_each=sweep.config.seed_each)
-        train_run(
-            recipe_from(plain), dpath, root=layout, cache_dpath=tmp_path / ".cache", say=lambda m: said.append(str(m))
-        )
+
+    def here(sweep, *, dpath, **options):
+        for values in sweep.config.listed():
+            trial_dpath(dpath, values).mkdir(parents=True)
+            (trial_dpath(dpath, values) / TRIAL).write_text(json.dumps(values))
+            plain = with_values(sweep.recipe, values, seed_each=sweep.config.seed_each)
+            train_run(
+                recipe_from(plain),
+                trial_dpath(dpath, values),
+                root=sweep.root,
+                cache_dpath=tmp_path / ".cache",
+                say=lambda m: said.append(str(m)),
+            )
+        return {trial_dpath(dpath, values).name: "finished" for values in sweep.config.listed()}
+
+    monkeypatch.setattr("isotherm.jobs.sweep.run.run_trials", here)
+    assert main(["sweep", str(layout / "beetle_spec_sweep.yaml"), "--out", str(tmp_path), "--quiet"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    title = next(i for i, line in enumerate(printed) if line.strip() == "val/hawaii/length_line_err_cm")
+    assert printed[title + 1].split() == ["sigma", "rate=0.001", "rate=0.003", "rate=0.01", "rate=0.03"]
+    table = [line.split() for line in printed[title + 2 : title + 5]]
+    assert [row[0] for row in table] == ["1", "2", "3"]
+    assert all(float(cell) > 0 for row in table for cell in row[1:])
+    assert [len(row) for row in table] == [5, 5, 5]
     assert any("12 pictures to train on (5 Hawaii, 4 BeetlePalooza, 3 BioRepo), 5 to validate" in line for line in said)
     assert any(line.startswith("decoder: soft_argmax of peak maps, as it was chosen") for line in said)
     trials = trials_of(tmp_path, sweep.metric, {})
@@ -76,7 +94,7 @@ def test_the_toy_sweep_ends_with_the_table_of_the_specification(layout, tmp_path
     assert head[:4] == ["sigma", "rate", "val/hawaii/length_line_err_cm", "at step"]
     assert "val/hawaii/point_err_cm" in head
     assert "val/biorepo/point_err_cm" not in head
-    page = write_sweep_report(sweep, trials, tmp_path, command="isotherm sweep beetle_spec_sweep.yaml").read_text()
+    page = (tmp_path / "report.html").read_text()
     assert "less val/hawaii/length_line_err_cm is better" in page
     judged = [row for row in read_figures(trials[0].dpath / "metrics.csv") if "val/hawaii/length_line_err_cm" in row]
     for name in ("point_err_cm", "line_err_cm", "width_line_err_cm", "oob_points_frac", "predicted_oob_frac"):

@@ -12,6 +12,8 @@ import yaml
 
 from isotherm.cli.main import main
 from isotherm.errors import OptionError
+from isotherm.jobs.train.recipe_modules import MODULES, recipe_module
+from isotherm.runs.file import to_json
 from isotherm.train.keypoint_run import recipe_from, train_run
 from isotherm.train.older_recipe import by_defaults, differences
 from isotherm.train.run_folder import RunFolder
@@ -104,6 +106,22 @@ def test_what_cannot_be_gone_on_with_is_named(runs, tmp_path, capsys, change, sa
     printed = capsys.readouterr().err
     assert len(printed.strip().splitlines()) == 1, printed
     assert re.search(says, printed), printed
+
+
+@pytest.mark.parametrize("task", MODULES)
+def test_every_kind_of_recipe_is_completed(task):
+    sources = {"keypoints": "generated", "grounding": "tabletop", "anticipation": "generated"}
+    plain = {"data": {"train": [{"format": sources[task]}]}} if task in sources else {}
+    plain["training"] = {"rate": 0.5, **({"backbone_rate": 1.0} if task == "keypoints" else {})}
+    recipe = recipe_module(task).recipe_from(plain)
+    now = json.loads(json.dumps(to_json(recipe.deciding())))
+    before = json.loads(json.dumps(now))
+    for name in ("wall_hours", "patience", "stop_collapsed"):
+        del before["training"][name]
+    assert before != now
+    assert json.loads(json.dumps(to_json(by_defaults(type(recipe))(before)))) == now
+    with pytest.raises(OptionError, match=r"recipe\.json: training\.colour is not an option"):
+        by_defaults(type(recipe))({**now, "training": {**now["training"], "colour": 1}})
 
 
 @dataclass(frozen=True, kw_only=True)
