@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from isotherm.cli import main
-from isotherm.train.anticipation import run
+from isotherm.train.anticipation import judge, run
 from isotherm.train.run_folder import read_figures
 from isotherm.train.tracking import Tracking
 from rigs.action_videos import write_actions, write_videos
@@ -66,7 +66,7 @@ def old_file(folder, **top):
     return folder / "old.yaml"
 
 
-def test_an_old_configuration_trains_as_it_is_and_is_judged(tmp_path, trackers, capsys):
+def test_an_old_configuration_trains_as_it_is_and_is_judged(tmp_path, trackers, monkeypatch, capsys):
     config = old_file(tmp_path)
     command = ["train", "anticipation", "--config", str(config), "--device", "cpu", *SET]
     assert main(command) == 0
@@ -81,12 +81,31 @@ def test_an_old_configuration_trains_as_it_is_and_is_judged(tmp_path, trackers, 
     assert "validation action_recall" in rows[-1]
     assert [(t.job, t.ends) for t in trackers] == [("train", [False])]
     assert trackers[0].rows[0].keys() >= {"step", "loss"}
+    each = [f"{head}_{figure}" for head in ("verb", "noun", "action") for figure in ("accuracy", "recall")]
+    for part in ("training", "validation"):
+        names = {f"{part} {name}" for name in each}
+        # validated and kept behind the second step and the last
+        assert [row["step"] for row in trackers[0].rows if names <= row.keys()] == [2, 3]
+    grid = json.loads((dpath / "recipe.json").read_text())["training"]["probes"]
+    assert len(grid) > 1
+    for row in (row for row in trackers[0].rows if "loss" in row):  # a rate of every probe, each of its own optimiser
+        shares = {row[f"rate probe {i}"] / one["rate"] for i, one in enumerate(grid)}
+        assert max(shares) == pytest.approx(min(shares))
+        assert "rate model" in row
     assert main(["train", "anticipation", "--resume", str(dpath), "--device", "cpu", "--quiet"]) == 0
     assert main([*command, "--judge", "--quiet"]) == 0
     figures = json.loads((dpath / "judged" / "evaluation.json").read_text())
     assert figures["action_recall"] == json.loads((dpath / "evaluation.json").read_text())["action_recall"]
     assert [(t.job, t.ends) for t in trackers[2:]] == [("eval", [False])]
-    assert "validation action_recall" in trackers[2].rows[0]
+    assert {f"validation {name}" for name in each} <= trackers[2].rows[0].keys()
+
+    def fails(*arguments, **options):
+        raise torch.cuda.OutOfMemoryError("no memory is left")
+
+    monkeypatch.setattr(judge, "answers_of", fails)
+    assert main([*command, "--judge", "--quiet"]) != 0
+    assert [(t.job, t.ends) for t in trackers[3:]] == [("eval", [True])]
+    assert json.loads((dpath / "judged" / "run.json").read_text())["status"].startswith("stopped: ")
 
 
 def test_a_tracker_is_finished_after_an_error(tmp_path, trackers, monkeypatch, capsys):

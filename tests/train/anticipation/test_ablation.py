@@ -7,8 +7,15 @@ import json
 import pytest
 import torch
 
+from isotherm.data.egocentric.config import EgocentricConfig
 from isotherm.errors import InputError, OptionError
 from isotherm.train.anticipation.ablation import ABLATION, ArmResult, difference, run_ablation, table_rows
+from isotherm.train.anticipation.build import open_anticipation
+from isotherm.train.anticipation.gaze_use import GazeUse
+from isotherm.train.anticipation.generated import GeneratedClips
+from isotherm.train.anticipation.run import BEST
+from isotherm.train.anticipation.source import ClipSource
+from isotherm.train.anticipation.validate import answers_of
 from rigs.anticipation import plain_anticipation
 
 
@@ -75,3 +82,15 @@ def test_gaze_from_nowhere_is_no_arm_without_gaze(tmp_path, value):
     (tmp_path / "other").mkdir()  # there; the table is not, which is the next to be said
     with pytest.raises(InputError, match=r"train\.csv"):
         run_ablation(plain, ("source:other/{video}.npz",), (0,), tmp_path / "out", root=tmp_path)
+
+
+def test_a_single_clip_that_is_left_gets_the_gaze_of_another(ended):
+    """Behind whole batches; it stopped an ablation when all of it was trained."""
+    dpath = ended[0]
+    trained = open_anticipation(dpath / "shuffled" / "seed-0" / BEST)
+    data = GeneratedClips([ClipSource(format="generated", count=9, clips=EgocentricConfig(side=16))])
+    for condition in ("real", "shuffled"):
+        ways = [answers_of(trained.model, data, GazeUse(condition=condition), batch=batch) for batch in (8, 9)]
+        for name, values in ways[0].logits.items():
+            assert values.shape[1] == 9
+            torch.testing.assert_close(values, ways[1].logits[name])

@@ -43,8 +43,9 @@ class Seen:
             each = values.detach().float()
             each = (each if each.ndim == 3 else each[None])[:, known]
             classes = each.shape[2]
-            right = each.gather(2, of.expand(len(each), -1)[..., None])
-            rank = (each > right).sum(2)
+            # of equal ones the first, as the measures have it: a model that tells nothing apart is not always right
+            order = each.sort(dim=2, descending=True, stable=True).indices
+            rank = (order == of[:, None]).int().argmax(2)
             if name not in self._ranks:
                 self._ranks[name] = torch.zeros(len(each), MOST, classes)
                 self._total[name] = torch.zeros(classes)

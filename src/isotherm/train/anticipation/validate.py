@@ -84,13 +84,16 @@ def answers_of(
     Args:
         model: in evaluation mode.
         data: the set.
-        gaze: what it is told; of shuffled gaze the order is that of the whole set, by seed 0.
-        batch: clips at once.
+        gaze: what it is told; shuffled gaze is that of another clip of the same batch.
+        batch: clips at once; one more where a single one would be left, which has no other's gaze.
         device: where the model is; None: the CPU.
     """
     device = torch.device("cpu") if device is None else device
     collected: dict[str, list[Tensor]] = {name: [] for name in HEADS}
-    for index in torch.arange(len(data)).split(batch):
+    parts = list(torch.arange(len(data)).split(batch))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    for index in parts:
         clips = data.batch(index)
         shown = None
         if model.fusion is not None:
