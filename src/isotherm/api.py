@@ -16,6 +16,7 @@ from isotherm.explaining import ExplainOptions, Layering, Smooth, Target, TrustL
 from isotherm.feeding import Channels, is_batch
 from isotherm.models.choose import open_as, open_view, open_with
 from isotherm.models.own.family import FAMILY as OWN
+from isotherm.progress import Say
 from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
@@ -63,6 +64,7 @@ def explain(
     video_fps: float | None = None,
     picture: Any = None,
     channels: Channels = None,
+    progress: bool | Say = False,
     **options: Any,
 ) -> Explanation | Any:
     """Heatmaps of what speaks for what a model sees in a picture, or for what it answers to a question about it.
@@ -99,6 +101,8 @@ def explain(
         video_fps: the pictures are a video of so many frames a second, for models that take videos.
         picture: what the maps of a tensor are drawn on: a picture, or a list with one for each of its rows.
         channels: which channel, or which three, of a tensor are drawn where there is no picture; its first three.
+        progress: whether methods that ask about many changed pictures (rise, occlusion) draw a bar, or a function
+            that is told how far they are.
         options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a
             weights file that may run code while it is opened), ... One that it does not know is an error.
 
@@ -132,6 +136,7 @@ def explain(
         video_fps=video_fps,
         picture=picture,
         channels=channels,
+        progress=progress,
     )
     batch = min(len(image), 8) if is_batch(image) else 1
     made = list(explain_many(model, [image], batch=max(1, batch), titles=[name], **of_explaining, **options))

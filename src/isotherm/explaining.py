@@ -38,6 +38,7 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetErro
 from isotherm.feeding import Channels, fed_with, given_items
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
+from isotherm.progress import Say, bar, listening, silent
 from isotherm.relevance.method import Method, checked_method
 from isotherm.relevance.score import Score, check_score
 from isotherm.vlm.choose import answer_methods, answer_score, token_methods
@@ -74,6 +75,7 @@ class ExplainOptions:
             moments.
         picture: what maps are drawn on where a tensor is explained: a picture, or a list with one for each row.
         channels: which channel, or which three, of a tensor are drawn where there is no picture.
+        progress: whether methods that ask about many changed pictures draw a bar, or who is told instead.
 
     Raises:
         OptionError, TargetError, MethodError: a word that is not known, with the nearest ones; options that do not go
@@ -95,6 +97,7 @@ class ExplainOptions:
     video_fps: float | None = None
     picture: Any = None
     channels: Channels = None
+    progress: bool | Say = False
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[ExplainOptions, dict[str, Any]]:
@@ -248,6 +251,7 @@ def explain_pictures(
     augmented = options.smooth in ("augment", "both")
     go, again = (attribute_augmented, augment_again) if augmented else (attribute, attribute_again)
     seed = options.seed or 0
+    say = options.progress if callable(options.progress) else bar if options.progress else silent
     queue: Iterator[tuple[str, Any]] = (
         ((title, as_clip(image, fps=options.video_fps)) for image, title in zip(images, named, strict=False))
         if of_clips
@@ -270,7 +274,10 @@ def explain_pictures(
             else partial(attribute, early=_teller(early, view, pictures, methods, facts))
         )
         try:
-            attribution: Attribution = way(view, inputs, methods=methods, score=score, layers=options.layers, how=how)
+            with listening(say):
+                attribution: Attribution = way(
+                    view, inputs, methods=methods, score=score, layers=options.layers, how=how
+                )
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__
         made = explanations(

@@ -183,9 +183,9 @@ def given_items(
             yield (title if len(many) == 1 else f"{title} {i}"), one
 
 
-def fed_with(view: Any, group: Sequence[Row | Picture]) -> tuple[Inputs, list[Picture], list[Row]]:
-    """The inputs of a group, the pictures that maps are drawn on, and its rows; no rows where all of it are
-    pictures.
+def fed_with(view: Any, group: Sequence[Any]) -> tuple[Inputs, list[Any], list[Row]]:
+    """The inputs of a group of pictures, clips or rows; what maps are drawn on; and its rows, none where there are
+    none.
     """
     if not any(isinstance(one, Row) for one in group):
         pictures = [one for one in group if not isinstance(one, Row)]

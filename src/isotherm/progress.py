@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -44,3 +48,53 @@ Say = Callable[[Progress | str], None]
 
 def silent(message: Progress | str) -> None:
     """A :data:`Say` that tells nobody."""
+
+
+_listener: ContextVar[Say] = ContextVar("listener", default=silent)
+
+
+EVERY_S = 0.2
+"""Seconds between two words of one piece of work, of which a thousand steps may take a second."""
+
+
+@contextmanager
+def listening(say: Say) -> Iterator[None]:
+    """Within the block, this thread's work deep inside tells how far it is by :func:`tell`.
+
+    Args:
+        say: what it is told to, at once, then some times a second, and at the end; what it raises ends the work.
+
+    Example:
+        >>> lines = []
+        >>> with listening(lambda message: lines.append(str(message))):
+        ...     tell(Progress(step=1, total=4, stage="RISE"))
+        >>> lines
+        ['RISE, 1 of 4']
+    """
+    before = -EVERY_S
+
+    def now_and_then(message: Progress | str) -> None:
+        nonlocal before
+        if (isinstance(message, Progress) and message.last) or time.monotonic() - before >= EVERY_S:
+            before = time.monotonic()
+            say(message)
+
+    token = _listener.set(now_and_then)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell(progress: Progress) -> None:
+    """Tell whoever listens how far the work is; where nobody does, nothing happens."""
+    _listener.get()(progress)
+
+
+def bar(message: Progress | str) -> None:
+    """A :data:`Say` that draws a bar on the standard error stream, in one line."""
+    if not isinstance(message, Progress) or not message.total:
+        return
+    done = min(24, 24 * message.step // message.total)
+    line = f"{message.stage} [{'#' * done}{'.' * (24 - done)}] {message.step} of {message.total}"
+    print(f"\r{line}", end="\n" if message.last else "", file=sys.stderr, flush=True)

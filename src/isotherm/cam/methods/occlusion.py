@@ -14,6 +14,7 @@ import torch
 from isotherm.cam.methods.scoring import batch_on, blank_of, by_picture, check_batch, several
 from isotherm.cam.trace import LayerMap, Trace
 from isotherm.errors import MethodError
+from isotherm.progress import Progress, tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ class Occlusion:
         count = torch.zeros(h, w, dtype=dtype, device=trace.scores.device)
         for y0, y1, x0, x1 in spans:
             count[y0:y1, x0:x1] += 1
-        for picture, target in by_picture(trace):
+        groups = list(by_picture(trace))
+        for number, (picture, target) in enumerate(groups):
             whole = several(rerun, picture[None], target, batch=batch)[0].to(total)
             for first in range(0, len(spans), batch):
                 part = spans[first : first + batch]
@@ -64,6 +66,8 @@ class Occlusion:
                 fall = whole - several(rerun, pictures, target, batch=batch).to(total)
                 for row, (y0, y1, x0, x1) in enumerate(part):
                     total[target.to(total.device), y0:y1, x0:x1] += fall[row][:, None, None]
+                done = number * len(spans) + first + len(part)
+                tell(Progress(step=done, total=len(groups) * len(spans), stage=self.name))
         return [LayerMap("input", total / count, trace.frame)]
 
     def _extent(self, h: int, w: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -19,6 +19,7 @@ from isotherm.cam.methods.scoring import batch_on, blank_of, by_picture, check_b
 from isotherm.cam.trace import LayerMap, Trace
 from isotherm.errors import MethodError
 from isotherm.ops.resample import interpolation_matrix
+from isotherm.progress import Progress, tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class RISE:
         total = torch.zeros(len(trace), dtype=dtype, device=device)
         shown = torch.zeros(h, w, dtype=dtype, device=device)
         groups = list(by_picture(trace))
+        done = 0
         for masks in self.make_masks((h, w), dtype=dtype, device=device):
             shown += masks.sum(0)
             for picture, target in groups:
@@ -71,6 +73,8 @@ class RISE:
                 rows = target.to(device)
                 weighted[rows] += torch.einsum("nm,nhw->mhw", scores, masks)
                 total[rows] += scores.sum(0)
+            done += len(masks)
+            tell(Progress(step=done, total=self.masks, stage=self.name))
         if not self.centred:
             return [LayerMap("input", weighted / (self.masks * self.keep), trace.frame)]
         # a pixel that no mask has shown says nothing: 0, as does the mean

@@ -78,7 +78,7 @@ def run(
     """
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
-    explaining = explain_options(options)
+    explaining = replace(explain_options(options), progress=reporter.say)
     style = style_of(options)
     sources = expand(
         options.sources,
