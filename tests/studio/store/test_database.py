@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import inspect
 
 from isotherm.errors import InputError
+from isotherm.studio.store import database
 from isotherm.studio.store.database import open_database
 from isotherm.studio.store.tables import BY_WORDS
 
@@ -48,3 +50,13 @@ def test_an_older_database_is_changed_and_one_of_today_is_not_looked_at_twice(ur
     engine.dispose()
     monkeypatch.setattr(command, "upgrade", None)
     open_database(address).dispose()
+
+
+def test_a_disk_without_room_is_named(tmp_path, monkeypatch):
+    """SQLite says "disk I/O error" where there is none for its log."""
+    (tmp_path / "history.db").mkdir()  # whatever else cannot be opened
+    for free, named in ((10 << 30, False), (4096, True)):
+        monkeypatch.setattr(database.shutil, "disk_usage", lambda dpath, free=free: SimpleNamespace(free=free))
+        with pytest.raises(InputError, match="cannot be used") as caught:
+            open_database(f"sqlite:///{tmp_path / 'history.db'}")
+        assert ("its disk is full, make room on it" in str(caught.value)) == named

@@ -14,6 +14,8 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 8 << 20
 """Of a body in JSON; the largest one is what is drawn on the pictures of a run."""
+PATIENCE = 4
+"""How many times as much is fetched and thrown away: who is still sending when the connection ends reads no answer."""
 FILES = frozenset({"/api/pictures", "/api/videos", "/generate_heatmap"})
 """Addresses that count what comes themselves, and write it to the disk."""
 
@@ -35,13 +37,16 @@ class SmallBodies:
         messages, size, more = list[Message](), 0, True
         while more:
             message = await receive()
-            messages.append(message)
             size += len(message.get("body", b""))
-            if size > MOST_BYTES:
-                error = f"the request has more than {MOST_BYTES >> 20} MB; send less at once"
-                await JSONResponse({"error": error}, 413, {"connection": "close"})(scope, receive, send)
-                return
             more = message["type"] == "http.request" and message.get("more_body", False)
+            if size <= MOST_BYTES:
+                messages.append(message)
+            elif size > PATIENCE * MOST_BYTES:
+                break
+        if size > MOST_BYTES:
+            error = f"the request has more than {MOST_BYTES >> 20} MB; send less at once"
+            await JSONResponse({"error": error}, 413)(scope, receive, send)
+            return
         waiting = iter(messages)
 
         async def again() -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from isotherm.errors import InputError, MissingExtraError, OptionError
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 30
 """How long SQLite waits for another process that writes."""
+
+LEAST_BYTES = 1 << 20
+"""Of room on a disk that is not full: SQLite's log and its index take tenths of it."""
 
 READS = "isotherm_reads"
 """The execution option of connections that only read, which SQLite never lets wait for a writer."""
@@ -85,6 +89,9 @@ def in_words(shown: str, fpath: Path | None) -> Iterator[None]:
                 "lies in, where the results of its runs are, and start anew with another --dir"
             ) from error
         reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+        # SQLite calls a disk without room for its log a fault of the disk
+        full = fpath is not None and fpath.parent.is_dir() and shutil.disk_usage(fpath.parent).free < LEAST_BYTES
+        reason += "; its disk is full, make room on it" if full else ""
         raise InputError(f"the database {shown} cannot be used ({reason})") from error
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from isotherm.errors import OptionError
+from isotherm.studio.disk_full import is_full
 from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
 from isotherm.studio.store.query import MAP_FACTS, MAPS, TAGS, MapFacts, Page, Query, RunFacts, Status, distinct
@@ -229,9 +231,18 @@ class History:
 
     def remove(self, run_id: str) -> None:
         """Forget a run and remove its results; nothing happens where there is none."""
+        try:
+            self._forget(run_id)
+        except SQLAlchemyError as error:
+            if not is_full(error):
+                raise
+            self.runs.remove(run_id)  # which makes the room that forgetting it takes
+            self._forget(run_id)
+        self.runs.remove(run_id)
+
+    def _forget(self, run_id: str) -> None:
         with Session(self._engine) as session, session.begin():
             session.execute(delete(RunRow).where(RunRow.id == checked_id(run_id)))
-        self.runs.remove(run_id)
 
     # --- what people say about runs ----------------------------------------------------------------------------------
 
