@@ -15,7 +15,7 @@ const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
  * @param {HTMLElement} tools where the buttons go
  * @param {unknown} marks of the run
  * @param {number} picture
- * @param {{drawing: boolean, size: {w: number, h: number}, keep: (marks: Mark[]) => Promise<void>}} how
+ * @param {{drawing: boolean, size: {w: number, h: number}, keep: (marks: Mark[]) => Promise<unknown>}} how
  * @returns {{close: () => void}}
  */
 export function mountMarks(stage, tools, marks, picture, how) {
@@ -26,7 +26,7 @@ export function mountMarks(stage, tools, marks, picture, how) {
 
 /** The sheet over the picture. */
 class Pad {
-  /** @param {Stage} stage @param {HTMLElement} tools @param {Mark[]} marks @param {number} picture @param {{size: {w: number, h: number}, keep: (marks: Mark[]) => Promise<void>}} how */
+  /** @param {Stage} stage @param {HTMLElement} tools @param {Mark[]} marks @param {number} picture @param {{size: {w: number, h: number}, keep: (marks: Mark[]) => Promise<unknown>}} how */
   constructor(stage, tools, marks, picture, how) {
     this.stage = stage;
     this.tools = tools;
@@ -183,7 +183,9 @@ class Pad {
     this.marks = marks;
     this.draw();
     try {
-      await this.how.keep(marks);
+      const kept = marksOf(await this.how.keep(marks));
+      if (this.marks === marks) this.marks = kept; // with those that were drawn elsewhere
+      this.draw();
       say(news);
     } catch (error) {
       this.marks = before;

@@ -1,7 +1,8 @@
 /* "Keep": what people say about a run (star, tags, note, drawn marks), and ways to take it along. */
-import { send } from "./api.js";
+import { get, send } from "./api.js";
 import { confirmed, copyable, doing, el, fail, say } from "./dom.js";
 import { codeOf, exportsOf } from "./exports.js";
+import { together } from "./together.js";
 
 /** The part of the page that keeps a run. */
 export class Remarks {
@@ -14,6 +15,8 @@ export class Remarks {
     /** @type {any} */
     this.run = null;
     this.waiting = 0;
+    /** @type {Promise<unknown>} */
+    this.changes = Promise.resolve();
     this.mapped = false; // whether the picture that is shown has a map
     this.size = { w: 1, h: 1 }; // of the picture that is shown
     /** @type {{close: () => void} | null} */
@@ -97,9 +100,17 @@ export class Remarks {
     }) } }, "×"))));
   }
 
-  /** @param {Record<string, any>} changes */
-  async patch(changes, run = this.run) {
-    const now = await send("PATCH", `/api/runs/${run.id}`, changes);
+  /** One change after the other, each on top of what is kept by then. @param {Record<string, any>} changes */
+  patch(changes, run = this.run) {
+    const done = this.changes.then(() => this.keep(changes, run));
+    this.changes = done.catch(() => {});
+    return done;
+  }
+
+  /** @param {Record<string, any>} changes @param {any} run */
+  async keep(changes, run) {
+    const path = `/api/runs/${run.id}`, there = document.hidden ? run : await get(path); // a page that may be closed next has no time to ask
+    const now = await send("PATCH", path, together(run, changes, there));
     Object.assign(run, { star: now.star, tags: now.tags, note: now.note, marks: now.marks });
     if (run === this.run) this.draw();
     this.on.changed(run);
@@ -120,10 +131,13 @@ export class Remarks {
     clearTimeout(this.waiting);
     this.waiting = 0;
     const { run } = this;
-    if (this.note.value === run.note) return;
+    const mine = this.note.value;
+    if (mine === run.note) return;
     try {
-      await this.patch({ note: this.note.value }, run);
-      if (run === this.run) this.kept.textContent = "kept";
+      await this.patch({ note: mine }, run);
+      if (run !== this.run) return;
+      if (this.note.value === mine) this.note.value = run.note;
+      this.kept.textContent = run.note === mine ? "kept" : "kept, below another note";
     } catch (error) {
       fail(error);
     }
@@ -138,7 +152,11 @@ export class Remarks {
     if (run.id !== this.run.id || picture !== this.on.place().picture) return;
     this.putAway();
     this.drawing = drawing ? `${run.id}/${picture}` : "";
-    const keep = (/** @type {any[]} */ marks) => this.patch({ marks }, this.run.id === run.id ? this.run : run); // what is known of a run is read anew at its end
+    const keep = async (/** @type {any[]} */ marks) => {
+      const own = this.run.id === run.id ? this.run : run; // what is known of a run is read anew at its end
+      await this.patch({ marks }, own);
+      return own.marks;
+    };
     this.marks = mountMarks(stage, this.draws, this.run.marks ?? [], picture, { drawing, size: this.size, keep });
   }
 
