@@ -57,6 +57,13 @@ def test_a_video_file_knows_its_times(tmp_path):
 def test_broken_times_are_no_times():
     assert edges_of([0.0, 0.2, 0.1]) is None
     assert edges_of([0.0]) is None
+    assert edges_of([0.5], lasts_s=0.25) == (0.5, 0.75)
+
+
+def test_a_video_of_one_frame_knows_when_it_is(tmp_path):
+    clip = read_clip(write_clip(tmp_path / "one.mp4", frames=1, rate=10))
+    assert len(clip) == 1
+    np.testing.assert_allclose(clip.edges_s, (0.0, 0.1), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 
 from isotherm.cam.clips import Clip
 from isotherm.data.pictures import as_picture
-from isotherm.data.video import VIDEO_SUFFIXES, VideoFrame, read_frames
+from isotherm.data.video import VIDEO_SUFFIXES, VideoFrame, probe_video, read_frames
 from isotherm.errors import InputError, OptionError
 
 MAX_BYTES = 2 << 30
@@ -86,16 +86,19 @@ def read_clip(source: str | os.PathLike[str], *, every: int = 1, max_frames: int
         InputError: the file cannot be read, or its frames take more memory than a clip should.
     """
     frames = read_frames(source, every=every, max_frames=max_frames)
-    return clip_of(((frame.array(), frame.time_s) for frame in frames), os.fspath(source))
+    return clip_of(((frame.array(), frame.time_s) for frame in frames), os.fspath(source), video=source)
 
 
-def clip_of(frames: Iterable[tuple[Any, float | None]], name: str = "the clip") -> Clip:
+def clip_of(
+    frames: Iterable[tuple[Any, float | None]], name: str = "the clip", *, video: str | os.PathLike[str] | None = None
+) -> Clip:
     """The clip of pictures and their times in seconds, as they come.
 
     Args:
         frames: each as :func:`isotherm.data.pictures.as_picture` takes it; times that are not all known count for
             nothing.
         name: of the clip, for messages.
+        video: the file that they are of, which says how long a single frame lasts.
 
     Raises:
         InputError: frames of several sizes, none at all, or more than memory should hold.
@@ -116,19 +119,35 @@ def clip_of(frames: Iterable[tuple[Any, float | None]], name: str = "the clip") 
     sizes = sorted({array.shape[:2] for array in arrays})
     if len(sizes) > 1:
         raise InputError(f"the frames of a clip have different sizes {sizes}; expected one size (h, w) for all of them")
-    return Clip(np.stack(arrays), edges_of(times) if len(times) == len(arrays) else None)
+    if len(times) != len(arrays):
+        return Clip(np.stack(arrays), None)
+    lasts_s = _frame_lasts_s(video) if len(times) == 1 and video is not None else None
+    return Clip(np.stack(arrays), edges_of(times, lasts_s=lasts_s))
 
 
-def edges_of(times_s: Sequence[float]) -> tuple[float, ...] | None:
-    """When each frame begins, and when the last one ends if it lasts as long as those before it on average; None for
-    fewer than two.
+def _frame_lasts_s(video: str | os.PathLike[str]) -> float | None:
+    """How long a frame of a video file lasts by its header, None where it does not say."""
+    try:
+        info = probe_video(video)
+    except InputError:
+        return None
+    return 1 / info.rate_hz if info.rate_hz else info.duration_s
+
+
+def edges_of(times_s: Sequence[float], *, lasts_s: float | None = None) -> tuple[float, ...] | None:
+    """When each frame begins, and when the last one ends if it lasts as long as those before it on average; None where
+    that is not known.
+
+    Args:
+        times_s: of the frames.
+        lasts_s: how long a single frame lasts, where that is known.
 
     Example:
         >>> edges_of([0.0, 0.5, 1.5])
         (0.0, 0.5, 1.5, 2.25)
     """
     if len(times_s) < 2:
-        return None
+        return (times_s[0], times_s[0] + lasts_s) if times_s and lasts_s else None
     if not all(a < b for a, b in pairwise(times_s)):
         return None  # a broken recording; frames are then counted
     return (*times_s, times_s[-1] + (times_s[-1] - times_s[0]) / (len(times_s) - 1))

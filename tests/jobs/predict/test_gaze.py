@@ -44,6 +44,19 @@ def test_the_job_reads_boxes_and_writes_everything(video, tmp_path):
     assert len(result.people) == 1
 
 
+def test_other_boxes_in_a_file_of_the_same_name_are_another_run(video, tmp_path):
+    heads = tmp_path / "heads.csv"
+    heads.write_text("frame,x0,y0,x1,y1\n0,4,4,14,14\n")
+    options = PredictGazeJob(video=video, heads=str(heads), out=tmp_path / "out", film=False)
+    torch.manual_seed(0)
+    model = PointingGaze()
+    run(options, opened=model)
+    run(options, opened=model)
+    heads.write_text("frame,x0,y0,x1,y1\n0,24,4,44,14\n")
+    with pytest.raises(OptionError, match="differ in heads"):
+        run(options, opened=model)
+
+
 def test_without_heads_an_alarm_says_what_is_done(video, tmp_path):
     told = []
 

@@ -153,3 +153,44 @@ def test_without_heads_there_is_one_person_and_without_people_a_word(video, tmp_
     assert none.people == []
     assert any("no head was found" in str(m) for m in told)
     assert len(list(read_frames(none.film))) == 3
+
+
+def told_of(video, heads, out, **options):
+    told = []
+    result = predict_gaze(
+        PointingGaze(), video, heads, out, options=PeopleOptions(film=False, **options), say=told.append
+    )
+    return result, [str(message) for message in told if isinstance(message, str)]
+
+
+def test_in_a_video_of_one_frame_a_head_is_a_person(tmp_path):
+    one = write_clip(tmp_path / "one.mp4", frames=1, h=96, w=128)
+    result, told = told_of(one, heads_of_two(1), tmp_path / "out")
+    assert [p.gaze.state.tolist() for p in result.people] == [[0]]
+    assert told == []
+
+
+def test_people_who_are_left_out_are_counted(tmp_path):
+    video = write_clip(tmp_path / "four.mp4", frames=4, h=96, w=128)
+    boxes = {i: np.array([[10.0, 20, 30, 40, 0.9]]) for i in range(4)}
+    boxes[1] = np.array([[10.0, 20, 30, 40, 0.9], [80, 50, 100, 70, 0.8]])
+    result, told = told_of(video, GivenHeads(boxes), tmp_path / "out")
+    assert len(result.people) == 1
+    assert told == ["1 of 5 heads are of people seen in fewer than 2 frames, who are left out (--least-frames)"]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "choice", "words"),
+    [
+        ({4: [10, 20, 30, 40, 1], 9: [10, 20, 30, 40, 1]}, {}, "2 frames of the boxes, from 4 on, lie behind"),
+        ({0: [500, 20, 520, 40, 1]}, {}, "1 boxes lie beside the picture of 128 x 96 pixels"),
+        ({}, {}, "the file of boxes holds none"),
+        ({0: [10, 20, 30, 40, 1], 3: [10, 20, 30, 40, 1]}, {"max_frames": 2}, None),
+        ({0: [10, 20, 30, 40, 1], 3: [10, 20, 30, 40, 1]}, {"every": 3}, None),
+    ],
+)
+def test_boxes_that_belong_to_no_frame_are_said(tmp_path, boxes, choice, words):
+    video = write_clip(tmp_path / "four.mp4", frames=4, h=96, w=128)
+    heads = GivenHeads({index: np.array([box], np.float64) for index, box in boxes.items()})
+    _, told = told_of(video, heads, tmp_path / "out", choice=FrameChoice(**choice), least_frames=1)
+    assert any(words in line for line in told) if words else not any("boxes" in line for line in told)

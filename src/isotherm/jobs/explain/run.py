@@ -29,7 +29,7 @@ from isotherm.errors import (
     UnfitTargetError,
 )
 from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
-from isotherm.gaze.view import compared_with_gaze
+from isotherm.gaze.view import compared_with_gaze, gaze_remarks
 from isotherm.jobs.explain.check import checked
 from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
 from isotherm.jobs.explain.clip import rate_of, write_clip
@@ -337,14 +337,14 @@ class _Work:
 
         name = Path(source).name
         try:
-            clip = clip_of(frames(), name)
+            clip = clip_of(frames(), name, video=source)
             (explanation,) = explain_pictures(self.opened, [clip], self.explaining, titles=[name])
         except (*FATAL, JobCancelled):
             raise
         except Exception as error:
             self._fail(name, source, error)
             return
-        for line in explanation.chosen:
+        for line in [*explanation.chosen, *gaze_remarks(self.opened.view, clip, name)]:
             self._once(line)
         item = replace(seen[0], name=name, time_s=None)
         self._preview(item, explanation)

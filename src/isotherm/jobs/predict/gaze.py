@@ -14,6 +14,7 @@ from isotherm.jobs.predict.gaze_options import PredictGazeJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import open_view
 from isotherm.models.gaze_lle import DetectedHeads, GazeLLE, HeadDetector, open_gaze_lle
+from isotherm.ops.hashing import sha256_of
 from isotherm.systems.people_gaze import GivenHeads, PeopleGaze, PeopleOptions, WholePicture, predict_gaze
 from isotherm.train.devices import chosen_device
 from isotherm.vlm.view import LanguageView
@@ -62,10 +63,23 @@ def run(
             film=options.film,
         ),
         name=options.model,
-        heads_name="" if options.heads is None else f"{options.heads} ({options.head_names})",
+        heads_name=_named(options),
         command=shlex.join(words),
         say=reporter.say,
     )
+
+
+def _named(options: PredictGazeJob) -> str:
+    """What finds heads, for the record: boxes by their bytes, as others in a file of the same name are another run."""
+    if options.heads is None:
+        return ""
+    if _is_file_of_boxes(options.heads):
+        return f"{Path(options.heads).name} ({sha256_of(options.heads)[:16]})"
+    return f"{options.heads} ({options.head_names})"
+
+
+def _is_file_of_boxes(heads: str) -> bool:
+    return Path(heads).suffix.lower() in (".csv", ".json")
 
 
 def heads_of(options: PredictGazeJob, reporter: Reporter) -> HeadDetector:
@@ -80,7 +94,7 @@ def heads_of(options: PredictGazeJob, reporter: Reporter) -> HeadDetector:
             "alarm",
         )
         return WholePicture()
-    if Path(options.heads).suffix.lower() in (".csv", ".json"):
+    if _is_file_of_boxes(options.heads):
         return GivenHeads(read_head_boxes(options.heads))
     chosen = open_view(options.heads)
     reporter.message(f"heads: {chosen.reason}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from isotherm.frame import Size
 from isotherm.models.gaze_lle.heads import HeadBoxes, Picture
 
 
@@ -20,6 +21,29 @@ class GivenHeads:
     def __init__(self, boxes: Mapping[int, np.ndarray]) -> None:
         self._boxes = boxes
 
+    def unused(self, size: Size, frames: int) -> list[str]:
+        """What of the boxes belongs to no frame and no place of a video, in words.
+
+        Args:
+            size: (h, w) of the video.
+            frames: how many it has.
+        """
+        h, w = size
+        behind = sorted(index for index in self._boxes if index >= frames)
+        beside = sum(int((~_within(rows, size)).sum()) for rows in self._boxes.values())
+        remarks = []
+        if behind:
+            remarks.append(
+                f"{len(behind)} frames of the boxes, from {behind[0]} on, lie behind the video's last one, {frames - 1}; are they of this video, and counted from 0?"
+            )
+        if beside:
+            remarks.append(
+                f"{beside} boxes lie beside the picture of {w} x {h} pixels; are they of this video, in its pixels?"
+            )
+        if not self._boxes:
+            remarks.append("the file of boxes holds none")
+        return remarks
+
     def heads(self, picture: Picture, index: int) -> HeadBoxes:
         """The heads of a frame, ended at the picture's border; one that lies beside it is left out.
 
@@ -32,7 +56,7 @@ class GivenHeads:
         rows = torch.from_numpy(self._boxes[index]).float()
         h, w = picture.shape[:2]
         boxes = torch.minimum(rows[:, :4].clamp(min=0), torch.tensor([w, h, w, h], dtype=torch.float32))
-        inside = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
+        inside = torch.from_numpy(_within(self._boxes[index], (h, w)))
         return HeadBoxes(boxes[inside], rows[inside, 4])
 
 
@@ -48,3 +72,8 @@ class WholePicture:
         """
         h, w = picture.shape[:2]
         return HeadBoxes(torch.tensor([[0.0, 0.0, float(w), float(h)]]), torch.ones(1))
+
+
+def _within(rows: np.ndarray, size: Size) -> np.ndarray:
+    """Which boxes have a part in the picture."""
+    return (rows[:, 0] < size[1]) & (rows[:, 1] < size[0]) & (rows[:, 2] > 0) & (rows[:, 3] > 0)

@@ -18,8 +18,9 @@ from isotherm.ops.hashing import state_hash
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.systems.people_gaze.film import film_people
-from isotherm.systems.people_gaze.heads import WholePicture
+from isotherm.systems.people_gaze.heads import GivenHeads, WholePicture
 from isotherm.systems.people_gaze.look import look_at
+from isotherm.systems.people_gaze.parts import GazePart
 from isotherm.systems.people_gaze.people import (
     Person,
     forget_people,
@@ -129,16 +130,28 @@ def predict_gaze(
     folder = RunFolder(dpath, recipe)
     with folder.started("predict", command=command, model=name, data=str(video)):
         parts = look_at(model, video, choice, heads, folder.dpath, batch=options.batch, say=say)
+        index = frame_numbers(parts)
+        least = min(options.least_frames, len(index))
         people = people_of(
             parts,
             info.size,
             threshold=options.threshold,
             least_iou=options.least_iou,
             memory=options.memory,
-            least_moments=options.least_frames,
+            least_moments=least,
         )
-        index = frame_numbers(parts)
-        if not people:
+        whole = choice == FrameChoice(every=choice.every)
+        for line in (
+            heads.unused(info.size, int(index[-1]) + choice.every) if isinstance(heads, GivenHeads) and whole else ()
+        ):
+            say(line)
+        heads_in_all = sum(int(GazePart.load(fpath).count.sum()) for fpath in parts)
+        brief = heads_in_all - sum(int(person.seen.sum()) for person in people)
+        if brief:
+            say(
+                f"{brief} of {heads_in_all} heads are of people seen in fewer than {least} frames, who are left out (--least-frames)"
+            )
+        elif not people:
             say("no head was found in any frame; give another detector or boxes (--heads)")
         forget_people(folder.dpath, people)
         for person in people:

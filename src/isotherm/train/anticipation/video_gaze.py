@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Float64
-
-from isotherm.data.gaze.clip import GazeClip
 from isotherm.data.gaze.clock import read_clock
+from isotherm.data.gaze.scaled_store import fitted_store
 from isotherm.data.gaze.store import AbsentStore, GazeStore, MapOptions
 from isotherm.data.gaze.stores import open_gaze_store
-from isotherm.errors import InputError
-from isotherm.frame import Frame, Size
+from isotherm.frame import Size
 from isotherm.progress import Say
 from isotherm.train.anticipation.video_files import GAZE_ENDINGS, NamedFiles
-
-ALIKE = 0.01
-"""By how much the shapes of a recording's picture and of the video may differ, as shares."""
 
 
 class VideoGaze:
@@ -76,34 +67,7 @@ def _opened(path: Path, fpath: Path, size: Size, say: Say) -> GazeStore | None:
     if isinstance(store, AbsentStore):
         say(f"{store.notes[0]}; gaze is missing in all clips of this video")
         return None
-    if store.size == size:
-        return store
-    scale = size[0] / store.size[0], size[1] / store.size[1]
-    if abs(scale[0] / scale[1] - 1) > ALIKE:
-        raise InputError(
-            f"{path} is of a picture of {store.size[1]} x {store.size[0]} pixels, and {fpath} has {size[1]} x {size[0]}, which is another shape; expected gaze of this video"
-        )
-    say(f"{path} is of a picture of {store.size[1]} x {store.size[0]} pixels; its places are scaled to the video's")
-    return ScaledStore(store, size)
-
-
-class ScaledStore(GazeStore):
-    """A recording of the same picture with other pixels.
-
-    Args:
-        store: the recording.
-        size: (h, w) of the video.
-    """
-
-    def __init__(self, store: GazeStore, size: Size) -> None:
-        self._store = store
-        self.path, self.size, self.notes = store.path, size, store.notes
-        self.window_s, self.time_s = store.window_s, store.time_s
-
-    def read(self, time_s: Float64[np.ndarray, " t"], window_s: float) -> GazeClip:
-        """The clip with places in the video's own pixels."""
-        clip = self._store.read(time_s, window_s)
-        h, w = self._store.size
-        factors = torch.tensor([self.size[1] / w, self.size[0] / h], dtype=torch.float64)
-        frame = Frame.identity(self.size) if clip.maps is None else Frame.resize(self.size, clip.frame.size)
-        return replace(clip, xy=clip.xy * factors, frame=frame)
+    fitted = fitted_store(store, size, str(fpath))
+    if fitted is not store:
+        say(f"{path} is of a picture of {store.size[1]} x {store.size[0]} pixels; its places are scaled to the video's")
+    return fitted

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Inputs, LayerChoice
 from isotherm.data.anticipation.transforms import ClipTransform, through
+from isotherm.data.gaze.scaled_store import fitted_store
 from isotherm.data.gaze.store import GazeStore
 from isotherm.data.gaze.stores import open_gaze_store
 from isotherm.errors import OptionError
@@ -120,10 +121,12 @@ class AnticipationView(ClipClassifierView):
         for i, timeline in enumerate(inputs.timelines):
             if timeline.edges_s is None:
                 raise OptionError(
-                    "the times of the clip's frames are not known, so its gaze cannot be found; give a video file, or fps"
+                    "the times of the clip's frames are not known, so its gaze cannot be found; give a video file whose frames have times that grow, or fps"
                 )
             at = torch.tensor([timeline.edges_s[f] for f in timeline.fed], dtype=torch.float64)
-            gaze = self.gaze.clip(at.numpy()).through(inputs.frame[i])
+            h_source, w_source = (int(n) for n in inputs.frame[i].source_size)
+            recording = fitted_store(self.gaze, (h_source, w_source), "the clip")
+            gaze = recording.clip(at.numpy()).through(inputs.frame[i])
             each.append(
                 GazeInputs(
                     gaze.cells.float()[None],
