@@ -36,10 +36,14 @@ def camera_of(view):
     return {name: value[0].tolist() for name, value in parts.items()}
 
 
+@pytest.fixture(scope="module")
+def table():
+    return make_tabletop(5, size=SIZE, samples=1)
+
+
 @pytest.fixture
-def scene(tmp_path):
+def scene(tmp_path, table):
     """(the true point, write): write makes views.json with ready maps of some views, one of them elsewhere if asked."""
-    table = make_tabletop(5, size=SIZE, samples=1)
     instruction = table.instructions[0]
 
     def write(names, *, wrong=None, maps=True, letterbox=False, **changes):
