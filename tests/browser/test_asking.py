@@ -49,6 +49,28 @@ def test_a_model_that_cannot_be_opened_is_not_asked(page_of, studio):
     assert explain.is_enabled()
 
 
+def test_the_devices_of_the_machine_are_offered_and_the_chosen_one_is_sent(page_of, studio):
+    """As on a machine with two graphics cards; what the studio does with it is tested beside its facts."""
+    watched = page_of(path=None)
+    with studio.client() as client:
+        state = client.get("/api/state").json()
+    devices = ["auto", "cpu", "cuda:0", "cuda:1"]
+    watched.page.route("**/api/state", lambda route: route.fulfill(json={**state, "devices": devices}))
+    watched.page.goto(studio.url)
+    desk = StudioPage(watched)
+    desk.sample("Scene 1")
+    desk.choose("Model", "detector")
+    desk.more()
+    assert desk.page.get_by_label("Device", exact=True).locator("option").all_inner_texts() == devices
+    desk.choose("Device", "cuda:1")
+    watched.page.route("**/api/runs", lambda route: route.fulfill(status=422, json={"error": "not here"}))
+    watched.expected.append("422")
+    with watched.page.expect_request(lambda one: one.url.endswith("/api/runs") and one.method == "POST") as sent:
+        desk.page.locator("#question button.go").click()
+    assert sent.value.post_data_json["options"] == {"model": "detector", "device": "cuda:1"}
+    desk.page.locator("#failed").get_by_text("not here").wait_for()
+
+
 def test_the_choices_of_a_detector(desk, studio):
     desk.choose("Model", "detector")
     desk.page.locator("#question").get_by_label("box", exact=True).check()
@@ -175,14 +197,17 @@ def test_a_class(desk, studio):
     assert options_of(studio, desk.explain())["cls"] == "gear"
 
 
-def test_a_question_and_a_word_of_its_answer(desk, studio):
+def test_a_question_reaches_the_model_and_its_answer_is_in_the_picture(desk, studio):
     desk.choose("Model", "tiny-vlm")
     desk.page.locator("#ask-prompt").fill("how many red ?")
     desk.more()
     desk.choose("Check", "off")
     run = desk.explain("scene-1")
     assert options_of(studio, run)["prompt"] == "how many red ?"
-    desk.watched.picture("answer", full=True)
+    with studio.client() as client:
+        words = [one["text"] for one in client.get(f"/api/runs/{run}/view/0").json()["words"]]
+    assert words
+    assert desk.stage.locator(".stage-words").get_by_role("button").all_inner_texts() == words
 
 
 def test_what_cannot_be_asked_is_said_in_the_pages_words(desk):

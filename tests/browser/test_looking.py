@@ -57,23 +57,83 @@ def test_how_it_is_drawn_is_not_asked_of_the_server(desk):
     assert [one.url for one in desk.watched.requests[asked:] if not one.url.startswith(("blob:", "data:"))] == []
 
 
-def test_the_value_under_the_pointer_is_that_of_the_file(desk, studio, run):
+@pytest.fixture(scope="module")
+def first(studio, run):
+    """What the studio knows of the first map of the run, and its values as they are in the file."""
     with studio.client() as client:
         facts = client.get(f"/api/runs/{run}/view/0").json()
         data = client.get(f"/api/runs/{run}/view/0/values").content
     one = facts["maps"][0]
     values = np.frombuffer(data, "<f2", one["h"] * one["w"], one["offset"]).astype(np.float64) * one["unit"]
-    values = values.reshape(one["h"], one["w"])
-    row, column = np.unravel_index(values.argmax(), values.shape)
+    return facts, one, values.reshape(one["h"], one["w"])
+
+
+def to_source(one: dict, column: float, row: float) -> tuple[float, float]:
+    """A place in cells, in pixels of the picture."""
     a, b, c, d, e, f = one["m"]
-    x, y = np.linalg.solve(
-        [[a, b], [d, e]], np.array([column + 0.5, row + 0.5]) - [c, f]
-    )  # the middle of the largest cell
+    x, y = np.linalg.solve([[a, b], [d, e]], np.array([column, row]) - [c, f])
+    return float(x), float(y)
+
+
+def interpolated(one: dict, values: np.ndarray, x: float, y: float) -> float:
+    """The value between the middles of the four cells around a pixel of the picture; at the edge, of the edge."""
+    a, b, c, d, e, f = one["m"]
+    column, row = a * x + b * y + c - 0.5, d * x + e * y + f - 0.5
+    column, row = np.clip(column, 0, one["w"] - 1), np.clip(row, 0, one["h"] - 1)
+    c0, r0 = int(min(column, one["w"] - 2)), int(min(row, one["h"] - 2))
+    u, v = column - c0, row - r0
+    (p, q), (r, s) = values[r0 : r0 + 2, c0 : c0 + 2]
+    return float((1 - v) * ((1 - u) * p + u * q) + v * ((1 - u) * r + u * s))
+
+
+PLACES = {"middle of the largest cell": (0.5, 0.5), "between cells": (1.1, 0.3), "on a border": (0.0, 0.75)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_value_and_the_pixel_under_the_pointer_are_those_of_the_file(desk, first, place):
+    """As exact as the readout is: four digits of the value, a tenth of a pixel of the picture."""
+    facts, one, values = first
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    x, y = to_source(one, column + PLACES[place][0], row + PLACES[place][1])
+    box = desk.stage.bounding_box()
+    # the pointer is on whole pixels of the page; where it is then in the picture is what is read
+    left, top = round(box["x"] + x / facts["w"] * box["width"]), round(box["y"] + y / facts["h"] * box["height"])
+    desk.page.mouse.move(left, top)
+    x, y = (left - box["x"]) / box["width"] * facts["w"], (top - box["y"]) / box["height"] * facts["h"]
+    text = desk.page.locator("#look .readout").inner_text()
+    value, *_ = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text)
+    read_x, read_y = map(float, re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", text).groups())
+    assert (read_x, read_y) == pytest.approx((x, y), abs=0.06), text
+    assert float(value) == pytest.approx(interpolated(one, values, x, y), rel=2e-3, abs=2e-3 * values.max()), text
+
+
+def test_zooming_goes_down_to_the_single_cell(desk, first):
+    """By the wheel at the largest cell, as far as it goes: two cells are then wider than the picture, and one is in sight."""
+    facts, one, values = first
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    x, y = to_source(one, column + 0.5, row + 0.5)
     box = desk.stage.bounding_box()
     desk.page.mouse.move(box["x"] + x / facts["w"] * box["width"], box["y"] + y / facts["h"] * box["height"])
-    text = desk.page.locator("#look figure").inner_text()
-    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", text)]
-    assert min(abs(number - values.max()) for number in numbers) <= 0.05 * values.max(), text
+    for _ in range(40):
+        desk.page.mouse.wheel(0, -300)
+    corners = []
+    for left, top in ((0.02, 0.02), (0.98, 0.98)):
+        desk.page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
+        text = desk.page.locator("#look .readout").inner_text()
+        corners.append([float(part) for part in re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", text).groups()])
+    (x0, y0), (x1, y1) = corners
+    a, b, _, d, e, _ = one["m"]
+    across, down = abs(a * (x1 - x0)), abs(e * (y1 - y0))
+    assert (b, d) == (0, 0)
+    assert max(across, down) <= 2.0  # cells in sight
+    assert x0 - 1 <= x <= x1 + 1
+    assert y0 - 1 <= y <= y1 + 1
+    desk.watched.picture("cell")
+    desk.stage.focus()
+    desk.page.keyboard.press("0")
+    desk.page.mouse.move(box["x"] + 2, box["y"] + 2)
+    numbers = re.search(r"(-?\d+(?:\.\d+)?), (-?\d+(?:\.\d+)?)", desk.page.locator("#look .readout").inner_text())
+    assert max(map(float, numbers.groups())) < 0.02 * facts["w"]  # the whole picture again
 
 
 def test_a_reading_is_pinned_and_the_view_zoomed_by_keys(desk):
@@ -110,15 +170,70 @@ def test_full_size_in_a_tab_of_its_own(desk):
     assert size[0] >= 640
 
 
-def test_verdict_with_curves_and_statistics(desk):
-    verdict = desk.unfold("Can this map be believed?")
-    verdict.get_by_role("img", name=re.compile("Curve of deletion")).wait_for()
-    verdict.get_by_role("img", name=re.compile("Curve of insertion")).wait_for()
-    figures_of_tests = desk.page.get_by_role("table", name=re.compile("Area below the curve"))
+def table_of(desk, name: str) -> list[list[str]]:
+    """The body of a table, row by row."""
+    rows = desk.page.get_by_role("table", name=re.compile(name)).locator("tbody tr")
+    return [row.locator("th, td").all_inner_texts() for row in rows.all()]
+
+
+def percent(value: float | str | None) -> str:
+    """A share as the page has it; of a figure that there is not, None or "nan", a dash."""
+    return "–" if value is None or isinstance(value, str) else f"{int(np.floor(100 * value + 0.5))} %"
+
+
+def test_the_verdicts_curves_are_those_of_the_run(desk, first):
+    """Every figure of the table and every point of both curves."""
+    _, one, _ = first
+    judgement = one["judgement"]
+    desk.unfold("Can this map be believed?")
+    for name in ("deletion", "insertion"):
+        chart = desk.page.get_by_role("img", name=re.compile(f"Curve of {name}"))
+        chart.wait_for()
+        for kind, column in (("own", 1), ("random", 2)):
+            path = chart.locator(f"path.curve.{kind}").get_attribute("d")
+            points = np.array([list(map(float, pair.split())) for pair in re.findall(r"[ML]([-\d.]+ [-\d.]+)", path)])
+            curve = np.array(judgement[name]["curve"])
+            drawn = [value for point in judgement[name]["curve"] for value in point[1:]]
+            low, high = min(0.0, *drawn), max(1.0, *drawn)
+            assert points[:, 0] == pytest.approx(34 + 216 * curve[:, 0], abs=0.06)
+            assert points[:, 1] == pytest.approx(8 + 116 * (1 - (curve[:, column] - low) / (high - low)), abs=0.06)
+    assert table_of(desk, "^Area below the curve") == [
+        [
+            name.capitalize(),
+            percent(judgement[name]["value"]),
+            f"{percent(judgement[name]['random'])} ± {percent(judgement[name]['spread'])}",
+            percent(judgement[name]["centre"]),
+        ]
+        for name in ("deletion", "insertion")
+    ]
+    assert f"alike by {judgement['similarity']:.2f} of 1" in desk.page.locator(".judged .details-body").inner_text()
+    assert desk.page.locator(".judged summary .verdict").inner_text() == one["verdict"]
+
+
+def test_the_statistics_are_those_of_the_file(desk, first):
+    facts, one, values = first
     figures = desk.unfold("Statistics")
-    for word in ("Entropy", "Peak", "Sum"):
-        figures.get_by_text(word).first.wait_for()
-    figures.get_by_role("img", name=re.compile("^Histogram")).first.wait_for()
-    figures.get_by_role("table", name=re.compile("Share of the positive values")).wait_for()
-    assert figures_of_tests.count() == 1
+    figures.get_by_role("img", name=re.compile("^Histogram")).wait_for()
+    shown = dict(zip(figures.locator("dt").all_inner_texts(), figures.locator("dd").all_inner_texts(), strict=True))
+
+    def number(text: str) -> float:
+        return float(re.match(r"-?[\d.]+(?:e-?\d+)?", text)[0])
+
+    positive = values[values > 0]
+    share = positive / positive.sum()
+    assert number(shown["Sum"]) == pytest.approx(values.sum(), rel=5e-3)
+    assert number(shown["Entropy"]) == pytest.approx(-(share * np.log(share)).sum(), abs=0.01)
+    least, most = shown["Smallest and largest value"].split(" to ")
+    assert (number(least), number(most)) == pytest.approx((values.min(), values.max()), rel=2e-3)
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    peak = [float(part) for part in re.findall(r"[\d.]+", shown["Peak"])[:2]]
+    assert peak == pytest.approx(to_source(one, column + 0.5, row + 0.5), abs=0.06)
+    assert shown["Cells"] == f"{one['w']} × {one['h']}"
+    boxes = [
+        [label, percent(mass)] for label, mass in zip(facts["labels"], one["statistics"]["mass_per_box"], strict=True)
+    ]
+    assert table_of(desk, "^Share of the positive values") == boxes
+    figures.get_by_text("The same as a table").click()
+    counts = [int(cells[1]) for cells in table_of(desk, "^Cells by value")]
+    assert counts == [count for count in np.histogram(values, 32)[0].tolist() if count]
     desk.watched.picture("statistics", full=True)

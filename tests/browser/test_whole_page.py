@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rigs.programs import needs
-from rigs.studio_page import StudioPage
+from rigs.studio_page import StudioPage, press_until
 
 pytestmark = needs("chromium")
 
@@ -65,15 +65,6 @@ def test_light_and_dark_by_a_button_that_is_remembered(page_of):
     assert desk.page.evaluate(colour) == light
 
 
-def press_until(page, expression: str, key: str = "Tab", most: int = 120) -> None:
-    """Press a key until the focused element fulfils a condition, as a person would who looks where the focus is."""
-    for _ in range(most):
-        if page.evaluate(f"() => {{ const node = document.activeElement; return Boolean(node && ({expression})); }}"):
-            return
-        page.keyboard.press(key)
-    raise AssertionError(f"{most} presses of {key} did not lead to {expression}")
-
-
 def test_by_the_keyboard_alone(page_of, tmp_path):
     """From an empty tray to an exported file, without a mouse."""
     desk = StudioPage(page_of())
@@ -122,6 +113,8 @@ def test_a_run_goes_on_while_the_page_is_reloaded(page_of):
     desk = StudioPage(page_of())
     desk.sample("Scene 5")
     desk.choose("Model", "detector")
+    desk.more()
+    desk.page.get_by_label("Seed", exact=True).fill("41")  # which nobody has asked for before
     desk.page.locator("#question button.go").click()
     desk.page.locator("#work li").first.wait_for()
     desk.page.reload()

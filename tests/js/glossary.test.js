@@ -10,7 +10,7 @@ import { VERDICTS } from "../../src/isotherm/studio/page/names.js";
 const PAGE = new URL("../../src/isotherm/studio/page/", import.meta.url);
 const PLAIN = new Set(readFileSync(new URL("plain-words.txt", import.meta.url), "utf8").split(/\s+/).filter(Boolean));
 
-const CODE = new Set(("aborterror apierror notallowederror notfounderror notreadableerror overconstrainederror arrowdown arrowleft arrowright arrows arrowup " +
+const CODE = new Set(("aborterror apierror async await notallowederror notfounderror notreadableerror overconstrainederror arrowdown arrowleft arrowright arrows arrowup " +
   "const export legend noscript script scripts svg tbody td textarea th tr ul caption summary select").split(" ")); // names in selectors, errors and keys
 
 /** The texts for people in a script: strings that have several words, or begin with a capital. @param {string} script */

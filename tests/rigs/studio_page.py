@@ -108,3 +108,19 @@ def png(seed: int = 0, size: tuple[int, int] = (48, 64)) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)).save(file, "PNG")
     return file.getvalue()
+
+
+def press_until(page: Any, expression: str, key: str = "Tab", most: int = 150) -> None:
+    """Press a key until the focused element fulfils a condition, as a person would who looks where the focus is.
+
+    Args:
+        page: Playwright's.
+        expression: in JavaScript, about ``node``.
+        key: that is pressed.
+        most: presses.
+    """
+    for _ in range(most):
+        if page.evaluate(f"() => {{ const node = document.activeElement; return Boolean(node && ({expression})); }}"):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{most} presses of {key} did not lead to {expression}")

@@ -70,7 +70,9 @@ def test_a_studio_from_its_address_to_its_end(tmp_path, start):
                     events.iter_lines()
                 )  # over already, but where the machine is so busy that the address did not wait
             example = script.get(f"/api/runs/{state['example']}").json()
-            assert (example["title"], example["status"]) == ("scene-1.jpg", "finished")
+            assert (example["title"], example["status"]) == ("scene-5.jpg", "finished")
+            verdicts = [one["verdict"] for one in script.get(f"/api/runs/{state['example']}/view/0").json()["maps"]]
+            assert verdicts == ["believable", "believable", None]  # a newcomer first sees a map that can be believed
             asks = {"pictures": [example["pictures"][0]["id"]], "options": {"model": "imagenet", "top": 9}}
             run_id = script.post("/api/runs", json=asks).json()["id"]
             with script.stream("GET", f"/api/runs/{run_id}/events") as events:  # open while the studio ends

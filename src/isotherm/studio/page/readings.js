@@ -13,21 +13,21 @@ export function csvOf(pins, label) {
 
 /**
  * Show the pinned readings of a stage.
- * @param {HTMLElement} root @param {import("../../draw/page/stage.js").Stage} stage @param {() => void} changed
+ * @param {HTMLElement} root @param {import("../../draw/page/stage.js").Stage} stage @param {() => Promise<void>} changed
  */
 export function showPins(root, stage, changed) {
   const { pins } = stage;
   root.hidden = !pins.length;
-  const remove = (/** @type {number} */ i) => () => {
+  const remove = (/** @type {number} */ i) => async () => {
     stage.unpin(i);
-    changed();
+    await changed(); // which draws the buttons anew: the focus goes to one of these
     /** @type {HTMLElement} */ (root.querySelectorAll("tbody button")[Math.min(i, stage.pins.length - 1)] ?? stage.root).focus();
   };
   const rows = pins.map(({ x, y, value, column, row, inside }, i) => el("tr", {}, el("th", { scope: "row", text: String(i + 1) }),
     el("td", { class: "num", text: numberText(value) }), el("td", { class: "num", text: `${x.toFixed(1)}, ${y.toFixed(1)}` }), el("td", { class: "num", text: inside ? `${column}, ${row}` : "none" }),
     el("td", {}, el("button", { type: "button", class: "close", "aria-label": `Remove reading ${i + 1}`, on: { click: remove(i) } }, "×"))));
   const copy = el("button", { type: "button", class: "tool", on: { click: () => copyText(csvOf(pins, stage.map?.label ?? "")) } }, "Copy as CSV");
-  const clear = el("button", { type: "button", class: "tool", on: { click: () => { stage.unpin(); changed(); stage.root.focus(); } } }, "Remove all");
+  const clear = el("button", { type: "button", class: "tool", on: { click: () => { stage.unpin(); void changed(); stage.root.focus(); } } }, "Remove all");
   root.replaceChildren(el("table", {}, el("caption", { text: "Pinned readings" }),
     el("thead", {}, el("tr", {}, ...["Pin", "Value", "x, y in pixels", "Cell"].map((text) => el("th", { scope: "col", text })), el("td", {}))), el("tbody", {}, ...rows)),
     el("div", { class: "row" }, copy, clear));
