@@ -21,6 +21,7 @@ A4_INCHES = (8.27, 11.69)
 MAPS_ON_A_PAGE = 6
 MOST_PICTURES = 100
 """Pictures of a report; the rest is named, not drawn."""
+CUT = "… the rest stands in the studio."
 WIDTH = 96
 """Letters on a line of small text."""
 
@@ -97,10 +98,12 @@ def _lay_out(figure: Any, lines: Sequence[Line], tiles: Sequence[Tile]) -> None:
     """Text from the top down, and the pictures below it in two columns."""
     y = 0.96
     for text, size in lines:
+        if y < 0.5:  # of a very long note
+            figure.text(0.07, y, CUT, size=8, va="top")
+            y -= 8 * 1.45 / 72 / A4_INCHES[1]
+            break
         figure.text(0.07, y, text, size=size, va="top")
         y -= size * 1.45 / 72 / A4_INCHES[1]
-        if y < 0.5:  # the rest of a very long note is in the studio
-            break
     rows = (len(tiles) + 1) // 2
     height = (y - 0.06) / max(rows, 1)
     for i, (image, caption) in enumerate(tiles):

@@ -171,7 +171,7 @@ class History:
         ended = None if status in ("queued", "running") else self._now()
         with Session(self._engine) as session, session.begin():
             row = _row(session, run_id)
-            row.status, row.message, row.ended_s = status, message, ended
+            row.status, row.message, row.ended_s = status, message, None if ended is None else max(ended, row.created_s)
 
     def finish(
         self, run_id: str, folder: Path, maps: Sequence[MapFacts], *, status: Status = "finished", message: str = ""
@@ -190,7 +190,8 @@ class History:
         size = self.runs.keep(folder, run_id)
         with Session(self._engine) as session, session.begin():
             row = _row(session, run_id)
-            row.status, row.message, row.ended_s, row.size_bytes = status, message, self._now(), size
+            row.status, row.message, row.size_bytes = status, message, size
+            row.ended_s = max(self._now(), row.created_s)  # where the clock was put back meanwhile
             row.maps = [
                 MapRow(position=i, **{name: getattr(one, name) for name in MAP_FACTS}) for i, one in enumerate(maps)
             ]
