@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from isotherm.cam.outputs import tensors_by_path
 from isotherm.errors import AdapterError, LayerError
 from isotherm.relevance.breaks import Break, layer_advice
 from isotherm.relevance.grad_mode import GradientKeeper, differentiate, gradients_kept, resting
@@ -158,10 +159,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(refs: Sequence[LayerRef], replace: Callable[[int, int, Tensor], Tensor | None]) -> Iterator[None]:
+def replaced(
+    refs: Sequence[LayerRef],
+    replace: Callable[[int, int, Tensor], Tensor | None],
+    *,
+    partly: dict[str, None] | None = None,
+) -> Iterator[None]:
     """Hooks on the layers' outputs: ``replace(layer, call, output)`` sees each and may put another in its place.
 
     A layer that returns a tuple or list is seen by its first tensor.
+
+    Args:
+        partly: takes a line for each layer of which that is not all.
     """
     counts = [0] * len(refs)
 
@@ -169,6 +178,9 @@ def replaced(refs: Sequence[LayerRef], replace: Callable[[int, int, Tensor], Ten
         def hook(_module, _args, output):
             call, counts[i] = counts[i], counts[i] + 1
             first, rebuild = _first_tensor(output, refs[i])
+            if partly is not None and len(maps := maps_in(output)) > 1:
+                line = f"layer {refs[i].name} puts out {len(maps)} maps, and what is explained is the first; choose a layer inside that puts out another one"
+                partly[line] = None
             new = replace(i, call, first)
             return None if new is None else rebuild(new)
 
@@ -201,16 +213,19 @@ def record(
         LayerError: a layer did not run, or ran several times and none was chosen, or no graph can begin at it.
     """
     refs = [*layers, *every_call]
-    raw, outputs, keeper = _run(model, run, refs, gradients_kept(model) if gradient else nullcontext())
+    partly: dict[str, None] = {}
+    raw, outputs, keeper = _run(model, run, refs, gradients_kept(model) if gradient else nullcontext(), partly)
     if keeper is not None and keeper.missed:
-        raw, outputs, keeper = _run(model, run, refs, gradients_kept(model, early=True))
+        raw, outputs, keeper = _run(model, run, refs, gradients_kept(model, early=True), partly)
     chosen = tuple(_choose(ref, outs) for ref, outs in zip(layers, outputs[: len(layers)], strict=True))
     every = tuple(
         Call(ref, i, out)
         for ref, outs in zip(every_call, outputs[len(layers) :], strict=True)
         for i, out in enumerate(outs)
     )
-    return Recording(raw, chosen, every, *(() if keeper is None else (keeper.breaks, keeper.notes)))
+    if keeper is None:
+        return Recording(raw, chosen, every, notes=tuple(partly))
+    return Recording(raw, chosen, every, keeper.breaks, (*keeper.notes, *partly))
 
 
 def _run(
@@ -218,6 +233,7 @@ def _run(
     run: Callable[[], Any],
     refs: Sequence[LayerRef],
     kept: AbstractContextManager[GradientKeeper | None],
+    partly: dict[str, None],
 ) -> tuple[Any, list[list[Tensor]], GradientKeeper | None]:
     """The raw output of one forward pass and what each layer put out, call by call."""
     outputs: list[list[Tensor]] = [[] for _ in refs]
@@ -236,7 +252,8 @@ def _run(
         return output.clone()
 
     exact = nullcontext() if isinstance(kept, nullcontext) else exact_batch_norm(model)
-    with torch.inference_mode(False), torch.no_grad(), evaluating(model), exact, kept as keeper, replaced(refs, keep):
+    hooks = replaced(refs, keep, partly=partly)
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model), exact, kept as keeper, hooks:
         raw = run()
     return raw, outputs, keeper
 
@@ -260,6 +277,13 @@ def _choose(ref: LayerRef, outputs: list[Tensor]) -> Call:
     if ref.call >= len(outputs):
         raise LayerError(f"layer {ref} does not exist: {ref.name} ran {len(outputs)} time(s), numbered from 0")
     return Call(ref, ref.call, outputs[ref.call])
+
+
+def maps_in(output: Any) -> list[Tensor]:
+    """The tensors of four dimensions that a layer puts out beside each other; none of one that puts out one tensor."""
+    if isinstance(output, Tensor):
+        return []
+    return [t for _, t in tensors_by_path(output) if t.ndim == 4 and t.is_floating_point()]
 
 
 def _first_tensor(output: Any, ref: LayerRef) -> tuple[Tensor, Callable[[Tensor], Any]]:

@@ -92,3 +92,28 @@ def test_any_layer_can_be_named_and_its_tokens_described():
 def test_numbers_that_describe_no_tokens_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
         open_model(OwnTransformer().eval(), size=(64, 96), **options)
+
+
+class Levels(nn.Module):
+    """A body that puts out two maps beside each other, as HRNet does."""
+
+    def __init__(self, form) -> None:
+        super().__init__()
+        self.fine, self.coarse, self.form = nn.Conv2d(3, 4, 3, 4, 1), nn.Conv2d(4, 4, 3, 2, 1), form
+
+    def forward(self, x):
+        fine = self.fine(x)
+        return self.form([fine, self.coarse(fine)])
+
+
+@pytest.mark.parametrize("form", [list, tuple], ids=["list", "tuple"])
+def test_a_layer_that_puts_out_several_maps_says_which_is_explained(form):
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"body": Levels(form)})
+    net.forward = lambda x: sum(level.mean((2, 3)) for level in net["body"](x))
+    maps = explain(net.eval(), PICTURE, size=64, layers="body", trust="off")
+    assert maps[0].frame.size == (16, 16)
+    assert any(note.startswith("layer body puts out 2 maps, and what is explained is the first") for note in maps.notes)
+    inside = explain(net, PICTURE, size=64, layers="body.coarse", trust="off")
+    assert inside[0].frame.size == (8, 8)
+    assert not any("maps" in note for note in inside.notes)
