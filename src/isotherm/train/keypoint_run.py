@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from isotherm.atomic import atomic_write
@@ -38,6 +36,7 @@ from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation, better_of
 from isotherm.train.run_folder import RunFolder
+from isotherm.train.started import agreed_folder, started_run
 from isotherm.train.worker import Worker
 
 METRICS: Mapping[str, Better] = {name: "more" if name in ("oks", "inside_95") else "less" for name in LOGGED}
@@ -90,10 +89,7 @@ def train_run(
         check_figure(config.judged_by, validation, option="training.judged_by", spread=spread)
     model = make_model(recipe.model, len(names), size=config.size)
     check_backbone(model.backbone, size=config.size)
-    if callable(dpath):
-        dpath = dpath() if worker.first else Path()
-    dpath = Path(worker.agree(str(dpath)))
-    announce(f"run {dpath}; if it is interrupted, go on with: isotherm train keypoints --resume {dpath}")
+    dpath = agreed_folder(dpath, "keypoints", worker=worker, say=announce)
     data, other = _cached(
         recipe, training, validation, cache_dpath or dpath.parent / ".cache", worker, skip_bad=skip_bad, say=announce
     )
@@ -126,24 +122,15 @@ def train_run(
         on_validation(step, figures)
         return figures
 
-    with (
-        recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else _nobody() as tracker,
-        folder.started(
-            "train",
-            command=command,
-            write=worker.first,
-            start={
-                "revision": git_revision(),
-                "threads": torch.get_num_threads(),
-                "device": str(worker.device),
-                "processes": worker.world,
-            },
-            recipe="keypoints",
-            root=str(root.resolve()),
-            tracking=asdict(recipe.tracking),
-        ),
-    ):
-        folder.also = tracker.log
+    with started_run(
+        folder,
+        "keypoints",
+        tracking=recipe.tracking,
+        recipe=recipe.deciding(),
+        worker=worker,
+        root=root,
+        command=command,
+    ) as tracker:
         train_keypoints(config, model, data, training, folder, worker=worker, validate=kept, say=say)
         best = open_keypoints(dpath / (BEST if (dpath / BEST).is_file() else LAST))
         if worker.first and len(other):
@@ -297,24 +284,3 @@ def _rgb(fpath: Path) -> Any:
     from isotherm.data.pictures import read_picture
 
     return read_picture(fpath).array
-
-
-def _nobody() -> Any:
-    from isotherm.train.tracker import NoTracker
-
-    return NoTracker()
-
-
-def git_revision() -> str | None:
-    """The revision of the repository that the work is done in, with '+' where files differ from it; None outside of
-    one.
-    """
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from isotherm.atomic import atomic_write
@@ -38,13 +37,12 @@ from isotherm.train.anticipation.recipe import AnticipationRecipe
 from isotherm.train.anticipation.task import AnticipationTask, AnticipationTraining
 from isotherm.train.anticipation.validate import Answers, answers_of
 from isotherm.train.anticipation.videos import VideoClips
-from isotherm.train.keypoint_run import git_revision
 from isotherm.train.loop import run_loop
 from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation
 from isotherm.train.run_folder import RunFolder
-from isotherm.train.tracker import NoTracker
+from isotherm.train.started import agreed_folder, started_run
 from isotherm.train.worker import Worker
 
 METRICS: Mapping[str, Better] = {
@@ -99,10 +97,7 @@ def train_run(
     ids = {"classes": json.loads(training.kept.to_json())} if isinstance(training, VideoClips) else {}
     config = in_steps(recipe.training, len(training))
     model = make_anticipation(recipe.model, training.classes, rate_hz=training.rate_hz, probes=len(config.grid))
-    if callable(dpath):
-        dpath = dpath() if worker.first else Path()
-    dpath = Path(worker.agree(str(dpath)))
-    announce(f"run {dpath}; if it is interrupted, go on with: isotherm train anticipation --resume {dpath}")
+    dpath = agreed_folder(dpath, "anticipation", worker=worker, say=announce)
     cache = dpath.parent / ".cache" if cache_dpath is None else cache_dpath
     model.to(worker.device)
 
@@ -146,24 +141,15 @@ def train_run(
         on_validation(step, figures)
         return {**figures, "probe": best, "score": figures["action_recall"]}
 
-    with (
-        recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else NoTracker() as tracker,
-        folder.started(
-            "train",
-            command=command,
-            write=worker.first,
-            start={
-                "revision": git_revision(),
-                "threads": torch.get_num_threads(),
-                "device": str(worker.device),
-                "processes": worker.world,
-            },
-            recipe="anticipation",
-            root=str(root.resolve()),
-            tracking=asdict(recipe.tracking),
-        ),
+    with started_run(
+        folder,
+        "anticipation",
+        tracking=recipe.tracking,
+        recipe=recipe.deciding(),
+        worker=worker,
+        root=root,
+        command=command,
     ):
-        folder.also = tracker.log
         run_loop(config, task, folder, worker=worker, validate=kept, say=say)
         if training.slow:
             announce(f"the model waited {task.waited_s:.1f} s for clips, which were loaded beside it")

@@ -17,7 +17,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from isotherm.atomic import atomic_write
@@ -46,13 +45,12 @@ from isotherm.train.grounding.pictures import write_extremes
 from isotherm.train.grounding.recipe import GroundingRecipe
 from isotherm.train.grounding.task import AugmentedData, GroundingTask
 from isotherm.train.grounding.validate import LOGGED, fit_calibration, judge_maps, maps_of
-from isotherm.train.keypoint_run import git_revision
 from isotherm.train.loop import run_loop
 from isotherm.train.older_recipe import by_defaults
 from isotherm.train.recipe import from_plain
 from isotherm.train.recipe_module import Better, OnValidation
 from isotherm.train.run_folder import RunFolder
-from isotherm.train.tracker import NoTracker
+from isotherm.train.started import agreed_folder, started_run
 from isotherm.train.worker import Worker
 
 METRICS: Mapping[str, Better] = {name: "more" if name in ("hit", "answered") else "less" for name in LOGGED}
@@ -106,10 +104,7 @@ def train_run(
     side = side_of(recipe.model, view)
     outputs = Outputs(steps=training.steps, grasp=training.grasp)
     model = make_grounding(recipe.model, outputs, view=view, probes=_two_texts(training))
-    if callable(dpath):
-        dpath = dpath() if worker.first else Path()
-    dpath = Path(worker.agree(str(dpath)))
-    announce(f"run {dpath}; if it is interrupted, go on with: isotherm train grounding --resume {dpath}")
+    dpath = agreed_folder(dpath, "grounding", worker=worker, say=announce)
     data, other = _cached(
         recipe, training, validation, side, cache_dpath or dpath.parent / ".cache", worker, skip_bad, announce
     )
@@ -152,25 +147,16 @@ def train_run(
         on_validation(step, figures)
         return figures
 
-    with (
-        recipe.tracking.tracker(dpath, recipe.deciding()) if worker.first else NoTracker() as tracker,
-        folder.started(
-            "train",
-            command=command,
-            write=worker.first,
-            start={
-                "revision": git_revision(),
-                "threads": torch.get_num_threads(),
-                "device": str(worker.device),
-                "processes": worker.world,
-            },
-            recipe="grounding",
-            root=str(root.resolve()),
-            tracking=asdict(recipe.tracking),
-            instruction_change=model.instruction_change,
-        ),
-    ):
-        folder.also = tracker.log
+    with started_run(
+        folder,
+        "grounding",
+        tracking=recipe.tracking,
+        recipe=recipe.deciding(),
+        worker=worker,
+        root=root,
+        command=command,
+        instruction_change=model.instruction_change,
+    ) as tracker:
         shown = AugmentedData(data, recipe.training.augmentation, side=side)
         cells = map_size(model, side=side, views=training.views)
         task = GroundingTask(recipe.training, model, shown, outputs, cells=cells)
