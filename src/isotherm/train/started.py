@@ -1,4 +1,4 @@
-"""What is around every training: a folder that all its processes agree on, its record, and a tracker that is finished."""
+"""What is around every training: a folder that its processes agree on, its record, a tracker that is finished."""
 
 from __future__ import annotations
 
