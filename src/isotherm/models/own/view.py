@@ -88,6 +88,13 @@ def wrap(
         over: which of several inputs the map lies over, from 0.
         example: what the module is tried with in place of a black picture: a tensor (1, c, h, w) as it eats them, or
             several inputs in a tuple; :func:`isotherm.explain` gives what it explains.
+        findings: of a detector: what it puts out -> its candidates, a dict with ``boxes`` (b, n, 4), x0, y0, x1, y1 in
+            pixels of the input, and ``logits`` (b, n, k); ``classes``, ``confidence`` and ``objectness`` (b, n) where
+            it has them. Or a list of b dicts without the first dimension, of what the model itself has chosen.
+        confidence: least confidence of a finding; 0.25 unless given.
+        overlap: IoU beyond which two findings of a class are one; 0.5 unless given.
+        takes: what a plain function is given, ``tensors`` (b, c, h, w) or ``pictures``, a list of arrays (h, w, 3) of
+            bytes, of 224 pixels on the shorter side unless ``size`` says another.
 
     Raises:
         AdapterError: the module cannot be run on such an input.
