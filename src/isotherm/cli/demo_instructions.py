@@ -21,6 +21,7 @@ from isotherm.draw import ReportEntry, save_picture
 from isotherm.grounding.answer import GroundingAnswer
 from isotherm.grounding.space import lift_heatmaps
 from isotherm.heatmap import Heatmap
+from isotherm.runs.file import to_json
 from isotherm.runs.record import Run
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
 from isotherm.train.grounding.pictures import draw_answer
@@ -93,7 +94,9 @@ def _lifted(
         for name, view in axes.items()
     ]
     content = {"text": instruction.text, "bounds": BOUNDS, "views": views}
-    record.fpath(f"table-{number}-views.json", ".json").write_text(json.dumps(content, indent=1))
+    record.fpath(f"table-{number}-views.json", ".json").write_text(
+        json.dumps(to_json(content), indent=1, allow_nan=False)
+    )
     truth = torch.tensor(instruction.point)
     off_cm = 100 * float((lifted.xyz - truth).norm())
     x, y, z = (100 * lifted.xyz).tolist()

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from isotherm.cli.console import visible
 from isotherm.cli.options import Runs
+from isotherm.runs.file import to_json
 from isotherm.runs.read import RunList, list_runs
 
 NUMBERS = ("done", "failed", "seconds")
@@ -23,7 +24,7 @@ NUMBERS = ("done", "failed", "seconds")
 def run(options: Runs, arguments: Sequence[str]) -> int:
     runs = list_runs(options.dpath)
     if options.json:
-        print(json.dumps(plain(runs), indent=1))
+        print(json.dumps(to_json(plain(runs)), indent=1, allow_nan=False))
         return 0
     if len(runs):
         # where lines go on to another program, none is cut

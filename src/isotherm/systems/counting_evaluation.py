@@ -110,7 +110,7 @@ def evaluate_counting(
         rest = {k: v for k, v in recipe.items() if k != "evaluation"}
         results: dict[str, Any] = to_json({"format": FORMAT, **rest, "command": command, **summarised(rows)})
         with atomic_write(folder.dpath / RESULTS) as file:
-            file.write(json.dumps(results, indent=1).encode())
+            file.write(json.dumps(to_json(results), indent=1, allow_nan=False).encode())
     return results
 
 
@@ -193,7 +193,7 @@ def read_rows(fpath: Path) -> list[dict[str, Any]]:
 def append_row(fpath: Path, row: Mapping[str, Any]) -> None:
     """One more line, on disk when this returns."""
     assert all(not isinstance(v, float) or math.isfinite(v) for v in row.values())
-    data = json.dumps(to_json(row), ensure_ascii=False).encode() + b"\n"
+    data = json.dumps(to_json(row), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     with fpath.open("ab") as file:
         file.write(data)
         file.flush()

@@ -210,7 +210,7 @@ def open_run(where: str | Path) -> tuple[TrainedKeypoints, str]:
 def write_evaluation(judged: Judged, fpath: Path, **facts: Any) -> None:
     """The report as JSON."""
     with atomic_write(fpath) as file:
-        file.write(json.dumps(to_json({**facts, **judged.to_json()}), indent=1).encode())
+        file.write(json.dumps(to_json({**facts, **judged.to_json()}), indent=1, allow_nan=False).encode())
 
 
 def _cached(

@@ -150,7 +150,7 @@ def train_shipped(
                     "made_with": made_with(*seconds),
                 }
                 with atomic_write(dpath / EVALUATION) as file:
-                    file.write((json.dumps(to_json(results), indent=1) + "\n").encode())
+                    file.write((json.dumps(to_json(results), indent=1, allow_nan=False) + "\n").encode())
                 if folder.left is None:
                     folder.checkpoint.unlink(missing_ok=True)
         worker.agree("measured")
@@ -183,7 +183,7 @@ def ship(recipe: ShippedRecipe, out: Path, *, say: Say = silent) -> dict[str, An
             shutil.copyfileobj(weights, file)
         facts = {**to_json(recipe.deciding()), **facts, "sha256": hashlib.sha256(out.read_bytes()).hexdigest()}
         with atomic_write(out.with_suffix(".json")) as file:
-            file.write((json.dumps(facts, indent=1) + "\n").encode())
+            file.write((json.dumps(to_json(facts), indent=1, allow_nan=False) + "\n").encode())
     return facts
 
 
@@ -193,7 +193,7 @@ def command_of(recipe: ShippedRecipe, out: Path) -> str:
     seed = changed.pop("training.seed", 0)
     words = ["isotherm", "train", recipe.name, "--seed", str(seed), "--threads", str(torch.get_num_threads())]
     for path, value in changed.items():
-        words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
+        words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value, allow_nan=False)}"]
     return shlex.join([*words, "--out", out.name])
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from isotherm.jobs.predict.keypoints import run
+from isotherm.jobs.predict.keypoints import described, run
 from isotherm.jobs.predict.keypoints_options import PredictKeypointsJob
+from isotherm.points import Points
 from isotherm.runs.read import list_runs, read_items, read_run
 from rigs.dots import dots, untrained
 from rigs.reporters import Listening
@@ -64,3 +67,13 @@ def test_a_job_that_is_cancelled_before_it_begins_predicts_nothing_and_says_so(p
     summary = run(job(), reporter, opened=opened())
     assert (summary.status, summary.done, reporter.items) == ("cancelled", 0, [])
     assert json.loads((summary.dpath / "points.json").read_text())["pictures"] == []
+
+
+def test_a_line_whose_end_is_nowhere_has_no_length_and_no_nan():
+    trained = replace(untrained(), lines={"body": (0, 1)})
+    points = Points(torch.tensor([[[1.0, 2.0], [float("nan"), float("nan")]]]))
+    facts = described(trained, points, 10.0)
+    assert json.loads(json.dumps(facts, allow_nan=False)) == {
+        "points": {"red": {"x": 1.0, "y": 2.0}, "green": {"x": None, "y": None}},
+        "lines": {"body": {"px": None, "cm": None}},
+    }

@@ -52,7 +52,7 @@ class Beside:
             np.lib.format.write_array(file, np.ascontiguousarray(getattr(self, name), kind), allow_pickle=False)
             yield f"{name}.npy", file.getvalue()
         header = {"format": FORMAT, "size": list(self.size), "scale": self.scale, "video": self.video}
-        yield HEADER, json.dumps(header).encode()
+        yield HEADER, json.dumps(header, allow_nan=False).encode()
 
 
 def beside_in_archive(path: Path, archive: zipfile.ZipFile, count: int) -> Beside | None:

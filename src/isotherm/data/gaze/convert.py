@@ -251,7 +251,7 @@ def _begun(part: Path, source: GazeStore, plan: MapPlan, grows: str, overwrite: 
 
 def _note(part: Path, source: GazeStore, plan: MapPlan, done: int, *, moved: bool = False) -> None:
     with atomic_write(part / "plan.json") as file:
-        file.write(json.dumps({**_identity(source, plan), "done": done, "moved": moved}).encode())
+        file.write(json.dumps({**_identity(source, plan), "done": done, "moved": moved}, allow_nan=False).encode())
 
 
 def _tidied(part: Path) -> None:

@@ -69,7 +69,7 @@ def write_points(recording: GazeRecording, fpath: str | os.PathLike[str], *, vid
     values = (recording.time_s, *recording.xy.T, recording.state, recording.confidence)
     columns = {name: value.astype(kind) for (name, kind), value in zip(COLUMNS.items(), values, strict=True)}
     header = sealed(header, *(np.ascontiguousarray(column).tobytes() for column in columns.values()))
-    table = arrow.table(columns).replace_schema_metadata({KEY: json.dumps(header).encode()})
+    table = arrow.table(columns).replace_schema_metadata({KEY: json.dumps(header, allow_nan=False).encode()})
     whole = io.BytesIO()
     parquet.write_table(table, whole, compression="zstd", write_page_checksum=True)
     with atomic_write(fpath) as file:

@@ -75,7 +75,7 @@ def check_listed(folder: Path, files: Mapping[str, Any]) -> None:
 
 
 def _digest(header: Mapping[str, Any], parts: tuple[bytes, ...]) -> str:
-    whole = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    whole = hashlib.sha256(json.dumps(dict(header), sort_keys=True, allow_nan=False).encode())
     for part in parts:
         whole.update(part)
     return whole.hexdigest()

@@ -21,6 +21,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
 from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress, silent
+from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
 from isotherm.systems.vlm_counting import CountResult, count
 from isotherm.vlm.view import LanguageView
@@ -105,7 +106,7 @@ def run(
             "doubts": {of["picture"]: of["doubts"] for of in results if of["doubts"]},
         }
         with atomic_write(record.dpath / "counts.json") as file:
-            file.write(json.dumps(summed, indent=1).encode())
+            file.write(json.dumps(to_json(summed), indent=1, allow_nan=False).encode())
         return record.finish(status)
 
 
@@ -116,7 +117,7 @@ def _write(answer: CountResult, item: Item, record: Run, reporter: Reporter, com
     maps = [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in answer.maps]
     facts = {"picture": item.name, "source": item.source, **answer.to_json(), "command": command}
     with atomic_write(record.fpath(item.name, ".json")) as file:
-        file.write(json.dumps(facts, indent=1).encode())
+        file.write(json.dumps(to_json(facts), indent=1, allow_nan=False).encode())
     line = record.done(
         item.name,
         source=item.source,

@@ -18,7 +18,7 @@ from isotherm.jobs.count.choices import config_of, counting_view
 from isotherm.jobs.evaluate.fsc147_options import EvalFsc147Job
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
-from isotherm.runs.file import RunFile, ending
+from isotherm.runs.file import RunFile, ending, to_json
 from isotherm.systems.counting_evaluation import RESULTS, evaluate_counting
 from isotherm.vlm.choose import token_methods
 from isotherm.vlm.view import LanguageView
@@ -75,7 +75,7 @@ def run(
             judged.append(judge(options.out / _name(strategy, method), strategy, method))
         results = {"format": TABLE_FORMAT, "model": view.name, "data": data, "command": line, "ways": judged}
         with atomic_write(options.out / RESULTS) as file:
-            file.write(json.dumps(results, indent=1).encode())
+            file.write(json.dumps(to_json(results), indent=1, allow_nan=False).encode())
     return results
 
 

@@ -130,7 +130,7 @@ def run(
             "notes": notes,
         }
         with atomic_write(record.dpath / "evaluation.json") as file:
-            file.write(json.dumps(to_json(content), indent=1).encode())
+            file.write(json.dumps(to_json(content), indent=1, allow_nan=False).encode())
         return GazeEvaluation(table, model, notes, record.finish())
 
 

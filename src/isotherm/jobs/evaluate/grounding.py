@@ -103,7 +103,7 @@ def run(
             "report": report.to_json(),
         }
         with atomic_write(record.dpath / "evaluation.json") as file:
-            file.write(json.dumps(to_json(facts), indent=1).encode())
+            file.write(json.dumps(to_json(facts), indent=1, allow_nan=False).encode())
         _write_rows(judged, data, record.dpath / "places.csv")
         if options.extremes:
             write_extremes(judged, data, trained, record.dpath / "pictures", count=options.extremes, command=line)

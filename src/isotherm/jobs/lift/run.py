@@ -27,6 +27,7 @@ from isotherm.jobs.lift.options import LiftJob
 from isotherm.jobs.predict.grounding import doubts
 from isotherm.jobs.reporter import Reporter
 from isotherm.points import Points
+from isotherm.runs.file import to_json
 from isotherm.runs.record import Run
 from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
@@ -136,7 +137,7 @@ def run(
                 np.savez(file, features=read, views=np.array([view.name for view in scene.views]))
         whole = {"model": which, "command": shlex.join(words), **facts}
         with atomic_write(record.dpath / "point.json") as file:
-            file.write(json.dumps(whole, indent=1).encode())
+            file.write(json.dumps(to_json(whole), indent=1, allow_nan=False).encode())
         record.finish()
         place_in_space = LiftedPlace(record.dpath, lifted, whole)
         if not facts["answered"]:

@@ -23,6 +23,7 @@ from isotherm.grounding.answer import GroundingAnswer
 from isotherm.jobs.predict.grounding_options import PredictGroundingJob
 from isotherm.jobs.reporter import Reporter
 from isotherm.progress import Progress
+from isotherm.runs.file import to_json
 from isotherm.runs.record import Run, Summary
 from isotherm.train.devices import chosen_device
 from isotherm.train.grounding.build import TrainedGrounding, open_grounding
@@ -109,7 +110,7 @@ def run(
             "pictures": results,
         }
         with atomic_write(record.dpath / "places.json") as file:
-            file.write(json.dumps(whole, indent=1).encode())
+            file.write(json.dumps(to_json(whole), indent=1, allow_nan=False).encode())
         if features:
             with atomic_write(record.dpath / "features.npz") as file:
                 np.savez(file, **features)  # type: ignore[arg-type]

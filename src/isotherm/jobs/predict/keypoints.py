@@ -95,6 +95,7 @@ def run(
                         "pictures": results,
                     },
                     indent=1,
+                    allow_nan=False,
                 ).encode()
             )
         return record.finish(status)
@@ -128,10 +129,13 @@ def described(trained: TrainedKeypoints, predicted: Points, px_per_cm: float | N
             points[name]["score"] = _number(predicted.score[0, i])
         if predicted.covariance is not None:
             points[name]["covariance"] = [[_number(v) for v in row] for row in predicted.covariance[0, i]]
-    lines = {}
+    lines: dict[str, dict[str, float | None]] = {}
     for name, (a, b) in trained.lines.items():
         length = float(torch.linalg.vector_norm(xy[a] - xy[b]))
-        lines[name] = {"px": round(length, 3), **({"cm": round(length / px_per_cm, 5)} if px_per_cm else {})}
+        if math.isfinite(length):
+            lines[name] = {"px": round(length, 3), **({"cm": round(length / px_per_cm, 5)} if px_per_cm else {})}
+        else:  # an end of it is nowhere
+            lines[name] = {"px": None, **({"cm": None} if px_per_cm else {})}
     return {"points": points, **({"lines": lines} if lines else {})}
 
 
@@ -139,6 +143,7 @@ def _title(name: str, facts: dict[str, Any]) -> str:
     lines = [
         f"{line} {length['cm']:.3f} cm" if "cm" in length else f"{line} {length['px']:.1f} px"
         for line, length in facts.get("lines", {}).items()
+        if length["px"] is not None
     ]
     return "  ·  ".join([name, *lines])
 

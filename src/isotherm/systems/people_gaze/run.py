@@ -178,7 +178,7 @@ def predict_gaze(
                 "frames_looked_at": len(index),
             }
             facts["people"] = [_described(person) for person in people]
-            file.write(json.dumps(to_json(facts), indent=1).encode())
+            file.write(json.dumps(to_json(facts), indent=1, allow_nan=False).encode())
     return PeopleGaze(folder.dpath, people, len(index), film)
 
 

@@ -199,7 +199,7 @@ def write_ablation(results: Sequence[ArmResult], seeds: Sequence[int], fpath: Pa
         for r in results
     ]
     with atomic_write(fpath) as file:
-        file.write(json.dumps(to_json({"seeds": list(seeds), "rows": rows}), indent=1).encode())
+        file.write(json.dumps(to_json({"seeds": list(seeds), "rows": rows}), indent=1, allow_nan=False).encode())
 
 
 def parts_of(result: ArmResult) -> list[str]:

@@ -62,7 +62,7 @@ def judge_run(
             _, figures = best_probe(answers, recipe.recall_k)
             tracker.log({"step": 0, **{f"validation {name}": value for name, value in figures.items()}})
             with atomic_write(judged / "evaluation.json") as out:
-                out.write(json.dumps(to_json({**trained.facts, **figures}), indent=1).encode())
+                out.write(json.dumps(to_json({**trained.facts, **figures}), indent=1, allow_nan=False).encode())
             say(f"{fpath}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     except BaseException as error:
         status = ending(type(error), error)

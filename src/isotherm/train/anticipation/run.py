@@ -159,7 +159,7 @@ def train_run(
             _, figures = best_probe(answers, recipe.recall_k)
             with atomic_write(dpath / EVALUATION) as file:
                 facts = {name: value for name, value in best.facts.items() if name != "classes"}
-                file.write(json.dumps(to_json({**facts, **figures}), indent=1).encode())
+                file.write(json.dumps(to_json({**facts, **figures}), indent=1, allow_nan=False).encode())
         if worker.first:
             folder.write_parquet()
     return best

@@ -166,7 +166,7 @@ def train_run(
             judged = judge_maps(maps_of(best.model, other, best, batch=recipe.training.batch), best.calibration)
             facts = {**judged.to_json(), **asdict(best.calibration)}
             with atomic_write(dpath / "evaluation.json") as file:
-                file.write(json.dumps(to_json(facts), indent=1).encode())
+                file.write(json.dumps(to_json(facts), indent=1, allow_nan=False).encode())
             for fpath in write_extremes(judged, other, best, dpath / "pictures", count=EXTREMES, command=command):
                 tracker.picture(fpath.stem, _rgb(fpath), recipe.training.steps)
         elif worker.first:
