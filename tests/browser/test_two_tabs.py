@@ -72,6 +72,24 @@ def test_what_is_said_in_two_tabs_is_all_kept(tabs, studio, run):
     assert facts["note"] == "Seen here.\nSeen there."
 
 
+@pytest.mark.parametrize("moment", ["while it is written", "while it is sent"])
+def test_a_note_is_kept_where_the_page_goes_away_at_once(page_of, studio, run, moment):
+    desk = StudioPage(page_of(path=f"/#run={run}"))
+    desk.shown("scene-4")
+    desk.page.route(f"**/api/runs/{run}", lambda route: route.continue_() if route.request.method == "PATCH" else None)
+    keep(desk).get_by_role("textbox", name="Note").fill(moment)
+    if moment == "while it is sent":
+        with desk.page.expect_request(f"**/api/runs/{run}"):  # which is never answered
+            keep(desk).get_by_role("textbox", name="Note").blur()
+    desk.page.goto("about:blank")
+    with studio.client() as client:
+        for _ in range(50):
+            if (note := client.get(f"/api/runs/{run}").json()["note"]) == moment:
+                break
+            desk.page.wait_for_timeout(100)
+    assert note == moment
+
+
 def test_a_run_that_was_deleted_in_another_tab_is_said_to_be_gone(tabs, run):
     first, second = tabs
     keep(second).get_by_role("button", name="Delete…").click()

@@ -1,5 +1,5 @@
 /* "Keep": what people say about a run (star, tags, note, drawn marks), and ways to take it along. */
-import { get, send } from "./api.js";
+import { get, request, send } from "./api.js";
 import { confirmed, copyable, doing, el, fail, say } from "./dom.js";
 import { codeOf, exportsOf } from "./exports.js";
 import { together } from "./together.js";
@@ -17,6 +17,9 @@ export class Remarks {
     this.waiting = 0;
     /** @type {Promise<unknown>} */
     this.changes = Promise.resolve();
+    /** @type {{run: any, note: string} | null} */
+    this.unsent = null; // a note that is on its way
+    addEventListener("pagehide", () => this.leave());
     this.mapped = false; // whether the picture that is shown has a map
     this.size = { w: 1, h: 1 }; // of the picture that is shown
     /** @type {{close: () => void} | null} */
@@ -131,8 +134,9 @@ export class Remarks {
     clearTimeout(this.waiting);
     this.waiting = 0;
     const { run } = this;
-    const mine = this.note.value;
+    const mine = this.note.value, unsent = { run, note: mine };
     if (mine === run.note) return;
+    this.unsent = unsent;
     try {
       await this.patch({ note: mine }, run);
       if (run !== this.run) return;
@@ -140,7 +144,17 @@ export class Remarks {
       this.kept.textContent = run.note === mine ? "kept" : "kept, below another note";
     } catch (error) {
       fail(error);
+    } finally {
+      if (this.unsent === unsent) this.unsent = null;
     }
+  }
+
+  /** The page goes away: a note that is on its way, or not sent yet, is sent by the browser itself, which needs no page for that. */
+  leave() {
+    const last = this.waiting ? { run: this.run, note: this.note.value } : this.unsent;
+    if (!last || last.note === last.run.note) return;
+    const { run, note } = last;
+    void request(`/api/runs/${run.id}`, { method: "PATCH", keepalive: true, headers: { "content-type": "application/json" }, body: JSON.stringify({ note }) }).catch(() => {});
   }
 
   /** @param {boolean} [drawing] false: only show them */
