@@ -27,8 +27,11 @@ import numpy as np
 import pytest
 import torch
 
+import checker
 from rigs.browser import SCREENSHOTS
 from rigs.programs import unskipped
+
+checker.install()  # before anything of isotherm is imported
 
 torch.set_num_threads(1)
 
