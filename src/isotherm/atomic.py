@@ -47,9 +47,8 @@ def atomic_write(fpath: str | os.PathLike[str], *, replace: bool = True, durable
             _claim(temporary, fpath)
     except BaseException as error:
         os.unlink(temporary)
-        if (
-            isinstance(error, OSError) and error.filename is None
-        ):  # a full disk does not say whose bytes it did not take
+        # a full disk does not say whose bytes it did not take; an error in words of its own would lose them
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(fpath)
         raise
 
