@@ -14,20 +14,12 @@ from isotherm import explain, open_model, view_of
 from isotherm.errors import AdapterError, MethodError, MissingExtraError, OptionError
 from isotherm.methods import DRISE, RISE, Occlusion
 from isotherm.models.own.black_box import as_tensors, joined
+from rigs.onnx_network import network, onnx_file
 
 FED = dict(size=64, mean=(0.0,) * 3, std=(1.0,) * 3, geometry="squash")
 PICTURE = np.zeros((64, 64, 3), np.uint8)
 PICTURE[8:24, 40:56] = 255
 QUICK = RISE(masks=300, grid=6)
-
-
-def network() -> nn.Module:
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.abs_()
-    return net.eval()
 
 
 def scripted():
@@ -60,30 +52,6 @@ def function():
 
 def by_numpy(x):
     return x.numpy(force=True).mean((2, 3))
-
-
-def onnx_file(folder, rows="b"):
-    onnx = pytest.importorskip("onnx", reason="nothing that writes ONNX is installed")
-    helper, numpy_helper = onnx.helper, onnx.numpy_helper
-    state = {name: t.numpy() for name, t in network().state_dict().items()}
-    nodes = [
-        helper.make_node("Conv", ["x", "cw", "cb"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["a"], ["r"]),
-        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
-        helper.make_node("Flatten", ["p"], ["f"]),
-        helper.make_node("Gemm", ["f", "lw", "lb"], ["y"], transB=1),
-    ]
-    initial = zip(("cw", "cb", "lw", "lb"), ("0.weight", "0.bias", "4.weight", "4.bias"), strict=True)
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [rows, 3, 64, 64])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [rows, 3])],
-        [numpy_helper.from_array(state[name], short) for short, name in initial],
-    )
-    fpath = folder / "net.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), fpath)
-    return fpath
 
 
 def strongest(heatmap) -> tuple[float, float]:
