@@ -156,3 +156,28 @@ def test_weights_that_do_not_fit_are_refused(fpath, tmp_path):
     torch.save({"target_encoder": encoder, "predictor": predictor}, tmp_path / "b.pt")
     with pytest.raises(WeightsError, match="without a gap"):
         load_original(make_vjepa2(SETTINGS, seed=0), tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "shape", "words"),
+    [
+        (
+            0,
+            "blocks.1.attn.qkv.weight",
+            (1, D),
+            r"blocks\.1\.attn\.qkv\.weight has the shape \[1, 24\]; expected queries",
+        ),
+        (0, "blocks.1.attn.qkv.bias", (), r"blocks\.1\.attn\.qkv\.bias has the shape \[\]"),
+        (0, "blocks.0.mlp.fc1.weight", (3, 5), r"target_encoder: .*layer\.0\.mlp\.fc1\.weight.*\[3, 5\]"),
+        (0, "patch_embed.proj.weight", (D, 3, 2, 8, 8), r"target_encoder: .*proj\.weight.*\[24, 3, 2, 8, 8\]"),
+        (1, "mask_tokens.1", (1, 1, P + 1), r"mask tokens have the shapes \[\(1, 1, 12\), \(1, 1, 13\)\]"),
+        (1, "predictor_proj.weight", (3, 5), r"predictor: .*proj\.weight.*\[3, 5\]"),
+    ],
+)
+def test_a_weight_of_another_shape_is_named(tmp_path, part, key, shape, words):
+    states = [dict(state) for state in original_state()]
+    assert key in states[part]
+    states[part][key] = torch.zeros(shape)
+    torch.save({"target_encoder": states[0], "predictor": states[1]}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=words):
+        load_original(make_vjepa2(SETTINGS, seed=0), tmp_path / "a.pt")

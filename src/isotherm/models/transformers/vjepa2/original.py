@@ -81,6 +81,9 @@ def predictor_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if tokens:
         if sorted(tokens) != list(range(len(tokens))):
             raise WeightsError(f"there are mask tokens {sorted(tokens)}; expected them from 0 on, without a gap")
+        shapes = {tuple(token.shape) for token in tokens.values()}
+        if len(shapes) > 1:
+            raise WeightsError(f"the mask tokens have the shapes {sorted(shapes)}; expected one shape")
         renamed["embeddings.mask_tokens"] = torch.stack([tokens[i] for i in range(len(tokens))])
     return renamed
 
@@ -104,6 +107,10 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         inner = block[2].replace("attn.", "attention.", 1)
         if inner.startswith("attention.qkv."):
+            if value.ndim == 0 or value.shape[0] % 3:
+                raise WeightsError(
+                    f"{wrapped} has the shape {list(value.shape)}; expected queries, keys and values below each other, a third of its rows each"
+                )
             kind = inner.removeprefix("attention.qkv.")
             for part, piece in zip(QKV, value.chunk(3), strict=True):
                 renamed[f"layer.{block[1]}.attention.{part}.{kind}"] = piece
