@@ -151,3 +151,21 @@ def test_saving_elsewhere_says_what_to_do(tmp_path):
         heatmap().save(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="no heatmap file"):
         Heatmap.load(tmp_path / "none.npz")
+
+
+class Running:
+    """What runs code where somebody unpickles it."""
+
+    def __init__(self, fpath):
+        self.fpath = fpath
+
+    def __reduce__(self):
+        return open, (str(self.fpath), "w")
+
+
+def test_nothing_runs_while_an_array_is_read(tmp_path):
+    mark = tmp_path / "it ran"
+    (tmp_path / "a.npz").write_bytes(npz(header=np.array([Running(mark)], dtype=object)))
+    with pytest.raises(InputError):
+        Heatmap.load(tmp_path / "a.npz")
+    assert not mark.exists()
