@@ -124,6 +124,21 @@ def test_the_surest_family_reads_a_model_and_among_equals_another_package(regist
     assert family_of_name("timm:resnet50")[0].name == "timm"
 
 
+def test_a_family_is_not_asked_where_another_one_is_as_sure(registered):
+    asked: list[object] = []
+    registered(unsure=Family(name="unsure", matches=asked.append, load=view_stub, surest_name=Fit.LIKELY))
+    assert family_of_name("resnet18")[0].name == "torchvision"
+    assert asked == []
+    assert family_of_name("vit_tiny_patch16_224")[0].name == "timm"
+    assert asked == ["vit_tiny_patch16_224"]
+
+
+def test_timm_stays_unimported_where_torchvision_knows_the_name():
+    code = "import sys; from isotherm.models.choose import family_of_name as f; print(f('resnet50')[0].name, 'timm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["torchvision", "False"]
+
+
 def test_a_module_of_ones_own_is_read_by_its_family_before_the_general_one(registered):
     class Mine(nn.Module):
         pass

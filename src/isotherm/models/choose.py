@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -180,12 +180,16 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
     were installed on purpose.
     """
     surest: tuple[Family, Match] | None = None
-    for family in families().values():
+    asked: Iterable[Family] = families().values()
+    if isinstance(model, str):
+        asked = sorted(asked, key=lambda family: -family.surest_name)  # keeps the order of equals
+    for family in asked:
+        most = family.surest_name if isinstance(model, str) else Fit.OWN
+        if surest is not None and surest[1].fit >= most:
+            break  # neither this one nor those behind it can be surer
         match = _match(family, model)
         if match is not None and (surest is None or match.fit > surest[1].fit):
             surest = family, match
-        if surest is not None and surest[1].fit == Fit.OWN:
-            break  # nobody can be surer
     match = OWN.matches(model)
     if match is not None and (surest is None or match.fit > surest[1].fit):
         return OWN, match

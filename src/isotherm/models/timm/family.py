@@ -29,4 +29,5 @@ FAMILY = Family(
     package="timm",
     extra="models",
     names=names,
+    surest_name=Fit.LIKELY,
 )
