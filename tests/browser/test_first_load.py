@@ -29,4 +29,6 @@ def test_the_first_load_is_small(page_of, example):
     assert len(own) <= MOST_REQUESTS, [one.url for one in own]
     sizes = {one.url: one.sizes()["responseBodySize"] for one in own}
     assert sum(sizes.values()) <= MOST_BYTES, sizes
+    history = next(one.response() for one in own if "/api/runs?" in one.url)
+    assert history.headers["content-encoding"] == "gzip"  # it grows with its runs
     assert any(OF_THE_EXAMPLE.search(one.url) for one in watched.requests)

@@ -170,6 +170,7 @@ EVERYTHING = [
         data=Path("refs.json"),
         images=Path("i"),
         instances=Path("instances.json"),
+        split="testA",
         model="google/paligemma-3b-pt-224",
         language="lora",
         conditioning="text_query",

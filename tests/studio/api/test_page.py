@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from isotherm.draw.page_script import ScriptError, module_text
-from isotherm.studio.api.page import SMALL, _answer
+from isotherm.studio.api.packed import SMALL
+from isotherm.studio.api.page import _answer
 from isotherm.studio.page_files import PageFile, joined, page_files
 from rigs.programs import NODE, needs
 

@@ -8,17 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from fastapi import Path as PathParameter
 
+from isotherm.studio.api.packed import Encodings, packed_answer
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.page_files import PageFile, page_files, viewer_files
 from isotherm.studio.store.blobs import NotThere
 from isotherm.studio.studio import Studio
 
-SMALL = 512
-"""Bytes below which compressing is not worth it."""
-
 Name = Annotated[str, PathParameter(max_length=80, examples=["main.js"])]
 Tag = Annotated[str | None, Header(alias="if-none-match", max_length=4000, include_in_schema=False)]
-Encodings = Annotated[str | None, Header(alias="accept-encoding", max_length=400, include_in_schema=False)]
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"*/*": {}}},
     304: {"description": "The browser has it."},
@@ -60,16 +57,3 @@ def _answer(files: Mapping[str, PageFile], name: str, tag: str | None, encodings
     if tag is not None and file.tag in tag:
         return Response(status_code=304, headers=headers)
     return packed_answer(file, encodings, headers)
-
-
-def packed_answer(file: PageFile, encodings: str | None, headers: Mapping[str, str]) -> Response:
-    """What is in a file, as gzip where that is taken and the file is large.
-
-    Args:
-        file: ready to be sent.
-        encodings: that are taken.
-        headers: of the answer.
-    """
-    if encodings and "gzip" in encodings and len(file.content) > SMALL:
-        return Response(file.packed, media_type=file.kind, headers={**headers, "content-encoding": "gzip"})
-    return Response(file.content, media_type=file.kind, headers=dict(headers))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from isotherm.errors import OptionError
 from isotherm.studio.api.examples import RUN, RUN_ID, answered
 from isotherm.studio.api.ids import Id
+from isotherm.studio.api.packed import Encodings, packed_json
 from isotherm.studio.api.plain import DESCRIBED, Options
 from isotherm.studio.api.refusals import Refused, refusals
 from isotherm.studio.store.blobs import NotThere
@@ -78,6 +79,7 @@ def routes(studio: Studio) -> APIRouter:
         order: Literal["newest", "oldest"] = "newest",
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         after: Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,20}(\.[0-9]{1,20})?:[0-9a-f]{32}$")] = None,
+        accept_encoding: Encodings = None,
     ) -> Response:
         """A page of the history; ``next`` is the ``after`` of the page that follows, null at the end."""
         moment, _, run_id = after.partition(":") if after else ("", "", "")
@@ -98,7 +100,7 @@ def routes(studio: Studio) -> APIRouter:
             )
         )
         following = None if page.next is None else f"{page.next[0]!r}:{page.next[1]}"
-        return JSONResponse({"runs": [run.to_json() for run in page.runs], "next": following})
+        return packed_json({"runs": [run.to_json() for run in page.runs], "next": following}, accept_encoding)
 
     @router.get("/api/choices", responses={**answered(CHOICES), **refusals()})
     def choices() -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, get_args, get_type_hints
 
 from fastapi import APIRouter
@@ -12,11 +11,10 @@ from isotherm.draw.page_settings import page_settings
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.studio.api import live, videos
 from isotherm.studio.api.examples import STATE, answered
-from isotherm.studio.api.page import Encodings, packed_answer
+from isotherm.studio.api.packed import Encodings, packed_json
 from isotherm.studio.api.pictures import MOST_BYTES
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.api.runs import MOST_PICTURES
-from isotherm.studio.page_files import PageFile
 from isotherm.studio.samples import samples
 from isotherm.studio.studio import Studio
 from isotherm.version import __version__
@@ -48,7 +46,6 @@ def routes(studio: Studio) -> APIRouter:
             "trust": list(get_args(get_type_hints(ExplainJob)["trust"])),
             **studio.facts,
         }
-        file = PageFile(json.dumps(facts).encode(), "application/json")
-        return packed_answer(file, accept_encoding, {"vary": "accept-encoding"})
+        return packed_json(facts, accept_encoding)
 
     return router
