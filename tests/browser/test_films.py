@@ -42,9 +42,9 @@ def take_video(desk: StudioPage, clip) -> None:
     expect(desk.taken).to_have_count(1)
 
 
-def ask(desk: StudioPage, *, check: str, seed: int) -> None:
-    """Ask the detector about what is in the tray."""
-    desk.choose("Model", "detector")
+def ask(desk: StudioPage, *, check: str, seed: int, model: str = "detector") -> None:
+    """Ask a shipped model about what is in the tray."""
+    desk.choose("Model", model)
     desk.more()
     desk.choose("Check", check)
     desk.page.get_by_label("Seed", exact=True).fill(str(seed))
@@ -98,7 +98,7 @@ def test_a_heatmap_video_is_watched_over_a_reload_to_its_end(page_of, tmp_path):
     desk = StudioPage(page_of())
     clip = scene_clip(tmp_path / "watched.mp4", frames=12)
     take_video(desk, clip)
-    ask(desk, check="full", seed=302)
+    ask(desk, check="fast", seed=302, model="scenes")
     desk.page.wait_for_function("() => told.some(([line]) => /^Explaining [2-9] of 12/.test(line))", timeout=RUN_MS)
     before = frames_done(desk)
     desk.page.reload()
@@ -115,7 +115,7 @@ def test_a_heatmap_video_is_watched_over_a_reload_to_its_end(page_of, tmp_path):
 def test_a_heatmap_video_that_is_cancelled_keeps_the_frames_that_were_done(page_of, studio, tmp_path):
     desk = StudioPage(page_of())
     take_video(desk, scene_clip(tmp_path / "ended.mp4", frames=40))
-    ask(desk, check="full", seed=303)
+    ask(desk, check="fast", seed=303, model="scenes")
     desk.page.wait_for_function("() => told.some(([line]) => /^Explaining [3-9] of 40/.test(line))", timeout=RUN_MS)
     desk.page.locator("#work").get_by_role("button", name=re.compile("^Cancel")).click()
     desk.page.locator("#work li").wait_for(state="detached", timeout=RUN_MS)

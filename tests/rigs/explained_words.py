@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,12 +24,13 @@ SHOWN = """() => {
         (parent.closest(".term") ? later : texts).push({text: node.data, near: near.filter(seen).map((one) => one.title)});
     }
     const buttons = [...document.querySelectorAll("button.what, button.term-word")].filter(seen);
-    return {
+    return JSON.stringify({
         texts: [...texts, ...later],
         buttons: buttons.map((one) => ({name: one.getAttribute("aria-label"), title: one.title, focusable: one.tabIndex === 0})),
-    };
+    });
 }"""
-"""What can be read and is the page's own, each with the explanations that stand at it or beside it."""
+"""What can be read and is the page's own, each with the explanations that stand at it or beside it; as JSON, as Playwright takes
+values over one by one."""
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Words:
     def faults(self) -> list[str]:
         """What is wrong now: words that are not explained where they first appear, and explanations that are not there
         for the first appearance of a word."""
-        page = self.page.evaluate(SHOWN)
+        page = json.loads(self.page.evaluate(SHOWN))
         first: dict[str, dict] = {}
         for piece in page["texts"]:
             for word in self.words_in(piece["text"]):
