@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -19,10 +20,15 @@ def ablation(tmp_path_factory):
         patch.syspath_prepend(ROOT)
         gaze = importlib.import_module("bench.gaze")
     plan = gaze.subset(tmp_path_factory.mktemp("gaze"))
-    for job in plan.left():
-        plan.train(*job)
-    assert not plan.left()
-    return gaze, plan, plan.judged()
+    # the other tests of training check its shapes; four hundred steps of it take a fifth longer with that
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        for job in plan.left():
+            plan.train(*job)
+        assert not plan.left()
+        return gaze, plan, plan.judged()
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_gaze_decides_what_pictures_cannot(ablation):
