@@ -163,7 +163,7 @@ def subset(work: Path) -> Ablation:
     model["settings"] |= {"initializer_range": 0.5, "mlp_ratio": 2.0}
     return Ablation(
         work=work,
-        rows={BARE: ("none", 2.5), REAL: ("real", 2.5)},
+        rows={BARE: ("none", 2.2), REAL: ("real", 2.2)},
         seeds=(0,),
         training=2000,
         validation=50,
@@ -174,7 +174,7 @@ def subset(work: Path) -> Ablation:
         changes={
             "model": model,
             "training": tiny_training(
-                epochs=2.5, batch=25, rate=5e-3, schedule={"warm_up": 20}, keep_every=10_000, log_every=100
+                epochs=2.2, batch=25, rate=7e-3, schedule={"warm_up": 30}, keep_every=10_000, log_every=100
             ),
         },
     )
