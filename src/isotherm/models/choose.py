@@ -180,10 +180,10 @@ def _surest(model: Any) -> tuple[Family, Match] | None:
     were installed on purpose.
     """
     surest: tuple[Family, Match] | None = None
-    asked: Iterable[Family] = families().values()
+    candidates: Iterable[Family] = families().values()
     if isinstance(model, str):
-        asked = sorted(asked, key=lambda family: -family.surest_name)  # keeps the order of equals
-    for family in asked:
+        candidates = sorted(candidates, key=lambda family: -family.surest_name)  # keeps the order of equals
+    for family in candidates:
         most = family.surest_name if isinstance(model, str) else Fit.OWN
         if surest is not None and surest[1].fit >= most:
             break  # neither this one nor those behind it can be surer

@@ -72,8 +72,8 @@ class Family:
         prefixes: further prefixes.
         package, extra: what has to be installed, and the extra of isotherm that installs it; None where nothing is.
         names: the names that ``load`` knows, for messages that suggest the nearest.
-        surest_name: the highest fit that ``matches`` gives a name. A family is not asked about a name of which another one
-            is at least as sure, so that its package is not imported for nothing.
+        surest_name: the highest fit that ``matches`` gives a name. A family is not asked about a name of which another
+            one is at least as sure, so that its package is not imported for nothing.
         shipped: its models come with isotherm.
         own: its models are the user's own modules.
     """
