@@ -21,21 +21,22 @@ LEAST_WIDTH = 320
 """Narrower pictures get this much paper for their text."""
 
 
-def add_title(image: Image.Image, title: str) -> Image.Image:
-    """A new picture with the title above, which ends in an ellipsis where it takes more than
-    :data:`MOST_TITLE_LINES` lines.
+def add_title(image: Image.Image, title: str, *, lines: int = MOST_TITLE_LINES) -> Image.Image:
+    """A new picture with the title above, which ends in an ellipsis where it takes more than so many lines.
+
+    With ``lines=1`` pictures of one size stay of one size whatever is written above them, as the frames of a film must.
     """
-    return _with_text(image, title, above=True)
+    return _with_text(image, title, above=True, most=lines)
 
 
 def add_footer(image: Image.Image, text: str) -> Image.Image:
     """A new picture with small text below, on as many lines as it needs, so that a command can be retyped; only one
     that takes more than :data:`MOST_FOOTER_LINES` of them ends in an ellipsis.
     """
-    return _with_text(image, text, above=False)
+    return _with_text(image, text, above=False, most=MOST_FOOTER_LINES)
 
 
-def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
+def _with_text(image: Image.Image, text: str, *, above: bool, most: int) -> Image.Image:
     width = max(image.width, LEAST_WIDTH)
     reference = min(image.height, 2 * width), width
     size = (
@@ -44,7 +45,6 @@ def _with_text(image: Image.Image, text: str, *, above: bool) -> Image.Image:
     font = font_for(text, size)
     pad = max(6, round(size * 0.65))
     lines = wrap(text, font, width - 2 * pad)
-    most = MOST_TITLE_LINES if above else MOST_FOOTER_LINES
     if len(lines) > most:
         lines = [*lines[: most - 1], _ended(lines[most - 1], font, width - 2 * pad)]
     line_height = round(measure("", font)[1] * 1.28)

@@ -1,4 +1,4 @@
-"""``isotherm explain`` of a video with a model that sees several moments: one clip, a map per moment."""
+"""``isotherm explain`` of a video: one clip with a map per moment by a model that sees several, else frame by frame."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from isotherm.cli import main
+from isotherm.draw import overlay, shared_scale
+from isotherm.draw.sheet import add_title
 from isotherm.heatmap import Heatmap
 from rigs.videos import write_clip
 
@@ -65,3 +67,73 @@ def test_a_part_of_the_frames_and_a_picture_beside(place, capsys):
 def test_maps_of_whole_frames_have_no_boxes_to_renormalise(place):
     assert main(["explain", "clip.mp4", *R3D, "--class", "3", "--renormalise", "--out", "out"]) == 2
     assert not list((place / "out").glob("*.npz"))
+
+
+def films(folder):
+    """The frames of each film in a folder, by its name."""
+    av = pytest.importorskip("av")
+    frames = {}
+    for fpath in sorted(folder.glob("*.mp4")):
+        with av.open(str(fpath)) as film:
+            assert film.streams.video[0].codec_context.name == "h264"
+            frames[fpath.name] = [frame.to_ndarray(format="rgb24").astype(int) for frame in film.decode(video=0)]
+    return frames
+
+
+def test_a_video_of_an_image_model_has_raw_maps_beside_it_that_are_named_in_the_record(place):
+    write_clip(place / "clip.mp4", frames=4, rate=10, h=120, w=160, codec="libx264")
+    assert (
+        main(["explain", "clip.mp4", "--model", "scenes", "--class", "gear,ring", "--trust", "off", "--out", "out"])
+        == 0
+    )
+    items = [json.loads(line) for line in (place / "out" / "items.jsonl").read_text().splitlines()]
+    assert [len(item["files"]) for item in items] == [2, 2, 2, 2]
+    for item in items:
+        for facts, fname in zip(item["maps"], item["files"], strict=True):
+            heatmap = Heatmap.load(place / "out" / fname)
+            assert (heatmap.label, heatmap.frame.source_size.tolist()) == (facts["label"], [120, 160])
+            assert float(heatmap.values.max()) == pytest.approx(facts["statistics"]["max"])
+    assert {len(frames) for frames in films(place / "out").values()} == {4}
+
+
+def test_a_video_without_raw_maps_has_none(place):
+    assert main(["explain", "clip.mp4", "--model", "scenes", "--trust", "off", "--raw", "none", "--out", "out"]) == 0
+    assert {fpath.suffix for fpath in (place / "out").iterdir()} == {".mp4", ".html", ".json", ".jsonl"}
+
+
+@pytest.mark.parametrize("model", [("scenes", "--class", "gear"), ("r3d_18", *R3D[2:], "--class", "3")])
+def test_each_frame_of_a_film_stands_under_its_time(place, model):
+    still = {"frames": 6, "rate": 10, "h": 240, "w": 320, "codec": "libx264"}
+    write_clip(place / "clip.mp4", **still)
+    options = [*model, "--trust", "off"] if model[0] == "scenes" else [*model]
+    assert main(["explain", "clip.mp4", "--model", *options, "--every", "2", "--out", "out"]) == 0
+    (frames,) = films(place / "out").values()
+    assert len({frame.shape for frame in frames}) == 1
+    strips = {f"0.{i}0 s": np.asarray(add_title(Image.new("RGB", (320, 1)), f"0.{i}0 s", lines=1)) for i in range(6)}
+    words = [strip[:-1, :46].astype(int) for strip in strips.values()]  # the time alone, as wide as it is at this size
+    read = [int(np.argmin([np.abs(frame[: len(word), :46] - word).mean() for word in words])) for frame in frames]
+    assert read == [0, 2, 4]
+
+
+def test_frames_have_the_colours_of_the_page_with_what_speaks_against(place):
+    write_clip(place / "clip.mp4", frames=2, rate=10, h=240, w=320, codec="libx264")
+    assert main(["explain", "clip.mp4", "--model", "scenes", "--class", "gear", "--trust", "off", "--out", "out"]) == 0
+    (frames,) = films(place / "out").values()
+    maps = [Heatmap.load(fpath) for fpath in sorted((place / "out").glob("*.npz"))]
+    scale = shared_scale(maps)
+    assert scale.low < 0  # evidence against, which was left out of films alone
+    page = (place / "out" / "report.html").read_text()
+    assert page.count(f'"low":{scale.low},"high":{scale.high},') == 2
+    with pytest.importorskip("av").open(str(place / "clip.mp4")) as film:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    for heatmap, picture, frame in zip(maps, pictures, frames, strict=True):
+        want = np.asarray(overlay(heatmap, picture, scale=scale)).astype(int)
+        top = np.asarray(add_title(Image.new("RGB", (320, 1)), "0.00 s", lines=1)).shape[0] - 1
+        assert np.abs(frame[top : top + 240, :320] - want).mean() < 4  # of 255, after two codecs
+
+
+def test_a_film_for_each_method(place):
+    write_clip(place / "clip.mp4", frames=2, rate=10, h=96, w=128, codec="libx264")
+    options = ["--model", "scenes", "--compare", "hirescam,gradcam", "--trust", "off", "--out", "out"]
+    assert main(["explain", "clip.mp4", *options]) == 0
+    assert list(films(place / "out")) == ["clip.GradCAM.mp4", "clip.HiResCAM.mp4"]

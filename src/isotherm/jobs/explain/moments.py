@@ -4,12 +4,17 @@ report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+
+import numpy as np
+from PIL import Image
 
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.draw import ReportEntry, moment_sheet, overlay_frames, save_animation, save_picture, shared_scale
+from isotherm.draw.picture import Picture
+from isotherm.draw.sheet import add_title
 from isotherm.jobs.explain.outputs import Outputs
 
 
@@ -28,7 +33,8 @@ def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
         title = " · ".join([*words, *([RANDOM] if explanation.warnings else [])])
         if outputs.raw != "none":
             written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
-        frames = overlay_frames(heatmap, iter(clip.frames), style=style)
+        line = " · ".join([*([RANDOM] if explanation.warnings else []), *words])
+        frames = _labelled(overlay_frames(heatmap, iter(clip.frames), style=style), clip.edges_s, line)
         fpath = outputs.run.fpath(name, suffix, part=part)
         save_animation(frames, fpath, fps=min(60.0, max(0.5, rate)), command=outputs.command, side=1280)
         sheet = moment_sheet(heatmap, style=style, title=title)
@@ -37,6 +43,13 @@ def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
             save_picture(sheet, outputs.run.fpath(name, ".jpg", part=part), command=outputs.command).name,
         ]
     return written
+
+
+def _labelled(frames: Iterable[Picture], edges_s: Sequence[float] | None, title: str) -> Iterator[Image.Image]:
+    """Frames under a line that says when each begins, or which it is where times are not known."""
+    for i, frame in enumerate(frames):
+        when = f"frame {i}" if edges_s is None else f"{edges_s[i]:.2f} s"
+        yield add_title(Image.fromarray(np.asarray(frame)), f"{when} · {title}", lines=1)
 
 
 def entries_of_moments(explanation: Explanation, source: str, command: str) -> Iterator[ReportEntry]:

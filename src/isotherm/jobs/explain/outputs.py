@@ -70,10 +70,9 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
     written = []
     picture = Image.fromarray(explanation.picture)
     for i, heatmap in enumerate(explanation):
-        part, boxes = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}", _boxes(heatmap)
+        boxes = _boxes(heatmap)
         shown = outputs.drawn(heatmap, boxes)  # refused before anything is written
-        if outputs.raw != "none":
-            written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
+        written += _raw(heatmap, i, name, outputs)
         drawn = overlay(
             shown,
             picture,
@@ -90,8 +89,28 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
                 ]
             ),
         )
-        written.append(save_picture(drawn, outputs.run.fpath(name, ".jpg", part=part), command=outputs.command).name)
+        fpath = outputs.run.fpath(name, ".jpg", part=_part(heatmap, i))
+        written.append(save_picture(drawn, fpath, command=outputs.command).name)
     return written
+
+
+def write_raw(explanation: Explanation, name: str, outputs: Outputs) -> list[str]:
+    """The raw maps alone, in the format that was asked for; returns the files' names, none where no maps are wanted."""
+    if outputs.renormalise:  # refused before anything is written
+        for heatmap in explanation:
+            outputs.drawn(heatmap, _boxes(heatmap))
+    return [fname for i, heatmap in enumerate(explanation) for fname in _raw(heatmap, i, name, outputs)]
+
+
+def _raw(heatmap: Heatmap, i: int, name: str, outputs: Outputs) -> list[str]:
+    if outputs.raw == "none":
+        return []
+    return [heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=_part(heatmap, i))).name]
+
+
+def _part(heatmap: Heatmap, i: int) -> str:
+    """Which of a picture's maps this is, in the names of its files."""
+    return f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
 
 
 def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | None:
@@ -104,7 +123,7 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
     panel = comparison_grid(
         [[outputs.drawn(m, _boxes(m)) for m in row] for row in rows[:MOST_ROWS]],
         explanation.picture,
-        column_names=[_column(m, outputs.layers_apart) for m in rows[0]],
+        column_names=[column_name(m, outputs.layers_apart) for m in rows[0]],
         boxes=boxes,
         style=outputs.style,
         title=" · ".join(
@@ -118,7 +137,8 @@ def write_panel(explanation: Explanation, name: str, outputs: Outputs) -> str | 
     return save_picture(panel, outputs.run.fpath(name, ".jpg"), command=outputs.command).name
 
 
-def _column(heatmap: Heatmap, with_layer: bool) -> str:
+def column_name(heatmap: Heatmap, with_layer: bool) -> str:
+    """What the maps of one method, or of one method at one layer, are called."""
     return f"{heatmap.meta['method']} at {heatmap.meta['layer']}" if with_layer else str(heatmap.meta["method"])
 
 
@@ -196,15 +216,6 @@ def lines_of(explanation: Explanation) -> list[str]:
         if verdicts:
             lines.append(f"      {verdicts[i]}")
     return [*lines, *(f"  note: {note}" for note in explanation.notes)]
-
-
-def combined(explanation: Explanation) -> Heatmap | None:
-    """One map for a whole frame of a video: the largest positive value of all findings' maps of the first method."""
-    if not len(explanation):
-        return None
-    first = [m for m in explanation if m.meta["method"] == explanation[0].meta["method"]]
-    values = torch.stack([m.values for m in first]).clamp(min=0).amax(0)
-    return first[0].with_(values=values, signed=False, label=f"{len(first)} target(s)")
 
 
 def _boxes(heatmap: Heatmap) -> list[Sequence[float]]:
