@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -197,8 +198,16 @@ def _encode_text(model: Any, classes: list[str]) -> Tensor:
         )
     check_text_model(model, f"this {type(model).__name__}")  # any other name is a file that the package would open
     try:
-        with evaluating(model):
+        with evaluating(model), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)  # the file is theirs
             return model.get_text_pe(classes)
+    except AttributeError as error:
+        if hasattr(getattr(sys.modules.get("clip"), "clip", None), "tokenize"):
+            raise
+        raise WeightsError(
+            f"the package named clip that is installed is not OpenAI's CLIP ({error}), whose tokenizer turns {classes} into class "
+            f"embeddings; run: pip uninstall clip, then pip install {CLIP_SOURCE}"
+        ) from error
     except (OSError, RuntimeError, ImportError) as error:
         raise WeightsError(
             f"the text encoder that turns {classes} into class embeddings cannot be had ({type(error).__name__}: {error}); "
