@@ -192,8 +192,7 @@ def tables(results: Mapping[str, list[ArmResult]], plan: Ablation = WHOLE) -> li
     best = plan.bounds()
 
     def shown(result: ArmResult, part: str) -> str:
-        value = result.accuracy(part)
-        return f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+        return result.accuracy(part).per_cent()
 
     rows: list[list[Any]] = [
         [name, plan.rows[name][1], rs[0].right.shape[1], rs[0].condition, *(shown(rs[0], part) for part in best)]

@@ -46,9 +46,20 @@ def test_missing_values_are_counted():
     assert "1 left out" in str(found)
     assert bootstrap_paired(torch.tensor([1.0, torch.nan]), torch.tensor([torch.nan, 1.0])).n == 0
     assert math.isnan(bootstrap(torch.tensor([torch.nan])).mean)
-    one = bootstrap(torch.tensor([5.0]))
-    assert one.mean == 5
-    assert math.isnan(one.low)
+
+
+@pytest.mark.parametrize("values", [[5.0], [5.0, 5.0], [4.0, 6.0]])
+def test_one_or_two_values_have_a_mean_and_no_interval(values):
+    found = bootstrap(torch.tensor(values))
+    assert (found.mean, found.n, found.known) == (5, len(values), False)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert str(found) == f"5 without an interval (n={len(values)})"
+    assert found.per_cent() == "500.0"
+    repeats = bootstrap_nested(torch.tensor(values)[:, None].expand(-1, 5))  # of a single one they say something
+    assert repeats.known == (len(values) == 1)
+    assert not bootstrap_nested(torch.tensor([[4.0, 6.0]])).known
+    assert bootstrap(torch.tensor([*values, 5.0, 5.0])).known
 
 
 def test_nested_resamples_pictures_and_repeats():

@@ -24,9 +24,11 @@ def wandering(frames: int = FRAMES) -> GazeRecording:
     return GazeRecording.of(t, xy, size=SIZE)
 
 
-def maps_of(recording: GazeRecording, cells: tuple[int, int] = (24, 32)) -> np.ndarray:
-    """Maps of peak 1, zeros where the gaze is not tracked."""
-    samples = recording.at(recording.time_s, window_s=0.001)
+def maps_of(
+    recording: GazeRecording, cells: tuple[int, int] = (24, 32), times_s: np.ndarray | None = None
+) -> np.ndarray:
+    """Maps of peak 1 at its own moments or at others, zeros where the gaze is not tracked."""
+    samples = recording.at(recording.time_s if times_s is None else times_s, window_s=0.001)
     clip = GazeClip.of_samples(samples, recording.size)
     with torch.no_grad():
         return render_clip(clip, cells, sigma_px=10.0).numpy()

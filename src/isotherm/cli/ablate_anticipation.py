@@ -11,7 +11,8 @@ from rich.table import Table
 from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.options import AblateAnticipation
 from isotherm.jobs.ablate.anticipation import run as run_job
-from isotherm.train.anticipation.ablation import table_rows
+from isotherm.metrics.intervals import FEWEST
+from isotherm.train.anticipation.ablation import parts_of, table_rows
 
 
 def run(options: AblateAnticipation, arguments: Sequence[str]) -> int:
@@ -25,4 +26,6 @@ def run(options: AblateAnticipation, arguments: Sequence[str]) -> int:
         table.add_row(*row)
     Console(highlight=False, width=None if os.isatty(1) else 160).print(table)
     print(f"\naction accuracy in per cent, with 95 % intervals over clips and seeds; runs and figures: {result.dpath}")
+    if not all(arm.accuracy(part).known for arm in result.arms for part in parts_of(arm)):
+        print(f"figures without an interval are of fewer than {FEWEST} clips")
     return 0

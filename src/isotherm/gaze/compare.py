@@ -74,7 +74,7 @@ class GazeComparison:
     def verdict(self) -> str:
         """One line: whether the maps follow the gaze more than that of other moments, by NSS."""
         by = self.better_by("NSS")
-        if by.n < 2:
+        if not by.known:
             return f"{by.n} moment(s) have gaze and a map that says something: too few to say whether the model looked where the person looked"
         if by.low > 0:
             return (

@@ -91,6 +91,6 @@ def figure_rows(
 def _shown(value: Interval) -> str:
     if not math.isfinite(value.mean):
         return "–"
-    if not math.isfinite(value.low):
+    if not value.known:
         return f"{value.mean:.4g}"
     return f"{value.mean:.4g} [{value.low:.4g}, {value.high:.4g}]"

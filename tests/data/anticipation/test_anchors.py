@@ -9,7 +9,9 @@ import pytest
 
 from isotherm.data.anticipation.actions import Action, ActionTable
 from isotherm.data.anticipation.anchors import ClipPlan
+from isotherm.data.anticipation.read import read_actions
 from isotherm.errors import InputError, OptionError
+from rigs.action_tables import write_epic_kitchens
 
 ACTION = Action("a", 10.0, 13.0, 0, 0, start_frame=600, stop_frame=780)
 
@@ -84,6 +86,42 @@ def test_legacy_is_what_is_published(rate):
         assert (
             clip.padded == (np.arange(stop - int(rate) - 32 * int(rate / 8), stop - int(rate), int(rate / 8)) < 0).sum()
         )
+
+
+VIDEOS = "video_id,duration,fps,resolution\nP91_01,90,59.94005994005994,1920x1080\nP91_02,90,50.0,1920x1080\nP91_03,90,29.97002997002997,1920x1080\n"
+ROWS = (
+    "P91_01_0,P91,P91_01,00:00:09.5,00:00:10.00,00:00:13.00,600,780,open tap,open,3,tap,8,\"['tap']\",[8]",
+    "P91_02_0,P91,P91_02,00:00:01.5,00:00:02.00,00:00:02.60,100,130,open tap,open,3,tap,8,\"['tap']\",[8]",
+    "P91_03_0,P91,P91_03,00:00:04.5,00:00:05.00,00:00:06.67,300,400,open tap,open,3,tap,8,\"['tap']\",[8]",
+)
+BY_HAND = {
+    # 59.94 / 8 = 7.49: every 7th frame; a second is 59 frames; 780 - 59 = 721; 32 x 7 = 224 before it: from 497 on
+    "P91_01": """497 504 511 518 525 532 539 546 553 560 567 574 581 588 595 602
+        609 616 623 630 637 644 651 658 665 672 679 686 693 700 707 714""",
+    # 50 / 8 = 6.25: every 6th; 130 - 50 = 80; from 80 - 192 = -112 on: 19 of them lie before the video's first frame
+    "P91_02": "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 2 8 14 20 26 32 38 44 50 56 62 68 74",
+    # 29.97 / 8 = 3.75: every 3rd; a second is 29 frames; 400 - 29 = 371; from 371 - 96 = 275 on
+    "P91_03": """275 278 281 284 287 290 293 296 299 302 305 308 311 314 317 320
+        323 326 329 332 335 338 341 344 347 350 353 356 359 362 365 368""",
+}
+"""Numbers of the frames that the published evaluation shows, 32 at 8 a second, one second before the action's end."""
+
+
+def test_legacy_shows_the_frames_of_a_table_that_were_worked_out_by_hand(tmp_path):
+    fpath = write_epic_kitchens(tmp_path, ROWS)
+    (tmp_path / "EPIC_100_video_info.csv").write_text(VIDEOS)
+    table, plan = read_actions(fpath), ClipPlan(protocol="legacy")
+    shown = {}
+    for i, action in enumerate(table):
+        rate = table.rate_of(action.video)
+        clip = plan.planned(action, i, video_rate_hz=rate)
+        shown[action.video] = (clip.time_s * rate).round(6).tolist()
+        assert clip.end_s * rate == pytest.approx({"P91_01": 721, "P91_02": 80, "P91_03": 371}[action.video])
+    assert shown == {video: [int(n) for n in numbers.split()] for video, numbers in BY_HAND.items()}
+    # anchored at the action's start, 600 - 59 = 541: from 317 to 534
+    other = ClipPlan(protocol="legacy", legacy_point=(1.0, 1.0))
+    first = other.planned(table[0], 0, video_rate_hz=table.rate_of("P91_01"))
+    assert (first.time_s[[0, -1]] * table.rate_of("P91_01")).round(6).tolist() == [317, 534]
 
 
 def test_legacy_shows_what_it_is_to_predict_and_ours_does_not():

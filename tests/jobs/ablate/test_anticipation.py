@@ -16,7 +16,9 @@ from rigs.anticipation import plain_anticipation
 def test_the_command_prints_a_table_and_says_where_the_runs_are(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(yaml.safe_dump({k: v for k, v in plain_anticipation(steps=1).items() if k != "devices"}))
+    plain = {k: v for k, v in plain_anticipation(steps=1).items() if k != "devices"}
+    plain["data"]["validation"][0]["count"] = 5
+    recipe.write_text(yaml.safe_dump(plain))
     words = [
         "ablate",
         "anticipation",
@@ -32,6 +34,7 @@ def test_the_command_prints_a_table_and_says_where_the_runs_are(tmp_path, capsys
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "95 % intervals" in out
+    assert "figures without an interval are of fewer than 3 clips" in out
     assert out.count("\n") > 7
     record = json.loads((tmp_path / "runs" / "ablation-tiny" / "run.json").read_text())
     assert record["status"] == "finished"

@@ -35,10 +35,10 @@ def moved(by: float) -> GazeRecording:
     return GazeRecording.of(recording.time_s, recording.xy + np.array([by, 0.0]), size=SIZE)
 
 
-def write_zarr(path, recording):
-    samples = recording.at(TIMES, window_s=0.01)
-    writer = ZarrWriter(path, TIMES, CELLS, header={"size": list(SIZE), "video": "", "notes": []})
-    writer.write_maps(0, maps_of(recording, CELLS))
+def write_zarr(path, recording, times=TIMES):
+    samples = recording.at(times, window_s=0.01)
+    writer = ZarrWriter(path, times, CELLS, header={"size": list(SIZE), "video": "", "notes": []})
+    writer.write_maps(0, maps_of(recording, CELLS, times))
     writer.write_known(samples.state, samples.xy, samples.confidence)
     writer.finish()
     return path
@@ -107,10 +107,10 @@ def frames(path, recording):
         np.save(path / f"frame_{i:06d}.npy", values)
 
 
-def saved(path, recording):
-    spans = tuple((t - 0.5 / RATE, t + 0.5 / RATE) for t in TIMES.tolist())
-    moments = Moments(tuple((float(i), i + 1.0) for i in range(len(TIMES))), tuple(range(len(TIMES))), spans)
-    values = torch.from_numpy(maps_of(recording, CELLS)).float()
+def saved(path, recording, times=TIMES):
+    spans = tuple((t - 0.5 / RATE, t + 0.5 / RATE) for t in times.tolist())
+    moments = Moments(tuple((float(i), i + 1.0) for i in range(len(times))), tuple(range(len(times))), spans)
+    values = torch.from_numpy(maps_of(recording, CELLS, times)).float()
     Heatmap(values, Frame.resize(SIZE, CELLS), "relevance", moments=moments).save(path)
 
 
@@ -176,6 +176,39 @@ def test_a_prediction_that_is_missing_is_counted_and_not_left_out_without_a_word
     )
     assert found.figures.rows[0].figures["covered"].mean == pytest.approx(0.5, abs=0.06)
     assert found.clips["a"]["AUC-Judd"][:40].isnan().all()  # which is 0.5 of a map of zeros
+
+
+def test_maps_of_a_part_of_the_truth_cover_a_part(folders, tmp_path):
+    truth = folders / "truth" / "a.parquet"
+    saved(tmp_path / "one.npz", moved(3.0), TIMES[30:31])
+    found = run(EvalGazeJob(predicted=tmp_path / "one.npz", truth=truth, out=tmp_path / "out", extremes=0))
+    figures = found.figures.rows[0].figures
+    assert not figures["NSS"].known
+    tracked = int((moved(0.0).state == 0).sum())
+    assert figures["covered"].mean == pytest.approx(1 / tracked)
+    assert found.figures.rows[1].figures["covered"].mean == pytest.approx(1 / tracked)
+    assert any("are of 1 % of the moments of the truth" in note for note in found.notes)
+    assert any("no intervals, which need three" in note for note in found.notes)
+    # at half the truth's rate the maps still are of all of it, and with a gap of none of the gap
+    half = write_zarr(tmp_path / "half.zarr", moved(3.0), TIMES[::2])
+    found = run(EvalGazeJob(predicted=half, truth=truth, out=tmp_path / "out2", extremes=0))
+    assert found.figures.rows[0].figures["covered"].mean > 0.9
+    gap = write_zarr(tmp_path / "gap.zarr", moved(3.0), np.concatenate([TIMES[:20], TIMES[60:]]))
+    found = run(EvalGazeJob(predicted=gap, truth=truth, out=tmp_path / "out3", extremes=0))
+    assert 0.4 < found.figures.rows[0].figures["covered"].mean < 0.6
+
+
+def test_two_clips_have_no_intervals(folders, tmp_path):
+    for side in ("truth", "predicted"):
+        (tmp_path / side).mkdir()
+        for name in "ab":
+            (fpath,) = (folders / side).glob(f"{name}.*")
+            (tmp_path / side / fpath.name).symlink_to(fpath)
+    found = run(
+        EvalGazeJob(predicted=tmp_path / "predicted", truth=tmp_path / "truth", out=tmp_path / "out", extremes=0)
+    )
+    assert "there are two clips: no intervals, which need three" in found.notes
+    assert "[" not in found.table()
 
 
 def test_extremes_show_the_video_and_are_the_best_and_the_worst(folders, tmp_path):

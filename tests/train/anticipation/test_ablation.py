@@ -9,7 +9,14 @@ import torch
 
 from isotherm.data.egocentric.config import EgocentricConfig
 from isotherm.errors import InputError, OptionError
-from isotherm.train.anticipation.ablation import ABLATION, ArmResult, difference, run_ablation, table_rows
+from isotherm.train.anticipation.ablation import (
+    ABLATION,
+    ArmResult,
+    difference,
+    run_ablation,
+    table_rows,
+    write_ablation,
+)
 from isotherm.train.anticipation.build import open_anticipation
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.generated import GeneratedClips
@@ -29,8 +36,23 @@ def test_a_difference_is_taken_clip_by_clip():
     a, b = result([[1, 1], [1, 1], [0, 0], [1, 1]]), result([[0, 0], [0, 0], [0, 0], [1, 1]])
     assert a.seeds() == [0.75, 0.75]
     assert a.accuracy("gaze").mean == 1.0
-    assert difference(a, b, "video").low == difference(a, b, "video").high == 0.0
+    assert difference(a, b, "video").mean == 0.0
+    assert not difference(a, b, "video").known  # of two clips, which happen to be alike
     assert difference(a, b, "gaze").mean == 1.0
+    assert a.accuracy("gaze").per_cent() == "100.0"
+    many = ArmResult("real", "real", torch.ones(40, 3, dtype=torch.float64), torch.zeros(40), ("gaze",))
+    assert many.accuracy().per_cent() == "100.0 [91.2, 100.0]"  # 0.025 ** (1 / 40) = 0.912: no bootstrap of width 0
+
+
+def test_figures_without_an_interval_are_null(tmp_path):
+    few = ArmResult("real", "real", torch.tensor([[1.0], [0.0]]).double(), torch.zeros(2), ("gaze",))
+    write_ablation([few], [0], tmp_path / ABLATION)
+    (row,) = json.loads((tmp_path / ABLATION).read_text())["rows"]
+    assert row["all"] == {"mean": 0.5, "low": None, "high": None, "seeds": [0.5]}
+
+
+def test_unpaired_intervals_say_less():
+    a, b = result([[1, 1], [1, 1], [0, 0], [1, 1]]), result([[0, 0], [0, 0], [0, 0], [1, 1]])
     # the unpaired intervals overlap though no clip ever spoke for the other arm
     assert difference(a, b).low >= 0
 

@@ -25,7 +25,7 @@ from isotherm.jobs.evaluate.gaze_pages import find_video, write_gaze_pages
 from isotherm.jobs.gaze.sizes import size_of
 from isotherm.jobs.reporter import Reporter
 from isotherm.metrics.figure_table import FigureRow, FigureTable
-from isotherm.metrics.intervals import bootstrap
+from isotherm.metrics.intervals import FEWEST, bootstrap
 from isotherm.metrics.saliency import middle_map, saliency_figures
 from isotherm.progress import Progress
 from isotherm.runs.file import to_json
@@ -33,7 +33,11 @@ from isotherm.runs.record import Run, Summary
 
 Figures = Mapping[str, Float[Tensor, " t"]]
 COVERED = "covered"
-"""The share of the moments with gaze that have a predicted map."""
+"""The share of the moments with gaze that have a predicted map: of those that are judged, times how much of the truth
+they reach, so that a map of one moment does not count for all of them.
+"""
+REACHED = 0.95
+"""Where predicted maps are of less of the truth than this, it is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +111,7 @@ def run(
             reporter.message(note)
         table = _table(clips, model, middle)
         for clip in clips:
-            figures = model[clip.name]
-            facts = {name: _number(values.nanmean()) for name, values in figures.items()}
+            facts = {name: _number(value) for name, value in means_of(clip, model[clip.name]).items()}
             reporter.item(record.done(clip.name, moments=len(clip.time_s), **facts))
         write_rows(clips, model, record.dpath / "moments.csv")
         write_gaze_pages(
@@ -169,10 +172,21 @@ def figures_of(clips: Sequence[JudgedClip]) -> tuple[dict[str, Figures], dict[st
     return model, middle
 
 
+def means_of(clip: JudgedClip, figures: Figures) -> dict[str, Float[Tensor, ""]]:
+    """The figures of a clip: the means over its moments.
+
+    Args:
+        clip: which.
+        figures: of its moments.
+    """
+    means = {name: values.nanmean() for name, values in figures.items()}
+    return {**means, COVERED: means[COVERED] * clip.reached}
+
+
 def _table(clips: Sequence[JudgedClip], model: Mapping[str, Figures], middle: Mapping[str, Figures]) -> FigureTable:
     def row(title: str, side: Mapping[str, Figures]) -> FigureRow:
-        names = next(iter(side.values()))
-        means = {name: torch.stack([side[clip.name][name].nanmean() for clip in clips]) for name in names}
+        each = [means_of(clip, side[clip.name]) for clip in clips]
+        means = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         return FigureRow(title, len(clips), {name: bootstrap(values) for name, values in means.items()})
 
     return FigureTable((row("predicted", model), row("the middle", middle)))
@@ -181,7 +195,16 @@ def _table(clips: Sequence[JudgedClip], model: Mapping[str, Figures], middle: Ma
 def _notes(clips: Sequence[JudgedClip]) -> tuple[str, ...]:
     notes = list(dict.fromkeys(note for clip in clips for note in clip.notes))
     if len(clips) == 1:
-        notes.append("there is one clip: sAUC needs the fixations of others, and intervals over clips need several")
+        notes.append(
+            "there is one clip: no intervals, which need three, and no sAUC, which needs the fixations of others"
+        )
+    elif len(clips) < FEWEST:
+        notes.append("there are two clips: no intervals, which need three")
+    for clip in clips:
+        if clip.reached < REACHED:
+            notes.append(
+                f"{clip.name}: the predicted maps are of {100 * clip.reached:.0f} % of the moments of the truth; the others are not judged"
+            )
     empty = sum(int((~clip.fixations.isfinite().all(-1).any(1)).sum()) for clip in clips)
     if empty:
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ class JudgedClip:
         frame: of the maps over the video.
         fixations: (t, n, 2) where people looked, in pixels of the video, NaN where there are fewer.
         truth: (t, h, w) the map of that, on the cells of the predicted maps.
+        reached: of the truth's moments, the share that lies at a moment for which something was predicted at all.
         notes: what was assumed or chosen.
     """
 
@@ -52,6 +54,7 @@ class JudgedClip:
     frame: Frame
     fixations: Float[Tensor, "t n 2"]
     truth: Float[Tensor, "t h w"]
+    reached: float
     notes: tuple[str, ...]
 
     @property
@@ -148,6 +151,7 @@ def read_clip(
         assert heatmap.moments.times_s is not None
         spans: list[Span] = list(heatmap.moments.times_s)
         picked = _picked(_within([(a + b) / 2 for a, b in spans], known), most, predicted, truth)
+        reached = _reached(known, np.array(spans))
         maps, frame = heatmap.values[picked].float(), heatmap.frame
         there = torch.ones(len(picked), dtype=torch.bool)
         time_s = np.array([(spans[i][0] + spans[i][1]) / 2 for i in picked])
@@ -160,6 +164,7 @@ def read_clip(
         spans = spans_around(torch.from_numpy(source.time_s)) if len(source.time_s) else []
         picked = _picked(_within(source.time_s.tolist(), known), most, predicted, truth)
         time_s = source.time_s[picked]
+        reached = _reached(known, _around(source.time_s))
         clip = store.clip(time_s)
         there = clip.state != GazeState.MISSING
         frame = clip.frame
@@ -177,7 +182,15 @@ def read_clip(
         )
     fixations, true_maps, more = _truth(known, time_s, [spans[i] for i in picked], frame, sigma_px)
     return JudgedClip(
-        name, time_s, maps, there, frame, fixations, true_maps, (*notes, *(f"{name}, truth: {n}" for n in more))
+        name,
+        time_s,
+        maps,
+        there,
+        frame,
+        fixations,
+        true_maps,
+        reached,
+        (*notes, *(f"{name}, truth: {n}" for n in more)),
     )
 
 
@@ -195,6 +208,23 @@ def _truth(
     places = torch.where(tracked, clip.xy, torch.nan)[:, None]
     maps = torch.where(tracked[..., None], clip.maps.float(), 0.0)
     return places, maps, ("a moment's fixation is the peak of its map, since maps keep no fixations",)
+
+
+def _around(time_s: Float64[np.ndarray, " t"]) -> Float64[np.ndarray, "t 2"]:
+    """What moments stand for, by how far they usually lie apart: a gap between them belongs to none."""
+    half = max(WITHIN_S, float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0)
+    return time_s[:, None] + np.array([-half, half])
+
+
+def _reached(store: GazeStore, spans: Float64[np.ndarray, "t 2"]) -> float:
+    """The share of the truth's moments, of points of those with gaze, that lie in one of some growing spans."""
+    times = store.time_s
+    if isinstance(store, PointsStore):
+        times = times[store.recording.state == GazeState.TRACKED]
+    if not len(times) or not len(spans):
+        return math.nan
+    last = np.searchsorted(spans[:, 0], times, side="right") - 1
+    return float(((last >= 0) & (times <= spans[last.clip(0), 1])).mean())
 
 
 def _within(times: Sequence[float], known: GazeStore) -> list[int]:

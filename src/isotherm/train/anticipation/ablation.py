@@ -18,7 +18,7 @@ from torch import Tensor
 
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError
-from isotherm.metrics.intervals import Interval, bootstrap_nested
+from isotherm.metrics.intervals import Interval, bootstrap_answers, bootstrap_nested
 from isotherm.progress import Say, silent
 from isotherm.runs.file import to_json
 from isotherm.train.anticipation.arms import arm_recipe, folder_name
@@ -53,12 +53,12 @@ class ArmResult:
     part_names: Sequence[str]
 
     def accuracy(self, part: str = WHOLE) -> Interval:
-        """Of a part, or of all clips, with its interval over clips and seeds.
+        """Of a part, or of all clips, with its interval over clips and seeds; without one of fewer than three clips.
 
         Args:
             part: its name.
         """
-        return bootstrap_nested(self.rows(part), draws=500)
+        return bootstrap_answers(self.rows(part), draws=500)
 
     def rows(self, part: str) -> Float[Tensor, "m k"]:
         """Of the clips of a part.
@@ -186,20 +186,18 @@ def write_ablation(results: Sequence[ArmResult], seeds: Sequence[int], fpath: Pa
         {
             "arm": r.arm,
             "condition": r.condition,
-            **{
-                part: {
-                    "mean": r.accuracy(part).mean,
-                    "low": r.accuracy(part).low,
-                    "high": r.accuracy(part).high,
-                    "seeds": r.seeds(part),
-                }
-                for part in parts_of(r)
-            },
+            **{part: _plain(r.accuracy(part)) | {"seeds": r.seeds(part)} for part in parts_of(r)},
         }
         for r in results
     ]
     with atomic_write(fpath) as file:
         file.write(json.dumps(to_json({"seeds": list(seeds), "rows": rows}), indent=1, allow_nan=False).encode())
+
+
+def _plain(value: Interval) -> dict[str, float | None]:
+    """As JSON can hold it: no interval is null."""
+    ends = (value.low, value.high) if value.known else (None, None)
+    return {"mean": value.mean, "low": ends[0], "high": ends[1]}
 
 
 def parts_of(result: ArmResult) -> list[str]:
@@ -220,9 +218,5 @@ def table_rows(results: Sequence[ArmResult]) -> tuple[list[str], list[list[str]]
     """
     parts = parts_of(results[0])
     heads = ["arm", "gaze when judged", *parts]
-    rows = [[r.arm, r.condition, *(_per_cent(r.accuracy(part)) for part in parts)] for r in results]
+    rows = [[r.arm, r.condition, *(r.accuracy(part).per_cent() for part in parts)] for r in results]
     return heads, rows
-
-
-def _per_cent(value: Interval) -> str:
-    return f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"

@@ -9,7 +9,7 @@ import torch
 
 from isotherm.errors import OptionError
 from isotherm.gaze.model import AnticipationModel
-from isotherm.metrics.intervals import Interval, bootstrap_nested
+from isotherm.metrics.intervals import Interval, bootstrap_answers
 from isotherm.progress import Say, silent
 from isotherm.train.anticipation.gaze_use import GazeUse
 from isotherm.train.anticipation.validate import Answers, answers_of
@@ -50,7 +50,7 @@ class Curve:
             k: of the recall.
         """
         return [
-            f"{time_s:g} s before: action accuracy {100 * a.mean:.1f} [{100 * a.low:.1f}, {100 * a.high:.1f}], recall at {k} {100 * recall:.1f}"
+            f"{time_s:g} s before: action accuracy {a.per_cent()}, recall at {k} {100 * recall:.1f}"
             for time_s, a, recall in zip(self.times_s, self.accuracy, self.recall(k=k), strict=True)
         ]
 
@@ -101,6 +101,6 @@ def anticipation_curve(
         clips = data.ahead(time_s, rows=same)
         points.append(tuple(answers_of(m, clips, gaze or GazeUse(), batch=batch, device=device) for m in models))
     accuracy = [
-        bootstrap_nested(torch.stack([a.right().double() for a in answers], dim=1), draws=500) for answers in points
+        bootstrap_answers(torch.stack([a.right().double() for a in answers], dim=1), draws=500) for answers in points
     ]
     return Curve(tuple(times_s), tuple(points), tuple(accuracy))
