@@ -192,7 +192,12 @@ MODELS = {
 def make(family: str, seed: int = 0) -> torch.nn.Module:
     """A model of a family, in eval mode, whose parameters have spread: the package's initial ones hardly tell pictures apart."""
     torch.manual_seed(seed)
-    model = MODELS[family]().eval()
+    return spread(MODELS[family](), seed)
+
+
+def spread(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """The model in eval mode, its weights drawn anew so that they tell pictures apart."""
+    model = model.eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

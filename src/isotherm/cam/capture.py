@@ -188,7 +188,8 @@ def replaced(
 
     with ExitStack() as stack:
         for i, ref in enumerate(refs):
-            stack.callback(ref.module.register_forward_hook(make(i)).remove)
+            # in front of hooks that hand the output on by another way, as transformers' backbones collect their stages
+            stack.callback(ref.module.register_forward_hook(make(i), prepend=True).remove)
         yield
 
 

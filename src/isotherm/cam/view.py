@@ -146,6 +146,7 @@ class Detections:
         masks: called when asked for: (n, h, w) mask logits over the whole input, with graph, or those of some rows.
         keypoints: (n, j, 3) x, y in input pixels and a visibility/score logit, with graph.
         angles: (n,) radians, of oriented boxes, with graph.
+        boxes_move: the boxes have a graph; False where they are read off a mask, which ends it.
         raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
@@ -160,6 +161,7 @@ class Detections:
     masks: MaskReader | None = None
     keypoints: Float[Tensor, "n j 3"] | None = None
     angles: Float[Tensor, " n"] | None = None
+    boxes_move: bool = True
     raw: Any = field(default=None, repr=False)
 
     def __len__(self) -> int:

@@ -120,12 +120,17 @@ class Detection(Score):
     def _parts(self, p: Detections) -> tuple[Part, ...]:
         if self.of == "all":
             has = {"mask": p.masks is not None, "objectness": p.objectness is not None}
-            return ("class", "box", *(part for part in ("mask", "objectness") if has[part]))  # type: ignore[return-value]
+            box = ("box",) if p.boxes_move else ()
+            return ("class", *box, *(part for part in ("mask", "objectness") if has[part]))  # type: ignore[return-value]
         parts = (self.of,) if isinstance(self.of, str) else tuple(self.of)
         for part in parts:
             if part not in get_args(Part):
                 raise UnfitTargetError(
                     f"a finding has no part {part!r}; expected one of {', '.join(get_args(Part))}, all"
+                )
+            if not p.boxes_move and part not in ("class", "mask", "objectness", "keypoint"):
+                raise UnfitTargetError(
+                    f"this model's boxes are the extents of its masks, which have no gradient, so {part} cannot be explained; explain its class or mask"
                 )
             lacks = {"mask": p.masks is None, "objectness": p.objectness is None, "keypoint": p.keypoints is None}
             if lacks.get(part):

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, Pins
+from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, MaskReader, Pins
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.frame import Size
 from isotherm.models.shared.probe import Candidate
@@ -259,8 +259,11 @@ def overlaps(boxes: Float[Tensor, "b q 4"], pinned: Float[Tensor, "b 4"]) -> Flo
 def masks_of(raw: Any, inputs: Inputs, picture: Tensor, query: Tensor) -> Any:
     """The way to the findings' mask logits over the whole input, where the model makes masks."""
     masks = getattr(raw, "pred_masks", None)
-    if masks is None:
-        return None
+    return None if masks is None else grown_masks(masks, inputs, picture, query)
+
+
+def grown_masks(masks: Float[Tensor, "b q _ _"], inputs: Inputs, picture: Tensor, query: Tensor) -> MaskReader:
+    """The way to mask logits of queries over the whole input."""
     size = (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1]))
 
     def grown(rows: Tensor | None = None) -> Float[Tensor, "n h w"]:

@@ -114,6 +114,7 @@ def class_of(config: Any) -> Any:
         "ObjectDetection",
         "ZeroShotObjectDetection",
         "SemanticSegmentation",
+        "UniversalSegmentation",
         "ImageClassification",
         "VideoClassification",
         "ImageTextToText",

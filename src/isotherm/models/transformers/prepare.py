@@ -185,6 +185,8 @@ def settings_of(processor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     for name in SETTINGS:
         value = options.get(name, getattr(processor, name, None))
         settings[name] = _plain(value) if name in ("size", "crop_size", "pad_size") else value
+    if settings["do_pad"] is None:  # no setting at all: those that make a mask of what is picture pad always
+        settings["do_pad"] = "pixel_mask" in getattr(processor, "model_input_names", ())
     return settings
 
 
@@ -237,7 +239,7 @@ def place(processor: Any, settings: Mapping[str, Any], source: Size) -> Frame:
         else:
             frame = _centre(frame.resized(_shortest(source, int(edge / settings["crop_pct"]))), (edge, edge))
     elif settings["do_resize"]:
-        frame = frame.resized(_resized(processor, settings["size"] or {}, source))
+        frame = frame.resized(_divided(processor, _resized(processor, settings["size"] or {}, source)))
     if settings["do_center_crop"]:
         frame = _centre(frame, _pair(settings["crop_size"]))
     return frame
@@ -272,6 +274,14 @@ def _resized(processor: Any, size: Mapping[str, int], source: Size) -> Size:
         f"{type(processor).__name__} has size {dict(size)}; expected height and width, shortest_edge (with longest_edge or not), "
         "or max_height and max_width. Give size=(h, w)"
     )
+
+
+def _divided(processor: Any, size: Size) -> Size:
+    """The size stretched to whole multiples of a divisor, as MaskFormer's kin do."""
+    by = getattr(processor, "size_divisor", None) or 0
+    if not by or not hasattr(processor, "post_process_panoptic_segmentation"):
+        return size
+    return -(-size[0] // by) * by, -(-size[1] // by) * by
 
 
 def _shortest(source: Size, edge: int) -> Size:

@@ -30,6 +30,7 @@ from isotherm.models.transformers.load import (
 )
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
+from isotherm.models.transformers.universal import UniversalView
 from isotherm.models.transformers.video import wrap_video
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.view import LanguageView
@@ -93,9 +94,11 @@ def wrap(
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
     if classes is not None and not paired and family not in (*GROUNDED, *OWL):
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
-    if confidence is not None and not kind.endswith(("ObjectDetection", "ForSegmentation")):
+    if confidence is not None and not (
+        _finds_boxes(kind, processor) or kind.endswith(("ForUniversalSegmentation", "ForInstanceSegmentation"))
+    ):
         raise OptionError(f"confidence is for detectors, but {kind} is none; leave it out")
-    if kind.endswith("ForObjectDetection") or kind in ("DetrForSegmentation", "ConditionalDetrForSegmentation"):
+    if _finds_boxes(kind, processor):
         if family in (*GROUNDED, *OWL):
             texts = prompts(classes, kind)
             view = GroundedView if family in GROUNDED else OwlView
@@ -111,6 +114,19 @@ def wrap(
             names=_named(names, own, kind),
             preparer=preparer,
             processor=image_processor_of(processor),
+            confidence=confidence,
+        )
+    if kind.endswith(("ForUniversalSegmentation", "ForInstanceSegmentation")):
+        if not hasattr(image_processor_of(processor), "post_process_panoptic_segmentation"):
+            raise AdapterError(
+                f"{type(image_processor_of(processor)).__name__} has no post_process_panoptic_segmentation, so the segments of {kind} are not known; give the segmenter's own processor"
+            )
+        return UniversalView(
+            model,
+            name=label,
+            names=_named(names, label_names(config), kind),
+            preparer=preparer,
+            processor=processor,
             confidence=confidence,
         )
     if kind.endswith("ForSemanticSegmentation"):
@@ -192,6 +208,13 @@ def _refuse_of_video(kind: str, **options: Any) -> None:
     unfit = [name for name, value in options.items() if value is not None]
     if unfit:
         raise OptionError(f"{kind} has learned its classes and takes no {' or '.join(unfit)}; leave it out")
+
+
+def _finds_boxes(kind: str, processor: Any) -> bool:
+    """Whether a class of models is a detector, with masks or without."""
+    if kind.endswith("ForInstanceSegmentation"):
+        return not hasattr(image_processor_of(processor), "post_process_panoptic_segmentation")
+    return kind.endswith(("ForObjectDetection", "ForSegmentation"))
 
 
 def _columns(model: Any) -> int | None:
