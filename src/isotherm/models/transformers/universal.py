@@ -99,11 +99,11 @@ class UniversalView(SegmenterView):
         logits = raw.class_queries_logits
         with torch.no_grad():
             # the processor changes masks in place
-            shown = SimpleNamespace(
+            numbered = SimpleNamespace(
                 class_queries_logits=numbered_classes(logits), masks_queries_logits=raw.masks_queries_logits.clone()
             )
             made = self.decoder.post_process_panoptic_segmentation(
-                shown,
+                numbered,
                 threshold=self.confidence,
                 label_ids_to_fuse=set(),
                 target_sizes=[inputs.frame.size] * len(inputs),
