@@ -71,7 +71,7 @@ class UniversalView(SegmenterView):
 
     def find(self, raw: Any, inputs: Inputs) -> Prediction:
         """Log-odds of the classes of every pixel, or the segments."""
-        return self._found(raw, inputs) if self.segments else self._classes(raw, inputs)
+        return self._segments(raw, inputs) if self.segments else self._classes(raw, inputs)
 
     def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> Prediction:
         """The same queries, whose numbers mean the same in every picture; of pixels the same as :meth:`find`."""
@@ -95,7 +95,7 @@ class UniversalView(SegmenterView):
         logits = share.clamp_min(LEAST).log() - (1 - share).clamp_min(LEAST).log()
         return Segmentation(logits, self.names)
 
-    def _found(self, raw: Any, inputs: Inputs) -> Detections:
+    def _segments(self, raw: Any, inputs: Inputs) -> Detections:
         logits = raw.class_queries_logits
         with torch.no_grad():
             # the processor changes masks in place
