@@ -9,7 +9,7 @@ forward pass, so any network is served, whatever its modules are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
+
+from isotherm.cam.untraced import Untraced
 
 aten = torch.ops.aten
 
@@ -104,7 +105,7 @@ class Field:
         return replace(self, axes=tuple(move(axis, *of) for axis, *of in zip(self.axes, *amounts, strict=True)))
 
 
-class Follower(TorchDispatchMode):
+class Follower(Untraced):
     """While active, follows cells from a model's input through every operation that moves them.
 
     Where branches meet that disagree (a pooled shortcut beside a strided convolution), cells lie at their mean. What a
@@ -155,16 +156,15 @@ class Follower(TorchDispatchMode):
             self._by_size.pop(size, None)  # so that the latest comes last
             self._by_size[size] = field
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def handle(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The operation's result, whose cells are known from here on."""
         rule = MOVES.get(func.overloadpacket)
         if rule is None:
             with self:  # under inference_mode an operation arrives whole that otherwise comes as its steps
-                out = func.decompose(*args, **(kwargs or {}))
+                out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        out = func(*args, **(kwargs or {}))
+        out = func(*args, **kwargs)
         inputs = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
         for result in out if isinstance(out, list | tuple) else [out]:
             if not isinstance(result, Tensor) or result.ndim != self._ndim:

@@ -24,6 +24,7 @@ from isotherm.errors import AdapterError, IsothermError, MissingExtraError, Opti
 from isotherm.models.family import Family, Fit, Match, families
 from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
+from isotherm.models.without_compiler import without_compiler
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
 
@@ -79,11 +80,12 @@ def open_with(
         also: the front door's own options, which a misspelt one may have meant.
     """
     if isinstance(model, str | Path):
-        family, match = family_of_name(str(model))
-        load = family.loader()
-        taken = inspect.signature(load).parameters
-        options = {**options, **{k: v for k, v in (where_taken or {}).items() if k in taken}}
-        return OpenModel(_call(family, load, match.name or str(model), options, also), match.reason)
+        with without_compiler():  # the library that the model is of is imported here
+            family, match = family_of_name(str(model))
+            load = family.loader()
+            taken = inspect.signature(load).parameters
+            options = {**options, **{k: v for k, v in (where_taken or {}).items() if k in taken}}
+            return OpenModel(_call(family, load, match.name or str(model), options, also), match.reason)
     if isinstance(model, OpenModel) or (isinstance(model, View | LanguageView) and not isinstance(model, nn.Module)):
         if options:
             raise OptionError(
