@@ -225,6 +225,8 @@ def known_choice(model: nn.Module, rules: Sequence[TokenRule], model_type: str) 
 def detector_choice(model: nn.Module, rules: Sequence[TokenRule]) -> LayerChoice | None:
     """The layers to explain in a detector; None: find one by running once."""
     name = last_named(model, r"(.*\.)?model\.encoder\.layers\.\d+")
+    # in front of a normalisation of the whole sum gradient x activation is zero in every cell, as its scale is lost
+    name = last_named(model, r"(.*\.)?model\.encoder\.layernorm") or name
     if name and any(rule.scope and name.startswith(rule.scope) for rule in rules):
         return LayerChoice(
             (name,),
