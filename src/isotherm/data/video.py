@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from isotherm.data.pictures import MAX_PIXELS, check_regular_file
+from isotherm.data.video_end import check_end, missing_bytes, of_s
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.size import Size
 
@@ -300,7 +301,7 @@ def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
     av = _av()
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
     rate = float(stream.average_rate) if stream.average_rate else 0.0
-    index = 0
+    index, end_s = 0, 0.0
     try:
         for frame in container.decode(stream):
             if frame.width * frame.height > MAX_PIXELS:
@@ -310,59 +311,19 @@ def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
             seconds = frame.time - start if frame.time is not None else index / rate if rate else math.nan
             yield VideoFrame(index, seconds, frame)
             index += 1
+            lasts = float(frame.duration * stream.time_base) if frame.duration else 1 / rate if rate else 0.0
+            end_s = seconds + lasts
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        where = f" at {end_s:.2f} s{of_s(container, stream)}" if index else ""
         raise InputError(
-            f"{name} breaks off after {index} frames ({_words(error)}); it is damaged or cut short"
+            f"{name} breaks off after {index} frames{where} ({_words(error)}); it is damaged or cut short"
         ) from error
     if (missing := missing_bytes(name)) > 0:
         raise InputError(
             f"{name} breaks off after {index} frames: {missing} bytes are missing at its end; copy it again"
         )
-
-
-def missing_bytes(source: str) -> int:
-    """Bytes that the outermost box of a file promises and the file does not have; 0 where nothing says.
-
-    FFmpeg ends such a file as if it were whole. Read are MP4 boxes (ISO/IEC 14496-12), RIFF chunks (AVI) and
-    the Matroska segment (RFC 9559).
-
-    Args:
-        source: a file; of addresses and devices nothing is known.
-    """
-    fpath = Path(source)
-    if source.startswith(STREAM_PREFIXES) or not fpath.is_file():
-        return 0
-    total = fpath.stat().st_size
-    with fpath.open("rb") as file:
-        head = file.read(64)
-        if head[:4] == b"RIFF":
-            size = int.from_bytes(head[4:8], "little")
-            return 0 if size == 0xFFFFFFFF else max(0, size + 8 - total)  # unknown while it was recorded to a pipe
-        if head[:4] == b"\x1aE\xdf\xa3":
-            at, size = _ebml_size(head, 4)
-            start = at + size  # of the segment, which holds all the rest
-            file.seek(start + 4)
-            at, size = _ebml_size(file.read(8), 0)
-            return 0 if size < 0 else max(0, start + 4 + at + size - total)
-        at = 0
-        while head[4:8] == b"ftyp" and at < total:
-            file.seek(at)
-            box = file.read(16)
-            size = int.from_bytes(box[:4], "big")
-            size = int.from_bytes(box[8:16], "big") if size == 1 else size
-            if size < 8:  # 0: up to the end of the file
-                return 0
-            at += size
-        return max(0, at - total)
-
-
-def _ebml_size(data: bytes, at: int) -> tuple[int, int]:
-    """Where an element's content starts and how long it is; -1 for unknown length (a live recording)."""
-    if at >= len(data) or data[at] == 0:
-        return at, -1
-    width = 9 - data[at].bit_length()
-    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return at + width, -1 if value == (1 << 7 * width) - 1 else value
+    if index:
+        check_end(name, container, stream, end_s, index)
 
 
 def _turns(rotation: float) -> int:

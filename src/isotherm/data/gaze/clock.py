@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotherm.data.video import opened, probe_video
+from isotherm.data.video_end import check_end
 from isotherm.errors import InputError
 from isotherm.frame import Size
 
@@ -68,13 +69,16 @@ def read_clock(video: str | os.PathLike[str]) -> VideoClock:
         video: a file.
 
     Raises:
-        InputError: missing, not a video, or without times.
+        InputError: missing, not a video, without times, or damaged so that its frames end before its header says.
         MissingExtraError: PyAV is not installed.
     """
     size = probe_video(video).size
     with opened(video) as (container, stream):
         ticks = [packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard]
         base, start = float(stream.time_base), stream.start_time
+        if ticks:
+            last_s = (max(ticks) - (min(ticks) if start is None else start)) * base
+            check_end(os.fspath(video), container, stream, last_s, len(ticks))
     if not ticks:
         raise InputError(f"{video} says of none of its frames when it is shown; write it anew as MP4")
     times = np.sort(np.array(ticks, np.int64))

@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from isotherm.data.video import missing_bytes, probe_video
+from isotherm.data.video import probe_video
+from isotherm.data.video_end import missing_bytes
 from isotherm.data.video_seek import frame_at, frames_at, length_s
 from isotherm.errors import InputError
 
