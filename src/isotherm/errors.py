@@ -1,7 +1,8 @@
 """Every error that isotherm raises on purpose, as one tree.
 
-A message says three things: what was given, what was expected, what to do about it.
-The command line prints the message alone and exits with code 2; ``--debug`` adds the traceback.
+A message says three things: what was given, what was expected, what to do about it, in Python's words. Where the
+command line has other words for it, the error holds both. The command line prints its message alone and exits with code
+2; ``--debug`` adds the traceback.
 """
 
 from __future__ import annotations
@@ -10,7 +11,20 @@ from collections.abc import Sequence
 
 
 class IsothermError(Exception):
-    """Root of all errors that a user's input can cause."""
+    """Root of all errors that a user's input can cause.
+
+    Args:
+        message: in Python's words.
+        command_line: the whole message in the command line's words, where they differ.
+    """
+
+    def __init__(self, message: str = "", *, command_line: str = "") -> None:
+        super().__init__(message)
+        self._command_line = command_line
+
+    def on_command_line(self) -> str:
+        """The message in the command line's words."""
+        return self._command_line or str(self)
 
 
 class FrameError(IsothermError):

@@ -55,7 +55,7 @@ def test_a_pt_file_of_tensors_is_no_model_of_ultralytics(tmp_path, what):
     fpath = tmp_path / "weights.pt"
     torch.save(state if what == "state dict" else {"model": state, "epoch": 3}, fpath)
     with pytest.raises(
-        WeightsError, match=r"holds weights \(tensors by name\), .* --model resnet50 --weights .*weights\.pt$"
+        AdapterError, match=r'holds weights \(4 tensors by name, .* open_model\("resnet50", weights=".*weights\.pt"\)'
     ):
         open_model(str(fpath))
 
@@ -69,7 +69,7 @@ def test_damaged_bytes_are_still_called_damaged(tmp_path):
 def test_a_picture_in_place_of_a_model(tmp_path, capsys):
     Image.fromarray(PICTURE).save(tmp_path / "cat.png")
     assert main(["explain", str(tmp_path / "cat.png"), "--model", str(tmp_path / "cat.png")]) == 2
-    assert "cat.png is a file, but not of a model; give a model's name" in capsys.readouterr().err
+    assert "cat.png is a picture; give a model's name, or the file of one" in capsys.readouterr().err
 
 
 def test_a_file_of_weights_that_is_not_there(tmp_path):

@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsothermError as error:  # options that do not go together, or are out of range
         if "--debug" in arguments:
             traceback.print_exc()
-        print(f"isotherm: {error}", file=sys.stderr)
+        print(f"isotherm: {error.on_command_line()}", file=sys.stderr)
         return 2
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     try:
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsothermError as error:
         if options.debug:
             traceback.print_exc()
-        print(f"isotherm: {error}", file=sys.stderr)
+        print(f"isotherm: {error.on_command_line()}", file=sys.stderr)
         return 2
     except OSError as error:
         if options.debug:

@@ -61,6 +61,8 @@ def open_model(options: ModelOptions) -> OpenModel:
 
     One that will be shown what to look for is opened with what it will be shown, since without it has no classes.
     """
+    if options.allow_code is not None and not options.allow_code.is_file():
+        raise OptionError(f"--allow-code {options.allow_code}: there is no such file; check the path")
     like: str | None = getattr(options, "like", None)
     of_family: dict[str, Any] = {
         "weights": options.weights,

@@ -22,8 +22,11 @@ from isotherm.cam.scores.naming import class_names
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, IsothermError, MissingExtraError, OptionError
 from isotherm.models.family import Family, Fit, Match, families
+from isotherm.models.held import held_by, with_its_name
 from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
+from isotherm.models.weights.foreign import SUFFIXES, foreign_folder
+from isotherm.models.weights.recognise import recognise
 from isotherm.models.without_compiler import without_compiler
 from isotherm.ops.names import near_names
 from isotherm.vlm.view import LanguageView
@@ -41,7 +44,20 @@ EXAMPLES = (
 )
 RENAMED = {"prompt": "class_prompt", "fuse": "fuse_batchnorm"}
 """What options of families were called when explaining had options of the same names."""
-WEIGHTS_ONLY = {".safetensors", ".pth", ".bin", ".onnx", ".engine", ".tflite", ".ckpt"}
+OF_MODELS = {
+    ".safetensors",
+    ".pth",
+    ".pt2",
+    ".bin",
+    ".onnx",
+    ".ckpt",
+    ".torchscript",
+    ".jit",
+    ".gguf",
+    ".keras",
+    ".tar",
+}
+"""What names of files end with that hold models or weights, those of other tools apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +96,11 @@ def open_with(
         also: the front door's own options, which a misspelt one may have meant.
     """
     if isinstance(model, str | Path):
+        if not _is_claimed(str(model)):
+            held = held_by(str(model), options, (where_taken or {}).get("seed") or 0)
+            if held is not None:
+                opened = open_with(held.model, held.left, where_taken=where_taken, also=also)
+                return OpenModel(with_its_name(opened.view, held), f"{held.reason}; {opened.reason}")
         with without_compiler():  # the library that the model is of is imported here
             family, match = family_of_name(str(model))
             load = family.loader()
@@ -169,12 +190,27 @@ def family_of_name(name: str) -> tuple[Family, Match]:
         for family in families().values():
             if prefix in (family.name, *family.prefixes):
                 return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
+    path = Path(name).expanduser()
+    if path.is_file() and not _is_claimed(name) and (file := recognise(path)).kind in ("ultralytics", "description"):
+        return families()["ultralytics"], Match(Fit.OWN, f"{path.name} is {file.words}", name)
     surest = _surest(name)
     if surest is None or surest[1].fit == Fit.FALLBACK:
         _check_path(name)
     if surest is None:
         raise _unknown(name)
     return surest
+
+
+def _is_claimed(name: str) -> bool:
+    """Whether a family's prefix stands in front of a name, or another package's family opens it, whatever file it
+    is.
+    """
+    prefix, colon, _ = name.partition(":")
+    return any(
+        (colon and prefix in (family.name, *family.prefixes))
+        or (not family.is_ours and family.is_installed and _match(family, name) is not None)
+        for family in families().values()
+    )
 
 
 def _surest(model: Any) -> tuple[Family, Match] | None:
@@ -222,24 +258,23 @@ def _match(family: Family, model: Any) -> Match | None:
 def _check_path(name: str) -> None:
     """Raises AdapterError for a path that nothing can open, with what is wrong with it."""
     path = Path(name).expanduser()
-    if path.suffix in WEIGHTS_ONLY and not path.exists():
-        raise AdapterError(f"there is no file {name}; check the path")
-    if path.is_file() and path.suffix.lower() not in {*WEIGHTS_ONLY, ".pt", ".yaml", ".yml"}:
-        raise AdapterError(
-            f"{name} is a file, but not of a model; give a model's name, a .pt or .yaml file of ultralytics, or a folder that save_pretrained wrote"
-        )
     if path.is_dir():
+        form = foreign_folder(path)
+        if form is not None:
+            raise AdapterError(
+                f"the folder {name} is {form.words}; {form.advice}",
+                command_line=f"the folder {name} is {form.words}; {form.instead or form.advice}",
+            )
         raise AdapterError(
             f"the folder {name} has no config.json, so it is not a saved transformers model; give its folder or a model's name"
         )
-    if path.suffix in WEIGHTS_ONLY:
-        raise AdapterError(
-            f"{name} holds weights, not a model; name the model and give the file as its weights, such as --model resnet50 --weights {name}"
-        )
-    if path.suffix in {".pt", ".yaml", ".yml"}:
+    suffix = path.suffix.lower()
+    if suffix in {".pt", ".yaml", ".yml"}:
         raise AdapterError(
             f"there is no file {name}, and it is not the name of an ultralytics model such as yolo11n.pt or yoloe-11s-seg.pt"
         )
+    if suffix in OF_MODELS or suffix in SUFFIXES:
+        raise AdapterError(f"there is no file {name}; check the path")
 
 
 def _call(

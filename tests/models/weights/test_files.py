@@ -44,9 +44,12 @@ def test_checkpoints_that_hold_one_state_dict(tmp_path):
     assert same(open_weights(tmp_path / "a.pt"), STATE)
     ema = {k: v + 1 for k, v in STATE.items()}
     torch.save({"model": STATE, "model_ema": ema}, tmp_path / "b.pt")
-    with pytest.raises(WeightsError, match=r"several state dicts \(model, model_ema\); say which with key="):
+    with pytest.raises(
+        WeightsError, match=r'several state dicts \(model, model_ema\); say which, such as weights="\S+b\.pt#model"$'
+    ):
         open_weights(tmp_path / "b.pt")
     assert same(open_weights(tmp_path / "b.pt", key="model_ema"), ema)
+    assert same(open_weights(tmp_path / "b.pt#model_ema"), ema)
     with pytest.raises(WeightsError, match="no state dict 'none'; it has model, model_ema"):
         open_weights(tmp_path / "b.pt", key="none")
 
@@ -58,7 +61,7 @@ def test_checkpoints_that_hold_one_state_dict(tmp_path):
 def test_a_crafted_pickle_is_refused_and_does_nothing(tmp_path, how, home):
     marker = tmp_path / "marker"
     fpath = crafted(tmp_path / "evil.pt", how, marker)
-    words = rf"asks for (posix|nt)\.mkdir and could run any code.*pass --allow-code {fpath}"
+    words = rf"asks for (posix|nt)\.mkdir and could run any code.*pass allow_code=\"{fpath}\""
     with pytest.raises(WeightsError, match=words):
         open_weights(fpath)
     other = tmp_path / "other.pt"
@@ -74,12 +77,12 @@ def test_a_crafted_pickle_is_refused_and_does_nothing(tmp_path, how, home):
 BAD = {
     "missing": (None, "there is no weights file"),
     "empty": (b"", r"is empty \(0 bytes\)"),
-    "words": (b"these are only words, no weights", "is no weights file that can be read: its first bytes are"),
-    "page": (b"<!DOCTYPE html><title>Log in</title>", "it is a web page"),
+    "words": (b"these are only words, no weights", "is no file of a model that can be read: its first bytes are"),
+    "page": (b"<!DOCTYPE html><title>Log in</title>", "is a web page"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "run git lfs pull"),
-    "keras": (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "it is HDF5"),
-    "gguf": (b"GGUF\3\0\0\0" + b"\0" * 50, "it is GGUF"),
-    "gzip": (b"\x1f\x8b\x08" + b"\0" * 50, "it is gzip"),
+    "keras": (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "is a file of Keras \\(HDF5\\)"),
+    "gguf": (b"GGUF\3\0\0\0" + b"\0" * 50, "is GGUF"),
+    "gzip": (b"\x1f\x8b\x08" + b"\0" * 50, "is packed by gzip"),
     "terabyte header": (
         struct.pack("<Q", 1 << 40) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
         "claims a header of 1099511627776 bytes",
@@ -97,7 +100,7 @@ BAD = {
     ),
     "broken zip": (b"PK\x03\x04" + b"\0" * 200, "is damaged or cut short"),
     "broken pickle": (b"\x80\x02" + b"\xff" * 50, "is damaged or cut short"),
-    "oldest pickle": (b"cos\nsystem\n(S'exit 1'\ntR.", "is no weights file that can be read"),
+    "oldest pickle": (b"cos\nsystem\n(S'exit 1'\ntR.", "is no file of a model that can be read"),
     "cut pickle": (b"\x80\x02}q\x00", "is damaged or cut short"),
 }
 

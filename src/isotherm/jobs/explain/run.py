@@ -21,6 +21,7 @@ from isotherm.draw import ReportEntry, shared_scale, write_report
 from isotherm.errors import (
     AdapterError,
     InputError,
+    IsothermError,
     JobCancelled,
     LayerError,
     MethodError,
@@ -383,7 +384,7 @@ class _Work:
             raise self._stop
 
     def _fail(self, name: str, source: str, error: Exception) -> None:
-        reason = error.on_command_line() if isinstance(error, NonFiniteError) else error
+        reason = error.on_command_line() if isinstance(error, IsothermError) else error
         self.reporter.item(self.outputs.run.failed(name, reason, source=source))
         self.reporter.message(f"{name}: {reason}", "failure")
         self.reporter.error(error)

@@ -16,7 +16,8 @@ from isotherm.models.backbone import Backbone
 from isotherm.models.gaze_lle.decoder import GazeDecoder, GazeDecoderConfig
 from isotherm.models.gaze_lle.model import GazeLLE
 from isotherm.models.transformers.backbone import load_backbone
-from isotherm.models.weights.files import load_fitting, open_weights
+from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.fitting import load_fitting
 from isotherm.ops.names import known_word
 
 RELEASE = "https://github.com/fkryan/gazelle/releases/download/v1.0.0/"

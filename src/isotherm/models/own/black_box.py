@@ -19,6 +19,7 @@ from isotherm.cam.capture import evaluating
 from isotherm.cam.outputs import words_of
 from isotherm.cam.view import LayerChoice
 from isotherm.errors import AdapterError
+from isotherm.frame import Size
 
 Takes = Literal["tensors", "pictures"]
 """What a function is given: one tensor (b, c, h, w), or a list of arrays (h, w, 3) of bytes."""
@@ -38,7 +39,10 @@ class BlackBox(nn.Module):
 
     Attributes:
         one_by_one: the model takes one picture at a time.
+        size: (h, w) of the pictures that it takes, where it says so.
     """
+
+    size: Size | None = None
 
     def __init__(
         self, inner: Callable[..., Any], kind: str, *, takes: Takes = "tensors", module: nn.Module | None = None
@@ -155,7 +159,9 @@ def black_box(model: Any, takes: Takes = "tensors") -> BlackBox:
         takes: what a callable is given.
     """
     if _exported(model):
-        return BlackBox(model.module(), "a torch.export program")
+        box = BlackBox(model.module(), "a torch.export program")
+        box.size = _exported_size(model)
+        return box
     if _session(model):
         from isotherm.models.own.onnxruntime_session import OnnxModel
 
@@ -192,6 +198,15 @@ def check_batches(box: BlackBox, tensor: Tensor, others: Sequence[Any], name: st
 
 def _exported(model: Any) -> bool:
     return type(model).__name__ == "ExportedProgram" and type(model).__module__.startswith("torch.export")
+
+
+def _exported_size(program: Any) -> Size | None:
+    """(h, w) of the first input that a program was exported for; None where any will do, or it is no picture."""
+    inputs = set(program.graph_signature.user_inputs)
+    first = next((node for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs), None)
+    shape = tuple(getattr(first.meta.get("val"), "shape", ())) if first is not None else ()
+    sides = [side for side in shape[2:] if isinstance(side, int)]
+    return (sides[0], sides[1]) if len(shape) == 4 and len(sides) == 2 else None
 
 
 def _session(model: Any) -> bool:

@@ -39,7 +39,9 @@ from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess
 from isotherm.ops.names import known_word
 
 IMAGENET_CLASSES = 1000
-OTHERWISE = "output= names the part with the logits, and target= takes a function of all that the model puts out"
+OTHERWISE = (
+    "in Python, output= names the part with the logits, and target= takes a function of all that the model puts out"
+)
 
 
 def wrap(
@@ -216,7 +218,7 @@ def own_preprocess(box: BlackBox | None) -> Preprocess:
         return Preprocess(size=(224, 224), resize=(256, 256))
     if box.takes == "pictures":
         return Preprocess(size=(224, 224), geometry="shorter", mean=(0.0,) * 3, std=(1.0,) * 3)
-    size = getattr(box.model, "size", None)
+    size = getattr(box, "size", None) or getattr(box.model, "size", None)
     return Preprocess(size=(224, 224), resize=(256, 256)).with_size(size)
 
 
@@ -299,9 +301,14 @@ def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAI
         first = (str(error).strip().splitlines() or [""])[0][:200]
         a_function = isinstance(model, BlackBox) and model.kind == "a function"
         made = "; of a function that makes models give what it returns" if a_function else ""
-        raise AdapterError(
+        what = (
             f"{name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
-            f"(pictures, channels, rows, columns) to anything: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone{made}"
+            "(pictures, channels, rows, columns) to anything"
+        )
+        raise AdapterError(
+            f"{what}: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone{made}",
+            command_line=f"{what}: give --size if it takes another size, --preprocess package.module:name if it is fed otherwise, or name a function that "
+            "wraps it in a module that takes pictures alone, as --model package.module:factory",
         ) from error
 
 

@@ -27,7 +27,8 @@ from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import assumed, names_premise, why_assumed, with_weights_named
 from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, size_of
 from isotherm.models.weights.configs import read_checked
-from isotherm.models.weights.files import load_fitting, open_weights
+from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.fitting import as_named, load_fitting, needed
 
 GEOMETRY_OF_CROP_MODE = {"center": "crop", "squash": "squash", "border": "letterbox"}
 
@@ -290,6 +291,7 @@ def build(name: str, seed: int, **config: Any) -> Any:
 def _fitted(name: str, state: Any, fpath: Path, seed: int, built: dict[str, Any]) -> Any:
     """The model with a state dict's weights, and with as many classes as the state dict has."""
     model = build(name, seed, **built)
+    state = as_named(state, needed(model.state_dict()), fpath)
     classifier = model.get_classifier()
     head = classifier[0] if isinstance(classifier, tuple | list) else classifier
     key = next((n for n, module in model.named_modules() if module is head), "") + ".weight"

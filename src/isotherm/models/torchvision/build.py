@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotherm.models.weights.files import load_fitting
+from isotherm.models.weights.fitting import as_named, load_fitting, needed
+
+AUXILIARY = ("aux", "AuxLogits")
+"""Heads that serve training only, and that many files leave out."""
 
 
 def build(name: str, seed: int, **config: Any) -> nn.Module:
@@ -30,13 +33,22 @@ def fitted(name: str, state: Mapping[str, Tensor], fpath: Path, seed: int, defau
     """The model with a state dict's weights, and with as many classes as the state dict has."""
     model = build(name, seed)
     own = model.state_dict()
-    wrong = [key for key in own if key in state and own[key].ndim and own[key].shape[0] != state[key].shape[0]]
+    state = as_named(state, needed(own, AUXILIARY), fpath)
+    wrong = [
+        key
+        for key in own
+        if key in state and own[key].ndim and _differ_in_count(tuple(own[key].shape), tuple(state[key].shape))
+    ]
     if wrong:
         # every layer that grows with the classes has a multiple of them (anchors, box sides), so the ratio says how
         # many there are
         count, rest = divmod(len(state[wrong[0]]) * default_classes, len(own[wrong[0]]))
         if rest == 0:
             model = build(name, seed, num_classes=count)
-    # auxiliary heads serve training only, and many files leave them out
-    load_fitting(model, state, name, fpath, optional=("aux", "AuxLogits"))
+    load_fitting(model, state, name, fpath, optional=AUXILIARY)
     return model
+
+
+def _differ_in_count(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes of a weight are of layers with more and fewer outputs, and the same otherwise."""
+    return one[1:] == other[1:] and one[:1] != other[:1]

@@ -12,13 +12,15 @@ FILE_NAME = re.compile(r"^(yolo|yoloe|rtdetr|yolov)[\w.\-]*\.(pt|ya?ml)$", re.IG
 
 
 def matches(model: Any) -> Match | None:
-    """Files and descriptions with the package's names, any .pt file that is there; its classes."""
+    """Names of files and descriptions as the package gives them; its classes. What an existing file is, is recognised
+    before families are asked.
+    """
     if not isinstance(model, str):
         return class_match(model, "ultralytics")
     path = Path(model).expanduser()
-    if path.is_dir() or not (FILE_NAME.match(path.name) or (path.is_file() and path.suffix == ".pt")):
+    if path.is_dir() or not FILE_NAME.match(path.name):
         return None
-    return Match(Fit.OWN, "a .pt or .yaml file is an ultralytics model")
+    return Match(Fit.OWN, f"{path.name} is a name of ultralytics' models")
 
 
 FAMILY = Family(

@@ -26,9 +26,12 @@ from isotherm.models.ultralytics.description import (
     check_text_model,
     explained,
 )
-from isotherm.models.weights.files import check_weights_file, open_weights
+from isotherm.models.weights.files import unallowed
+from isotherm.models.weights.headers import check_weights_file
 from isotherm.models.weights.permission import Say, authorise, to_stderr
 from isotherm.models.weights.pickles import unsafe_globals
+from isotherm.models.weights.recognise import recognise
+from isotherm.models.weights.refused import no_model
 from isotherm.ops.hashing import sha256_of
 
 _loading = threading.RLock()
@@ -71,10 +74,7 @@ def open_yolo(
             if not authorise(local, sha256_of(copy), allow_code, say):
                 if isinstance(refused, RefusedDescriptionError):
                     raise WeightsError(explained(refused, local)) from refused
-                raise WeightsError(
-                    f"{local} asks for {refused} and could run any code while it is opened, so it was not; "
-                    f"if you know who made it, pass --allow-code {local}"
-                ) from refused
+                raise unallowed(local, f"asks for {refused}") from refused
             return _load(package, copy, local, safe=False)
 
 
@@ -155,24 +155,13 @@ def _explained(fpath: Path, error: Exception, *, safe: bool) -> Exception:
         return WeightsError(
             f"{fpath} needs the package {error.name}, which is not installed; install it yourself if you trust the file's maker"
         )
-    if _is_state_dict(fpath):
-        return WeightsError(
-            f"{fpath} holds weights (tensors by name), not a model of ultralytics; name the model and give the file as its weights, "
-            f"such as --model resnet50 --weights {fpath}"
-        )
+    file = recognise(fpath)
+    if file.kind not in ("ultralytics", "other"):
+        return no_model(file)
     first = (str(chain[-1]).strip().splitlines() or [""])[0][:200]
     return WeightsError(
         f"{fpath} is damaged, cut short or no ultralytics checkpoint ({type(chain[-1]).__name__}: {first})"
     )
-
-
-def _is_state_dict(fpath: Path) -> bool:
-    """Whether a file holds plain tensors by name; nothing in it is run to find out."""
-    try:
-        open_weights(fpath, say=lambda _: None)
-    except WeightsError:
-        return False
-    return True
 
 
 def _kept_by_the_package(path: str) -> bool:

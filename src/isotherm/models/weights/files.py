@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -16,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from isotherm.errors import WeightsError
+from isotherm.models.weights.headers import MAX_HEADER_BYTES
+from isotherm.models.weights.importing import with_working_folder
 from isotherm.models.weights.permission import Say, authorise, is_same_file, to_stderr
 from isotherm.models.weights.pickles import damaged, unsafe_globals
-
-MAX_HEADER_BYTES = 100_000_000
-"""Largest safetensors header, as in the format's own reader."""
+from isotherm.models.weights.recognise import ModelFile, recognise
+from isotherm.models.weights.refused import PROGRAMS, no_weights
 
 
 def open_weights(
@@ -32,14 +32,15 @@ def open_weights(
 ) -> dict[str, Tensor]:
     """Tensors by name from a weights file, on the CPU.
 
-    What the file is decides its first bytes, not its name. safetensors and torch files of plain tensors are opened
+    What the file is, its first bytes decide, not its name. safetensors and torch files of plain tensors are opened
     without running anything. A torch file that asks for other Python objects is refused, unless ``allow_code`` names it
     or it was allowed before with the same bytes.
 
     Args:
-        fpath: a safetensors or torch (.pt, .pth, .bin, .ckpt) file.
+        fpath: a safetensors or torch (.pt, .pth, .bin, .ckpt) file; ``last.ckpt#model_ema`` names one of several sets
+            of weights in a checkpoint.
         allow_code: a file whose content may run code on this machine, as the user said.
-        key: which state dict, where a checkpoint holds several (``"model"``, ``"model_ema"``).
+        key: which set of weights, where a checkpoint holds several (``"model"``, ``"model_ema"``).
         say: where the line goes that names an allowed file's SHA-256.
 
     Raises:
@@ -52,72 +53,96 @@ def open_weights(
         >>> open_weights(fpath)
         {'weight': tensor([1., 1.])}
     """
-    fpath = Path(fpath)
-    check_weights_file(fpath)
-    with fpath.open("rb") as file:
-        head = file.read(64)
-    if _is_safetensors(head, fpath):
+    fpath, key = _with_key(Path(fpath), key)
+    file = recognise(fpath)
+    if file.kind in (*PROGRAMS, "isotherm", "description", "ultralytics") or (
+        file.kind == "other" and not _is_torch(file)
+    ):
+        raise no_weights(file)
+    with fpath.open("rb") as opened:
+        head = opened.read(4)
+    if not head.startswith((b"PK", b"\x80")):
         return _open_safetensors(fpath)
-    if not (head.startswith(b"PK\x03\x04") or head.startswith(b"\x80")):
-        raise WeightsError(
-            f"{fpath} is no weights file that can be read: {_guess(head, fpath)}; expected safetensors or a torch file"
-        )
     if head.startswith(b"PK"):
         _check_archive(fpath)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols: what matters is an error below
         try:
-            with fpath.open("rb") as file:  # not the path, whose suffix would choose another reader
-                loaded = torch.load(file, map_location="cpu", weights_only=True)
+            with fpath.open("rb") as opened:  # not the path, whose suffix would choose another reader
+                loaded = torch.load(opened, map_location="cpu", weights_only=True)
         except Exception as error:  # hostile bytes raise anything at all
             objects = unsafe_globals(fpath, str(error))
             if not objects and not is_same_file(fpath, allow_code):
                 raise damaged(fpath, error) from error
-            loaded = _unpickled(fpath, objects, allow_code, say)
+            loaded = unpickled(file, f"asks for {', '.join(objects)}", allow_code, say)
     return _state_dict(loaded, fpath, key)
 
 
-def check_weights_file(fpath: Path) -> None:
-    """Raise WeightsError unless ``fpath`` is a file with something in it."""
-    try:
-        status = fpath.stat()
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"there is no weights file {fpath} ({getattr(error, 'strerror', None) or error}); check the path"
-        ) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise WeightsError(
-            f"{fpath} is {'a folder' if stat.S_ISDIR(status.st_mode) else 'no regular file'}; expected a weights file"
-        )
-    if not os.access(fpath, os.R_OK):
-        raise WeightsError(f"{fpath} may not be read by this user; check its permissions")
-    if status.st_size == 0:
-        raise WeightsError(f"{fpath} is empty (0 bytes); copy or download it again")
+def unpickled(file: ModelFile, why: str, allow_code: str | os.PathLike[str] | None, say: Say = to_stderr) -> Any:
+    """What a torch file holds, with the code that it asks for, where the user allowed this very file to run it.
 
+    Args:
+        why: what the file asks for beyond tensors, behind its name.
 
-def _unpickled(fpath: Path, objects: list[str], allow_code: str | os.PathLike[str] | None, say: Say) -> Any:
+    Raises:
+        WeightsError: it is not allowed, could not be opened if it were, or cannot be opened.
+    """
+    fpath = file.fpath
+    check_can_be_opened(file)
     content = fpath.read_bytes()  # once: what is hashed is what is opened
     if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
-        raise WeightsError(
-            f"{fpath} asks for {', '.join(objects)} and could run any code while it is opened, so it was not; "
-            f"if you know who made it, pass --allow-code {fpath}, or save it as safetensors"
-        )
+        raise unallowed(fpath, why)
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+        with with_working_folder():
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0][:200]
         raise WeightsError(
-            f"{fpath} may run code but cannot be opened ({type(error).__name__}: {error}); is its package installed?"
+            f"{fpath} may run code but cannot be opened ({type(error).__name__}: {first}); is the version of its package that it was saved with "
+            "installed?"
         ) from error
 
 
-# --- safetensors -----------------------------------------------------------------------------------------------
-
-
-def _is_safetensors(head: bytes, fpath: Path) -> bool:
-    # an 8-byte length, then JSON; torch files start with PK or with the pickle mark 0x80 and a small protocol number
-    return head[8:9] == b"{" or (
-        fpath.suffix.lower() == ".safetensors" and not head.startswith((b"PK\x03\x04", b"\x80\x02"))
+def check_can_be_opened(file: ModelFile) -> None:
+    """Raise WeightsError where a file needs classes that cannot be found here, so that permission would be no use."""
+    missing = file.missing
+    if not missing:
+        return
+    if missing[0].startswith("__main__."):
+        where = "which was written in a script or notebook, where no other program can find it"
+    else:
+        where = f"whose package {missing[0].partition('.')[0]} is neither installed nor in the working folder"
+    raise WeightsError(
+        f"{file.fpath} is {file.words}, and needs {missing[0]}, {where}, so it cannot be opened here; make that class importable, or save the "
+        "network's state_dict() where it was made and give that"
     )
+
+
+def unallowed(fpath: Path, why: str, instead: str = ", or save its weights as safetensors") -> WeightsError:
+    """The error for a file that could run code and was not allowed to.
+
+    Args:
+        why: behind the file's name.
+        instead: what else can be done.
+    """
+    what = f"{fpath} {why} and could run any code while it is opened, so it was not; if you know who made it"
+    return WeightsError(
+        f'{what}, pass allow_code="{fpath}"{instead}', command_line=f"{what}, pass --allow-code {fpath}{instead}"
+    )
+
+
+def _with_key(fpath: Path, key: str | None) -> tuple[Path, str | None]:
+    """A file and which of its sets of weights, from ``last.ckpt#model_ema``; a file may be called so itself."""
+    before, mark, after = str(fpath).rpartition("#")
+    return (Path(before), after) if mark and before and key is None and not fpath.exists() else (fpath, key)
+
+
+def _is_torch(file: ModelFile) -> bool:
+    """Whether a file of an unclear kind is a torch file of which torch itself says what is wrong."""
+    return not file.form and file.words.startswith(("a pickle", "a single", "a zip archive", "a safetensors"))
+
+
+# --- safetensors -----------------------------------------------------------------------------------------------
 
 
 def _open_safetensors(fpath: Path) -> dict[str, Tensor]:
@@ -148,31 +173,12 @@ def _check_archive(fpath: Path) -> None:
             unpacked = sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise damaged(fpath, error) from error
-    if any(name.endswith("constants.pkl") for name in names):
-        raise WeightsError(f"{fpath} is a TorchScript program, not weights; save model.state_dict() and give that")
     if not any(name.endswith("data.pkl") for name in names):
         raise WeightsError(f"{fpath} is a zip archive without weights ({', '.join(names[:3])}); unpack it first")
     if unpacked > fpath.stat().st_size + 1024:  # torch never compresses, so only a bomb would
         raise WeightsError(
             f"{fpath} has {fpath.stat().st_size} bytes but would unpack to {unpacked}; torch files are not compressed, so it was not opened"
         )
-
-
-def _guess(head: bytes, fpath: Path) -> str:
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer; run git lfs pull"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "it is a web page, as a download that needed a login gives"
-    known = {
-        b"\x89HDF": "it is HDF5 (Keras)",
-        b"GGUF": "it is GGUF",
-        b"\x1f\x8b": "it is gzip; unpack it",
-        b"\x93NUMPY": "it is a NumPy array",
-    }
-    for magic, words in known.items():
-        if head.startswith(magic):
-            return words
-    return "it is ONNX" if fpath.suffix.lower() == ".onnx" else f"its first bytes are {head[:8]!r}"
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -195,36 +201,11 @@ def _state_dict(loaded: Any, fpath: Path, key: str | None) -> dict[str, Tensor]:
     if key is not None and key not in dicts:
         raise WeightsError(f"{fpath} has no state dict {key!r}; it has {', '.join(dicts) or 'none'}")
     if key is None and len(dicts) != 1:
-        held = (
-            f"several state dicts ({', '.join(dicts)}); say which with key="
-            if dicts
-            else f"no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}"
-        )
-        raise WeightsError(f"{fpath} holds {held}")
-    return dict(dicts[key if key is not None else next(iter(dicts))])
-
-
-def load_fitting(
-    model: nn.Module, state: Mapping[str, Tensor], name: str, fpath: Path, *, optional: tuple[str, ...] = ()
-) -> None:
-    """A state dict into a model, all of it.
-
-    Args:
-        name, fpath: of the model and the file, for messages.
-        optional: beginnings of names that either side may lack.
-
-    Raises:
-        WeightsError: a weight has another shape, is missing, or is unknown.
-    """
-    try:
-        missing, unexpected = model.load_state_dict(dict(state), strict=False)
-    except RuntimeError as error:
-        raise WeightsError(f"{fpath} does not fit {name}: {str(error).splitlines()[-1].strip()}") from error
-    # old files have no counters of batches, and nothing reads them
-    missing = [k for k in missing if not k.startswith(optional) and not k.endswith("num_batches_tracked")]
-    unexpected = [k for k in unexpected if not k.startswith(optional)]
-    if missing or unexpected:
+        if not dicts:
+            raise WeightsError(f"{fpath} holds no state dict, only {', '.join(list(inner)[:5]) or 'nothing'}")
+        held, which = f"{fpath} holds several state dicts ({', '.join(dicts)})", f"{fpath}#{next(iter(dicts))}"
         raise WeightsError(
-            f"{fpath} does not fit {name}: {len(missing)} weights are missing ({', '.join(missing[:3]) or 'none'}) and "
-            f"{len(unexpected)} are unknown ({', '.join(unexpected[:3]) or 'none'}); is it a file for another model?"
+            f'{held}; say which, such as weights="{which}"',
+            command_line=f"{held}; say which, such as --weights {which}",
         )
+    return dict(dicts[key if key is not None else next(iter(dicts))])

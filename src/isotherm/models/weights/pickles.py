@@ -7,6 +7,7 @@ import pickletools
 import re
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from isotherm.errors import WeightsError
@@ -29,7 +30,7 @@ def unsafe_globals(fpath: Path, message: str = "") -> list[str]:
         Up to five names such as ``"posix.system"``.
     """
     named = re.findall(r"GLOBAL ([\w.]+\w)", message)
-    others = [name for name in _globals_in(_pickles_of(fpath)) if not _OF_WEIGHTS.fullmatch(name)]
+    others = beyond_tensors(_globals_in(_pickles_of(fpath)))
     return list(dict.fromkeys([*named, *others]))[:5]
 
 
@@ -63,6 +64,29 @@ def words_in(fpath: Path) -> tuple[frozenset[str], frozenset[str]]:
     except (ValueError, UnicodeError, IndexError, OverflowError, MemoryError, RecursionError):
         pass  # the rest is not pickle; what was found until here counts
     return frozenset(every), frozenset(of_tensors)
+
+
+def pickles_of(fpath: Path, most: int = 1 << 26) -> bytes:
+    """The pickles in a torch file, zip or not; of others, what they begin with.
+
+    Args:
+        fpath: the file.
+        most: bytes that are read. Tensors lie behind the pickle, or in files of their own, so that it is short.
+    """
+    try:
+        if not zipfile.is_zipfile(fpath):
+            with fpath.open("rb") as file:
+                return file.read(most)
+        with zipfile.ZipFile(fpath) as archive:
+            names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            return b"".join(archive.open(name).read(most) for name in names[:1])
+    except (OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error):
+        return b""
+
+
+def beyond_tensors(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the classes and functions in a torch file that tensors do not need."""
+    return tuple(name for name in names if not _OF_WEIGHTS.fullmatch(name))
 
 
 def damaged(fpath: Path, error: Exception) -> WeightsError:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from isotherm.errors import WeightsError
-from isotherm.models.weights.files import load_fitting, open_weights
+from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.fitting import load_fitting
 
 PREFIXES = ("module.", "backbone.", "_orig_mod.")
 """What wrappers have put before the names."""
