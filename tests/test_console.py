@@ -41,3 +41,24 @@ def test_an_early_interrupt_is_quiet(before, code, printed):
     )
     assert (ended.returncode, ended.stderr) == (code, "")
     assert ended.stdout.startswith(printed)
+
+
+TERMINATED = """
+import signal, sys, isotherm.cli
+def run():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt:
+        print("the record is written")
+        return 130
+sys.modules["isotherm.cli.main"].main = run
+"""
+
+
+def test_a_command_that_a_queue_ends_is_ended_in_order():
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{TERMINATED}\nfrom isotherm.console import entry; entry()"],
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "the record is written\n", "")

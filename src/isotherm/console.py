@@ -1,4 +1,5 @@
-"""The console script: quiet where Ctrl+C comes before the command line is loaded, which takes a second or more.
+"""The console script: quiet where Ctrl+C comes before the command line is loaded, which takes a second or more, and
+ended in order where a queue of jobs or a shutdown ends it (SIGTERM).
 
 It stands outside :mod:`isotherm.cli`, whose import is what takes so long.
 """
@@ -8,7 +9,7 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def entry() -> NoReturn:
@@ -19,13 +20,24 @@ def entry() -> NoReturn:
         signal.signal(signal.SIGINT, _end)
     from isotherm.cli.main import main
 
+    terminated: list[int] = []
+    own = os.getpid()
+
+    def terminate(number: int, frame: Any) -> None:
+        if os.getpid() != own:  # a process that was forked from this one, and has no record
+            os._exit(TERMINATED)
+        terminated.append(number)
+        raise KeyboardInterrupt  # so that records say what happened, trackers are finished and workers end
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
     try:
         if listens:
             signal.signal(signal.SIGINT, before)
         code = main()
     except KeyboardInterrupt:  # while the arguments are read, or after the last word
         code = INTERRUPTED
-    sys.exit(code)
+    sys.exit(TERMINATED if terminated and code == INTERRUPTED else code)
 
 
 def _end(number: int, frame: Any) -> None:

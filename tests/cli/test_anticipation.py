@@ -92,7 +92,12 @@ def test_an_old_configuration_trains_as_it_is_and_is_judged(tmp_path, trackers, 
         shares = {row[f"rate probe {i}"] / one["rate"] for i, one in enumerate(grid)}
         assert max(shares) == pytest.approx(min(shares))
         assert "rate model" in row
-    assert main(["train", "anticipation", "--resume", str(dpath), "--device", "cpu", "--quiet"]) == 0
+    again = ["train", "anticipation", "--resume", str(dpath), "--device", "cpu", "--quiet"]
+    assert main(again) == 0
+    (dpath / "run.json").rename(dpath / "kept.json")  # as of a run that was killed before its first step
+    assert main(again) == 2
+    assert f"once more, with --out {dpath}" in capsys.readouterr().err
+    (dpath / "kept.json").rename(dpath / "run.json")
     assert main([*command, "--judge", "--quiet"]) == 0
     figures = json.loads((dpath / "judged" / "evaluation.json").read_text())
     assert figures["action_recall"] == json.loads((dpath / "evaluation.json").read_text())["action_recall"]

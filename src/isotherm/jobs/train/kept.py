@@ -24,6 +24,10 @@ def kept_recipe(
     """
     if not dpath.exists():
         raise OptionError(f"there is no {dpath}; expected the folder of a training run, with recipe.json and run.json")
+    if (dpath / "recipe.json").is_file() and not (dpath / "run.json").exists():
+        raise OptionError(
+            f"{dpath} was stopped before its first step, so there is nothing to go on with; give the command that began it once more, with --out {dpath}"
+        )
     try:
         recipe, started = (json.loads((dpath / name).read_text()) for name in ("recipe.json", "run.json"))
     except (OSError, ValueError) as error:
