@@ -186,6 +186,18 @@ def test_readings_that_are_not_right_are_not_proved():
         assert not judged(layout.to_grid(heads), layout).proved
 
 
+def test_tokens_in_another_order_are_not_proved_though_their_centre_goes_along():
+    """Of Hiera, whose tokens are sorted by where in its 2 x 2 neighbours each is: four small pictures one below another."""
+    cells = tokens_of_squares(14, 14).unflatten(1, (14, 14))
+    unrolled = cells.unflatten(1, (7, 2)).unflatten(3, (7, 2)).permute(0, 2, 4, 1, 3, 5).flatten(1, 4)
+    right = Layout("tokens", 0, (14, 14))
+    reading = judged(right.to_grid(unrolled), right)
+    assert reading.agreement > 0.9
+    assert reading.beyond > 2
+    assert not reading.proved
+    assert judged(right.to_grid(cells.flatten(1, 2)), right).beyond < 0.6
+
+
 @pytest.mark.parametrize("size", [(64, 64), (40, 120)])
 def test_squares_are_where_they_are_said_to_be(size):
     inputs = square_inputs(blank(*size))

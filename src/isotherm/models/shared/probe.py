@@ -23,6 +23,7 @@ from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Size
 from isotherm.models.shared.grids import NotDeclaredError, followed_layout
+from isotherm.models.shared.idle import why_idle
 from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.squares import Run, moved, readings
 from isotherm.relevance.modules import LayerRef, resolve
@@ -192,18 +193,17 @@ def last_grid(
         for passed, (o, layout) in enumerate([pair for pair in chosen if str(pair[0].ref) in allowed][:TRIED]):
             alive = _alive(places, answer, inputs, o.ref, layout)
             if alive > most:
-                best, most = (
-                    LastGrid(str(o.ref), o.grid(layout), passed, not o.sure, proved, o.rank / count, alive),
-                    alive,
-                )
+                most = alive
+                best = LastGrid(str(o.ref), o.grid(layout), passed, not o.sure, proved, o.rank / count, alive)
                 places.remember(o.ref.name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
             if alive == 1.0:
                 break
         if best is not None:
             return best
-    raise LayerError(
+    none = (
         f"none of the last {TRIED} grids of this {kind} carries gradient of its answer; name an earlier layer yourself"
     )
+    raise LayerError(why_idle(places.model, places.run, answer, inputs) or none)
 
 
 def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout: Layout) -> float:

@@ -33,6 +33,9 @@ readings, networks with random weights showed .97 to 1.00 at every layer tried, 
 below .5."""
 EDGE = 1.5
 """Least ratio of the first row's changes."""
+BEYOND = 1.0
+"""Cells beyond the square's border within which the cell must lie that changes most. Tokens in another order, as Hiera's
+are, whose centre of gravity still goes along with the square, miss it by several."""
 MOST_PREFIX = 8
 """Tokens in front that are no cells, of models that do not declare their number."""
 
@@ -48,16 +51,19 @@ class Reading:
         edge: how many times more the first row changes with the squares at the top than with those at the bottom.
             Everything else still follows where a whole row of tokens too many was taken for cells, but that row changes
             with all alike.
+        beyond: how far beyond the square's border the middle of the cell lies that changes most, in cells, the worst
+            of all places; negative within it.
     """
 
     layout: Layout
     agreement: float
     edge: float
+    beyond: float = 0.0
 
     @property
     def proved(self) -> bool:
         """Whether the square proves the reading."""
-        return self.agreement >= LEAST and self.edge >= EDGE
+        return self.agreement >= LEAST and self.edge >= EDGE and self.beyond <= BEYOND
 
 
 def square_inputs(like: Inputs, *, seed: int = 0) -> Inputs:
@@ -88,7 +94,16 @@ def judged(grid: Float[Tensor, "n c h w"], layout: Layout) -> Reading:
         centre = change.sum(other) @ cells / total
         correlations.append(_correlation(centre, at[:, axis - 1]))
     first = change[:, 0].sum(1) / total
-    return Reading(layout, min(correlations), float(first[:2].sum() / first[-2:].sum().clamp_min(1e-12)))
+    edge = float(first[:2].sum() / first[-2:].sum().clamp_min(1e-12))
+    return Reading(layout, min(correlations), edge, _beyond(change, at))
+
+
+def _beyond(change: Float[Tensor, "n h w"], at: Float[Tensor, "n 2"]) -> float:
+    """How far beyond the square the cell lies that changes most, in cells along the worse axis of the worst place."""
+    size = torch.tensor(change.shape[1:], dtype=torch.float64, device=change.device)
+    strongest = change.flatten(1).argmax(1)
+    middle = torch.stack([strongest // change.shape[2], strongest % change.shape[2]], 1) + 0.5
+    return float(((middle - at / 8 * size).abs() - size / 8).max())
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
