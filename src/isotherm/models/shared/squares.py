@@ -34,8 +34,8 @@ below .5."""
 EDGE = 1.5
 """Least ratio of the first row's changes."""
 BEYOND = 1.0
-"""Cells beyond the square's border within which the cell must lie that changes most. Tokens in another order, as Hiera's
-are, whose centre of gravity still goes along with the square, miss it by several."""
+"""Cells beyond the square's border within which the cell must lie that changes most. Tokens in another order, as
+Hiera's are, whose centre of gravity still goes along with the square, miss it by several."""
 MOST_PREFIX = 8
 """Tokens in front that are no cells, of models that do not declare their number."""
 
