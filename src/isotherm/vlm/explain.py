@@ -30,6 +30,7 @@ from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
 from isotherm.vlm.question import AnswerTarget, Question
+from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.trace import TokenTrace, record
 from isotherm.vlm.trust import judge_answer
 from isotherm.vlm.view import LanguageView
@@ -86,6 +87,7 @@ def explain_answer(
         *notes,
         *dict.fromkeys(s.note for s in targets if s.note),
         *question.notes,
+        *places_measured(inputs.pictures),
     ]
     # by now it is known unless the score did without
     answer = question.words()
@@ -165,6 +167,8 @@ def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed
             "seed": seed,
             "seen": round(float(picture.seen().float().mean()), 4),
         }
+        if picture.off is not None:
+            meta["place_error_px"] = round(picture.off[1], 2)
         where = f", {shown} {i + 1} of {len(prompt.pictures)}" if len(prompt.pictures) > 1 else ""
         out.append(
             Heatmap(
@@ -178,6 +182,17 @@ def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed
             )
         )
     return out
+
+
+def places_measured(pictures: Sequence[PictureTokens]) -> list[str]:
+    """What is known of places that were measured; nothing where they are exact."""
+    off = [picture.off for picture in pictures if picture.off is not None]
+    if not off:
+        return []
+    median, largest = (max(values) for values in zip(*off, strict=True))
+    return [
+        f"where the vision tokens lie was measured, as no exact layout is known of this family: single tokens were found {median:.1f} pixels from the cells' centres (median), {largest:.1f} at most"
+    ]
 
 
 def _assess(

@@ -40,11 +40,14 @@ class PictureTokens:
         size: (h, w) of the source picture.
         grids: its tiles; several where it is cut up, and they may overlap.
         count: of its tokens; those that are in no grid, such as ends of rows, stand for no place.
+        off: (median, largest) distance of a token's place, where places were measured, from its cell's centre, in
+            pixels of the source; None where they are known exactly.
     """
 
     size: Size
     grids: tuple[TokenGrid, ...]
     count: int
+    off: tuple[float, float] | None = None
 
     def seen(self) -> Bool[Tensor, "h w"]:
         """Where a pixel's centre lies in any cell; the model knows nothing of the others, and a map must not say 0

@@ -72,7 +72,7 @@ def test_a_family_that_nobody_knows_is_taken_where_a_simple_layout_proves_itself
 
 
 def test_tokens_that_stand_for_no_place_are_not_taken_for_a_square():
-    """A resampler's, each made of all patches: 64 of them, whose processor squashes pictures as it should. And tokens of another order."""
+    """A resampler's, each made of all patches: 64 of them, whose processor squashes pictures as it should. Tokens of another order are measured."""
 
     class Resampler(torch.nn.Module):
         def __init__(self, inner):
@@ -100,7 +100,16 @@ def test_tokens_that_stand_for_no_place_are_not_taken_for_a_square():
         with pytest.raises(
             AdapterError, match=r"of 12 tokens of mystery only [0-8] answer most to the pixels where a layout puts them"
         ):
-            layout_of("mystery", model.config, processor, model=model)
+            prove_by_model(
+                SquashedLayout(side=32, stride=4), model, processor, "mystery", token_id=image_token_id(model.config)
+            )
+        if other is Resampler:
+            with pytest.raises(AdapterError, match="measured: the 64 vision tokens of mystery stand for no place"):
+                layout_of("mystery", model.config, processor, model=model)
+            continue
+        (picture,) = layout_of("mystery", model.config, processor, model=model).pictures({}, [(60, 80)])
+        (grid,) = picture.grids
+        assert grid.token.tolist() == torch.arange(64).view(8, 8).T.tolist()
 
 
 @pytest.mark.parametrize("name", FAMILIES)

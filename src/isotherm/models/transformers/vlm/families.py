@@ -10,6 +10,7 @@ from typing import Any
 
 from isotherm.errors import AdapterError
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout, coordinate_picture
+from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout, PaddedLayout
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
 from isotherm.models.transformers.vlm.layouts.squares import CentreCropLayout, PanAndScanLayout, SquashedLayout
@@ -49,15 +50,15 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
 
 
 def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = None) -> VisionLayout:
-    """A layout for a family that is not known, if it proves itself.
+    """A layout for a family that is not known, if it proves itself, or a measured one.
 
     Tried are Qwen's, where the processor gives ``image_grid_thw``, and squares, where it makes one square of each
     picture and as many tokens as a square has. Pictures of coordinates prove what the processor does. They do not say
     what a model makes of it: a resampler's 64 tokens look like a square of 8 x 8 and stand for no place. So the model
-    itself must show that its tokens answer to their pixels.
+    itself must show that its tokens answer to their pixels. Where none of these fits, the model is measured.
 
     Raises:
-        AdapterError: none fits.
+        AdapterError: none fits, and the tokens stand for no place.
     """
     reasons = []
     try:
@@ -76,6 +77,14 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
         ValueError,
     ) as error:  # whatever a processor that nobody knows may do
         reasons.append(str(error))
+    if model is not None:
+        try:
+            token_id = image_token_id(config)
+            measured = MeasuredLayout(model, processor, token_id=token_id, name=model_type)
+            prove_by_model(measured, model, processor, model_type, token_id=token_id)
+            return measured
+        except AdapterError as error:
+            reasons.append(f"measured: {error}")
     raise AdapterError(
         f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess; "
         f"supported are {', '.join(sorted(FAMILIES))}. No simple layout proves itself ({'; '.join(reasons) or 'none applies'})"

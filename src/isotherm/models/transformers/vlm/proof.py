@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
 from isotherm.errors import AdapterError, ShapeError
 from isotherm.frame import Size
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout, check_layout, coordinate_picture
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout
+from isotherm.models.transformers.vlm.prompts import entering
+from isotherm.models.transformers.vlm.prompts import (
+    picture_positions as picture_positions,
+)  # for those who look for it beside the others
 
 
 class PictureOptions:
@@ -115,7 +117,7 @@ def prove_by_model(
         raise AdapterError(f"without the model of {name} it cannot be seen whether its tokens stand for places at all")
     size, rng = _sizes(layout)[0], np.random.default_rng(0)
     noise = rng.integers(64, 192, (*size, 3), dtype=np.uint8)
-    before, inputs = _entering(model, processor, noise, token_id, name)
+    before, inputs = entering(model, processor, [noise], token_id=token_id, name=name)
     (picture,) = layout.pictures(inputs, [size])
     hits, tried = 0, []
     for grid in picture.grids:
@@ -129,7 +131,8 @@ def prove_by_model(
         left, top, right, bottom = (int(v) for v in (box + 0.5).clamp(min=0))
         changed = noise.copy()
         changed[top : max(bottom, top + 1), left : max(right, left + 1)] ^= 0xFF
-        moved = (_entering(model, processor, changed, token_id, name)[0] - before).norm(dim=1)
+        after, _ = entering(model, processor, [changed], token_id=token_id, name=name)
+        moved = (after - before).norm(dim=1)
         hits += int(moved[grid.token.flatten()].argmax()) == i * grid.frame.size[1] + j
     share = hits / len(tried)
     if share < 0.75:
@@ -137,39 +140,6 @@ def prove_by_model(
             f"of {len(tried)} tokens of {name} only {hits} answer most to the pixels where a layout puts them, so it is refused"
         )
     return share
-
-
-class _Entered(Exception):
-    """The language model was reached; the rest is not needed."""
-
-
-def _entering(
-    model: Any, processor: Any, picture: UInt8[np.ndarray, "h w 3"], token_id: int, name: str
-) -> tuple[Float[Tensor, "n c"], Any]:
-    """What enters the language model in a picture's places, and the inputs that it was made from."""
-    inputs, kept = processed(processor, [picture]), {}
-
-    def keep(_module: Any, args: Any, kwargs: Any) -> None:
-        kept["embeds"] = kwargs.get("inputs_embeds")
-        raise _Entered
-
-    arguments = {
-        key: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for key, value in inputs.items()
-        if isinstance(value, Tensor) and key != "labels"
-    }
-    hook = model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
-    try:
-        with torch.no_grad(), suppress(_Entered):
-            model(**arguments)
-    finally:
-        hook.remove()
-    if kept.get("embeds") is None:
-        raise AdapterError(
-            f"the language model of {name} was not given embeddings, so its vision tokens cannot be seen"
-        )
-    places = picture_positions(inputs["input_ids"], token_id)
-    return kept["embeds"][0, places.to(model.device)].float(), inputs
 
 
 def image_token_id(config: Any) -> int:
@@ -185,22 +155,6 @@ def image_token_id(config: Any) -> int:
 def video_token_id(config: Any) -> int | None:
     """The number of the token that stands for videos; None where the family has none, or takes videos as pictures."""
     return _token(config, "video")
-
-
-def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tensor, " k"]:
-    """Where in a prompt its pictures' tokens are, in order.
-
-    Args:
-        input_ids: of one prompt, with or without a batch of one.
-        token_id: :func:`image_token_id`, or that of videos.
-
-    Example:
-        >>> picture_positions(torch.tensor([[5, 9, 9, 3, 9]]), 9).tolist()
-        [1, 2, 4]
-    """
-    if input_ids.numel() != input_ids.shape[-1]:
-        raise ShapeError(f"input_ids has shape {tuple(input_ids.shape)}; expected one prompt")
-    return (input_ids.flatten() == token_id).nonzero().flatten()
 
 
 def _sizes(layout: VisionLayout) -> list[Size]:

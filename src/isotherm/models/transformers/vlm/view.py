@@ -24,7 +24,8 @@ from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
-from isotherm.models.transformers.vlm.proof import image_token_id, picture_positions, video_token_id
+from isotherm.models.transformers.vlm.prompts import picture_positions, prompt_text
+from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
 from isotherm.relevance.attention import hidden_keys
 from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
@@ -187,32 +188,7 @@ class TransformersVlm(BatchedPrompts):
         return PromptInputs(inputs, ids, text, tuple(sources), tuple(known), positions)
 
     def _text(self, what: str, n: int, prompt: str, text_first: bool = False) -> str:
-        """The prompt in the model's own template; models that were never taught to chat get the pictures' marks and the
-        words.
-        """
-        if getattr(self.processor, "chat_template", None):
-            text, without = self._chat(what, n, prompt, text_first), self._chat(what, 0, prompt)
-            if text.split() == without.split():
-                kind = "pictures" if what == "image" else "videos"
-                instead = "" if what == "image" else "; or ask about the frames as pictures"
-                raise AdapterError(
-                    f"the chat template of {self.name} writes nothing for {{'type': {what!r}}}, so the prompt has no place for {kind}; "
-                    f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
-                )
-            return text
-        mark = getattr(self.processor, f"{what}_token", None) or self.processor.tokenizer.convert_ids_to_tokens(
-            self._token
-        )
-        return prompt + f"{mark}" * n if text_first else f"{mark}" * n + prompt
-
-    def _chat(self, what: str, n: int, prompt: str, text_first: bool = False) -> str:
-        shown, text = [{"type": what}] * n, [{"type": "text", "text": prompt}]
-        content = [*text, *shown] if text_first else [*shown, *text]
-        return str(
-            self.processor.apply_chat_template(
-                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-            )
-        )
+        return prompt_text(self.processor, what, n, prompt, token_id=self._token, name=self.name, text_first=text_first)
 
     def embed(self, prompt: PromptInputs) -> Streams:
         with torch.no_grad():

@@ -1,0 +1,90 @@
+"""The layout of vision tokens that nobody wrote down: it is measured, for each size of pictures once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from isotherm.cam.capture import evaluating
+from isotherm.cam.view import Picture
+from isotherm.errors import AdapterError
+from isotherm.frame import Size
+from isotherm.models.transformers.vlm.lattice import covered, grids_of
+from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
+from isotherm.models.transformers.vlm.prompts import entering
+from isotherm.models.transformers.vlm.stripes import Looks, measure_looks
+from isotherm.relevance.still import still_attention
+from isotherm.vlm.tokens import PictureTokens
+
+VIEWS = 6.0
+"""Times a picture may be covered by its tokens; where each of them sees all of it, they are as many."""
+
+
+class MeasuredLayout(VisionLayout):
+    """Stripes on the pictures tell where each token looks before attention mixes them, and grids are fitted to that.
+
+    What was measured is kept, by the sizes of a prompt's pictures.
+
+    Args:
+        model: of transformers, in which nothing is changed.
+        processor: of the model.
+        token_id: of a picture in the prompt.
+        name: what to call the model.
+    """
+
+    def __init__(self, model: Any, processor: Any, *, token_id: int, name: str) -> None:
+        self.model, self.processor, self.token_id, self.name = model, processor, token_id, name
+        self._known: dict[tuple[Size, ...], list[PictureTokens]] = {}
+
+    def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
+        key = tuple((int(h), int(w)) for h, w in sizes)
+        if key not in self._known:
+            with evaluating(self.model), still_attention():
+                looks = measure_looks(self._entering, key)
+            self._known[key] = [self._laid_out(looks, k, size) for k, size in enumerate(key)]
+            self._add_placeless(looks, self._known[key])
+        return self._known[key]
+
+    def pixels(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[Float[Tensor, "n 3"]]:
+        raise AdapterError(
+            f"which of its processor's values make each vision token of {self.name} is not known; choose a method that starts at the vision tokens, such as attention_gradient"
+        )
+
+    def _entering(self, pictures: Sequence[Picture]) -> Float[Tensor, "n c"]:
+        return entering(self.model, self.processor, pictures, token_id=self.token_id, name=self.name)[0]
+
+    def _laid_out(self, looks: Looks, k: int, size: Size) -> PictureTokens:
+        mine = (looks.picture == k).nonzero().flatten()
+        if not len(mine):
+            raise AdapterError(
+                f"no vision token of {self.name} changes with picture {k + 1} of {size[1]} x {size[0]} pixels, so none stands for a place in it"
+            )
+        first = int(mine[0])
+        grids, off = grids_of(looks.centre[mine], looks.width[mine], mine - first, size)
+        if len(mine) > 1 and covered(grids, size) > min(VIEWS, 0.75 * len(mine)):
+            share = 100 * looks.width[mine].median(0).values / torch.tensor([size[1], size[0]])
+            raise AdapterError(
+                f"the {len(mine)} vision tokens of {self.name} stand for no place: each changes with pixels all over the picture ({share[0]:.0f} % of its width, {share[1]:.0f} % of its height), as behind a resampler"
+            )
+        cells = torch.ones(len(mine), dtype=torch.float64)
+        for grid in grids:
+            cells[torch.searchsorted(mine - first, grid.token.flatten())] = float(grid.frame.cell_size.max())
+        apart = off * cells
+        return PictureTokens(size, grids, int(mine[-1]) - first + 1, (float(apart.median()), float(apart.max())))
+
+    def _add_placeless(self, looks: Looks, known: list[PictureTokens]) -> None:
+        """Count tokens that no pixel moves to the picture that they stand behind, or before where they come first."""
+        firsts = [int((looks.picture == k).nonzero()[0]) for k in range(len(known))]
+        if firsts != sorted(firsts):
+            raise AdapterError(
+                f"the vision tokens of the pictures of {self.name} stand in another order than the pictures"
+            )
+        ends = [*firsts[1:], len(looks.picture)]
+        for k, (first, end) in enumerate(zip([0, *firsts[1:]], ends, strict=True)):
+            shift = firsts[k] - first
+            grids = tuple(type(g)(g.frame, g.token + shift) for g in known[k].grids)
+            known[k] = PictureTokens(known[k].size, grids, end - first, known[k].off)
