@@ -62,6 +62,7 @@ def explain(
     mask: Any = None,
     fill: Fill | None = None,
     video_fps: float | None = None,
+    like: Any = None,
     picture: Any = None,
     channels: Channels = None,
     progress: bool | Say = False,
@@ -99,6 +100,8 @@ def explain(
         fill: what a vision token becomes where it is taken away for the trust line: mask (the default: nobody attends
             to it), the mean of its picture, or blur.
         video_fps: the pictures are a video of so many frames a second, for models that take videos.
+        like: a picture: what is explained is how like it the model finds this one, by the cosine similarity of both
+            embeddings. Of a YOLOE boxes by their names, which show what to look for.
         picture: what the maps of a tensor are drawn on: a picture, or a list with one for each of its rows.
         channels: which channel, or which three, of a tensor are drawn where there is no picture; its first three.
         progress: whether methods that ask about many changed pictures (rise, occlusion) draw a bar, or a function
@@ -134,6 +137,7 @@ def explain(
         mask=mask,
         fill=fill,
         video_fps=video_fps,
+        like=like,
         picture=picture,
         channels=channels,
         progress=progress,

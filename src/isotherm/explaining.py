@@ -36,6 +36,7 @@ from isotherm.data.clips import as_clip
 from isotherm.data.pictures import as_picture
 from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetError
 from isotherm.feeding import Channels, fed_with, given_items
+from isotherm.likeness import likeness
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
 from isotherm.progress import Say, bar, listening, silent
@@ -73,6 +74,8 @@ class ExplainOptions:
         fill: what a vision token becomes where it is taken away for the trust line: mask, mean or blur; None: mask.
         video_fps: the pictures are frames of a video, so many a second; also of a clip, for models that see several
             moments.
+        like: a picture: what is explained is how like it the model finds the one that is explained, the cosine
+            similarity of both embeddings. (Boxes by their names are what a YOLOE is shown, and go to the family.)
         picture: what maps are drawn on where a tensor is explained: a picture, or a list with one for each row.
         channels: which channel, or which three, of a tensor are drawn where there is no picture.
         progress: whether methods that ask about many changed pictures draw a bar, or who is told instead.
@@ -95,6 +98,7 @@ class ExplainOptions:
     mask: Any = None
     fill: Fill | None = None
     video_fps: float | None = None
+    like: Any = None
     picture: Any = None
     channels: Channels = None
     progress: bool | Say = False
@@ -105,6 +109,8 @@ class ExplainOptions:
         family.
         """
         names = {field.name for field in fields(cls)}
+        if isinstance(options.get("like"), Mapping):
+            names.remove("like")
         own = {name: value for name, value in options.items() if name in names}
         left = {name: value for name, value in options.items() if name not in names}
         return cls(**own), left
@@ -130,6 +136,10 @@ class ExplainOptions:
             resolve_score(self.target)
         else:
             answer_score(self.target, self.prompt, answer=self.answer, versus=self.versus)
+        if self.like is not None and (self.target is not None or self.prompt is not None):
+            raise OptionError(
+                "like says what is explained, the likeness to a picture; leave target and prompt out, or leave like out"
+            )
         if self.fill is not None:
             known_word(self.fill, get_args(Fill), "fill")
         _check_methods(self.method, question=self.prompt is not None)
@@ -225,6 +235,8 @@ def explain_pictures(
     score = score_for(opened.view, options.target)
     view = opened.view.of_score(score) if isinstance(opened.view, ChoosesByScore) else opened.view
     of_clips = isinstance(view, ClipView)
+    if options.like is not None:
+        score = likeness(view, options.like, fps=options.video_fps)
     if options.video_fps is not None and not of_clips:
         raise OptionError(
             f"video_fps is for models that see several moments, or are asked about them with prompt, but {view.name} sees one picture"

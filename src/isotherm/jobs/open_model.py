@@ -9,7 +9,7 @@ import torch
 
 from isotherm.cam.view import View
 from isotherm.errors import MissingExtraError, OptionError
-from isotherm.jobs.explain.like import parse_like
+from isotherm.jobs.explain.like import parse_like, picture_of_like
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.vlm.view import LanguageView
@@ -26,6 +26,12 @@ NEEDS: dict[str, str] = {
     "box": f"--box {DETECTORS}",
 }
 """Options that ask for a model of another kind than the default one, which is a classifier with its own weights."""
+
+
+def boxes_of(options: ModelOptions) -> str | None:
+    """The boxes of ``--like``, which the model's family takes; a picture to be like is no affair of its."""
+    like: str | None = getattr(options, "like", None)
+    return None if like is None or picture_of_like(like) is not None else like
 
 
 def parse_size(text: str) -> int | tuple[int, int]:
@@ -63,7 +69,7 @@ def open_model(options: ModelOptions) -> OpenModel:
     """
     if options.allow_code is not None and not options.allow_code.is_file():
         raise OptionError(f"--allow-code {options.allow_code}: there is no such file; check the path")
-    like: str | None = getattr(options, "like", None)
+    like = boxes_of(options)
     of_family: dict[str, Any] = {
         "weights": options.weights,
         "classes": None if options.classes is None else split(options.classes, "--classes"),
@@ -115,7 +121,8 @@ def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict
         MissingExtraError: the model's package is not installed.
     """
     for name, why in NEEDS.items():
-        if getattr(options, name, None) is not None:
+        value = boxes_of(options) if name == "like" else getattr(options, name, None)
+        if value is not None:
             raise OptionError(why)
     try:
         opened = open_with(DEFAULT, of_family, where_taken=where_taken)

@@ -123,7 +123,9 @@ class ModelOptions(JobOptions):
     weights: str | None = None
     """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
     classes: str | None = None
-    """Open-vocabulary detectors: what to look for, separated by commas."""
+    """Open-vocabulary detectors: what to look for, separated by commas. CLIP and its kin: texts to compare the picture
+    with.
+    """
     gaze: str | None = None
     """Models that take gaze: where the person looks in the clip, as isotherm gaze import and convert write it."""
     confidence: float | None = None

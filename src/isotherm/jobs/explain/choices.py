@@ -14,6 +14,7 @@ from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
 from isotherm.errors import OptionError, UnfitTargetError
 from isotherm.explaining import ExplainOptions, resolve_score
+from isotherm.jobs.explain.like import picture_of_like
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import split
 from isotherm.ops.names import plain
@@ -28,7 +29,13 @@ def explain_options(options: ExplainJob) -> ExplainOptions:
             command line's words.
     """
     question, target = question_of(options), score_of(options)
+    like = None if options.like is None else picture_of_like(options.like)
+    if like is not None and target is not None:
+        raise OptionError(
+            f"--like {like} says what is explained, the likeness to a picture; leave --class, --top, --box, --versus and --target out"
+        )
     return ExplainOptions(
+        like=like,
         target=target,
         method=methods_of(options),
         layers=layers_of(options),

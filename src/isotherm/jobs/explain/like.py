@@ -1,9 +1,12 @@
-"""``--like``: boxes that show what to look for, as text. No torch here, so that options are checked at once."""
+"""``--like``: boxes that show what to look for, as text, or a picture to be like. No torch here, so that options are
+checked at once.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from isotherm.errors import OptionError
 
@@ -34,6 +37,21 @@ def parse_like(text: str) -> dict[str, list[Box]]:
             raise OptionError(f"--like {part.strip()!r} has an empty name; {EXPECTED}")
         shown.setdefault(name.strip() or ONE_KIND, []).append(_box(numbers))
     return shown
+
+
+def picture_of_like(text: str) -> Path | None:
+    """The picture that the option names; None where it holds boxes.
+
+    Raises:
+        OptionError: neither boxes nor a file.
+    """
+    try:
+        parse_like(text)
+    except OptionError as error:
+        if Path(text).is_file():
+            return Path(text)
+        raise OptionError(f"{error}; or the file of a picture to be like, and there is no file {text!r}") from error
+    return None
 
 
 def format_like(shown: Mapping[str, Sequence[Sequence[float]]]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 from isotherm.errors import OptionError
-from isotherm.jobs.explain.like import parse_like
+from isotherm.jobs.explain.like import picture_of_like
 from isotherm.jobs.options import AUTO, ModelOptions
 
 
@@ -51,7 +51,8 @@ class ExplainJob(ModelOptions):
     box: str | None = None
     """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
     like: str | None = None
-    """YOLOE: find things like those in these boxes of the first picture, in it and in all others. x0,y0,x1,y1 in
+    """A picture's file: explain how like it the model finds each picture (embeddings: DINOv2, CLIP, and classifiers).
+    YOLOE: find things like those in these boxes of the first picture, in it and in all others. x0,y0,x1,y1 in
     picture pixels, several separated by semicolons, each with a name if you like: "bus=20,30,120,200;
     wheel=40,170,60,190"."""
     target: str = "class"
@@ -117,6 +118,6 @@ class ExplainJob(ModelOptions):
                 "--renormalise gives each box a scale of its own and --shared-scale all pictures one; leave one out"
             )
         if self.like is not None:
-            parse_like(self.like)
-            if self.classes is not None:
+            picture = picture_of_like(self.like)
+            if picture is None and self.classes is not None:
                 raise OptionError("--classes and --like both say what to look for; give one of them")

@@ -92,7 +92,7 @@ def run(
     if (idle := idle_options(options, sources)) is not None:
         reporter.message(idle)
     opened, items = opened_model(options, opened), iter(sources)
-    if options.like is not None:
+    if options.like is not None and explaining.like is None:
         opened, items = shown_model(options.like, opened, items, read)
     methods = _methods(explaining, opened)
     columns = methods

@@ -99,7 +99,7 @@ class EncoderView(ABC):
         """The model on the inputs, with position embeddings interpolated where they are of another size."""
         options = forward_options(self.model, inputs, trained_size(self.model.config))
         try:
-            return self.model(pixel_values=inputs.tensor, **options, **further, return_dict=True)
+            return self.model(**self.preparer.feed(inputs.tensor), **options, **further, return_dict=True)
         except ValueError as error:
             raise AdapterError(
                 f"{self.name} does not take an input of {tuple(inputs.tensor.shape)} ({error}); give size= as the model was trained with"
@@ -144,7 +144,7 @@ class EmbeddingView(EncoderView):
         """The pooled feature of each picture."""
         if hasattr(self.model, "get_image_features"):
             options = forward_options(self.model, inputs, trained_size(self.model.config))
-            out = self.model.get_image_features(pixel_values=inputs.tensor, **options)
+            out = self.model.get_image_features(**self.preparer.feed(inputs.tensor), **options)
         else:
             out = self.call(inputs)
         feature = out if isinstance(out, Tensor) else getattr(out, "pooler_output", None)
@@ -186,8 +186,11 @@ class ZeroShotView(EncoderView):
         return ClassifierOutput(out.logits_per_image, out.image_embeds)
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
-        """One logit per text."""
-        return Classification(raw.logits, self.names, raw.embedding)
+        """One logit per text; of several the softmax is their probabilities, where the model was trained to tell texts
+        apart by one. SigLIP, with a bias, was trained by a sigmoid for each.
+        """
+        exclusive = len(self.names) > 1 and not hasattr(self.model, "logit_bias")
+        return Classification(raw.logits, self.names, raw.embedding, exclusive)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`."""

@@ -93,11 +93,10 @@ def token_rules(model: nn.Module) -> list[TokenRule]:
             overlapping.append(next(m for m in module.modules() if isinstance(m, nn.Conv2d)))
             rules.append(TokenRule(f"{parent}.", _chain(overlapping)))
         elif kind.endswith("Embeddings") and not kind.endswith("PatchEmbeddings"):
-            patch, scope = _patch_conv(module), f"{parent}." if parent else ""
+            stride, scope = _patch_stride(module), f"{parent}." if parent else ""
             # convolutional networks cut patches too, but keep them as maps
-            if patch is None or last_named(model, rf"{re.escape(scope)}.*\.({'|'.join(BEFORE_ATTENTION)})") is None:
+            if stride is None or last_named(model, rf"{re.escape(scope)}.*\.({'|'.join(BEFORE_ATTENTION)})") is None:
                 continue
-            stride = (int(patch.stride[0]), int(patch.stride[1]))
             if any(kind.lower().startswith(t.replace("-", "")) for t in MERGING):
                 rules += _merging(model, scope, stride)
             else:
@@ -105,11 +104,16 @@ def token_rules(model: nn.Module) -> list[TokenRule]:
     return rules
 
 
-def _patch_conv(embeddings: nn.Module) -> nn.Conv2d | None:
-    """The convolution that cuts patches: its stride is its kernel. None: these embeddings are of something else."""
+def _patch_stride(embeddings: nn.Module) -> Size | None:
+    """The sides of the patches: the stride of a convolution that is its kernel, or what a linear layer of patches
+    reads. None: these embeddings are of something else.
+    """
+    linear, patch = getattr(embeddings, "patch_embedding", None), getattr(embeddings, "patch_size", None)
+    if isinstance(linear, nn.Linear) and isinstance(patch, int) and linear.in_features % patch**2 == 0:
+        return patch, patch
     convs = [m for m in embeddings.modules() if isinstance(m, nn.Conv2d)]
     if len(convs) == 1 and convs[0].kernel_size == convs[0].stride and convs[0].padding in ((0, 0), "valid"):
-        return convs[0]
+        return int(convs[0].stride[0]), int(convs[0].stride[1])
     return None
 
 

@@ -66,6 +66,10 @@ class Preparer:
             for value, source in zip(words, self._sources, strict=False)
         )
 
+    def feed(self, tensor: Float[Tensor, "b c h w"]) -> dict[str, Tensor]:
+        """The arguments of the forward pass that stand for an input's pixels."""
+        return {"pixel_values": tensor}
+
     # Sequence[np.ndarray], not Sequence[Picture]: its H and W would have to be the same for all pictures
     def batch(
         self, pictures: Sequence[np.ndarray], *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32

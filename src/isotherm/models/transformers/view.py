@@ -28,6 +28,7 @@ from isotherm.models.transformers.load import (
     open_model,
     open_processor,
 )
+from isotherm.models.transformers.naflex import PatchPreparer, cuts_patches
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
 from isotherm.models.transformers.universal import UniversalView
@@ -90,7 +91,8 @@ def wrap(
         label += f", default {type(processor).__name__}"
         size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
     label += ")"
-    preparer = Preparer(image_processor_of(processor), size=size, by_user=by_user, source=source, why=why)
+    kind_of_preparer = PatchPreparer if cuts_patches(image_processor_of(processor)) else Preparer
+    preparer = kind_of_preparer(image_processor_of(processor), size=size, by_user=by_user, source=source, why=why)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
     if classes is not None and not paired and family not in (*GROUNDED, *OWL):
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
