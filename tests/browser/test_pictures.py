@@ -102,3 +102,15 @@ def test_a_reload_keeps_the_tray_and_says_what_the_studio_lost(desk, studio):
     desk.page.reload()
     desk.page.get_by_text("The studio no longer has noise 21.png; take it again.").wait_for()
     assert desk.tray() == ["scene-1.jpg"]
+
+
+def test_a_browser_reads_why_a_file_was_refused_while_it_is_sent(desk):
+    """The page looks at a file's size itself; here another part of a browser sends one that is too large."""
+    send = """async () => {
+        const body = new Blob([new Uint8Array([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), new Uint8Array(150 << 20)]);
+        const answer = await fetch("/api/pictures?name=a.png", { method: "POST", body });
+        return [answer.status, (await answer.json()).error];
+    }"""
+    desk.watched.expected.append("413")
+    status, error = desk.page.evaluate(send)
+    assert (status, error) == (413, "the picture has more than 64 MB; send a smaller one")

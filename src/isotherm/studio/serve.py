@@ -18,6 +18,7 @@ from isotherm.errors import InputError, IsothermError
 from isotherm.studio.access import Access, key_in, key_there
 from isotherm.studio.api.pictures import SHOWN
 from isotherm.studio.app import make_app
+from isotherm.studio.body_drain import BodyDrain
 from isotherm.studio.certificate import check_certificate
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.facts_cache import known_facts
@@ -78,7 +79,7 @@ def serve(options: StudioOptions, say: Say = print) -> None:
         say(f"Open {url}  (good for one visit; Ctrl+C ends the studio)")
         if options.open:
             webbrowser.open(url)
-        _serve_until_stopped(guard, listener, options, studio)
+        _serve_until_stopped(BodyDrain(guard), listener, options, studio)
     say("The studio has ended; its runs are kept.")
 
 

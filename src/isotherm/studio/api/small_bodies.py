@@ -14,8 +14,6 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 8 << 20
 """Of a body in JSON; the largest one is what is drawn on the pictures of a run."""
-PATIENCE = 4
-"""How many times as much is fetched and thrown away: who is still sending when the connection ends reads no answer."""
 FILES = frozenset({"/api/pictures", "/api/videos", "/generate_heatmap"})
 """Addresses that count what comes themselves, and write it to the disk."""
 
@@ -39,14 +37,11 @@ class SmallBodies:
             message = await receive()
             size += len(message.get("body", b""))
             more = message["type"] == "http.request" and message.get("more_body", False)
-            if size <= MOST_BYTES:
-                messages.append(message)
-            elif size > PATIENCE * MOST_BYTES:
-                break
-        if size > MOST_BYTES:
-            error = f"the request has more than {MOST_BYTES >> 20} MB; send less at once"
-            await JSONResponse({"error": error}, 413)(scope, receive, send)
-            return
+            if size > MOST_BYTES:
+                error = f"the request has more than {MOST_BYTES >> 20} MB; send less at once"
+                await JSONResponse({"error": error}, 413)(scope, receive, send)
+                return
+            messages.append(message)
         waiting = iter(messages)
 
         async def again() -> Message:
