@@ -1,22 +1,17 @@
 """Reading on after an answer that was given before its request had come whole, so that the answer is read.
 
-A connection that is closed while somebody still sends is reset, and the reset overtakes the answer: who sent a file that
-is too large and had asked for the connection to be closed, as Python's urllib does, saw a broken connection in place of
-the reason. Here the answer goes out at once, and what still comes is
-fetched and thrown away for a while, as RFC 9112 (section 9.6) advises. Pure ASGI, around all others.
+A connection that is closed while somebody still sends is reset, and the reset overtakes the answer: who sent too large
+a file and had asked for the connection to be closed, as Python's urllib does, saw a broken connection in place of the
+reason. Here the answer goes out at once, and what still comes is fetched and thrown away for a while, as RFC 9112
+(section 9.6) advises. Pure ASGI, around all others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+from isotherm.studio.asgi import App, Message, Receive, Scope, Send
 
 MOST_BYTES = 1 << 30
 """That are thrown away of one request; who sends more may not read its answer."""
@@ -35,7 +30,7 @@ class BodyDrain:
     def __init__(self, app: App) -> None:
         self.app = app
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
             return
@@ -59,7 +54,7 @@ class BodyDrain:
         await self.app(scope, receiving, sending)
 
 
-def _has_body(scope: MutableMapping[str, Any]) -> bool:
+def _has_body(scope: Scope) -> bool:
     return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 

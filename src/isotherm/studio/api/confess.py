@@ -5,18 +5,14 @@ A framework's own last resort answers and raises the error again, which ends the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from isotherm.studio.asgi import App, Receive, Scope, Send
 from isotherm.studio.disk_full import WORDS, is_full
 from isotherm.studio.faults import tell
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Confess:
