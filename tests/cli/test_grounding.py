@@ -175,6 +175,10 @@ def test_views_are_lifted_by_it(place, capsys):
         (["predict", "grounding", "0.png", "pick \udcff"], "character 6 of the text is half of a pair"),
         (["predict", "grounding", "0.png", "it", "--most", "100000000"], "--most 100000000: expected at most 1000"),
         (["eval", "grounding", "--run", "runs/grounding-001", "--split", "a"], "--split goes with --data"),
+        (
+            ["eval", "grounding", "--run", "runs/grounding-001", "--orientation", "stored"],
+            "--orientation goes with --data",
+        ),
         (["eval", "grounding", "--run", "runs/grounding-001/best.safetensors"], "does not say what to judge it by"),
         (["lift", "points.jsonl"], "points.jsonl"),
         (["lift", "no.json"], "no.json"),

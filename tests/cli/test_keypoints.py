@@ -296,6 +296,11 @@ def test_resume_needs_no_recipe(place, capsys):
             "a frozen backbone has the rate 0",
         ),
         (["train", "keypoints", "--config", "recipe.yaml", "--images", "x"], "--images goes with --data"),
+        (
+            ["train", "keypoints", "--config", "recipe.yaml", "--orientation", "stored"],
+            "--orientation goes with --data",
+        ),
+        (["eval", "keypoints", "--run", "other", "--orientation", "stored"], "--orientation goes with --data"),
         (["train", "keypoints", "--config", "recipe.yaml", "--device", "toaster"], "there is no device 'toaster'"),
         (["train", "keypoints", "--config", "recipe.yaml", "--out", "other"], "other holds other files (mine.txt)"),
         (["train", "keypoints", "--data", "nothing.csv"], "nothing.csv cannot be read"),

@@ -79,8 +79,9 @@ def folder(tmp_path):
 @pytest.mark.parametrize("name", ["day/one.png", "./day/../day/one.png", "day\\one.png", "link.png", "absolute"])
 def test_names_that_lead_to_a_picture(folder, name):
     name = str(folder / "day" / "one.png") if name == "absolute" else name
-    fpath, size = PictureFolder(folder).find(name, "a:1")
-    assert size == (30, 40)
+    found = PictureFolder(folder).find(name, "a:1")
+    fpath = found.fpath
+    assert found.size == (30, 40)
     assert fpath.parent in (folder, folder / "day")
     assert fpath.exists()
 

@@ -173,7 +173,7 @@ BAD = {
     "one scale": (f"{L}\none.png,tip,1,2,,,\none.png,tail,1,2,,81,\n", "px_per_cm of one.png is 81.0, but None"),
     "scale of 0": (f"{L}\none.png,tip,1,2,,0,\n", "column 'px_per_cm' is 0; expected a number above 0"),
     "part of a box": (f"{W}\none.png,1,1,,,,1,,,,\n", "have 1 numbers; expected all four"),
-    "empty box": (f"{W}\none.png,1,1,,,,1,1,1,5,\n", "the box .* is empty"),
+    "box from its end": (f"{W}\none.png,1,1,,,,9,1,1,5,\n", "the box .* has its corners in another order"),
     "a column too many": (f"{L}\none.png,tip,1,2,,,,\n", r"points\.csv:2: 8 columns; the first row has 7"),
     "several animals": ("scorer,a,a\nindividuals,m,m\nbodyparts,t,t\ncoords,x,y\n", "Several animals are not read"),
     "predictions": (

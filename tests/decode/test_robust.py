@@ -36,7 +36,9 @@ def test_empty_batches_single_cells_and_half_precision(decoder):
 
 @pytest.mark.parametrize("decoder", ALL)
 def test_not_a_number_is_no_place(decoder):
-    maps = torch.rand(1, 2, 8, 8)
+    at = torch.tensor([[4.25, 3.5]])
+    peak = outer(*peak_vectors(at, torch.ones_like(at), (8, 8)))
+    maps = 0.9 * peak[:, None].expand(1, 2, 8, 8) + 0.1 * torch.rand(1, 2, 8, 8)
     maps[0, 1, 3, 3] = torch.nan
     found = decoder(maps)
     assert found.state[0, 1] == State.ABSENT
@@ -48,6 +50,26 @@ def test_not_a_number_is_no_place(decoder):
 def test_a_map_of_nothing_is_absent():
     assert least_squares(torch.zeros(1, 8, 8), sigma_cells=1.0).state.tolist() == [State.ABSENT]
     assert moment_inverse(torch.zeros(1, 8, 8), sigma_cells=1.0, kind="probability").state.tolist() == [State.ABSENT]
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 64, 48), (1, 1, 32)])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_flat_map_without_a_known_sigma_says_no_place(shape, noise):
+    """The widest Gaussian that is tried fitted it with a score of 0.8, several pictures' sides beyond the border."""
+    flat = 1 + noise * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    points = least_squares(flat)
+    assert points.state.tolist() == [State.ABSENT]
+    assert (points.score.tolist(), bool(points.xy.isnan().all())) == ([0], True)
+    assert least_squares(flat, sigma_cells=2.0).score.item() < 0.65  # a known sigma says how little of it is a peak
+
+
+@pytest.mark.parametrize("sigma", [3.0, 12.0, 30.0])
+def test_peaks_nearly_as_wide_as_the_map_keep_their_place(sigma):
+    at = torch.tensor([[10.0, 20.0]])
+    maps = outer(*peak_vectors(at, torch.full_like(at, sigma), (32, 32)))
+    points = least_squares(maps)
+    assert points.state.tolist() == [State.LABELLED]
+    torch.testing.assert_close(points.xy, at, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("x", [0, 15])

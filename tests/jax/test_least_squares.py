@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isotherm import arrays
+from isotherm.decode import least_squares as decode_tensor
 from isotherm.errors import KindError, OptionError
 from isotherm.frame import Frame
 from isotherm.points import State
@@ -96,3 +97,14 @@ def test_bad_input():
         arrays.least_squares(np.zeros((1, 4, 4)), kind="logits")
     with pytest.raises(OptionError, match="finite numbers above 0"):
         arrays.least_squares(np.zeros((1, 4, 4)), sigma_cells=0.0)
+
+
+@pytest.mark.parametrize("make", ["numpy-32", "jax-32"], indirect=True)
+@pytest.mark.parametrize("known", [False, True])
+def test_flat_maps_and_noise_are_scored_as_those_of_tensors(make, known):
+    values = np.concatenate([np.ones((2, 20, 24)), np.random.default_rng(3).random((2, 20, 24))]).astype(np.float32)
+    options = {"sigma_cells": 2.0} if known else {}
+    one, other = arrays.least_squares(make(values), **options), decode_tensor(torch.from_numpy(values), **options)
+    np.testing.assert_allclose(np.asarray(one.score), other.score.numpy(), atol=1e-4)
+    np.testing.assert_array_equal(np.asarray(one.state), other.state.numpy())
+    assert bool((other.state[:2] == State.ABSENT).all()) != known

@@ -60,6 +60,22 @@ def test_files_are_recognised_by_their_content(folder):
         )
 
 
+@pytest.mark.parametrize("name", ["table.csv", "coco.json", "beetles.csv"])
+def test_a_recipe_says_in_which_pixels_places_of_turned_pictures_are(folder, name):
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    for i in range(20):
+        Image.fromarray(np.full((30, 40, 3), i, np.uint8)).save(folder / "images" / f"{i}.png", exif=tags.tobytes())
+    upright, stored = [], []
+    plain = read_source(Source(file=name, images="images"), root=folder, say=upright.append)
+    source = from_plain(DataChoice, {"train": [{"file": name, "images": "images", "orientation": "stored"}]}).train[0]
+    turned = read_source(source, root=folder, say=stored.append)
+    places = torch.tensor([40.0, 30.0]) - plain[0].points
+    torch.testing.assert_close(turned[0].points, places, equal_nan=True)
+    assert any("say orientation 'stored'" in line for line in upright)
+    assert any(line.startswith("note: ") and "as stored, as was said" in line for line in stored)
+
+
 def test_sets_are_joined_and_told_what_their_points_are(folder):
     sources = (Source(file="coco.json", images="images"), Source(file="table.csv", images="images"))
     choice = DataChoice(

@@ -61,6 +61,34 @@ class Skipped:
             self.messages.append(str(error))
 
 
+class Remarks:
+    """What was assumed of entries: one line for each kind, with how many there are and where the first stands.
+
+    Example:
+        >>> remarks = Remarks()
+        >>> remarks.add("a.json:3: annotation 7", "an area of 0 is taken for none")
+        >>> remarks.add("a.json:9: annotation 8", "an area of 0 is taken for none")
+        >>> remarks.lines
+        ('an area of 0 is taken for none: 2 times, first at a.json:3: annotation 7',)
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, str]] = {}
+
+    def add(self, where: str, kind: str) -> None:
+        """One more of a kind."""
+        count, first = self._seen.get(kind, (0, where))
+        self._seen[kind] = (count + 1, first)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each kind."""
+        return tuple(
+            f"{kind}: {'once' if count == 1 else f'{count} times, first'} at {where}"
+            for kind, (count, where) in self._seen.items()
+        )
+
+
 def read_text(fpath: Path) -> str:
     """The text of a UTF-8 file, with or without a byte order mark.
 

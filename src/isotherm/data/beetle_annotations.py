@@ -29,6 +29,7 @@ from isotherm.data.annotation_files import (
 )
 from isotherm.data.coco import PixelOrigin, pixel_shift
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
+from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State
@@ -49,6 +50,7 @@ def read_beetles(
     *,
     group: str | None = None,
     pixel: PixelOrigin = "edge",
+    orientation: Orientation | None = None,
     skip_bad: bool = False,
 ) -> KeypointSet:
     r"""Pictures of single beetles with the ends of their elytra's width and length.
@@ -69,6 +71,8 @@ def read_beetles(
         images_dpath: the folder that pictures are named relative to.
         group: keep only Hawaii, BeetlePalooza or BioRepo; None: all.
         pixel: what 0 means: the picture's "edge", or the "centre" of the first pixel, which adds 0.5.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which is said in ``notes``.
         skip_bad: leave out bad entries, with a message each in ``skipped``.
 
     Returns:
@@ -82,7 +86,7 @@ def read_beetles(
     fpath, shift, skipped = Path(fpath), pixel_shift(pixel), Skipped(allowed=skip_bad)
     if group is not None and group not in GROUPS:
         raise OptionError(f"group is {group!r}; expected one of {', '.join(GROUPS)}, or None for all")
-    folder = PictureFolder(images_dpath)
+    folder = PictureFolder(images_dpath, orientation)
     records, seen = [], dict[Path, str]()
     for entry in _entries(fpath, skipped):
         with skipped.one():
@@ -95,7 +99,12 @@ def read_beetles(
             if group in (None, its_group):
                 records.append(_record(entry, its_group, folder, seen, shift))
     return KeypointSet(
-        records=records, names=NAMES, exchangeable=EXCHANGEABLE, lines=LINES, skipped=tuple(skipped.messages)
+        notes=folder.turns.notes,
+        records=records,
+        names=NAMES,
+        exchangeable=EXCHANGEABLE,
+        lines=LINES,
+        skipped=tuple(skipped.messages),
     )
 
 
@@ -164,7 +173,8 @@ def _record(entry: Entry, group: str, folder: PictureFolder, seen: dict[Path, st
     value, where = entry.value, entry.where
     _refuse_unknown(value, ("picture", "group", "scale_bar", "lines"), where, "the entry")
     name = text_of(part_of(value, "picture", where, str, "the name of a file"), where, "'picture'")
-    fpath, size = folder.find(name, where)
+    match = folder.find(name, where)
+    fpath = match.fpath
     if fpath in seen:
         raise InputError(
             f"{where}: the picture {name} has an entry already, {seen[fpath]}; expected one beetle and one entry for each picture"
@@ -185,11 +195,11 @@ def _record(entry: Entry, group: str, folder: PictureFolder, seen: dict[Path, st
         state[list(LINES[line])] = int(State.LABELLED)
     px_per_cm = _px_per_cm(value, where)
     seen[fpath] = where
-    points = points.float()
+    points = match.turn.points(points).float()
     return KeypointRecord(
         picture=fpath,
         points=points,
-        state=states_in(size, points, state),
+        state=states_in(match.size, points, state),
         px_per_cm=px_per_cm,
         group=group,
         name=name,

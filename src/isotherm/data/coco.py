@@ -6,35 +6,32 @@ The format: https://cocodataset.org/#format-data, section 2, Keypoint Detection.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from isotherm.data.annotation_files import Entry, Skipped, above_zero, number, part_of, read_json, shown, text_of
+from isotherm.data.annotation_files import (
+    Entry,
+    Remarks,
+    Skipped,
+    above_zero,
+    number,
+    part_of,
+    read_json,
+    shown,
+    text_of,
+)
+from isotherm.data.coco_category import ReadCategories, flat_points, read_categories
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
-from isotherm.data.picture_folder import PictureFolder, states_in
+from isotherm.data.orientation import Orientation
+from isotherm.data.picture_folder import FoundPicture, PictureFolder, folder_beside, states_in
 from isotherm.errors import InputError, OptionError
 from isotherm.points import State, from_coco_visibility
 
 PixelOrigin = Literal["centre", "edge"]
-_SIGMAS = {
-    "nose": 0.026,
-    "eye": 0.025,
-    "ear": 0.035,
-    "shoulder": 0.079,
-    "elbow": 0.072,
-    "wrist": 0.062,
-    "hip": 0.107,
-    "knee": 0.087,
-    "ankle": 0.089,
-}
-PERSON_SIGMAS = {
-    part if part == "nose" else f"{side}_{part}": k for part, k in _SIGMAS.items() for side in ("left", "right")
-}
-"""OKS constants of COCO's 17 points of a person (https://cocodataset.org/#keypoints-eval, section 1.3)."""
 
 
 def pixel_shift(pixel: PixelOrigin) -> float:
@@ -50,68 +47,71 @@ def pixel_shift(pixel: PixelOrigin) -> float:
     return 0.5 if pixel == "centre" else 0.0
 
 
-def left_right_swaps(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Pairs of points that change places in a mirrored picture, by their names.
-
-    Args:
-        names: of the points; left_eye goes with right_eye, "Ear Left" with "Ear Right", eyeL with nothing.
-
-    Example:
-        >>> left_right_swaps(["nose", "left_eye", "right_eye", "left_wing"])
-        ((1, 2),)
-    """
-    at = {name.lower(): i for i, name in enumerate(names)}
-    pairs = ((i, at.get(name.replace("left", "right"))) for name, i in at.items() if "left" in name)
-    return tuple((i, j) for i, j in pairs if j is not None)
-
-
 def read_coco(
     json_fpath: str | os.PathLike[str],
-    images_dpath: str | os.PathLike[str],
+    images_dpath: str | os.PathLike[str] | None = None,
     *,
     category: str | int | None = None,
+    names: Sequence[str] | None = None,
     pixel: PixelOrigin = "centre",
+    orientation: Orientation | None = None,
     skip_bad: bool = False,
 ) -> KeypointSet:
-    """The objects of one category in a COCO keypoint file, one record each.
+    """The objects of one category in a COCO keypoint file, or of all that have the same points, one record each.
 
     Args:
         json_fpath: the annotations, at most 1 GB.
-        images_dpath: the folder that the file names of the pictures are relative to.
-        category: name or id; None: the only one that has keypoints.
+        images_dpath: the folder that the file names of the pictures are relative to; None: that of the file, or its
+            folder of images, or the same of the two folders above, whichever has the first picture; which is said.
+        category: name or id; None: all that have keypoints, if these have the same names; the record's group is then
+            the category's name, unless the file has groups.
+        names: of the points, in order, where the file does not name them or names fewer than there are.
         pixel: what the annotations' 0 means. COCO counts pixels from 0, so "centre": x = 0 is the centre of the first
             pixel and becomes 0.5. With "edge" coordinates stay as they are. Boxes reach from edge to edge in both.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which is said in ``notes``.
         skip_bad: leave out bad annotations, and those of missing pictures, with a message each in ``skipped``.
 
     Returns:
         Records named "file#id" with ``origin`` "file:line". v = 0, 1, 2 become UNLABELLED, OCCLUDED, LABELLED; known
         points outside of the picture OUT_OF_FRAME. The skeleton is in ``lines``, left and right of equal names are in
         ``swaps``, COCO's own OKS constants in ``oks_sigmas`` where the points are COCO's 17 of a person. Crowds, and
-        objects without any labelled point, are left out and named in ``skipped``. What :func:`write_coco` adds to the
-        format is read too.
+        objects without any labelled point, are left out and named in ``skipped``. What was assumed is in ``notes``: an
+        area or a box of 0, which says nothing, points without names, more points than names, of which the first are
+        read, a skeleton that counts from 0. What :func:`write_coco` adds to the format is read too.
 
     Raises:
         InputError: anything that is not as the format says; a picture that is missing, is not one, or has another size
             than the file says.
-        OptionError: category or pixel.
+        OptionError: category, pixel or orientation; categories whose points differ, and none was chosen.
     """
     json_fpath, shift, skipped = Path(json_fpath), pixel_shift(pixel), Skipped(allowed=skip_bad)
     whole = read_json(json_fpath)
     sections = {key: _entries(whole, key, json_fpath) for key in ("categories", "images", "annotations")}
-    kind = _category(sections["categories"], category, json_fpath)
-    names = _names(kind)
-    pictures = _Pictures(sections["images"], PictureFolder(images_dpath), skipped)
+    remarks = Remarks()
+    kinds = read_categories(
+        sections["categories"], sections["annotations"], json_fpath, category=category, names=names, remarks=remarks
+    )
+    if images_dpath is None:
+        images_dpath = folder_beside(json_fpath, [entry.value for entry in sections["images"]], remarks)
+    pictures = _Pictures(sections["images"], PictureFolder(images_dpath, orientation), skipped)
     records, unlabelled, seen = [], 0, set[int]()
     for entry in sections["annotations"]:
         with skipped.one():
-            made = _record(entry, kind.value["id"], names, pictures, seen, shift, skipped)
+            made = _record(entry, kinds, pictures, seen, shift, skipped, remarks)
             if made is not None and bool((made.state == int(State.UNLABELLED)).all()):
                 unlabelled += 1
             elif made is not None:
                 records.append(made)
     if unlabelled:
         skipped.messages.append(f"{json_fpath}: {unlabelled} annotations without any labelled point were left out")
-    return KeypointSet(records=records, names=names, skipped=tuple(skipped.messages), **_relations(kind, names))
+    return KeypointSet(
+        records=records,
+        names=kinds.names,
+        skipped=tuple(skipped.messages),
+        notes=(*remarks.lines, *pictures.folder.turns.notes),
+        **kinds.relations,
+    )
 
 
 def _entries(whole: Any, key: str, fpath: Path) -> list[Entry]:
@@ -121,76 +121,6 @@ def _entries(whole: Any, key: str, fpath: Path) -> list[Entry]:
             f"{fpath}: there is no list {key!r} in it; expected COCO's JSON with images, annotations and categories"
         )
     return entries
-
-
-def _category(entries: list[Entry], category: str | int | None, fpath: Path) -> Entry:
-    known = [
-        (part_of(e.value, "id", e.where, int, "a whole number"), part_of(e.value, "name", e.where, str, "text"), e)
-        for e in entries
-    ]
-    if len({identity for identity, _, _ in known}) < len(known):
-        raise InputError(f"{fpath}: two categories have the same id; expected one each")
-    with_points = [one for one in known if one[2].value.get("keypoints")]
-    chosen = with_points if category is None else [one for one in known if category in one[:2]]
-    listed = ", ".join(f"{name} ({identity})" for identity, name, _ in with_points) or "none"
-    if len(chosen) != 1:
-        raise OptionError(
-            f"{fpath}: category {category!r} is {'no' if not chosen else 'more than one'} category; those with keypoints: {listed}. Give one as category"
-        )
-    if chosen[0] not in with_points:
-        raise OptionError(f"{fpath}: the category {category!r} has no keypoints; those with keypoints: {listed}")
-    return chosen[0][2]
-
-
-def _names(category: Entry) -> tuple[str, ...]:
-    names = part_of(category.value, "keypoints", category.where, list, "a list of names")
-    for i, name in enumerate(names):
-        text_of(name, category.where, f"name {i} of the keypoints")
-    if len(set(names)) < len(names):
-        raise InputError(f"{category.where}: two keypoints have the same name: {', '.join(names)}")
-    return tuple(names)
-
-
-def _relations(category: Entry, names: tuple[str, ...]) -> dict[str, Any]:
-    """What the category says of its points together; keys are those of KeypointSet."""
-    value, where, n = category.value, category.where, len(names)
-
-    def indices(entries: Any, what: str, *, first: int = 0, length: int | None = None) -> tuple[int, ...]:
-        fits = isinstance(entries, list) and all(type(i) is int and first <= i < n + first for i in entries)
-        if not fits or len(set(entries)) < len(entries) or (length is not None and len(entries) != length):
-            raise InputError(
-                f"{where}: {what} has {shown(entries)}; expected {length or 'some'} different points, numbered {first} to {n - 1 + first}"
-            )
-        return tuple(i - first for i in entries)
-
-    def each(key: str) -> Iterator[Any]:
-        yield from part_of({key: []} | value, key, where, list, "a list")
-
-    if "lines" in value:
-        pairs = part_of(value, "lines", where, dict, "an object of pairs of points")
-        lines = {name: indices(pair, f"the line {name!r}", length=2) for name, pair in pairs.items()}
-    else:
-        bones = [indices(pair, "the skeleton", first=1, length=2) for pair in each("skeleton")]
-        lines = {f"{names[i]} to {names[j]}": (i, j) for i, j in bones}
-    sigmas = (
-        tuple(above_zero(number(k, where, "one of oks_sigmas"), where, "one of oks_sigmas") for k in each("oks_sigmas"))
-        or None
-    )
-    if sigmas is None and set(names) == set(PERSON_SIGMAS):
-        sigmas = tuple(PERSON_SIGMAS[name] for name in names)
-    if sigmas is not None and len(sigmas) != n:
-        raise InputError(f"{where}: oks_sigmas has {len(sigmas)} numbers; expected {n}, one for every point")
-    swaps = (
-        tuple(indices(pair, "swaps", length=2) for pair in each("swaps"))
-        if "swaps" in value
-        else left_right_swaps(names)
-    )
-    return {
-        "lines": lines,
-        "oks_sigmas": sigmas,
-        "swaps": swaps,
-        "exchangeable": tuple(indices(group, "exchangeable") for group in each("exchangeable")),
-    }
 
 
 class _Pictures:
@@ -212,43 +142,35 @@ class _Pictures:
         for identity in twice:
             del self.entries[identity]
 
-    def find(self, image_id: int, where: str) -> tuple[Path, str, tuple[int, int]]:
+    def find(self, image_id: int, where: str) -> tuple[FoundPicture, str]:
         entry = self.entries.get(image_id)
         if entry is None:
             raise InputError(f"{where}: there is no image {image_id} among the file's images; expected the id of one")
         name = text_of(
             part_of(entry.value, "file_name", entry.where, str, "the name of a file"), entry.where, "'file_name'"
         )
-        fpath, (h, w) = self.folder.find(name, where)
-        properties = {
-            key: part_of(entry.value, key, entry.where, int, "pixels, a whole number")
-            for key in ("width", "height")
-            if key in entry.value
-        }
-        if (properties.get("width", w), properties.get("height", h)) != (w, h):
-            turned = (
-                " The picture is turned by its EXIF data, the annotations may not be"
-                if (properties.get("width"), properties.get("height")) == (h, w)
-                else ""
-            )
-            raise InputError(
-                f"{where}: the file says that {name} is {properties.get('width', w)} x {properties.get('height', h)} pixels; upright it is {w} x {h}.{turned}"
-            )
-        return fpath, name, (h, w)
+        match = self.folder.find(name, where)
+        match.check_size(entry.value, where, name)
+        return match, name
 
 
 def _record(
     entry: Entry,
-    category_id: int,
-    names: tuple[str, ...],
+    kinds: ReadCategories,
     pictures: _Pictures,
     seen: set[int],
     shift: float,
     skipped: Skipped,
+    remarks: Remarks,
 ) -> KeypointRecord | None:
-    value, where = entry.value, entry.where
-    if part_of(value, "category_id", where, int, "the id of a category") != category_id:
-        return None
+    value, where, names = entry.value, entry.where, kinds.names
+    kind = part_of(value, "category_id", where, int, "the id of a category")
+    if kind not in kinds.ids:
+        flat = flat_points(value.get("keypoints"))
+        listed = kind in kinds.listed or not kinds.others or not isinstance(flat, list)
+        if listed or len(flat) != 3 * len(names):
+            return None
+        remarks.add(where, f"the category {kind} is not among the file's, and is read as it has as many points")
     identity = part_of(value, "id", where, int, "a whole number")
     where = f"{where}: annotation {identity}"
     if identity in seen:
@@ -260,8 +182,12 @@ def _record(
     if crowd:
         skipped.messages.append(f"{where}: a crowd, whose points are of nobody, was left out")
         return None
-    fpath, name, size = pictures.find(part_of(value, "image_id", where, int, "the id of an image"), where)
-    flat = part_of(value, "keypoints", where, list, f"{3 * len(names)} numbers")
+    match, name = pictures.find(part_of(value, "image_id", where, int, "the id of an image"), where)
+    flat = flat_points(part_of(value, "keypoints", where, list, f"{3 * len(names)} numbers"))
+    if len(flat) > 3 * len(names) and len(flat) % 3 == 0:
+        kind_of = f"there are {len(flat) // 3} points and {len(names)} names, and the first {len(names)} are read (names says all)"
+        remarks.add(where, kind_of)
+        flat = flat[: 3 * len(names)]
     if len(flat) != 3 * len(names):
         raise InputError(
             f"{where}: 'keypoints' has {len(flat)} numbers; expected {3 * len(names)}, x, y and v of each: {', '.join(names)}"
@@ -278,32 +204,42 @@ def _record(
             f"{where}: v of {names[i]} is {xyv[i, 2]:g}; expected 0 (not labelled), 1 (hidden) or 2 (visible)"
         )
     state = from_coco_visibility(torch.from_numpy(xyv[:, 2]).long())
-    points = torch.from_numpy(xyv[:, :2] + shift).float()
+    points = match.turn.points(torch.from_numpy(xyv[:, :2] + shift)).float()
     points[state == int(State.UNLABELLED)] = torch.nan
-    positive = {
-        key: above_zero(number(value[key], where, repr(key)), where, repr(key))
-        for key in ("area", "px_per_cm")
-        if key in value
-    }
+    area, box = _area(value, where, remarks), _box(value, where, remarks)
+    scale = value.get("px_per_cm")
+    group = text_of(value["group"], where, "'group'") if "group" in value else ""
     return KeypointRecord(
-        picture=fpath,
+        picture=match.fpath,
         points=points,
-        state=states_in(size, points, state),
-        box=_box(value, where),
-        group=text_of(value["group"], where, "'group'") if "group" in value else "",
+        state=states_in(match.size, points, state),
+        box=None if box is None else match.turn.box(box),
+        area=area,
+        px_per_cm=None if scale is None else above_zero(number(scale, where, "'px_per_cm'"), where, "'px_per_cm'"),
+        group=group or (kinds.ids.get(kind, f"category {kind}") if len(kinds.ids) > 1 else ""),
         name=f"{name}#{identity}",
         origin=entry.where,
-        **positive,
     )
 
 
-def _box(value: dict[str, Any], where: str) -> tuple[float, float, float, float] | None:
+def _area(value: dict[str, Any], where: str, remarks: Remarks) -> float | None:
+    if "area" not in value:
+        return None
+    area = number(value["area"], where, "'area'")
+    if area > 0:
+        return area
+    remarks.add(where, f"an area of {'0' if area == 0 else 'less than 0'} is taken for one that is not known")
+    return None
+
+
+def _box(value: dict[str, Any], where: str, remarks: Remarks) -> tuple[float, float, float, float] | None:
     if "bbox" not in value:
         return None
     corners = part_of(value, "bbox", where, list, "[x, y, width, height]")
     if len(corners) != 4:
         raise InputError(f"{where}: 'bbox' is {shown(corners)}; expected [x, y, width, height]")
     x, y, w, h = (number(k, where, "a number of 'bbox'") for k in corners)
-    if not (x < x + w and y < y + h):
-        raise InputError(f"{where}: 'bbox' is {shown(corners)}, which is empty; expected a width and a height above 0")
-    return x, y, x + w, y + h
+    if x < x + w and y < y + h:
+        return x, y, x + w, y + h
+    remarks.add(where, "an empty box is taken for one that is not known")
+    return None

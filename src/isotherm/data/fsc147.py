@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from PIL import Image
 
 from isotherm.atomic import atomic_write
 from isotherm.data.annotation_files import number, part_of, read_text, shown
 from isotherm.data.names import near_names
+from isotherm.data.orientation import Orientation, Turns
+from isotherm.data.pictures import read_picture_turn
 from isotherm.data.shape_questions import COLOURS, SHAPES, SIDE, draw_shapes
 from isotherm.errors import InputError, OptionError
+from isotherm.progress import Say, silent
 
 ANNOTATIONS, SPLITS, CLASSES, PICTURES = (
     "annotation_FSC147_384.json",
@@ -61,14 +65,19 @@ class CountedPicture:
         return len(self.points)
 
 
-def read_fsc147(dpath: str | os.PathLike[str], split: str = "test") -> list[CountedPicture]:
+def read_fsc147(
+    dpath: str | os.PathLike[str], split: str = "test", *, orientation: Orientation | None = None, say: Say = silent
+) -> list[CountedPicture]:
     """The pictures of a split, in its order; no pixel is read.
 
     Args:
         split: train, val, test, val_coco or test_coco.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which ``say`` is told. The authors' own pictures are not turned.
+        say: told of what was assumed.
 
     Raises:
-        InputError: a file or a picture is missing or holds something else.
+        InputError: a file or a picture is missing or holds something else; a picture that is none.
         OptionError: the file of splits has no such split.
     """
     folder = Path(dpath)
@@ -89,10 +98,16 @@ def read_fsc147(dpath: str | os.PathLike[str], split: str = "test") -> list[Coun
     if twice:
         raise InputError(f"{folder / SPLITS}: {twice[0]} is in the split {split!r} twice; it would count twice")
     annotations, classes = _object(folder / ANNOTATIONS), _classes(folder / CLASSES)
-    return [_picture(name, folder, annotations, classes) for name in names]
+    turns = Turns(orientation)
+    pictures = [_picture(name, folder, annotations, classes, turns) for name in names]
+    for note in turns.notes:
+        say(f"note: {note}")
+    return pictures
 
 
-def _picture(name: Any, folder: Path, annotations: dict[str, Any], classes: dict[str, str]) -> CountedPicture:
+def _picture(
+    name: Any, folder: Path, annotations: dict[str, Any], classes: dict[str, str], turns: Turns
+) -> CountedPicture:
     if not isinstance(name, str) or Path(name).name != name:
         raise InputError(f"{folder / SPLITS}: {shown(name)} is not a picture's name")
     where = f"{folder / ANNOTATIONS}: {name}"
@@ -116,12 +131,14 @@ def _picture(name: Any, folder: Path, annotations: dict[str, Any], classes: dict
         for i, box in enumerate(boxes)
         for corner in _four(box, f"{where}: box {i}")
     ]
-    rectangles = np.array(corners, np.float64).reshape(-1, 4, 2)
+    centres = [_numbers(point, f"{where}: point {i}", 2) for i, point in enumerate(points)]
+    turn = turns.of(name, read_picture_turn(fpath))
+    rectangles = turn.points(torch.tensor(corners, dtype=torch.float64).view(-1, 4, 2)).numpy()
     return CountedPicture(
         name,
         fpath,
         classes[name],
-        np.array([_numbers(p, f"{where}: point {i}", 2) for i, p in enumerate(points)], np.float64).reshape(-1, 2),
+        turn.points(torch.tensor(centres, dtype=torch.float64).view(-1, 2)).numpy(),
         np.concatenate([rectangles.min(1), rectangles.max(1)], -1),
     )
 

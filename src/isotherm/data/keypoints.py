@@ -91,6 +91,7 @@ class KeypointSet:
         lines: pairs of points whose distance is measured, by name, such as {"length": (2, 3)}.
         oks_sigmas: (n,) per-point constants of OKS, or None: all 0.05.
         skipped: what was left out while reading, one message each.
+        notes: what was assumed while reading, or a person should know.
 
     Raises:
         ShapeError: a record has another number of points.
@@ -104,6 +105,7 @@ class KeypointSet:
     lines: dict[str, tuple[int, int]] = field(default_factory=dict)
     oks_sigmas: tuple[float, ...] | None = None
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -166,4 +168,5 @@ def together(*sets: KeypointSet) -> KeypointSet:
         lines=first.lines,
         oks_sigmas=first.oks_sigmas,
         skipped=tuple(message for one in sets for message in one.skipped),
+        notes=tuple(note for one in sets for note in one.notes),
     )

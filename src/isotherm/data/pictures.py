@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from isotherm.data.orientation import Turn
 from isotherm.data.picture_formats import (
     ORIENTATION,
     PICTURE_SUFFIXES,
@@ -115,7 +116,13 @@ def read_picture(
 
 
 def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Size:
-    """(h, w) of the upright picture in a file, from its header: nothing is decoded, so damage further on stays unseen.
+    """(h, w) of the upright picture in a file, as :func:`read_picture_turn` reads it."""
+    return read_picture_turn(fpath, max_pixels=max_pixels).size
+
+
+def read_picture_turn(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Turn:
+    """The size of the picture in a file and how it is turned upright, from its header: nothing is decoded, so damage
+    further on stays unseen.
 
     Args:
         fpath: the file.
@@ -131,8 +138,8 @@ def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
             warnings.simplefilter("ignore")  # read_picture says them
             image = _open(file, str(fpath))
             w, h = image.size
-            # TIFF says its size as turned; PNG decodes everything to look for EXIF, unless it stands in front
-            asks = not isinstance(image, TiffImageFile) and (image.format != "PNG" or "exif" in image.info)
+            # PNG decodes everything to look for EXIF, unless it stands in front
+            asks = image.format != "PNG" or "exif" in image.info
             try:
                 orientation = image.getexif().get(ORIENTATION, 1) if asks else 1
             except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
@@ -147,7 +154,9 @@ def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
         raise InputError(
             f"{fpath} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first"
         )
-    return (w, h) if orientation in (5, 6, 7, 8) else (h, w)
+    turn = Turn((h, w), orientation if isinstance(orientation, int) else 1)
+    # TIFF says its size as turned
+    return Turn(turn.size, turn.orientation) if isinstance(image, TiffImageFile) else turn
 
 
 def as_picture(picture: Any, *, name: str = "picture", layout: Literal["hwc", "chw"] | None = None) -> Picture:

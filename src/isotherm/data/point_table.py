@@ -18,10 +18,12 @@ from typing import Any
 import torch
 
 from isotherm.atomic import atomic_write
-from isotherm.data.annotation_files import Skipped, above_zero, shown, text_of
-from isotherm.data.coco import PixelOrigin, left_right_swaps, pixel_shift
+from isotherm.data.annotation_files import Remarks, Skipped, above_zero, shown, text_of
+from isotherm.data.coco import PixelOrigin, pixel_shift
+from isotherm.data.coco_category import left_right_swaps
 from isotherm.data.coco_writer import name_in_folder
 from isotherm.data.keypoints import KeypointRecord, KeypointSet
+from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.data.table_forms import BOX, EXTRA, Row, read_table
 from isotherm.errors import InputError, OptionError
@@ -35,6 +37,7 @@ def read_point_table(
     names: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
     pixel: PixelOrigin | None = None,
+    orientation: Orientation | None = None,
     skip_bad: bool = False,
 ) -> KeypointSet:
     """A table of points; its header says which of three forms it has.
@@ -55,6 +58,8 @@ def read_point_table(
         ignore: columns to pass over. Others that are not named above are refused, since a misspelt one would be lost.
         pixel: what 0 means: "edge", or "centre" of the first pixel, which adds 0.5 to points (boxes reach from edge to
             edge in both). None: "edge", and for DeepLabCut "centre", because its labelling tools draw pixel i around i.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which is said in ``notes``.
         skip_bad: leave out bad records, with a message each in ``skipped``. A bad row spoils its record.
 
     Returns:
@@ -72,18 +77,25 @@ def read_point_table(
         raise OptionError(f"names is {shown(names)}; expected different names of points")
     table = read_table(fpath, ignore)
     shift = pixel_shift(pixel or ("centre" if table.deeplabcut else "edge"))
-    folder, skipped = PictureFolder(fpath.parent if images_dpath is None else images_dpath), Skipped(allowed=skip_bad)
+    folder = PictureFolder(fpath.parent if images_dpath is None else images_dpath, orientation)
+    skipped, remarks = Skipped(allowed=skip_bad), Remarks()
     point_names: Sequence[str]
     if table.point_names is None:
-        drafts, point_names = _long_drafts(table.rows, names, skipped)
+        drafts, point_names = _long_drafts(table.rows, names, skipped, remarks)
     else:
-        drafts, point_names = _wide_drafts(table.rows, table.point_names, skipped), table.point_names
+        drafts, point_names = _wide_drafts(table.rows, table.point_names, skipped, remarks), table.point_names
     order = _order(fpath, point_names, names)
     records = []
     for draft in drafts:
         with skipped.one():
             records.append(draft.record(order, folder, shift))
-    return KeypointSet(records=records, names=order, swaps=left_right_swaps(order), skipped=tuple(skipped.messages))
+    return KeypointSet(
+        records=records,
+        names=order,
+        swaps=left_right_swaps(order),
+        skipped=tuple(skipped.messages),
+        notes=(*remarks.lines, *folder.turns.notes),
+    )
 
 
 def write_point_table(
@@ -148,10 +160,12 @@ class _Draft:
         return "expected one" if self.item else "give a column 'object' where a picture has several"
 
     def record(self, names: tuple[str, ...], folder: PictureFolder, shift: float) -> KeypointRecord:
-        fpath, size = folder.find(self.picture, self.where)
+        match = folder.find(self.picture, self.where)
+        size = match.size
         unknown = (math.nan, math.nan, State.UNLABELLED, "")
         places = [self.places.get(name, unknown) for name in names]
-        points = (torch.tensor([place[:2] for place in places], dtype=torch.float64) + shift).float().view(-1, 2)
+        points = torch.tensor([place[:2] for place in places], dtype=torch.float64).view(-1, 2) + shift
+        points = match.turn.points(points).float()
         state = torch.tensor([int(place[2]) for place in places], dtype=torch.long)
         seen = states_in(size, points, torch.where(state == int(State.OUT_OF_FRAME), int(State.LABELLED), state))
         wrong = (state == int(State.OUT_OF_FRAME)) & (seen != state)
@@ -160,16 +174,17 @@ class _Draft:
             raise InputError(
                 f"{places[i][3]}: {names[i]} is out_of_frame at {tuple(points[i].tolist())}, which is within the picture, {size[1]} x {size[0]}; expected labelled"
             )
+        further = self.further | ({"box": match.turn.box(self.further["box"])} if "box" in self.further else {})
         return KeypointRecord(
-            picture=fpath, points=points, state=seen, origin=self.where, name=self.who, **self.further
+            picture=match.fpath, points=points, state=seen, origin=self.where, name=self.who, **further
         )
 
 
-def _wide_drafts(rows: list[Row], names: Sequence[str], skipped: Skipped) -> list[_Draft]:
+def _wide_drafts(rows: list[Row], names: Sequence[str], skipped: Skipped, remarks: Remarks) -> list[_Draft]:
     drafts: dict[tuple[str, str], _Draft] = {}
     for row in rows:
         with skipped.one():
-            draft = _draft(row)
+            draft = _draft(row, remarks)
             first = drafts.setdefault((draft.picture, draft.item), draft)
             if first is not draft:
                 first.spoilt = True
@@ -180,14 +195,16 @@ def _wide_drafts(rows: list[Row], names: Sequence[str], skipped: Skipped) -> lis
     return [draft for draft in drafts.values() if not draft.spoilt]
 
 
-def _long_drafts(rows: list[Row], wanted: Sequence[str] | None, skipped: Skipped) -> tuple[list[_Draft], list[str]]:
+def _long_drafts(
+    rows: list[Row], wanted: Sequence[str] | None, skipped: Skipped, remarks: Remarks
+) -> tuple[list[_Draft], list[str]]:
     drafts: dict[tuple[str, str], _Draft] = {}
     names: dict[str, None] = {}
     for row in rows:
         with skipped.one():
             key = str(row.cells["picture"]), _item(row)
             try:
-                draft = _draft(row)
+                draft = _draft(row, remarks)
                 first = drafts.setdefault(key, draft)
                 for what in (*first.further, *draft.further):
                     if first.further.get(what) != draft.further.get(what):
@@ -217,27 +234,33 @@ def _item(row: Row) -> str:
     return "" if item is None else str(item)
 
 
-def _draft(row: Row) -> _Draft:
+def _draft(row: Row, remarks: Remarks) -> _Draft:
     cells, where = row.cells, row.where
     picture = text_of(cells["picture"], where, "column 'picture'")
     further: dict[str, Any] = {}
     if cells.get("group") is not None:
         further["group"] = text_of(cells["group"], where, "column 'group'")
-    for column in ("px_per_cm", "area"):
-        value = row.number(column)
-        if value is not None:
-            further[column] = above_zero(value, where, f"column {column!r}")
+    if (scale := row.number("px_per_cm")) is not None:
+        further["px_per_cm"] = above_zero(scale, where, "column 'px_per_cm'")
+    if (area := row.number("area")) is not None:
+        if area > 0:
+            further["area"] = area
+        else:
+            remarks.add(where, f"an area of {'0' if area == 0 else 'less than 0'} is taken for one that is not known")
     corners = [row.number(column) for column in BOX]
     numbers = [corner for corner in corners if corner is not None]
     if numbers:
         if len(numbers) < 4:
             raise InputError(f"{where}: {', '.join(BOX)} have {len(numbers)} numbers; expected all four, or none")
         x0, y0, x1, y1 = numbers
-        if not (x0 < x1 and y0 < y1):
+        if x0 < x1 and y0 < y1:
+            further["box"] = (x0, y0, x1, y1)
+        elif x0 == x1 or y0 == y1:
+            remarks.add(where, "an empty box is taken for one that is not known")
+        else:
             raise InputError(
-                f"{where}: the box {(x0, y0, x1, y1)} is empty; expected box_x0 < box_x1 and box_y0 < box_y1"
+                f"{where}: the box {(x0, y0, x1, y1)} has its corners in another order; expected box_x0 < box_x1 and box_y0 < box_y1"
             )
-        further["box"] = (x0, y0, x1, y1)
     return _Draft(picture, _item(row), where, further)
 
 

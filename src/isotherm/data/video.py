@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from isotherm.data.orientation import Turn, quarter_turns
 from isotherm.data.pictures import MAX_PIXELS, check_regular_file
 from isotherm.data.video_end import check_end, missing_bytes, of_s
 from isotherm.errors import InputError, MissingExtraError, OptionError
@@ -37,12 +38,15 @@ class VideoInfo:
         frames: number of frames, None where the header does not say (streams, cameras, some formats).
         duration_s: length in seconds, None where unknown.
         rate_hz: mean frames per second, None where unknown.
+        own: from the pixels as they are coded to those of the upright picture, by what the container says; None where
+            nobody looked.
     """
 
     size: Size
     frames: int | None
     duration_s: float | None
     rate_hz: float | None
+    own: Turn | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,11 @@ class VideoFrame:
             h, w = size[::-1] if _turns(rotation) % 2 else size
             frame = frame.reformat(width=w, height=h, format="rgb24", interpolation="AREA")
         return _upright(frame.to_ndarray(format="rgb24"), rotation)
+
+    @property
+    def own(self) -> Turn:
+        """From its pixels as they are coded to its upright ones."""
+        return quarter_turns((self._frame.height, self._frame.width), self._frame.rotation)
 
     @property
     def size(self) -> Size:
@@ -137,7 +146,7 @@ def probe_video(source: str | os.PathLike[str]) -> VideoInfo:
         if length is None and container.duration:
             length = container.duration / 1_000_000
         seconds = float(length) if length is not None else None
-        return VideoInfo(first.size, stream.frames or None, seconds, rate)
+        return VideoInfo(first.size, stream.frames or None, seconds, rate, first.own)
 
 
 def count_frames(source: str | os.PathLike[str], choice: FrameChoice | None = None) -> int | None:

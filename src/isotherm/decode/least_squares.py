@@ -43,8 +43,9 @@ def least_squares(
         arrays. ``covariance``: the Cramer-Rao bound at the fitted place, with the noise taken
         from the residual; a few hundredths of a cell squared where the fit is good, large where the map is no Gaussian.
         ``score``: the fitted amplitude (at most 1) times the share of the squares that the fit explains. ``state``:
-        OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive. xy is differentiable in the map (the gradient
-        of a Gauss-Newton step: exact where the residual is 0).
+        OUT_OF_FRAME beyond the edges, ABSENT where no cell is positive, or where sigma is fitted and no Gaussian
+        narrower than the cells looked at fits best: a flat map, or nothing but noise, says no place. xy is
+        differentiable in the map (the gradient of a Gauss-Newton step: exact where the residual is 0).
 
     Raises:
         KindError: not a peak map.
@@ -85,6 +86,9 @@ def least_squares(
     amplitude = fit.amplitude * top.reshape(-1)
     explained = 1 - residual / window.square().sum((-2, -1)).clamp_min(torch.finfo(window.dtype).tiny)
     score = amplitude.clamp(0, 1) * explained.clamp(0, 1)
+    if sigma is None:  # at the end of what is tried, the peak is wider than the window: there is none in it
+        widest = max(window.shape[-2:])
+        valid = valid & (state.sigma.amax(-1) < widest).reshape(lead) if widest > 1 else valid
     xy = (mu + origin).reshape(*lead, 2)
     return read.decoded(xy, bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
 

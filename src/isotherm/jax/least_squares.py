@@ -48,12 +48,14 @@ def least_squares(
     # a map of nothing would divide by nothing; it is ABSENT whatever comes out
     flat = jnp.where(valid.reshape(-1)[:, None, None], flat, 0.0)
     # as one program: every step by itself would be compiled by itself, two hundred of them for each size of the window
-    xy, bound, score = compiled(_fitted)(flat, top.reshape(-1), cell.reshape(-1, 2) + 0.5 - origin, sigma)
+    xy, bound, score, peaked = compiled(_fitted)(flat, top.reshape(-1), cell.reshape(-1, 2) + 0.5 - origin, sigma)
+    valid = valid & peaked.reshape(lead)
     return read.decoded((xy + origin).reshape(*lead, 2), bound.reshape(*lead, 2, 2), score.reshape(lead), valid=valid)
 
 
-def _fitted(flat: Array, height: Array, at_largest: Array, sigma: Array | None) -> tuple[Array, Array, Array]:
-    """Places (m, 2) in cells from the windows' corners, covariances and scores of the Gaussians that fit best.
+def _fitted(flat: Array, height: Array, at_largest: Array, sigma: Array | None) -> tuple[Array, Array, Array, Array]:
+    """Places (m, 2) in cells from the windows' corners, covariances and scores of the Gaussians that fit best, and
+    whether they are narrower than the window.
 
     Args:
         flat: (m, kh, kw) windows.
@@ -73,7 +75,9 @@ def _fitted(flat: Array, height: Array, at_largest: Array, sigma: Array | None) 
     count = flat.shape[-1] * flat.shape[-2] - (3 if known else 4)
     bound = jnp.linalg.inv(fit.normal)[:, :2, :2] * (residual / max(count, 1))[:, None, None]
     explained = 1 - residual / jnp.maximum(jnp.sum(window**2, axis=(-2, -1)), _tiny(window))
-    return xy, bound, jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1)
+    widest = max(window.shape[-2:])
+    peaked = jnp.full(height.shape, True) if known or widest == 1 else jnp.max(sigmas, axis=-1) < widest
+    return xy, bound, jnp.clip(fit.amplitude * height, 0, 1) * jnp.clip(explained, 0, 1), peaked
 
 
 class Fit(NamedTuple):

@@ -16,6 +16,7 @@ from isotherm.data.beetles import HELD_OUT, TRAINING, VALIDATION, BeetleConfig, 
 from isotherm.data.coco import PixelOrigin, read_coco
 from isotherm.data.keypoint_cache import Fit
 from isotherm.data.keypoints import KeypointRecord, KeypointSet, together
+from isotherm.data.orientation import Orientation
 from isotherm.data.point_table import read_point_table
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.names import known_word
@@ -32,13 +33,16 @@ class Source:
 
     Args:
         file: of annotations: COCO keypoints (.json), a table (.csv, .parquet) or beetles (.json, .csv).
-        images: the folder that its pictures are named relative to; empty: that of the file. Both relative to the
-            recipe.
+        images: the folder that its pictures are named relative to; empty: that of the file, and for COCO its folder of
+            images or the same of the folders above, whichever has them. All relative to the recipe.
         format: 'auto' looks at the file and says what it is; 'generated' needs no file.
-        category: COCO: name or number, where there are several.
+        category: COCO: name or number; empty: all whose points are the same.
+        names: COCO and tables: of the points, in order, where the file does not say them; empty: the file's.
         group: beetles: one collection alone.
         pixel: what 0 means in the file, the picture's 'edge' or the 'centre' of its first pixel; None: as is usual for
             the format.
+        orientation: in which pixels places in turned pictures are: 'upright' as they are seen, or as 'stored'; None:
+            upright, which is said where a picture is turned.
         split, first, count, side: generated beetles: the seeds of a split from the first on, in pictures of side x side
             pixels.
         groups: generated beetles: their collections.
@@ -48,8 +52,10 @@ class Source:
     images: str = ""
     format: Format = "auto"
     category: str = ""
+    names: tuple[str, ...] = ()
     group: str = ""
     pixel: PixelOrigin | None = None
+    orientation: Orientation | None = None
     split: Split = "training"
     first: int = 0
     count: int = 500
@@ -61,6 +67,8 @@ class Source:
             raise OptionError(f"format is {self.format!r}; expected one of {', '.join(get_args(Format))}")
         if (self.format == "generated") == bool(self.file):
             raise OptionError("a source is a file of annotations, or format: generated; give one of the two")
+        if self.orientation is not None:
+            known_word(self.orientation, get_args(Orientation), "orientation")
         if self.split not in SPLITS or self.first < 0 or self.count < 1:
             raise OptionError(
                 f"split is {self.split!r}, first {self.first}, count {self.count}; expected one of {', '.join(SPLITS)}, at least 0, and at least 1"
@@ -166,8 +174,10 @@ def read_source(source: Source, *, root: Path, skip_bad: bool = False, say: Say 
     if form == "coco":
         data = read_coco(
             fpath,
-            images,
-            category=source.category or None,
+            images if source.images else None,
+            category=int(source.category) if source.category.isdecimal() else source.category or None,
+            names=source.names or None,
+            orientation=source.orientation,
             skip_bad=skip_bad,
             **({} if source.pixel is None else {"pixel": source.pixel}),
         )
@@ -176,14 +186,24 @@ def read_source(source: Source, *, root: Path, skip_bad: bool = False, say: Say 
             fpath,
             images,
             group=source.group or None,
+            orientation=source.orientation,
             skip_bad=skip_bad,
             **({} if source.pixel is None else {"pixel": source.pixel}),
         )
     else:
-        data = read_point_table(fpath, images, pixel=source.pixel, skip_bad=skip_bad)
+        data = read_point_table(
+            fpath,
+            images,
+            names=source.names or None,
+            pixel=source.pixel,
+            orientation=source.orientation,
+            skip_bad=skip_bad,
+        )
     say(
         f"{source.file}: {len(data)} records of {', '.join(data.names)} ({form}{', recognised by its content' if source.format == 'auto' else ''})"
     )
+    for note in data.notes:
+        say(f"note: {note}")
     return data
 
 

@@ -62,7 +62,7 @@ def test_boxes_and_pictures_that_contradict_the_file_are_refused(read):
     with pytest.raises(InputError, match=r"instances.json:1: bbox is .*at least 0"):
         read(ref(), instances=INSTANCES | {"annotations": bad})
     other = [{"id": 7, "file_name": "a.jpg", "height": 80, "width": 80}]
-    with pytest.raises(InputError, match=r"a\.jpg is 80 x 40 pixels; the file says height 80"):
+    with pytest.raises(InputError, match=r"the file says that a\.jpg is 80 x 80 pixels; upright it is 80 x 40"):
         read(ref(), instances=INSTANCES | {"images": other})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from isotherm.errors import InputError, OptionError
 from isotherm.jobs.gaze.import_options import GazeImportJob
 from isotherm.jobs.gaze.import_run import run
 from rigs.gaze import SIZE, write_video
+from rigs.videos import turn_clip
 
 STEP = 1001 / 60000
 SECONDS = np.arange(0.0, 1.9, 0.01)
@@ -90,6 +92,25 @@ def test_the_command_prints_the_report_and_replaces_nothing_unasked(folder, tmp_
     assert main(command) == 2
     assert "gaze.parquet is there already" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("orientation", [None, "upright", "stored"])
+def test_gaze_in_a_video_that_its_container_turns_says_in_which_pixels_it_is(folder, tmp_path, capsys, orientation):
+    turn_clip(Path(shutil.copy(folder / "v.mp4", tmp_path / "v.mp4")), h=SIZE[0])
+    command = ["gaze", "import", str(folder / "ego4d.csv"), "--format", "ego4d", "--video", str(tmp_path / "v.mp4")]
+    more = [] if orientation is None else ["--orientation", orientation]
+    assert main([*command, "--out", str(tmp_path / "g.parquet"), *more]) == 0
+    printed = capsys.readouterr().out.replace("\n", " ")
+    assert "v.mp4 is turned upright, as the camera noted" in printed
+    assert ("say orientation 'stored'" in printed) == (orientation is None)
+    store = read_points(tmp_path / "g.parquet")
+    assert store.size == SIZE[::-1]
+    xy = store.clip(np.arange(10, 100) * STEP, window_s=0.02).xy.numpy()
+    x, y = (place(np.arange(10, 100) * STEP) / np.array(SIZE[::-1])).T  # shares of the picture that was annotated
+    h, w = SIZE
+    # a quarter turn clockwise: the stored left edge is the top
+    want = np.stack([h * (1 - y), w * x] if orientation == "stored" else [h * x, w * y], -1)
+    assert float(np.abs(xy - want).max()) < 160 * 0.006
 
 
 def test_what_does_not_fit_leaves_a_report_and_no_points(folder, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
 
 from isotherm.data.gaze.clock import VideoClock, steady_clock
@@ -15,6 +16,7 @@ from isotherm.data.gaze.pairs import Pairs
 from isotherm.data.gaze.recording import GazeRecording, states_of
 from isotherm.data.gaze.report import AlignmentReport
 from isotherm.data.gaze.states import GazeState
+from isotherm.data.orientation import Orientation, Turn, Turns
 from isotherm.errors import InputError, OptionError
 from isotherm.frame import Size
 
@@ -54,6 +56,7 @@ def align(
     world_ns: Int64[np.ndarray, " m"] | None = None,
     size: Size | None = None,
     options: AlignOptions | None = None,
+    orientation: Orientation | None = None,
 ) -> Alignment:
     """Bring gaze onto the clock of its video.
 
@@ -67,6 +70,8 @@ def align(
         world_ns: the recorder's time of each frame of the video.
         size: (h, w) of the video where there is no clock of it.
         options: what is still taken for aligned.
+        orientation: in which pixels of a video that its container turns the places are, see
+            :mod:`isotherm.data.orientation`; None: upright, which is a note of the recording.
 
     Raises:
         OptionError: nothing ties the recorder's clock to the video's, or the size of the video is not known.
@@ -79,7 +84,10 @@ def align(
             f"places of the format {raw.format} go with the size of the video: give the video (--video), or its size (--size)"
         )
     placed = _placed(raw, clock, world_ns, size, options)
-    recording, counts = _recording(raw, placed.seconds + options.offset_s, size)
+    turns = Turns(orientation)
+    own = clock.own if clock is not None and clock.own is not None else Turn(size)
+    turn = turns.of(clock.name if clock is not None else "", own)
+    recording, counts = _recording(raw, placed.seconds + options.offset_s, turn, turns.notes)
     report = reported(
         raw,
         recording,
@@ -184,17 +192,20 @@ def _between(device: np.ndarray, pairs: Pairs) -> np.ndarray:
     return inside
 
 
-def _recording(raw: RawGaze, seconds: np.ndarray, size: Size) -> tuple[GazeRecording, SampleCounts]:
-    h, w = size
-    notes = list(raw.notes)
+def _recording(
+    raw: RawGaze, seconds: np.ndarray, turn: Turn, more: tuple[str, ...]
+) -> tuple[GazeRecording, SampleCounts]:
+    (h, w), size = turn.stored, turn.size
+    notes = [*raw.notes, *more]
     if raw.unit == "shares":
         xy = raw.xy * np.array([w, h])
-    elif raw.gaze_size not in (None, size):
+    elif raw.gaze_size not in (None, turn.stored):
         assert raw.gaze_size is not None
         xy = raw.xy * np.array([w / raw.gaze_size[1], h / raw.gaze_size[0]])
         notes.append(f"pixels were those of {raw.gaze_size[1]} x {raw.gaze_size[0]} and are scaled to {w} x {h}")
     else:
         xy = raw.xy.copy()
+    xy = turn.points(torch.from_numpy(xy)).numpy()
     # of several samples at one time the surest stays
     order = np.lexsort((-raw.confidence, seconds))
     backwards = int((np.diff(seconds) < 0).sum())

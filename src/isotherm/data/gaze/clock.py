@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from isotherm.data.orientation import Turn
 from isotherm.data.video import opened, probe_video
 from isotherm.data.video_end import check_end
 from isotherm.errors import InputError
@@ -28,12 +29,14 @@ class VideoClock:
         size: (h, w) of the upright picture in pixels.
         name: of the video, for reports; empty where there is none and the clock was made of something else.
         repeated: frames with the time of the one before, which were left out.
+        own: from the video's pixels as they are coded to its upright ones; None: they are the same, or nobody knows.
     """
 
     time_s: Float64[np.ndarray, " n"]
     size: Size
     name: str = ""
     repeated: int = 0
+    own: Turn | None = None
 
     @property
     def interval_s(self) -> float:
@@ -72,7 +75,7 @@ def read_clock(video: str | os.PathLike[str]) -> VideoClock:
         InputError: missing, not a video, without times, or damaged so that its frames end before its header says.
         MissingExtraError: PyAV is not installed.
     """
-    size = probe_video(video).size
+    info = probe_video(video)
     with opened(video) as (container, stream):
         ticks = [packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard]
         base, start = float(stream.time_base), stream.start_time
@@ -84,7 +87,7 @@ def read_clock(video: str | os.PathLike[str]) -> VideoClock:
     times = np.sort(np.array(ticks, np.int64))
     unique = np.unique(times)
     first = int(unique[0]) if start is None else min(int(start), int(unique[0]))
-    return VideoClock((unique - first) * base, size, Path(video).name, len(times) - len(unique))
+    return VideoClock((unique - first) * base, info.size, Path(video).name, len(times) - len(unique), info.own)
 
 
 def steady_clock(rate_hz: float, frames: int, size: Size) -> VideoClock:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float64
 
 from isotherm.data.names import near_names
+from isotherm.data.orientation import Turn
 from isotherm.errors import InputError
 
 COLUMNS = ("frame", "x0", "y0", "x1", "y1")
@@ -46,6 +48,17 @@ def read_head_boxes(fpath: str | os.PathLike[str]) -> dict[int, Float64[np.ndarr
     except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error})") from error
     return {frame: np.array(some, np.float64) for frame, some in boxes.items()}
+
+
+def turned_rows(rows: Float64[np.ndarray, "n 5"], turn: Turn) -> Float64[np.ndarray, "n 5"]:
+    """Boxes with their scores in the pixels of the upright picture.
+
+    Args:
+        rows: x0, y0, x1, y1 in stored pixels, and a score.
+        turn: of the video.
+    """
+    corners = turn.points(torch.from_numpy(rows[:, :4].reshape(-1, 2, 2))).numpy()
+    return np.concatenate([corners.min(1), corners.max(1), rows[:, 4:]], -1)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, int, list[Any]]]:

@@ -31,8 +31,13 @@ def fitted_store(store: GazeStore, size: Size, video: str) -> GazeStore:
     if store.size == size:
         return store
     if abs(size[0] / store.size[0] / (size[1] / store.size[1]) - 1) > ALIKE:
+        turned = (
+            "; it is a video that its container turns, it seems: import its gaze with that video, and say the orientation"
+            if store.size == (size[1], size[0])
+            else ""
+        )
         raise InputError(
-            f"{store.path} is of a picture of {store.size[1]} x {store.size[0]} pixels, and {video} has {size[1]} x {size[0]}, which is another shape; expected gaze of this video"
+            f"{store.path} is of a picture of {store.size[1]} x {store.size[0]} pixels, and {video} has {size[1]} x {size[0]}, which is another shape; expected gaze of this video{turned}"
         )
     return ScaledStore(store, size)
 

@@ -13,9 +13,9 @@ import torch
 from isotherm.data.annotation_files import Skipped, known_keys, number, read_text, shown, text_of
 from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from, numbers
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place
+from isotherm.data.orientation import Orientation, Turn
 from isotherm.data.picture_folder import PictureFolder
 from isotherm.errors import AnnotationError, InputError, OptionError
-from isotherm.frame import Size
 from isotherm.targets.annotation import BoxFormat, Flag, parse_annotation
 
 STEP_KEYS = ("annotation", "flag", "normalised", "box_format", "point", "angle_deg", "width_px")
@@ -24,7 +24,11 @@ KEYS = ("picture", "pictures", "text", "steps", "views", "cameras", "bounds", "n
 
 
 def read_jsonl(
-    fpath: str | os.PathLike[str], images_dpath: str | os.PathLike[str] | None = None, *, skip_bad: bool = False
+    fpath: str | os.PathLike[str],
+    images_dpath: str | os.PathLike[str] | None = None,
+    *,
+    orientation: Orientation | None = None,
+    skip_bad: bool = False,
 ) -> GroundingSet:
     """The instructions of a JSON Lines file.
 
@@ -38,13 +42,15 @@ def read_jsonl(
     Args:
         fpath: the file.
         images_dpath: the folder that pictures are named relative to; None: that of the file.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which is said in ``notes``.
         skip_bad: leave out what is wrong, with a message each in ``skipped``.
 
     Raises:
         InputError: file, line and what is wrong there.
     """
     fpath = Path(fpath)
-    folder = PictureFolder(fpath.parent if images_dpath is None else images_dpath)
+    folder = PictureFolder(fpath.parent if images_dpath is None else images_dpath, orientation)
     skipped, records = Skipped(allowed=skip_bad), list[GroundingRecord]()
     for i, line in enumerate(read_text(fpath).splitlines(), 1):
         if line.strip():
@@ -52,7 +58,7 @@ def read_jsonl(
                 records.append(_record(line, f"{fpath}:{i}", folder))
     if not records and not skipped.messages:
         raise InputError(f"{fpath} has no lines; expected one object for every instruction")
-    return GroundingSet(records=records, skipped=tuple(skipped.messages))
+    return GroundingSet(records=records, skipped=tuple(skipped.messages), notes=folder.turns.notes)
 
 
 def _record(line: str, where: str, folder: PictureFolder) -> GroundingRecord:
@@ -62,13 +68,17 @@ def _record(line: str, where: str, folder: PictureFolder) -> GroundingRecord:
         raise InputError(f"{where}: expected either 'picture', a path, or 'pictures', a list of paths")
     names = _listed([row["picture"]] if "picture" in row else row["pictures"], where, "pictures")
     looked_at = [folder.find(text_of(name, where, "a picture"), where) for name in names]
-    sizes = [size for _, size in looked_at]
+    turns = [match.turn for match in looked_at]
     bounds = box_from(row["bounds"], where) if "bounds" in row else None
     cameras = tuple(
         camera_from(value, where, bounds=bounds) for value in _listed(row.get("cameras", []), where, "cameras", True)
     )
-    if cameras and len(cameras) != len(sizes):
-        raise InputError(f"{where}: there are {len(cameras)} cameras for {len(sizes)} pictures; give one for each")
+    if cameras and len(cameras) != len(turns):
+        raise InputError(f"{where}: there are {len(cameras)} cameras for {len(turns)} pictures; give one for each")
+    if cameras and any(turn.turned for turn in turns):
+        raise InputError(
+            f"{where}: cameras of the stored pixels of a turned picture do not go with it as it is read, upright; save the picture upright, with its cameras"
+        )
     steps = _listed(row["steps"], where, "steps") if "steps" in row else [row]
     if "steps" in row and (
         both := [key for key in STEP_KEYS if key in row and key not in ("normalised", "flag", "box_format")]
@@ -82,11 +92,11 @@ def _record(line: str, where: str, folder: PictureFolder) -> GroundingRecord:
             raise InputError(f"{at} is {shown(step)}; expected an object with an annotation and its flag")
         if "steps" in row:
             known_keys(step, STEP_KEYS, at)
-        places.append(_places(shared | step, at, sizes, cameras, bounds))
+        places.append(_places(shared | step, at, turns, cameras, bounds))
     views = tuple(text_of(v, where, "a name of a view") for v in _listed(row.get("views", []), where, "views", True))
     text = text_of(row.get("text"), where, "text")
     return GroundingRecord(
-        pictures=tuple(path for path, _ in looked_at),
+        pictures=tuple(match.fpath for match in looked_at),
         text=text,
         places=tuple(places),
         views=views,
@@ -123,7 +133,7 @@ def _listed(value: Any, where: str, what: str, empty: bool = False) -> list[Any]
 
 
 def _places(
-    step: dict[str, Any], where: str, sizes: list[Size], cameras: tuple[ViewCamera, ...], bounds: Box | None
+    step: dict[str, Any], where: str, turns: list[Turn], cameras: tuple[ViewCamera, ...], bounds: Box | None
 ) -> tuple[Place | None, ...]:
     if ("annotation" in step) == ("point" in step):
         raise InputError(
@@ -133,7 +143,9 @@ def _places(
         if not cameras:
             raise InputError(f"{where}: a point of the world needs the cameras of its pictures; give 'cameras'")
         point = numbers(step["point"], (3,), where, "point")
-        seen = [camera.project(point, size).float() for camera, size in zip(cameras, sizes, strict=True)]
+        seen = [
+            turn.points(camera.project(point, turn.stored).float()) for camera, turn in zip(cameras, turns, strict=True)
+        ]
         return tuple(Place(xy[None]) if bool(torch.isfinite(xy).all()) else None for xy in seen)
     flag: Any = step.get("flag")
     if flag not in get_args(Flag):
@@ -144,22 +156,24 @@ def _places(
     normalised = step.get("normalised", True)
     if not isinstance(normalised, bool):
         raise InputError(f"{where}: normalised is {shown(normalised)}; expected true or false")
-    texts = [step["annotation"]] if len(sizes) == 1 else _listed(step["annotation"], where, "annotation")
-    if len(texts) != len(sizes):
+    texts = [step["annotation"]] if len(turns) == 1 else _listed(step["annotation"], where, "annotation")
+    if len(texts) != len(turns):
         raise InputError(
-            f"{where}: there are {len(texts)} annotations for {len(sizes)} pictures; give one for each, or null"
+            f"{where}: there are {len(texts)} annotations for {len(turns)} pictures; give one for each, or null"
         )
     places: list[Place | None] = []
-    for text, size in zip(texts, sizes, strict=True):
+    for text, turn in zip(texts, turns, strict=True):
         if text is None:
             places.append(None)
             continue
         written = text if isinstance(text, str) else json.dumps(text)
         try:
-            read = parse_annotation(written, flag, normalised=normalised, size=size, box_format=form)
+            read = parse_annotation(written, flag, normalised=normalised, size=turn.stored, box_format=form)
         except (AnnotationError, OptionError) as error:
             raise InputError(f"{where}: annotation: {error}") from error
-        places.append(_grasped(read.points, step, where))
+        place = _grasped(read.points, step, where)
+        angles = None if place.angle_rad is None else turn.angles(place.angle_rad)
+        places.append(Place(turn.points(place.points), angles, place.width_px))
     return tuple(places)
 
 

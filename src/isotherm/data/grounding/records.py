@@ -108,6 +108,7 @@ class GroundingSet:
     Args:
         records: any number.
         skipped: what was left out while reading, one message each.
+        notes: what was assumed while reading, or a person should know.
 
     Raises:
         InputError: a record has another number of pictures or steps than the first.
@@ -115,6 +116,7 @@ class GroundingSet:
 
     records: Sequence[GroundingRecord]
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for record in self.records:
@@ -153,7 +155,8 @@ class GroundingSet:
 
     def apart(self) -> GroundingSet:
         """Every picture as a record of its own."""
-        return GroundingSet(records=[one for r in self.records for one in r.apart()], skipped=self.skipped)
+        records = [one for record in self.records for one in record.apart()]
+        return GroundingSet(records=records, skipped=self.skipped, notes=self.notes)
 
 
 def together(*sets: GroundingSet) -> GroundingSet:
@@ -167,7 +170,9 @@ def together(*sets: GroundingSet) -> GroundingSet:
         0
     """
     return GroundingSet(
-        records=[r for one in sets for r in one], skipped=tuple(message for one in sets for message in one.skipped)
+        records=[r for one in sets for r in one],
+        skipped=tuple(message for one in sets for message in one.skipped),
+        notes=tuple(note for one in sets for note in one.notes),
     )
 
 

@@ -16,6 +16,7 @@ import torch
 
 from isotherm.data.annotation_files import Entry, Skipped, number, part_of, read_json, shown, text_of
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place
+from isotherm.data.orientation import Orientation
 from isotherm.data.picture_folder import PictureFolder, states_in
 from isotherm.errors import InputError
 from isotherm.points import State
@@ -29,6 +30,7 @@ def read_refcoco(
     images_dpath: str | os.PathLike[str],
     *,
     split: str | None = None,
+    orientation: Orientation | None = None,
     skip_bad: bool = False,
 ) -> GroundingSet:
     """The sentences of a set of referring expressions, a record each; the place is the centre of the object's box.
@@ -38,6 +40,8 @@ def read_refcoco(
         instances_fpath: COCO's instances, JSON.
         images_dpath: the folder of the pictures.
         split: that of the file, such as "train", "val", "testA"; None: all.
+        orientation: in which pixels places in turned pictures are, see :mod:`isotherm.data.orientation`; None: upright,
+            which is said in ``notes``.
         skip_bad: leave out refs that are wrong, or whose pictures are missing, with a message each in ``skipped``.
 
     Raises:
@@ -58,7 +62,8 @@ def read_refcoco(
     instances = read_json(instances_fpath)
     boxes = _by_id(instances, "annotations", instances_fpath)
     images = _by_id(instances, "images", instances_fpath)
-    folder, skipped, records = PictureFolder(images_dpath), Skipped(allowed=skip_bad), list[GroundingRecord]()
+    folder = PictureFolder(images_dpath, orientation)
+    skipped, records = Skipped(allowed=skip_bad), list[GroundingRecord]()
     splits = set[str]()
     for entry in refs:
         with skipped.one():
@@ -70,7 +75,7 @@ def read_refcoco(
         raise InputError(
             f"{refs_fpath}: no ref is of the split {split!r}; there are {', '.join(sorted(splits)) or 'none'}"
         )
-    return GroundingSet(records=records, skipped=tuple(skipped.messages))
+    return GroundingSet(records=records, skipped=tuple(skipped.messages), notes=folder.turns.notes)
 
 
 def _by_id(whole: Any, key: str, fpath: Path) -> dict[int, Entry]:
@@ -104,13 +109,10 @@ def _of_ref(
     name = text_of(
         part_of(image.value, "file_name", image.where, str, "the picture's file name"), image.where, "file_name"
     )
-    path, (h, w) = folder.find(name, where)
-    for key, side in (("height", h), ("width", w)):
-        if image.value.get(key, side) != side:
-            raise InputError(
-                f"{image.where}: {name} is {w} x {h} pixels; the file says {key} {shown(image.value[key])}"
-            )
-    centre = _centre(box)
+    match = folder.find(name, where)
+    path, (h, w) = match.fpath, match.size
+    match.check_size(image.value, image.where, name)
+    centre = match.turn.points(_centre(box))
     if int(states_in((h, w), centre, torch.full((1,), int(State.LABELLED)))) != int(State.LABELLED):
         raise InputError(
             f"{box.where}: bbox is {shown(box.value['bbox'])}, whose middle lies outside of {name}, which is {w} x {h} pixels"

@@ -12,7 +12,7 @@ import torch
 
 from isotherm.data.annotation_files import Entry, known_keys, read_json, shown, text_of
 from isotherm.data.grounding.cameras import Box, ViewCamera, box_from, camera_from
-from isotherm.data.pictures import read_picture
+from isotherm.data.pictures import read_picture, read_picture_turn
 from isotherm.errors import InputError, KindError
 from isotherm.heatmap import Heatmap
 
@@ -29,12 +29,14 @@ class SceneView:
         camera: that took it.
         picture: (h, w, 3) uint8, or None.
         heatmap: a single map of logits or probabilities over the picture, or None.
+        turned: the picture was stored turned, and is upright here.
     """
 
     name: str
     camera: ViewCamera
     picture: np.ndarray | None = None
     heatmap: Heatmap | None = None
+    turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +113,11 @@ def _view(entry: Entry, i: int, root: Path, bounds: Box) -> SceneView:
     if "picture" not in value and "heatmap" not in value:
         raise InputError(f"{where}: the view {name!r} has neither a 'picture' nor a 'heatmap'")
     picture = heatmap = None
+    turned = False
     try:
         if "picture" in value:
-            picture = read_picture(root / text_of(value["picture"], where, "picture")).array
+            picture_fpath = root / text_of(value["picture"], where, "picture")
+            picture, turned = read_picture(picture_fpath).array, read_picture_turn(picture_fpath).turned
         if "heatmap" in value:
             heatmap = _single(Heatmap.load(root / text_of(value["heatmap"], where, "heatmap")), where)
     except (InputError, KindError) as error:
@@ -124,7 +128,7 @@ def _view(entry: Entry, i: int, root: Path, bounds: Box) -> SceneView:
             raise InputError(
                 f"{where}: the map is of a picture of {size[1]} x {size[0]} pixels, the picture has {picture.shape[1]} x {picture.shape[0]}"
             )
-    return SceneView(name, camera, picture, heatmap)
+    return SceneView(name, camera, picture, heatmap, turned)
 
 
 def _single(heatmap: Any, where: str) -> Heatmap:

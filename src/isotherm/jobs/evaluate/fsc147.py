@@ -49,13 +49,15 @@ def run(
     config = config_of(options)
     for method in options.methods:
         token_methods(method)  # refuses what it does not know, before a model is loaded
-    pictures = read_fsc147(options.data, options.split)[: options.limit]
+    pictures = read_fsc147(options.data, options.split, orientation=options.orientation, say=reporter.say)[
+        : options.limit
+    ]
     view, reason = counting_view(options, opened)
     for premise in premises_of(view):
         if premise.alarming:
             reporter.message(str(premise), "alarm")
     reporter.message(f"model: {reason}")
-    data = f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}"
+    data = f"{options.data.name} {options.split}{'' if options.limit is None else f', first {options.limit}'}{', stored' if options.orientation == 'stored' else ''}"
     line = shlex.join(options.command_line() if command is None else command)
     ways = [(strategy, method) for strategy in options.strategies for method in options.methods]
     several = len(ways) > 1

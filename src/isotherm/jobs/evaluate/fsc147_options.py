@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
@@ -37,6 +37,10 @@ class EvalFsc147Job(CountingOptions):
     method: str | None = None
     """Of the maps and so of the dots, such as propagation or gradcam; several, separated by commas, are judged side by
     side. Default: the configuration's, or propagation.
+    """
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in turned pictures are: upright, as they are seen, or as stored. Default:
+    upright, which is said where a picture is turned.
     """
     limit: int | None = None
     """Only the first so many pictures of the split."""

@@ -124,6 +124,7 @@ def _instructions(options: EvalGroundingJob, trained: TrainedGrounding, say: Say
             file=str(options.data),
             images=str(options.images or ""),
             instances=str(options.instances or ""),
+            orientation=options.orientation,
             split=options.split,
         )
         data = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)

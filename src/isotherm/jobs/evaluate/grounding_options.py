@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from isotherm.errors import OptionError
 from isotherm.jobs.options import JobOptions
@@ -28,6 +28,10 @@ class EvalGroundingJob(JobOptions):
     """COCO's instances that the refs of --data are about."""
     split: str = ""
     """Of referring expressions: only those of this split, such as testA."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in turned pictures of --data are: upright, as they are seen, or as stored. Default:
+    upright, which is said where a picture is turned.
+    """
     out: Path | None = None
     """Folder for the results. Default: a new one, runs/eval-001 and so on."""
     overwrite: bool = False
@@ -46,6 +50,6 @@ class EvalGroundingJob(JobOptions):
         self.at_least(0, "extremes")
         self.at_least(1, "batch")
         if self.data is None:
-            for name in ("images", "instances", "split"):
+            for name in ("images", "instances", "split", "orientation"):
                 if getattr(self, name):
                     raise OptionError(f"--{name} goes with --data")

@@ -121,7 +121,11 @@ def run(
 def _kind(options: EvalKeypointsJob, trained: TrainedKeypoints, say: Say) -> KeypointSet:
     """What to judge by: the file given, or what the run validates on."""
     if options.data is not None:
-        source = Source(file=str(options.data), images="" if options.images is None else str(options.images))
+        source = Source(
+            file=str(options.data),
+            images="" if options.images is None else str(options.images),
+            orientation=options.orientation,
+        )
         labelled = read_source(source, root=Path(), skip_bad=options.skip_bad, say=say)
         if labelled.names != trained.names:
             raise OptionError(

@@ -24,6 +24,10 @@ class EvalKeypointsJob(JobOptions):
     """Annotations to judge by. Default: what the run validates on."""
     images: Path | None = None
     """The folder that the pictures of --data are named relative to. Default: that of the file."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in turned pictures of --data are: upright, as they are seen, or as stored. Default:
+    upright, which is said where a picture is turned.
+    """
     out: Path | None = None
     """Folder for the results. Default: a new one, runs/eval-001 and so on."""
     overwrite: bool = False
@@ -40,5 +44,7 @@ class EvalKeypointsJob(JobOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.at_least(0, "extremes")
-        if self.images is not None and self.data is None:
-            raise OptionError("--images goes with --data")
+        if self.data is None:
+            for name in ("images", "orientation"):
+                if getattr(self, name) is not None:
+                    raise OptionError(f"--{name} goes with --data; a recipe says it of its own files")

@@ -39,6 +39,9 @@ class GazeImportJob(JobOptions):
     """Without a video: the size of its pictures, height x width, such as 720x1280."""
     gaze_size: str | None = None
     """The size of the picture whose pixels the file counts, where it is not that of the video."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in a video that its container turns are: upright, as it is seen, or as stored. Default:
+    upright, which is said where the video is turned."""
     out: Path = Path("gaze.parquet")
     """The file of points; the report lies beside it as .alignment.json and .alignment.png."""
     least_confidence: float = 0.6
@@ -70,6 +73,8 @@ class GazeImportJob(JobOptions):
                 size_of(text, self.flag(name))
         if self.video is not None and self.size is not None:
             raise OptionError("--video says the size of its pictures; leave out --size")
+        if self.orientation is not None and self.video is None:
+            raise OptionError("--orientation is about a video that its container turns; give --video")
         if not 0 <= self.least_confidence <= 1:
             raise OptionError(f"--least-confidence {self.least_confidence}: expected a number from 0 to 1")
         if self.first_frame not in (None, 0, 1):

@@ -66,8 +66,9 @@ def run(
         raise InputError(f"there is no folder {out.parent}; create it first")
     clock = None if options.video is None else read_clock(options.video)
     size = None if options.size is None else size_of(options.size, "--size")
+    coded = clock.own.stored if clock is not None and clock.own is not None else size
     read_options = ReadOptions(
-        size=clock.size if clock is not None else size,
+        size=size if clock is None else coded if options.orientation == "stored" else clock.size,
         gaze_size=None if options.gaze_size is None else size_of(options.gaze_size, "--gaze-size"),
         calibration=options.calibration,
         least_confidence=options.least_confidence,
@@ -85,7 +86,7 @@ def run(
         frames=options.most_frames,
         overhang_s=options.most_overhang_s,
     )
-    alignment = align(raw, clock=clock, world_ns=world, size=size, options=limits)
+    alignment = align(raw, clock=clock, world_ns=world, size=size, options=limits, orientation=options.orientation)
     reporter.check()
     result = ImportedGaze(out, out.with_suffix(".alignment.json"), out.with_suffix(".alignment.png"), alignment)
     write_record(result.report_fpath, words, options, **alignment.report.to_json())

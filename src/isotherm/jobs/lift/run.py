@@ -93,6 +93,11 @@ def run(
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
     scene = read_views(options.views)
+    for view in scene.views:
+        if view.turned:
+            reporter.message(
+                f"note: the picture of {view.name} is turned upright, as the camera noted; its camera is taken for that of the upright picture"
+            )
     text = options.text or scene.text
     ready = scene.ready and options.text is None
     if ready and options.features:

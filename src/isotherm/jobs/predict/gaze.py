@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from isotherm.data.gaze.head_boxes import read_head_boxes
-from isotherm.data.video import FrameChoice
+from isotherm.data.gaze.head_boxes import read_head_boxes, turned_rows
+from isotherm.data.orientation import Turn, Turns
+from isotherm.data.video import FrameChoice, probe_video
 from isotherm.errors import AdapterError
 from isotherm.jobs.options import split
 from isotherm.jobs.predict.gaze_options import PredictGazeJob
@@ -74,7 +75,8 @@ def _named(options: PredictGazeJob) -> str:
     if options.heads is None:
         return ""
     if _is_file_of_boxes(options.heads):
-        return f"{Path(options.heads).name} ({sha256_of(options.heads)[:16]})"
+        kind = f", {options.orientation}" if options.orientation == "stored" else ""
+        return f"{Path(options.heads).name} ({sha256_of(options.heads)[:16]}{kind})"
     return f"{options.heads} ({options.head_names})"
 
 
@@ -95,7 +97,12 @@ def heads_of(options: PredictGazeJob, reporter: Reporter) -> HeadDetector:
         )
         return WholePicture()
     if _is_file_of_boxes(options.heads):
-        return GivenHeads(read_head_boxes(options.heads))
+        turns = Turns(options.orientation)
+        turn = turns.of(options.video.name, probe_video(options.video).own or Turn((1, 1)))
+        for note in turns.notes:
+            reporter.message(f"heads: {note}")
+        boxes = read_head_boxes(options.heads)
+        return GivenHeads({frame: turned_rows(rows, turn) for frame, rows in boxes.items()} if turn.turned else boxes)
     chosen = open_view(options.heads)
     reporter.message(f"heads: {chosen.reason}")
     if isinstance(chosen.view, LanguageView):

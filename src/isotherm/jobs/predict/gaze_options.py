@@ -37,6 +37,9 @@ class PredictGazeJob(JobOptions):
     heads: str | None = None
     """Boxes of heads (.csv with frame,x0,y0,x1,y1 or .json), or a detector of heads: yolo.pt, a hub name, a folder.
     Default: none, as if one person were in the picture."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels boxes in a video that its container turns are: upright, as it is seen, or as stored. Default:
+    upright, which is said where the video is turned."""
     head_names: str = "head,face"
     """Which classes of the detector are heads, separated by commas."""
     every: int = 1
@@ -74,4 +77,6 @@ class PredictGazeJob(JobOptions):
             raise OptionError(f"--start-s {self.start_s}: expected seconds from 0")
         if self.end_s is not None and not self.end_s > self.start_s:
             raise OptionError(f"--end-s {self.end_s}: expected more seconds than --start-s, {self.start_s:g}")
+        if self.orientation is not None and Path(self.heads or "").suffix.lower() not in (".csv", ".json"):
+            raise OptionError("--orientation is about a file of boxes; give one as --heads")
         split(self.head_names, "--head-names")

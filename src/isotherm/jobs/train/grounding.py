@@ -87,7 +87,13 @@ def recipe_of(options: TrainGroundingJob) -> tuple[dict[str, Any], Path, str]:
             str(options.config),
         )
     else:
-        parts = {"file": options.data, "images": options.images, "instances": options.instances, "split": options.split}
+        parts = {
+            "file": options.data,
+            "images": options.images,
+            "instances": options.instances,
+            "split": options.split,
+            "orientation": options.orientation,
+        }
         source = {name: str(value) for name, value in parts.items() if value is not None}
         plain, root, where = {"data": {"train": [source]}}, Path(), "the recipe made of the options"
     if options.language is not None:

@@ -30,6 +30,10 @@ class TrainGroundingJob(JobOptions):
     """COCO's instances that the refs of --data are about."""
     split: str | None = None
     """Of referring expressions: learn from those of this split alone, such as train. Default: all."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in turned pictures of --data are: upright, as they are seen, or as stored. Default:
+    upright, which is said where a picture is turned.
+    """
     model: str | None = None
     """A vision-language model: owner/name of a hub or a folder. Default: as the recipe says, else
     google/paligemma-3b-pt-224.
@@ -81,10 +85,11 @@ class TrainGroundingJob(JobOptions):
                 "images",
                 "instances",
                 "split",
+                "orientation",
             ):
                 if getattr(self, name) not in (None, ()):
                     raise OptionError(f"--{name} changes the run; --resume goes on with {self.resume} as it is")
         if self.config is not None:
-            for name in ("images", "instances", "split"):
+            for name in ("images", "instances", "split", "orientation"):
                 if getattr(self, name) is not None:
                     raise OptionError(f"--{name} goes with --data; a recipe says where its files are")

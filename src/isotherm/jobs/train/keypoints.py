@@ -64,7 +64,8 @@ def recipe_of(options: TrainKeypointsJob) -> tuple[dict[str, Any], Path, str]:
             str(options.config),
         )
     else:
-        source = {"file": str(options.data), **({"images": str(options.images)} if options.images is not None else {})}
+        parts = {"file": options.data, "images": options.images, "orientation": options.orientation}
+        source = {name: str(value) for name, value in parts.items() if value is not None}
         plain, root, where = {"data": {"train": [source]}}, Path(), "the recipe made of the options"
     if options.backbone is not None:
         set_at(plain, "model.backbone", options.backbone)

@@ -26,6 +26,10 @@ class TrainKeypointsJob(JobOptions):
     """Annotations without a recipe: COCO keypoints (.json), points (.csv, .parquet) or beetles (.json, .csv)."""
     images: Path | None = None
     """The folder that the pictures of --data are named relative to. Default: that of the file."""
+    orientation: Literal["upright", "stored"] | None = None
+    """In which pixels places in turned pictures of --data are: upright, as they are seen, or as stored. Default:
+    upright, which is said where a picture is turned.
+    """
     backbone: str | None = None
     """conv (small, trained from scratch), a name of timm's, or owner/name of a hub; the last two are frozen unless the
     recipe says otherwise.
@@ -55,8 +59,10 @@ class TrainKeypointsJob(JobOptions):
         if sum(choice is not None for choice in (self.config, self.data, self.resume)) != 1:
             raise OptionError("give one of --config RECIPE, --data ANNOTATIONS, or --resume RUN")
         if self.resume is not None:
-            for name in ("out", "set", "steps", "backbone", "images"):
+            for name in ("out", "set", "steps", "backbone", "images", "orientation"):
                 if getattr(self, name):
                     raise OptionError(f"--{name} changes the run; --resume goes on with {self.resume} as it is")
         if self.config is not None and self.images is not None:
             raise OptionError("--images goes with --data; a recipe says where its pictures are")
+        if self.config is not None and self.orientation is not None:
+            raise OptionError("--orientation goes with --data; a recipe says it of each of its files")

@@ -16,10 +16,12 @@ from isotherm.data.grounding.cameras import ViewCamera
 from isotherm.data.grounding.jsonl import read_jsonl
 from isotherm.data.grounding.records import GroundingRecord, GroundingSet, Place, together
 from isotherm.data.grounding.refcoco import read_refcoco
+from isotherm.data.orientation import Orientation
 from isotherm.data.tabletop import BOUNDS, KINDS, ORTHOGRAPHIC, PERSPECTIVE, make_tabletop
 from isotherm.data.tabletop.table import HELD_OUT, TRAINING, VALIDATION
 from isotherm.decode.cameras import OrthographicView
 from isotherm.errors import InputError, OptionError
+from isotherm.ops.names import known_word
 from isotherm.progress import Say, silent
 
 Format = Literal["auto", "jsonl", "refcoco", "tabletop"]
@@ -36,6 +38,8 @@ class InstructionSource:
             the recipe, as the others.
         images: the folder of the pictures; empty: that of the file.
         instances: COCO's instances that the refs are about.
+        orientation: in which pixels places in turned pictures are: 'upright' as they are seen, or as 'stored'; None:
+            upright, which is said where a picture is turned.
         format: 'auto' goes by the suffix; 'tabletop' needs no file.
         split: of referring expressions that of the file, such as train, empty: all; of generated tables 'training',
             'validation' or 'held_out'.
@@ -49,6 +53,7 @@ class InstructionSource:
     file: str = ""
     images: str = ""
     instances: str = ""
+    orientation: Orientation | None = None
     format: Format = "auto"
     split: str = ""
     first: int = 0
@@ -63,6 +68,8 @@ class InstructionSource:
         object.__setattr__(self, "kinds", tuple(self.kinds))
         if self.format not in get_args(Format):
             raise OptionError(f"format is {self.format!r}; expected one of {', '.join(get_args(Format))}")
+        if self.orientation is not None:
+            known_word(self.orientation, get_args(Orientation), "orientation")
         if (self.format == "tabletop") == bool(self.file):
             raise OptionError("a source is a file of instructions, or format: tabletop; give one of the two")
         if self.first < 0 or self.count < 1 or self.size < 8 or self.most < 0:
@@ -133,7 +140,11 @@ def read_instructions(
         return training, joined(choice.validation)
     held = [_draw(record, choice.seed) < choice.hold_out for record in training]
     parts = [
-        GroundingSet(records=[r for r, h in zip(training, held, strict=True) if h == of], skipped=training.skipped)
+        GroundingSet(
+            records=[r for r, h in zip(training, held, strict=True) if h == of],
+            skipped=training.skipped,
+            notes=training.notes,
+        )
         for of in (False, True)
     ]
     if choice.hold_out:
@@ -155,10 +166,19 @@ def read_source(source: InstructionSource, *, root: Path, skip_bad: bool = False
             raise InputError(
                 f"{fpath} has referring expressions, whose boxes are in COCO's instances; give that file as instances"
             )
-        data = read_refcoco(fpath, root / source.instances, images, split=source.split or None, skip_bad=skip_bad)
+        data = read_refcoco(
+            fpath,
+            root / source.instances,
+            images,
+            split=source.split or None,
+            orientation=source.orientation,
+            skip_bad=skip_bad,
+        )
     else:
-        data = read_jsonl(fpath, images, skip_bad=skip_bad)
+        data = read_jsonl(fpath, images, orientation=source.orientation, skip_bad=skip_bad)
     say(f"{source.file}: {len(data)} instructions, {data.views} picture(s) each ({form})")
+    for note in data.notes:
+        say(f"note: {note}")
     return data
 
 
