@@ -34,6 +34,7 @@ from isotherm.jobs.train.shipped_options import TrainDetectorJob, TrainScenesJob
 EVERYTHING = [
     ExplainJob(sources=("a.jpg", "b c.jpg")),
     ExplainJob(sources=("a.jpg",), model="yoloe-11s-seg.pt", like="a bus=-1,2,30,40.5;5,6,7,8", renormalise=True),
+    ExplainJob(sources=("a.jpg",), model="depth", point="-3,20.5"),
     ExplainJob(
         sources=("a.jpg",),
         model="yolo11n.pt",

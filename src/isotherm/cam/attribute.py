@@ -15,13 +15,14 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from isotherm.cam.locality import Refused
+from isotherm.cam.maps import Maps
 from isotherm.cam.nonfinite import check_answer, check_maps, check_scores, examined
 from isotherm.cam.observation import Observation, observe, trace_of
 from isotherm.cam.outputs import how_to_read, words_of
 from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradients
 from isotherm.cam.reading import read_prediction
 from isotherm.cam.rerun import ViewRerun
-from isotherm.cam.scores import ClassLogit, Detection, SegmentationMask
+from isotherm.cam.scores import ClassLogit, Detection, MapValue, SegmentationMask
 from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, RawOutput, View
 from isotherm.errors import MethodError, TargetError
@@ -62,7 +63,8 @@ Early = Callable[[Attribution, Sequence[int]], None]
 
 
 def default_score(prediction: Prediction) -> Score:
-    """The likeliest class of a classifier, every finding of a detector, the largest class of a segmenter.
+    """The likeliest class of a classifier, every finding of a detector, the largest class of a segmenter, every map of
+    a model that puts out maps.
 
     Raises:
         TargetError: nobody knows what a model's output means; the message says what it looks like.
@@ -71,6 +73,8 @@ def default_score(prediction: Prediction) -> Score:
         raise TargetError(f"{prediction.model} put out {words_of(prediction.raw)}; {how_to_read(prediction.raw)}")
     if isinstance(prediction, Classification):
         return ClassLogit()
+    if isinstance(prediction, Maps):
+        return MapValue()
     return Detection() if isinstance(prediction, Detections) else SegmentationMask()
 
 

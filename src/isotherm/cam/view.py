@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from isotherm.cam.maps import Maps
 from isotherm.cam.receptive import Axis, Field
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
@@ -188,7 +189,7 @@ class Detections:
         )
 
 
-Prediction = Classification | Segmentation | Detections | RawOutput
+Prediction = Classification | Segmentation | Detections | Maps | RawOutput
 
 
 def giver_of(prediction: Prediction) -> str:
@@ -197,6 +198,7 @@ def giver_of(prediction: Prediction) -> str:
         Classification: "a classifier",
         Segmentation: "a segmenter",
         Detections: "a detector",
+        Maps: "a model that puts out maps",
         RawOutput: "a model whose output isotherm does not read",
     }
     return words[type(prediction)]

@@ -3,6 +3,7 @@
 from isotherm.cam.scores.classes import Classes, ClassLogit, Contrast, Similarity, TopK
 from isotherm.cam.scores.detections import Detection
 from isotherm.cam.scores.function import Function
+from isotherm.cam.scores.maps import MapValue
 from isotherm.cam.scores.named import Named
 from isotherm.cam.scores.segmentation import SegmentationMask
 from isotherm.cam.trace import Targets
@@ -14,6 +15,7 @@ __all__ = [
     "Contrast",
     "Detection",
     "Function",
+    "MapValue",
     "Named",
     "Score",
     "SegmentationMask",

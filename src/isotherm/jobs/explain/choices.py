@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from isotherm.cam.scores import Contrast, Detection, TopK
+from isotherm.cam.scores import Contrast, Detection, MapValue, TopK
 from isotherm.cam.scores.detections import Part
+from isotherm.cam.scores.named import Boxed
 from isotherm.data.pictures import read_picture
 from isotherm.data.sources import Sources
 from isotherm.draw import STYLES, Style
@@ -86,6 +87,7 @@ def question_of(options: ExplainJob) -> dict[str, Any]:
         "--class": options.cls,
         "--top": options.top,
         "--box": options.box,
+        "--point": options.point,
         "--classes": options.classes,
         "--like": options.like,
         "--confidence": options.confidence,
@@ -118,6 +120,8 @@ def score_of(options: ExplainJob) -> Any:
         )  # mistakes are found before the model is opened
         return target
     parts = _parts(options.target)
+    if options.point is not None:
+        return _point(options)
     choices = {"--class": options.cls, "--box": options.box, "--top": options.top}
     chosen = [name for name, value in choices.items() if value is not None]
     if len(chosen) > 1:
@@ -160,6 +164,7 @@ def unfit(error: UnfitTargetError, options: ExplainJob, model: str) -> OptionErr
     """The same error in the command line's words: which option asks for what no picture of this model can have."""
     asks = {
         f"--box {options.box}": options.box is not None,
+        f"--point {options.point}": options.point is not None,
         f"--top {options.top}": options.top is not None,
         f"--versus {options.versus}": options.versus is not None,
         f"--target {options.target}": options.target != "class",
@@ -169,6 +174,7 @@ def unfit(error: UnfitTargetError, options: ExplainJob, model: str) -> OptionErr
     if not error.gives:
         return OptionError(f"{option}: {error}")
     kind = "classifiers" if options.top is not None or options.versus is not None else "detectors"
+    kind = kind if options.point is None else "models of depth and of keypoints"
     return OptionError(
         f"{option} is for {kind}, and this model ({model}) is {error.gives}; leave it out, or name another model with --model"
     )
@@ -203,7 +209,7 @@ def _parts(text: str) -> tuple[Any, int | None]:
     return (parts[0] if len(parts) == 1 else tuple(parts)), keypoint
 
 
-def _box(text: str, of: Any, keypoint: int | None) -> Detection:
+def _box(text: str, of: Any, keypoint: int | None) -> Detection | Boxed:
     numbers = split(text, "--box")
     try:
         if len(numbers) == 1:
@@ -218,4 +224,19 @@ def _box(text: str, of: Any, keypoint: int | None) -> Detection:
         ) from error
     if not (x0 < x1 and y0 < y1):
         raise OptionError(f"--box {text}: x0 must be less than x1 and y0 less than y1")
-    return Detection(box=(x0, y0, x1, y1), of=of, keypoint=keypoint)
+    finding = Detection(box=(x0, y0, x1, y1), of=of, keypoint=keypoint)
+    return finding if of != "class" else Boxed(finding)
+
+
+def _point(options: ExplainJob) -> MapValue:
+    assert options.point is not None
+    for name, value in {"--box": options.box, "--top": options.top, "--versus": options.versus}.items():
+        if value is not None:
+            raise OptionError(f"--point and {name} both say what to explain; give one of them")
+    if options.target != "class":
+        raise OptionError(f"--point reads a map, which has no part {options.target!r}; leave --target out")
+    try:
+        x, y = (float(n) for n in split(options.point, "--point"))
+    except ValueError as error:
+        raise OptionError(f"--point {options.point}: expected two numbers x,y in picture pixels") from error
+    return MapValue(None if options.cls is None else tuple(split(options.cls, "--class")), point=(x, y))

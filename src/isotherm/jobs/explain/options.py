@@ -49,7 +49,10 @@ class ExplainJob(ModelOptions):
     top: int | None = None
     """Classifiers: explain the K most likely classes."""
     box: str | None = None
-    """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels."""
+    """Detectors: which finding: its number from 0, or x0,y0,x1,y1 in picture pixels. Models of depth and of keypoints:
+    the place, x0,y0,x1,y1."""
+    point: str | None = None
+    """Models of depth and of keypoints: explain the value at this place, x,y in picture pixels."""
     like: str | None = None
     """A picture's file: explain how like it the model finds each picture (embeddings: DINOv2, CLIP, and classifiers).
     YOLOE: find things like those in these boxes of the first picture, in it and in all others. x0,y0,x1,y1 in

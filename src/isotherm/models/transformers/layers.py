@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jaxtyping import Float
@@ -56,7 +56,7 @@ class TokenLayout(Layout):
 
     def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:
         """The frame of this layer's grid; cells that the model padded lie outside of the input."""
-        if self.stride is None:
+        if self.stride is None or self.first is not None:
             return super().frame(inputs, size, field)
         h, w = inputs.frame.size
         beyond = [max(0, n * s - have) for n, s, have in zip(size, self.stride, (h, w), strict=True)]
@@ -72,6 +72,7 @@ class TokenRule:
         grid: input (h, w) -> (h, w) of the grid.
         prefix, suffix: tokens in front of and behind it that are no cells.
         stride: input pixels per cell, where exact.
+        first: (y, x) of the first cell's centre in input pixels, where it is not half a stride.
     """
 
     scope: str
@@ -79,6 +80,7 @@ class TokenRule:
     prefix: int = 0
     suffix: int = 0
     stride: Size | None = None
+    first: tuple[float, float] | None = None
 
 
 def token_rules(model: nn.Module) -> list[TokenRule]:
@@ -91,6 +93,8 @@ def token_rules(model: nn.Module) -> list[TokenRule]:
         if kind.endswith("OverlapPatchEmbeddings"):
             # each stage of a SegFormer has its own, with overlap; grids chain by the arithmetic of convolutions
             overlapping.append(next(m for m in module.modules() if isinstance(m, nn.Conv2d)))
+            if isinstance(model.get_submodule(parent), nn.ModuleList):  # GLPN's stages are lists side by side
+                parent = parent.rpartition(".")[0]
             rules.append(TokenRule(f"{parent}.", _chain(overlapping)))
         elif kind.endswith("Embeddings") and not kind.endswith("PatchEmbeddings"):
             stride, scope = _patch_stride(module), f"{parent}." if parent else ""
@@ -100,7 +104,12 @@ def token_rules(model: nn.Module) -> list[TokenRule]:
             if any(kind.lower().startswith(t.replace("-", "")) for t in MERGING):
                 rules += _merging(model, scope, stride)
             else:
-                rules.append(TokenRule(scope, _floor(stride), _count(module, FRONT), _count(module, BEHIND), stride))
+                rule = TokenRule(scope, _floor(stride), _count(module, FRONT), _count(module, BEHIND), stride)
+                conv = _padded_patches(module)
+                if conv is not None:
+                    y, x = ((k / 2 - p) for k, p in zip(conv.kernel_size, conv.padding, strict=True))  # type: ignore[operator]
+                    rule = replace(rule, grid=_chain([conv]), first=(y, x))
+                rules.append(rule)
     return rules
 
 
@@ -112,9 +121,15 @@ def _patch_stride(embeddings: nn.Module) -> Size | None:
     if isinstance(linear, nn.Linear) and isinstance(patch, int) and linear.in_features % patch**2 == 0:
         return patch, patch
     convs = [m for m in embeddings.modules() if isinstance(m, nn.Conv2d)]
-    if len(convs) == 1 and convs[0].kernel_size == convs[0].stride and convs[0].padding in ((0, 0), "valid"):
+    if len(convs) == 1 and convs[0].kernel_size == convs[0].stride:
         return int(convs[0].stride[0]), int(convs[0].stride[1])
     return None
+
+
+def _padded_patches(embeddings: nn.Module) -> nn.Conv2d | None:
+    """The convolution that cuts patches of an input with a margin, as ViTPose's does; None where there is no margin."""
+    convs = [m for m in embeddings.modules() if isinstance(m, nn.Conv2d)]
+    return convs[0] if len(convs) == 1 and convs[0].padding not in ((0, 0), "valid") else None
 
 
 def _count(module: nn.Module, names: Sequence[str]) -> int:
@@ -179,7 +194,7 @@ def _of_tokens(name: str, output: Tensor, size: Size, rules: Sequence[TokenRule]
         if shape[1] in (cells, cells + rule.prefix + rule.suffix):
             bare = shape[1] == cells
             return TokenLayout(
-                "tokens", 0 if bare else rule.prefix, grid, rule.stride, suffix=0 if bare else rule.suffix
+                "tokens", 0 if bare else rule.prefix, grid, rule.stride, rule.first, suffix=0 if bare else rule.suffix
             )
     if not rules:
         raise LayerError(

@@ -115,6 +115,7 @@ def class_of(config: Any) -> Any:
         "ZeroShotObjectDetection",
         "SemanticSegmentation",
         "UniversalSegmentation",
+        "DepthEstimation",
         "ImageClassification",
         "VideoClassification",
         "ImageTextToText",

@@ -22,6 +22,7 @@ from isotherm.cam.view import Inputs
 from isotherm.errors import AdapterError, InputError, OptionError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.preprocess import IMAGENET_MEAN, check_picture, numbers, size_of
+from isotherm.models.transformers.own_sizes import own_place
 
 PROBE: Size = (96, 168)
 """(h, w) of the pictures that the geometry is measured with: neither square nor a common aspect ratio."""
@@ -207,6 +208,10 @@ def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
         else ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in size.items())
     )
     rest = ["cut in the centre"] if cut else []
+    if settings["do_resize"] and not size and getattr(processor, "size_divisor", None):
+        places = f"as large as the picture, down to multiples of {processor.size_divisor}"
+    if settings["do_resize"] and getattr(processor, "keep_aspect_ratio", False):
+        places = f"about {places}, the aspect ratio kept"
     if getattr(processor, "do_normalize", False):
         rest += [f"{name} {numbers(_listed(getattr(processor, f'image_{name}', ())))}" for name in ("mean", "std")]
     return [places, ", ".join(rest or ["not normalised"])]
@@ -236,7 +241,10 @@ def place(processor: Any, settings: Mapping[str, Any], source: Size) -> Frame:
             side = max(source)
             frame = frame.padded(0, 0, side - source[1], side - source[0])
         return frame.resized(_pair(settings["size"])) if settings["do_resize"] else frame
-    if settings["do_resize"] and _is(processor, "ConvNextImageProcessor"):
+    own = own_place(processor, settings, frame)
+    if own is not None:
+        frame = own
+    elif settings["do_resize"] and _is(processor, "ConvNextImageProcessor"):
         edge = settings["size"]["shortest_edge"]
         if edge >= 384:
             frame = frame.resized((edge, edge))

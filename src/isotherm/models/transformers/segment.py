@@ -59,7 +59,8 @@ class SegmenterView(EncoderView):
 
     def settle(self, known: LayerChoice | None) -> LayerChoice:
         """The family's choice if its layers can be explained; else the last of the encoder that can, else of all."""
-        self._within = f"{self.model.base_model_prefix or 'backbone'}."
+        prefix = self.model.base_model_prefix
+        self._within = f"{prefix if prefix and hasattr(self.model, prefix) else 'backbone'}."
         try:
             return super().settle(known)
         except LayerError:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isotherm.cam.scores import Detection
+from isotherm.cam.scores.named import Boxed
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction, Segmentation, View
 from isotherm.errors import AdapterError
 from isotherm.models.transformers.detect import grown_masks, own_threshold
@@ -56,7 +57,7 @@ class UniversalView(SegmenterView):
     def of_score(self, score: Score | None) -> View:
         """A view of the same model that reads segments for a score of findings, and classes of pixels for others."""
         other = copy(self)
-        other.segments = isinstance(score, Detection)
+        other.segments = isinstance(score, Detection | Boxed)
         return other
 
     def run(self, inputs: Inputs) -> Any:

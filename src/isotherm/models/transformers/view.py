@@ -18,6 +18,7 @@ from isotherm.errors import AdapterError, OptionError
 from isotherm.models.family import takes_options_of
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.classify import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
+from isotherm.models.transformers.depth import DepthView
 from isotherm.models.transformers.detect import QueryDetectorView, label_names
 from isotherm.models.transformers.detect_text import GROUNDED, OWL, GroundedView, OwlView, prompts
 from isotherm.models.transformers.layers import trained_size
@@ -29,6 +30,7 @@ from isotherm.models.transformers.load import (
     open_processor,
 )
 from isotherm.models.transformers.naflex import PatchPreparer, cuts_patches
+from isotherm.models.transformers.pose import PosePreparer, PoseView
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
 from isotherm.models.transformers.universal import UniversalView
@@ -36,7 +38,7 @@ from isotherm.models.transformers.video import wrap_video
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.view import LanguageView
 
-READS = "classifiers of pictures and clips, semantic segmenters, object detectors, image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
+READS = "classifiers of pictures and clips, segmenters, object detectors, models of depth and of keypoints (ViTPose), image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
 
 
 def wrap(
@@ -48,6 +50,7 @@ def wrap(
     classes: str | Sequence[str] | None = None,
     confidence: float | None = None,
     frames: int | None = None,
+    person: tuple[float, float, float, float] | None = None,
 ) -> View | LanguageView:
     """A view of a transformers vision model.
 
@@ -63,6 +66,8 @@ def wrap(
         confidence: least confidence of a detector's findings; the processor's own default unless given.
         frames: how many frames of a clip a video classifier is fed, see
             :func:`isotherm.models.transformers.video.wrap_video`.
+        person: x0, y0, x1, y1 in pixels of each picture, the box that a model of keypoints looks at, which adds a
+            quarter; the whole picture unless given.
 
     Raises:
         AdapterError: a model of another job, or whose processor cannot be followed.
@@ -91,8 +96,14 @@ def wrap(
         label += f", default {type(processor).__name__}"
         size = size if size is not None or ("Detection" in kind and family not in OWL) else trained_size(config)
     label += ")"
-    kind_of_preparer = PatchPreparer if cuts_patches(image_processor_of(processor)) else Preparer
-    preparer = kind_of_preparer(image_processor_of(processor), size=size, by_user=by_user, source=source, why=why)
+    how: dict[str, Any] = {"size": size, "by_user": by_user, "source": source, "why": why}
+    if kind.endswith("ForPoseEstimation"):
+        preparer: Preparer = PosePreparer(image_processor_of(processor), person=person, **how)
+    elif person is not None:
+        raise OptionError(f"person is for models of keypoints, but {kind} is none; leave it out")
+    else:
+        kind_of_preparer = PatchPreparer if cuts_patches(image_processor_of(processor)) else Preparer
+        preparer = kind_of_preparer(image_processor_of(processor), **how)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
     if classes is not None and not paired and family not in (*GROUNDED, *OWL):
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
@@ -131,6 +142,10 @@ def wrap(
             processor=processor,
             confidence=confidence,
         )
+    if kind.endswith("ForPoseEstimation"):
+        return PoseView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if kind.endswith("ForDepthEstimation"):
+        return DepthView(model, name=label, names=names or ("depth",), preparer=preparer)
     if kind.endswith("ForSemanticSegmentation"):
         return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
     if "ForImageClassification" in kind:
@@ -173,7 +188,7 @@ def load(
         allow_code: a weights file that may run code while it is opened, or a ``config.json`` that may hand arguments
             on.
         dtype: float32, whatever the weights were saved in, bfloat16 or float16.
-        options: names, size, classes, confidence, frames, as in :func:`wrap`.
+        options: names, size, classes, confidence, frames, person, as in :func:`wrap`.
 
     Raises:
         WeightsError: nothing there, no network, broken or incomplete weights.
