@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from isotherm.data.video import HALF_MS, VideoFrame, decoded, opened, probe_video
 from isotherm.errors import InputError
@@ -69,15 +69,66 @@ def frames_near(
         start = stream.start_time or 0
         for from_s in dict.fromkeys((max(0.0, wanted[0]), 0.0)):  # files without an index are sought past the moment
             container.seek(start + int(from_s / stream.time_base), stream=stream, backward=True)
-            nearest = _nearest(decoded(container, stream, name), wanted, until_s)
+            nearest = nearest_of(decoded(container, stream, name), wanted, until_s)
             if nearest is not None:
                 return [nearest[time_s] for time_s in times_s]
     raise InputError(f"{name} holds no frame that can be decoded")
 
 
-def _nearest(frames: Iterator[VideoFrame], wanted: list[float], until_s: float) -> dict[float, VideoFrame] | None:
-    """The nearest frame of each of some growing moments; None where the first frame comes too late to know."""
-    nearest, before, waiting = dict[float, VideoFrame](), None, iter([*wanted, math.inf])
+def frames_between(source: str | os.PathLike[str], from_s: float, until_s: float) -> Iterator[VideoFrame]:
+    """All frames of a span that a moment in it may have as its nearest one: from the last that is not later than its
+    beginning on, to the last that is not later than its end.
+
+    Args:
+        source: a video file.
+        from_s, until_s: seconds since the first moment of the video, in order; at least 0.
+
+    Raises:
+        InputError: missing, not a video, damaged before the end of the span, or without a frame.
+    """
+    name = os.fspath(source)
+    with opened(source) as (container, stream):
+        start = stream.start_time or 0
+        for sought_s in dict.fromkeys((max(0.0, from_s), 0.0)):  # files without an index are sought past the moment
+            container.seek(start + int(sought_s / stream.time_base), stream=stream, backward=True)
+            before = None
+            for frame in decoded(container, stream, name):
+                if before is None and sought_s > 0 and frame.time_s > from_s + HALF_MS:
+                    break
+                if frame.time_s > until_s + HALF_MS:
+                    break
+                if before is not None and frame.time_s > from_s:
+                    yield before
+                before = frame
+            if before is not None:
+                yield before
+                return
+    raise InputError(f"{name} holds no frame from {from_s:g} to {until_s:g} s that can be decoded")
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """Whatever is shown at a moment."""
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the first moment of the video."""
+        ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def nearest_of(frames: Iterable[T], wanted: Sequence[float], until_s: float) -> dict[float, T] | None:
+    """The nearest frame of each of some growing moments; None where the first frame comes too late to know.
+
+    Args:
+        frames: in the order in which they are shown; no more of them are asked for than are needed.
+        wanted: the moments.
+        until_s: no frame that is shown later is given, however near.
+    """
+    nearest, waiting = dict[float, T](), iter([*wanted, math.inf])
+    before: T | None = None
     moment = next(waiting)
     for frame in frames:
         if before is None and frame.time_s > max(min(moment, until_s), 0.0) + HALF_MS:

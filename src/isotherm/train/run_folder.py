@@ -24,7 +24,7 @@ from isotherm.runs.file import RunFile, ending, to_json
 from isotherm.train.older_recipe import Complete, differences, refused, shortened
 
 FORMAT = "isotherm.training/1"
-UNDECIDING = ("wall_hours", "memory_mb")
+UNDECIDING = ("wall_hours", "memory_mb", "disk_mb")
 """Options of a recipe that decide no numbers: a run may be gone on with under others."""
 
 

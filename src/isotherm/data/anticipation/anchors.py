@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -136,6 +136,26 @@ class ClipPlan:
         moments = end_s - np.arange(self.frames, 0, -1) / self.rate_hz
         time_s = moments.clip(0.0)
         return PlannedClip(time_s, end_s, action.start_s - end_s, int((moments < 0).sum()), _inside(time_s, action))
+
+    def span(self, action: Action, *, video_rate_hz: float | None = None) -> Range:
+        """(first moment, latest end) of all clips that may be drawn for an action.
+
+        Args:
+            action: what is to be predicted.
+            video_rate_hz: as of :meth:`planned`.
+
+        Raises:
+            As :meth:`planned`.
+
+        Example:
+            >>> ClipPlan(frames=4, rate_hz=2.0, anticipation_s=(0.5, 1.5)).span(Action("a", 10.0, 13.0, 0, 0))
+            (6.5, 9.5)
+        """
+        aheads = [None] if self.anticipation_s is None else [(t, t) for t in self.anticipation_s]
+        points = [(t, t) for t in self.legacy_point]
+        fixed = [replace(self, anticipation_s=ahead, legacy_point=point) for ahead in aheads for point in points]
+        clips = [plan.planned(action, 0, video_rate_hz=video_rate_hz) for plan in fixed]
+        return min(float(clip.time_s[0]) for clip in clips), max(clip.end_s for clip in clips)
 
     def usable(self, table: ActionTable) -> Int64[np.ndarray, " m"]:
         """The numbers of the actions that have a clip, in any epoch; with the protocol 'legacy' all of them.

@@ -69,7 +69,7 @@ def read_clip(
         raise OptionError(f"short_side is {short_side}; expected at least 1 pixel, or None")
     frames = frames_near(source, planned.time_s.tolist(), until_s=planned.end_s)
     size = frames[0].size
-    smaller = _shrunk(size, short_side)
+    smaller = shrunk(size, short_side)
     # a frame that is repeated is converted once
     arrays = {f.index: f.array(None if smaller == size else smaller) for f in {f.index: f for f in frames}.values()}
     video = torch.from_numpy(np.stack([arrays[frame.index] for frame in frames])).permute(0, 3, 1, 2).contiguous()
@@ -110,7 +110,17 @@ def gaze_until(store: GazeStore, time_s: Float64[np.ndarray, " t"], end_s: float
     return clip
 
 
-def _shrunk(size: Size, short_side: int | None) -> Size:
+def shrunk(size: Size, short_side: int | None) -> Size:
+    """What a size becomes whose shorter side is at most so long.
+
+    Args:
+        size: (h, w) in pixels.
+        short_side: in pixels; None: as it is.
+
+    Example:
+        >>> shrunk((240, 320), 60)
+        (60, 80)
+    """
     if short_side is None or min(size) <= short_side:
         return size
     return max(1, round(size[0] * short_side / min(size))), max(1, round(size[1] * short_side / min(size)))

@@ -194,6 +194,15 @@ def through(video: UInt8[Tensor, "t 3 h w"], frame: Frame, target: Frame) -> Flo
     return to_frame(_resized(pixels, smaller), part.resized(smaller), target).clamp(0, 1)
 
 
+def eight_bit(video: Float[Tensor, "t 3 h w"]) -> UInt8[Tensor, "t 3 h w"]:
+    """Pictures from 0 to 1 as bytes.
+
+    Args:
+        video: of a clip.
+    """
+    return (video * 255).round().to(torch.uint8)
+
+
 def _resized(pixels: Float[Tensor, "t c h w"], size: Size) -> Float[Tensor, "t c H W"]:
     if tuple(pixels.shape[-2:]) == size:
         return pixels

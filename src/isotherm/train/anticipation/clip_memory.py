@@ -78,6 +78,14 @@ class ClipMemory(Generic[T]):
         """
         return self._kept.get(i)
 
+    def room(self, n_bytes: int) -> bool:
+        """Whether there is room for so much.
+
+        Args:
+            n_bytes: in memory.
+        """
+        return n_bytes <= self._left
+
     def keep(self, i: int, value: T, n_bytes: int) -> None:
         """Keep something of a clip, if there is room.
 
@@ -86,6 +94,6 @@ class ClipMemory(Generic[T]):
             value: the same in every epoch.
             n_bytes: what it takes in memory.
         """
-        if i not in self._kept and n_bytes <= self._left:
+        if i not in self._kept and self.room(n_bytes):
             self._kept[i] = value
             self._left -= n_bytes

@@ -11,7 +11,8 @@ from isotherm.progress import Say, silent
 from isotherm.train.anticipation.clip_data import ClipData
 from isotherm.train.anticipation.generated import GeneratedClips
 from isotherm.train.anticipation.source import ClipsChoice
-from isotherm.train.anticipation.videos import VideoClips, joined_tables, tables_of, words_of
+from isotherm.train.anticipation.tables import joined_tables, tables_of, words_of
+from isotherm.train.anticipation.videos import VideoClips
 
 
 def read_clips(

@@ -55,6 +55,8 @@ METRICS: Mapping[str, Better] = {
 }
 """As :class:`isotherm.train.recipe_module.RecipeModule` has it, which this module fulfils."""
 LAST, BEST, EVALUATION = "model.safetensors", "best.safetensors", "evaluation.json"
+PASSES = 2
+"""A training that asks for every clip more often keeps all frames that it may show (:class:`VideoClips`)."""
 
 
 def train_run(
@@ -106,6 +108,8 @@ def train_run(
             data, model, cache, kept=recipe.data.features, blind=config.gaze.blind, device=worker.device, say=announce
         )
 
+    if isinstance(training, VideoClips) and config.steps * config.batch > PASSES * len(training):
+        training.keep_windows(cache / "frames")
     training, validation = prepared(training), None if validation is None else prepared(validation)
     task = AnticipationTask(config, model, training)
     prove_gradients(task)

@@ -108,7 +108,10 @@ class ClipsChoice:
         features: as what features of a frozen encoder are kept, where clips are the same in every epoch; None: they are
             computed anew every time.
         memory_mb: how much memory decoded clips of videos may take, in the training and in the validation each, where
-            they are the same in every epoch; 0: each is decoded anew every time.
+            they are the same in every epoch, and those of their frames where moments or crops are drawn anew; 0: each
+            is decoded anew every time.
+        disk_mb: how much frames may take beside the run that do not fit into memory, where moments are drawn anew;
+            never more than half of what is free on the disk.
     """
 
     train: tuple[ClipSource, ...] = ()
@@ -121,6 +124,7 @@ class ClipsChoice:
     augmentation: ClipAugmentation | None = None
     features: Kept | None = "float16"
     memory_mb: float = 512.0
+    disk_mb: float = 8192.0
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -132,8 +136,9 @@ class ClipsChoice:
             raise OptionError("there are generated clips beside others, whose actions are not the same; choose")
         if self.side < 1:
             raise OptionError(f"side is {self.side}; expected pixels")
-        if not 0 <= self.memory_mb < math.inf:
-            raise OptionError(f"memory_mb is {self.memory_mb}; expected megabytes, at least 0")
+        for name in ("memory_mb", "disk_mb"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name} is {getattr(self, name)}; expected megabytes, at least 0")
         self.training_plan()
 
     @property

@@ -7,19 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from isotherm.data.anticipation.actions import ActionTable, VideoFacts
-from isotherm.data.anticipation.anchors import ClipPlan, PlannedClip
+from isotherm.data.anticipation.anchors import ClipPlan, PlannedClip, Range
 from isotherm.data.anticipation.classes import UNKNOWN, Classes
 from isotherm.data.anticipation.clips import VideoClip, gaze_until, read_clip
 from isotherm.data.anticipation.leak import leak
-from isotherm.data.anticipation.read import TableFormat, read_actions
-from isotherm.data.anticipation.transforms import ClipTransform, TransformedClip
+from isotherm.data.anticipation.transforms import ClipTransform, TransformedClip, eight_bit
+from isotherm.data.anticipation.windows import DamagedWindowError
 from isotherm.data.video import VideoInfo, probe_video
 from isotherm.errors import InputError
 from isotherm.frame import Size
@@ -28,8 +26,10 @@ from isotherm.progress import Say, silent
 from isotherm.train.anticipation.clip_data import ClipBatch
 from isotherm.train.anticipation.clip_memory import ClipMemory, ReadClip, bytes_of
 from isotherm.train.anticipation.source import ClipsChoice, ClipSource
+from isotherm.train.anticipation.tables import joined_tables, tables_of, words_of
 from isotherm.train.anticipation.video_files import VIDEO_ENDINGS, NamedFiles
 from isotherm.train.anticipation.video_gaze import VideoGaze
+from isotherm.train.anticipation.windows import ClipWindows
 
 BEHIND_S = 1.0
 """By how much an action may begin behind the end of its video, as headers round and tables are made by hand."""
@@ -107,9 +107,12 @@ class VideoClips:
         self.labels: Int[Tensor, "n 3"] = every[self.rows]
         self.parts: Int[Tensor, " n"] = torch.zeros(len(self.rows), dtype=torch.long)
         self._broken: set[int] = set()
+        self._memory_mb, self._disk_mb = choice.memory_mb, choice.disk_mb
         self._memory = ClipMemory[ReadClip](round(choice.memory_mb * 1e6))
         self._decoded = ClipMemory[VideoClip](round(choice.memory_mb * 1e6))
         self._planned = dict[int, PlannedClip]()
+        self._windows: ClipWindows | None = None
+        self._spans = dict[int, Range]()
         if self._plan.protocol == "legacy" and len(self.rows) and (training or len(self.table.videos)):
             self._say_leak()
 
@@ -155,6 +158,17 @@ class VideoClips:
         gaze = gaze_of_clips([read.clip for read in reads])
         video = torch.stack([read.pictures for read in reads])
         return ClipBatch(video, gaze, labels, torch.tensor(ahead, dtype=torch.float32))
+
+    def keep_windows(self, dpath: Path) -> None:
+        """Keep all frames that clips may show whose moments are drawn anew, from the first time on that they are read.
+
+        Worth it where every clip is asked for several times, as more of a video is decoded the first time.
+
+        Args:
+            dpath: for what does not fit into memory.
+        """
+        if self._moments_change:
+            self._windows = ClipWindows(dpath, memory_mb=self._memory_mb, disk_mb=self._disk_mb, say=self._say)
 
     def planned(self, i: int, epoch: int = 0) -> PlannedClip:
         """The moments of a clip.
@@ -226,7 +240,7 @@ class VideoClips:
         other = copy.copy(self)
         other._plan, other._drawn = replace(self._plan, anticipation_s=(ahead_s, ahead_s)), None
         # these are other clips under the same numbers
-        other._memory, other._decoded, other._planned = ClipMemory(0), ClipMemory(0), {}
+        other._memory, other._decoded, other._planned, other._windows = ClipMemory(0), ClipMemory(0), {}, None
         usable = torch.from_numpy(other._plan.usable(self.table))
         kept = torch.isin(self.rows, usable if rows is None else rows)
         other.rows, other.labels, other.parts = self.rows[kept], self.labels[kept], self.parts[kept]
@@ -242,6 +256,10 @@ class VideoClips:
     def _clip(self, i: int, planned: PlannedClip, epoch: int | None) -> TransformedClip | None:
         """None where the video breaks off, and such videos are to be left out."""
         row = int(self.rows[i])
+        if self._windows is not None and epoch is not None:
+            clip = self._of_window(i, row, planned)
+            if clip is not None:
+                return (self._drawn or self._plain)(clip, row, epoch=epoch)
         if epoch is None or self._drawn is None:
             clip = self._read(row, planned, None)
             return None if clip is None else self._plain(clip, row, epoch=epoch or 0)
@@ -252,6 +270,25 @@ class VideoClips:
             if clip is not None and not self._moments_change:
                 self._decoded.keep(i, clip, bytes_of(clip.video, clip.gaze))
         return None if clip is None else self._drawn(clip, row, epoch=epoch)
+
+    def _of_window(self, i: int, row: int, planned: PlannedClip) -> VideoClip | None:
+        """A clip of the frames that are kept; None where they are not."""
+        video = self._video(row)
+        assert self._windows is not None
+        try:
+            if (span := self._spans.get(row)) is None:
+                span = self._spans[row] = self._plan.span(self.table[row], video_rate_hz=self._rate_of(row))
+            window = self._windows.window(i, video.fpath, video.info, span, self._drawn, self._plain)
+            if window is None:
+                return None
+            gaze = self._gaze[video.source].store(self.table[row].video, video.fpath, video.info.size, self._say)
+            return window.clip(planned, gaze=gaze)
+        except DamagedWindowError as error:
+            self._say(f"{error}; the clip is decoded again")
+        except InputError:
+            if not self._skip:
+                raise
+        return None  # whether this one clip can be read is seen where it is read alone
 
     def _read(self, row: int, planned: PlannedClip, short_side: int | None) -> VideoClip | None:
         """A clip as it is decoded, and its pictures shrunk to a shorter side."""
@@ -333,65 +370,3 @@ class VideoClips:
             self._say(f"with the protocol 'legacy' {leak(self.table, self._plan)}")
         else:
             self._say("with the protocol 'legacy' clips may show the actions that they are to predict")
-
-
-def tables_of(sources: Sequence[ClipSource], *, root: Path, skip_bad: bool = False) -> list[ActionTable]:
-    """The tables of sources.
-
-    Args:
-        sources: with files.
-        root: where relative paths start.
-        skip_bad: leave out rows that cannot be read.
-    """
-    return [read_actions(root / s.file, format=cast("TableFormat", s.format), skip_bad=skip_bad) for s in sources]
-
-
-def joined_tables(tables: Sequence[ActionTable]) -> ActionTable:
-    """Several tables as one.
-
-    Args:
-        tables: of actions.
-
-    Raises:
-        InputError: an id has two names.
-    """
-    verbs: dict[int, str] = {}
-    nouns: dict[int, str] = {}
-    videos: dict[str, VideoFacts] = {}
-    for table in tables:
-        for kind, names, more in (("verb", verbs, table.verbs), ("noun", nouns, table.nouns)):
-            for number, name in more.items():
-                if names.setdefault(number, name) != name:
-                    raise InputError(
-                        f"the {kind} {number} is {names[number]!r} in one table and {name!r} in another; join tables of one set of classes only"
-                    )
-        videos |= dict(table.videos)
-    actions = tuple(action for table in tables for action in table)
-    notes = tuple(dict.fromkeys(note for table in tables for note in table.notes))
-    return ActionTable(actions, verbs, nouns, videos, notes, tuple(line for table in tables for line in table.skipped))
-
-
-def words_of(classes: Classes) -> dict[str, tuple[str, ...]]:
-    """The classes of every head in words, in the order of their numbers.
-
-    Args:
-        classes: of a training.
-
-    Example:
-        >>> words_of(Classes((3,), (7, 8), ((3, 8),), {3: "open"}))
-        {'verb': ('open',), 'noun': ('7', '8'), 'action': ('open 8',)}
-    """
-    return {
-        "verb": tuple(classes.verb_names.get(v, str(v)) for v in classes.verbs),
-        "noun": tuple(classes.noun_names.get(n, str(n)) for n in classes.nouns),
-        "action": tuple(classes.label(i) for i in range(len(classes.actions))),
-    }
-
-
-def eight_bit(video: Float[Tensor, "t 3 h w"]) -> UInt8[Tensor, "t 3 h w"]:
-    """Pictures from 0 to 1 as bytes.
-
-    Args:
-        video: of a clip.
-    """
-    return (video * 255).round().to(torch.uint8)
