@@ -14,6 +14,11 @@ def full() -> None:
         raise InputError("it could not be written") from error
 
 
+def locked() -> None:
+    """The folder cannot be written to."""
+    raise OSError(30, "Read-only file system")
+
+
 def wrong() -> None:
     """A value that is not allowed."""
     raise OptionError("no")

@@ -44,6 +44,8 @@ def run(options: PlayJob, reporter, *, opened=None, command=(), read=None) -> Su
                 raise InputError("this is no picture")
             if word == "stumble":
                 raise KeyError("a fault of the code")
+            if word in ("full", "locked"):
+                raise OSError(28 if word == "full" else 30, "the system's words")
             if word == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             if word == "hang":

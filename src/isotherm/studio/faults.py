@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from isotherm.studio.disk_full import WORDS, is_full
+from isotherm.studio.unkept import why_unkept
 
 DEBUG = "ISOTHERM_STUDIO_DEBUG"
 
@@ -53,8 +53,8 @@ def in_a_line(error: Exception) -> str:
     Args:
         error: of any kind.
     """
-    if is_full(error):
-        return WORDS
+    if (why := why_unkept(error)) is not None:
+        return why
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
     words = " ".join(str(error).split())[:300]

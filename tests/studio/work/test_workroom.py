@@ -13,6 +13,7 @@ from isotherm.errors import InputError
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.runs.read import read_items
 from isotherm.studio.store.history import History
+from isotherm.studio.unkept import FULL
 from isotherm.studio.work import workroom
 from isotherm.studio.work.events import Events
 from isotherm.studio.work.models import Models
@@ -171,7 +172,7 @@ def test_a_run_that_cannot_be_taken_down_as_at_work_is_not_gone_on_with(room, mo
     with monkeypatch.context() as change:
         change.setattr(room.history, "set_status", full)
         run_id = submit(room, "wait for cancel")
-        assert told(room, run_id)[-1]["error"] == "the studio could not keep it (No space left on device)"
+        assert told(room, run_id)[-1]["error"] == f"the studio could not keep it ({FULL})"
     assert room.history.run(run_id).status == "failed"
     assert told(room, submit(room, "dog"))[-1]["event"] == "finished"  # the first would have been waited for
 
@@ -331,7 +332,7 @@ def test_a_run_that_cannot_be_kept_fails_and_the_studio_goes_on(room, monkeypatc
     with monkeypatch.context() as change:
         change.setattr(room.history, "finish", full)
         run_id = submit(room, "cat")
-        assert told(room, run_id)[-1]["error"] == "the studio could not keep it (No space left on device)"
+        assert told(room, run_id)[-1]["error"] == f"the studio could not keep it ({FULL})"
     assert room.history.run(run_id).status == "failed"
     assert told(room, submit(room, "dog"))[-1]["event"] == "finished"
 

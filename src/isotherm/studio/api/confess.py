@@ -11,8 +11,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from isotherm.studio.asgi import App, Receive, Scope, Send
-from isotherm.studio.disk_full import WORDS, is_full
 from isotherm.studio.faults import tell
+from isotherm.studio.unkept import why_unkept
 
 
 class Confess:
@@ -39,6 +39,6 @@ class Confess:
             if started or scope["type"] != "http":  # half an answer cannot be taken back
                 raise
             tell(error, f"{scope['method']} {scope['path']}")
-            full = is_full(error)
-            reason = WORDS if full else f"this was not foreseen: {type(error).__name__}"
-            await JSONResponse({"error": reason}, 507 if full else 500)(scope, receive, send)
+            unkept = why_unkept(error)
+            reason = unkept or f"this was not foreseen: {type(error).__name__}"
+            await JSONResponse({"error": reason}, 507 if unkept else 500)(scope, receive, send)

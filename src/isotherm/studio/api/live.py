@@ -6,7 +6,6 @@ Which cameras there are is said where the studio is started, never by a request.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -135,7 +134,7 @@ def routes(studio: Studio) -> APIRouter:
     def record(camera_id: CameraId, wanted: Record) -> VideoAnswer:
         """Keep what a camera shows from now on as a video; the answer comes when that has ended."""
         watched = cameras[camera_id]
-        with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
+        with studio.history.pictures.incoming() as file:
             watched.camera.record(wanted.seconds, Path(file.name))
             return keep(studio, Path(file.name), f"{watched.name} {_now()}.mp4")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import MutableMapping
 from functools import partial
 from pathlib import Path
@@ -149,7 +148,7 @@ async def _sent(studio: Studio, request: Request) -> str | None:
         file = next((one for one in form.values() if isinstance(one, UploadFile)), None)
         if file is None:
             raise Refused(422, "the form has no file; send the picture as its field picture, or no body at all")
-        with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as kept:
+        with studio.history.pictures.incoming() as kept:
             while part := await file.read(1 << 20):
                 await run_in_threadpool(kept.write, part)
             kept.flush()

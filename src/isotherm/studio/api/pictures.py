@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +54,7 @@ def routes(studio: Studio) -> APIRouter:
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["cat.jpg"])]
     ) -> PictureAnswer:
         """Send a picture, as the body. The same bytes have the same id."""
-        with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
+        with studio.history.pictures.incoming() as file:
             advice = "send a smaller one"
             await receive(request, file, what="picture", most_bytes=MOST_BYTES, advice=advice, refuse=_no_picture)
             return await run_in_threadpool(keep, studio, Path(file.name), name)

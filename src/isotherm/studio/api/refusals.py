@@ -15,8 +15,8 @@ from isotherm.errors import IsothermError, OptionError
 from isotherm.studio.api.confess import Confess
 from isotherm.studio.api.wording import encodable, plain_detail, problem
 from isotherm.studio.desk.desk import Fault
-from isotherm.studio.disk_full import WORDS, DiskFull, is_full
 from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.unkept import why_unkept
 from isotherm.studio.work.workroom import Busy, QueueFull
 
 REASONS: Mapping[int, str] = {
@@ -30,7 +30,7 @@ REASONS: Mapping[int, str] = {
     422: "An option or a value is not what is expected.",
     429: "The queue is full; Retry-After has the seconds until there is likely room.",
     503: "The studio cannot answer this just now.",
-    507: "The studio's disk is full.",
+    507: "The studio's disk is full, or its folder is read-only or gone.",
 }
 
 
@@ -68,7 +68,7 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(IsothermError)
     def refuse(_: Request, error: IsothermError) -> JSONResponse:
         status = status_of(error)
-        reason = WORDS if status == 507 else str(error)
+        reason = (status == 507 and why_unkept(error)) or str(error)
         return _answer(status, reason, retry_s=error.retry_s if isinstance(error, QueueFull) else None)
 
     @app.exception_handler(HTTPException)
@@ -93,7 +93,7 @@ def status_of(error: IsothermError) -> int:
         return error.status
     if isinstance(error, QueueFull):
         return 429
-    if isinstance(error, DiskFull) or is_full(error):
+    if why_unkept(error) is not None:
         return 507
     if isinstance(error, Busy | Fault):
         return 503 if isinstance(error, Busy) else 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -84,7 +83,7 @@ def routes(studio: Studio) -> APIRouter:
         request: Request, name: Annotated[str, Query(min_length=1, max_length=200, examples=["clip.mp4"])]
     ) -> VideoAnswer:
         """Send a video, as the body. The same bytes have the same id."""
-        with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
+        with studio.history.pictures.incoming() as file:
             advice = "send a shorter or smaller one"
             await receive(request, file, what="video", most_bytes=MOST_BYTES, advice=advice, refuse=_no_video)
             return await run_in_threadpool(keep, studio, Path(file.name), name)
@@ -168,7 +167,7 @@ def keep_bytes(studio: Studio, data: bytes, name: str) -> PictureAnswer:
         data: the bytes of its file.
         name: what it is called.
     """
-    with tempfile.NamedTemporaryFile(dir=studio.history.pictures.dpath, prefix=".new.") as file:
+    with studio.history.pictures.incoming() as file:
         file.write(data)
         file.flush()
         return keep_picture(studio, Path(file.name), name)

@@ -16,10 +16,10 @@ from typing import Any
 
 from isotherm import errors
 from isotherm.errors import InputError, IsothermError
-from isotherm.studio.disk_full import DiskFull, is_full
 from isotherm.studio.faults import tell
 from isotherm.studio.spawn import spawned
 from isotherm.studio.store.blobs import NotThere
+from isotherm.studio.unkept import Unkept, why_unkept
 
 TASKS: Mapping[str, str] = {
     "export": "isotherm.studio.exports.draw:export",
@@ -146,8 +146,8 @@ def serve(pipe: Connection) -> None:
 
 def _outcome(error: Exception, place: str) -> tuple[str, str]:
     """Kind and message of an error, for the studio."""
-    if is_full(error):
-        return "DiskFull", str(DiskFull())
+    if (why := why_unkept(error)) is not None:
+        return "Unkept", why
     if isinstance(error, IsothermError):
         return type(error).__name__, str(error)
     if isinstance(error, FileNotFoundError):  # a run's folder moves when the run ends
@@ -160,7 +160,7 @@ def _outcome(error: Exception, place: str) -> tuple[str, str]:
 
 def _error(kind: str, message: str) -> IsothermError:
     """The error of a task, as its class where that is made of a message alone."""
-    ours = {"Fault": Fault, "DiskFull": DiskFull, "NotThere": NotThere}
+    ours = {"Fault": Fault, "Unkept": Unkept, "NotThere": NotThere}
     cls = ours.get(kind) or getattr(errors, kind, Fault)
     try:
         return cls(message)

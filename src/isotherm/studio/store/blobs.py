@@ -9,9 +9,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, cast
 
 from isotherm.errors import InputError
+from isotherm.studio.unkept import LOST, Unkept
 
 
 class NotThere(InputError):
@@ -60,7 +63,8 @@ class Blobs:
     def write(self, parts: Iterable[bytes]) -> tuple[str, int]:
         """A new file from its parts, on the disk when this returns; its id and its size."""
         blob_id, size = new_id(), 0
-        fd, temporary = tempfile.mkstemp(dir=self.dpath, prefix=".new.")
+        with self._there():
+            fd, temporary = tempfile.mkstemp(dir=self.dpath, prefix=".new.")
         try:
             with os.fdopen(fd, "wb") as file:
                 for part in parts:
@@ -71,9 +75,23 @@ class Blobs:
             os.replace(temporary, self.path(blob_id))
             sync_folder(self.dpath)
         except BaseException:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
             raise
         return blob_id, size
+
+    def incoming(self) -> IO[bytes]:
+        """A file for what is on its way and may never become a blob; it goes when it is closed."""
+        with self._there():
+            return cast("IO[bytes]", tempfile.NamedTemporaryFile(dir=self.dpath, prefix=".new."))
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """Raise Unkept where it is the folder that is missing."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise Unkept(LOST) from error
 
     def keep(self, folder: Path, blob_id: str) -> int:
         """Move a finished folder to its id, after all of it has reached the disk; returns its size in bytes."""

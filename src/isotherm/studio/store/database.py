@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
 from isotherm.errors import InputError, MissingExtraError, OptionError
+from isotherm.studio.unkept import LOST, Unkept
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_S = 30
@@ -101,16 +102,37 @@ def reading(engine: Engine) -> Engine:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    if not connection.get_execution_options().get(READS):
+        _check_there(connection)
     # who reads first and writes then would fail, not wait, where another one has written in between
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
 
 
-def _set_up_sqlite(connection: Any, _: Any) -> None:
+def _check_there(connection: Connection) -> None:
+    """Raise Unkept where another file, or none, lies by now where the database was opened: SQLite goes on writing into
+    the file that was removed, and what it says was kept is gone.
+    """
+    fpath, file = connection.info["file"]
+    if file is not None and _identity(fpath) != file:
+        raise Unkept(LOST)
+
+
+def _identity(fpath: str) -> tuple[int, int] | None:
+    try:
+        facts = Path(fpath).stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN leaves out what makes and changes tables
     cursor = connection.cursor()
     # WAL: readers never wait for the writer; FULL: what was acknowledged survives a power cut
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={1000 * BUSY_S}"):
         cursor.execute(f"PRAGMA {pragma}")
+    (_, _, fpath), *_ = cursor.execute("PRAGMA database_list")
+    record.info["file"] = (fpath, _identity(fpath))
     cursor.close()
 
 

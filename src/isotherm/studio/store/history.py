@@ -18,11 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from isotherm.errors import OptionError
-from isotherm.studio.disk_full import is_full
 from isotherm.studio.store.blobs import Blobs, NotThere, checked_id, new_id
 from isotherm.studio.store.database import open_database, reading
 from isotherm.studio.store.query import MAP_FACTS, MAPS, TAGS, MapFacts, Page, Query, RunFacts, Status, distinct
 from isotherm.studio.store.tables import MapRow, PictureRow, RunRow, TagRow
+from isotherm.studio.unkept import is_full
 
 RECORD = "run.json"
 """Every run's folder has it: where it is not, the results are not."""

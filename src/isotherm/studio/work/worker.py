@@ -25,6 +25,7 @@ from isotherm.errors import IsothermError, JobCancelled
 from isotherm.jobs.reporter import Kind, Reporter
 from isotherm.progress import Progress
 from isotherm.studio.faults import tell
+from isotherm.studio.unkept import why_unkept
 from isotherm.studio.work.decoded import DecodedPictures
 from isotherm.studio.work.models import Models
 
@@ -214,12 +215,13 @@ def _do(
     except JobCancelled as stop:
         reporter.send("failed", status="cancelled", error=str(stop))
     except IsothermError as error:
-        reporter.send("failed", status="failed", error=str(error))
+        reporter.send("failed", status="failed", error=why_unkept(error) or str(error))
     except MemoryError:
         reporter.send("failed", status="failed", error="there is not enough memory for it")
     except Exception as error:  # a fault of ours or of a package: this job's end, not the studio's
         tell(error, f"run {reporter.run_id}")
-        reporter.send("failed", status="failed", error=f"{type(error).__name__}: {error}")
+        reason = why_unkept(error) or f"{type(error).__name__}: {error}"
+        reporter.send("failed", status="failed", error=reason)
 
 
 def _opened(options: Any, models: Models[Any], reporter: PipeReporter) -> Any:

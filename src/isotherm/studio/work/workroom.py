@@ -24,6 +24,7 @@ from isotherm.jobs.options import JobOptions
 from isotherm.studio.store.blobs import NotThere, new_id
 from isotherm.studio.store.history import History
 from isotherm.studio.store.query import Status
+from isotherm.studio.unkept import reason_of
 from isotherm.studio.work.events import Event, Events
 from isotherm.studio.work.outcome import outcome_of
 from isotherm.studio.work.process import WorkerProcess
@@ -368,8 +369,7 @@ class Workroom:
         return _failed("failed", reason)
 
     def _stumbled(self, run_id: str, error: Exception) -> None:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        message = f"the studio could not keep it ({reason})"
+        message = f"the studio could not keep it ({reason_of(error, self.history.runs.dpath)})"
         with suppress(Exception):  # what cannot be written down now is interrupted at the next start
             if self.history.run(run_id).status in ("queued", "running"):
                 self.history.set_status(run_id, "failed", message)
