@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import tyro
 from PIL import Image
 
 from isotherm.cli import main, predict_keypoints
 from isotherm.data.sources import Item
 from isotherm.errors import JobCancelled
-from isotherm.runs.read import read_run
+from isotherm.runs.read import read_items, read_run
 from isotherm.runs.record import Summary
 
 COMMANDS = {
@@ -35,7 +38,8 @@ def test_stopped_before_the_first_picture(command, stop, tmp_path, monkeypatch, 
     monkeypatch.setattr(Item, "load", stopping)
     assert main([*COMMANDS[command], "--out", "out"]) == 130
     said = capsys.readouterr()
-    assert "stopped; what was finished is kept" in said.err
+    assert "stopped after 0" in said.err
+    assert "what was finished is kept" in said.err
     assert "none of" not in said.err
     assert "look at" not in said.out
     status = read_run(tmp_path / "out")["status"]
@@ -78,3 +82,67 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, capsys)
     said = capsys.readouterr().err
     assert "out/.run.json.x cannot be read or written (Permission denied); look at the permissions" in said
     assert "not foreseen" not in said
+
+
+INTERRUPTING = """
+import os, signal, sys
+import isotherm.jobs.explain.outputs as outputs
+signal.signal(signal.SIGINT, signal.default_int_handler)
+real, count = outputs.save_picture, [0]
+def save_picture(*arguments, **options):
+    count[0] += 1
+    if count[0] == {at}:  # in the third picture, of which the raw map and the overlay's file are there already
+        path = real(*arguments, **options)
+        os.kill(os.getpid(), signal.{signal})
+        return path
+    return real(*arguments, **options)
+outputs.save_picture = save_picture
+from isotherm.console import entry
+sys.argv = ["isotherm", "explain", *[f"{{i}}.png" for i in range(5)], "--model", "scenes", "--trust", "off", "--out", "out"]
+entry()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_in_the_third_picture_leaves_two_whole_ones_and_says_how_far_it_came(tmp_path, name, code):
+    for i in range(5):
+        Image.new("RGB", (40, 40), (50 * i, 90, 90)).save(tmp_path / f"{i}.png")
+    program = INTERRUPTING.format(at=5, signal=name)  # an overlay and a panel for each picture
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == code, ended.stderr
+    assert "interrupted after 2 of 5: 2 done, 0 failed in " in ended.stdout
+    assert "stopped after 2 of 5; what was finished is kept" in ended.stderr
+    out = tmp_path / "out"
+    assert read_run(out)["status"] == "interrupted"
+    items = read_items(out)
+    assert [item["name"] for item in items] == ["0.png", "1.png"]
+    listed = {fname for item in items for fname in item["files"]}
+    assert {fpath.name for fpath in out.iterdir()} == listed | {"run.json", "items.jsonl", "report.html"}
+    assert "The run was interrupted after 2 of 5." in (out / "report.html").read_text()
+
+
+def test_ctrl_c_while_options_are_read_ends_quietly(monkeypatch, capsys):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tyro, "cli", interrupted)
+    assert main(["explain", "a.png"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_pictures_that_failed_stand_in_the_report_and_at_the_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 40), (200, 20, 20)).save("good.png")
+    for name in ("cut.png", "<b>.png"):
+        Path(name).write_bytes(Path("good.png").read_bytes()[:50])
+    options = ["--model", "scenes", "--trust", "off", "--out"]
+    assert main(["explain", "cut.png", "good.png", "<b>.png", *options, "out"]) == 1
+    said = capsys.readouterr().out
+    assert "failed: cut.png: cut.png is damaged" in said
+    page = Path("out/report.html").read_text()
+    assert "cut.png could not be explained: cut.png is damaged" in page
+    assert "&lt;b&gt;.png could not be explained" in page
+    assert main(["explain", "cut.png", "<b>.png", *options, "none"]) == 2
+    said = capsys.readouterr()
+    assert "look at" not in said.out + said.err
+    assert Path("none/report.html").read_text().count("could not be explained") == 2

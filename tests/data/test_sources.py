@@ -260,12 +260,20 @@ def test_what_cannot_be_expanded(args, words, tmp_path, monkeypatch):
 def test_lists_hold_neither_streams_nor_lists_nor_folders(folder):
     (folder / "other.txt").write_text("p9.png")
     (folder / "list.txt").write_text(
-        "rtsp://x.example/a\nhttp://x.example/a.m3u8\nother.txt\nsub\nftp://x.example/a.png\n"
+        "rtsp://x.example/a\nhttp://x.example/a.m3u8\nother.txt\nsub\nftp://x.example/a.png\np9.png\n"
     )
     words = ["not from a list", "not from a list", "a list within a list", "is a folder", "scheme 'ftp'"]
-    for item, expected in zip(expand([folder / "list.txt"]), words, strict=True):
+    for item, expected in zip(list(expand([folder / "list.txt"]))[:-1], words, strict=True):
         with pytest.raises(InputError, match=expected):
             item.load()
+
+
+@pytest.mark.parametrize("text", ["Dear reader,\nthis is a letter.\n", "phot.png\n", "{'a': 1}"])
+def test_a_text_that_is_no_list_of_pictures_is_said_to_be_none(tmp_path, text):
+    (tmp_path / "notes.txt").write_text(text)
+    names = "its only line names none" if len(text.splitlines()) == 1 else "none of its 2 lines names one"
+    with pytest.raises(InputError, match=rf"notes\.txt is a text, and a text is read as a list of pictures.*{names}"):
+        expand([tmp_path / "notes.txt"])
 
 
 def test_wrong_options(folder):

@@ -155,6 +155,35 @@ def test_an_end_by_error_is_recorded(tmp_path, error, status):
     assert (record["status"], record["summary"]["done"]) == (status, 1)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError("no")], ids=["ctrl-c", "error"])
+def test_what_an_item_wrote_that_was_ended_in_its_middle_goes_and_all_else_stays(tmp_path, error):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.npz").write_text("of an earlier run")
+    ended = pytest.raises((KeyboardInterrupt, InputError))
+    with ended, Run("explain", out=tmp_path / "out", overwrite=True) as run:
+        run.fpath("film.mp4", ".mp4", of_item=False).write_text("frames")
+        for name in ("a.png", "b.png"):
+            run.fpath(name, ".npz").write_text("map")
+            run.fpath(name, ".jpg").write_text("picture")
+            if name == "b.png":
+                raise error if isinstance(error, Exception) else error()
+            run.done(name)
+    names = {fpath.name for fpath in run.dpath.iterdir()}
+    assert names == {"a.npz", "a.jpg", "film.mp4", "b.npz", "run.json", "items.jsonl"}
+
+
+def test_how_far_a_run_came_is_said(tmp_path):
+    with Run("explain", root=tmp_path, total=5) as run:
+        run.done("a.png")
+        run.failed("b.png", "broken")
+        summary = run.finish("interrupted")
+    assert str(summary).startswith("interrupted after 2 of 5: 1 done, 1 failed in ")
+    assert read_run(run.dpath)["summary"]["total"] == 5
+    endless = Run("explain", root=tmp_path)
+    assert str(endless.finish("cancelled")).startswith("cancelled after 0: 0 done, 0 failed in ")
+    assert "total" not in read_run(endless.dpath)["summary"]
+
+
 def test_outputs_of_different_items_never_meet(tmp_path):
     run = Run("explain", root=tmp_path)
     paths = [run.fpath(n, ".png", part=p).name for n in ("a/cat.jpg", "b/cat.jpg", "a/cat.jpg") for p in ("", "box 2")]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 
 from isotherm.errors import InputError
-from isotherm.runs.record import Summary
-
-STOPPED = ("interrupted", "cancelled")
-"""How a run ends that somebody ended, and not its pictures."""
+from isotherm.runs.record import ENDED_EARLY, Summary
 
 
 def exit_code(summary: Summary, *, nothing: str) -> int:
@@ -21,8 +18,8 @@ def exit_code(summary: Summary, *, nothing: str) -> int:
     Raises:
         InputError: nothing came through.
     """
-    if summary.status in STOPPED:
-        print("\nstopped; what was finished is kept", file=sys.stderr)
+    if summary.status in ENDED_EARLY:
+        print(f"\nstopped after {summary.reached}; what was finished is kept", file=sys.stderr)
         return 130
     if summary.done == 0:
         raise InputError(nothing)

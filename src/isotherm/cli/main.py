@@ -50,6 +50,7 @@ RUNNERS = {
     "GazeDraw": "gaze_draw",
     "GazeConvert": "gaze_convert",
 }
+INTERRUPTED = 130
 LISTS = ("class", "classes", "layer", "compare", "target", "arms")
 """Options that take several entries at once."""
 
@@ -75,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )  # type: ignore[call-overload]
     except SystemExit as stop:
         return _code(stop)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except IsothermError as error:  # options that do not go together, or are out of range
         if "--debug" in arguments:
             traceback.print_exc()
@@ -88,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return runner.run(options, arguments)
     except KeyboardInterrupt:
         print("\nstopped; what was finished is kept", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

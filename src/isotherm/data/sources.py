@@ -337,11 +337,18 @@ def _list(path: Path, choice: FrameChoice) -> list[_Part]:
     if not entries:
         raise InputError(f"the list {path} names nothing; expected one path per line, relative to the list")
     parts = []
+    broken: list[InputError] = []
     for entry in entries:
         try:
             parts.append(_entry(path.parent, entry, choice))
         except InputError as error:  # one wrong line does not stop the list
+            broken.append(error)
             parts.append(_broken(entry, "picture", entry, f"{path}: {error}"))
+    if len(broken) == len(entries):
+        which = "its only line names none" if len(entries) == 1 else f"none of its {len(entries)} lines names one"
+        raise InputError(
+            f"{path} is a text, and a text is read as a list of pictures, a path or an address on each line; {which}: {broken[0]}"
+        )
     return parts
 
 

@@ -12,7 +12,7 @@ import html
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,7 @@ def write_report(
     title: str = "Heatmaps",
     command: str | None = None,
     facts: Mapping[str, str] | None = None,
+    remarks: Callable[[], Sequence[str]] | None = None,
     side: int = 1600,
 ) -> Path:
     """Write one self-contained HTML file: overlays with sliders, values under the pointer, a table of all maps.
@@ -118,6 +119,8 @@ def write_report(
         title: its heading.
         command: the command that makes the same report, shown with a button that copies it.
         facts: more lines for the head, such as the model's name and hash.
+        remarks: asked when all entries were read, for what the page does not show, such as pictures that failed; they
+            stand at its end.
         side: pictures are stored as JPEG with at most this longer side; positions are in source pixels still.
 
     Returns:
@@ -135,6 +138,7 @@ def write_report(
         for entry in entries:
             file.write(_entry(entry, count, side).encode())
             count, maps = count + 1, maps + len(entry.maps)
+        file.write((_remarks(remarks()) if remarks is not None else "").encode())
         file.write(_end(count, maps).encode())
     return fpath
 
@@ -288,6 +292,13 @@ def _singles(heatmap: Heatmap) -> list[Heatmap]:
         return [heatmap]
     numbered = heatmap.values.ndim == 3 and len(heatmap) > 1 and heatmap.label
     return [s.with_(label=f"{s.label} [{i}]") if numbered else s for i, m in enumerate(heatmap) for s in _singles(m)]
+
+
+def _remarks(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = "".join(f"<li>{_escape(line)}</li>" for line in lines)
+    return f'<section class="missing" aria-labelledby="missing"><h2 id="missing">Not shown here</h2><ul class="notes">{items}</ul></section>\n'
 
 
 def _end(count: int, maps: int) -> str:

@@ -26,6 +26,8 @@ RESERVED = frozenset(
     + [f"{d}{i}" for d in ("com", "lpt") for i in range(10)]
 )
 """Stems that the run itself uses, and those that Windows keeps for devices."""
+ENDED_EARLY = ("interrupted", "cancelled")
+"""How a run ends that somebody ended, and not its items."""
 MOST_STEM_BYTES = 120
 """Of a stem, without its number."""
 MOST_PART_BYTES = 80
@@ -42,6 +44,7 @@ class Summary:
         failed: (name, reason) of each that did not.
         seconds: wall time.
         status: running, finished, interrupted, cancelled, or stopped and why.
+        total: how many items there were to be, None where nobody knew.
     """
 
     dpath: Path
@@ -49,9 +52,17 @@ class Summary:
     failed: tuple[tuple[str, str], ...]
     seconds: float
     status: str = "running"
+    total: int | None = None
+
+    @property
+    def reached(self) -> str:
+        """How far the run came: "2 of 5", or "2" where nobody knew how many there would be."""
+        tried = self.done + len(self.failed)
+        return f"{tried}" if self.total is None else f"{tried} of {self.total}"
 
     def __str__(self) -> str:
-        lines = [f"{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
+        early = f"{self.status} after {self.reached}: " if self.status in ENDED_EARLY else ""
+        lines = [f"{early}{self.done} done, {len(self.failed)} failed in {self.seconds:.1f} s; results in {self.dpath}"]
         return "\n".join(lines + [f"  failed: {name}: {reason}" for name, reason in self.failed])
 
 
@@ -66,6 +77,7 @@ class Run:
         out: a folder of the user's choice instead of a numbered one.
         overwrite: allow ``out`` to hold something already: files of the same name are replaced, others stay.
         command: the command line as a list of words; of this process by default.
+        total: how many items there will be, where that is known.
         **facts: what else the record shall hold: model, method, target, layers, anything that JSON can hold, and
             paths, tensors, arrays, frames.
 
@@ -92,6 +104,7 @@ class Run:
         out: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         command: Iterable[str] | None = None,
+        total: int | None = None,
         **facts: Any,
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", job):
@@ -101,7 +114,8 @@ class Run:
             (self.dpath / RUN_FILE).unlink(missing_ok=True)  # a run is made anew here, not gone on with
         self._file = RunFile(self.dpath, job, command=list(sys.argv if command is None else command), **facts)
         self._stems, self._claimed = Stems(), dict[str, str]()
-        self._done, self._failed = 0, list[tuple[str, str]]()
+        self._done, self._failed, self._total = 0, list[tuple[str, str]](), total
+        self._unrecorded = dict[str, list[Path]]()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
         self._items = os.open(self.dpath / ITEMS_FILE, flags, 0o644)
         self._open = True
@@ -110,24 +124,32 @@ class Run:
         """Add facts to ``run.json`` that became known later, such as the layers that were chosen."""
         self._file.note(**facts)
 
-    def fpath(self, name: str, suffix: str, *, part: str = "") -> Path:
+    def fpath(self, name: str, suffix: str, *, part: str = "", of_item: bool = True) -> Path:
         """Where an item's output goes: its own stem, a part, a suffix, never that of another item.
+
+        What is written there and never recorded by :meth:`done`, because the run was ended in between, is taken away
+        again when the run ends.
 
         Args:
             name: the item's name; the same name gives the same stem for the whole run.
             suffix: with its dot, ``".png"``.
             part: which of several outputs of one item, ``"box2"``; a long one, such as a whole answer, is shortened.
+            of_item: False for what belongs to several items, such as a film, and stays in any case.
         """
         if name not in self._claimed:
             self._claimed[name] = self._stems.claim(name)
         middle = shortened(re.sub(r"[^\w-]+", "_", part), MOST_PART_BYTES)
-        return self.dpath / f"{self._claimed[name]}{'.' + middle if middle else ''}{suffix}"
+        fpath = self.dpath / f"{self._claimed[name]}{'.' + middle if middle else ''}{suffix}"
+        if of_item and not fpath.exists():  # a file of an earlier run, which may be overwritten, is nobody's half
+            self._unrecorded.setdefault(name, []).append(fpath)
+        return fpath
 
     def done(self, name: str, **facts: Any) -> dict[str, Any]:
         """Record that an item came through, with whatever belongs to it; on disk when this returns, which it does with
         the record.
         """
         line = self._append({"name": name, "status": "done", **facts})
+        self._unrecorded.pop(name, None)
         self._done += 1
         return line
 
@@ -140,7 +162,8 @@ class Run:
 
     def summary(self) -> Summary:
         """How it went so far."""
-        return Summary(self.dpath, self._done, tuple(self._failed), self._file.seconds, self._file.record["status"])
+        status = self._file.record["status"]
+        return Summary(self.dpath, self._done, tuple(self._failed), self._file.seconds, status, self._total)
 
     def finish(self, status: str = "finished") -> Summary:
         """Write the end into ``run.json``; a second call changes nothing."""
@@ -148,8 +171,12 @@ class Run:
             self._open = False
             os.fsync(self._items)
             os.close(self._items)
+            for fpath in (one for several in self._unrecorded.values() for one in several):
+                if status != "finished" and fpath.is_file():
+                    fpath.unlink()
             failed = [{"name": name, "reason": reason} for name, reason in self._failed]
-            self._file.end(status, summary={"done": self._done, "failed": failed})
+            total = {} if self._total is None else {"total": self._total}
+            self._file.end(status, summary={"done": self._done, "failed": failed, **total})
         return self.summary()
 
     def __enter__(self) -> Run:

@@ -58,6 +58,7 @@ def run(
         out=options.out,
         overwrite=options.overwrite,
         command=words,
+        total=sources.total,
         options=options.to_json(),
         model={
             "name": view.name,

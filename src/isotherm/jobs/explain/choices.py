@@ -14,12 +14,14 @@ from isotherm.data.sources import Sources
 from isotherm.draw import STYLES, Style
 from isotherm.draw.style import as_style
 from isotherm.errors import OptionError, UnfitTargetError
-from isotherm.explaining import ExplainOptions, resolve_score
+from isotherm.explaining import ExplainOptions, resolve_methods, resolve_score
 from isotherm.jobs.explain.like import picture_of_like
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import split
+from isotherm.models.choose import OpenModel
 from isotherm.ops.names import plain
-from isotherm.vlm.choose import answer_score
+from isotherm.vlm.choose import answer_score, token_methods
+from isotherm.vlm.view import LanguageView
 
 
 def explain_options(options: ExplainJob) -> ExplainOptions:
@@ -240,3 +242,21 @@ def _point(options: ExplainJob) -> MapValue:
     except ValueError as error:
         raise OptionError(f"--point {options.point}: expected two numbers x,y in picture pixels") from error
     return MapValue(None if options.cls is None else tuple(split(options.cls, "--class")), point=(x, y))
+
+
+def question_facts(explaining: ExplainOptions) -> dict[str, Any] | None:
+    """What is asked of a vision-language model, for the record; None where nothing is asked."""
+    if explaining.prompt is None:
+        return None
+    return {name: getattr(explaining, name) for name in ("prompt", "answer", "versus", "fill")}
+
+
+def methods_for(explaining: ExplainOptions, opened: OpenModel) -> list[Any]:
+    """The methods asked for, or the default ones of the model and the question."""
+    if not isinstance(opened.view, LanguageView):
+        return list(resolve_methods(explaining.method, opened.view))
+    if explaining.prompt is None:
+        raise OptionError(
+            f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'"
+        )
+    return list(token_methods(explaining.method)[0])

@@ -92,7 +92,7 @@ def write_clip(
                     assert isinstance(picture, Image.Image)
                     yield add_title(picture, frame.title(heatmap), lines=1)
 
-            fpath = outputs.run.fpath(name, ".mp4" if find_spec("av") else ".gif", part=part)
+            fpath = outputs.run.fpath(name, ".mp4" if find_spec("av") else ".gif", part=part, of_item=False)
             rate = _rate([frame.time_s or 0.0 for frame in frames])
             save_animation(pictures(), fpath, fps=rate, command=outputs.command, side=1280)
     yield from entries

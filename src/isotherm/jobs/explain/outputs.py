@@ -20,7 +20,7 @@ from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, r
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
-from isotherm.runs.record import Run
+from isotherm.runs.record import ENDED_EARLY, Run, Summary
 
 MOST_ROWS = 12
 """Findings in a panel; the report has all of them."""
@@ -216,6 +216,12 @@ def lines_of(explanation: Explanation) -> list[str]:
         if verdicts:
             lines.append(f"      {verdicts[i]}")
     return [*lines, *(f"  note: {note}" for note in explanation.notes)]
+
+
+def missing_lines(summary: Summary) -> list[str]:
+    """What a report does not show: where the run was ended, and what could not be explained."""
+    early = [f"The run was {summary.status} after {summary.reached}."] if summary.status in ENDED_EARLY else []
+    return early + [f"{name} could not be explained: {reason}" for name, reason in summary.failed]
 
 
 def _boxes(heatmap: Heatmap) -> list[Sequence[float]]:

@@ -29,14 +29,23 @@ from isotherm.errors import (
     OptionError,
     UnfitTargetError,
 )
-from isotherm.explaining import ExplainOptions, explain_pictures, resolve_methods
+from isotherm.explaining import ExplainOptions, explain_pictures
 from isotherm.gaze.view import compared_with_gaze, gaze_remarks
 from isotherm.jobs.explain.check import checked
-from isotherm.jobs.explain.choices import explain_options, idle_options, style_of, unfit
+from isotherm.jobs.explain.choices import explain_options, idle_options, methods_for, question_facts, style_of, unfit
 from isotherm.jobs.explain.clip import rate_of, write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.explain.outputs import Outputs, entry_of, lines_of, record_of, time_of, write_maps, write_panel
+from isotherm.jobs.explain.outputs import (
+    Outputs,
+    entry_of,
+    lines_of,
+    missing_lines,
+    record_of,
+    time_of,
+    write_maps,
+    write_panel,
+)
 from isotherm.jobs.explain.shown import shown_model
 from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
@@ -45,7 +54,6 @@ from isotherm.ops.hashing import state_hash
 from isotherm.progress import Progress
 from isotherm.runs.file import ending, to_json
 from isotherm.runs.record import Run, Summary
-from isotherm.vlm.choose import token_methods
 from isotherm.vlm.explain import by_picture
 from isotherm.vlm.view import LanguageView
 
@@ -94,7 +102,7 @@ def run(
     opened, items = opened_model(options, opened), iter(sources)
     if options.like is not None and explaining.like is None:
         opened, items = shown_model(options.like, opened, items, read)
-    methods = _methods(explaining, opened)
+    methods = methods_for(explaining, opened)
     columns = methods
     if options.fuse == "none" and not isinstance(opened.view, LanguageView):
         columns = apart(opened.view, methods, explaining.layers)
@@ -114,11 +122,13 @@ def run(
         out=options.out,
         overwrite=options.overwrite,
         command=words,
+        # several pictures or frames may be one question or one clip
+        total=None if options.together or isinstance(opened.view, ClipView) else sources.total,
         options=options.to_json(),
         model=about,
         method=[m.name for m in methods],
         target=repr(explaining.target),
-        question=_question(explaining),
+        question=question_facts(explaining),
         layers=explaining.layers,
         fuse=options.fuse,
         smooth=options.smooth,
@@ -148,29 +158,13 @@ def run(
                 "methods": ", ".join(m.name for m in methods),
                 **({"warning": " ".join(alarms)} if alarms else {}),
             },
+            remarks=lambda: missing_lines(replace(record.summary(), status=work.status)),
         )
         record.note(model={**about, "hash": state_hash(opened.view.model)})  # last: somebody may wait for a map
         summary = record.finish(work.status)
     if work.fatal is not None:
         raise work.fatal
     return summary
-
-
-def _question(explaining: ExplainOptions) -> dict[str, Any] | None:
-    if explaining.prompt is None:
-        return None
-    return {name: getattr(explaining, name) for name in ("prompt", "answer", "versus", "fill")}
-
-
-def _methods(explaining: ExplainOptions, opened: OpenModel) -> list[Any]:
-    """The methods asked for, or the default ones of the model and the question."""
-    if not isinstance(opened.view, LanguageView):
-        return list(resolve_methods(explaining.method, opened.view))
-    if explaining.prompt is None:
-        raise OptionError(
-            f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'"
-        )
-    return list(token_methods(explaining.method)[0])
 
 
 class _Work:

@@ -65,7 +65,13 @@ def run(
     features: dict[str, np.ndarray] = {}
     status = "finished"
     with Run(
-        "predict", out=options.out, overwrite=options.overwrite, command=words, options=options.to_json(), model=which
+        "predict",
+        out=options.out,
+        overwrite=options.overwrite,
+        command=words,
+        total=sources.total,
+        options=options.to_json(),
+        model=which,
     ) as record:
         for note in (which, *doubts(trained)):
             reporter.message(note)

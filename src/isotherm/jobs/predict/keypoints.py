@@ -53,7 +53,13 @@ def run(
     results: list[dict[str, Any]] = []
     status = "finished"
     with Run(
-        "predict", out=options.out, overwrite=options.overwrite, command=words, options=options.to_json(), model=which
+        "predict",
+        out=options.out,
+        overwrite=options.overwrite,
+        command=words,
+        total=sources.total,
+        options=options.to_json(),
+        model=which,
     ) as record:
         reporter.message(which)
         if trained.covariance_scale is None:
