@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from isotherm.jobs.explain.like import parse_like, picture_of_like
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.vlm.view import LanguageView
+from isotherm.zoo.keypoints.view import file_of
+from isotherm.zoo.keypoints.view import load as load_keypoints
 
 DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"
@@ -90,6 +93,8 @@ def open_model(options: ModelOptions) -> OpenModel:
         of_family["device"] = device
     if options.model == AUTO:
         return _default(options, of_family, where_taken)
+    if file_of(options.model) is not None:
+        return _keypoints(options, of_family, device)
     return open_with(options.model, of_family, where_taken=where_taken)
 
 
@@ -107,6 +112,27 @@ def opened_model(options: ModelOptions, opened: OpenModel | View | LanguageView 
             f"opened is a {type(view).__name__}; expected what isotherm.open_model gives, such as isotherm.open_model('scenes')"
         )
     return opened if isinstance(opened, OpenModel) else OpenModel(view, "it was given open")
+
+
+def _keypoints(options: ModelOptions, of_family: dict[str, Any], device: str) -> OpenModel:
+    """A keypoint model that was trained here, by its folder or file.
+
+    Args:
+        options: of the job.
+        of_family: the options that were given, as a model's family takes them.
+        device: where it goes.
+
+    Raises:
+        OptionError: an option that asks for a model of another kind.
+    """
+    unfit = [options.flag(name) for name, value in of_family.items() if value is not None and name != "device"]
+    if unfit:
+        raise OptionError(
+            f"{', '.join(unfit)}: {options.model} is a keypoint model that was trained here, which is used as it was trained; leave it out"
+        )
+    view = load_keypoints(options.model)
+    view.model.to(device)
+    return OpenModel(view, f"{Path(options.model).name} holds a keypoint model that was trained here")
 
 
 def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:

@@ -43,7 +43,7 @@ WORDS = {
     "whole.pt": (r'a whole network, \S+Blocks, asks for rigs.*could run any code.* pass allow_code="\S+whole\.pt"', "pass --allow-code whole.pt"),
     "script.pt": (r'is a TorchScript program and could run any code .*pass allow_code="\S+script\.pt"$', "pass --allow-code script.pt"),
     "program.pt2": (r'is a program of torch\.export and could run any code', "pass --allow-code program.pt2"),
-    "keypoints.safetensors": (r"isotherm predict keypoints PICTURE --run", "open it by isotherm predict keypoints PICTURE --run keypoints.safetensors"),
+    "keypoints.safetensors": (r"isotherm predict keypoints PICTURE --run", "cannot be read as a keypoint model of isotherm"),
     "llm.gguf": ("give the folder or the hub's name of the model that it was made from", "that it was made from"),
     "keras.h5": (r"export the model to ONNX \(tf2onnx\) and give that file, or give explain a function", "give --model FILE.onnx --method rise"),
     "frozen.pb": ("a graph of TensorFlow; export the model", "--model FILE.onnx --method rise"),
