@@ -49,7 +49,7 @@ class Letters:
 class Toy:
     """Fulfils LanguageView: pictures of 8-pixel cells, a stream of vision tokens that are given, the prompt ``<picture> ?``."""
 
-    layers, causal, shares, name, count_prompt = 1, True, False, "toy", None
+    layers, causal, shares, hides, name, count_prompt = 1, True, False, True, "toy", None
 
     def __init__(
         self,

@@ -75,6 +75,11 @@ def explain_answer(
     check_explains(methods, "answers", "choose a method of isotherm.methods that explains answers, such as propagation")
     notes = note_unknown_words(view, prompt)
     inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
+    if fill == "mask" and trust != "off" and not view.hides:
+        fill = "mean"
+        notes.append(
+            "some layers of the language model have no attention, so no vision token can be hidden in them: where the verdict takes tokens away, they become the mean of their picture"
+        )
     needs = needs_of(methods)
     question = Question.of(view, inputs, tower="tower" in needs)
     with examined(question):

@@ -101,6 +101,8 @@ class LanguageView(Protocol):
     """True where :meth:`read` can read what versions share once."""
     count_prompt: str | None
     """How it was taught to be asked for a number, with ``{category}``; None: in any words."""
+    hides: bool
+    """True where every layer of its language model has attention, so that a token can be hidden from all others."""
     causal: bool
     """True where no token of the prompt sees those behind it: then what vision tokens before the question become cannot
     depend on it.

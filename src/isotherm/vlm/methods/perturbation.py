@@ -98,8 +98,8 @@ class Rise:
                     align_corners=False,
                 )
                 shift = (
-                    torch.randint(0, max(1, h // self.cells) + 1, (1,), generator=generator),
-                    torch.randint(0, max(1, w // self.cells) + 1, (1,), generator=generator),
+                    torch.randint(0, h // self.cells + 1, (1,), generator=generator),
+                    torch.randint(0, w // self.cells + 1, (1,), generator=generator),
                 )
                 cut = smooth[:, 0, int(shift[0]) :, int(shift[1]) :][:, :h, :w]
                 chance = torch.rand(cut.shape, generator=generator)

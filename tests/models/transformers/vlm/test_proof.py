@@ -202,8 +202,6 @@ def test_a_processor_of_another_model_is_refused():
         told("llava_onevision", family("llava_onevision")[1], image_grid_pinpoints=[[26, 26]])
     with pytest.raises(AdapterError, match="expected anyres_max_ and a number"):
         told("llava_onevision", family("llava_onevision")[1], vision_aspect_ratio="anyres")
-    with pytest.raises(AdapterError, match="pictures of any size"):
-        told("llava", family("llava")[1], vision={"model_type": "pixtral"})
     with pytest.raises(AdapterError, match=r"shorter side to 40 and crops .*; expected the same size"):
         told("llava", hf.CLIPImageProcessor(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}))
     with pytest.raises(AdapterError, match="crops none, so its tokens are no square"):

@@ -41,7 +41,7 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
     Raises:
         AdapterError: no layout is known of the family, and none could be proved.
     """
-    made = FAMILIES.get(model_type)
+    made = None if _of_any_size(config) else FAMILIES.get(model_type)
     return (
         made(model_type, config, PictureOptions(processor))
         if made
@@ -103,6 +103,11 @@ def _simple(config: Any, processor: Any) -> Iterator[VisionLayout]:
     side, n = values.shape[-1], math.isqrt(count)
     if values.shape[-2] == side and values.numel() == 3 * side**2 and n * n == count and n and side % n == 0:
         yield from (layout(side=side, stride=side // n) for layout in (SquashedLayout, CentreCropLayout, PaddedLayout))
+
+
+def _of_any_size(config: Any) -> bool:
+    """Whether a vision tower takes pictures of any size, whatever the family is: LLaVA's class may have Pixtral's."""
+    return getattr(getattr(config, "vision_config", None), "model_type", None) == "pixtral"
 
 
 def _number(value: Any) -> int:
@@ -180,10 +185,6 @@ def _gemma(name: str, config: Any, options: PictureOptions) -> VisionLayout:
 
 
 def _llava(name: str, config: Any, options: PictureOptions) -> VisionLayout:
-    if not hasattr(config.vision_config, "image_size") or config.vision_config.model_type == "pixtral":
-        raise AdapterError(
-            f"this {name} has a vision tower for pictures of any size ({config.vision_config.model_type}), of which no layout is known"
-        )
     side, patch = _vision(config)
     size, crop = options.get("size", {}), options.get("crop_size", {})
     shortest = _of(size, "shortest_edge")

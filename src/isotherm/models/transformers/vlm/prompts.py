@@ -56,6 +56,13 @@ def _chat(processor: Any, what: str, n: int, prompt: str, text_first: bool) -> s
     )
 
 
+def language_model(model: Any) -> Any:
+    """The layers of a model that read, without what makes logits of their states: some families put out both in one."""
+    decoder = model.get_decoder()
+    has_head = getattr(decoder, "lm_head", None) is not None and hasattr(decoder, "model")
+    return decoder.model if has_head else decoder
+
+
 class _Entered(Exception):
     """The language model was reached; the rest is not needed."""
 
@@ -85,7 +92,7 @@ def entering(
         for key, value in inputs.items()
         if key != "labels"
     }
-    hook = model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
+    hook = language_model(model).register_forward_pre_hook(keep, with_kwargs=True)
     try:
         with torch.no_grad(), suppress(_Entered):
             model(**arguments)

@@ -22,11 +22,15 @@ from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.checks import check_length, check_question, check_video, picture_marks
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
+from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
-from isotherm.models.transformers.vlm.prompts import picture_positions, prompt_text
+from isotherm.models.transformers.vlm.prompts import language_model, picture_positions, prompt_text
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
+from isotherm.models.transformers.vlm.shares import tokens_of_values
 from isotherm.relevance.attention import hidden_keys
+from isotherm.relevance.still import still_attention
+from isotherm.vlm.graph import PIXELS, kept_graph
 from isotherm.vlm.patch_embedding import embedding_by_products
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import PromptInputs, Reading, Streams
@@ -108,7 +112,10 @@ class TransformersVlm(BatchedPrompts):
         self.vocabulary = TokenizerVocabulary(
             processor.tokenizer, [*ends, *filter(None, [processor.tokenizer.eos_token_id])], int(text.vocab_size)
         )
-        self.decoder = model.get_decoder()
+        self.decoder = language_model(model)
+        self.hides = all(
+            "attention" in kind and "linear" not in kind for kind in getattr(text, "layer_types", None) or ()
+        )
         self.shares = self.family in PLAIN
         self._token = image_token_id(model.config)
         self.marks = picture_marks(processor, model.config)
@@ -296,9 +303,13 @@ class TransformersVlm(BatchedPrompts):
         return prompt.inputs[_fed(prompt)]
 
     def positive_per_token(self, prompt: PromptInputs, pixels: Tensor, gradient: Tensor) -> Float[Tensor, " n"]:
-        patch = self.model.config.vision_config.patch_size
-        side = int(patch[0] if isinstance(patch, list | tuple) else patch)
-        kept = positive_per_patch(pixels.float(), gradient.float(), side)
+        patch = getattr(self.model.config.vision_config, "patch_size", 1)
+        side = patch[0] if isinstance(patch, list | tuple) else patch
+        kept = positive_per_patch(pixels.float(), gradient.float(), int(side))
+        if isinstance(self.layout, MeasuredLayout):
+            token = self._token_of_values(prompt, pixels)
+            values = kept.new_zeros(len(prompt.positions) + 1).index_add(0, token + 1, kept.flatten())
+            return values[1:]  # what comes first belongs to none
         if prompt.video is not None:
             moments = self.layout.video_pixels(dict(prompt.inputs) | {_fed(prompt): kept}, [prompt.pictures[0].size])
             seen = moments[0]
@@ -309,6 +320,18 @@ class TransformersVlm(BatchedPrompts):
         values = seen.nan_to_num(0.0).sum(-1)
         # the layout gives means; as much relevance as there is in the patches is in the tokens
         return values * (kept.abs().sum() / values.abs().sum()) if float(values.abs().sum()) > 0 else values
+
+    def _token_of_values(self, prompt: PromptInputs, pixels: Tensor) -> Int[Tensor, " v"]:
+        """For each of the values that the vision tower is fed its token, once for each size of pictures."""
+        assert isinstance(self.layout, MeasuredLayout)
+        key = tuple(p.size for p in prompt.pictures)
+        known = self.layout.token_of_values
+        if key not in known:
+            start = pixels.detach().clone().requires_grad_()
+            with self._quiet(), still_attention(), kept_graph(self.model, {}, start=PIXELS):
+                tokens = self._embedded(dict(prompt.inputs) | {_fed(prompt): start * 1.0}, prompt)[0][0]
+                known[key] = tokens_of_values(tokens, start)
+        return known[key]
 
     def column(self, token: int) -> Float[Tensor, " d"]:
         return self.model.get_output_embeddings().weight[token].detach()

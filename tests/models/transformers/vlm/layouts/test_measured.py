@@ -13,8 +13,10 @@ from isotherm.models.transformers.vlm.proof import image_token_id
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.lay_out import token_centres
-from isotherm.vlm.methods import AttentionGradient
+from isotherm.vlm.methods import AttentionGradient, Propagation
+from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer
+from isotherm.vlm.trace import record
 from rigs.vlm_models import FAMILIES, family
 
 
@@ -52,6 +54,22 @@ def test_a_measured_layout_agrees_with_the_exact_one(name, sizes, most):
         # the error that is stated is that of single tokens, and the grid's is smaller
         assert found.off is not None
         assert ((seen - stated)[inner].abs().max()) < found.off[1]
+
+
+def test_relevance_of_pixels_goes_to_the_same_tokens_as_by_the_exact_layout():
+    """Propagation follows answers back to the pixels, and what a measured layout knows of them is gradients."""
+    model, processor, exact = family("internvl")
+    picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    values = []
+    for layout in (exact, measured("internvl")):
+        view = TransformersVlm(model, processor, layout=layout)
+        (trace,) = record(
+            Question.of(view, view.ask([picture], "how many red ?"), tower=True),
+            Answer("two red")(Question.of(view, view.ask([picture], "how many red ?"))),
+            Propagation().needs,
+        )
+        values.append(Propagation()(trace))
+    assert torch.allclose(values[0], values[1], atol=1e-4 * float(values[0].max()))
 
 
 def test_what_was_measured_is_kept_by_size():

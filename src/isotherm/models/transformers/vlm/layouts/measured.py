@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.capture import evaluating
@@ -27,7 +27,8 @@ VIEWS = 6.0
 class MeasuredLayout(VisionLayout):
     """Stripes on the pictures tell where each token looks before attention mixes them, and grids are fitted to that.
 
-    What was measured is kept, by the sizes of a prompt's pictures.
+    What was measured is kept, by the sizes of a prompt's pictures, and so is ``token_of_values``: which token each of
+    the values that the vision tower is fed belongs to.
 
     Args:
         model: of transformers, in which nothing is changed.
@@ -39,6 +40,7 @@ class MeasuredLayout(VisionLayout):
     def __init__(self, model: Any, processor: Any, *, token_id: int, name: str) -> None:
         self.model, self.processor, self.token_id, self.name = model, processor, token_id, name
         self._known: dict[tuple[Size, ...], list[PictureTokens]] = {}
+        self.token_of_values: dict[tuple[Size, ...], Int[Tensor, " v"]] = {}
 
     def pictures(self, inputs: Mapping[str, Any], sizes: Sequence[Size]) -> list[PictureTokens]:
         key = tuple((int(h), int(w)) for h, w in sizes)

@@ -1,0 +1,129 @@
+"""Which families of vision-language models of transformers are explained: each as a tiny model with random weights and its
+real processor, opened, put to the test by changed pixels, and explained by every method. Goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.kept import identity
+from bench.measure import RESULTS, insert, table, threads, write
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests")]  # the tiny models are those of the tests
+PAGE = ROOT / "docs" / "vlm_models.md"
+SIZES = [[(60, 90)], [(90, 50), (40, 60)]]
+LONG = [(64, 2000), (3000, 40)]
+QUICK = ["qwen2_vl", "llava", "idefics2"]
+
+
+def families() -> list[str]:
+    """The model types that transformers lists as taking pictures and text, and Phi-4 multimodal."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
+
+    return [*NAMES, "phi4_multimodal"]
+
+
+def examine(name: str, make: Any) -> dict[str, Any]:
+    """What becomes of a family: how its layout is known, how exactly, what the changed pixels say, which methods work."""
+    import numpy as np
+
+    from isotherm.errors import IsothermError
+    from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
+    from isotherm.models.transformers.vlm.view import TransformersVlm
+    from isotherm.vlm.choose import answer_methods
+    from isotherm.vlm.explain import explain_answer
+    from isotherm.vlm.scores import Answer
+    from rigs.vlm_black_box import black_box
+
+    try:
+        view = TransformersVlm(*make())
+    except IsothermError as error:
+        no_place = "stand for no place" in str(error)
+        return {"layout": "no place" if no_place else "refused", "why": str(error)}
+    verdicts = [black_box(view, sizes) for sizes in SIZES]
+    picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    prompt = view.ask([picture], "how many red ?")
+    works, refused = [], {}
+    for method, formula in answer_methods().items():
+        try:
+            explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=[formula])
+            works.append(method)
+        except IsothermError as error:
+            refused[method] = str(error)
+        except Exception as error:  # a fault of ours, which the table shows
+            refused[method] = _fault(error)
+    long = {}
+    for size in LONG:
+        try:
+            view.embed(view.ask([np.zeros((*size, 3), np.uint8)], "how many red ?"))
+        except Exception as error:
+            long["x".join(map(str, size))] = f"{size[1]} x {size[0]} pixels: {_fault(error)}"
+    off = prompt.pictures[0].off
+    return {
+        "layout": "measured" if isinstance(view.layout, MeasuredLayout) else "exact",
+        "kind": type(view.layout).__name__,
+        "error_px": None if off is None else list(off),
+        "right": all(v.right for v in verdicts),
+        "hit": sum(v.hit for v in verdicts),
+        "tried": sum(v.tried for v in verdicts),
+        "near": min(v.near for v in verdicts),
+        "methods": works,
+        "refused": refused,
+        "long": long,
+    }
+
+
+def _fault(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+
+
+def row(name: str, one: dict[str, Any]) -> list[str]:
+    """Of the table."""
+    if one["layout"] in ("no place", "refused", "not tried"):
+        return [f"`{name}`", one["layout"], "", "", one["why"].replace("|", "/")]
+    off = one["error_px"]
+    layout = "exact" if off is None else f"measured, {off[0]:.1f} px ({off[1]:.1f} at most)"
+    methods = "all" if not one["refused"] else f"all but {', '.join(f'`{m}`' for m in one['refused'])}"
+    why = "; ".join(dict.fromkeys([*one["refused"].values(), *one["long"].values()])).replace("|", "/")
+    return [f"`{name}`", layout, f"{one['hit']} of {one['tried']}" + ("" if one["right"] else ", wrong"), methods, why]
+
+
+def main(quick: bool = False) -> None:
+    from rigs.vlm_kin import EVERY
+
+    threads(1)
+    warnings.simplefilter("ignore")
+    fpath = RESULTS / "vlm_families.json"
+    kept = json.loads(fpath.read_text()) if fpath.exists() and not quick else {}
+    settings = identity({"sizes": SIZES, "long": LONG, "transformers": version("transformers")})
+    done = kept.get("families", {}) if kept.get("settings") == settings else {}
+    for name in QUICK if quick else EVERY:
+        if name in done:
+            continue
+        try:
+            done[name] = examine(name, EVERY[name])
+        except Exception as error:  # a family that stumbles must not hide the others
+            done[name] = {"layout": "refused", "why": _fault(error)}
+        print(name, done[name]["layout"], done[name].get("why", "")[:100], flush=True)
+        write("vlm_families", {"settings": settings, "families": done}, quick=quick)
+    every = [*dict.fromkeys([*(n for n in families() if n in done), *done])]
+    missing = [n for n in families() if n not in done]
+    rows = [row(name, done[name]) for name in every]
+    columns = ["family", "layout", "changed pixels move the right token", "methods", "what does not work, and why"]
+    counts = {
+        kind: sum(done[n]["layout"] == kind for n in every) for kind in ("exact", "measured", "no place", "refused")
+    }
+    text = table(", ".join(f"{count} {kind}" for kind, count in counts.items()), columns, rows)
+    text += f"\nOf the {len(families())} that transformers lists, these are not tried yet, as no tiny model of them is made here: {', '.join(f'`{n}`' for n in missing)}.\n"
+    print(text)
+    if not quick:
+        insert(PAGE, "vlm families", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A quarter of the families that docs/vlm_models.md lists, through their real processors: the model judges where its tokens lie, and methods work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from isotherm.errors import AdapterError
+from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
+from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
+from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.vlm.choose import answer_methods
+from isotherm.vlm.explain import explain_answer
+from isotherm.vlm.scores import Answer
+from rigs.vlm_black_box import black_box
+from rigs.vlm_kin import EVERY
+
+OPEN = {
+    "qwen3_5": QwenLayout,
+    "glm46v": QwenLayout,
+    "mistral3": MeasuredLayout,
+    "deepseek_vl": MeasuredLayout,
+    "llama4": MeasuredLayout,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that would be faster
+@pytest.mark.parametrize("name", OPEN)
+def test_a_family_opens_its_model_agrees_and_methods_explain_it(name):
+    view = TransformersVlm(*EVERY[name]())
+    assert type(view.layout) is OPEN[name]
+    for sizes in ([(60, 90)], [(50, 40), (30, 60)]):
+        verdict = black_box(view, sizes, most=6)
+        assert verdict.right, verdict
+    picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    methods = [answer_methods()[m] for m in ("propagation", "token_occlusion", "integrated_gradients")]
+    maps = explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=methods)
+    assert all(m.has_evidence for m in maps)
+    assert len(maps.trust_lines) == 3
+    assert bool([n for n in maps.notes if "no vision token can be hidden" in n]) == (name == "qwen3_5")
+
+
+def test_a_wrong_place_is_seen_by_the_black_box():
+    """So that the verdicts above say something."""
+    view = TransformersVlm(*EVERY["paligemma"]())
+    (picture,) = view.layout.pictures({}, [(60, 90)])
+    (grid,) = picture.grids
+    view.layout.pictures = lambda inputs, sizes: [
+        type(picture)(picture.size, (type(grid)(grid.frame, grid.token.flip(1)),), picture.count)
+    ]
+    assert not black_box(view, [(60, 90)]).right
+
+
+def test_a_resampler_is_refused_with_the_true_reason():
+    with pytest.raises(
+        AdapterError,
+        match="the 8 vision tokens of idefics2 stand for no place: each changes with pixels all over the picture",
+    ):
+        TransformersVlm(*EVERY["idefics2"]())
+
+
+def test_the_verdict_hides_no_token_where_a_layer_has_no_attention():
+    """Linear attention would pass on what is hidden."""
+    assert not TransformersVlm(*EVERY["qwen3_5"]()).hides
+    assert TransformersVlm(*EVERY["qwen2_vl"]()).hides

@@ -1,0 +1,9 @@
+"""Every tiny vision-language model that there is here, by its family."""
+
+from __future__ import annotations
+
+from rigs.vlm_grids import GRIDS
+from rigs.vlm_models import FAMILIES
+from rigs.vlm_tiles import TILES
+
+EVERY = FAMILIES | GRIDS | TILES
