@@ -146,6 +146,7 @@ class Detections:
         objectness: (n,) logit that there is anything, where the model has one.
         masks: called when asked for: (n, h, w) mask logits over the whole input, with graph, or those of some rows.
         keypoints: (n, j, 3) x, y in input pixels and a visibility/score logit, with graph.
+        keypoint_names: j names of the keypoints, where they are known.
         angles: (n,) radians, of oriented boxes, with graph.
         boxes_move: the boxes have a graph; False where they are read off a mask, which ends it.
         raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
@@ -161,6 +162,7 @@ class Detections:
     objectness: Float[Tensor, " n"] | None = None
     masks: MaskReader | None = None
     keypoints: Float[Tensor, "n j 3"] | None = None
+    keypoint_names: Sequence[str] = ()
     angles: Float[Tensor, " n"] | None = None
     boxes_move: bool = True
     raw: Any = field(default=None, repr=False)

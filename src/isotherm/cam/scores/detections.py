@@ -43,14 +43,14 @@ class Detection(Score):
         box: (x0, y0, x1, y1) in *source* pixels: the finding that overlaps it most.
         of: part or parts of the finding to explain; ``all`` is class, box and, where there are, mask,
             objectness.
-        keypoint: which keypoint, for ``of="keypoint"``.
+        keypoint: which keypoint, for ``of="keypoint"``, by its number, or by its name where the model's names are known.
         min_iou: least overlap with ``box`` for a finding to count as it.
     """
 
     which: int | str | tuple[int | str, ...] | None = None
     box: tuple[float, float, float, float] | None = None
     of: Part | Literal["all"] | tuple[Part, ...] = "class"
-    keypoint: int | None = None
+    keypoint: int | str | None = None
     min_iou: float = 0.3
 
     def __call__(self, prediction: Prediction, inputs: Inputs) -> Targets:
@@ -62,10 +62,11 @@ class Detection(Score):
         finding = positions(prediction.picture)
         chosen = self._rows(prediction, inputs, finding)
         parts = self._parts(prediction)
+        keypoint = self._keypoint(prediction) if "keypoint" in parts else None
         rows = torch.tensor(chosen, dtype=torch.long).repeat_interleave(len(parts))
         part = parts * len(chosen)
         picked = prediction.take(rows)
-        fixed = _Fixed.of(picked, part, self.keypoint)
+        fixed = _Fixed.of(picked, part, keypoint)
         scores = part_scores(picked, part, fixed)
 
         def read(p: Prediction, target: Tensor) -> Tensor:
@@ -75,7 +76,11 @@ class Detection(Score):
 
         labels = tuple(
             f"{picked.names[c]} {q:.2f}"
-            + ("" if what == "class" else f" {what}" + (f" {self.keypoint}" if what == "keypoint" else ""))
+            + (
+                ""
+                if what == "class"
+                else f" {what}" + (f" {_keypoint_name(picked, keypoint)}" if what == "keypoint" else "")
+            )
             for c, q, what in zip(picked.classes.tolist(), picked.confidence.tolist(), part, strict=True)
         )
         return Targets(
@@ -137,13 +142,27 @@ class Detection(Score):
                 raise UnfitTargetError(
                     f"this detector gives no {part}; explain its class or box, or use a model that does"
                 )
-        if "keypoint" in parts:
-            assert p.keypoints is not None
-            if self.keypoint is None or not 0 <= self.keypoint < p.keypoints.shape[1]:
-                raise UnfitTargetError(
-                    f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}, numbered from 0"
-                )
         return parts  # type: ignore[return-value]
+
+    def _keypoint(self, p: Detections) -> int:
+        """The number of the keypoint that is explained."""
+        assert p.keypoints is not None
+        if isinstance(self.keypoint, str) and p.keypoint_names and not self.keypoint.isdigit():
+            return class_index(self.keypoint, p.keypoint_names)
+        if self.keypoint is None or not str(self.keypoint).isdigit() or int(self.keypoint) >= p.keypoints.shape[1]:
+            known = (
+                f" ({', '.join(p.keypoint_names)})"
+                if p.keypoint_names
+                else ", numbered from 0, whose names are not known"
+            )
+            raise UnfitTargetError(
+                f"keypoint {self.keypoint} does not exist: this model has {p.keypoints.shape[1]}{known}"
+            )
+        return int(self.keypoint)
+
+
+def _keypoint_name(p: Detections, keypoint: int | None) -> str:
+    return str(keypoint) if keypoint is None or not p.keypoint_names else p.keypoint_names[keypoint]
 
 
 def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:

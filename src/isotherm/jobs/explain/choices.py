@@ -191,27 +191,29 @@ def idle_options(options: ExplainJob, sources: Sources) -> str | None:
     return f"{', '.join(idle)}: for videos alone, and only pictures were given, so nothing changes"
 
 
-def _parts(text: str) -> tuple[Any, int | None]:
+def _parts(text: str) -> tuple[Any, int | str | None]:
     names = split(text, "--target")
-    keypoint = None
+    keypoint: int | str | None = None
     parts: list[str] = []
     for name in names:
         head, colon, number = name.partition(":")
-        if colon and (head != "keypoint" or not number.isdigit()):
-            raise OptionError(f"--target {name}: only keypoint takes a number, such as keypoint:3")
+        if colon and (head != "keypoint" or not number.strip()):
+            raise OptionError(
+                f"--target {name}: only keypoint takes a number or a name, such as keypoint:3 or keypoint:left_wrist"
+            )
         if head not in (*get_args(Part), "all"):
             raise OptionError(f"--target {name}: expected {', '.join(get_args(Part))} (as keypoint:3) or all")
         if head == "keypoint":
             if not colon:
                 raise OptionError("--target keypoint: say which one, such as keypoint:3")
-            keypoint = int(number)
+            keypoint = int(number) if number.isdigit() else number.strip()
         parts.append(head)
     if "all" in parts and len(parts) > 1:
         raise OptionError("--target all already has every part; give it alone")
     return (parts[0] if len(parts) == 1 else tuple(parts)), keypoint
 
 
-def _box(text: str, of: Any, keypoint: int | None) -> Detection | Boxed:
+def _box(text: str, of: Any, keypoint: int | str | None) -> Detection | Boxed:
     numbers = split(text, "--box")
     try:
         if len(numbers) == 1:

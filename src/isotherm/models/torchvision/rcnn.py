@@ -155,6 +155,7 @@ class RCNNView(DetectorView):
                 objectness=raw.proposals.objectness[picture, raw.anchor],
                 masks=masks,
                 keypoints=raw.keypoints,
+                keypoint_names=keypoint_names(raw.keypoints),
             )
         )
 
@@ -180,6 +181,7 @@ class RCNNView(DetectorView):
             objectness=raw.proposals.objectness[row, anchor],
             masks=None if mask_logits is None else _Pasted(mask_logits, classes, pinned, inputs.frame.size),
             keypoints=keypoints,
+            keypoint_names=keypoint_names(keypoints),
         )
 
     def _propose(self, features: dict[str, Tensor], inputs: Inputs) -> Proposals:
@@ -252,6 +254,14 @@ class RCNNView(DetectorView):
         logits = heads.keypoint_predictor(heads.keypoint_head(heads.keypoint_roi_pool(features, list(boxes), sizes)))
         places, scores = keypointrcnn_inference(logits, list(boxes))
         return torch.cat([torch.cat(list(places))[..., :2], torch.cat(list(scores))[..., None]], dim=-1)
+
+
+def keypoint_names(keypoints: Float[Tensor, "m j 3"] | None) -> tuple[str, ...]:
+    """COCO's names of a person's keypoints, where there are as many; torchvision's models have no others."""
+    from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
+
+    names = tuple(KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta["keypoint_names"])
+    return names if keypoints is not None and keypoints.shape[1] == len(names) else ()
 
 
 @dataclass(frozen=True, eq=False)
