@@ -43,7 +43,7 @@ class Detection(Score):
         box: (x0, y0, x1, y1) in *source* pixels: the finding that overlaps it most.
         of: part or parts of the finding to explain; ``all`` is class, box and, where there are, mask,
             objectness.
-        keypoint: which keypoint, for ``of="keypoint"``, by its number, or by its name where the model's names are known.
+        keypoint: which keypoint, for ``of="keypoint"``: its number, or its name where the model's names are known.
         min_iou: least overlap with ``box`` for a finding to count as it.
     """
 

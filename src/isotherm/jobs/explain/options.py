@@ -60,8 +60,8 @@ class ExplainJob(ModelOptions):
     wheel=40,170,60,190"."""
     target: str = "class"
     """Detectors: what of a finding: class, box, left, top, right, bottom, width, height, size, mask, objectness,
-    keypoint:K (a number or a name), or all. Several separated by commas. Questions: count, answer (a map per word), whole, token, next,
-    word:WORD; default: count where the prompt asks how many, else whole."""
+    keypoint:K (a number or a name), or all. Several separated by commas. Questions: count, answer (a map per word),
+    whole, token, next, word:WORD; default: count where the prompt asks how many, else whole."""
     method: str | None = None
     """One method, such as hirescam, gradcam, eigencam, scorecam. Default: the best for this kind of model."""
     compare: str | None = None
