@@ -12,7 +12,7 @@ from isotherm.cam.attribute import Layers
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.view import View
 from isotherm.errors import OptionError
-from isotherm.explaining import ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
+from isotherm.explaining import MAX_FINDINGS, ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.feeding import Channels, is_batch
 from isotherm.models.choose import open_as, open_view, open_with
 from isotherm.models.own.family import FAMILY as OWN
@@ -65,6 +65,7 @@ def explain(
     like: Any = None,
     picture: Any = None,
     channels: Channels = None,
+    max_findings: int | None = MAX_FINDINGS,
     progress: bool | Say = False,
     **options: Any,
 ) -> Explanation | Any:
@@ -104,6 +105,8 @@ def explain(
             embeddings. Of a YOLOE boxes by their names, which show what to look for.
         picture: what the maps of a tensor are drawn on: a picture, or a list with one for each of its rows.
         channels: which channel, or which three, of a tensor are drawn where there is no picture; its first three.
+        max_findings: of a detector's findings, so many of the most confident are explained, where they are not named by
+            their numbers or a box; None: all. A note says how many are left out.
         progress: whether methods that ask about many changed pictures (rise, occlusion) draw a bar, or a function
             that is told how far they are.
         options: for the model's family: weights, names (of classes), classes, confidence, size, device, allow_code (a
@@ -140,6 +143,7 @@ def explain(
         like=like,
         picture=picture,
         channels=channels,
+        max_findings=max_findings,
         progress=progress,
     )
     batch = min(len(image), 8) if is_batch(image) else 1

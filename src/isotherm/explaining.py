@@ -38,7 +38,7 @@ from isotherm.errors import MethodError, NonFiniteError, OptionError, TargetErro
 from isotherm.feeding import Channels, fed_with, given_items
 from isotherm.likeness import likeness
 from isotherm.models.choose import OpenModel
-from isotherm.ops.names import check_seed, known_method, known_word, plain, seeded
+from isotherm.ops.names import check_most, check_seed, known_method, known_word, plain, seeded
 from isotherm.progress import Say, bar, listening, silent
 from isotherm.relevance.method import Method, checked_method
 from isotherm.relevance.score import Score, check_score
@@ -52,6 +52,8 @@ Smooth = Literal["none", "eigen", "augment", "both"]
 TrustLevel = Literal["fast", "full", "off"]
 Layering = Fuse | Literal["none"]
 """How several layers become one map, or that each has a map of its own."""
+MAX_FINDINGS = 20
+"""Findings of a picture that are explained unless more are asked for; a detector without training has hundreds."""
 LAYERINGS: tuple[str, ...] = (*get_args(Fuse), "none")
 
 
@@ -78,6 +80,8 @@ class ExplainOptions:
             similarity of both embeddings. (Boxes by their names are what a YOLOE is shown, and go to the family.)
         picture: what maps are drawn on where a tensor is explained: a picture, or a list with one for each row.
         channels: which channel, or which three, of a tensor are drawn where there is no picture.
+        max_findings: of a detector's findings, so many of the most confident in each picture are explained where they
+            are not named by their numbers or a box; None: all.
         progress: whether methods that ask about many changed pictures draw a bar, or who is told instead.
 
     Raises:
@@ -101,6 +105,7 @@ class ExplainOptions:
     like: Any = None
     picture: Any = None
     channels: Channels = None
+    max_findings: int | None = MAX_FINDINGS
     progress: bool | Say = False
 
     @classmethod
@@ -129,6 +134,7 @@ class ExplainOptions:
         known_word(self.smooth, get_args(Smooth), "smooth")
         _check_trust(self.trust)
         check_seed(self.seed)
+        check_most(self.max_findings, "max_findings")
         if self.prompt is None:
             for what in ("answer", "versus", "mask", "fill"):
                 if getattr(self, what) is not None:
@@ -287,8 +293,9 @@ def explain_pictures(
         )
         try:
             with listening(say):
+                how_many: dict[str, Any] = {"how": how, "most": options.max_findings}
                 attribution: Attribution = way(
-                    view, inputs, methods=methods, score=score, layers=options.layers, how=how
+                    view, inputs, methods=methods, score=score, layers=options.layers, **how_many
                 )
         except NonFiniteError as error:
             raise error.of_pictures(called) from error.__cause__

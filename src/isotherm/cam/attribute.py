@@ -23,6 +23,7 @@ from isotherm.cam.patches import PatchPlan, join_maps, level_map, patch_gradient
 from isotherm.cam.reading import read_prediction
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.scores import ClassLogit, Detection, MapValue, SegmentationMask
+from isotherm.cam.scores.most import most_confident
 from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, RawOutput, View
 from isotherm.errors import MethodError, TargetError
@@ -97,6 +98,7 @@ def attribute(
     score: Score | None = None,
     layers: Layers = "auto",
     how: Fuse = "mean",
+    most: int | None = None,
     early: Early | None = None,
 ) -> Attribution:
     """Explain a batch.
@@ -108,6 +110,7 @@ def attribute(
         score: what to explain; :func:`default_score` of the prediction if None.
         layers: target layers, or ``auto`` for the adapter's choice.
         how: how several layers become one map.
+        most: of a detector's findings, the most confident of each picture; None for all.
         early: called whenever a further method is done and others are not, with the finite maps that there are by then;
             never where there are too many targets for one pass. What it raises ends the explanation.
 
@@ -130,6 +133,7 @@ def attribute(
             raise TargetError(
                 f"the score {type(chosen).__name__} gave a {type(targets).__name__}; expected isotherm.cam.scores.Targets"
             )
+        targets, fewer = most_confident(targets, chosen, most)
         check_scores(view, inputs, targets)
         rerun = ViewRerun(view, inputs, targets, kept.refs, kept.layouts)
 
@@ -146,7 +150,7 @@ def attribute(
             methods,
             lambda other, method: method_maps(observe(view, inputs, method.needs, refs), other, [method], how),
         )
-    return Attribution(prediction, targets, maps, kept.layers, notes, rerun)
+    return Attribution(prediction, targets, maps, kept.layers, notes if fewer is None else (fewer, *notes), rerun)
 
 
 @torch.inference_mode(False)

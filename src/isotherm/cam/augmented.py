@@ -33,6 +33,7 @@ def attribute_augmented(
     score: Score | None = None,
     layers: Layers = "auto",
     how: Fuse = "mean",
+    most: int | None = None,
     gains: Sequence[float] = GAINS,
 ) -> Attribution:
     """As :func:`isotherm.cam.attribute.attribute`, averaged over copies of each picture.
@@ -40,14 +41,15 @@ def attribute_augmented(
     Classifiers see each picture at every gain and mirrored, 2 x len(gains) copies; detectors at every gain only,
     because a mirrored picture has its finding at another anchor. The preprocessed input is multiplied by the gain.
     """
-    plain = attribute(view, inputs, methods=methods, score=score, layers=layers, how=how)
+    plain = attribute(view, inputs, methods=methods, score=score, layers=layers, how=how, most=most)
     if not len(plain.targets):
         return plain
     rows = inputs.take(plain.targets.picture)
     maps, notes = augment_again(view, rows, plain.targets, methods=methods, layers=layers, how=how, gains=gains)
     for gain in () if all(is_finite(m.values.float()) for m in maps) else gains:
         # a brighter copy can overflow where the picture itself does not: say so of that copy
-        attribute(view, inputs.with_tensor(inputs.tensor * gain), methods=methods, score=score, layers=layers, how=how)
+        again = inputs.with_tensor(inputs.tensor * gain)
+        attribute(view, again, methods=methods, score=score, layers=layers, how=how, most=most)
     check_maps(plain.rerun, maps, methods, lambda rerun, method: None)
     return replace(plain, maps=maps, notes=tuple(dict.fromkeys((*plain.notes, *notes))))
 

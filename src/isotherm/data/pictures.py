@@ -151,9 +151,7 @@ def read_picture_turn(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
             f"{fpath} is damaged: its header cannot be read ({type(error).__name__}: {error}); copy or export it again"
         ) from error
     if not 0 < w * h <= max_pixels:
-        raise InputError(
-            f"{fpath} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first"
-        )
+        raise _too_large(fpath, w, h, max_pixels)
     turn = Turn((h, w), orientation if isinstance(orientation, int) else 1)
     # TIFF says its size as turned
     return Turn(turn.size, turn.orientation) if isinstance(image, TiffImageFile) else turn
@@ -229,6 +227,14 @@ def looks_like_picture(fpath: Path) -> bool:
 
 
 # --- files -----------------------------------------------------------------------------------------------
+
+
+def _too_large(name: object, w: int, h: int, most: int) -> InputError:
+    what = f"{name} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {most / 1e6:g} are read: make it smaller first"
+    return InputError(
+        f"{what}, or read it with isotherm.data.pictures.read_picture(path, max_pixels={w * h})",
+        command_line=f"{what}, or raise --max-pixels to {w * h}",
+    )
 
 
 def _read(file: Any, name: str, max_pixels: int) -> Picture:
@@ -326,9 +332,7 @@ def _from_image(image: Image.Image, name: str, max_pixels: int) -> Picture:
     if w < 1 or h < 1:
         raise InputError(f"{name} is {w} x {h} pixels; a picture has at least one pixel")
     if w * h > max_pixels:
-        raise InputError(
-            f"{name} is {w} x {h} = {w * h / 1e6:.1f} megapixels; at most {max_pixels / 1e6:g} are read: make it smaller first"
-        )
+        raise _too_large(name, w, h, max_pixels)
     notes: list[str] = []
     shape, mode, known = (h, w), image.mode, image.format or ""
     turned_by_pillow = image.tag_v2.get(ORIENTATION, 1) if isinstance(image, TiffImageFile) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import torch
 
 from isotherm.cam.view import View
+from isotherm.data.class_names import read_class_names
 from isotherm.errors import MissingExtraError, OptionError
 from isotherm.jobs.explain.like import parse_like, picture_of_like
 from isotherm.jobs.options import AUTO, ModelOptions, split
 from isotherm.models.choose import OpenModel, open_with
+from isotherm.models.weights.importing import is_import, named_object
 from isotherm.vlm.view import LanguageView
 from isotherm.zoo.keypoints.view import file_of
 from isotherm.zoo.keypoints.view import load as load_keypoints
@@ -21,6 +24,8 @@ DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"
 NEEDS: dict[str, str] = {
     "prompt": "--prompt asks a vision-language model; name one with --model, such as Qwen/Qwen3-VL-2B-Instruct, or tiny-vlm, which ships with isotherm",
+    "preprocess": "--preprocess goes with --model, which names the network that is fed so",
+    "class_names": "--names goes with --model, which names the network whose classes they are",
     "weights": "--weights goes with --model, which names the network that they are of",
     "classes": f"--classes {DETECTORS}",
     "like": "--like is for models that can be shown what to look for; name one with --model, such as yoloe-11s-seg.pt",
@@ -75,6 +80,8 @@ def open_model(options: ModelOptions) -> OpenModel:
     like = boxes_of(options)
     of_family: dict[str, Any] = {
         "weights": options.weights,
+        "preprocess": None if options.preprocess is None else _preprocess(options.preprocess),
+        "names": None if options.class_names is None else read_class_names(options.class_names),
         "classes": None if options.classes is None else split(options.classes, "--classes"),
         "like": None if like is None else parse_like(like),
         "confidence": options.confidence,
@@ -96,6 +103,21 @@ def open_model(options: ModelOptions) -> OpenModel:
     if file_of(options.model) is not None:
         return _keypoints(options, of_family, device)
     return open_with(options.model, of_family, where_taken=where_taken)
+
+
+def _preprocess(name: str) -> Any:
+    """What ``--preprocess`` names, or what it makes where it is a class, or a function that takes nothing."""
+    if not is_import(name):
+        raise OptionError(f"--preprocess {name}: expected package.module:name, such as mypackage.models:transform")
+    value = named_object(name, "--preprocess")
+    if not callable(value):
+        raise OptionError(f"--preprocess {name} is a {type(value).__name__}; expected what is called with a picture")
+    makes = isinstance(value, type) or (inspect.isfunction(value) and not inspect.signature(value).parameters)
+    try:
+        return value() if makes else value
+    except Exception as error:  # code of the user's raises anything at all
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise OptionError(f"--preprocess {name}() failed ({type(error).__name__}: {first})") from error
 
 
 def opened_model(options: ModelOptions, opened: OpenModel | View | LanguageView | None) -> OpenModel:

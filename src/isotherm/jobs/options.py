@@ -11,7 +11,9 @@ from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tyro.conf import arg
 
 from isotherm.errors import OptionError
 from isotherm.ops.names import known_word
@@ -116,18 +118,27 @@ class JobOptions:
 class ModelOptions(JobOptions):
     """Which model a job works with."""
 
+    names: ClassVar[Mapping[str, str]] = {"class_names": "names"}
+
     model: str
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or what
-    ships with isotherm: scenes, detector, tiny-vlm, tiny-anticipation.
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, model.onnx, owner/name of a hub, a folder,
+    package.module:factory for a network of your own (naming it lets its module run), or what ships with isotherm:
+    scenes, detector, tiny-vlm, tiny-anticipation.
     """
     weights: str | None = None
-    """A weights file; or "none" for seeded random weights. Default: the package's pretrained weights."""
+    """A weights file, with #model_ema behind it where it holds several; or "none" for seeded random weights. Default:
+    the package's pretrained weights."""
     classes: str | None = None
     """Open-vocabulary detectors: what to look for, separated by commas. CLIP and its kin: texts to compare the picture
     with.
     """
     gaze: str | None = None
     """Models that take gaze: where the person looks in the clip, as isotherm gaze import and convert write it."""
+    preprocess: str | None = None
+    """How pictures become the model's input: package.module:name of a function, an object that is called with a
+    picture, or a function without arguments that makes one. Naming it lets its module run."""
+    class_names: Annotated[Path | None, arg(name="names")] = None
+    """Class names, one in each line of a text file, or JSON. Default: those that the model declares."""
     confidence: float | None = None
     """Detectors: least confidence of a finding, 0 to 1."""
     size: str | None = None

@@ -69,6 +69,12 @@ def check_seed(seed: Any) -> None:
         raise OptionError(f"seed is {seed!r}; it takes a whole number from 0 to 2^63 - 1")
 
 
+def check_most(most: Any, option: str) -> None:
+    """Raises OptionError for what is no limit: None for all, or a whole number of at least 1."""
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise OptionError(f"{option} is {most!r}; it takes a whole number of at least 1, or None for all")
+
+
 def seeded(method: Any, seed: int) -> Any:
     """The same method with another seed, where it draws random numbers; else the method itself."""
     return (

@@ -109,6 +109,7 @@ class Run:
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", job):
             raise OptionError(f"a run's job is {job!r}; expected lower-case letters, digits and hyphens")
+        self._is_new = out is None or not Path(out).exists()
         self.dpath = numbered(Path(root), job) if out is None else chosen(Path(out), overwrite)
         if out is not None:
             (self.dpath / RUN_FILE).unlink(missing_ok=True)  # a run is made anew here, not gone on with
@@ -179,6 +180,20 @@ class Run:
             self._file.end(status, summary={"done": self._done, "failed": failed, **total})
         return self.summary()
 
+    def withdraw(self) -> None:
+        """Take the folder away again, for a run that a mistake ended before anything came of it.
+
+        One that was there before, in which an item is done or failed, or that holds other files than a run's own,
+        stays.
+        """
+        self.finish()
+        own = {RUN_FILE, ITEMS_FILE, "report.html"}
+        if self._done or self._failed or not self._is_new or not {entry.name for entry in self.dpath.iterdir()} <= own:
+            return
+        for entry in list(self.dpath.iterdir()):
+            entry.unlink()
+        self.dpath.rmdir()
+
     def __enter__(self) -> Run:
         return self
 
@@ -227,8 +242,21 @@ def chosen(out: Path, overwrite: bool) -> Path:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        holds = sorted(entry.name for entry in out.iterdir())
     except FileExistsError:
+        raise OptionError(f"--out {out} is a file; expected a folder") from None
+    except OSError as error:
+        raise OptionError(f"--out {out} cannot be used ({error.strerror or error})") from error
+    check_free(out, overwrite)
+    return out
+
+
+def check_free(out: Path, overwrite: bool) -> None:
+    """Raise OptionError where a folder, if it is there, is none or holds something and ``overwrite`` is off."""
+    if not out.exists():
+        return
+    try:
+        holds = sorted(entry.name for entry in out.iterdir())
+    except NotADirectoryError:
         raise OptionError(f"--out {out} is a file; expected a folder") from None
     except OSError as error:
         raise OptionError(f"--out {out} cannot be used ({error.strerror or error})") from error
@@ -239,7 +267,6 @@ def chosen(out: Path, overwrite: bool) -> Path:
             else "other files (" + ", ".join(holds[:3]) + (", ...)" if len(holds) > 3 else ")")
         )
         raise OptionError(f"--out {out} holds {what}; give an empty folder, or --overwrite to write among them")
-    return out
 
 
 class Stems:

@@ -20,11 +20,25 @@ JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, 
 SHIPPED = (AUTO, "imagenet", "scenes", "detector", "tiny-vlm")
 """Models that need no file of the user's."""
 
-MOST: Mapping[str, int] = {"top": 100, "batch": 64, "every": 100_000, "max_frames": 100_000}
+MOST: Mapping[str, int] = {"top": 100, "max_findings": 100, "batch": 64, "every": 100_000, "max_frames": 100_000}
 """What a request may ask for, so that one cannot fill the machine; a run's pictures are numbered with five digits."""
 
 OF_THE_MACHINE = frozenset(
-    {"sources", "out", "overwrite", "recursive", "weights", "allow_code", "mask", "raw", "config", "gaze"}
+    {
+        "sources",
+        "out",
+        "overwrite",
+        "recursive",
+        "weights",
+        "allow_code",
+        "preprocess",
+        "class_names",
+        "max_pixels",
+        "mask",
+        "raw",
+        "config",
+        "gaze",
+    }
 )
 """Options that name files, or decide what this machine does; whoever starts the studio sets them, not who uses it."""
 

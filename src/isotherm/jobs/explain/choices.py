@@ -20,6 +20,7 @@ from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import split
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import plain
+from isotherm.runs.record import check_free
 from isotherm.vlm.choose import answer_score, token_methods
 from isotherm.vlm.view import LanguageView
 
@@ -29,8 +30,10 @@ def explain_options(options: ExplainJob) -> ExplainOptions:
 
     Raises:
         OptionError, TargetError, MethodError: words that are not known, or options that do not go together, in the
-            command line's words.
+            command line's words; or the folder for the results is taken.
     """
+    if options.out is not None:
+        check_free(options.out, options.overwrite)
     question, target = question_of(options), score_of(options)
     like = None if options.like is None else picture_of_like(options.like)
     if like is not None and target is not None:
@@ -46,6 +49,7 @@ def explain_options(options: ExplainJob) -> ExplainOptions:
         smooth=options.smooth,
         trust=options.trust,
         seed=options.seed,
+        max_findings=options.max_findings,
         **question,
     )
 

@@ -21,13 +21,14 @@ class ExplainJob(ModelOptions):
 
     words: ClassVar[tuple[str, ...]] = ("explain",)
     positional: ClassVar[tuple[str, ...]] = ("sources",)
-    names: ClassVar[Mapping[str, str]] = {"cls": "class"}
+    names: ClassVar[Mapping[str, str]] = {**ModelOptions.names, "cls": "class"}
 
     sources: Positional[tuple[str, ...]]
     """Pictures, folders, "globs", lists (.txt), videos, webcam numbers, http(s) addresses."""
     model: str = AUTO
-    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, owner/name of a hub, a folder, or what
-    ships with isotherm: scenes, detector, tiny-vlm. Default: imagenet, a network trained on ImageNet's photographs."""
+    """imagenet, resnet50, timm:NAME, yolo11n.pt, yoloe-11s-seg.pt, model.onnx, owner/name of a hub, a folder,
+    package.module:factory for a network of your own (naming it lets its module run), or what ships with isotherm:
+    scenes, detector, tiny-vlm. Default: imagenet, a network trained on ImageNet's photographs."""
     cls: Annotated[str | None, arg(name="class")] = None
     """Which class or classes to explain, by name or number, separated by commas. Default: what the model says."""
     versus: str | None = None
@@ -53,6 +54,8 @@ class ExplainJob(ModelOptions):
     the place, x0,y0,x1,y1."""
     point: str | None = None
     """Models of depth and of keypoints: explain the value at this place, x,y in picture pixels."""
+    max_findings: int = 20
+    """Detectors: explain so many of the most confident findings of a picture; how many are left out is then told."""
     like: str | None = None
     """A picture's file: explain how like it the model finds each picture (embeddings: DINOv2, CLIP, and classifiers).
     YOLOE: find things like those in these boxes of the first picture, in it and in all others. x0,y0,x1,y1 in
@@ -98,6 +101,8 @@ class ExplainJob(ModelOptions):
     """Videos: begin at this second."""
     end_s: float | None = None
     """Videos: end before this second."""
+    max_pixels: int = 50_000_000
+    """Pictures: the most pixels that are read; a larger one is refused, since it can fill the memory."""
     recursive: bool = False
     """Look into the folders within folders."""
     out: Path | None = None
@@ -109,7 +114,7 @@ class ExplainJob(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.at_least(1, "batch", "every", "top", "max_frames")
+        self.at_least(1, "batch", "every", "top", "max_frames", "max_findings", "max_pixels")
         if self.opacity is not None and not 0 <= self.opacity <= 1:
             raise OptionError(f"--opacity {self.opacity}: expected a number from 0 to 1")
         if not 0 <= self.start_s < math.inf:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def run(
     reporter = Reporter() if reporter is None else reporter
     words = options.command_line() if command is None else list(command)
     explaining = replace(explain_options(options), progress=reporter.say)
+    if read is read_picture:
+        read = partial(read_picture, max_pixels=options.max_pixels)
     style = style_of(options)
     sources = expand(
         options.sources,
@@ -110,6 +113,8 @@ def run(
     alarms = [str(p) for p in premises if p.alarming]
     for line in alarms:
         reporter.message(line, "alarm")
+    if explaining.method is None and explaining.prompt is None:
+        reporter.message(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
     about = {
         "name": opened.view.name,
         "asked_for": options.model,
@@ -163,6 +168,7 @@ def run(
         record.note(model={**about, "hash": state_hash(opened.view.model)})  # last: somebody may wait for a map
         summary = record.finish(work.status)
     if work.fatal is not None:
+        record.withdraw()
         raise work.fatal
     return summary
 
