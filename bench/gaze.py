@@ -12,6 +12,7 @@ and clips of the part that only gaze decides.
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -132,6 +133,11 @@ class Ablation:
         """The models of the seeds that are done."""
         done = [self.folder(row, seed) for seed in self.seeds]
         return [open_anticipation(dpath / BEST) for dpath in done if (dpath / EVALUATION).is_file()]
+
+    def seconds(self, row: str) -> list[float]:
+        """How long each finished training of a row took, by its own record."""
+        done = [self.folder(row, seed) for seed in self.seeds]
+        return [json.loads((d / "run.json").read_text())["seconds"] for d in done if (d / EVALUATION).is_file()]
 
     def judged(self) -> dict[str, list[ArmResult]]:
         """Every row that has a finished seed, under every condition."""
@@ -280,10 +286,11 @@ def points(a: ArmResult, b: ArmResult, part: str) -> str:
 
 
 def as_json(results: Mapping[str, list[ArmResult]], plan: Ablation = WHOLE) -> dict[str, Any]:
-    """Accuracies of every seed."""
+    """Accuracies of every seed, and how long it was trained."""
     return {
         row: {
             "epochs": plan.rows[row][1],
+            "seconds": [round(s, 1) for s in plan.seconds(row)],
             **{r.condition: {part: [round(v, 4) for v in r.seeds(part)] for part in plan.bounds()} for r in rs},
         }
         for row, rs in results.items()

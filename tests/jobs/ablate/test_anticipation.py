@@ -40,6 +40,8 @@ def test_the_command_prints_a_table_and_says_where_the_runs_are(tmp_path, capsys
     assert record["status"] == "finished"
     assert main([*words, "--set", "training.step=1"]) == 2
     assert "did you mean 'steps'" in capsys.readouterr().err
+    assert main([*words, "--set", "devices.accelerator=tpu"]) == 2
+    assert "tpu" in capsys.readouterr().err
     assert main(["ablate", "anticipation", "--config", "none.yaml"]) == 2
     assert "none.yaml cannot be read" in capsys.readouterr().err
 

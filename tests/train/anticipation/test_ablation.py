@@ -11,6 +11,7 @@ from isotherm.data.egocentric.config import EgocentricConfig
 from isotherm.errors import InputError, OptionError
 from isotherm.train.anticipation.ablation import (
     ABLATION,
+    CACHE,
     ArmResult,
     difference,
     run_ablation,
@@ -23,6 +24,7 @@ from isotherm.train.anticipation.generated import GeneratedClips
 from isotherm.train.anticipation.run import BEST
 from isotherm.train.anticipation.source import ClipSource
 from isotherm.train.anticipation.validate import answers_of
+from rigs.action_videos import plain_videos, write_actions, write_videos
 from rigs.anticipation import plain_anticipation
 
 
@@ -116,3 +118,14 @@ def test_a_single_clip_that_is_left_gets_the_gaze_of_another(ended):
         for name, values in ways[0].logits.items():
             assert values.shape[1] == 9
             torch.testing.assert_close(values, ways[1].logits[name])
+
+
+def test_arms_share_what_is_computed_once(tmp_path):
+    write_actions(tmp_path)
+    write_videos(tmp_path)
+    data = plain_videos(tmp_path, memory_mb=0.0)
+    data["validation"] = data["train"]
+    plain = plain_anticipation(steps=3, batch=6) | {"data": data}
+    run_ablation(plain, ("none", "real"), (0,), tmp_path / "out", root=tmp_path)
+    assert len(list((tmp_path / "out" / CACHE / "frames").glob("*.npy"))) <= 6  # a file for each action, of both arms
+    assert [str(d.relative_to(tmp_path / "out")) for d in tmp_path.rglob(CACHE)] == [CACHE]

@@ -46,8 +46,9 @@ def run(
     opened = opened_recipe(options.config, options.set)
     for note in opened.notes:
         reporter.message(note)
-    plain = with_settings(opened.plain, options.set)
+    plain = opened.plain
     set_at(plain, "devices", {"accelerator": options.device})
+    plain = with_settings(plain, options.set)  # what is set wins, as in a training
     dpath = options.out or Path("runs") / f"ablation-{options.config.stem}"
     dpath.mkdir(parents=True, exist_ok=True)
     file = RunFile(dpath, "ablate", command=words, options=options.to_json())

@@ -31,6 +31,8 @@ from isotherm.train.anticipation.run import recipe_from, train_run
 from isotherm.train.anticipation.validate import answers_of
 
 ABLATION = "ablation.json"
+CACHE = ".cache"
+"""Features and frames, which are named by what they hold, for all arms and seeds."""
 WHOLE = "all"
 
 
@@ -132,7 +134,10 @@ def run_ablation(
         for s, recipe in zip(seeds, recipes[arm], strict=True):
             say(f"arm {a + 1} of {len(arms)}, {arm}, seed {s}")
             where = dpath / folder_name(arm) / f"seed-{s}"
-            trained.append(train_run(recipe, where, root=root, command=command, skip_bad=skip_bad, say=say))
+            run = train_run(
+                recipe, where, root=root, cache_dpath=dpath / CACHE, command=command, skip_bad=skip_bad, say=say
+            )
+            trained.append(run)
         data = read_judged(recipes[arm][0].data, trained[0].classes, root=root, skip_bad=skip_bad, say=say)
         results += judged(arm, recipes[arm][0], trained, data)
         write_ablation(results, seeds, dpath / ABLATION)
