@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from isotherm import Explanation, explain, explain_many, open_model
-from isotherm.errors import InputError, OptionError
+from isotherm import ClassLogit, Explanation, explain, explain_many, open_model
+from isotherm.errors import InputError, OptionError, TargetError
 from isotherm.feeding import drawn
 
 SQUARE = slice(8, 24), slice(40, 56)
@@ -191,3 +191,30 @@ def test_two_pictures_are_prepared_and_a_table_goes_beside_one():
 def test_several_inputs_that_are_none_are_refused(image, options, error, message):
     with pytest.raises(error, match=message):
         explain(Siamese().eval(), image, **options)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_a_list_of_targets_is_one_for_each_picture_which_the_check_judges_by_itself(as_tensor):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6)).eval()
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 255, (32, 32, 3), dtype=np.uint8) for _ in range(3)]
+    images = torch.randn(3, 3, 32, 32) if as_tensor else pictures
+    options = {"seed": 3} if as_tensor else {"seed": 3, "size": 32}
+    targets = [5, ClassLogit(2), lambda out: out[:, 0]]
+    several = explain(net, images, target=targets, **options)
+    assert [len(one) for one in several] == [1, 1, 1]
+    assert [one[0].label.split()[-1] for one in several] == ["5", "2", "score"]
+    for i, target in enumerate(targets):
+        alone = explain(net, images[i : i + 1] if as_tensor else images[i], target=target, **options)
+        assert torch.equal(several[i][0].values, alone[0].values)
+        assert several[i].trust_lines == alone.trust_lines
+    both = explain(net, images, target=(5, 2), trust="off", **options)
+    assert [[m.label.split()[-1] for m in one] for one in both] == [["5", "2"]] * 3
+
+
+@pytest.mark.parametrize("target", [[1], [1, 2, 3, 4]])
+def test_a_list_of_targets_that_is_not_one_for_each_picture_is_refused(target):
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6)).eval()
+    with pytest.raises(TargetError, match=rf"a list of {len(target)} for 3 pictures; .* are a tuple, such as \("):
+        explain(net, torch.randn(3, 3, 32, 32), target=target)

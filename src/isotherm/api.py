@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from inspect import signature
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from isotherm.cam.attribute import Layers
+from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.view import View
-from isotherm.errors import OptionError
+from isotherm.errors import OptionError, TargetError
 from isotherm.explaining import MAX_FINDINGS, ExplainOptions, Layering, Smooth, Target, TrustLevel, explain_pictures
 from isotherm.feeding import Channels, is_batch
-from isotherm.models.choose import open_as, open_view, open_with
+from isotherm.models.choose import OpenModel, open_as, open_view, open_with
 from isotherm.models.own.family import FAMILY as OWN
 from isotherm.progress import Say
 from isotherm.relevance.method import Method
@@ -82,7 +84,8 @@ def explain(
             ...); or a function of the prediction, or of what a module of one's own puts out, that returns one number
             per picture. Of a question: count, answer (a map
             per word), whole, token, next, word:WORD, a score of ``isotherm.vlm.scores``, or a function of the logits;
-            None: count where the prompt asks how many, else whole.
+            None: count where the prompt asks how many, else whole. Of
+            several pictures a list holds one target for each, and a tuple several for all of them.
         method: name or function from ``isotherm.cam.methods``, or several; None: the adapter's choice.
         layers: names of target layers, or ``auto``.
         fuse: how several layers become one map, mean or max; none: each layer has a map of its own.
@@ -146,9 +149,43 @@ def explain(
         max_findings=max_findings,
         progress=progress,
     )
+    apart = _apart(image) if isinstance(target, list) else []
+    if isinstance(target, list) and len(apart) > 1:
+        explaining, left = ExplainOptions.split({**of_explaining, **options, "target": None})
+        where_taken = {"seed": explaining.seed, "example": apart[0] if is_batch(image) else None}
+        opened = open_with(model, left, where_taken=where_taken, also=FRONT)
+        if not isinstance(
+            opened.view, ClipView | LanguageView
+        ):  # to which these pictures are one clip, or one question
+            return list(_each(opened, apart, target, explaining, name))
+        model = opened.view
+        options = {}
     batch = min(len(image), 8) if is_batch(image) else 1
     made = list(explain_many(model, [image], batch=max(1, batch), titles=[name], **of_explaining, **options))
     return made[0] if len(made) == 1 else made
+
+
+def _apart(image: Any) -> list[Any]:
+    """The pictures of a list, or the rows of a tensor, one by one; nothing of anything else."""
+    if is_batch(image):
+        return [image[i : i + 1] for i in range(len(image))]
+    return list(image) if isinstance(image, list) else []
+
+
+def _each(
+    opened: OpenModel, images: Sequence[Any], targets: list[Any], explaining: ExplainOptions, name: str
+) -> Iterator[Explanation]:
+    """Pictures that each have a target of their own: each goes through the model, and is judged, by itself."""
+    drawn_on = explaining.picture
+    if len(targets) != len(images):
+        raise TargetError(
+            f"target is a list of {len(targets)} for {len(images)} pictures; in a list there is one for each picture, and several for all of them are a tuple, such as {tuple(targets)!r}"
+        )
+    for i, (image, target) in enumerate(zip(images, targets, strict=True)):
+        own = drawn_on[i] if isinstance(drawn_on, list | tuple) and len(drawn_on) == len(images) else drawn_on
+        yield from explain_pictures(
+            opened, [image], replace(explaining, target=target, picture=own), titles=[f"{name} {i}"]
+        )
 
 
 def explain_many(

@@ -47,7 +47,7 @@ from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
 
-Target = Score | str | int | Callable[..., Tensor] | Sequence[str | int] | None
+Target = Score | str | int | Callable[..., Tensor] | Sequence[str | int | Score | Callable[..., Tensor]] | None
 Smooth = Literal["none", "eigen", "augment", "both"]
 TrustLevel = Literal["fast", "full", "off"]
 Layering = Fuse | Literal["none"]
@@ -185,7 +185,12 @@ def resolve_score(target: Target) -> Score | None:
     if isinstance(target, Sequence):
         if not target:
             raise TargetError("the list of targets is empty; leave target out to explain what the model itself says")
-        return Named(tuple(target))
+        classes = tuple(one for one in target if isinstance(one, str | int))
+        if len(classes) < len(target):
+            raise OptionError(
+                "target is a list of scores or functions, which is one for each of several pictures; give one"
+            )
+        return Named(classes)
     if callable(target):
         return Function(target)
     raise OptionError(

@@ -12,7 +12,7 @@ gradient is computed, which is where two thirds of the usual time goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -167,7 +167,8 @@ def replaced(
 ) -> Iterator[None]:
     """Hooks on the layers' outputs: ``replace(layer, call, output)`` sees each and may put another in its place.
 
-    A layer that returns a tuple or list is seen by its first tensor.
+    A layer that returns several tensors is seen by the first of them, or where that is no grid by the first that may
+    be.
 
     Args:
         partly: takes a line for each layer of which that is not all.
@@ -180,6 +181,8 @@ def replaced(
             first, rebuild = _first_tensor(output, refs[i])
             if partly is not None and len(maps := maps_in(output)) > 1:
                 line = f"layer {refs[i].name} puts out {len(maps)} maps, and what is explained is the first; choose a layer inside that puts out another one"
+                partly[line] = None
+            elif partly is not None and (line := _passed_over(output, first, refs[i].name)):
                 partly[line] = None
             new = replace(i, call, first)
             return None if new is None else rebuild(new)
@@ -287,23 +290,43 @@ def maps_in(output: Any) -> list[Tensor]:
     return [t for _, t in tensors_by_path(output) if t.ndim == 4 and t.is_floating_point()]
 
 
+def _place(parts: Mapping[Any, Any]) -> Any:
+    """Which of several outputs is looked at: the first tensor if it may be a grid, else the first that may be; None
+    where there is no tensor.
+    """
+    tensors = {key: value for key, value in parts.items() if isinstance(value, Tensor)}
+    first = next(iter(tensors), None)
+    grids = (key for key, value in tensors.items() if value.ndim >= 3 and value.is_floating_point())
+    return next(grids, first)
+
+
+def _passed_over(output: Any, explained: Tensor, name: str) -> str:
+    """That a layer's first output is no grid and another one is explained, in words; nothing where it is the first."""
+    tensors = [] if isinstance(output, Tensor) else [t for _, t in tensors_by_path(output)]
+    if not tensors or tensors[0] is explained:
+        return ""
+    place = next(i for i, t in enumerate(tensors) if t is explained)
+    return f"layer {name} puts out {len(tensors)} tensors, and what is explained is number {place + 1}, the first that may be a grid"
+
+
 def _first_tensor(output: Any, ref: LayerRef) -> tuple[Tensor, Callable[[Tensor], Any]]:
     if isinstance(output, Tensor):
         return output, lambda new: new
-    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
-        if hasattr(output, "_fields"):
-            return output[0], lambda new: type(output)(new, *output[1:])
-        return output[0], lambda new: type(output)([new, *output[1:]])
-    if isinstance(output, dict):
-        for key, value in output.items():
-            if isinstance(value, Tensor):
+    if isinstance(output, tuple | list) and (at := _place(dict(enumerate(output)))) is not None:
 
-                def rebuild(new, key=key):
-                    copy = output.copy()
-                    copy[key] = new
-                    return copy
+        def rebuild_list(new: Tensor) -> Any:
+            parts = [*output[:at], new, *output[at + 1 :]]
+            return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
 
-                return value, rebuild
+        return output[at], rebuild_list
+    if isinstance(output, dict) and (key := _place(output)) is not None:
+
+        def rebuild(new: Tensor) -> Any:
+            copy = output.copy()
+            copy[key] = new
+            return copy
+
+        return output[key], rebuild
     raise LayerError(
         f"layer {ref.name} puts out a {type(output).__name__}, not a tensor; choose one of its inner layers"
     )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isotherm import explain, open_model
-from isotherm.errors import LayerError, OptionError
+from isotherm.errors import AdapterError, LayerError, OptionError
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
 
@@ -117,3 +117,54 @@ def test_a_layer_that_puts_out_several_maps_says_which_is_explained(form):
     inside = explain(net, PICTURE, size=64, layers="body.coarse", trust="off")
     assert inside[0].frame.size == (8, 8)
     assert not any("maps" in note for note in inside.notes)
+
+
+class Beside(nn.Module):
+    """A body that puts out a vector and a map, as those with an auxiliary head do."""
+
+    def __init__(self, form) -> None:
+        super().__init__()
+        self.map, self.form = nn.Conv2d(3, 4, 3, 4, 1), form
+
+    def forward(self, x):
+        features = self.map(x)
+        return self.form(features.mean((2, 3)), features)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda vector, features: (vector, features),
+        lambda vector, features: [vector, features],
+        lambda vector, features: {"aux": vector, "features": features},
+    ],
+    ids=["tuple", "list", "dict"],
+)
+def test_of_a_vector_and_a_map_the_map_is_explained_and_it_is_said(form):
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"body": Beside(form)})
+
+    def forward(x):
+        out = net["body"](x)
+        vector, features = out.values() if isinstance(out, dict) else out
+        return vector + features.amax((2, 3))
+
+    net.forward = forward
+    maps = explain(net.eval(), PICTURE, size=64, layers="body", trust="off")
+    inside = explain(net, PICTURE, size=64, layers="body.map", trust="off")
+    assert maps[0].frame.size == inside[0].frame.size == (16, 16)
+    assert maps[0].values.any()
+    line = "layer body puts out 2 tensors, and what is explained is number 2, the first that may be a grid"
+    assert line in maps.notes
+
+
+def test_a_network_of_clips_says_what_it_takes_and_what_works():
+    net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    with pytest.raises(AdapterError, match="its convolutions are 3-D, so it takes clips"):
+        explain(net, PICTURE, size=64)
+
+    def still(x):
+        return net(x[:, :, None].expand(-1, -1, 8, -1, -1))
+
+    maps = explain(still, PICTURE, size=64, method="occlusion", trust="off")
+    assert maps[0].frame.source_size.tolist() == list(PICTURE.shape[:2])

@@ -305,6 +305,11 @@ def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAI
             f"{name} cannot be run on an input of {tuple(tensor.shape)} ({type(error).__name__}: {first}); expected a module that maps "
             "(pictures, channels, rows, columns) to anything"
         )
+        if any(isinstance(module, nn.Conv3d) for module in model.modules()):
+            raise AdapterError(
+                f"{what}: its convolutions are 3-D, so it takes clips; explain a picture as a still by a function, such as "
+                'explain(lambda x: net(x[:, :, None].expand(-1, -1, 8, -1, -1)), picture, size=..., method="occlusion")'
+            ) from error
         raise AdapterError(
             f"{what}: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone{made}",
             command_line=f"{what}: give --size if it takes another size, --preprocess package.module:name if it is fed otherwise, or name a function that "
