@@ -82,7 +82,7 @@ class HeadedFile:
         from safetensors.torch import save
 
         kept = {name: self._on_disk(value) for name, value in tensors.items()}
-        text = json.dumps({"format": self.format, **(header or {})}, default=str)
+        text = header_text({"format": self.format, **(header or {})})
         with atomic_write(fpath) as file:
             file.write(save(kept, metadata={KEY: text}))
         return Path(fpath)
@@ -197,3 +197,21 @@ def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise ValueError(f"its header is {type(header).__name__}; expected names with values")
     return header
+
+
+def header_text(header: Mapping[str, Any]) -> str:
+    """A header as JSON that every program reads; what JSON does not know, NaN among it, is written as text.
+
+    Example:
+        >>> header_text({"label": "cat", "share": float("nan"), "at": [1.5, float("inf")]})
+        '{"label": "cat", "share": "nan", "at": [1.5, "inf"]}'
+    """
+    return json.dumps(_finite(header), default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

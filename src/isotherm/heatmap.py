@@ -22,7 +22,7 @@ from torch import Tensor
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, KindError, ShapeError
 from isotherm.frame import NO_MARGIN, Frame, Size
-from isotherm.headed import Headed, HeadedFile
+from isotherm.headed import Headed, HeadedFile, header_text
 from isotherm.moments import Moments
 
 Kind = Literal["logits", "probability", "peak", "relevance"]
@@ -170,7 +170,7 @@ class Heatmap:
                 tensors["values"].float() if tensors["values"].dtype == torch.bfloat16 else tensors["values"]
             )
             arrays = {name: t.numpy() for name, t in tensors.items()}
-            text = json.dumps({"format": FILE.format, **header}, default=str)
+            text = header_text({"format": FILE.format, **header})
             with atomic_write(fpath) as file:
                 np.savez(file, header=np.frombuffer(text.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         elif fpath.suffix == ".safetensors":

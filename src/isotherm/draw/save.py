@@ -20,6 +20,7 @@ from isotherm.draw.picture import Picture, open_canvas, to_pil
 from isotherm.draw.sheet import add_footer
 from isotherm.errors import InputError
 from isotherm.frame import Frame
+from isotherm.headed import header_text
 from isotherm.heatmap import Heatmap
 from isotherm.version import __version__
 
@@ -193,7 +194,7 @@ def save_map16(heatmap: Heatmap, fpath: str | os.PathLike[str], *, scale: Scale 
     }
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", f"isotherm {__version__}")
-    text.add_itxt(_MAP_KEY, json.dumps(header, default=str))
+    text.add_itxt(_MAP_KEY, header_text(header))
     with atomic_write(fpath) as file:
         Image.fromarray(grey).save(file, "PNG", pnginfo=text)
     return fpath

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from isotherm.errors import InputError, IsothermError, OptionError
+from isotherm.runs.file import to_json
 
 if TYPE_CHECKING:
     from isotherm.heatmap import Heatmap
@@ -352,7 +353,7 @@ class Studio:
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=self._tls)
         is_data = isinstance(body, bytes)
         kind = {} if body is None else {"content-type": "application/octet-stream" if is_data else "application/json"}
-        data = body if is_data or body is None else json.dumps(body).encode()
+        data = body if is_data or body is None else json.dumps(to_json(body), allow_nan=False).encode()
         try:
             connection.request(method, path, data, {**self._headers, **kind, "connection": "close"})
             answer = connection.getresponse()

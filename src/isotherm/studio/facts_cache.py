@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
-from isotherm.runs.file import versions
+from isotherm.runs.file import to_json, versions
 from isotherm.studio.desk.desk import Desk
 
 FILE = "facts.json"
@@ -41,11 +41,11 @@ def known_facts(
     say("Looking at which models can be used here; this takes some seconds, once...")
     facts = desk.do("facts", models=list(models))
     with atomic_write(fpath) as file:
-        file.write(json.dumps({"key": key, "facts": facts}).encode())
+        file.write(json.dumps(to_json({"key": key, "facts": facts}), allow_nan=False).encode())
     return facts
 
 
 def _key(models: Sequence[str]) -> str:
     gpus = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     decides = [FORM, versions(builds=False), list(models), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), sys.prefix]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(to_json(decides), sort_keys=True, allow_nan=False).encode()).hexdigest()

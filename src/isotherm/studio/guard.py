@@ -186,7 +186,7 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _answer(send: Send, status: int, error: str, headers: Mapping[str, str] | None = None) -> None:
-    body = json.dumps({"error": error}).encode() if error else b""
+    body = json.dumps({"error": error}, allow_nan=False).encode() if error else b""
     lines = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
     start = {
         "type": "http.response.start",

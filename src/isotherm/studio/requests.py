@@ -14,6 +14,7 @@ from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountJob
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import AUTO, JobOptions
+from isotherm.runs.file import to_json
 from isotherm.version import __version__
 
 JOBS: Mapping[str, type[ExplainJob] | type[CountJob]] = {"explain": ExplainJob, "count": CountJob}
@@ -125,7 +126,7 @@ def key_of(options: JobOptions, pictures: Sequence[str]) -> str:
         pictures: a hash of each picture's bytes, or an id that stands for them.
     """
     facts = [__version__, " ".join(options.words), options.to_json(), list(pictures)]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(to_json(facts), sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def file_names(names: Sequence[str]) -> list[str]:

@@ -149,7 +149,7 @@ def parse_qwen(
             or len(values) != (4 if key == "bbox_2d" else 2)
             or not all(isinstance(v, float) for v in values)
         ):
-            raise AnnotationError(text, position, f"{key} = {json.dumps(values)[:40]}", _QWEN)
+            raise AnnotationError(text, position, f"{key} = {json.dumps(values, allow_nan=False)[:40]}", _QWEN)
         rows.append([Number(v, position) for v in values])
         labels.append(label)
     if keys == {"bbox_2d"}:

@@ -18,6 +18,7 @@ import torch
 from isotherm.atomic import atomic_write
 from isotherm.errors import MissingExtraError, OptionError
 from isotherm.progress import Progress, Say, silent
+from isotherm.runs.file import to_json
 from isotherm.train.sweep import (
     TRIAL,
     Range,
@@ -289,4 +290,4 @@ def _noted(dpath: Path, values: Values) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / TRIAL).is_file():
         with atomic_write(folder / TRIAL) as file:
-            file.write(json.dumps(values).encode())
+            file.write(json.dumps(to_json(values), allow_nan=False).encode())

@@ -79,7 +79,7 @@ class RunFolder:
                     f"{self.dpath} holds other files ({', '.join(others[:3])}) and no run; give an empty folder, or one that does not exist"
                 )
             with atomic_write(there) as file:
-                file.write(json.dumps(content, indent=1).encode())
+                file.write(json.dumps(content, indent=1, allow_nan=False).encode())
 
     @contextmanager
     def started(

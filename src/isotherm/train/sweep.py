@@ -21,6 +21,7 @@ import numpy as np
 from isotherm.atomic import atomic_write
 from isotherm.errors import InputError, OptionError
 from isotherm.ops.names import known_word
+from isotherm.runs.file import to_json
 from isotherm.train.keypoint_recipe import set_at
 from isotherm.train.recipe import from_plain, read_recipe
 from isotherm.train.recipe_module import Better, RecipeModule, better_of, chosen_metric
@@ -273,7 +274,7 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
         OptionError: it holds another.
         InputError: it cannot be made.
     """
-    content = json.loads(json.dumps({"sweep": config, "recipe": recipe}))
+    content = json.loads(json.dumps(to_json({"sweep": config, "recipe": recipe})))
     # how much runs at the same time changes no trial
     content["sweep"] = {key: value for key, value in content["sweep"].items() if key not in ("at_once", "cpus", "gpus")}
     there = dpath / "sweep.json"
@@ -294,7 +295,7 @@ def keep_sweep(dpath: Path, config: Mapping[str, Any], recipe: Mapping[str, Any]
             )
         return
     with atomic_write(there) as file:
-        file.write(json.dumps(content, indent=1).encode())
+        file.write(json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def _choice(choice: Any, where: str) -> Any:

@@ -107,4 +107,4 @@ def _remember(where: str, sha256: str) -> None:
     files[where] = {"sha256": sha256, "allowed_at": datetime.now(UTC).isoformat(timespec="seconds")}
     fpath.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(fpath) as file:
-        file.write(json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n")
+        file.write(json.dumps({"format": FORMAT, "files": files}, indent=2, allow_nan=False).encode() + b"\n")

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 
+from isotherm.runs.file import to_json
 from isotherm.studio.api.ids import Id
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.store.query import RunFacts
@@ -62,7 +63,7 @@ async def _stream(room: Workroom, facts: RunFacts, number: int) -> AsyncIterator
         if pair is None:
             yield ": still here\n\n"
         else:
-            yield f"id: {pair[0]}\nevent: {pair[1]['event']}\ndata: {json.dumps(pair[1])}\n\n"
+            yield f"id: {pair[0]}\nevent: {pair[1]['event']}\ndata: {json.dumps(to_json(pair[1]), allow_nan=False)}\n\n"
 
 
 async def _changes(room: Workroom, facts: RunFacts, number: int) -> AsyncGenerator[tuple[int, Event] | None]:

@@ -14,6 +14,7 @@ from fastapi import Path as PathParameter
 
 from isotherm.atomic import atomic_write
 from isotherm.jobs.options import JobOptions
+from isotherm.runs.file import to_json
 from isotherm.studio.api.examples import LAYER, answered
 from isotherm.studio.api.refusals import refusals
 from isotherm.studio.desk.desk import Desk
@@ -62,7 +63,7 @@ def routes(studio: Studio) -> APIRouter:
 def _kept(fpath: Path, tree: list[dict[str, Any]]) -> list[dict[str, Any]]:
     fpath.parent.mkdir(exist_ok=True)
     with atomic_write(fpath) as file:
-        file.write(json.dumps(tree).encode())
+        file.write(json.dumps(to_json(tree), allow_nan=False).encode())
     return tree
 
 

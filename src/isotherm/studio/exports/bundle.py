@@ -6,10 +6,10 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from isotherm.runs.file import to_json
 from isotherm.studio.exports.again import command_of, script_of
 from isotherm.studio.exports.table import statistics_csv
 from isotherm.studio.store.query import RunFacts
@@ -54,9 +54,10 @@ def bundle(run: RunFacts, folder: Path, pictures: Mapping[str, Path]) -> Iterato
         "command.txt": command_of(run),
         "again.py": script_of(run, __version__),
         "remarks.json": json.dumps(
-            {name: value for name, value in asdict(run).items() if name in ("title", "note", "tags", "star", "marks")},
+            to_json({name: getattr(run, name) for name in ("title", "note", "tags", "star", "marks")}),
             indent=1,
             ensure_ascii=False,
+            allow_nan=False,
         ),
     }
     files = {f"run/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}

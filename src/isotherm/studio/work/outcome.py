@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.atomic import atomic_write
-from isotherm.runs.file import RUN_FILE, now
+from isotherm.runs.file import RUN_FILE, now, to_json
 from isotherm.runs.read import read_items
 from isotherm.runs.record import ITEMS_FILE
 from isotherm.studio.store.query import Status
@@ -85,27 +85,31 @@ def left_in_order(folder: Path, why: str) -> int:
             for entry in view["maps"]:
                 if entry["checking"]:
                     entry |= {"checking": False, "verdict": "not checked", "trust": f"trust: not checked ({why})"}
-            _write(folder / FOLDER / f"{one['index']:05d}.json", json.dumps(view, ensure_ascii=False))
+            _write(folder / FOLDER / f"{one['index']:05d}.json", _text(view))
             line = {**one, "checking": False, "verdicts": [entry["verdict"] for entry in view["maps"]]}
             with (folder / FOLDER / INDEX).open("ab") as file:
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                file.write(_text(line).encode() + b"\n")
         if one["name"] not in known:
             facts = {key: view.get(key, []) for key in ("maps", "findings", "chosen", "warnings", "notes")}
             files = [name for entry in view["maps"] for name in entry["files"]]
             items.append(
                 {"name": one["name"], "status": "done", **facts, "files": files, "unchecked": why, "time": now()}
             )
-    _write(folder / ITEMS_FILE, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items))
+    _write(folder / ITEMS_FILE, "".join(_text(item) + "\n" for item in items))
     failed = [{"name": item["name"], "reason": item["reason"]} for item in items if item["status"] == "failed"]
     record = json.loads((folder / RUN_FILE).read_bytes())
     if record["status"] == "running":
         ended = {"status": "interrupted", "ended": now()}
         record["starts"][-1] |= ended
         record |= {**ended, "summary": {"done": len(items) - len(failed), "failed": failed}}
-        _write(folder / RUN_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        _write(folder / RUN_FILE, _text(record, indent=2) + "\n")
     return len(pictures)
 
 
 def _write(fpath: Path, text: str) -> None:
     with atomic_write(fpath, durable=False) as file:  # a folder is synced as a whole when it is kept
         file.write(text.encode(errors="backslashreplace"))
+
+
+def _text(facts: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(to_json(facts), indent=indent, ensure_ascii=False, allow_nan=False)
