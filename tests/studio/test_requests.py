@@ -37,6 +37,19 @@ def test_what_names_a_file_of_this_machine_is_refused_before_anything_is_read(jo
         options_of(job, {"model": "tiny-vlm", **more}, ["a.jpg"], models=["tiny-vlm"])
 
 
+def test_what_is_to_be_looked_for_is_shown_by_boxes_and_never_by_a_file_of_this_machine(tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png(4712))
+    told = set()
+    for fpath in (secret, tmp_path / "none.png"):
+        with pytest.raises(OptionError) as refused:
+            options_of("explain", {"model": "scenes", "like": str(fpath)}, ["a.jpg"], models=["scenes"])
+        told.add(str(refused.value).replace(str(fpath), "FILE"))
+    assert len(told) == 1  # nor is it said whether there is such a file
+    options = options_of("explain", {"model": "scenes", "like": "gear=1,2,30,40"}, ["a.jpg"], models=["scenes"])
+    assert options.like == "gear=1,2,30,40"
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.TXT", "a.lst", ".txt", "a.png.txt", "../a.txt"])
 def test_no_name_is_that_of_a_list(name):
     assert not file_names([name])[0].lower().endswith((".txt", ".lst"))

@@ -12,6 +12,7 @@ from typing import Any
 from isotherm.data.sources import LIST_SUFFIXES
 from isotherm.errors import OptionError
 from isotherm.jobs.count.options import CountJob
+from isotherm.jobs.explain.like import parse_like
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.options import AUTO, JobOptions
 from isotherm.runs.file import to_json
@@ -82,6 +83,8 @@ def options_of(
         raise OptionError(f"there is no model {model!r} here; there are {', '.join(models)}")
     if data.get("device", AUTO) not in devices:
         raise OptionError(f"there is no device {data['device']!r} here; there are {', '.join(devices)}")
+    if isinstance(like := data.get("like"), str):
+        parse_like(like)  # boxes alone: on the command line it may be a file of this machine
     return JOBS[job].from_json({**data, "sources": list(names)})
 
 
