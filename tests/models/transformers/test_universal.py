@@ -6,14 +6,14 @@ import pytest
 import torch
 import transformers as hf
 
-from isotherm.api import explain, open_model
+from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.capture import record
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
 from isotherm.errors import AdapterError, UnfitTargetError
 from isotherm.models.transformers.view import wrap
 from isotherm.relevance.modules import resolve
-from rigs.transformers_models import picture
+from rigs.transformers_models import VIT, picture
 from rigs.transformers_segmenters import UNIVERSAL, make_segmenter, segmenter_processor, segmenter_view
 from rigs.transformers_views import hit
 
@@ -116,6 +116,20 @@ def test_of_one_class_half_of_the_pixels_need_not_be_it():
     share = torch.stack([one.segmentation_scores for one in made])
     assert torch.equal(logits > 0, share > 0.5)
     assert 0 < int((logits > 0).sum()) < logits.numel()
+
+
+def test_a_processor_that_puts_parts_together_again_is_refused():
+    config = hf.EomtConfig(**VIT, num_blocks=1, num_queries=7, num_labels=4, num_upscale_blocks=2)
+    with pytest.raises(AdapterError, match="EomtImageProcessor cuts pictures into parts or pads them"):
+        wrap(hf.EomtForUniversalSegmentation(config), processor=hf.EomtImageProcessor())
+
+
+def test_pictures_of_different_sizes_go_through_together():
+    view = segmenter_view("mask2former")
+    alone = [explain(view, p, trust="off")[0] for p in (picture(90, 150), picture(90, 120, 1))]
+    both = list(explain_many(view, [picture(90, 150), picture(90, 120, 1)], trust="off"))
+    assert [len(maps) for maps in both] == [1, 1]
+    assert [maps[0].label for maps in both] == [one.label for one in alone]
 
 
 def test_a_segment_has_no_sides_to_explain():
