@@ -384,13 +384,8 @@ def as_mask(mask: Any) -> Bool[np.ndarray, "h w"]:
 
 def resolve_methods(method: str | Method | Sequence[str | Method] | None, view: View) -> list[Method]:
     """Methods by name or as they are; the view's default for None."""
-    several: Sequence[str | Method]
-    if method is None:
-        several = [view.default_method]
-    elif isinstance(method, str) or not isinstance(method, Sequence):
-        several = [method]
-    else:
-        several = method
+    method = view.default_method if method is None else method
+    several = [method] if isinstance(method, str) or not isinstance(method, Sequence) else method
     return [_method(m) if isinstance(m, str) else checked_method(m) for m in several]
 
 
