@@ -5,7 +5,7 @@ whether it has left the picture, a quarter by the pictures alone), for so many e
 other clips. What can be reached is counted from how the clips are made (isotherm.data.egocentric.bounds). A run that was
 killed goes on; what is finished is kept in ``bench/.work/gaze``.
 
-``--quick`` is a subset of it that takes a core about ten seconds, and that a test holds to the same aims: two models, one seed,
+``--quick`` is a subset of it that takes a core about fifteen seconds, and that a test holds to the same aims: two models, one seed,
 and clips of the part that only gaze decides.
 """
 
@@ -163,24 +163,24 @@ def subset(work: Path) -> Ablation:
     """What a test trains: two rows, one seed, and clips of three objects and six frames that gaze alone decides.
 
     A cell of the clips' table is a patch, as in the whole, of a quarter of the pixels. The published deviation of the first
-    weights, 0.02, is meant for wide models: with it this narrow one learns nothing in its first two hundred steps.
+    weights, 0.02, is meant for wide models: with it this narrow one learns nothing in its first two hundred steps. Of three
+    objects more can be guessed without gaze (26.7 % against 16.7), so more may be left of it with other gaze than in the whole.
     """
     model = tiny_model(side=16, patch=4, frames=6, layers=1)
     model["settings"] |= {"initializer_range": 0.5, "mlp_ratio": 2.0}
     return Ablation(
         work=work,
-        rows={BARE: ("none", 2.2), REAL: ("real", 2.2)},
+        rows={BARE: ("none", 3.6), REAL: ("real", 3.6)},
         seeds=(0,),
         training=2000,
         validation=50,
         held_out=400,
         clips={"gaze": 1.0, "out_of_frame": 0.0, "video": 0.0, "objects": 3, "frames": 6, "side": 16},
-        least=0.75,
-        most=0.25,
+        most=0.2,
         changes={
             "model": model,
             "training": tiny_training(
-                epochs=2.2, batch=25, rate=7e-3, schedule={"warm_up": 30}, keep_every=10_000, log_every=100
+                epochs=3.6, batch=25, rate=7e-3, schedule={"warm_up": 30}, keep_every=10_000, log_every=100
             ),
         },
     )
