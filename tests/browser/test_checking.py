@@ -178,7 +178,7 @@ def test_who_draws_a_mark_goes_on_while_the_verdict_comes(page_of, studio, seeds
         client.post(f"/api/runs/{run}/cancel")
         verdict(desk).get_by_text("not checked").wait_for(timeout=RUN_MS)
         desk.page.locator("#work li").wait_for(state="detached", timeout=RUN_MS)
-        desk.page.wait_for_load_state("networkidle")
+        desk.watched.rest()
         desk.page.mouse.move(at["x"] + 160, at["y"] + 140, steps=3)
         desk.page.mouse.up()
         desk.page.locator("#said").get_by_text("The mark is kept.").wait_for()

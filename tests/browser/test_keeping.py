@@ -39,7 +39,7 @@ def test_remarks_are_there_after_a_reload(desk, studio, run):
     keep.get_by_role("textbox", name="Note").fill("Look at the corner.")
     keep.get_by_role("textbox", name="Note").blur()
     keep.get_by_text("for the paper").first.wait_for()
-    desk.page.wait_for_load_state("networkidle")
+    desk.watched.rest()
     desk.page.reload()
     desk.shown("scene-3")
     assert keep.get_by_role("textbox", name="Note").input_value() == "Look at the corner."
@@ -66,7 +66,7 @@ def test_marks_of_every_kind(desk, studio, run):
     desk.page.get_by_label("Text to place").fill("here")
     desk.page.mouse.click(box["x"] + 60, box["y"] + 140)
     expect(desk.page.locator(".pad text.words", has_text="here")).to_be_visible()
-    desk.page.wait_for_load_state("networkidle")
+    desk.watched.rest()
     desk.watched.picture("marks")
     with studio.client() as client:
         marks = client.get(f"/api/runs/{run}").json()["marks"]

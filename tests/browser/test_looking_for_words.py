@@ -57,7 +57,7 @@ def test_typed_words_are_found_and_explained(browser, studio):
     first = desk.look()
     maps.filter(has_text=WORDS[1] if labels[0] == WORDS[0] else WORDS[0]).first.get_by_role("button").first.click()
     expect(desk.page.locator("#shown h2")).to_contain_text("scene-1")
-    desk.page.wait_for_load_state("networkidle")
+    desk.watched.rest()
     assert np.abs(desk.look() - first).max() > 20
     desk.page.get_by_role("group", name="Seen in the picture shown").get_by_role(
         "button", name=WORDS[0]

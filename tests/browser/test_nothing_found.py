@@ -39,7 +39,7 @@ def opened(desk, run: str) -> None:
     """Go to the run in which nothing was found."""
     desk.page.evaluate("(run) => { location.hash = `run=${run}`; }", run)
     desk.page.get_by_text(NOTHING, exact=True).wait_for()
-    desk.page.wait_for_load_state("networkidle")
+    desk.watched.rest()
 
 
 def test_the_picture_is_bare_after_one_with_a_map(desk, runs):

@@ -68,7 +68,7 @@ def test_a_run_and_everything_kept_of_it_are_there_after_a_restart(browser, tmp_
         keep.get_by_role("textbox", name="Note").blur()
         keep.get_by_text("for the paper").first.wait_for()
         draw(desk)  # also where the verdict comes meanwhile
-        desk.page.wait_for_load_state("networkidle")
+        desk.watched.rest()
         desk.page.locator("#work li").wait_for(state="detached", timeout=RUN_MS)
         verdict = desk.page.locator(".judged summary").inner_text()
         assert "being checked" not in verdict

@@ -39,7 +39,7 @@ def test_no_violation_of_wcag_with_everything_unfolded(page_of, run, width, them
         desk.unfold(title)
     desk.choose("Model", "detector")
     desk.more()
-    desk.page.wait_for_load_state("networkidle")
+    desk.watched.rest()
     assert desk.watched.faults() == []
     desk.watched.picture("unfolded", full=True)
     wide = desk.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,10 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 HEIGHTS = {375: 812, 1440: 1000, 1920: 1080}
+REST_S = 120
+"""How long a page may take to come to rest on a machine that has much else to do."""
+DRAWN = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(
+    [...document.images].every((one) => one.complete || one.loading === "lazy")))))"""
 HERE = ("127.0.0.1", "localhost", "::1", None)
 
 
@@ -62,6 +67,7 @@ class Watched:
         self.expected: list[str] = []
         """Parts of problems that a test brings about on purpose."""
         self.requests: list[Any] = []
+        self._unanswered: set[Any] = set()
         self.page = self.watch(self.context.new_page())
         self.context.on("page", self.watch)
         self.page.set_default_timeout(30_000)
@@ -71,6 +77,8 @@ class Watched:
         page.on("console", lambda line: self._note(line.type == "error", f"console: {line.text}"))
         page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
         page.on("request", self._requested)
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, lambda request: self._unanswered.discard(request))
         page.on("response", lambda answer: self._note(answer.status >= 500, f"{answer.status}: {answer.url}"))
         return page
 
@@ -78,8 +86,22 @@ class Watched:
         """Go to a page of the studio."""
         self.page.goto(self.url + path)
 
+    def rest(self) -> None:
+        """Wait until all that the page asked for is there, and its pictures can be drawn.
+
+        Playwright's "networkidle" waits for half a second without a request, and for each document only once.
+        """
+        until = time.monotonic() + REST_S
+        # each question lets Playwright tell of the requests before it
+        while not self.page.evaluate(DRAWN) or self._unanswered:
+            assert time.monotonic() < until, [one.url for one in self._unanswered]
+
     def _requested(self, request: Any) -> None:
         self.requests.append(request)
+        if request.is_navigation_request():
+            self._unanswered.clear()  # what the page before asked for is answered to nobody
+        if request.resource_type != "eventsource":  # which stays open as long as a run goes on
+            self._unanswered.add(request)
         self._note(urlsplit(request.url).hostname not in HERE, f"asks elsewhere: {request.url}")
 
     def _note(self, wrong: bool, text: str) -> None:

@@ -84,7 +84,7 @@ class StudioPage:
         heading = self.page.locator("#shown h2")
         (heading.filter(has_text=title) if title else heading).first.wait_for(timeout=RUN_MS)
         self.stage.wait_for(timeout=RUN_MS)
-        self.page.wait_for_load_state("networkidle")
+        self.watched.rest()
 
     @property
     def stage(self) -> Any:
