@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -196,3 +198,10 @@ def test_a_command_that_there_is_not(word, advice, capsys):
 
     assert main([word, "photo.jpg"]) == 2
     assert capsys.readouterr().err.startswith(f"isotherm: there is no command {word!r}; {advice}")
+
+
+def test_a_name_with_a_slip_does_not_wait_for_torch(place):
+    code = "import sys; from isotherm.cli import main; print(main(['explain', 'godo.jpg']), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+    assert done.stderr.startswith("isotherm: there is no file or folder 'godo.jpg'; did you mean good.jpg")

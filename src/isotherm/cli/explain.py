@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.exit_code import exit_code
 from isotherm.cli.options import Explain
-from isotherm.jobs.explain.run import run as run_job
+from isotherm.data.sources import refuse_missing
 
 
 def run(options: Explain, arguments: Sequence[str]) -> int:
+    refuse_missing(options.sources)
+    from isotherm.jobs.explain.run import run as run_job  # with torch, for which a slip in a name should not wait
+
     with ConsoleReporter(options) as reporter:
         summary = run_job(options, reporter, command=["isotherm", *arguments])
     print("\n".join([*reporter.alarms, str(summary)]))

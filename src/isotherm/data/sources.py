@@ -158,6 +158,21 @@ def expand(
     return Sources(total, not any(part.has_frames for part in parts), parts)
 
 
+def refuse_missing(args: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse the name of a file or folder that there is not, before anything is loaded that could look at it.
+
+    Args:
+        args: as of :func:`expand`, which looks further: into patterns, lists and folders.
+
+    Raises:
+        InputError: as :func:`expand` does.
+    """
+    for source in (os.fspath(arg) for arg in args):
+        plain = source.strip() and not (_SCHEME.match(source) or source.isdigit() or glob.has_magic(source))
+        if plain and not os.path.lexists(source):
+            _pattern(source, FrameChoice())
+
+
 def _free_name(item: Item, taken: set[str]) -> str:
     """The item's name if no other one has it: results are written by name, and one must not replace another's."""
     _, sign, frame = item.name.rpartition("#") if item.kind == "frame" else ("", "", "")
