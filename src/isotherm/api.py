@@ -19,6 +19,7 @@ from isotherm.feeding import Channels, is_batch
 from isotherm.models.choose import OpenModel, open_as, open_view, open_with
 from isotherm.models.own.family import FAMILY as OWN
 from isotherm.progress import Say
+from isotherm.relevance.alone import alone
 from isotherm.relevance.method import Method
 from isotherm.vlm.fills import Fill
 from isotherm.vlm.view import LanguageView
@@ -149,20 +150,21 @@ def explain(
         max_findings=max_findings,
         progress=progress,
     )
-    apart = _apart(image) if isinstance(target, list) else []
-    if isinstance(target, list) and len(apart) > 1:
-        explaining, left = ExplainOptions.split({**of_explaining, **options, "target": None})
-        where_taken = {"seed": explaining.seed, "example": apart[0] if is_batch(image) else None}
-        opened = open_with(model, left, where_taken=where_taken, also=FRONT)
-        if not isinstance(
-            opened.view, ClipView | LanguageView
-        ):  # to which these pictures are one clip, or one question
-            return list(_each(opened, apart, target, explaining, name))
-        model = opened.view
-        options = {}
-    batch = min(len(image), 8) if is_batch(image) else 1
-    made = list(explain_many(model, [image], batch=max(1, batch), titles=[name], **of_explaining, **options))
-    return made[0] if len(made) == 1 else made
+    with alone(model):
+        apart = _apart(image) if isinstance(target, list) else []
+        if isinstance(target, list) and len(apart) > 1:
+            explaining, left = ExplainOptions.split({**of_explaining, **options, "target": None})
+            where_taken = {"seed": explaining.seed, "example": apart[0] if is_batch(image) else None}
+            opened = open_with(model, left, where_taken=where_taken, also=FRONT)
+            if not isinstance(
+                opened.view, ClipView | LanguageView
+            ):  # to which these pictures are one clip, or one question
+                return list(_each(opened, apart, target, explaining, name))
+            model = opened.view
+            options = {}
+        batch = min(len(image), 8) if is_batch(image) else 1
+        made = list(explain_many(model, [image], batch=max(1, batch), titles=[name], **of_explaining, **options))
+        return made[0] if len(made) == 1 else made
 
 
 def _apart(image: Any) -> list[Any]:

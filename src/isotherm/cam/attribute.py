@@ -28,6 +28,7 @@ from isotherm.cam.trace import Fuse, LayerMap, Targets, Trace, fuse
 from isotherm.cam.view import Classification, Detections, Inputs, Prediction, RawOutput, View
 from isotherm.errors import MethodError, TargetError
 from isotherm.frame import Frame
+from isotherm.relevance.alone import alone
 from isotherm.relevance.method import LayerMethod, Method, check_explains, needs_of
 from isotherm.relevance.modules import LayerRef, resolve
 from isotherm.relevance.score import Score
@@ -123,7 +124,7 @@ def attribute(
         raise MethodError("no method was given; pass at least one, such as hirescam")
     check_methods(inputs, methods)
     inputs, refs = _usual(inputs), target_layers(view, layers)
-    with examined(view, inputs):
+    with alone(view.model), examined(view, inputs):
         kept = observe(view, inputs, needs_of(methods), refs)
         prediction = read_prediction(view, kept.recording.raw, inputs)
         check_answer(view, inputs, kept.recording.raw, prediction)

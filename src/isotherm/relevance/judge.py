@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from isotherm.metrics.cascade import Cascade, cascade
 from isotherm.metrics.trust import Trust
 from isotherm.ops.names import known_word
+from isotherm.relevance.alone import alone
 
 Level = Literal["fast", "full"]
 Pause = Callable[[], None]
@@ -96,6 +97,13 @@ def judge(cases: Sequence[Case], level: Level, *, seed: int = 0) -> tuple[Trust,
         seed: of everything random.
     """
     known_word(level, get_args(Level), "level")
+    if not cases:
+        return ()
+    with alone(cases[0].model):
+        return _judged(cases, level, seed)
+
+
+def _judged(cases: Sequence[Case], level: Level, seed: int) -> tuple[Trust, ...]:
     verdicts = [case.removal(level, seed) for case in cases]
     # one set of random weights serves all maps that can stand in one tensor
     groups: dict[Hashable, list[int]] = {}
