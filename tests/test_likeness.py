@@ -10,6 +10,8 @@ from PIL import Image
 from isotherm.api import explain, open_model
 from isotherm.cli.main import main
 from isotherm.errors import OptionError, TargetError
+from isotherm.jobs.explain import shown
+from isotherm.likeness import likeness
 from isotherm.runs.read import read_items
 from rigs.transformers_models import picture
 from rigs.transformers_views import hit, view_of
@@ -69,8 +71,13 @@ def test_the_command_line_takes_a_picture_or_boxes(tmp_path, monkeypatch, capsys
         "--device",
         "cpu",
     ]
-    assert main([*command, "--trust", "off", "--like", "other.png", "--out", "out"]) == 0
-    assert [one["label"] for item in read_items("out") for one in item["maps"]] == ["likeness to other.png"]
+    made = []
+    monkeypatch.setattr(shown, "likeness", lambda *given: made.append(likeness(*given)) or made[-1])
+    Image.fromarray(picture(90, 150, 4)).save("further.png")
+    assert main(["explain", "further.png", *command[1:], "--trust", "off", "--like", "other.png", "--out", "out"]) == 0
+    labels = [one["label"] for item in read_items("out") for one in item["maps"]]
+    assert labels == ["likeness to other.png"] * 2
+    assert len(made) == 1
     assert main([*command, "--like", "other.png", "--class", "3", "--out", "no"]) == 2
     assert "leave --class, --top" in capsys.readouterr().err
     assert main([*command, "--like", "missing.png", "--out", "no"]) == 2

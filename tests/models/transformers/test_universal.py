@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 import transformers as hf
+from PIL import Image
 
 from isotherm.api import explain, explain_many, open_model
 from isotherm.cam.capture import record
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Pins, View
+from isotherm.cli.main import main
 from isotherm.errors import AdapterError, UnfitTargetError
 from isotherm.models.transformers.view import wrap
 from isotherm.relevance.modules import resolve
+from isotherm.runs.read import read_items
 from rigs.transformers_models import VIT, picture
 from rigs.transformers_segmenters import UNIVERSAL, make_segmenter, segmenter_processor, segmenter_view
 from rigs.transformers_views import hit
@@ -156,3 +159,19 @@ def test_oneformer_is_told_its_task(tmp_path):
         torch.testing.assert_close(
             again.run(inputs).class_queries_logits, view.run(inputs).class_queries_logits, rtol=1e-4, atol=1e-3
         )
+
+
+def test_the_command_line_asks_for_a_class_or_a_segment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_segmenter("mask2former").save_pretrained("saved")
+    segmenter_processor("mask2former").save_pretrained("saved")
+    Image.fromarray(PICTURES[0]).save("photo.png")
+    command = ["explain", "photo.png", "--model", "saved", "--trust", "off", "--device", "cpu"]
+    assert main([*command, "--out", "pixels"]) == 0
+    assert main([*command, "--box", "0", "--target", "class,mask", "--out", "segment"]) == 0
+    pixels, segment = (
+        [one["label"] for item in read_items(out) for one in item["maps"]] for out in ("pixels", "segment")
+    )
+    assert len(pixels) == 1
+    assert pixels[0] in {f"LABEL_{i}" for i in range(4)}
+    assert [label.split()[-1] == "mask" for label in segment] == [False, True]

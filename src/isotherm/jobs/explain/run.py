@@ -47,7 +47,7 @@ from isotherm.jobs.explain.outputs import (
     write_maps,
     write_panel,
 )
-from isotherm.jobs.explain.shown import shown_model
+from isotherm.jobs.explain.shown import made_alike
 from isotherm.jobs.open_model import opened_model
 from isotherm.jobs.reporter import Reporter
 from isotherm.models.choose import OpenModel
@@ -103,8 +103,8 @@ def run(
     if (idle := idle_options(options, sources)) is not None:
         reporter.message(idle)
     opened, items = opened_model(options, opened), iter(sources)
-    if options.like is not None and explaining.like is None:
-        opened, items = shown_model(options.like, opened, items, read)
+    if options.like is not None:
+        explaining, opened, items = made_alike(options.like, explaining, opened, items, read)
     methods = methods_for(explaining, opened)
     columns = methods
     if options.fuse == "none" and not isinstance(opened.view, LanguageView):

@@ -1,4 +1,6 @@
-"""A job's ``--like``: the opened model, looking for what boxes on the first picture show."""
+"""A job's ``--like``: the opened model, looking for what boxes on the first picture show, or the likeness to a
+picture.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,34 @@ from isotherm.cam.view import ShownView
 from isotherm.data.pictures import read_picture
 from isotherm.data.sources import Item, ReadPicture
 from isotherm.errors import InputError, OptionError
+from isotherm.explaining import ExplainOptions
 from isotherm.jobs.explain.like import check_within, parse_like
+from isotherm.likeness import likeness
 from isotherm.models.choose import OpenModel
+from isotherm.vlm.view import LanguageView
+
+
+def made_alike(
+    like: str, explaining: ExplainOptions, opened: OpenModel, items: Iterator[Item], read: ReadPicture = read_picture
+) -> tuple[ExplainOptions, OpenModel, Iterator[Item]]:
+    """What to explain, the model and all items, as ``--like`` has them.
+
+    The embedding of a picture to be like is made once, for all items.
+
+    Args:
+        like: as ``--like`` takes it.
+        explaining: what to explain, with ``like`` where that is a picture.
+        opened, items, read: as of :func:`shown_model`.
+
+    Raises:
+        OptionError, InputError: as of :func:`shown_model`; a model that answers questions.
+        TargetError: a model without an embedding.
+    """
+    if explaining.like is None:
+        return explaining, *shown_model(like, opened, items, read)
+    if isinstance(opened.view, LanguageView):
+        raise OptionError(f"--like: {opened.view.name} answers questions; ask it with --prompt, and leave --like out")
+    return replace(explaining, like=None, target=likeness(opened.view, explaining.like)), opened, items
 
 
 def shown_model(
