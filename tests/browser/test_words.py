@@ -68,6 +68,7 @@ def test_each_word_is_explained_once_where_it_first_appears(desk, studio, runs, 
     page.get_by_role("button", name="Layers", exact=True).click()
     page.get_by_role("dialog", name="Layers of detector").get_by_role("tree").wait_for()
     look("layers")
+    assert "Conv2d" in words.shown  # a kind of layer, in the tree
     page.keyboard.press("Escape")
     page.get_by_role("button", name=re.compile("^Compare all")).click()
     compared = page.get_by_role("dialog", name=re.compile("^Compare"))

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 
-import { GLOSSARY, meaningIn, technicalWords } from "../../src/isotherm/studio/page/glossary.js";
+import { GLOSSARY, isExplained, meaningIn, technicalWords } from "../../src/isotherm/studio/page/glossary.js";
 import { ANSWER_PARTS, PARTS } from "../../src/isotherm/studio/page/options.js";
 import { VERDICTS } from "../../src/isotherm/studio/page/names.js";
 
@@ -61,4 +61,9 @@ test("technical words are found whole, in any form, the longest first", () => {
   assert.deepEqual(words("A curve that rises may rise by RISE, or by D-RISE."), ["RISE", "D-RISE"]);
   assert.deepEqual(words("bitmaps, map-list, remodel"), []);
   assert.deepEqual(technicalWords("its cells").map(({ start, end }) => [start, end]), [[4, 9]]);
+});
+
+test("common kinds of layers are explained by their names, and no others", () => {
+  for (const kind of ["Conv2d", "BatchNorm2d", "ReLU6", "SiLU", "Linear", "MaxPool2d", "AdaptiveAvgPool2d", "LayerNorm", "Attention", "Sequential"]) assert.ok(isExplained(kind), kind);
+  for (const kind of ["SceneNet", "C3k2", "Conv2dOfMine", "EfficientNet model"]) assert.ok(!isExplained(kind), kind);
 });

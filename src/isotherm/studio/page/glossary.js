@@ -28,10 +28,20 @@ export const GLOSSARY = {
   "several layers": [[], "How the maps of several layers become one: their average, or the largest value at each place. A map each: they stand side by side, to be compared."],
   confidence: [[], "How sure a detector is of a finding, from 0 to 1; findings below it are left out."],
   smoothing: [[], "Fewer stray specks at the price of sharpness."],
-  "residual block": [[], "A piece of a network that adds something to what came in, instead of replacing it."],
+  "residual block": [["ResidualBlock", "InvertedResidual"], "A piece of a network that adds something to what came in, instead of replacing it."],
   stride: [[], "How many points of the picture lie between one cell and the next."],
-  "average pooling": [["pooling"], "The average of all cells of a channel, so that one number is left."],
+  "average pooling": [["pooling", "AvgPool2d", "AdaptiveAvgPool2d", "SelectAdaptivePool2d"], "The average of all cells of a channel, so that one number is left."],
   linear: [[], "Of a step of a network: each number that comes out is a sum of those that go in, each times a learned number."],
+  Conv2d: [["Conv", "Conv2dSame", "DWConv"], "A step that looks for small learned patterns at each place; it has a channel for each of them."],
+  Upsample: [["ConvTranspose2d"], "A step that makes more cells of what comes in, each of which stands for fewer pixels."],
+  BatchNorm2d: [["BatchNormAct2d", "GroupNorm", "LayerNorm"], "A step that brings the numbers of a layer to one size, so that none is far too large."],
+  ReLU: [["ReLU6", "SiLU", "GELU"], "A step that leaves numbers above 0 as they are, and makes nothing, or little, of those below."],
+  MaxPool2d: [[], "A step that keeps the largest of a few values beside each other, so that fewer cells are left."],
+  Sequential: [["ModuleList"], "Several steps of a network, one after the other."],
+  Identity: [["Dropout"], "A step that changes nothing once a network is trained."],
+  Flatten: [[], "A step that puts all values in one row."],
+  Concat: [[], "A step that puts the channels of several layers together."],
+  Embedding: [[], "A learned row of numbers for each word."],
   logit: [["logits"], "A score as the network says it, before it is turned into a share of 1."],
   bias: [["biases"], "A learned number that is added whatever the picture shows."],
   prompt: [[], "The question that is put to a model."],
@@ -117,7 +127,7 @@ export const GLOSSARY = {
   Rollout: [[], "Which places each place looks at, followed through all layers."],
   LeGrad: [[], "How much the score of each layer rises with what its places look at."],
   "LeGrad (final score)": [[], "The same with the model's own score for all layers."],
-  attention: [[], "Which places of the picture the words of the answer look at."],
+  attention: [["MultiheadAttention"], "How much each place, or word, takes from each other one. As a map: which places of the picture the words of the answer look at."],
   attention_gradient: [[], "Which places the words look at, where that speaks for the answer."],
   chefer: [[], "What speaks for the answer in what words and places look at, followed through all layers; named after its author."],
   gradient_activation: [[], "At each place: what went on there, less the average, times how much it would change the score."],
@@ -152,4 +162,9 @@ export function technicalWords(text) {
     const { form, word } = /** @type {{form: string, word: string}} */ (FORMS.get(found.toLowerCase()));
     return isForm(form, found) ? [{ word, start: index, end: index + found.length }] : [];
   });
+}
+
+/** Whether a text as a whole is a technical word. @param {string} text */
+export function isExplained(text) {
+  return technicalWords(text).some(({ start, end }) => start === 0 && end === text.length);
 }

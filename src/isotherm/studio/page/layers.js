@@ -1,6 +1,7 @@
 /* The layers of a model as a tree, in a dialog: their shapes, which one is taken without a choice, and why. */
 import { get } from "./api.js";
 import { dialog, el } from "./dom.js";
+import { isExplained } from "./glossary.js";
 import { flat, shapeText } from "./tree.js";
 
 /** @typedef {import("./tree.js").Layer} Layer */
@@ -60,7 +61,7 @@ class Tree {
         tabIndex: layer.name === this.at ? 0 : -1, "data-name": layer.name, title: layer.name, class: on ? "on" : "", css: { "--level": String(level) },
         on: { click: (event) => { this.at = layer.name; if (branch && event.target instanceof Element && event.target.closest(".twist")) this.turn(layer); else this.choose(layer); this.focus(); } },
       }, el("span", { class: "twist", "aria-hidden": "true", text: branch ? (open ? "▾" : "▸") : "" }), el("span", { class: "tickmark", "aria-hidden": "true", text: on ? "✓" : "" }),
-        el("code", { text: short }), el("span", { class: "kind", translate: false, text: layer.type }), layer.automatic ? el("i", { class: "verdict good", title: layer.why, text: "automatic" }) : null,
+        el("code", { text: short }), el("span", { class: "kind", ...(isExplained(layer.type) ? {} : { translate: false }), text: layer.type }), layer.automatic ? el("i", { class: "verdict good", title: layer.why, text: "automatic" }) : null,
         el("span", { class: "shape num", text: shapeText(layer.shape) }));
     }));
   }
