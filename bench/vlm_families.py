@@ -119,7 +119,7 @@ def main(quick: bool = False) -> None:
         kind: sum(done[n]["layout"] == kind for n in every) for kind in ("exact", "measured", "no place", "refused")
     }
     text = table(", ".join(f"{count} {kind}" for kind, count in counts.items()), columns, rows)
-    text += f"\nOf the {len(families())} that transformers lists, these are not tried yet, as no tiny model of them is made here: {', '.join(f'`{n}`' for n in missing)}.\n"
+    text += f"\nOf the {len(families())} that transformers lists, these are not in the table yet; whether they open is not known: {', '.join(f'`{n}`' for n in missing)}.\n"
     print(text)
     if not quick:
         insert(PAGE, "vlm families", text)

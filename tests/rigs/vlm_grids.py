@@ -71,10 +71,6 @@ def qwen3_5_moe():
     return _qwen3("Qwen3_5Moe", text=LINEAR | EXPERTS | {"shared_expert_intermediate_size": 32})
 
 
-def qwen4_exp():
-    return _qwen3("Qwen4Exp", text=LINEAR)
-
-
 GLM_MARKS = (
     "<|begin_of_image|>",
     "<|image|>",
@@ -94,7 +90,9 @@ def _glm(kind: str, processors: str, *, text=None, vision=None):
         image_processor=pictures, tokenizer=tokenizer, video_processor=videos, chat_template=chat
     )
     config = getattr(hf, f"{kind}Config")(
-        text_config=TEXT | {"vocab_size": len(tokenizer), "rope_parameters": MROPE} | (text or {}),
+        text_config=TEXT
+        | {"vocab_size": len(tokenizer), "rope_parameters": {**MROPE, "partial_rotary_factor": 1.0}}
+        | (text or {}),
         vision_config=VISION | {"image_size": 32} | (vision or {}),
         **ids(
             tokenizer,
@@ -123,22 +121,6 @@ def glm46v():
 
 def glm_ocr():
     return _glm("GlmOcr", "Glm46V")
-
-
-def exaone4_5():
-    tokenizer = words(*QWEN_MARKS, image_token="<|image_pad|>", video_token="<|video_pad|>")
-    pictures = hf.Qwen2VLImageProcessor(**SIDES, **COLOURS, size=PIXELS)
-    videos = hf.Qwen2VLVideoProcessor(**SIDES, **COLOURS, size=PIXELS, do_sample_frames=False)
-    processor = hf.Exaone4_5_Processor(
-        image_processor=pictures, tokenizer=tokenizer, video_processor=videos, chat_template=QWEN_CHAT
-    )
-    config = hf.Exaone4_5_Config(
-        text_config=TEXT | {"model_type": "exaone4", "vocab_size": len(tokenizer), "sliding_window": None},
-        vision_config=VISION | {"num_key_value_heads": 2, "window_size": 16, "fullatt_block_indexes": [1]},
-        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
-    )
-    return seeded(lambda: hf.Exaone4_5_ForConditionalGeneration(config)), processor
 
 
 def video_llama_3():
@@ -171,11 +153,9 @@ GRIDS = {
     "qwen3_vl_moe": qwen3_vl_moe,
     "qwen3_5": qwen3_5,
     "qwen3_5_moe": qwen3_5_moe,
-    "qwen4_exp": qwen4_exp,
     "glm4v": glm4v,
     "glm4v_moe": glm4v_moe,
     "glm46v": glm46v,
     "glm_ocr": glm_ocr,
-    "exaone4_5": exaone4_5,
     "video_llama_3": video_llama_3,
 }

@@ -21,6 +21,7 @@ OPEN = {
     "mistral3": MeasuredLayout,
     "deepseek_vl": MeasuredLayout,
     "llama4": MeasuredLayout,
+    "gemma4": MeasuredLayout,
 }
 
 

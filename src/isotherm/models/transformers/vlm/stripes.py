@@ -165,7 +165,7 @@ def _line(
 def _noise(size: Size, rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
     """Of deviation 1, of all grains that a processor might shrink a picture of this size to."""
     h, w = size
-    grains = [2**i for i in range(12) if i == 0 or 2**i <= min(h, w) / 32]
+    grains = [2**i for i in range(12) if i == 0 or 2**i <= max(h, w) / 64]
     parts = [rng.choice((-1.0, 1.0), (-(-h // grain), -(-w // grain), 3)) for grain in grains]
     total = sum(part.repeat(grain, 0).repeat(grain, 1)[:h, :w] for part, grain in zip(parts, grains, strict=True))
     return np.asarray(total) / math.sqrt(len(grains))

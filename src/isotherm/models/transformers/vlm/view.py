@@ -37,6 +37,8 @@ from isotherm.vlm.view import PromptInputs, Reading, Streams
 
 PER_TOKEN = {"attention_mask": 1, "mm_token_type_ids": 0, "token_type_ids": 0}
 """Inputs with a value per token, and that of a token of the answer."""
+PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values")
+"""Of the inputs that pictures become, as families call it."""
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
 
 
@@ -132,11 +134,14 @@ class TransformersVlm(BatchedPrompts):
             warnings.simplefilter(
                 "ignore", DeprecationWarning
             )  # PaliGemma's processor makes labels in a way that numpy dislikes
-            inputs = self._placed(
-                self.processor(
-                    text=[self._text("image", len(images), prompt, text_first)], images=[images], return_tensors="pt"
-                )
-            )
+            text = self._text("image", len(images), prompt, text_first)
+            try:
+                inputs = self._placed(self.processor(text=[text], images=[images], return_tensors="pt"))
+            except (ValueError, RuntimeError, ZeroDivisionError) as error:
+                sizes = " and ".join(f"{image.width} x {image.height}" for image in images)
+                raise AdapterError(
+                    f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
+                ) from error
         check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
@@ -376,7 +381,9 @@ class TransformersVlm(BatchedPrompts):
 
 
 def _fed(prompt: PromptInputs) -> str:
-    return "pixel_values" if prompt.video is None else "pixel_values_videos"
+    if prompt.video is not None:
+        return "pixel_values_videos"
+    return next(name for name in PIXEL_NAMES if name in prompt.inputs)
 
 
 class _Embedded(Exception):
