@@ -38,11 +38,11 @@ BUILD = {
 LEVELS = {"faster": 4, "mask": 4, "keypoint": 4, "retinanet": 5, "fcos": 5, "ssdlite": 6, "ssd": 6}
 
 
-def build(name):
+def build(name, seed=0):
     """Seeded weights that find things: wide everywhere, small where boxes are refined."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = BUILD[name]()
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if parameter.ndim > 1:

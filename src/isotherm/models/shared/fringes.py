@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, UInt8
 from isotherm.cam.view import Picture
 from isotherm.errors import InputError
 from isotherm.frame import Frame, Size
+from isotherm.models.shared.resampling import refined
 
 Transform = Callable[[Picture], Float[np.ndarray, "c h w"]]
 """From a picture (H, W, 3) to what the model is fed, (c, h, w)."""
@@ -81,20 +82,23 @@ def measure(transform: Transform, source: Size) -> Measured:
     step = max(1, math.ceil(math.sqrt(size[0] * size[1]) / ENOUGH))
     points = _centres(size)[::step, ::step]
 
-    def answer(axis: int, cycles: float) -> np.ndarray:
-        return _answer(transform, source, axis, cycles, sign, size)[::step, ::step]
+    def answer(axis: int, cycles: float) -> tuple[np.ndarray, np.ndarray]:
+        made, field = _answer(transform, source, axis, cycles, sign, size)
+        return made[::step, ::step], field
 
-    shown = [answer(axis, 0.5) for axis in (0, 1)]
+    shown = [answer(axis, 0.5)[0] for axis in (0, 1)]
     valid = _valid(shown[0]) & _valid(shown[1])
     rows = [_first_plane(source[axis] * _turns(shown[axis]) / 0.5, points, valid) for axis in (0, 1)]
     scale = max(1.0, *(float(np.hypot(*row[:2])) for row in rows))
     places = []
+    fine_waves = []
     for axis in (0, 1):
         cycles = max(0.5, source[axis] / max(LEAST_WAVE, 24.0 * scale))
-        fine = answer(axis, cycles)
+        fine, bytes_of = answer(axis, cycles)
         valid &= _valid(fine)
         whole = np.rint(points @ rows[axis] * cycles / source[axis] - _turns(fine))
         places.append((_turns(fine) + whole) * source[axis] / cycles)
+        fine_waves.append((source[axis] / cycles, fine, bytes_of))
     inner = _inner(valid, points, rows, source, SUPPORT * scale)
     for axis in (0, 1):
         rows[axis], near = _trimmed(places[axis], points, inner, rows[axis])
@@ -103,6 +107,7 @@ def measure(transform: Transform, source: Size) -> Measured:
         raise InputError(BENT_WORDS)
     inner = _eroded(inner & valid, max(1, math.ceil(EDGE / min(1.0, *(float(np.hypot(*r[:2])) for r in rows)) / step)))
     rows = [_plane(places[axis], points, inner) for axis in (0, 1)]
+    rows = refined(rows, fine_waves, inner, step)
     off = [places[axis] - points @ rows[axis] for axis in (0, 1)]
     _expect_straight(off, inner, scale)
     return Measured(
@@ -144,16 +149,20 @@ def _signs(transform: Transform, source: Size) -> tuple[tuple[int, ...], Size]:
 
 def _answer(
     transform: Transform, source: Size, axis: int, cycles: float, sign: tuple[int, ...], size: Size
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
+    """(what comes out, what was put in) of a wave, each as one complex number a pixel."""
     total = np.zeros(size, np.complex128)
+    field = np.zeros(source, np.complex64)
     for step in range(STEPS):
         phase = 2 * np.pi * step / STEPS
-        values = transform(wave(source, axis, cycles, phase))
+        shown = wave(source, axis, cycles, phase)
+        field += shown[..., 0] * np.complex64(np.exp(-1j * phase))
+        values = transform(shown)
         _expect_same_shape(values.shape, (len(sign), *size))
         total += np.tensordot(np.asarray(sign, np.float64), values.astype(np.float64), 1) * np.exp(-1j * phase)
     if not np.isfinite(total).all():
         raise InputError("the transform puts out NaN or infinity; look at what it divides by")
-    return total
+    return total, field
 
 
 def _expect_same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> None:
