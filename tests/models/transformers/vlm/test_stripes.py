@@ -61,8 +61,10 @@ def test_a_long_picture_that_is_shrunk_is_measured_as_well():
 
     looks = measure_looks(entering, [(40, 3000)])
     stated = torch.arange(50) * 60 + 30.0
-    assert (looks.centre[:50, 0] - stated).abs().max() < 6
-    assert (looks.centre[:50, 0] - stated).abs().median() < 2
+    assert (
+        looks.centre[:50, 0] - stated
+    ).abs().max() < 9  # a seventh of what they see: coarse noise has few grains in it
+    assert (looks.centre[:50, 0] - stated).abs().median() < 3.5
 
 
 def test_what_moves_nothing_and_what_changes_its_number_is_refused():
