@@ -128,7 +128,8 @@ def key_of(options: JobOptions, pictures: Sequence[str]) -> str:
     Args:
         pictures: a hash of each picture's bytes, or an id that stands for them.
     """
-    facts = [__version__, " ".join(options.words), options.to_json(), list(pictures)]
+    asks = {name: value for name, value in options.to_json().items() if name != "sources"}  # names decide nothing
+    facts = [__version__, " ".join(options.words), asks, list(pictures)]
     return hashlib.sha256(json.dumps(to_json(facts), sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 

@@ -70,3 +70,17 @@ def test_damage_is_seen_before_a_decoder_would_see_it(studio):
     run = studio.post("/api/runs", json={"pictures": [picture_id], "options": {"model": "scenes", "trust": "off"}})
     last = events_of(studio, run.json()["id"])[-1][2]
     assert (last["status"], "tail.png is damaged; send it again" in last["error"]) == ("failed", True)
+
+
+def test_the_same_bytes_under_another_name_are_asked_about_under_it_and_answered_from_the_store(studio):
+    data = png(9907)
+    asks = {"model": "scenes", "trust": "off"}
+    first = {"pictures": [send(studio, data, "first.png")], "options": asks}
+    run = studio.post("/api/runs", json=first).json()["id"]
+    events_of(studio, run)
+    again = {"pictures": [send(studio, data, "second.png")], "options": asks}
+    assert studio.post("/api/runs", json=again).json() == {"id": run, "same": True}
+    other = studio.post("/api/runs", json={**again, "options": {**asks, "method": "eigencam"}}).json()["id"]
+    events_of(studio, other)
+    titles = [studio.get(f"/api/runs/{one}").json()["title"] for one in (run, other)]
+    assert titles == ["first.png", "second.png"]

@@ -81,3 +81,9 @@ def test_the_limits_of_the_command_line_let_recordings_go_with_what_was_drawn_of
     forget(StudioOptions(dir=dpath, keep_runs=100))
     assert not list(history.pictures.ids())
     assert not list((dpath / "shown").iterdir())
+
+
+def test_the_same_bytes_have_the_name_that_they_came_with_last(history):
+    first = history.add_picture("first.png", [b"12345"])
+    assert history.add_picture("second.png", [b"12345"]) == first
+    assert history.picture_name(first) == "second.png"

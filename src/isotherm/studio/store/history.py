@@ -85,7 +85,8 @@ class History:
                     )
                 )
             else:
-                session.execute(update(PictureRow).where(PictureRow.id == there).values(created_s=self._now()))
+                again = {"created_s": self._now(), "name": name[:200]}  # by which it is known now; runs have their own
+                session.execute(update(PictureRow).where(PictureRow.id == there).values(**again))
         if there is not None:  # its file may be missing or damaged: these are its bytes
             self.pictures.replace(there, picture_id)
         return there or picture_id
