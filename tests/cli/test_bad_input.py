@@ -196,8 +196,22 @@ def test_debug_shows_the_traceback(place, capsys):
 def test_a_command_that_there_is_not(word, advice, capsys):
     from isotherm.cli.main import main
 
-    assert main([word, "photo.jpg"]) == 2
-    assert capsys.readouterr().err.startswith(f"isotherm: there is no command {word!r}; {advice}")
+    for more in ("photo.jpg", "--help", "-h"):
+        assert main([word, more]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"isotherm: there is no command {word!r}; {advice}")
+        assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"), [("keypionts", "did you mean train keypoints?"), ("zzz", "there are train keypoints, train")]
+)
+def test_a_second_word_that_there_is_not(word, advice, capsys):
+    for more in ("photo.jpg", "--help"):
+        assert main(["train", word, more]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"isotherm: there is no command 'train {word}'; {advice}")
+        assert said.out == ""
 
 
 def test_a_name_with_a_slip_does_not_wait_for_torch(place):

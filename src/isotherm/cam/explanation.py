@@ -152,7 +152,8 @@ class Explanation(Sequence[Heatmap]):
     def __str__(self) -> str:
         lines = [f"{self.name}: {len(self.maps)} map(s)", *self.warnings]
         lines += [
-            f"  {i}  {m.label}  [{m.meta.get('method')} at {m.meta.get('layer')}]" for i, m in enumerate(self.maps)
+            f"  {i}  {m.label}{score_words(m)}  [{m.meta.get('method')} at {m.meta.get('layer')}]"
+            for i, m in enumerate(self.maps)
         ]
         lines[1:1] = [f"  {line}" for line in self.question_lines]
         return "\n".join([*lines, *(f"  {line}" for line in (*self.chosen, *self.notes) if line not in self.warnings)])
@@ -224,6 +225,11 @@ def _nothing(prediction: Prediction) -> str:
     if isinstance(prediction, Segmentation):
         return f"the mask of {', '.join(prediction.names)} is empty: no pixel's logit is above 0, so there is nothing to explain; give a mask of your own with SegmentationMask"
     return "the model found nothing in this picture, so there is nothing to explain; lower the confidence threshold to see what it nearly found"
+
+
+def score_words(heatmap: Heatmap) -> str:
+    """The logit that a map is of, for behind its label, where that says the class's probability; else nothing."""
+    return f", logit {heatmap.meta['score']:.2f}" if "probability" in heatmap.meta else ""
 
 
 def marked(heatmap: Heatmap, premises: Sequence[Premise]) -> Heatmap:

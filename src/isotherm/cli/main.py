@@ -184,6 +184,12 @@ def refuse_unknown(arguments: Sequence[str]) -> None:
         near = difflib.get_close_matches(arguments[0], known, 1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise OptionError(f"there is no command {arguments[0]!r}; {advice}")
+    if len(arguments) > 1 and arguments[0] in PAIRS and not arguments[1].startswith("-"):
+        pairs = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+        if f"{arguments[0]} {arguments[1]}" not in pairs:
+            near = difflib.get_close_matches(f"{arguments[0]} {arguments[1]}", pairs, 1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(pairs)}"
+            raise OptionError(f"there is no command '{arguments[0]} {arguments[1]}'; {advice}")
 
 
 def refuse_hyphens(arguments: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ def test_weights_of_another_network_are_told_by_a_shape_and_not_by_the_classes(t
     """resnet50's of 250 classes were once told by 'current model is [250]'."""
     torch.save({"state_dict": get_model("resnet50", weights=None, num_classes=250).state_dict()}, tmp_path / "r50.pt")
     with pytest.raises(
-        WeightsError, match=r"another network than resnet18: \d+ of 122 weights have other shapes, such as layer1\.0"
+        WeightsError, match=r"does not fit resnet18: \d+ of 122 weights have other shapes, such as layer1\.0"
     ):
         open_model(f"{package}:resnet18", weights=tmp_path / "r50.pt")
 

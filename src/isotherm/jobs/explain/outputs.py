@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from isotherm.cam.explanation import Explanation
+from isotherm.cam.explanation import Explanation, score_words
 from isotherm.cam.premises import RANDOM
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
@@ -212,7 +212,7 @@ def lines_of(explanation: Explanation) -> list[str]:
     lines = [f"\n{explanation.name}", *(f"  {line}" for line in explanation.question_lines)]
     verdicts = list(explanation.trust_lines)
     for i, heatmap in enumerate(explanation):
-        lines.append(f"  {i:2d}  {heatmap.label}  ({heatmap.meta['method']})")
+        lines.append(f"  {i:2d}  {heatmap.label}{score_words(heatmap)}  ({heatmap.meta['method']})")
         if verdicts:
             lines.append(f"      {verdicts[i]}")
     return [*lines, *(f"  note: {note}" for note in explanation.notes)]

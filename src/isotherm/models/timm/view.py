@@ -27,8 +27,9 @@ from isotherm.models.shared.own_transform import Preparation
 from isotherm.models.shared.premises import assumed, names_premise, why_assumed, with_weights_named
 from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess, size_of
 from isotherm.models.weights.configs import read_checked
-from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.files import open_weights, unfetched
 from isotherm.models.weights.fitting import as_named, load_fitting, needed
+from isotherm.models.weights.hub import hub_at_once
 
 GEOMETRY_OF_CROP_MODE = {"center": "crop", "squash": "squash", "border": "letterbox"}
 
@@ -158,15 +159,14 @@ def load(
     if size is not None and not on_hub and _takes_size(name):
         built["img_size"] = size_of(size)
     if weights == "auto":
-        try:
-            model = timm.create_model(_checked(name, allow_code) if on_hub else name, pretrained=True, **built)
-        except (AdapterError, WeightsError):
-            raise
-        except Exception as error:  # timm lets its downloaders' many kinds of error through
-            raise WeightsError(
-                f"the weights of {name} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}); "
-                "check the network, pass the path of a state dict, or weights='none' for random ones"
-            ) from error
+        with hub_at_once() as cut_off:
+            try:
+                model = timm.create_model(_checked(name, allow_code) if on_hub else name, pretrained=True, **built)
+            except (AdapterError, WeightsError):
+                raise
+            except Exception as error:  # timm lets its downloaders' many kinds of error through
+                first = str(error).splitlines()[0] if str(error) else "no reason given"
+                raise unfetched(name, cut_off or f"{type(error).__name__}: {first}") from error
     elif weights == "none":
         model = build(name, seed, **built)
     else:

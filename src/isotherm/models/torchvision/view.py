@@ -32,7 +32,7 @@ from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess
 from isotherm.models.torchvision.build import build, fitted
 from isotherm.models.torchvision.premises import OWN_TRANSFORM, names_of
 from isotherm.models.torchvision.video import is_video_model, wrap_video
-from isotherm.models.weights.files import open_weights
+from isotherm.models.weights.files import open_weights, unfetched
 
 IMAGENET_CLASSES = 1000
 
@@ -212,15 +212,13 @@ def load(
     if weights == "auto":
         if best is None:
             raise WeightsError(
-                f"torchvision offers no weights for {name}; pass the path of a state dict, or weights='none' for random ones"
+                f"torchvision offers no weights for {name}; pass the path of a state dict, or weights='none' for random ones",
+                command_line=f"torchvision offers no weights for {name}; give a file as --weights, or --weights none for random ones",
             )
         try:
             model = get_model(name, weights=best)
         except (OSError, RuntimeError) as error:  # no network, full disk, broken download
-            raise WeightsError(
-                f"the weights of {name} could not be fetched from {best.url} ({type(error).__name__}: {error}); "
-                "check the network, pass the path of a state dict, or weights='none' for random ones"
-            ) from error
+            raise unfetched(f"{name}", f"{best.url}: {type(error).__name__}: {error}") from error
     elif weights == "none":
         model = build(name, seed)
     else:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ import torch
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import RandomWeights, Source
 from isotherm.cam.view import View
-from isotherm.errors import AdapterError, OptionError
+from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.family import takes_options_of
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.classify import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
@@ -36,6 +38,7 @@ from isotherm.models.transformers.segment import SegmenterView
 from isotherm.models.transformers.universal import UniversalView
 from isotherm.models.transformers.video import wrap_video
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.models.weights.hub import hub_at_once
 from isotherm.vlm.view import LanguageView
 
 READS = "classifiers of pictures and clips, segmenters, object detectors, models of depth and of keypoints (ViTPose), image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
@@ -196,11 +199,20 @@ def load(
     """
     need_transformers()
     name = os.fspath(name)
-    config = open_config(name, allow_code=allow_code)
-    model = open_model(name, config, weights=weights, seed=seed, allow_code=allow_code, dtype=dtype_of(dtype)).to(
-        device
-    )
-    view = wrap(model, processor=open_processor(name), **options)
+    with nullcontext(None) if Path(name).is_dir() else hub_at_once() as cut_off:
+        try:
+            config = open_config(name, allow_code=allow_code)
+            how: dict[str, Any] = {"weights": weights, "seed": seed, "allow_code": allow_code, "dtype": dtype_of(dtype)}
+            model = open_model(name, config, **how).to(device)
+            processor = open_processor(name)
+        except WeightsError as error:
+            if cut_off is None:
+                raise
+            raise WeightsError(
+                f"{name} is not here, neither as a folder nor in the cache, and {cut_off}; check the name and the network, or give a folder "
+                "written by save_pretrained"
+            ) from error
+    view = wrap(model, processor=processor, **options)
     if weights == "none":
         view.random_weights = RandomWeights.of(view.model, seed)  # type: ignore[union-attr]
     view.name = f"{name}: {view.name}" + (" with random weights" if weights == "none" else "")

@@ -131,6 +131,19 @@ def unallowed(fpath: Path, why: str, instead: str = ", or save its weights as sa
     )
 
 
+def unfetched(name: str, why: str) -> WeightsError:
+    """The error for a named model whose weights are not here and cannot be fetched.
+
+    Args:
+        why: in words.
+    """
+    what = f"the weights of {name} are not here and could not be fetched ({why}); check the network"
+    return WeightsError(
+        f"{what}, pass the path of a state dict, or weights='none' for random ones",
+        command_line=f"{what}, give a file as --weights, or --weights none for random ones",
+    )
+
+
 def _with_key(fpath: Path, key: str | None) -> tuple[Path, str | None]:
     """A file and which of its sets of weights, from ``last.ckpt#model_ema``; a file may be called so itself."""
     before, mark, after = str(fpath).rpartition("#")

@@ -15,6 +15,9 @@ from isotherm.models.weights.permission import Say, to_stderr
 WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """Names that torch.compile and its other wrappers put in between, and nobody else uses."""
 
+HEAD = re.compile(r"(^|[._])(head|heads|fc|classifier|logits|cls|score)(\d*|[._].*)$")
+"""What the layer is called whose outputs are the classes."""
+
 
 def as_named(
     state: Mapping[str, Tensor], names: Iterable[str], fpath: Path, *, say: Say = to_stderr
@@ -118,14 +121,13 @@ def _of_other_shapes(
         count: weights of the network.
     """
     key, (there, here) = next(iter(other.items()))
-    counts = {(a[0], b[0]) for a, b in other.values() if a[1:] == b[1:] and a and b}
     layers = {one.rpartition(".")[0] for one in other}
-    if len(counts) == 1 and len(layers) == 1 and all(a[1:] == b[1:] for a, b in other.values()):
+    if len(layers) == 1 and HEAD.search(layer := layers.pop()) and all(a[1:] == b[1:] for a, b in other.values()):
         return (
-            f"{fpath} is for {there[0]} classes and {name} has {here[0]} ({next(iter(layers))} is its last layer); make the network "
+            f"{fpath} is for {there[0]} classes and {name} has {here[0]} ({layer} is its last layer); make the network "
             f"with {there[0]} classes, or give a file for {here[0]}"
         )
     return (
-        f"{fpath} is for another network than {name}: {len(other)} of {count} weights have other shapes, such as {key}, "
-        f"{there} in the file and {here} in the network; give the network that it was trained as"
+        f"{fpath} does not fit {name}: {len(other)} of {count} weights have other shapes, such as {key}, {list(there)} in the file and "
+        f"{list(here)} in the network; is it a file for another model?"
     )
