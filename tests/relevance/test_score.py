@@ -11,6 +11,8 @@ import torch
 import isotherm.cam.scores as pictures
 import isotherm.vlm.scores as answers
 from isotherm import explain
+from isotherm.cam.maps import Maps
+from isotherm.cam.scores.named import Boxed
 from isotherm.cam.view import Inputs, Segmentation
 from isotherm.errors import OptionError
 from isotherm.frame import Frame
@@ -43,6 +45,12 @@ def segmented():
     return Segmentation(logits, ("sky", "road", "tree")), inputs
 
 
+def mapped():
+    values = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    frame = Frame.identity((8, 8)).expanded(2)
+    return Maps(values, ("nose", "chair"), frame, peaked=True), Inputs(torch.zeros(2, 3, 8, 8), frame)
+
+
 OF_PICTURES = [
     (pictures.ClassLogit(), classified, "logit"),
     (pictures.ClassLogit("bus"), classified, "logit"),
@@ -55,6 +63,8 @@ OF_PICTURES = [
     (pictures.Detection(), detected, "logit"),
     (pictures.Detection(of="box"), detected, None),
     (pictures.SegmentationMask(), segmented, "logit"),
+    (pictures.MapValue("nose"), mapped, None),
+    (Boxed(pictures.Detection(box=(18.0, 10.5, 25.7, 18.5))), detected, "logit"),
 ]
 OF_ANSWERS = [
     (answers.NextToken(), "logit"),
@@ -74,7 +84,7 @@ def picked(prediction, index=slice(None)) -> dict[str, torch.Tensor]:
     """What a prediction holds for each picture, of some rows."""
     return {
         name: getattr(prediction, name)[index]
-        for name in ("logits", "embedding")
+        for name in ("logits", "embedding", "values")
         if getattr(prediction, name, None) is not None
     }
 
