@@ -19,7 +19,6 @@ OPEN = {
     "qwen3_5": QwenLayout,
     "glm46v": QwenLayout,
     "mistral3": MeasuredLayout,
-    "deepseek_vl": MeasuredLayout,
     "llama4": MeasuredLayout,
     "gemma4": MeasuredLayout,
 }
