@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from isotherm.cli.console import ConsoleReporter
 from isotherm.cli.exit_code import exit_code
 from isotherm.cli.options import Explain
-from isotherm.data.sources import refuse_missing
+from isotherm.data.missing import refuse_missing
 
 
 def run(options: Explain, arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from isotherm.data.fetch import fetch_picture
+from isotherm.data.missing import SCHEME, no_file
 from isotherm.data.names import natural_key, near_names
 from isotherm.data.picture_formats import PICTURE_SUFFIXES
 from isotherm.data.pictures import Picture, check_regular_file, looks_like_picture, read_picture
@@ -34,7 +35,6 @@ ReadPicture = Callable[..., Picture]
 LIST_SUFFIXES = frozenset((".txt", ".lst"))
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _STREAM_SUFFIXES = VIDEO_SUFFIXES | {".m3u8", ".mpd", ".sdp"}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,21 +158,6 @@ def expand(
     return Sources(total, not any(part.has_frames for part in parts), parts)
 
 
-def refuse_missing(args: Sequence[str | os.PathLike[str]]) -> None:
-    """Refuse the name of a file or folder that there is not, before anything is loaded that could look at it.
-
-    Args:
-        args: as of :func:`expand`, which looks further: into patterns, lists and folders.
-
-    Raises:
-        InputError: as :func:`expand` does.
-    """
-    for source in (os.fspath(arg) for arg in args):
-        plain = source.strip() and not (_SCHEME.match(source) or source.isdigit() or glob.has_magic(source))
-        if plain and not os.path.lexists(source):
-            _pattern(source, FrameChoice())
-
-
 def _free_name(item: Item, taken: set[str]) -> str:
     """The item's name if no other one has it: results are written by name, and one must not replace another's."""
     _, sign, frame = item.name.rpartition("#") if item.kind == "frame" else ("", "", "")
@@ -185,7 +170,7 @@ def _free_name(item: Item, taken: set[str]) -> str:
 
 
 def _parts_of(source: str, recursive: bool, choice: FrameChoice) -> list[_Part]:
-    if _SCHEME.match(source):
+    if SCHEME.match(source):
         return [_address(source, choice)]
     if not source.strip():
         raise InputError("an empty name was given; give a picture, a folder (. for this one), a video or an address")
@@ -328,7 +313,7 @@ def _listed(folder: Path, recursive: bool) -> list[tuple[Path, str]]:
 
 def _pattern(pattern: str, choice: FrameChoice) -> list[_Part]:
     if not glob.has_magic(pattern):
-        raise InputError(f"there is no file or folder {pattern!r}{near_names(Path(pattern))}")
+        raise no_file(pattern)
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
     matches = sorted(names, key=natural_key)
     files = [Path(match) for match in matches if Path(match).is_file() and _known(Path(match).name)]
@@ -368,7 +353,7 @@ def _list(path: Path, choice: FrameChoice) -> list[_Part]:
 
 
 def _entry(folder: Path, entry: str, choice: FrameChoice) -> _Part:
-    if _SCHEME.match(entry):
+    if SCHEME.match(entry):
         return _address(entry, choice, streams=False)
     target = folder / entry
     if not os.path.lexists(target):
