@@ -83,8 +83,8 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
             measured = MeasuredLayout(model, processor, token_id=token_id, name=model_type)
             prove_by_model(measured, model, processor, model_type, token_id=token_id)
             return measured
-        except AdapterError as error:
-            reasons.append(f"measured: {error}")
+        except (AdapterError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            reasons.append(f"measured: {error}")  # whatever a model that nobody knows may do
     raise AdapterError(
         f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess; "
         f"supported are {', '.join(sorted(FAMILIES))}. No simple layout proves itself ({'; '.join(reasons) or 'none applies'})"
