@@ -26,7 +26,7 @@ from isotherm.cam.augmented import attribute_augmented, augment_again
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation, explanations
 from isotherm.cam.methods import eigen_smooth
-from isotherm.cam.premises import premises_of
+from isotherm.cam.premises import of_given, premises_of
 from isotherm.cam.reading import ChoosesByScore, check_gradients
 from isotherm.cam.scores import Function, Named
 from isotherm.cam.trace import Fuse
@@ -288,7 +288,7 @@ def explain_pictures(
             "names": called,
             "chosen": [line for line in chosen if not (fed and line.startswith("input: "))]
             + [f"input: {words}, as given" for words in fed],
-            "premises": premises,
+            "premises": of_given(premises, fed),
             "seed": seed,
         }
         way = (

@@ -144,3 +144,14 @@ def untouched_norms(model: nn.Module) -> int:
                     return 0
             count += 1
     return count
+
+
+def of_given(premises: tuple[Premise, ...], words: list[str]) -> tuple[Premise, ...]:
+    """The premises where tensors were given, of which nothing is taken for granted.
+
+    Args:
+        premises: of the model.
+        words: how the tensors came, one or none; without them nothing changes.
+    """
+    others = tuple(p for p in premises if not words or p.about != "input")
+    return (*others, *(Premise(about="input", value=one, source="given") for one in words))

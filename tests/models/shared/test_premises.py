@@ -331,3 +331,13 @@ def test_warnings_and_notes_are_text_in_a_notebook():
     assert "<b>" not in page
     assert "<i>" not in page
     assert "&lt;b&gt;" in page
+
+
+def test_of_a_tensor_it_is_said_how_it_was_given_and_nothing_is_assumed_of_its_size():
+    model = resnet18(weights=None).eval()
+    explanation = explain(model, torch.rand(1, 3, 96, 96), trust="off")
+    about_input = [str(premise) for premise in explanation.premises if premise.about == "input"]
+    assert len(about_input) == 1
+    assert about_input[0].endswith(", as given")
+    assert "224" not in about_input[0]
+    assert about_input[0] in explanation.chosen
