@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from isotherm.ops.names import known_word
 from isotherm.size import Size
+
+if TYPE_CHECKING:  # pictures are read where no torch is loaded
+    from jaxtyping import Float
+    from torch import Tensor
 
 Orientation = Literal["upright", "stored"]
 """In which pixels the places in turned pictures are."""
@@ -73,23 +73,27 @@ class Turn:
         """Places (x, y), edge-origin, of the stored picture in the upright one."""
         if not self.turned:
             return xy
-        rows = torch.tensor(_PLACES[self.orientation], dtype=xy.dtype)
+        rows = xy.new_tensor(_PLACES[self.orientation])
         moved = rows[:, 2:] @ rows.new_tensor([self.stored[1], self.stored[0]])
         return xy @ rows[:, :2].T + moved
 
     def box(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
         """A box (x0, y0, x1, y1)."""
-        corners = self.points(torch.tensor(box, dtype=torch.float64).view(2, 2))
-        (x0, y0), (x1, y1) = corners.amin(0).tolist(), corners.amax(0).tolist()
+        h, w = self.stored
+        corners = [
+            [ax * x + ay * y + aw * w + ah * h for ax, ay, aw, ah in _PLACES[self.orientation if self.turned else 1]]
+            for x, y in (box[:2], box[2:])
+        ]
+        (x0, x1), (y0, y1) = (sorted(side) for side in zip(*corners, strict=True))
         return x0, y0, x1, y1
 
     def angles(self, rad: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Directions, from the x axis towards the y axis, from -pi to pi."""
         if not self.turned:
             return rad
-        rows = torch.tensor(_PLACES[self.orientation], dtype=rad.dtype)[:, :2]
-        x, y = (torch.stack([rad.cos(), rad.sin()], -1) @ rows.T).unbind(-1)
-        return torch.atan2(y, x)
+        (xx, xy, *_), (yx, yy, *_) = _PLACES[self.orientation]
+        x, y = rad.cos(), rad.sin()
+        return (yx * x + yy * y).atan2(xx * x + xy * y)
 
 
 class Turns:
