@@ -9,7 +9,7 @@ from PIL import Image
 
 from isotherm import explain
 from isotherm.draw import renormalise_in_boxes
-from isotherm.errors import OptionError, ShapeError, WeightsError
+from isotherm.errors import AdapterError, OptionError, ShapeError
 from isotherm.frame import Frame
 from isotherm.heatmap import Heatmap
 from isotherm.systems.yoloe import MostConfident, YoloEHeatmapGenerator, get_default_params
@@ -46,7 +46,7 @@ def test_model_loading(tmp_path):
     assert made.view.name.startswith("yolo11n")
     assert made.layers == ("model.10", "model.12", "model.14", "model.16", "model.18")
     (tmp_path / "damaged.pt").write_bytes(b"nothing")
-    with pytest.raises(WeightsError, match=r"damaged\.pt"):
+    with pytest.raises(AdapterError, match=r"damaged\.pt is no file of a model"):
         YoloEHeatmapGenerator(tmp_path / "damaged.pt")
 
 

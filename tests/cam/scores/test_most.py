@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isotherm.cam.scores import Detection
+from isotherm.cam.scores import Detection, Score
 from isotherm.cam.scores.most import most_confident
 from isotherm.cam.scores.named import Named
 from isotherm.cam.trace import Targets
@@ -25,6 +25,13 @@ PAIRS = [(0, 2), (0, 0), (0, 1), (1, 0), (0, 0), (1, 1), (1, 2)]
 """Two pictures; of the first one's finding 0 two parts."""
 
 
+class Own(Score):
+    """A score of somebody's own, which chooses how many findings it takes."""
+
+    def __call__(self, prediction, inputs):
+        return targets(PAIRS)
+
+
 def test_the_most_confident_of_each_picture_stay_with_all_of_their_parts_in_order():
     kept, note = most_confident(targets(PAIRS), Detection(), 2)
     assert kept.labels == ("0:0", "0:1", "1:0", "0:0", "1:1")
@@ -42,6 +49,7 @@ def test_the_most_confident_of_each_picture_stay_with_all_of_their_parts_in_orde
         (Detection((0, 2)), 1),
         (Detection(box=(0, 0, 1, 1)), 1),
         (Named((1, 2)), 1),
+        (Own(), 1),
     ],
 )
 def test_few_findings_and_those_that_are_named_one_by_one_all_stay(score, most):

@@ -40,7 +40,8 @@ def test_a_video_has_its_length_and_the_same_bytes_the_same_id(studio, clip, vid
     }  # fmt: skip
     assert (video["seconds"], video["fps"]) == pytest.approx((1.2, 10))
     again = studio.post("/api/videos", params={"name": "b.mp4"}, content=clip).json()
-    assert again["id"] == video["id"]
+    assert (again["id"], again["name"]) == (video["id"], "b.mp4")
+    assert studio.post("/api/videos", params={"name": "a clip.mp4"}, content=clip).json() == video  # the name sent last
     assert studio.get(f"/api/videos/{video['id']}").json() == video
     whole = studio.get(f"/api/videos/{video['id']}/file")
     assert (whole.content, whole.headers["content-type"]) == (clip, "video/mp4")

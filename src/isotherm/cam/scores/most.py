@@ -15,7 +15,8 @@ def most_confident(targets: Targets, score: Score, most: int | None) -> tuple[Ta
 
     Args:
         targets: of a score.
-        score: that chose them. Findings that it names one by one are all explained.
+        score: that chose them. Findings that it names one by one, or that a score of somebody's own chose, are all
+            explained.
         most: findings of a picture; None for all.
 
     Example:
@@ -24,7 +25,7 @@ def most_confident(targets: Targets, score: Score, most: int | None) -> tuple[Ta
         'explained are the 1 most confident of 2 findings; a higher limit of findings (max findings) explains more'
     """
     finding = targets.finding
-    if most is None or finding is None or not len(targets) or _is_by_number(score):
+    if most is None or finding is None or not len(targets) or not _is_limited(score):
         return targets, None
     there = {(p, f) for p, f in zip(targets.picture.tolist(), finding.tolist(), strict=True)}
     kept: set[tuple[int, int]] = set()
@@ -40,11 +41,15 @@ def most_confident(targets: Targets, score: Score, most: int | None) -> tuple[Ta
     return targets.take(torch.tensor(rows)), note
 
 
-def _is_by_number(score: Score) -> bool:
-    """Whether a score names findings one by one, by their numbers or by a box."""
+def _is_limited(score: Score) -> bool:
+    """Whether a score leaves open how many findings it takes: not where they are named one by one, by their numbers or
+    by a box, nor where a score of somebody's own chose them.
+    """
     if isinstance(score, Named):
-        return all(isinstance(one, int) for one in score.which)
-    if not isinstance(score, Detection) or score.which is None:
-        return isinstance(score, Detection) and score.box is not None
+        return not all(isinstance(one, int) for one in score.which)
+    if not isinstance(score, Detection):
+        return False
+    if score.which is None:
+        return score.box is None
     several = score.which if isinstance(score.which, tuple) else (score.which,)
-    return all(isinstance(one, int) for one in several)
+    return not all(isinstance(one, int) for one in several)
