@@ -56,7 +56,7 @@ def class_index(wanted: int | str, names: Sequence[str]) -> int:
     hint = (
         f"did you mean {', '.join(repr(n) for n in dict.fromkeys(near))}?"
         if near
-        else f"the model knows {', '.join(map(repr, names[:8]))}, ..."
+        else f"the model knows {', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}"
     )
     raise UnfitTargetError(f"there is no class {wanted!r} among the model's {len(names)}; {hint}")
 
