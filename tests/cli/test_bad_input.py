@@ -109,7 +109,7 @@ CASES = {
     "unknown prefix name": (["good.jpg", "--model", "timm:resnet_fifty"], "resnet"),
     "option the model does not take": (
         ["good.jpg", *SCENES, "--classes", "cat"],
-        "scenes, which ships with isotherm, takes no option classes",
+        "scenes, which ships with isotherm, takes no --classes; leave it out .known are --device, --seed, --weights",
     ),
     # what to explain
     "unknown class": (["good.jpg", *SCENES, "--class", "trianlge"], "triangle"),

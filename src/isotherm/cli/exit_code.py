@@ -1,4 +1,4 @@
-"""The exit code of a command that went through some pictures."""
+"""How a command that went through some pictures ends: its last lines, and its exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ import sys
 
 from isotherm.errors import InputError
 from isotherm.runs.record import ENDED_EARLY, Summary
+
+MOST_FAILURES = 20
+"""So many failures are listed at the end; all of them stand above, and in the record."""
+
+
+def closing(summary: Summary) -> str:
+    """The last lines: how it went, and, where there were several pictures, which of them failed.
+
+    Each failure was told when it happened. Of one picture it would stand there twice, a line apart; of several, those
+    that failed are hard to find among the others.
+    """
+    lines = str(summary).splitlines()
+    if summary.done + len(summary.failed) == 1:
+        return lines[0]
+    left = len(summary.failed) - MOST_FAILURES
+    more = [f"  and {left} more, in {summary.dpath / 'items.jsonl'}"] if left > 0 else []
+    return "\n".join([*lines[: 1 + MOST_FAILURES], *more])
 
 
 def exit_code(summary: Summary, *, nothing: str) -> int:

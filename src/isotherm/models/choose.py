@@ -42,6 +42,21 @@ EXAMPLES = (
     "detector",
     "tiny-vlm",
 )
+ON_COMMAND_LINE = {
+    "weights": "--weights",
+    "preprocess": "--preprocess",
+    "names": "--names",
+    "classes": "--classes",
+    "like": "--like",
+    "confidence": "--confidence",
+    "gaze": "--gaze",
+    "size": "--size",
+    "allow_code": "--allow-code",
+    "dtype": "--dtype",
+    "device": "--device",
+    "seed": "--seed",
+}
+"""What the command line calls the options of families that it has."""
 RENAMED = {"prompt": "class_prompt", "fuse": "fuse_batchnorm"}
 """What options of families were called when explaining had options of the same names."""
 OF_MODELS = {
@@ -293,7 +308,8 @@ def _call(
                 raise OptionError(f"{name}= is called {RENAMED[name]}= where a model of {family.name} is opened")
         if "like" in unknown:
             raise OptionError(
-                f"a model of {family.name} cannot be shown by boxes what to look for (like); take a YOLOE, such as yoloe-11s-seg.pt"
+                f"a model of {family.name} cannot be shown by boxes what to look for (like); take a YOLOE, such as yoloe-11s-seg.pt",
+                command_line=f"a model of {family.name} cannot be shown by boxes what to look for (--like); take a YOLOE, such as --model yoloe-11s-seg.pt",
             )
         who = (
             "a module of one's own takes"
@@ -302,8 +318,10 @@ def _call(
             if family.shipped
             else f"{family.name} models take"
         )
+        offered = [ON_COMMAND_LINE[name] for name in sorted(known) if name in ON_COMMAND_LINE]
         raise OptionError(
-            f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}"
+            f"{who} no option {', '.join(unknown)}{near_names(unknown, [*known, *also])}; known are {', '.join(sorted(known))}",
+            command_line=f"{who} no {', '.join(ON_COMMAND_LINE.get(name, name) for name in unknown)}; leave it out (known are {', '.join(offered) or 'none'})",
         )
     if "names" in values:
         values["names"] = class_names(values["names"])

@@ -141,3 +141,12 @@ def test_timms_models_take_it_too():
     fixed = timm.create_model("vit_tiny_patch16_224", num_classes=4)
     with pytest.raises(OptionError, match="reads 224 x 224"):
         isotherm.open_model(fixed, preprocess=v2.Compose([v2.Resize((64, 96)), FLOATS]))
+
+
+def test_a_mean_of_zero_is_told_without_a_sign():
+    def halves(picture):
+        return torch.from_numpy(np.array(picture)[::2, ::2].astype(np.float32) / 255).movedim(2, 0)
+
+    own = OwnTransform(halves)
+    assert "mean 0 0 0, std 1 1 1 as measured" in own.words
+    assert "-0" not in own.words

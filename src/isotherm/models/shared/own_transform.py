@@ -84,7 +84,9 @@ class OwnTransform:
     def mean(self) -> tuple[float, ...]:
         """Per channel."""
         dark, _ = self._levels
-        return tuple(round(51 / 255 - d * s, 3) if np.isfinite(s) else 0.0 for d, s in zip(dark, self.std, strict=True))
+        return tuple(
+            round(51 / 255 - d * s, 3) + 0.0 if np.isfinite(s) else 0.0 for d, s in zip(dark, self.std, strict=True)
+        )
 
     @property
     def words(self) -> str:

@@ -248,5 +248,10 @@ def _words(preprocess: Preprocess) -> dict[str, str]:
 
 
 def numbers(values: Sequence[float]) -> str:
-    """A few numbers in a line of words."""
-    return " ".join(f"{v:.4g}" for v in values)
+    """A few numbers in a line of words, of which one that was measured may be a zero with a sign.
+
+    Example:
+        >>> numbers([-0.0, 0.5, -1.25])
+        '0 0.5 -1.25'
+    """
+    return " ".join(f"{v + 0.0:.4g}" for v in values)  # -0.0 + 0.0 is 0.0

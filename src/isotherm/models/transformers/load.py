@@ -243,9 +243,10 @@ def _translated(name: str, what: str, error: Exception) -> AdapterError | Weight
             f"{name} needs Python code of its own that would have to be downloaded and run; isotherm never does that. Use a model that transformers has itself"
         )
     if isinstance(error, pickle.UnpicklingError):
+        problem = f"the {what} of {name} are a broken pickle, or one that asks for more than tensors, which could run code; it was not opened"
         return WeightsError(
-            f"the {what} of {name} are a broken pickle, or one that asks for more than tensors, which could run code; it was not opened. "
-            "Save them as safetensors, or give the file as weights= and, if you trust it, as allow_code="
+            f"{problem}. Save them as safetensors, or give the file as weights= and, if you trust it, as allow_code=",
+            command_line=f"{problem}. Save them as safetensors, or give the file as --weights and, if you trust it, as --allow-code",
         )
     if Path(name).exists():
         return WeightsError(

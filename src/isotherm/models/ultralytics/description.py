@@ -182,12 +182,10 @@ def check_text_model(model: nn.Module, named: object) -> None:
         _check(named, "text_model", value, is_text_model(value), TEXT_MODELS)
 
 
-def explained(refused: RefusedDescriptionError, source: Path) -> str:
-    """What is said of a description that was refused: what was found, why it matters, and how to allow it."""
-    return (
-        f"{refused}. ultralytics would evaluate or open it, so nothing was built. "
-        f"If you know who made the file, pass --allow-code {source} (in Python allow_code=)"
-    )
+def not_allowed(refused: RefusedDescriptionError, source: Path) -> WeightsError:
+    """The error for a description that was refused: what was found, why it matters, and how to allow it."""
+    what = f"{refused}. ultralytics would evaluate or open it, so nothing was built. If you know who made the file"
+    return WeightsError(f'{what}, pass allow_code="{source}"', command_line=f"{what}, pass --allow-code {source}")
 
 
 def modern_stem(stem: str) -> str:

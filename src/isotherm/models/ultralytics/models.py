@@ -19,9 +19,9 @@ from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.ultralytics.description import (
     MAX_BYTES,
     RefusedDescriptionError,
-    explained,
     find_description,
     modern_stem,
+    not_allowed,
     read_description,
 )
 from isotherm.models.ultralytics.head import head_of
@@ -141,7 +141,7 @@ def open_model(name: str, allow_code: str | os.PathLike[str] | None, seed: int) 
             safe = True
         except RefusedDescriptionError as refused:
             if not authorise(source, hashlib.sha256(content).hexdigest(), allow_code):
-                raise WeightsError(explained(refused, source)) from refused
+                raise not_allowed(refused, source) from refused
             copy.write_bytes(content)
             safe = False
         with torch.random.fork_rng(devices=[]), package_modes(safe=safe):

@@ -24,7 +24,7 @@ from isotherm.models.ultralytics.description import (
     RefusedDescriptionError,
     check_description,
     check_text_model,
-    explained,
+    not_allowed,
 )
 from isotherm.models.weights.files import unallowed
 from isotherm.models.weights.headers import check_weights_file
@@ -73,7 +73,7 @@ def open_yolo(
             shutil.copyfile(local, copy)  # a private copy: what is hashed is what is opened
             if not authorise(local, sha256_of(copy), allow_code, say):
                 if isinstance(refused, RefusedDescriptionError):
-                    raise WeightsError(explained(refused, local)) from refused
+                    raise not_allowed(refused, local) from refused
                 raise unallowed(local, f"asks for {refused}") from refused
             return _load(package, copy, local, safe=False)
 

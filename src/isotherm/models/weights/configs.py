@@ -70,9 +70,9 @@ def read_checked(
         (check or check_config)(config, fpath)
     except RefusedConfigError as refused:
         if not authorise(fpath, hashlib.sha256(content).hexdigest(), allow_code, say):
+            what = f"{refused}. It would reach code that opens files or runs programs, so nothing was built. If you know who made the model"
             raise AdapterError(
-                f"{refused}. It would reach code that opens files or runs programs, so nothing was built. "
-                f"If you know who made the model, pass --allow-code {fpath} (in Python allow_code=)"
+                f'{what}, pass allow_code="{fpath}"', command_line=f"{what}, pass --allow-code {fpath}"
             ) from refused
     return config
 
