@@ -23,6 +23,7 @@ from bench.kept import identity  # noqa: E402
 from bench.measure import insert, machine, table, threads, write  # noqa: E402
 
 PAGE = ROOT / "docs" / "own_model.md"
+WORK = ROOT / "bench" / ".work"
 CHAINS = 300
 NEAR = {"float": 1e-3, "bytes": 0.05}
 """Source pixels; the share of chains within them is given. Bytes are rounded after every transform."""
@@ -56,7 +57,7 @@ def all_chains(count: int) -> tuple[list[dict[str, Any]], float]:
     read = [ROOT / "tests" / "rigs" / "transform_chains.py", Path(__file__)]
     read += [ROOT / "src" / "isotherm" / "models" / "shared" / name for name in ("fringes.py", "resampling.py")]
     code = {fpath.name: fpath.read_text() for fpath in read}
-    kept = ROOT / "bench" / ".work" / f"preprocess-{identity(code | {'versions': machine()['versions']})}.jsonl"
+    kept = WORK / f"preprocess-{identity(code | {'versions': machine()['versions']})}.jsonl"
     kept.parent.mkdir(exist_ok=True)
     lines = kept.read_text().splitlines(keepends=True) if kept.exists() else []
     done = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one

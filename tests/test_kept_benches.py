@@ -101,3 +101,28 @@ def test_the_model_that_ships_and_how_it_is_judged_name_the_file_of_a_lift(arms,
             others.append(vla_lift.file_of(0))
     assert len({before, *others}) == 1 + len(others)
     assert vla_lift.file_of(0) == before
+
+
+def test_chains_of_transforms_go_on_where_they_were_ended(tmp_path, monkeypatch):
+    """A chain whose line was cut is measured again, the others are not, and a refusal is kept like a figure."""
+    monkeypatch.syspath_prepend(ROOT)
+    from bench import preprocess
+
+    asked = []
+
+    def one_chain(seed):
+        asked.append(seed)
+        return {"float": "refused" if seed == 1 else seed * 1e-3, "bytes": 0.0, "boxes": 0.0}
+
+    monkeypatch.setattr(preprocess, "WORK", tmp_path)
+    monkeypatch.setattr(preprocess, "one_chain", one_chain)
+    preprocess.all_chains(3)
+    (kept,) = tmp_path.iterdir()
+    kept.write_text(kept.read_text()[:-5])
+    found, _ = preprocess.all_chains(4)
+    assert asked == [0, 1, 2, 2, 3]
+    assert [one["float"] for one in found] == [0.0, "refused", 0.002, 0.003]
+    cells, figures = preprocess.row_of("float", [one["float"] for one in found])
+    assert cells[1] == "1 of 4 (25.0%) within 0.001"
+    assert cells[-1] == "1"
+    assert figures["refused"] == {1: "refused"}

@@ -27,6 +27,15 @@ def test_chains_of_real_transforms(in_bytes):
     assert np.median(off) < (0.005 if in_bytes else 0.002)
 
 
+@pytest.mark.parametrize("in_bytes", [False, True])
+def test_a_picture_that_fills_less_than_half_of_the_output_is_measured(in_bytes):
+    steps, whole, _, source = chain(275)
+    shown = run(steps, Image.fromarray(np.full((*source, 3), 200, np.uint8)), in_bytes=in_bytes) > 0
+    assert shown.mean() < 0.5
+    one = measure(lambda p: run(steps, Image.fromarray(p), in_bytes=in_bytes), source)
+    assert worst(one.frame, whole) < 0.05
+
+
 def test_offset_factor_and_sign_of_the_values_do_not_matter():
     def negative(picture):
         small = np.asarray(Image.fromarray(picture).resize((60, 50), Image.Resampling.BILINEAR), np.float32)

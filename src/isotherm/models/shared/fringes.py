@@ -35,6 +35,8 @@ BENT = 0.25
 FAINT = 1e-3
 """What an answer must be above, where the values are of the order of 1: rounding of nothing has a phase too."""
 LEAST_SIDE = 4
+LEAST_SHOWN = 0.05
+"""Share of the output that the picture must fill."""
 BLOCK = 8
 ENOUGH = 512
 """Pixels of the output along an axis that are looked at; of a larger one every second, third, ..."""
@@ -138,13 +140,19 @@ def _signs(transform: Transform, source: Size) -> tuple[tuple[int, ...], Size]:
     dark, light = (transform(np.full((*source, 3), level, np.uint8)).astype(np.float64) for level in (55, 200))
     _expect_same_shape(dark.shape, light.shape)
     size = (int(dark.shape[1]), int(dark.shape[2]))
-    change = np.median(np.nan_to_num(light - dark).reshape(len(dark), -1), axis=1)
-    if not change.any():
+    change = [_usual_change(channel) for channel in np.nan_to_num(light - dark)]
+    if not any(change):
         raise InputError(
             "what the transform puts out does not depend on how bright a plain picture is: it normalises every picture by its own "
             "values, or shows no picture; give one with a fixed mean and deviation"
         )
     return tuple(int(s) for s in np.sign(change)), size
+
+
+def _usual_change(change: Float[np.ndarray, "h w"]) -> float:
+    """The median of what changes: of a picture that was turned and shrunk most of the output may be padding."""
+    changed = change[change != 0]
+    return float(np.median(changed)) if changed.size > LEAST_SHOWN * change.size else 0.0
 
 
 def _answer(
