@@ -49,6 +49,36 @@ def test_remarks_are_there_after_a_reload(desk, studio, run):
     assert (facts["star"], facts["tags"], facts["note"]) == (True, ["for the paper"], "Look at the corner.")
 
 
+def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of):
+    desk = StudioPage(page_of())
+    held = []
+
+    def hold_the_first(route):
+        if route.request.method == "PATCH" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    desk.page.route("**/api/runs/*", hold_the_first)
+    desk.sample("Scene 5")
+    desk.choose("Model", "scenes")
+    desk.more()
+    desk.choose("Check", "off")
+    before = desk.page.url
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_url(lambda url: url != before)
+    keep = desk.page.get_by_role("region", name="Keep")
+    with desk.page.expect_request(lambda request: request.method == "PATCH"):
+        keep.get_by_role("textbox", name="Note").fill("Odd.")
+        keep.get_by_role("textbox", name="Note").blur()
+    desk.page.locator("#work li").first.wait_for(state="detached")
+    desk.page.locator(".map-list li").first.wait_for(state="attached")
+    keep.get_by_role("button", name=re.compile("Star")).click()  # waits for the note
+    held[0].continue_()
+    expect(keep.get_by_text("kept", exact=True)).to_be_visible()
+    expect(keep.get_by_role("button", name=re.compile("Star"))).to_have_attribute("aria-pressed", "true")
+
+
 def test_marks_of_every_kind(desk, studio, run):
     desk.page.get_by_role("button", name="Draw on the picture…").click()
     desk.page.get_by_role("button", name="Arrow", exact=True).wait_for()

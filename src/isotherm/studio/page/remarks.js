@@ -114,8 +114,12 @@ export class Remarks {
   async keep(changes, run) {
     const path = `/api/runs/${run.id}`, there = document.hidden ? run : await get(path); // a page that may be closed next has no time to ask
     const now = await send("PATCH", path, together(run, changes, there));
-    Object.assign(run, { star: now.star, tags: now.tags, note: now.note, marks: now.marks });
-    if (run === this.run) this.draw();
+    const kept = { star: now.star, tags: now.tags, note: now.note, marks: now.marks };
+    Object.assign(run, kept);
+    if (run.id === this.run.id) {
+      Object.assign(this.run, kept); // the run may have ended meanwhile, and was read again then
+      this.draw();
+    }
     this.on.changed(run);
   }
 
@@ -139,7 +143,7 @@ export class Remarks {
     this.unsent = unsent;
     try {
       await this.patch({ note: mine }, run);
-      if (run !== this.run) return;
+      if (run.id !== this.run.id) return;
       if (this.note.value === mine) this.note.value = run.note;
       this.kept.textContent = run.note === mine ? "kept" : "kept, below another note";
     } catch (error) {
