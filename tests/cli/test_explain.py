@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from importlib.resources import files
@@ -59,6 +60,20 @@ def test_one_picture(place, capsys):
     html = (dpath / "report.html").read_text()
     assert "<script" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ("scenes", r"^   0  gear, [<>]?\d+ % by sigmoid, logit -?\d+\.\d\d  \(hirescam\)$"),
+        ("detector", r"^   0  gear 0\.\d\d by sigmoid, logit \d+\.\d\d  \(layercam\)$"),
+    ],
+)
+def test_the_console_tells_the_logit_beside_the_probability_and_what_makes_one_of_the_other(place, model, line, capsys):
+    assert main(["explain", "scene-1.jpg", "--model", model, "--trust", "off", "--class", "gear"]) == 0
+    assert re.search(line, told := capsys.readouterr().err + capsys.readouterr().out, re.MULTILINE | re.IGNORECASE), (
+        told
+    )
 
 
 def test_every_picture_can_be_made_again_by_the_command_in_it(place):

@@ -13,6 +13,7 @@ import torch
 from isotherm.cam.attribute import Attribution
 from isotherm.cam.clips import Clip, sampling
 from isotherm.cam.premises import RANDOM, Premise
+from isotherm.cam.scores.classes import percent
 from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
 from isotherm.draw.notebook import gallery_html
 from isotherm.errors import InputError
@@ -228,8 +229,16 @@ def _nothing(prediction: Prediction) -> str:
 
 
 def score_words(heatmap: Heatmap) -> str:
-    """The logit that a map is of, for behind its label, where that says the class's probability; else nothing."""
-    return f", logit {heatmap.meta['score']:.2f}" if "probability" in heatmap.meta else ""
+    """What stands behind a map's label: the logit that it is of, and whether a softmax or a sigmoid makes the class's
+    probability of it; nothing where that is not known, or the map is of something else.
+
+    A share of one softmax, and a finding's confidence, stand in the label already.
+    """
+    meta = heatmap.meta
+    if "activation" not in meta:
+        return ""
+    chance = f", {percent(meta['probability'])}" if meta["activation"] == "sigmoid" and "probability" in meta else ""
+    return f"{chance} by {meta['activation']}, logit {meta['score']:.2f}"
 
 
 def marked(heatmap: Heatmap, premises: Sequence[Premise]) -> Heatmap:
@@ -266,6 +275,8 @@ def _heatmap(view: View, a: Attribution, t: int, m, method: Method, source: Pict
         meta["confidence"] = float(targets.confidence[t])
     if targets.probability is not None:
         meta["probability"] = float(targets.probability[t])
+    if targets.activation is not None and meta.get("part", "class") == "class":
+        meta["activation"] = targets.activation
     values = m.values[t].detach().to("cpu", torch.float32)
     made = Heatmap(values, m.frame[t], "relevance", signed=method.signed, label=targets.labels[t], meta=meta)
     if not isinstance(source, Clip):

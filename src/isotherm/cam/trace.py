@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.receptive import Axis
 from isotherm.cam.view import Inputs, Pins, Prediction
 from isotherm.errors import MethodError
@@ -42,8 +43,9 @@ class Targets:
         confidence: (t,) what the model itself reports for it, in [0, 1], where it does.
         rows: (t,) rows of the Detections;
         part: which part of the finding is explained, per target.
-        probability: (t,) of the class, in [0, 1], where the model's classes exclude each other.
+        probability: (t,) of the class, in [0, 1], where it is known what makes it of the logit.
         of: what the scores are by nature, ``logit`` say, where all of them are one thing.
+        activation: what makes the probability or the confidence of a class's logit, where that is known.
         alone: ``read`` gives one number for all pictures together, so that they must go through the model one by one.
     """
 
@@ -60,6 +62,7 @@ class Targets:
     probability: Float[Tensor, " t"] | None = None
     of: str | None = None
     alone: bool = False
+    activation: Activation | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,6 +89,7 @@ class Targets:
             pick(self.probability),
             self.of,
             self.alone,
+            self.activation,
         )
 
 

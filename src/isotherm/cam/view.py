@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.maps import Maps
 from isotherm.cam.receptive import Axis, Field
 from isotherm.errors import ShapeError
@@ -86,6 +87,8 @@ class Classification:
         embedding: (b, d) the feature that the last linear layer reads, or None.
         exclusive: the classes exclude each other and the model is known to have been trained so, by cross-entropy over
             a softmax: only then is a softmax of the logits the probabilities that the model gives.
+        independent: each class is known to have been trained by a sigmoid of its own, as multi-label models are: only
+            then is a sigmoid of a logit the probability that the model gives the class.
         raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
@@ -94,6 +97,7 @@ class Classification:
     embedding: Float[Tensor, "b d"] | None = None
     exclusive: bool = False
     raw: Any = field(default=None, repr=False)
+    independent: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +153,8 @@ class Detections:
         keypoint_names: j names of the keypoints, where they are known.
         angles: (n,) radians, of oriented boxes, with graph.
         boxes_move: the boxes have a graph; False where they are read off a mask, which ends it.
+        activation: what makes the confidence of a class's logit, where nothing else goes into it; None where that is
+            not known.
         raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
@@ -166,6 +172,7 @@ class Detections:
     angles: Float[Tensor, " n"] | None = None
     boxes_move: bool = True
     raw: Any = field(default=None, repr=False)
+    activation: Activation | None = None
 
     def __len__(self) -> int:
         return self.boxes.shape[0]

@@ -9,11 +9,14 @@ import pytest
 import torch
 import transformers as hf
 
+from isotherm import explain
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
 from isotherm.cam.methods import hirescam
+from isotherm.cam.scores.classes import percent
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
+from isotherm.jobs.explain.outputs import lines_of
 from isotherm.models.transformers.view import wrap
 from isotherm.relevance.modules import resolve
 from rigs.transformers_models import make, picture
@@ -64,15 +67,63 @@ def small(family: str, **options):
 
 
 @pytest.mark.parametrize(
-    ("problem", "exclusive"),
-    [("single_label_classification", True), ("multi_label_classification", False), (None, False)],
+    ("problem", "exclusive", "independent"),
+    [
+        ("single_label_classification", True, False),
+        ("multi_label_classification", False, True),
+        ("regression", False, False),
+        (None, False, False),
+    ],
 )
-def test_probabilities_are_claimed_where_the_configuration_says_what_was_trained(problem, exclusive):
+def test_probabilities_are_claimed_where_the_configuration_says_what_was_trained(problem, exclusive, independent):
     view = small("vit")
     view.model.config.problem_type = problem
     inputs = view.prepare([picture()])
     with torch.no_grad():
-        assert view.find(view.run(inputs), inputs).exclusive is exclusive
+        answer = view.find(view.run(inputs), inputs)
+    assert (answer.exclusive, answer.independent) == (exclusive, independent)
+
+
+def explained(names, problem):
+    torch.manual_seed(0)
+    config = hf.ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=64,
+        patch_size=16,
+        id2label=dict(enumerate(names)),
+        problem_type=problem,
+    )
+    model = hf.ViTForImageClassification(config).eval()
+    return explain(model, picture(), target=tuple(names), method="gradcam", trust="off")
+
+
+@pytest.mark.parametrize("names", [["damaged"], ["cat", "dog", "bus"]])
+def test_a_multi_label_model_gives_each_class_its_sigmoid_beside_the_logit(names):
+    maps = explained(names, "multi_label_classification")
+    assert [m.label for m in maps] == names
+    for m in maps:
+        assert m.meta["probability"] == pytest.approx(torch.sigmoid(torch.tensor(m.meta["score"])).item(), abs=1e-6)
+        words = f"{m.label}, {percent(m.meta['probability'])} by sigmoid, logit {m.meta['score']:.2f}  "
+        assert f"{words}[{m.meta['method']} at " in str(maps)
+        assert any(line.endswith(f"{words}({m.meta['method']})") for line in lines_of(maps))
+
+
+def test_classes_that_exclude_each_other_have_their_share_of_the_softmax_beside_the_logit():
+    maps = explained(["cat", "dog", "bus"], "single_label_classification")
+    shares = torch.tensor([m.meta["score"] for m in maps]).softmax(0).tolist()
+    for name, m, share in zip(["cat", "dog", "bus"], maps, shares, strict=True):
+        words = f"{name} {percent(share)} by softmax, logit {m.meta['score']:.2f}  "
+        assert f"{words}[{m.meta['method']} at " in str(maps)
+        assert any(line.endswith(f"{words}({m.meta['method']})") for line in lines_of(maps))
+
+
+def test_a_model_that_does_not_say_how_it_was_trained_claims_no_probability():
+    maps = explained(["cat", "dog", "bus"], None)
+    assert "logit" not in str(maps)
+    assert not {"probability", "activation"} & set(maps[0].meta)
 
 
 @pytest.mark.parametrize("family", CLASSIFIERS)

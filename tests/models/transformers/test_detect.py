@@ -70,6 +70,7 @@ def test_logits_explain_the_confidence_and_names_fit(family):
     chance = found.logits.softmax(-1) if nothing else found.logits.sigmoid()
     told = chance[torch.arange(len(found)), found.classes]
     torch.testing.assert_close(told, found.confidence)
+    assert found.activation == ("softmax" if nothing else "sigmoid")
     assert int(found.classes.max()) < 4
 
 

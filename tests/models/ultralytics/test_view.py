@@ -76,6 +76,7 @@ def test_findings_are_those_of_predict(config, arguments):
     # the class logit of the very anchor: its sigmoid is the confidence
     own = findings.logits.gather(1, findings.classes[:, None])[:, 0]
     torch.testing.assert_close(own.sigmoid(), findings.confidence, rtol=0, atol=1e-6)
+    assert findings.activation == "sigmoid"
     assert findings.logits.requires_grad
     assert findings.boxes.requires_grad
     if result.masks is not None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.cam.activation import Activation, probabilities
 from isotherm.cam.outputs import how_to_read, words_of
 from isotherm.cam.scores.naming import class_index, class_indices
 from isotherm.cam.trace import Targets
@@ -50,12 +51,13 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
     logits = prediction.logits
     scores = logits[picture.to(logits.device), chosen.to(logits.device)]
     labels = tuple(prediction.names[i] for i in chosen.tolist())
-    if not prediction.exclusive:
+    activation: Activation | None = "softmax" if prediction.exclusive else "sigmoid" if prediction.independent else None
+    if activation is None:
         return Targets(scores, picture, labels, read, of="logit")
-    # in double precision on the CPU: a softmax of a thousand half-precision logits is off in its second digit
-    probability = logits.detach().cpu().double().softmax(1)[picture, chosen].to(torch.float32)
-    labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
-    return Targets(scores, picture, labels, read, probability=probability, of="logit")
+    probability = probabilities(logits, activation)[picture, chosen]
+    if activation == "softmax":  # shares of one whole belong to the name; of a sigmoid the console tells it
+        labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
+    return Targets(scores, picture, labels, read, probability=probability, of="logit", activation=activation)
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Classes(Score):
 
 
 def percent(probability: float) -> str:
-    """A probability in whole per cent; never 0 or 100, which a softmax cannot reach.
+    """A probability in whole per cent; never 0 or 100, which neither a softmax nor a sigmoid can reach.
 
     Example:
         >>> percent(0.3941), percent(0.001), percent(0.9999)

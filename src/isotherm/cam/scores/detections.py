@@ -95,6 +95,7 @@ class Detection(Score):
             rows=rows,
             part=part,
             of="logit" if set(parts) <= {"class", "objectness", "mask"} else None,
+            activation=picked.activation,
         )
 
     def _rows(self, p: Detections, inputs: Inputs, finding: Tensor) -> list[int]:

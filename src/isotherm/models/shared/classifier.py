@@ -58,6 +58,7 @@ class ClassifierView:
         premises: what is taken for granted of its input and names.
         random_weights: set where isotherm made the weights.
         exclusive: the model is known to have been trained by cross-entropy over a softmax of its classes.
+        independent: it is known to have been trained by a sigmoid for each of its classes.
         calling: how the module is called, and what of its output is the logits.
         trial: what the module is tried with, one row; a black picture unless given.
     """
@@ -81,6 +82,7 @@ class ClassifierView:
         four: str = "nchw",
         embeds: bool = False,
         exclusive: bool = False,
+        independent: bool = False,
         default_method: str = "gradcam",
         premises: Sequence[Premise] = (),
         calling: Calling = PLAIN,
@@ -99,7 +101,7 @@ class ClassifierView:
         self._tokens = tokens
         self._four = four
         self._embeds = embeds
-        self.exclusive = exclusive
+        self.exclusive, self.independent = exclusive, independent
         self._choice: LayerChoice | None = None
         self._trusted = frozenset[str]()
         if known is not None:
@@ -167,7 +169,7 @@ class ClassifierView:
                 f"{self.name} puts out {raw.logits.shape[1]} logits, but {len(self.names)} class names were given; "
                 "pass names= with one name per logit"
             )
-        return Classification(raw.logits, self.names, raw.embedding, self.exclusive, raw.raw)
+        return Classification(raw.logits, self.names, raw.embedding, self.exclusive, raw.raw, self.independent)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`: a classifier's answers cannot be reordered."""

@@ -156,6 +156,7 @@ class RCNNView(DetectorView):
                 masks=masks,
                 keypoints=raw.keypoints,
                 keypoint_names=keypoint_names(raw.keypoints),
+                activation="softmax",
             )
         )
 
@@ -182,6 +183,7 @@ class RCNNView(DetectorView):
             masks=None if mask_logits is None else _Pasted(mask_logits, classes, pinned, inputs.frame.size),
             keypoints=keypoints,
             keypoint_names=keypoint_names(keypoints),
+            activation="softmax",
         )
 
     def _propose(self, features: dict[str, Tensor], inputs: Inputs) -> Proposals:

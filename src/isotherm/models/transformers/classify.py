@@ -122,10 +122,16 @@ class ImageClassifierView(EncoderView):
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
         """The logits with their names; probabilities where the configuration says that one class excludes the
-        others.
+        others, or that each is a question of its own.
         """
-        exclusive = getattr(self.model.config, "problem_type", None) == "single_label_classification"
-        return Classification(raw.logits, self.names, raw.embedding, exclusive)
+        problem = getattr(self.model.config, "problem_type", None)
+        return Classification(
+            raw.logits,
+            self.names,
+            raw.embedding,
+            exclusive=problem == "single_label_classification",
+            independent=problem == "multi_label_classification",
+        )
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`: a classifier's answers cannot be reordered."""
@@ -189,8 +195,9 @@ class ZeroShotView(EncoderView):
         """One logit per text; of several the softmax is their probabilities, where the model was trained to tell texts
         apart by one. SigLIP, with a bias, was trained by a sigmoid for each.
         """
-        exclusive = len(self.names) > 1 and not hasattr(self.model, "logit_bias")
-        return Classification(raw.logits, self.names, raw.embedding, exclusive)
+        independent = hasattr(self.model, "logit_bias")
+        exclusive = len(self.names) > 1 and not independent
+        return Classification(raw.logits, self.names, raw.embedding, exclusive, independent=independent)
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`."""

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.view import Detections, Inputs, LayerChoice, Layout, MaskReader, Pins
 from isotherm.errors import AdapterError, LayerError, OptionError
 from isotherm.frame import Size
@@ -160,7 +161,14 @@ class QueryDetectorView(EncoderView):
 
     def _probabilities(self, raw: Any) -> Float[Tensor, "b q k"]:
         rows = self.rows(raw)
-        return rows.softmax(-1) if self.names[-1:] == (NO_OBJECT,) else rows.sigmoid()
+        return rows.softmax(-1) if self._is_softmax() else rows.sigmoid()
+
+    def _is_softmax(self) -> bool:
+        return self.names[-1:] == (NO_OBJECT,)
+
+    def _activation(self) -> Activation | None:
+        """What makes the reported confidence of the class's logit."""
+        return "softmax" if self._is_softmax() else "sigmoid"
 
     def _detections(
         self, raw: Any, inputs: Inputs, picture: Tensor, query: Tensor, classes: Tensor, confidence: Tensor
@@ -180,6 +188,7 @@ class QueryDetectorView(EncoderView):
             names=self.names,
             objectness=self.objectness(raw, picture, query),
             masks=masks_of(raw, inputs, picture, query),
+            activation=self._activation(),
         )
 
     def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, " n"] | None:

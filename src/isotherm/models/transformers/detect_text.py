@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.view import Inputs
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.detect import QueryDetectorView, numbered_queries
@@ -79,6 +80,10 @@ class GroundedView(QueryDetectorView):
                 f"the texts have {self._tokens['input_ids'].shape[1]} tokens together, but this model reads {longest} at most; give fewer"
             )
         self.spans = spans(texts, encoded["offset_mapping"][0].tolist())
+
+    def _activation(self) -> Activation | None:
+        """The confidence is of all tokens of the sentence, and not of the class alone."""
+        return None
 
     def decoder(self, processor: Any) -> Any:
         """The grounded variant, which both families of processors have."""

@@ -79,10 +79,16 @@ class TransformersVideoView(ClipClassifierView):
 
     def find(self, raw: ClassifierOutput, inputs: Inputs) -> Classification:
         """The logits with their names; probabilities where the configuration says that one class excludes the
-        others.
+        others, or that each is a question of its own.
         """
-        exclusive = getattr(self.model.config, "problem_type", None) == "single_label_classification"
-        return Classification(raw.logits, self.names, raw.embedding, exclusive)
+        problem = getattr(self.model.config, "problem_type", None)
+        return Classification(
+            raw.logits,
+            self.names,
+            raw.embedding,
+            exclusive=problem == "single_label_classification",
+            independent=problem == "multi_label_classification",
+        )
 
 
 def video_processor(config: Any) -> Any:

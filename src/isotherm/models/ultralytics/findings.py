@@ -172,6 +172,7 @@ def _detections(out: AnchorOutput, head: Any, inputs: Inputs, picked: Picked, na
         masks=masks,
         keypoints=keypoints,
         angles=rows[:, -1].float() if "angle" in out.raw else None,
+        activation="sigmoid",
     )
 
 
@@ -205,6 +206,7 @@ def _queries(
         confidence=confidence,
         candidate=query,
         names=names,
+        activation="sigmoid",
     )
 
 

@@ -133,6 +133,7 @@ class HeatmapDetectorView:
             confidence=logits.detach().float().sigmoid()[torch.arange(len(cell), device=cell.device), classes],
             candidate=cell,
             names=self.names,
+            activation="sigmoid",
         )
 
 

@@ -59,11 +59,13 @@ def load_scenes(seed: int = 0, *, device: str | torch.device = "cpu") -> SceneVi
         raise OptionError(
             f"there are shipped weights of the training seeds {', '.join(map(str, SEEDS))}, not of {seed}"
         )
-    return wrap(
+    view = wrap(
         load_scene_net(asset(f"scenes-{seed}.safetensors")),
         device=device,
         name=f"scene classifier, training seed {seed}",
     )
+    view.independent = True  # trained by a sigmoid for each class, as a scene holds several
+    return view
 
 
 def load(
