@@ -4,6 +4,11 @@ A wave along x is shown at four phases; what comes out of a pixel tells, by the 
 source it looks (four-step phase shifting: Creath 1988, Progress in Optics 26, eq. 5.13). Neither an offset nor a factor
 of the values matters, and a pixel that looks at no place, as padding, does not answer at all. A wave of half a period
 over the whole picture comes first, as it is unambiguous, then a shorter one, which is exact.
+
+A transform that normalises every picture by its own values gives each phase an offset and a factor of its own, which
+:mod:`isotherm.models.shared.normalised_waves` takes away where the pixels see most of a period. The wave of half a
+period is then had as the difference of two short ones (two-wavelength phase shifting: Cheng and Wyant 1984, Applied
+Optics 23, 4539).
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from jaxtyping import Bool, Float, UInt8
 from isotherm.cam.view import Picture
 from isotherm.errors import InputError
 from isotherm.frame import Frame, Size
+from isotherm.models.shared.normalised_waves import circled, normalises, signs
 from isotherm.models.shared.resampling import refined
 
 Transform = Callable[[Picture], Float[np.ndarray, "c h w"]]
@@ -37,6 +43,8 @@ FAINT = 1e-3
 LEAST_SIDE = 4
 LEAST_SHOWN = 0.05
 """Share of the output that the picture must fill."""
+SHORT = 12.0
+"""Output pixels of a period of the two waves of which the difference is wanted, where the whole picture is shown."""
 BLOCK = 8
 ENOUGH = 512
 """Pixels of the output along an axis that are looked at; of a larger one every second, third, ..."""
@@ -58,11 +66,13 @@ class Measured:
         off: source pixels by which places of single output pixels differ from it, the median; nearest neighbours
             differ by up to half a pixel.
         sign: (c) whether each channel grows (1) or falls (-1) with brightness; 0: it does not answer.
+        normalises: whether values depend on the whole picture: each is normalised by itself.
     """
 
     frame: Frame
     off: float
     sign: tuple[int, ...]
+    normalises: bool = False
 
 
 def measure(transform: Transform, source: Size) -> Measured:
@@ -75,7 +85,7 @@ def measure(transform: Transform, source: Size) -> Measured:
     Raises:
         InputError: the output does not follow the picture, or its places are no affine map of the picture's.
     """
-    sign, size = _signs(transform, source)
+    sign, size, by_itself = _signs(transform, source)
     if min(*source, *size) < LEAST_SIDE:
         raise InputError(
             f"the places of an input of {size[0]} x {size[1]} pixels that is made of {source[0]} x {source[1]} cannot be measured; expected at "
@@ -86,19 +96,30 @@ def measure(transform: Transform, source: Size) -> Measured:
 
     def answer(axis: int, cycles: float) -> tuple[np.ndarray, np.ndarray]:
         made, field = _answer(transform, source, axis, cycles, sign, size)
-        return made[::step, ::step], field
+        return (circled(made[::step, ::step]) if by_itself else made[::step, ::step]), field
 
-    shown = [answer(axis, 0.5)[0] for axis in (0, 1)]
+    def unambiguous(axis: int) -> np.ndarray:
+        if not by_itself:
+            return answer(axis, 0.5)[0]
+        short = _short_wave(source, size, axis)
+        difference: np.ndarray = answer(axis, short + 0.5)[0] * answer(axis, short)[0].conj()
+        return difference
+
+    shown = [unambiguous(axis) for axis in (0, 1)]
     valid = _valid(shown[0]) & _valid(shown[1])
     rows = [_first_plane(source[axis] * _turns(shown[axis]) / 0.5, points, valid) for axis in (0, 1)]
     scale = max(1.0, *(float(np.hypot(*row[:2])) for row in rows))
     places = []
     fine_waves = []
     for axis in (0, 1):
-        cycles = max(0.5, source[axis] / max(LEAST_WAVE, 24.0 * scale))
+        cycles = max(1.0 if by_itself else 0.5, source[axis] / max(LEAST_WAVE, 24.0 * scale))
         fine, bytes_of = answer(axis, cycles)
         valid &= _valid(fine)
-        whole = np.rint(points @ rows[axis] * cycles / source[axis] - _turns(fine))
+        expected = points @ rows[axis] * cycles / source[axis]
+        if by_itself and np.cos(2 * np.pi * (expected - _turns(fine)))[valid].sum() < 0:
+            # the channel that varies most falls with brightness
+            fine, sign = -fine, tuple(-s for s in sign)
+        whole = np.rint(expected - _turns(fine))
         places.append((_turns(fine) + whole) * source[axis] / cycles)
         fine_waves.append((source[axis] / cycles, fine, bytes_of))
     inner = _inner(valid, points, rows, source, SUPPORT * scale)
@@ -116,6 +137,7 @@ def measure(transform: Transform, source: Size) -> Measured:
         Frame(torch.from_numpy(np.stack([rows[1], rows[0]])), size, torch.tensor(source)),
         float(np.median(np.hypot(off[0][inner], off[1][inner]))),
         sign,
+        by_itself,
     )
 
 
@@ -136,17 +158,30 @@ def wave(size: Size, axis: int, cycles: float, phase: float) -> UInt8[np.ndarray
     return np.repeat(bytes_[..., None], 3, axis=2)
 
 
-def _signs(transform: Transform, source: Size) -> tuple[tuple[int, ...], Size]:
+def _signs(transform: Transform, source: Size) -> tuple[tuple[int, ...], Size, bool]:
+    """(the signs of the channels, the output's size, whether each picture is normalised by its own values).
+
+    Of a picture that is, the signs are those relative to the channel that varies most.
+    """
     dark, light = (transform(np.full((*source, 3), level, np.uint8)).astype(np.float64) for level in (55, 200))
     _expect_same_shape(dark.shape, light.shape)
     size = (int(dark.shape[1]), int(dark.shape[2]))
-    change = [_usual_change(channel) for channel in np.nan_to_num(light - dark)]
-    if not any(change):
+    change = np.nan_to_num(light - dark)
+    sign = tuple(int(np.sign(_usual_change(channel))) for channel in change)
+    if any(sign) and not normalises(transform, source, size, change.any(0)):
+        return sign, size, False
+    relative = signs(transform(wave(source, 1, _short_wave(source, size, 1), 0.0)))
+    if not any(relative):
         raise InputError(
-            "what the transform puts out does not depend on how bright a plain picture is: it normalises every picture by its own "
-            "values, or shows no picture; give one with a fixed mean and deviation"
+            "what the transform puts out does not depend on the picture: stripes become one colour; give one that shows the picture"
         )
-    return tuple(int(s) for s in np.sign(change)), size
+    return relative, size, True
+
+
+def _short_wave(source: Size, size: Size, axis: int) -> float:
+    """Periods over the picture of waves that are short enough to be seen whole, and long enough to be seen at all."""
+    shrunk = max(1.0, *(a / b for a, b in zip(source, size, strict=True)))
+    return max(1.0, source[axis] / max(LEAST_WAVE, SHORT * shrunk))
 
 
 def _usual_change(change: Float[np.ndarray, "h w"]) -> float:

@@ -43,7 +43,8 @@ class OwnTransform:
     Attributes:
         size: (h, w) of the input, of a picture of 240 x 320 pixels where it depends on the picture's.
         sample: (h, w) of a picture to try a model with.
-        mean, std: of each channel of pixels in [0, 1], as the values of a dark and a light picture have it.
+        mean, std: of each channel of pixels in [0, 1], as the values of a dark and a light picture have it; 0 and
+            infinite where each picture is normalised by its own values.
 
     Raises:
         OptionError: it is not callable.
@@ -67,8 +68,16 @@ class OwnTransform:
         """(h, w) of the input."""
         return self.measured(SAMPLE).frame.size
 
+    @property
+    def _normalises(self) -> bool:
+        """Whether each picture is normalised by its own values, so that no colour has a value."""
+        return self.measured(SAMPLE).normalises
+
     @cached_property
     def _levels(self) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
+        if self._normalises:
+            nothing = np.zeros(len(self.measured(SAMPLE).sign))
+            return nothing, nothing
         dark, light = (self.values(np.full((*SAMPLE, 3), level, np.uint8)) for level in (51, 204))
         ends = [np.median(v.reshape(len(v), -1), axis=1).astype(np.float64) for v in (dark, light)]
         return ends[0], ends[1]
@@ -94,7 +103,12 @@ class OwnTransform:
         h, w = self.size
         kind = type(self.transform).__name__
         name = getattr(self.transform, "__name__", kind) if kind == "function" else kind
-        return f"what {name} makes of {self._way}: {h} x {w} pixels, mean {numbers(self.mean)}, std {numbers(self.std)} as measured"
+        colours = (
+            "each picture normalised by its own values (its colours depend on the picture)"
+            if self._normalises
+            else f"mean {numbers(self.mean)}, std {numbers(self.std)}"
+        )
+        return f"what {name} makes of {self._way}: {h} x {w} pixels, {colours} as measured"
 
     def one(self, picture: Picture) -> tuple[Float[Tensor, "c h w"], Frame]:
         """One picture (H, W, 3) uint8 RGB -> (its input (c, h, w), the frame of it)."""
@@ -128,9 +142,13 @@ class OwnTransform:
             blank=blank.to(device=device, dtype=dtype),
         )
 
-    @property
+    @cached_property
     def _range(self) -> list[tuple[float, float]]:
-        """What black and white become, by channel; 0 between them is the mean colour of a normalised input."""
+        """What black and white become, by channel, in a picture that has both; 0 between them is the mean colour of a
+        normalised input."""
+        if self._normalises:
+            both = self.values(np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (*SAMPLE, 1)).repeat(3, 2))
+            return [(float(one.min()), float(one.max())) for one in both]
         return [
             (-m / s, (1 - m) / s) if np.isfinite(s) and s else (0.0, 0.0)
             for m, s in zip(self.mean, self.std, strict=True)
