@@ -168,7 +168,8 @@ def _signs(transform: Transform, source: Size) -> tuple[tuple[int, ...], Size, b
     size = (int(dark.shape[1]), int(dark.shape[2]))
     change = np.nan_to_num(light - dark)
     sign = tuple(int(np.sign(_usual_change(channel))) for channel in change)
-    if any(sign) and not normalises(transform, source, size, change.any(0)):
+    changed: np.ndarray = np.any(change, axis=0)
+    if any(sign) and not normalises(transform, source, size, changed):
         return sign, size, False
     relative = signs(transform(wave(source, 1, _short_wave(source, size, 1), 0.0)))
     if not any(relative):
