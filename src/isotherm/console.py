@@ -4,6 +4,7 @@ ended in order where a queue of jobs or a shutdown ends it (SIGTERM).
 It stands outside :mod:`isotherm.cli`, whose import is what takes so long.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,6 +38,10 @@ def entry() -> NoReturn:
         code = main()
     except KeyboardInterrupt:  # while the arguments are read, or after the last word
         code = INTERRUPTED
+    if listens:  # another Ctrl+C while the interpreter ends, which may take a second, has nothing to add
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        signal.signal(signal.SIGINT, _end)
     sys.exit(TERMINATED if terminated and code == INTERRUPTED else code)
 
 

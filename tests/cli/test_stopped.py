@@ -121,6 +121,65 @@ def test_a_signal_in_the_third_picture_leaves_two_whole_ones_and_says_how_far_it
     assert "The run was interrupted after 2 of 5." in (out / "report.html").read_text()
 
 
+SECOND = {
+    "while the report is ended": """
+import isotherm.jobs.explain.run as job
+job.missing_lines = again(job.missing_lines)
+""",
+    "while the record is ended": """
+from isotherm.runs.file import RunFile
+RunFile.end = again(RunFile.end)
+""",
+    "before the last lines": """
+import isotherm.cli.explain as command
+command.closing = again(command.closing)
+""",
+    "while the message is printed": """
+class Error:
+    def __getattr__(self, name):
+        return getattr(sys.__stderr__, name)
+    def write(self, text):
+        written = sys.__stderr__.write(text)
+        if "stopped after" in text:
+            again(len)(text)
+        return written
+sys.stderr = Error()
+""",
+    "while the interpreter ends": """
+import atexit
+atexit.register(again(print))
+""",
+}
+"""When Ctrl+C comes a second time, after a first one in the third picture."""
+TWICE = """
+import os, signal, sys
+def again(inner):
+    def stopped(*arguments, **options):
+        global twice
+        if count[0] >= 5 and not twice:
+            twice = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return inner(*arguments, **options)
+    return stopped
+twice = False
+"""
+
+
+@pytest.mark.parametrize("when", SECOND)
+def test_a_second_ctrl_c_while_the_run_ends_gives_one_message_and_a_whole_record(tmp_path, when):
+    for i in range(4):
+        Image.new("RGB", (40, 40), (50 * i, 90, 90)).save(tmp_path / f"{i}.png")
+    program = INTERRUPTING.format(at=5, signal="SIGINT").replace("range(5)", "range(4)")
+    before, entry = program.split("from isotherm.console import entry\n")
+    program = f"{before}{TWICE}{SECOND[when]}\nfrom isotherm.console import entry\n{entry}"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr.count("what was finished is kept") == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert read_run(tmp_path / "out")["status"] == "interrupted"
+    assert [item["name"] for item in read_items(tmp_path / "out")] == ["0.png", "1.png"]
+
+
 def test_ctrl_c_while_options_are_read_ends_quietly(monkeypatch, capsys):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt

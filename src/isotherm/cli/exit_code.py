@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from isotherm.errors import InputError
@@ -36,7 +37,8 @@ def exit_code(summary: Summary, *, nothing: str) -> int:
         InputError: nothing came through.
     """
     if summary.status in ENDED_EARLY:
-        print(f"\nstopped after {summary.reached}; what was finished is kept", file=sys.stderr)
+        with contextlib.suppress(KeyboardInterrupt):  # another one: this is the answer to it as well
+            print(f"\nstopped after {summary.reached}; what was finished is kept", file=sys.stderr)
         return 130
     if summary.done == 0:
         raise InputError(nothing)

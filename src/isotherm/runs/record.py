@@ -119,7 +119,7 @@ class Run:
         self._unrecorded = dict[str, list[Path]]()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
         self._items = os.open(self.dpath / ITEMS_FILE, flags, 0o644)
-        self._open = True
+        self._open, self._ended = True, False
 
     def note(self, **facts: Any) -> None:
         """Add facts to ``run.json`` that became known later, such as the layers that were chosen."""
@@ -167,17 +167,19 @@ class Run:
         return Summary(self.dpath, self._done, tuple(self._failed), self._file.seconds, status, self._total)
 
     def finish(self, status: str = "finished") -> Summary:
-        """Write the end into ``run.json``; a second call changes nothing."""
+        """Write the end into ``run.json``; a second call changes nothing, unless the first was itself interrupted."""
         if self._open:
             self._open = False
             os.fsync(self._items)
             os.close(self._items)
+        if not self._ended:
             for fpath in (one for several in self._unrecorded.values() for one in several):
                 if status != "finished" and fpath.is_file():
                     fpath.unlink()
             failed = [{"name": name, "reason": reason} for name, reason in self._failed]
             total = {} if self._total is None else {"total": self._total}
             self._file.end(status, summary={"done": self._done, "failed": failed, **total})
+            self._ended = True  # last: another Ctrl+C may come before, and the record would say "running" for ever
         return self.summary()
 
     def withdraw(self) -> None:
