@@ -383,3 +383,10 @@ def test_load_a_file_finds_its_number_of_classes(tmp_path):
 def test_mistakes_say_what_was_given_and_what_to_do(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_hiera_reads_the_size_it_was_built_for():
+    model = timm.create_model("hiera_tiny_224", img_size=128, num_classes=3)
+    assert adapter.wrap(model).prepare([noise_picture(80, 90)]).tensor.shape == (1, 3, 128, 128)
+    with pytest.raises(OptionError, match="reads 128 x 128 pixels only"):
+        adapter.wrap(model, size=256)

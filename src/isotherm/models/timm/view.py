@@ -263,6 +263,9 @@ def embedding_size(model: Any) -> int:
 
 def fixed_size(model: Any) -> tuple[int, int] | None:
     """The only input size that the model reads, or the one its patch grid was built for; None where any will do."""
+    grid, stride = getattr(model, "tokens_spatial_shape", None), getattr(model, "patch_stride", None)
+    if grid is not None and stride is not None:  # Hiera's units of windows are those of one grid
+        return int(grid[0] * stride[0]), int(grid[1] * stride[1])
     embedding = getattr(model, "patch_embed", None) or getattr(model, "stem", None)
     size = getattr(embedding, "img_size", None)
     if size is None or not getattr(embedding, "strict_img_size", True):
