@@ -75,3 +75,21 @@ def test_a_wave_is_one():
     assert abs(float(picture[:, :, 0].mean()) - 128) < 1
     assert picture[0, 0, 0] > 220
     assert picture[0, 16, 0] < 40
+
+
+@pytest.mark.parametrize("resample", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC])
+@pytest.mark.parametrize(("w", "h", "side"), [(640, 480, 224), (480, 640, 320), (300, 200, 640)])
+def test_a_letterbox_of_bytes_is_placed_to_a_fiftieth_of_a_pixel(w, h, side, resample):
+    """What rounding to bytes takes out of the middle of a picture leaves the rest of it in use."""
+    nw, nh = (round(n * side / max(w, h)) for n in (w, h))
+    left, top = (side - nw) // 2, (side - nh) // 2
+
+    def letterbox(picture):
+        canvas = Image.new("RGB", (side, side), (114, 114, 114))
+        canvas.paste(Image.fromarray(picture).resize((nw, nh), resample), (left, top))
+        return np.asarray(canvas, np.float32).transpose(2, 0, 1) / 255
+
+    measured = measure(letterbox, (h, w)).frame.to_source.numpy()
+    truth = np.array([[w / nw, 0, -left * w / nw], [0, h / nh, -top * h / nh]])
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]]).T
+    assert np.abs(measured @ corners - truth @ corners).max() < 0.02

@@ -50,6 +50,8 @@ ENOUGH = 512
 """Pixels of the output along an axis that are looked at; of a larger one every second, third, ..."""
 EDGE = 3.0
 """Pixels, of the coarser raster, from the border of what is shown within which filters look across it."""
+AROUND = 5
+"""Pixels along each side of what is around a pixel."""
 BENT_WORDS = (
     "the transform bends the picture: no affine map gives the places of its output (crop, resize, pad, flip, rotation and shear "
     "are affine; perspective, elastic and lens transforms are not); give one without it"
@@ -284,9 +286,15 @@ def _trimmed(
 
 
 def _eroded(mask: Bool[np.ndarray, "h w"], margin: int) -> Bool[np.ndarray, "h w"]:
-    """Without what is so near to its border that a filter has looked across; all of it where nothing else is left."""
-    outside = torch.from_numpy(~np.pad(mask, margin)).float()[None]
-    away: Bool[np.ndarray, "h w"] = torch.nn.functional.max_pool2d(outside, 2 * margin + 1, stride=1)[0].numpy() == 0
+    """Without what is so near to its border that a filter has looked across; all of it where nothing else is left.
+
+    A border is where most of what is around a pixel is missing: rounding to bytes takes single pixels out of the middle.
+    """
+    there = torch.from_numpy(mask).float()[None, None]
+    mostly = torch.nn.functional.avg_pool2d(there, AROUND, stride=1, padding=AROUND // 2) > 0.5
+    outside = torch.nn.functional.pad(1 - mostly.float(), [margin] * 4, value=1.0)
+    away: Bool[np.ndarray, "h w"] = torch.nn.functional.max_pool2d(outside, 2 * margin + 1, stride=1)[0, 0].numpy() == 0
+    away &= mask
     return away if away.any() and np.linalg.matrix_rank(_centres(mask.shape)[away]) == 3 else mask
 
 
