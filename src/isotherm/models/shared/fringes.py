@@ -288,7 +288,8 @@ def _trimmed(
 def _eroded(mask: Bool[np.ndarray, "h w"], margin: int) -> Bool[np.ndarray, "h w"]:
     """Without what is so near to its border that a filter has looked across; all of it where nothing else is left.
 
-    A border is where most of what is around a pixel is missing: rounding to bytes takes single pixels out of the middle.
+    A border is where most of what is around a pixel is missing: rounding to bytes takes single pixels out of the
+    middle.
     """
     there = torch.from_numpy(mask).float()[None, None]
     mostly = torch.nn.functional.avg_pool2d(there, AROUND, stride=1, padding=AROUND // 2) > 0.5
