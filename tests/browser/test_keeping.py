@@ -49,8 +49,13 @@ def test_remarks_are_there_after_a_reload(desk, studio, run):
     assert (facts["star"], facts["tags"], facts["note"]) == (True, ["for the paper"], "Look at the corner.")
 
 
-def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of):
-    desk = StudioPage(page_of())
+def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of, studio):
+    before = studio.run_of("scene-2", model="scenes", trust="off")
+    with studio.client() as client:
+        client.patch(f"/api/runs/{before}", json={"tags": ["of the one before"]}).raise_for_status()
+    desk = StudioPage(page_of(path=f"/#run={before}"))
+    keep = desk.page.get_by_role("region", name="Keep")
+    expect(keep.get_by_text("of the one before")).to_have_count(1)
     held = []
 
     def hold_the_first(route):
@@ -63,11 +68,9 @@ def test_what_is_on_its_way_while_the_run_ends_is_shown_as_kept(page_of):
     desk.sample("Scene 5")
     desk.choose("Model", "scenes")
     desk.more()
-    desk.choose("Check", "off")
-    before = desk.page.url
+    desk.choose("Check", "full")
     desk.page.locator("#question button.go").click()
-    desk.page.wait_for_url(lambda url: url != before)
-    keep = desk.page.get_by_role("region", name="Keep")
+    expect(keep.get_by_text("of the one before")).to_have_count(0)  # what is written now is about the new run
     with desk.page.expect_request(lambda request: request.method == "PATCH"):
         keep.get_by_role("textbox", name="Note").fill("Odd.")
         keep.get_by_role("textbox", name="Note").blur()
