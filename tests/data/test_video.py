@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from av.video import reformatter
 
 from isotherm.data.video import FrameChoice, camera, count_frames, probe_video, read_frames
 from isotherm.errors import InputError, MissingExtraError, OptionError
@@ -144,3 +147,28 @@ def test_without_pyav_the_extra_is_named(clip, monkeypatch):
 def test_a_camera_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"there is no camera 99: (this machine has no camera|there are video)"):
         camera(99)
+
+
+def test_all_frames_of_a_thread_are_scaled_by_one_reformatter(clip, monkeypatch):
+    """A frame's own one starts threads for every frame: of 320 x 240 pixels, 2.7 ms of which .1 are work."""
+    made, make = [], reformatter.VideoReformatter
+    monkeypatch.setattr(reformatter, "VideoReformatter", lambda: made.append(threading.get_ident()) or make())
+    with ThreadPoolExecutor(1) as thread:  # this one may have one already
+        arrays = thread.submit(lambda: [f.array(size) for f in read_frames(clip) for size in (None, (12, 16))]).result()
+    assert len(made) == 1
+    assert [array.shape for array in arrays[:2]] == [(48, 64, 3), (12, 16, 3)]
+
+
+def test_frames_are_the_same_whichever_threads_turn_them_into_pixels(clip):
+    sizes = [None, (12, 16), (24, 32), (5, 7)]
+    frames = list(read_frames(clip))
+
+    def own(frame, size):
+        h, w = size or frame.size
+        return frame._frame.reformat(width=w, height=h, format="rgb24", interpolation="AREA").to_ndarray()
+
+    jobs = [(frame, size) for frame in frames for size in sizes] * 4
+    with ThreadPoolExecutor(4) as threads:
+        arrays = list(threads.map(lambda job: job[0].array(job[1]), jobs))
+    for (frame, size), array in zip(jobs, arrays, strict=True):
+        np.testing.assert_array_equal(array, own(frame, size))

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,22 @@ STREAM_PREFIXES = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https
 HALF_MS = 0.0005
 """Times of frames are whole numbers of the container's own unit, so that what a person calls 1.2 s is not exactly."""
 _DEVICE = re.compile(r"/dev/video\d+")
+
+
+_OF_THREAD = threading.local()
+
+
+def _reformatter() -> Any:
+    """One for all frames of a thread.
+
+    What a frame makes for itself starts and ends threads of its own, which takes a small frame ten times as long as
+    its pixels do, and another thread's work is in their way.
+    """
+    if not hasattr(_OF_THREAD, "reformatter"):
+        from av.video.reformatter import VideoReformatter
+
+        _OF_THREAD.reformatter = VideoReformatter()
+    return _OF_THREAD.reformatter
 
 
 @dataclass(frozen=True)
@@ -69,10 +86,12 @@ class VideoFrame:
             size: (h, w) to be shrunk to, by means over areas; None: as it is.
         """
         frame, rotation = self._frame, self._frame.rotation
+        scaling: dict[str, Any] = {}
         if size is not None:
             h, w = size[::-1] if _turns(rotation) % 2 else size
-            frame = frame.reformat(width=w, height=h, format="rgb24", interpolation="AREA")
-        return _upright(frame.to_ndarray(format="rgb24"), rotation)
+            scaling = {"width": w, "height": h, "interpolation": "AREA"}
+        shown = _reformatter().reformat(frame, format="rgb24", threads=1, **scaling)
+        return _upright(shown.to_ndarray(), rotation)
 
     @property
     def own(self) -> Turn:
