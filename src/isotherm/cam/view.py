@@ -153,8 +153,9 @@ class Detections:
         keypoint_names: j names of the keypoints, where they are known.
         angles: (n,) radians, of oriented boxes, with graph.
         boxes_move: the boxes have a graph; False where they are read off a mask, which ends it.
-        activation: what makes the confidence of a class's logit, where nothing else goes into it; None where that is
-            not known.
+        activation: what makes a class's probability of its logit; None where that is not known.
+        confidence_of_class: the confidence is that probability; False where something else goes into it, as the
+            centreness of FCOS does.
         raw: what the model itself put out, see :func:`isotherm.cam.reading.read_prediction`.
     """
 
@@ -173,6 +174,7 @@ class Detections:
     boxes_move: bool = True
     raw: Any = field(default=None, repr=False)
     activation: Activation | None = None
+    confidence_of_class: bool = True
 
     def __len__(self) -> int:
         return self.boxes.shape[0]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
 import torch
 from torch import nn
 from torchvision.models import detection as tvd
 
+from isotherm.api import explain
 from isotherm.cam.attribute import attribute
 from isotherm.cam.methods import hirescam
 from isotherm.cam.scores import Detection
 from isotherm.cam.view import Detections, Pins, View
 from isotherm.errors import AdapterError, OptionError, WeightsError
+from isotherm.jobs.explain.outputs import lines_of
 from isotherm.models.torchvision import view as adapter
 from isotherm.models.torchvision.rcnn import NOWHERE, _Pasted
 from rigs.torchvision_detectors import BUILD, LEVELS, PICTURES, build, pyramid_to_p7
@@ -66,6 +71,8 @@ def test_findings_are_the_models_own_and_carry_gradient_to_the_pyramid(views, na
     else:
         again = found.logits.softmax(-1)[row, found.classes]
     torch.testing.assert_close(again.detach(), found.confidence)
+    assert found.activation == ("sigmoid" if name in ("retinanet", "fcos") else "softmax")
+    assert found.confidence_of_class == (name != "fcos")
     assert len(view.auto_layers().layers) == LEVELS[name]
     scores, picture = top_scores(found)
     some = torch.tensor([0, len(found) - 1])
@@ -363,3 +370,22 @@ def test_a_finding_is_explained_and_scored_again_through_the_view(views, name):
         inside = inputs.frame[0].points_from_source(corner)
         assert float(inside[:, 0].min()) > float(box[0]) - 48
         assert float(inside[:, 0].max()) < float(box[2]) + 48
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("retinanet", r"^   0  class \d [01]\.\d\d by sigmoid, logit -?\d+\.\d\d  "),
+        ("fcos", r"^   0  class \d [01]\.\d\d, \d+ % by sigmoid, logit -?\d+\.\d\d  "),
+        ("ssdlite", r"^   0  class \d [01]\.\d\d by softmax, logit -?\d+\.\d\d  "),
+    ],
+)
+def test_a_findings_logit_stands_beside_what_makes_its_classs_probability(views, name, words):
+    maps = explain(views(name), PICTURES[0], target=0, trust="off")
+    assert any(re.match(words, line) for line in lines_of(maps))
+    meta = maps[0].meta
+    if name != "fcos":
+        assert "probability" not in meta  # it is the confidence
+    else:  # centreness goes into the confidence, and the class's probability is told beside it
+        assert meta["probability"] == pytest.approx(1 / (1 + math.exp(-meta["score"])), abs=1e-6)
+        assert abs(meta["probability"] - meta["confidence"]) > 0.01

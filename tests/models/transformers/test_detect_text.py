@@ -43,6 +43,8 @@ def test_findings_are_the_processors_own(family):
             assert torch.equal(mine.classes, own[row]["labels"])
             assert torch.equal(mine.logits, output.logits[row, mine.candidate])
             torch.testing.assert_close(mine.logits.sigmoid().amax(1), mine.confidence)
+        assert mine.activation == "sigmoid"
+        assert mine.confidence_of_class == (family != "grounding_dino")  # of all tokens of its sentence
 
 
 def test_grounding_dino_logits_are_the_largest_of_each_texts_tokens():

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isotherm.cam.activation import probabilities
 from isotherm.cam.scores.naming import class_index
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction, giver_of
@@ -92,6 +93,7 @@ class Detection(Score):
             boxes=picked.boxes.detach(),
             finding=finding[rows],
             confidence=picked.confidence.detach(),
+            probability=_class_probability(picked),
             rows=rows,
             part=part,
             of="logit" if set(parts) <= {"class", "objectness", "mask"} else None,
@@ -164,6 +166,13 @@ class Detection(Score):
 
 def _keypoint_name(p: Detections, keypoint: int | None) -> str:
     return str(keypoint) if keypoint is None or not p.keypoint_names else p.keypoint_names[keypoint]
+
+
+def _class_probability(picked: Detections) -> Float[Tensor, " n"] | None:
+    """Of each finding's class, where the confidence holds more than that and it is known what makes it of the logit."""
+    if picked.activation is None or picked.confidence_of_class:
+        return None
+    return probabilities(picked.logits, picked.activation)[torch.arange(len(picked)), picked.classes.cpu()]
 
 
 def _one(p: Detections, which: int | str, finding: Tensor) -> list[int]:

@@ -110,6 +110,8 @@ class AnchorView(DetectorView):
                 candidate=anchor,
                 names=self.names,
                 objectness=None if raw.centreness is None else raw.centreness[picture, anchor],
+                activation="softmax" if self._softmax else "sigmoid",
+                confidence_of_class=not self._centred,
             )
         )
 
@@ -131,6 +133,8 @@ class AnchorView(DetectorView):
             candidate=anchor,
             names=self.names,
             objectness=centreness,
+            activation="softmax" if self._softmax else "sigmoid",
+            confidence_of_class=not self._centred,
         )
 
     def _confidence(self, logits: Float[Tensor, "n k"], centreness: Float[Tensor, " n"] | None) -> Float[Tensor, "n k"]:

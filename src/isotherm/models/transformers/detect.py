@@ -46,6 +46,9 @@ class QueryDetectorView(EncoderView):
         confidence: the threshold; the processor's own default if None.
     """
 
+    confidence_of_class = True
+    """Whether the reported confidence is the probability of the class alone."""
+
     def __init__(
         self,
         model: Any,
@@ -189,6 +192,7 @@ class QueryDetectorView(EncoderView):
             objectness=self.objectness(raw, picture, query),
             masks=masks_of(raw, inputs, picture, query),
             activation=self._activation(),
+            confidence_of_class=self.confidence_of_class,
         )
 
     def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, " n"] | None:

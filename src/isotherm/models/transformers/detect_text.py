@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from isotherm.cam.activation import Activation
 from isotherm.cam.view import Inputs
 from isotherm.errors import AdapterError, OptionError
 from isotherm.models.transformers.detect import QueryDetectorView, numbered_queries
@@ -81,9 +80,7 @@ class GroundedView(QueryDetectorView):
             )
         self.spans = spans(texts, encoded["offset_mapping"][0].tolist())
 
-    def _activation(self) -> Activation | None:
-        """The confidence is of all tokens of the sentence, and not of the class alone."""
-        return None
+    confidence_of_class = False  # it is of all tokens of the sentence
 
     def decoder(self, processor: Any) -> Any:
         """The grounded variant, which both families of processors have."""
