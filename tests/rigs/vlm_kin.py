@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rigs.vlm_grids import GRIDS
 from rigs.vlm_models import FAMILIES
+from rigs.vlm_newest import NEWEST
 from rigs.vlm_others import OTHERS
 from rigs.vlm_tiles import TILES
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST

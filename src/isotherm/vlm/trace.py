@@ -245,6 +245,11 @@ def _read(question: Question, targets: Sequence[AnswerTarget], needs: frozenset[
 
 def need_layers(calls: Sequence[AttentionRows], layers: int, job: str) -> None:
     """Refuse where not every layer has softmax attention that can be read."""
+    if len(calls) > layers:
+        raise MethodError(
+            f"{job} reads the attention of every layer; this language model of {layers} layers takes a softmax {len(calls)} times, "
+            "so which of them is a layer's attention is not known: choose integrated_gradients"
+        )
     if len(calls) != layers:
         raise MethodError(
             f"{job} reads the attention of every layer; {len(calls)} of {layers} layers of this language model go through torch's scaled_dot_product_attention "

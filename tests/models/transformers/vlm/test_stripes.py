@@ -73,3 +73,18 @@ def test_what_moves_nothing_and_what_changes_its_number_is_refused():
     counts = iter((4, 4, 5))
     with pytest.raises(AdapterError, match="made 4 vision tokens of pictures, and 5 of others of the same sizes"):
         measure_looks(lambda pictures: torch.ones(next(counts), 300), [(40, 40)])
+
+
+def test_a_noise_to_which_a_token_answers_thirty_times_as_much_does_not_decide_alone():
+    """As of tokens that are chosen by a softmax, where two choices are nearly even."""
+    boxes = [(10 * i, 0, 10 * i + 10, 10) for i in range(20)]
+    inner = of_boxes(boxes, channels=12)
+
+    def entering(pictures):
+        # what is added to the noise is too little to move a byte across this border
+        loud = [pictures[0][0, x0, 0] > 156 for x0, *_ in boxes]
+        return inner(pictures) * torch.tensor([30.0 if at else 1.0 for at in loud] + [1.0])[:, None].double()
+
+    looks = measure_looks(entering, [(10, 200)])
+    stated = torch.tensor([[10.0 * i + 5, 5.0] for i in range(20)])
+    assert (looks.centre[:20] - stated).abs().max() < 2.5

@@ -90,9 +90,10 @@ def _along(
     """(centre, width) of what each token sees along an axis."""
     centre, width, going, stripes = side / 2, side.clone(), seen, 1 / WHOLE
     while bool(going.any()):
-        answers, powers = zip(*(take.answers(axis, stripes) for take in takes), strict=True)
-        answer, power = torch.stack(answers).sum(0), torch.stack(powers).sum(0)
-        contrast, period = answer.abs() / power.clamp(min=1e-30), side / stripes
+        # each take counts alike: one to which a token answers ten times as much, as those that are chosen by a softmax
+        # do, would be as good as alone
+        answer = torch.stack([take.answer(axis, stripes) for take in takes]).mean(0)
+        contrast, period = answer.abs(), side / stripes
         place = side / 2 + answer.angle() / (2 * math.pi) * period  # the phase is 0 in the middle
         if stripes > 1:  # which of the stripes it is, coarser ones say
             place += ((centre - place) / period).round() * period
@@ -128,15 +129,16 @@ class _Take:
         k = len(self.sizes)
         return torch.stack([self._change([float(i == j) for j in range(k)]).norm(dim=1) for i in range(k)])
 
-    def answers(self, axis: int, stripes: float) -> tuple[Complex[Tensor, " n"], Float[Tensor, " n"]]:
-        """The sum of (c + i s)^2 of each token, and that of |c|^2 + |s|^2.
+    def answer(self, axis: int, stripes: float) -> Complex[Tensor, " n"]:
+        """The sum of (c + i s)^2 of each token, over that of |c|^2 + |s|^2.
 
         Args:
             axis: 0 for x, 1 for y.
             stripes: on a picture's side.
         """
         c, s = (self._change([_line(size, axis, stripes, wave) for size in self.sizes]) for wave in (np.cos, np.sin))
-        return torch.complex((c * c - s * s).sum(1), 2 * (c * s).sum(1)), (c * c + s * s).sum(1)
+        power = (c * c + s * s).sum(1).clamp(min=1e-30)
+        return torch.complex((c * c - s * s).sum(1) / power, 2 * (c * s).sum(1) / power)
 
     def _change(self, amounts: Sequence[np.ndarray | float]) -> Float[Tensor, "n c"]:
         after = self._read(amounts)
