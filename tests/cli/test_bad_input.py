@@ -219,3 +219,23 @@ def test_a_name_with_a_slip_does_not_wait_for_torch(place):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2 False\n"
     assert done.stderr.startswith("isotherm: there is no file or folder 'godo.jpg'; did you mean good.jpg")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help", "expalin"], 2, "there is no command 'expalin'; did you mean explain?"),
+        (["-h", "train", "keypionts"], 2, "there is no command 'train keypionts'; did you mean train keypoints?"),
+        (["train", "--help", "keypionts"], 2, "isotherm train: say what, as in: isotherm train keypoints"),
+        (["--bogus", "--help"], 2, "--bogus stands before a command; write: isotherm COMMAND --bogus"),
+        (["--quiet", "explain", "good.jpg"], 2, "--quiet stands before a command"),
+        (["gaze", "--help"], 0, "isotherm gaze: say what, as in: isotherm gaze predict"),
+    ],
+)
+def test_help_before_a_command_hides_no_slip_and_what_was_asked_for_goes_to_the_standard_output(
+    words, code, said, capsys
+):
+    assert main(words) == code
+    told = capsys.readouterr()
+    assert said in (told.err if code else told.out)
+    assert (told.out if code else told.err) == ""

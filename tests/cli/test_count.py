@@ -113,7 +113,8 @@ def test_answers_are_shown_and_places_are_no_counts(place, capsys, tmp_path):
     assert told["estimates"] == {"1.png": item["estimate"]}
 
 
-def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_path):
+@pytest.mark.parametrize(("category", "word"), [("peaches", "peaches"), ("red peaches", "peaches"), ("!!", "!!")])
+def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_path, category, word):
     picture = f"shapes/{PICTURES}/1.png"
     assert (
         main(
@@ -123,7 +124,7 @@ def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_pa
                 "--model",
                 "tiny-vlm",
                 "--category",
-                "peaches",
+                category,
                 "--strategy",
                 "global",
                 "--out",
@@ -133,11 +134,11 @@ def test_a_category_without_a_word_is_counted_with_a_doubt(place, capsys, tmp_pa
         == 0
     )
     said = capsys.readouterr()
-    assert "peaches; doubtful: the model has no word for 'peaches'" in said.out
-    assert "has no 'peaches': give a prompt of words that it knows" in said.err
+    assert f"{category}; doubtful: the model has no word for {word!r}" in said.out
+    assert f"has no {word!r}: give a prompt of words that it knows" in said.err
     assert (
         json.loads((tmp_path / "out" / "counts.json").read_text())["doubts"]["1.png"][0]
-        == "the model has no word for 'peaches'"
+        == f"the model has no word for {word!r}"
     )
 
 

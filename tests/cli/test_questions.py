@@ -308,3 +308,32 @@ def test_layers_and_methods(capsys):
     assert "auto: vision tokens" in capsys.readouterr().out
     assert main(["methods"]) == 0
     assert "attention_gradient" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("together", [[], ["--together"]], ids=["each", "together"])
+def test_words_that_the_model_lacks_are_noted_as_they_are_in_counting(pictures, capsys, together):
+    given = [word for word in MODEL if word != "--quiet"]
+    asked = ["--prompt", "how many red zebras ?", "--target", "whole", "--answer", "2"]
+    assert main(["explain", "0.png", "1.png", *given, *asked, *together, "--out", "out"]) == 0
+    assert capsys.readouterr().err.count("has no 'zebras': give a prompt of words that it knows") == 2
+
+
+def test_the_answer_to_a_question_about_each_frame_is_told_where_it_changes(pictures, capsys):
+    film("clip.mp4", make_question(HELD_OUT[28], "count").picture, frames=3)
+    asked = ["--model", "tiny-vlm", "--trust", "off", "--prompt", "how many red ?", "--method", "attention"]
+    assert main(["explain", "clip.mp4", *asked, "--out", "out"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("answer: '2'") == 1  # of three frames that are alike
+    assert "clip.mp4#000000\n  question: 'how many red ?'\n  answer: '2'" in told
+    assert [item["answer"] for item in items(pictures / "out")] == ["2"] * 3
+
+
+@pytest.mark.parametrize(("frames", "moments"), [(1, 0), (3, 2)])
+def test_a_video_of_an_odd_number_of_frames(pictures, capsys, frames, moments):
+    """The network sees two frames a moment; one frame alone is a picture, and said to be one."""
+    film("clip.mp4", make_question(HELD_OUT[28], "count").picture, frames=frames)
+    asked = [*(m for m in MODEL if m != "--quiet"), "--prompt", "how many red ?", "--answer", "2", "--together"]
+    assert main(["explain", "clip.mp4", *asked, "--out", "out"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert (f"moment {moments} of {moments}" in told) == bool(moments)
+    assert ("asked about 1 picture and not about a video" in told) == (not moments)

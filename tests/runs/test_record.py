@@ -22,7 +22,7 @@ from isotherm.frame import Frame
 from isotherm.ops.hashing import sha256_of, state_hash
 from isotherm.runs import file as runs_file
 from isotherm.runs.file import to_json
-from isotherm.runs.read import read_items, read_run
+from isotherm.runs.read import list_runs, read_items, read_run
 from isotherm.runs.record import Run
 
 
@@ -286,6 +286,14 @@ def test_what_is_not_a_run(tmp_path, content, words):
         (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_run(tmp_path)
+
+
+def test_the_record_itself_may_be_named_for_its_folder(tmp_path):
+    with Run("explain", root=tmp_path) as run:
+        run.done("a")
+    assert read_run(run.dpath / "run.json") == read_run(run.dpath)
+    assert read_items(run.dpath / "run.json") == read_items(run.dpath / "items.jsonl") == read_items(run.dpath)
+    assert list_runs(run.dpath / "run.json")[0].dpath == run.dpath
 
 
 def test_values_become_plain(tmp_path):

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import get_type_hints
 
@@ -65,8 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments and arguments[0] in PAIRS and (len(arguments) == 1 or arguments[1].startswith("-")):
         known = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
-        print(f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}", file=sys.stderr)
-        return 0 if {"-h", "--help"} & set(arguments) else 2
+        helps, seconds = {"-h", "--help"}, {name.partition(" ")[2] for name in known}
+        helped = bool(helps & set(arguments)) and set(arguments[1:]) <= helps | seconds
+        print(
+            f"isotherm {arguments[0]}: say what, as in: isotherm {' | isotherm '.join(known)}",
+            file=sys.stdout if helped else sys.stderr,
+        )
+        return 0 if helped else 2
     try:
         refuse_unknown(arguments)
         refuse_renamed(arguments)
@@ -174,11 +179,18 @@ def refuse_renamed(arguments: Sequence[str]) -> None:
 
 
 def refuse_unknown(arguments: Sequence[str]) -> None:
-    """Refuse a command that there is not.
+    """Refuse a command that there is not, and options that stand before a command, where only --help may stand.
 
     Raises:
         OptionError: with the commands that there are, the nearest one first.
     """
+    helps = [word for word in arguments if word in ("-h", "--help")]
+    if arguments and arguments[0].startswith("-") and len(arguments) > len(helps):
+        options = list(takewhile(lambda word: word.startswith("-"), arguments))
+        refuse_unknown(arguments[len(options) :])
+        first = next((word for word in options if word not in helps), None)
+        if first is not None:
+            raise OptionError(f"{first} stands before a command; write: isotherm COMMAND {first}")
     known = list(dict.fromkeys(name.split()[0] for name in COMMANDS))
     if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
         near = difflib.get_close_matches(arguments[0], known, 1)

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from isotherm.errors import LayerError
 
+WRAPPERS = ("module", "_orig_mod")
+"""What data-parallel and compiled wrappers call the model in them, which is explained without them."""
+
 
 @dataclass(frozen=True)
 class LayerRef:
@@ -37,7 +40,8 @@ def resolve(model: nn.Module, layers: str | nn.Module | Sequence[str | nn.Module
     """Names or modules -> references, in the order given.
 
     A name is the dotted path of ``named_modules()``; ``[i]`` indexes a container, from the end when
-    negative; ``@k`` chooses the k-th call of a module that runs more than once.
+    negative; ``@k`` chooses the k-th call of a module that runs more than once. A name with the prefix of a wrapper
+    that was taken off (``module.``, ``_orig_mod.``) is that of the layer in it.
 
     Raises:
         LayerError: no such layer; the message has the nearest names and the tree at the point of failure.
@@ -75,6 +79,8 @@ def _resolve_one(model: nn.Module, layer: str | nn.Module) -> LayerRef:
                     f"layer {layer!r}: {walked or type(model).__name__} has {len(names)} children, so [{i}] does not exist\n{tree(model, walked)}"
                 )
             name = names[i]
+        if name not in children and not walked and name in WRAPPERS:
+            continue
         if name not in children:
             raise LayerError(_unknown(model, layer, walked))
         module = children[name]

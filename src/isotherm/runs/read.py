@@ -142,10 +142,11 @@ def read_items(dpath: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def _folder(dpath: object) -> Path:
-    """The path of a folder; raises InputError for what is no path."""
+    """The path of a folder, also where its record is named; raises InputError for what is no path."""
     if not isinstance(dpath, str | os.PathLike):
         raise InputError(f"the folder is {dpath!r:.80}; expected a path, such as 'runs/explain-001'")
-    return Path(dpath)
+    path = Path(dpath)
+    return path.parent if path.name in (RUN_FILE, ITEMS_FILE) and path.is_file() else path
 
 
 class _Walk:

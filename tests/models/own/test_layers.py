@@ -71,6 +71,20 @@ def test_a_transformer_inside_a_module_with_any_output_is_explained_behind_atten
     assert maps[0].frame.size == (4, 4)
 
 
+def test_a_block_is_found_by_its_name_in_the_wrapper_that_was_taken_off():
+    """Names are copied from ``named_modules()`` of what the user holds."""
+    torch.manual_seed(0)
+    net = nn.DataParallel(
+        timm.create_model("vit_tiny_patch16_224", embed_dim=48, depth=2, num_heads=2, img_size=64).eval()
+    )
+    name = next(name for name, _ in net.named_modules() if name.endswith("blocks.1.norm1"))
+    assert name == "module.blocks.1.norm1"
+    (heatmap,) = explain(net, PICTURE, size=64, layers=name, trust="off")
+    assert (heatmap.meta["layer"], heatmap.frame.size) == ("blocks.1.norm1", (4, 4))
+    with pytest.raises(LayerError, match="there is no layer 'module'"):
+        explain(net, PICTURE, size=64, layers="module", trust="off")
+
+
 def test_any_layer_can_be_named_and_its_tokens_described():
     torch.manual_seed(0)
     net = OwnTransformer(mixed=True).eval()

@@ -110,6 +110,7 @@ class _Frame:
         boxes, labels: of the findings.
         time_s: when it was in its video.
         random: the model's weights are random.
+        answer: of a question, what the model answered.
         place: where its picture begins and ends in the temporary file.
     """
 
@@ -119,6 +120,7 @@ class _Frame:
     labels: list[str]
     time_s: float | None
     random: bool
+    answer: str | None
     place: tuple[int, int]
 
     @classmethod
@@ -131,13 +133,15 @@ class _Frame:
             labels=[f"{f.label} {f.confidence:.2f}" for f in explanation.findings],
             time_s=item.time_s,
             random=bool(explanation.warnings),
+            answer=None if explanation.prompt is None else explanation.answer,
             place=place,
         )
 
     def title(self, heatmap: Heatmap | None) -> str:
         """When the frame was, what its map is of, and how it was made."""
         words = ["nothing to explain"] if heatmap is None else [heatmap.label, str(heatmap.meta["method"])]
-        return " · ".join([_seconds(self.time_s), *([RANDOM] if self.random else []), *words])
+        answer = [] if self.answer is None else [f"answer: {self.answer!r}"]
+        return " · ".join([_seconds(self.time_s), *([RANDOM] if self.random else []), *answer, *words])
 
 
 def _seconds(time_s: float | None) -> str:
@@ -170,3 +174,20 @@ def rate_of(items: Sequence[Item]) -> float | None:
     if len(times) < max(2, len(items)) or len({item.source for item in items}) > 1 or times[-1] <= times[0]:
         return None
     return (len(times) - 1) / (times[-1] - times[0])
+
+
+def asked_about(items: Sequence[Item], fps: float | None, *, failed: int) -> list[str]:
+    """What a person should know of one question about several pictures or frames.
+
+    Args:
+        items: that were asked about.
+        fps: as :func:`rate_of` gives it.
+        failed: how many more could not be read.
+    """
+    many = f"asked about {len(items)} {'picture' if len(items) == 1 else 'pictures'}"
+    lines: list[str] = []
+    if fps is None and any(item.kind == "frame" for item in items):
+        lines.append(f"{many} and not about a video, which is two or more frames of one source and nothing else")
+    if failed:
+        lines.append(f"{many} only: {failed} could not be read, so this is an answer to another question")
+    return lines

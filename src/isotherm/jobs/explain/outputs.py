@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 
 from isotherm.cam.explanation import Explanation, score_words
-from isotherm.cam.premises import RANDOM
+from isotherm.cam.premises import RANDOM, premises_of
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
+from isotherm.models.choose import OpenModel
 from isotherm.runs.record import ENDED_EARLY, Run, Summary
 
 MOST_ROWS = 12
@@ -63,6 +64,20 @@ class Outputs:
                 f"--renormalise draws a map within the box of a finding, and {heatmap.label} has none; it is for detectors"
             )
         return renormalise_in_boxes(heatmap, boxes)
+
+
+def model_facts(opened: OpenModel, asked_for: str) -> dict[str, Any]:
+    """What a run's record says of its model: its name, how it was chosen, what is taken for granted, and what nobody
+    should look at a map without knowing.
+    """
+    premises = premises_of(opened.view)
+    return {
+        "name": opened.view.name,
+        "asked_for": asked_for,
+        "chosen": opened.reason,
+        "premises": [asdict(p) for p in premises],
+        "warnings": [str(p) for p in premises if p.alarming],
+    }
 
 
 def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Scale | None) -> list[str]:

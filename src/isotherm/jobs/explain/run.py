@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 from isotherm.cam.apart import apart
 from isotherm.cam.clips import ClipView
 from isotherm.cam.explanation import Explanation
-from isotherm.cam.premises import premises_of
 from isotherm.cam.view import View
 from isotherm.data.clips import clip_of
 from isotherm.data.pictures import read_picture
@@ -34,7 +33,7 @@ from isotherm.explaining import ExplainOptions, explain_pictures
 from isotherm.gaze.view import compared_with_gaze, gaze_remarks
 from isotherm.jobs.explain.check import checked
 from isotherm.jobs.explain.choices import explain_options, idle_options, methods_for, question_facts, style_of, unfit
-from isotherm.jobs.explain.clip import rate_of, write_clip
+from isotherm.jobs.explain.clip import asked_about, rate_of, write_clip
 from isotherm.jobs.explain.moments import entries_of_moments, write_moments
 from isotherm.jobs.explain.options import ExplainJob
 from isotherm.jobs.explain.outputs import (
@@ -42,6 +41,7 @@ from isotherm.jobs.explain.outputs import (
     entry_of,
     lines_of,
     missing_lines,
+    model_facts,
     record_of,
     time_of,
     write_maps,
@@ -109,19 +109,11 @@ def run(
     columns = methods
     if options.fuse == "none" and not isinstance(opened.view, LanguageView):
         columns = apart(opened.view, methods, explaining.layers)
-    premises = premises_of(opened.view)
-    alarms = [str(p) for p in premises if p.alarming]
-    for line in alarms:
+    about = model_facts(opened, options.model)
+    for line in about["warnings"]:
         reporter.message(line, "alarm")
     if explaining.method is None and explaining.prompt is None:
         reporter.message(f"method: {', '.join(m.name for m in methods)}, the default for this kind of model")
-    about = {
-        "name": opened.view.name,
-        "asked_for": options.model,
-        "chosen": opened.reason,
-        "premises": [asdict(p) for p in premises],
-        "warnings": alarms,
-    }
     with Run(
         "explain",
         out=options.out,
@@ -161,7 +153,7 @@ def run(
             facts={
                 "model": opened.view.name,
                 "methods": ", ".join(m.name for m in methods),
-                **({"warning": " ".join(alarms)} if alarms else {}),
+                **({"warning": " ".join(about["warnings"])} if about["warnings"] else {}),
             },
             remarks=lambda: missing_lines(replace(record.summary(), status=work.status)),
         )
@@ -193,6 +185,7 @@ class _Work:
         self._items = 0
         self._stop: BaseException | None = None
         self._shown: set[str] = set()
+        self._answer: list[str] = []
 
     def entries(self, items: Iterator[Item]) -> Iterator[ReportEntry]:
         try:
@@ -207,7 +200,7 @@ class _Work:
                 if source is None:
                     yield from self._pictures(stream)
                 else:
-                    yield from write_clip(stream, source, self.outputs, self._done)
+                    yield from write_clip(stream, source, self.outputs, self._frame)
         except KeyboardInterrupt:
             self.status = "interrupted"
         except JobCancelled:
@@ -284,13 +277,10 @@ class _Work:
             (explanation,) = explain_pictures(
                 self.opened, [[picture for _, picture in group]], replace(self.explaining, video_fps=fps), titles=[name]
             )
-            if fps is None and any(item.kind == "frame" for item, _ in group):
-                line = f"asked about {len(group)} pictures and not about a video, which is two or more frames of one source and nothing else"
-                explanation = replace(explanation, chosen=(*explanation.chosen, line))
-            if self._items:  # until now nothing but pictures that failed
-                line = f"asked about {len(group)} pictures only: {self._items} could not be read, so this is an answer to another question"
-                explanation = replace(explanation, chosen=(*explanation.chosen, line))
-        except NonFiniteError as error:
+            # until now there was nothing but pictures that failed
+            remarks = asked_about([item for item, _ in group], fps, failed=self._items)
+            explanation = replace(explanation, chosen=(*explanation.chosen, *remarks))
+        except (InputError, NonFiniteError) as error:
             self._fail(name, group[0][0].source, error)
             return
         for line in explanation.chosen:
@@ -376,6 +366,16 @@ class _Work:
             self.reporter.judged(line)
         self.reporter.item(line)
         self._tick(item.name)
+        return judged
+
+    def _frame(self, item: Item, explanation: Explanation, files: list[str]) -> Explanation:
+        """:meth:`_done` for a frame of a film: what was answered is told where it is another answer than before."""
+        judged = self._done(item, explanation, files)
+        answer = [*(f"  {line}" for line in judged.question_lines), *(f"  note: {note}" for note in judged.notes)]
+        if judged.question_lines and answer != self._answer:
+            self._answer = answer
+            for line in (item.name, *answer):
+                self.reporter.message(line, "result")
         return judged
 
     def _go_on(self) -> None:

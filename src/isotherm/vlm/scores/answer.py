@@ -104,8 +104,9 @@ class Word(AnswerScore):
         whole = question.view.vocabulary.decode(tokens).strip()
         matches = [(text, steps) for text, steps in words_of(question, tokens) if _bare(text) == _bare(self.word)]
         if not 0 <= self.number < len(matches):
+            has = f"has the word {self.word!r} {len(matches)} time(s), so there is none with number {self.number}"
             raise TargetError(
-                f"the answer {whole!r} has the word {self.word!r} {len(matches)} time(s), so there is none with number {self.number}"
+                f"the answer {whole!r} {has if matches else f'does not have the word {self.word!r}; take one that it has'}"
             )
         return [_steps_target(*(matches[self.number][0], tokens, matches[self.number][1]), self.of, whole, self.text)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isotherm.errors import AdapterError
+from isotherm.errors import InputError
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.vlm.choose import answer_methods
 from isotherm.vlm.explain import explain_answer
@@ -43,6 +43,6 @@ def test_a_picture_narrower_than_a_token_of_its_tiles_is_explained(name):
 def test_what_a_processor_does_not_take_is_said_in_words():
     view = TransformersVlm(*EVERY["lighton_ocr"]())
     with pytest.raises(
-        AdapterError, match=r"processor of lighton_ocr .* does not take pictures of 40 x 3000 pixels .*; crop them"
+        InputError, match=r"processor of lighton_ocr .* does not take pictures of 40 x 3000 pixels .*; crop them"
     ):
         view.ask([np.zeros((3000, 40, 3), np.uint8)], "how many red ?")

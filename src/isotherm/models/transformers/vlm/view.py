@@ -16,7 +16,7 @@ from torch import Tensor
 from isotherm.cam.capture import evaluating
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Picture
-from isotherm.errors import AdapterError
+from isotherm.errors import AdapterError, InputError
 from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.checks import check_length, check_question, check_video, picture_marks
@@ -135,13 +135,7 @@ class TransformersVlm(BatchedPrompts):
                 "ignore", DeprecationWarning
             )  # PaliGemma's processor makes labels in a way that numpy dislikes
             text = self._text("image", len(images), prompt, text_first)
-            try:
-                inputs = self._placed(self.processor(text=[text], images=[images], return_tensors="pt"))
-            except (ValueError, RuntimeError, ZeroDivisionError) as error:
-                sizes = " and ".join(f"{image.width} x {image.height}" for image in images)
-                raise AdapterError(
-                    f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
-                ) from error
+            inputs = self._processed(pictures, text=[text], images=[images])
         check_length(inputs["input_ids"].shape[1], self.model.config, self.name)
         known = self.layout.pictures(inputs, [(p.shape[0], p.shape[1]) for p in pictures])
         return self._prompt(inputs, prompt, pictures, known, self._token)
@@ -154,15 +148,8 @@ class TransformersVlm(BatchedPrompts):
             raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
         facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
         text = self._text("video", 1, prompt)
-        inputs = self._placed(
-            self.processor(
-                text=[text],
-                videos=[np.stack(frames)],
-                video_metadata=[facts],
-                do_sample_frames=False,
-                return_tensors="pt",
-            )
-        )
+        videos = [np.stack(frames)]
+        inputs = self._processed(frames[:1], text=[text], videos=videos, video_metadata=[facts], do_sample_frames=False)
         (video,) = self.layout.videos(inputs, [(frames[0].shape[0], frames[0].shape[1])])
         moments, first = [], 0
         for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
@@ -174,6 +161,20 @@ class TransformersVlm(BatchedPrompts):
         )  # what ends a video stands for no place
         step = -(-len(frames) // len(moments))
         return replace(self._prompt(inputs, prompt, frames[::step], moments, token), video=(tuple(frames), fps))
+
+    def _processed(self, pictures: Sequence[Picture], **inputs: Any) -> dict[str, Any]:
+        """What the processor makes of a question.
+
+        Raises:
+            InputError: it does not take pictures of this shape. Others of the same folder may well be taken.
+        """
+        try:
+            return self._placed(self.processor(**inputs, return_tensors="pt"))
+        except (ValueError, RuntimeError, ZeroDivisionError) as error:
+            sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in pictures)
+            raise InputError(
+                f"the processor of {self.name} does not take pictures of {sizes} pixels ({type(error).__name__}: {error}); crop them, or give them another shape"
+            ) from error
 
     def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device and in its type, without what a forward pass does not take."""
