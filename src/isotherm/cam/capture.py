@@ -61,7 +61,8 @@ class Recording:
         *,
         also: Sequence[Tensor] = (),
         keep_graph: bool = False,
-    ) -> list[Float[Tensor, "t ..."]]:
+        rows: Sequence[int] = (),
+    ) -> list[Float[Tensor, "..."]]:
         """Gradient of each score at each call's output, row ``picture[i]`` for score i.
 
         Scores of different pictures do not mix (eval mode), so one backward pass serves one score per
@@ -72,9 +73,11 @@ class Recording:
             picture: (t,) row of the batch that each score is about.
             also: further tensors of the graph (attention, outputs of ``every``); a tensor off the path gets zeros.
             keep_graph: keep it for another call.
+            rows: how many rows of each call's output belong to a picture; one each unless given.
 
         Returns:
-            One tensor per call and then one per tensor of ``also``, each with a leading dimension t.
+            One tensor per call and then one per tensor of ``also``, each with a leading dimension t, or
+            t times the call's rows.
 
         Raises:
             LayerError: a layer has no path to the scores; the message names it.
@@ -85,6 +88,7 @@ class Recording:
                 f"the score has no gradient at layer {', '.join(map(str, self.calls))}: {layer_advice(self.breaks, outputs)}"
             )
         outputs = [*(call.output for call in self.calls), *also]
+        each = [*(rows or [1] * len(self.calls)), *[1] * len(also)]
         rounds = _rounds(picture)
         parts: list[list[Tensor | None]] = []
         for number, members in enumerate(rounds):
@@ -92,8 +96,9 @@ class Recording:
             grads = differentiate(
                 scores[members.to(scores.device)].sum(), outputs, retain_graph=keep_graph or not last, allow_unused=True
             )
-            rows = picture[members]
-            parts.append([None if g is None else g[rows.to(g.device)] for g in grads])
+            parts.append(
+                [None if g is None else _of_pictures(g, picture[members], n) for g, n in zip(grads, each, strict=True)]
+            )
         off_path = [c for i, c in enumerate(self.calls) if all(p[i] is None for p in parts)]
         if off_path:
             why = layer_advice(self.breaks, [c.output for c in off_path])
@@ -102,11 +107,17 @@ class Recording:
         gathered = []
         for i, output in enumerate(outputs):
             rows_of = [
-                output.new_zeros(len(m), *output.shape[1:]) if g is None else g
+                output.new_zeros(len(m) * each[i], *output.shape[1:]) if g is None else g
                 for m, g in ((m, p[i]) for m, p in zip(rounds, parts, strict=True))
             ]
-            gathered.append(rows_of[0] if len(rows_of) == 1 else torch.cat(rows_of)[order.to(output.device)])
+            gathered.append(rows_of[0] if len(rows_of) == 1 else _of_pictures(torch.cat(rows_of), order, each[i]))
         return gathered
+
+
+def _of_pictures(values: Tensor, picture: Tensor, rows: int) -> Tensor:
+    """The rows of some pictures, each of which has ``rows`` of them, one after another."""
+    picture = picture.to(values.device)
+    return values[picture] if rows == 1 else values.unflatten(0, (-1, rows))[picture].flatten(0, 1)
 
 
 def _rounds(picture: Tensor) -> list[Tensor]:

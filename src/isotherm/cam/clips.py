@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from isotherm.cam.receptive import Axis, Field
+from isotherm.cam.fields import Axis, Field
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import ShapeError
 from isotherm.moments import Timeline, check_edges
@@ -87,15 +87,26 @@ class ClipLayout(Layout):
         moments: how many moments the tokens have; 0 for maps, whose shape says it.
         time_last: tokens of one place follow each other through time, in place of those of one moment over the picture.
         tubelet: frames per moment, where the model cuts clips into such parts from the first frame on.
+        folded: how many moments of each clip are stacked in the first dimension, of a layer that sees pictures:
+            ``nchw`` then stands for (b * m, c, h, w), and so on. 1 of such a layer that sees all moments as one
+            picture; 0 of layers that see clips.
     """
 
     moments: int = 0
     time_last: bool = False
     tubelet: int | None = None
+    folded: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the raw output belong to a clip."""
+        return max(1, self.folded)
 
     @property
     def cell_dims(self) -> tuple[int, ...]:
-        """Indices of time, rows and columns in a raw output of 5 dimensions."""
+        """Indices of time, rows and columns in a raw output of 5 dimensions; of rows and columns in one of pictures."""
+        if self.folded:
+            return (1, 2) if self.order == "nhwc" else (2, 3)
         return (1, 2, 3) if self.order == "nhwc" else (2, 3, 4)
 
     @property
@@ -105,6 +116,8 @@ class ClipLayout(Layout):
 
     def to_grid(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c m h w"]:
         """Raw output (or its gradient) -> (b, c, moments, h, w). Linear, so it serves both."""
+        if self.folded:
+            return self._unfolded(output)
         if self.order == "nchw" and output.ndim == 5:
             return output
         if self.order == "nhwc" and output.ndim == 5:
@@ -124,6 +137,15 @@ class ClipLayout(Layout):
             )
             + "; choose a layer whose output has one cell per image region and moment"
         )
+
+    def _unfolded(self, output: Float[Tensor, "..."]) -> Float[Tensor, "b c m h w"]:
+        """What a layer put out that sees pictures, whose rows are the moments of clips one after another."""
+        picture = Layout(self.order, self.prefix, self.grid).to_grid(output)
+        if len(picture) % self.folded:
+            raise ShapeError(
+                f"a layer output of shape {tuple(output.shape)} does not have {self.folded} moments for each clip; choose another layer"
+            )
+        return picture.unflatten(0, (-1, self.folded)).transpose(1, 2)
 
     def time_axis(self, inputs: Inputs, count: int, field: Field | None = None) -> Axis:
         """Where ``count`` moments lie on the axis of the frames that the model is fed.

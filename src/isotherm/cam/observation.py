@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.capture import Call, Recording, record
-from isotherm.cam.receptive import Field, following
+from isotherm.cam.fields import Field
+from isotherm.cam.receptive import following
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import AttentionTrace, LayerTrace, Trace
 from isotherm.cam.view import Inputs, Layout, TokenReader, View
@@ -115,7 +116,8 @@ def trace_of(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     grads: list[Tensor] = []
     if kept.has_graph and len(targets):
         also = [*(c.output for c in recording.every), *(a.probabilities for a in kept.attention)]
-        grads = recording.gradients(targets.scores, picture, also=also, keep_graph=keep or own)
+        per = [layout.rows for layout in kept.layouts]
+        grads = recording.gradients(targets.scores, picture, also=also, keep_graph=keep or own, rows=per)
     layers = []
     for i, (call, layout) in enumerate(zip(recording.calls, kept.layouts, strict=True)):
         activation = rows_of(layout.to_grid(call.output.detach()), picture)

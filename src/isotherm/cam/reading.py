@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+from isotherm.cam.clips import ClipView
 from isotherm.cam.view import Inputs, Pins, Prediction, View
 from isotherm.errors import MethodError
 from isotherm.relevance.method import Method
@@ -35,7 +36,7 @@ class ChoosesByScore(Protocol):
 
 
 WITHOUT = "rise, drise and occlusion need neither layers nor gradients"
-"""What works for every model."""
+"""What works for every model of pictures."""
 
 
 def check_gradients(view: View, methods: Sequence[Method]) -> None:
@@ -51,8 +52,13 @@ def check_gradients(view: View, methods: Sequence[Method]) -> None:
     for method in methods:
         if kind and not method.needs <= {"rerun"}:
             raise MethodError(
-                f"{method.name} reads layers, and {view.name} is {kind}, which has none to look into; {WITHOUT}"
+                f"{method.name} reads layers, and {view.name} is {kind}, which has none to look into; {what_works(view)}"
             )
+
+
+def what_works(view: View) -> str:
+    """What explains a model without layers or gradients."""
+    return "occlusion needs neither layers nor gradients" if isinstance(view, ClipView) else WITHOUT
 
 
 def kind_without_layers(view: View) -> str:

@@ -9,100 +9,18 @@ forward pass, so any network is served, whatever its modules are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from isotherm.cam.fields import Axis, Cells, Field
+from isotherm.cam.moves import ANY_ORDER, MOVES, REGROUPS, Move
 from isotherm.cam.untraced import Untraced
-
-aten = torch.ops.aten
-
-Cells = tuple[int, ...]
-"""How many cells there are: (h, w) of a picture, (moments, h, w) of a clip."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Cells along one side: the first one's centre and their distance, in input pixels, edge-origin."""
-
-    first: float
-    stride: float
-
-    def windows(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Axis:
-        """Behind a convolution or pooling."""
-        return Axis(self.first + self.stride * (dilation * (kernel - 1) / 2 - padding), self.stride * stride)
-
-    def spread(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Axis:
-        """Behind a transposed convolution."""
-        finer = self.stride / stride
-        return Axis(self.first + finer * (padding - dilation * (kernel - 1) / 2), finer)
-
-    def stretched(self, before: int, after: int, *, align_corners: bool = False) -> Axis:
-        """Behind resizing or adaptive pooling: the same extent (or the same outermost centres) in other cells."""
-        if align_corners and after > 1:
-            return replace(self, stride=self.stride * (before - 1) / (after - 1))
-        stride = self.stride * before / after
-        return Axis(self.first - self.stride / 2 + stride / 2, stride)
-
-    def cut(self, start: int, step: int = 1) -> Axis:
-        """Behind slicing, or padding with a negative start."""
-        return Axis(self.first + self.stride * start, self.stride * step)
-
-
-@dataclass(frozen=True)
-class Field:
-    """Where a tensor's cells lie.
-
-    Args:
-        axes: rows and columns, in input pixels; of a clip time in front of them, in frames that the model is fed.
-        dims: which dimensions of the tensor they are.
-        followed: from the input to this very tensor, so that its dimensions are known; False where a grid of the same
-            size spoke for it.
-    """
-
-    axes: tuple[Axis, ...]
-    dims: tuple[int, ...] = (2, 3)
-    followed: bool = True
-
-    @property
-    def y(self) -> Axis:
-        """The rows."""
-        return self.axes[-2]
-
-    @property
-    def x(self) -> Axis:
-        """The columns."""
-        return self.axes[-1]
-
-    @property
-    def time(self) -> Axis | None:
-        """The moments of a clip; None of a picture."""
-        return self.axes[0] if len(self.axes) == 3 else None
-
-    @property
-    def first(self) -> tuple[float, float]:
-        """(y, x) of the first cell's centre in input pixels."""
-        return self.y.first, self.x.first
-
-    @property
-    def stride(self) -> tuple[float, float]:
-        """(y, x) between cells in input pixels."""
-        return self.y.stride, self.x.stride
-
-    def size_in(self, tensor: Tensor) -> Cells:
-        """How many cells there are along each axis."""
-        return tuple(tensor.shape[d] for d in self.dims)
-
-    def moved(self, move: Callable[..., Axis], *amounts: Sequence[Any]) -> Field:
-        """Every axis moved, each by its own of the amounts."""
-        return replace(self, axes=tuple(move(axis, *of) for axis, *of in zip(self.axes, *amounts, strict=True)))
 
 
 class Follower(Untraced):
@@ -111,10 +29,14 @@ class Follower(Untraced):
     Where branches meet that disagree (a pooled shortcut beside a strided convolution), cells lie at their mean. What a
     branch pooled to a single cell adds has no place and counts for nothing. Operations that regroup cells (windows of
     attention) lose them for a while; a map of the same size finds its cells again.
+
+    Where a network looks at the frames of a clip as pictures, a follower of these pictures goes on.
     """
 
     def __init__(self, source: Tensor) -> None:
         super().__init__()
+        self._frames = int(source.shape[1]) if source.ndim == 5 else 0
+        self._pictures: Follower | None = None
         self._fields: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self._by_size: dict[Cells, Field | None] = {}
         dims = source_dims(source)
@@ -130,8 +52,14 @@ class Follower(Untraced):
         """
         if tensor in self._fields:
             return self._fields[tensor]
+        if self._is_of_pictures(tensor):
+            assert self._pictures is not None
+            return self._pictures.of(tensor, dims)
         dims = dims or self._channels_first
         return self.of_size(tuple(tensor.shape[d] for d in dims), dims)
+
+    def _is_of_pictures(self, tensor: Tensor) -> bool:
+        return self._pictures is not None and tensor.ndim == 4
 
     def of_size(self, size: Cells, dims: tuple[int, ...] | None = None) -> Field | None:
         """Where the cells of the latest grid of that size lie."""
@@ -165,6 +93,31 @@ class Follower(Untraced):
             if out is not NotImplemented:
                 return out
         out = func(*args, **kwargs)
+        if func.overloadpacket in REGROUPS:
+            self._regroup(args[0], out)
+        for follower in (self, self._pictures):
+            if follower is not None:
+                follower._follow(func, rule, args, out)
+        return out
+
+    def _regroup(self, before: Tensor, after: Tensor) -> None:
+        """Frames that become pictures, one after another or as channels, and pictures that become frames."""
+        if not self._frames or before.shape[-2:] != after.shape[-2:]:
+            return
+        field = self._fields.get(before) if before.ndim == 5 else None
+        one_by_one = field is not None and field.dims == (1, 3, 4) and after.shape[0] == before.shape[0] * self._frames
+        as_channels = field is not None and field.dims[1:] == (3, 4) and after.shape[0] == before.shape[0]
+        if field is not None and after.ndim == 4 and (one_by_one or as_channels):
+            pictures = self._pictures = self._pictures or Follower(after)
+            pictures._set(after, Field(field.axes[1:], followed=field.followed))
+        elif self._is_of_pictures(before) and after.ndim == 5 and after.shape[1] == self._frames:
+            assert self._pictures is not None
+            field = self._pictures._fields.get(before)
+            if field is not None and field.dims == (2, 3) and after.shape[0] * self._frames == before.shape[0]:
+                self._set(after, Field((Axis(0.5, 1.0), *field.axes), (1, 3, 4), field.followed))
+
+    def _follow(self, func: Any, rule: Move | None, args: Sequence[Any], out: Any) -> None:
+        """Keep where the cells of an operation's results lie."""
         inputs = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
         for result in out if isinstance(out, list | tuple) else [out]:
             if not isinstance(result, Tensor) or result.ndim != self._ndim:
@@ -177,7 +130,6 @@ class Follower(Untraced):
                 field = None if before is None else rule(before, inputs[0], result, args)
             if field is not None or rule is not None:
                 self._set(result, field)  # what moves lost cells makes lost cells, and no size speaks for them
-        return out
 
     def _before(self, tensor: Tensor, any_order: bool) -> Field | None:
         """Where the cells of an operation's input lie; what merely cuts or turns it may find its rows and columns
@@ -219,105 +171,6 @@ def _matches(tensor: Tensor, field: Field, result: Tensor) -> bool:
     return any(side != 1 for side in size) and size == field.size_in(result)
 
 
-Move = Callable[[Field, Tensor, Tensor, Sequence[Any]], Field | None]
-
-
-def _convolution(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    kernel, n = args[1].shape[2:], len(f.axes)
-    stride, padding, dilation = (_each(value, n) for value in args[3:6])
-    return f.moved(Axis.spread if args[6] else Axis.windows, kernel, stride, padding, dilation)
-
-
-def _pool(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    n = len(f.axes)
-    kernel, stride = _each(args[1], n), _each(args[2] if len(args) > 2 and args[2] else args[1], n)
-    return f.moved(Axis.windows, kernel, stride, _each(args[3] if len(args) > 3 else 0, n))
-
-
-def _max_pool(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
-    n = len(f.axes)
-    dilation = _each(args[4] if len(args) > 4 else 1, n)
-    kernel = _each(args[1], n)
-    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    return _pool(f, x, out, [x, reach, args[2] if len(args) > 2 and args[2] else kernel, *args[3:4]])
-
-
-def _stretch(f: Field, x: Tensor, out: Tensor, args: Sequence[Any], *, align_corners: bool = False) -> Field:
-    return f.moved(partial(Axis.stretched, align_corners=align_corners), f.size_in(x), f.size_in(out))
-
-
-def _interpolate(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
-    return _stretch(f, x, out, args, align_corners=len(args) > 2 and args[2] is True)
-
-
-def _pad(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field | None:
-    amounts = [*args[1], *[0] * (2 * x.ndim)]  # from the last dimension on, before and after
-    return f.moved(Axis.cut, [-amounts[2 * (x.ndim - 1 - d)] for d in f.dims])
-
-
-def _slice(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    dim, start, step = (
-        (*args[1:3], args[4] if len(args) > 4 else 1) if len(args) > 2 else (args[1] if len(args) > 1 else 0, 0, 1)
-    )
-    length = x.shape[dim]
-    start = 0 if start is None else max(0, start + length if start < 0 else start)
-    return f.moved(lambda axis, d: axis.cut(start, step) if d == dim % x.ndim else axis, f.dims)
-
-
-def _permute(f: Field, x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
-    order = [d % x.ndim for d in args[1]]
-    return replace(f, dims=tuple(order.index(d) for d in f.dims))
-
-
-def _transpose(f: Field, x: Tensor, out: Tensor, args: Sequence[Any]) -> Field:
-    order = list(range(x.ndim))
-    a, b = args[1] % x.ndim, args[2] % x.ndim
-    order[a], order[b] = b, a
-    return _permute(f, x, out, [x, order])
-
-
-def _each(value: Any, count: int) -> tuple[int, ...]:
-    """One number for each of ``count`` axes."""
-    if isinstance(value, int):
-        return (value,) * count
-    return tuple(value) * count if len(value) == 1 else tuple(value)
-
-
-MOVES: dict[Any, Move] = {
-    aten.convolution: _convolution,
-    aten._convolution: _convolution,
-    aten.max_pool2d: _max_pool,
-    aten.max_pool2d_with_indices: _max_pool,
-    aten.max_pool3d: _max_pool,
-    aten.max_pool3d_with_indices: _max_pool,
-    aten.avg_pool2d: _pool,
-    aten.avg_pool3d: _pool,
-    aten._adaptive_avg_pool2d: _stretch,
-    aten.adaptive_avg_pool2d: _stretch,
-    aten.adaptive_max_pool2d: _stretch,
-    aten._adaptive_avg_pool3d: _stretch,
-    aten.adaptive_avg_pool3d: _stretch,
-    aten.adaptive_max_pool3d: _stretch,
-    aten.pixel_shuffle: _stretch,
-    aten.pixel_unshuffle: _stretch,
-    aten.upsample_nearest2d: _stretch,
-    aten._upsample_nearest_exact2d: _stretch,
-    aten.upsample_bilinear2d: _interpolate,
-    aten.upsample_bicubic2d: _interpolate,
-    aten._upsample_bilinear2d_aa: _interpolate,
-    aten._upsample_bicubic2d_aa: _interpolate,
-    aten.constant_pad_nd: _pad,
-    aten.reflection_pad2d: _pad,
-    aten.replication_pad2d: _pad,
-    aten.replication_pad3d: _pad,
-    aten.slice: _slice,
-    aten.permute: _permute,
-    aten.transpose: _transpose,
-}
-"""What each operation does to the cells; all others leave them where they are, or lose them by changing the size."""
-ANY_ORDER = {aten.slice, aten.permute, aten.transpose, aten.constant_pad_nd}
-"""Operations that also act on tensors with channels last."""
-
 _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Cells], Field | None]] = WeakKeyDictionary()
 
 
@@ -353,7 +206,7 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
     def lookup(
         name: str, output: Tensor, *, dims: tuple[int, ...] | None = None, grid: Cells | None = None
     ) -> Field | None:
-        whole = output.ndim == source.ndim
+        whole = output.ndim == source.ndim or (follower._is_of_pictures(output) and follower.of(output) is not None)
         field = follower.of(output, dims) if whole else follower.of_size(grid) if grid else None
         cells = grid or (0,) * len(size) if not whole or field is None else field.size_in(output)
         known[name, size] = field if field is not None and _spans(field, cells, size) else None
@@ -381,5 +234,5 @@ def _spans(field: Field, cells: Cells, size: Cells) -> bool:
     """Whether cells there cover the input but for a few at the border: otherwise something was mistaken for them."""
     return all(
         -2.5 * a.stride <= a.first <= 2.5 * a.stride and abs(a.first + (n - 0.5) * a.stride - have) <= 3.5 * a.stride
-        for a, n, have in zip(field.axes, cells, size, strict=True)
+        for a, n, have in zip(field.axes, cells, size[-len(field.axes) :], strict=True)
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
-from isotherm.cam.reading import WITHOUT, kind_without_layers, read_prediction
+from isotherm.cam.reading import kind_without_layers, read_prediction, what_works
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
 from isotherm.errors import MethodError
@@ -102,7 +102,7 @@ class ViewRerun:
                 raise MethodError(
                     "the score has no gradient at the model's input, and this method needs it: "
                     + (f"on the way it ends at {ends}; " if ends else "some step between them is not differentiable; ")
-                    + (f"{self.view.name} is {kind}; {WITHOUT}" if kind else OTHER_METHOD)
+                    + (f"{self.view.name} is {kind}; {what_works(self.view)}" if kind else OTHER_METHOD)
                 )
         return scores.detach().float(), gradient
 
@@ -134,8 +134,8 @@ class ViewRerun:
             if ref.call is not None and call != ref.call:
                 return None
             shape = [1] * output.ndim
-            shape[0], shape[layout.channel_dim] = len(keep), keep.shape[1]
-            return output * keep.to(output).view(shape)
+            shape[0], shape[layout.channel_dim] = len(keep) * layout.rows, keep.shape[1]
+            return output * keep.repeat_interleave(layout.rows, 0).to(output).view(shape)
 
         self.forwards += rows
         with torch.no_grad(), evaluating(self.view.model), replaced([ref], scale):

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.activation import Activation
-from isotherm.cam.receptive import Axis
+from isotherm.cam.fields import Axis
 from isotherm.cam.view import Inputs, Pins, Prediction
 from isotherm.errors import MethodError
 from isotherm.frame import Frame, Size

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from isotherm.cam.attribute import Attribution, Layers, attribute_again
-from isotherm.cam.receptive import Axis
+from isotherm.cam.fields import Axis
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import Fuse, LayerMap, Targets, at_moments
 from isotherm.frame import Frame

@@ -19,8 +19,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from isotherm.cam.activation import Activation
+from isotherm.cam.fields import Axis, Field
 from isotherm.cam.maps import Maps
-from isotherm.cam.receptive import Axis, Field
 from isotherm.errors import ShapeError
 from isotherm.frame import Frame, Size
 from isotherm.moments import Timeline
@@ -261,6 +261,11 @@ class Layout:
         return 1 if self.order == "nchw" else -1
 
     @property
+    def rows(self) -> int:
+        """How many rows of the raw output belong to a picture."""
+        return 1
+
+    @property
     def cell_dims(self) -> tuple[int, ...]:
         """Indices of rows and columns in a raw output of 4 dimensions."""
         return (1, 2) if self.order == "nhwc" else (2, 3)
@@ -296,9 +301,7 @@ class Layout:
         return self.spans or self.stride is not None
 
     def time_axis(self, inputs: Inputs, count: int, field: Field | None = None) -> Axis | None:
-        """Where the moments of a clip's layer lie (:class:`isotherm.cam.clips.ClipLayout`); a picture's layer has
-        none.
-        """
+        """Where the moments of a clip's layer lie, see :class:`isotherm.cam.clips.ClipLayout`; None of a picture's."""
         return None
 
     def frame(self, inputs: Inputs, size: Size, field: Field | None = None) -> Frame:

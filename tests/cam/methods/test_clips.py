@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from isotherm.cam import methods
+from isotherm.cam.fields import Axis
 from isotherm.cam.methods import FinerCAM, eigen_smooth
-from isotherm.cam.receptive import Axis
 from isotherm.cam.trace import LayerMap, LayerTrace, Trace, at_moments, fuse
 from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError, ShapeError
@@ -80,9 +80,7 @@ def test_cells_off_centre_in_time():
     assert at_moments(values, None, None, 16) is values
 
 
-@pytest.mark.parametrize(
-    "name", ["rise", "occlusion", "scorecam", "rollout", "legrad_final", "fullgrad", "integratedgradients"]
-)
+@pytest.mark.parametrize("name", ["rise", "scorecam", "rollout", "legrad_final", "fullgrad", "integratedgradients"])
 def test_methods_of_pictures_are_refused(name):
     from isotherm.cam.attribute import check_methods
 

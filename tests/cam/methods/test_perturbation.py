@@ -11,8 +11,10 @@ from torch import nn
 from isotherm.cam import methods
 from isotherm.cam.methods import DRISE, RISE, AblationCAM, IntegratedGradients, Occlusion, ScoreCAM, SharedRerun
 from isotherm.cam.trace import Trace
+from isotherm.cam.view import Inputs
 from isotherm.errors import MethodError
 from isotherm.frame import Frame
+from isotherm.moments import Timeline
 from oracles import cam_formulas as oracle
 from rigs.plain_classifier import PlainRerun, SharingRerun, make_inputs, make_net, make_trace
 
@@ -368,3 +370,23 @@ def test_masks_multiply_the_picture_as_pgc_does_where_the_blank_is_zero():
     torch.testing.assert_close(torch.cat(seen), picture * masks[:, None])
     torch.testing.assert_close(got[:, 0], (picture * masks[:, None]).mean((2, 3))[:, 1])
     assert F.mse_loss(got[0], got[1]) > 0
+
+
+def test_occlusion_of_a_clip_by_hand():
+    """Three frames of a row of two pixels, 1 2, 3 4, 5 6; a pixel of two frames at a time is blanked, the last is alone."""
+
+    class Sum:
+        def scores(self, tensor, target):
+            return tensor.sum((1, 2, 3, 4))
+
+        def input_gradient(self, *_): ...
+        def scores_with_channels(self, *_): ...
+        def hessian_vector(self, *_): ...
+
+    tensor = torch.arange(1.0, 7).reshape(1, 3, 1, 1, 2)
+    inputs = Inputs(tensor, Frame.identity((1, 2)).expanded(1), timelines=(Timeline.of(3, fed=3),))
+    trace = Trace(torch.tensor([21.0]), torch.tensor([0]), inputs, rerun=Sum())
+    (found,) = Occlusion(window=(1, 1), frames=2)(trace)
+    assert found.values.tolist() == [[[[4.0, 6.0]], [[5.0, 6.0]]]]
+    moments = inputs.timelines[0].moments(found.time.first, found.time.stride, 2)
+    assert moments.frames == ((0, 2), (2, 3))

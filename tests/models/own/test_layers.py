@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isotherm import explain, open_model
-from isotherm.errors import AdapterError, LayerError, OptionError
+from isotherm.errors import InputError, LayerError, OptionError
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
 
@@ -172,10 +172,11 @@ def test_of_a_vector_and_a_map_the_map_is_explained_and_it_is_said(form):
     assert line in maps.notes
 
 
-def test_a_network_of_clips_says_what_it_takes_and_what_works():
+def test_a_picture_of_a_network_of_clips_is_refused_with_what_works():
     net = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
-    with pytest.raises(AdapterError, match="its convolutions are 3-D, so it takes clips"):
+    with pytest.raises(InputError, match=r"goes as \[picture\]"):
         explain(net, PICTURE, size=64)
+    assert len(explain(net, [PICTURE], size=64, trust="off")[0].moments) == 16
 
     def still(x):
         return net(x[:, :, None].expand(-1, -1, 8, -1, -1))

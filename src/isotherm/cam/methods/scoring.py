@@ -21,12 +21,12 @@ from isotherm.errors import MethodError
 class SharedRerun(Protocol):
     """A rerun that reads several targets of one picture from one forward pass."""
 
-    def scores_of_each(self, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    def scores_of_each(self, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"]) -> Float[Tensor, "n m"]:
         """Scores of n versions of *one* picture for each of its m targets, without graph."""
         ...
 
 
-def by_picture(trace: Trace) -> Iterator[tuple[Float[Tensor, "c h w"], Int[Tensor, " m"]]]:
+def by_picture(trace: Trace) -> Iterator[tuple[Float[Tensor, "*time c h w"], Int[Tensor, " m"]]]:
     """Each picture's model input with the targets that are about it."""
     picture = trace.picture.cpu()
     for row in picture.unique().tolist():
@@ -37,7 +37,7 @@ def blank_of(trace: Trace) -> Float[Tensor, "c 1 1"]:
     """The input value for "nothing there"; 0, the mean colour of normalised pictures, where the adapter names none."""
     tensor = trace.inputs.tensor
     blank = trace.inputs.blank
-    return (tensor.new_zeros(tensor.shape[1]) if blank is None else blank.to(tensor))[:, None, None]
+    return (tensor.new_zeros(tensor.shape[-3]) if blank is None else blank.to(tensor))[:, None, None]
 
 
 def masked_scores(
@@ -63,7 +63,7 @@ def masked_scores(
 
 
 def several(
-    rerun: Rerun, tensor: Float[Tensor, "n c h w"], target: Int[Tensor, " m"], *, batch: int
+    rerun: Rerun, tensor: Float[Tensor, "n *time c h w"], target: Int[Tensor, " m"], *, batch: int
 ) -> Float[Tensor, "n m"]:
     """Scores of n versions of one picture for each of its m targets, ``batch`` rows per forward pass."""
     if isinstance(rerun, SharedRerun):

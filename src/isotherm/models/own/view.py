@@ -22,6 +22,8 @@ from isotherm.frame import Size
 from isotherm.models.family import takes_options_of
 from isotherm.models.own.answer import Answer, Output, answer_of
 from isotherm.models.own.black_box import INPUT, BlackBox, Takes, black_box, check_batches, is_black_box
+from isotherm.models.own.clip_trial import Arranged, begins_with_clips, clip_trial
+from isotherm.models.own.clip_view import OfClips, OwnClipClassifier, OwnClipOutput, check_clip_options
 from isotherm.models.own.detector import OwnDetectorView
 from isotherm.models.own.raw_view import RawView
 from isotherm.models.own.trial import black, trial_of
@@ -39,6 +41,10 @@ from isotherm.models.shared.preprocess import CAN_BE_GIVEN, Geometry, Preprocess
 from isotherm.ops.names import known_word
 
 IMAGENET_CLASSES = 1000
+CLIP_FRAMES = Preprocess(size=(112, 112), resize=(128, 128))
+"""What the frames of clips are fed as of which nobody says it: half of what pictures are, as most networks of clips
+are.
+"""
 OTHERWISE = (
     "in Python, output= names the part with the logits, and target= takes a function of all that the model puts out"
 )
@@ -63,8 +69,10 @@ def wrap(
     confidence: float | None = None,
     overlap: float | None = None,
     takes: Any = "tensors",
+    frames: int | None = None,
+    axes: str | None = None,
 ) -> View:
-    """A view of any module that takes pictures (b, c, h, w).
+    """A view of any module that takes pictures (b, c, h, w), or clips.
 
     What it puts out is read as a logit for each class where it has the shape (b, k), (b, k, 1, 1) or (b,), and as
     logits for every pixel where it has the shape (b, k, h, w) with at least a quarter of the input's rows and
@@ -97,6 +105,11 @@ def wrap(
         overlap: IoU beyond which two findings of a class are one; 0.5 unless given.
         takes: what a plain function is given, ``tensors`` (b, c, h, w) or ``pictures``, a list of arrays (h, w, 3) of
             bytes, of 224 pixels on the shorter side unless ``size`` says another.
+        frames: of a module that takes clips: how many frames it is fed. A module whose first convolution goes over time
+            is tried with 16, 8 and 32 unless given.
+        axes: of such a module: the form that it takes, ``b c t h w`` or ``b t c h w``, or one picture with the frames
+            as channels: ``b (t c) h w`` where the channels of a frame stand together, ``b (c t) h w`` where the frames
+            of a channel do. Found by trying unless given.
 
     Raises:
         AdapterError: the module cannot be run on such an input.
@@ -113,6 +126,28 @@ def wrap(
         raise OptionError(
             "takes='pictures' is of functions that take pictures as they are; leave preprocess, mean and std out"
         )
+    tokens, detector = token_rule(grid, prefix), detector_options(findings, confidence, overlap)
+    of_clips = frames is not None or axes is not None
+    if of_clips or (box is None and forward is None and begins_with_clips(model)):
+        of_frames = options.preprocess(CLIP_FRAMES if part is None else usual)
+        try:
+            tried = clip_trial(model, of_frames, frames=frames, axes=axes, forward=forward)
+        except AdapterError:
+            if of_clips:
+                raise  # what only looks as if it took clips may take pictures
+        else:
+            check_clip_options(detector, over, takes)
+            source, why = _source_of_input(box.kind if box else f"this {type(model).__name__}", part)
+            return view_of_module(
+                model,
+                options,
+                of_frames,
+                premises=(*options.premises(of_frames, source=source, why=why), *tried.premises),
+                output=output,
+                tokens=tokens,
+                calling=tried.calling,
+                trial=tried.inputs,
+            )
     prepared = options.preprocess(usual)
     source, why = _source_of_input(box.kind if box else f"this {type(model).__name__}", part)
     if takes == "pictures":
@@ -126,10 +161,10 @@ def wrap(
         prepared,
         premises=options.premises(prepared, source=source, why=why),
         output=output,
-        tokens=token_rule(grid, prefix),
+        tokens=tokens,
         calling=calling,
         trial=trial,
-        detector=detector_options(findings, confidence, overlap),
+        detector=detector,
     )
 
 
@@ -170,13 +205,15 @@ def view_of_module(
             OwnDetectorView(model, names=options.names or (), premises=premises, example=raw, **detector, **arguments)
         )
     answer = answer_of(raw, fed, output)
-    if answer.kind == "raw":
+    of_clips = bool(trial.timelines)
+    if answer.kind == "raw" or (of_clips and answer.kind == "pixels"):
         if options.names is not None:
             raise OptionError(
                 f"{name} put out {words_of(raw)}, in which isotherm sees no classes, but names were given; say with output= which part of it are the "
                 "logits, or leave names out"
             )
-        return without_gradients_by_default(RawView(model, names=(), premises=premises, example=raw, **arguments))
+        of_raw = OwnClipOutput if of_clips else RawView
+        return without_gradients_by_default(of_raw(model, names=(), premises=premises, example=raw, **arguments))
     count = int(answer.logits(raw).shape[1])
     classes: Sequence[str] | None = options.names
     whose: tuple[Premise, ...] = ()
@@ -190,7 +227,8 @@ def view_of_module(
     else:
         options.check_names(count, what=f"logits of this {name}", one="logit")
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-        view = ClassifierView(model, heads=linear[-1:], **arguments)
+        of_classes = OwnClipClassifier if of_clips else ClassifierView
+        view = of_classes(model, heads=linear[-1:], **arguments)
     view.function_of = "output"
     return without_gradients_by_default(view)
 
@@ -234,7 +272,7 @@ AnyView = TypeVar("AnyView", bound=Any)
 def without_gradients_by_default(view: AnyView) -> AnyView:
     """The view, with a method that needs no layers and no gradients where its model has none."""
     if isinstance(view.model, BlackBox):
-        view.default_method = "rise"
+        view.default_method = "occlusion" if isinstance(view, OfClips) else "rise"
     return view
 
 
@@ -293,7 +331,8 @@ def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAI
     try:
         with torch.no_grad(), evaluating(model):
             if isinstance(model, BlackBox):
-                check_batches(model, tensor, [v for _, v in sorted(trial.extra.items())], name)
+                arranged = calling.forward.of(tensor) if isinstance(calling.forward, Arranged) else tensor
+                check_batches(model, arranged, [v for _, v in sorted(trial.extra.items())], name)
             return put_out(model, calling, trial, name), (int(tensor.shape[-2]), int(tensor.shape[-1]))
     except (IsothermError, torch.OutOfMemoryError):
         raise
@@ -307,8 +346,8 @@ def run_once(model: nn.Module, trial: Inputs, name: str, calling: Calling = PLAI
         )
         if any(isinstance(module, nn.Conv3d) for module in model.modules()):
             raise AdapterError(
-                f"{what}: its convolutions are 3-D, so it takes clips; explain a picture as a still by a function, such as "
-                'explain(lambda x: net(x[:, :, None].expand(-1, -1, 8, -1, -1)), picture, size=..., method="occlusion")'
+                f"{what}: its convolutions are 3-D, so it takes clips; give frames=, how many it takes, and size=, and explain a video or pictures in "
+                "order; forward= is a function of the module and the clip where it is called otherwise"
             ) from error
         raise AdapterError(
             f"{what}: give size= if it takes another size, forward= if it is called otherwise, or wrap it in a module that takes pictures alone{made}",

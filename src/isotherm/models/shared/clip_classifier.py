@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from isotherm.cam.clips import Clip, ClipLayout
 from isotherm.cam.view import Inputs, LayerChoice
-from isotherm.errors import InputError, OptionError
+from isotherm.errors import OptionError
 from isotherm.frame import Frame
 from isotherm.models.shared.classifier import ClassifierView, where_it_lives
+from isotherm.models.shared.clip_batch import clip_batch
 from isotherm.models.shared.clip_grids import ClipTokens, clip_layout_of
 from isotherm.relevance.modules import resolve
 
@@ -55,22 +55,8 @@ class ClipClassifierView(ClassifierView, ABC):
 
     def prepare(self, pictures: Sequence[Clip]) -> Inputs:  # type: ignore[override]
         """Clips of any sizes and lengths -> one batch: of each as many frames as the model is fed, evenly spread."""
-        if not len(pictures):
-            raise InputError("there are no clips to prepare: the list is empty")
         device, dtype = where_it_lives(self.model)
-        timelines = tuple(clip.timeline(self.fed_frames) for clip in pictures)
-        made = [
-            self.prepared([clip.frames[i] for i in timeline.fed])
-            for clip, timeline in zip(pictures, timelines, strict=True)
-        ]
-        sizes = sorted({tuple(tensor.shape[-2:]) for tensor, _, _ in made})
-        if len(sizes) > 1:
-            raise InputError(
-                f"the inputs of these clips have different sizes {sizes}; explain clips of other sizes one at a time"
-            )
-        tensor = torch.stack([t for t, _, _ in made]).to(device=device, dtype=dtype)
-        blank = made[0][2].to(device=device, dtype=dtype)
-        return Inputs(tensor, Frame.stack([f for _, f, _ in made]), blank=blank, timelines=timelines)
+        return clip_batch(pictures, self.fed_frames, self.prepared, device=device, dtype=dtype)
 
     def auto_layers(self) -> LayerChoice:
         """The layer that is right for the family."""

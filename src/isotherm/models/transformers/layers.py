@@ -16,7 +16,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from isotherm.cam.receptive import Field
+from isotherm.cam.fields import Field
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Frame, Size
