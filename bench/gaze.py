@@ -46,9 +46,12 @@ ARMS: Mapping[str, tuple[str, float]] = {
     "gated cross-attention": ("fusion:cross_attention", EPOCHS),
     "temporal encoder": ("fusion:temporal", EPOCHS),
     "region token": ("fusion:region", EPOCHS),
+    "region added to all patches": ("fusion:region_add", EPOCHS),
     "points as tokens": ("fusion:points", EPOCHS),
     "attention bias": ("fusion:attention_bias", EPOCHS),
     "interleaved heatmap tokens": ("fusion:interleave", EPOCHS),
+    "interleaved, tokens of each frame": ("fusion:interleave_frames", EPOCHS),
+    "interleaved, the mean of a frame's": ("fusion:interleave_pooled", EPOCHS),
     "interleaved, twice as long": ("fusion:interleave", 2 * EPOCHS),
     "trained on shuffled gaze": ("shuffled", EPOCHS),
     "gaze without pictures": ("gaze-only", EPOCHS),
@@ -297,6 +300,12 @@ def as_json(results: Mapping[str, list[ArmResult]], plan: Ablation = WHOLE) -> d
     }
 
 
+def time_taken(plan: Ablation = WHOLE) -> str:
+    """How long all trainings that are done took together."""
+    seconds = [s for row in plan.rows for s in plan.seconds(row)]
+    return f"The {len(seconds)} trainings took {sum(seconds) / 60:.0f} minutes of a core, {sum(seconds) / 120:.0f} two at once.\n"
+
+
 def main(*, quick: bool = False) -> None:
     if quick:
         threads(1)
@@ -311,7 +320,7 @@ def main(*, quick: bool = False) -> None:
             print(f"trained: {row}, seed {seed}", flush=True)
     threads(2)
     results = WHOLE.judged()
-    texts = tables(results)
+    texts = [*tables(results), time_taken()]
     print("\n".join(texts))
     write("gaze", {"arms": as_json(results), "seeds": SEEDS}, quick=quick)
     insert(PAGE, "gaze", "\n".join(texts))
