@@ -29,6 +29,7 @@ import torch
 
 import checker
 from rigs.browser import SCREENSHOTS
+from rigs.forked_programs import ForkedPrograms
 from rigs.programs import unskipped
 
 checker.install()  # before anything of isotherm is imported
@@ -147,8 +148,27 @@ def unchecked_process():
     from rigs.unchecked_process import UncheckedProcess
 
     process = UncheckedProcess()
+    process.start()
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """Programs in processes that find torch imported: for what ends or kills its process."""
+    forked = ForkedPrograms()
+    yield forked
+    forked.close()
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """What studios are started from: how one starts by itself is the matter of ``studio/test_serve``."""
+    from rigs.studio_forks import Forks
+
+    made = Forks()
+    yield made
+    made.close()
 
 
 @cache

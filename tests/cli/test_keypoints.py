@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -249,18 +247,15 @@ KILLED = [
 ]
 
 
-def test_killed_and_gone_on_with_it_is_the_same_run(place):
+def test_killed_and_gone_on_with_it_is_the_same_run(place, programs):
     """SIGKILL while it trains; every step is logged once, as if nothing had been."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     code = "import sys; from isotherm.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *KILLED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
+    process = programs.start(code, KILLED, cwd=place)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None and not (place / "killed" / "checkpoint.pt").exists():
+    while time.monotonic() < deadline and process.runs() and not (place / "killed" / "checkpoint.pt").exists():
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    ended = process.kill()
+    assert ended.returncode == -signal.SIGKILL, ended
     assert json.loads((place / "killed" / "run.json").read_text())["status"] == "running"
     state = torch.load(place / "killed" / "checkpoint.pt", weights_only=True)
     assert 4 <= state["step"] < 24

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -104,11 +102,11 @@ entry()
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_in_the_third_picture_leaves_two_whole_ones_and_says_how_far_it_came(tmp_path, name, code):
+def test_a_signal_in_the_third_picture_leaves_two_whole_ones_and_says_how_far_it_came(tmp_path, programs, name, code):
     for i in range(5):
         Image.new("RGB", (40, 40), (50 * i, 90, 90)).save(tmp_path / f"{i}.png")
     program = INTERRUPTING.format(at=5, signal=name)  # an overlay and a panel for each picture
-    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    ended = programs.run(program, cwd=tmp_path)
     assert ended.returncode == code, ended.stderr
     assert "interrupted after 2 of 5: 2 done, 0 failed in " in ended.stdout
     assert "stopped after 2 of 5; what was finished is kept" in ended.stderr
@@ -166,13 +164,13 @@ twice = False
 
 
 @pytest.mark.parametrize("when", SECOND)
-def test_a_second_ctrl_c_while_the_run_ends_gives_one_message_and_a_whole_record(tmp_path, when):
+def test_a_second_ctrl_c_while_the_run_ends_gives_one_message_and_a_whole_record(tmp_path, programs, when):
     for i in range(4):
         Image.new("RGB", (40, 40), (50 * i, 90, 90)).save(tmp_path / f"{i}.png")
     program = INTERRUPTING.format(at=5, signal="SIGINT").replace("range(5)", "range(4)")
     before, entry = program.split("from isotherm.console import entry\n")
     program = f"{before}{TWICE}{SECOND[when]}\nfrom isotherm.console import entry\n{entry}"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    ended = programs.run(program, cwd=tmp_path)
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.count("what was finished is kept") == 1, ended.stderr
     assert "Traceback" not in ended.stderr

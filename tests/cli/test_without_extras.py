@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
@@ -26,7 +24,12 @@ class Without:  # a finder to which these packages are not installed: neither fo
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from isotherm.cli import demo_scenes
 from isotherm.cli.main import main
+
+# one picture by two methods
+demo_scenes.METHODS, demo_scenes.DEMO_PICTURES = ("hirescam", "eigencam"), demo_scenes.DEMO_PICTURES[:1]
+demo_scenes.demo_picture_paths = lambda real=demo_scenes.demo_picture_paths: real()[:1]
 
 told = {}
 for line in sys.argv[1:]:
@@ -49,15 +52,13 @@ EXTRAS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def told(tmp_path_factory, programs):
     place = tmp_path_factory.mktemp("bare")
     Image.new("RGB", (40, 30), (9, 90, 200)).save(place / "photo.png")
     (place / "folder").mkdir()
     (place / "folder/config.json").write_text(json.dumps({"model_type": "vit"}))
     lines = [*(f"explain photo.png --model {model}" for model in EXTRAS), "explain photo.png", "demo"]
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *lines], cwd=place, capture_output=True, text=True, timeout=600
-    )
+    ended = programs.run(PROGRAM, lines, cwd=place)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout) | {"files": sorted(p.name for p in place.iterdir())}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -37,11 +35,11 @@ def digest(beetle) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn):
+def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn, programs, tmp_path):
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
     assert [digest(make_beetle(seed)) for seed in reversed(range(60))][::-1] == [digest(b) for b in drawn]
     script = "from isotherm.data.beetles import make_beetle\nimport hashlib\nprint(hashlib.sha256(make_beetle(11).picture.tobytes()).hexdigest())"
-    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+    other = programs.run(script, cwd=tmp_path).stdout.strip()
     assert other == hashlib.sha256(drawn[11].picture.tobytes()).hexdigest()
     assert len({digest(b) for b in drawn}) == 60
 

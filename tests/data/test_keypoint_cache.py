@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -164,35 +162,23 @@ def test_nothing_and_nonsense(tmp_path):
 
 
 TOGETHER = """
-import sys
+import os, sys, time
 import numpy as np
 from isotherm.data.beetles import TRAINING, beetles
 from isotherm.data.keypoint_cache import cache_keypoints
 data = beetles(TRAINING[:40])
-print("ready", flush=True)
-sys.stdin.readline()
+while not os.path.exists(sys.argv[2]):  # both begin at once
+    time.sleep(0.001)
 print(int(np.array(cache_keypoints(data, sys.argv[1], side=96).pictures).sum(dtype=np.int64)))
 """
 
 
-def test_processes_that_build_it_together_get_the_same_pictures(tmp_path):
+def test_processes_that_build_it_together_get_the_same_pictures(tmp_path, programs):
     """One builds, the other waits: a file that is made anew under a process that reads it kills that process."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TOGETHER, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    found = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], found
+    words = [str(tmp_path), str(tmp_path / "go")]
+    processes = [programs.start(TOGETHER, words, cwd=tmp_path) for _ in range(2)]
+    (tmp_path / "go").touch()
+    found = [process.wait() for process in processes]
+    assert [one.returncode for one in found] == [0, 0], found
     alone = cache_keypoints(beetles(TRAINING[:40]), tmp_path / "alone", side=96)
-    assert {int(out) for out, _ in found} == {int(np.array(alone.pictures).sum(dtype=np.int64))}
+    assert {int(one.stdout) for one in found} == {int(np.array(alone.pictures).sum(dtype=np.int64))}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -41,12 +39,12 @@ def digest(scene) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn):
+def test_the_same_seed_gives_the_same_bytes_in_any_order_and_process(drawn, programs, tmp_path):
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
     again = [make_scene(seed) for seed in reversed(SEEDS)][::-1]
     assert [digest(s) for s in again] == [digest(s) for s in drawn]
     script = "from isotherm.data.scenes import make_scene\nprint(make_scene(11).picture.tobytes().hex()[:20000])"
-    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+    other = programs.run(script, cwd=tmp_path).stdout.strip()
     assert other == drawn[11].picture.tobytes().hex()[:20000]
     assert len({digest(s) for s in drawn}) == len(SEEDS)
 

@@ -8,10 +8,12 @@ import sys
 
 LOOP = """
 import contextlib, io, json, sys, traceback, warnings
-import torch
-torch.set_num_threads(1)
 warnings.simplefilter("ignore")
+import torch
+import torch._inductor.compile_fx
+torch.set_num_threads(1)
 answers = sys.stdout
+print("ready", flush=True)
 for line in sys.stdin:
     text, error = io.StringIO(), ""
     torch._dynamo.reset(), torch._dynamo.utils.counters.clear()
@@ -33,6 +35,15 @@ class UncheckedProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
+    def start(self) -> None:
+        """Start it, if it was not started yet, and wait until it has imported torch and its compiler."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == "ready\n"
+
     def run(self, code: str) -> str:
         """Run a piece of code.
 
@@ -45,10 +56,8 @@ class UncheckedProcess:
         Raises:
             AssertionError: with the traceback, if it failed.
         """
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+        self.start()
+        assert self._process is not None
         streams = self._process.stdin, self._process.stdout
         assert streams[0] is not None
         assert streams[1] is not None

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,27 +62,23 @@ def train_groups(worker, run):
     train_run(recipe_from(plain), Path(run), root=Path(), worker=worker)
 
 
-def test_two_processes_train_what_one_trains(tmp_path):
+def test_two_processes_train_what_one_trains(tmp_path, programs):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(script), str(tmp_path / "run2-")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as two_of_them:
-        try:
-            # meanwhile: the first of the two imports torch, and then waits for the second to do so
-            alone = Devices(accelerator="cpu", devices=1).worker()
-            train(alone, str(tmp_path / "run1-0"))
-            train_groups(alone, str(tmp_path / "run1-groups"))
-            printed, errors = two_of_them.communicate()
-        except BaseException:
-            os.killpg(two_of_them.pid, signal.SIGKILL)
-            raise
-    assert two_of_them.returncode == 0, errors
-    assert "finished 0 2" in printed
+    # the first of the two finds torch imported; the second is started by it, from the file
+    program = f"import sys; sys.argv[0] = {str(script)!r}; exec(open(sys.argv[0]).read())"
+    two_of_them = programs.start(program, [str(tmp_path / "run2-")], cwd=tmp_path)
+    try:
+        # meanwhile: the first of the two waits for the second to import torch
+        alone = Devices(accelerator="cpu", devices=1).worker()
+        train(alone, str(tmp_path / "run1-0"))
+        train_groups(alone, str(tmp_path / "run1-groups"))
+        ended = two_of_them.wait()
+    except BaseException:
+        two_of_them.kill()
+        raise
+    assert ended.returncode == 0, ended
+    assert "finished 0 2" in ended.stdout
     one, two = (torch.load(tmp_path / f"run{count}-0" / "checkpoint.pt", weights_only=True) for count in (1, 2))
     assert one["step"] == two["step"] == 12
     # the order of sums differs, and AdamW turns the sign of a tiny gradient into a whole step

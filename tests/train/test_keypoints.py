@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -115,17 +113,17 @@ train_keypoints(config, model(), cache_keypoints(kind, {cache!r}, side=40), kind
 """
 
 
-def test_killed_without_warning_it_goes_on(tmp_path):
+def test_killed_without_warning_it_goes_on(tmp_path, programs):
     """SIGKILL in the middle of the run; the end is that of a run that was left alone."""
     kind, config = dots(30), replace(CONFIG, keep_every=5)
     data, run = cache_keypoints(kind, tmp_path / "cache", side=40), tmp_path / "run"
     script = KILLED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path / "cache"), run=str(run))
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    process = programs.start(script, cwd=tmp_path)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None and not (run / "checkpoint.pt").exists():
+    while time.monotonic() < deadline and process.runs() and not (run / "checkpoint.pt").exists():
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    ended = process.kill()
+    assert ended.returncode == -signal.SIGKILL, ended
     assert torch.load(run / "checkpoint.pt", weights_only=True)["step"] < 60
     lines = []
     train_keypoints(config, model(seed=9), data, kind, RunFolder(run, recipe_of(config)), say=lines.append)

@@ -15,7 +15,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import jaxtyping
 import pytest
 
 from isotherm.cli import main
@@ -24,8 +23,7 @@ from isotherm.jobs.reporter import Reporter
 from isotherm.jobs.sweep import run as job
 from isotherm.jobs.sweep.options import SweepJob
 from isotherm.runs.read import list_runs, read_run
-from isotherm.train.ray_tune import _noted
-from isotherm.train.sweep import trial_dpath, trials_of, with_values
+from isotherm.train.sweep import trial_dpath, trials_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own code
 
@@ -64,7 +62,7 @@ compiler.disable, compiler.graph_break = lambda function, *_, **__: function, la
 
 @pytest.fixture(scope="module", autouse=True)
 def no_compiler(tmp_path_factory):
-    """What Ray starts does without torch's compiler; nothing of this process or of a fork of it does."""
+    """What Ray starts does without torch's compiler; nothing of this process does."""
     (dpath := tmp_path_factory.mktemp("start") / "sitecustomize.py").write_text(NO_COMPILER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(dpath.parent), prepend=os.pathsep)
@@ -88,16 +86,18 @@ sys.stdin.read()  # until the tests end
 def cluster(tmp_path_factory):
     """The address of a Ray, as a function that waits for it: it starts while the first test does something else."""
     ahead = {"RAY_prestart_worker_first_driver": "1", "RAY_preload_python_modules": ",".join(AHEAD)}
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CLUSTER],
-        env={**os.environ, **ahead},
-        cwd=tmp_path_factory.mktemp("cluster"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    errors = (place := tmp_path_factory.mktemp("cluster")) / "errors.txt"
+    with errors.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", CLUSTER],
+            env={**os.environ, **ahead},
+            cwd=place,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            start_new_session=True,
+        )
     with pytest.MonkeyPatch.context() as patch:
 
         @cache
@@ -107,7 +107,9 @@ def cluster(tmp_path_factory):
             # what Ray hands on to trials for itself and another framework: for that it would start other workers than wait
             patch.setattr(class_cache, "DEFAULT_ENV_VARS", {})
             patch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set())
-            return process.stdout.readline().strip()
+            address = process.stdout.readline().strip()
+            assert address, f"Ray did not start:\n{errors.read_text()}"
+            return address
 
         yield address
     process.communicate()
@@ -148,8 +150,14 @@ def workers_of(raylet: int) -> list[str]:
     return [line for line in words if ("worker" in line or "ray::" in line) and "agent" not in line.lower()]
 
 
+KILLED = """
+import os, signal, sys
+from isotherm.cli import main
+from isotherm.jobs.sweep import run as job
+from isotherm.train.ray_tune import _noted
+from isotherm.train.sweep import trial_dpath, with_values
+
 def one_and_a_half(sweep, *, dpath, **rest):
-    """What Ray does with trials, in this process, which is killed when the second one has validated twice."""
     for values in sweep.config.listed():
         _noted(dpath, values)
     for values, killed_at in zip(sweep.config.listed(), (None, 4), strict=False):
@@ -162,26 +170,18 @@ def one_and_a_half(sweep, *, dpath, **rest):
         )
     return {}
 
-
-def killed(folder, monkeypatch):
-    """A sweep in a fork of this process, killed in its second trial; users' processes check no shapes, nor does this one."""
-    if not (pid := os.fork()):
-        try:
-            jaxtyping.config.update("jaxtyping_disable", True)
-            monkeypatch.setattr(job, "run_trials", one_and_a_half)
-            os.chdir(folder)
-            main(["sweep", "toy_sweep.yaml", "--quiet"])
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
+job.run_trials = one_and_a_half
+sys.exit(main(["sweep", "toy_sweep.yaml", "--quiet", "--debug"]))
+"""
+"""A sweep that does in its own process what Ray does with trials, and is killed when the second one has validated twice."""
 
 
 @pytest.mark.slow
-def test_trials_killed_half_way_and_gone_on_with(folder, cluster, monkeypatch, capsys):
+def test_trials_killed_half_way_and_gone_on_with(folder, programs, cluster, monkeypatch, capsys):
     """Two at once; ``python -m bench sweeps`` kills sweeps together with the Ray that they started."""
     sweep = folder / "runs" / "toy_sweep"
-    killed(folder, monkeypatch)
+    ended = programs.run(KILLED, cwd=folder)
+    assert ended.returncode == -signal.SIGKILL, ended
     dpaths = [
         trial_dpath(sweep, {"training.objective.sigma": sigma, "training.rate": 1e-3}) for sigma in (1.0, 2.0, 3.0)
     ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +61,7 @@ print(json.dumps(said))
 
 
 @pytest.mark.parametrize(("order", "safe"), [("before", None), ("before", "0"), ("after", "0")])
-def test_nothing_runs_whatever_was_imported_and_set(tmp_path, order, safe):
+def test_nothing_runs_whatever_was_imported_and_set(tmp_path, programs, order, safe):
     marker = tmp_path / "marker"
     act = evil_activation(marker)
     (tmp_path / "yolo-activation.yaml").write_text(f'activation: "{act}"\n{PLAIN}')
@@ -74,12 +72,9 @@ def test_nothing_runs_whatever_was_imported_and_set(tmp_path, order, safe):
     torch.save({"model": _Evil(marker)}, tmp_path / "pickle.pt")
     bad = ["yolo-activation.yaml", "yolo-merged.yml", "yolo-argument.yaml"]
     names = [str(tmp_path / n) for n in (*bad, "yolo-fine.yaml")] + [str(checkpoint), str(tmp_path / "pickle.pt")]
-    environment = {k: v for k, v in os.environ.items() if k != "ULTRALYTICS_SAFE_LOAD"} | (
-        {} if safe is None else {"ULTRALYTICS_SAFE_LOAD": safe}
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", ATTEMPTS, order, *names], env=environment, capture_output=True, text=True, check=True
-    )
+    environment = {"ULTRALYTICS_SAFE_LOAD": safe, "ISOTHERM_HOME": str(tmp_path / "home")}
+    run = programs.run(ATTEMPTS, [order, *names], cwd=tmp_path, environment=environment)
+    assert run.returncode == 0, run
     said = json.loads(run.stdout.splitlines()[-1])
     assert not marker.exists()
     for name in bad:
