@@ -53,6 +53,16 @@ def test_the_page_shows_the_table(bench):
     assert families.tables(ROWS).strip() in families.PAGE.read_text()
 
 
+@pytest.fixture(scope="module")
+def right():
+    """A view whose layouts are right, and how it follows."""
+    from bench import families, following
+
+    view = families._timm_view("vit_tiny_patch16_224", {}, 0)
+    (followed,) = following.follow(view)
+    return view, followed
+
+
 class Turned:
     """A view whose layouts are not right."""
 
@@ -88,11 +98,10 @@ class Wrong:
         ("the order of other tokens", lambda grid: grid.unflatten(2, (7, 2)).transpose(2, 3).flatten(2, 3)),
     ],
 )
-def test_a_wrong_layout_is_seen(bench, fault, change):
-    families, following = bench
-    view = families._timm_view("vit_tiny_patch16_224", {}, 0)
-    (right,) = following.follow(view)
-    assert right.follows
+def test_a_wrong_layout_is_seen(bench, right, fault, change):
+    _, following = bench
+    view, followed = right
+    assert followed.follows
     (wrong,) = following.follow(Turned(view, lambda layout: Wrong(layout, change)))
     assert not wrong.follows, fault
 

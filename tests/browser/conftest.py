@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from rigs.browser import Watched, chromium
+from rigs.browser import Browsers, Watched
 from rigs.studio_forks import know_facts
 from rigs.studio_server import running
 from rigs.videos import scene_clip
 
+BROWSERS = Browsers()
+
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory):
+def studio(tmp_path_factory, forks):
     """A studio as people start it, with a camera and a further model, and a history that all tests share."""
     dpath = tmp_path_factory.mktemp("start")
     clip = scene_clip(dpath / "table.mp4")
     know_facts(dpath, model := "yoloe-11s-seg.yaml")
-    with running(dpath, ["--camera", str(clip), "--model", model]) as process:
+    with running(dpath, ["--camera", str(clip), "--model", model], forks=forks) as process:
         yield process
 
 
@@ -33,10 +36,25 @@ def cookies(studio):
     return [{"name": name, "value": value, "url": studio.url, "httpOnly": True, "sameSite": "Strict"}]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """The browser stays from file to file, as its start is a second, and ends before a test that is not of this folder."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path.parent != Path(__file__).parent:
+            BROWSERS.close()
+
+
+@pytest.fixture(scope="session")
+def browsers():
+    yield BROWSERS
+    BROWSERS.close()  # where the tests were interrupted
+
+
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as one:
-        yield one
+def browser(browsers):
+    return browsers.shared()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from rigs.programs import needs
 
 pytestmark = needs("chromium")
 DOCS = Path(__file__).parents[2] / "docs"
+NAMES = sorted(fpath.stem for fpath in DOCS.glob("*.md") if fpath.stem not in ("index", "reference"))
 WIDE = """[...document.querySelectorAll("pre, pre code, .wy-table-responsive")]
     .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent.slice(0, 80))"""
 
@@ -35,15 +36,23 @@ def site(tmp_path_factory):
     return folder / "site"
 
 
-def test_no_line_of_code_and_no_table_is_wider_than_its_column(site, browser):
+@pytest.fixture(scope="module")
+def page(browser):
     page = browser.new_page()
-    wide = {}
-    for fpath in sorted(site.glob("*/index.html")):
-        page.goto(fpath.as_uri())
-        for width in (1440, 1920):
-            page.set_viewport_size({"width": width, "height": 900})
-            if lines := page.evaluate(WIDE):
-                wide[fpath.parent.name, width] = lines
+    yield page
     page.close()
-    assert len(list(site.glob("*/index.html"))) > 25
+
+
+def test_there_are_pages():
+    assert len(NAMES) > 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_of_code_and_no_table_is_wider_than_its_column(site, page, name):
+    page.goto((site / name / "index.html").as_uri())
+    wide = {}
+    for width in (1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        if lines := page.evaluate(WIDE):
+            wide[width] = lines
     assert not wide

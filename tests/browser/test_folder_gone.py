@@ -17,9 +17,9 @@ from rigs.studio_server import running
 pytestmark = needs("chromium")
 
 
-def test_the_page_says_that_nothing_is_kept_and_goes_on_when_the_folder_is_back(browser, tmp_path):
+def test_the_page_says_that_nothing_is_kept_and_goes_on_when_the_folder_is_back(browser, tmp_path, forks):
     know_facts(tmp_path)
-    with running(tmp_path, ["--no-example"]) as studio:
+    with running(tmp_path, ["--no-example"], forks=forks) as studio:
         watched = Watched(browser)
         watched.expected.append("507")
         watched.open(studio.address())

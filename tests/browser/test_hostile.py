@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rigs.browser import chromium
 from rigs.programs import needs
 
 pytestmark = needs("chromium")
@@ -83,12 +82,13 @@ def elsewhere():
 
 
 @pytest.fixture(scope="module")
-def victim(studio, cookies):
+def victim(studio, cookies, browsers):
     """A browser that was let in, and where the attacker's name leads to this machine."""
-    with chromium(f"--host-resolver-rules=MAP {EVIL} 127.0.0.1") as browser:
-        context = browser.new_context()
-        context.add_cookies([*cookies, {**cookies[0], "url": f"http://{EVIL}"}])
-        yield context
+    browser = browsers.launch(f"--host-resolver-rules=MAP {EVIL} 127.0.0.1")
+    context = browser.new_context()
+    context.add_cookies([*cookies, {**cookies[0], "url": f"http://{EVIL}"}])
+    yield context
+    browser.close()
 
 
 def everything(studio, run: str) -> dict[str, object]:

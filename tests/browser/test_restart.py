@@ -54,9 +54,9 @@ def drawn(desk: StudioPage) -> list[str]:
     return sorted(mark.evaluate("(mark) => mark.outerHTML") for mark in marks.all())
 
 
-def test_a_run_and_everything_kept_of_it_are_there_after_a_restart(browser, tmp_path):
+def test_a_run_and_everything_kept_of_it_are_there_after_a_restart(browser, tmp_path, forks):
     know_facts(tmp_path)
-    with running(tmp_path, ["--no-example"]) as studio, opened(browser, studio) as desk:
+    with running(tmp_path, ["--no-example"], forks=forks) as studio, opened(browser, studio) as desk:
         desk.sample("Scene 3")
         desk.choose("Model", "scenes")
         run = desk.explain("scene-3")
@@ -73,7 +73,7 @@ def test_a_run_and_everything_kept_of_it_are_there_after_a_restart(browser, tmp_
         verdict = desk.page.locator(".judged summary").inner_text()
         assert "being checked" not in verdict
         before, marks = desk.look(), drawn(desk)
-    with running(tmp_path, ["--no-example"]) as studio, opened(browser, studio) as desk:
+    with running(tmp_path, ["--no-example"], forks=forks) as studio, opened(browser, studio) as desk:
         history = desk.page.get_by_role("region", name="History")
         entry = history.get_by_role("listitem").filter(has_text="scene-3")
         expect(entry).to_have_count(1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,27 +29,46 @@ DRAWN = """() => new Promise((done) => requestAnimationFrame(() => requestAnimat
 HERE = ("127.0.0.1", "localhost", "::1", None)
 
 
-@contextmanager
-def chromium(*flags: str) -> Iterator[Any]:
-    """Debian's Chromium without a window, its camera a moving test picture; it ends with the block.
+class Browsers:
+    """Debian's Chromium without a window, its camera a moving test picture: one for all who ask, until it is closed.
 
-    Playwright keeps a loop of asyncio running in this thread as long as it lives, so it may not outlive the tests of a file.
+    Playwright keeps a loop of asyncio running in this thread as long as it lives, so it may not outlive the tests that use it.
     """
-    from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    def __init__(self) -> None:
+        self._open: ExitStack | None = None
+        self._playwright: Any = None
+        self._shared: Any = None
+
+    def shared(self) -> Any:
+        """The one for all."""
+        if self._shared is None:
+            self._shared = self.launch()
+        return self._shared
+
+    def launch(self, *flags: str) -> Any:
+        """Another one, with further flags."""
+        from playwright.sync_api import sync_playwright
+
+        if self._open is None:
+            self._open = ExitStack()
+            self._playwright = self._open.enter_context(sync_playwright())
+        browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        self._open.callback(browser.close)
+        return browser
+
+    def close(self) -> None:
+        """End all of them, where there are any."""
+        if self._open is not None:
+            self._open.close()
+        self._open = self._playwright = self._shared = None
 
 
 class Watched:
     """A page in a context of its own, and everything that went wrong in it.
 
     Args:
-        browser: of :func:`chromium`.
+        browser: of :class:`Browsers`.
         width: of the window, CSS pixels.
         theme: ``light`` or ``dark``.
         url: where paths begin.

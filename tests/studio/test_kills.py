@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
 
 import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
-from rigs.studio_forks import Forks, know_facts
+from rigs.studio_forks import know_facts
 from rigs.studio_kills import Ledger, kill_while_it_writes, wrong_after
 from rigs.studio_server import StudioProcess
 
 KILLS = [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
 """Seeds of kills, two of each folder but the last: the second one meets what the first one left."""
-
-
-@pytest.fixture(scope="module")
-def forks():
-    """What studios are started from."""
-    with closing(Forks()) as made:
-        yield made
 
 
 @pytest.mark.slow

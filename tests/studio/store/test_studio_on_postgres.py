@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("sqlalchemy", reason="sqlalchemy is not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
-from rigs.studio_forks import Forks, know_facts
+from rigs.studio_forks import know_facts
 from rigs.studio_server import running
-
-
-@pytest.fixture(scope="module")
-def forks():
-    """What studios are started from: how one starts by itself is ``test_serve``'s."""
-    with closing(Forks()) as made:
-        yield made
 
 
 def test_a_studio_explains_searches_and_restarts(tmp_path, postgres_url, forks):
