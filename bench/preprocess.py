@@ -32,16 +32,19 @@ TITLES = {"float": "float tensors", "bytes": "PIL pictures of bytes"}
 
 def one_chain(seed: int) -> dict[str, Any]:
     """Errors of a chain: the worst corner's by kind of picture in source pixels, or the words that refuse it; the box's in
-    output pixels.
+    output pixels, and how far the pixels themselves look beside the map.
     """
     from PIL import Image
 
     from isotherm.errors import IsothermError
     from isotherm.models.shared.fringes import measure
-    from rigs.transform_chains import chain, run, worst, worst_of_boxes
+    from rigs.transform_chains import beside, chain, run, worst, worst_of_boxes
 
     steps, whole, size, source = chain(seed)
-    found: dict[str, Any] = {"boxes": worst_of_boxes(steps, whole, size, source)}
+    found: dict[str, Any] = {
+        "boxes": worst_of_boxes(steps, whole, size, source),
+        "beside": beside(steps, whole, source),
+    }
     for kind in NEAR:
         in_bytes = kind == "bytes"
         try:
@@ -55,7 +58,10 @@ def one_chain(seed: int) -> dict[str, Any]:
 def all_chains(count: int) -> tuple[list[dict[str, Any]], float]:
     """(what :func:`one_chain` says of each, processor seconds of all), those of an earlier run of the same code used again."""
     read = [ROOT / "tests" / "rigs" / "transform_chains.py", Path(__file__)]
-    read += [ROOT / "src" / "isotherm" / "models" / "shared" / name for name in ("fringes.py", "resampling.py")]
+    read += [
+        ROOT / "src" / "isotherm" / "models" / "shared" / name
+        for name in ("fringes.py", "ramps.py", "resampling.py", "ripples.py")
+    ]
     code = {fpath.name: fpath.read_text() for fpath in read}
     kept = WORK / f"preprocess-{identity(code | {'versions': machine()['versions']})}.jsonl"
     kept.parent.mkdir(exist_ok=True)
@@ -108,7 +114,16 @@ def main(quick: bool = False) -> None:
         f"\nThe worst corner of each chain of one to four of torchvision's transforms counts; torchvision's own boxes lie within "
         f"{boxes:.0e} output pixels of the maps composed by hand. {seconds:.0f} s of one core.\n"
     )
+    beyond = [one for one in chains if isinstance(one["float"], str) or one["float"] > NEAR["float"]]
+    if beyond:
+        text += (
+            f"\nOf the {len(beyond)} chains of floats that are farther off, half of the pixels themselves look more than "
+            f"{np.median([one['beside'] for one in beyond]):.2g} source pixels beside the map that is composed by hand (the median chain; "
+            "the centroid of what each pixel is made of, every row and column lit alone): filters that antialias are sampled "
+            "at whole pixels. Such a ripple is told from the map where it repeats more than about twice along the output.\n"
+        )
     print(text)
+    results["beside"] = [round(one["beside"], 5) for one in chains]
     results["boxes"] = {"worst": boxes}
     write("preprocess", results | {"processor seconds": round(seconds, 1)}, quick=quick)
     if not quick:

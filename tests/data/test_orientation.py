@@ -69,6 +69,18 @@ def test_places_go_where_the_reader_of_pictures_puts_their_pixels(tmp_path, suff
     assert turn.points(torch.tensor(list(STORED.values()))).tolist() == [list(xy) for xy in marks(picture.array)]
 
 
+def test_exif_behind_the_pixels_of_a_png_turns_as_the_reader_does(tmp_path):
+    content = turned_file(tmp_path / "a.png", 6).read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    last = content.index(b"IEND") - 4
+    fpath = tmp_path / "b.png"
+    fpath.write_bytes(content[:start] + content[end:last] + content[start:end] + content[last:])
+    turn, picture = read_picture_turn(fpath), read_picture(fpath)
+    assert (turn.orientation, turn.size) == (6, picture.size) == (6, (W, H))
+    assert turn.points(torch.tensor(list(STORED.values()))).tolist() == [list(xy) for xy in marks(picture.array)]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_and_directions_are_those_of_their_corners_and_ends(orientation):
     turn = Turn((H, W), orientation)

@@ -76,6 +76,34 @@ def run(steps: Sequence[Step], picture: Any, *, in_bytes: bool) -> np.ndarray:
     return (floats(x) if in_bytes else x).numpy()
 
 
+def looked_at(steps: Sequence[Step], source: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """([x, y] where each pixel of the output truly looks, (2, h, w) in source pixels; how much it sees of the picture).
+
+    Every column of the source is lit alone, and every row: what comes out of a pixel is its weight, and the weights'
+    centroid is where it looks.
+    """
+    places = []
+    for n, along in ((source[1], -1), (source[0], -2)):
+        lines = torch.zeros(n, *source, dtype=torch.float64)
+        lines.movedim(along, 1)[torch.arange(n), torch.arange(n)] = 1
+        x = lines.float()
+        for step in steps:
+            x = step(x)
+        weights = x.double().numpy()
+        total = weights.sum(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            places.append(np.tensordot(np.arange(n) + 0.5, weights, 1) / total)
+    return np.stack(places), total
+
+
+def beside(steps: Sequence[Step], whole: np.ndarray, source: tuple[int, int]) -> float:
+    """How far pixels of the output truly look from where a map puts them, the median in source pixels."""
+    (x, y), total = looked_at(steps, source)
+    v, u = np.meshgrid(*(np.arange(n) + 0.5 for n in total.shape), indexing="ij")
+    at = np.einsum("ij,jhw->ihw", whole[:2], np.stack([u, v, np.ones_like(u)]))
+    return float(np.median(np.hypot(x - at[0], y - at[1])[np.abs(total - 1) < 1e-3]))
+
+
 def worst(frame: Any, whole: np.ndarray) -> float:
     """How far the corners of a frame lie from where a map puts them, source pixels along the worse axis."""
     h, w = frame.size

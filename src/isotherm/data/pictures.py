@@ -30,6 +30,7 @@ from isotherm.data.picture_formats import (
     upright,
     values_to_rgb8,
 )
+from isotherm.data.png_chunks import has_notes_behind_pixels
 from isotherm.errors import InputError
 from isotherm.size import Size
 
@@ -122,7 +123,7 @@ def read_picture_size(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
 
 def read_picture_turn(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Turn:
     """The size of the picture in a file and how it is turned upright, from its header: nothing is decoded, so damage
-    further on stays unseen.
+    further on stays unseen, but for a PNG whose EXIF or texts stand behind its pixels.
 
     Args:
         fpath: the file.
@@ -138,8 +139,10 @@ def read_picture_turn(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
             warnings.simplefilter("ignore")  # read_picture says them
             image = _open(file, str(fpath))
             w, h = image.size
+            if not 0 < w * h <= max_pixels:
+                raise _too_large(fpath, w, h, max_pixels)
             # PNG decodes everything to look for EXIF, unless it stands in front
-            asks = image.format != "PNG" or "exif" in image.info
+            asks = image.format != "PNG" or "exif" in image.info or has_notes_behind_pixels(file)
             try:
                 orientation = image.getexif().get(ORIENTATION, 1) if asks else 1
             except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
@@ -150,8 +153,6 @@ def read_picture_turn(fpath: str | os.PathLike[str], *, max_pixels: int = MAX_PI
         raise InputError(
             f"{fpath} is damaged: its header cannot be read ({type(error).__name__}: {error}); copy or export it again"
         ) from error
-    if not 0 < w * h <= max_pixels:
-        raise _too_large(fpath, w, h, max_pixels)
     turn = Turn((h, w), orientation if isinstance(orientation, int) else 1)
     # TIFF says its size as turned
     return Turn(turn.size, turn.orientation) if isinstance(image, TiffImageFile) else turn

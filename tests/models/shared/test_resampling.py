@@ -58,6 +58,12 @@ def test_a_turn_is_exact():
     assert worst(turned, there) < 2e-5
 
 
+def test_a_crop_that_is_hardly_shrunk_covers_whole_pixels():
+    """Interpolation of 120.98 pixels and antialiased shrinking of 121 make the same pixels."""
+    hardly = measured(lambda x: F.resize(F.crop(x, 0, 0, 121, 92), [120, 109]))
+    assert worst(hardly, affine(92 / 109, 0, 0, 0, 121 / 120, 0)) < 1e-4
+
+
 def test_what_no_filter_explains_stays_where_it_was_measured():
     """Nearest neighbours look up to half a pixel beside; and shrinking twice is no filter that is known."""
     nearest = measured(v2.Resize((75, 100), interpolation=InterpolationMode.NEAREST_EXACT))

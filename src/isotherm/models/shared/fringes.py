@@ -25,7 +25,9 @@ from isotherm.cam.view import Picture
 from isotherm.errors import InputError
 from isotherm.frame import Frame, Size
 from isotherm.models.shared.normalised_waves import circled, normalises, signs
+from isotherm.models.shared.ramps import centroids
 from isotherm.models.shared.resampling import refined
+from isotherm.models.shared.ripples import plane_under_ripples
 
 Transform = Callable[[Picture], Float[np.ndarray, "c h w"]]
 """From a picture (H, W, 3) to what the model is fed, (c, h, w)."""
@@ -50,6 +52,10 @@ ENOUGH = 512
 """Pixels of the output along an axis that are looked at; of a larger one every second, third, ..."""
 EDGE = 3.0
 """Pixels, of the coarser raster, from the border of what is shown within which filters look across it."""
+UNEXPLAINED = 1e-3
+"""Source pixels: where a filter leaves more, it is not the only one."""
+ALIKE = 1.1
+"""Times the spread of places by waves about their plane: what ramps may have, as both see the same filters."""
 AROUND = 5
 """Pixels along each side of what is around a pixel."""
 BENT_WORDS = (
@@ -131,8 +137,13 @@ def measure(transform: Transform, source: Size) -> Measured:
     if valid.sum() < 0.5 * inner.sum():
         raise InputError(BENT_WORDS)
     inner = _eroded(inner & valid, max(1, math.ceil(EDGE / min(1.0, *(float(np.hypot(*r[:2])) for r in rows)) / step)))
-    rows = [_plane(places[axis], points, inner) for axis in (0, 1)]
-    rows = refined(rows, fine_waves, inner, step)
+    planes = [_plane(places[axis], points, inner) for axis in (0, 1)]
+    rows, left = refined(planes, fine_waves, inner, step)
+    if left > UNEXPLAINED and not by_itself:
+        shown = centroids(
+            lambda p: _grey(transform, p, sign, size)[::step, ::step], source, points @ np.stack(planes).T
+        )
+        rows = _nearer(shown, places, points, inner) or rows
     off = [places[axis] - points @ rows[axis] for axis in (0, 1)]
     _expect_straight(off, inner, scale)
     return Measured(
@@ -203,12 +214,39 @@ def _answer(
         phase = 2 * np.pi * step / STEPS
         shown = wave(source, axis, cycles, phase)
         field += shown[..., 0] * np.complex64(np.exp(-1j * phase))
-        values = transform(shown)
-        _expect_same_shape(values.shape, (len(sign), *size))
-        total += np.tensordot(np.asarray(sign, np.float64), values.astype(np.float64), 1) * np.exp(-1j * phase)
+        total += _grey(transform, shown, sign, size) * np.exp(-1j * phase)
     if not np.isfinite(total).all():
         raise InputError("the transform puts out NaN or infinity; look at what it divides by")
     return total, field
+
+
+def _grey(transform: Transform, picture: Picture, sign: tuple[int, ...], size: Size) -> Float[np.ndarray, "h w"]:
+    """What comes out of a picture, its channels in one that grows with brightness."""
+    values = transform(picture)
+    _expect_same_shape(values.shape, (len(sign), *size))
+    grey: Float[np.ndarray, "h w"] = np.tensordot(np.asarray(sign, np.float64), values.astype(np.float64), 1)
+    return grey
+
+
+def _nearer(
+    shown: list[Float[np.ndarray, "h w"]] | None,
+    places: list[Float[np.ndarray, "h w"]],
+    points: Float[np.ndarray, "h w 3"],
+    inner: Bool[np.ndarray, "h w"],
+) -> list[Float[np.ndarray, "3"]] | None:
+    """The planes through what ramps show; None where outputs are rounded to bytes, so that waves lie nearer to their
+    planes, or, all ends of a ramp being rounded alike, both differ on the whole.
+    """
+    if shown is None:
+        return None
+    spreads = []
+    for each in (shown, places):
+        off = [each[axis][inner] - points[inner] @ _plane(each[axis], points, inner) for axis in (0, 1)]
+        spreads.append(float(np.sqrt(np.square(off).mean())))
+    apart = max(abs(float(np.mean((one - other)[inner]))) for one, other in zip(shown, places, strict=True))
+    if not (spreads[0] <= ALIKE * spreads[1] and apart <= spreads[1]):
+        return None
+    return [plane_under_ripples(shown[axis], points, inner)[0] for axis in (0, 1)]
 
 
 def _expect_same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> None:

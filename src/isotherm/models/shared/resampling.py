@@ -38,6 +38,8 @@ ROUNDS = 4
 """In which a filter improves the map; the third hardly changes it."""
 EXACT = 1e-4
 """Source pixels of what is left at which no other filter need be tried."""
+WHOLE = 1e-3
+"""Source pixels by which a length may be off and count as a whole number of them."""
 LOOKED_AT = 256
 """Pixels of the output along an axis."""
 FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float, bool]] = {
@@ -71,9 +73,9 @@ def refined(
     waves: list[tuple[float, Complex[np.ndarray, "a b"], Complex[np.ndarray, "h w"]]],
     inner: Bool[np.ndarray, "a b"],
     step: int,
-) -> Rows:
-    """The map without what a filter's and the bytes' own unevenness adds to it, by the filter that explains best what
-    came out.
+) -> tuple[Rows, float]:
+    """(the map without what a filter's and the bytes' own unevenness adds to it, by the filter that explains best what
+    came out; source pixels that this filter leaves unexplained, the root of the mean square).
 
     Args:
         rows: the map as it was measured.
@@ -86,7 +88,7 @@ def refined(
     where = inner[::skip, ::skip]
     points = np.stack([*np.meshgrid(columns * step + 0.5, lines * step + 0.5), np.ones(where.shape)], -1)[where]
     if len(points) < 3 or np.linalg.matrix_rank(points) < 3:
-        return rows
+        return rows, np.inf
     size = inner.shape[0] * step, inner.shape[1] * step
 
     def left_by(trial: Rows, name: str) -> list[np.ndarray] | None:
@@ -98,9 +100,9 @@ def refined(
             parts.append(np.angle((answer[::skip, ::skip] * made.conj())[where]) / (2 * np.pi) * period)
         return parts
 
-    best, least = rows, np.inf
-    for name, straight in ((name, straight) for name in FILTERS for straight in (True, False)):
+    def improved(name: str, *, straight: bool) -> tuple[Rows, float]:
         trial = straightened(rows, size) if straight else rows
+        best, least = rows, np.inf
         for _ in range(ROUNDS):
             left = left_by(trial, name)
             if left is None:
@@ -109,12 +111,30 @@ def refined(
             if spread < least:
                 best, least = trial, spread
             if least < EXACT * 1e-2:
-                return best
+                break
             trial = [row + np.linalg.lstsq(points, part, rcond=None)[0] for row, part in zip(trial, left, strict=True)]
             trial = straightened(trial, size) if straight else trial
+        return best, least
+
+    best, least = rows, np.inf
+    for name, straight in ((name, straight) for name in FILTERS for straight in (True, False)):
+        made, left = improved(name, straight=straight)
+        if left < least:
+            best, least = made, left
         if least < EXACT:
             break
-    return best
+    if least < EXACT and not _whole(best, size):
+        # shrunk by less than a tenth, a filter that antialiases weighs two pixels as interpolation beside it does
+        made, left = improved("linear, antialiased", straight=True)
+        if left < EXACT and _whole(made, size):
+            return made, left
+    return best, least
+
+
+def _whole(rows: Rows, size: Size) -> bool:
+    """Whether a straight map makes an output of a whole number of source pixels along each axis."""
+    lengths = np.array([abs(rows[0][1]) * size[0], abs(rows[1][0]) * size[1]])
+    return bool(rows[0][0] == rows[1][1] == 0 and np.all(np.abs(lengths - np.rint(lengths)) < WHOLE))
 
 
 def straightened(rows: Rows, size: Size) -> Rows:
