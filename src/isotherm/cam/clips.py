@@ -158,3 +158,8 @@ class ClipLayout(Layout):
             return field.time
         stride = inputs.tensor.shape[1] / count
         return Axis(stride / 2, stride)
+
+
+def rows_of_each(layout: Layout) -> int:
+    """How many rows of a layer's raw output belong to each picture, or clip."""
+    return layout.rows if isinstance(layout, ClipLayout) else 1

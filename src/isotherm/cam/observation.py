@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from isotherm.cam.capture import Call, Recording, record
+from isotherm.cam.clips import rows_of_each
 from isotherm.cam.fields import Field
 from isotherm.cam.receptive import following
 from isotherm.cam.rerun import ViewRerun
@@ -116,7 +117,7 @@ def trace_of(kept: Observation, rerun: ViewRerun, *, keep: bool) -> Trace:
     grads: list[Tensor] = []
     if kept.has_graph and len(targets):
         also = [*(c.output for c in recording.every), *(a.probabilities for a in kept.attention)]
-        per = [layout.rows for layout in kept.layouts]
+        per = [rows_of_each(layout) for layout in kept.layouts]
         grads = recording.gradients(targets.scores, picture, also=also, keep_graph=keep or own, rows=per)
     layers = []
     for i, (call, layout) in enumerate(zip(recording.calls, kept.layouts, strict=True)):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from isotherm.cam.capture import evaluating, record, replaced
+from isotherm.cam.clips import rows_of_each
 from isotherm.cam.reading import kind_without_layers, read_prediction, what_works
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Inputs, Layout, View
@@ -133,9 +134,9 @@ class ViewRerun:
         def scale(_i: int, call: int, output: Tensor) -> Tensor | None:
             if ref.call is not None and call != ref.call:
                 return None
-            shape = [1] * output.ndim
-            shape[0], shape[layout.channel_dim] = len(keep) * layout.rows, keep.shape[1]
-            return output * keep.repeat_interleave(layout.rows, 0).to(output).view(shape)
+            shape, each = [1] * output.ndim, rows_of_each(layout)
+            shape[0], shape[layout.channel_dim] = len(keep) * each, keep.shape[1]
+            return output * keep.repeat_interleave(each, 0).to(output).view(shape)
 
         self.forwards += rows
         with torch.no_grad(), evaluating(self.view.model), replaced([ref], scale):

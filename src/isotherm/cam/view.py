@@ -261,11 +261,6 @@ class Layout:
         return 1 if self.order == "nchw" else -1
 
     @property
-    def rows(self) -> int:
-        """How many rows of the raw output belong to a picture."""
-        return 1
-
-    @property
     def cell_dims(self) -> tuple[int, ...]:
         """Indices of rows and columns in a raw output of 4 dimensions."""
         return (1, 2) if self.order == "nhwc" else (2, 3)
