@@ -16,8 +16,9 @@ from isotherm.cam.scores.function import Of
 from isotherm.cam.view import Inputs, LayerChoice, Pins, Prediction, RawOutput
 from isotherm.errors import IsothermError, TargetError, UnfitTargetError
 from isotherm.models.shared.dense import coarsest
+from isotherm.models.shared.grid_choice import choice_of
 from isotherm.models.shared.module_view import ModuleView
-from isotherm.models.shared.probe import Candidate, choice_of, last_grid
+from isotherm.models.shared.probe import Candidate, last_grid
 from isotherm.relevance.score import Score
 
 LOCAL = 0.5

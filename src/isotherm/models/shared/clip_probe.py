@@ -13,7 +13,9 @@ from isotherm.cam.capture import evaluating, record
 from isotherm.cam.receptive import following
 from isotherm.cam.view import Inputs, LayerChoice
 from isotherm.errors import LayerError, ShapeError
+from isotherm.models.shared.cancelling import cancels
 from isotherm.models.shared.clip_places import ClipPlaces
+from isotherm.relevance.grad_mode import differentiate
 from isotherm.relevance.modules import LayerRef
 
 TRIED = 12
@@ -66,9 +68,12 @@ def clip_choice(
     best: ClipGrid | None = None
     for grid in (several or grids)[:TRIED]:
         try:
-            alive = _alive(places, answer, inputs, grid.ref)
+            alive, why = _alive(places, answer, inputs, grid.ref)
         except LayerError as error:  # its cells are no places
             refused.append(str(error))
+            continue
+        if why:  # a normalisation behind it makes its maps zero
+            refused.append(f"at {grid.ref} {why}")
             continue
         if alive > (best.alive if best else 0.0):
             best = ClipGrid(grid.ref, grid.cells, alive)
@@ -129,16 +134,20 @@ def _grids(places: ClipPlaces, inputs: Inputs, refused: list[str]) -> list[ClipG
     return grids
 
 
-def _alive(places: ClipPlaces, answer: Callable[[Any], Tensor], inputs: Inputs, ref: LayerRef) -> float:
-    """The share of a layer's cells with gradient of the answer's largest value."""
+def _alive(places: ClipPlaces, answer: Callable[[Any], Tensor], inputs: Inputs, ref: LayerRef) -> tuple[float, str]:
+    """The share of a layer's cells with gradient of the answer's largest value, and why its maps would be zero all
+    the same.
+    """
     recording = record(places.model, lambda: places.run(inputs), [ref])
     output = answer(recording.raw)
     if not output.requires_grad:
-        return 0.0
+        return 0.0, ""
     (call,) = recording.calls
     scores = output.flatten(1).float().amax(1)
-    (gradient,) = torch.autograd.grad(scores.sum(), call.output, allow_unused=True)
+    (gradient,) = differentiate(scores.sum(), [call.output], allow_unused=True)
     if gradient is None:
-        return 0.0
+        return 0.0, ""
     layout = places.layout(ref.name, call.output, inputs)
-    return float((layout.to_grid(gradient) != 0).any(1).float().mean())
+    cells = layout.to_grid(gradient)
+    alive = float((cells != 0).any(1).float().mean())
+    return alive, cancels(layout.to_grid(call.output), cells) if alive else ""

@@ -22,10 +22,13 @@ from isotherm.cam.receptive import Follower, followed_dims
 from isotherm.cam.view import Inputs, LayerChoice, Layout
 from isotherm.errors import LayerError, ShapeError
 from isotherm.frame import Size
+from isotherm.models.shared.cancelling import cancels
+from isotherm.models.shared.grid_choice import LastGrid, choice_of
 from isotherm.models.shared.grids import NotDeclaredError, followed_layout
 from isotherm.models.shared.idle import why_idle
 from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.squares import Run, moved, readings
+from isotherm.relevance.grad_mode import differentiate
 from isotherm.relevance.modules import LayerRef, resolve
 
 TRIED = 12
@@ -115,29 +118,6 @@ def no_places(name: str, output: Tensor, layout: Layout) -> LayerError:
     )
 
 
-@dataclass(frozen=True)
-class LastGrid:
-    """The layer that was found.
-
-    Args:
-        name: of the layer.
-        grid: (h, w) of its cells.
-        passed: how many later grids were passed over for want of gradient.
-        moved: that its cells are places was proved by a square that moved.
-        proved: it was proved at all.
-        share: of the layers that run in front of it, among all whose output has more than one place, from 0 to 1.
-        alive: share of its cells that carry gradient.
-    """
-
-    name: str
-    grid: tuple[int, int]
-    passed: int
-    moved: bool = False
-    proved: bool = True
-    share: float = 1.0
-    alive: float = 1.0
-
-
 @dataclass(frozen=True, eq=False)
 class _Output:
     """What a layer put out, which may be a grid.
@@ -186,35 +166,57 @@ def last_grid(
     # where nothing can be proved, what modules and arithmetic say is better than nothing, and is said to be no more
     # than that
     guessed = [(o, o.layouts[0]) for o in outputs if o.layouts[0].order != "tokens"]
-    best: LastGrid | None = None
-    most = 0.0
+    best: tuple[LastGrid, str, Layout] | None = None
+    weak: tuple[LastGrid, str, Layout] | None = None
+    cancelled: tuple[str, str] | None = None
+    spoilt: LayerError | None = None
+    most, passed_for_norms = 0.0, 0
     for proved, chosen in ((True, right), (False, guessed)):
         allowed = [str(ref) for ref, _ in among([(o.ref, o.grid(layout)) for o, layout in chosen])] if chosen else []
         for passed, (o, layout) in enumerate([pair for pair in chosen if str(pair[0].ref) in allowed][:TRIED]):
-            alive = _alive(places, answer, inputs, o.ref, layout)
-            if alive > most:
-                most = alive
-                best = LastGrid(str(o.ref), o.grid(layout), passed, not o.sure, proved, o.rank / count, alive)
-                places.remember(o.ref.name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
-            if alive == 1.0:
+            try:
+                alive, why = _alive(places, answer, inputs, o.ref, layout)
+            except LayerError as error:  # the model writes over what the gradient needs
+                spoilt = error
+                continue
+            without = passed - passed_for_norms
+            grid = LastGrid(str(o.ref), o.grid(layout), without, not o.sure, proved, o.rank / count, alive, cancelled)
+            if why:
+                cancelled, passed_for_norms = (grid.name, why), passed_for_norms + 1
+                weak = weak or (replace(grid, cancelled=cancelled), o.ref.name, layout)
+            elif alive > most:
+                most, best = alive, (grid, o.ref.name, layout)
+            if alive == 1.0 and not why:
                 break
-        if best is not None:
-            return best
+        chosen_grid = best or weak
+        if chosen_grid is not None:
+            grid, name, layout = chosen_grid
+            places.remember(name, layout, (int(inputs.tensor.shape[-2]), int(inputs.tensor.shape[-1])))
+            return grid
+    if spoilt is not None:
+        raise LayerError(f"{spoilt}; name the layer too, as choosing one needs gradients") from spoilt
     none = (
         f"none of the last {TRIED} grids of this {kind} carries gradient of its answer; name an earlier layer yourself"
     )
     raise LayerError(why_idle(places.model, places.run, answer, inputs) or none)
 
 
-def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout: Layout) -> float:
-    """The share of the layer's cells with gradient of the answer's largest value."""
+def _alive(places: Places, answer: Answer, inputs: Inputs, ref: LayerRef, layout: Layout) -> tuple[float, str]:
+    """The share of the layer's cells with gradient of the answer's largest value, and why its maps would be zero all
+    the same.
+    """
     recording = record(places.model, lambda: places.run(inputs), [ref])
     output = answer(recording.raw)
     if not output.requires_grad:
-        return 0.0
+        return 0.0, ""
     scores = output.flatten(1).float().amax(1)
-    (gradient,) = torch.autograd.grad(scores.sum(), recording.calls[0].output, allow_unused=True)
-    return 0.0 if gradient is None else float((layout.to_grid(gradient) != 0).any(1).float().mean())
+    activation = recording.calls[0].output
+    (gradient,) = differentiate(scores.sum(), [activation], allow_unused=True)
+    if gradient is None:
+        return 0.0, ""
+    cells = layout.to_grid(gradient)
+    alive = float((cells != 0).any(1).float().mean())
+    return alive, cancels(layout.to_grid(activation), cells) if alive else ""
 
 
 def _outputs(places: Places, inputs: Inputs) -> tuple[list[_Output], int]:
@@ -322,33 +324,12 @@ def refusal(places: Places, answer: Answer, inputs: Inputs, layers: Sequence[str
     output = answer(recording.raw)
     scores = output.flatten(1).float().amax(1)  # not the sum, which a last normalisation makes constant
     gradients = (
-        torch.autograd.grad(scores.sum(), [c.output for c in recording.calls], allow_unused=True)
+        differentiate(scores.sum(), [c.output for c in recording.calls], allow_unused=True)
         if output.requires_grad
         else ()
     )
     cells = [layout.to_grid(g) for layout, g in zip(layouts, gradients, strict=False) if g is not None]
     return None if any(bool(c.any()) for c in cells) else "no gradient of the answer reaches its cells"
-
-
-def choice_of(grid: LastGrid, kind: str) -> LayerChoice:
-    """The choice of a layer that was found, with its reason in words. kind: of the model."""
-    why = (
-        f"the last layer of this {kind} that still has one cell per image region "
-        f"({grid.grid[0]} x {grid.grid[1]}) and of which {'every cell carries' if grid.alive == 1 else f'{grid.alive:.0%} of the cells carry'} gradient, "
-        "found by running the model once"
-    )
-    if grid.moved and grid.proved:
-        why += "; that its cells are places was proved by moving a square over the input"
-    if grid.passed:
-        why += f"; {grid.passed} later one{'s were' if grid.passed > 1 else ' was'} passed over because cells without gradient would draw nothing"
-    if not grid.proved:
-        why += "; CAUTION: nothing could prove that its cells are places of the picture (they do not follow a square that is moved over the input)"
-    if grid.share < 0.5:
-        why += (
-            f"; CAUTION: it is an early layer, {1 - grid.share:.0%} of the layers run behind it and may move evidence away from its cells; "
-            "name a later one if you know one"
-        )
-    return LayerChoice((grid.name,), why)
 
 
 _chosen: WeakKeyDictionary[nn.Module, dict[object, LayerChoice]] = WeakKeyDictionary()
