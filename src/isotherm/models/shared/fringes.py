@@ -140,10 +140,10 @@ def measure(transform: Transform, source: Size) -> Measured:
     planes = [_plane(places[axis], points, inner) for axis in (0, 1)]
     rows, left = refined(planes, fine_waves, inner, step)
     if left > UNEXPLAINED and not by_itself:
-        shown = centroids(
+        by_ramps = centroids(
             lambda p: _grey(transform, p, sign, size)[::step, ::step], source, points @ np.stack(planes).T
         )
-        rows = _nearer(shown, places, points, inner) or rows
+        rows = _nearer(by_ramps, places, points, inner) or rows
     off = [places[axis] - points @ rows[axis] for axis in (0, 1)]
     _expect_straight(off, inner, scale)
     return Measured(
