@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -49,8 +46,8 @@ def compiled():
     torch._dynamo.reset()
 
 
-def test_operations_are_followed_without_the_compiler():
-    done = subprocess.run([sys.executable, "-c", HERE], capture_output=True, text=True, check=True)
+def test_operations_are_followed_without_the_compiler(programs, tmp_path):
+    done = programs.run(HERE, cwd=tmp_path)
     assert done.stdout.splitlines() == ["(0.5, 0.5)", "[]"]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -25,13 +22,14 @@ def doubled(values, *, times=2):
     return (values.values if isinstance(values, Heatmap) else values) * times
 
 
-def test_jax_is_not_imported_for_numpy():
+def test_jax_is_not_imported_for_numpy(programs, tmp_path):
     script = (
         "import sys, numpy as np; from isotherm import arrays\n"
         "arrays.moment_inverse(np.zeros((1, 4, 4)), sigma_cells=1.0); arrays.gaussian(np.ones((1, 2)), (3, 3), sigma_cells=1.0)\n"
         "assert 'jax' not in sys.modules and 'jaxlib' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    ended = programs.run(script, cwd=tmp_path)
+    assert ended.returncode == 0, ended
 
 
 def test_the_first_argument_decides():
