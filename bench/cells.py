@@ -42,13 +42,20 @@ def offsets(seed: int, count: int) -> dict[str, list[tuple[float, float]]]:
             if bool(mask[0].any() | mask[-1].any() | mask[:, 0].any() | mask[:, -1].any()):
                 continue
             for how, frame in placed.items():
-                offset = _offset(values, mask, frame)
+                offset = offset_from_object(values, mask, frame, 8)
                 if offset is not None:
                     found[how].append(offset)
     return found
 
 
-def _offset(values, mask, frame) -> tuple[float, float] | None:
+def offset_from_object(values, mask, frame, stride: float) -> tuple[float, float] | None:
+    """(x, y), in input pixels, from an object's centre to that of the positive values around it; None where there are none.
+
+    Args:
+        mask: of the object, in the picture's pixels.
+        frame: of the values.
+        stride: their cells' distance in input pixels.
+    """
     ys, xs = torch.where(mask)
     middle = torch.stack([xs.double().mean(), ys.double().mean()]) + 0.5
     rows, columns = torch.meshgrid(torch.arange(frame.size[0]), torch.arange(frame.size[1]), indexing="ij")
@@ -58,7 +65,7 @@ def _offset(values, mask, frame) -> tuple[float, float] | None:
     weight = values.double().clamp(min=0).flatten() * ((points - middle).norm(dim=1) < radius)
     if not float(weight.sum()) > 0:
         return None
-    x, y = (((weight[:, None] * points).sum(0) / weight.sum() - middle) * 8 / cell).tolist()  # the grid's stride is 8
+    x, y = (((weight[:, None] * points).sum(0) / weight.sum() - middle) * stride / cell).tolist()
     return x, y
 
 

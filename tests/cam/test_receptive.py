@@ -157,7 +157,7 @@ def test_a_model_is_followed_once_per_layer_and_size(monkeypatch):
     view = TinyClassifier()
     made = []
     plain = receptive.Follower
-    monkeypatch.setattr(receptive, "Follower", lambda source: made.append(1) or plain(source))
+    monkeypatch.setattr(receptive, "Follower", lambda source, **how: made.append(1) or plain(source, **how))
     picture = np.zeros((40, 60, 3), np.uint8)
     for size in ((16, 24), (16, 24), (32, 24)):
         view.size = size

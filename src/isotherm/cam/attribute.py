@@ -269,7 +269,7 @@ def method_maps(
                 some([_join([one], torch.argsort(index)) for one in part])
         parts.append(tuple(part))
     order = torch.argsort(torch.cat(turns))
-    return tuple(_join(turn, order) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *notes)
+    return tuple(_join(turn, order) for turn in zip(*parts, strict=True)), (*_lost_layers(kept), *kept.moved, *notes)
 
 
 def _none_or(method: Method, trace: Trace, how: Fuse) -> LayerMap:

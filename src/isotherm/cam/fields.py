@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
+from isotherm.cam.kernels import Centre
+
+Placing = Literal["windows", "kernels"]
+"""Whether cells lie in the middle of their receptive fields, or where the energy of the weights is centred."""
+BY_CHANCE = 3.0
+"""Standard deviations of random weights' centre of energy, up to which it says nothing of where cells lie."""
+MIDDLE = Centre()
 Cells = tuple[int, ...]
 """How many cells there are: (h, w) of a picture, (moments, h, w) of a clip."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Cells along one side: the first one's centre and their distance, in input pixels, edge-origin."""
+    """Cells along one side, in input pixels, edge-origin.
+
+    Args:
+        first: the centre of the first one's receptive field.
+        stride: their distance.
+        off: how far from there the energy of the weights on the way is centred, where that is followed.
+        chance: the variance of ``off`` for random weights.
+    """
 
     first: float
     stride: float
+    off: float = 0.0
+    chance: float = 0.0
 
-    def windows(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Axis:
-        """Behind a convolution or pooling."""
-        return Axis(self.first + self.stride * (dilation * (kernel - 1) / 2 - padding), self.stride * stride)
+    def windows(self, kernel: int, stride: int, padding: int, dilation: int = 1, centre: Centre = MIDDLE) -> Axis:
+        """Behind a convolution or pooling; centre: of its weights' energy."""
+        first = self.first + self.stride * (dilation * (kernel - 1) / 2 - padding)
+        return self._through(Axis(first, self.stride * stride), self.stride * dilation, centre)
 
-    def spread(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Axis:
+    def spread(self, kernel: int, stride: int, padding: int, dilation: int = 1, centre: Centre = MIDDLE) -> Axis:
         """Behind a transposed convolution."""
         finer = self.stride / stride
-        return Axis(self.first + finer * (padding - dilation * (kernel - 1) / 2), finer)
+        first = self.first + finer * (padding - dilation * (kernel - 1) / 2)
+        return self._through(Axis(first, finer), -finer * dilation, centre)
+
+    def _through(self, behind: Axis, weight: float, centre: Centre) -> Axis:
+        """``behind``, with what is centred off the middles so far and in a window whose weights are so far apart."""
+        return replace(behind, off=self.off + weight * centre.off, chance=self.chance + weight**2 * centre.chance)
 
     def stretched(self, before: int, after: int, *, align_corners: bool = False) -> Axis:
         """Behind resizing or adaptive pooling: the same extent (or the same outermost centres) in other cells."""
         if align_corners and after > 1:
             return replace(self, stride=self.stride * (before - 1) / (after - 1))
         stride = self.stride * before / after
-        return Axis(self.first - self.stride / 2 + stride / 2, stride)
+        return replace(self, first=self.first - self.stride / 2 + stride / 2, stride=stride)
 
     def cut(self, start: int, step: int = 1) -> Axis:
         """Behind slicing, or padding with a negative start."""
-        return Axis(self.first + self.stride * start, self.stride * step)
+        return replace(self, first=self.first + self.stride * start, stride=self.stride * step)
 
 
 @dataclass(frozen=True)
@@ -79,6 +102,14 @@ class Field:
     def stride(self) -> tuple[float, float]:
         """(y, x) between cells in input pixels."""
         return self.y.stride, self.x.stride
+
+    def placed(self, placing: Placing) -> Field:
+        """Rows and columns by the energy of the weights on the way, where it is farther off than that of random weights
+        might be, and ``off`` then says of what ``first`` holds; by their windows alone otherwise, and ``off`` is 0.
+        """
+        clear = placing == "kernels" and any(abs(a.off) > BY_CHANCE * math.sqrt(a.chance) for a in self.axes[-2:])
+        at = [Axis(a.first + a.off, a.stride, a.off) if clear else Axis(a.first, a.stride) for a in self.axes[-2:]]
+        return replace(self, axes=(*(Axis(a.first, a.stride) for a in self.axes[:-2]), *at))
 
     def size_in(self, tensor: Tensor) -> Cells:
         """How many cells there are along each axis."""

@@ -10,17 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isotherm.cam.fields import Axis, Field
+from isotherm.cam.fields import MIDDLE, Axis, Field
+from isotherm.cam.kernels import energy_centres
 
 aten = torch.ops.aten
 
 Move = Callable[[Field, Tensor, Tensor, Sequence[Any]], Field | None]
 
 
-def _convolution(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
+def _convolution(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any], *, weighed: bool = False) -> Field:
     kernel, n = args[1].shape[2:], len(f.axes)
     stride, padding, dilation = (_each(value, n) for value in args[3:6])
-    return f.moved(Axis.spread if args[6] else Axis.windows, kernel, stride, padding, dilation)
+    centres = energy_centres(args[1]) if weighed else (MIDDLE,) * n
+    return f.moved(Axis.spread if args[6] else Axis.windows, kernel, stride, padding, dilation, centres)
 
 
 def _pool(f: Field, _x: Tensor, _out: Tensor, args: Sequence[Any]) -> Field:
@@ -110,6 +112,8 @@ MOVES: dict[Any, Move] = {
     aten.transpose: _transpose,
 }
 """What each operation does to the cells; all others leave them where they are, or lose them by changing the size."""
+WEIGHED: dict[Any, Move] = dict.fromkeys((aten.convolution, aten._convolution), partial(_convolution, weighed=True))
+"""What convolutions do, by their weights too."""
 ANY_ORDER = {aten.slice, aten.permute, aten.transpose, aten.constant_pad_nd}
 """Operations that also act on tensors with channels last."""
 REGROUPS = {aten.view, aten._unsafe_view, aten.reshape}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -19,16 +20,19 @@ from torch import Tensor, nn
 
 from isotherm.cam.capture import Call, Recording, record
 from isotherm.cam.clips import rows_of_each
-from isotherm.cam.fields import Field
+from isotherm.cam.fields import Field, Placing
 from isotherm.cam.receptive import following
 from isotherm.cam.rerun import ViewRerun
 from isotherm.cam.trace import AttentionTrace, LayerTrace, Trace
 from isotherm.cam.view import Inputs, Layout, TokenReader, View
 from isotherm.errors import MethodError
+from isotherm.ops.names import known_word
 from isotherm.relevance.attention import AttentionCall, recorded_attention
 from isotherm.relevance.grad_mode import differentiate, gradients_kept
 from isotherm.relevance.modules import LayerRef, resolve
 
+CLEARLY = 1 / 8
+"""Of a cell, what kernels may move it without a word."""
 WITH_GRAPH = frozenset({"gradient", "bias", "attention_gradient", "attention_own_gradient"})
 
 
@@ -41,7 +45,8 @@ class Observation:
         attention: every self-attention, if any method reads it.
         refs, layouts: of the target layers.
         needs: of all methods together.
-        fields: where the cells of the recording's ``calls``, and then of its ``every``, lie.
+        fields: where the cells of the recording's ``calls``, and then of its ``every``, lie, as the view's ``placing``
+            says.
     """
 
     recording: Recording
@@ -59,6 +64,21 @@ class Observation:
     def layers(self) -> tuple[str, ...]:
         """The target layers' names, with the call where there are several."""
         return tuple(map(str, self.recording.calls))
+
+    @property
+    def moved(self) -> list[str]:
+        """A note for each layer whose cells the kernels on the way place clearly beside their receptive fields."""
+        notes = []
+        for call, layout, field in zip(self.recording.calls, self.layouts, self.fields, strict=False):
+            if field is None or layout.declared or max(abs(a.off) / a.stride for a in (field.x, field.y)) <= CLEARLY:
+                continue
+            across = f"{abs(field.x.off):.1f} px to the {'left' if field.x.off < 0 else 'right'}"
+            up = f"{abs(field.y.off):.1f} px {'up' if field.y.off < 0 else 'down'}"
+            notes.append(
+                f"cells of {call} lie {across} and {up} of the middles of their receptive fields, in pixels of the input: there "
+                "the energy of the model's kernels is centred"
+            )
+        return notes
 
 
 def observe(view: View, inputs: Inputs, needs: frozenset[str], refs: tuple[LayerRef, ...]) -> Observation:
@@ -85,10 +105,13 @@ def observe(view: View, inputs: Inputs, needs: frozenset[str], refs: tuple[Layer
         place(f"{call.layer.name}@{call.index}", call.output)  # before the layouts, which ask what was followed
     layouts = tuple(view.layout(call.layer.name, call.output, inputs) for call in recording.calls)
     lying = (*layouts, *(Layout() for _ in recording.every))
-    fields = tuple(
+    followed = [
         place(f"{call.layer.name}@{call.index}", call.output, dims=layout.cell_dims, grid=layout.cells)
         for call, layout in zip((*recording.calls, *recording.every), lying, strict=True)
-    )
+    ]
+    placing: Placing = getattr(view, "placing", "windows")
+    known_word(placing, get_args(Placing), "placing")
+    fields = tuple(None if field is None else field.placed(placing) for field in followed)
     calls = tuple(global_attention(attention, layouts[-1], inputs)) if listening else ()
     return Observation(recording, calls, refs, layouts, fields, needs)
 

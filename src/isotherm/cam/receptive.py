@@ -4,14 +4,15 @@ A 3x3 convolution with stride 2 and padding 1 centres its output cell i on input
 split of the input would put it. Five of them in a row leave cells that lie half a cell, 15.5 pixels of 32, above and to
 the left of where tools that stretch the map over the picture draw them. Araujo, Norris and Sim, "Computing Receptive
 Fields of Convolutional Neural Networks", Distill 2019, give the recurrences; here they follow every operation of one
-forward pass, so any network is served, whatever its modules are called.
+forward pass, so any network is served, whatever its modules are called. Training may teach kernels to look beside the
+middles of their windows; how far that moves cells is followed beside it (:mod:`isotherm.cam.kernels`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from isotherm.cam.fields import Axis, Cells, Field
-from isotherm.cam.moves import ANY_ORDER, MOVES, REGROUPS, Move
+from isotherm.cam.moves import ANY_ORDER, MOVES, REGROUPS, WEIGHED, Move
 from isotherm.cam.untraced import Untraced
 
 
@@ -31,10 +32,15 @@ class Follower(Untraced):
     attention) lose them for a while; a map of the same size finds its cells again.
 
     Where a network looks at the frames of a clip as pictures, a follower of these pictures goes on.
+
+    Args:
+        source: the model's input.
+        weighed: also follow how far the energy of convolutions' weights is from the middles of their windows.
     """
 
-    def __init__(self, source: Tensor) -> None:
+    def __init__(self, source: Tensor, *, weighed: bool = False) -> None:
         super().__init__()
+        self._moves = MOVES | WEIGHED if weighed else MOVES
         self._frames = int(source.shape[1]) if source.ndim == 5 else 0
         self._pictures: Follower | None = None
         self._fields: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -86,7 +92,7 @@ class Follower(Untraced):
 
     def handle(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The operation's result, whose cells are known from here on."""
-        rule = MOVES.get(func.overloadpacket)
+        rule = self._moves.get(func.overloadpacket)
         if rule is None:
             with self:  # under inference_mode an operation arrives whole that otherwise comes as its steps
                 out = func.decompose(*args, **kwargs)
@@ -151,7 +157,7 @@ class Follower(Untraced):
 
 
 def _mean(axes: Sequence[Axis]) -> Axis:
-    return Axis(sum(a.first for a in axes) / len(axes), sum(a.stride for a in axes) / len(axes))
+    return Axis(*(sum(values) / len(axes) for values in zip(*map(astuple, axes), strict=True)))
 
 
 def source_dims(source: Tensor) -> tuple[int, ...]:
@@ -172,6 +178,8 @@ def _matches(tensor: Tensor, field: Field, result: Tensor) -> bool:
 
 
 _known: WeakKeyDictionary[nn.Module, dict[tuple[str, Cells], Field | None]] = WeakKeyDictionary()
+_versions: WeakKeyDictionary[nn.Module, dict[int, int]] = WeakKeyDictionary()
+"""Of the weights that cells were followed with."""
 
 
 @runtime_checkable
@@ -190,18 +198,24 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
     """A forward pass inside of this says where the cells of layers lie: a :class:`Lookup` for afterwards.
 
     The first pass of a model is followed, which costs some microseconds an operation; what it said is remembered per
-    layer and input size, because a model's operations do not change from picture to picture.
+    layer and input size, because a model's operations do not change from picture to picture. Where its weights were
+    changed in place, as training and loading do, it is followed anew; other tensors in their stead, as a check puts
+    there for a while, leave cells where they are, so that its maps can be compared cell by cell.
 
     Args:
         source: (b, c, h, w), or (b, t, c, h, w) of clips: the very tensor that the model is fed.
         names: of the calls that will be asked for.
     """
     size = tuple(int(source.shape[d]) for d in source_dims(source))
-    known = _known.setdefault(model, {})
+    known, versions = _known.setdefault(model, {}), _versions_of(model)
+    before = _versions.setdefault(model, versions)
+    if before != versions and before.keys() == versions.keys():
+        known.clear()
+        _versions[model] = versions
     if all((name, size) in known for name in names):
         yield lambda name, output, *, dims=None, grid=None: known[name, size]
         return
-    follower = Follower(source)
+    follower = Follower(source, weighed=True)
 
     def lookup(
         name: str, output: Tensor, *, dims: tuple[int, ...] | None = None, grid: Cells | None = None
@@ -214,6 +228,11 @@ def following(model: nn.Module, source: Tensor, names: Sequence[str]) -> Iterato
 
     with follower:
         yield lookup
+
+
+def _versions_of(model: nn.Module) -> dict[int, int]:
+    """How often each of the weights was changed in place; inference mode does not count it."""
+    return {id(p): 0 if p.is_inference() else p._version for p in model.parameters()}
 
 
 def followed_dims(model: nn.Module, name: str, size: Cells) -> tuple[int, ...] | None:
