@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -75,10 +72,10 @@ print("equal", len(calls))
 """
 
 
-def test_equal_to_the_plain_steps():
+def test_equal_to_the_plain_steps(programs, tmp_path):
     """Values 1e-5, gradients 1e-6 in float32 and the last digit in half precision; states, parts, memory orders."""
-    variables = os.environ | {"TRITON_INTERPRET": "1", "ISOTHERM_KERNELS": "triton"}
-    found = subprocess.run([sys.executable, "-c", SCRIPT], env=variables, capture_output=True, text=True, check=False)
+    variables = {"TRITON_INTERPRET": "1", "ISOTHERM_KERNELS": "triton"}
+    found = programs.run(SCRIPT, cwd=tmp_path, environment=variables)
     assert found.returncode == 0, found.stderr[-3000:]
     assert found.stdout.startswith("equal")
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import pytest
 
 START = "import sys, torch\nfrom isotherm.models.without_compiler import without_compiler\n"
 LOADED = "print([name for name in ('torch._dynamo', 'torch._inductor', 'sympy') if name in sys.modules])\n"
 
 
-def lines_of(code: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture
+def lines_of(programs, tmp_path):
+    def lines(code: str) -> list[str]:
+        done = programs.run(START + code, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return lines
 
 
-def test_no_model_that_is_opened_by_name_loads_the_compiler():
+def test_no_model_that_is_opened_by_name_loads_the_compiler(lines_of):
     opened = """
 from isotherm.models.choose import open_view
 decorate = torch.compiler.disable
@@ -38,7 +41,7 @@ print(timm.layers.disable_compiler(lambda number: number + 1)(1), "torch._dynamo
     assert asked == "2 True"
 
 
-def test_what_needs_the_compiler_at_once_gets_it():
+def test_what_needs_the_compiler_at_once_gets_it(lines_of):
     wanted = """
 decorate = torch.compiler.disable
 with without_compiler():
