@@ -75,11 +75,14 @@ def test_the_command_line_takes_a_picture_or_boxes(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(shown, "likeness", lambda *given: made.append(likeness(*given)) or made[-1])
     Image.fromarray(picture(90, 150, 4)).save("further.png")
     assert main(["explain", "further.png", *command[1:], "--trust", "off", "--like", "other.png", "--out", "out"]) == 0
+    told = capsys.readouterr().err
+    for item in read_items("out"):
+        assert f"likeness to other.png, cosine similarity {item['maps'][0]['score']:.4g}  (" in told
     labels = [one["label"] for item in read_items("out") for one in item["maps"]]
     assert labels == ["likeness to other.png"] * 2
     assert len(made) == 1
     assert main([*command, "--like", "other.png", "--class", "3", "--out", "no"]) == 2
     assert "leave --class, --top" in capsys.readouterr().err
     assert main([*command, "--like", "missing.png", "--out", "no"]) == 2
-    assert "there is no file 'missing.png'" in capsys.readouterr().err
+    assert "isotherm: --like: there is no file 'missing.png'; check the path, or give boxes" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()

@@ -71,6 +71,30 @@ def test_the_devices_of_the_machine_are_offered_and_the_chosen_one_is_sent(page_
     desk.page.locator("#failed").get_by_text("not here").wait_for()
 
 
+def test_a_place_is_asked_of_a_model_that_gives_maps(page_of, studio):
+    watched = page_of(path=None)
+    with studio.client() as client:
+        state = client.get("/api/state").json()
+    models = [one | ({"kind": "maps"} if one["name"] == "scenes" else {}) for one in state["models"]]
+    watched.page.route("**/api/state", lambda route: route.fulfill(json=state | {"models": models}))
+    watched.page.goto(studio.url)
+    desk = StudioPage(watched)
+    desk.sample("Scene 1")
+    desk.choose("Model", "scenes")
+    desk.choose("Explain", "point")
+    place = desk.page.get_by_label("Place", exact=True)
+    place.fill("here")
+    desk.page.locator("#question button.go").click()
+    assert desk.page.locator("#question .problem").inner_text().startswith("Write the place as x, y")
+    place.fill("32, 20.5")
+    watched.page.route("**/api/runs", lambda route: route.fulfill(status=422, json={"error": "not here"}))
+    watched.expected.append("422")
+    with watched.page.expect_request(lambda one: one.url.endswith("/api/runs") and one.method == "POST") as sent:
+        desk.page.locator("#question button.go").click()
+    assert sent.value.post_data_json["options"] == {"model": "scenes", "point": "32,20.5"}
+    desk.page.locator("#failed").get_by_text("not here").wait_for()
+
+
 def test_the_choices_of_a_detector(desk, studio):
     desk.choose("Model", "detector")
     desk.page.locator("#question").get_by_label("box", exact=True).check()

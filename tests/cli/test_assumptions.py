@@ -26,7 +26,7 @@ def test_random_weights_are_announced_in_console_page_and_record(place, capsys):
     assert main(["explain", "scene-1.jpg", "--model", "scenes", "--weights", "none", "--out", "out"]) == 0
     told = capsys.readouterr()
     assert told.err.startswith(WARNING)
-    assert told.out.startswith(WARNING)
+    assert (told.err + told.out).count("WARNING") == 1
     flat = " ".join(told.err.split())
     assert "believable" not in flat
     assert "(RANDOM WEIGHTS: nothing was learned" in flat
@@ -45,6 +45,16 @@ def test_random_weights_are_announced_in_console_page_and_record(place, capsys):
     assert WARNING in head
     assert f"<li>{WARNING}" in body
     assert "RANDOM WEIGHTS: nothing was learned" in body
+
+
+def test_behind_several_pictures_the_alarm_of_the_start_is_repeated_at_the_end(place, capsys):
+    shutil.copy("scene-1.jpg", "again.jpg")
+    options = ["--model", "scenes", "--weights", "none", "--trust", "off", "--out", "out"]
+    assert main(["explain", "scene-1.jpg", "again.jpg", *options]) == 0
+    told = capsys.readouterr()
+    assert told.err.startswith(WARNING)
+    assert told.out.startswith(WARNING)
+    assert (told.err + told.out).count("WARNING") == 2
 
 
 def test_an_architecture_without_weights_is_announced_even_when_quiet(place, capsys):
@@ -105,6 +115,6 @@ def test_a_question_and_a_count_by_random_weights_are_announced(place, capsys):
     assert main(["count", *asked, "--category", "red", "--strategy", "global", "--out", "counts"]) in (0, 1)
     told = capsys.readouterr()
     assert told.err.startswith(WARNING)
-    assert WARNING in told.out
+    assert (told.err + told.out).count("WARNING") == 1
     assert read_run(place / "counts")["model"]["warnings"]
     assert json.loads((place / "counts" / "scene-1.json").read_text())["notes"][0].startswith(WARNING)

@@ -82,7 +82,7 @@ def test_weights_that_a_network_makes_anew_are_announced_as_random(place, capsys
         main(["explain", "photo.png", "--model", "ownnet:build", "--size", "32", "--trust", "off", "--out", "run"]) == 0
     )
     words = capsys.readouterr()
-    assert "WARNING: RANDOM WEIGHTS. The weights are random (seed 0): ownnet:build makes them anew" in words.out
+    assert "WARNING: RANDOM WEIGHTS. The weights are random (seed 0): ownnet:build makes them anew" in words.err
     assert "RANDOM WEIGHTS" in (place / "run/report.html").read_text()
 
 

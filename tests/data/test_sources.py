@@ -12,7 +12,7 @@ from PIL import Image
 
 from isotherm.data import sources
 from isotherm.data.names import natural_key
-from isotherm.data.pictures import Picture
+from isotherm.data.pictures import MAX_PIXELS, Picture
 from isotherm.data.sources import expand
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from isotherm.runs.record import Stems
@@ -167,7 +167,7 @@ def test_a_broken_video_leaves_the_rest(tmp_path):
 def test_addresses_become_pictures_or_streams(monkeypatch):
     asked = []
 
-    def fake(url):
+    def fake(url, max_pixels):
         asked.append(url)
         return Picture(url, np.zeros((1, 1, 3), np.uint8))
 
@@ -182,7 +182,9 @@ def test_addresses_become_pictures_or_streams(monkeypatch):
     assert found.total is None
     assert opened == []
     assert list(found) == []
-    assert opened == [(s, {"every": 2, "max_frames": 7, "start_s": 0.0, "end_s": None}) for s in streams]
+    assert opened == [
+        (s, {"every": 2, "max_frames": 7, "start_s": 0.0, "end_s": None, "max_pixels": MAX_PIXELS}) for s in streams
+    ]
 
 
 def test_a_camera_by_number(monkeypatch, tmp_path):

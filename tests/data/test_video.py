@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from av.video import reformatter
 
+from isotherm.data.sources import expand
 from isotherm.data.video import FrameChoice, camera, count_frames, probe_video, read_frames
 from isotherm.errors import InputError, MissingExtraError, OptionError
 from rigs.videos import turn_clip, write_clip
@@ -172,3 +173,19 @@ def test_frames_are_the_same_whichever_threads_turn_them_into_pixels(clip):
         arrays = list(threads.map(lambda job: job[0].array(job[1]), jobs))
     for (frame, size), array in zip(jobs, arrays, strict=True):
         np.testing.assert_array_equal(array, own(frame, size))
+
+
+def test_so_many_pixels_as_are_allowed_are_read_of_a_frame(clip):
+    """48 x 64 pixels: one fewer is refused, with what allows it in Python and on the command line."""
+    assert len(list(read_frames(clip, max_pixels=48 * 64))) == count_frames(clip, FrameChoice(max_pixels=48 * 64)) == 12
+    for read in (
+        lambda: list(read_frames(clip, max_pixels=3071)),
+        lambda: count_frames(clip, FrameChoice(max_pixels=1)),
+    ):
+        with pytest.raises(InputError, match=r"is 64 x 48 pixels; at most .* or give max_pixels=3072") as refused:
+            read()
+        assert refused.value.on_command_line().endswith("or raise --max-pixels to 3072")
+    (item,) = list(expand([clip.parent], max_pixels=3071))
+    with pytest.raises(InputError) as refused:
+        item.load()
+    assert "raise --max-pixels to 3072" in refused.value.on_command_line()

@@ -8,6 +8,7 @@ import { BLANK, exampleQuestion, fieldsFor, formOf, methodsFor, missing, options
 const CLASSIFIER = { name: "imagenet", kind: "classifier", prompts: "none" };
 const YOLOE = { name: "yoloe.pt", kind: "detector", masks: true, prompts: "visual" };
 const DETECTOR = { name: "detector", kind: "detector", prompts: "none" };
+const MAPS = { name: "depth", kind: "maps", prompts: "none" };
 const VLM = { name: "tiny-vlm", kind: "question", prompts: "none" };
 
 /** @param {any} changes */
@@ -54,6 +55,14 @@ test("an answer is compared with another one only where it is written", () => {
   assert.equal(optionsOf(form({ model: "tiny-vlm", prompt: "Why?", versus: "three" }), VLM).versus, undefined);
 });
 
+test("a place is asked of a model that gives maps, and of no other", () => {
+  const said = form({ model: "depth", what: "point", point: " 12, 34.5 ", top: 5, versus: "x", classes: "cup", box: [1, 2, 3, 4] });
+  assert.deepEqual(optionsOf(said, MAPS), { model: "depth", point: "12,34.5" });
+  assert.deepEqual(optionsOf({ ...said, model: "imagenet" }, CLASSIFIER), { model: "imagenet" });
+  assert.equal(missing(said, MAPS), null);
+  for (const point of ["", "12", "a,b", "1,2,3", "-1,2"]) assert.equal(missing({ ...said, point }, MAPS)?.field, "point");
+});
+
 test("one scale for all is for several pictures alone", () => {
   assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER).shared_scale, undefined);
   assert.equal(optionsOf(form({ sharedScale: true }), CLASSIFIER, { pictures: 2 }).shared_scale, true);
@@ -65,6 +74,7 @@ test("a form comes back from the options that it made", () => {
     [form({ model: "imagenet", what: "class", cls: "cat", versus: "dog", methods: ["gradcam"], seed: "7" }), CLASSIFIER],
     [form({ model: "imagenet", what: "top", top: 4, smooth: "both", style: "grey", device: "cpu", size: "320" }), CLASSIFIER],
     [form({ model: "yoloe.pt", what: "box", box: [1, 2, 3, 4], parts: ["left", "size"], classes: "cup", like: "1,2,3,4", renormalise: true, showBoxes: false, confidence: "0.1", layers: ["m.1", "m.2"] }), YOLOE],
+    [form({ model: "depth", what: "point", point: "12,34.5" }), MAPS],
     [form({ model: "tiny-vlm", prompt: "Why?", answerPart: "count", methods: ["chefer", "attention"] }), VLM],
   ];
   for (const [one, model] of forms) assert.deepEqual(formOf(optionsOf(/** @type {any} */ (one), /** @type {any} */ (model))), one);

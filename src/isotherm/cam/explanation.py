@@ -230,11 +230,13 @@ def _nothing(prediction: Prediction) -> str:
 
 def score_words(heatmap: Heatmap) -> str:
     """What stands behind a map's label: the logit that it is of, and whether a softmax or a sigmoid makes the class's
-    probability of it; nothing where that is not known, or the map is of something else.
+    probability of it; the value where it is of another number, such as a likeness; nothing where neither is known.
 
     A share of one softmax, and a finding's confidence, stand in the label already.
     """
     meta = heatmap.meta
+    if "score_of" in meta:
+        return f", {meta['score_of']} {meta['score']:.4g}"
     if "activation" not in meta:
         return ""
     chance = f", {percent(meta['probability'])}" if meta["activation"] == "sigmoid" and "probability" in meta else ""
@@ -275,6 +277,8 @@ def _heatmap(view: View, a: Attribution, t: int, m, method: Method, source: Pict
         meta["confidence"] = float(targets.confidence[t])
     if targets.probability is not None:
         meta["probability"] = float(targets.probability[t])
+    if targets.of not in (None, "logit"):
+        meta["score_of"] = targets.of
     if targets.activation is not None and meta.get("part", "class") == "class":
         meta["activation"] = targets.activation
     values = m.values[t].detach().to("cpu", torch.float32)

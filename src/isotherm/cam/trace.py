@@ -44,7 +44,8 @@ class Targets:
         rows: (t,) rows of the Detections;
         part: which part of the finding is explained, per target.
         probability: (t,) of the class, in [0, 1], where it is known what makes it of the logit.
-        of: what the scores are by nature, ``logit`` say, where all of them are one thing.
+        of: what the scores are by nature, ``logit`` say, where all of them are one thing. What is no logit stands
+            beside the map's label with its value.
         activation: what makes the probability or the confidence of a class's logit, where that is known.
         alone: ``read`` gives one number for all pictures together, so that they must go through the model one by one.
     """

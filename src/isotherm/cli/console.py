@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -38,15 +40,13 @@ class ConsoleReporter(Reporter):
     Args:
         options: of the command.
         by_lines: without a terminal, tell progress in lines; jobs that print their results do not need it.
-
-    Attributes:
-        alarms: the lines that nobody should look at a result without knowing.
     """
 
     def __init__(self, options: Common, *, by_lines: bool = False) -> None:
         super().__init__()
         self.console = Console(stderr=True, quiet=options.quiet, highlight=False)
-        self.alarms: list[str] = []
+        self._alarms: list[str] = []
+        self._items = 0
         self._debug, self._by_lines, self._last = options.debug, by_lines, -EVERY_S
         self._bar: Bar | None = None
         self._stage = ""
@@ -58,6 +58,16 @@ class ConsoleReporter(Reporter):
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    @property
+    def alarms(self) -> list[str]:
+        """The lines that nobody should look at a result without knowing, to be repeated at the end; none where they
+        stand just above it, as they do where one picture was explained and not quietly.
+        """
+        return [] if self._items == 1 and not self.console.quiet else self._alarms
+
+    def item(self, facts: Mapping[str, Any]) -> None:
+        self._items += 1
 
     def progress(self, progress: Progress) -> None:
         if self.console.quiet or progress.total == 1:
@@ -89,7 +99,7 @@ class ConsoleReporter(Reporter):
             print(f"isotherm: {text}", file=sys.stderr)
             return
         if kind == "alarm":
-            self.alarms.append(text)
+            self._alarms.append(text)
         self.console.print(text, markup=False, soft_wrap=True, style=ALARM if kind == "alarm" else None)
 
     def error(self, error: BaseException) -> None:

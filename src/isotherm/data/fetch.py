@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isotherm.data.pictures import Picture, read_picture
+from isotherm.data.pictures import MAX_PIXELS, Picture, read_picture
 from isotherm.errors import InputError
 from isotherm.version import __version__
 
@@ -125,9 +125,9 @@ def fetch(
     raise InputError(f"{url} redirects more than {max_redirects} times; give the last address itself")
 
 
-def fetch_picture(url: str, **limits: Any) -> Picture:
+def fetch_picture(url: str, *, max_pixels: int = MAX_PIXELS, **limits: Any) -> Picture:
     """The picture behind an address; ``limits`` as for :func:`fetch`."""
-    return read_picture(fetch(url, **limits).content, name=url)
+    return read_picture(fetch(url, **limits).content, name=url, max_pixels=max_pixels)
 
 
 def split_url(url: str) -> tuple[str, str, int, str]:

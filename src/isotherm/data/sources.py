@@ -17,7 +17,7 @@ from isotherm.data.fetch import fetch_picture
 from isotherm.data.missing import SCHEME, no_file
 from isotherm.data.names import natural_key, near_names
 from isotherm.data.picture_formats import PICTURE_SUFFIXES
-from isotherm.data.pictures import Picture, check_regular_file, looks_like_picture, read_picture
+from isotherm.data.pictures import MAX_PIXELS, Picture, check_regular_file, looks_like_picture, read_picture
 from isotherm.data.video import (
     STREAM_PREFIXES,
     VIDEO_SUFFIXES,
@@ -27,7 +27,7 @@ from isotherm.data.video import (
     count_frames,
     read_frames,
 )
-from isotherm.errors import InputError, MissingExtraError
+from isotherm.errors import InputError, IsothermError, MissingExtraError
 
 ItemKind = Literal["picture", "url", "frame"]
 ReadPicture = Callable[..., Picture]
@@ -110,6 +110,7 @@ def expand(
     max_frames: int | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Sources:
     """Turn what a user named into items.
 
@@ -121,6 +122,7 @@ def expand(
         every: of videos, take each n-th frame.
         max_frames: of each video, take at most so many.
         start_s, end_s: of each video, from this second on, up to before that one.
+        max_pixels: a video's frames, and a picture from an address, may have; of a picture's file its reader says so.
 
     Returns:
         Items in natural order (``2.jpg`` before ``10.jpg``) within each argument. That the named things exist is
@@ -135,7 +137,7 @@ def expand(
         >>> for item in expand(["photos/", "clip.mp4"], every=10):   # doctest: +SKIP
         ...     picture = item.load()
     """
-    choice = FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s)
+    choice = FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
     if not args:
         raise InputError(
             "nothing was given to look at; give a picture, a folder, a video, an address or a camera's number"
@@ -150,7 +152,7 @@ def expand(
                 raise
             broken.append(error)
             kind: ItemKind = "frame" if Path(source).suffix.lower() in VIDEO_SUFFIXES else "picture"
-            parts.append(_broken(source, kind, source, str(error)))
+            parts.append(_broken(source, kind, source, error))
     if len(broken) == len(args):
         raise broken[0]
     counts = [part.count for part in parts]
@@ -209,7 +211,7 @@ def _files(files: Sequence[tuple[Path, str]], choice: FrameChoice, *, alone: boo
         except (InputError, MissingExtraError) as error:
             if alone:
                 raise
-            parts.append(_broken(name, "frame", str(path), str(error)))  # one broken video does not stop a folder
+            parts.append(_broken(name, "frame", str(path), error))  # one broken video does not stop a folder
         else:
             parts.append(_video(str(path), name, count, choice))
     return parts
@@ -222,9 +224,11 @@ def _picture(path: Path, name: str) -> _Part:
     return _Part(1, items)
 
 
-def _url(url: str) -> _Part:
+def _url(url: str, choice: FrameChoice) -> _Part:
     def items() -> Iterator[Callable[[int], Item]]:
-        yield lambda index: Item(url, "url", index, None, url, lambda _: fetch_picture(url))
+        yield lambda index: Item(
+            url, "url", index, None, url, lambda _: fetch_picture(url, max_pixels=choice.max_pixels)
+        )
 
     return _Part(1, items)
 
@@ -237,7 +241,7 @@ def _video(source: str, name: str, count: int | None, choice: FrameChoice) -> _P
                 where = f", behind frame {frame.index} ({frame.time_s:.2f} s)"
                 yield _framed(frame, f"{name}#{frame.index:06d}", source)
         except InputError as error:  # what came before the break stays, and the next argument still has its turn
-            yield _failing(f"{name}{where}", "frame", source, str(error))
+            yield _failing(f"{name}{where}", "frame", source, error)
 
     return _Part(count, items, has_frames=True)
 
@@ -249,13 +253,13 @@ def _framed(frame: VideoFrame, title: str, source: str) -> Callable[[int], Item]
     return lambda index: Item(title, "frame", index, frame.time_s, source, load)
 
 
-def _broken(name: str, kind: ItemKind, source: str, reason: str) -> _Part:
-    return _Part(1, lambda: iter([_failing(name, kind, source, reason)]), has_frames=kind == "frame")
+def _broken(name: str, kind: ItemKind, source: str, error: IsothermError) -> _Part:
+    return _Part(1, lambda: iter([_failing(name, kind, source, error)]), has_frames=kind == "frame")
 
 
-def _failing(name: str, kind: ItemKind, source: str, reason: str) -> Callable[[int], Item]:
+def _failing(name: str, kind: ItemKind, source: str, error: IsothermError) -> Callable[[int], Item]:
     def load(_: ReadPicture) -> Picture:
-        raise InputError(reason)
+        raise InputError(str(error), command_line=error.on_command_line())
 
     return lambda index: Item(name, kind, index, None, source, load)
 
@@ -272,7 +276,7 @@ def _address(url: str, choice: FrameChoice, *, streams: bool = True) -> _Part:
     except ValueError as error:
         raise InputError(f"{url!r} is not an address ({error})") from error
     if web and suffix not in _STREAM_SUFFIXES:
-        return _url(url)
+        return _url(url, choice)
     if not streams:
         raise InputError(
             f"{url} is a stream; streams are opened only where they are named on the command line, not from a list"
@@ -343,7 +347,7 @@ def _list(path: Path, choice: FrameChoice) -> list[_Part]:
             parts.append(_entry(path.parent, entry, choice))
         except InputError as error:  # one wrong line does not stop the list
             broken.append(error)
-            parts.append(_broken(entry, "picture", entry, f"{path}: {error}"))
+            parts.append(_broken(entry, "picture", entry, InputError(f"{path}: {error}")))
     if len(broken) == len(entries):
         which = "its only line names none" if len(entries) == 1 else f"none of its {len(entries)} lines names one"
         raise InputError(

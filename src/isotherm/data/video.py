@@ -113,6 +113,7 @@ class FrameChoice:
         every: 1 for all frames, n for each n-th.
         max_frames: stop after so many; None for all, which never ends on a camera.
         start_s, end_s: from this second on, up to before that one; None for the end.
+        max_pixels: a frame may have; a video of larger ones is refused, since it can fill the memory.
 
     Raises:
         OptionError: a number out of range.
@@ -122,9 +123,11 @@ class FrameChoice:
     max_frames: int | None = None
     start_s: float = 0.0
     end_s: float | None = None
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        for option, value in (("every", self.every), ("max_frames", self.max_frames)):
+        counts = {"every": self.every, "max_frames": self.max_frames, "max_pixels": self.max_pixels}
+        for option, value in counts.items():
             if value is not None and value < 1:
                 raise OptionError(f"{option} is {value}; expected a whole number of at least 1")
         if not 0 <= self.start_s < math.inf:
@@ -177,9 +180,10 @@ def count_frames(source: str | os.PathLike[str], choice: FrameChoice | None = No
     Raises:
         InputError: missing, not a video, or without a picture track.
     """
-    with opened(source) as (_, stream):
+    choice = choice or FrameChoice()
+    with opened(source, max_pixels=choice.max_pixels) as (_, stream):
         rate = float(stream.average_rate) if stream.average_rate else None
-        return (choice or FrameChoice()).expected(stream.frames or None, rate)
+        return choice.expected(stream.frames or None, rate)
 
 
 def read_frames(
@@ -189,6 +193,7 @@ def read_frames(
     max_frames: int | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[VideoFrame]:
     """Frames in the order in which they are shown.
 
@@ -196,6 +201,7 @@ def read_frames(
         source: a video file, a stream's address (rtsp, rtmp, http) or a camera from :func:`camera`.
         every, max_frames, start_s, end_s: which ones, as :class:`FrameChoice`; n-ths are counted from the first one
             that is at ``start_s`` or behind it.
+        max_pixels: a frame may have.
 
     Raises:
         InputError: as :func:`probe_video`, there is none in that time, or the file breaks off: the frames before that
@@ -207,7 +213,8 @@ def read_frames(
         >>> for frame in read_frames("clip.mp4", every=10):   # doctest: +SKIP
         ...     print(frame.index, frame.time_s, frame.array().shape)
     """
-    return _chosen(source, FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s))
+    choice = FrameChoice(every=every, max_frames=max_frames, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
+    return _chosen(source, choice)
 
 
 def camera(index: int) -> str:
@@ -231,10 +238,10 @@ def camera(index: int) -> str:
 
 
 def _chosen(source: str | os.PathLike[str], choice: FrameChoice) -> Iterator[VideoFrame]:
-    with opened(source) as (container, stream):
+    with opened(source, max_pixels=choice.max_pixels) as (container, stream):
         within = count = 0
         last = None
-        for last in decoded(container, stream, os.fspath(source)):
+        for last in decoded(container, stream, os.fspath(source), max_pixels=choice.max_pixels):
             if last.time_s < choice.start_s - HALF_MS:
                 continue
             if choice.end_s is not None and last.time_s >= choice.end_s - HALF_MS:
@@ -259,11 +266,11 @@ class opened:
     """A container and its first picture track, as a context: closed at the end whatever happens.
 
     Args:
-        source: as of :func:`read_frames`.
+        source, max_pixels: as of :func:`read_frames`.
     """
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
-        self.source = os.fspath(source)
+    def __init__(self, source: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> None:
+        self.source, self.max_pixels = os.fspath(source), max_pixels
 
     def __enter__(self) -> tuple[Any, Any]:
         av = _av()
@@ -279,10 +286,8 @@ class opened:
                 raise InputError(f"{self.source} has no picture track; expected a video")
             stream = self.container.streams.video[0]
             context = stream.codec_context
-            if context.width * context.height > MAX_PIXELS:
-                raise InputError(
-                    f"{self.source} is {context.width} x {context.height} pixels; at most {MAX_PIXELS / 1e6:g} megapixels are read"
-                )
+            if context.width * context.height > self.max_pixels:
+                raise _too_large(f"{self.source} is", context.width, context.height, "", self.max_pixels)
             stream.thread_type = "AUTO"
             return self.container, stream
         except BaseException:
@@ -316,15 +321,22 @@ def _how_to_open(source: str) -> tuple[str, dict[str, Any]]:
     return f"file:{source}", {"options": {"protocol_whitelist": "file"}}
 
 
-def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
+def _too_large(what: str, w: int, h: int, where: str, most: int) -> InputError:
+    """The error for frames of more pixels than may be read."""
+    words = f"{what} {w} x {h} pixels{where}; at most {most / 1e6:g} megapixels are read: make it smaller first, or"
+    return InputError(f"{words} give max_pixels={w * h}", command_line=f"{words} raise --max-pixels to {w * h}")
+
+
+def decoded(container: Any, stream: Any, name: str, *, max_pixels: int = MAX_PIXELS) -> Iterator[VideoFrame]:
     """The frames of an opened video from where it stands, in the order in which they are shown.
 
     Args:
         container, stream: as :class:`opened` gives them.
         name: of the file or address, for messages.
+        max_pixels: a frame may have.
 
     Raises:
-        InputError: it breaks off.
+        InputError: it breaks off, or its frames become too large.
     """
     av = _av()
     start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
@@ -332,10 +344,8 @@ def decoded(container: Any, stream: Any, name: str) -> Iterator[VideoFrame]:
     index, end_s = 0, 0.0
     try:
         for frame in container.decode(stream):
-            if frame.width * frame.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name} changes to {frame.width} x {frame.height} pixels at frame {index}; at most {MAX_PIXELS / 1e6:g} megapixels are read"
-                )
+            if frame.width * frame.height > max_pixels:
+                raise _too_large(f"{name} changes to", frame.width, frame.height, f" at frame {index}", max_pixels)
             seconds = frame.time - start if frame.time is not None else index / rate if rate else math.nan
             yield VideoFrame(index, seconds, frame)
             index += 1

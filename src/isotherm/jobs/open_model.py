@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,12 +11,10 @@ from isotherm.cam.view import View
 from isotherm.data.class_names import read_class_names
 from isotherm.errors import MissingExtraError, OptionError
 from isotherm.jobs.explain.like import parse_like, picture_of_like
-from isotherm.jobs.options import AUTO, ModelOptions, split
+from isotherm.jobs.options import AUTO, ModelOptions, parse_size, split
 from isotherm.models.choose import OpenModel, open_with
 from isotherm.models.weights.importing import is_import, named_object
 from isotherm.vlm.view import LanguageView
-from isotherm.zoo.keypoints.view import file_of
-from isotherm.zoo.keypoints.view import load as load_keypoints
 
 DEFAULT = "imagenet"
 DETECTORS = "is for detectors; name one with --model, such as yolo11n.pt, or detector, which ships with isotherm"
@@ -40,16 +36,6 @@ def boxes_of(options: ModelOptions) -> str | None:
     """The boxes of ``--like``, which the model's family takes; a picture to be like is no affair of its."""
     like: str | None = getattr(options, "like", None)
     return None if like is None or picture_of_like(like) is not None else like
-
-
-def parse_size(text: str) -> int | tuple[int, int]:
-    """``640`` or ``480x640`` (h, w)."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
-    if not match or not 16 <= int(match[1]) <= 8192 or (match[2] and not 16 <= int(match[2]) <= 8192):
-        raise OptionError(
-            f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192"
-        )
-    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 
 def parse_device(text: str) -> str:
@@ -100,8 +86,6 @@ def open_model(options: ModelOptions) -> OpenModel:
         of_family["device"] = device
     if options.model == AUTO:
         return _default(options, of_family, where_taken)
-    if file_of(options.model) is not None:
-        return _keypoints(options, of_family, device)
     return open_with(options.model, of_family, where_taken=where_taken)
 
 
@@ -134,27 +118,6 @@ def opened_model(options: ModelOptions, opened: OpenModel | View | LanguageView 
             f"opened is a {type(view).__name__}; expected what isotherm.open_model gives, such as isotherm.open_model('scenes')"
         )
     return opened if isinstance(opened, OpenModel) else OpenModel(view, "it was given open")
-
-
-def _keypoints(options: ModelOptions, of_family: dict[str, Any], device: str) -> OpenModel:
-    """A keypoint model that was trained here, by its folder or file.
-
-    Args:
-        options: of the job.
-        of_family: the options that were given, as a model's family takes them.
-        device: where it goes.
-
-    Raises:
-        OptionError: an option that asks for a model of another kind.
-    """
-    unfit = [options.flag(name) for name, value in of_family.items() if value is not None and name != "device"]
-    if unfit:
-        raise OptionError(
-            f"{', '.join(unfit)}: {options.model} is a keypoint model that was trained here, which is used as it was trained; leave it out"
-        )
-    view = load_keypoints(options.model)
-    view.model.to(device)
-    return OpenModel(view, f"{Path(options.model).name} holds a keypoint model that was trained here")
 
 
 def _default(options: ModelOptions, of_family: dict[str, Any], where_taken: dict[str, Any]) -> OpenModel:

@@ -5,7 +5,9 @@ or a cluster task.
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from numbers import Integral, Real
@@ -20,6 +22,7 @@ from isotherm.ops.names import known_word
 
 Options = TypeVar("Options", bound="JobOptions")
 AUTO = "auto"
+DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu)(:[0-9]{1,4})?")
 """The model's name where none is given."""
 
 
@@ -49,6 +52,10 @@ class JobOptions:
                 known_word(value, choices, self.flag(field.name))
             else:
                 object.__setattr__(self, field.name, _fitting(value, hints[field.name], self.flag(field.name)))
+        # whether the machine has it is known when torch is loaded
+        device = getattr(self, "device", AUTO)
+        if not DEVICE.fullmatch(device):
+            raise OptionError(f"--device {device}: expected auto, cpu, cuda, cuda:N or mps")
 
     def at_least(self, low: int, *names: str) -> None:
         """Refuse options that are below a number, where they were given.
@@ -158,8 +165,22 @@ class ModelOptions(JobOptions):
         super().__post_init__()
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise OptionError(f"--confidence {self.confidence}: expected a number from 0 to 1")
+        if self.size is not None:
+            parse_size(self.size)
+        if self.classes is not None:
+            split(self.classes, "--classes")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"--seed {self.seed}: expected a whole number from 0 to 2^63 - 1")
+
+
+def parse_size(text: str) -> int | tuple[int, int]:
+    """``640`` or ``480x640`` (h, w)."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    if not match or not 16 <= int(match[1]) <= 8192 or (match[2] and not 16 <= int(match[2]) <= 8192):
+        raise OptionError(
+            f"--size {text}: expected one number such as 640, or HEIGHTxWIDTH such as 480x640, each from 16 to 8192"
+        )
+    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 
 def box_of(text: str, option: str) -> tuple[float, float, float, float]:
@@ -169,12 +190,24 @@ def box_of(text: str, option: str) -> tuple[float, float, float, float]:
         OptionError: no four numbers, or no box.
     """
     try:
-        x0, y0, x1, y1 = (float(n) for n in split(text, option))
+        x0, y0, x1, y1 = finite(split(text, option))
     except ValueError as error:
         raise OptionError(f"{option} {text}: expected four numbers x0,y0,x1,y1 in picture pixels") from error
     if not (x0 < x1 and y0 < y1):
         raise OptionError(f"{option} {text}: x0 must be less than x1 and y0 less than y1")
     return x0, y0, x1, y1
+
+
+def finite(texts: Sequence[str]) -> list[float]:
+    """The numbers in texts.
+
+    Raises:
+        ValueError: one is none, or nan or infinite, which are places of no picture.
+    """
+    numbers = [float(text) for text in texts]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("not finite")
+    return numbers
 
 
 def split(text: str, option: str) -> tuple[str, ...]:

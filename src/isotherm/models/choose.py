@@ -25,6 +25,7 @@ from isotherm.models.family import Family, Fit, Match, families
 from isotherm.models.held import held_by, with_its_name
 from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
+from isotherm.models.own.trained_here import FAMILY as TRAINED_HERE
 from isotherm.models.weights.foreign import SUFFIXES, foreign_folder
 from isotherm.models.weights.recognise import recognise
 from isotherm.models.without_compiler import without_compiler
@@ -205,6 +206,8 @@ def family_of_name(name: str) -> tuple[Family, Match]:
         for family in families().values():
             if prefix in (family.name, *family.prefixes):
                 return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
+    if (match := TRAINED_HERE.matches(name)) is not None:
+        return TRAINED_HERE, match
     path = Path(name).expanduser()
     if path.is_file() and not _is_claimed(name) and (file := recognise(path)).kind in ("ultralytics", "description"):
         return families()["ultralytics"], Match(Fit.OWN, f"{path.name} is {file.words}", name)
@@ -218,10 +221,10 @@ def family_of_name(name: str) -> tuple[Family, Match]:
 
 def _is_claimed(name: str) -> bool:
     """Whether a family's prefix stands in front of a name, or another package's family opens it, whatever file it
-    is.
+    is, or a training of ours wrote it.
     """
     prefix, colon, _ = name.partition(":")
-    return any(
+    return TRAINED_HERE.matches(name) is not None or any(
         (colon and prefix in (family.name, *family.prefixes))
         or (not family.is_ours and family.is_installed and _match(family, name) is not None)
         for family in families().values()
@@ -314,6 +317,8 @@ def _call(
         who = (
             "a module of one's own takes"
             if family.own
+            else "a keypoint model that was trained here is used as it was trained and takes"
+            if family is TRAINED_HERE
             else f"{family.name}, which ships with isotherm, takes"
             if family.shipped
             else f"{family.name} models take"
@@ -352,6 +357,9 @@ def _unknown(name: str) -> AdapterError | MissingExtraError:
     """The error for a name that no family knows: the nearest names, or the package that might know it and is
     missing.
     """
+    completed = _surest(f"{name}.pt")  # the file's name without its ending
+    if completed is not None and completed[1].fit == Fit.OWN and not completed[0].is_installed:
+        return completed[0].missing(f"there is no model {name!r}, but there may be a {name}.pt, and opening it")
     catalogues = [family for family in families().values() if family.has_catalogue]
     missing = [family for family in catalogues if not family.is_installed]
     known = [example for example in EXAMPLES if not example.endswith(name)]

@@ -25,10 +25,14 @@ def known_method(name: str, names: Sequence[str], *, of: str = "") -> str:
     if plain(name) in known:
         return known[plain(name)]
     if "," in name:
-        raise MethodError(f"{name!r} are several methods; --compare takes them, and method=[...] in Python")
+        raise MethodError(
+            f"{name!r} are several methods; give them as a list: method=[...]",
+            command_line=f"--method {name}: these are several methods; --compare takes them",
+        )
     near = difflib.get_close_matches(plain(name), known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(known[n] for n in near)}? " if near else ""
-    raise MethodError(f"there is no method {name!r}{of}; {hint}There are {', '.join(names)}")
+    words = f"there is no method {name!r}{of}; {hint}There are {', '.join(names)}"
+    raise MethodError(words, command_line=f"--method or --compare: {words}")
 
 
 def known_word(value: Any, words: Sequence[str], option: str, *, of: str = "", also: str = "") -> str:

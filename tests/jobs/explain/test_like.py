@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isotherm.errors import OptionError
-from isotherm.jobs.explain.like import check_within, format_like, parse_like
+from isotherm.jobs.explain.like import check_within, format_like, parse_like, picture_of_like
 
 
 def test_text_and_boxes_by_name():
@@ -38,6 +38,25 @@ def test_text_and_boxes_by_name():
 def test_what_is_no_box_is_refused(text, message):
     with pytest.raises(OptionError, match=message):
         parse_like(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("othre.png", r"--like: there is no file 'othre.png'; did you mean other.png\?, or give boxes; expected boxes"),
+        ("a,b=c.jpg", "--like: there is no file 'a,b=c.jpg'"),
+        ("other", "--like: there is no file 'other'"),
+        (".", "--like . is a folder; expected one picture's file"),
+        ("1,2,3", "--like '1,2,3' is no box"),
+        ("1,2,3,4.x5", "--like: there is no file"),
+        ("9,2,3,4", "--like 9,2,3,4: x0 must be less"),
+    ],
+)
+def test_what_names_a_file_is_not_said_to_be_no_box(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.png").touch()
+    with pytest.raises(OptionError, match=f"^{message}"):
+        picture_of_like(text)
 
 
 def test_a_box_must_show_something_of_the_picture():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
 from PIL import Image
 
+from isotherm.models.own.trained_here import KEYPOINTS
 from isotherm.studio.desk.desk import Desk
 from isotherm.studio.desk.facts import facts, model_facts
 from isotherm.studio.facts_cache import FILE, known_facts
@@ -53,6 +55,19 @@ def test_kinds_of_models_are_known_before_they_are_opened(name, kind, prompts):
     known = model_facts(name)
     assert (known["kind"], known["prompts"]) == (kind, prompts), known
     assert known.get("masks", False) == (name == "yoloe-11s-seg.pt")  # a mask of a finding can be asked about
+
+
+def test_models_of_depth_and_of_keypoints_are_known_to_give_maps(tmp_path):
+    for number, architecture in enumerate(
+        ("DPTForDepthEstimation", "VitPoseForPoseEstimation", "ViTForImageClassification")
+    ):
+        (folder := tmp_path / str(number)).mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": "vit", "architectures": [architecture]}))
+        assert (model_facts(str(folder))["kind"] == "maps") == (number < 2)
+    header = {"__metadata__": {"isotherm": json.dumps({"format": KEYPOINTS})}}
+    text = json.dumps(header).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    assert [model_facts(str(path))["kind"] for path in (tmp_path, tmp_path / "model.safetensors")] == ["maps"] * 2
 
 
 def test_a_model_without_classes_is_told_what_to_look_for_before_it_waits(studio):

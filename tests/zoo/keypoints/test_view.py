@@ -9,17 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-from isotherm.api import explain
+from isotherm.api import explain, open_model
 from isotherm.cam.view import View
 from isotherm.cli.main import main
 from isotherm.data.keypoint_cache import cache_keypoints
 from isotherm.errors import AdapterError, OptionError
+from isotherm.models.own.trained_here import KEYPOINTS, file_of
 from isotherm.runs.read import read_items
-from isotherm.train.keypoint_build import ModelChoice, TrainedKeypoints, make_model, save_keypoints
+from isotherm.train.keypoint_build import FILE, ModelChoice, TrainedKeypoints, make_model, save_keypoints
 from isotherm.train.keypoint_predict import predict_pictures
 from isotherm.train.keypoints import recipe_of, train_keypoints
 from isotherm.train.run_folder import RunFolder
-from isotherm.zoo.keypoints.view import KeypointsView, file_of, load
+from isotherm.zoo.keypoints.view import KeypointsView, load
 from rigs.dots import CONFIG, dots
 from rigs.transformers_views import hit
 
@@ -104,10 +105,20 @@ def test_the_command_line_takes_the_file_or_its_folder(trained, tmp_path, monkey
     assert labels == [[f"{name} peak"], [f"{n} peak" for n in trained.names]]
     capsys.readouterr()
     assert main([*command, "--model", "run", "--size", "64", "--out", "no"]) == 2
-    assert "--size: run is a keypoint model that was trained here" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "a keypoint model that was trained here is used as it was trained and takes no --size; leave it out" in told
     assert not (tmp_path / "no").exists()
     assert file_of("dots.png") is None
+    assert FILE.format == KEYPOINTS
     assert load("run").names == trained.names
+    for model in ("run", tmp_path / "run/model.safetensors"):  # and so does Python
+        (heatmap,) = explain(model, "dots.png", target=name, trust="off")
+        assert heatmap.label == f"{name} peak"
+    assert open_model("run", object_box=(1, 1, 9, 9)).object_box == (1, 1, 9, 9)
+    with pytest.raises(
+        OptionError, match=r"used as it was trained and takes no option size; known are device, object_box"
+    ):
+        open_model("run/model.safetensors", size=64)
 
 
 def test_places_without_maps_have_no_peak():

@@ -152,7 +152,7 @@ class Similarity(Score):
             reference = self.reference.to(e)
             return F.cosine_similarity(e, reference if reference.ndim == 1 else reference[target.to(e.device)], dim=-1)
 
-        return Targets(read(p, everything), everything, (self.label,) * len(everything), read)
+        return Targets(read(p, everything), everything, (self.label,) * len(everything), read, of="cosine similarity")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Function(Score):
             return self.of_output(p).reshape(-1)
 
         everything = torch.arange(len(inputs))
-        return Targets(scores.reshape(-1), everything, (self.label,) * len(everything), read, alone=alone)
+        return Targets(scores.reshape(-1), everything, (self.label,) * len(everything), read, of="value", alone=alone)
 
     def of_output(self, prediction: Prediction) -> Any:
         """What the function returns.

@@ -59,7 +59,7 @@ class MapValue(Score):
         values = p.values[picture.to(p.values.device), kind.to(p.values.device)]
         scores = (values * weights.to(values)).sum((1, 2))
         labels = tuple(f"{p.names[n]} {self._where(p)}" for n in kind.tolist())
-        return Targets(scores, picture, labels, read)
+        return Targets(scores, picture, labels, read, of="value")
 
     def _where(self, p: Maps) -> str:
         if self.box is not None:

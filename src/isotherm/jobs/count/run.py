@@ -96,7 +96,7 @@ def run(
                 reporter.message(f"{item.name}: {reason}", "failure")
                 reporter.error(error)
             else:
-                results.append(_write(answer, item, record, reporter, line))
+                results.append(_write(answer, item, record, reporter, line, alarms))
             if not alone:
                 reporter.progress(Progress(step=number, total=sources.total, text=item.name, stage="counting"))
         summed = {
@@ -111,8 +111,10 @@ def run(
         return record.finish(status)
 
 
-def _write(answer: CountResult, item: Item, record: Run, reporter: Reporter, command: str) -> dict[str, Any]:
-    """The files and the line of one picture; its numbers."""
+def _write(
+    answer: CountResult, item: Item, record: Run, reporter: Reporter, command: str, alarms: Sequence[str]
+) -> dict[str, Any]:
+    """The files and the line of one picture; its numbers. The model's alarms were told before."""
     title = f"{item.name}: {answer.headline()}"
     drawn = save_picture(answer.figure(title=title), record.fpath(item.name, ".jpg"), command=command)
     maps = [m.save(record.fpath(item.name, ".npz", part=str(m.meta["view"]))).name for m in answer.maps]
@@ -135,7 +137,7 @@ def _write(answer: CountResult, item: Item, record: Run, reporter: Reporter, com
     for question in dict.fromkeys(one.prompt for one in answer.looks):
         answers = ", ".join(f"{one.view.name} {one.answer!r}" for one in answer.looks if one.prompt == question)
         reporter.message(f"  question: {question!r}; answers: {answers}")
-    for note in answer.notes:
+    for note in (note for note in answer.notes if note not in alarms):
         reporter.message(f"  note: {note}")
     reporter.message(f"{item.name}: {answer.line()}", "result")
     return facts

@@ -17,7 +17,7 @@ from isotherm.errors import OptionError, UnfitTargetError
 from isotherm.explaining import ExplainOptions, resolve_methods, resolve_score
 from isotherm.jobs.explain.like import picture_of_like
 from isotherm.jobs.explain.options import ExplainJob
-from isotherm.jobs.options import split
+from isotherm.jobs.options import finite, split
 from isotherm.models.choose import OpenModel
 from isotherm.ops.names import plain
 from isotherm.runs.record import check_free
@@ -225,7 +225,7 @@ def _box(text: str, of: Any, keypoint: int | str | None) -> Detection | Boxed:
             if index < 0:
                 raise ValueError
             return Detection(index, of=of, keypoint=keypoint)
-        x0, y0, x1, y1 = (float(n) for n in numbers)
+        x0, y0, x1, y1 = finite(numbers)
     except ValueError as error:
         raise OptionError(
             f"--box {text}: expected a finding's number from 0, or four numbers x0,y0,x1,y1 in picture pixels"
@@ -244,7 +244,7 @@ def _point(options: ExplainJob) -> MapValue:
     if options.target != "class":
         raise OptionError(f"--point reads a map, which has no part {options.target!r}; leave --target out")
     try:
-        x, y = (float(n) for n in split(options.point, "--point"))
+        x, y = finite(split(options.point, "--point"))
     except ValueError as error:
         raise OptionError(f"--point {options.point}: expected two numbers x,y in picture pixels") from error
     return MapValue(None if options.cls is None else tuple(split(options.cls, "--class")), point=(x, y))

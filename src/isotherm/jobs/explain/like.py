@@ -5,9 +5,11 @@ checked at once.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from isotherm.data.names import near_names
 from isotherm.errors import OptionError
 
 Box = tuple[float, float, float, float]
@@ -48,8 +50,15 @@ def picture_of_like(text: str) -> Path | None:
     try:
         parse_like(text)
     except OptionError as error:
-        if Path(text).is_file():
-            return Path(text)
+        path = Path(text)
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise OptionError(f"--like {text} is a folder; expected one picture's file, or boxes") from error
+        if re.search(r"\.[A-Za-z]\w*$", text) or not re.search(r"[,;=]", text):  # the name of a file, not numbers
+            raise OptionError(
+                f"--like: there is no file {text!r}{near_names(path)}, or give boxes; {EXPECTED}"
+            ) from error
         raise OptionError(f"{error}; or the file of a picture to be like, and there is no file {text!r}") from error
     return None
 

@@ -102,8 +102,8 @@ class ExplainJob(ModelOptions):
     end_s: float | None = None
     """Videos: end before this second."""
     max_pixels: int = 50_000_000
-    """Pictures: the most pixels that are read; a larger one is refused, since it can fill the memory. Frames of videos
-    are read whatever their size."""
+    """The most pixels that a picture or a video's frame may have; a larger one is refused, since it can fill the
+    memory."""
     recursive: bool = False
     """Look into the folders within folders."""
     out: Path | None = None

@@ -230,7 +230,12 @@ def lines_of(explanation: Explanation) -> list[str]:
         lines.append(f"  {i:2d}  {heatmap.label}{score_words(heatmap)}  ({heatmap.meta['method']})")
         if verdicts:
             lines.append(f"      {verdicts[i]}")
-    return [*lines, *(f"  note: {note}" for note in explanation.notes)]
+    return [*lines, *note_lines(explanation)]
+
+
+def note_lines(explanation: Explanation) -> list[str]:
+    """The lines of a picture's notes; what alarms of the model is told once, for all pictures."""
+    return [f"  note: {note}" for note in explanation.notes if note not in explanation.warnings]
 
 
 def missing_lines(summary: Summary) -> list[str]:

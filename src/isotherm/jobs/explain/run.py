@@ -42,6 +42,7 @@ from isotherm.jobs.explain.outputs import (
     lines_of,
     missing_lines,
     model_facts,
+    note_lines,
     record_of,
     time_of,
     write_maps,
@@ -99,6 +100,7 @@ def run(
         max_frames=options.max_frames,
         start_s=options.start_s,
         end_s=options.end_s,
+        max_pixels=options.max_pixels,
     )
     if (idle := idle_options(options, sources)) is not None:
         reporter.message(idle)
@@ -277,8 +279,7 @@ class _Work:
             (explanation,) = explain_pictures(
                 self.opened, [[picture for _, picture in group]], replace(self.explaining, video_fps=fps), titles=[name]
             )
-            # until now there was nothing but pictures that failed
-            remarks = asked_about([item for item, _ in group], fps, failed=self._items)
+            remarks = asked_about([item for item, _ in group], fps, failed=self._items)  # all others failed
             explanation = replace(explanation, chosen=(*explanation.chosen, *remarks))
         except (InputError, NonFiniteError) as error:
             self._fail(name, group[0][0].source, error)
@@ -371,11 +372,10 @@ class _Work:
     def _frame(self, item: Item, explanation: Explanation, files: list[str]) -> Explanation:
         """:meth:`_done` for a frame of a film: what was answered is told where it is another answer than before."""
         judged = self._done(item, explanation, files)
-        answer = [*(f"  {line}" for line in judged.question_lines), *(f"  note: {note}" for note in judged.notes)]
+        answer = [*(f"  {line}" for line in judged.question_lines), *note_lines(judged)]
         if judged.question_lines and answer != self._answer:
             self._answer = answer
-            for line in (item.name, *answer):
-                self.reporter.message(line, "result")
+            self.reporter.message("\n".join([item.name, *answer]), "result")
         return judged
 
     def _go_on(self) -> None:

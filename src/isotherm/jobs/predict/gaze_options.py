@@ -70,7 +70,7 @@ class PredictGazeJob(JobOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.at_least(1, "every", "batch", "max_frames", "least_frames")
-        self.at_least(0, "memory")
+        self.at_least(0, "memory", "seed")
         if not 0 <= self.threshold <= 1:
             raise OptionError(f"--threshold {self.threshold}: expected a likelihood from 0 to 1")
         if not self.start_s >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -59,6 +60,8 @@ class TrainAnticipationJob(JobOptions):
         self.at_least(0, "seed")
         if (self.config is None) == (self.resume is None):
             raise OptionError("give one of --config RECIPE, or --resume RUN")
+        if self.epochs is not None and not 0 < self.epochs < math.inf:
+            raise OptionError(f"--epochs {self.epochs}: expected a number above 0")
         if self.steps is not None and self.epochs is not None:
             raise OptionError("--steps and --epochs both say how long; give one of them")
         if self.resume is not None:

@@ -17,7 +17,7 @@ OF_ISOTHERM = {
         'open_model("tiny-anticipation", weights="{}")',
         "--model tiny-anticipation --weights {}",
     ),
-    "isotherm.keypoints/1": ("", "isotherm predict keypoints PICTURE --run {}"),
+    "isotherm.keypoints/1": ('open_model("{}")', "isotherm predict keypoints PICTURE --run {}"),
     "isotherm.grounding/1": ("", "isotherm predict grounding PICTURE INSTRUCTION --run {}"),
     "isotherm.heatmap/1": ('isotherm.Heatmap.load("{}")', "isotherm show {}"),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -22,6 +24,7 @@ KINDS = {
     "timm": "classifier",
     "detector": "detector",
     "tiny-vlm": "question",
+    "keypoints": "maps",
 }
 """What a family's models do, where all of them do one thing."""
 
@@ -45,6 +48,8 @@ def model_facts(name: str) -> dict[str, Any]:
         return {"name": name, "kind": "auto", "prompts": "none", "family": "", "error": str(error)}
     plain = (match.name or name).lower()
     kind = KINDS.get(family.name) or _kind(family.name, plain)
+    if family.name == "transformers" and _gives_maps(Path(name)):
+        kind = "maps"
     prompts = "none"
     if family.name == "ultralytics" and any(word in plain for word in ("yoloe", "world")):
         prompts = "visual" if "yoloe" in plain else "text"
@@ -65,6 +70,15 @@ def _kind(family: str, name: str) -> str:
             return AUTO
         return "detector" if ".detection" in module else "segmenter" if ".segmentation" in module else "classifier"
     return AUTO
+
+
+def _gives_maps(folder: Path) -> bool:
+    """Whether a folder holds a model of depth or of poses; of a name on a hub nobody knows before it is loaded."""
+    try:
+        known = json.loads((folder / "config.json").read_text())["architectures"]
+        return any(str(one).endswith(("ForDepthEstimation", "ForPoseEstimation")) for one in known)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def method_facts() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import { ANSWER_PARTS, exampleQuestion, isDetector, methodsFor, partsOf, takes }
 /** @typedef {import("./options.js").Model} Model */
 
 const KINDS = /** @type {Record<string, string>} */ ({
-  classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "says which class each pixel is of",
+  classifier: "says which class a picture is of", detector: "draws boxes around things", segmenter: "says which class each pixel is of", maps: "gives a number at every place of a picture",
   question: "answers questions about pictures", auto: "takes the best that is installed",
 });
 
@@ -93,10 +93,10 @@ export class Fields {
   }
 
   what() {
-    const { form, ask } = this, detector = isDetector(ask.model), own = detector ? "every finding" : "what the model says";
-    const choices = [["auto", own], ["class", "a class"], ...(detector ? [["box", "one finding"]] : [["top", "the likeliest classes"]])];
+    const { form, ask } = this, detector = isDetector(ask.model), maps = ask.model?.kind === "maps", own = detector ? "every finding" : "what the model says";
+    const choices = [["auto", own], ["class", maps ? "one of its maps" : "a class"], ...(maps ? [["point", "a place"]] : detector ? [["box", "one finding"]] : [["top", "the likeliest classes"]])];
     const select = this.select("ask-what", choices, form.what, (what) => { ask.set({ what }); ask.draw(); });
-    const detail = form.what === "class" ? this.classNames(detector) : form.what === "top" ? this.howMany() : form.what === "box" ? this.finding() : null;
+    const detail = form.what === "class" ? this.classNames(detector) : form.what === "top" ? this.howMany() : form.what === "box" ? this.finding() : form.what === "point" ? this.place() : null;
     return el("div", { class: "group" }, field("Explain", select, { name: "what" }), this.chips(), detail);
   }
 
@@ -122,6 +122,10 @@ export class Fields {
   classNames(detector) {
     const name = this.text("cls", "Class", { placeholder: "tabby cat, or its number", hint: "Several separated by commas." });
     return detector ? name : el("div", {}, name, this.text("versus", "Rather than", { placeholder: "another class", hint: "Why this class and not that one." }));
+  }
+
+  place() {
+    return this.text("point", "Place", { placeholder: "320, 240", hint: "x, y in pixels of the picture, from its top left corner." });
   }
 
   howMany() {

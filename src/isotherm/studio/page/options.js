@@ -2,7 +2,7 @@
    differs from the defaults is in them, and only what makes sense for the model. Nothing here touches the page. */
 
 /**
- * A model that may be asked for. kind: classifier, detector, segmenter (says which class each pixel is of), question, auto (a classifier, chosen by what is
+ * A model that may be asked for. kind: classifier, detector, segmenter (says which class each pixel is of), maps (gives a number at every place: depth, keypoints), question, auto (a classifier, chosen by what is
  * installed). masks: a detector that has an outline for each finding. prompts: what it looks for besides its own classes: none, text, visual (which includes text).
  * @typedef {{name: string, kind: string, prompts?: string | string[], family?: string, title?: string, why?: string, error?: string | null, stands_for?: string, masks?: boolean, lacks_classes?: boolean}} Model
  */
@@ -11,11 +11,11 @@
  * @typedef {{name: string, subject?: string | string[], explains?: string[], title?: string, line?: string, text?: string}} Method
  */
 /**
- * What the form says. what: auto (the model's own choice), class, top, box. parts: what of a finding. answerPart: what
+ * What the form says. what: auto (the model's own choice), class, top, box, point (a place, as x, y). parts: what of a finding. answerPart: what
  * of an answer. like: boxes around things to find more of, as the job's option of that name has them.
  * @typedef {{
  *   model: string, classes: string, like: string, prompt: string, answer: string, versus: string, answerPart: string,
- *   what: string, cls: string, top: number, box: number[] | null, parts: string[], methods: string[], layers: string[],
+ *   what: string, cls: string, top: number, box: number[] | null, point: string, parts: string[], methods: string[], layers: string[],
  *   fuse: string, smooth: string, trust: string, style: string, confidence: string, size: string, device: string,
  *   seed: string, sharedScale: boolean, together: boolean, showBoxes: boolean, renormalise: boolean
  * }} Form
@@ -24,7 +24,7 @@
 /** @type {Form} */
 export const BLANK = {
   model: "auto", classes: "", like: "", prompt: "", answer: "", versus: "", answerPart: "", what: "auto", cls: "", top: 3,
-  box: null, parts: ["class"], methods: [], layers: [], fuse: "mean", smooth: "none", trust: "fast", style: "isotherm",
+  box: null, point: "", parts: ["class"], methods: [], layers: [], fuse: "mean", smooth: "none", trust: "fast", style: "isotherm",
   confidence: "", size: "", device: "auto", seed: "", sharedScale: false, together: false, showBoxes: true, renormalise: false,
 };
 
@@ -60,6 +60,7 @@ export function fieldsFor(model, { pictures = 1 } = {}) {
   const every = ["model", "methods", "trust", "style", "device", "size", "seed", ...(pictures > 1 ? ["sharedScale"] : [])];
   if (model?.kind === "question") return new Set([...every, "prompt", "answerPart", "answer", "versus", ...(pictures > 1 ? ["together"] : [])]);
   const seen = [...every, "what", "layers", "fuse", "smooth"];
+  if (model?.kind === "maps") return new Set([...seen, "point"]);
   if (!isDetector(model)) return new Set([...seen, ...(model?.kind === "segmenter" ? [] : ["top", "versus"])]);
   return new Set([...seen, "box", "parts", "confidence", "showBoxes", "renormalise", ...(takes(model, "text") ? ["classes"] : []), ...(takes(model, "visual") ? ["like"] : [])]);
 }
@@ -141,6 +142,7 @@ function subjectOf(form, model, has, set, options) {
   if (form.what === "class") set("cls", listed(form.cls));
   if (form.what === "top" && has.has("top")) set("top", form.top);
   if (form.what === "box" && has.has("box") && form.box) set("box", form.box.map(rounded).join(","));
+  if (form.what === "point" && has.has("point")) set("point", form.point.replace(/\s/g, ""));
   if (form.what === "class" && form.cls.trim() && has.has("versus")) set("versus", form.versus.trim());
   if (has.has("parts")) {
     const parts = form.parts.filter((part) => partsOf(model).some(([name]) => name === part));
@@ -163,7 +165,7 @@ export function formOf(options) {
     ...BLANK, model: text("model") || "auto", classes: text("classes"), prompt: text("prompt"), answer: text("answer"), versus: text("versus"),
     like: text("like"),
     answerPart: question ? text("target") : "", parts: question || !text("target") ? ["class"] : text("target").split(","),
-    what: text("cls") ? "class" : text("top") ? "top" : isBox ? "box" : "auto", cls: text("cls"), top: Number(options.top ?? 3), box: isBox ? box : null,
+    what: text("cls") ? "class" : text("top") ? "top" : isBox ? "box" : text("point") ? "point" : "auto", point: text("point"), cls: text("cls"), top: Number(options.top ?? 3), box: isBox ? box : null,
     methods: (text("compare") || text("method")).split(",").filter(Boolean), layers: text("layer") === "auto" ? [] : text("layer").split(",").filter(Boolean),
     fuse: text("fuse") || "mean", smooth: text("smooth") || "none", trust: text("trust") || "fast", style: text("style") || "isotherm",
     confidence: text("confidence"), size: text("size"), device: text("device") || "auto", seed: text("seed"),
@@ -192,6 +194,8 @@ export function missing(form, model) {
   if (has.has("prompt") && form.versus.trim() && !form.answer.trim()) return { field: "answer", text: "“Rather than” compares two answers: write the first one above it." };
   if (has.has("what") && form.what === "class" && !form.cls.trim()) return { field: "cls", text: "Write the class to explain, or let the model choose." };
   if (has.has("box") && form.what === "box" && !form.box) return { field: "what", text: "Click a finding in the picture, or choose another thing to explain." };
+  if (has.has("point") && form.what === "point" && !/^\s*\d+(\.\d+)?\s*,\s*\d+(\.\d+)?\s*$/.test(form.point))
+    return { field: "point", text: "Write the place as x, y in pixels of the picture, such as 320, 240." };
   if (has.has("confidence") && form.confidence.trim() !== "" && !(Number(form.confidence) >= 0 && Number(form.confidence) <= 1))
     return { field: "confidence", text: "The confidence is a number from 0 to 1, such as 0.25." };
   if (form.seed.trim() !== "" && !/^\d{1,15}$/.test(form.seed.trim())) return { field: "seed", text: "The seed is a whole number from 0." };

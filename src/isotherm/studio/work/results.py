@@ -38,9 +38,13 @@ def class_of(facts: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) ->
     Example:
         >>> class_of({"label": "tiger cat 39 %", "probability": 0.39}, [])
         'tiger cat'
+        >>> class_of({"label": "vinegar 5 %", "probability": 0.39, "activation": "sigmoid"}, [])
+        'vinegar 5 %'
     """
     label = str(facts.get("label", ""))
     number = facts.get("finding")
     if isinstance(number, int) and 0 <= number < len(findings):
         return str(findings[number]["label"])
-    return re.sub(r" [<>]?\d+ %$", "", label) if facts.get("probability") is not None else label
+    # a softmax's share stands behind the name; what a sigmoid gives does not, and a class may be called "vinegar 5 %"
+    shared = facts.get("probability") is not None and facts.get("activation", "softmax") == "softmax"
+    return re.sub(r" [<>]?\d+ %$", "", label) if shared else label

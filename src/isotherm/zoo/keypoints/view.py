@@ -20,18 +20,16 @@ from isotherm.data.keypoints import KeypointRecord
 from isotherm.errors import AdapterError, OptionError
 from isotherm.frame import Frame
 from isotherm.heads.coordinates import CoordinateHead
+from isotherm.models.own.trained_here import file_of
 from isotherm.models.shared.classifier import where_it_lives
 from isotherm.models.shared.grids import layout_of
 from isotherm.models.shared.noise import noise_inputs
 from isotherm.models.shared.preprocess import check_picture
 from isotherm.models.shared.probe import Candidate, Places, settled
-from isotherm.models.weights.recognise import recognise
 from isotherm.relevance.modules import resolve
-from isotherm.train.keypoint_build import FILE, TrainedKeypoints, open_keypoints
+from isotherm.train.keypoint_build import TrainedKeypoints, open_keypoints
 
 Box = tuple[float, float, float, float]
-WEIGHTS = "model.safetensors"
-"""What the training writes into its folder."""
 
 
 class KeypointsView:
@@ -134,24 +132,22 @@ def _of_backbone(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
     return [c for c in candidates if c[0].name.startswith("backbone")]
 
 
-def load(name: str | os.PathLike[str], *, object_box: Box | None = None) -> KeypointsView:
+def load(
+    name: str | os.PathLike[str], *, object_box: Box | None = None, device: str | torch.device | None = None
+) -> KeypointsView:
     """A view of the model in a training's folder, or in its file.
 
     Args:
         name: of the folder or of its ``model.safetensors``.
         object_box: see :class:`KeypointsView`.
+        device: where it goes.
 
     Raises:
         WeightsError: the file is damaged, or does not fit its own description.
     """
     fpath = file_of(name)
     trained = open_keypoints(Path(name) if fpath is None else fpath)
-    return KeypointsView(trained, name=f"{name}: keypoint model of {len(trained.names)} points", object_box=object_box)
-
-
-def file_of(name: Any) -> Path | None:
-    """The file of a trained keypoint model that a path names; None where it names something else."""
-    if not isinstance(name, str | os.PathLike):
-        return None
-    fpath = Path(name) / WEIGHTS if Path(name).is_dir() else Path(name)
-    return fpath if fpath.is_file() and recognise(fpath).form == FILE.format else None
+    view = KeypointsView(trained, name=f"{name}: keypoint model of {len(trained.names)} points", object_box=object_box)
+    if device is not None:
+        view.model.to(device)
+    return view
