@@ -62,6 +62,26 @@ def test_the_map_of_a_point_lies_on_it(trained):
             assert float((place - record.points[number]).abs().max()) < 7.5
 
 
+def test_occlusion_by_the_background_lies_on_the_point(trained, monkeypatch):
+    """The mean colour is a bright square on these dark pictures: by GroupNorm it moves the values of the whole map."""
+    view = KeypointsView(trained)
+    prepare = view.prepare
+
+    def on_background(pictures):
+        inputs = prepare(pictures)
+        return replace(inputs, blank=inputs.tensor[0, :, 0, 0])
+
+    monkeypatch.setattr(view, "prepare", on_background)
+    for record in seen(2):
+        for number, name in enumerate(view.names):
+            found = explain(view, record.picture, target=name, method="occlusion", trust="off")[0]
+            w = found.values.shape[1]
+            cell = int(found.values.argmax())
+            place = found.frame.points_to_source(torch.tensor([[cell % w + 0.5, cell // w + 0.5]]).double())[0]
+            # windows are 5 pixels wide
+            assert float((place - record.points[number]).norm()) < 5
+
+
 def test_cells_of_the_chosen_layer_follow_a_block_and_peaks_are_the_predictions(trained):
     view = KeypointsView(trained)
     (layer,) = view.auto_layers().layers
