@@ -36,7 +36,10 @@ EDGE = 1.5
 BEYOND = 1.0
 """Cells beyond the square's border within which the cell must lie that changes most. Tokens in another order, as
 Hiera's are, whose centre of gravity still goes along with the square, miss it by several."""
-MOST_PREFIX = 8
+CLEARER = 20.0
+"""How many times larger the ratio of the first row's changes is of a right reading than of one that takes tokens in
+front for a row of cells. An EoMT's 11 tokens in front of 4 x 4 cells, read as 7 and 5 x 4, showed 2 in place of 380."""
+MOST_PREFIX = 16
 """Tokens in front that are no cells, of models that do not declare their number."""
 
 Run = Callable[[Inputs], Any]
@@ -142,7 +145,7 @@ def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
     there is none to try.
 
     Of several numbers of tokens in front that are proved, the least is right: with a whole row of cells left out the
-    rest still follows.
+    rest still follows. But where the first row follows far more clearly with more tokens in front, those are no cells.
     """
     tried: list[Reading] = []
     for layout in layouts:
@@ -152,7 +155,9 @@ def best_reading(outputs: Tensor, layouts: list[Layout]) -> Reading | None:
             continue
     proved = [reading for reading in tried if reading.proved]
     if proved:
-        return min(proved, key=lambda reading: (reading.layout.prefix, -reading.agreement))
+        clearest = max(reading.edge for reading in proved)
+        clear = [reading for reading in proved if reading.edge * CLEARER >= clearest]
+        return min(clear, key=lambda reading: (reading.layout.prefix, -reading.agreement))
     return max(tried, key=lambda reading: reading.agreement, default=None)
 
 

@@ -19,6 +19,7 @@ from isotherm.cam.scores.named import Boxed
 from isotherm.cam.view import Detections, Inputs, Pins, Prediction, Segmentation, View
 from isotherm.errors import AdapterError
 from isotherm.models.transformers.detect import grown_masks, own_threshold
+from isotherm.models.transformers.other_jobs import AS_ONES_OWN, IN_A_MODULE
 from isotherm.models.transformers.prepare import image_processor_of, takes
 from isotherm.models.transformers.segment import SegmenterView
 from isotherm.relevance.score import Score
@@ -51,10 +52,11 @@ class UniversalView(SegmenterView):
         super().__init__(model, **arguments)
         self.decoder = image_processor_of(processor)
         if takes(self.decoder.post_process_semantic_segmentation, "size"):
-            raise AdapterError(
+            what = (
                 f"{type(self.decoder).__name__} cuts pictures into parts or pads them, and puts its answer together again from the picture's size; "
-                "where its classes lie over the input is not known, so they cannot be explained"
+                "where its classes lie over the input is not known, so they are not read"
             )
+            raise AdapterError(f"{what}; {AS_ONES_OWN}", command_line=f"{what}; {IN_A_MODULE}")
         self.confidence = own_threshold(self.decoder.post_process_panoptic_segmentation, confidence)
         self.segments = False
         self.tasks = tasks_of(model, processor)

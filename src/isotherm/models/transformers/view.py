@@ -32,6 +32,7 @@ from isotherm.models.transformers.load import (
     open_processor,
 )
 from isotherm.models.transformers.naflex import PatchPreparer, cuts_patches
+from isotherm.models.transformers.other_jobs import AS_ONES_OWN, IN_A_MODULE
 from isotherm.models.transformers.pose import PosePreparer, PoseView
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
 from isotherm.models.transformers.segment import SegmenterView
@@ -164,7 +165,8 @@ def wrap(
         )
     if paired or (kind.endswith("Model") and model.main_input_name == "pixel_values"):
         return EmbeddingView(model, name=label, names=names or (), preparer=preparer)
-    raise AdapterError(f"{kind} is a model of another job; of transformers isotherm reads {READS}")
+    what = f"{kind} is a model of another job; of transformers isotherm reads {READS}"
+    raise AdapterError(f"{what}; {AS_ONES_OWN}", command_line=f"{what}; {IN_A_MODULE}")
 
 
 @takes_options_of(wrap, but=("processor",))
