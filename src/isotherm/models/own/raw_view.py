@@ -114,12 +114,13 @@ class RawView(ModuleView):
         if self._score is not None and real:
             try:
                 number = self._score.of_output(RawOutput(raw, self.name))
-                gradients = torch.autograd.grad(number.sum(), list(real.values()), allow_unused=True)
+                gradients = torch.autograd.grad(number.sum(), list(real.values()), retain_graph=True, allow_unused=True)
             except (IsothermError, RuntimeError, AttributeError):
                 caution = "; CAUTION: the target cannot be read of noise, so all that the model puts out was followed"
             else:
                 read = {p: g for (p, _), g in zip(real.items(), gradients, strict=True) if g is not None}
-                paths = list(read) or paths
+                paths = _furthest({p: real[p] for p in read}) or paths
+                read = {p: read[p] for p in paths if p in read}
                 local = any(g.ndim > 2 and float((g != 0).float().mean()) < LOCAL for g in read.values())
 
         def answer(output: Any) -> Tensor:
@@ -138,3 +139,18 @@ def _mixed(tensor: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
     return (tensor.float() * weights.to(tensor.device)).sum()
+
+
+def _furthest(tensors: dict[str, Tensor]) -> list[str]:
+    """The paths of those parts of an output that no other part is made of: models put out what is inside of them beside
+    their answer, and a score that reads the answer has a gradient there as well.
+    """
+    once = {id(t): path for path, t in reversed(tensors.items())}
+    apart = {path: tensors[path] for path in once.values()}
+    inner: set[str] = set()
+    for path, tensor in apart.items():
+        others = {p: t for p, t in apart.items() if p != path}
+        if others:
+            gradients = torch.autograd.grad(_mixed(tensor), list(others.values()), retain_graph=True, allow_unused=True)
+            inner |= {p for p, g in zip(others, gradients, strict=True) if g is not None}
+    return [path for path in tensors if path in apart and path not in inner]
