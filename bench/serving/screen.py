@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isotherm.studio.processor import BEHIND, environment
-from rigs.browser import Watched, chromium
+from rigs.browser import Browsers, Watched
 from rigs.programs import CHROMIUM
 from rigs.studio_page import RUN_MS, StudioPage
 from rigs.studio_server import StudioProcess, running
@@ -159,9 +159,9 @@ def explain_to_screen(folder: Path, *, repeats: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     fpath, picture, confidences = weights(folder)
     found: dict[str, Any] = {}
-    with running(folder, ["--model", str(fpath)]) as studio, chromium() as browser:
+    with running(folder, ["--model", str(fpath)]) as studio, closing(Browsers()) as browsers:
         studio.example()
-        watched = Watched(browser, url=studio.url)
+        watched = Watched(browsers.shared(), url=studio.url)
         watched.page.goto(studio.address())
         watched.page.evaluate(PAINTED)
         desk = StudioPage(watched)
