@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,27 @@ sys.path[:0] = [str(ROOT / "tests")]  # the tiny models are those of the tests
 PAGE = ROOT / "docs" / "vlm_models.md"
 SIZES = [[(60, 90)], [(90, 50), (40, 60)]]
 LONG = [(64, 2000), (3000, 40)]
+CROSS = "its language model asks the picture by cross-attention: none of the prompt's tokens is made of pixels"
+CODES = "the picture is turned into numbers of a code book: a token jumps from one to another, or does not move, where pixels change"
+NO_PROMPT = "it writes what it sees without being asked: there is no prompt that pictures are a part of"
+UNASKED = {
+    "blip": CROSS,
+    "chameleon": CODES,
+    "cosmos3_omni": "this version of transformers has no processor for it",
+    "diffusion_gemma": "it writes many words at a time, each of them again and again, so no word has a probability of its own behind those before it",
+    "emu3": CODES,
+    "evolla": "it reads proteins, and no pictures",
+    "git": "the model puts the picture in front of the prompt itself: none of the prompt's tokens stands for it",
+    "idefics": CROSS,
+    "kosmos-2.5": "the prompt says by a mask, and not by a token of its own, where the picture stands",
+    "mllama": CROSS,
+    "pi0": "it answers with the movements of a robot, and not in words",
+    "pix2struct": CROSS,
+    "pp_formulanet": NO_PROMPT,
+    "udop": "words and pictures are read by an encoder, and the answer is written by a decoder that asks it by cross-attention",
+    "vision-encoder-decoder": NO_PROMPT,
+}
+"""Families that this way of explaining cannot take, for what their classes in transformers do; no tiny model of them was made."""
 QUICK = ["qwen2_vl", "llava", "idefics2"]
 
 
@@ -38,25 +60,28 @@ def examine(name: str, make: Any) -> dict[str, Any]:
     from isotherm.vlm.choose import answer_methods
     from isotherm.vlm.explain import explain_answer
     from isotherm.vlm.scores import Answer
-    from rigs.vlm_black_box import black_box
+    from rigs.vlm_black_box import black_box, covered_box
 
     try:
         view = TransformersVlm(*make())
     except IsothermError as error:
-        no_place = "stand for no place" in str(error)
-        return {"layout": "no place" if no_place else "refused", "why": str(error)}
-    verdicts = [black_box(view, sizes) for sizes in SIZES]
+        return {"layout": "refused", "why": str(error)}
     picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
-    prompt = view.ask([picture], "how many red ?")
-    works, refused = [], {}
+    works, refused, judged = [], {}, 0
     for method, formula in answer_methods().items():
         try:
-            explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=[formula])
+            maps = explain_answer(view, [picture], "how many red ?", score=Answer("two red"), methods=[formula])
+            judged += len(maps.trust_lines)
             works.append(method)
         except IsothermError as error:
             refused[method] = str(error)
         except Exception as error:  # a fault of ours, which the table shows
             refused[method] = _fault(error)
+    common = {"methods": works, "refused": refused, "judged": judged}
+    if view.placeless:
+        return common | {"layout": "no place", "why": view.placeless, "hit": covered_box(view), "tried": 4}
+    verdicts = [black_box(view, sizes) for sizes in SIZES]
+    prompt = view.ask([picture], "how many red ?")
     long = {}
     for size in LONG:
         try:
@@ -64,7 +89,7 @@ def examine(name: str, make: Any) -> dict[str, Any]:
         except Exception as error:
             long["x".join(map(str, size))] = f"{size[1]} x {size[0]} pixels: {_fault(error)}"
     off = prompt.pictures[0].off
-    return {
+    return common | {
         "layout": "measured" if isinstance(view.layout, MeasuredLayout) else "exact",
         "kind": type(view.layout).__name__,
         "error_px": None if off is None else list(off),
@@ -72,8 +97,6 @@ def examine(name: str, make: Any) -> dict[str, Any]:
         "hit": sum(v.hit for v in verdicts),
         "tried": sum(v.tried for v in verdicts),
         "near": min(v.near for v in verdicts),
-        "methods": works,
-        "refused": refused,
         "long": long,
     }
 
@@ -84,13 +107,30 @@ def _fault(error: Exception) -> str:
 
 def row(name: str, one: dict[str, Any]) -> list[str]:
     """Of the table."""
-    if one["layout"] in ("no place", "refused", "not tried"):
+    if one["layout"] == "refused":
         return [f"`{name}`", one["layout"], "", "", one["why"].replace("|", "/")]
+    hit = f"{one['hit']} of {one['tried']}"
+    if one["layout"] == "no place":
+        why = one["why"].partition("measured: ")[2].rstrip(")") or one["why"]
+        others = {
+            method: text for method, text in one["refused"].items() if "not known to stand for places" not in text
+        }
+        return [
+            f"`{name}`",
+            "no place",
+            f"{hit} covered",
+            methods_of(one["methods"]),
+            "; ".join([why, *others.values()]),
+        ]
     off = one["error_px"]
     layout = "exact" if off is None else f"measured, {off[0]:.1f} px ({off[1]:.1f} at most)"
-    methods = "all" if not one["refused"] else f"all but {', '.join(f'`{m}`' for m in one['refused'])}"
+    methods = "all" if not one["refused"] else f"all but {methods_of(one['refused'])}"
     why = "; ".join(dict.fromkeys([*one["refused"].values(), *one["long"].values()])).replace("|", "/")
-    return [f"`{name}`", layout, f"{one['hit']} of {one['tried']}" + ("" if one["right"] else ", wrong"), methods, why]
+    return [f"`{name}`", layout, hit + ("" if one["right"] else ", wrong"), methods, why]
+
+
+def methods_of(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def main(quick: bool = False) -> None:
@@ -111,6 +151,8 @@ def main(quick: bool = False) -> None:
             done[name] = {"layout": "refused", "why": _fault(error)}
         print(name, done[name]["layout"], done[name].get("why", "")[:100], flush=True)
         write("vlm_families", {"settings": settings, "families": done}, quick=quick)
+    for name, why in UNASKED.items():
+        done.setdefault(name, {"layout": "refused", "why": why})
     every = [*dict.fromkeys([*(n for n in families() if n in done), *done])]
     missing = [n for n in families() if n not in done]
     rows = [row(name, done[name]) for name in every]
@@ -119,7 +161,8 @@ def main(quick: bool = False) -> None:
         kind: sum(done[n]["layout"] == kind for n in every) for kind in ("exact", "measured", "no place", "refused")
     }
     text = table(", ".join(f"{count} {kind}" for kind, count in counts.items()), columns, rows)
-    text += f"\nOf the {len(families())} that transformers lists, these are not in the table yet; whether they open is not known: {', '.join(f'`{n}`' for n in missing)}.\n"
+    if missing:
+        text += f"\nOf the {len(families())} that transformers lists, these are not in the table yet; whether they open is not known: {', '.join(f'`{n}`' for n in missing)}.\n"
     print(text)
     if not quick:
         insert(PAGE, "vlm families", text)

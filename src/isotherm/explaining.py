@@ -342,7 +342,7 @@ def _questions(
     if options.prompt is None:
         raise OptionError(f"{view.name} answers questions; give a prompt, such as 'How many peaches are there?'")
     score, why = answer_score(options.target, options.prompt, answer=options.answer, versus=options.versus)
-    methods, which = token_methods(options.method)
+    methods, which = token_methods(options.method, view)
     if options.seed is not None:
         methods = [seeded(m, options.seed) for m in methods]
     premises = premises_of(view)

@@ -87,3 +87,26 @@ def _inner(picture: PictureTokens, grid):
             x, y = grid.frame.points_to_source(torch.tensor([[j + 0.5, i + 0.5]]).double())[0].tolist()
             if 1 <= x < w - 1 and 1 <= y < h - 1:
                 yield i, j
+
+
+def covered_box(view, size=(48, 64)) -> int:
+    """How many of four places of a square of noise on grey are those that the map of covered pixels is strongest at: there is nothing to hide elsewhere."""
+    from isotherm.vlm.explain import explain_answer
+    from isotherm.vlm.methods import Occlusion
+    from isotherm.vlm.scores import NextToken
+
+    h, w = size
+    noise = np.random.default_rng(0).integers(0, 256, (h // 4, w // 4, 3), dtype=np.uint8)
+    noise = (noise.astype(int) - noise.mean((0, 1)).astype(int) + 128).clip(0, 255).astype(np.uint8)
+    right = 0
+    for top, left in ((0, 0), (0, w - w // 4), (h // 2, w // 3), (h - h // 4, w // 8)):
+        picture = np.full((h, w, 3), 128, np.uint8)
+        picture[top : top + h // 4, left : left + w // 4] = noise
+        (one,) = explain_answer(
+            view, [picture], "?", score=NextToken(), methods=[Occlusion(cells=8, square=1)], trust="off"
+        )
+        values = torch.as_tensor(one.values).abs()
+        row, column = divmod(int(values.argmax()), values.shape[1])
+        x, y = one.frame.points_to_source(torch.tensor([[column + 0.5, row + 0.5]]))[0].tolist()
+        right += left <= x <= left + w // 4 and top <= y <= top + h // 4
+    return right

@@ -7,5 +7,6 @@ from rigs.vlm_models import FAMILIES
 from rigs.vlm_newest import NEWEST
 from rigs.vlm_others import OTHERS
 from rigs.vlm_tiles import TILES
+from rigs.vlm_towers import TOWERS
 
-EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST
+EVERY = FAMILIES | GRIDS | TILES | OTHERS | NEWEST | TOWERS

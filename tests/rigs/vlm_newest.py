@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import transformers as hf
 
 from rigs.vlm_grids import GLM_MARKS, PIXELS, QWEN_CHAT, SIDES, VISION, qwen_numbers
@@ -129,7 +130,8 @@ def hyperclovax_vision_v2():
     )
 
 
-def mistral_large4():
+def _pixtral(config, model, **text):
+    """A language model behind Pixtral's tower, whose patches are merged two by two."""
     tokenizer = words("[IMG]", "[IMG_BREAK]", "[IMG_END]")
     processor = hf.PixtralProcessor(
         image_processor=hf.PixtralImageProcessor(size={"longest_edge": 64}, patch_size=PATCH, **COLOURS),
@@ -138,19 +140,32 @@ def mistral_large4():
         spatial_merge_size=2,
         chat_template=template("[IMG]"),
     )
-    config = hf.MistralLarge4Config(
-        text_config=TEXT
-        | {k: v for k, v in LATENT.items() if k != "q_lora_rank"}
-        | {"vocab_size": len(tokenizer), "qk_rope_head_dim": 8, "head_dim": 8, "first_k_dense_replace": 1},
+    made = config(
+        text_config=TEXT | LATENT | {"vocab_size": len(tokenizer), "qk_rope_head_dim": 8} | text,
         vision_config=VIT | {"model_type": "pixtral", "image_size": 64, "patch_size": PATCH, "head_dim": 8},
         image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
         spatial_merge_size=2,
     )
-    return seeded(lambda: hf.MistralLarge4ForConditionalGeneration(config)), processor
+    return seeded(lambda: model(made)), processor
+
+
+def mistral_large4():
+    return _pixtral(hf.MistralLarge4Config, hf.MistralLarge4ForConditionalGeneration, head_dim=8)
+
+
+def mistral4():
+    """Mistral 4 is a language model; pictures come to it in Mistral 3's class."""
+    return _pixtral(
+        hf.Mistral3Config,
+        hf.Mistral3ForConditionalGeneration,
+        model_type="mistral4",
+        head_dim=8,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 1.0},
+    )
 
 
 def deepseek_vl_hybrid():
-    """A second tower, SAM's, sees the same picture in more pixels."""
+    """A second tower, SAM's, sees the same picture in more pixels; its convolutions are centred, as random ones look to a side."""
     tokenizer = words("<image_placeholder>", image_token="<image_placeholder>")
     tokenizer.image_token_id = tokenizer.convert_tokens_to_ids("<image_placeholder>")
     processor = hf.DeepseekVLHybridProcessor(
@@ -178,7 +193,12 @@ def deepseek_vl_hybrid():
         },
         image_token_id=tokenizer.image_token_id,
     )
-    return seeded(lambda: hf.DeepseekVLHybridForConditionalGeneration(config)), processor
+    model = seeded(lambda: hf.DeepseekVLHybridForConditionalGeneration(config))
+    near = torch.tensor([0.1, 1.0, 0.1])
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            module.weight.data *= near[:, None] * near
+    return model, processor
 
 
 def molmo2():
@@ -213,9 +233,12 @@ def molmo2():
 
 
 def phi4_multimodal():
+    """Its processor counts 16 x 16 tokens for each tile, whatever it is told: 32 patches of 2 pixels, two by two."""
     tokenizer = named(image_token="<|endoftext10|>", audio_token="<|endoftext11|>")
     processor = hf.Phi4MultimodalProcessor(
-        image_processor=hf.Phi4MultimodalImageProcessor(size=SQUARE, patch_size=PATCH, dynamic_hd=4, **COLOURS),
+        image_processor=hf.Phi4MultimodalImageProcessor(
+            size={"height": 64, "width": 64}, patch_size=2, dynamic_hd=2, **COLOURS
+        ),
         audio_processor=hf.Phi4MultimodalFeatureExtractor(),
         tokenizer=tokenizer,
         chat_template=template("<|endoftext10|>"),
@@ -230,9 +253,9 @@ def phi4_multimodal():
             "intermediate_size": 64,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
-            "image_size": SIDE,
-            "crop_size": SIDE,
-            "patch_size": PATCH,
+            "image_size": 64,
+            "crop_size": 64,
+            "patch_size": 2,
             "image_token_id": tokenizer.image_token_id,
         },
         audio_config={
@@ -255,5 +278,8 @@ NEWEST = {
     "exaone4_5": exaone4_5,
     "hyperclovax_vision_v2": hyperclovax_vision_v2,
     "mistral_large4": mistral_large4,
+    "deepseek_vl_hybrid": deepseek_vl_hybrid,
+    "mistral4": mistral4,
     "molmo2": molmo2,
+    "phi4_multimodal": phi4_multimodal,
 }

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 
+from isotherm.vlm.fills import filled
 from isotherm.vlm.methods import GradientActivation
 from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Custom
@@ -33,7 +34,7 @@ def trace_of(worth=WORTH):
 def test_a_curve_by_hand():
     trace = trace_of()
     order = torch.cat([torch.tensor([7, 8, 13, 14]), torch.tensor([i for i in range(36) if i not in (7, 8, 13, 14)])])
-    curves = deletion_curves(trace, order[None], steps=36)
+    curves = deletion_curves(partial(filled, trace, fill="mean"), order[None], steps=36)
     assert curves.scores[0, :6].tolist() == pytest.approx([10, 6, 3, 1, 0, 0])
     assert float(curves.whole[0]) == pytest.approx(10)
     assert float(curves.normalised_auc[0]) == pytest.approx((10 / 2 + 6 + 3 + 1) / 360, abs=1e-6)
@@ -84,7 +85,7 @@ def test_full_is_finer_and_knows_the_centre():
     found = judge_answer(trace, GradientActivation()(trace), None, level="full")
     assert found.deletion.orders == 16
     assert found.insertion.centre == found.insertion.centre  # not NaN
-    near = centre_distance(trace).view(6, 6)
+    near = centre_distance(trace.question.prompt.pictures).view(6, 6)
     assert near[2, 2] == near.min() == pytest.approx((2 * (0.5 / 6) ** 2) ** 0.5)
     assert near[0, 0] == near.max()
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from isotherm.cam.view import Picture
-from isotherm.errors import ShapeError
+from isotherm.errors import AdapterError, ShapeError
 from isotherm.frame import Frame
 from isotherm.vlm.tokens import PictureTokens, TokenGrid
 from isotherm.vlm.view import LanguageView
@@ -102,7 +102,12 @@ def whole_grid(picture: PictureTokens) -> TokenGrid:
 
     Args:
         picture: its tokens.
+
+    Raises:
+        AdapterError: they stand for no place.
     """
+    if not picture.grids:
+        raise AdapterError(picture.placeless)
     made = [grid for grid in (_joined(group) for group in _alike(picture.grids)) if grid is not None]
     return max(made or picture.grids, key=lambda grid: (round(_covered(grid), 3), grid.token.numel()))
 

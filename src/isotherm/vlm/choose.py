@@ -14,9 +14,10 @@ from isotherm.ops.names import known_method, plain
 from isotherm.relevance.method import Method, checked_method, explains
 from isotherm.relevance.score import Score, check_score
 from isotherm.vlm import methods as methods_module
-from isotherm.vlm.methods import Propagation
+from isotherm.vlm.methods import Occlusion, Propagation
 from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.scores import Answer, Contrast, Custom, ExpectedNumber, NextToken, Word
+from isotherm.vlm.view import LanguageView
 
 TARGETS = "count, answer (a map per word), whole, token, next, word:WORD"
 COUNTS = re.compile(r"\b(how many|count|number of|combien|wie viele|cu[aá]nt[oa]s)\b", re.IGNORECASE)
@@ -87,8 +88,17 @@ def _named(target: str, answer: str | None) -> Score:
     return known[name]
 
 
-def token_methods(chosen: Any) -> tuple[list[Method], str | None]:
-    """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py``."""
+def token_methods(chosen: Any, view: LanguageView | None = None) -> tuple[list[Method], str | None]:
+    """Methods by name or as they are; without any, the one that did best in ``bench/vlm.py``.
+
+    Args:
+        view: of the model, if it is open: one that says by ``placeless`` why its vision tokens are not known to stand
+            for places can only have its pixels covered.
+    """
+    if chosen is None and getattr(view, "placeless", ""):
+        return [Occlusion()], (
+            "method: occlusion, which covers pixels: it is not known which pixels this model's vision tokens stand for"
+        )
     if chosen is None:
         return (
             [Propagation()],

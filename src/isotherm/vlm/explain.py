@@ -29,6 +29,7 @@ from isotherm.vlm.guards import guarded
 from isotherm.vlm.lay_out import lay_out
 from isotherm.vlm.localise import localised
 from isotherm.vlm.nonfinite import check_scores, examined
+from isotherm.vlm.pixel_cells import CoveringMethod, check_places, places_of
 from isotherm.vlm.question import AnswerTarget, Question
 from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.trace import TokenTrace, record
@@ -75,7 +76,9 @@ def explain_answer(
     check_explains(methods, "answers", "choose a method of isotherm.methods that explains answers, such as propagation")
     notes = note_unknown_words(view, prompt)
     inputs = view.ask(pictures, prompt) if video_fps is None else view.ask_video(pictures, prompt, fps=video_fps)
-    if fill == "mask" and trust != "off" and not view.hides:
+    check_places(methods, inputs)
+    of_tokens = [method for method in methods if not isinstance(method, CoveringMethod)]
+    if fill == "mask" and trust != "off" and of_tokens and not view.hides:
         fill = "mean"
         notes.append(
             "some layers of the language model have no attention, so no vision token can be hidden in them: where the verdict takes tokens away, they become the mean of their picture"
@@ -92,7 +95,7 @@ def explain_answer(
         *notes,
         *dict.fromkeys(s.note for s in targets if s.note),
         *question.notes,
-        *places_measured(inputs.pictures),
+        *(places_measured(inputs.pictures) if of_tokens else ()),
     ]
     # by now it is known unless the score did without
     answer = question.words()
@@ -158,13 +161,14 @@ def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed
     prompt = trace.question.prompt
     shown = "picture" if prompt.video is None else "moment"
     out = []
-    for i, (picture, source) in enumerate(zip(prompt.pictures, prompt.sources, strict=True)):
-        first, last = prompt.first[i], prompt.first[i + 1]
-        laid, frame = lay_out(values[first:last], picture, additive=is_additive(method))
+    places = places_of(method, prompt)
+    parts = values.split([place.count for place in places])
+    for i, (picture, source, part) in enumerate(zip(places, prompt.sources, parts, strict=True)):
+        laid, frame = lay_out(part, picture, additive=is_additive(method))
         meta = {
             "model": trace.question.view.name,
             "method": method.name,
-            "layer": "vision tokens",
+            "layer": "pixels" if isinstance(method, CoveringMethod) else "vision tokens",
             "score": trace.score,
             "prompt": prompt.text,
             "picture": i,
@@ -172,7 +176,7 @@ def maps_of(trace: TokenTrace, method: Method, values: Float[Tensor, " n"], seed
             "seed": seed,
             "seen": round(float(picture.seen().float().mean()), 4),
         }
-        if picture.off is not None:
+        if picture.off is not None:  # cells of pixels lie where they are put
             meta["place_error_px"] = round(picture.off[1], 2)
         where = f", {shown} {i + 1} of {len(prompt.pictures)}" if len(prompt.pictures) > 1 else ""
         out.append(
@@ -211,8 +215,10 @@ def _assess(
 ) -> tuple[Trust | None, ...]:
     out: list[Trust | None] = []
     for trace, method, values in made:
+        cells = places_of(method, trace.question.prompt) if isinstance(method, CoveringMethod) else None
+        again = partial(_again, trace, method)
         known = (
-            judge_answer(trace, values, partial(_again, trace, method), level=level, fill=fill, seed=seed, pause=pause)
+            judge_answer(trace, values, again, cells=cells, level=level, fill=fill, seed=seed, pause=pause)
             if trace.target in judged
             else None
         )
@@ -227,4 +233,4 @@ def _again(trace: TokenTrace, method: Method) -> Float[Tensor, " n"]:
         ((values, _),) = guarded(method, record(question, [trace.target], method.needs))
         return values
     except (MethodError, NonFiniteError):  # random weights may leave nothing to show
-        return torch.zeros(question.tokens)
+        return torch.zeros(sum(place.count for place in places_of(method, question.prompt)))

@@ -12,6 +12,7 @@ from torch import Tensor
 from isotherm.errors import MethodError
 from isotherm.relevance.method import Method
 from isotherm.vlm.nonfinite import values_not_finite
+from isotherm.vlm.pixel_cells import check_places
 from isotherm.vlm.trace import CentringMethod, SharingMethod, TokenTrace, token_values
 
 CANCELS = 1e-3
@@ -28,9 +29,11 @@ def guarded(method: Method, traces: Sequence[TokenTrace]) -> list[tuple[Float[Te
     """The method's values for each target of one question, and what a person should know about them.
 
     Raises:
-        MethodError: there is nothing to show: no gradient reaches any vision token.
+        MethodError: there is nothing to show: no gradient reaches any vision token, or none stands for a place.
         NonFiniteError: a value is NaN or infinite.
     """
+    for trace in traces:
+        check_places([method], trace.question.prompt)
     looked = [_looked_at(method, trace) for trace in traces]
     sharing = isinstance(method, SharingMethod) and all(m is method for m, _ in looked)
     every = (

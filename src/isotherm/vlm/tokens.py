@@ -42,12 +42,14 @@ class PictureTokens:
         count: of its tokens; those that are in no grid, such as ends of rows, stand for no place.
         off: (median, largest) distance of a token's place, where places were measured, from its cell's centre, in
             pixels of the source; None where they are known exactly.
+        placeless: why its tokens are not known to stand for any place; then it has no grids.
     """
 
     size: Size
     grids: tuple[TokenGrid, ...]
     count: int
     off: tuple[float, float] | None = None
+    placeless: str = ""
 
     def seen(self) -> Bool[Tensor, "h w"]:
         """Where a pixel's centre lies in any cell; the model knows nothing of the others, and a map must not say 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from isotherm.metrics.perturbation import Curves, lost_scores, shares
@@ -17,6 +17,8 @@ from isotherm.metrics.trust import Beside, Trust
 from isotherm.relevance.judge import Level, Pause, go_on, judge
 from isotherm.vlm.fills import Fill, filled
 from isotherm.vlm.lay_out import token_centres
+from isotherm.vlm.pixel_cells import scores_without
+from isotherm.vlm.tokens import PictureTokens
 from isotherm.vlm.trace import TokenTrace
 
 STEPS, ORDERS = {"fast": 6, "full": 20}, {"fast": 8, "full": 16}
@@ -27,6 +29,7 @@ def judge_answer(
     values: Float[Tensor, " n"],
     again: Callable[[], Float[Tensor, " n"]] | None,
     *,
+    cells: tuple[PictureTokens, ...] | None = None,
     level: Level = "fast",
     fill: Fill = "mask",
     seed: int = 0,
@@ -38,10 +41,11 @@ def judge_answer(
     Args:
         values: the map.
         again: makes it with whatever weights the model has at that moment; None: not checked.
+        cells: of pixels, where the map is of those; they are covered then.
         fill: what a token becomes.
         pause: called before the model is run.
     """
-    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause)], level, seed=seed)
+    (verdict,) = judge([AnswerCase(trace, values, again, fill, pause, cells)], level, seed=seed)
     return verdict
 
 
@@ -50,13 +54,14 @@ class AnswerCase:
     """One target's map over the vision tokens. Fulfils :class:`isotherm.relevance.judge.Case`.
 
     Vision tokens go, not pixels: the vision tower runs once, and nothing that no training ever saw comes in by a grey
-    edge.
+    edge. Where a map is of cells of pixels, those are covered.
 
     Args:
-        relevance: of each token.
+        relevance: of each token, or cell.
         remake: makes it again; None: not checked.
         fill: what a token becomes.
         pause: called before the model is run.
+        cells: of pixels, where the map is of those.
     """
 
     trace: TokenTrace
@@ -64,6 +69,7 @@ class AnswerCase:
     remake: Callable[[], Float[Tensor, " n"]] | None
     fill: Fill = "mask"
     pause: Pause = go_on
+    cells: tuple[PictureTokens, ...] | None = None
 
     keep: ClassVar[tuple[str, ...]] = ()
     fractions: ClassVar[tuple[float, ...]] = (1.0,)
@@ -92,23 +98,30 @@ class AnswerCase:
 
         return made
 
+    def without(self, gone: Bool[Tensor, "b n"]) -> Float[Tensor, " b"]:
+        """The score of versions without some of the tokens, or cells."""
+        if self.cells is None:
+            return filled(self.trace, gone, self.fill)
+        return scores_without(self.trace, self.cells, gone)
+
     def removal(self, level: Level, seed: int) -> Trust:
         values, n = self.relevance, len(self.relevance)
+        places = self.trace.question.prompt.pictures if self.cells is None else self.cells
         steps, orders = min(STEPS[level], n), ORDERS[level]
         plan = [
             _ranked(values, seed),
             _ranked(-values, seed),
             *(_random(n, seed, i) for i in range(orders)),
-            _ranked(-centre_distance(self.trace), seed),
+            _ranked(-centre_distance(places), seed),
         ]
         self.pause()
-        curves = deletion_curves(self.trace, torch.stack(plan), steps=steps, fill=self.fill)
+        curves = deletion_curves(self.without, torch.stack(plan), steps=steps)
         back_curves = _reversed(curves)
         gone, back = curves.normalised_auc, back_curves.normalised_auc
         inserted = math.nan
         if level == "full":
             self.pause()
-            centre = deletion_curves(self.trace, plan[-1].flip(0)[None], steps=steps, fill=self.fill)
+            centre = deletion_curves(self.without, plan[-1].flip(0)[None], steps=steps)
             inserted = float(_reversed(centre).normalised_auc[0])
         # the second order deletes the least relevant first
         others = slice(2, 2 + orders)
@@ -128,11 +141,12 @@ def _reversed(curves: Curves) -> Curves:
 
 
 def deletion_curves(
-    trace: TokenTrace, orders: Float[Tensor, "o n"] | Tensor, *, steps: int, fill: Fill = "mean"
+    without: Callable[[Bool[Tensor, "b n"]], Float[Tensor, " b"]], orders: Int[Tensor, "o n"], *, steps: int
 ) -> Curves:
     """The score as tokens go in each of some orders, in equal parts.
 
     Args:
+        without: gives the score of versions without some.
         orders: (o, n) numbers of tokens, the first to go first.
     """
     n = orders.shape[1]
@@ -140,7 +154,7 @@ def deletion_curves(
     rank = orders.argsort(1)
     gone = torch.stack([rank < c for c in counts[1:-1]], 1).flatten(0, 1)
     ends = torch.tensor([[False] * n, [True] * n])
-    scores = filled(trace, torch.cat([ends, gone]), fill).double().cpu()
+    scores = without(torch.cat([ends, gone])).double().cpu()
     whole, empty = scores[0].expand(len(orders)), scores[1].expand(len(orders))
     inner = scores[2:].view(len(orders), steps - 1)
     fractions = torch.tensor([c / n for c in counts], dtype=torch.float64).expand(len(orders), -1)
@@ -156,12 +170,12 @@ def _row(curves: Curves, row: int | slice) -> Curves:
     return Curves(curves.fractions[row], curves.scores[row], curves.whole[row], curves.empty[row])
 
 
-def centre_distance(trace: TokenTrace) -> Float[Tensor, " n"]:
+def centre_distance(places: Sequence[PictureTokens]) -> Float[Tensor, " n"]:
     """Each token's distance from its picture's centre, relative to the picture's sides; large for those that stand for
     no place.
     """
     parts = []
-    for picture in trace.question.prompt.pictures:
+    for picture in places:
         h, w = picture.size
         sides = torch.tensor([w, h], dtype=torch.float64)
         parts.append((token_centres(picture) / sides - 0.5).norm(dim=-1).nan_to_num(2.0))

@@ -265,4 +265,4 @@ def methods_for(explaining: ExplainOptions, opened: OpenModel) -> list[Any]:
         raise OptionError(
             f"{opened.view.name} answers questions; give one with --prompt, such as --prompt 'How many peaches are there?'"
         )
-    return list(token_methods(explaining.method)[0])
+    return list(token_methods(explaining.method, opened.view)[0])

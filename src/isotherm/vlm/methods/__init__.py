@@ -2,6 +2,7 @@
 
 from isotherm.vlm.methods.attention import Attention, AttentionGradient, RelativeAttention
 from isotherm.vlm.methods.gradient import GradCam, GradientActivation, IntegratedGradients
+from isotherm.vlm.methods.occlusion import Occlusion
 from isotherm.vlm.methods.perturbation import Rise, TokenOcclusion
 from isotherm.vlm.methods.propagation import Propagation
 from isotherm.vlm.methods.rollout import Chefer, Rollout
@@ -14,6 +15,7 @@ __all__ = [
     "GradCam",
     "GradientActivation",
     "IntegratedGradients",
+    "Occlusion",
     "Propagation",
     "RelativeAttention",
     "Rise",

@@ -49,5 +49,5 @@ def test_an_unknown_family_is_refused(monkeypatch):
     monkeypatch.setattr(type(model.config), "model_type", "new_vlm")
     processor.image_processor.do_center_crop = False
     processor.image_processor.crop_size = {"height": 7, "width": 7}
-    with pytest.raises(AdapterError, match="a map would have to guess; supported are"):
+    with pytest.raises(AdapterError, match="a map would have to guess: no layout proves itself"):
         TransformersVlm(model, processor)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from isotherm.errors import AdapterError
-from isotherm.models.transformers.vlm.layouts.layout import VisionLayout, coordinate_picture
+from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout, coordinate_picture
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout, PaddedLayout
 from isotherm.models.transformers.vlm.layouts.qwen import QwenLayout
@@ -39,7 +39,8 @@ def layout_of(model_type: str, config: Any, processor: Any, *, model: Any = None
         model: which a family that is not known needs for :func:`proved_layout`.
 
     Raises:
-        AdapterError: no layout is known of the family, and none could be proved.
+        UnknownPlacesError: no layout is known of the family, and none could be proved.
+        AdapterError: the processor is not that of the model, or the model could not be measured.
     """
     made = None if _of_any_size(config) else FAMILIES.get(model_type)
     return (
@@ -58,9 +59,11 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
     itself must show that its tokens answer to their pixels. Where none of these fits, the model is measured.
 
     Raises:
-        AdapterError: none fits, and the tokens stand for no place.
+        UnknownPlacesError: none fits, and the tokens stand for no place.
+        AdapterError: none fits, and the model could not be measured.
     """
-    reasons = []
+    reasons: list[str] = []
+    kind = AdapterError
     try:
         for layout in _simple(config, processor):
             try:
@@ -80,14 +83,17 @@ def proved_layout(model_type: str, config: Any, processor: Any, *, model: Any = 
     if model is not None:
         try:
             token_id = image_token_id(config)
-            measured = MeasuredLayout(model, processor, token_id=token_id, name=model_type)
+            measured = MeasuredLayout(
+                model, processor, token_id=token_id, name=model_type, video_token_id=video_token_id(config)
+            )
             prove_by_model(measured, model, processor, model_type, token_id=token_id)
             return measured
         except (AdapterError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
             reasons.append(f"measured: {error}")  # whatever a model that nobody knows may do
-    raise AdapterError(
-        f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess; "
-        f"supported are {', '.join(sorted(FAMILIES))}. No simple layout proves itself ({'; '.join(reasons) or 'none applies'})"
+            kind = UnknownPlacesError if isinstance(error, UnknownPlacesError) else AdapterError
+    raise kind(
+        f"it is not known which pixels the vision tokens of {model_type!r} stand for, and a map would have to guess: "
+        f"no layout proves itself ({'; '.join(reasons) or 'none applies'})"
     )
 
 

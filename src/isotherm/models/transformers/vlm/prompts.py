@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from PIL import Image
@@ -14,6 +16,9 @@ from torch import Tensor
 
 from isotherm.cam.view import Picture
 from isotherm.errors import AdapterError, ShapeError
+
+UNUSED = ("labels", "video_metadata")
+"""What processors give and a forward pass does not take."""
 
 
 def prompt_text(
@@ -42,6 +47,10 @@ def prompt_text(
                 f"give its processor a chat template that writes the model's mark of {kind} there{instead}"
             )
         return text
+    if getattr(processor, "num_query_tokens", None) is not None:  # BLIP-2's puts the marks there itself
+        if n > 1:
+            raise AdapterError(f"{name} takes one {what} in a prompt; {n} were given: ask about each by itself")
+        return prompt
     mark = getattr(processor, f"{what}_token", None) or processor.tokenizer.convert_ids_to_tokens(token_id)
     return prompt + f"{mark}" * n if text_first else f"{mark}" * n + prompt
 
@@ -63,25 +72,67 @@ def language_model(model: Any) -> Any:
     return decoder.model if has_head else decoder
 
 
+def at_door(decoder: Any, hook: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> Any:
+    """Call a hook where embeddings enter a language model.
+
+    Some put the pictures among the words inside of the language model, as Phi-4 multimodal and Kosmos-2 do; there it is
+    in front of their first layer.
+
+    Args:
+        decoder: of :func:`language_model`.
+        hook: takes the arguments with ``inputs_embeds``, and returns those to go on with; None: the same.
+
+    Returns:
+        The handle, whose ``remove`` ends it.
+    """
+    if not _takes_pictures(decoder):
+
+        def outside(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+            changed = hook(kwargs)
+            return args, kwargs if changed is None else changed
+
+        return decoder.register_forward_pre_hook(outside, with_kwargs=True)
+
+    def inside(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        changed = hook({"inputs_embeds": args[0]})
+        return ((args[0] if changed is None else changed["inputs_embeds"]), *args[1:]), kwargs
+
+    return decoder.layers[0].register_forward_pre_hook(inside, with_kwargs=True)
+
+
+def _takes_pictures(decoder: Any) -> bool:
+    names = inspect.signature(decoder.forward).parameters
+    return any(name.startswith(("image_", "pixel_")) for name in names) and hasattr(decoder, "layers")
+
+
 class _Entered(Exception):
     """The language model was reached; the rest is not needed."""
 
 
 def entering(
-    model: Any, processor: Any, pictures: Sequence[Picture], *, token_id: int, name: str
+    model: Any, processor: Any, pictures: Sequence[Picture], *, token_id: int, name: str, video_fps: float | None = None
 ) -> tuple[Float[Tensor, "n c"], Any]:
     """What enters a model's language model in the places of some pictures, and the inputs that it was made from.
+
+    Args:
+        token_id: of a picture in the prompt, or of videos.
+        name: what to call the model.
+        video_fps: the pictures are the frames of one video, that many a second.
 
     Raises:
         AdapterError: the language model is not given embeddings.
     """
-    text = prompt_text(processor, "image", len(pictures), "?", token_id=token_id, name=name)
+    what, count = ("image", len(pictures)) if video_fps is None else ("video", 1)
+    text = prompt_text(processor, what, count, "?", token_id=token_id, name=name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PaliGemma's processor makes labels in a way that numpy dislikes
-        inputs = processor(text=[text], images=[[Image.fromarray(p) for p in pictures]], return_tensors="pt")
+        if video_fps is None:
+            inputs = processor(text=[text], images=[[Image.fromarray(p) for p in pictures]], return_tensors="pt")
+        else:
+            inputs = processor(text=[text], **video_arguments(pictures, video_fps), return_tensors="pt")
     kept: dict[str, Any] = {}
 
-    def keep(_module: Any, _args: Any, kwargs: Any) -> None:
+    def keep(kwargs: Mapping[str, Any]) -> None:
         kept["embeds"] = kwargs.get("inputs_embeds")
         raise _Entered
 
@@ -90,9 +141,9 @@ def entering(
         if isinstance(value, Tensor)
         else value
         for key, value in inputs.items()
-        if key != "labels"
+        if key not in UNUSED
     }
-    hook = language_model(model).register_forward_pre_hook(keep, with_kwargs=True)
+    hook = at_door(language_model(model), keep)
     try:
         with torch.no_grad(), suppress(_Entered):
             model(**arguments)
@@ -104,6 +155,12 @@ def entering(
         )
     places = picture_positions(inputs["input_ids"], token_id)
     return kept["embeds"][0, places.to(model.device)].float(), inputs
+
+
+def video_arguments(frames: Sequence[Picture], fps: float) -> dict[str, Any]:
+    """A video for a processor, all of whose frames are to be shown."""
+    facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
+    return {"videos": [np.stack(frames)], "video_metadata": [facts], "do_sample_frames": False}
 
 
 def picture_positions(input_ids: Int[Tensor, "*b n"], token_id: int) -> Int[Tensor, " k"]:

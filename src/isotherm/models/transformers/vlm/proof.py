@@ -15,7 +15,12 @@ from PIL import Image
 
 from isotherm.errors import AdapterError, ShapeError
 from isotherm.frame import Size
-from isotherm.models.transformers.vlm.layouts.layout import VisionLayout, check_layout, coordinate_picture
+from isotherm.models.transformers.vlm.layouts.layout import (
+    UnknownPlacesError,
+    VisionLayout,
+    check_layout,
+    coordinate_picture,
+)
 from isotherm.models.transformers.vlm.layouts.onevision import OneVisionLayout
 from isotherm.models.transformers.vlm.prompts import entering
 from isotherm.models.transformers.vlm.prompts import (
@@ -136,7 +141,7 @@ def prove_by_model(
         hits += int(moved[grid.token.flatten()].argmax()) == i * grid.frame.size[1] + j
     share = hits / len(tried)
     if share < 0.75:
-        raise AdapterError(
+        raise UnknownPlacesError(
             f"of {len(tried)} tokens of {name} only {hits} answer most to the pixels where a layout puts them, so it is refused"
         )
     return share
@@ -179,7 +184,9 @@ def processed(processor: Any, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) ->
 
 
 def _token(config: Any, what: str) -> int | None:
-    for name in (f"{what}_token_id", f"{what}_token_index"):
-        if getattr(config, name, None) is not None:
-            return int(getattr(config, name))
+    # Phi-4 multimodal has it among what it says of its vision tower
+    for part in (config, getattr(config, "vision_config", None)):
+        for name in (f"{what}_token_id", f"{what}_token_index"):
+            if getattr(part, name, None) is not None:
+                return int(getattr(part, name))
     return None

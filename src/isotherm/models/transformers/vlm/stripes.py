@@ -48,11 +48,13 @@ class Looks:
 
     Args:
         picture: (n) the number of each token's picture; -1: no pixel moves it.
+        share: (k, n) how much each of the pictures moves each token, over what the one does that moves it most.
         centre: (n, 2) of what moves it, (x, y) in pixels of its picture.
         width: (n, 2) of what moves it, along x and y; that of the whole side where no stripes could be told apart.
     """
 
     picture: Int[Tensor, " n"]
+    share: Float[Tensor, "k n"]
     centre: Float[Tensor, "n 2"]
     width: Float[Tensor, "n 2"]
 
@@ -81,7 +83,7 @@ def measure_looks(entering: Entering, sizes: Sequence[Size], *, seed: int = 0) -
     picture = torch.where(seen, moved.argmax(0), -1)
     side = torch.tensor([[w, h] for h, w in sizes], dtype=torch.float64)[picture]
     centres, widths = zip(*(_along(takes, axis, side[:, axis], seen) for axis in (0, 1)), strict=True)
-    return Looks(picture, torch.stack(centres, -1), torch.stack(widths, -1))
+    return Looks(picture, moved / strongest.clamp(min=1e-30), torch.stack(centres, -1), torch.stack(widths, -1))
 
 
 def _along(

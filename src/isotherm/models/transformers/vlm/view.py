@@ -1,4 +1,4 @@
-"""Vision-language models of transformers, of the families whose vision tokens have a proved layout."""
+"""Vision-language models of transformers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,13 +20,22 @@ from isotherm.models.transformers.recompute import recomputed_layers
 from isotherm.models.transformers.vlm.batch import BatchedPrompts
 from isotherm.models.transformers.vlm.checks import check_length, check_question, check_video, picture_marks
 from isotherm.models.transformers.vlm.families import layout_of
-from isotherm.models.transformers.vlm.layouts.layout import VisionLayout
+from isotherm.models.transformers.vlm.layouts.layout import UnknownPlacesError, VisionLayout
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
 from isotherm.models.transformers.vlm.layouts.patches import positive_per_patch
+from isotherm.models.transformers.vlm.layouts.placeless import PlacelessLayout
 from isotherm.models.transformers.vlm.prefix import PLAIN, read_after
-from isotherm.models.transformers.vlm.prompts import language_model, picture_positions, prompt_text
+from isotherm.models.transformers.vlm.prompts import (
+    UNUSED,
+    at_door,
+    language_model,
+    picture_positions,
+    prompt_text,
+    video_arguments,
+)
 from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
 from isotherm.models.transformers.vlm.shares import tokens_of_values
+from isotherm.models.transformers.vlm.vocabulary import TokenizerVocabulary
 from isotherm.relevance.attention import hidden_keys
 from isotherm.relevance.still import still_attention
 from isotherm.vlm.graph import PIXELS, kept_graph
@@ -42,32 +50,6 @@ PIXEL_NAMES = ("pixel_values", "pixel_values_images", "image_pixel_values")
 PER_PICTURE = ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")
 
 
-class TokenizerVocabulary:
-    """Fulfils :class:`isotherm.vlm.view.Vocabulary` by a tokenizer of transformers."""
-
-    def __init__(self, tokenizer: Any, ends: Sequence[int], size: int) -> None:
-        self.tokenizer, self._ends, self._size = tokenizer, frozenset(ends), size
-        self._texts: list[str] | None = None
-
-    def encode(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
-
-    def texts(self) -> Sequence[str]:
-        if self._texts is None:
-            self._texts = self.tokenizer.batch_decode([[i] for i in range(self._size)], skip_special_tokens=True)
-        return self._texts
-
-    @property
-    def ends(self) -> frozenset[int]:
-        return self._ends
-
-    def __len__(self) -> int:
-        return self._size
-
-
 class TransformersVlm(BatchedPrompts):
     """Fulfils :class:`isotherm.vlm.view.LanguageView`, and :class:`isotherm.vlm.batch.BatchedView`.
 
@@ -78,7 +60,9 @@ class TransformersVlm(BatchedPrompts):
         count_prompt: how it was taught to be asked for a number.
 
     Raises:
-        AdapterError: a family whose layout is not known or does not prove itself.
+        AdapterError: the processor is not that of the model, or pictures are no tokens of its prompts.
+
+    Where no layout proves itself (``placeless`` says why), pixels can be covered, and vision tokens make no maps.
     """
 
     random_weights: RandomWeights | None = None
@@ -104,7 +88,13 @@ class TransformersVlm(BatchedPrompts):
         )
         self.family = str(model.config.model_type)
         self.name = name or f"{self.family} ({type(model).__name__})"
-        self.layout = layout or layout_of(self.family, model.config, processor, model=model)
+        self._token = image_token_id(model.config)
+        self.placeless = ""
+        try:
+            self.layout = layout or layout_of(self.family, model.config, processor, model=model)
+        except UnknownPlacesError as error:
+            self.placeless = str(error)
+            self.layout = PlacelessLayout(self.placeless, token_id=self._token)
         text = model.config.get_text_config()
         self.count_prompt = count_prompt
         self.layers = int(text.num_hidden_layers)
@@ -119,7 +109,6 @@ class TransformersVlm(BatchedPrompts):
             "attention" in kind and "linear" not in kind for kind in getattr(text, "layer_types", None) or ()
         )
         self.shares = self.family in PLAIN
-        self._token = image_token_id(model.config)
         self.marks = picture_marks(processor, model.config)
 
     def ask(self, pictures: Sequence[Picture], prompt: str, *, text_first: bool = False) -> PromptInputs:
@@ -146,16 +135,18 @@ class TransformersVlm(BatchedPrompts):
         token = video_token_id(self.model.config)
         if token is None:
             raise AdapterError(f"{self.name} takes no videos; give it frames as pictures")
-        facts = {"fps": fps, "total_num_frames": len(frames), "frames_indices": list(range(len(frames)))}
         text = self._text("video", 1, prompt)
-        videos = [np.stack(frames)]
-        inputs = self._processed(frames[:1], text=[text], videos=videos, video_metadata=[facts], do_sample_frames=False)
-        (video,) = self.layout.videos(inputs, [(frames[0].shape[0], frames[0].shape[1])])
+        inputs = self._processed(frames[:1], text=[text], **video_arguments(frames, fps))
+        size = frames[0].shape[0], frames[0].shape[1]
+        if isinstance(self.layout, MeasuredLayout):
+            video = self.layout.video(size, len(frames), fps)
+        else:
+            (video,) = self.layout.videos(inputs, [size])
         moments, first = [], 0
         for moment in video.moments:  # the numbers of a video's tokens run on; a picture's begin with 0
             grids = tuple(TokenGrid(grid.frame, grid.token - first) for grid in moment.grids)
             first += moment.count
-            moments.append(PictureTokens(moment.size, grids, moment.count))
+            moments.append(replace(moment, grids=grids))
         moments[-1] = replace(
             moments[-1], count=moments[-1].count + video.count - first
         )  # what ends a video stands for no place
@@ -178,7 +169,7 @@ class TransformersVlm(BatchedPrompts):
 
     def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device and in its type, without what a forward pass does not take."""
-        inputs = {name: value for name, value in batch.items() if name not in ("labels", "video_metadata")}
+        inputs = {name: value for name, value in batch.items() if name not in UNUSED}
         inputs = {
             name: value.to(self.model.device) if isinstance(value, Tensor) else value for name, value in inputs.items()
         }
@@ -227,7 +218,7 @@ class TransformersVlm(BatchedPrompts):
         """The model's own forward pass up to its language model, of as many rows as the inputs have."""
         kept: dict[str, Any] = {}
 
-        def stop(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        def stop(kwargs: Mapping[str, Any]) -> None:
             kept.update(kwargs)
             raise _Embedded
 
@@ -266,7 +257,7 @@ class TransformersVlm(BatchedPrompts):
         kept: list[Tensor] = []
         last: dict[str, Any] = {}
 
-        def put(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        def put(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
             embeds = kwargs["inputs_embeds"]
             changed = {"inputs_embeds": embeds.index_copy(1, positions, streams[0].expand(b, -1, -1).to(embeds))}
             if len(streams) > 1:
@@ -279,9 +270,9 @@ class TransformersVlm(BatchedPrompts):
                     ],
                 }
             if shared:
-                last.update(kwargs | changed)
+                last.update({**kwargs, **changed})
                 raise _Embedded
-            return args, kwargs | changed
+            return {**kwargs, **changed}
 
         def keep(_module: Any, _args: Any, output: Any) -> None:
             kept.append(output[0] if isinstance(output, tuple) else output.last_hidden_state)
@@ -330,7 +321,7 @@ class TransformersVlm(BatchedPrompts):
     def _token_of_values(self, prompt: PromptInputs, pixels: Tensor) -> Int[Tensor, " v"]:
         """For each of the values that the vision tower is fed its token, once for each size of pictures."""
         assert isinstance(self.layout, MeasuredLayout)
-        key = tuple(p.size for p in prompt.pictures)
+        key = (prompt.video is not None, *(p.size for p in prompt.pictures))
         known = self.layout.token_of_values
         if key not in known:
             start = pixels.detach().clone().requires_grad_()
@@ -361,8 +352,8 @@ class TransformersVlm(BatchedPrompts):
         return inputs
 
     @contextmanager
-    def _before_decoder(self, hook: Callable[..., Any]) -> Iterator[None]:
-        handle = self.decoder.register_forward_pre_hook(hook, with_kwargs=True)
+    def _before_decoder(self, hook: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> Iterator[None]:
+        handle = at_door(self.decoder, hook)
         try:
             yield
         finally:

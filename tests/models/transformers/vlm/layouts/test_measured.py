@@ -9,14 +9,16 @@ import torch
 from isotherm.errors import AdapterError
 from isotherm.models.transformers.vlm.families import layout_of
 from isotherm.models.transformers.vlm.layouts.measured import MeasuredLayout
-from isotherm.models.transformers.vlm.proof import image_token_id
+from isotherm.models.transformers.vlm.proof import image_token_id, video_token_id
 from isotherm.models.transformers.vlm.view import TransformersVlm
+from isotherm.vlm.blindness import image_states
 from isotherm.vlm.explain import explain_answer
 from isotherm.vlm.lay_out import token_centres
 from isotherm.vlm.methods import AttentionGradient, Propagation
 from isotherm.vlm.question import Question
 from isotherm.vlm.scores import Answer
 from isotherm.vlm.trace import record
+from rigs.vlm_kin import EVERY
 from rigs.vlm_models import FAMILIES, family
 
 
@@ -70,6 +72,45 @@ def test_relevance_of_pixels_goes_to_the_same_tokens_as_by_the_exact_layout():
         )
         values.append(Propagation()(trace))
     assert torch.allclose(values[0], values[1], atol=1e-4 * float(values[0].max()))
+
+
+@pytest.mark.parametrize("name", ["qwen2_vl", "llava_onevision"])
+def test_a_measured_video_agrees_with_the_exact_one(name):
+    """Two frames are one moment in the one, each frame is one in the other, and a token without a place ends the video."""
+    model, processor, exact = family(name)
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (40, 56, 3), dtype=np.uint8) for _ in range(4)]
+    layout = MeasuredLayout(
+        model, processor, token_id=image_token_id(model.config), name=name, video_token_id=video_token_id(model.config)
+    )
+    known, found = (
+        TransformersVlm(model, processor, layout=one).ask_video(frames, "how many red ?", fps=2.0)
+        for one in (exact, layout)
+    )
+    assert [p.count for p in found.pictures] == [p.count for p in known.pictures]
+    for stated, seen in zip(known.pictures, found.pictures, strict=True):
+        cell = float(stated.grids[0].frame.cell_size.max())
+        off = (token_centres(seen) - token_centres(stated)).abs()
+        assert torch.equal(off.isnan(), token_centres(stated).isnan())
+        assert off.nan_to_num(0).max() < 0.25 * cell
+    assert layout.video((40, 56), 4, 2.0) is layout.video((40, 56), 4, 2.0)
+
+
+@pytest.mark.parametrize(("name", "count"), [("mistral3", 2), ("gemma4", 1)])
+def test_prompts_of_a_measured_model_may_be_padded_on_either_side(name, count):
+    """Of one form, together: the vision tokens of each stand where those of a prompt alone do."""
+    view = TransformersVlm(*EVERY[name]())
+    rng = np.random.default_rng(0)
+    shown = [[rng.integers(0, 255, (40, 56, 3), dtype=np.uint8) for _ in range(count)] for _ in range(2)]
+    texts = ("how many red ?", "where is blue circle ? yes")
+    alone = [image_states(view, view.ask(several, text)) for several, text in zip(shown, texts, strict=True)]
+    for side in ("left", "right"):
+        batch = view.batch(shown, texts, side=side)
+        assert bool((batch.inputs["attention_mask"][:, 0 if side == "left" else -1] == 0).any())
+        with torch.no_grad():
+            states = view.states(batch)
+        for i, known in enumerate(alone):
+            assert torch.allclose(states[i, batch.positions[i]], known, atol=2e-4)
 
 
 def test_what_was_measured_is_kept_by_size():

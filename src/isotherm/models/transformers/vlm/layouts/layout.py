@@ -17,6 +17,10 @@ from isotherm.frame import Frame, Size
 from isotherm.vlm.tokens import PictureTokens
 
 
+class UnknownPlacesError(AdapterError):
+    """A model runs, and which pixels its vision tokens stand for could not be found out."""
+
+
 @dataclass(frozen=True, eq=False)
 class VideoTokens:
     """One video of a prompt.

@@ -13,20 +13,27 @@ def positive_per_patch(pixels: Float[Tensor, "*s"], gradient: Float[Tensor, "*s"
     """Sum over each patch of gradient x (pixel - that of the mean patch), its positive part, spread evenly over the
     patch.
 
+    The mean is that of the patches that have a gradient: tiles that only fill up a batch have none, and their black
+    would stand among what the picture shows.
+
     Args:
         pixels, gradient: (patches, channels x pixels), as Qwen's processors list them, or (..., 3, h, w).
         patch: pixels per side. What is left over at the right and below, where a side is no multiple of a patch, no
             model sees; it gets 0.
     """
     if pixels.ndim == 2:
-        positive = (gradient * (pixels - pixels.mean(0))).sum(-1, keepdim=True).clamp(min=0)
+        used = gradient.ne(0).any(-1, keepdim=True)
+        mean = (pixels * used).sum(0) / used.sum().clamp(min=1)
+        positive = (gradient * (pixels - mean)).sum(-1, keepdim=True).clamp(min=0)
         return (positive / pixels.shape[-1]).expand_as(pixels)
     *lead, channels, height, width = pixels.shape
     rows, columns = height // patch, width // patch
     cut = (..., slice(rows * patch), slice(columns * patch))
     cells = pixels[cut].reshape(-1, channels, rows, patch, columns, patch)
-    apart = cells - cells.mean((0, 2, 4), keepdim=True)
-    positive = (gradient[cut].reshape(cells.shape) * apart).sum((1, 3, 5)).clamp(min=0)
+    pulls = gradient[cut].reshape(cells.shape)
+    used = pulls.ne(0).any(5, keepdim=True).any(3, keepdim=True).any(1, keepdim=True)
+    mean = (cells * used).sum((0, 2, 4), keepdim=True) / used.sum().clamp(min=1)
+    positive = (pulls * (cells - mean)).sum((1, 3, 5)).clamp(min=0)
     even = positive / (channels * patch * patch)
     spread = (
         even[:, None, :, None, :, None]

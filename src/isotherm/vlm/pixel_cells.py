@@ -1,0 +1,119 @@
+"""Cells of pixels in the places of vision tokens: what an answer loses when some are covered, whatever a model makes of
+its pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from isotherm.cam.view import Picture
+from isotherm.errors import MethodError
+from isotherm.frame import Frame, Size
+from isotherm.progress import Progress, tell
+from isotherm.relevance.method import Method
+from isotherm.vlm.tokens import PictureTokens, TokenGrid
+from isotherm.vlm.trace import TokenTrace
+from isotherm.vlm.view import LanguageView, PromptInputs
+
+TOGETHER = 16
+"""Covered versions whose vision tokens are read at once."""
+
+
+@runtime_checkable
+class CoveringMethod(Method, Protocol):
+    """A method whose values are of cells of pixels, and not of vision tokens."""
+
+    def places(self, prompt: PromptInputs) -> tuple[PictureTokens, ...]:
+        """The cells of every picture of a prompt, as :func:`pixel_cells` makes them."""
+        ...
+
+
+def places_of(method: Method, prompt: PromptInputs) -> tuple[PictureTokens, ...]:
+    """Where a method's values lie: on cells of its own, or on the vision tokens."""
+    return method.places(prompt) if isinstance(method, CoveringMethod) else prompt.pictures
+
+
+def check_places(methods: Sequence[Method], prompt: PromptInputs) -> None:
+    """Refuse methods that make maps of vision tokens which stand for no place.
+
+    Raises:
+        MethodError: with why, and what to take instead.
+    """
+    why = next((picture.placeless for picture in prompt.pictures if picture.placeless), "")
+    unfit = [method.name for method in methods if not isinstance(method, CoveringMethod)]
+    if why and unfit:
+        raise MethodError(
+            f"{', '.join(unfit)} would make a map of vision tokens, which are not known to stand for places: {why}. "
+            "Take the method occlusion, which covers pixels of the picture"
+        )
+
+
+def pixel_cells(prompt: PromptInputs, longest: int) -> tuple[PictureTokens, ...]:
+    """A grid over the whole of every picture, of cells as square as its sides allow.
+
+    Args:
+        longest: cells along a picture's longer side.
+    """
+    places = []
+    for picture in prompt.pictures:
+        side = max(picture.size) / longest
+        rows, columns = (max(1, min(round(length / side), length)) for length in picture.size)
+        grid = TokenGrid(Frame.resize(picture.size, (rows, columns)), torch.arange(rows * columns).view(rows, columns))
+        places.append(PictureTokens(picture.size, (grid,), rows * columns))
+    return tuple(places)
+
+
+def scores_without(
+    trace: TokenTrace, places: Sequence[PictureTokens], gone: Bool[Tensor, "b n"], *, stage: str = "covered pictures"
+) -> Float[Tensor, " b"]:
+    """The target's value where some cells have the mean colour of their picture.
+
+    Args:
+        places: of :func:`pixel_cells`.
+        gone: which cells of each version, picture after picture.
+        stage: what to call this where its progress is told.
+    """
+    question, view, scores = trace.question, trace.question.view, []
+    for first in range(0, len(gone), TOGETHER):
+        streams = [
+            view.embed(_asked_without(view, question.prompt, places, row)) for row in gone[first : first + TOGETHER]
+        ]
+        scores.append(trace.scores(tuple(torch.cat(parts) for parts in zip(*streams, strict=True))))
+        tell(Progress(step=min(first + TOGETHER, len(gone)), total=len(gone), stage=stage))
+    return torch.cat(scores)
+
+
+def _asked_without(
+    view: LanguageView, prompt: PromptInputs, places: Sequence[PictureTokens], gone: Bool[Tensor, " n"]
+) -> PromptInputs:
+    """The same question about covered pictures; of a video a moment's cells are covered in all of its frames."""
+    parts = gone.cpu().split([place.count for place in places])
+    covers = [_pixels(place.size, part[place.grids[0].token]) for place, part in zip(places, parts, strict=True)]
+    if prompt.video is None:
+        return view.ask([_covered(p, c) for p, c in zip(prompt.sources, covers, strict=True)], prompt.text)
+    frames, fps = prompt.video
+    per_moment = -(-len(frames) // len(covers))
+    return view.ask_video([_covered(f, covers[i // per_moment]) for i, f in enumerate(frames)], prompt.text, fps=fps)
+
+
+def _pixels(size: Size, cells: Bool[Tensor, "r c"]) -> Bool[np.ndarray, "h w"]:
+    """Which pixels lie, by their centres, in cells that evenly divide a picture."""
+    rows, columns = (
+        torch.floor((torch.arange(length) + 0.5) / length * count).long()
+        for length, count in zip(size, cells.shape, strict=True)
+    )
+    return cells[rows][:, columns].numpy()
+
+
+def _covered(picture: Picture, where: Bool[np.ndarray, "h w"]) -> Picture:
+    if not where.any():
+        return picture
+    out = picture.copy()
+    out[where] = picture.reshape(-1, picture.shape[-1]).mean(0).round().astype(picture.dtype)
+    return out
