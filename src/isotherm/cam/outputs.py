@@ -29,7 +29,11 @@ def parts_of(value: Any) -> dict[str, Any]:
     if isinstance(value, Tensor | str | bytes):
         return {}
     if isinstance(value, Mapping):
-        return {f'["{key}"]' if isinstance(key, str) else f"[{key!r}]": inner for key, inner in value.items()}
+        marks = set('"\\')  # what a key in double quotes cannot hold as it is
+        return {
+            f'["{key}"]' if isinstance(key, str) and not marks & set(key) else f"[{key!r}]": inner
+            for key, inner in value.items()
+        }
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {f".{name}": getattr(value, name) for name in value._fields}
     if isinstance(value, tuple | list):

@@ -35,6 +35,8 @@ class Found:
         (torch.rand(1, 3, 28, 28), "raw", ""),
         (torch.rand(1, 85, 14, 14), "raw", ""),
         (torch.rand(1, 196, 5), "raw", ""),
+        (torch.rand(64, 6), "raw", ""),
+        (torch.rand(6), "raw", ""),
         (torch.zeros(1, 5, dtype=torch.long), "raw", ""),
         ((torch.rand(1, 10), torch.rand(1, 5)), "raw", ""),
         ([torch.rand(1, 5, 28, 28)], "raw", ""),

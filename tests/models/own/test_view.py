@@ -52,6 +52,9 @@ FORMS = {
     "a dataclass": (lambda y, rows: Found(rows, 3), lambda out: out.boxes[..., 4].amax(1)),
     "an object": (lambda y, rows: SimpleNamespace(boxes=rows), lambda out: out.boxes[..., 4].amax(1)),
     "one dict a picture": (lambda y, rows: [{"boxes": one} for one in rows], lambda out: out[0]["boxes"][:, 4].max()),
+    "a key in quotes": (lambda y, rows: {'the "best"': rows}, lambda out: out['the "best"'][..., 4].amax(1)),
+    "numbered keys": (lambda y, rows: {3: y, (1, 2): 0}, lambda out: out[3][:, 4].amax((1, 2))),
+    "one row for all": (lambda y, rows: rows[0], lambda out: out[:, 4].max()),
     "nested": (lambda y, rows: ({"levels": [rows]},), lambda out: out[0]["levels"][0][..., 4].amax(1)),
 }
 

@@ -68,13 +68,14 @@ def answer_of(raw: Any, size: Size, output: Output = None) -> Answer:
             )
         return Answer("raw", part)
     what = f"{name}{words_of(tensor)}"
-    if class_logits(tensor) is not None:
+    one_row = tensor.ndim > 0 and len(tensor) == 1  # of the one picture; rows of anything else are no pictures
+    if one_row and class_logits(tensor) is not None:
         k = class_logits(tensor).shape[1]
         return Answer(
             "classes", part, f"{what} read as {'one number' if k == 1 else f'a logit for each of {k} classes'}"
         )
     fine = tensor.ndim == 4 and all(n * FINEST >= whole for n, whole in zip(tensor.shape[2:], size, strict=True))
-    if tensor.ndim == 4 and (fine or output is not None):
+    if one_row and tensor.ndim == 4 and (fine or output is not None):
         return Answer("pixels", part, f"{what} read as logits of {tensor.shape[1]} class(es) for every pixel")
     if output is not None:
         raise AdapterError(
