@@ -20,6 +20,21 @@ TRANSFORMERS = (
     "owlvit",
     "owlv2",
 )
+"""In rigs/transformers_models.py."""
+MORE = ("table_transformer", "dab_detr", "deimv2", "lw_detr", "rf_detr_masks")
+"""In rigs/transformers_detectors.py."""
+FURTHER = (
+    "mm_grounding_dino",
+    "omdet_turbo",
+    "pp_doclayout_v2",
+    "pp_doclayout_v3",
+    "pp_doclayout_v4",
+    "pp_ocrv5_mobile_det",
+    "pp_ocrv5_server_det",
+    "pp_ocrv6_small_det",
+    "pp_ocrv6_medium_det",
+)
+"""In rigs/transformers_pages.py."""
 TORCHVISION = ("faster", "mask", "keypoint", "retinanet", "fcos", "ssd", "ssdlite")
 YOLO = (
     "yolov3-tiny",
@@ -63,6 +78,10 @@ def detectors() -> Iterator[tuple[str, str, str, Callable[[int], Any]]]:
     """(package, family, model's name, what opens a view of it)."""
     for family in TRANSFORMERS:
         yield "transformers", family, "tiny", partial(_transformers_view, family)
+    for family in MORE:
+        yield "transformers", family, "tiny", partial(_more_view, family)
+    for family in FURTHER:
+        yield "transformers", family, "tiny", partial(_further_view, family)
     for family in TORCHVISION:
         yield "torchvision", family, "small", partial(_torchvision_view, family)
     for name in YOLO:
@@ -77,6 +96,18 @@ def _transformers_view(family: str, seed: int) -> Any:
     if "shortest_edge" in (getattr(prepare, "size", None) or {}):
         prepare.size = {"shortest_edge": 192, "longest_edge": 256}  # of 64 pixels some levels have but 2 x 2 cells
     return view_of(family, make(family, seed), processor=prepare, confidence=0.0)
+
+
+def _more_view(family: str, seed: int) -> Any:
+    from rigs.transformers_detectors import detector_view, make_detector
+
+    return detector_view(family, make_detector(family, seed))
+
+
+def _further_view(family: str, seed: int) -> Any:
+    from rigs.transformers_pages import further_view, make_further
+
+    return further_view(family, make_further(family, seed))
 
 
 def _torchvision_view(family: str, seed: int) -> Any:

@@ -117,6 +117,26 @@ def settle(view: View) -> None:
         norm.eval()
 
 
+def concentrate(view: View) -> None:
+    """Kernels weigh their middle tap most, each step from it a half, at the same norm.
+
+    Random kernels weigh all taps alike: the strongest answer walks by up to a tap with every convolution, six cells with one
+    that is dilated by six, to another side with every seed. Which pixels a cell sees, and where their middle lies,
+    is the same for every weight.
+    """
+    with torch.no_grad():
+        for module in view.model.modules():
+            if not isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d):
+                continue
+            before = module.weight.norm()
+            for dim, taps in enumerate(module.kernel_size, 2):
+                if taps % 2:
+                    steps = (torch.arange(taps) - taps // 2).abs()
+                    shape = [-1 if d == dim else 1 for d in range(module.weight.ndim)]
+                    module.weight.mul_((0.5**steps).view(shape).to(module.weight))
+            module.weight.mul_(before / module.weight.norm().clamp_min(1e-12))
+
+
 def follow(view: View, layers: Sequence[str] | None = None) -> list[Followed]:
     """How the strongest change of each layer follows the square.
 

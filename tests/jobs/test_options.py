@@ -40,6 +40,7 @@ EVERYTHING = [
         model="yolo11n.pt",
         weights="none",
         classes="bus, person",
+        activation="sigmoid",
         confidence=0.25,
         preprocess="mypackage.models:transform",
         class_names=Path("names of mine.txt"),

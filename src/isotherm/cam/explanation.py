@@ -13,12 +13,12 @@ import torch
 from isotherm.cam.attribute import Attribution
 from isotherm.cam.clips import Clip, sampling
 from isotherm.cam.premises import RANDOM, Premise
-from isotherm.cam.scores.classes import percent
 from isotherm.cam.view import Detections, Picture, Prediction, Segmentation, View
 from isotherm.draw.notebook import gallery_html
 from isotherm.errors import InputError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
+from isotherm.ops.percent import percent
 from isotherm.relevance.judge import Check, Pause, go_on
 from isotherm.relevance.method import Method
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isotherm.draw.colour import Scale, scale_of
 from isotherm.heatmap import Heatmap
+from isotherm.ops.percent import percent
 from isotherm.ops.resample import to_frame
 
 MOST_CELLS = 1 << 20
@@ -26,7 +27,21 @@ CAPTIONS = {"logits": "logit", "probability": "probability", "peak": "peak", "re
 
 
 def title_of(heatmap: Heatmap, fallback: str = "heatmap") -> str:
-    """The label, or ``fallback`` where there is none."""
+    """The label, or ``fallback`` where there is none; with the probability that a sigmoid gives the class.
+
+    A class's share of one softmax, and the confidence of a finding, stand in the label already; where that confidence
+    is not the class's alone, its probability is added too.
+
+    Example:
+        >>> from isotherm.frame import Frame
+        >>> values, frame = torch.ones(2, 2), Frame.identity((2, 2))
+        >>> meta = {"activation": "sigmoid", "probability": 0.97}
+        >>> title_of(Heatmap(values, frame, "relevance", label="gear", meta=meta))
+        'gear 97 %'
+    """
+    if heatmap.label and heatmap.meta.get("activation") == "sigmoid" and "probability" in heatmap.meta:
+        of_finding = ", class" if "confidence" in heatmap.meta else ""
+        return f"{heatmap.label}{of_finding} {percent(heatmap.meta['probability'])}"
     return heatmap.label or fallback
 
 

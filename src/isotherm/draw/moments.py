@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from PIL import Image
 
 from isotherm.draw.colour import Scale, shared_scale
+from isotherm.draw.describe import title_of
 from isotherm.draw.panels import contact_sheet
 from isotherm.draw.picture import Picture
 from isotherm.draw.sheet import add_title
@@ -54,7 +55,7 @@ def moment_sheet(
         style=style,
         side=side,
     )
-    name = heatmap.label if title is None else title
+    name = title_of(heatmap, "") if title is None else title
     return add_title(sheet, name) if name else sheet
 
 

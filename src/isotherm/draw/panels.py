@@ -10,7 +10,7 @@ from PIL import Image
 
 from isotherm.draw.boxes import Boxes
 from isotherm.draw.colour import Scale, scale_of, shared_scale
-from isotherm.draw.describe import CAPTIONS, span_text
+from isotherm.draw.describe import CAPTIONS, span_text, title_of
 from isotherm.draw.overlay import check_size, map_tile, overlay_tile, single
 from isotherm.draw.picture import Picture, fit, open_canvas, picture_tile
 from isotherm.draw.sheet import Tile, add_footer, add_title, arrange, beside, colour_bar
@@ -114,7 +114,7 @@ def comparison_grid(
                 f"there are {len(values)} {what} for {len(rows)} rows and {columns} columns; expected {expected}"
             )
     if row_names is None:
-        firsts = [next((h.label for h in row if h is not None), "") for row in rows]
+        firsts = [next((title_of(h, "") for h in row if h is not None), "") for row in rows]
         row_names = firsts if all(firsts) else None
     scales = _scales(rows, share)
     style = as_style(style)
@@ -183,7 +183,7 @@ def contact_sheet(
     if not len(pictures):
         raise ShapeError("a contact sheet needs at least one picture; none was given")
     maps = list(heatmaps) if heatmaps is not None else [None] * len(pictures)
-    texts = list(captions) if captions is not None else [h.label if h is not None else "" for h in maps]
+    texts = list(captions) if captions is not None else [title_of(h, "") if h is not None else "" for h in maps]
     for what, values in (("heatmaps", maps), ("captions", texts)):
         if len(values) != len(pictures):
             raise ShapeError(f"there are {len(pictures)} pictures but {len(values)} {what}; expected one a picture")

@@ -277,7 +277,7 @@ def _map(heatmap: Heatmap, scale: Scale | None = None) -> dict[str, Any]:
     exact = values.numel() <= EXACT_CELLS
     unit, array = (1.0, values.numpy().astype("<f4")) if exact else in_halves(values)
     data = base64.b64encode(array.tobytes()).decode()
-    return {**facts, "type": "f4" if exact else "f2", "unit": unit, "data": data}
+    return {**facts, "label": title_of(heatmap, ""), "type": "f4" if exact else "f2", "unit": unit, "data": data}
 
 
 def _jpeg(picture: Picture, size: tuple[int, int], side: int) -> str:

@@ -146,6 +146,9 @@ class ModelOptions(JobOptions):
     picture, or a function without arguments that makes one. Naming it lets its module run."""
     class_names: Annotated[Path | None, arg(name="names")] = None
     """Class names, one in each line of a text file, or JSON. Default: those that the model declares."""
+    activation: Literal["softmax", "sigmoid"] | None = None
+    """Classifiers that do not say how they were trained: what makes a class's probability of its logit, one softmax of
+    classes that exclude each other, or a sigmoid for each. The probability then stands beside the logit."""
     confidence: float | None = None
     """Detectors: least confidence of a finding, 0 to 1."""
     size: str | None = None

@@ -47,6 +47,7 @@ ON_COMMAND_LINE = {
     "weights": "--weights",
     "preprocess": "--preprocess",
     "names": "--names",
+    "activation": "--activation",
     "classes": "--classes",
     "like": "--like",
     "confidence": "--confidence",

@@ -13,11 +13,11 @@ from isotherm import explain
 from isotherm.cam.attribute import attribute
 from isotherm.cam.capture import record
 from isotherm.cam.methods import hirescam
-from isotherm.cam.scores.classes import percent
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, LayerError, OptionError, ShapeError
 from isotherm.jobs.explain.outputs import lines_of
 from isotherm.models.transformers.view import wrap
+from isotherm.ops.percent import percent
 from isotherm.relevance.modules import resolve
 from rigs.transformers_models import make, picture
 from rigs.transformers_views import TEXTS, activation, hit, processor, view_of

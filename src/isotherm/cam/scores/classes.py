@@ -18,6 +18,7 @@ from isotherm.cam.scores.naming import class_index, class_indices
 from isotherm.cam.trace import Targets
 from isotherm.cam.view import Classification, Inputs, Prediction, RawOutput, giver_of
 from isotherm.errors import TargetError, UnfitTargetError
+from isotherm.ops.percent import percent
 from isotherm.relevance.score import Score
 
 
@@ -55,7 +56,7 @@ def _targets(prediction: Classification, classes: Tensor) -> Targets:
     if activation is None:
         return Targets(scores, picture, labels, read, of="logit")
     probability = probabilities(logits, activation)[picture, chosen]
-    if activation == "softmax":  # shares of one whole belong to the name; of a sigmoid the console tells it
+    if activation == "softmax":  # shares of one whole belong to the name; of a sigmoid it stands behind
         labels = tuple(f"{label} {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
     return Targets(scores, picture, labels, read, probability=probability, of="logit", activation=activation)
 
@@ -168,18 +169,6 @@ class Classes(Score):
         p = need_classification(prediction, self)
         index = torch.tensor(class_indices(self.which, p.names))
         return _targets(p, index.expand(len(p.logits), -1))
-
-
-def percent(probability: float) -> str:
-    """A probability in whole per cent; never 0 or 100, which neither a softmax nor a sigmoid can reach.
-
-    Example:
-        >>> percent(0.3941), percent(0.001), percent(0.9999)
-        ('39 %', '<1 %', '>99 %')
-    """
-    if probability < 0.005:
-        return "<1 %"
-    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"
 
 
 def rows(n: int, target: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

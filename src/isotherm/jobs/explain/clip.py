@@ -15,6 +15,7 @@ from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, overlay, save_animation, shared_scale
+from isotherm.draw.describe import title_of
 from isotherm.draw.picture import Picture
 from isotherm.draw.save import open_written
 from isotherm.draw.sheet import add_title
@@ -139,7 +140,7 @@ class _Frame:
 
     def title(self, heatmap: Heatmap | None) -> str:
         """When the frame was, what its map is of, and how it was made."""
-        words = ["nothing to explain"] if heatmap is None else [heatmap.label, str(heatmap.meta["method"])]
+        words = ["nothing to explain"] if heatmap is None else [title_of(heatmap), str(heatmap.meta["method"])]
         answer = [] if self.answer is None else [f"answer: {self.answer!r}"]
         return " · ".join([_seconds(self.time_s), *([RANDOM] if self.random else []), *answer, *words])
 

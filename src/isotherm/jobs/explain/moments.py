@@ -13,6 +13,7 @@ from PIL import Image
 from isotherm.cam.explanation import Explanation
 from isotherm.cam.premises import RANDOM
 from isotherm.draw import ReportEntry, moment_sheet, overlay_frames, save_animation, save_picture, shared_scale
+from isotherm.draw.describe import title_of
 from isotherm.draw.picture import Picture
 from isotherm.draw.sheet import add_title
 from isotherm.jobs.explain.outputs import Outputs
@@ -29,7 +30,7 @@ def write_moments(explanation: Explanation, outputs: Outputs) -> list[str]:
     for i, heatmap in enumerate(explanation):
         outputs.drawn(heatmap, ())  # maps of whole frames: refused where boxes are to be renormalised
         part = f"{i:02d}-{heatmap.label}-{heatmap.meta['method']}"
-        words = [f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}"]
+        words = [f"{title_of(heatmap)} · {heatmap.meta['method']} at {heatmap.meta['layer']}"]
         title = " · ".join([*words, *([RANDOM] if explanation.warnings else [])])
         if outputs.raw != "none":
             written.append(heatmap.save(outputs.run.fpath(name, f".{outputs.raw}", part=part)).name)
@@ -61,10 +62,12 @@ def entries_of_moments(explanation: Explanation, source: str, command: str) -> I
         assert heatmap.moments is not None
         scale = shared_scale([heatmap])
         for moment, when in zip(heatmap, heatmap.moments.names, strict=True):
-            meta = {**moment.meta, "command": command}
+            meta = {k: v for k, v in moment.meta.items() if k != "activation"}  # which the title tells already
             yield ReportEntry(
                 picture=moment.picture,
-                heatmaps=[moment.with_(meta=meta, picture=None, label=f"{moment.label}, {when}")],
+                heatmaps=[
+                    moment.with_(meta={**meta, "command": command}, picture=None, label=f"{title_of(moment)}, {when}")
+                ],
                 title=f"{explanation.name}, {when}",
                 source=source,
                 notes=notes,

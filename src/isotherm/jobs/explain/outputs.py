@@ -17,6 +17,7 @@ from isotherm.cam.explanation import Explanation, score_words
 from isotherm.cam.premises import RANDOM, premises_of
 from isotherm.data.sources import Item
 from isotherm.draw import ReportEntry, Scale, Style, comparison_grid, overlay, renormalise_in_boxes, save_picture
+from isotherm.draw.describe import title_of
 from isotherm.errors import OptionError
 from isotherm.heatmap import Heatmap
 from isotherm.metrics.trust import Trust
@@ -95,10 +96,10 @@ def write_maps(explanation: Explanation, name: str, outputs: Outputs, scale: Sca
             scale=scale,
             colour_bar=True,
             boxes=boxes if outputs.show_boxes and boxes else None,
-            labels=[heatmap.label] if outputs.show_boxes and boxes else None,
+            labels=[title_of(heatmap)] if outputs.show_boxes and boxes else None,
             title=" · ".join(
                 [
-                    f"{heatmap.label} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
+                    f"{title_of(heatmap)} · {heatmap.meta['method']} at {heatmap.meta['layer']}",
                     *([RANDOM] if explanation.warnings else []),
                     *explanation.question_lines,
                 ]

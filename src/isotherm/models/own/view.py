@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 import torch
 from torch import nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.capture import evaluating, original_module
 from isotherm.cam.outputs import words_of
 from isotherm.cam.premises import Premise, Source
@@ -71,6 +72,7 @@ def wrap(
     takes: Any = "tensors",
     frames: int | None = None,
     axes: str | None = None,
+    activation: Activation | None = None,
 ) -> View:
     """A view of any module that takes pictures (b, c, h, w), or clips.
 
@@ -110,13 +112,17 @@ def wrap(
         axes: of such a module: the form that it takes, ``b c t h w`` or ``b t c h w``, or one picture with the frames
             as channels: ``b (t c) h w`` where the channels of a frame stand together, ``b (c t) h w`` where the frames
             of a channel do. Found by trying unless given.
+        activation: what makes a class's probability of its logit, ``softmax`` or ``sigmoid``, where the model was
+            trained so and does not say it: the probability then stands beside the logit.
 
     Raises:
         AdapterError: the module cannot be run on such an input.
         OptionError: options that do not go together.
     """
     known_word(takes, get_args(Takes), "takes")
-    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
+    options = InputOptions(
+        names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess, activation=activation
+    )
     box = black_box(model, takes) if is_black_box(model) else None
     model = original_module(model) if box is None else box
     part = declaring_part(model) if box is None else None
@@ -201,11 +207,14 @@ def view_of_module(
     if isinstance(model, BlackBox):
         arguments |= dict(known=INPUT)
     if detector is not None:
+        options.refuse_activation(name)
         return without_gradients_by_default(
             OwnDetectorView(model, names=options.names or (), premises=premises, example=raw, **detector, **arguments)
         )
     answer = answer_of(raw, fed, output)
     of_clips = bool(trial.timelines)
+    if answer.kind != "classes":
+        options.refuse_activation(name)
     if answer.kind == "raw" or (of_clips and answer.kind == "pixels"):
         if options.names is not None:
             raise OptionError(
@@ -228,7 +237,7 @@ def view_of_module(
         options.check_names(count, what=f"logits of this {name}", one="logit")
         linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
         of_classes = OwnClipClassifier if of_clips else ClassifierView
-        view = of_classes(model, heads=linear[-1:], **arguments)
+        view = of_classes(model, heads=linear[-1:], **options.trained(count), **arguments)
     view.function_of = "output"
     return without_gradients_by_default(view)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.premises import Premise, Source
 from isotherm.errors import OptionError
 from isotherm.models.shared.as_it_is import AsItIs
 from isotherm.models.shared.own_transform import OwnTransform, Preparation
 from isotherm.models.shared.preprocess import Geometry, Preprocess, input_premises
+from isotherm.ops.names import known_word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class InputOptions:
         size: one side or (h, w).
         mean, std: of pixels in [0, 1].
         geometry: see :data:`Geometry`.
+        activation: what makes a class's probability of its logit.
         transform: a callable from a picture to the input, in place of all of these but the names.
     """
 
@@ -31,9 +34,12 @@ class InputOptions:
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     geometry: Geometry | None = None
+    activation: Activation | None = None
     transform: Any = None
 
     def __post_init__(self) -> None:
+        if self.activation is not None:
+            known_word(self.activation, get_args(Activation), "activation")
         others = {"size": self.size, "mean": self.mean, "std": self.std, "geometry": self.geometry}
         both = [f"{name}=" for name, value in others.items() if value is not None]
         if self.transform is not None and both:
@@ -59,6 +65,29 @@ class InputOptions:
         return input_premises(
             preprocess, source=source, why=why, size=self.size, mean=self.mean, std=self.std, geometry=self.geometry
         )
+
+    def trained(self, classes: int) -> dict[str, Any]:
+        """How a classifier was trained, as :class:`isotherm.models.shared.classifier.ClassifierView` takes it.
+
+        Raises:
+            OptionError: the softmax of a single class, which is 1 whatever the picture.
+        """
+        if self.activation == "softmax" and classes == 1:
+            raise OptionError(
+                "activation is softmax, but the model has one class, whose share would always be 100 %; sigmoid is meant",
+                command_line="--activation softmax: the model has one class, whose share would always be 100 %; --activation sigmoid is meant",
+            )
+        return {"exclusive": self.activation == "softmax", "independent": self.activation == "sigmoid"}
+
+    def refuse_activation(self, name: str) -> None:
+        """Raises OptionError where it was given for a model that is no classifier.
+
+        Args:
+            name: of the model.
+        """
+        if self.activation is not None:
+            problem = f"says what makes a class's probability of its logit, and {name} is no classifier; leave it out"
+            raise OptionError(f"activation= {problem}", command_line=f"--activation {problem}")
 
     def check_names(self, count: int, *, what: str, one: str) -> None:
         """Raises OptionError where there are names, but not one for each of ``count``. what: is named. one: of it, in a

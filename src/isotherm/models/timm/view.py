@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import Premise, Source
 from isotherm.errors import AdapterError, MissingExtraError, OptionError, WeightsError
@@ -43,6 +44,7 @@ def wrap(
     std: Sequence[float] | None = None,
     geometry: Geometry | None = None,
     preprocess: Any = None,
+    activation: Activation | None = None,
 ) -> ClassifierView:
     """A view of a timm model.
 
@@ -58,6 +60,8 @@ def wrap(
         preprocess: a callable from a picture to the model's input, in place of size, mean, std and geometry:
             torchvision's or timm's transforms, an image processor, albumentations, a function. Where its pixels come
             from is measured.
+        activation: what makes a class's probability of its logit, ``softmax`` or ``sigmoid``, where the model was
+            trained so and does not say it: the probability then stands beside the logit.
 
     Raises:
         AdapterError: a feature extractor without one answer per picture, traced or quantised.
@@ -76,7 +80,9 @@ def wrap(
         raise OptionError(
             f"this {type(inner).__name__} reads {fixed[0]} x {fixed[1]} pixels only, but size is {size}; create it with img_size={size}"
         )
-    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
+    options = InputOptions(
+        names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess, activation=activation
+    )
     sized = options if preprocess is not None else replace(options, size=fixed or size)
     preprocess = sized.preprocess(preprocess_of(inner))
     if fixed is not None and preprocess.size != fixed:
@@ -105,6 +111,7 @@ def wrap(
         four=order_of(inner),
         embeds=int(inner.num_classes) == 0,
         premises=_premises(inner, preprocess, options),
+        **options.trained(outputs),
     )
     return (
         TransformerView(inner, **arguments, **token_head(inner))

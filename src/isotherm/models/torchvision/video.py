@@ -89,6 +89,7 @@ def wrap_video(model: nn.Module, options: InputOptions, *, frames: int | None, w
         of_input = options.premises(preprocess, source="assumed", why=why)
     return VideoClassifierView(
         model,
+        **options.trained(count),
         name=f"{kind} (torchvision)",
         names=names,
         preprocess=preprocess,

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import Premise, Source
 from isotherm.cam.view import View
@@ -49,6 +50,7 @@ def wrap(
     confidence: float | None = None,
     frames: int | None = None,
     weights: Any = None,
+    activation: Activation | None = None,
 ) -> View:
     """A view of a torchvision model, or of any module of one's own, which is read by what it puts out.
 
@@ -70,6 +72,8 @@ def wrap(
         frames: how many frames of a clip a video classifier is fed; as many as torchvision evaluates it with unless
             given.
         weights: a member of one of torchvision's weights enums, whose evaluation transform is then used to the bit.
+        activation: what makes a class's probability of its logit, ``softmax`` or ``sigmoid``, where the model was
+            trained so and does not say it: the probability then stands beside the logit.
 
     Raises:
         AdapterError: a model of another job (optical flow), traced or quantised.
@@ -83,7 +87,9 @@ def wrap(
     from torchvision.models.segmentation._utils import _SimpleSegmentationModel
 
     model = original_module(model)
-    options = InputOptions(names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess)
+    options = InputOptions(
+        names=names, size=size, mean=mean, std=std, geometry=geometry, transform=preprocess, activation=activation
+    )
     if isinstance(model, GeneralizedRCNN | SSD | RetinaNet | FCOS):
         from isotherm.models.torchvision.detect import wrap_detector
 
@@ -95,6 +101,7 @@ def wrap(
             raise OptionError(
                 "torchvision's detectors scale pictures by themselves, so geometry= does not apply; leave it out"
             )
+        options.refuse_activation(f"this {type(model).__name__}")
         return wrap_detector(model, options, weights=weights, confidence=confidence)
     if confidence is not None:
         raise OptionError(
@@ -113,6 +120,7 @@ def wrap(
     if isinstance(model, _SimpleSegmentationModel | LRASPP):
         from isotherm.models.torchvision.segmentation import wrap_segmenter
 
+        options.refuse_activation(f"this {type(model).__name__}")
         return wrap_segmenter(model, options, weights=weights)
     return wrap_classifier(model, options, weights=weights)
 
@@ -167,6 +175,7 @@ def wrap_classifier(model: nn.Module, options: InputOptions, *, weights: Any) ->
         tokens=token_rule(model),
         four=order_of(model),
         premises=premises,
+        **options.trained(count),
     )
     if isinstance(model, VisionTransformer):
         return TransformerView(model, **arguments, **token_head(model))
@@ -233,7 +242,7 @@ def load(
     view = wrap(model.to(device).eval(), weights=best, **options)
     if weights != "auto" and best is not None:
         _assume(view, why_assumed(weights, f"those of {best} are", f"{best} is"))
-    if weights == "auto" and isinstance(view, ClassifierView):
+    if weights == "auto" and isinstance(view, ClassifierView) and not view.independent:
         view.exclusive = True  # all of torchvision's own weights of classifiers come from cross-entropy
     return with_weights_named(view, name, weights, seed, package="torchvision", own=best)
 

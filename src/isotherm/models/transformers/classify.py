@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.premises import Premise, RandomWeights
 from isotherm.cam.view import Classification, Inputs, LayerChoice, Layout, Pins
 from isotherm.errors import AdapterError
@@ -113,6 +114,8 @@ class ImageClassifierView(EncoderView):
     """Fulfils :class:`isotherm.cam.view.View` for ``...ForImageClassification``; distilled models' averaged logits."""
 
     eats_tensors = True
+    activation: Activation | None = None
+    """What makes a class's probability of its logit, where the user says it; else the configuration does, or nobody."""
 
     def run(self, inputs: Inputs) -> ClassifierOutput:
         """The forward pass; what the last linear layers read is kept beside the logits."""
@@ -124,13 +127,9 @@ class ImageClassifierView(EncoderView):
         """The logits with their names; probabilities where the configuration says that one class excludes the
         others, or that each is a question of its own.
         """
-        problem = getattr(self.model.config, "problem_type", None)
+        trained = self.activation or trained_by(self.model.config)
         return Classification(
-            raw.logits,
-            self.names,
-            raw.embedding,
-            exclusive=problem == "single_label_classification",
-            independent=problem == "multi_label_classification",
+            raw.logits, self.names, raw.embedding, trained == "softmax", independent=trained == "sigmoid"
         )
 
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
@@ -202,6 +201,12 @@ class ZeroShotView(EncoderView):
     def refind(self, raw: ClassifierOutput, inputs: Inputs, pins: Pins) -> Classification:
         """The same as :meth:`find`."""
         return self.find(raw, inputs)
+
+
+def trained_by(config: Any) -> Activation | None:
+    """What makes a class's probability of its logit, as a configuration says."""
+    by: dict[Any, Activation] = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid"}
+    return by.get(getattr(config, "problem_type", None))
 
 
 def tokenise(processor: Any, texts: Sequence[str], kind: str) -> dict[str, Tensor]:

@@ -117,23 +117,28 @@ class QueryDetectorView(EncoderView):
 
     def boxes(self, raw: Any, inputs: Inputs) -> Float[Tensor, "b q 4"]:
         """Every candidate's box in input pixels, in float32; the model's own are shares of the picture."""
-        centre, size = raw.pred_boxes[..., :2], raw.pred_boxes[..., 2:]
+        shares = self.shares(raw)
+        centre, size = shares[..., :2], shares[..., 2:]
         corners = torch.cat([centre - 0.5 * size, centre + 0.5 * size], -1)
         extent = inputs.extra["sizes"].to(device=corners.device, dtype=torch.float32).flip(-1)
         return corners.float() * extent.repeat(1, 2)[:, None]
+
+    def shares(self, raw: Any) -> Float[Tensor, "b q 4"]:
+        """Centre and size of every candidate's box, as shares of the picture."""
+        return raw.pred_boxes
 
     def answers(self, raw: Any) -> tuple[Tensor, ...]:
         """What decides which queries are reported, and where; the rest of a model's output may hold anything where it
         is padded.
         """
-        return self.rows(raw).detach(), raw.pred_boxes.detach()
+        return self.rows(raw).detach(), self.shares(raw).detach()
 
     def find(self, raw: Any, inputs: Inputs) -> Detections:
         """What the processor's own post-processing reports, in its order."""
         with torch.no_grad():
             findings = self.select(raw)
             counts = torch.tensor([len(f["scores"]) for f in findings])
-            device = raw.logits.device
+            device = self.rows(raw).device
             picture = torch.arange(len(findings)).repeat_interleave(counts).to(device)
             query = torch.cat([f["boxes"][:, 0].round().long() for f in findings]).to(device)
             confidence = torch.cat([f["scores"] for f in findings]).float()
@@ -148,7 +153,7 @@ class QueryDetectorView(EncoderView):
 
     def refind(self, raw: Any, inputs: Inputs, pins: Pins) -> Detections:
         """The same query where queries are fixed; else the one with the best IoU x class probability."""
-        device = raw.logits.device
+        device = self.rows(raw).device
         picture = torch.arange(len(inputs), device=device)
         classes = pins.classes.to(device)
         with torch.no_grad():
@@ -190,7 +195,7 @@ class QueryDetectorView(EncoderView):
             candidate=query,
             names=self.names,
             objectness=self.objectness(raw, picture, query),
-            masks=masks_of(raw, inputs, picture, query),
+            masks=self.masks(raw, inputs, picture, query),
             activation=self._activation(),
             confidence_of_class=self.confidence_of_class,
         )
@@ -198,6 +203,11 @@ class QueryDetectorView(EncoderView):
     def objectness(self, raw: Any, picture: Tensor, query: Tensor) -> Float[Tensor, " n"] | None:
         """That there is anything at all, where the model has such a logit."""
         return None
+
+    def masks(self, raw: Any, inputs: Inputs, picture: Tensor, query: Tensor) -> MaskReader | None:
+        """The way to the findings' mask logits over the whole input, where the model makes masks."""
+        masks = getattr(raw, "pred_masks", None)
+        return None if masks is None else grown_masks(masks, inputs, picture, query)
 
     # --- layers ------------------------------------------------------------------------------------------
 
@@ -267,12 +277,6 @@ def overlaps(boxes: Float[Tensor, "b q 4"], pinned: Float[Tensor, "b 4"]) -> Flo
     inter = (high - low).clamp_min(0).prod(-1)
     area = (boxes[..., 2:] - boxes[..., :2]).clamp_min(0).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1)
     return inter / (area - inter).clamp_min(1e-9)
-
-
-def masks_of(raw: Any, inputs: Inputs, picture: Tensor, query: Tensor) -> Any:
-    """The way to the findings' mask logits over the whole input, where the model makes masks."""
-    masks = getattr(raw, "pred_masks", None)
-    return None if masks is None else grown_masks(masks, inputs, picture, query)
 
 
 def grown_masks(masks: Float[Tensor, "b q _ _"], inputs: Inputs, picture: Tensor, query: Tensor) -> MaskReader:

@@ -1,4 +1,4 @@
-"""Where image processors put pictures by rules of their own: of models of depth."""
+"""Where image processors put pictures by rules of their own: of models of depth and of text."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def own_place(processor: Any, settings: Mapping[str, Any], frame: Frame) -> Fram
 
     GLPN shrinks both sides to whole multiples of a divisor; DPT and ZoeDepth scale to whole multiples, with the aspect
     ratio if they are set so; ZoeDepth reflects the picture's edges first, and its corners' pixels keep their places.
+    PP-OCR's shrink the longer side to a limit, and both to whole multiples of 32.
 
     Args:
         settings: as :func:`isotherm.models.transformers.prepare.settings_of` has them.
@@ -24,6 +25,10 @@ def own_place(processor: Any, settings: Mapping[str, Any], frame: Frame) -> Fram
     """
     if not settings["do_resize"]:
         return None
+    if hasattr(processor, "limit_side_len"):
+        limits = (processor.limit_side_len, processor.limit_type, processor.max_side_limit)
+        made, _ = processor.get_image_size(torch.empty(3, *frame.size), *limits)
+        return frame.resized((int(made.height), int(made.width)))
     by = getattr(processor, "size_divisor", None)
     if by and settings["size"] is None:
         h, w = frame.size

@@ -210,6 +210,9 @@ def described(processor: Any, options: Mapping[str, Any]) -> list[str]:
     rest = ["cut in the centre"] if cut else []
     if settings["do_resize"] and not size and getattr(processor, "size_divisor", None):
         places = f"as large as the picture, down to multiples of {processor.size_divisor}"
+    if settings["do_resize"] and hasattr(processor, "limit_side_len"):
+        which = {"max": "longer side at most", "min": "shorter side at least"}.get(processor.limit_type, "longer side")
+        places = f"{which} {processor.limit_side_len} pixels, both rounded to multiples of 32"
     if settings["do_resize"] and getattr(processor, "keep_aspect_ratio", False):
         places = f"about {places}, the aspect ratio kept"
     if getattr(processor, "do_normalize", False):
@@ -318,6 +321,11 @@ def resized_settings(processor: Any, size: int | Sequence[int]) -> dict[str, Any
     aspect ratio, whose limit on the longer side grows with it. The share of a picture that a centre crop keeps stays.
     (h, w) is the input itself.
     """
+    if hasattr(processor, "limit_side_len"):
+        raise OptionError(
+            f"{type(processor).__name__} scales each picture to a size of its own, up to {processor.limit_side_len} pixels, and takes no size; "
+            "leave size out, or give a processor with another limit_side_len"
+        )
     settings = settings_of(processor, {})
     own, crop = settings["size"] or {}, settings["crop_size"] if settings["do_center_crop"] else None
     if _is(processor, "ConvNextImageProcessor"):

@@ -22,6 +22,9 @@ class SegmenterView(EncoderView):
     does.
     """
 
+    encoder: str | None = None
+    """The part of the model at whose end is explained, where it is not the one that transformers names its base."""
+
     def __init__(self, model: Any, **arguments: Any) -> None:
         super().__init__(model, **arguments)
         self.default_method = "gradcam"
@@ -60,7 +63,8 @@ class SegmenterView(EncoderView):
     def settle(self, known: LayerChoice | None) -> LayerChoice:
         """The family's choice if its layers can be explained; else the last of the encoder that can, else of all."""
         prefix = self.model.base_model_prefix
-        self._within = f"{prefix if prefix and hasattr(self.model, prefix) else 'backbone'}."
+        base = prefix if prefix and hasattr(self.model, prefix) else "backbone"
+        self._within = f"{self.encoder or base}."
         try:
             return super().settle(known)
         except LayerError:

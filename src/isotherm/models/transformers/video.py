@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.premises import Premise
 from isotherm.cam.view import Classification, Inputs, LayerChoice
 from isotherm.errors import AdapterError, OptionError
@@ -16,7 +17,7 @@ from isotherm.models.shared.classifier import ClassifierOutput
 from isotherm.models.shared.clip_classifier import ClipClassifierView
 from isotherm.models.shared.clip_grids import ClipTokens
 from isotherm.models.shared.preprocess import Preprocess
-from isotherm.models.transformers.classify import embedding_of, heads_of, reading
+from isotherm.models.transformers.classify import embedding_of, heads_of, reading, trained_by
 from isotherm.models.transformers.layers import last_named
 from isotherm.models.transformers.prepare import Preparer
 
@@ -48,6 +49,9 @@ class VideoPreparer(Preparer):
 
 class TransformersVideoView(ClipClassifierView):
     """Fulfils :class:`isotherm.cam.clips.ClipView` for ``...ForVideoClassification``."""
+
+    activation: Activation | None = None
+    """As of :class:`isotherm.models.transformers.classify.ImageClassifierView`."""
 
     def __init__(self, model: Any, *, preparer: VideoPreparer, **arguments: Any) -> None:
         super().__init__(
@@ -81,13 +85,9 @@ class TransformersVideoView(ClipClassifierView):
         """The logits with their names; probabilities where the configuration says that one class excludes the
         others, or that each is a question of its own.
         """
-        problem = getattr(self.model.config, "problem_type", None)
+        trained = self.activation or trained_by(self.model.config)
         return Classification(
-            raw.logits,
-            self.names,
-            raw.embedding,
-            exclusive=problem == "single_label_classification",
-            independent=problem == "multi_label_classification",
+            raw.logits, self.names, raw.embedding, trained == "softmax", independent=trained == "sigmoid"
         )
 
 

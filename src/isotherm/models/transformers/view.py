@@ -13,15 +13,18 @@ from typing import Any
 
 import torch
 
+from isotherm.cam.activation import Activation
 from isotherm.cam.capture import original_module
 from isotherm.cam.premises import RandomWeights, Source
 from isotherm.cam.view import View
 from isotherm.errors import AdapterError, OptionError, WeightsError
 from isotherm.models.family import takes_options_of
 from isotherm.models.shared.dtypes import dtype_of
+from isotherm.models.shared.input_options import InputOptions
 from isotherm.models.transformers.classify import EmbeddingView, ImageClassifierView, ZeroShotView, tokenise
 from isotherm.models.transformers.depth import DepthView
 from isotherm.models.transformers.detect import QueryDetectorView, label_names
+from isotherm.models.transformers.detect_pages import PAGES, TEXT_MAPS, PageView, TextMapView
 from isotherm.models.transformers.detect_text import GROUNDED, OWL, GroundedView, OwlView, prompts
 from isotherm.models.transformers.layers import trained_size
 from isotherm.models.transformers.load import (
@@ -32,6 +35,8 @@ from isotherm.models.transformers.load import (
     open_processor,
 )
 from isotherm.models.transformers.naflex import PatchPreparer, cuts_patches
+from isotherm.models.transformers.omdet import FAMILY as OMDET
+from isotherm.models.transformers.omdet import OmDetView
 from isotherm.models.transformers.other_jobs import AS_ONES_OWN, IN_A_MODULE
 from isotherm.models.transformers.pose import PosePreparer, PoseView
 from isotherm.models.transformers.prepare import Preparer, image_processor_of
@@ -42,6 +47,12 @@ from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.models.weights.hub import hub_at_once
 from isotherm.vlm.view import LanguageView
 
+TEXTS: dict[str, type[GroundedView | OwlView | OmDetView]] = {
+    **dict.fromkeys(GROUNDED, GroundedView),
+    **dict.fromkeys(OWL, OwlView),
+    OMDET: OmDetView,
+}
+"""Families of detectors whose classes are texts."""
 READS = "classifiers of pictures and clips, segmenters, object detectors, models of depth and of keypoints (ViTPose), image-text encoders (CLIP, SigLIP), vision encoders and vision-language models"
 
 
@@ -55,6 +66,7 @@ def wrap(
     confidence: float | None = None,
     frames: int | None = None,
     person: tuple[float, float, float, float] | None = None,
+    activation: Activation | None = None,
 ) -> View | LanguageView:
     """A view of a transformers vision model.
 
@@ -65,13 +77,15 @@ def wrap(
         names: class names by label number, in place of the configuration's.
         size: of the input, one side or (h, w), in place of the processor's;
             see :func:`isotherm.models.transformers.prepare.resized_settings`.
-        classes: in words, of Grounding DINO, OWL-ViT and OWLv2 (needed), and of CLIP and SigLIP (without: the image
-            embedding is explained). A list, or one string with full stops between.
+        classes: in words, of Grounding DINO, OWL-ViT, OWLv2 and OmDet-Turbo (needed), and of CLIP and SigLIP (without:
+            the image embedding is explained). A list, or one string with full stops between.
         confidence: least confidence of a detector's findings; the processor's own default unless given.
         frames: how many frames of a clip a video classifier is fed, see
             :func:`isotherm.models.transformers.video.wrap_video`.
         person: x0, y0, x1, y1 in pixels of each picture, the box that a model of keypoints looks at, which adds a
             quarter; the whole picture unless given.
+        activation: of classifiers, what makes a class's probability of its logit, ``softmax`` or ``sigmoid``; what the
+            configuration's ``problem_type`` says unless given.
 
     Raises:
         AdapterError: a model of another job, or whose processor cannot be followed.
@@ -80,10 +94,16 @@ def wrap(
     model = original_module(model)
     config, kind = model.config, type(model).__name__
     family = str(config.model_type)
+    about_classes = InputOptions(activation=activation)
+    if "Classification" not in kind:
+        about_classes.refuse_activation(kind)
+    about_classes.trained(len(names if names is not None else label_names(config)))
     if kind.endswith("ForVideoClassification"):
         _refuse_of_video(kind, classes=classes, confidence=confidence)
         own = _named(names, label_names(config), kind)
-        return wrap_video(model, processor=processor, names=own, size=size, frames=frames)
+        clips = wrap_video(model, processor=processor, names=own, size=size, frames=frames)
+        clips.activation = activation
+        return clips
     if frames is not None:
         raise OptionError(f"frames is for video classifiers, and {kind} is none; leave it out")
     if kind.endswith("ForConditionalGeneration"):
@@ -109,23 +129,26 @@ def wrap(
         kind_of_preparer = PatchPreparer if cuts_patches(image_processor_of(processor)) else Preparer
         preparer = kind_of_preparer(image_processor_of(processor), **how)
     paired = hasattr(model, "get_image_features") and hasattr(model, "get_text_features")
-    if classes is not None and not paired and family not in (*GROUNDED, *OWL):
+    if classes is not None and not paired and family not in TEXTS:
         raise OptionError(f"{kind} has learned its classes and takes no others; leave classes out")
     if confidence is not None and not (
-        _finds_boxes(kind, processor) or kind.endswith(("ForUniversalSegmentation", "ForInstanceSegmentation"))
+        _finds_boxes(kind, family, processor) or kind.endswith(("ForUniversalSegmentation", "ForInstanceSegmentation"))
     ):
         raise OptionError(f"confidence is for detectors, but {kind} is none; leave it out")
-    if _finds_boxes(kind, processor):
-        if family in (*GROUNDED, *OWL):
+    if family in TEXT_MAPS:
+        return TextMapView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+    if _finds_boxes(kind, family, processor):
+        if family in TEXTS:
             texts = prompts(classes, kind)
-            view = GroundedView if family in GROUNDED else OwlView
+            view = TEXTS[family]
             if getattr(processor, "tokenizer", None) is None:
                 raise AdapterError(
                     f"{kind} reads texts, but the processor has no tokeniser; pass processor=AutoProcessor.from_pretrained(...) of this model"
                 )
             return view(model, name=label, texts=texts, preparer=preparer, processor=processor, confidence=confidence)
         own = label_names(config, _columns(model))
-        return QueryDetectorView(
+        reads = PageView if family in PAGES else QueryDetectorView
+        return reads(
             model,
             name=label,
             names=_named(names, own, kind),
@@ -153,7 +176,10 @@ def wrap(
     if kind.endswith("ForSemanticSegmentation"):
         return SegmenterView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
     if "ForImageClassification" in kind:
-        return ImageClassifierView(model, name=label, names=_named(names, label_names(config), kind), preparer=preparer)
+        own = _named(names, label_names(config), kind)
+        classifier = ImageClassifierView(model, name=label, names=own, preparer=preparer)
+        classifier.activation = activation
+        return classifier
     if paired and classes is not None:
         texts = prompts(classes, kind)
         return ZeroShotView(
@@ -241,8 +267,10 @@ def _refuse_of_video(kind: str, **options: Any) -> None:
         raise OptionError(f"{kind} has learned its classes and takes no {' or '.join(unfit)}; leave it out")
 
 
-def _finds_boxes(kind: str, processor: Any) -> bool:
+def _finds_boxes(kind: str, family: str, processor: Any) -> bool:
     """Whether a class of models is a detector, with masks or without."""
+    if family in TEXT_MAPS:
+        return False
     if kind.endswith("ForInstanceSegmentation"):
         return not hasattr(image_processor_of(processor), "post_process_panoptic_segmentation")
     return kind.endswith(("ForObjectDetection", "ForSegmentation"))

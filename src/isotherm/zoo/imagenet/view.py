@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotherm.errors import MissingExtraError, WeightsError
+from isotherm.errors import MissingExtraError, OptionError, WeightsError
 from isotherm.models.family import takes_options_of
 from isotherm.models.shared.classifier import ClassifierView
 from isotherm.models.timm import view as timm_adapter
@@ -70,7 +70,7 @@ def load(
         seed: of random weights.
         device: where the model goes.
         allow_code: passed on to the weights reader.
-        options: names, size, mean, std, geometry, as in :func:`isotherm.models.timm.view.wrap`.
+        options: names, size, mean, std, geometry, activation, as in :func:`isotherm.models.timm.view.wrap`.
 
     Raises:
         MissingExtraError: the package of the weights, or timm, is not installed.
@@ -82,6 +82,9 @@ def load(
         ('tiger cat', (224, 224))
     """
     need_imagenet()
+    if weights == "auto" and options.get("activation") == "sigmoid":
+        problem = "these weights are known to have been trained by a softmax of their classes; leave it out"
+        raise OptionError(f"activation is sigmoid, but {problem}", command_line=f"--activation sigmoid: {problem}")
     if weights != "auto":
         return timm_adapter.load(
             ARCHITECTURE, weights=weights, seed=seed, device=device, allow_code=allow_code, **options
