@@ -35,6 +35,8 @@ FURTHER = (
     "pp_ocrv6_medium_det",
 )
 """In rigs/transformers_pages.py."""
+CHEAP = ("lw_detr", "omdet_turbo", "pp_doclayout_v2", "pp_doclayout_v4", "pp_ocrv5_server_det")
+"""Of the latter two, those that cost least, which the tests judge anew."""
 TORCHVISION = ("faster", "mask", "keypoint", "retinanet", "fcos", "ssd", "ssdlite")
 YOLO = (
     "yolov3-tiny",

@@ -25,10 +25,10 @@ def bench(monkeypatch):
 
 
 def cheap():
-    from bench.families_detectors import TRANSFORMERS
-    from bench.families_timm import CHEAP
+    from bench import families_detectors, families_timm
 
-    return [*(f"timm {family}" for family in CHEAP), *(f"transformers {family}" for family in TRANSFORMERS)]
+    detectors = (*families_detectors.TRANSFORMERS, *families_detectors.CHEAP)
+    return [*(f"timm {family}" for family in families_timm.CHEAP), *(f"transformers {family}" for family in detectors)]
 
 
 @pytest.mark.parametrize("key", cheap())
