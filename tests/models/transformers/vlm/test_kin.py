@@ -21,7 +21,6 @@ OPEN = {
     "llama4": MeasuredLayout,
     "gemma4": MeasuredLayout,
     "ovis2": MeasuredLayout,
-    "phi4_multimodal": MeasuredLayout,
 }
 
 
