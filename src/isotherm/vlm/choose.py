@@ -95,7 +95,7 @@ def token_methods(chosen: Any, view: LanguageView | None = None) -> tuple[list[M
         view: of the model, if it is open: one that says by ``placeless`` why its vision tokens are not known to stand
             for places can only have its pixels covered.
     """
-    if chosen is None and getattr(view, "placeless", ""):
+    if chosen is None and getattr(view, "placeless", False):
         return [Occlusion()], (
             "method: occlusion, which covers pixels: it is not known which pixels this model's vision tokens stand for"
         )
