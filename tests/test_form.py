@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parents[1] / "src" / "isotherm"
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src" / "isotherm"
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 ENTRY = re.compile(r"(\*{0,2}[A-Za-z_]\w*(?:, \*{0,2}[A-Za-z_]\w*)*): ")
 
@@ -136,6 +137,13 @@ def test_files_have_one_form(fpath):
     assert not too_wide(source)
     assert not participles(source)
     assert len(source.splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("part", ["tests", "bench", "docs"])
+def test_files_beside_the_package_are_short_too(part):
+    lengths = {str(f.relative_to(ROOT)): len(f.read_text().splitlines()) for f in (ROOT / part).rglob("*.py")}
+    assert {name: n for name, n in lengths.items() if n > MOST_LINES} == {}
+    assert lengths
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ export class Fields {
   }
 
   /**
-   * @param {"classes" | "cls" | "versus" | "answer" | "confidence" | "size" | "seed"} name
+   * @param {"classes" | "cls" | "versus" | "point" | "answer" | "confidence" | "size" | "seed"} name
    * @param {string} label
    * @param {{hint?: string, placeholder?: string, inputMode?: string}} [how]
    */
