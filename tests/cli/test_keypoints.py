@@ -296,7 +296,10 @@ def test_resume_needs_no_recipe(place, capsys):
             "--orientation goes with --data",
         ),
         (["eval", "keypoints", "--run", "other", "--orientation", "stored"], "--orientation goes with --data"),
-        (["train", "keypoints", "--config", "recipe.yaml", "--device", "toaster"], "there is no device 'toaster'"),
+        (
+            ["train", "keypoints", "--config", "recipe.yaml", "--device", "toaster"],
+            "--device toaster: expected auto, cpu, cuda",
+        ),
         (["train", "keypoints", "--config", "recipe.yaml", "--out", "other"], "other holds other files (mine.txt)"),
         (["train", "keypoints", "--data", "nothing.csv"], "nothing.csv cannot be read"),
         (["train", "keypoints", "--data", "points.csv"], "missing.png"),

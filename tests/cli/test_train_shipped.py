@@ -142,7 +142,7 @@ def test_weights_of_something_else_are_not_replaced(tmp_path):
         (["--set", "training.colour=3"], "training.colour is not an option"),
         (["--set", "validated=0"], "validated is 0"),
         (["--config", "nothing.yaml"], "nothing.yaml cannot be read"),
-        (["--device", "toaster"], "there is no device 'toaster'"),
+        (["--device", "toaster"], "--device toaster: expected auto, cpu, cuda"),
     ],
 )
 def test_mistakes(arguments, says, tmp_path, monkeypatch, capsys):

@@ -57,13 +57,13 @@ OF_PICTURES = [
     (pictures.TopK(2), classified, "logit"),
     (pictures.Classes(("cat", "tram")), classified, "logit"),
     (pictures.Contrast("cat", "bus"), classified, "logit"),
-    (pictures.Function(lambda p: p.logits.logsumexp(1)), classified, None),
+    (pictures.Function(lambda p: p.logits.logsumexp(1)), classified, "value"),
     (pictures.Named(("cat",)), classified, "logit"),
-    (pictures.Similarity(torch.tensor([1.0, -2.0, 0.5, 3.0])), classified, None),
+    (pictures.Similarity(torch.tensor([1.0, -2.0, 0.5, 3.0])), classified, "cosine similarity"),
     (pictures.Detection(), detected, "logit"),
     (pictures.Detection(of="box"), detected, None),
     (pictures.SegmentationMask(), segmented, "logit"),
-    (pictures.MapValue("nose"), mapped, None),
+    (pictures.MapValue("nose"), mapped, "value"),
     (Boxed(pictures.Detection(box=(18.0, 10.5, 25.7, 18.5))), detected, "logit"),
 ]
 OF_ANSWERS = [

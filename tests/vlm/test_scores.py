@@ -199,7 +199,7 @@ def test_next_token_and_own_functions():
 @pytest.mark.parametrize(
     ("score", "error", "message"),
     [
-        (lambda: Word("cow"), TargetError, "has the word 'cow' 0 time"),
+        (lambda: Word("cow"), TargetError, "does not have the word 'cow'"),
         (lambda: Span(2, 9), TargetError, "has 3 tokens; 2 to 9"),
         (lambda: Answer("xyz"), TargetError, "has no tokens for 'xyz'"),
         (lambda: Answer(per="line"), OptionError, "expected answer, word or token"),
