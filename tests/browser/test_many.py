@@ -8,7 +8,7 @@ import av
 import pytest
 
 from rigs.programs import needs
-from rigs.studio_page import StudioPage
+from rigs.studio_page import RUN_MS, StudioPage
 
 pytestmark = needs("chromium")
 
@@ -54,8 +54,8 @@ def test_two_models_over_the_same_pictures(desk):
     desk.more()
     desk.choose("Check", "off")
     desk.choose("Compare with", "detector")
-    desk.explain()
-    desk.page.wait_for_function("() => location.hash.includes('versus=')")
+    desk.page.locator("#question button.go").click()
+    desk.page.wait_for_function("() => location.hash.includes('versus=')", timeout=RUN_MS)
     gallery = desk.page.get_by_role("region", name="Gallery")
     gallery.get_by_text(re.compile("scenes beside detector")).wait_for()
     desk.watched.picture("two-models", full=True)

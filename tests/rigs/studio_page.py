@@ -69,6 +69,7 @@ class StudioPage:
         self.page.wait_for_function(
             "(before) => !location.hash.includes(before) && location.hash", arg=before or "none", timeout=RUN_MS
         )
+        self.page.locator(f'#shown .viewer[data-run="{self.run()}"]').wait_for(timeout=RUN_MS)  # not the one before
         self.shown(title)
         return self.run()
 
