@@ -36,6 +36,7 @@ EVERYTHING = [
         max_findings=7,
         max_pixels=120_000_000,
         gaze="gaze.parquet",
+        instruction="put it left of the blue block",
         size="480x640",
         dtype="bfloat16",
         device="cpu",

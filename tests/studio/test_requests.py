@@ -13,7 +13,7 @@ from rigs.studio import events_of, png, send
 WORDS = {
     "model", "classes", "size", "dtype", "device", "cls", "versus", "prompt", "answer", "fill", "box", "like", "target",
     "method", "compare", "layer", "fuse", "smooth", "trust", "style", "colormap", "grid", "category", "strategy", "crop", "point",
-    "activation",
+    "activation", "instruction",
 }  # fmt: skip
 """Options in words that were looked at: what they name is no file. A model is one of a list, all others are parsed."""
 

@@ -108,6 +108,10 @@ class GroundingModel(nn.Module):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             states = self.view.states(batch)
+        return self.features_of(states, batch)
+
+    def features_of(self, states: Float[Tensor, "b t c"], batch: PromptBatch) -> Float[Tensor, "b v c h w"]:
+        """What the head reads, made of the language model's last states."""
         states = states.to(next(self.head.parameters()).dtype)
         features = self.norm(batch.features(states).movedim(2, -1)).movedim(-1, 2)
         return features if self.query is None else self.query(features, batch.at_last(states))

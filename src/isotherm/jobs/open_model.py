@@ -28,6 +28,7 @@ NEEDS: dict[str, str] = {
     "like": "--like is for models that can be shown what to look for; name one with --model, such as yoloe-11s-seg.pt",
     "confidence": f"--confidence {DETECTORS}",
     "gaze": "--gaze is for models that take gaze; name one with --model, such as tiny-anticipation, which ships with isotherm",
+    "instruction": "--instruction is for models that find what words mean; name one with --model, such as a run of isotherm train grounding, or tiny-grounding, which ships with isotherm",
     "box": f"--box {DETECTORS}",
 }
 """Options that ask for a model of another kind than the default one, which is a classifier with its own weights."""
@@ -74,6 +75,7 @@ def open_model(options: ModelOptions) -> OpenModel:
         "activation": options.activation,
         "confidence": options.confidence,
         "gaze": options.gaze,
+        "instruction": options.instruction,
         "size": None if options.size is None else parse_size(options.size),
         "allow_code": options.allow_code,
         "dtype": options.dtype,

@@ -141,6 +141,9 @@ class ModelOptions(JobOptions):
     """
     gaze: str | None = None
     """Models that take gaze: where the person looks in the clip, as isotherm gaze import and convert write it."""
+    instruction: str | None = None
+    """Grounding models that were trained here, and tiny-grounding, which ships: what they are told to find, such as
+    'put it left of the blue block'."""
     preprocess: str | None = None
     """How pictures become the model's input: package.module:name of a function, an object that is called with a
     picture, or a function without arguments that makes one. Naming it lets its module run."""

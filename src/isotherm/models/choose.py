@@ -25,7 +25,7 @@ from isotherm.models.family import Family, Fit, Match, families
 from isotherm.models.held import held_by, with_its_name
 from isotherm.models.own.black_box import is_black_box
 from isotherm.models.own.family import FAMILY as OWN
-from isotherm.models.own.trained_here import FAMILY as TRAINED_HERE
+from isotherm.models.own.trained_here import trained_here, words_of
 from isotherm.models.weights.foreign import SUFFIXES, foreign_folder
 from isotherm.models.weights.recognise import recognise
 from isotherm.models.without_compiler import without_compiler
@@ -52,6 +52,7 @@ ON_COMMAND_LINE = {
     "like": "--like",
     "confidence": "--confidence",
     "gaze": "--gaze",
+    "instruction": "--instruction",
     "size": "--size",
     "allow_code": "--allow-code",
     "dtype": "--dtype",
@@ -207,8 +208,8 @@ def family_of_name(name: str) -> tuple[Family, Match]:
         for family in families().values():
             if prefix in (family.name, *family.prefixes):
                 return family, Match(Fit.OWN, f"{rest} from {family.name}, as the prefix says", rest)
-    if (match := TRAINED_HERE.matches(name)) is not None:
-        return TRAINED_HERE, match
+    if (of_ours := trained_here(name)) is not None:
+        return of_ours
     path = Path(name).expanduser()
     if path.is_file() and not _is_claimed(name) and (file := recognise(path)).kind in ("ultralytics", "description"):
         return families()["ultralytics"], Match(Fit.OWN, f"{path.name} is {file.words}", name)
@@ -225,7 +226,7 @@ def _is_claimed(name: str) -> bool:
     is, or a training of ours wrote it.
     """
     prefix, colon, _ = name.partition(":")
-    return TRAINED_HERE.matches(name) is not None or any(
+    return trained_here(name) is not None or any(
         (colon and prefix in (family.name, *family.prefixes))
         or (not family.is_ours and family.is_installed and _match(family, name) is not None)
         for family in families().values()
@@ -318,8 +319,8 @@ def _call(
         who = (
             "a module of one's own takes"
             if family.own
-            else "a keypoint model that was trained here is used as it was trained and takes"
-            if family is TRAINED_HERE
+            else f"{words_of(family)} that was trained here is used as it was trained and takes"
+            if words_of(family)
             else f"{family.name}, which ships with isotherm, takes"
             if family.shipped
             else f"{family.name} models take"

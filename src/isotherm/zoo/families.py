@@ -29,9 +29,7 @@ DETECTOR = Family(
     shipped=True,
 )
 _OF_SHAPES = named(r"tiny-vlm(-\d+)?", "the small vision-language model of generated shapes that ships with isotherm")
-_OF_TABLES = named(
-    "tiny-grounding", "the small vision-language model under the grounding model that ships with isotherm"
-)
+_OF_TABLES = named("tiny-grounding", "the small grounding model that ships with isotherm")
 TINY_VLM = Family(
     name="tiny-vlm",
     matches=lambda model: _OF_SHAPES(model) or _OF_TABLES(model),

@@ -44,5 +44,5 @@ def test_it_is_opened_by_its_name_and_has_no_weights_of_its_own():
     assert opened.view.name == "tiny-grounding, random weights of seed 2"
     assert opened.view.layout.side == SIDE
     assert not opened.view.causal
-    with pytest.raises(AdapterError, match=r"answers no questions in words.*isotherm predict grounding"):
+    with pytest.raises(AdapterError, match=r"answers no questions in words.*instruction="):
         open_view("tiny-grounding")

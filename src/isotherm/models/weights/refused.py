@@ -18,7 +18,10 @@ OF_ISOTHERM = {
         "--model tiny-anticipation --weights {}",
     ),
     "isotherm.keypoints/1": ('open_model("{}")', "isotherm predict keypoints PICTURE --run {}"),
-    "isotherm.grounding/1": ("", "isotherm predict grounding PICTURE INSTRUCTION --run {}"),
+    "isotherm.grounding/1": (
+        'open_model("{}", instruction="find the red cup")',
+        "--model {} --instruction 'find the red cup'",
+    ),
     "isotherm.heatmap/1": ('isotherm.Heatmap.load("{}")', "isotherm show {}"),
 }
 """What opens each of isotherm's own files, in Python and on the command line."""

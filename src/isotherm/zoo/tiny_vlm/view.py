@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 import torch
 
 from isotherm.cam.premises import RandomWeights
-from isotherm.errors import AdapterError
+from isotherm.errors import AdapterError, OptionError
 from isotherm.models.shared.dtypes import dtype_of
 from isotherm.models.transformers.vlm.view import TransformersVlm
 from isotherm.zoo.tiny_grounding.view import load as load_for_grounding
 from isotherm.zoo.tiny_vlm.network import load_tiny_vlm, random_tiny_vlm, tiny_processor
+
+if TYPE_CHECKING:
+    from isotherm.zoo.grounding.view import GroundingView
 
 COUNTED = "how many {category} ?"
 """The only words in which it was ever asked for a number."""
@@ -25,7 +29,8 @@ def load(
     device: str | torch.device = "cpu",
     seed: int = 0,
     dtype: str = "float32",
-) -> TransformersVlm:
+    instruction: str | None = None,
+) -> TransformersVlm | GroundingView:
     """The command line's ``--model tiny-vlm``.
 
     Args:
@@ -34,6 +39,7 @@ def load(
         weights: a file that ``isotherm train tiny-vlm`` wrote; ``none`` for random weights; the shipped ones if None.
         seed: of random weights.
         dtype: float32, bfloat16 or float16.
+        instruction: what ``tiny-grounding`` is told to find.
 
     Raises:
         AdapterError, WeightsError, OptionError: unknown name, seed, file or type.
@@ -43,7 +49,12 @@ def load(
         'tiny-vlm, training seed 0'
     """
     if name == "tiny-grounding":
-        return load_for_grounding(name, weights=weights, device=device, seed=seed, dtype=dtype)
+        return load_for_grounding(name, weights=weights, device=device, seed=seed, dtype=dtype, instruction=instruction)
+    if instruction is not None:
+        raise OptionError(
+            f"{name} answers questions and is told nothing; ask it with prompt=, or tell tiny-grounding",
+            command_line=f"{name} answers questions and is told nothing; ask it with --prompt, or tell --model tiny-grounding",
+        )
     match = re.fullmatch(r"(?:tiny-vlm)?-?(\d*)", name)
     if match is None:
         raise AdapterError(f"there is no embedded model {name!r}; expected tiny-vlm")
