@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import NamedTuple
 
 SRC = Path(__file__).parents[1] / "src" / "isotherm"
 PAGE = SRC.parents[1] / "docs" / "architecture.md"
@@ -57,48 +58,106 @@ def part(fpath: Path) -> str:
     return fpath.relative_to(SRC).parts[0].removesuffix(".py")
 
 
-def imports(fpath: Path, *, top_level: bool = False):
+class Import(NamedTuple):
+    line: int
+    module: str
+    names: tuple[str, ...]
+    """What is taken out of the module; none where the module itself is imported."""
+    is_top_level: bool
+    level: int
+    """The dots of a relative import."""
+
+
+def statements(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement, of whatever depth; expressions, which most of a tree is, hold no imports."""
+    for node in body:
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from statements(getattr(node, block, ()))
+
+
+@cache
+def imports(fpath: Path) -> list[Import]:
+    """Every import of a file, at the top or later; the file is read once for all tests."""
     tree = ast.parse(fpath.read_text())
-    for node in tree.body if top_level else ast.walk(tree):
+    top = {id(node) for node in tree.body}
+    every = []
+    for node in statements(tree.body):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{fpath}:{node.lineno}: relative import"
-            yield node.lineno, node.module
+            every += [Import(node.lineno, alias.name, (), id(node) in top, 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            every.append(Import(node.lineno, node.module or "", names, id(node) in top, node.level))
+    return every
 
 
-@pytest.mark.parametrize("fpath", FILES, ids=lambda f: str(f.relative_to(SRC)))
-def test_imports_run_one_way(fpath):
+def wrong_ways(fpath: Path) -> list[str]:
+    """The imports of a file that are relative, or that do not run from the left to the right of the diagram."""
     here = part(fpath)
+    wrong = [f"{fpath}:{one.line}: relative import" for one in imports(fpath) if one.level]
     if here == "__init__":
-        return
-    for line, module in imports(fpath):
-        root, _, rest = module.partition(".")
-        if root != "isotherm":
-            continue
+        return wrong
+    for one in imports(fpath):
+        root, _, rest = one.module.partition(".")
         there = rest.partition(".")[0]
-        if not there:
+        if root != "isotherm" or not there:
             continue
         # the two exceptions: a heatmap shows itself in a notebook, and lies itself over its picture
-        if here == "heatmap" and module in ("isotherm.draw.notebook", "isotherm.ops.resample"):
-            assert (line, module) not in imports(fpath, top_level=True)
-            continue
-        assert there in STEP, f"{fpath.name}:{line}: {module} has no step in the order of imports"
-        assert there == here or STEP[there] < STEP[here], f"{fpath.name}:{line}: {here} may not import {there}"
+        if here == "heatmap" and one.module in ("isotherm.draw.notebook", "isotherm.ops.resample"):
+            if one.is_top_level:
+                wrong.append(f"{fpath}:{one.line}: {one.module} is imported before it is needed")
+        elif there not in STEP:
+            wrong.append(f"{fpath}:{one.line}: {one.module} has no step in the order of imports")
+        elif there != here and STEP[there] >= STEP[here]:
+            wrong.append(f"{fpath}:{one.line}: {here} may not import {there}")
+    return wrong
 
 
-@pytest.mark.parametrize("fpath", FILES, ids=lambda f: str(f.relative_to(SRC)))
-def test_heavy_packages_stay_where_they_belong(fpath):
-    for line, module in imports(fpath):
-        owners = HEAVY.get(module.partition(".")[0])
-        if owners:
-            rooms = fpath.relative_to(SRC).with_suffix("").parts
-            assert any(room.startswith(owners) for room in rooms), f"{fpath.name}:{line} imports {module}"
-    for line, module in imports(fpath, top_level=True):
-        package = module.partition(".")[0]
-        if ROOMS_OF_THEIR_OWN.get(package, set()) & set(fpath.relative_to(SRC).with_suffix("").parts):
+def misplaced(fpath: Path) -> list[str]:
+    """The imports of heavy packages that a file has in the wrong place: it is not theirs, or they come before their time."""
+    rooms, wrong = fpath.relative_to(SRC).with_suffix("").parts, []
+    for one in imports(fpath):
+        package = one.module.partition(".")[0]
+        owners = HEAVY.get(package)
+        if not owners:
             continue
-        assert package not in HEAVY, f"{fpath.name}:{line} imports {module} before it is needed"
+        if not any(room.startswith(owners) for room in rooms):
+            wrong.append(f"{fpath}:{one.line} imports {one.module}")
+        if one.is_top_level and not ROOMS_OF_THEIR_OWN.get(package, set()) & set(rooms):
+            wrong.append(f"{fpath}:{one.line} imports {one.module} before it is needed")
+    return wrong
+
+
+def test_imports_run_one_way():
+    assert [fault for fpath in FILES for fault in wrong_ways(fpath)] == []
+
+
+def test_heavy_packages_stay_where_they_belong():
+    assert [fault for fpath in FILES for fault in misplaced(fpath)] == []
+
+
+def test_each_wrong_import_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.modules[__name__], "SRC", tmp_path)
+
+    def faults(name: str, source: str) -> list[str]:
+        fpath = tmp_path / name
+        fpath.parent.mkdir(exist_ok=True)
+        fpath.write_text(source)
+        imports.cache_clear()
+        return [fault.removeprefix(f"{fpath}:") for fault in wrong_ways(fpath) + misplaced(fpath)]
+
+    assert faults("frame.py", "import math\nfrom isotherm.errors import InputError") == []
+    assert faults("frame.py", "def work():\n    from isotherm.studio import app") == ["2: frame may not import studio"]
+    assert faults("frame.py", "import isotherm.frames") == ["1: isotherm.frames has no step in the order of imports"]
+    assert faults("frame.py", "from . import errors") == ["1: relative import"]
+    notebook = "from isotherm.draw.notebook import show"
+    assert faults("heatmap.py", f"def work():\n    {notebook}") == []
+    assert faults("heatmap.py", notebook) == ["1: isotherm.draw.notebook is imported before it is needed"]
+    assert faults("frame.py", "def work():\n    import ray.tune") == ["2 imports ray.tune"]
+    assert faults("jobs/ray.py", "def work():\n    import ray.tune") == []
+    assert faults("jobs/ray.py", "import ray.tune") == ["1 imports ray.tune before it is needed"]
+    assert faults("studio/store.py", "from sqlalchemy.orm import Session") == []
+    imports.cache_clear()
 
 
 def test_the_diagram_has_every_part_once():
@@ -108,9 +167,8 @@ def test_the_diagram_has_every_part_once():
 
 
 def test_no_star_imports_and_no_rooms_without_a_name():
-    for fpath in FILES:
-        assert fpath.stem not in {"utils", "helpers", "common", "misc"}
-        assert "import *" not in fpath.read_text()
+    assert [f for f in FILES if f.stem in {"utils", "helpers", "common", "misc"}] == []
+    assert [f for f in FILES if any("*" in one.names for one in imports(f))] == []
 
 
 def loaded_by(code: str) -> set[str]:
@@ -150,12 +208,9 @@ def reaches() -> dict[str, set[str]]:
         names[".".join(words[:-1] if words[-1] == "__init__" else words)] = fpath
     found: dict[str, set[str]] = {name: set() for name in names}
     for name, fpath in names.items():
-        for node in ast.walk(ast.parse(fpath.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                wanted = [f"{node.module}.{alias.name}" for alias in node.names]
-                found[name] |= {full if full in names else node.module for full in wanted} & set(names)
-            elif isinstance(node, ast.Import):
-                found[name] |= {alias.name for alias in node.names} & set(names)
+        for one in imports(fpath):
+            wanted = [f"{one.module}.{taken}" for taken in one.names] or [one.module]
+            found[name] |= {full if full in names else one.module for full in wanted} & set(names)
     # the exceptions: a heatmap shows itself in a notebook, and says its values at picture resolution
     found["isotherm.heatmap"] -= {"isotherm.draw.notebook", "isotherm.ops.resample"}
     return found
