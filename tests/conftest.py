@@ -10,7 +10,6 @@ import os
 import random
 import socket
 from functools import cache
-from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("YOLO_OFFLINE", "1")
@@ -25,22 +24,25 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
-import torch
 
-import checker
 from rigs.browser import SCREENSHOTS
 from rigs.forked_programs import ForkedPrograms
 from rigs.programs import unskipped
 
-checker.install()  # before anything of isotherm is imported
-
-torch.set_num_threads(1)
-
 # Without a handler, Python prints what is logged. pytest's own are off (pyproject.toml): they come and go six times a test
 logging.getLogger().addHandler(logging.NullHandler())
 
-# torch.manual_seed notes where it was called, once for each kind of accelerator, also where there is none
-SEED_TORCH = torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed
+
+def pytest_configure(config):
+    """The process that only hands tests to others has no use for torch, and they would wait for it to be imported."""
+    if config.getoption("dist", "no") != "no":
+        return
+    import torch
+
+    import checker
+
+    checker.install()  # before anything of isotherm is imported
+    torch.set_num_threads(1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,24 +79,41 @@ def pytest_terminal_summary(terminalreporter):
 
 def _state() -> dict[str, object]:
     """What a test can change for all that come after it."""
+    import torch
+
     return {
         "the number of threads": torch.get_num_threads(),
         "gradients on": torch.is_grad_enabled(),
         "inference mode": torch.is_inference_mode_enabled(),
         "the type of new tensors": torch.get_default_dtype(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-        "the folder": Path.cwd(),
+        "the folder": os.getcwd(),  # noqa: PTH109  (a path is made of it for no test but one that leaves it)
     }
+
+
+@cache
+def _seed_of_torch():
+    """torch.manual_seed notes where it was called, once for each kind of accelerator, also where there is none."""
+    import torch
+
+    return torch.manual_seed if torch.accelerator.is_available() else torch.default_generator.manual_seed
 
 
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch):
-    """What a test leaves changed would decide how the next one ends: it is put back, and the test that did it fails."""
+    """Every test begins with the same seeds. What it leaves changed would decide how the next one ends: it is put back,
+    and the test that did it fails.
+    """
+    _seed_of_torch()(0)
+    np.random.seed(0)  # noqa: NPY002  (the generator that other packages draw from)
+    random.seed(0)
     before = _state()
     yield
     monkeypatch.undo()
     after = _state()
     if after != before:  # only then: torch's switch for deterministic algorithms loads its compiler, for seconds
+        import torch
+
         torch.set_num_threads(before["the number of threads"])
         torch.set_grad_enabled(before["gradients on"])
         torch.set_default_dtype(before["the type of new tensors"])
@@ -103,15 +122,8 @@ def _as_it_was(monkeypatch):
     assert after == before
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    SEED_TORCH(0)
-    np.random.seed(0)  # noqa: NPY002  (the generator that other packages draw from)
-    random.seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def _no_network():
     """Any connection beyond this machine fails loudly instead of downloading."""
     connect = socket.socket.connect
 
@@ -120,7 +132,9 @@ def _no_network(monkeypatch):
             raise RuntimeError(f"a test tried to reach {address}; tests run without a network")
         return connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
 
 
 @pytest.fixture
