@@ -25,7 +25,9 @@ def postgres_binaries() -> Path | None:
     return next((p for p in there if (p / "initdb").exists() and (p / "pg_ctl").exists()), None)
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first, which has no windows to draw, needs a fifth less of the processor for the same pages."""
+CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 NODE = shutil.which("node")
 WHERE: dict[str, tuple[Callable[[], object], str]] = {
     "chromium": (lambda: CHROMIUM, "no Chromium on this machine"),
