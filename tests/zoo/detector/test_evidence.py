@@ -39,7 +39,7 @@ def view():
 @pytest.fixture(scope="module")
 def pairs():
     """Held-out scenes with at least two objects."""
-    return [s for s in held_out_scenes(40) if len(s) >= 2]
+    return [s for s in held_out_scenes(20) if len(s) >= 2]
 
 
 # --- what speaks for a finding -------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def pinned(view, pairs) -> Pinned:
             rows.append(row)
             own.append(torch.from_numpy(pairs[i].masks[j]))
             others.append(torch.from_numpy(pairs[i].masks.any(0)) & ~own[-1])
-    rows, own, others = rows[:40], own[:40], others[:40]
+    rows, own, others = rows[:20], own[:20], others[:20]
     p = p.take(torch.tensor(rows))
     return Pinned(inputs.take(p.picture), Pins(p.boxes, p.classes, p.candidate), torch.stack(own), torch.stack(others))
 
@@ -90,7 +90,7 @@ def figures(view, pinned, *, layer=None, score=lambda found, row: found.logits[r
 
 def test_evidence_is_the_objects_own(view, pinned):
     own, others, hits = figures(view, pinned)
-    assert len(pinned.own) == 40
+    assert len(pinned.own) == 20
     assert own > 5 * float(pinned.own.float().mean())
     assert own > 4 * others
     assert hits > 0.9
@@ -136,7 +136,7 @@ def test_what_moves_a_side_lies_nearer_to_that_side(view, pinned):
 def test_the_finding_goes_when_its_object_is_painted_over(view, pairs):
     """What the maps point at is what the answer hangs on: without the object's pixels its logit falls, without another's it stays."""
     fallen = []
-    for scene in pairs[:8]:
+    for scene in pairs[:5]:
         inputs = view.prepare([scene.picture])
         with torch.no_grad():
             p = view.find(view.run(inputs), inputs)
@@ -220,7 +220,7 @@ def test_findings_are_chosen_by_class_and_by_box(view, pairs):
 def test_the_line_of_trust_is_given_and_maps_are_faithful(view, pairs):
     """Without the pixels that the map names first, the score falls sooner than without random ones."""
     deletion = []
-    for scene in pairs[:4]:
+    for scene in pairs[:3]:
         said = explain(view, scene.picture, target=Detection(0))
         assert "random" in said.trust_lines[0]
         deletion.append((said.trust[0].deletion.value, said.trust[0].deletion.random))
