@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from importlib.resources import files
@@ -26,15 +25,15 @@ pytestmark = needs("chromium")
 
 
 @pytest.fixture
-def studio(tmp_path, monkeypatch):
+def studio(tmp_path, monkeypatch, forks):
     """A studio with a YOLOE that has no classes of its own, where its text encoder can be had."""
     picture = shutil.copy(str(files("isotherm") / "assets" / "scene-1.jpg"), tmp_path)
     write_encoder(tmp_path)
     write_yoloe(tmp_path, picture)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(MODULES), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.chdir(tmp_path)  # the file of the model is read where it lies
     know_facts(tmp_path, WEIGHTS)
-    with running(tmp_path, ["--model", WEIGHTS, "--no-example"]) as process:
+    words = ["--model", WEIGHTS, "--no-example"]
+    with running(tmp_path, words, forks=forks, modules=[str(MODULES)]) as process:
         yield process
 
 

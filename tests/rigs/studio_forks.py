@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing import process
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,12 +74,13 @@ class Forks:
             text=True,
         )
 
-    def start(self, dpath: Path, words: Sequence[str]) -> Forked:
+    def start(self, dpath: Path, words: Sequence[str], modules: Sequence[str] = ()) -> Forked:
         """A process that runs ``isotherm`` with these words.
 
         Args:
             dpath: where it is started.
             words: of the command line.
+            modules: folders that it and its processes look for modules in first.
 
         Raises:
             RuntimeError: the process that forks is not there any more.
@@ -90,7 +92,7 @@ class Forks:
         handle = os.open(
             pipe, os.O_RDONLY | os.O_NONBLOCK
         )  # which waits for nobody who writes, as there may never be one
-        self._process.stdin.write(json.dumps([str(dpath), str(pipe), list(words)]) + "\n")
+        self._process.stdin.write(json.dumps([str(dpath), str(pipe), list(words), list(modules)]) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
@@ -108,8 +110,9 @@ class Forks:
 def serve() -> None:
     """Fork for each line that comes, and say the number of the process."""
     for line in sys.stdin:
-        dpath, pipe, words = json.loads(line)
+        dpath, pipe, words, modules = json.loads(line)
         if not (pid := os.fork()):
+            sys.path[:0] = modules
             _become(dpath, pipe, words)
         print(pid, flush=True)
         while _reaped():
@@ -128,6 +131,7 @@ def _become(dpath: str, pipe: str, words: list[str]) -> None:
 
     os.setsid()  # a group, so that all of it can be killed at once
     os.chdir(dpath)
+    process.ORIGINAL_DIR = dpath  # where the processes that it starts begin
     out, nothing = os.open(pipe, os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)
     for number, other in ((0, nothing), (1, out), (2, out)):
         os.dup2(other, number)

@@ -30,18 +30,27 @@ class StudioProcess:
         words: further options of ``isotherm studio``.
         port: 0: any free one.
         forks: that it is started from; None: it is started by itself.
+        modules: folders that a fork and its processes look for modules in first.
     """
 
     process: subprocess.Popen[str] | Forked
 
-    def __init__(self, dpath: Path, words: Sequence[str] = (), *, port: int = 0, forks: Forks | None = None) -> None:
+    def __init__(
+        self,
+        dpath: Path,
+        words: Sequence[str] = (),
+        *,
+        port: int = 0,
+        forks: Forks | None = None,
+        modules: Sequence[str] = (),
+    ) -> None:
         dpath.mkdir(parents=True, exist_ok=True)
         self.dpath = dpath
         self.lines: list[str] = []
         self._addresses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         program, words = "from isotherm.console import entry; entry()", ["studio", "--port", str(port), *words]
         if forks is not None:
-            self.process = forks.start(dpath, words)
+            self.process = forks.start(dpath, words, modules)
         else:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", program, *words],
